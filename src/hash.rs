@@ -1,0 +1,90 @@
+//! The 32-byte Keccak-256 digest, which names every trie node, code and hashed key.
+
+use core::fmt;
+use sha3::{Digest, Keccak256};
+
+/// A 32-byte Keccak-256 digest; also the hashed key of an account (`keccak(address)`) or slot (`keccak(slot)`).
+/// Its order is the order of keys in the trie.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// The lowest key of the key space.
+    pub const ZERO: Hash = Hash([0; 32]);
+    /// The highest key of the key space.
+    pub const MAX: Hash = Hash([0xff; 32]);
+    /// Root of the empty trie, `keccak(rlp(""))` (yellow paper, appendix D).
+    pub const EMPTY_ROOT: Hash = Hash([
+        0x56, 0xe8, 0x1f, 0x17, 0x1b, 0xcc, 0x55, 0xa6, 0xff, 0x83, 0x45, 0xe6, 0x92, 0xc0, 0xf8,
+        0x6e, 0x5b, 0x48, 0xe0, 0x1b, 0x99, 0x6c, 0xad, 0xc0, 0x01, 0x62, 0x2f, 0xb5, 0xe3, 0x63,
+        0xb4, 0x21,
+    ]);
+    /// Code hash of an account without code, `keccak("")`.
+    pub const EMPTY_CODE: Hash = Hash([
+        0xc5, 0xd2, 0x46, 0x01, 0x86, 0xf7, 0x23, 0x3c, 0x92, 0x7e, 0x7d, 0xb2, 0xdc, 0xc7, 0x03,
+        0xc0, 0xe5, 0x00, 0xb6, 0x53, 0xca, 0x82, 0x27, 0x3b, 0x7b, 0xfa, 0xd8, 0x04, 0x5d, 0x85,
+        0xa4, 0x70,
+    ]);
+
+    /// Keccak-256 of `data`. For what is not hot: a trie's nodes are hashed two at a time by [`crate::trie::keccak`].
+    pub fn of(data: &[u8]) -> Hash {
+        Hash(Keccak256::digest(data).into())
+    }
+
+    /// The digest in `bytes`, if there are exactly 32 of them.
+    pub fn from_slice(bytes: &[u8]) -> Option<Hash> {
+        bytes.try_into().ok().map(Hash)
+    }
+
+    /// Parses 64 hexadecimal digits, with or without `0x`.
+    pub fn from_hex(text: &str) -> Option<Hash> {
+        let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
+        if digits.len() != 64 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let high = (pair[0] as char).to_digit(16)?;
+            let low = (pair[1] as char).to_digit(16)?;
+            *byte = (high * 16 + low) as u8;
+        }
+        Some(Hash(bytes))
+    }
+
+    /// The next key, or `None` after the highest.
+    pub fn next(&self) -> Option<Hash> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                return Some(Hash(bytes));
+            }
+        }
+        None
+    }
+
+    /// The key before, or `None` before the lowest.
+    pub fn previous(&self) -> Option<Hash> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            *byte = byte.wrapping_sub(1);
+            if *byte != 0xff {
+                return Some(Hash(bytes));
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("0x")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
