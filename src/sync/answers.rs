@@ -155,6 +155,7 @@ impl Room<'_> {
             let proof: &[&[u8]] = if index + 1 == sets { &answer.proof } else { &[] };
             let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof).map_err(PeerFault::BadRange)?;
             let slots_joined = self.job.tree.join_storage(account, self.fold, &range, &mut self.job.pages)?;
+            self.job.touch();
             gain.slots += slots_joined.slots;
             self.job.counters.slots += slots_joined.slots;
             *joined += 1;
@@ -222,17 +223,18 @@ impl Room<'_> {
     }
 
     fn nodes(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>) -> Result<Verdict, Useless> {
-        let mut gain = Delivered::default();
-        let verdict = self.reveal(nodes, answer, &mut gain);
+        let before = self.job.counters.nodes;
+        let verdict = self.reveal(nodes, answer);
         self.job.give_back(Want::Nodes(nodes.to_vec()));
-        verdict?;
-        match gain.nodes {
-            0 => Ok(Verdict::Refused),
-            _ => Ok(Verdict::Proven(gain)),
+        let gain = verdict?;
+        match self.job.counters.nodes == before {
+            true => Ok(Verdict::Refused),
+            false => Ok(Verdict::Proven(gain)),
         }
     }
 
-    fn reveal(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>, gain: &mut Delivered) -> Result<(), Useless> {
+    fn reveal(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>) -> Result<Delivered, Useless> {
+        let mut gain = Delivered::default();
         let mut wanted = nodes.iter();
         for blob in answer.items(nodes.len())? {
             // Servers put an empty string where nothing is at a path.
@@ -253,11 +255,11 @@ impl Room<'_> {
             self.job.counters.accounts += revealed.accounts;
             self.job.counters.slots += revealed.slots;
             self.job.counters.nodes += 1;
+            self.job.touch();
             gain.accounts += revealed.accounts;
             gain.slots += revealed.slots;
-            revealed_nodes += 1;
         }
-        Ok(())
+        Ok(gain)
     }
 }
 

@@ -6,14 +6,16 @@ use super::{Failure, Kind, Millis, Output};
 use crate::state::{Batch, Building, Complete, Counts, PageId, Record, Spill};
 
 /// Bytes of pages and codes that make a batch. Two batches may be in flight beside the one growing, so that together
-/// with [`MAX_ASKED`] no more than 8 MiB can be lost by a kill.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// with [`MAX_WAITING`] and [`MAX_ASKED`] a kill costs about 8 MiB at most.
+const BATCH_BYTES: usize = 3 * 512 * 1024;
 /// A batch is made after this long even if it is small, so that slow syncs survive kills too.
 const BATCH_MS: u64 = 1_000;
 /// Bytes asked for and not yet verified.
 const MAX_ASKED: u64 = 2 * 1024 * 1024;
 /// Bytes of entries in memory that wait for their storage, codes or neighbours. Above, no more accounts are asked for.
-const MAX_WAITING: usize = 2 * 1024 * 1024;
+const MAX_WAITING: usize = 3 * 512 * 1024;
+/// Growth of what is in memory after which it is looked through for what has become complete.
+const SETTLE_BYTES: usize = 512 * 1024;
 /// Smallest request worth its round trip, in bytes.
 const MIN_ASK: u64 = 16 * 1024;
 
@@ -45,6 +47,14 @@ impl Engine {
         }
         let is_full = job.pending_bytes() >= BATCH_BYTES;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= BATCH_MS;
+        if !is_full && job.grown_since_settled() >= SETTLE_BYTES {
+            if job.settle(&self.codes_held).is_err() {
+                self.fail(Failure::Defect("complete subtries could not be cut into pages"));
+            } else {
+                self.outbox.push_back(Output::Yield);
+            }
+            return true;
+        }
         match (is_full, is_time) {
             // At full speed, what still waits is better left out: it would be written again and again.
             (true, _) => self.commit(now, Spill::Collapse),

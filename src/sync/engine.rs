@@ -416,6 +416,7 @@ impl Engine {
         let why = match (self.peers.ready(), refusing) {
             (0, _) => Why::NoPeers,
             (_, Some(peers)) if peers > 0 => Why::RootUnavailable { root, peers },
+            (_, None) => return self.fail(Failure::Defect("nothing is left to ask for, and the state is incomplete")),
             _ => return,
         };
         if self.waiting.as_ref() != Some(&why) {

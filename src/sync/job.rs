@@ -40,6 +40,8 @@ pub(crate) struct Job {
     /// Codes verified and not yet in a batch. Bound: part of `Job::pending_bytes`.
     new_codes: Vec<(Hash, Vec<u8>)>,
     new_code_bytes: usize,
+    /// What stayed in memory when it was last looked through, in bytes.
+    settled_bytes: usize,
     /// Whether anything was joined since the last batch.
     dirty: bool,
     /// Pages of a build that was given up.
@@ -87,6 +89,7 @@ impl Job {
             first_page,
             new_codes: Vec::new(),
             new_code_bytes: 0,
+            settled_bytes: 0,
             dirty: false,
             discarded: None,
             storages: BTreeMap::new(),
@@ -124,9 +127,21 @@ impl Job {
         self.dirty
     }
 
+    /// Bytes that have come to wait in memory since it was last looked through.
+    pub(crate) fn grown_since_settled(&self) -> usize {
+        self.tree.resident_bytes().saturating_sub(self.settled_bytes)
+    }
+
+    /// Moves what has become complete out of memory, into pages.
+    pub(crate) fn settle(&mut self, held: &dyn CodesHeld) -> Result<(), TreeError> {
+        self.tree.settle(held, &mut self.pages)?;
+        self.settled_bytes = self.tree.resident_bytes();
+        Ok(())
+    }
+
     /// Cuts what is complete, writes the upper pages, and empties the queues towards the store.
     pub(crate) fn build(&mut self, held: &dyn CodesHeld, spill: Spill) -> Result<Built, TreeError> {
-        self.tree.settle(held, &mut self.pages)?;
+        self.settle(held)?;
         let start = self.pages.next_id();
         let root_page = self.tree.snapshot(held, spill, &mut self.pages)?;
         let end = self.pages.next_id();
@@ -228,8 +243,14 @@ impl Job {
         self.enlarge(account, storage_root, rest, chunks);
     }
 
+    /// Something else was joined that a batch should carry.
+    pub(crate) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
     /// A chunk's part was joined.
     pub(crate) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>, more: bool) {
+        self.dirty = true;
         let Some(cursor) = self.chunk_mut(account, chunk) else { return };
         cursor.busy = false;
         match last {
