@@ -1,7 +1,7 @@
 //! The whole vocabulary between the engine and the world, on one page.
 
 use crate::hash::Hash;
-use crate::state::{Batch, PageId};
+use crate::state::{Batch, PageId, TreeError};
 
 use crate::wire::PeerFault;
 use super::progress::Report;
@@ -129,6 +129,8 @@ pub enum Failure {
     Damaged(PageId),
     /// A state under this root cannot be decoded: no honest chain has it.
     BogusRoot(Hash),
-    /// A defect of this library; please report it.
+    /// The tree in memory contradicts itself: a defect of this library; please report it.
+    Tree(TreeError),
+    /// Another defect of this library; please report it.
     Defect(&'static str),
 }
