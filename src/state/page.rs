@@ -75,7 +75,10 @@ impl fmt::Display for PageError {
         match self {
             PageError::Missing => f.write_str("the page is not in the database"),
             PageError::NewerFormat { found, supported } => {
-                write!(f, "page format {found}, this version reads up to {supported}")
+                write!(
+                    f,
+                    "page format {found}, this version reads up to {supported}"
+                )
             }
             PageError::Checksum => f.write_str("the page's checksum is wrong"),
             PageError::Malformed(what) => write!(f, "malformed page: {what}"),
@@ -107,7 +110,10 @@ pub struct Folds {
 impl Folds {
     /// No memory yet; it grows with the first use.
     pub fn new() -> Folds {
-        Folds { list: Fold::new(), storage: Fold::new() }
+        Folds {
+            list: Fold::new(),
+            storage: Fold::new(),
+        }
     }
 }
 
@@ -143,7 +149,9 @@ impl Page {
         }
         let start = self.entries.partition_point(|entry| entry.path < at.path);
         let length = self.entries.iter().skip(start);
-        let length = length.take_while(|entry| at.path.is_prefix_of(&entry.path)).count();
+        let length = length
+            .take_while(|entry| at.path.is_prefix_of(&entry.path))
+            .count();
         let entries: Vec<Entry> = self.entries.drain(start..start + length).collect();
 
         let found = fold_list(&mut folds.list, &entries, root)?;
@@ -163,7 +171,9 @@ impl Page {
             entries.iter().map(Entry::leaves).sum(),
         );
         if told != held {
-            return Err(PageError::Malformed("other flags or leaves than its parent says"));
+            return Err(PageError::Malformed(
+                "other flags or leaves than its parent says",
+            ));
         }
         Ok(VerifiedPage { at: *at, entries })
     }
@@ -203,7 +213,9 @@ pub(crate) fn fold_list(fold: &mut Fold, entries: &[Entry], root: Root) -> Resul
 fn expect(expected: &Hash, found: Hash) -> Result<(), PageError> {
     match found == *expected {
         true => Ok(()),
-        false => Err(PageError::Hash { expected: *expected, found }),
+        false => Err(PageError::Hash {
+            expected: *expected,
+            found,
+        }),
     }
 }
-

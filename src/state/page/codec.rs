@@ -46,7 +46,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     match bytes.first() {
         // Before the checksum: a newer format may have another one.
         Some(&found) if found > VERSION => {
-            return Err(PageError::NewerFormat { found, supported: VERSION });
+            return Err(PageError::NewerFormat {
+                found,
+                supported: VERSION,
+            });
         }
         Some(&VERSION) if bytes.len() <= MAX_PAGE => {}
         _ => return Err(PageError::Malformed("version or length")),
@@ -55,7 +58,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     if xxh64(body, 0).to_le_bytes() != *checksum {
         return Err(PageError::Checksum);
     }
-    let mut reader = Reader { rest: body.get(1..).unwrap_or_default() };
+    let mut reader = Reader {
+        rest: body.get(1..).unwrap_or_default(),
+    };
     reader.page()
 }
 
@@ -81,11 +86,20 @@ impl<'a> Reader<'a> {
             let entry = self.entry(&path, entries.last(), storage)?;
             entries.push(entry);
         }
-        Ok(Page { parent: StatePath { account, path }, whole, entries })
+        Ok(Page {
+            parent: StatePath { account, path },
+            whole,
+            entries,
+        })
     }
 
     /// The entry after `last`, below `parent`.
-    fn entry(&mut self, parent: &Path, last: Option<&Entry>, slots: bool) -> Result<Entry, PageError> {
+    fn entry(
+        &mut self,
+        parent: &Path,
+        last: Option<&Entry>,
+        slots: bool,
+    ) -> Result<Entry, PageError> {
         let [tag] = self.take()?;
         let entry = match tag & KIND {
             ACCOUNT if !slots => self.account(tag, parent)?,
@@ -93,21 +107,27 @@ impl<'a> Reader<'a> {
                 let path = self.key(parent)?;
                 let value = self.rlp()?;
                 check_slot_value(value).map_err(|_| PageError::Malformed("slot value"))?;
-                Entry { path, item: Item::Slot(value.into()) }
+                Entry {
+                    path,
+                    item: Item::Slot(value.into()),
+                }
             }
-            BLINDED if tag == BLINDED => {
-                Entry { path: self.path(parent)?, item: Item::Blinded { hash: self.hash()? } }
-            }
+            BLINDED if tag == BLINDED => Entry {
+                path: self.path(parent)?,
+                item: Item::Blinded { hash: self.hash()? },
+            },
             PAGE => {
                 let path = self.path(parent)?;
                 let hash = self.hash()?;
-                Entry { path, item: Item::Page(self.reference(tag ^ PAGE, hash)?) }
+                Entry {
+                    path,
+                    item: Item::Page(self.reference(tag ^ PAGE, hash)?),
+                }
             }
             _ => return Err(PageError::Malformed("tag")),
         };
-        let in_order = last.is_none_or(|last| {
-            last.path < entry.path && !last.path.is_prefix_of(&entry.path)
-        });
+        let in_order =
+            last.is_none_or(|last| last.path < entry.path && !last.path.is_prefix_of(&entry.path));
         match in_order {
             true => Ok(entry),
             false => Err(PageError::Malformed("order of entries")),
@@ -134,8 +154,15 @@ impl<'a> Reader<'a> {
             }
             _ => return Err(PageError::Malformed("storage flag")),
         };
-        let leaf = AccountLeaf { slim: slim.into(), storage, code };
-        Ok(Entry { path, item: Item::Account(Box::new(leaf)) })
+        let leaf = AccountLeaf {
+            slim: slim.into(),
+            storage,
+            code,
+        };
+        Ok(Entry {
+            path,
+            item: Item::Account(Box::new(leaf)),
+        })
     }
 
     fn slots(&mut self) -> Result<Vec<Entry>, PageError> {
@@ -157,7 +184,13 @@ impl<'a> Reader<'a> {
             return Err(PageError::Malformed("unknown flag of a page"));
         }
         let (open, inner) = (flags & OPEN != 0, flags & INNER != 0);
-        Ok(PageRef { hash, id: PageId(self.number()?), open, inner, leaves: self.number()? })
+        Ok(PageRef {
+            hash,
+            id: PageId(self.number()?),
+            open,
+            inner,
+            leaves: self.number()?,
+        })
     }
 
     /// A leaf's path: the bytes that `parent` does not cover.
@@ -176,7 +209,10 @@ impl<'a> Reader<'a> {
     fn below(&mut self, parent: &Path, len: u8) -> Result<Path, PageError> {
         let mut key = parent.key();
         let bytes = usize::from(parent.len() / 2)..usize::from(len.div_ceil(2));
-        let part = key.0.get_mut(bytes).ok_or(PageError::Malformed("a path above its page"))?;
+        let part = key
+            .0
+            .get_mut(bytes)
+            .ok_or(PageError::Malformed("a path above its page"))?;
         part.copy_from_slice(self.bytes(part.len())?);
         let path = Path::new(key, len);
         match path.key() == key && parent.is_prefix_of(&path) {
@@ -188,7 +224,8 @@ impl<'a> Reader<'a> {
     /// One RLP item, header and all. What is in it is for the caller to check.
     fn rlp(&mut self) -> Result<&'a [u8], PageError> {
         let mut after = self.rest;
-        let header = alloy_rlp::Header::decode(&mut after).map_err(|_| PageError::Malformed("RLP"))?;
+        let header =
+            alloy_rlp::Header::decode(&mut after).map_err(|_| PageError::Malformed("RLP"))?;
         let length = self.rest.len() - after.len() + header.payload_length;
         self.bytes(length)
     }
@@ -215,15 +252,19 @@ impl<'a> Reader<'a> {
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], PageError> {
-        let (taken, rest) =
-            self.rest.split_first_chunk::<N>().ok_or(PageError::Malformed("too short"))?;
+        let (taken, rest) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(PageError::Malformed("too short"))?;
         self.rest = rest;
         Ok(*taken)
     }
 
     fn bytes(&mut self, length: usize) -> Result<&'a [u8], PageError> {
-        let (taken, rest) =
-            self.rest.split_at_checked(length).ok_or(PageError::Malformed("too short"))?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(PageError::Malformed("too short"))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -248,7 +289,10 @@ impl PageWriter {
         }
         bytes.push(parent.path.len());
         bytes.extend_from_slice(packed(&parent.path.key(), parent.path.len(), 0));
-        PageWriter { bytes, covered: usize::from(parent.path.len() / 2) }
+        PageWriter {
+            bytes,
+            covered: usize::from(parent.path.len() / 2),
+        }
     }
 
     /// An account that has no storage, or whose storage is blinded or follows.
@@ -317,14 +361,16 @@ impl PageWriter {
 
     fn leaf(&mut self, tag: u8, key: &Hash, value: &[u8]) {
         self.bytes.push(tag);
-        self.bytes.extend_from_slice(key.0.get(self.covered..).unwrap_or_default());
+        self.bytes
+            .extend_from_slice(key.0.get(self.covered..).unwrap_or_default());
         self.bytes.extend_from_slice(value);
     }
 
     fn reference(&mut self, tag: u8, path: &Path, hash: &Hash) {
         self.bytes.push(tag);
         self.bytes.push(path.len());
-        self.bytes.extend_from_slice(packed(&path.key(), path.len(), self.covered));
+        self.bytes
+            .extend_from_slice(packed(&path.key(), path.len(), self.covered));
         self.bytes.extend_from_slice(&hash.0);
     }
 
@@ -377,7 +423,9 @@ fn number_size(number: u64) -> usize {
 
 /// The bytes of a path of `len` nibbles, without the first `covered` ones.
 fn packed(key: &Hash, len: u8, covered: usize) -> &[u8] {
-    key.0.get(covered..usize::from(len.div_ceil(2))).unwrap_or_default()
+    key.0
+        .get(covered..usize::from(len.div_ceil(2)))
+        .unwrap_or_default()
 }
 
 fn code_bits(code: Code) -> u8 {
