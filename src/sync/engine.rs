@@ -25,7 +25,6 @@ pub struct Config {
 }
 
 /// The sync engine. See [the room](super) for how to drive it.
-#[derive(Debug)]
 pub struct Engine {
     pub(super) config: Config,
     /// What the database holds: the record of the last batch that landed.
@@ -49,7 +48,6 @@ pub struct Engine {
 }
 
 /// What the engine is doing.
-#[derive(Debug)]
 pub(super) enum Activity {
     Idle,
     /// Reading the pages that the last session left open.

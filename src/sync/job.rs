@@ -28,7 +28,6 @@ const NODES_PER_REQUEST: usize = 256;
 const BYTES_PER_STORAGE: u64 = 1024;
 
 /// A sync under way.
-#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) target: Hash,
     pub(crate) tree: Tree,

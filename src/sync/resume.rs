@@ -9,7 +9,6 @@ use crate::state::{Building, Counts, PageId, Record, Tree};
 const PAGES_PER_LOAD: usize = 64;
 
 /// The open pages of an unfinished tree on their way back into memory.
-#[derive(Debug)]
 pub(crate) struct Loading {
     building: Building,
     ticket: Ticket,
