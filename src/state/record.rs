@@ -95,6 +95,11 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// The record of a new database. `incarnation` is to be drawn at random.
+    pub fn fresh(incarnation: [u8; 16], network: Network) -> Record {
+        Record { incarnation, sequence: 0, next_page: PageId(1), network, complete: None, building: None }
+    }
+
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
