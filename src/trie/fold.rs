@@ -441,8 +441,3 @@ fn string_content(item: &[u8]) -> Option<&[u8]> {
         _ => item.get(1..),
     }
 }
-
-#[cfg(test)]
-#[path = "fold_tests.rs"]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests;

@@ -8,6 +8,7 @@
 //! - [`node`]: one node's RLP, in and out.
 //! - [`keccak`](mod@keccak): Keccak-256, two messages at a time.
 //! - [`fold`]: entries in key order -> every branch, and the root.
+//! - [`range`]: a peer's leaves and edge proof -> entries that fold to the root, or a fault.
 
 mod batch;
 mod encode;
@@ -15,9 +16,11 @@ pub mod fold;
 pub mod keccak;
 pub mod node;
 pub mod path;
+pub mod range;
 mod shape;
 
 pub use fold::{Branch, ChildOf, EntryItem, Fold, FoldError, NodeRef, Root};
 pub use keccak::{keccak, keccak_pair};
 pub use node::{Child, Node, NodeError};
 pub use path::{Nibbles, Path, common_nibbles};
+pub use range::{RangeFault, VerifiedRange, verify_accounts, verify_slots};
