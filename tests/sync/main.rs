@@ -3,6 +3,7 @@
 
 mod disk;
 mod rng;
+mod truth;
 mod world;
 
 mod bad_input;
