@@ -4,6 +4,7 @@
 mod fold;
 mod keccak;
 mod node;
+mod proof;
 mod range_attacks;
 mod range_geth;
 mod range_props;
