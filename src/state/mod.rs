@@ -1,1 +1,7 @@
 //! state
+
+pub mod batch;
+pub mod entry;
+
+pub use batch::Batch;
+pub use entry::PageId;
