@@ -1,20 +1,21 @@
-//! What one step of the sync wants stored, as plain data: the core makes batches, the store room lands them.
+//! What one transaction of the store writes. Pure data: the store carries it out, the engine puts it together.
 
-use super::PageId;
-use crate::hash::Hash;
 use core::ops::Range;
 
-/// One transaction: everything or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use super::entry::PageId;
+use crate::hash::Hash;
+
+/// One transaction: all of it or none of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Number of this batch in the database's life, from 1. The store refuses it unless the stored one is `sequence - 1`.
+    /// This batch's sequence number; it may only land where the stored record has the one before.
     pub sequence: u64,
-    /// New pages; none of the ids may be in the store.
+    /// New pages. Their ids have never been used before.
     pub pages: Vec<(PageId, Vec<u8>)>,
-    /// Bytecodes by their hash; storing one again is harmless.
+    /// Bytecodes by their hash.
     pub codes: Vec<(Hash, Vec<u8>)>,
-    /// Ranges of pages to forget, done before `pages` are added.
+    /// Pages that no root reaches any more once this batch has landed.
     pub delete: Vec<Range<PageId>>,
-    /// The encoded record that takes the place of the one before.
+    /// The new root record ([`super::Record::encode`]), which names `sequence`.
     pub record: Vec<u8>,
 }

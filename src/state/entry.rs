@@ -1,5 +1,5 @@
-//! What the tree's list is made of.
+//! The entries of a partial trie: what is known at which path.
 
-/// Name of a page in the store: fresh and ever-growing, never used twice in a database's life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Names a page. Ids grow for ever: none is used twice in a database's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId(pub u64);

@@ -449,8 +449,9 @@ pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>
     Batch {
         sequence,
         pages,
+        codes: vec![],
+        delete: vec![],
         record: record(sequence),
-        ..Batch::default()
     }
 }
 
