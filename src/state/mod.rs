@@ -6,16 +6,18 @@
 
 pub mod account;
 pub mod batch;
-pub mod cut;
+mod cut;
 pub mod entry;
 pub mod page;
+pub mod pages;
 pub mod record;
+mod source;
 pub mod tree;
 
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
 pub use batch::Batch;
-pub use cut::Pages;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 pub use page::{PAGE_BUDGET, PageError};
+pub use pages::Pages;
 pub use record::{Building, Complete, Counts, Network, Record, RecordError};
 pub use tree::{Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};
