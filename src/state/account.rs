@@ -156,7 +156,8 @@ impl Account {
         rlp
     }
 
-    fn pad(balance: &[u8]) -> Option<[u8; 32]> {
+    /// A number of at most 32 bytes as a word.
+    pub(crate) fn pad(balance: &[u8]) -> Option<[u8; 32]> {
         let mut padded = [0; 32];
         let start = padded.len().checked_sub(balance.len())?;
         padded.get_mut(start..)?.copy_from_slice(balance);

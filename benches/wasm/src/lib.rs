@@ -48,14 +48,23 @@ pub extern "C" fn prepare(accounts: usize) -> usize {
         let start = (STATE - accounts) / 2;
         bench.root = fold.run(Root::Trie).ok();
         bench.leaves = state[start..start + accounts].to_vec();
-        let (Some((first, _)), Some((last, _))) = (bench.leaves.first(), bench.leaves.last()) else {
+        let (Some((first, _)), Some((last, _))) = (bench.leaves.first(), bench.leaves.last())
+        else {
             return 0;
         };
         bench.origin = Some(*first);
         // As go-ethereum sends it: the paths of both ends from the root on, repetitions and all.
-        bench.proof = [first, last].iter().flat_map(|key| prove(&fold, key)).flatten().collect();
-        bench.nodes =
-            bench.leaves.iter().flat_map(|(key, _)| prove(&fold, key)).flatten().collect();
+        bench.proof = [first, last]
+            .iter()
+            .flat_map(|key| prove(&fold, key))
+            .flatten()
+            .collect();
+        bench.nodes = bench
+            .leaves
+            .iter()
+            .flat_map(|(key, _)| prove(&fold, key))
+            .flatten()
+            .collect();
         bench.nodes.sort_unstable();
         bench.nodes.dedup();
         bench.nodes.sort_by_key(|node| node.len() / 136);
@@ -68,8 +77,14 @@ pub extern "C" fn prepare(accounts: usize) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn verify() -> u32 {
     BENCH.with_borrow_mut(|bench| {
-        let (Some(root), Some(origin)) = (bench.root, bench.origin) else { return 0 };
-        let leaves: Vec<_> = bench.leaves.iter().map(|(key, slim)| (*key, &slim[..])).collect();
+        let (Some(root), Some(origin)) = (bench.root, bench.origin) else {
+            return 0;
+        };
+        let leaves: Vec<_> = bench
+            .leaves
+            .iter()
+            .map(|(key, slim)| (*key, &slim[..]))
+            .collect();
         let proof: Vec<_> = bench.proof.iter().map(|node| &node[..]).collect();
         u32::from(verify_accounts(&mut bench.fold, &root, &origin, &leaves, &proof).is_ok())
     })
@@ -138,7 +153,13 @@ fn export(bench: &Bench) -> Vec<u8> {
         out.extend((bytes.len() as u32).to_le_bytes());
         out.extend(bytes);
     };
-    out.extend(bench.root.iter().chain(&bench.origin).flat_map(|hash| hash.0));
+    out.extend(
+        bench
+            .root
+            .iter()
+            .chain(&bench.origin)
+            .flat_map(|hash| hash.0),
+    );
     out.extend((bench.leaves.len() as u32).to_le_bytes());
     for (key, slim) in &bench.leaves {
         out.extend(key.0);
