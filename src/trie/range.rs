@@ -211,7 +211,8 @@ struct Walk<'a> {
     last: Hash,
     /// Nothing was delivered: nothing may be in the range.
     empty: bool,
-    /// Sorted by hash.
+    /// As many as the wire room lets through, and looked up once per level of each edge: too few to be worth an index, and
+    /// a sort of its own is ten kilobytes of module.
     nodes: Vec<(Hash, &'a [u8])>,
     outside: Outside<'a>,
 }
@@ -227,7 +228,6 @@ impl<'a> Walk<'a> {
                 nodes.extend(rest.first().map(|b| (b_hash, *b)));
             }
         }
-        nodes.sort_unstable_by_key(|(hash, _)| *hash);
         Walk {
             first: *origin,
             // Without leaves, the answer speaks about everything from the origin on.
@@ -310,11 +310,10 @@ impl<'a> Walk<'a> {
     }
 
     fn find(&self, hash: &Hash) -> Option<&'a [u8]> {
-        let i = self
-            .nodes
-            .binary_search_by_key(hash, |(hash, _)| *hash)
-            .ok()?;
-        self.nodes.get(i).map(|(_, rlp)| *rlp)
+        self.nodes
+            .iter()
+            .find(|(found, _)| found == hash)
+            .map(|(_, rlp)| *rlp)
     }
 }
 
