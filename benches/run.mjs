@@ -21,6 +21,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const jsonFile = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined
 
 const wasm = await load()
+if (wasm.check() !== 1) throw new Error('the kernel hashes wrong')
 const results = [...keccak(), ...(await ranges())]
 console.table(results.map(({ name, rate, unit, ratio, bar }) => ({
   name,

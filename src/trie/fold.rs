@@ -132,9 +132,19 @@ impl Fold {
 
     /// The path of an entry: a whole key for a leaf. [`Path::ROOT`] if there is no such entry.
     pub fn path(&self, entry: usize) -> Path {
-        self.entries
-            .get(entry)
-            .map_or(Path::ROOT, |entry| Path::new(entry.key, entry.len()))
+        match self.entries.get(entry) {
+            None => Path::ROOT,
+            Some(Entry {
+                key,
+                kind: Kind::Leaf { .. },
+                ..
+            }) => Path::full(*key),
+            Some(Entry {
+                key,
+                kind: Kind::Ref { len, .. },
+                ..
+            }) => Path::new(*key, *len),
+        }
     }
 
     /// What an entry is, if there is such an entry.

@@ -127,7 +127,7 @@ fn verify(
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-    push: impl Fn(&mut Fold, &Hash, &[u8]) -> Result<(), FoldError>,
+    push: fn(&mut Fold, &Hash, &[u8]) -> Result<(), FoldError>,
 ) -> Result<VerifiedRange, RangeFault> {
     fold.clear();
     if leaves.first().is_some_and(|(key, _)| key < origin) {
@@ -297,15 +297,16 @@ impl<'a> Walk<'a> {
     }
 
     fn side(&self, path: &Path) -> Side {
+        let before = |a: &Hash, b: &Hash| compare_keys(a, b).0 == Ordering::Less;
         let (first, last) = (path.first_key(), path.last_key());
-        if last < self.first {
+        if before(&last, &self.first) {
             Side::Left
-        } else if first > self.last {
+        } else if before(&self.last, &first) {
             Side::Right
-        } else if first >= self.first && last <= self.last {
-            Side::Inside
-        } else {
+        } else if before(&first, &self.first) || before(&self.last, &last) {
             Side::Edge
+        } else {
+            Side::Inside
         }
     }
 
