@@ -1,4 +1,5 @@
 // Measures the hot path in WebAssembly, as a browser would run it: `node benches/run.mjs [--json FILE] [--without-mpt]`.
+// Comparing with @ethereumjs/mpt takes an `npm ci` in this folder first.
 //
 // Contenders take turns within one process and are compared by the medians of their runs: what the machine does besides
 // then meets all of them alike, and the ratios hold where absolute rates drift.
