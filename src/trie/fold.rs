@@ -25,8 +25,10 @@ pub const MAX_ENTRIES: usize = 1 << 24;
 
 /// Folds an ordered list of entries into the nodes and the hash that they determine.
 ///
-/// Push entries in key order, [`Fold::run`], then look at what it derived; [`Fold::clear`] and start over.
+/// Push entries in key order, [`Fold::run`], then look at what it derived; [`Fold::clear`] and start over. All its memory
+/// grows with the entries, some 250 bytes each, and stays at the size of the largest fold there was: one answer, or one page.
 pub struct Fold {
+    /// At most [`MAX_ENTRIES`].
     entries: Vec<Entry>,
     /// Leaf values, each as it stands in its node: an RLP string.
     items: Vec<u8>,
