@@ -1,4 +1,5 @@
 // Measures the hot path in WebAssembly, as a browser would run it: `node benches/run.mjs [--json FILE] [--without-mpt]`.
+// Comparing with @ethereumjs/mpt takes an `npm ci` in this folder first.
 //
 // Contenders take turns within one process and are compared by the medians of their runs: what the machine does besides
 // then meets all of them alike, and the ratios hold where absolute rates drift.
@@ -21,6 +22,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const jsonFile = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined
 
 const wasm = await load()
+if (wasm.check() !== 1) throw new Error('the kernel hashes wrong')
 const results = [...keccak(), ...(await ranges())]
 console.table(results.map(({ name, rate, unit, ratio, bar }) => ({
   name,
