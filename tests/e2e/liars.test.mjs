@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { chain, setUp } from './lib/harness.mjs'
 import { countsOf, mixedState, stateFile } from './lib/states.mjs'
 
-const world = setUp()
+const world = setUp({ sideBySide: true })
 const state = mixedState(2_000, 'liars')
 const { file, remove } = stateFile(state)
 after(remove)

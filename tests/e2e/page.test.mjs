@@ -7,6 +7,14 @@ import { setUp } from './lib/harness.mjs'
 
 const world = setUp()
 
+/** Another network is another database, so that no test meets what another one stored. */
+let network = 1000
+
+function peersOf(count) {
+  network++
+  return Promise.all(Array.from({ length: count }, () => world.peer('--genesis', GENESIS, '--network-id', String(network))))
+}
+
 function address(peers, more = {}) {
   const [{ root, networkId, genesisHash }] = peers
   const query = new URLSearchParams({ root, network: networkId, genesis: genesisHash, peers: peers.map(({ url }) => url).join(), ...more })
@@ -25,7 +33,7 @@ const settled = (page, phase) => page.waitForSelector(`#phase[data-phase=${phase
 
 for (const thread of ['worker', 'main']) {
   test(`the page syncs in its ${thread} thread, looks accounts up, survives a reload without peers, and resets`, async () => {
-    const peers = [await world.peer('--genesis', GENESIS), await world.peer('--genesis', GENESIS)]
+    const peers = await peersOf(2)
     const page = await open(address(peers, { thread }))
     await settled(page, 'idle')
     await page.click('#start')
@@ -52,23 +60,20 @@ for (const thread of ['worker', 'main']) {
     await settled(page, 'idle')
     assert.match(await page.textContent('#headline'), /Nothing is stored/)
     assert.deepEqual(page.uncaught, [])
-    await page.close()
-  })
+    })
 }
 
 test('a second tab says in words that the database is open elsewhere', async () => {
-  const peers = [await world.peer('--genesis', GENESIS)]
+  const peers = await peersOf(1)
   const first = await open(address(peers))
   await settled(first, 'idle')
   const second = await open(address(peers))
   await settled(second, 'problem')
   assert.match(await second.textContent('#problem'), /LOCKED/)
-  await second.close()
-  await first.close()
 })
 
 test('without a peer the page says what it waits for, and goes on when one is added', async () => {
-  const peer = await world.peer('--genesis', GENESIS)
+  const [peer] = await peersOf(1)
   const page = await open(address([{ ...peer, url: '' }]))
   await settled(page, 'idle')
   await page.click('#start')
@@ -77,7 +82,4 @@ test('without a peer the page says what it waits for, and goes on when one is ad
   await page.click('#add-peer button')
   await settled(page, 'done')
   assert.deepEqual(page.uncaught, [])
-  await page.click('#reset')
-  await settled(page, 'idle')
-  await page.close()
 })

@@ -32,7 +32,6 @@ test('mainnet genesis is synced whole, and every account of it reads back', asyn
       address,
     )
   }
-  await page.close()
 })
 
 test('a state with contracts reads back key by key as it was made', async (t) => {
@@ -70,7 +69,6 @@ test('a state with contracts reads back key by key as it was made', async (t) =>
     return found.slice(0, 10)
   }, Object.entries(state))
   assert.deepEqual(differences, [])
-  await page.close()
 })
 
 test('what is not in the state is proven absent, never guessed', async () => {
@@ -94,7 +92,6 @@ test('what is not in the state is proven absent, never guessed', async () => {
   assert.equal(slot, 0n)
   assert.equal(code, 0)
   assert.equal(held.code, 'NOT_TRACKED')
-  await page.close()
 })
 
 test('progress is an async iterator that only grows and ends with the sync', async () => {
@@ -125,7 +122,6 @@ test('progress is an async iterator that only grows and ends with the sync', asy
     }
   }
   assert.equal(report.accounts, peer.accounts)
-  await page.close()
 })
 
 test('a root that is complete already resolves at once, without a peer', async () => {
@@ -138,7 +134,6 @@ test('a root that is complete already resolves at once, without a peer', async (
   }, peer.root)
   assert.equal(report.accounts, 8893)
   assert.equal(report.bytesReceived, 0)
-  await page.close()
 })
 
 test('the empty state needs no peer at all', async () => {
@@ -153,7 +148,6 @@ test('the empty state needs no peer at all', async () => {
   })
   assert.equal(report.accounts, 0)
   assert.equal(exists, false)
-  await page.close()
 })
 
 test('a database in memory does the same and leaves nothing on disk', async () => {
@@ -171,5 +165,4 @@ test('a database in memory does the same and leaves nothing on disk', async () =
   assert.equal(accounts, 8893)
   assert.equal(balance, 11901484239480000000000000n)
   assert.ok(!databases.some((name) => name.includes('memory only')), databases.join())
-  await page.close()
 })

@@ -57,7 +57,7 @@ if (wanted('records')) {
   for (const [name, state] of Object.entries({
     [`${count(accounts)} plain accounts`]: { accounts },
     '360,000 plain accounts': { accounts: 360_000 },
-    '200,000 accounts, 15 % contracts': { accounts: 200_000, contracts: 150 },
+    '200,000 accounts, 15 % contracts': { accounts: 200_000, contracts: 0.15 },
   })) {
     const run = await measureSync(state)
     result.records[name] = run

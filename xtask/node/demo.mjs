@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
   },
 })
 if (!options.genesis === !options.accounts) throw new Error('demo.mjs needs either --genesis=FILE or --accounts=N')
-const state = options.genesis ? ['--genesis', options.genesis] : ['--accounts', options.accounts]
+const state = options.genesis ? ['--genesis', options.genesis] : ['--accounts', options.accounts, '--contracts', '0.15', '--huge', '2:20000']
 
 console.log(`starting two peers with ${options.genesis ? "mainnet's genesis state" : `${options.accounts} generated accounts`}`)
 const peers = await startPeers(2, state)

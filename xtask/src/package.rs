@@ -2,6 +2,7 @@
 //! made here.
 
 use std::fs;
+use std::io;
 use std::process::Command;
 
 use crate::arguments::Arguments;
@@ -45,6 +46,15 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     .current_dir(&workspace.root)
     .env("PATH", path);
     required("wasm-pack build", &mut pack)?;
+    // It ignores everything beside it, and npm would heed that and publish a package without a module.
+    let ignore = workspace.package.join("wasm/.gitignore");
+    fs::remove_file(&ignore).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(format!(
+            "{} could not be removed: {error}",
+            ignore.display()
+        )),
+    })?;
     say("optimizing the module with wasm-opt");
     required(
         "wasm-opt",

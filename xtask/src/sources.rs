@@ -23,7 +23,8 @@ pub(crate) fn peer(workspace: &Workspace) -> Outcome<PathBuf> {
             "--release",
             "--package",
             "snaplight-peer",
-            "--bins",
+            "--bin",
+            "snaplight-peer",
         ])
         .current_dir(&workspace.root);
     required("building the native peer", &mut cargo)?;

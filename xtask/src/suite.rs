@@ -302,3 +302,23 @@ fn skipped_tests(output: &str) -> impl Iterator<Item = &str> {
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::skipped_tests;
+
+    #[test]
+    fn what_a_runner_left_out_is_named() {
+        let output = "test a ... ok\n  test b ... ignored\ntest c ... ignored, needs a disk\n\
+            test ignored_names_are_fine ... ok\n\u{fe63} d (0.1ms) # SKIP\ntest result: ok. 1 passed; 2 ignored; 0 measured\n";
+        let named: Vec<_> = skipped_tests(output).collect();
+        assert_eq!(
+            named,
+            [
+                "test b ... ignored",
+                "test c ... ignored, needs a disk",
+                "\u{fe63} d (0.1ms) # SKIP"
+            ]
+        );
+    }
+}

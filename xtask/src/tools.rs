@@ -155,13 +155,15 @@ pub(crate) fn locked_version(workspace: &Workspace, name: &str) -> Outcome<Strin
     let file = workspace.root.join("Cargo.lock");
     let lock = fs::read_to_string(&file)
         .map_err(|error| format!("{} could not be read: {error}", file.display()))?;
-    let entry = format!("name = \"{name}\"\nversion = \"");
-    lock.split_once(&entry)
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map(|(version, _)| version.to_owned())
-        .ok_or_else(|| {
-            format!("Cargo.lock names no crate {name}; the root crate should depend on it").into()
-        })
+    version_in(&lock, name).ok_or_else(|| {
+        format!("Cargo.lock names no crate {name}; something in the workspace should depend on it")
+            .into()
+    })
+}
+
+fn version_in(lock: &str, name: &str) -> Option<String> {
+    let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    rest.split_once('"').map(|(version, _)| version.to_owned())
 }
 
 /// A Chromium and the WebDriver that belongs to it.
@@ -225,4 +227,17 @@ fn named_or_found(variable: &str, names: &[&str]) -> Option<PathBuf> {
             .map(|folder| folder.join(name))
             .find(|program| program.exists())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_in;
+
+    #[test]
+    fn a_crate_is_found_by_its_whole_name() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-shared\"\nversion = \"0.1.0\"\n\n\
+            [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"x\"\n";
+        assert_eq!(version_in(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
+        assert_eq!(version_in(lock, "bindgen"), None);
+    }
 }

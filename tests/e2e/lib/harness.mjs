@@ -1,6 +1,6 @@
 /** What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages with the package loaded. */
 
-import { after, before } from 'node:test'
+import { after, afterEach, before } from 'node:test'
 import { launch } from '../../../xtask/node/browser.mjs'
 import { startPeer } from '../../../xtask/node/peers.mjs'
 import { serve } from '../../../xtask/node/serve.mjs'
@@ -30,13 +30,15 @@ function inPageHelpers() {
 }
 
 /**
- * Sets a test file up: `const world = setUp()`. Everything is torn down after the file's last test.
+ * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything after the file's last.
  *
- * @param {{profile?: string}} [options]
+ * @param {{profile?: string, sideBySide?: boolean}} [options] `profile`: a folder to keep; `sideBySide`: tests of this file
+ *   run at the same time and close their pages themselves
  */
-export function setUp(options = {}) {
-  const world = new World(options)
+export function setUp({ profile, sideBySide = false } = {}) {
+  const world = new World({ profile })
   before(() => world.begin())
+  if (!sideBySide) afterEach(() => world.closePages())
   after(() => world.end())
   return world
 }
@@ -91,7 +93,12 @@ class World {
     return peer
   }
 
-  /** A page with the package in `window.snaplight`. It fails the test if anything in it throws to the top. */
+  /** Closes what a test has left open, so that a failed one holds no lock that the next one needs. */
+  async closePages() {
+    await Promise.all(this.context.pages().map((page) => page.url() !== 'about:blank' && page.close()))
+  }
+
+  /** A page with the package in `window.snaplight`. What is thrown to its top is kept in `page.uncaught`. */
   async page() {
     const page = await this.context.newPage()
     page.uncaught = []

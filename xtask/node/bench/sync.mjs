@@ -5,8 +5,8 @@ import { startPeers } from '../peers.mjs'
 import { serve } from '../serve.mjs'
 
 /**
- * @param {{accounts: number, contracts?: number, peers?: number, count?: boolean}} state `contracts`: how many of a thousand
- *   accounts are contracts; `count`: also count and read all records, which costs time that is not measured
+ * @param {{accounts: number, contracts?: number, peers?: number, count?: boolean}} state `contracts`: the share of
+ *   accounts that are contracts, 0 to 1; `count`: also count and read all records, which costs time that is not measured
  */
 export async function measureSync({ accounts, contracts = 0, peers: many = 2, count = true }) {
   const peers = await startPeers(many, ['--accounts', String(accounts), '--contracts', String(contracts)])
