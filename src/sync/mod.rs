@@ -1,1 +1,15 @@
-//! sync
+//! The sync engine: decides what to ask of whom, proves what comes back, and says what to persist.
+//!
+//! It is one state machine without I/O. Everything it wants from the world, reading its own pages included, is an
+//! [`Output`]; everything that happens is an [`Input`]. After each [`Engine::handle`], call [`Engine::poll`] until it
+//! returns `None`; wake up at [`Engine::next_deadline`] with [`Input::Tick`].
+//!
+//! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
+
+mod fault;
+mod io;
+mod progress;
+
+pub use fault::{PeerFault, Severity};
+pub use io::*;
+pub use progress::{Counters, KEY_SPACE_CELLS, PeerProgress, Phase, Progress, Report};

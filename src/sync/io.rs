@@ -1,0 +1,129 @@
+//! The whole vocabulary between the engine and the world, on one page.
+
+use crate::hash::Hash;
+use crate::state::{Batch, PageId};
+
+use super::fault::PeerFault;
+use super::progress::Report;
+
+/// Milliseconds on the driver's monotonic clock. Only differences mean anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This moment plus `millis`, saturating.
+    pub fn after(self, millis: u64) -> Millis {
+        Millis(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds since `earlier`, 0 if it is later.
+    pub fn since(self, earlier: Millis) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// One connection. The driver gives each connection a fresh number, also when the same peer comes back, so that a
+/// new session never inherits the old one's requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
+
+/// Names one [`Output::Load`], so that its answer finds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(pub u64);
+
+/// Everything that can happen to the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// A socket is open; the engine greets it.
+    PeerJoined(PeerId),
+    /// A socket closed or failed, whoever closed it. Not a fault.
+    PeerLeft(PeerId),
+    /// One binary frame from a peer.
+    Frame(PeerId, Vec<u8>),
+    /// A text frame from a peer: a fault in this protocol.
+    Text(PeerId),
+    /// The answer to [`Output::Load`], one element per id asked for, `None` where the store has no such page.
+    Loaded(Ticket, Vec<Option<Vec<u8>>>),
+    /// The batch with this sequence number is durable.
+    Committed(u64),
+    /// A load or a commit failed. Every batch that was in flight is lost; what was committed before stays.
+    StoreFailed(StoreTrouble),
+    /// Make the state of this root complete. Replaces the target of a sync under way.
+    Target(Hash),
+    /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
+    Cancel,
+    /// Time passed; see [`Engine::next_deadline`](super::Engine::next_deadline).
+    Tick,
+}
+
+/// Why the store could not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreTrouble {
+    /// The quota is exhausted. Nothing of the failed batch was written.
+    Full,
+    /// Another writer has committed to this database since it was opened.
+    Superseded,
+    /// Anything else, in the store's words.
+    Failed(String),
+}
+
+/// Everything the engine wants from the world.
+#[derive(Debug)]
+pub enum Output {
+    /// Send one binary frame.
+    Send(PeerId, Vec<u8>),
+    /// Read these pages; answer with [`Input::Loaded`].
+    Load(Ticket, Vec<PageId>),
+    /// Write this batch in one transaction; answer with [`Input::Committed`] or [`Input::StoreFailed`]. Batches are
+    /// to be queued in the order in which they come; at most two are in flight.
+    Commit(Batch),
+    /// Close this connection with this WebSocket close code; the fault says why. No [`Input::PeerLeft`] is needed.
+    Drop(PeerId, PeerFault),
+    /// Something to tell the user.
+    Event(Event),
+}
+
+/// What a user may want to know.
+#[derive(Debug)]
+pub enum Event {
+    /// The peer shook hands and may be asked.
+    PeerReady(PeerId),
+    /// The peer broke a rule. If the fault is grave, [`Output::Drop`] follows.
+    PeerFault(PeerId, PeerFault),
+    /// Nothing is in flight and something is missing; the sync goes on by itself when the reason goes away.
+    Waiting(Why),
+    /// The state of the target is complete and durable.
+    Done(Report),
+    /// The sync ended because [`Input::Cancel`] asked for it; everything committed stays.
+    Cancelled(Report),
+    /// The sync ended by an error of ours or of the store; everything committed stays, and a new
+    /// [`Input::Target`] goes on from there.
+    Failed(Failure),
+}
+
+/// Why nothing moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No peer has shaken hands.
+    NoPeers,
+    /// Every peer says that it does not have the state of this root.
+    RootUnavailable {
+        /// The root that all of them refused.
+        root: Hash,
+        /// How many did.
+        peers: usize,
+    },
+}
+
+/// Why a sync ended without success: never a peer's doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The store could not read or write.
+    Store(StoreTrouble),
+    /// A stored page is missing or does not fold to the hash its parent holds.
+    Damaged(PageId),
+    /// A state under this root cannot be decoded: no honest chain has it.
+    BogusRoot(Hash),
+    /// A defect of this library; please report it.
+    Defect(&'static str),
+}
