@@ -235,7 +235,7 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
 
 /**
  * - `idle`: nothing to sync.
- * - `connecting`: no peer has greeted yet.
+ * - `connecting`: no peer has greeted yet, or an earlier session's pages are being read.
  * - `ranges`: ranges of accounts, their storage and codes.
  * - `healing`: what the ranges left blinded, node by node.
  * - `finishing`: everything is there and proven; the last transactions are on their way.

@@ -22,6 +22,13 @@ import type { OpenOptions, Snaplight } from './snaplight.js'
 export function openInWorker(worker: Worker | MessagePort | undefined, options: OpenOptions): Promise<Snaplight>
 
 /** Inside a worker of your own: answers the `openInWorker` at the other end of `port`. */
-export function serve(port: MessagePort | DedicatedWorkerGlobalScope): void
+export function serve(port: MessageEndpoint): void
+
+/** A `MessagePort`, a `Worker`, or a worker's own global scope. */
+export interface MessageEndpoint {
+  postMessage(message: unknown, transfer?: Transferable[]): void
+  addEventListener(type: 'message', listener: (event: MessageEvent) => void): void
+  start?(): void
+}
 
 export * from './snaplight.js'
