@@ -3,7 +3,7 @@
 use crate::hash::Hash;
 use crate::state::{Batch, PageId};
 
-use super::fault::PeerFault;
+use crate::wire::PeerFault;
 use super::progress::Report;
 
 /// Milliseconds on the driver's monotonic clock. Only differences mean anything.
@@ -46,8 +46,11 @@ pub enum Input {
     Loaded(Ticket, Vec<Option<Vec<u8>>>),
     /// The batch with this sequence number is durable.
     Committed(u64),
-    /// A load or a commit failed. Every batch that was in flight is lost; what was committed before stays.
-    StoreFailed(StoreTrouble),
+    /// The store could not read these pages.
+    LoadFailed(Ticket, StoreTrouble),
+    /// The batch with this sequence number was not written. Every batch gets exactly one [`Input::Committed`] or
+    /// `CommitFailed`; of two in flight the second fails too, because its predecessor is missing.
+    CommitFailed(u64, StoreTrouble),
     /// Make the state of this root complete. Replaces the target of a sync under way.
     Target(Hash),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
@@ -72,13 +75,15 @@ pub enum StoreTrouble {
 pub enum Output {
     /// Send one binary frame.
     Send(PeerId, Vec<u8>),
-    /// Read these pages; answer with [`Input::Loaded`].
+    /// Read these pages; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Ticket, Vec<PageId>),
-    /// Write this batch in one transaction; answer with [`Input::Committed`] or [`Input::StoreFailed`]. Batches are
+    /// Write this batch in one transaction; answer with [`Input::Committed`] or [`Input::CommitFailed`]. Batches are
     /// to be queued in the order in which they come; at most two are in flight.
     Commit(Batch),
     /// Close this connection with this WebSocket close code; the fault says why. No [`Input::PeerLeft`] is needed.
     Drop(PeerId, PeerFault),
+    /// An expensive step is done and more is to do: let the event loop have its turn, then poll again.
+    Yield,
     /// Something to tell the user.
     Event(Event),
 }

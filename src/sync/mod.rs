@@ -6,10 +6,9 @@
 //!
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
 
-mod fault;
 mod io;
 mod progress;
 
-pub use fault::{PeerFault, Severity};
+pub use crate::wire::{PeerFault, Severity};
 pub use io::*;
 pub use progress::{Counters, KEY_SPACE_CELLS, PeerProgress, Phase, Progress, Report};

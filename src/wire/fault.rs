@@ -20,6 +20,8 @@ pub enum PeerFault {
     UnknownMessage(u64),
     /// The first message was not Hello, or Hello came twice.
     HelloExpected,
+    /// Its devp2p base protocol is older than version 5.
+    OldProtocol,
     /// The handshake was not finished in time.
     HandshakeTimeout,
     /// Nothing in common: no shared `snap/1` and `eth/69`.
@@ -59,7 +61,7 @@ pub enum PeerFault {
 pub enum Severity {
     /// The connection is closed.
     Drop,
-    /// Counted; [`MAX_STRIKES`](super::peers::MAX_STRIKES) in a row close the connection.
+    /// Counted; several in a row close the connection.
     Strike,
 }
 
@@ -80,6 +82,7 @@ impl PeerFault {
             PeerFault::Malformed(_) => "malformed",
             PeerFault::UnknownMessage(_) => "unknown-message",
             PeerFault::HelloExpected => "hello-expected",
+            PeerFault::OldProtocol => "old-protocol",
             PeerFault::HandshakeTimeout => "handshake-timeout",
             PeerFault::NoSharedCapability => "no-shared-capability",
             PeerFault::WrongNetwork(_) => "wrong-network",
@@ -99,16 +102,22 @@ impl PeerFault {
         }
     }
 
-    /// The WebSocket close code for a connection closed because of this fault (`docs/websocket-peers.md`).
-    pub fn close_code(&self) -> u16 {
+    /// The devp2p reason to disconnect with (`docs/websocket-peers.md`, section 7).
+    pub fn reason(&self) -> u64 {
         match self {
-            PeerFault::TextFrame => 1003,
-            PeerFault::OversizedFrame { .. } => 1009,
-            PeerFault::Disconnected(_) => 1000,
-            PeerFault::NoSharedCapability => 4003,
-            PeerFault::WrongNetwork(_) | PeerFault::WrongGenesis(_) => 4003,
-            PeerFault::HandshakeTimeout | PeerFault::PingTimeout | PeerFault::Timeout => 4011,
-            _ => 4002,
+            PeerFault::Disconnected(_) => 0x00,
+            PeerFault::NoSharedCapability | PeerFault::WrongNetwork(_) | PeerFault::WrongGenesis(_) => 0x03,
+            PeerFault::OldProtocol => 0x06,
+            PeerFault::HandshakeTimeout | PeerFault::PingTimeout | PeerFault::Timeout => 0x0b,
+            _ => 0x02,
+        }
+    }
+
+    /// The WebSocket close code that goes with [`PeerFault::reason`]. A page may close with 1000 and 3000-4999 only.
+    pub fn close_code(&self) -> u16 {
+        match self.reason() {
+            0 => 1000,
+            reason => 4000 + reason as u16,
         }
     }
 }
@@ -128,6 +137,7 @@ impl fmt::Display for PeerFault {
                 write!(f, "sent a message with the unknown id 0x{id:02x}")
             }
             PeerFault::HelloExpected => f.write_str("did not start with exactly one Hello"),
+            PeerFault::OldProtocol => f.write_str("speaks a devp2p base protocol older than version 5"),
             PeerFault::HandshakeTimeout => f.write_str("did not finish the handshake in time"),
             PeerFault::NoSharedCapability => f.write_str("does not offer snap/1 with eth/69"),
             PeerFault::WrongNetwork(id) => write!(f, "is on network {id}"),

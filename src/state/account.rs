@@ -1,0 +1,342 @@
+//! Account bodies in their two spellings: *slim*, as snap sends and pages keep them, and *full*, as the trie hashes
+//! them. Both are the RLP list `[nonce, balance, storage root, code hash]`; slim leaves the last two out (as empty
+//! strings) where they are those of an account without storage and without code.
+
+use alloy_rlp::Header;
+
+use crate::hash::Hash;
+
+/// One account's values, as the yellow paper (4.1) has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Transactions sent (or, by a contract, contracts created).
+    pub nonce: u64,
+    /// In wei, big-endian.
+    pub balance: [u8; 32],
+    /// Root of the account's storage trie; [`Hash::EMPTY_ROOT`] if there is none.
+    pub storage_root: Hash,
+    /// Hash of its bytecode; [`Hash::EMPTY_CODE`] if there is none.
+    pub code_hash: Hash,
+}
+
+/// A slim account body that has been checked: canonical in every field, so that an account has one spelling only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlimAccount<'a> {
+    raw: &'a [u8],
+    nonce: u64,
+    balance: &'a [u8],
+    storage_root: Option<Hash>,
+    code_hash: Option<Hash>,
+}
+
+/// Why some bytes are not an account body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountError {
+    /// Not canonical RLP, or not one list of four strings.
+    Rlp,
+    /// The nonce has a leading zero or more than 8 bytes.
+    Nonce,
+    /// The balance has a leading zero or more than 32 bytes.
+    Balance,
+    /// The storage root is neither left out nor 32 bytes; or spelt out where slim leaves it out.
+    StorageRoot,
+    /// The code hash is neither left out nor 32 bytes; or spelt out where slim leaves it out.
+    CodeHash,
+}
+
+impl<'a> SlimAccount<'a> {
+    /// Checks a slim body. The hash of an account says nothing about *how* its slim body was spelt, so a second
+    /// spelling of the same account is refused here: page contents stay a function of the state.
+    pub fn parse(rlp: &'a [u8]) -> Result<SlimAccount<'a>, AccountError> {
+        let Fields {
+            nonce,
+            balance,
+            storage_root,
+            code_hash,
+        } = Fields::parse(rlp)?;
+        let storage_root = match storage_root {
+            [] => None,
+            bytes => Some(digest(bytes, &Hash::EMPTY_ROOT).ok_or(AccountError::StorageRoot)?),
+        };
+        let code_hash = match code_hash {
+            [] => None,
+            bytes => Some(digest(bytes, &Hash::EMPTY_CODE).ok_or(AccountError::CodeHash)?),
+        };
+        Ok(SlimAccount {
+            raw: rlp,
+            nonce,
+            balance,
+            storage_root,
+            code_hash,
+        })
+    }
+
+    /// The slim spelling of a full body (the value of an account's leaf in the trie).
+    pub fn from_full(rlp: &[u8]) -> Result<Vec<u8>, AccountError> {
+        let Fields {
+            nonce,
+            balance,
+            storage_root,
+            code_hash,
+        } = Fields::parse(rlp)?;
+        let storage_root = Hash::from_slice(storage_root).ok_or(AccountError::StorageRoot)?;
+        let code_hash = Hash::from_slice(code_hash).ok_or(AccountError::CodeHash)?;
+        let balance = Account::pad(balance).ok_or(AccountError::Balance)?;
+        Ok(Account {
+            nonce,
+            balance,
+            storage_root,
+            code_hash,
+        }
+        .to_slim())
+    }
+
+    /// The bytes this was parsed from.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// Root of the storage trie; [`Hash::EMPTY_ROOT`] if there is none.
+    pub fn storage_root(&self) -> Hash {
+        self.storage_root.unwrap_or(Hash::EMPTY_ROOT)
+    }
+
+    /// Hash of the bytecode; [`Hash::EMPTY_CODE`] if there is none.
+    pub fn code_hash(&self) -> Hash {
+        self.code_hash.unwrap_or(Hash::EMPTY_CODE)
+    }
+
+    /// Whether the account has any slot set.
+    pub fn has_storage(&self) -> bool {
+        self.storage_root.is_some()
+    }
+
+    /// Whether the account has bytecode.
+    pub fn has_code(&self) -> bool {
+        self.code_hash.is_some()
+    }
+
+    /// The values.
+    pub fn account(&self) -> Account {
+        Account {
+            nonce: self.nonce,
+            balance: Account::pad(self.balance).unwrap_or_default(),
+            storage_root: self.storage_root(),
+            code_hash: self.code_hash(),
+        }
+    }
+}
+
+impl Account {
+    /// The slim body.
+    pub fn to_slim(&self) -> Vec<u8> {
+        let root = (self.storage_root != Hash::EMPTY_ROOT).then_some(&self.storage_root);
+        let code = (self.code_hash != Hash::EMPTY_CODE).then_some(&self.code_hash);
+        self.encode(root, code)
+    }
+
+    /// The full body: the value of the account's leaf.
+    pub fn to_full(&self) -> Vec<u8> {
+        self.encode(Some(&self.storage_root), Some(&self.code_hash))
+    }
+
+    fn encode(&self, storage_root: Option<&Hash>, code_hash: Option<&Hash>) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(2 * 33 + 42);
+        push_string(trim(&self.nonce.to_be_bytes()), &mut payload);
+        push_string(trim(&self.balance), &mut payload);
+        push_string(storage_root.map_or(&[][..], |hash| &hash.0), &mut payload);
+        push_string(code_hash.map_or(&[][..], |hash| &hash.0), &mut payload);
+        let mut rlp = Vec::with_capacity(payload.len() + 2);
+        Header {
+            list: true,
+            payload_length: payload.len(),
+        }
+        .encode(&mut rlp);
+        rlp.extend_from_slice(&payload);
+        rlp
+    }
+
+    fn pad(balance: &[u8]) -> Option<[u8; 32]> {
+        let mut padded = [0; 32];
+        let start = padded.len().checked_sub(balance.len())?;
+        padded.get_mut(start..)?.copy_from_slice(balance);
+        Some(padded)
+    }
+}
+
+/// Why some bytes are not the value of a storage slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotError;
+
+/// Checks a slot's value as the storage trie holds it: the canonical RLP of a string of 1 to 32 bytes without a leading
+/// zero (a slot that is zero is not in the trie).
+pub fn check_slot_value(rlp: &[u8]) -> Result<(), SlotError> {
+    slot_value(rlp).map(|_| ())
+}
+
+/// The number in a slot's value, big-endian without leading zeros. Fails as [`check_slot_value`] does.
+pub fn slot_value(rlp: &[u8]) -> Result<&[u8], SlotError> {
+    let mut rest = rlp;
+    let value = string(&mut rest).ok_or(SlotError)?;
+    match value {
+        [] | [0, ..] => Err(SlotError),
+        _ if value.len() > 32 || !rest.is_empty() => Err(SlotError),
+        _ => Ok(value),
+    }
+}
+
+/// The four fields of either spelling, numbers checked.
+struct Fields<'a> {
+    nonce: u64,
+    balance: &'a [u8],
+    storage_root: &'a [u8],
+    code_hash: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn parse(rlp: &'a [u8]) -> Result<Fields<'a>, AccountError> {
+        let mut after = rlp;
+        let mut list = Header::decode_bytes(&mut after, true).map_err(|_| AccountError::Rlp)?;
+        let nonce = string(&mut list).ok_or(AccountError::Rlp)?;
+        let balance = string(&mut list).ok_or(AccountError::Rlp)?;
+        let storage_root = string(&mut list).ok_or(AccountError::Rlp)?;
+        let code_hash = string(&mut list).ok_or(AccountError::Rlp)?;
+        if !list.is_empty() || !after.is_empty() {
+            return Err(AccountError::Rlp);
+        }
+        if nonce.len() > 8 || nonce.first() == Some(&0) {
+            return Err(AccountError::Nonce);
+        }
+        if balance.len() > 32 || balance.first() == Some(&0) {
+            return Err(AccountError::Balance);
+        }
+        let nonce = nonce
+            .iter()
+            .fold(0, |nonce, byte| nonce << 8 | u64::from(*byte));
+        Ok(Fields {
+            nonce,
+            balance,
+            storage_root,
+            code_hash,
+        })
+    }
+}
+
+/// A digest spelt out; `None` if it is not 32 bytes or is the one that slim leaves out.
+fn digest(bytes: &[u8], left_out: &Hash) -> Option<Hash> {
+    Hash::from_slice(bytes).filter(|hash| hash != left_out)
+}
+
+fn string<'a>(rlp: &mut &'a [u8]) -> Option<&'a [u8]> {
+    Header::decode_bytes(rlp, false).ok()
+}
+
+fn push_string(bytes: &[u8], out: &mut Vec<u8>) {
+    alloy_rlp::Encodable::encode(bytes, out);
+}
+
+fn trim(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn account(storage_root: Hash, code_hash: Hash) -> Account {
+        let mut balance = [0; 32];
+        balance[24..].copy_from_slice(&1_000_000_007u64.to_be_bytes());
+        Account {
+            nonce: 300,
+            balance,
+            storage_root,
+            code_hash,
+        }
+    }
+
+    #[test]
+    fn slim_and_full_say_the_same() {
+        for root in [Hash::EMPTY_ROOT, Hash([1; 32])] {
+            for code in [Hash::EMPTY_CODE, Hash([2; 32])] {
+                let account = account(root, code);
+                let slim = account.to_slim();
+                let parsed = SlimAccount::parse(&slim).unwrap();
+                assert_eq!(parsed.account(), account);
+                assert_eq!(parsed.raw(), slim);
+                assert_eq!(parsed.has_storage(), root != Hash::EMPTY_ROOT);
+                assert_eq!(parsed.has_code(), code != Hash::EMPTY_CODE);
+                assert_eq!(SlimAccount::from_full(&account.to_full()), Ok(slim));
+            }
+        }
+    }
+
+    #[test]
+    fn full_body_is_what_alloy_hashes() {
+        let ours = account(Hash([1; 32]), Hash::EMPTY_CODE);
+        let theirs = alloy_trie::TrieAccount {
+            nonce: ours.nonce,
+            balance: 1_000_000_007u64.try_into().unwrap(),
+            storage_root: ours.storage_root.0.into(),
+            code_hash: ours.code_hash.0.into(),
+        };
+        assert_eq!(ours.to_full(), alloy_rlp::encode(&theirs));
+    }
+
+    #[test]
+    fn a_second_spelling_is_refused() {
+        let good = account(Hash::EMPTY_ROOT, Hash::EMPTY_CODE);
+        let spelt = |root, code| good.encode(root, code);
+        let error = |rlp: &[u8]| SlimAccount::parse(rlp).unwrap_err();
+        assert_eq!(
+            error(&spelt(Some(&Hash::EMPTY_ROOT), None)),
+            AccountError::StorageRoot
+        );
+        assert_eq!(
+            error(&spelt(None, Some(&Hash::EMPTY_CODE))),
+            AccountError::CodeHash
+        );
+        let mut trailing = good.to_slim();
+        trailing.push(0);
+        assert_eq!(error(&trailing), AccountError::Rlp);
+        assert_eq!(error(&[0xc4, 0x00, 0x80, 0x80, 0x80]), AccountError::Nonce);
+        assert_eq!(
+            error(&[0xc4, 0x80, 0x00, 0x80, 0x80]),
+            AccountError::Balance
+        );
+        assert_eq!(
+            error(&[0xc5, 0x81, 0x01, 0x80, 0x80, 0x80]),
+            AccountError::Rlp
+        );
+        assert_eq!(error(&[0xc3, 0x80, 0x80, 0x80]), AccountError::Rlp);
+        assert_eq!(
+            error(&[0xc5, 0x80, 0x80, 0x80, 0x80, 0x80]),
+            AccountError::Rlp
+        );
+        assert_eq!(error(&[]), AccountError::Rlp);
+    }
+
+    #[test]
+    fn slot_values_are_canonical_numbers() {
+        assert_eq!(slot_value(&[0x01]), Ok(&[1][..]));
+        assert_eq!(slot_value(&[0x81, 0x80]), Ok(&[0x80][..]));
+        let mut word = vec![0xa0];
+        word.extend([0xff; 32]);
+        assert!(check_slot_value(&word).is_ok());
+        for bad in [
+            &[][..],
+            &[0x80],
+            &[0x00],
+            &[0x81, 0x01],
+            &[0x01, 0x01],
+            &[0x82, 0, 1],
+            &[0xc0],
+        ] {
+            assert_eq!(check_slot_value(bad), Err(SlotError), "{bad:02x?}");
+        }
+        word[0] = 0xa1;
+        word.push(1);
+        assert_eq!(check_slot_value(&word), Err(SlotError));
+    }
+}

@@ -1,0 +1,150 @@
+//! The entries of a partial trie: what is known at which path.
+
+use core::fmt;
+
+use crate::hash::Hash;
+use crate::trie::path::Path;
+
+/// One thing known at one path. Entries of a list are in the order of their paths, and none covers another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// A whole key for [`Item::Account`] and [`Item::Slot`]. For the others the place of the node that is named: below
+    /// its parent's child slot if an extension lies between them.
+    pub path: Path,
+    /// What is there.
+    pub item: Item,
+}
+
+/// What is known at a path.
+///
+/// Healing will add what we hold at a `Blinded`'s path under another hash (its *base*); page format kind 4 is kept for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// An account. Only in the account trie.
+    Account(Box<AccountLeaf>),
+    /// A slot's value, RLP as in the trie (1 to 33 bytes). Only in a storage trie.
+    Slot(Box<[u8]>),
+    /// A subtrie of which only the hash of its top node is known.
+    Blinded {
+        /// Hash of the node at the path.
+        hash: Hash,
+    },
+    /// A subtrie that is held in a page. Its top is a branch.
+    Page(PageRef),
+}
+
+/// An account and what hangs on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountLeaf {
+    /// The slim body, canonical ([`super::SlimAccount`]).
+    pub slim: Box<[u8]>,
+    /// The storage trie.
+    pub storage: Storage,
+    /// The bytecode.
+    pub code: Code,
+}
+
+/// What is known of an account's storage trie. Its root is in the account's body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// The account has none.
+    Empty,
+    /// Nothing is known.
+    Blinded,
+    /// The storage trie's own list: slots, and pages and blinded subtries of a large one. Never empty.
+    Inline(Vec<Entry>),
+    /// The whole storage trie is in a page: its hash is the storage root.
+    Page(PageRef),
+}
+
+/// What is known of an account's bytecode. Its hash is in the account's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The account has none.
+    None,
+    /// The code is stored.
+    Held,
+    /// The code is not stored yet.
+    Missing,
+}
+
+/// Names a page. Ids grow for ever: none is used twice in a database's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageId(pub u64);
+
+/// A subtrie that is held in a page. Several siblings may share a page, each with its own `PageRef`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRef {
+    /// Hash of the subtrie's top node: a branch, or a trie's root.
+    pub hash: Hash,
+    /// The page that holds it.
+    pub id: PageId,
+    /// Something below is blinded, or an account's code is missing.
+    pub open: bool,
+    /// Other pages hang below.
+    pub inner: bool,
+    /// Leaves of this trie below: accounts for a part of the account trie (without their slots), slots for a part of a
+    /// storage trie.
+    pub leaves: u64,
+}
+
+/// A place in the whole state: in the account trie, or in one account's storage trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatePath {
+    /// The account (hash of its address) whose storage trie is meant; `None` for the account trie.
+    pub account: Option<Hash>,
+    /// The place in that trie.
+    pub path: Path,
+}
+
+impl StatePath {
+    /// A place in the account trie.
+    pub fn account_trie(path: Path) -> StatePath {
+        StatePath {
+            account: None,
+            path,
+        }
+    }
+
+    /// A place in the storage trie of `account`.
+    pub fn storage(account: Hash, path: Path) -> StatePath {
+        StatePath {
+            account: Some(account),
+            path,
+        }
+    }
+}
+
+impl fmt::Display for StatePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.account {
+            None => write!(f, "/{}", self.path),
+            Some(account) => write!(f, "/{account}/{}", self.path),
+        }
+    }
+}
+
+impl PageId {
+    /// The id after this one. Ids are used up one page at a time: 64 bits last.
+    pub fn next(self) -> PageId {
+        PageId(self.0.saturating_add(1))
+    }
+}
+
+/// Which bytecodes are stored (or are part of the batch being put together).
+pub trait CodesHeld {
+    /// Whether the code with this hash is stored.
+    fn holds(&self, code_hash: &Hash) -> bool;
+}
+
+impl CodesHeld for std::collections::HashSet<Hash> {
+    fn holds(&self, code_hash: &Hash) -> bool {
+        self.contains(code_hash)
+    }
+}
+
+impl CodesHeld for std::collections::BTreeSet<Hash> {
+    fn holds(&self, code_hash: &Hash) -> bool {
+        self.contains(code_hash)
+    }
+}

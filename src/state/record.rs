@@ -1,0 +1,334 @@
+//! The root record: the one record of a database that is overwritten, and from which everything else is reached.
+//!
+//! Layout (integers little-endian): version 1 byte; incarnation 16; sequence 8; next page id 8; network id 8; genesis 32;
+//! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
+//! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8), for the one being built the spine's first
+//! and end id (8 + 8), counts 3 × 8, and for the complete one a byte kept for the block (0); last XXH64 of all before, 8.
+
+use core::ops::Range;
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::entry::{PageId, PageRef};
+use crate::hash::Hash;
+
+/// The format that is written, and the newest that can be read.
+const VERSION: u8 = 1;
+const OPEN: u8 = 1;
+const INNER: u8 = 2;
+
+/// The roots of a database, and the counters that must change together with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Drawn at random when the database is made: caches of pages hold for one incarnation only.
+    pub incarnation: [u8; 16],
+    /// Counts the batches.
+    pub sequence: u64,
+    /// The next page gets this id.
+    pub next_page: PageId,
+    /// The network this state belongs to.
+    pub network: Network,
+    /// The state every read uses.
+    pub complete: Option<Complete>,
+    /// The state being built.
+    pub building: Option<Building>,
+}
+
+/// An Ethereum network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its network id (1: mainnet).
+    pub id: u64,
+    /// Hash of its first block.
+    pub genesis: Hash,
+}
+
+/// A state that is held completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// The state root.
+    pub root: Hash,
+    /// The page of the account trie's root; `None` for the empty trie.
+    pub page: Option<PageRef>,
+    /// What it holds.
+    pub counts: Counts,
+}
+
+/// A state that is being fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Building {
+    /// The state root.
+    pub root: Hash,
+    /// The page of the account trie's root; `None` for the empty trie.
+    pub page: Option<PageRef>,
+    /// The upper pages of the last batch: the next batch writes them afresh and deletes these.
+    pub spine: Range<PageId>,
+    /// What the pages hold so far.
+    pub counts: Counts,
+}
+
+/// How much of a state there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accounts.
+    pub accounts: u64,
+    /// Storage slots of all accounts.
+    pub slots: u64,
+    /// Different bytecodes.
+    pub codes: u64,
+}
+
+/// Why a stored record cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// A newer version of Snaplight has written it.
+    NewerFormat {
+        /// The record's format.
+        found: u8,
+        /// The newest that this version reads.
+        supported: u8,
+    },
+    /// The bytes are not what was written.
+    Damaged,
+}
+
+impl Record {
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend(self.incarnation);
+        out.extend(self.sequence.to_le_bytes());
+        out.extend(self.next_page.0.to_le_bytes());
+        out.extend(self.network.id.to_le_bytes());
+        out.extend(self.network.genesis.0);
+        out.push(self.complete.is_some().into());
+        if let Some(complete) = &self.complete {
+            out.extend(complete.root.0);
+            put_page(&complete.page, &mut out);
+            put_counts(&complete.counts, &mut out);
+            out.push(0);
+        }
+        out.push(self.building.is_some().into());
+        if let Some(building) = &self.building {
+            out.extend(building.root.0);
+            put_page(&building.page, &mut out);
+            out.extend(building.spine.start.0.to_le_bytes());
+            out.extend(building.spine.end.0.to_le_bytes());
+            put_counts(&building.counts, &mut out);
+        }
+        out.extend(xxh64(&out, 0).to_le_bytes());
+        out
+    }
+
+    /// Reads what [`Record::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
+        match bytes.first() {
+            // Before the checksum: a newer format may have another one.
+            Some(&found) if found > VERSION => {
+                return Err(RecordError::NewerFormat {
+                    found,
+                    supported: VERSION,
+                });
+            }
+            Some(&VERSION) => {}
+            _ => return Err(RecordError::Damaged),
+        }
+        let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(RecordError::Damaged)?;
+        if xxh64(body, 0).to_le_bytes() != *checksum {
+            return Err(RecordError::Damaged);
+        }
+        let mut fields = Fields(body.get(1..).unwrap_or_default());
+        let record = fields.record().ok_or(RecordError::Damaged)?;
+        if fields.0.is_empty() {
+            Ok(record)
+        } else {
+            Err(RecordError::Damaged)
+        }
+    }
+}
+
+fn put_page(page: &Option<PageRef>, out: &mut Vec<u8>) {
+    out.push(page.is_some().into());
+    if let Some(page) = page {
+        out.extend(page.hash.0);
+        out.extend(page.id.0.to_le_bytes());
+        out.push(if page.open { OPEN } else { 0 } | if page.inner { INNER } else { 0 });
+        out.extend(page.leaves.to_le_bytes());
+    }
+}
+
+fn put_counts(counts: &Counts, out: &mut Vec<u8>) {
+    out.extend(counts.accounts.to_le_bytes());
+    out.extend(counts.slots.to_le_bytes());
+    out.extend(counts.codes.to_le_bytes());
+}
+
+/// What is left to read.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn record(&mut self) -> Option<Record> {
+        Some(Record {
+            incarnation: self.take()?,
+            sequence: self.number()?,
+            next_page: PageId(self.number()?),
+            network: Network {
+                id: self.number()?,
+                genesis: self.hash()?,
+            },
+            complete: if self.flag()? {
+                Some(self.complete()?)
+            } else {
+                None
+            },
+            building: if self.flag()? {
+                Some(self.building()?)
+            } else {
+                None
+            },
+        })
+    }
+
+    fn complete(&mut self) -> Option<Complete> {
+        let complete = Complete {
+            root: self.hash()?,
+            page: self.page()?,
+            counts: self.counts()?,
+        };
+        let block = self.flag()?;
+        (!block).then_some(complete)
+    }
+
+    fn building(&mut self) -> Option<Building> {
+        Some(Building {
+            root: self.hash()?,
+            page: self.page()?,
+            spine: PageId(self.number()?)..PageId(self.number()?),
+            counts: self.counts()?,
+        })
+    }
+
+    fn page(&mut self) -> Option<Option<PageRef>> {
+        if !self.flag()? {
+            return Some(None);
+        }
+        let (hash, id) = (self.hash()?, PageId(self.number()?));
+        let [flags] = self.take()?;
+        let (open, inner) = (flags & OPEN != 0, flags & INNER != 0);
+        let leaves = self.number()?;
+        (flags <= OPEN | INNER).then_some(Some(PageRef {
+            hash,
+            id,
+            open,
+            inner,
+            leaves,
+        }))
+    }
+
+    fn counts(&mut self) -> Option<Counts> {
+        Some(Counts {
+            accounts: self.number()?,
+            slots: self.number()?,
+            codes: self.number()?,
+        })
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.take()? {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+
+    fn hash(&mut self) -> Option<Hash> {
+        self.take().map(Hash)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn record() -> Record {
+        let page = PageRef {
+            hash: Hash([3; 32]),
+            id: PageId(70),
+            open: true,
+            inner: true,
+            leaves: 9,
+        };
+        let counts = Counts {
+            accounts: 1,
+            slots: 2,
+            codes: 3,
+        };
+        Record {
+            incarnation: [7; 16],
+            sequence: 12,
+            next_page: PageId(99),
+            network: Network {
+                id: 1,
+                genesis: Hash([1; 32]),
+            },
+            complete: Some(Complete {
+                root: Hash([2; 32]),
+                page: None,
+                counts,
+            }),
+            building: Some(Building {
+                root: Hash([4; 32]),
+                page: Some(page),
+                spine: PageId(60)..PageId(71),
+                counts,
+            }),
+        }
+    }
+
+    #[test]
+    fn reads_what_it_wrote() {
+        let full = record();
+        let empty = Record {
+            complete: None,
+            building: None,
+            ..record()
+        };
+        for record in [full, empty] {
+            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn any_changed_or_missing_byte_is_damage() {
+        let bytes = record().encode();
+        for at in 1..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert_eq!(Record::decode(&damaged), Err(RecordError::Damaged));
+            assert_eq!(Record::decode(&bytes[..at]), Err(RecordError::Damaged));
+        }
+        assert_eq!(Record::decode(&[]), Err(RecordError::Damaged));
+    }
+
+    #[test]
+    fn newer_format_names_both_versions() {
+        let mut bytes = record().encode();
+        bytes[0] = 2;
+        let newer = RecordError::NewerFormat {
+            found: 2,
+            supported: 1,
+        };
+        assert_eq!(Record::decode(&bytes), Err(newer));
+    }
+}

@@ -1,0 +1,251 @@
+//! The table of peers: who may be asked, for how much, and what each delivered.
+
+use std::collections::BTreeMap;
+
+use super::{Kind, Millis, PeerId, PeerProgress};
+use crate::hash::Hash;
+use crate::wire::{Link, PeerFault};
+
+/// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
+pub const MAX_IN_FLIGHT: usize = 2;
+/// Timeouts in a row that close a connection: one may be an accident, three are a pattern.
+pub const MAX_STRIKES: u32 = 3;
+/// Most peers at a time. More sockets are refused; a browser has no use for more.
+pub const MAX_PEERS: usize = 64;
+
+/// Time for Hello and Status.
+const HANDSHAKE_MS: u64 = 10_000;
+/// Silence after which a Ping is sent, and time to answer it.
+const PING_MS: u64 = 15_000;
+/// A refusal is forgotten after this, since peers follow the chain and may have caught up.
+const REFUSAL_MS: u64 = 10_000;
+
+/// Round trip that request sizes aim at: long enough to amortise latency, short enough to share peers fairly.
+const TARGET_MS: u64 = 400;
+/// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks for at most.
+const MIN_REQUEST: u64 = 64 * 1024;
+const MAX_REQUEST: u64 = 512 * 1024;
+/// A deadline is this many smoothed round trips away, within bounds.
+const DEADLINE_FACTOR: u64 = 5;
+const MIN_DEADLINE_MS: u64 = 5_000;
+const MAX_DEADLINE_MS: u64 = 30_000;
+
+/// All connections. Bound: [`MAX_PEERS`].
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    table: BTreeMap<PeerId, Peer>,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) link: Link,
+    joined: Millis,
+    heard: Millis,
+    pinged: Option<Millis>,
+    in_flight: [usize; Kind::COUNT],
+    refused: [Option<Refusal>; Kind::COUNT],
+    /// Bytes per second, smoothed; 0 before the first answer.
+    rate: u64,
+    round_trip_ms: u64,
+    pub(crate) strikes: u32,
+    pub(crate) delivered: Delivered,
+}
+
+/// Totals of what a peer delivered and what was proven of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    pub(crate) answers: u64,
+    pub(crate) bytes: u64,
+    pub(crate) accounts: u64,
+    pub(crate) slots: u64,
+    pub(crate) codes: u64,
+}
+
+/// The peer said "I do not have that", which is no fault.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    root: Hash,
+    at: Millis,
+}
+
+impl Peers {
+    /// Adds a connection; `false` if the table is full.
+    pub(crate) fn join(&mut self, peer: PeerId, now: Millis) -> bool {
+        if self.table.len() >= MAX_PEERS {
+            return false;
+        }
+        self.table.insert(peer, Peer::new(now));
+        true
+    }
+
+    pub(crate) fn leave(&mut self, peer: PeerId) -> bool {
+        self.table.remove(&peer).is_some()
+    }
+
+    pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
+        self.table.get_mut(&peer)
+    }
+
+    pub(crate) fn get(&self, peer: PeerId) -> Option<&Peer> {
+        self.table.get(&peer)
+    }
+
+    /// Ready peers with room for a request of this kind that have not refused `root`, best first: fewest strikes,
+    /// least to do, fastest.
+    pub(crate) fn idle(&self, kind: Kind, root: &Hash, now: Millis) -> Option<PeerId> {
+        let usable = self.table.iter().filter(|(_, peer)| {
+            peer.link.is_ready() && peer.in_flight[kind.index()] < peer.room() && !peer.refuses(kind, root, now)
+        });
+        let best = usable.min_by_key(|(_, peer)| {
+            (peer.strikes, peer.in_flight[kind.index()], u64::MAX - peer.rate)
+        });
+        best.map(|(id, _)| *id)
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        self.table.values().filter(|peer| peer.link.is_ready()).count()
+    }
+
+    /// How many ready peers refuse this kind for `root` now.
+    pub(crate) fn refusing(&self, kind: Kind, root: &Hash, now: Millis) -> usize {
+        self.table.values().filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now)).count()
+    }
+
+    /// Refusals hold for a root; a new target starts with a clean slate.
+    pub(crate) fn forgive(&mut self) {
+        self.table.values_mut().for_each(|peer| peer.refused = Default::default());
+    }
+
+    /// The connections that are overdue, and those to be pinged now.
+    pub(crate) fn tend(&mut self, now: Millis) -> (Vec<(PeerId, PeerFault)>, Vec<PeerId>) {
+        let mut overdue = Vec::new();
+        let mut pings = Vec::new();
+        for (id, peer) in &mut self.table {
+            if now < peer.deadline() {
+                continue;
+            }
+            match (peer.link.is_ready(), peer.pinged) {
+                (false, _) => overdue.push((*id, PeerFault::HandshakeTimeout)),
+                (true, Some(_)) => overdue.push((*id, PeerFault::PingTimeout)),
+                (true, None) => {
+                    peer.pinged = Some(now);
+                    pings.push(*id);
+                }
+            }
+        }
+        (overdue, pings)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Millis> {
+        self.table.values().map(Peer::deadline).min()
+    }
+
+    /// When the next refusal is forgotten.
+    pub(crate) fn next_forgiveness(&self) -> Option<Millis> {
+        let refusals = self.table.values().flat_map(|peer| peer.refused.iter().flatten());
+        refusals.map(|refusal| refusal.at.after(REFUSAL_MS)).min()
+    }
+
+    pub(crate) fn progress(&self, root: Option<&Hash>, now: Millis) -> Vec<PeerProgress> {
+        let line = |(id, peer): (&PeerId, &Peer)| PeerProgress {
+            peer: *id,
+            client: peer.link.client().to_owned(),
+            ready: peer.link.is_ready(),
+            refused: root.is_some_and(|root| peer.refuses(Kind::Accounts, root, now)),
+            in_flight: peer.in_flight.iter().sum(),
+            answers: peer.delivered.answers,
+            bytes: peer.delivered.bytes,
+            accounts: peer.delivered.accounts,
+            slots: peer.delivered.slots,
+            codes: peer.delivered.codes,
+            strikes: peer.strikes,
+            round_trip_ms: peer.round_trip_ms,
+        };
+        self.table.iter().map(line).collect()
+    }
+}
+
+impl Peer {
+    fn new(now: Millis) -> Peer {
+        Peer {
+            link: Link::default(),
+            joined: now,
+            heard: now,
+            pinged: None,
+            in_flight: Default::default(),
+            refused: Default::default(),
+            rate: 0,
+            round_trip_ms: 0,
+            strikes: 0,
+            delivered: Delivered::default(),
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Millis, bytes: usize) {
+        self.heard = now;
+        self.pinged = None;
+        self.delivered.bytes += bytes as u64;
+    }
+
+    pub(crate) fn asked(&mut self, kind: Kind) {
+        self.in_flight[kind.index()] += 1;
+    }
+
+    /// A request ended, in whatever way.
+    pub(crate) fn freed(&mut self, kind: Kind) {
+        let count = &mut self.in_flight[kind.index()];
+        *count = count.saturating_sub(1);
+    }
+
+    pub(crate) fn refused(&mut self, kind: Kind, root: Hash, now: Millis) {
+        self.refused[kind.index()] = Some(Refusal { root, at: now });
+    }
+
+    /// An answer was proven: it sets the pace and wipes the strikes.
+    pub(crate) fn answered(&mut self, sent: Millis, arrived: Millis, bytes: usize) {
+        let elapsed = arrived.since(sent).max(1);
+        let rate = bytes as u64 * 1000 / elapsed;
+        self.rate = if self.rate == 0 { rate } else { (self.rate * 3 + rate) / 4 };
+        self.round_trip_ms = match self.round_trip_ms {
+            0 => elapsed,
+            smoothed => (smoothed * 3 + elapsed) / 4,
+        };
+        self.strikes = 0;
+        self.delivered.answers += 1;
+    }
+
+    /// Bytes to ask for in one request.
+    pub(crate) fn request_bytes(&self) -> u64 {
+        match self.rate {
+            0 => MAX_REQUEST / 2,
+            rate => (rate.saturating_mul(TARGET_MS) / 1000).clamp(MIN_REQUEST, MAX_REQUEST),
+        }
+    }
+
+    /// Milliseconds this peer gets for a request.
+    pub(crate) fn patience(&self) -> u64 {
+        match self.round_trip_ms {
+            0 => MAX_DEADLINE_MS / 2,
+            smoothed => (smoothed * DEADLINE_FACTOR).clamp(MIN_DEADLINE_MS, MAX_DEADLINE_MS),
+        }
+    }
+
+    /// A peer with strikes gets one request at a time until it answers.
+    fn room(&self) -> usize {
+        if self.strikes > 0 { 1 } else { MAX_IN_FLIGHT }
+    }
+
+    fn refuses(&self, kind: Kind, root: &Hash, now: Millis) -> bool {
+        let refusal = &self.refused[kind.index()];
+        refusal.as_ref().is_some_and(|refusal| refusal.root == *root && now.since(refusal.at) < REFUSAL_MS)
+    }
+
+    fn deadline(&self) -> Millis {
+        match (self.link.is_ready(), self.pinged) {
+            (false, _) => self.joined.after(HANDSHAKE_MS),
+            (true, Some(pinged)) => pinged.after(PING_MS),
+            (true, None) => self.heard.after(PING_MS),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The one table of requests in flight. Every request ends in exactly one way: answered, timed out, or called off
+//! because its peer left or the target changed; that end hands its want back to the caller.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::want::Want;
+use super::{Kind, Millis, PeerId};
+use crate::hash::Hash;
+
+/// Ids of ended requests that are remembered, so that a late answer is told from one that nobody asked for.
+const MAX_ENDED: usize = 1024;
+
+/// Requests in flight. Bound: peers x kinds x requests per kind.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    open: BTreeMap<u64, Request>,
+    /// Recently ended without an answer. Bound: [`MAX_ENDED`].
+    ended: VecDeque<(u64, PeerId)>,
+    last_id: u64,
+}
+
+/// One request in flight. It is judged by what it asked for, never by today's target.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) peer: PeerId,
+    pub(crate) root: Hash,
+    pub(crate) want: Want,
+    pub(crate) bytes: u64,
+    pub(crate) sent: Millis,
+    pub(crate) deadline: Millis,
+}
+
+/// What an answer's id says.
+#[derive(Debug)]
+pub(crate) enum Match {
+    /// The request it answers, taken out of the table.
+    Open(Request),
+    /// It was asked, but its time was over.
+    Late,
+    /// Nobody asked this peer.
+    Unknown,
+}
+
+impl Requests {
+    /// Enters a request and returns its id, which is never used again.
+    pub(crate) fn open(&mut self, request: Request) -> u64 {
+        self.last_id += 1;
+        self.open.insert(self.last_id, request);
+        self.last_id
+    }
+
+    /// Finds what an answer from `peer` answers. A peer cannot end another peer's request.
+    pub(crate) fn answer(&mut self, id: u64, peer: PeerId) -> Match {
+        if self.open.get(&id).is_some_and(|request| request.peer == peer) {
+            return self.open.remove(&id).map_or(Match::Unknown, Match::Open);
+        }
+        match self.ended.iter().position(|ended| *ended == (id, peer)) {
+            Some(index) => {
+                self.ended.remove(index);
+                Match::Late
+            }
+            None => Match::Unknown,
+        }
+    }
+
+    /// Takes out what is over its deadline.
+    pub(crate) fn expire(&mut self, now: Millis) -> Vec<Request> {
+        self.end_where(|request| request.deadline <= now)
+    }
+
+    /// Takes out what a peer that left was asked for.
+    pub(crate) fn peer_left(&mut self, peer: PeerId) -> Vec<Request> {
+        self.end_where(|request| request.peer == peer)
+    }
+
+    /// Takes out everything.
+    pub(crate) fn call_off(&mut self) -> Vec<Request> {
+        self.end_where(|_| true)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Bytes asked for and not yet answered.
+    pub(crate) fn bytes_asked(&self) -> u64 {
+        self.open.values().map(|request| request.bytes).sum()
+    }
+
+    /// Whether any open request is of this kind.
+    pub(crate) fn any(&self, kind: Kind) -> bool {
+        self.open.values().any(|request| request.want.kind() == kind)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Millis> {
+        self.open.values().map(|request| request.deadline).min()
+    }
+
+    fn end_where(&mut self, is_over: impl Fn(&Request) -> bool) -> Vec<Request> {
+        let ids: Vec<u64> = self.open.iter().filter(|(_, request)| is_over(request)).map(|(id, _)| *id).collect();
+        let mut over = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(request) = self.open.remove(&id) else { continue };
+            if self.ended.len() == MAX_ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((id, request.peer));
+            over.push(request);
+        }
+        over
+    }
+}

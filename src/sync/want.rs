@@ -1,0 +1,77 @@
+//! What is asked of a peer: a piece of the state that the tree lacks.
+
+use crate::hash::Hash;
+use crate::state::StatePath;
+use crate::wire::snap::Request;
+
+/// The kinds of request, each with its own place in a peer's schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ranges of accounts.
+    Accounts,
+    /// Storages, whole or in part.
+    Storage,
+    /// Bytecodes.
+    Codes,
+    /// Single trie nodes.
+    Nodes,
+}
+
+impl Kind {
+    /// How many kinds there are.
+    pub const COUNT: usize = 4;
+    /// All of them, in the order in which they are served: what lets accounts leave memory comes first.
+    pub const ALL: [Kind; Kind::COUNT] = [Kind::Codes, Kind::Storage, Kind::Accounts, Kind::Nodes];
+
+    /// This kind's place in a table of all kinds.
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A piece of work that one request carries. It goes back to where it came from unless it is answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Want {
+    /// A span of one account cursor.
+    Accounts { cursor: usize, origin: Hash, limit: Hash },
+    /// Whole storages: account hash and storage root, ascending.
+    Storages(Vec<(Hash, Hash)>),
+    /// A span of one chunk of a large storage.
+    Chunk { account: Hash, storage_root: Hash, chunk: usize, origin: Hash, limit: Hash },
+    /// Bytecodes by hash.
+    Codes(Vec<Hash>),
+    /// Trie nodes by path, with the hash each must have.
+    Nodes(Vec<(StatePath, Hash)>),
+}
+
+impl Want {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Want::Accounts { .. } => Kind::Accounts,
+            Want::Storages(_) | Want::Chunk { .. } => Kind::Storage,
+            Want::Codes(_) => Kind::Codes,
+            Want::Nodes(_) => Kind::Nodes,
+        }
+    }
+
+    /// The request that asks for this under `root`, for about `bytes` bytes.
+    pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
+        match self {
+            Want::Accounts { origin, limit, .. } => {
+                Request::AccountRange { root, origin: *origin, limit: *limit, bytes }
+            }
+            Want::Storages(accounts) => {
+                let accounts = accounts.iter().map(|(account, _)| *account).collect();
+                Request::Storages { root, accounts, bytes }
+            }
+            Want::Chunk { account, origin, limit, .. } => {
+                Request::StorageRange { root, account: *account, origin: *origin, limit: *limit, bytes }
+            }
+            Want::Codes(hashes) => Request::ByteCodes { hashes: hashes.clone(), bytes },
+            Want::Nodes(nodes) => {
+                let paths = nodes.iter().map(|(path, _)| path.to_path_set()).collect();
+                Request::TrieNodes { root, paths, bytes }
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One connection's handshake and housekeeping: Hello, capability offsets, Status, Ping, Disconnect.
+
+use super::rlp::{Reader, frame};
+use super::{MAX_FRAME, PeerFault};
+use crate::state::Network;
+
+/// Message ids of the devp2p base protocol.
+const HELLO: u64 = 0x00;
+const DISCONNECT: u64 = 0x01;
+const PING: u64 = 0x02;
+const PONG: u64 = 0x03;
+/// First message id of the first shared capability.
+const BASE_LENGTH: u64 = 0x10;
+/// Version of the devp2p base protocol that Hello names; 5 is the one with capability offsets and Snappy, and this
+/// transport does without the latter.
+const BASE_VERSION: u64 = 5;
+
+/// Ids of eth that matter here, relative to the capability's offset.
+const STATUS: u64 = 0x00;
+const ETH_VERSION: u64 = 69;
+/// How many message ids eth/69 and snap/1 take.
+const ETH_LENGTH: u64 = 18;
+const SNAP_LENGTH: u64 = 8;
+
+/// What we offer: name, version, number of message ids. Sorted by name, as offsets are assigned.
+const OFFERED: [(&str, u64, u64); 2] = [("eth", ETH_VERSION, ETH_LENGTH), ("snap", 1, SNAP_LENGTH)];
+
+/// Largest frame of the base protocol, in bytes.
+const MAX_BASE_FRAME: usize = 2048;
+/// Longest client name kept, in bytes, so that a peer can't make us hold more.
+const MAX_CLIENT_NAME: usize = 128;
+/// Most capabilities read from a Hello; real nodes send fewer than ten.
+const MAX_CAPABILITIES: usize = 64;
+
+/// The state of one connection. Feed it every frame; it says what to do.
+#[derive(Debug)]
+pub struct Link {
+    state: State,
+    client: String,
+}
+
+#[derive(Debug)]
+enum State {
+    ExpectHello,
+    ExpectStatus { eth: u64, snap: u64 },
+    Ready { eth: u64, snap: u64 },
+}
+
+/// What a frame amounts to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LinkEvent<'a> {
+    /// Nothing to do.
+    None,
+    /// Send this frame.
+    Reply(Vec<u8>),
+    /// Send this frame; the connection is ready for requests.
+    Ready(Vec<u8>),
+    /// A snap message: id relative to snap's offset, and payload.
+    Snap(u64, &'a [u8]),
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link { state: State::ExpectHello, client: String::new() }
+    }
+}
+
+impl Link {
+    /// The Hello to send as soon as the socket is open. `node_id` is 64 arbitrary bytes; without RLPx it proves nothing.
+    pub fn hello(client: &str, node_id: &[u8; 64]) -> Vec<u8> {
+        frame(HELLO, |hello| {
+            hello.u64(BASE_VERSION).bytes(client.as_bytes());
+            hello.list(|capabilities| {
+                for (name, version, _) in OFFERED {
+                    capabilities.list(|pair| drop(pair.bytes(name.as_bytes()).u64(version)));
+                }
+            });
+            hello.u64(0).bytes(node_id);
+        })
+    }
+
+    /// A Disconnect with a devp2p reason.
+    pub fn disconnect(reason: u64) -> Vec<u8> {
+        frame(DISCONNECT, |list| drop(list.u64(reason)))
+    }
+
+    /// A Ping.
+    pub fn ping() -> Vec<u8> {
+        frame(PING, |_| {})
+    }
+
+    /// Whether requests may be sent.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready { .. })
+    }
+
+    /// Where snap's message ids start, once the connection is ready.
+    pub fn snap_offset(&self) -> Option<u64> {
+        match self.state {
+            State::Ready { snap, .. } => Some(snap),
+            _ => None,
+        }
+    }
+
+    /// The client name of the peer's Hello, empty before it came.
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// Judges one frame.
+    pub fn receive<'a>(&mut self, bytes: &'a [u8], network: &Network) -> Result<LinkEvent<'a>, PeerFault> {
+        if bytes.len() > MAX_FRAME {
+            return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
+        }
+        let mut message = Reader::items(bytes);
+        let id = message.u64().map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
+        let payload = message.rest();
+        if id < BASE_LENGTH && bytes.len() > MAX_BASE_FRAME {
+            return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
+        }
+        match (id, &self.state) {
+            (HELLO, State::ExpectHello) => self.receive_hello(payload),
+            (DISCONNECT, _) => Err(PeerFault::Disconnected(disconnect_reason(payload))),
+            (_, State::ExpectHello) | (HELLO, _) => Err(PeerFault::HelloExpected),
+            (PING, _) => Ok(LinkEvent::Reply(frame(PONG, |_| {}))),
+            (PONG..BASE_LENGTH, _) => Ok(LinkEvent::None),
+            (_, State::ExpectStatus { eth, snap }) if id == eth + STATUS => {
+                check_status(payload, network)?;
+                self.state = State::Ready { eth: *eth, snap: *snap };
+                // Our Status is the peer's own, sent back: we have no chain to speak of.
+                Ok(LinkEvent::Ready(bytes.to_vec()))
+            }
+            // A gateway's node may talk of blocks and transactions; none of that is ours.
+            (_, State::Ready { eth, .. }) if id > eth + STATUS && id < eth + ETH_LENGTH => Ok(LinkEvent::None),
+            (_, State::Ready { snap, .. }) if id >= *snap && id < snap + SNAP_LENGTH => {
+                Ok(LinkEvent::Snap(id - snap, payload))
+            }
+            _ => Err(PeerFault::UnknownMessage(id)),
+        }
+    }
+
+    fn receive_hello<'a>(&mut self, payload: &[u8]) -> Result<LinkEvent<'a>, PeerFault> {
+        let mut hello = Reader::list_of(payload)?;
+        if hello.u64()? < BASE_VERSION {
+            return Err(PeerFault::OldProtocol);
+        }
+        let client = hello.bytes()?;
+        let mut capabilities = hello.list()?;
+        let mut offered = Vec::new();
+        while !capabilities.is_empty() {
+            if offered.len() == MAX_CAPABILITIES {
+                return Err(PeerFault::Malformed("Hello offers too many capabilities"));
+            }
+            let mut pair = capabilities.list()?;
+            offered.push((pair.bytes()?, pair.u64()?));
+        }
+        let mut next = BASE_LENGTH;
+        let mut offset_of = |index: usize| {
+            let (name, version, length) = OFFERED[index];
+            offered.contains(&(name.as_bytes(), version)).then(|| {
+                let offset = next;
+                next += length;
+                offset
+            })
+        };
+        let (Some(eth), Some(snap)) = (offset_of(0), offset_of(1)) else {
+            return Err(PeerFault::NoSharedCapability);
+        };
+        self.client = String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
+        self.state = State::ExpectStatus { eth, snap };
+        Ok(LinkEvent::None)
+    }
+}
+
+/// Status of eth/69: `[version, network id, genesis, [fork hash, fork next], earliest, latest, latest hash]`.
+fn check_status(payload: &[u8], network: &Network) -> Result<(), PeerFault> {
+    let mut status = Reader::list_of(payload)?;
+    if status.u64()? != ETH_VERSION {
+        return Err(PeerFault::Malformed("Status names another version of eth than was agreed"));
+    }
+    let id = status.u64()?;
+    let genesis = status.hash()?;
+    if id != network.id {
+        return Err(PeerFault::WrongNetwork(id));
+    }
+    match genesis == network.genesis {
+        true => Ok(()),
+        false => Err(PeerFault::WrongGenesis(genesis)),
+    }
+}
+
+/// The reason in a Disconnect: a one-element list, or the bare number that some nodes send.
+fn disconnect_reason(payload: &[u8]) -> u64 {
+    let reason = Reader::list_of(payload).and_then(|mut list| list.u64());
+    reason.or_else(|_| Reader::items(payload).u64()).unwrap_or(0)
+}
