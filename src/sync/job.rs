@@ -4,12 +4,13 @@
 //! and a crash has nothing else to remember.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::cursor::{Cursor, leading};
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS};
 use crate::hash::Hash;
-use crate::state::{Lack, Pages, StatePath, Tree};
+use crate::state::{CodesHeld, Lack, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError};
 
 /// Account ranges that are walked side by side, as in go-ethereum.
 const ACCOUNT_CURSORS: usize = 16;
@@ -34,6 +35,17 @@ pub(crate) struct Job {
     /// Pages cut and not yet in a batch.
     pub(crate) pages: Pages,
     pub(crate) counters: Counters,
+    /// The first page id of this build: older ones belong to the complete state.
+    pub(crate) first_page: PageId,
+    /// Codes verified and not yet in a batch. Bound: part of `Job::pending_bytes`.
+    new_codes: Vec<(Hash, Vec<u8>)>,
+    new_code_bytes: usize,
+    /// What stayed in memory when it was last looked through, in bytes.
+    settled_bytes: usize,
+    /// Whether anything was joined since the last batch.
+    dirty: bool,
+    /// Pages of a build that was given up.
+    discarded: Option<Range<PageId>>,
     cursors: Vec<Cursor>,
     /// Whole storages to ask for: account hash to storage root. Bound: the accounts waiting in the tree.
     storages: BTreeMap<Hash, Hash>,
@@ -47,6 +59,18 @@ pub(crate) struct Job {
     nodes_asked: BTreeSet<StatePath>,
 }
 
+/// What a batch is made of.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) pages: Vec<(PageId, Vec<u8>)>,
+    pub(crate) codes: Vec<(Hash, Vec<u8>)>,
+    pub(crate) discarded: Option<Range<PageId>>,
+    /// The page of the account trie's root; `None` for the empty trie.
+    pub(crate) root_page: Option<PageRef>,
+    /// The upper pages, which the next batch replaces.
+    pub(crate) spine: Range<PageId>,
+}
+
 /// A storage fetched in chunks.
 #[derive(Debug)]
 struct Large {
@@ -55,13 +79,19 @@ struct Large {
 }
 
 impl Job {
-    /// Starts from whatever `tree` holds.
-    pub(crate) fn new(tree: Tree, counters: Counters) -> Job {
+    /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
+    pub(crate) fn new(tree: Tree, counters: Counters, first_page: PageId, next_page: PageId) -> Job {
         let mut job = Job {
             target: tree.root(),
             cursors: Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
-            pages: Pages::default(),
+            pages: Pages::new(next_page),
             counters,
+            first_page,
+            new_codes: Vec::new(),
+            new_code_bytes: 0,
+            settled_bytes: 0,
+            dirty: false,
+            discarded: None,
             storages: BTreeMap::new(),
             large: BTreeMap::new(),
             codes: BTreeSet::new(),
@@ -75,6 +105,55 @@ impl Job {
         let lacks: Vec<(Hash, Lack)> = job.tree.lacks().collect();
         lacks.into_iter().for_each(|(account, lack)| job.enqueue(account, lack));
         job
+    }
+
+    /// Pages that the first batch is to delete.
+    pub(crate) fn discard(&mut self, pages: Range<PageId>) {
+        self.discarded = Some(pages);
+    }
+
+    /// Whether the whole state is in the tree and its codes are held.
+    pub(crate) fn is_complete(&self, held: &dyn CodesHeld) -> bool {
+        self.tree.is_complete(held)
+    }
+
+    /// Bytes of pages and codes that the next batch will carry at least.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pages.bytes() + self.new_code_bytes
+    }
+
+    /// Whether a batch would carry anything new.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Bytes that have come to wait in memory since it was last looked through.
+    pub(crate) fn grown_since_settled(&self) -> usize {
+        self.tree.resident_bytes().saturating_sub(self.settled_bytes)
+    }
+
+    /// Moves what has become complete out of memory, into pages.
+    pub(crate) fn settle(&mut self, held: &dyn CodesHeld) -> Result<(), TreeError> {
+        self.tree.settle(held, &mut self.pages)?;
+        self.settled_bytes = self.tree.resident_bytes();
+        Ok(())
+    }
+
+    /// Cuts what is complete, writes the upper pages, and empties the queues towards the store.
+    pub(crate) fn build(&mut self, held: &dyn CodesHeld, spill: Spill) -> Result<Built, TreeError> {
+        self.settle(held)?;
+        let start = self.pages.next_id();
+        let root_page = self.tree.snapshot(held, spill, &mut self.pages)?;
+        let end = self.pages.next_id();
+        self.dirty = false;
+        self.new_code_bytes = 0;
+        Ok(Built {
+            pages: self.pages.take(),
+            codes: std::mem::take(&mut self.new_codes),
+            discarded: self.discarded.take(),
+            root_page,
+            spine: start..end,
+        })
     }
 
     /// Enters what an account lacks.
@@ -145,6 +224,7 @@ impl Job {
 
     /// An account range was joined: the cursor looks on behind its last key, or is done if nothing lies to the right.
     pub(crate) fn accounts_joined(&mut self, cursor: usize, last: Option<Hash>, more: bool) {
+        self.dirty = true;
         let Some(cursor) = self.cursors.get_mut(cursor) else { return };
         cursor.busy = false;
         match last {
@@ -163,8 +243,14 @@ impl Job {
         self.enlarge(account, storage_root, rest, chunks);
     }
 
+    /// Something else was joined that a batch should carry.
+    pub(crate) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
     /// A chunk's part was joined.
     pub(crate) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>, more: bool) {
+        self.dirty = true;
         let Some(cursor) = self.chunk_mut(account, chunk) else { return };
         cursor.busy = false;
         match last {
@@ -176,12 +262,18 @@ impl Job {
         }
     }
 
-    pub(crate) fn code_arrived(&mut self, hash: &Hash) {
-        self.codes_asked.remove(hash);
+    /// Keeps a verified code for the next batch.
+    pub(crate) fn code_arrived(&mut self, hash: Hash, code: &[u8]) {
+        self.codes_asked.remove(&hash);
+        self.codes.remove(&hash);
+        self.new_code_bytes += code.len();
+        self.new_codes.push((hash, code.to_vec()));
+        self.dirty = true;
     }
 
-    pub(crate) fn node_arrived(&mut self, path: &StatePath) {
-        self.nodes_asked.remove(path);
+    /// Codes that are in no batch yet.
+    pub(crate) fn uncommitted_codes(&self) -> impl Iterator<Item = &Hash> {
+        self.new_codes.iter().map(|(hash, _)| hash)
     }
 
     /// What is known of each 1/256 of the account key space, 0 to 255.

@@ -6,9 +6,22 @@
 //!
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
 
+mod answers;
+mod batching;
+mod commits;
+mod cursor;
+mod engine;
 mod io;
+mod job;
+mod peers;
+mod requests;
+mod resume;
+mod want;
 mod progress;
 
 pub use crate::wire::{PeerFault, Severity};
+pub use engine::{Config, Engine};
 pub use io::*;
+pub use peers::MAX_PEERS;
+pub use want::Kind;
 pub use progress::{Counters, KEY_SPACE_CELLS, PeerProgress, Phase, Progress, Report};

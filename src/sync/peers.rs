@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Kind, Millis, PeerId, PeerProgress};
 use crate::hash::Hash;
-use crate::wire::{Link, PeerFault};
+use crate::wire::{Link, PeerFault, Severity};
 
 /// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
 pub const MAX_IN_FLIGHT: usize = 2;
@@ -202,8 +202,19 @@ impl Peer {
         self.refused[kind.index()] = Some(Refusal { root, at: now });
     }
 
+    /// Counts a fault; whether it costs the connection.
+    pub(crate) fn is_out(&mut self, fault: &PeerFault) -> bool {
+        match fault.severity() {
+            Severity::Drop => true,
+            Severity::Strike => {
+                self.strikes += 1;
+                self.strikes >= MAX_STRIKES
+            }
+        }
+    }
+
     /// An answer was proven: it sets the pace and wipes the strikes.
-    pub(crate) fn answered(&mut self, sent: Millis, arrived: Millis, bytes: usize) {
+    pub(crate) fn proved(&mut self, sent: Millis, arrived: Millis, bytes: usize, what: Delivered) {
         let elapsed = arrived.since(sent).max(1);
         let rate = bytes as u64 * 1000 / elapsed;
         self.rate = if self.rate == 0 { rate } else { (self.rate * 3 + rate) / 4 };
@@ -213,6 +224,9 @@ impl Peer {
         };
         self.strikes = 0;
         self.delivered.answers += 1;
+        self.delivered.accounts += what.accounts;
+        self.delivered.slots += what.slots;
+        self.delivered.codes += what.codes;
     }
 
     /// Bytes to ask for in one request.

@@ -9,6 +9,8 @@ use crate::hash::Hash;
 
 /// Ids of ended requests that are remembered, so that a late answer is told from one that nobody asked for.
 const MAX_ENDED: usize = 1024;
+/// Room for one code or two full proofs behind the soft limit, in bytes.
+const LARGEST_ITEM: u64 = 256 * 1024;
 
 /// Requests in flight. Bound: peers x kinds x requests per kind.
 #[derive(Debug, Default)]
@@ -28,6 +30,14 @@ pub(crate) struct Request {
     pub(crate) bytes: u64,
     pub(crate) sent: Millis,
     pub(crate) deadline: Millis,
+}
+
+impl Request {
+    /// Bytes of content above which an answer is more than was asked for: servers may exceed the soft limit by one
+    /// item, and proofs come on top.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        self.bytes * 2 + LARGEST_ITEM
+    }
 }
 
 /// What an answer's id says.

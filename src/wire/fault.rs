@@ -22,6 +22,8 @@ pub enum PeerFault {
     HelloExpected,
     /// Its devp2p base protocol is older than version 5.
     OldProtocol,
+    /// More connections than we keep. Not its fault at all, but the reason it is closed.
+    TooManyPeers,
     /// The handshake was not finished in time.
     HandshakeTimeout,
     /// Nothing in common: no shared `snap/1` and `eth/69`.
@@ -83,6 +85,7 @@ impl PeerFault {
             PeerFault::UnknownMessage(_) => "unknown-message",
             PeerFault::HelloExpected => "hello-expected",
             PeerFault::OldProtocol => "old-protocol",
+            PeerFault::TooManyPeers => "too-many-peers",
             PeerFault::HandshakeTimeout => "handshake-timeout",
             PeerFault::NoSharedCapability => "no-shared-capability",
             PeerFault::WrongNetwork(_) => "wrong-network",
@@ -107,6 +110,7 @@ impl PeerFault {
         match self {
             PeerFault::Disconnected(_) => 0x00,
             PeerFault::NoSharedCapability | PeerFault::WrongNetwork(_) | PeerFault::WrongGenesis(_) => 0x03,
+            PeerFault::TooManyPeers => 0x04,
             PeerFault::OldProtocol => 0x06,
             PeerFault::HandshakeTimeout | PeerFault::PingTimeout | PeerFault::Timeout => 0x0b,
             _ => 0x02,
@@ -138,6 +142,7 @@ impl fmt::Display for PeerFault {
             }
             PeerFault::HelloExpected => f.write_str("did not start with exactly one Hello"),
             PeerFault::OldProtocol => f.write_str("speaks a devp2p base protocol older than version 5"),
+            PeerFault::TooManyPeers => f.write_str("is one peer more than are kept at a time"),
             PeerFault::HandshakeTimeout => f.write_str("did not finish the handshake in time"),
             PeerFault::NoSharedCapability => f.write_str("does not offer snap/1 with eth/69"),
             PeerFault::WrongNetwork(id) => write!(f, "is on network {id}"),

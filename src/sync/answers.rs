@@ -1,0 +1,287 @@
+//! Verifying answers and joining what they prove to the tree.
+
+use std::collections::BTreeSet;
+
+use super::engine::{Activity, Arrived, Engine};
+use super::job::Job;
+use super::peers::Delivered;
+use super::want::Want;
+use super::{Failure, Millis, PeerId};
+use crate::hash::Hash;
+use crate::state::StatePath;
+use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
+use crate::wire::{PeerFault, snap::Answer};
+
+/// What an answer came to.
+enum Verdict {
+    /// Everything in it was proven, and is joined.
+    Proven(Delivered),
+    /// "I do not have that": no fault, and no use to ask this peer for this root again soon.
+    Refused,
+}
+
+/// Why an answer is of no use.
+enum Useless {
+    /// The peer broke a rule.
+    Fault(PeerFault),
+    /// We did.
+    Failure(Failure),
+}
+
+impl From<PeerFault> for Useless {
+    fn from(fault: PeerFault) -> Useless {
+        Useless::Fault(fault)
+    }
+}
+
+impl From<crate::state::TreeError> for Useless {
+    fn from(error: crate::state::TreeError) -> Useless {
+        Useless::Failure(Failure::Defect(error.what()))
+    }
+}
+
+impl Engine {
+    /// Verifies one answer. This is the expensive step.
+    pub(super) fn digest(&mut self, now: Millis, arrived: Arrived) {
+        let Arrived { request, payload, at } = arrived;
+        let (id, root, kind, sent) = (request.peer, request.root, request.want.kind(), request.sent);
+        let Activity::Syncing(job) = &mut self.activity else { return self.return_work(request) };
+        if job.target != root {
+            return self.return_work(request);
+        }
+        let mut room = Room { job, fold: &mut self.fold, codes_held: &mut self.codes_held };
+        let verdict = Answer::split(&payload).map_err(Useless::from).and_then(|answer| room.digest(request.want, answer));
+        let Some(peer) = self.peers.get_mut(id) else { return self.end(id, verdict) };
+        peer.freed(kind);
+        match &verdict {
+            Ok(Verdict::Proven(gain)) => peer.proved(sent, at, payload.len(), *gain),
+            Ok(Verdict::Refused) => peer.refused(kind, root, now),
+            Err(_) => {}
+        }
+        self.end(id, verdict);
+    }
+
+    fn end(&mut self, id: PeerId, verdict: Result<Verdict, Useless>) {
+        match verdict {
+            Ok(_) => {}
+            Err(Useless::Fault(fault)) => self.fault(id, fault),
+            Err(Useless::Failure(failure)) => self.fail(failure),
+        }
+    }
+}
+
+/// The parts of the engine that verification needs.
+struct Room<'a> {
+    job: &'a mut Job,
+    fold: &'a mut Fold,
+    codes_held: &'a mut BTreeSet<Hash>,
+}
+
+impl Room<'_> {
+    /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
+    fn digest(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, Useless> {
+        let gain = match &want {
+            Want::Accounts { cursor, origin, limit } => self.accounts(*cursor, origin, limit, answer),
+            Want::Storages(accounts) => return self.storages(accounts, answer),
+            Want::Chunk { account, storage_root, chunk, origin, limit } => {
+                self.chunk(account, storage_root, *chunk, origin, limit, answer)
+            }
+            Want::Codes(hashes) => return self.codes(hashes, answer),
+            Want::Nodes(nodes) => return self.nodes(nodes, answer),
+        };
+        match gain {
+            Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
+            Ok(None) => {
+                self.job.give_back(want);
+                Ok(Verdict::Refused)
+            }
+            Err(useless) => {
+                self.job.give_back(want);
+                Err(useless)
+            }
+        }
+    }
+
+    fn accounts(
+        &mut self,
+        cursor: usize,
+        origin: &Hash,
+        limit: &Hash,
+        answer: Answer<'_>,
+    ) -> Result<Option<Delivered>, Useless> {
+        let answer = answer.account_range()?;
+        if answer.accounts.is_empty() && answer.proof.is_empty() {
+            return Ok(None);
+        }
+        stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
+        let range = verify_accounts(self.fold, &self.job.target, origin, &answer.accounts, &answer.proof)
+            .map_err(PeerFault::BadRange)?;
+        let (last, more) = (answer.accounts.last().map(|(hash, _)| *hash), range.more());
+        let joined = self.job.tree.join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
+        for (account, lack) in joined.lacks {
+            self.job.enqueue(account, lack);
+        }
+        self.job.accounts_joined(cursor, last, more);
+        self.job.counters.accounts += joined.accounts;
+        Ok(Some(Delivered { accounts: joined.accounts, ..Delivered::default() }))
+    }
+
+    fn storages(&mut self, accounts: &[(Hash, Hash)], answer: Answer<'_>) -> Result<Verdict, Useless> {
+        let mut gain = Delivered::default();
+        let mut joined = 0;
+        let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
+        // What was proven before a fault stays; servers may stop anywhere, the rest is asked for again.
+        self.job.give_back(Want::Storages(accounts.get(joined..).unwrap_or_default().to_vec()));
+        match verdict {
+            Ok(()) if joined == 0 => Ok(Verdict::Refused),
+            Ok(()) => Ok(Verdict::Proven(gain)),
+            Err(useless) => Err(useless),
+        }
+    }
+
+    fn join_storages(
+        &mut self,
+        accounts: &[(Hash, Hash)],
+        answer: Answer<'_>,
+        joined: &mut usize,
+        gain: &mut Delivered,
+    ) -> Result<(), Useless> {
+        let answer = answer.storage_ranges()?;
+        if answer.storages.len() > accounts.len() {
+            return Err(PeerFault::TooMuch.into());
+        }
+        let sets = answer.storages.len();
+        for (index, (slots, (account, storage_root))) in answer.storages.iter().zip(accounts).enumerate() {
+            let proof: &[&[u8]] = if index + 1 == sets { &answer.proof } else { &[] };
+            let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof).map_err(PeerFault::BadRange)?;
+            let slots_joined = self.job.tree.join_storage(account, self.fold, &range, &mut self.job.pages)?;
+            self.job.touch();
+            gain.slots += slots_joined.slots;
+            self.job.counters.slots += slots_joined.slots;
+            *joined += 1;
+            if let (true, Some((last, _))) = (range.more(), slots.last()) {
+                self.job.storage_cut(*account, *storage_root, slots.len() as u64, last);
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk(
+        &mut self,
+        account: &Hash,
+        storage_root: &Hash,
+        chunk: usize,
+        origin: &Hash,
+        limit: &Hash,
+        answer: Answer<'_>,
+    ) -> Result<Option<Delivered>, Useless> {
+        let answer = answer.storage_ranges()?;
+        if answer.storages.len() > 1 {
+            return Err(PeerFault::TooMuch.into());
+        }
+        let slots = answer.storages.first().map(Vec::as_slice).unwrap_or_default();
+        if slots.is_empty() && answer.proof.is_empty() {
+            return Ok(None);
+        }
+        stops_at_limit(slots.iter().map(|(hash, _)| hash), limit)?;
+        let range =
+            verify_slots(self.fold, storage_root, origin, slots, &answer.proof).map_err(PeerFault::BadRange)?;
+        let joined = self.job.tree.join_storage(account, self.fold, &range, &mut self.job.pages)?;
+        self.job.counters.slots += joined.slots;
+        self.job.chunk_joined(account, chunk, slots.last().map(|(hash, _)| *hash), range.more());
+        Ok(Some(Delivered { slots: joined.slots, ..Delivered::default() }))
+    }
+
+    fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, Useless> {
+        let items = answer.items(hashes.len());
+        let mut left: Vec<Hash> = Vec::new();
+        let mut wanted = hashes.iter();
+        let (mut found, mut gain) = (0, Delivered::default());
+        let verdict = items.and_then(|items| {
+            for code in items {
+                let hash = keccak(code);
+                in_order(&mut wanted, |wanted| *wanted == hash, |skipped| left.push(*skipped))
+                    .ok_or(PeerFault::UnexpectedCode)?;
+                // It may have come with another request meanwhile.
+                if self.codes_held.insert(hash) {
+                    self.job.code_arrived(hash, code);
+                    gain.codes += 1;
+                }
+                found += 1;
+            }
+            Ok(())
+        });
+        left.extend(wanted.copied());
+        left.retain(|hash| !self.codes_held.contains(hash));
+        self.job.give_back(Want::Codes(left));
+        self.job.counters.codes += gain.codes;
+        match verdict {
+            Ok(()) if found == 0 => Ok(Verdict::Refused),
+            Ok(()) => Ok(Verdict::Proven(gain)),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn nodes(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>) -> Result<Verdict, Useless> {
+        let before = self.job.counters.nodes;
+        let verdict = self.reveal(nodes, answer);
+        self.job.give_back(Want::Nodes(nodes.to_vec()));
+        let gain = verdict?;
+        match self.job.counters.nodes == before {
+            true => Ok(Verdict::Refused),
+            false => Ok(Verdict::Proven(gain)),
+        }
+    }
+
+    fn reveal(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>) -> Result<Delivered, Useless> {
+        let mut gain = Delivered::default();
+        let mut wanted = nodes.iter();
+        for blob in answer.items(nodes.len())? {
+            // Servers put an empty string where nothing is at a path.
+            if blob.is_empty() {
+                continue;
+            }
+            let hash = keccak(blob);
+            let (path, _) =
+                in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop).ok_or(PeerFault::UnexpectedNode)?;
+            let revealed = self
+                .job
+                .tree
+                .reveal(path, blob, self.codes_held)
+                .map_err(|_| Useless::Failure(Failure::BogusRoot(self.job.target)))?;
+            for (account, lack) in revealed.lacks {
+                self.job.enqueue(account, lack);
+            }
+            self.job.counters.accounts += revealed.accounts;
+            self.job.counters.slots += revealed.slots;
+            self.job.counters.nodes += 1;
+            self.job.touch();
+            gain.accounts += revealed.accounts;
+            gain.slots += revealed.slots;
+        }
+        Ok(gain)
+    }
+}
+
+/// Servers return the first item at or behind the limit, and nothing after it.
+fn stops_at_limit<'a>(keys: impl DoubleEndedIterator<Item = &'a Hash>, limit: &Hash) -> Result<(), PeerFault> {
+    match keys.rev().nth(1) {
+        Some(key) if key >= limit => Err(PeerFault::TooMuch),
+        _ => Ok(()),
+    }
+}
+
+/// The next of `wanted` that matches; those before it were left out by the peer, which is allowed.
+fn in_order<'a, T>(
+    wanted: &mut impl Iterator<Item = &'a T>,
+    matches: impl Fn(&T) -> bool,
+    mut skipped: impl FnMut(&'a T),
+) -> Option<&'a T> {
+    for candidate in wanted {
+        if matches(candidate) {
+            return Some(candidate);
+        }
+        skipped(candidate);
+    }
+    None
+}

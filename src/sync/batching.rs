@@ -1,0 +1,129 @@
+//! When a batch is put together, what goes into it, and how much may wait in memory meanwhile.
+
+use super::commits::Flight;
+use super::engine::{Activity, Ending, Engine};
+use super::{Failure, Kind, Millis, Output};
+use crate::state::{Batch, Building, Complete, Counts, PageId, Record, Spill};
+
+/// Bytes of pages and codes that make a batch. Two batches may be in flight beside the one growing, so that together
+/// with [`MAX_WAITING`] and [`MAX_ASKED`] a kill costs about 8 MiB at most.
+const BATCH_BYTES: usize = 3 * 512 * 1024;
+/// A batch is made after this long even if it is small, so that slow syncs survive kills too.
+const BATCH_MS: u64 = 1_000;
+/// Bytes asked for and not yet verified.
+const MAX_ASKED: u64 = 2 * 1024 * 1024;
+/// Bytes of entries in memory that wait for their storage, codes or neighbours. Above, no more accounts are asked for.
+const MAX_WAITING: usize = 3 * 512 * 1024;
+/// Growth of what is in memory after which it is looked through for what has become complete.
+const SETTLE_BYTES: usize = 512 * 1024;
+/// Smallest request worth its round trip, in bytes.
+const MIN_ASK: u64 = 16 * 1024;
+
+impl Engine {
+    /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
+    pub(super) fn room_for(&self, kind: Kind) -> Option<u64> {
+        let Activity::Syncing(job) = &self.activity else { return None };
+        if job.pending_bytes() >= BATCH_BYTES && !self.commits.has_room() {
+            return None;
+        }
+        // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
+        let brings_more = matches!(kind, Kind::Accounts | Kind::Nodes);
+        if brings_more && job.tree.resident_bytes() >= MAX_WAITING {
+            return None;
+        }
+        let left = MAX_ASKED.saturating_sub(self.requests.bytes_asked());
+        (left >= MIN_ASK).then_some(left)
+    }
+
+    /// Makes a batch if it is due, or the last one if everything is there. `true` if it did.
+    pub(super) fn commit_if_due(&mut self, now: Millis) -> bool {
+        let has_room = self.commits.has_room();
+        let Activity::Syncing(job) = &mut self.activity else { return false };
+        if !has_room {
+            return false;
+        }
+        if self.requests.is_empty() && job.is_complete(&self.codes_held) {
+            return self.commit_last(now, Ending::Done);
+        }
+        let is_full = job.pending_bytes() >= BATCH_BYTES;
+        let is_time = job.is_dirty() && now.since(self.last_commit) >= BATCH_MS;
+        if !is_full && job.grown_since_settled() >= SETTLE_BYTES {
+            if job.settle(&self.codes_held).is_err() {
+                self.fail(Failure::Defect("complete subtries could not be cut into pages"));
+            } else {
+                self.outbox.push_back(Output::Yield);
+            }
+            return true;
+        }
+        match (is_full, is_time) {
+            // At full speed, what still waits is better left out: it would be written again and again.
+            (true, _) => self.commit(now, Spill::Collapse),
+            (false, true) => self.commit(now, Spill::All),
+            (false, false) => false,
+        }
+    }
+
+    /// When [`Engine::commit_if_due`] will find the next batch due by time.
+    pub(super) fn commit_deadline(&self) -> Option<Millis> {
+        let Activity::Syncing(job) = &self.activity else { return None };
+        (job.is_dirty() && self.commits.has_room()).then(|| self.last_commit.after(BATCH_MS))
+    }
+
+    /// The last batch of a sync: everything in memory goes out, and on success the new state becomes the complete one.
+    pub(super) fn commit_last(&mut self, now: Millis, how: Ending) -> bool {
+        if !self.commit_with(now, Spill::All, how == Ending::Done) {
+            return false;
+        }
+        if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
+            self.activity = Activity::Ending { root: job.target, counters: job.counters, how };
+        }
+        true
+    }
+
+    fn commit(&mut self, now: Millis, spill: Spill) -> bool {
+        self.commit_with(now, spill, false)
+    }
+
+    fn commit_with(&mut self, now: Millis, spill: Spill, is_last: bool) -> bool {
+        let before = self.commits.last_record().unwrap_or(&self.record).clone();
+        let Activity::Syncing(job) = &mut self.activity else { return false };
+        let built = job.build(&self.codes_held, spill);
+        let Ok(built) = built else {
+            self.fail(Failure::Defect("the pages of a batch could not be cut"));
+            return true;
+        };
+        let counts = Counts { accounts: job.counters.accounts, slots: job.counters.slots, codes: job.counters.codes };
+        // The last batch's upper pages are replaced by this one's, and nothing else ever named them.
+        let replaced = before.building.as_ref().map(|building| building.spine.clone());
+        let mut delete: Vec<_> = built.discarded.into_iter().chain(replaced).collect();
+        let mut record = Record { sequence: before.sequence + 1, next_page: built.spine.end, ..before };
+        if is_last {
+            // Nothing of the old state is shared with the new one, which was built from a fresh tree.
+            delete.push(PageId(0)..job.first_page);
+            record.complete = Some(Complete { root: job.target, page: built.root_page, counts });
+            record.building = None;
+        } else {
+            let spine = built.spine;
+            record.building =
+                Some(Building { root: job.target, page: built.root_page, first_page: job.first_page, spine, counts });
+        }
+        delete.retain(|range| range.start < range.end);
+        let bytes = built.pages.iter().map(|(_, page)| page.len()).chain(built.codes.iter().map(|(_, code)| code.len()));
+        let bytes = bytes.sum::<usize>();
+        job.counters.bytes_stored += bytes as u64;
+        job.counters.pages_stored += built.pages.len() as u64;
+        job.counters.batches += 1;
+        let codes = built.codes.iter().map(|(hash, _)| *hash).collect();
+        let batch = Batch {
+            sequence: record.sequence,
+            pages: built.pages,
+            codes: built.codes,
+            delete,
+            record: record.encode(),
+        };
+        self.commits.push(Flight { record, codes, bytes });
+        self.last_commit = now;
+        self.outbox.push_back(Output::Commit(batch));
+        true
+    }
+}

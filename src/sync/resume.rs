@@ -1,0 +1,87 @@
+//! Starting towards a root: from nothing, or from what an earlier session left.
+
+use super::job::Job;
+use super::{Counters, Output, Ticket};
+use crate::hash::Hash;
+use crate::state::{Building, Counts, PageId, PageRef, Record, StatePath, Tree};
+
+/// Pages asked for at a time, so that an answer stays below a mebibyte.
+const PAGES_PER_LOAD: usize = 64;
+
+/// The open pages of an unfinished tree on their way back into memory.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    building: Building,
+    ticket: Ticket,
+    tree: Option<Tree>,
+    /// What the load under way asks for. Bound: [`PAGES_PER_LOAD`].
+    asked: Vec<(StatePath, PageRef)>,
+}
+
+/// How a start begins.
+pub(crate) enum Resumed {
+    /// Pages have to be read first.
+    Load(Loading, Output),
+    /// Nothing has to be read.
+    Ready(Job),
+}
+
+impl Loading {
+    /// Begins towards `root` over a database with this record.
+    pub(crate) fn start(root: Hash, record: &Record, ticket: u64) -> Resumed {
+        match &record.building {
+            Some(building @ Building { root: unfinished, page: Some(page), .. }) if *unfinished == root => {
+                let asked = vec![(StatePath::ROOT, *page)];
+                let loading = Loading { building: building.clone(), ticket: Ticket(ticket), tree: None, asked };
+                Resumed::Load(loading, Output::Load(Ticket(ticket), vec![page.id]))
+            }
+            unfinished => {
+                // Another root's unfinished tree is given up; its pages go with the first batch.
+                let mut job = Job::new(Tree::new(root), Counters::default(), record.next_page, record.next_page);
+                if let Some(unfinished) = unfinished {
+                    job.discard(unfinished.first_page..record.next_page);
+                }
+                Resumed::Ready(job)
+            }
+        }
+    }
+
+    /// Takes the pages asked for. `Ok(Some)` asks for more; an error names the page that is missing or damaged.
+    pub(crate) fn take(&mut self, pages: Vec<Option<Vec<u8>>>, ticket: u64) -> Result<Option<Output>, PageId> {
+        let mut pages = pages.into_iter();
+        for (path, page) in std::mem::take(&mut self.asked) {
+            let bytes = pages.next().flatten().ok_or(page.id)?;
+            match &mut self.tree {
+                None => self.tree = Some(Tree::resume(self.building.root, &page, &bytes).map_err(|_| page.id)?),
+                Some(tree) => tree.dissolve(&path, &page, &bytes).map_err(|_| page.id)?,
+            }
+        }
+        let Some(tree) = &self.tree else { return Ok(None) };
+        self.asked = tree.open_pages().take(PAGES_PER_LOAD).collect();
+        if self.asked.is_empty() {
+            return Ok(None);
+        }
+        self.ticket = Ticket(ticket);
+        Ok(Some(Output::Load(self.ticket, self.asked.iter().map(|(_, page)| page.id).collect())))
+    }
+
+    /// The sync, once everything is read.
+    pub(crate) fn into_job(self, next_page: PageId) -> Job {
+        let (root, counters) = (self.root(), self.counters());
+        let tree = self.tree.unwrap_or_else(|| Tree::new(root));
+        Job::new(tree, counters, self.building.first_page, next_page)
+    }
+
+    pub(crate) fn root(&self) -> Hash {
+        self.building.root
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let Counts { accounts, slots, codes } = self.building.counts;
+        Counters { accounts, slots, codes, ..Counters::default() }
+    }
+}
