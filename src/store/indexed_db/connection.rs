@@ -1,0 +1,231 @@
+//! Opening, upgrading, losing and deleting a database.
+
+use super::{
+    CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, fault,
+    global::{self, DurableDatabase},
+    signal::{Sender, signal},
+    transaction::Transaction,
+};
+use crate::store::StoreFault;
+use idb::{DatabaseEvent, Factory, ObjectStoreParams, Request, request::OpenDatabaseRequest};
+use js_sys::{Array, Object};
+use std::{cell::Cell, rc::Rc};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::IdbDatabase;
+
+/// An open connection. Dropping it closes it: one left open would block every other tab's deletion or upgrade.
+pub(super) struct Connection {
+    database: IdbDatabase,
+    life: Rc<Life>,
+    /// Owns the callbacks on `database`.
+    _handlers: idb::Database,
+}
+
+/// Shared with the callbacks that end a connection from outside.
+struct Life {
+    closed: Cell<bool>,
+    /// Given up with the connection, however it ends, so that the next writer need not wait for our owner to notice.
+    lock: Cell<Option<WriterLock>>,
+}
+
+/// What a transaction may do.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    Read,
+    Write(Durability),
+}
+
+impl Connection {
+    /// Opens the database, creating it if there is none.
+    pub(super) async fn open(
+        name: &str,
+        lock: Option<WriterLock>,
+    ) -> Result<Connection, StoreFault> {
+        let (sender, opened) = signal();
+        let mut request = Factory::new()
+            .and_then(|factory| factory.open(name, Some(SCHEMA_VERSION)))
+            .map_err(fault::idb)?;
+        let upgraded = sender.clone();
+        request.on_upgrade_needed(move |event| {
+            if let Err(fault) = event.database().map_err(fault::idb).and_then(create_stores) {
+                upgraded.send(Err(fault));
+            }
+        });
+        answer_open(request, sender);
+
+        match opened.await {
+            Ok(connection) => {
+                connection.check_stores()?;
+                connection.life.lock.set(lock);
+                Ok(connection)
+            }
+            Err(StoreFault::Other { name: error, .. }) if error == fault::VERSION => {
+                Err(newer_format(name).await)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Starts a transaction over `stores`. It takes its place in the database's queue now.
+    pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreFault> {
+        if self.life.closed.get() {
+            return Err(StoreFault::Closed);
+        }
+        let (mode, durability) = match mode {
+            Mode::Read => ("readonly", Durability::Relaxed),
+            Mode::Write(durability) => ("readwrite", durability),
+        };
+        let options = Object::new();
+        global::set(
+            &options,
+            "durability",
+            &JsValue::from_str(durability.name()),
+        )?;
+        let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
+        let database: &DurableDatabase = self.database.unchecked_ref();
+        match database.transaction(&names, mode, &options) {
+            Ok(transaction) => Ok(Transaction::new(transaction)),
+            // The browser closed the connection and has not told us yet.
+            Err(thrown) if fault::name_of(&thrown) == fault::INVALID_STATE => {
+                self.close();
+                Err(StoreFault::Closed)
+            }
+            Err(thrown) => Err(fault::thrown(&thrown)),
+        }
+    }
+
+    /// Ends the connection. Transactions under way still finish: the browser waits for them.
+    pub(super) fn close(&self) {
+        self.database.close();
+        self.life.end();
+    }
+
+    fn new(database: idb::Database) -> Connection {
+        let database: IdbDatabase = database.into();
+        let life = Rc::new(Life {
+            closed: Cell::new(false),
+            lock: Cell::new(None),
+        });
+        let mut handlers = idb::Database::from(database.clone());
+        // Another tab wants to delete or upgrade the database. It is the user's wish there, so we make way at once.
+        let (making_way, ended) = (database.clone(), Rc::clone(&life));
+        handlers.on_version_change(move |_| {
+            making_way.close();
+            ended.end();
+        });
+        // The browser closed it, for instance because the user cleared the site's data.
+        let ended = Rc::clone(&life);
+        handlers.on_close(move |_| ended.end());
+        Connection {
+            database,
+            life,
+            _handlers: handlers,
+        }
+    }
+
+    /// A database of this name and version that somebody else made would fail at every step; say so at the first.
+    fn check_stores(&self) -> Result<(), StoreFault> {
+        let names = self._handlers.store_names();
+        let ours = [PAGES, CODES, META]
+            .iter()
+            .all(|ours| names.iter().any(|name| name == ours));
+        if ours {
+            return Ok(());
+        }
+        Err(StoreFault::Other {
+            name: "NotFoundError".to_owned(),
+            message: "a database of this name exists and is not Snaplight's".to_owned(),
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.close();
+        // Their closures go with us; the browser must not call them any more.
+        self.database.set_onversionchange(None);
+        self.database.set_onclose(None);
+    }
+}
+
+impl Life {
+    fn end(&self) {
+        self.closed.set(true);
+        drop(self.lock.take());
+    }
+}
+
+/// Deletes the database, if there is one. Our own connections make way by themselves.
+///
+/// [`StoreFault::Blocked`] if somebody's does not; the deletion then happens once it is gone.
+pub(super) async fn delete(name: &str) -> Result<(), StoreFault> {
+    let (sender, deleted) = signal();
+    let mut request = Factory::new()
+        .and_then(|factory| factory.delete(name))
+        .map_err(fault::idb)?;
+    let (failed, blocked) = (sender.clone(), sender.clone());
+    request.on_success(move |_| sender.send(Ok(())));
+    request.on_error(move |event| failed.send(Err(request_error(&event.into()))));
+    request.on_blocked(move |_| blocked.send(Err(StoreFault::Blocked)));
+    request.forget_callbacks();
+    deleted.await
+}
+
+/// Schema version 1: three stores without key paths or indexes. Later versions add their step here, from the old version on.
+fn create_stores(database: idb::Database) -> Result<(), StoreFault> {
+    for name in [PAGES, CODES, META] {
+        database
+            .create_object_store(name, ObjectStoreParams::new())
+            .map_err(fault::idb)?;
+    }
+    Ok(())
+}
+
+/// Lets an open request answer `sender`, now or later: a connection that comes after a `Blocked` is closed by its `Drop`.
+fn answer_open(mut request: OpenDatabaseRequest, sender: Sender<Result<Connection, StoreFault>>) {
+    let (failed, blocked) = (sender.clone(), sender.clone());
+    request.on_success(move |event| {
+        sender.send(event.database().map(Connection::new).map_err(fault::idb));
+    });
+    request.on_error(move |event| failed.send(Err(request_error(&event.into()))));
+    request.on_blocked(move |_| blocked.send(Err(StoreFault::Blocked)));
+    // They must outlive this call, and the caller's future too: the browser's collector frees them.
+    request.forget_callbacks();
+}
+
+/// The browser says `VersionError` and not which version there is; opening without asking for one tells.
+async fn newer_format(name: &str) -> StoreFault {
+    let found = async {
+        let (sender, opened) = signal();
+        let mut request = Factory::new()
+            .and_then(|factory| factory.open(name, None))
+            .map_err(fault::idb)?;
+        // The database went away in between. Do not leave an empty one without stores in its place.
+        request.on_upgrade_needed(|event| {
+            if let Some(upgrade) = idb::Event::target(&event)
+                .ok()
+                .and_then(|r| r.transaction())
+            {
+                let _ = upgrade.abort();
+            }
+        });
+        answer_open(request, sender);
+        let connection = opened.await?;
+        connection._handlers.version().map_err(fault::idb)
+    };
+    match found.await {
+        Ok(found) => StoreFault::NewerFormat {
+            found,
+            supported: SCHEMA_VERSION,
+        },
+        Err(fault) => fault,
+    }
+}
+
+/// The error of the request an event is about.
+fn request_error(event: &web_sys::Event) -> StoreFault {
+    let error = event
+        .target()
+        .and_then(|target| global::get(&target, "error").ok());
+    fault::thrown(&error.unwrap_or(JsValue::UNDEFINED))
+}

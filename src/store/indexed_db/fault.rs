@@ -1,0 +1,78 @@
+//! What the browser throws, in the store's words.
+
+use crate::store::StoreFault;
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
+
+/// Names of the `DOMException`s that mean something to us (Web IDL, "Error names").
+const QUOTA_EXCEEDED: &str = "QuotaExceededError";
+const CONSTRAINT: &str = "ConstraintError";
+pub(super) const VERSION: &str = "VersionError";
+pub(super) const INVALID_STATE: &str = "InvalidStateError";
+
+/// An exception, a rejection or an event's error.
+pub(super) fn thrown(value: &JsValue) -> StoreFault {
+    let name = name_of(value);
+    match name.as_str() {
+        QUOTA_EXCEEDED => StoreFault::Quota,
+        _ => StoreFault::Other {
+            name,
+            message: text(value, "message"),
+        },
+    }
+}
+
+/// The reason a transaction gives for its abort. A full disk is told here and nowhere else: no request reports it.
+pub(super) fn aborted(reason: &JsValue) -> StoreFault {
+    let name = name_of(reason);
+    match name.as_str() {
+        QUOTA_EXCEEDED => StoreFault::Quota,
+        // Only `add` can break a constraint here, and only pages are added.
+        CONSTRAINT => StoreFault::Exists,
+        "" => StoreFault::Aborted {
+            name: "AbortError".to_owned(),
+            message: String::new(),
+        },
+        _ => StoreFault::Aborted {
+            name,
+            message: text(reason, "message"),
+        },
+    }
+}
+
+/// A failure the `idb` crate reports, most of which wrap what the browser threw.
+pub(super) fn idb(error: idb::Error) -> StoreFault {
+    use idb::Error;
+    match error {
+        Error::IndexedDbNotFound(_) => StoreFault::Unsupported { api: "indexedDB" },
+        Error::DomException(exception) => thrown(&exception),
+        Error::AddFailed(value)
+        | Error::ClearFailed(value)
+        | Error::DeleteFailed(value)
+        | Error::GetAllKeysFailed(value)
+        | Error::GetFailed(value)
+        | Error::IndexedDbDeleteFailed(value)
+        | Error::IndexedDbOpenFailed(value)
+        | Error::KeyRangeCreateFailed(value)
+        | Error::ObjectStoreCreateFailed(value)
+        | Error::ObjectStoreNotFound(value)
+        | Error::RequestResultNotFound(value)
+        | Error::UpdateFailed(value) => thrown(&value),
+        other => StoreFault::Other {
+            name: "idb".to_owned(),
+            message: other.to_string(),
+        },
+    }
+}
+
+pub(super) fn name_of(value: &JsValue) -> String {
+    text(value, "name")
+}
+
+/// A property that should be a string; empty if `value` is no object or has none.
+fn text(value: &JsValue, property: &str) -> String {
+    Reflect::get(value, &JsValue::from_str(property))
+        .ok()
+        .and_then(|text| text.as_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,82 @@
+//! One writer per database, across tabs and workers: the Web Locks API.
+
+use super::{
+    fault,
+    global::{self, LockManager},
+    signal::signal,
+};
+use crate::store::StoreFault;
+use js_sys::{Function, Object, Promise};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+
+/// The right to write to one database, for as long as this value lives. The browser gives it back when the tab dies.
+#[derive(Debug)]
+pub struct WriterLock {
+    database: String,
+    /// Resolves the promise by which the browser knows that we still hold the lock.
+    release: Function,
+}
+
+impl WriterLock {
+    /// Takes the lock if nobody has it; [`StoreFault::Locked`] at once if somebody does.
+    ///
+    /// [`StoreFault::Unsupported`] where the browser has no locks to offer: on a page that is not a secure context (plain
+    /// http, except localhost). Opening for reading still works there.
+    pub async fn acquire(database: &str) -> Result<WriterLock, StoreFault> {
+        let manager: LockManager = global::navigator("locks", "navigator.locks")?;
+        let options = Object::new();
+        global::set(&options, "mode", &JsValue::from_str("exclusive"))?;
+        global::set(&options, "ifAvailable", &JsValue::TRUE)?;
+
+        let (sender, answer) = signal();
+        let granted = {
+            let (sender, database) = (sender.clone(), database.to_owned());
+            Closure::once(move |lock: JsValue| -> JsValue {
+                if lock.is_null() {
+                    sender.send(Err(StoreFault::Locked));
+                    return JsValue::UNDEFINED;
+                }
+                let mut release = None;
+                let held = Promise::new(&mut |resolve, _reject| release = Some(resolve));
+                match release {
+                    // If nobody waits any more the value is dropped here, and with it the lock.
+                    Some(release) => sender.send(Ok(WriterLock { database, release })),
+                    None => return JsValue::UNDEFINED,
+                }
+                held.into()
+            })
+        };
+        // The API itself may refuse, for instance in a document that is being torn down.
+        let refused =
+            Closure::once(move |reason: JsValue| sender.send(Err(fault::thrown(&reason))));
+        let request = manager
+            .request(
+                &lock_name(database),
+                &options,
+                granted.as_ref().unchecked_ref(),
+            )
+            .map_err(|thrown| fault::thrown(&thrown))?;
+        let _ = request.catch(&refused);
+        // The callbacks outlive this future if it is dropped; the browser's collector frees them.
+        granted.forget();
+        refused.forget();
+        answer.await
+    }
+
+    /// The database it is for.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+}
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Resolving a promise does not throw.
+        let _ = self.release.call0(&JsValue::UNDEFINED);
+    }
+}
+
+/// Lock names are shared by the whole origin, so they carry ours.
+fn lock_name(database: &str) -> String {
+    format!("snaplight:writer:{database}")
+}

@@ -1,0 +1,309 @@
+//! The store in the browser: IndexedDB, one transaction per batch.
+//!
+//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, `meta` with one value, the sequence number
+//! and the record. What shaped it, all measured: a request costs the same whatever its size up to some KiB, so pages are
+//! few and large; waiting for each request triples the time, so only `complete` is awaited; a value over 64 KiB becomes a
+//! file of its own, so pages stay below; a view of wasm memory would be cloned with the whole memory behind it, so bytes
+//! are copied out first; a full disk shows only as an aborted transaction's reason.
+
+mod connection;
+mod fault;
+mod global;
+mod lock;
+mod signal;
+mod space;
+mod transaction;
+mod value;
+
+pub use lock::WriterLock;
+pub use space::{persist, usage};
+
+use self::{
+    connection::{Connection, Mode},
+    transaction::{Canceller, Transaction, found},
+    value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
+};
+use super::{Store, StoreFault};
+use crate::{
+    hash::Hash,
+    state::{Batch, PageId},
+};
+use idb::{
+    ObjectStore, Request, StoreEvent,
+    request::{GetAllKeysStoreRequest, GetStoreRequest},
+};
+use js_sys::Array;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// The object stores, their keys and what `meta` holds. A change of meaning must raise it; older code then refuses the
+/// database instead of misreading it. What is *inside* a page or the record has version numbers of its own.
+pub const SCHEMA_VERSION: u32 = 1;
+
+const PAGES: &str = "pages";
+const CODES: &str = "codes";
+const META: &str = "meta";
+/// The key of the one value in `meta`.
+const META_KEY: &str = "root";
+
+/// One connection to a database of the browser.
+pub struct IndexedDb {
+    connection: Connection,
+    access: Access,
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write(Durability),
+}
+
+/// What the browser has done when it calls a transaction complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Handed it to the operating system. Survives a killed tab or browser; a power cut may cost the last batches, never a
+    /// part of one. Strict would make Firefox 1.6 to 2.4 times slower.
+    #[default]
+    Relaxed,
+    /// Flushed it to the disk.
+    Strict,
+}
+
+impl Durability {
+    /// As `IDBTransactionOptions` spells it.
+    fn name(self) -> &'static str {
+        match self {
+            Durability::Relaxed => "relaxed",
+            Durability::Strict => "strict",
+        }
+    }
+}
+
+impl IndexedDb {
+    /// Opens the database `lock` was taken for, to read and write. The lock is kept until the connection ends.
+    pub async fn open_to_write(
+        lock: WriterLock,
+        durability: Durability,
+    ) -> Result<IndexedDb, StoreFault> {
+        let name = lock.database().to_owned();
+        let connection = Connection::open(&name, Some(lock)).await?;
+        Ok(IndexedDb {
+            connection,
+            access: Access::Write(durability),
+        })
+    }
+
+    /// Opens the database to read, whoever writes to it. If there is none, an empty one is made.
+    pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreFault> {
+        let connection = Connection::open(name, None).await?;
+        Ok(IndexedDb {
+            connection,
+            access: Access::Read,
+        })
+    }
+
+    /// Deletes a database, if there is one. Every Snaplight connection to it makes way and is [`StoreFault::Closed`] from
+    /// then on. [`StoreFault::Blocked`] if some other page's connection does not; it is deleted as soon as that ends.
+    pub async fn delete(name: &str) -> Result<(), StoreFault> {
+        connection::delete(name).await
+    }
+
+    fn read(&self, stores: &[&str]) -> Result<Transaction, StoreFault> {
+        self.connection.begin(stores, Mode::Read)
+    }
+
+    fn write(&self) -> Result<Transaction, StoreFault> {
+        match self.access {
+            Access::Read => Err(StoreFault::ReadOnly),
+            Access::Write(durability) => self
+                .connection
+                .begin(&[PAGES, CODES, META], Mode::Write(durability)),
+        }
+    }
+
+    /// Reads values of one object store by key, in one transaction.
+    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<Gets, StoreFault> {
+        let transaction = self.read(&[store])?;
+        let store = transaction.store(store)?;
+        let requests = keys
+            .into_iter()
+            .map(|key| get(&store, key))
+            .collect::<Result<_, _>>()?;
+        Ok(Gets {
+            transaction,
+            requests,
+        })
+    }
+
+    /// Reads the keys of `codes`, and whether there is a record, in one transaction.
+    fn ask_codes(&self, limit: usize) -> Result<HeldCodes, StoreFault> {
+        let transaction = self.read(&[CODES, META])?;
+        let meta = get(&transaction.store(META)?, JsValue::from_str(META_KEY))?;
+        // The browser takes a limit of 0 for none.
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
+        let keys = transaction
+            .store(CODES)?
+            .get_all_keys(None, Some(limit))
+            .map_err(fault::idb)?;
+        Ok((transaction, meta, keys))
+    }
+}
+
+impl Store for IndexedDb {
+    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+        let gets = self.get_all(META, vec![JsValue::from_str(META_KEY)]);
+        async move {
+            let values = gets?.values().await?;
+            Ok(values
+                .first()
+                .and_then(Meta::parse)
+                .and_then(|meta| bytes(&meta.record)))
+        }
+    }
+
+    fn pages(
+        &self,
+        ids: &[PageId],
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> {
+        let keys = ids
+            .iter()
+            .map(|id| number(id.0))
+            .collect::<Result<Vec<_>, _>>();
+        let gets = keys.and_then(|keys| self.get_all(PAGES, keys));
+        async move { Ok(gets?.values().await?.iter().map(bytes).collect()) }
+    }
+
+    fn code(&self, hash: &Hash) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+        let gets = self.get_all(CODES, vec![code_key(hash)]);
+        async move { Ok(gets?.values().await?.first().and_then(bytes)) }
+    }
+
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>> {
+        let asked = self.ask_codes(limit);
+        async move {
+            let (transaction, meta, keys) = asked?;
+            transaction.complete().await?;
+            if Meta::parse(&found(&meta)?).is_none() {
+                return Ok(Vec::new());
+            }
+            let keys: Array = keys.result().map_err(fault::idb)?.unchecked_into();
+            Ok(keys
+                .iter()
+                .filter_map(|key| hash_of(&key))
+                .take(limit)
+                .collect())
+        }
+    }
+
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> {
+        // Not inside the future: the transaction takes its place when the call is made.
+        let queued = self.write().and_then(|transaction| {
+            all_or_nothing(transaction, |transaction| issue(transaction, batch))
+        });
+        async move { queued?.complete().await }
+    }
+
+    fn clear(&self) -> impl Future<Output = Result<(), StoreFault>> {
+        let queued = self.write().and_then(|transaction| {
+            all_or_nothing(transaction, |transaction| {
+                for store in [PAGES, CODES, META] {
+                    transaction.store(store)?.clear().map_err(fault::idb)?;
+                }
+                Ok(())
+            })
+        });
+        async move { queued?.complete().await }
+    }
+
+    fn close(&self) {
+        self.connection.close();
+    }
+}
+
+/// Issues everything `batch` asks for, in the order the browser shall do it.
+///
+/// Nothing waits for the first request's answer: it comes in the middle of the others and takes all of them back if the
+/// sequence is wrong. So the second of two batches in flight has its bytes with the browser while the first still writes.
+fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreFault> {
+    let (pages, codes, meta) = (
+        transaction.store(PAGES)?,
+        transaction.store(CODES)?,
+        transaction.store(META)?,
+    );
+    follow(&meta, batch.sequence, transaction.canceller())?;
+    if batch.sequence == 1 {
+        // There is no record before this one: whatever else lies here belongs to nobody.
+        pages.clear().map_err(fault::idb)?;
+        codes.clear().map_err(fault::idb)?;
+    }
+    for range in &batch.delete {
+        if let Some(range) = key_range(range)? {
+            pages.delete(range).map_err(fault::idb)?;
+        }
+    }
+    for (id, page) in batch.pages {
+        // `add`, not `put`: a taken id aborts the transaction.
+        pages
+            .add(&copied(&page), Some(&number(id.0)?))
+            .map_err(fault::idb)?;
+    }
+    for (hash, code) in batch.codes {
+        codes
+            .put(&copied(&code), Some(&code_key(&hash)))
+            .map_err(fault::idb)?;
+    }
+    let value = Meta::encode(batch.sequence, &batch.record)?;
+    meta.put(&value, Some(&JsValue::from_str(META_KEY)))
+        .map_err(fault::idb)?;
+    Ok(())
+}
+
+/// Reads the stored sequence inside the batch's own transaction, and cancels it unless that is the predecessor's.
+fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(), StoreFault> {
+    let mut request = get(meta, JsValue::from_str(META_KEY))?;
+    request.on_success(move |event| {
+        let value = match event.result() {
+            Ok(value) => value.unwrap_or(JsValue::UNDEFINED),
+            Err(error) => return canceller.cancel(fault::idb(error)),
+        };
+        let stored = Meta::parse(&value).map_or(0, |meta| meta.sequence);
+        if stored.checked_add(1) != Some(sequence) {
+            canceller.cancel(StoreFault::Superseded { sequence, stored });
+        }
+    });
+    // It must run even if the commit's future is dropped: without it the batch would land unchecked.
+    request.forget_callbacks();
+    Ok(())
+}
+
+/// Runs `issue`; if it fails half-way, takes back what it had issued.
+fn all_or_nothing(
+    transaction: Transaction,
+    issue: impl FnOnce(&Transaction) -> Result<(), StoreFault>,
+) -> Result<Transaction, StoreFault> {
+    if let Err(fault) = issue(&transaction) {
+        transaction.canceller().cancel(fault.clone());
+        return Err(fault);
+    }
+    Ok(transaction)
+}
+
+/// What [`Store::codes_held`] waits for.
+type HeldCodes = (Transaction, GetStoreRequest, GetAllKeysStoreRequest);
+
+/// Reads under way.
+struct Gets {
+    transaction: Transaction,
+    requests: Vec<GetStoreRequest>,
+}
+
+impl Gets {
+    /// The values found, in the order asked; `undefined` where there is none.
+    async fn values(self) -> Result<Vec<JsValue>, StoreFault> {
+        self.transaction.complete().await?;
+        self.requests.iter().map(found).collect()
+    }
+}
+
+fn get(store: &ObjectStore, key: JsValue) -> Result<GetStoreRequest, StoreFault> {
+    store.get(key).map_err(fault::idb)
+}

@@ -1,0 +1,65 @@
+//! One event, awaited: the bridge from a browser's callback to a future.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker},
+};
+
+/// Waits for the first value any of its [`Sender`]s sends; only useful once.
+pub(super) struct Receiver<T>(Rc<Slot<T>>);
+
+/// Given to every callback that may settle the matter. The first to send decides; a later value is dropped, and so is any
+/// value that nobody waits for any more: what it owns (a connection, a lock) is then closed by its `Drop`.
+pub(super) struct Sender<T>(Weak<Slot<T>>);
+
+struct Slot<T> {
+    value: Cell<Option<T>>,
+    settled: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+/// A sender, to be cloned for each callback, and the future it resolves.
+pub(super) fn signal<T>() -> (Sender<T>, Receiver<T>) {
+    let slot = Rc::new(Slot {
+        value: Cell::new(None),
+        settled: Cell::new(false),
+        waker: Cell::new(None),
+    });
+    (Sender(Rc::downgrade(&slot)), Receiver(slot))
+}
+
+impl<T> Sender<T> {
+    pub(super) fn send(&self, value: T) {
+        let Some(slot) = self.0.upgrade() else { return };
+        if slot.settled.replace(true) {
+            return;
+        }
+        slot.value.set(Some(value));
+        if let Some(waker) = slot.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Sender(self.0.clone())
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match self.0.value.take() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                self.0.waker.set(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}

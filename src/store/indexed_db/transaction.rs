@@ -1,0 +1,82 @@
+//! One IndexedDB transaction, and how it ends.
+
+use super::{
+    fault,
+    signal::{Receiver, Sender, signal},
+};
+use crate::store::StoreFault;
+use idb::{ObjectStore, Request, request::GetStoreRequest};
+use wasm_bindgen::JsValue;
+use web_sys::IdbTransaction;
+
+/// All requests are issued in one go, without awaiting anything: a transaction ends by itself as soon as the event loop
+/// turns with no request pending.
+///
+/// The `idb` crate's own future is not used. It reports an abort as a success, turns a failed request into an unrelated
+/// type error before the reason for the abort is known, and misses events that come before it is polled.
+pub(super) struct Transaction {
+    inner: idb::Transaction,
+    raw: IdbTransaction,
+    sender: Sender<Result<(), StoreFault>>,
+    over: Receiver<Result<(), StoreFault>>,
+}
+
+/// Takes a transaction back, from inside its own callbacks.
+#[derive(Clone)]
+pub(super) struct Canceller {
+    raw: IdbTransaction,
+    sender: Sender<Result<(), StoreFault>>,
+}
+
+impl Transaction {
+    pub(super) fn new(raw: IdbTransaction) -> Transaction {
+        let (sender, over) = signal();
+        let mut inner = idb::Transaction::from(raw.clone());
+        let completed = sender.clone();
+        inner.on_complete(move |_| completed.send(Ok(())));
+        let (aborted, reason) = (sender.clone(), raw.clone());
+        inner.on_abort(move |_| {
+            let reason = reason.error().map_or(JsValue::UNDEFINED, JsValue::from);
+            aborted.send(Err(fault::aborted(&reason)));
+        });
+        // A failed request aborts the transaction, whose `abort` event then has the reason. The callbacks must work even
+        // when our future is dropped; the browser's collector frees them.
+        inner.forget_callbacks();
+        Transaction {
+            inner,
+            raw,
+            sender,
+            over,
+        }
+    }
+
+    pub(super) fn store(&self, name: &str) -> Result<ObjectStore, StoreFault> {
+        self.inner.object_store(name).map_err(fault::idb)
+    }
+
+    pub(super) fn canceller(&self) -> Canceller {
+        Canceller {
+            raw: self.raw.clone(),
+            sender: self.sender.clone(),
+        }
+    }
+
+    /// Waits for the end: complete, or why not.
+    pub(super) async fn complete(self) -> Result<(), StoreFault> {
+        self.over.await
+    }
+}
+
+impl Canceller {
+    /// Nothing of the transaction will be in the store, and `fault` is the reason.
+    pub(super) fn cancel(&self, fault: StoreFault) {
+        self.sender.send(Err(fault));
+        // Throws if the browser has aborted it already, which is as well.
+        let _ = self.raw.abort();
+    }
+}
+
+/// What a `get` found, once its transaction is complete; `undefined` if nothing.
+pub(super) fn found(request: &GetStoreRequest) -> Result<JsValue, StoreFault> {
+    request.result().map_err(fault::idb)
+}

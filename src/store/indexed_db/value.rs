@@ -1,0 +1,92 @@
+//! Keys and values as the browser keeps them. What comes back is believed only as far as its type and its length go.
+
+use super::{fault, global};
+use crate::{hash::Hash, state::PageId, store::StoreFault};
+use core::ops::Range;
+use idb::KeyRange;
+use js_sys::{Object, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// The largest integer that JavaScript counts exactly (`Number.MAX_SAFE_INTEGER`): page ids and sequence numbers end here.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// No value of ours comes near: pages stay under 64 KiB, and a contract's code under what a block's gas pays for. A longer
+/// one is somebody else's and counts as missing, so that a forged database cannot exhaust the memory.
+const MAX_VALUE: u32 = 4 * 1024 * 1024;
+
+/// What `meta` holds: `{ sequence: number, record: Uint8Array }`, legible in the browser's inspector.
+pub(super) struct Meta {
+    pub(super) sequence: u64,
+    pub(super) record: JsValue,
+}
+
+impl Meta {
+    pub(super) fn encode(sequence: u64, record: &[u8]) -> Result<JsValue, StoreFault> {
+        let value = Object::new();
+        global::set(&value, "sequence", &number(sequence)?)?;
+        global::set(&value, "record", &copied(record))?;
+        Ok(value.into())
+    }
+
+    /// `None` if it is not ours in full: then there is no record, and the store counts as empty.
+    pub(super) fn parse(value: &JsValue) -> Option<Meta> {
+        if !value.is_object() {
+            return None;
+        }
+        let sequence = global::get(value, "sequence").ok()?.as_f64()?;
+        let whole = sequence.fract() == 0.0 && (1.0..=MAX_NUMBER as f64).contains(&sequence);
+        let record = global::get(value, "record").ok()?;
+        let fits = record.dyn_ref::<Uint8Array>()?.length() <= MAX_VALUE;
+        (whole && fits).then_some(Meta {
+            sequence: sequence as u64,
+            record,
+        })
+    }
+}
+
+/// A range of page ids as the browser wants it; `None` if it is empty, which the browser would not take.
+pub(super) fn key_range(range: &Range<PageId>) -> Result<Option<KeyRange>, StoreFault> {
+    // Beyond the highest number there are no pages, so a range may end there.
+    let end = range.end.0.min(MAX_NUMBER + 1);
+    if range.start.0 >= end {
+        return Ok(None);
+    }
+    let (lower, upper) = (number(range.start.0)?, JsValue::from_f64(end as f64));
+    KeyRange::bound(&lower, &upper, Some(false), Some(true))
+        .map(Some)
+        .map_err(fault::idb)
+}
+
+pub(super) fn code_key(hash: &Hash) -> JsValue {
+    copied(&hash.0)
+}
+
+/// A key of `codes`, which the browser hands back as an `ArrayBuffer`.
+pub(super) fn hash_of(key: &JsValue) -> Option<Hash> {
+    let bytes = Uint8Array::new(key);
+    (bytes.length() == 32)
+        .then(|| bytes.to_vec())
+        .and_then(|bytes| Hash::from_slice(&bytes))
+}
+
+/// A copy in JavaScript's memory.
+pub(super) fn copied(bytes: &[u8]) -> JsValue {
+    Uint8Array::new_from_slice(bytes).into()
+}
+
+/// A copy in our memory; `None` if `value` is nothing we could have stored.
+pub(super) fn bytes(value: &JsValue) -> Option<Vec<u8>> {
+    let value = value.dyn_ref::<Uint8Array>()?;
+    (value.length() <= MAX_VALUE).then(|| value.to_vec())
+}
+
+/// A number as JavaScript keeps it, refused where it would be rounded: two pages must never share a key.
+pub(super) fn number(value: u64) -> Result<JsValue, StoreFault> {
+    if value > MAX_NUMBER {
+        return Err(StoreFault::Other {
+            name: "RangeError".to_owned(),
+            message: format!("{value} is beyond what JavaScript counts exactly"),
+        });
+    }
+    Ok(JsValue::from_f64(value as f64))
+}

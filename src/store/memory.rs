@@ -1,0 +1,222 @@
+//! A store in memory: for tests and simulations, and for a visit that shall leave no trace.
+//!
+//! A [`MemoryDisk`] is what survives, a [`MemoryStore`] one connection to it, so that reopening, a second writer and a
+//! killed tab look here as they do in a browser. The disk also has the bad days: see [`Mishap`].
+
+use super::{Store, StoreFault};
+use crate::{
+    hash::Hash,
+    state::{Batch, PageId},
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::{pending, ready},
+    rc::Rc,
+};
+
+/// One connection to a [`MemoryDisk`].
+#[derive(Debug)]
+pub struct MemoryStore {
+    disk: MemoryDisk,
+    writes: bool,
+    closed: Cell<bool>,
+}
+
+/// What a database is once no connection is open. Cheap to clone: the clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDisk(Rc<RefCell<Disk>>);
+
+/// What shall happen to a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It fails with this fault and leaves nothing.
+    Fail(StoreFault),
+    /// The tab is killed before it lands: it leaves nothing and is never answered.
+    CrashBefore,
+    /// The tab is killed after it landed: it is stored and never answered.
+    CrashAfter,
+}
+
+/// Bound: what the caller commits. Nobody but tests and small `memory: true` databases should put a whole state here.
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    pages: BTreeMap<PageId, Vec<u8>>,
+    codes: BTreeMap<Hash, Vec<u8>>,
+    meta: Option<Meta>,
+    written_by_someone: bool,
+    mishap: Option<Mishap>,
+}
+
+#[derive(Clone, Debug)]
+struct Meta {
+    sequence: u64,
+    record: Vec<u8>,
+}
+
+impl MemoryDisk {
+    /// The one writing connection; [`StoreFault::Locked`] while there is another.
+    pub fn writer(&self) -> Result<MemoryStore, StoreFault> {
+        let mut disk = self.0.borrow_mut();
+        if disk.written_by_someone {
+            return Err(StoreFault::Locked);
+        }
+        disk.written_by_someone = true;
+        Ok(self.connect(true))
+    }
+
+    /// One of any number of reading connections.
+    pub fn reader(&self) -> MemoryStore {
+        self.connect(false)
+    }
+
+    /// Decides the fate of the next commit that would have landed or failed by itself.
+    pub fn next_commit(&self, mishap: Mishap) {
+        self.0.borrow_mut().mishap = Some(mishap);
+    }
+
+    /// Loses the record and keeps pages and codes, as a careless clean-up might.
+    pub fn lose_record(&self) {
+        self.0.borrow_mut().meta = None;
+    }
+
+    /// A disk of its own with the same content and no connection: what a machine that dies now would find.
+    pub fn copy(&self) -> MemoryDisk {
+        let disk = Disk {
+            written_by_someone: false,
+            mishap: None,
+            ..self.0.borrow().clone()
+        };
+        MemoryDisk(Rc::new(RefCell::new(disk)))
+    }
+
+    fn connect(&self, writes: bool) -> MemoryStore {
+        MemoryStore {
+            disk: self.clone(),
+            writes,
+            closed: Cell::new(false),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+        ready(self.read(|disk| disk.meta.as_ref().map(|meta| meta.record.clone())))
+    }
+
+    fn pages(
+        &self,
+        ids: &[PageId],
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> {
+        ready(self.read(|disk| ids.iter().map(|id| disk.pages.get(id).cloned()).collect()))
+    }
+
+    fn code(&self, hash: &Hash) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+        ready(self.read(|disk| disk.codes.get(hash).cloned()))
+    }
+
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>> {
+        ready(self.read(|disk| match disk.meta {
+            Some(_) => disk.codes.keys().take(limit).copied().collect(),
+            None => Vec::new(),
+        }))
+    }
+
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> {
+        // Not inside the future: a call takes its place when it is made.
+        let answer = self.land(batch);
+        async move {
+            match answer {
+                Some(answer) => answer,
+                None => pending().await,
+            }
+        }
+    }
+
+    fn clear(&self) -> impl Future<Output = Result<(), StoreFault>> {
+        ready(self.write().map(|()| self.disk.0.borrow_mut().empty()))
+    }
+
+    fn close(&self) {
+        if !self.closed.replace(true) && self.writes {
+            self.disk.0.borrow_mut().written_by_someone = false;
+        }
+    }
+}
+
+impl MemoryStore {
+    /// `None`: the tab did not live to hear.
+    fn land(&self, batch: Batch) -> Option<Result<(), StoreFault>> {
+        if let Err(fault) = self.write() {
+            return Some(Err(fault));
+        }
+        let mut disk = self.disk.0.borrow_mut();
+        match disk.mishap.take() {
+            None => Some(disk.apply(batch)),
+            Some(Mishap::Fail(fault)) => Some(Err(fault)),
+            Some(Mishap::CrashBefore) => None,
+            Some(Mishap::CrashAfter) => disk.apply(batch).err().map(Err),
+        }
+    }
+
+    fn read<T>(&self, what: impl FnOnce(&Disk) -> T) -> Result<T, StoreFault> {
+        if self.closed.get() {
+            return Err(StoreFault::Closed);
+        }
+        Ok(what(&self.disk.0.borrow()))
+    }
+
+    fn write(&self) -> Result<(), StoreFault> {
+        match (self.closed.get(), self.writes) {
+            (true, _) => Err(StoreFault::Closed),
+            (false, false) => Err(StoreFault::ReadOnly),
+            (false, true) => Ok(()),
+        }
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Disk {
+    fn apply(&mut self, batch: Batch) -> Result<(), StoreFault> {
+        let stored = self.meta.as_ref().map_or(0, |meta| meta.sequence);
+        if stored.checked_add(1) != Some(batch.sequence) {
+            return Err(StoreFault::Superseded {
+                sequence: batch.sequence,
+                stored,
+            });
+        }
+        let mut pages = BTreeMap::new();
+        for (id, bytes) in batch.pages {
+            let stays =
+                self.meta.is_some() && !batch.delete.iter().any(|range| range.contains(&id));
+            if (stays && self.pages.contains_key(&id)) || pages.insert(id, bytes).is_some() {
+                return Err(StoreFault::Exists);
+            }
+        }
+
+        // From here on nothing can fail.
+        if self.meta.is_none() {
+            self.empty();
+        }
+        self.pages
+            .retain(|id, _| !batch.delete.iter().any(|range| range.contains(id)));
+        self.pages.append(&mut pages);
+        self.codes.extend(batch.codes);
+        self.meta = Some(Meta {
+            sequence: batch.sequence,
+            record: batch.record,
+        });
+        Ok(())
+    }
+
+    fn empty(&mut self) {
+        self.pages.clear();
+        self.codes.clear();
+        self.meta = None;
+    }
+}
