@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::account::SlimAccount;
 use crate::hash::Hash;
 use crate::trie::path::Path;
 
@@ -121,6 +122,63 @@ impl fmt::Display for StatePath {
             None => write!(f, "/{}", self.path),
             Some(account) => write!(f, "/{account}/{}", self.path),
         }
+    }
+}
+
+impl Entry {
+    /// Whether something at or below it is still to be fetched: a blinded subtrie, or an account's storage or code.
+    pub fn is_open(&self) -> bool {
+        match &self.item {
+            Item::Account(leaf) => leaf.is_open(),
+            Item::Slot(_) => false,
+            Item::Blinded { .. } => true,
+            Item::Page(page) => page.open,
+        }
+    }
+
+    /// Whether it is a page or has pages below.
+    pub fn has_pages(&self) -> bool {
+        match &self.item {
+            Item::Account(leaf) => match &leaf.storage {
+                Storage::Empty | Storage::Blinded => false,
+                Storage::Inline(slots) => slots.iter().any(Entry::has_pages),
+                Storage::Page(_) => true,
+            },
+            Item::Slot(_) | Item::Blinded { .. } => false,
+            Item::Page(_) => true,
+        }
+    }
+
+    /// Leaves of its own trie that it holds ([`PageRef::leaves`]).
+    pub fn leaves(&self) -> u64 {
+        match &self.item {
+            Item::Account(_) | Item::Slot(_) => 1,
+            Item::Blinded { .. } => 0,
+            Item::Page(page) => page.leaves,
+        }
+    }
+}
+
+impl AccountLeaf {
+    /// Root of its storage trie. (A body that is no account has none; there are only checked ones here.)
+    pub fn storage_root(&self) -> Hash {
+        SlimAccount::parse(&self.slim).map_or(Hash::EMPTY_ROOT, |body| body.storage_root())
+    }
+
+    /// Hash of its bytecode.
+    pub fn code_hash(&self) -> Hash {
+        SlimAccount::parse(&self.slim).map_or(Hash::EMPTY_CODE, |body| body.code_hash())
+    }
+
+    /// Whether its storage or its code is still to be fetched, wholly or in part.
+    pub fn is_open(&self) -> bool {
+        let storage_open = match &self.storage {
+            Storage::Empty => false,
+            Storage::Blinded => true,
+            Storage::Inline(slots) => slots.iter().any(Entry::is_open),
+            Storage::Page(page) => page.open,
+        };
+        storage_open || self.code == Code::Missing
     }
 }
 

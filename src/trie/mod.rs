@@ -1,1 +1,23 @@
-//! trie
+//! One Merkle-Patricia trie at a time: paths, nodes, hashes, and the fold that derives every node from an ordered list.
+//!
+//! This room knows 32-byte keys (64 nibbles) and the values under them, and nothing of accounts beyond their encoding in
+//! a leaf, of storage belonging to accounts, of pages, peers or requests. Nothing in it keeps state between calls but the
+//! scratch memory of [`Fold`].
+//!
+//! - [`path`]: where something is in a trie.
+//! - [`node`]: one node's RLP, in and out.
+//! - [`keccak`](mod@keccak): Keccak-256, two messages at a time.
+//! - [`fold`]: entries in key order -> every branch, and the root.
+
+mod batch;
+mod encode;
+pub mod fold;
+pub mod keccak;
+pub mod node;
+pub mod path;
+mod shape;
+
+pub use fold::{Branch, ChildOf, EntryItem, Fold, FoldError, NodeRef, Root};
+pub use keccak::{keccak, keccak_pair};
+pub use node::{Child, Node, NodeError};
+pub use path::{Nibbles, Path, common_nibbles};

@@ -1,0 +1,57 @@
+//! Cuts lists into pages.
+
+use super::entry::PageId;
+
+/// Pages waiting to be written by the next batch, and the counter their ids come from.
+#[derive(Debug)]
+pub struct Pages {
+    next: PageId,
+    written: Vec<(PageId, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Pages {
+    /// The next page gets the id `next`.
+    pub fn new(next: PageId) -> Pages {
+        Pages {
+            next,
+            written: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The id that the next page gets.
+    pub fn next_id(&self) -> PageId {
+        self.next
+    }
+
+    /// Bytes of the pages that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many pages wait.
+    pub fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    /// Takes the pages for a batch.
+    pub fn take(&mut self) -> Vec<(PageId, Vec<u8>)> {
+        self.bytes = 0;
+        core::mem::take(&mut self.written)
+    }
+
+    /// Adds a page and gives it its id.
+    pub(crate) fn push(&mut self, page: Vec<u8>) -> PageId {
+        let id = self.next;
+        self.next = id.next();
+        self.bytes += page.len();
+        self.written.push((id, page));
+        id
+    }
+}

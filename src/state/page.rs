@@ -1,0 +1,221 @@
+//! A page: one or several adjacent sibling subtries (children of one branch), or a whole trie, in one record. A page is
+//! written once and never changed. Its bytes are described in `codec`.
+//!
+//! The checksum covers what no trie hash does (ids, flags, counts); everything else is believed only after folding it
+//! ([`Page::verify`]).
+
+use core::fmt;
+
+use super::entry::{Entry, Item, PageRef, StatePath, Storage};
+use crate::hash::Hash;
+use crate::trie::fold::{Fold, FoldError, Root};
+
+mod codec;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use codec::{PageWriter, blinded_size, entry_size, leaf_size, page_size, storage_size};
+
+/// What a page is cut to, in bytes. A model of sync and heal found 16 kB best with batches of 4 MiB: larger pages are
+/// rewritten more often, smaller ones cost records.
+pub const PAGE_BUDGET: usize = 16 * 1024;
+
+/// No page is longer: Chromium keeps values below 64 KiB inside its database, longer ones become files of their own.
+pub const MAX_PAGE: usize = 60_000;
+
+/// A page's bytes taken apart, but not yet proven to be what its parent names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where the common parent of its subtries is; the root's path for a whole trie.
+    pub parent: StatePath,
+    /// Whether it is a whole trie, root and all, rather than children of a branch.
+    pub whole: bool,
+    /// What it holds, in the order of paths; none covers another.
+    pub entries: Vec<Entry>,
+}
+
+/// One subtrie of a page, proven to fold to the hash its parent holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPage {
+    at: StatePath,
+    entries: Vec<Entry>,
+}
+
+/// Why a page cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageError {
+    /// The database has no page of this id.
+    Missing,
+    /// A newer version of Snaplight has written it.
+    NewerFormat {
+        /// The page's format.
+        found: u8,
+        /// The newest that this version reads.
+        supported: u8,
+    },
+    /// The bytes are not what was written.
+    Checksum,
+    /// The bytes do not say what a page says.
+    Malformed(&'static str),
+    /// It is a page of another place.
+    Misplaced,
+    /// A subtrie, or an account's storage, folds to another hash than the one above it.
+    Hash {
+        /// What the parent holds.
+        expected: Hash,
+        /// What the entries fold to.
+        found: Hash,
+    },
+    /// The entries are no trie.
+    Fold(FoldError),
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PageError::Missing => f.write_str("the page is not in the database"),
+            PageError::NewerFormat { found, supported } => {
+                write!(
+                    f,
+                    "page format {found}, this version reads up to {supported}"
+                )
+            }
+            PageError::Checksum => f.write_str("the page's checksum is wrong"),
+            PageError::Malformed(what) => write!(f, "malformed page: {what}"),
+            PageError::Misplaced => f.write_str("the page belongs to another place"),
+            PageError::Hash { expected, found } => {
+                write!(f, "the page folds to {found} instead of {expected}")
+            }
+            PageError::Fold(fault) => write!(f, "the page holds no trie: {fault}"),
+        }
+    }
+}
+
+impl core::error::Error for PageError {}
+
+impl From<FoldError> for PageError {
+    fn from(fault: FoldError) -> PageError {
+        PageError::Fold(fault)
+    }
+}
+
+/// Scratch memory for folding: a list, and the storage lists inside it.
+pub struct Folds {
+    /// Folds the list itself.
+    pub list: Fold,
+    /// Folds the storage of one account at a time.
+    pub storage: Fold,
+}
+
+impl Folds {
+    /// No memory yet; it grows with the first use.
+    pub fn new() -> Folds {
+        Folds {
+            list: Fold::new(),
+            storage: Fold::new(),
+        }
+    }
+}
+
+impl Default for Folds {
+    fn default() -> Folds {
+        Folds::new()
+    }
+}
+
+impl Page {
+    /// Takes a page's bytes apart. Anything that cannot have been written is an error.
+    pub fn decode(bytes: &[u8]) -> Result<Page, PageError> {
+        codec::decode(bytes)
+    }
+
+    /// Takes the subtrie at `at`, for which `expected` stands, out of this page and proves it: folds it, and the storage
+    /// inside it. `at` is the root's path for a whole trie.
+    pub fn verify(
+        &mut self,
+        expected: &PageRef,
+        at: &StatePath,
+        folds: &mut Folds,
+    ) -> Result<VerifiedPage, PageError> {
+        let (root, in_place) = match self.whole {
+            true => (Root::Trie, at.path.is_empty()),
+            false => (
+                Root::Branch(at.path.len()),
+                !at.path.is_empty() && self.parent.path.is_prefix_of(&at.path),
+            ),
+        };
+        if self.parent.account != at.account || !in_place {
+            return Err(PageError::Misplaced);
+        }
+        let start = self.entries.partition_point(|entry| entry.path < at.path);
+        let length = self.entries.iter().skip(start);
+        let length = length
+            .take_while(|entry| at.path.is_prefix_of(&entry.path))
+            .count();
+        let entries: Vec<Entry> = self.entries.drain(start..start + length).collect();
+
+        let found = fold_list(&mut folds.list, &entries, root)?;
+        expect(&expected.hash, found)?;
+        for entry in &entries {
+            if let Item::Account(leaf) = &entry.item
+                && let Storage::Inline(slots) = &leaf.storage
+            {
+                let found = fold_list(&mut folds.storage, slots, Root::Trie)?;
+                expect(&leaf.storage_root(), found)?;
+            }
+        }
+        let told = (expected.open, expected.inner, expected.leaves);
+        let held = (
+            entries.iter().any(Entry::is_open),
+            entries.iter().any(Entry::has_pages),
+            entries.iter().map(Entry::leaves).sum(),
+        );
+        if told != held {
+            return Err(PageError::Malformed(
+                "other flags or leaves than its parent says",
+            ));
+        }
+        Ok(VerifiedPage { at: *at, entries })
+    }
+}
+
+impl VerifiedPage {
+    /// Where its top is.
+    pub fn at(&self) -> &StatePath {
+        &self.at
+    }
+
+    /// What the subtrie holds.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What the subtrie holds, to put in the place of its [`PageRef`].
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+}
+
+/// Folds one list; nested storage is not looked at.
+pub(crate) fn fold_list(fold: &mut Fold, entries: &[Entry], root: Root) -> Result<Hash, FoldError> {
+    fold.clear();
+    for Entry { path, item } in entries {
+        match item {
+            Item::Account(leaf) => fold.push_account(&path.key(), &leaf.slim)?,
+            Item::Slot(value) => fold.push_leaf(&path.key(), value)?,
+            Item::Blinded { hash } => fold.push_ref(path, hash)?,
+            Item::Page(page) => fold.push_ref(path, &page.hash)?,
+        }
+    }
+    fold.run(root)
+}
+
+fn expect(expected: &Hash, found: Hash) -> Result<(), PageError> {
+    match found == *expected {
+        true => Ok(()),
+        false => Err(PageError::Hash {
+            expected: *expected,
+            found,
+        }),
+    }
+}

@@ -1,0 +1,442 @@
+//! The bytes of a page.
+//!
+//! Layout: version 1 byte; flags 1 byte; the account hash, 32 bytes, if the page belongs to a storage trie; the path of
+//! the common parent: nibble count 1 byte, nibbles packed, high first; the entries in key order; XXH64 of all before it,
+//! 8 bytes little-endian. Numbers are LEB128. Paths and keys leave out the whole bytes that the parent's path covers.
+//!
+//! An entry starts with a tag byte, whose low three bits are its kind:
+//!
+//! | kind | tag bits 3-4 | bits 5-6 | then |
+//! |---|---|---|---|
+//! | 0 account | storage: 0 none, 1 blinded, 2 inline, 3 page | code: 0 none, 1 held, 2 missing | key; slim body; inline: number of entries, and these; page: flags 1 byte, id, leaves |
+//! | 1 slot | | | key; value, RLP |
+//! | 2 blinded | | | nibble count, path, hash |
+//! | 3 page | open, inner | | nibble count, path, hash, id, leaves |
+//! | 4 | | | kept for a blinded subtrie with a base |
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::{MAX_PAGE, Page, PageError};
+use crate::hash::Hash;
+use crate::state::account::{SlimAccount, check_slot_value};
+use crate::state::entry::{AccountLeaf, Code, Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::trie::path::{KEY_NIBBLES, Path};
+
+const VERSION: u8 = 1;
+/// Flag: the page belongs to a storage trie.
+const STORAGE: u8 = 1;
+/// Flag: the page holds a whole trie.
+const WHOLE: u8 = 2;
+
+const KIND: u8 = 0b111;
+const ACCOUNT: u8 = 0;
+const SLOT: u8 = 1;
+const BLINDED: u8 = 2;
+const PAGE: u8 = 3;
+const STORAGE_SHIFT: u8 = 3;
+const CODE_SHIFT: u8 = 5;
+const OPEN: u8 = 1 << 3;
+const INNER: u8 = 1 << 4;
+
+/// Bytes that a page has besides its entries, at most.
+const FRAME: usize = 2 + 32 + 33 + 8;
+
+/// Takes a page's bytes apart. Anything that [`PageWriter`] cannot have written is an error.
+pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
+    match bytes.first() {
+        // Before the checksum: a newer format may have another one.
+        Some(&found) if found > VERSION => {
+            return Err(PageError::NewerFormat {
+                found,
+                supported: VERSION,
+            });
+        }
+        Some(&VERSION) if bytes.len() <= MAX_PAGE => {}
+        _ => return Err(PageError::Malformed("version or length")),
+    }
+    let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(PageError::Checksum)?;
+    if xxh64(body, 0).to_le_bytes() != *checksum {
+        return Err(PageError::Checksum);
+    }
+    let mut reader = Reader {
+        rest: body.get(1..).unwrap_or_default(),
+    };
+    reader.page()
+}
+
+/// What is left to read of a page.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn page(&mut self) -> Result<Page, PageError> {
+        let [flags] = self.take()?;
+        if flags > STORAGE | WHOLE {
+            return Err(PageError::Malformed("unknown flag"));
+        }
+        let (storage, whole) = (flags & STORAGE != 0, flags & WHOLE != 0);
+        let account = if storage { Some(self.hash()?) } else { None };
+        let path = self.path(&Path::ROOT)?;
+        if whole && !path.is_empty() {
+            return Err(PageError::Malformed("a whole trie below its root"));
+        }
+        let mut entries = Vec::new();
+        while !self.rest.is_empty() {
+            let entry = self.entry(&path, entries.last(), storage)?;
+            entries.push(entry);
+        }
+        Ok(Page {
+            parent: StatePath { account, path },
+            whole,
+            entries,
+        })
+    }
+
+    /// The entry after `last`, below `parent`.
+    fn entry(
+        &mut self,
+        parent: &Path,
+        last: Option<&Entry>,
+        slots: bool,
+    ) -> Result<Entry, PageError> {
+        let [tag] = self.take()?;
+        let entry = match tag & KIND {
+            ACCOUNT if !slots => self.account(tag, parent)?,
+            SLOT if slots && tag == SLOT => {
+                let path = self.key(parent)?;
+                let value = self.rlp()?;
+                check_slot_value(value).map_err(|_| PageError::Malformed("slot value"))?;
+                Entry {
+                    path,
+                    item: Item::Slot(value.into()),
+                }
+            }
+            BLINDED if tag == BLINDED => Entry {
+                path: self.path(parent)?,
+                item: Item::Blinded { hash: self.hash()? },
+            },
+            PAGE => {
+                let path = self.path(parent)?;
+                let hash = self.hash()?;
+                Entry {
+                    path,
+                    item: Item::Page(self.reference(tag ^ PAGE, hash)?),
+                }
+            }
+            _ => return Err(PageError::Malformed("tag")),
+        };
+        let in_order =
+            last.is_none_or(|last| last.path < entry.path && !last.path.is_prefix_of(&entry.path));
+        match in_order {
+            true => Ok(entry),
+            false => Err(PageError::Malformed("order of entries")),
+        }
+    }
+
+    fn account(&mut self, tag: u8, parent: &Path) -> Result<Entry, PageError> {
+        let path = self.key(parent)?;
+        let slim = self.rlp()?;
+        let body = SlimAccount::parse(slim).map_err(|_| PageError::Malformed("account body"))?;
+        let code = match (tag >> CODE_SHIFT, body.has_code()) {
+            (0, false) => Code::None,
+            (1, true) => Code::Held,
+            (2, true) => Code::Missing,
+            _ => return Err(PageError::Malformed("code flag")),
+        };
+        let storage = match (tag >> STORAGE_SHIFT & 0b11, body.has_storage()) {
+            (0, false) => Storage::Empty,
+            (1, true) => Storage::Blinded,
+            (2, true) => Storage::Inline(self.slots()?),
+            (3, true) => {
+                let [flags] = self.take()?;
+                Storage::Page(self.reference(flags, body.storage_root())?)
+            }
+            _ => return Err(PageError::Malformed("storage flag")),
+        };
+        let leaf = AccountLeaf {
+            slim: slim.into(),
+            storage,
+            code,
+        };
+        Ok(Entry {
+            path,
+            item: Item::Account(Box::new(leaf)),
+        })
+    }
+
+    fn slots(&mut self) -> Result<Vec<Entry>, PageError> {
+        let count = self.number()?;
+        // No allocation by a count that has not been checked: the shortest entry takes 34 bytes.
+        let mut slots = Vec::new();
+        for _ in 0..count {
+            let slot = self.entry(&Path::ROOT, slots.last(), true)?;
+            slots.push(slot);
+        }
+        match slots.is_empty() {
+            true => Err(PageError::Malformed("empty storage")),
+            false => Ok(slots),
+        }
+    }
+
+    fn reference(&mut self, flags: u8, hash: Hash) -> Result<PageRef, PageError> {
+        if flags & !(OPEN | INNER) != 0 {
+            return Err(PageError::Malformed("unknown flag of a page"));
+        }
+        let (open, inner) = (flags & OPEN != 0, flags & INNER != 0);
+        Ok(PageRef {
+            hash,
+            id: PageId(self.number()?),
+            open,
+            inner,
+            leaves: self.number()?,
+        })
+    }
+
+    /// A leaf's path: the bytes that `parent` does not cover.
+    fn key(&mut self, parent: &Path) -> Result<Path, PageError> {
+        self.below(parent, KEY_NIBBLES)
+    }
+
+    fn path(&mut self, parent: &Path) -> Result<Path, PageError> {
+        let [len] = self.take()?;
+        if len > KEY_NIBBLES {
+            return Err(PageError::Malformed("length of a path"));
+        }
+        self.below(parent, len)
+    }
+
+    fn below(&mut self, parent: &Path, len: u8) -> Result<Path, PageError> {
+        let mut key = parent.key();
+        let bytes = usize::from(parent.len() / 2)..usize::from(len.div_ceil(2));
+        let part = key
+            .0
+            .get_mut(bytes)
+            .ok_or(PageError::Malformed("a path above its page"))?;
+        part.copy_from_slice(self.bytes(part.len())?);
+        let path = Path::new(key, len);
+        match path.key() == key && parent.is_prefix_of(&path) {
+            true => Ok(path),
+            false => Err(PageError::Malformed("a path outside its page")),
+        }
+    }
+
+    /// One RLP item, header and all. What is in it is for the caller to check.
+    fn rlp(&mut self) -> Result<&'a [u8], PageError> {
+        let mut after = self.rest;
+        let header =
+            alloy_rlp::Header::decode(&mut after).map_err(|_| PageError::Malformed("RLP"))?;
+        let length = self.rest.len() - after.len() + header.payload_length;
+        self.bytes(length)
+    }
+
+    fn hash(&mut self) -> Result<Hash, PageError> {
+        self.take().map(Hash)
+    }
+
+    fn number(&mut self) -> Result<u64, PageError> {
+        let mut number = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let [byte] = self.take()?;
+            let part = u64::from(byte & 0x7f);
+            // One spelling only: no bits past the 64th, no zero at the end of a longer number.
+            if part << shift >> shift != part || (byte == 0 && shift > 0) {
+                break;
+            }
+            number |= part << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(PageError::Malformed("number"))
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], PageError> {
+        let (taken, rest) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(PageError::Malformed("too short"))?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], PageError> {
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(PageError::Malformed("too short"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+/// Writes one page.
+pub(crate) struct PageWriter {
+    bytes: Vec<u8>,
+    /// Bytes of every key that the parent's path covers.
+    covered: usize,
+}
+
+impl PageWriter {
+    /// A page for children of the branch at `parent`, or for the whole trie there.
+    pub(crate) fn new(parent: &StatePath, whole: bool, capacity: usize) -> PageWriter {
+        let mut bytes = Vec::with_capacity(capacity + FRAME);
+        let storage = if parent.account.is_some() { STORAGE } else { 0 };
+        bytes.push(VERSION);
+        bytes.push(storage | if whole { WHOLE } else { 0 });
+        if let Some(account) = &parent.account {
+            bytes.extend_from_slice(&account.0);
+        }
+        bytes.push(parent.path.len());
+        bytes.extend_from_slice(packed(&parent.path.key(), parent.path.len(), 0));
+        PageWriter {
+            bytes,
+            covered: usize::from(parent.path.len() / 2),
+        }
+    }
+
+    /// An account that has no storage, or whose storage is blinded or follows.
+    pub(crate) fn plain(&mut self, key: &Hash, slim: &[u8], code: Code) {
+        self.leaf(ACCOUNT | code_bits(code), key, slim);
+    }
+
+    /// A storage slot.
+    pub(crate) fn slot(&mut self, key: &Hash, value: &[u8]) {
+        self.leaf(SLOT, key, value);
+    }
+
+    /// Any entry; of an account, `storage` instead of the storage it holds.
+    pub(crate) fn entry(&mut self, path: &Path, item: &Item, storage: Option<&Storage>) {
+        match item {
+            Item::Account(leaf) => self.account(path, leaf, storage.unwrap_or(&leaf.storage)),
+            Item::Slot(value) => self.leaf(SLOT, &path.key(), value),
+            Item::Blinded { hash } => self.blinded(path, hash),
+            Item::Page(page) => self.page(path, page),
+        }
+    }
+
+    pub(crate) fn blinded(&mut self, path: &Path, hash: &Hash) {
+        self.reference(BLINDED, path, hash);
+    }
+
+    pub(crate) fn page(&mut self, path: &Path, page: &PageRef) {
+        self.reference(PAGE | page_flags(page), path, &page.hash);
+        self.number(page.id.0);
+        self.number(page.leaves);
+    }
+
+    /// The page's bytes.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let checksum = xxh64(&self.bytes, 0);
+        self.bytes.extend_from_slice(&checksum.to_le_bytes());
+        self.bytes
+    }
+
+    fn account(&mut self, path: &Path, leaf: &AccountLeaf, storage: &Storage) {
+        let form: u8 = match storage {
+            Storage::Empty => 0,
+            Storage::Blinded => 1,
+            Storage::Inline(_) => 2,
+            Storage::Page(_) => 3,
+        };
+        let tag = ACCOUNT | form << STORAGE_SHIFT | code_bits(leaf.code);
+        self.leaf(tag, &path.key(), &leaf.slim);
+        match storage {
+            Storage::Empty | Storage::Blinded => {}
+            Storage::Inline(slots) => {
+                self.number(slots.len() as u64);
+                let covered = core::mem::take(&mut self.covered);
+                for Entry { path, item } in slots {
+                    self.entry(path, item, None);
+                }
+                self.covered = covered;
+            }
+            Storage::Page(page) => {
+                self.bytes.push(page_flags(page));
+                self.number(page.id.0);
+                self.number(page.leaves);
+            }
+        }
+    }
+
+    fn leaf(&mut self, tag: u8, key: &Hash, value: &[u8]) {
+        self.bytes.push(tag);
+        self.bytes
+            .extend_from_slice(key.0.get(self.covered..).unwrap_or_default());
+        self.bytes.extend_from_slice(value);
+    }
+
+    fn reference(&mut self, tag: u8, path: &Path, hash: &Hash) {
+        self.bytes.push(tag);
+        self.bytes.push(path.len());
+        self.bytes
+            .extend_from_slice(packed(&path.key(), path.len(), self.covered));
+        self.bytes.extend_from_slice(&hash.0);
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number > 0x7f {
+            self.bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number as u8);
+    }
+}
+
+/// Bytes of a leaf in a page, at most: the parent's path may cover some of its key.
+pub(crate) fn leaf_size(value: &[u8]) -> usize {
+    1 + 32 + value.len()
+}
+
+/// Bytes of an entry in a page, at most.
+pub(crate) fn entry_size(entry: &Entry) -> usize {
+    match &entry.item {
+        Item::Account(leaf) => leaf_size(&leaf.slim) + storage_size(&leaf.storage),
+        Item::Slot(value) => leaf_size(value),
+        Item::Blinded { .. } => blinded_size(&entry.path),
+        Item::Page(page) => page_size(&entry.path, page),
+    }
+}
+
+/// Bytes that follow an account for its storage, at most.
+pub(crate) fn storage_size(storage: &Storage) -> usize {
+    match storage {
+        Storage::Empty | Storage::Blinded => 0,
+        Storage::Inline(slots) => {
+            number_size(slots.len() as u64) + slots.iter().map(entry_size).sum::<usize>()
+        }
+        Storage::Page(page) => 1 + number_size(page.id.0) + number_size(page.leaves),
+    }
+}
+
+pub(crate) fn blinded_size(path: &Path) -> usize {
+    2 + usize::from(path.len().div_ceil(2)) + 32
+}
+
+pub(crate) fn page_size(path: &Path, page: &PageRef) -> usize {
+    blinded_size(path) + number_size(page.id.0) + number_size(page.leaves)
+}
+
+fn number_size(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+/// The bytes of a path of `len` nibbles, without the first `covered` ones.
+fn packed(key: &Hash, len: u8, covered: usize) -> &[u8] {
+    key.0
+        .get(covered..usize::from(len.div_ceil(2)))
+        .unwrap_or_default()
+}
+
+fn code_bits(code: Code) -> u8 {
+    let form: u8 = match code {
+        Code::None => 0,
+        Code::Held => 1,
+        Code::Missing => 2,
+    };
+    form << CODE_SHIFT
+}
+
+fn page_flags(page: &PageRef) -> u8 {
+    (if page.open { OPEN } else { 0 }) | if page.inner { INNER } else { 0 }
+}

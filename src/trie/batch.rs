@@ -1,0 +1,75 @@
+//! Pairs nodes by their number of Keccak blocks, so that both halves of the kernel work to the end.
+
+use super::encode::NodeBuffer;
+use super::keccak::{blocks_of, keccak_padded_pair, keccak_pair};
+use super::node::MAX_NODE;
+use crate::hash::Hash;
+
+/// Most blocks a node can take.
+const MAX_BLOCKS: usize = blocks_of(MAX_NODE);
+
+/// Nodes that wait for a partner of their own size: at most one per block count. Its owner's number says whose hash it is.
+pub(crate) struct Batch {
+    /// The node being written.
+    spare: Box<NodeBuffer>,
+    /// By block count less one.
+    slots: [Slot; MAX_BLOCKS],
+}
+
+struct Slot {
+    buffer: Box<NodeBuffer>,
+    owner: Option<u32>,
+}
+
+impl Batch {
+    pub(crate) fn new() -> Batch {
+        Batch {
+            spare: Box::new(NodeBuffer::new()),
+            slots: core::array::from_fn(|_| Slot {
+                buffer: Box::new(NodeBuffer::new()),
+                owner: None,
+            }),
+        }
+    }
+
+    /// Where the next node is to be written.
+    pub(crate) fn buffer(&mut self) -> &mut NodeBuffer {
+        &mut self.spare
+    }
+
+    /// Hashes the node just written, together with one that waited, or lets it wait. `done` gets each hash that is ready.
+    pub(crate) fn submit(&mut self, owner: u32, mut done: impl FnMut(u32, Hash)) {
+        let blocks = self.spare.pad();
+        let slot = &mut self.slots[blocks - 1];
+        match slot.owner.take() {
+            Some(first) => {
+                let (a, b) =
+                    keccak_padded_pair(slot.buffer.padded(blocks), self.spare.padded(blocks));
+                done(first, a);
+                done(owner, b);
+            }
+            None => {
+                core::mem::swap(&mut slot.buffer, &mut self.spare);
+                slot.owner = Some(owner);
+            }
+        }
+    }
+
+    /// Hashes what still waits, now paired across sizes.
+    pub(crate) fn flush(&mut self, mut done: impl FnMut(u32, Hash)) {
+        let mut rest = self
+            .slots
+            .iter_mut()
+            .filter_map(|slot| slot.owner.take().map(|owner| (owner, slot.buffer.rlp())));
+        while let Some((first, a)) = rest.next() {
+            match rest.next() {
+                Some((second, b)) => {
+                    let (a, b) = keccak_pair(a, b);
+                    done(first, a);
+                    done(second, b);
+                }
+                None => done(first, keccak_pair(a, &[]).0),
+            }
+        }
+    }
+}

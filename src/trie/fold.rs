@@ -1,0 +1,448 @@
+//! The one left-to-right fold: entries in key order in, every branch and the root's hash out.
+//!
+//! Branches and extensions are never stored, they follow from the entries: how many nibbles neighbouring keys share gives
+//! the shape. First all leaves are hashed, whose depth is known from their two neighbours, then the inner nodes from the
+//! lowest level up, so that there are always two nodes of a size to hash together. All memory is scratch that is kept for
+//! the next fold; entries cost no allocation of their own.
+
+use core::cmp::Ordering;
+use core::fmt;
+
+use super::batch::Batch;
+pub use super::encode::NodeRef;
+use super::encode::{EMPTY, HASH_HEADER};
+use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
+pub use super::shape::{Branch, ChildOf};
+use super::shape::{InnerNode, LEVELS, Shape};
+use crate::hash::Hash;
+
+/// Longest value a leaf may hold. An account's is at most 110 bytes, a slot's 33.
+pub const MAX_VALUE: usize = 128;
+
+/// Most entries of one fold; far above any answer or page, and small enough for every index and offset to fit 32 bits.
+pub const MAX_ENTRIES: usize = 1 << 24;
+
+/// Folds an ordered list of entries into the nodes and the hash that they determine.
+///
+/// Push entries in key order, [`Fold::run`], then look at what it derived; [`Fold::clear`] and start over.
+pub struct Fold {
+    entries: Vec<Entry>,
+    /// Leaf values, each as it stands in its node: an RLP string.
+    items: Vec<u8>,
+    /// By entry: how its parent names it.
+    refs: Vec<NodeRef>,
+    shape: Shape,
+    batch: Batch,
+}
+
+/// What the entries are taken to be, as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A whole trie. Its root is hashed whatever its size; no entries give [`Hash::EMPTY_ROOT`], a single
+    /// reference at [`Path::ROOT`] gives its own hash.
+    Trie,
+    /// One subtrie, whose top is the branch at this depth: all entries share that many nibbles, and no more.
+    Branch(u8),
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryItem<'a> {
+    /// A leaf, with the value that the trie holds (a full account, or a slot's RLP).
+    Leaf(&'a [u8]),
+    /// A subtrie known by its hash only.
+    Ref(Hash),
+}
+
+impl Fold {
+    /// An empty fold.
+    pub fn new() -> Fold {
+        Fold {
+            entries: Vec::new(),
+            items: Vec::new(),
+            refs: Vec::new(),
+            shape: Shape::default(),
+            batch: Batch::new(),
+        }
+    }
+
+    /// Forgets all entries; the memory stays.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.items.clear();
+        self.refs.clear();
+        self.shape.clear();
+    }
+
+    /// Appends a leaf. `value` is the trie's: a full account, or a slot's RLP; 1 to [`MAX_VALUE`] bytes.
+    pub fn push_leaf(&mut self, key: &Hash, value: &[u8]) -> Result<(), FoldError> {
+        if value.is_empty() {
+            return Err(FoldError::EmptyValue);
+        }
+        if value.len() > MAX_VALUE {
+            return Err(FoldError::ValueTooLong);
+        }
+        let shared = self.next_shared(key, KEY_NIBBLES)?;
+        let at = self.items.len();
+        push_string(&mut self.items, value);
+        self.push_entry(key, shared, at);
+        Ok(())
+    }
+
+    /// Appends an account leaf, given its slim form (devp2p, snap/1: an empty root or code hash left out).
+    pub fn push_account(&mut self, key: &Hash, slim: &[u8]) -> Result<(), FoldError> {
+        let parts = split_slim(slim).ok_or(FoldError::BadAccount)?;
+        let shared = self.next_shared(key, KEY_NIBBLES)?;
+        let at = self.items.len();
+        push_full(&mut self.items, &parts);
+        self.push_entry(key, shared, at);
+        Ok(())
+    }
+
+    /// Appends a subtrie known by its hash only. One nibble below its parent it is the child reference itself, whatever
+    /// node that is; further down it hangs below an extension, so it has to be a branch then.
+    pub fn push_ref(&mut self, path: &Path, hash: &Hash) -> Result<(), FoldError> {
+        let key = path.key();
+        let shared = self.next_shared(&key, path.len())?;
+        let at = self.items.len() as u32;
+        self.items.extend_from_slice(&hash.0);
+        self.entries.push(Entry {
+            key,
+            shared,
+            kind: Kind::Ref {
+                at,
+                len: path.len(),
+            },
+        });
+        Ok(())
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The path of an entry: a whole key for a leaf. [`Path::ROOT`] if there is no such entry.
+    pub fn path(&self, entry: usize) -> Path {
+        self.entries
+            .get(entry)
+            .map_or(Path::ROOT, |entry| Path::new(entry.key, entry.len()))
+    }
+
+    /// What an entry is, if there is such an entry.
+    pub fn item(&self, entry: usize) -> Option<EntryItem<'_>> {
+        match self.entries.get(entry)?.kind {
+            Kind::Leaf { at, len } => {
+                let item = self.items.get(at as usize..)?.get(..usize::from(len))?;
+                string_content(item).map(EntryItem::Leaf)
+            }
+            Kind::Ref { at, .. } => self.hash_at(at).map(EntryItem::Ref),
+        }
+    }
+
+    /// Hashes everything and returns the hash of the top: a trie's root, or the top branch. The branches below it can be
+    /// looked at afterwards.
+    pub fn run(&mut self, root: Root) -> Result<Hash, FoldError> {
+        self.shape
+            .build(self.entries.iter().map(|entry| entry.shared));
+        self.refs.clear();
+        let top_depth = self.shape.branches.last().map(|top| top.depth);
+        match root {
+            Root::Trie if self.entries.is_empty() => return Ok(Hash::EMPTY_ROOT),
+            Root::Branch(depth) if top_depth != Some(depth) => return Err(FoldError::Shape),
+            _ => {}
+        }
+        self.hash_entries();
+        self.hash_branches(root);
+        let top = match self.shape.branches.last() {
+            None => self.refs.first(),
+            Some(top) if root == Root::Trie => Some(&top.link),
+            Some(top) => Some(&top.reference),
+        };
+        top.and_then(NodeRef::hash).ok_or(FoldError::EmbeddedTop)
+    }
+
+    /// The branches that the last run derived, children before parents; the top is the last.
+    pub fn branches(&self) -> &[Branch] {
+        &self.shape.branches
+    }
+
+    /// The children of a branch, in nibble order.
+    pub fn children(&self, branch: usize) -> impl Iterator<Item = ChildOf> + '_ {
+        self.shape.children(branch).iter().copied()
+    }
+
+    /// How an entry's parent names it, after a run: by the leaf's hash, the hash of a reference or of the extension above
+    /// it, or the embedded leaf. `None` if there is no such entry.
+    pub fn leaf_ref(&self, entry: usize) -> Option<NodeRef> {
+        self.refs.get(entry).copied()
+    }
+
+    /// Room for the next entry, and the nibbles it shares with the one before.
+    fn next_shared(&self, key: &Hash, len: u8) -> Result<u8, FoldError> {
+        let Some(last) = self.entries.last() else {
+            return Ok(0);
+        };
+        if self.entries.len() >= MAX_ENTRIES {
+            return Err(FoldError::TooMany);
+        }
+        match compare_keys(&last.key, key) {
+            (Ordering::Less, shared) if shared < last.len() && shared < len => Ok(shared),
+            _ => Err(FoldError::Order),
+        }
+    }
+
+    fn push_entry(&mut self, key: &Hash, shared: u8, at: usize) {
+        let len = (self.items.len() - at) as u8;
+        self.entries.push(Entry {
+            key: *key,
+            shared,
+            kind: Kind::Leaf { at: at as u32, len },
+        });
+    }
+
+    fn hash_at(&self, at: u32) -> Option<Hash> {
+        Hash::from_slice(self.items.get(at as usize..)?.get(..32)?)
+    }
+
+    /// Level 0: the leaves, and the extensions above references.
+    fn hash_entries(&mut self) {
+        self.refs
+            .resize(self.entries.len(), NodeRef::from_hash(Hash::ZERO));
+        let refs = &mut self.refs;
+        let lonely = self.entries.len() == 1;
+        for (i, entry) in self.entries.iter().enumerate() {
+            let after = self.entries.get(i + 1).map_or(0, |next| next.shared);
+            // The parent is the branch at the deeper of the two places where the neighbours turn off.
+            let from = if lonely {
+                0
+            } else {
+                entry.shared.max(after) + 1
+            };
+            let buffer = self.batch.buffer();
+            match entry.kind {
+                Kind::Leaf { at, len } => {
+                    let at = at as usize;
+                    buffer.leaf(&entry.key, from, &self.items[at..at + usize::from(len)]);
+                }
+                Kind::Ref { at, len } => {
+                    let at = at as usize;
+                    let mut hash = Hash::ZERO;
+                    hash.0.copy_from_slice(&self.items[at..at + 32]);
+                    refs[i] = NodeRef::from_hash(hash);
+                    if len <= from {
+                        continue;
+                    }
+                    buffer.extension(&entry.key, from, len, &refs[i]);
+                }
+            }
+            match buffer.embedded() {
+                Some(embedded) if !lonely => refs[i] = embedded,
+                _ => self.batch.submit(i as u32, |i, hash| {
+                    refs[i as usize] = NodeRef::from_hash(hash)
+                }),
+            }
+        }
+        self.batch
+            .flush(|i, hash| refs[i as usize] = NodeRef::from_hash(hash));
+    }
+
+    /// The inner nodes, from the lowest level up: an extension is one level above its branch.
+    fn hash_branches(&mut self, root: Root) {
+        let (shape, refs) = (&mut self.shape, &self.refs);
+        let top = shape.branches.len().wrapping_sub(1);
+        for level in 0..LEVELS {
+            let mut next = shape.first_at(level);
+            while let Some(node) = next {
+                next = shape.next_after(node);
+                let is_top = node.branch() == top;
+                let branch = &shape.branches[node.branch()];
+                let (depth, key) = (branch.depth, &self.entries[branch.first as usize].key);
+                if node.is_link() && is_top && root != Root::Trie {
+                    // The extension above is the business of whoever holds this subtrie.
+                    continue;
+                }
+                let buffer = self.batch.buffer();
+                if node.is_link() {
+                    buffer.extension(key, branch.link_from, depth, &branch.reference);
+                } else {
+                    let mut writer = buffer.branch();
+                    for child in shape.children(node.branch()) {
+                        let (first, reference) = match *child {
+                            ChildOf::Entry(i) => (i, &refs[i as usize]),
+                            ChildOf::Branch(i) => {
+                                let child = &shape.branches[i as usize];
+                                (child.first, &child.link)
+                            }
+                        };
+                        writer.child(nibble(&self.entries[first as usize].key, depth), reference);
+                    }
+                    writer.finish();
+                }
+                // The root of a trie is hashed whatever its size.
+                let is_root = is_top && root == Root::Trie && (node.is_link() || depth == 0);
+                match buffer.embedded() {
+                    Some(embedded) if !is_root => shape.set(node, embedded),
+                    _ => self.batch.submit(node.0, |node, hash| {
+                        shape.set(InnerNode(node), NodeRef::from_hash(hash))
+                    }),
+                }
+            }
+            self.batch
+                .flush(|node, hash| shape.set(InnerNode(node), NodeRef::from_hash(hash)));
+        }
+    }
+}
+
+impl Default for Fold {
+    fn default() -> Fold {
+        Fold::new()
+    }
+}
+
+/// Why entries cannot be folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoldError {
+    /// An entry does not come after the one before, or covers it, or is covered by it.
+    Order,
+    /// A leaf without a value, which no trie holds.
+    EmptyValue,
+    /// A value of more than [`MAX_VALUE`] bytes.
+    ValueTooLong,
+    /// Not an account in its slim form.
+    BadAccount,
+    /// More than [`MAX_ENTRIES`].
+    TooMany,
+    /// The entries are not what [`Root::Branch`] says.
+    Shape,
+    /// The top branch is under 32 bytes: no parent names it by its hash.
+    EmbeddedTop,
+}
+
+impl fmt::Display for FoldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FoldError::Order => "an entry does not come after the one before",
+            FoldError::EmptyValue => "a leaf has no value",
+            FoldError::ValueTooLong => "a value is longer than any of the state",
+            FoldError::BadAccount => "not an account in its slim form",
+            FoldError::TooMany => "too many entries",
+            FoldError::Shape => "the entries do not meet in a branch at the depth given",
+            FoldError::EmbeddedTop => "the top branch is embedded in its parent",
+        })
+    }
+}
+
+impl core::error::Error for FoldError {}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    key: Hash,
+    /// Nibbles shared with the entry before; 0 for the first.
+    shared: u8,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Its item, in `items`.
+    Leaf { at: u32, len: u8 },
+    /// Length of its path. Its hash is in `items` too.
+    Ref { at: u32, len: u8 },
+}
+
+impl Entry {
+    fn len(&self) -> u8 {
+        match self.kind {
+            Kind::Leaf { .. } => KEY_NIBBLES,
+            Kind::Ref { len, .. } => len,
+        }
+    }
+}
+
+/// The parts of a slim account that its full form keeps: nonce and balance as they stand, and the two hashes.
+struct SlimParts<'a> {
+    nonce_and_balance: &'a [u8],
+    storage_root: &'a [u8],
+    code_hash: &'a [u8],
+}
+
+/// Finds the parts of a slim account. Positions and lengths only: that the numbers are canonical has been checked where the
+/// account came in.
+fn split_slim(slim: &[u8]) -> Option<SlimParts<'_>> {
+    let payload = match *slim {
+        [0xf8, len, ref payload @ ..] if usize::from(len) == payload.len() => payload,
+        [len @ 0xc0..=0xf7, ref payload @ ..] if usize::from(len - 0xc0) == payload.len() => {
+            payload
+        }
+        _ => return None,
+    };
+    let nonce = short_string(payload)?;
+    let balance = short_string(payload.get(nonce..)?)?;
+    let (nonce_and_balance, hashes) = payload.split_at_checked(nonce + balance)?;
+    let (storage_root, rest) = hash_or_empty(hashes, &Hash::EMPTY_ROOT)?;
+    let (code_hash, rest) = hash_or_empty(rest, &Hash::EMPTY_CODE)?;
+    (nonce <= 9 && balance <= 33 && rest.is_empty()).then_some(SlimParts {
+        nonce_and_balance,
+        storage_root,
+        code_hash,
+    })
+}
+
+/// Length of the string of at most 55 bytes that `rlp` starts with, header included.
+fn short_string(rlp: &[u8]) -> Option<usize> {
+    match *rlp.first()? {
+        0..0x80 => Some(1),
+        header @ 0x80..=0xb7 => Some(usize::from(header - 0x80) + 1),
+        _ => None,
+    }
+}
+
+/// A 32-byte string's content, or what an empty string stands for.
+fn hash_or_empty<'a>(rlp: &'a [u8], empty: &'a Hash) -> Option<(&'a [u8], &'a [u8])> {
+    match rlp.split_first()? {
+        (&EMPTY, rest) => Some((&empty.0, rest)),
+        (&HASH_HEADER, rest) => rest.split_at_checked(32),
+        _ => None,
+    }
+}
+
+/// Appends the full account as an RLP string that holds a list. Both are longer than 55 bytes: two hashes are.
+fn push_full(out: &mut Vec<u8>, parts: &SlimParts<'_>) {
+    let payload = parts.nonce_and_balance.len() + 2 * 33;
+    out.extend_from_slice(&[0xb8, payload as u8 + 2, 0xf8, payload as u8]);
+    out.extend_from_slice(parts.nonce_and_balance);
+    out.push(HASH_HEADER);
+    out.extend_from_slice(parts.storage_root);
+    out.push(HASH_HEADER);
+    out.extend_from_slice(parts.code_hash);
+}
+
+/// Appends a value of 1 to [`MAX_VALUE`] bytes as an RLP string.
+fn push_string(out: &mut Vec<u8>, value: &[u8]) {
+    match *value {
+        [byte] if byte < 0x80 => {}
+        _ if value.len() < 56 => out.push(0x80 + value.len() as u8),
+        _ => out.extend_from_slice(&[0xb8, value.len() as u8]),
+    }
+    out.extend_from_slice(value);
+}
+
+/// What [`push_string`] took.
+fn string_content(item: &[u8]) -> Option<&[u8]> {
+    match *item.first()? {
+        0..0x80 => Some(item),
+        0xb8 => item.get(2..),
+        _ => item.get(1..),
+    }
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
