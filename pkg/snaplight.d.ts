@@ -50,6 +50,7 @@ export type SlotLike = bigint | number | string | Uint8Array
  *   belongs to another network.
  * @throws {LockedError} The database is open already, here or in another tab or worker.
  * @throws {UnsupportedError} No WebAssembly SIMD, or (without `memory`) no IndexedDB or no Web Locks.
+ * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy forbids it.
  * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer Snaplight wrote it.
  */
 export function open(options: OpenOptions): Promise<Snaplight>
@@ -58,10 +59,14 @@ export function open(options: OpenOptions): Promise<Snaplight>
  * Deletes a database with everything in it. No error if there is none.
  *
  * @param name As given to {@link open}; `'snaplight'` if left out.
+ * @param options `wasm` as for {@link open}; needed only if no database was opened before.
+ * @throws {MisuseError} `BAD_ARGUMENT`: not a name.
  * @throws {LockedError} Somebody has it open, here or in another tab or worker.
- * @throws {StoreError} The browser refused.
+ * @throws {UnsupportedError} No IndexedDB or no Web Locks here.
+ * @throws {StoreError} The browser refused; `STORE_BLOCKED`: a connection of another page does not make way. It is deleted
+ *   as soon as that page is closed.
  */
-export function deleteDatabase(name?: string): Promise<void>
+export function deleteDatabase(name?: string, options?: { wasm?: OpenOptions['wasm'] }): Promise<void>
 
 /** The version of this package, e.g. `'0.1.0'`. */
 export const version: string
@@ -134,8 +139,8 @@ export class Snaplight implements AsyncDisposable {
    * ```
    *
    * Without peers it waits for one, and says so in `progress.waiting`. It rejects with {@link CancelledError},
-   * {@link QuotaError} (make space and call `sync` again: it goes on where it was), {@link StoreError},
-   * {@link ClosedError} or {@link CrashError}; never because of a peer.
+   * {@link QuotaError} (make space and call `sync` again: it goes on where it was), {@link StoreError}, {@link ClosedError},
+   * {@link CrashError}, or {@link MisuseError} `BOGUS_ROOT`; never because of a peer.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not a root, or not an AbortSignal; `SYNC_RUNNING`: the sync before has not ended.
    * @throws {ClosedError} After `close()`.
@@ -364,8 +369,8 @@ export interface PeerStats {
 }
 
 export interface PeerClosed {
-  /** Who ended it: the peer (or the network), Snaplight because of a fault, or you by `peer.close()` or `db.close()`. */
-  readonly by: 'peer' | 'fault' | 'user'
+  /** Who ended it: the peer (or the network), Snaplight because of a fault, you by `peer.close()` or `db.close()`, or a crash. */
+  readonly by: 'peer' | 'fault' | 'user' | 'crash'
   /** The WebSocket close code: the peer's, or the one sent to it. 1006 if the connection broke. */
   readonly code: number
   /** In words. */
@@ -412,6 +417,7 @@ export type ErrorCode =
   | 'SOCKET_CLOSED'
   | 'SOCKET_IN_USE'
   | 'SYNC_RUNNING'
+  | 'BOGUS_ROOT'
   | 'NO_STATE'
   | 'NOT_TRACKED'
   | 'STORE_FAILED'
@@ -425,6 +431,7 @@ export type ErrorCode =
   | 'CLOSED'
   | 'LOCKED'
   | 'UNSUPPORTED'
+  | 'LOAD_FAILED'
   | 'CRASHED'
 
 /** The base of every error of this package. Its message says what happened, to what, and what to do. */
@@ -433,9 +440,12 @@ export class SnaplightError extends Error {
   readonly code: ErrorCode
 }
 
-/** The call cannot be right, whatever the state of the world: fix the caller. */
+/**
+ * The call cannot be right, whatever the state of the world: fix the caller. `BOGUS_ROOT` (a sync's rejection): what lies
+ * under this root is proven and is no Ethereum state, so the root comes from a bad source.
+ */
 export class MisuseError extends SnaplightError {
-  readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_RUNNING'
+  readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_RUNNING' | 'BOGUS_ROOT'
 }
 
 /** What was asked for is not held, so nothing can be said about it; it is not zero and not absent. */
@@ -486,6 +496,11 @@ export class LockedError extends SnaplightError {
 /** The browser lacks something this package needs, named in the message. */
 export class UnsupportedError extends SnaplightError {
   readonly code: 'UNSUPPORTED'
+}
+
+/** The WebAssembly module could not be loaded; the message says why and what to check. */
+export class LoadError extends SnaplightError {
+  readonly code: 'LOAD_FAILED'
 }
 
 /**

@@ -3,7 +3,7 @@
 //
 // A backend has: addPeer(id, target), closePeer(id), startSync(root), cancelSync(), account(address),
 // storage(address, slot), code(addressOrHash), close(), progress(). Arguments are checked and in bytes. It tells the
-// listener given to it: onProgress(raw), onComplete(state), onSynced(report), onFailed(error), onPeer(id, state),
+// listener given to it: onProgress(raw), onComplete(state), onSynced(report, raw), onFailed(error), onPeer(id, state),
 // onPeerClosed(id, by, code, reason, row), onCrashed(error).
 
 import { ClosedError, MisuseError } from './errors.js'
@@ -158,7 +158,7 @@ export class Snaplight {
     try {
       running.onProgress(progress)
     } catch (error) {
-      report(error)
+      reportUncaught(error)
     }
   }
 
@@ -199,8 +199,9 @@ export class Snaplight {
       onComplete: (state) => {
         this.#complete = state && Object.freeze({ ...state })
       },
-      onSynced: (raw) => {
-        this.#end(shapeReport(raw), null)
+      onSynced: (report, raw) => {
+        this.#take(raw)
+        this.#end(shapeReport(report), null)
       },
       onFailed: (error) => this.#end(null, error),
       onPeer: (id, state) => {
@@ -210,7 +211,7 @@ export class Snaplight {
       onPeerClosed: (id, by, code, reason, row) => this.#peerClosed(id, { by, code, reason }, row),
       onCrashed: (error) => {
         this.#end(null, error)
-        for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'user', code: 1006, reason: error.message })
+        for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'crash', code: 1006, reason: error.message })
       },
     }
   }
@@ -273,7 +274,7 @@ function defaultName(id, target) {
 }
 
 /** A caller's own error in a callback goes where its other uncaught errors go, not into the sync. */
-function report(error) {
+function reportUncaught(error) {
   if (typeof reportError === 'function') reportError(error)
   else setTimeout(() => { throw error })
 }

@@ -15,12 +15,13 @@ export class CancelledError extends SnaplightError {}
 export class ClosedError extends SnaplightError {}
 export class LockedError extends SnaplightError {}
 export class UnsupportedError extends SnaplightError {}
+export class LoadError extends SnaplightError {}
 export class CrashError extends SnaplightError {}
 
 // On the prototypes and spelled out, so that `error.name` and stack traces survive a minifier that renames classes.
 for (const [name, { prototype }] of Object.entries({
   SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, CancelledError, ClosedError, LockedError,
-  UnsupportedError, CrashError,
+  UnsupportedError, LoadError, CrashError,
 })) {
   Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
 }
@@ -45,6 +46,7 @@ const CLASS_OF = {
   CLOSED: ClosedError,
   LOCKED: LockedError,
   UNSUPPORTED: UnsupportedError,
+  LOAD_FAILED: LoadError,
   CRASHED: CrashError,
 }
 

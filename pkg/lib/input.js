@@ -44,6 +44,18 @@ export function databaseName(value = 'snaplight') {
   return value
 }
 
+/** The URL of a WebSocket, or `null` if `value` is no URL but (hopefully) a socket. */
+export function peerUrl(value) {
+  if (typeof value !== 'string' && !(value instanceof URL)) return null
+  let url
+  try {
+    url = new URL(value)
+  } catch (cause) {
+    return bad('socket', 'a ws: or wss: URL', value, cause)
+  }
+  return /^wss?:$/.test(url.protocol) ? url.href : bad('socket', 'a ws: or wss: URL', url.href)
+}
+
 /** The object `value`, or an empty one where it is left out. */
 export function optionsOf(value, argument = 'options') {
   if (value === undefined) return {}
@@ -67,7 +79,8 @@ export function toHex(bytes) {
 }
 
 export function bad(argument, expected, value, cause) {
-  throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}.`, { cause })
+  const options = cause === undefined ? undefined : { cause }
+  throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}.`, options)
 }
 
 /** A copy, so that a caller who goes on writing into its array changes nothing here. */

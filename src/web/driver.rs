@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use js_sys::Array;
@@ -53,6 +53,7 @@ pub(super) struct Driver {
     commits_in_flight: Cell<usize>,
     syncing: Cell<bool>,
     closing: Cell<bool>,
+    closed: Cell<bool>,
     waiting: RefCell<Option<String>>,
     /// The store's fault behind the engine's next [`Event::Failed`].
     store_fault: RefCell<Option<StoreFault>>,
@@ -62,7 +63,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(engine: Engine, store: Storage, listener: Listener) -> Rc<Driver> {
-        Rc::new_cyclic(|this| {
+        Rc::new_cyclic(|this: &Weak<Driver>| {
             let on_turn = this.clone();
             let on_alarm = this.clone();
             Driver {
@@ -86,6 +87,7 @@ impl Driver {
                 commits_in_flight: Cell::new(0),
                 syncing: Cell::new(false),
                 closing: Cell::new(false),
+                closed: Cell::new(false),
                 waiting: RefCell::default(),
                 store_fault: RefCell::default(),
                 quiet: RefCell::default(),
@@ -155,7 +157,7 @@ impl Driver {
             rows.push(&object::peer(peer.0, delivered, connection.faults()).into());
         });
         let times = self.meter.read(precise_now());
-        object::progress(&progress, &times, &rows).with("waiting", self.waiting.borrow().as_deref())
+        object::progress(&progress, &times, &rows).with("waiting", object::text_or_null(self.waiting.borrow().as_deref()))
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.
@@ -174,6 +176,7 @@ impl Driver {
             Poll::Pending
         })
         .await;
+        self.closed.set(true);
         self.turns.stop();
         self.timer.stop();
         for (_, connection) in self.connections.remove_all() {
@@ -194,7 +197,7 @@ impl Driver {
     /// Inputs first, then outputs until there are none or our turn is over. A turn is also over at once for an input that
     /// comes while the next turn is on its way: the engine takes it in, and goes on with its work when the turn comes.
     fn run(self: &Rc<Self>) {
-        if has_crashed() || self.looping.replace(true) {
+        if has_crashed() || self.closed.get() || self.looping.replace(true) {
             return;
         }
         let started = precise_now();

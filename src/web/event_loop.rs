@@ -1,11 +1,12 @@
-//! The browser's event loop: its clock, its one timer, and the end of our turn.
+//! What the realm gives: the event loop with its clock, its one timer and the end of our turn; and random bytes.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Function, Reflect};
+use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
+use super::errors::Trouble;
 use crate::sync::Millis;
 
 #[wasm_bindgen]
@@ -18,6 +19,9 @@ extern "C" {
 
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    fn get_random_values(array: &Uint8Array) -> Result<(), JsValue>;
 
     type MessageChannel;
 
@@ -51,6 +55,17 @@ pub(super) fn precise_now() -> f64 {
 pub(super) fn now() -> Millis {
     // `as` saturates, and the clock starts at 0.
     Millis(performance_now() as u64)
+}
+
+/// Random bytes. They are names (of a database's incarnation, of a connection), no secrets.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Trouble> {
+    let array = Uint8Array::new_with_length(N as u32);
+    let mut bytes = [0; N];
+    match get_random_values(&array) {
+        Ok(()) => array.copy_to(&mut bytes),
+        Err(_) => return Err(Trouble::new("UNSUPPORTED", "This realm has no crypto.getRandomValues. Use a current browser.")),
+    }
+    Ok(bytes)
 }
 
 /// Calls back once per [`Turns::request`], in a later turn of the event loop, as soon as everything that already waits

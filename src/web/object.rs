@@ -80,7 +80,7 @@ pub(super) fn peer(id: u32, peer: Option<&PeerProgress>, faults: Faults<'_>) -> 
     let row = Plain::new()
         .with("id", id)
         .with("faults", faults.count)
-        .with("lastFault", faults.last);
+        .with("lastFault", text_or_null(faults.last));
     let Some(peer) = peer else { return row };
     row.with("state", if peer.ready { "ready" } else { "greeting" })
         .with("client", printable(&peer.client))
@@ -109,6 +109,11 @@ pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
         .number("slots", complete.counts.slots)
         .number("codes", complete.counts.codes)
         .into()
+}
+
+/// `null`, as the types promise, and not the `undefined` that wasm-bindgen makes of `None`.
+pub(super) fn text_or_null(text: Option<&str>) -> JsValue {
+    text.map_or(JsValue::NULL, JsValue::from_str)
 }
 
 /// A peer chooses its name: nothing in it may move a cursor or turn the direction of text.

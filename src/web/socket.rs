@@ -1,6 +1,6 @@
 //! Anything that behaves like a WebSocket.
 
-use js_sys::{ArrayBuffer, Function, Object, Reflect, Uint8Array};
+use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::wire::MAX_FRAME;
@@ -150,7 +150,7 @@ impl Socket {
             // Nothing can be done about an object that keeps us listening; `Closure` makes its calls harmless errors.
             if self.has_listeners() {
                 let _ = self.raw.remove_event_listener(kind, function);
-            } else if get(&self.raw, &format!("on{kind}")) == **function {
+            } else if get(&self.raw, &format!("on{kind}")) == *listener.as_ref() {
                 let _ = Reflect::set(&self.raw, &handler(kind), &JsValue::NULL);
             }
         }
