@@ -2,8 +2,8 @@
 //!
 //! Layout (integers little-endian): version 1 byte; incarnation 16; sequence 8; next page id 8; network id 8; genesis 32;
 //! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
-//! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8), for the one being built the spine's first
-//! and end id (8 + 8), counts 3 × 8, and for the complete one a byte kept for the block (0); last XXH64 of all before, 8.
+//! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8), for the one being built its first page's id
+//! and the spine's first and end id (3 × 8), counts 3 × 8, and for the complete one a byte kept for the block (0); last XXH64 of all before, 8.
 
 use core::ops::Range;
 
@@ -61,6 +61,8 @@ pub struct Building {
     pub root: Hash,
     /// The page of the account trie's root; `None` for the empty trie.
     pub page: Option<PageRef>,
+    /// Pages from this id on belong to this state, older ones to the complete one.
+    pub first_page: PageId,
     /// The upper pages of the last batch: the next batch writes them afresh and deletes these.
     pub spine: Range<PageId>,
     /// What the pages hold so far.
@@ -93,6 +95,11 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// The record of a new database. `incarnation` is to be drawn at random.
+    pub fn fresh(incarnation: [u8; 16], network: Network) -> Record {
+        Record { incarnation, sequence: 0, next_page: PageId(1), network, complete: None, building: None }
+    }
+
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
@@ -112,6 +119,7 @@ impl Record {
         if let Some(building) = &self.building {
             out.extend(building.root.0);
             put_page(&building.page, &mut out);
+            out.extend(building.first_page.0.to_le_bytes());
             out.extend(building.spine.start.0.to_le_bytes());
             out.extend(building.spine.end.0.to_le_bytes());
             put_counts(&building.counts, &mut out);
@@ -203,6 +211,7 @@ impl Fields<'_> {
         Some(Building {
             root: self.hash()?,
             page: self.page()?,
+            first_page: PageId(self.number()?),
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,
         })
@@ -290,6 +299,7 @@ mod tests {
             building: Some(Building {
                 root: Hash([4; 32]),
                 page: Some(page),
+                first_page: PageId(9),
                 spine: PageId(60)..PageId(71),
                 counts,
             }),

@@ -8,7 +8,7 @@ use super::peers::Delivered;
 use super::want::Want;
 use super::{Failure, Millis, PeerId};
 use crate::hash::Hash;
-use crate::state::StatePath;
+use crate::state::{RevealFault, StatePath, TreeError};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{PeerFault, snap::Answer};
 
@@ -34,9 +34,9 @@ impl From<PeerFault> for Useless {
     }
 }
 
-impl From<crate::state::TreeError> for Useless {
-    fn from(error: crate::state::TreeError) -> Useless {
-        Useless::Failure(Failure::Defect(error.what()))
+impl From<TreeError> for Useless {
+    fn from(error: TreeError) -> Useless {
+        Useless::Failure(Failure::Tree(error))
     }
 }
 
@@ -118,11 +118,8 @@ impl Room<'_> {
             .map_err(PeerFault::BadRange)?;
         let (last, more) = (answer.accounts.last().map(|(hash, _)| *hash), range.more());
         let joined = self.job.tree.join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
-        for (account, lack) in joined.lacks {
-            self.job.enqueue(account, lack);
-        }
+        self.job.enqueue(&joined);
         self.job.accounts_joined(cursor, last, more);
-        self.job.counters.accounts += joined.accounts;
         Ok(Some(Delivered { accounts: joined.accounts, ..Delivered::default() }))
     }
 
@@ -244,18 +241,15 @@ impl Room<'_> {
             let hash = keccak(blob);
             let (path, _) =
                 in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop).ok_or(PeerFault::UnexpectedNode)?;
-            let revealed = self
-                .job
-                .tree
-                .reveal(path, blob, self.codes_held)
-                .map_err(|_| Useless::Failure(Failure::BogusRoot(self.job.target)))?;
-            for (account, lack) in revealed.lacks {
-                self.job.enqueue(account, lack);
-            }
-            self.job.counters.accounts += revealed.accounts;
-            self.job.counters.slots += revealed.slots;
+            let revealed = match self.job.tree.reveal(path, blob, self.codes_held) {
+                Ok(revealed) => revealed,
+                // A range has revealed it meanwhile.
+                Err(RevealFault::NotBlinded) => continue,
+                // It hashes to what the state root commits to, so no peer is to blame.
+                Err(_) => return Err(Useless::Failure(Failure::BogusRoot(self.job.target))),
+            };
+            self.job.enqueue(&revealed);
             self.job.counters.nodes += 1;
-            self.job.touch();
             gain.accounts += revealed.accounts;
             gain.slots += revealed.slots;
         }

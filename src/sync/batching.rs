@@ -42,16 +42,15 @@ impl Engine {
         if !has_room {
             return false;
         }
-        if self.requests.is_empty() && job.is_complete(&self.codes_held) {
+        if self.requests.is_empty() && job.is_exhausted() {
             return self.commit_last(now, Ending::Done);
         }
         let is_full = job.pending_bytes() >= BATCH_BYTES;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= BATCH_MS;
         if !is_full && job.grown_since_settled() >= SETTLE_BYTES {
-            if job.settle(&self.codes_held).is_err() {
-                self.fail(Failure::Defect("complete subtries could not be cut into pages"));
-            } else {
-                self.outbox.push_back(Output::Yield);
+            match job.settle(&self.codes_held) {
+                Ok(()) => self.outbox.push_back(Output::Yield),
+                Err(error) => self.fail(Failure::Tree(error)),
             }
             return true;
         }
@@ -87,11 +86,17 @@ impl Engine {
     fn commit_with(&mut self, now: Millis, spill: Spill, is_last: bool) -> bool {
         let before = self.commits.last_record().unwrap_or(&self.record).clone();
         let Activity::Syncing(job) = &mut self.activity else { return false };
-        let built = job.build(&self.codes_held, spill);
-        let Ok(built) = built else {
-            self.fail(Failure::Defect("the pages of a batch could not be cut"));
-            return true;
+        let built = match job.build(&self.codes_held, spill) {
+            Ok(built) => built,
+            Err(error) => {
+                self.fail(Failure::Tree(error));
+                return false;
+            }
         };
+        if is_last && !job.tree.is_complete() {
+            self.fail(Failure::Defect("nothing is left to ask for, and the state is incomplete"));
+            return false;
+        }
         let counts = Counts { accounts: job.counters.accounts, slots: job.counters.slots, codes: job.counters.codes };
         // The last batch's upper pages are replaced by this one's, and nothing else ever named them.
         let replaced = before.building.as_ref().map(|building| building.spine.clone());

@@ -25,7 +25,6 @@ pub struct Config {
 }
 
 /// The sync engine. See [the room](super) for how to drive it.
-#[derive(Debug)]
 pub struct Engine {
     pub(super) config: Config,
     /// What the database holds: the record of the last batch that landed.
@@ -49,7 +48,6 @@ pub struct Engine {
 }
 
 /// What the engine is doing.
-#[derive(Debug)]
 pub(super) enum Activity {
     Idle,
     /// Reading the pages that the last session left open.
@@ -102,6 +100,7 @@ impl Engine {
             Input::PeerLeft(peer) => self.peer_left(peer),
             Input::Frame(peer, bytes) => self.frame(now, peer, &bytes),
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
+            Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
             Input::LoadFailed(ticket, trouble) => {
                 if matches!(&self.activity, Activity::Loading(loading) if loading.ticket() == ticket) {
@@ -158,7 +157,7 @@ impl Engine {
         };
         let peers = self.peers.progress(target.as_ref(), now);
         let elapsed_ms = target.map_or(0, |_| now.since(self.started));
-        Progress { phase, target, counters, key_space, elapsed_ms, peers }
+        Progress { phase, target, counters, key_space, elapsed_ms, waiting: self.waiting.clone(), peers }
     }
 
     /// The database's record as of the last batch that landed: what is complete, and what is being built.
@@ -328,7 +327,10 @@ impl Engine {
                 Ending::Cancelled => Event::Cancelled(report),
             };
             self.activity = Activity::Idle;
-            self.outbox.push_back(Output::Event(event));
+            // A newer target has taken this one's place: only its end counts.
+            if self.next_target.is_none() {
+                self.outbox.push_back(Output::Event(event));
+            }
         }
     }
 
@@ -352,15 +354,22 @@ impl Engine {
         for arrived in std::mem::take(&mut self.arrived) {
             self.return_work(arrived.request);
         }
+        self.waiting = None;
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
             job.uncommitted_codes().for_each(|code| drop(self.codes_held.remove(code)));
         }
     }
 
     fn cancel(&mut self, now: Millis) {
-        self.next_target = None;
+        let unstarted = self.next_target.take();
         match &self.activity {
-            Activity::Idle | Activity::Ending { .. } => {}
+            Activity::Idle => {
+                if let Some(root) = unstarted {
+                    let report = self.report(now, root, Counters::default(), false);
+                    self.outbox.push_back(Output::Event(Event::Cancelled(report)));
+                }
+            }
+            Activity::Ending { .. } => {}
             Activity::Loading(loading) => {
                 let report = self.report(now, loading.root(), loading.counters(), false);
                 self.activity = Activity::Idle;
@@ -373,6 +382,7 @@ impl Engine {
                 for arrived in std::mem::take(&mut self.arrived) {
                     self.return_work(arrived.request);
                 }
+                self.waiting = None;
                 self.commit_last(now, Ending::Cancelled);
             }
         }

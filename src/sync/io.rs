@@ -1,7 +1,9 @@
 //! The whole vocabulary between the engine and the world, on one page.
 
+use core::fmt;
+
 use crate::hash::Hash;
-use crate::state::{Batch, PageId};
+use crate::state::{Batch, PageId, TreeError};
 
 use crate::wire::PeerFault;
 use super::progress::Report;
@@ -42,6 +44,8 @@ pub enum Input {
     Frame(PeerId, Vec<u8>),
     /// A text frame from a peer: a fault in this protocol.
     Text(PeerId),
+    /// A frame above [`MAX_FRAME`](crate::wire::MAX_FRAME), with its size in bytes, which the driver did not copy in.
+    Oversized(PeerId, usize),
     /// The answer to [`Output::Load`], one element per id asked for, `None` where the store has no such page.
     Loaded(Ticket, Vec<Option<Vec<u8>>>),
     /// The batch with this sequence number is durable.
@@ -129,6 +133,44 @@ pub enum Failure {
     Damaged(PageId),
     /// A state under this root cannot be decoded: no honest chain has it.
     BogusRoot(Hash),
-    /// A defect of this library; please report it.
+    /// The tree in memory contradicts itself: a defect of this library; please report it.
+    Tree(TreeError),
+    /// Another defect of this library; please report it.
     Defect(&'static str),
+}
+
+impl fmt::Display for StoreTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreTrouble::Full => f.write_str("the storage quota of this origin is used up; nothing committed is lost"),
+            StoreTrouble::Superseded => f.write_str("another writer has changed this database; open it again"),
+            StoreTrouble::Failed(words) => write!(f, "the database failed: {words}"),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::NoPeers => f.write_str("no peer is connected and ready"),
+            Why::RootUnavailable { root, peers: 1 } => write!(f, "the only peer does not have the state of {root}"),
+            Why::RootUnavailable { root, peers } => write!(f, "none of the {peers} peers has the state of {root}"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Store(trouble) => trouble.fmt(f),
+            Failure::Damaged(PageId(page)) => {
+                write!(f, "page {page} of the database is missing or damaged; delete the database and sync again")
+            }
+            Failure::BogusRoot(root) => {
+                write!(f, "what {root} commits to is no Ethereum state; check where this root comes from")
+            }
+            Failure::Tree(error) => write!(f, "defect in Snaplight, please report it: {error}"),
+            Failure::Defect(words) => write!(f, "defect in Snaplight, please report it: {words}"),
+        }
+    }
 }

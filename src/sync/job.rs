@@ -10,7 +10,7 @@ use super::cursor::{Cursor, leading};
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS};
 use crate::hash::Hash;
-use crate::state::{CodesHeld, Lack, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError};
+use crate::state::{CodesHeld, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError};
 
 /// Account ranges that are walked side by side, as in go-ethereum.
 const ACCOUNT_CURSORS: usize = 16;
@@ -28,7 +28,6 @@ const NODES_PER_REQUEST: usize = 256;
 const BYTES_PER_STORAGE: u64 = 1024;
 
 /// A sync under way.
-#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) target: Hash,
     pub(crate) tree: Tree,
@@ -102,8 +101,15 @@ impl Job {
         for cursor in &mut job.cursors {
             cursor.next = job.tree.blinded_span(&cursor.first, &cursor.last).map(|(origin, _)| origin);
         }
-        let lacks: Vec<(Hash, Lack)> = job.tree.lacks().collect();
-        lacks.into_iter().for_each(|(account, lack)| job.enqueue(account, lack));
+        let incomplete: Vec<Incomplete> = job.tree.incomplete_accounts().collect();
+        for account in incomplete {
+            match account.storage {
+                Some(root) if account.partial => job.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS),
+                Some(root) => drop(job.storages.insert(account.account, root)),
+                None => {}
+            }
+            job.codes.extend(account.code);
+        }
         job
     }
 
@@ -112,9 +118,9 @@ impl Job {
         self.discarded = Some(pages);
     }
 
-    /// Whether the whole state is in the tree and its codes are held.
-    pub(crate) fn is_complete(&self, held: &dyn CodesHeld) -> bool {
-        self.tree.is_complete(held)
+    /// Whether nothing is left to ask for.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        !Kind::ALL.into_iter().any(|kind| self.lacks(kind))
     }
 
     /// Bytes of pages and codes that the next batch will carry at least.
@@ -143,7 +149,7 @@ impl Job {
     pub(crate) fn build(&mut self, held: &dyn CodesHeld, spill: Spill) -> Result<Built, TreeError> {
         self.settle(held)?;
         let start = self.pages.next_id();
-        let root_page = self.tree.snapshot(held, spill, &mut self.pages)?;
+        let root_page = self.tree.snapshot(spill, &mut self.pages)?;
         let end = self.pages.next_id();
         self.dirty = false;
         self.new_code_bytes = 0;
@@ -156,17 +162,14 @@ impl Job {
         })
     }
 
-    /// Enters what an account lacks.
-    pub(crate) fn enqueue(&mut self, account: Hash, lack: Lack) {
-        match lack {
-            Lack::Storage(root) => drop(self.storages.insert(account, root)),
-            Lack::StoragePart(root) => self.enlarge(account, root, Hash::ZERO, STORAGE_CHUNKS),
-            Lack::Code(hash) => {
-                if !self.codes_asked.contains(&hash) {
-                    self.codes.insert(hash);
-                }
-            }
-        }
+    /// Enters what new accounts lack.
+    pub(crate) fn enqueue(&mut self, joined: &Joined) {
+        self.counters.accounts += joined.accounts;
+        self.counters.slots += joined.slots;
+        self.storages.extend(joined.storage.iter().copied());
+        let asked = &self.codes_asked;
+        self.codes.extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
+        self.dirty = true;
     }
 
     /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes.
@@ -224,7 +227,6 @@ impl Job {
 
     /// An account range was joined: the cursor looks on behind its last key, or is done if nothing lies to the right.
     pub(crate) fn accounts_joined(&mut self, cursor: usize, last: Option<Hash>, more: bool) {
-        self.dirty = true;
         let Some(cursor) = self.cursors.get_mut(cursor) else { return };
         cursor.busy = false;
         match last {
@@ -364,14 +366,14 @@ impl Job {
 
     fn take_nodes(&mut self) -> Option<Want> {
         let nodes: Vec<_> = self.next_nodes(NODES_PER_REQUEST).collect();
-        self.nodes_asked.extend(nodes.iter().map(|(path, _)| path.clone()));
+        self.nodes_asked.extend(nodes.iter().map(|(path, _)| *path));
         (!nodes.is_empty()).then_some(Want::Nodes(nodes))
     }
 
     /// Blinded places that no range will cover any more.
     fn next_nodes(&self, most: usize) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
         let ranges_done = self.cursors.iter().all(|cursor| cursor.next.is_none());
-        let left = self.tree.blinded().filter(move |(path, _)| match path.account() {
+        let left = self.tree.blinded().filter(move |(path, _)| match path.account {
             None => ranges_done,
             Some(account) => !self.large.contains_key(&account),
         });

@@ -57,6 +57,8 @@ pub struct Progress {
     pub key_space: [u8; KEY_SPACE_CELLS],
     /// Milliseconds since the sync started in this session.
     pub elapsed_ms: u64,
+    /// Why nothing moves, while nothing does.
+    pub waiting: Option<super::Why>,
     /// One element per connected peer.
     pub peers: Vec<PeerProgress>,
 }

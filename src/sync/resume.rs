@@ -3,19 +3,18 @@
 use super::job::Job;
 use super::{Counters, Output, Ticket};
 use crate::hash::Hash;
-use crate::state::{Building, Counts, PageId, PageRef, Record, StatePath, Tree};
+use crate::state::{Building, Counts, PageId, Record, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
 
 /// The open pages of an unfinished tree on their way back into memory.
-#[derive(Debug)]
 pub(crate) struct Loading {
     building: Building,
     ticket: Ticket,
     tree: Option<Tree>,
     /// What the load under way asks for. Bound: [`PAGES_PER_LOAD`].
-    asked: Vec<(StatePath, PageRef)>,
+    asked: Vec<PageId>,
 }
 
 /// How a start begins.
@@ -31,9 +30,9 @@ impl Loading {
     pub(crate) fn start(root: Hash, record: &Record, ticket: u64) -> Resumed {
         match &record.building {
             Some(building @ Building { root: unfinished, page: Some(page), .. }) if *unfinished == root => {
-                let asked = vec![(StatePath::ROOT, *page)];
-                let loading = Loading { building: building.clone(), ticket: Ticket(ticket), tree: None, asked };
-                Resumed::Load(loading, Output::Load(Ticket(ticket), vec![page.id]))
+                let (building, ticket) = (building.clone(), Ticket(ticket));
+                let loading = Loading { building, ticket, tree: None, asked: vec![page.id] };
+                Resumed::Load(loading, Output::Load(ticket, vec![page.id]))
             }
             unfinished => {
                 // Another root's unfinished tree is given up; its pages go with the first batch.
@@ -49,20 +48,24 @@ impl Loading {
     /// Takes the pages asked for. `Ok(Some)` asks for more; an error names the page that is missing or damaged.
     pub(crate) fn take(&mut self, pages: Vec<Option<Vec<u8>>>, ticket: u64) -> Result<Option<Output>, PageId> {
         let mut pages = pages.into_iter();
-        for (path, page) in std::mem::take(&mut self.asked) {
-            let bytes = pages.next().flatten().ok_or(page.id)?;
-            match &mut self.tree {
-                None => self.tree = Some(Tree::resume(self.building.root, &page, &bytes).map_err(|_| page.id)?),
-                Some(tree) => tree.dissolve(&path, &page, &bytes).map_err(|_| page.id)?,
+        for id in std::mem::take(&mut self.asked) {
+            let bytes = pages.next().flatten().ok_or(id)?;
+            match (&mut self.tree, &self.building) {
+                (Some(tree), _) => tree.dissolve(id, &bytes).map_err(|_| id)?,
+                (None, Building { root, page: Some(page), spine, .. }) => {
+                    self.tree = Some(Tree::resume(*root, page, spine.clone(), &bytes).map_err(|_| id)?);
+                }
+                (None, _) => {}
             }
         }
         let Some(tree) = &self.tree else { return Ok(None) };
-        self.asked = tree.open_pages().take(PAGES_PER_LOAD).collect();
+        self.asked = tree.pages_to_dissolve();
+        self.asked.truncate(PAGES_PER_LOAD);
         if self.asked.is_empty() {
             return Ok(None);
         }
         self.ticket = Ticket(ticket);
-        Ok(Some(Output::Load(self.ticket, self.asked.iter().map(|(_, page)| page.id).collect())))
+        Ok(Some(Output::Load(self.ticket, self.asked.clone())))
     }
 
     /// The sync, once everything is read.

@@ -69,9 +69,15 @@ impl Want {
             }
             Want::Codes(hashes) => Request::ByteCodes { hashes: hashes.clone(), bytes },
             Want::Nodes(nodes) => {
-                let paths = nodes.iter().map(|(path, _)| path.to_path_set()).collect();
+                let paths = nodes.iter().map(|(path, _)| path_set(path)).collect();
                 Request::TrieNodes { root, paths, bytes }
             }
         }
     }
+}
+
+/// A path as GetTrieNodes takes it: the compact path alone, or behind its account's hash.
+fn path_set(path: &StatePath) -> Vec<Vec<u8>> {
+    let account = path.account.map(|account| account.0.to_vec());
+    account.into_iter().chain([path.path.to_compact()]).collect()
 }

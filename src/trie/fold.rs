@@ -10,10 +10,10 @@ use core::fmt;
 
 use super::batch::Batch;
 pub use super::encode::NodeRef;
-use super::encode::{EMPTY, HASH_HEADER};
+use super::encode::{EMPTY, HASH_HEADER, NodeBuffer};
 use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
 pub use super::shape::{Branch, ChildOf};
-use super::shape::{InnerNode, LEVELS, Shape};
+use super::shape::{InnerNode, LEVELS, Shape, Top};
 use crate::hash::Hash;
 
 /// Longest value a leaf may hold. An account's is at most 110 bytes, a slot's 33.
@@ -141,7 +141,7 @@ impl Fold {
                 let item = self.items.get(at as usize..)?.get(..usize::from(len))?;
                 string_content(item).map(EntryItem::Leaf)
             }
-            Kind::Ref { at, .. } => self.hash_at(at).map(EntryItem::Ref),
+            Kind::Ref { at, .. } => Some(EntryItem::Ref(hash_at(&self.items, at))),
         }
     }
 
@@ -158,7 +158,7 @@ impl Fold {
             _ => {}
         }
         self.hash_entries();
-        self.hash_branches(root);
+        self.hash_inner(root);
         let top = match self.shape.branches.last() {
             None => self.refs.first(),
             Some(top) if root == Root::Trie => Some(&top.link),
@@ -206,45 +206,34 @@ impl Fold {
         });
     }
 
-    fn hash_at(&self, at: u32) -> Option<Hash> {
-        Hash::from_slice(self.items.get(at as usize..)?.get(..32)?)
+    /// Writes the node that the entry contributes: a leaf, or the extension above a reference. A reference without one
+    /// contributes nothing, which is `false`.
+    pub(crate) fn write_entry(&self, entry: usize, buffer: &mut NodeBuffer) -> bool {
+        entry < self.entries.len() && write_entry(&self.entries, &self.items, entry, buffer)
+    }
+
+    /// Writes a branch, or the extension above it.
+    pub(crate) fn write_inner(&self, node: InnerNode, buffer: &mut NodeBuffer) {
+        write_inner(&self.entries, &self.refs, &self.shape, node, buffer);
     }
 
     /// Level 0: the leaves, and the extensions above references.
     fn hash_entries(&mut self) {
-        self.refs
-            .resize(self.entries.len(), NodeRef::from_hash(Hash::ZERO));
         let refs = &mut self.refs;
-        let lonely = self.entries.len() == 1;
+        let is_root = self.entries.len() == 1;
         for (i, entry) in self.entries.iter().enumerate() {
-            let after = self.entries.get(i + 1).map_or(0, |next| next.shared);
-            // The parent is the branch at the deeper of the two places where the neighbours turn off.
-            let from = if lonely {
-                0
-            } else {
-                entry.shared.max(after) + 1
-            };
+            refs.push(match entry.kind {
+                Kind::Leaf { .. } => NodeRef::from_hash(Hash::ZERO),
+                Kind::Ref { at, .. } => NodeRef::from_hash(hash_at(&self.items, at)),
+            });
             let buffer = self.batch.buffer();
-            match entry.kind {
-                Kind::Leaf { at, len } => {
-                    let at = at as usize;
-                    buffer.leaf(&entry.key, from, &self.items[at..at + usize::from(len)]);
-                }
-                Kind::Ref { at, len } => {
-                    let at = at as usize;
-                    let mut hash = Hash::ZERO;
-                    hash.0.copy_from_slice(&self.items[at..at + 32]);
-                    refs[i] = NodeRef::from_hash(hash);
-                    if len <= from {
-                        continue;
-                    }
-                    buffer.extension(&entry.key, from, len, &refs[i]);
-                }
+            if !write_entry(&self.entries, &self.items, i, buffer) {
+                continue;
             }
             match buffer.embedded() {
-                Some(embedded) if !lonely => refs[i] = embedded,
+                Some(embedded) if !is_root => refs[i] = embedded,
                 _ => self.batch.submit(i as u32, |i, hash| {
-                    refs[i as usize] = NodeRef::from_hash(hash)
+                    refs[i as usize] = NodeRef::from_hash(hash);
                 }),
             }
         }
@@ -253,43 +242,25 @@ impl Fold {
     }
 
     /// The inner nodes, from the lowest level up: an extension is one level above its branch.
-    fn hash_branches(&mut self, root: Root) {
-        let (shape, refs) = (&mut self.shape, &self.refs);
-        let top = shape.branches.len().wrapping_sub(1);
+    fn hash_inner(&mut self, root: Root) {
+        let shape = &mut self.shape;
         for level in 0..LEVELS {
             let mut next = shape.first_at(level);
             while let Some(node) = next {
                 next = shape.next_after(node);
-                let is_top = node.branch() == top;
-                let branch = &shape.branches[node.branch()];
-                let (depth, key) = (branch.depth, &self.entries[branch.first as usize].key);
-                if node.is_link() && is_top && root != Root::Trie {
-                    // The extension above is the business of whoever holds this subtrie.
+                let top = shape.top_of(node);
+                if top == Some(Top::Link) && root != Root::Trie {
+                    // The extension above a subtrie is the business of whoever holds it.
                     continue;
                 }
                 let buffer = self.batch.buffer();
-                if node.is_link() {
-                    buffer.extension(key, branch.link_from, depth, &branch.reference);
-                } else {
-                    let mut writer = buffer.branch();
-                    for child in shape.children(node.branch()) {
-                        let (first, reference) = match *child {
-                            ChildOf::Entry(i) => (i, &refs[i as usize]),
-                            ChildOf::Branch(i) => {
-                                let child = &shape.branches[i as usize];
-                                (child.first, &child.link)
-                            }
-                        };
-                        writer.child(nibble(&self.entries[first as usize].key, depth), reference);
-                    }
-                    writer.finish();
-                }
+                write_inner(&self.entries, &self.refs, shape, node, buffer);
                 // The root of a trie is hashed whatever its size.
-                let is_root = is_top && root == Root::Trie && (node.is_link() || depth == 0);
+                let is_root = root == Root::Trie && top.is_some();
                 match buffer.embedded() {
                     Some(embedded) if !is_root => shape.set(node, embedded),
                     _ => self.batch.submit(node.0, |node, hash| {
-                        shape.set(InnerNode(node), NodeRef::from_hash(hash))
+                        shape.set(InnerNode(node), NodeRef::from_hash(hash));
                     }),
                 }
             }
@@ -297,6 +268,69 @@ impl Fold {
                 .flush(|node, hash| shape.set(InnerNode(node), NodeRef::from_hash(hash)));
         }
     }
+}
+
+fn write_entry(entries: &[Entry], items: &[u8], i: usize, buffer: &mut NodeBuffer) -> bool {
+    let entry = &entries[i];
+    // The parent is the branch at the deeper of the two places where the neighbours turn off.
+    let from = match entries.get(i + 1) {
+        Some(next) => entry.shared.max(next.shared) + 1,
+        None if i == 0 => 0,
+        None => entry.shared + 1,
+    };
+    match entry.kind {
+        Kind::Leaf { at, len } => {
+            let at = at as usize;
+            buffer.leaf(&entry.key, from, &items[at..at + usize::from(len)]);
+            true
+        }
+        Kind::Ref { at, len } if len > from => {
+            let child = NodeRef::from_hash(hash_at(items, at));
+            buffer.extension(&entry.key, from, len, &child);
+            true
+        }
+        Kind::Ref { .. } => false,
+    }
+}
+
+fn write_inner(
+    entries: &[Entry],
+    refs: &[NodeRef],
+    shape: &Shape,
+    node: InnerNode,
+    buffer: &mut NodeBuffer,
+) {
+    let branch = &shape.branches[node.branch()];
+    let key = |entry: u32| &entries[entry as usize].key;
+    if node.is_link() {
+        buffer.extension(
+            key(branch.first),
+            branch.link_from,
+            branch.depth,
+            &branch.reference,
+        );
+        return;
+    }
+    let mut writer = buffer.branch();
+    for child in shape.children(node.branch()) {
+        let (first, reference) = match *child {
+            ChildOf::Entry(i) => (i, &refs[i as usize]),
+            ChildOf::Branch(i) => {
+                let child = &shape.branches[i as usize];
+                (child.first, &child.link)
+            }
+        };
+        writer.child(nibble(key(first), branch.depth), reference);
+    }
+    writer.finish();
+}
+
+/// The hash that an entry of [`Kind::Ref`] has put there.
+fn hash_at(items: &[u8], at: u32) -> Hash {
+    let at = at as usize;
+    let mut hash = Hash::ZERO;
+    hash.0.copy_from_slice(&items[at..at + 32]);
+    hash
 }
 
 impl Default for Fold {
@@ -441,8 +475,3 @@ fn string_content(item: &[u8]) -> Option<&[u8]> {
         _ => item.get(1..),
     }
 }
-
-#[cfg(test)]
-#[path = "fold_tests.rs"]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests;

@@ -8,6 +8,8 @@
 //! - [`node`]: one node's RLP, in and out.
 //! - [`keccak`](mod@keccak): Keccak-256, two messages at a time.
 //! - [`fold`]: entries in key order -> every branch, and the root.
+//! - [`range`]: a peer's leaves and edge proof -> entries that fold to the root, or a fault.
+//! - [`proof`]: the nodes along one key's path, out of a fold or checked against a root.
 
 mod batch;
 mod encode;
@@ -15,9 +17,13 @@ pub mod fold;
 pub mod keccak;
 pub mod node;
 pub mod path;
+pub mod proof;
+pub mod range;
 mod shape;
 
 pub use fold::{Branch, ChildOf, EntryItem, Fold, FoldError, NodeRef, Root};
 pub use keccak::{keccak, keccak_pair};
 pub use node::{Child, Node, NodeError};
 pub use path::{Nibbles, Path, common_nibbles};
+pub use proof::{Blinded, ProofFault, prove, verify_proof};
+pub use range::{RangeFault, VerifiedRange, verify_accounts, verify_slots};

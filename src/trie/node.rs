@@ -29,7 +29,7 @@ pub enum Node<'a> {
         child: Child<'a>,
     },
     /// A choice of sixteen, at least two of them taken. It has no value of its own: all keys are of one length.
-    Branch([Child<'a>; 16]),
+    Branch(Box<[Child<'a>; 16]>),
 }
 
 /// What a node holds of the node below it.
@@ -62,6 +62,22 @@ pub enum NodeError {
     /// A branch of fewer than two children.
     LonelyChild,
 }
+
+impl core::fmt::Display for NodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            NodeError::TooLong => "longer than any node of the state",
+            NodeError::Rlp => "not canonical RLP",
+            NodeError::ItemCount => "a list of neither 2 nor 17 items",
+            NodeError::HexPrefix => "not a canonical hex-prefix path",
+            NodeError::Child => "a child that is neither empty, nor a hash, nor an embedded node",
+            NodeError::Value => "a leaf without or a branch with a value",
+            NodeError::LonelyChild => "a branch of fewer than two children",
+        })
+    }
+}
+
+impl core::error::Error for NodeError {}
 
 /// Decodes one node. An embedded child is only checked for its size: decode it in its turn.
 ///
@@ -114,7 +130,7 @@ fn decode_branch<'a>(items: &[&'a [u8]], value: &[u8]) -> Result<Node<'a>, NodeE
     if !string(value)?.is_empty() {
         return Err(NodeError::Value);
     }
-    let mut children = [Child::Empty; 16];
+    let mut children = Box::new([Child::Empty; 16]);
     let mut taken = 0;
     for (child, item) in children.iter_mut().zip(items) {
         *child = decode_child(item)?;

@@ -28,6 +28,13 @@ pub struct Branch {
     children: (u32, u32),
 }
 
+impl Branch {
+    /// Whether an extension leads to it.
+    pub(crate) fn has_link(&self) -> bool {
+        self.link_from < self.depth
+    }
+}
+
 /// A child of a branch, by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildOf {
@@ -49,6 +56,14 @@ impl InnerNode {
         (self.0 != Self::NONE.0).then_some(self)
     }
 
+    pub(crate) fn of_branch(branch: u32) -> InnerNode {
+        InnerNode(2 * branch)
+    }
+
+    pub(crate) fn link_above(branch: u32) -> InnerNode {
+        InnerNode(2 * branch + 1)
+    }
+
     pub(crate) fn branch(self) -> usize {
         (self.0 / 2) as usize
     }
@@ -56,6 +71,15 @@ impl InnerNode {
     pub(crate) fn is_link(self) -> bool {
         self.0 % 2 == 1
     }
+}
+
+/// What stands at a trie's root, where there is a branch at all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Top {
+    /// The branch.
+    Branch,
+    /// An extension above it.
+    Link,
 }
 
 /// The branches over a list of entries, and the order to hash them in. All bounds follow from the number of entries n:
@@ -120,6 +144,18 @@ impl Shape {
         self.next[node.0 as usize].some()
     }
 
+    /// Whether the node is the root of the trie that the entries would be.
+    pub(crate) fn top_of(&self, node: InnerNode) -> Option<Top> {
+        if node.branch() + 1 != self.branches.len() {
+            return None;
+        }
+        match (node.is_link(), self.branches.last()?.depth) {
+            (true, _) => Some(Top::Link),
+            (false, 0) => Some(Top::Branch),
+            _ => None,
+        }
+    }
+
     /// Notes how the node is named.
     pub(crate) fn set(&mut self, node: InnerNode, reference: NodeRef) {
         let branch = &mut self.branches[node.branch()];
@@ -178,7 +214,7 @@ impl Shape {
             children: (children_start, self.children.len() as u32),
         });
         self.next.extend([InnerNode::NONE; 2]);
-        self.schedule(InnerNode(2 * branch), level);
+        self.schedule(InnerNode::of_branch(branch), level);
         self.pending.push(ChildOf::Branch(branch));
     }
 
@@ -189,7 +225,7 @@ impl Shape {
         if from == depth {
             return level;
         }
-        self.schedule(InnerNode(2 * branch + 1), level + 1);
+        self.schedule(InnerNode::link_above(branch), level + 1);
         level + 1
     }
 

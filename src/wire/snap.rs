@@ -162,8 +162,8 @@ impl<'a> Answer<'a> {
         while !list.is_empty() {
             let mut pair = list.list()?;
             let hash = pair.hash()?;
-            let slim = SlimAccount::parse(pair.rest()).map_err(|_| PeerFault::BadAccount)?;
-            accounts.push((hash, slim));
+            let body = SlimAccount::parse(pair.rest()).map_err(|_| PeerFault::BadAccount)?;
+            accounts.push((hash, body.raw()));
         }
         let proof = proof_nodes(&mut self.content)?;
         self.content.finish()?;
@@ -213,8 +213,8 @@ const TYPICAL_SLOT: usize = 38;
 
 /// Accounts with their hashes as sent, unproven; the bodies are canonical.
 pub struct AccountRange<'a> {
-    /// Account hash and body.
-    pub accounts: Vec<(Hash, SlimAccount<'a>)>,
+    /// Account hash and slim body.
+    pub accounts: Vec<(Hash, &'a [u8])>,
     /// Trie nodes as sent.
     pub proof: Vec<&'a [u8]>,
 }

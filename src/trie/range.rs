@@ -1,0 +1,328 @@
+//! Range verification: a peer's leaves and its proof of their edges become entries that fold to the root, or a fault.
+//!
+//! The proof is only ever read from the root down: what it shows left of the origin and right of the last leaf becomes
+//! entries, by hash. **Inside, only delivered leaves count**: the fold then says whether they are all there are, and a
+//! dropped leaf cannot hide behind its hash. Whatever else a proof contains is never looked at.
+
+use core::cmp::Ordering;
+use core::fmt;
+use core::ops::Range;
+
+use super::fold::{Fold, FoldError, Root};
+use super::keccak::keccak_pair;
+use super::node::{Child, Node, NodeError, decode};
+use super::path::{Path, compare_keys};
+use crate::hash::Hash;
+
+/// What [`verify_accounts`] or [`verify_slots`] has proven; only they can make one.
+///
+/// The fold they were given holds, in key order, what the proof shows left of the origin, the delivered leaves, and what it
+/// shows right of the last one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedRange {
+    root: Hash,
+    delivered: Range<usize>,
+    more: bool,
+}
+
+impl VerifiedRange {
+    /// The root that the range has been proven against.
+    pub fn root(&self) -> Hash {
+        self.root
+    }
+
+    /// The delivered leaves, as indexes into the fold's entries.
+    pub fn delivered(&self) -> Range<usize> {
+        self.delivered.clone()
+    }
+
+    /// Whether the trie has anything right of the last delivered leaf.
+    pub fn more(&self) -> bool {
+        self.more
+    }
+}
+
+/// Which rule an answer breaks. All of them are the peer's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeFault {
+    /// The key at this index does not come after the one before.
+    Unsorted(usize),
+    /// The first key is before the origin that was asked for.
+    BeforeOrigin,
+    /// The leaf at this index has no value: it would delete what the trie holds.
+    EmptyValue(usize),
+    /// The value at this index is longer than any of the state, or no slim account.
+    BadValue(usize),
+    /// The proof lacks the node at this path, which lies on the edge of the range.
+    MissingNode(Path),
+    /// The node at this path hashes right but is no trie node.
+    BadNode(Path, NodeError),
+    /// The node at this path leads past, or its leaf ends before, the 64 nibbles of a key.
+    BadDepth(Path),
+    /// Nothing was delivered, but the proof shows something at or after the origin, at this path.
+    NotEmpty(Path),
+    /// What was delivered and shown does not fold to the root: leaves are missing, added or changed.
+    RootMismatch {
+        /// The hash it folds to.
+        got: Hash,
+    },
+    /// The answer has more entries than a fold takes.
+    TooMany,
+}
+
+impl fmt::Display for RangeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RangeFault::Unsorted(i) => write!(f, "key {i} does not come after the one before"),
+            RangeFault::BeforeOrigin => f.write_str("the first key is before the origin"),
+            RangeFault::EmptyValue(i) => write!(f, "leaf {i} has no value"),
+            RangeFault::BadValue(i) => write!(f, "leaf {i} holds no value of the state"),
+            RangeFault::MissingNode(path) => write!(f, "the proof lacks the node at '{path}'"),
+            RangeFault::BadNode(path, error) => write!(f, "the node at '{path}': {error}"),
+            RangeFault::BadDepth(path) => write!(f, "the node at '{path}' ends at the wrong depth"),
+            RangeFault::NotEmpty(path) => {
+                write!(
+                    f,
+                    "nothing was delivered, but there is something at '{path}'"
+                )
+            }
+            RangeFault::RootMismatch { got } => write!(f, "the range folds to {got}"),
+            RangeFault::TooMany => f.write_str("too many leaves"),
+        }
+    }
+}
+
+impl core::error::Error for RangeFault {}
+
+/// Verifies an account range. `leaves`: hashed address and slim body (checked to be canonical where it came in).
+///
+/// `origin` is the first key that was asked for. `proof` holds raw nodes, as a set: in any order, repeated, more than
+/// needed. Without any, the leaves must be the whole trie. With a proof and no leaves, nothing is at or after the origin.
+/// On success `fold` holds the entries and everything derived from them; on a fault its content means nothing.
+pub fn verify_accounts(
+    fold: &mut Fold,
+    root: &Hash,
+    origin: &Hash,
+    leaves: &[(Hash, &[u8])],
+    proof: &[&[u8]],
+) -> Result<VerifiedRange, RangeFault> {
+    verify(fold, root, origin, leaves, proof, Fold::push_account)
+}
+
+/// Verifies a range of one account's storage. `leaves`: hashed slot and the RLP of its value. Otherwise as
+/// [`verify_accounts`].
+pub fn verify_slots(
+    fold: &mut Fold,
+    root: &Hash,
+    origin: &Hash,
+    leaves: &[(Hash, &[u8])],
+    proof: &[&[u8]],
+) -> Result<VerifiedRange, RangeFault> {
+    verify(fold, root, origin, leaves, proof, Fold::push_leaf)
+}
+
+fn verify(
+    fold: &mut Fold,
+    root: &Hash,
+    origin: &Hash,
+    leaves: &[(Hash, &[u8])],
+    proof: &[&[u8]],
+    push: impl Fn(&mut Fold, &Hash, &[u8]) -> Result<(), FoldError>,
+) -> Result<VerifiedRange, RangeFault> {
+    fold.clear();
+    if leaves.first().is_some_and(|(key, _)| key < origin) {
+        return Err(RangeFault::BeforeOrigin);
+    }
+    for (i, pair) in leaves.windows(2).enumerate() {
+        // The fold checks this too, but the walk relies on the last key being the highest.
+        if let [(before, _), (key, _)] = pair
+            && compare_keys(before, key).0 != Ordering::Less
+        {
+            return Err(RangeFault::Unsorted(i + 1));
+        }
+    }
+    let outside = if proof.is_empty() {
+        Outside::default()
+    } else {
+        Walk::new(origin, leaves, proof).down_from(root)?
+    };
+
+    for part in &outside.left {
+        part.push(fold)?;
+    }
+    let start = fold.len();
+    for (i, (key, value)) in leaves.iter().enumerate() {
+        if value.is_empty() {
+            return Err(RangeFault::EmptyValue(i));
+        }
+        push(fold, key, value).map_err(|error| match error {
+            FoldError::TooMany => RangeFault::TooMany,
+            _ => RangeFault::BadValue(i),
+        })?;
+    }
+    let delivered = start..fold.len();
+    for part in &outside.right {
+        part.push(fold)?;
+    }
+
+    match fold.run(Root::Trie) {
+        Ok(got) if got == *root => Ok(VerifiedRange {
+            root: *root,
+            delivered,
+            more: !outside.right.is_empty(),
+        }),
+        Ok(got) => Err(RangeFault::RootMismatch { got }),
+        // A whole trie always has a hash.
+        Err(_) => Err(RangeFault::TooMany),
+    }
+}
+
+/// What a proof shows outside the range, in key order. Bounded by the proof: at most sixteen per node.
+#[derive(Default)]
+struct Outside<'a> {
+    left: Vec<Part<'a>>,
+    right: Vec<Part<'a>>,
+}
+
+/// A subtrie outside the range.
+enum Part<'a> {
+    Ref(Path, Hash),
+    Leaf(Path, &'a [u8]),
+}
+
+impl Part<'_> {
+    fn push(&self, fold: &mut Fold) -> Result<(), RangeFault> {
+        let (path, pushed) = match self {
+            Part::Ref(path, hash) => (path, fold.push_ref(path, hash)),
+            Part::Leaf(path, value) => (path, fold.push_leaf(&path.key(), value)),
+        };
+        pushed.map_err(|error| match error {
+            FoldError::TooMany => RangeFault::TooMany,
+            // The walk goes in key order, so only the value can be wrong.
+            _ => RangeFault::BadNode(*path, NodeError::Value),
+        })
+    }
+}
+
+/// A walk over the proof's nodes, in key order.
+struct Walk<'a> {
+    /// The range in which only delivered leaves count; both ends belong to it.
+    first: Hash,
+    last: Hash,
+    /// Nothing was delivered: nothing may be in the range.
+    empty: bool,
+    /// Sorted by hash.
+    nodes: Vec<(Hash, &'a [u8])>,
+    outside: Outside<'a>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(origin: &Hash, leaves: &[(Hash, &[u8])], proof: &[&'a [u8]]) -> Walk<'a> {
+        let mut nodes = Vec::with_capacity(proof.len());
+        for pair in proof.chunks(2) {
+            if let [a, rest @ ..] = pair {
+                let b = rest.first().copied().unwrap_or(&[]);
+                let (a_hash, b_hash) = keccak_pair(a, b);
+                nodes.push((a_hash, *a));
+                nodes.extend(rest.first().map(|b| (b_hash, *b)));
+            }
+        }
+        nodes.sort_unstable_by_key(|(hash, _)| *hash);
+        Walk {
+            first: *origin,
+            // Without leaves, the answer speaks about everything from the origin on.
+            last: leaves.last().map_or(Hash::MAX, |(key, _)| *key),
+            empty: leaves.is_empty(),
+            nodes,
+            outside: Outside::default(),
+        }
+    }
+
+    fn down_from(mut self, root: &Hash) -> Result<Outside<'a>, RangeFault> {
+        if *root != Hash::EMPTY_ROOT {
+            self.subtrie(Path::ROOT, Child::Hash(*root))?;
+        }
+        Ok(self.outside)
+    }
+
+    /// Sorts in what is at `path`. Every call goes at least one nibble down, so no more than 65 of them are ever nested.
+    fn subtrie(&mut self, path: Path, child: Child<'a>) -> Result<(), RangeFault> {
+        let side = self.side(&path);
+        match (child, side) {
+            (Child::Empty, _) => Ok(()),
+            (_, Side::Inside) if self.empty => Err(RangeFault::NotEmpty(path)),
+            (_, Side::Inside) => Ok(()),
+            // Nobody can ask for an embedded node by its hash: it falls apart into its leaves wherever it lies.
+            (Child::Embedded(rlp), _) => self.node(path, rlp),
+            (Child::Hash(hash), Side::Edge) => {
+                let rlp = self.find(&hash).ok_or(RangeFault::MissingNode(path))?;
+                self.node(path, rlp)
+            }
+            (Child::Hash(hash), Side::Left) => {
+                self.outside.left.push(Part::Ref(path, hash));
+                Ok(())
+            }
+            (Child::Hash(hash), Side::Right) => {
+                self.outside.right.push(Part::Ref(path, hash));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sorts in what is below the node at `path`.
+    fn node(&mut self, path: Path, rlp: &'a [u8]) -> Result<(), RangeFault> {
+        let too_deep = RangeFault::BadDepth(path);
+        match decode(rlp).map_err(|error| RangeFault::BadNode(path, error))? {
+            Node::Leaf { suffix, value } => {
+                let path = path.join(suffix).filter(Path::is_full).ok_or(too_deep)?;
+                self.leaf(path, value)
+            }
+            Node::Extension { nibbles, child } => {
+                self.subtrie(path.join(nibbles).ok_or(too_deep)?, child)
+            }
+            Node::Branch(children) => (0..).zip(*children).try_for_each(|(nibble, child)| {
+                self.subtrie(path.child(nibble).ok_or(too_deep)?, child)
+            }),
+        }
+    }
+
+    fn leaf(&mut self, path: Path, value: &'a [u8]) -> Result<(), RangeFault> {
+        match self.side(&path) {
+            Side::Left => self.outside.left.push(Part::Leaf(path, value)),
+            Side::Right => self.outside.right.push(Part::Leaf(path, value)),
+            _ if self.empty => return Err(RangeFault::NotEmpty(path)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn side(&self, path: &Path) -> Side {
+        let (first, last) = (path.first_key(), path.last_key());
+        if last < self.first {
+            Side::Left
+        } else if first > self.last {
+            Side::Right
+        } else if first >= self.first && last <= self.last {
+            Side::Inside
+        } else {
+            Side::Edge
+        }
+    }
+
+    fn find(&self, hash: &Hash) -> Option<&'a [u8]> {
+        let i = self
+            .nodes
+            .binary_search_by_key(hash, |(hash, _)| *hash)
+            .ok()?;
+        self.nodes.get(i).map(|(_, rlp)| *rlp)
+    }
+}
+
+/// Where a subtrie lies.
+enum Side {
+    Left,
+    Inside,
+    Right,
+    /// Across an end of the range.
+    Edge,
+}

@@ -1,0 +1,69 @@
+//! A database that survives the engine: what the store room does, reduced to what a kill leaves behind.
+
+use std::collections::BTreeMap;
+
+use snaplight::hash::Hash;
+use snaplight::state::{Batch, Network, PageId, Record};
+use snaplight::sync::StoreTrouble;
+
+#[derive(Clone, Debug)]
+pub struct Disk {
+    pub pages: BTreeMap<PageId, Vec<u8>>,
+    pub codes: BTreeMap<Hash, Vec<u8>>,
+    pub record: Vec<u8>,
+    /// Pages ever written.
+    pub pages_written: u64,
+    pub bytes_written: u64,
+    /// Fail the commit with this sequence number.
+    pub fail_at: Option<(u64, StoreTrouble)>,
+}
+
+impl Disk {
+    pub fn new(network: Network) -> Disk {
+        let record = Record {
+            incarnation: [7; 16],
+            sequence: 0,
+            next_page: PageId(1),
+            network,
+            complete: None,
+            building: None,
+        };
+        Disk {
+            pages: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            record: record.encode(),
+            pages_written: 0,
+            bytes_written: 0,
+            fail_at: None,
+        }
+    }
+
+    pub fn record(&self) -> Record {
+        Record::decode(&self.record).expect("the record that was written")
+    }
+
+    pub fn commit(&mut self, batch: Batch) -> Result<(), StoreTrouble> {
+        if let Some((sequence, trouble)) = &self.fail_at
+            && *sequence == batch.sequence
+        {
+            let trouble = trouble.clone();
+            self.fail_at = None;
+            return Err(trouble);
+        }
+        if self.record().sequence + 1 != batch.sequence {
+            return Err(StoreTrouble::Superseded);
+        }
+        for range in batch.delete {
+            self.pages.retain(|id, _| !range.contains(id));
+        }
+        for (id, page) in batch.pages {
+            self.pages_written += 1;
+            self.bytes_written += page.len() as u64;
+            assert!(page.len() <= 60_000, "page of {} bytes", page.len());
+            assert!(self.pages.insert(id, page).is_none(), "page {id:?} was written twice");
+        }
+        self.codes.extend(batch.codes);
+        self.record = batch.record;
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The engine in a simulated world: virtual time, seeded latency and choices, peers of every vice, kills between any
+//! two events. Ends are checked against the true state, entry by entry.
+
+mod disk;
+mod rng;
+mod truth;
+mod world;
+
+mod bad_input;
+mod happy;
+mod kills;

@@ -1,0 +1,275 @@
+//! The world around one engine: a virtual clock, peers with latency, and a disk that survives kills.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use snaplight::hash::Hash;
+use snaplight::state::{Batch, Network, PageId};
+use snaplight::sync::{
+    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket, Why,
+};
+use snaplight::wire::PeerFault;
+use snaplight_peer::session::{Outgoing, Server, Session};
+use snaplight_peer::vice::Vice;
+
+use crate::disk::Disk;
+use crate::rng::Rng;
+
+/// A world that needs more events than this has livelocked.
+const MAX_EVENTS: u64 = 2_000_000;
+
+/// How a sync ended.
+#[derive(Debug)]
+pub enum End {
+    Done(Report),
+    Cancelled(Report),
+    Failed(Failure),
+    /// Nothing will ever happen again by itself.
+    Stuck,
+    /// The given number of events has passed.
+    Paused,
+}
+
+pub struct World {
+    pub now: u64,
+    pub engine: Engine,
+    pub disk: Disk,
+    pub server: Arc<Server>,
+    pub faults: Vec<(PeerId, PeerFault)>,
+    pub dropped: Vec<PeerId>,
+    pub waits: Vec<Why>,
+    pub batches: u64,
+    /// Bytes of frames that reached the engine.
+    pub received: u64,
+    rng: Rng,
+    links: BTreeMap<PeerId, Wire>,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    /// Store transactions are carried out one after another.
+    store_free: u64,
+    next: u64,
+    peers: u32,
+}
+
+struct Wire {
+    session: Session,
+    latency: u64,
+    /// Messages keep their order in each direction.
+    up_free: u64,
+    down_free: u64,
+}
+
+enum Happening {
+    ToPeer(PeerId, Vec<u8>),
+    FromPeer(PeerId, Outgoing),
+    Commit(Batch),
+    Committed(u64, Result<(), StoreTrouble>),
+    Load(Ticket, Vec<PageId>),
+}
+
+impl World {
+    pub fn new(server: Arc<Server>, seed: u64) -> World {
+        let (id, genesis) = server.network();
+        let disk = Disk::new(Network { id, genesis: Hash(genesis) });
+        World::on_disk(server, seed, disk)
+    }
+
+    /// A new session over what an earlier one left.
+    pub fn on_disk(server: Arc<Server>, seed: u64, disk: Disk) -> World {
+        let (id, genesis) = server.network();
+        let network = Network { id, genesis: Hash(genesis) };
+        let config = Config { network, client: "snaplight/test".to_owned(), node_id: [1; 64] };
+        let codes = disk.codes.keys().copied().collect();
+        World {
+            now: 1_000,
+            engine: Engine::new(config, disk.record(), codes),
+            disk,
+            server,
+            faults: Vec::new(),
+            dropped: Vec::new(),
+            waits: Vec::new(),
+            batches: 0,
+            received: 0,
+            rng: Rng::new(seed),
+            links: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            store_free: 0,
+            next: 0,
+            peers: 0,
+        }
+    }
+
+    /// Kills the session: only the disk is left.
+    pub fn kill(self) -> Disk {
+        self.disk
+    }
+
+    pub fn honest_peer(&mut self) -> PeerId {
+        self.peer(Vec::new())
+    }
+
+    pub fn peer(&mut self, vices: Vec<Vice>) -> PeerId {
+        self.peer_of(self.server.clone(), vices)
+    }
+
+    pub fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
+        self.peers += 1;
+        let id = PeerId(self.peers);
+        let mut session = Session::new(server, vices);
+        let latency = 5 + self.rng.below(60);
+        let hello = session.open();
+        self.links.insert(id, Wire { session, latency, up_free: 0, down_free: 0 });
+        self.engine.handle(Millis(self.now), Input::PeerJoined(id));
+        self.from_peer(id, hello);
+        id
+    }
+
+    pub fn vice(text: &str) -> Vec<Vice> {
+        text.split(' ').map(|vice| vice.parse().expect("a vice")).collect()
+    }
+
+    pub fn target(&mut self, root: Hash) {
+        self.input(Input::Target(root));
+    }
+
+    pub fn input(&mut self, input: Input) {
+        self.engine.handle(Millis(self.now), input);
+    }
+
+    /// Runs until the sync ends.
+    pub fn run(&mut self) -> End {
+        self.run_for(MAX_EVENTS, false)
+    }
+
+    /// Runs for at most `events` events.
+    pub fn run_some(&mut self, events: u64) -> End {
+        self.run_for(events, true)
+    }
+
+    fn run_for(&mut self, events: u64, may_pause: bool) -> End {
+        let mut left = events;
+        loop {
+            while let Some(output) = self.engine.poll(Millis(self.now)) {
+                if let Some(end) = self.carry_out(output) {
+                    return end;
+                }
+            }
+            if left == 0 {
+                assert!(may_pause, "the world has livelocked after {events} events");
+                return End::Paused;
+            }
+            left -= 1;
+            let event = self.queue.peek().map(|Reverse((at, _))| *at);
+            let deadline = self.engine.next_deadline().map(|deadline| deadline.0);
+            match (event, deadline) {
+                (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) => self.happen(),
+                (_, Some(deadline)) => {
+                    // A world in which only pings go back and forth is stuck.
+                    if deadline > self.now + 3_600_000 {
+                        return End::Stuck;
+                    }
+                    self.now = self.now.max(deadline);
+                    self.engine.handle(Millis(self.now), Input::Tick);
+                }
+                (_, None) => return End::Stuck,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) -> Option<End> {
+        match output {
+            Output::Send(peer, frame) => {
+                if let Some(wire) = self.links.get_mut(&peer) {
+                    wire.up_free = wire.up_free.max(self.now + wire.latency / 2);
+                    let at = wire.up_free;
+                    self.schedule(at, Happening::ToPeer(peer, frame));
+                }
+            }
+            Output::Load(ticket, ids) => self.schedule(self.now + 3, Happening::Load(ticket, ids)),
+            Output::Commit(batch) => {
+                self.batches += 1;
+                self.store_free = self.store_free.max(self.now) + 2 + self.rng.below(30);
+                self.schedule(self.store_free, Happening::Commit(batch));
+            }
+            Output::Drop(peer, fault) => {
+                self.links.remove(&peer);
+                self.dropped.push(peer);
+                assert!((1000..=4999).contains(&fault.close_code()));
+            }
+            Output::Yield => {}
+            Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
+            Output::Event(Event::Waiting(why)) => self.waits.push(why),
+            Output::Event(Event::PeerReady(_)) => {}
+            Output::Event(Event::Done(report)) => return Some(End::Done(report)),
+            Output::Event(Event::Cancelled(report)) => return Some(End::Cancelled(report)),
+            Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
+        }
+        None
+    }
+
+    fn happen(&mut self) {
+        let Some(Reverse((at, number))) = self.queue.pop() else { return };
+        self.now = self.now.max(at);
+        let Some(happening) = self.happenings.remove(&number) else { return };
+        match happening {
+            Happening::ToPeer(peer, frame) => {
+                let Some(wire) = self.links.get_mut(&peer) else { return };
+                let answers = wire.session.on_frame(&frame);
+                self.from_peer(peer, answers);
+            }
+            Happening::FromPeer(peer, outgoing) => self.arrive(peer, outgoing),
+            Happening::Commit(batch) => {
+                let sequence = batch.sequence;
+                let result = self.disk.commit(batch);
+                let at = self.now + self.rng.below(3);
+                self.schedule(at, Happening::Committed(sequence, result));
+            }
+            Happening::Committed(sequence, Ok(())) => self.input(Input::Committed(sequence)),
+            Happening::Committed(sequence, Err(trouble)) => self.input(Input::CommitFailed(sequence, trouble)),
+            Happening::Load(ticket, ids) => {
+                let pages = ids.iter().map(|id| self.disk.pages.get(id).cloned()).collect();
+                self.input(Input::Loaded(ticket, pages));
+            }
+        }
+    }
+
+    fn from_peer(&mut self, peer: PeerId, outgoing: Vec<Outgoing>) {
+        for outgoing in outgoing {
+            let jitter = self.rng.below(10);
+            let Some(wire) = self.links.get_mut(&peer) else { return };
+            if let Outgoing::Wait(wait) = outgoing {
+                wire.down_free = wire.down_free.max(self.now) + wait.as_millis() as u64;
+                continue;
+            }
+            wire.down_free = wire.down_free.max(self.now + wire.latency / 2 + jitter);
+            let at = wire.down_free;
+            self.schedule(at, Happening::FromPeer(peer, outgoing));
+        }
+    }
+
+    fn arrive(&mut self, peer: PeerId, outgoing: Outgoing) {
+        if !self.links.contains_key(&peer) {
+            return;
+        }
+        match outgoing {
+            Outgoing::Frame(frame) => {
+                self.received += frame.len() as u64;
+                self.input(Input::Frame(peer, frame));
+            }
+            Outgoing::Text(_) => self.input(Input::Text(peer)),
+            Outgoing::Fragment(_) | Outgoing::Wait(_) => {}
+            Outgoing::Cut | Outgoing::Close(_) => {
+                self.links.remove(&peer);
+                self.input(Input::PeerLeft(peer));
+            }
+        }
+    }
+
+    fn schedule(&mut self, at: u64, happening: Happening) {
+        self.next += 1;
+        self.happenings.insert(self.next, happening);
+        self.queue.push(Reverse((at, self.next)));
+    }
+}

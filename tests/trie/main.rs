@@ -1,0 +1,11 @@
+//! The trie room from outside, against alloy-trie: roots, range verification, single proofs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fold;
+mod keccak;
+mod node;
+mod proof;
+mod range_attacks;
+mod range_geth;
+mod range_props;
+mod support;
