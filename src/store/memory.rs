@@ -137,10 +137,9 @@ impl Store for MemoryStore {
         ready(self.write().map(|()| self.disk.0.borrow_mut().empty()))
     }
 
-    fn close(&self) {
-        if !self.closed.replace(true) && self.writes {
-            self.disk.0.borrow_mut().written_by_someone = false;
-        }
+    fn close(&self) -> impl Future<Output = ()> {
+        self.end();
+        ready(())
     }
 }
 
@@ -156,6 +155,12 @@ impl MemoryStore {
             Some(Mishap::Fail(fault)) => Some(Err(fault)),
             Some(Mishap::CrashBefore) => None,
             Some(Mishap::CrashAfter) => disk.apply(batch).err().map(Err),
+        }
+    }
+
+    fn end(&self) {
+        if !self.closed.replace(true) && self.writes {
+            self.disk.0.borrow_mut().written_by_someone = false;
         }
     }
 
@@ -177,7 +182,7 @@ impl MemoryStore {
 
 impl Drop for MemoryStore {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }
 

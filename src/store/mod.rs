@@ -59,7 +59,7 @@ pub trait Store {
     /// Forgets everything: afterwards the store is empty and the next batch's sequence is 1.
     fn clear(&self) -> impl Future<Output = Result<(), StoreFault>>;
 
-    /// Ends this connection and gives up the writer's lock. What was committed before still lands; every later call, also
-    /// of a future not yet answered where the store cannot tell, is [`StoreFault::Closed`].
-    fn close(&self);
+    /// Ends this connection. What was asked before is still done; every later call is [`StoreFault::Closed`]. Answers once
+    /// the next writer, in this tab or another, will find the lock free. Dropping a store does the same, unannounced.
+    fn close(&self) -> impl Future<Output = ()>;
 }

@@ -24,7 +24,7 @@ pub(super) struct Connection {
 /// Shared with the callbacks that end a connection from outside.
 struct Life {
     closed: Cell<bool>,
-    /// Given up with the connection, however it ends, so that the next writer need not wait for our owner to notice.
+    /// Here, so that the next writer need not wait for our owner to notice that the connection has ended.
     lock: Cell<Option<WriterLock>>,
 }
 
@@ -37,10 +37,7 @@ pub(super) enum Mode {
 
 impl Connection {
     /// Opens the database, creating it if there is none.
-    pub(super) async fn open(
-        name: &str,
-        lock: Option<WriterLock>,
-    ) -> Result<Connection, StoreFault> {
+    pub(super) async fn open(name: &str) -> Result<Connection, StoreFault> {
         let (sender, opened) = signal();
         let mut request = Factory::new()
             .and_then(|factory| factory.open(name, Some(SCHEMA_VERSION)))
@@ -56,13 +53,21 @@ impl Connection {
         match opened.await {
             Ok(connection) => {
                 connection.check_stores()?;
-                connection.life.lock.set(lock);
                 Ok(connection)
             }
             Err(StoreFault::Other { name: error, .. }) if error == fault::VERSION => {
                 Err(newer_format(name).await)
             }
             Err(fault) => Err(fault),
+        }
+    }
+
+    /// Ties the writer's lock to this connection: given up with it, however it ends.
+    pub(super) fn keep(&self, lock: WriterLock) {
+        self.life.lock.set(Some(lock));
+        // It may have ended in between, by another tab's wish.
+        if self.life.closed.get() {
+            drop(self.life.end());
         }
     }
 
@@ -87,17 +92,17 @@ impl Connection {
             Ok(transaction) => Ok(Transaction::new(transaction)),
             // The browser closed the connection and has not told us yet.
             Err(thrown) if fault::name_of(&thrown) == fault::INVALID_STATE => {
-                self.close();
+                drop(self.close());
                 Err(StoreFault::Closed)
             }
             Err(thrown) => Err(fault::thrown(&thrown)),
         }
     }
 
-    /// Ends the connection. Transactions under way still finish: the browser waits for them.
-    pub(super) fn close(&self) {
+    /// Ends the connection, and hands out the lock it had. Transactions under way still finish: the browser waits for them.
+    pub(super) fn close(&self) -> Option<WriterLock> {
         self.database.close();
-        self.life.end();
+        self.life.end()
     }
 
     fn new(database: idb::Database) -> Connection {
@@ -111,11 +116,11 @@ impl Connection {
         let (making_way, ended) = (database.clone(), Rc::clone(&life));
         handlers.on_version_change(move |_| {
             making_way.close();
-            ended.end();
+            drop(ended.end());
         });
         // The browser closed it, for instance because the user cleared the site's data.
         let ended = Rc::clone(&life);
-        handlers.on_close(move |_| ended.end());
+        handlers.on_close(move |_| drop(ended.end()));
         Connection {
             database,
             life,
@@ -141,7 +146,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.close();
+        drop(self.close());
         // Their closures go with us; the browser must not call them any more.
         self.database.set_onversionchange(None);
         self.database.set_onclose(None);
@@ -149,9 +154,9 @@ impl Drop for Connection {
 }
 
 impl Life {
-    fn end(&self) {
+    fn end(&self) -> Option<WriterLock> {
         self.closed.set(true);
-        drop(self.lock.take());
+        self.lock.take()
     }
 }
 

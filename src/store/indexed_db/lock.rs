@@ -8,14 +8,20 @@ use super::{
 use crate::store::StoreFault;
 use js_sys::{Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen_futures::JsFuture;
 
 /// The right to write to one database, for as long as this value lives. The browser gives it back when the tab dies.
 #[derive(Debug)]
 pub struct WriterLock {
     database: String,
-    /// Resolves the promise by which the browser knows that we still hold the lock.
-    release: Function,
+    held: Held,
+    /// Settled by the browser once others can have the lock.
+    released: Promise,
 }
+
+/// Resolves, when dropped, the promise by which the browser knows that the lock is still held.
+#[derive(Debug)]
+struct Held(Function);
 
 impl WriterLock {
     /// Takes the lock if nobody has it; [`StoreFault::Locked`] at once if somebody does.
@@ -30,20 +36,19 @@ impl WriterLock {
 
         let (sender, answer) = signal();
         let granted = {
-            let (sender, database) = (sender.clone(), database.to_owned());
+            let sender = sender.clone();
             Closure::once(move |lock: JsValue| -> JsValue {
                 if lock.is_null() {
                     sender.send(Err(StoreFault::Locked));
                     return JsValue::UNDEFINED;
                 }
-                let mut release = None;
-                let held = Promise::new(&mut |resolve, _reject| release = Some(resolve));
-                match release {
-                    // If nobody waits any more the value is dropped here, and with it the lock.
-                    Some(release) => sender.send(Ok(WriterLock { database, release })),
-                    None => return JsValue::UNDEFINED,
+                let mut resolver = None;
+                let holding = Promise::new(&mut |resolve, _reject| resolver = Some(resolve));
+                if let Some(resolve) = resolver {
+                    // If nobody waits any more this is dropped at once, and with it the lock.
+                    sender.send(Ok(Held(resolve)));
                 }
-                held.into()
+                holding.into()
             })
         };
         // The API itself may refuse, for instance in a document that is being torn down.
@@ -60,7 +65,21 @@ impl WriterLock {
         // The callbacks outlive this future if it is dropped; the browser's collector frees them.
         granted.forget();
         refused.forget();
-        answer.await
+        let held = answer.await?;
+        Ok(WriterLock {
+            database: database.to_owned(),
+            held,
+            released: request,
+        })
+    }
+
+    /// Gives the lock back now; answers once others can have it. Dropping the lock gives it back a moment later.
+    pub fn release(self) -> impl Future<Output = ()> {
+        drop(self.held);
+        async move {
+            // Rejected if somebody stole the lock, which also ends our holding it.
+            let _ = JsFuture::from(self.released).await;
+        }
     }
 
     /// The database it is for.
@@ -69,10 +88,10 @@ impl WriterLock {
     }
 }
 
-impl Drop for WriterLock {
+impl Drop for Held {
     fn drop(&mut self) {
         // Resolving a promise does not throw.
-        let _ = self.release.call0(&JsValue::UNDEFINED);
+        let _ = self.0.call0(&JsValue::UNDEFINED);
     }
 }
 

@@ -84,8 +84,14 @@ impl IndexedDb {
         lock: WriterLock,
         durability: Durability,
     ) -> Result<IndexedDb, StoreFault> {
-        let name = lock.database().to_owned();
-        let connection = Connection::open(&name, Some(lock)).await?;
+        let connection = match Connection::open(lock.database()).await {
+            Ok(connection) => connection,
+            Err(fault) => {
+                lock.release().await;
+                return Err(fault);
+            }
+        };
+        connection.keep(lock);
         Ok(IndexedDb {
             connection,
             access: Access::Write(durability),
@@ -94,7 +100,7 @@ impl IndexedDb {
 
     /// Opens the database to read, whoever writes to it. If there is none, an empty one is made.
     pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreFault> {
-        let connection = Connection::open(name, None).await?;
+        let connection = Connection::open(name).await?;
         Ok(IndexedDb {
             connection,
             access: Access::Read,
@@ -214,8 +220,14 @@ impl Store for IndexedDb {
         async move { queued?.complete().await }
     }
 
-    fn close(&self) {
-        self.connection.close();
+    fn close(&self) -> impl Future<Output = ()> {
+        // Not inside the future: the connection ends when the call is made.
+        let lock = self.connection.close();
+        async move {
+            if let Some(lock) = lock {
+                lock.release().await;
+            }
+        }
     }
 }
 

@@ -1,0 +1,126 @@
+//! A database of the browser as a place for the suite, and what only a browser can do to one.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use crate::store_suite::Place;
+use snaplight::store::{
+    StoreFault,
+    indexed_db::{Durability, IndexedDb, WriterLock},
+};
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+/// A database of its own for one test.
+pub(crate) struct Database(&'static str);
+
+impl Database {
+    /// Not there yet, whatever an earlier run left.
+    pub(crate) async fn fresh(name: &'static str) -> Database {
+        IndexedDb::delete(name).await.unwrap();
+        Database(name)
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl Place for Database {
+    type Store = IndexedDb;
+
+    async fn writer(&self) -> Result<IndexedDb, StoreFault> {
+        let lock = WriterLock::acquire(self.0).await?;
+        IndexedDb::open_to_write(lock, Durability::default()).await
+    }
+
+    async fn reader(&self) -> Result<IndexedDb, StoreFault> {
+        IndexedDb::open_to_read(self.0).await
+    }
+
+    async fn lose_record(&self) {
+        put_raw(self.0, "meta", None).await.unwrap();
+    }
+}
+
+/// Puts `value` under the key every test of foreign values looks at (`root` in `meta`, 1 elsewhere); `None` deletes it.
+pub(crate) async fn put_raw(
+    name: &str,
+    store: &str,
+    value: Option<JsValue>,
+) -> Result<JsValue, JsValue> {
+    put(name, store, value.unwrap_or(JsValue::UNDEFINED)).await
+}
+
+#[wasm_bindgen(inline_js = r#"
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
+
+export async function put(name, store, value) {
+  const database = await settled(indexedDB.open(name));
+  const key = store === "meta" ? "root" : 1;
+  const objects = database.transaction(store, "readwrite").objectStore(store);
+  await settled(value === undefined ? objects.delete(key) : objects.put(value, key));
+  database.close();
+}
+
+// Opens (or makes) a database as another program would: with this version, these stores, and no wish to make way.
+let others = [];
+export async function open_as_other(name, version, stores) {
+  const request = indexedDB.open(name, version);
+  request.onupgradeneeded = () => stores.forEach((store) => request.result.createObjectStore(store));
+  others.push(await settled(request));
+}
+
+export function others_let_go() {
+  others.forEach((database) => database.close());
+  others = [];
+}
+
+export async function database_names() {
+  return (await indexedDB.databases()).map((database) => database.name);
+}
+
+// What a full disk looks like: requests succeed, then the transaction aborts with the reason. `after` adds go well.
+const add = IDBObjectStore.prototype.add;
+export function fill_disk(after) {
+  let left = after;
+  IDBObjectStore.prototype.add = function (...args) {
+    const request = add.apply(this, args);
+    if (left-- === 0) {
+      const transaction = this.transaction;
+      request.onsuccess = () => {
+        const reason = new DOMException("The disk is full.", "QuotaExceededError");
+        Object.defineProperty(transaction, "error", { value: reason });
+        transaction.abort();
+      };
+    }
+    return request;
+  };
+}
+
+// A browser without this part of `navigator`, as on a page that is no secure context.
+export function withhold(property) {
+  Object.defineProperty(navigator, property, { value: undefined, configurable: true });
+}
+
+export function give_back(property) {
+  delete navigator[property];
+  IDBObjectStore.prototype.add = add;
+}
+"#)]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    async fn put(name: &str, store: &str, value: JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn open_as_other(
+        name: &str,
+        version: u32,
+        stores: Vec<String>,
+    ) -> Result<JsValue, JsValue>;
+    pub(crate) fn others_let_go();
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn database_names() -> Result<JsValue, JsValue>;
+    pub(crate) fn fill_disk(after: u32);
+    pub(crate) fn withhold(property: &str);
+    pub(crate) fn give_back(property: &str);
+}

@@ -1,0 +1,393 @@
+//! The store in a real browser keeps every promise of the suite, and meets the days only browsers have.
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod store_browser;
+mod store_suite;
+
+use futures::FutureExt;
+use js_sys::{Array, JsString};
+use snaplight::{
+    state::{Batch, PageId},
+    store::{
+        MemoryDisk, Store, StoreFault,
+        indexed_db::{self, Durability, IndexedDb, SCHEMA_VERSION, WriterLock},
+    },
+};
+use store_browser::{
+    Database, database_names, fill_disk, give_back, open_as_other, others_let_go, put_raw, withhold,
+};
+use store_suite::{Place, batch, hash, ids, page, record};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+#[wasm_bindgen_test]
+async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
+    let database = Database::fresh("full disk").await;
+    let store = database.writer().await.unwrap();
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    fill_disk(2);
+    let first = store.commit(batch(2, (10..20).map(|id| (id, page(id)))));
+    let second = store.commit(batch(3, [(20, page(20))]));
+    assert_eq!(first.await, Err(StoreFault::Quota));
+    assert_eq!(
+        second.await,
+        Err(StoreFault::Superseded {
+            sequence: 3,
+            stored: 1
+        })
+    );
+    assert_eq!(store.record().await, Ok(Some(record(1))));
+    assert_eq!(
+        store.pages(&ids([1, 10, 20])).await,
+        Ok(vec![Some(page(1)), None, None])
+    );
+    // Once there is room, the same batch goes in.
+    give_back("add");
+    assert_eq!(
+        store
+            .commit(batch(2, (10..20).map(|id| (id, page(id)))))
+            .await,
+        Ok(())
+    );
+}
+
+#[wasm_bindgen_test]
+async fn a_newer_format_is_named_and_left_alone() {
+    let database = Database::fresh("newer").await;
+    open_as_other(database.name(), SCHEMA_VERSION + 6, vec!["pages".into()])
+        .await
+        .unwrap();
+    others_let_go();
+    let newer = StoreFault::NewerFormat {
+        found: SCHEMA_VERSION + 6,
+        supported: SCHEMA_VERSION,
+    };
+    assert_eq!(database.reader().await.err(), Some(newer.clone()));
+    assert_eq!(database.writer().await.err(), Some(newer.clone()));
+    // The refusal has given the lock back.
+    assert_eq!(database.writer().await.err(), Some(newer));
+}
+
+#[wasm_bindgen_test]
+async fn a_database_of_somebody_else_is_refused() {
+    let database = Database::fresh("not ours").await;
+    open_as_other(database.name(), SCHEMA_VERSION, vec!["toys".into()])
+        .await
+        .unwrap();
+    others_let_go();
+    let Err(StoreFault::Other { name, .. }) = database.writer().await else {
+        panic!()
+    };
+    assert_eq!(name, "NotFoundError");
+}
+
+#[wasm_bindgen_test]
+async fn a_deletion_closes_every_connection_and_frees_the_lock() {
+    let database = Database::fresh("deleted").await;
+    let writer = database.writer().await.unwrap();
+    let reader = database.reader().await.unwrap();
+    writer.commit(batch(1, [(1, page(1))])).await.unwrap();
+    IndexedDb::delete(database.name()).await.unwrap();
+    assert_eq!(writer.commit(batch(2, [])).await, Err(StoreFault::Closed));
+    assert_eq!(reader.record().await, Err(StoreFault::Closed));
+    // Without waiting for the old writer to be dropped.
+    let writer = database.writer().await.unwrap();
+    assert_eq!(writer.record().await, Ok(None));
+    assert_eq!(writer.pages(&ids([1])).await, Ok(vec![None]));
+}
+
+#[wasm_bindgen_test]
+async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
+    let database = Database::fresh("blocked").await;
+    drop(database.writer().await.unwrap());
+    open_as_other(database.name(), SCHEMA_VERSION, vec![])
+        .await
+        .unwrap();
+    assert_eq!(
+        IndexedDb::delete(database.name()).await,
+        Err(StoreFault::Blocked)
+    );
+    others_let_go();
+    // Opening waits in the browser's queue behind the deletion.
+    assert_eq!(database.reader().await.unwrap().record().await, Ok(None));
+}
+
+#[wasm_bindgen_test]
+async fn a_dropped_connection_blocks_nobody() {
+    let database = Database::fresh("dropped").await;
+    drop(database.reader().await.unwrap());
+    drop(database.writer().await.unwrap());
+    // Nor does one that was never waited for.
+    drop(database.writer());
+    assert_eq!(IndexedDb::delete(database.name()).await, Ok(()));
+    let names = Array::from(&database_names().await.unwrap());
+    assert!(!names.includes(&JsString::from(database.name()), 0));
+}
+
+#[wasm_bindgen_test]
+async fn values_that_cannot_be_ours_count_as_missing() {
+    let database = Database::fresh("foreign values").await;
+    let store = database.writer().await.unwrap();
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    for value in [
+        JsValue::from_str("page"),
+        JsValue::NULL,
+        Array::new().into(),
+    ] {
+        put_raw(database.name(), "pages", Some(value.clone()))
+            .await
+            .unwrap();
+        assert_eq!(store.pages(&ids([1])).await, Ok(vec![None]));
+        put_raw(database.name(), "meta", Some(value)).await.unwrap();
+        assert_eq!(store.record().await, Ok(None));
+    }
+    // The next life starts as in an empty store.
+    assert_eq!(store.commit(batch(1, [(1, page(2))])).await, Ok(()));
+    assert_eq!(store.pages(&ids([1])).await, Ok(vec![Some(page(2))]));
+}
+
+#[wasm_bindgen_test]
+async fn a_number_javascript_would_round_is_refused_with_its_batch() {
+    let database = Database::fresh("numbers").await;
+    let store = database.writer().await.unwrap();
+    let highest = (1 << 53) - 1;
+    let rounded = batch(1, [(1, page(1)), (highest + 1, page(2))]);
+    let Err(StoreFault::Other { name, .. }) = store.commit(rounded).await else {
+        panic!()
+    };
+    assert_eq!(name, "RangeError");
+    assert_eq!(store.pages(&ids([1])).await, Ok(vec![None]));
+    store.commit(batch(1, [(highest, page(1))])).await.unwrap();
+    assert_eq!(store.pages(&ids([highest])).await, Ok(vec![Some(page(1))]));
+    let delete = vec![PageId(highest)..PageId(u64::MAX)];
+    store
+        .commit(Batch {
+            delete,
+            ..batch(2, [])
+        })
+        .await
+        .unwrap();
+    assert_eq!(store.pages(&ids([highest])).await, Ok(vec![None]));
+}
+
+#[wasm_bindgen_test]
+async fn a_page_that_is_no_secure_context_may_read_but_not_write() {
+    let database = Database::fresh("no locks").await;
+    withhold("locks");
+    let refused = WriterLock::acquire(database.name()).await.err();
+    give_back("locks");
+    assert_eq!(
+        refused,
+        Some(StoreFault::Unsupported {
+            api: "navigator.locks"
+        })
+    );
+    assert_eq!(database.reader().await.unwrap().record().await, Ok(None));
+}
+
+#[wasm_bindgen_test]
+async fn a_lock_nobody_waits_for_is_free_again() {
+    let mut waiting = Box::pin(WriterLock::acquire("abandoned"));
+    // Asked for, and then given up before the browser answers.
+    assert!(waiting.as_mut().now_or_never().is_none());
+    drop(waiting);
+    // The browser takes a moment to hear of it.
+    while WriterLock::acquire("abandoned").await.is_err() {}
+}
+
+#[wasm_bindgen_test]
+async fn a_writer_dropped_unclosed_frees_the_lock() {
+    let database = Database::fresh("dropped writer").await;
+    drop(database.writer().await.unwrap());
+    while database.writer().await.is_err() {}
+}
+
+#[wasm_bindgen_test]
+async fn the_strict_store_stores() {
+    let database = Database::fresh("strict").await;
+    let lock = WriterLock::acquire(database.name()).await.unwrap();
+    let store = IndexedDb::open_to_write(lock, Durability::Strict)
+        .await
+        .unwrap();
+    let codes = vec![(hash(1), vec![1])];
+    store
+        .commit(Batch {
+            codes,
+            ..batch(1, [(1, page(1))])
+        })
+        .await
+        .unwrap();
+    assert_eq!(store.record().await, Ok(Some(record(1))));
+}
+
+#[wasm_bindgen_test]
+async fn usage_grows_by_what_is_stored() {
+    let database = Database::fresh("usage").await;
+    let store = database.writer().await.unwrap();
+    let before = indexed_db::usage().await.unwrap();
+    store
+        .commit(batch(1, (0..256).map(|id| (id, page(id)))))
+        .await
+        .unwrap();
+    let after = indexed_db::usage().await.unwrap();
+    assert!(after > before + 256 * 16 * 1024 / 2, "{before} to {after}");
+    indexed_db::persist().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn the_store_in_memory_passes_the_whole_suite() {
+    store_suite::every_case(async |_| MemoryDisk::default()).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_new_store_is_empty() {
+    store_suite::a_new_store_is_empty(&Database::fresh("a_new_store_is_empty").await).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_batch_is_read_back_by_writer_and_reader() {
+    store_suite::a_batch_is_read_back_by_writer_and_reader(
+        &Database::fresh("a_batch_is_read_back_by_writer_and_reader").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_failed_batch_leaves_nothing() {
+    store_suite::a_failed_batch_leaves_nothing(
+        &Database::fresh("a_failed_batch_leaves_nothing").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_batch_lands_only_on_its_predecessor() {
+    store_suite::a_batch_lands_only_on_its_predecessor(
+        &Database::fresh("a_batch_lands_only_on_its_predecessor").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn of_two_in_flight_the_second_fails_with_the_first() {
+    store_suite::of_two_in_flight_the_second_fails_with_the_first(
+        &Database::fresh("of_two_in_flight_the_second_fails_with_the_first").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_call_takes_its_place_when_it_is_made() {
+    store_suite::a_call_takes_its_place_when_it_is_made(
+        &Database::fresh("a_call_takes_its_place_when_it_is_made").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_nobody_waits_for_is_still_checked() {
+    store_suite::a_commit_nobody_waits_for_is_still_checked(
+        &Database::fresh("a_commit_nobody_waits_for_is_still_checked").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn ranges_of_pages_are_deleted() {
+    store_suite::ranges_of_pages_are_deleted(&Database::fresh("ranges_of_pages_are_deleted").await)
+        .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_page_is_never_overwritten() {
+    store_suite::a_page_is_never_overwritten(&Database::fresh("a_page_is_never_overwritten").await)
+        .await;
+}
+
+#[wasm_bindgen_test]
+async fn many_pages_land_in_batches_two_in_flight() {
+    store_suite::many_pages_land_in_batches_two_in_flight(
+        &Database::fresh("many_pages_land_in_batches_two_in_flight").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn reads_overlap() {
+    store_suite::reads_overlap(&Database::fresh("reads_overlap").await).await;
+}
+
+#[wasm_bindgen_test]
+async fn codes_held_are_ascending_and_at_most_the_limit() {
+    store_suite::codes_held_are_ascending_and_at_most_the_limit(
+        &Database::fresh("codes_held_are_ascending_and_at_most_the_limit").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_code_may_be_stored_again() {
+    store_suite::a_code_may_be_stored_again(&Database::fresh("a_code_may_be_stored_again").await)
+        .await;
+}
+
+#[wasm_bindgen_test]
+async fn no_bytes_and_sixty_thousand_come_back_as_they_were() {
+    store_suite::no_bytes_and_sixty_thousand_come_back_as_they_were(
+        &Database::fresh("no_bytes_and_sixty_thousand_come_back_as_they_were").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn clear_starts_over() {
+    store_suite::clear_starts_over(&Database::fresh("clear_starts_over").await).await;
+}
+
+#[wasm_bindgen_test]
+async fn everything_is_there_after_reopening() {
+    store_suite::everything_is_there_after_reopening(
+        &Database::fresh("everything_is_there_after_reopening").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_batch_queued_before_the_close_still_lands() {
+    store_suite::a_batch_queued_before_the_close_still_lands(
+        &Database::fresh("a_batch_queued_before_the_close_still_lands").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_closed_store_says_so() {
+    store_suite::a_closed_store_says_so(&Database::fresh("a_closed_store_says_so").await).await;
+}
+
+#[wasm_bindgen_test]
+async fn there_is_one_writer_at_a_time() {
+    store_suite::there_is_one_writer_at_a_time(
+        &Database::fresh("there_is_one_writer_at_a_time").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_reader_reads_beside_the_writer_and_cannot_write() {
+    store_suite::a_reader_reads_beside_the_writer_and_cannot_write(
+        &Database::fresh("a_reader_reads_beside_the_writer_and_cannot_write").await,
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn without_its_record_a_store_is_empty() {
+    store_suite::without_its_record_a_store_is_empty(
+        &Database::fresh("without_its_record_a_store_is_empty").await,
+    )
+    .await;
+}
