@@ -27,14 +27,21 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn faults(&self) -> Faults<'_> {
-        Faults { count: self.fault_count, last: self.last_fault.as_deref() }
+        Faults {
+            count: self.fault_count,
+            last: self.last_fault.as_deref(),
+        }
     }
 }
 
 impl Connections {
     pub(super) fn add(&self, peer: PeerId, socket: Socket) {
-        let connection =
-            Connection { socket: Rc::new(socket), joined: false, fault_count: 0, last_fault: None };
+        let connection = Connection {
+            socket: Rc::new(socket),
+            joined: false,
+            fault_count: 0,
+            last_fault: None,
+        };
         self.table.borrow_mut().insert(peer, connection);
     }
 
@@ -47,17 +54,25 @@ impl Connections {
     }
 
     pub(super) fn socket(&self, peer: PeerId) -> Option<Rc<Socket>> {
-        self.table.borrow().get(&peer).map(|connection| connection.socket.clone())
+        self.table
+            .borrow()
+            .get(&peer)
+            .map(|connection| connection.socket.clone())
     }
 
     /// Notes that the engine is told of this peer; `false` if it was before, or if there is no such peer.
     pub(super) fn join(&self, peer: PeerId) -> bool {
         let mut table = self.table.borrow_mut();
-        table.get_mut(&peer).is_some_and(|connection| !std::mem::replace(&mut connection.joined, true))
+        table
+            .get_mut(&peer)
+            .is_some_and(|connection| !std::mem::replace(&mut connection.joined, true))
     }
 
     pub(super) fn has_joined(&self, peer: PeerId) -> bool {
-        self.table.borrow().get(&peer).is_some_and(|connection| connection.joined)
+        self.table
+            .borrow()
+            .get(&peer)
+            .is_some_and(|connection| connection.joined)
     }
 
     pub(super) fn note_fault(&self, peer: PeerId, fault: &str) {
@@ -69,6 +84,9 @@ impl Connections {
 
     /// Calls back for each connection; `visit` must not call into JavaScript that could come back.
     pub(super) fn for_each(&self, mut visit: impl FnMut(PeerId, &Connection)) {
-        self.table.borrow().iter().for_each(|(peer, connection)| visit(*peer, connection));
+        self.table
+            .borrow()
+            .iter()
+            .for_each(|(peer, connection)| visit(*peer, connection));
     }
 }

@@ -54,10 +54,19 @@ impl Database {
     /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash (32 bytes).
     ///
     /// Resolves to a `Database`; rejects, as everything here does, with `{ code, message }`.
-    pub fn open(name: String, memory: bool, network_id: u64, genesis: &[u8], listener: Listener) -> Promise {
+    pub fn open(
+        name: String,
+        memory: bool,
+        network_id: u64,
+        genesis: &[u8],
+        listener: Listener,
+    ) -> Promise {
         let genesis = hash(genesis);
         promise(async move {
-            let network = Network { id: network_id, genesis: genesis? };
+            let network = Network {
+                id: network_id,
+                genesis: genesis?,
+            };
             let database = Database::open_network(&name, memory, network, listener).await?;
             Ok(database.into())
         })
@@ -66,9 +75,15 @@ impl Database {
     /// Takes a connecting or open socket as the peer `id`, never used before. With `checkProtocol`, the server must have
     /// selected our subprotocol when it opens.
     #[wasm_bindgen(js_name = addPeer)]
-    pub fn add_peer(&self, id: u32, socket: WebSocketLike, check_protocol: bool) -> Result<(), JsValue> {
+    pub fn add_peer(
+        &self,
+        id: u32,
+        socket: WebSocketLike,
+        check_protocol: bool,
+    ) -> Result<(), JsValue> {
         self.check_open()?;
-        self.driver.add_peer(PeerId(id), socket, check_protocol.then_some(SUBPROTOCOL))
+        self.driver
+            .add_peer(PeerId(id), socket, check_protocol.then_some(SUBPROTOCOL))
     }
 
     /// Says good-bye to a peer; nothing if it is gone.
@@ -109,7 +124,10 @@ impl Database {
         let reader = self.reader.clone();
         promise(async move {
             let Answer { value, root } = reader.slot(&account, &slot).await?;
-            Ok(Plain::new().with("value", hex(&value)).with("root", root.to_string()).into())
+            Ok(Plain::new()
+                .with("value", hex(&value))
+                .with("root", root.to_string())
+                .into())
         })
     }
 
@@ -161,15 +179,26 @@ impl Database {
             return Err(Trouble::new("WRONG_NETWORK", message));
         }
         let codes = store.codes_held(MAX_CODES_HELD).await?;
-        let config = Config { network, client: CLIENT.to_owned(), node_id: event_loop::random()? };
+        let config = Config {
+            network,
+            client: CLIENT.to_owned(),
+            node_id: event_loop::random()?,
+        };
         listener.complete(&object::complete(record.complete.as_ref()));
         let driver = Driver::new(Engine::new(config, record, codes), store, listener);
         let reader = Reader::new(driver.clone());
-        Ok(Database { driver, reader: Rc::new(reader) })
+        Ok(Database {
+            driver,
+            reader: Rc::new(reader),
+        })
     }
 
     fn check_open(&self) -> Result<(), Trouble> {
-        if self.driver.is_closing() { Err(Trouble::closed()) } else { Ok(()) }
+        if self.driver.is_closing() {
+            Err(Trouble::closed())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -185,7 +214,12 @@ fn first_record(network: Network) -> Result<Record, Trouble> {
     })
 }
 
-fn account(Answer { value: account, root }: Answer<Option<Account>>) -> Plain {
+fn account(
+    Answer {
+        value: account,
+        root,
+    }: Answer<Option<Account>>,
+) -> Plain {
     let exists = account.is_some();
     let account = account.unwrap_or(Account {
         nonce: 0,

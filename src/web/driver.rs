@@ -54,7 +54,6 @@ pub(super) struct Driver {
     syncing: Cell<bool>,
     closing: Cell<bool>,
     closed: Cell<bool>,
-    waiting: RefCell<Option<String>>,
     /// The store's fault behind the engine's next [`Event::Failed`].
     store_fault: RefCell<Option<StoreFault>>,
     /// Whoever waits for the sync's end and the commits in flight: `close`.
@@ -88,7 +87,6 @@ impl Driver {
                 syncing: Cell::new(false),
                 closing: Cell::new(false),
                 closed: Cell::new(false),
-                waiting: RefCell::default(),
                 store_fault: RefCell::default(),
                 quiet: RefCell::default(),
             }
@@ -111,7 +109,6 @@ impl Driver {
     pub(super) fn start(self: &Rc<Self>, root: Hash) {
         self.meter.start(precise_now());
         self.syncing.set(true);
-        self.waiting.take();
         self.store_fault.take();
         self.input(Input::Target(root));
     }
@@ -143,7 +140,11 @@ impl Driver {
 
     /// Says good-bye and closes.
     pub(super) fn close_peer(self: &Rc<Self>, peer: PeerId) {
-        if let Some(socket) = self.connections.socket(peer).filter(|_| self.connections.has_joined(peer)) {
+        if let Some(socket) = self
+            .connections
+            .socket(peer)
+            .filter(|_| self.connections.has_joined(peer))
+        {
             let _ = socket.send(&Link::disconnect(CLIENT_QUITTING));
         }
         self.part(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
@@ -157,7 +158,7 @@ impl Driver {
             rows.push(&object::peer(peer.0, delivered, connection.faults()).into());
         });
         let times = self.meter.read(precise_now());
-        object::progress(&progress, &times, &rows).with("waiting", object::text_or_null(self.waiting.borrow().as_deref()))
+        object::progress(&progress, &times, &rows)
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.
@@ -183,9 +184,11 @@ impl Driver {
             if connection.joined {
                 let _ = connection.socket.send(&Link::disconnect(CLIENT_QUITTING));
             }
-            connection.socket.close(CLOSE_DONE, "the database was closed");
+            connection
+                .socket
+                .close(CLOSE_DONE, "the database was closed");
         }
-        self.store.close();
+        self.store.close().await;
     }
 
     /// Tells the engine, and does what it wants in answer.
@@ -217,7 +220,11 @@ impl Driver {
             }
         }
         self.timer.ring_at(self.engine.borrow().next_deadline());
-        let idle = if self.commits_in_flight.get() > 0 { Doing::Storing } else { Doing::Waiting };
+        let idle = if self.commits_in_flight.get() > 0 {
+            Doing::Storing
+        } else {
+            Doing::Waiting
+        };
         self.meter.turn_to(idle, precise_now());
         self.looping.set(false);
         self.wake_if_quiet();
@@ -244,7 +251,9 @@ impl Driver {
     }
 
     fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
-        let Some(socket) = self.connections.socket(peer) else { return };
+        let Some(socket) = self.connections.socket(peer) else {
+            return;
+        };
         if let Err(reason) = socket.send(frame) {
             self.part(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
         }
@@ -269,7 +278,9 @@ impl Driver {
         spawn_local(async move {
             let sequence = batch.sequence;
             let result = driver.store.commit(batch).await;
-            driver.commits_in_flight.update(|count| count.saturating_sub(1));
+            driver
+                .commits_in_flight
+                .update(|count| count.saturating_sub(1));
             driver.committed(sequence, result);
         });
     }
@@ -277,7 +288,10 @@ impl Driver {
     fn committed(self: &Rc<Self>, sequence: u64, result: Result<(), StoreFault>) {
         let before = self.engine.borrow().record().complete;
         match result {
-            Ok(()) => self.inbox.borrow_mut().push_back(Input::Committed(sequence)),
+            Ok(()) => self
+                .inbox
+                .borrow_mut()
+                .push_back(Input::Committed(sequence)),
             Err(fault) => {
                 let input = Input::CommitFailed(sequence, self.note(fault));
                 self.inbox.borrow_mut().push_back(input);
@@ -302,32 +316,32 @@ impl Driver {
     fn tell(&self, event: Event) {
         match event {
             Event::PeerReady(peer) => {
-                self.waiting.take();
                 self.listener.peer(peer.0, "ready");
             }
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
-            Event::Waiting(why) => {
-                self.waiting.replace(Some(why.to_string()));
-            }
+            // Shown by the next progress, for as long as it holds.
+            Event::Waiting(_) => {}
             Event::Done(report) => {
                 let times = self.end_sync();
                 self.listener.synced(object::report(&report, &times));
             }
             Event::Cancelled(_) => {
                 self.end_sync();
-                self.listener.failed(Trouble::new("CANCELLED", "The sync was cancelled; what it stored stays."));
+                self.listener.failed(Trouble::new(
+                    "CANCELLED",
+                    "The sync was cancelled; what it stored stays.",
+                ));
             }
             Event::Failed(reason) => {
                 self.end_sync();
                 let fault = self.store_fault.take();
-                self.listener.failed(failure(reason, fault));
+                self.listener.failed(failure(&reason, fault));
             }
         }
     }
 
     fn end_sync(&self) -> super::meter::Times {
         self.syncing.set(false);
-        self.waiting.take();
         let now = precise_now();
         self.meter.stop(now);
         self.meter.read(now)
@@ -336,11 +350,15 @@ impl Driver {
     fn socket_event(self: &Rc<Self>, peer: PeerId, event: SocketEvent) {
         match event {
             SocketEvent::Open => self.opened(peer),
-            SocketEvent::Frame(bytes) if self.connections.has_joined(peer) => self.input(Input::Frame(peer, bytes)),
+            SocketEvent::Frame(bytes) if self.connections.has_joined(peer) => {
+                self.input(Input::Frame(peer, bytes))
+            }
             SocketEvent::Text if self.connections.has_joined(peer) => self.input(Input::Text(peer)),
             // Before it said that it is open: not a peer yet, and nothing it sends can be due.
             SocketEvent::Frame(_) | SocketEvent::Text => {}
-            SocketEvent::Oversized(bytes) => self.refuse(peer, &PeerFault::OversizedFrame { bytes }),
+            SocketEvent::Oversized(bytes) => {
+                self.refuse(peer, &PeerFault::OversizedFrame { bytes })
+            }
             SocketEvent::Unreadable => {
                 let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set its binaryType to 'arraybuffer'";
                 self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
@@ -350,7 +368,9 @@ impl Driver {
     }
 
     fn opened(self: &Rc<Self>, peer: PeerId) {
-        let Some(socket) = self.connections.socket(peer) else { return };
+        let Some(socket) = self.connections.socket(peer) else {
+            return;
+        };
         if !socket.speaks_protocol() {
             let reason = "the server did not select the WebSocket subprotocol devp2p.1";
             self.connections.note_fault(peer, reason);
@@ -369,7 +389,11 @@ impl Driver {
 
     /// The engine is done with this peer.
     fn drop_peer(&self, peer: PeerId, fault: &PeerFault) {
-        let by = if matches!(fault, PeerFault::Disconnected(_)) { EndedBy::Peer } else { EndedBy::Fault };
+        let by = if matches!(fault, PeerFault::Disconnected(_)) {
+            EndedBy::Peer
+        } else {
+            EndedBy::Fault
+        };
         self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
     }
 
@@ -391,7 +415,9 @@ impl Driver {
         reason: &str,
         row: Option<&PeerProgress>,
     ) -> bool {
-        let Some(connection) = self.connections.remove(peer) else { return false };
+        let Some(connection) = self.connections.remove(peer) else {
+            return false;
+        };
         connection.socket.close(code, reason);
         let row = object::peer(peer.0, row, connection.faults());
         self.listener.peer_closed(peer.0, by, code, reason, row);

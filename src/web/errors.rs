@@ -17,49 +17,70 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Trouble {
-        Trouble { code, message: message.into() }
+        Trouble {
+            code,
+            message: message.into(),
+        }
     }
 
     pub(super) fn closed() -> Trouble {
-        Trouble::new("CLOSED", "The database was closed before the answer was there.")
+        Trouble::new(
+            "CLOSED",
+            "The database was closed before the answer was there.",
+        )
     }
 
     pub(super) fn damaged(what: &str) -> Trouble {
-        let message = format!("The database is damaged: {what}. Delete it with deleteDatabase and sync again.");
+        let message = format!(
+            "The database is damaged: {what}. Delete it with deleteDatabase and sync again."
+        );
         Trouble::new("STORE_DAMAGED", message)
     }
 }
 
 impl From<Trouble> for JsValue {
     fn from(trouble: Trouble) -> JsValue {
-        Plain::new().with("code", trouble.code).with("message", trouble.message).into()
+        Plain::new()
+            .with("code", trouble.code)
+            .with("message", trouble.message)
+            .into()
     }
 }
 
 impl From<StoreFault> for Trouble {
     fn from(fault: StoreFault) -> Trouble {
         let (code, advice) = match &fault {
-            StoreFault::Quota => {
-                ("QUOTA", "Nothing is lost: make space, or ask navigator.storage.persist(), and call sync again")
-            }
+            StoreFault::Quota => (
+                "QUOTA",
+                "Nothing is lost: make space, or ask navigator.storage.persist(), and call sync again",
+            ),
             StoreFault::Aborted { .. } => ("STORE_ABORTED", "Nothing is lost: call sync again"),
-            StoreFault::Superseded { .. } | StoreFault::Exists => {
-                ("STORE_SUPERSEDED", "Somebody else wrote to this database: close it and open it again")
-            }
-            StoreFault::Locked => {
-                ("LOCKED", "The database is open already, here or in another tab or worker: close it there first")
-            }
+            StoreFault::Superseded { .. } | StoreFault::Exists => (
+                "STORE_SUPERSEDED",
+                "Somebody else wrote to this database: close it and open it again",
+            ),
+            StoreFault::Locked => (
+                "LOCKED",
+                "The database is open already, here or in another tab or worker: close it there first",
+            ),
             StoreFault::Blocked => ("STORE_BLOCKED", "Close the other tabs of this site"),
             StoreFault::Closed => ("CLOSED", "Open it again"),
-            StoreFault::NewerFormat { .. } => {
-                ("STORE_NEWER", "Update the package, or delete the database with deleteDatabase")
+            StoreFault::NewerFormat { .. } => (
+                "STORE_NEWER",
+                "Update the package, or delete the database with deleteDatabase",
+            ),
+            StoreFault::Unsupported { .. } => (
+                "UNSUPPORTED",
+                "Use a secure page (https or localhost) in a current browser, or open with memory: true",
+            ),
+            StoreFault::ReadOnly | StoreFault::Other { .. } => {
+                ("STORE_FAILED", "What was committed is intact; try again")
             }
-            StoreFault::Unsupported { .. } => {
-                ("UNSUPPORTED", "Use a secure page (https or localhost) in a current browser, or open with memory: true")
-            }
-            StoreFault::ReadOnly | StoreFault::Other { .. } => ("STORE_FAILED", "What was committed is intact; try again"),
         };
-        Trouble::new(code, format!("{}. {advice}.", capitalised(&fault.to_string())))
+        Trouble::new(
+            code,
+            format!("{}. {advice}.", capitalised(&fault.to_string())),
+        )
     }
 }
 
@@ -87,29 +108,23 @@ pub(super) fn trouble(fault: &StoreFault) -> StoreTrouble {
     }
 }
 
-/// Why a sync failed. `fault` is the store's fault that the driver saw last.
-pub(super) fn failure(failure: Failure, fault: Option<StoreFault>) -> Trouble {
-    match failure {
-        Failure::Store(trouble) => match (fault, trouble) {
-            (Some(fault), _) => fault.into(),
-            (None, StoreTrouble::Full) => StoreFault::Quota.into(),
-            (None, StoreTrouble::Superseded) => {
-                Trouble::new("STORE_SUPERSEDED", "Somebody else wrote to this database. Close it and open it again.")
-            }
-            (None, StoreTrouble::Failed(words)) => Trouble::new("STORE_FAILED", words),
-        },
-        Failure::Damaged(page) => {
-            Trouble::damaged(&format!("page {} is missing or does not hash to what its parent says", page.0))
-        }
-        Failure::BogusRoot(root) => Trouble::new(
-            "BOGUS_ROOT",
-            format!("What lies under {root} is proven and is no Ethereum state. Check where this root comes from."),
-        ),
-        Failure::Defect(what) => Trouble::new("CRASHED", format!("A defect in Snaplight; please report it: {what}.")),
-    }
+/// Why a sync failed. `fault` is the store's fault behind it, if there was one: it says more than the engine's word.
+pub(super) fn failure(failure: &Failure, fault: Option<StoreFault>) -> Trouble {
+    let code = match (failure, fault) {
+        (Failure::Store(_), Some(fault)) => return fault.into(),
+        (Failure::Store(StoreTrouble::Full), None) => "QUOTA",
+        (Failure::Store(StoreTrouble::Superseded), None) => "STORE_SUPERSEDED",
+        (Failure::Store(StoreTrouble::Failed(_)), None) => "STORE_FAILED",
+        (Failure::Damaged(_), _) => "STORE_DAMAGED",
+        (Failure::BogusRoot(_), _) => "BOGUS_ROOT",
+        (Failure::Tree(_) | Failure::Defect(_), _) => "CRASHED",
+    };
+    Trouble::new(code, format!("The sync failed: {failure}."))
 }
 
 fn capitalised(text: &str) -> String {
     let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+    rest.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(rest).collect()
+    })
 }

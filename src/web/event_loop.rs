@@ -63,7 +63,12 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], Trouble> {
     let mut bytes = [0; N];
     match get_random_values(&array) {
         Ok(()) => array.copy_to(&mut bytes),
-        Err(_) => return Err(Trouble::new("UNSUPPORTED", "This realm has no crypto.getRandomValues. Use a current browser.")),
+        Err(_) => {
+            return Err(Trouble::new(
+                "UNSUPPORTED",
+                "This realm has no crypto.getRandomValues. Use a current browser.",
+            ));
+        }
     }
     Ok(bytes)
 }
@@ -79,7 +84,10 @@ pub(super) struct Turns {
 enum Means {
     /// Node: unlike a listening port, an idle `setImmediate` does not keep the process alive.
     Immediate(Function),
-    Channel { inner: MessagePort, outer: MessagePort },
+    Channel {
+        inner: MessagePort,
+        outer: MessagePort,
+    },
 }
 
 impl Turns {
@@ -99,11 +107,20 @@ impl Turns {
             Some(set_immediate) => Means::Immediate(set_immediate),
             None => {
                 let channel = MessageChannel::new();
-                channel.port1().set_onmessage(callback.as_ref().unchecked_ref());
-                Means::Channel { inner: channel.port1(), outer: channel.port2() }
+                channel
+                    .port1()
+                    .set_onmessage(callback.as_ref().unchecked_ref());
+                Means::Channel {
+                    inner: channel.port1(),
+                    outer: channel.port2(),
+                }
             }
         };
-        Turns { means, requested, callback }
+        Turns {
+            means,
+            requested,
+            callback,
+        }
     }
 
     /// Asks for a turn; asking again before it came changes nothing.
@@ -151,7 +168,11 @@ impl Timer {
                 callback();
             })
         };
-        Timer { armed, handle: Cell::new(JsValue::UNDEFINED), callback }
+        Timer {
+            armed,
+            handle: Cell::new(JsValue::UNDEFINED),
+            callback,
+        }
     }
 
     /// Rings at `deadline`. An alarm set for an earlier moment is left alone: setting and clearing one costs more than a
@@ -165,7 +186,8 @@ impl Timer {
         self.armed.set(Some(deadline));
         // One more millisecond, because `now` rounds down: else it rings just before the deadline, twice.
         let wait = deadline.since(now()) as f64 + 1.0;
-        self.handle.set(set_timeout(self.callback.as_ref().unchecked_ref(), wait));
+        self.handle
+            .set(set_timeout(self.callback.as_ref().unchecked_ref(), wait));
     }
 
     pub(super) fn stop(&self) {

@@ -47,10 +47,6 @@ impl Meter {
         self.mark.set(None);
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.mark.get().is_some()
-    }
-
     /// From now on, this.
     pub(super) fn turn_to(&self, doing: Doing, now: f64) {
         self.read(now);

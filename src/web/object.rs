@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 
 use super::meter::Times;
 use crate::state::Complete;
-use crate::sync::{Counters, PeerProgress, Phase, Progress, Report};
+use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, Why};
 
 /// An object under construction.
 pub(super) struct Plain(Object);
@@ -69,11 +69,20 @@ pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Pla
     };
     Plain::new()
         .with("phase", phase)
-        .with("root", progress.target.map_or(JsValue::NULL, |root| root.to_string().into()))
+        .with(
+            "root",
+            progress
+                .target
+                .map_or(JsValue::NULL, |root| root.to_string().into()),
+        )
         .counters(&progress.counters)
         .times(times)
         .with("keySpace", Uint8Array::new_from_slice(&progress.key_space))
         .with("peers", peers)
+        .with(
+            "waiting",
+            text_or_null(progress.waiting.as_ref().map(Why::to_string).as_deref()),
+        )
 }
 
 pub(super) fn peer(id: u32, peer: Option<&PeerProgress>, faults: Faults<'_>) -> Plain {
@@ -102,7 +111,9 @@ pub(super) fn report(report: &Report, times: &Times) -> Plain {
 }
 
 pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
-    let Some(complete) = complete else { return JsValue::NULL };
+    let Some(complete) = complete else {
+        return JsValue::NULL;
+    };
     Plain::new()
         .with("root", complete.root.to_string())
         .number("accounts", complete.counts.accounts)
@@ -112,12 +123,15 @@ pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
 }
 
 /// `null`, as the types promise, and not the `undefined` that wasm-bindgen makes of `None`.
-pub(super) fn text_or_null(text: Option<&str>) -> JsValue {
+fn text_or_null(text: Option<&str>) -> JsValue {
     text.map_or(JsValue::NULL, JsValue::from_str)
 }
 
 /// A peer chooses its name: nothing in it may move a cursor or turn the direction of text.
 fn printable(name: &str) -> String {
-    let visible = |c: char| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let visible = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     name.chars().filter(|c| visible(*c)).collect()
 }

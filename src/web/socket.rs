@@ -98,7 +98,11 @@ impl Socket {
             });
             (kind, listener)
         });
-        let socket = Socket { raw, protocol, listeners: listeners.into() };
+        let socket = Socket {
+            raw,
+            protocol,
+            listeners: listeners.into(),
+        };
         socket.attach()?;
         Ok(socket)
     }
@@ -111,22 +115,33 @@ impl Socket {
 
     /// Whether the server selected the subprotocol it had to.
     pub(super) fn speaks_protocol(&self) -> bool {
-        self.protocol.is_none_or(|protocol| get(&self.raw, "protocol").as_string().as_deref() == Some(protocol))
+        self.protocol.is_none_or(|protocol| {
+            get(&self.raw, "protocol").as_string().as_deref() == Some(protocol)
+        })
     }
 
     /// Sends one binary frame; `Err` in words if the socket does not take it.
     pub(super) fn send(&self, frame: &[u8]) -> Result<(), String> {
-        if get(&self.raw, "bufferedAmount").as_f64().is_some_and(|bytes| bytes > MAX_BUFFERED) {
+        if get(&self.raw, "bufferedAmount")
+            .as_f64()
+            .is_some_and(|bytes| bytes > MAX_BUFFERED)
+        {
             return Err("the peer does not read what is sent to it".to_owned());
         }
         // A copy of its own, not a view: the socket may keep it, and wasm memory moves when it grows.
         let copy = Uint8Array::new_from_slice(frame);
-        self.raw.send(&copy).map_err(|thrown| format!("the socket refused to send: {}", words(&thrown)))
+        self.raw
+            .send(&copy)
+            .map_err(|thrown| format!("the socket refused to send: {}", words(&thrown)))
     }
 
     /// Stops listening, then closes, so that the close event is not taken for the peer's doing. Harmless when repeated.
     pub(super) fn close(&self, code: u16, reason: &str) {
-        let code = if code == NORMAL_CLOSE || (3000..5000).contains(&code) { code } else { BREACH_CLOSE };
+        let code = if code == NORMAL_CLOSE || (3000..5000).contains(&code) {
+            code
+        } else {
+            BREACH_CLOSE
+        };
         self.detach();
         // It may be closed or broken already, and there is nothing left to do about it.
         let _ = self.raw.close(code, shorten(reason, MAX_REASON));
@@ -193,7 +208,9 @@ fn message(data: &JsValue) -> SocketEvent {
 fn closed(event: &JsValue) -> SocketEvent {
     /// No close frame was received (RFC 6455, 7.4.1).
     const ABNORMAL: u16 = 1006;
-    let code = get(event, "code").as_f64().map_or(ABNORMAL, |code| code as u16);
+    let code = get(event, "code")
+        .as_f64()
+        .map_or(ABNORMAL, |code| code as u16);
     SocketEvent::Closed(code, get(event, "reason").as_string().unwrap_or_default())
 }
 
@@ -207,10 +224,13 @@ fn handler(kind: &str) -> JsValue {
 }
 
 fn words(thrown: &JsValue) -> String {
-    get(thrown, "message").as_string().unwrap_or_else(|| "an unknown error".to_owned())
+    get(thrown, "message")
+        .as_string()
+        .unwrap_or_else(|| "an unknown error".to_owned())
 }
 
 /// The longest beginning of `text` that has at most `limit` bytes.
 fn shorten(text: &str, limit: usize) -> &str {
-    text.get(..text.floor_char_boundary(limit)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(limit))
+        .unwrap_or_default()
 }

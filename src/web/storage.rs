@@ -96,10 +96,10 @@ impl Store for Storage {
         }
     }
 
-    fn close(&self) {
+    fn close(&self) -> impl Future<Output = ()> {
         match self {
-            Storage::Memory(store) => store.close(),
-            Storage::IndexedDb(store) => store.close(),
+            Storage::Memory(store) => Answer::Memory(Box::pin(store.close())),
+            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.close())),
         }
     }
 }
