@@ -369,11 +369,14 @@ export interface PeerStats {
 }
 
 export interface PeerClosed {
-  /** Who ended it: the peer (or the network), Snaplight because of a fault, you by `peer.close()` or `db.close()`, or a crash. */
-  readonly by: 'peer' | 'fault' | 'user' | 'crash'
+  /**
+   * Who ended it: the peer (or the network), Snaplight because of a fault (the peer's, or in a crash its own), or you by
+   * `peer.close()` or `db.close()`.
+   */
+  readonly by: 'peer' | 'fault' | 'user'
   /** The WebSocket close code: the peer's, or the one sent to it. 1006 if the connection broke. */
   readonly code: number
-  /** In words. */
+  /** In words, never empty. */
   readonly reason: string
 }
 

@@ -211,7 +211,7 @@ export class Snaplight {
       onPeerClosed: (id, by, code, reason, row) => this.#peerClosed(id, { by, code, reason }, row),
       onCrashed: (error) => {
         this.#end(null, error)
-        for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'crash', code: 1006, reason: error.message })
+        for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'fault', code: 1006, reason: error.message })
       },
     }
   }

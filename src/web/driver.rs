@@ -363,7 +363,7 @@ impl Driver {
                 let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set its binaryType to 'arraybuffer'";
                 self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
             }
-            SocketEvent::Closed(code, reason) => self.part(peer, EndedBy::Peer, code, &reason),
+            SocketEvent::Closed(code, reason) => self.hung_up(peer, code, &reason),
         }
     }
 
@@ -379,6 +379,17 @@ impl Driver {
             self.listener.peer(peer.0, "greeting");
             self.input(Input::PeerJoined(peer));
         }
+    }
+
+    fn hung_up(self: &Rc<Self>, peer: PeerId, code: u16, reason: &str) {
+        // Browsers do not tell pages why a connection failed, lest they explore the user's network.
+        let reason = match reason {
+            "" if !self.connections.has_joined(peer) => "the connection could not be opened",
+            "" if code == CLOSE_ABNORMAL => "the connection broke",
+            "" => "the peer closed the connection",
+            words => words,
+        };
+        self.part(peer, EndedBy::Peer, code, reason);
     }
 
     /// A fault the socket sees before the engine could.
@@ -425,10 +436,9 @@ impl Driver {
     }
 
     fn wake_if_quiet(&self) {
-        if !self.syncing.get() && self.commits_in_flight.get() == 0 {
-            if let Some(waker) = self.quiet.take() {
-                waker.wake();
-            }
+        let is_quiet = !self.syncing.get() && self.commits_in_flight.get() == 0;
+        if let Some(waker) = is_quiet.then(|| self.quiet.take()).flatten() {
+            waker.wake();
         }
     }
 }

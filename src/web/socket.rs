@@ -61,12 +61,17 @@ pub(super) enum SocketEvent {
     Closed(u16, String),
 }
 
+/// An event's name and who listens to it.
+type Listening = (&'static str, Closure<dyn Fn(JsValue)>);
+/// Makes ours of the browser's event; `None` if it means nothing to us.
+type Translate = fn(&JsValue) -> Option<SocketEvent>;
+
 /// A socket we listen to. Dropping it stops the listening and leaves the socket open.
 pub(super) struct Socket {
     raw: WebSocketLike,
     /// The subprotocol that must have been selected when it opens.
     protocol: Option<&'static str>,
-    listeners: Vec<(&'static str, Closure<dyn Fn(JsValue)>)>,
+    listeners: Vec<Listening>,
 }
 
 impl Socket {
@@ -82,7 +87,7 @@ impl Socket {
         if has_binary_type {
             Reflect::set(&raw, &"binaryType".into(), &"arraybuffer".into())?;
         }
-        let translate: [(&'static str, fn(&JsValue) -> Option<SocketEvent>); 4] = [
+        let translate: [(&'static str, Translate); 4] = [
             ("open", |_| Some(SocketEvent::Open)),
             ("message", |event| Some(message(&get(event, "data")))),
             ("close", |event| Some(closed(event))),
@@ -231,6 +236,9 @@ fn words(thrown: &JsValue) -> String {
 
 /// The longest beginning of `text` that has at most `limit` bytes.
 fn shorten(text: &str, limit: usize) -> &str {
-    text.get(..text.floor_char_boundary(limit))
-        .unwrap_or_default()
+    let ends = text
+        .char_indices()
+        .map(|(start, char)| start + char.len_utf8());
+    let end = ends.take_while(|end| *end <= limit).last().unwrap_or(0);
+    text.get(..end).unwrap_or_default()
 }
