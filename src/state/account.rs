@@ -156,11 +156,72 @@ impl Account {
         rlp
     }
 
-    fn pad(balance: &[u8]) -> Option<[u8; 32]> {
+    /// A number of at most 32 bytes as a word.
+    pub(crate) fn pad(balance: &[u8]) -> Option<[u8; 32]> {
         let mut padded = [0; 32];
         let start = padded.len().checked_sub(balance.len())?;
         padded.get_mut(start..)?.copy_from_slice(balance);
         Some(padded)
+    }
+}
+
+/// A verified full body on its way into the slim spelling, without a copy in between.
+pub(crate) struct VerifiedFull<'a> {
+    nonce_and_balance: &'a [u8],
+    storage_root: &'a [u8; 32],
+    code_hash: &'a [u8; 32],
+}
+
+impl<'a> VerifiedFull<'a> {
+    /// Takes a full body apart that has been proven to be in the state: only where its fields are is looked at.
+    pub(crate) fn split(full: &'a [u8]) -> Option<VerifiedFull<'a>> {
+        // The two hashes alone make the list longer than 55 bytes, and at most 108: its header has two bytes.
+        let (rest, code_hash) = full.get(2..)?.split_last_chunk::<32>()?;
+        let (rest, storage_root) = rest.split_last()?.1.split_last_chunk::<32>()?;
+        let (_, nonce_and_balance) = rest.split_last()?;
+        Some(VerifiedFull {
+            nonce_and_balance,
+            storage_root,
+            code_hash,
+        })
+    }
+
+    /// The storage root, unless it is that of the empty trie.
+    pub(crate) fn storage_root(&self) -> Option<Hash> {
+        Some(Hash(*self.storage_root)).filter(|root| *root != Hash::EMPTY_ROOT)
+    }
+
+    /// The code's hash, if there is code.
+    pub(crate) fn code_hash(&self) -> Option<Hash> {
+        Some(Hash(*self.code_hash)).filter(|hash| *hash != Hash::EMPTY_CODE)
+    }
+
+    /// Appends the slim body.
+    pub(crate) fn write_slim(&self, out: &mut Vec<u8>) {
+        let has_storage = *self.storage_root != Hash::EMPTY_ROOT.0;
+        let has_code = *self.code_hash != Hash::EMPTY_CODE.0;
+        let field = |given: bool| if given { 33 } else { 1 };
+        let payload = self.nonce_and_balance.len() + field(has_storage) + field(has_code);
+        Header {
+            list: true,
+            payload_length: payload,
+        }
+        .encode(out);
+        out.extend_from_slice(self.nonce_and_balance);
+        for (given, hash) in [(has_storage, self.storage_root), (has_code, self.code_hash)] {
+            out.push(if given { 0xa0 } else { 0x80 });
+            if given {
+                out.extend_from_slice(hash);
+            }
+        }
+    }
+
+    /// Length of the slim body, in bytes.
+    pub(crate) fn slim_len(&self) -> usize {
+        let hashes = usize::from(*self.storage_root != Hash::EMPTY_ROOT.0)
+            + usize::from(*self.code_hash != Hash::EMPTY_CODE.0);
+        let payload = self.nonce_and_balance.len() + 2 + 32 * hashes;
+        payload + if payload > 55 { 2 } else { 1 }
     }
 }
 
@@ -267,7 +328,13 @@ mod tests {
                 assert_eq!(parsed.raw(), slim);
                 assert_eq!(parsed.has_storage(), root != Hash::EMPTY_ROOT);
                 assert_eq!(parsed.has_code(), code != Hash::EMPTY_CODE);
-                assert_eq!(SlimAccount::from_full(&account.to_full()), Ok(slim));
+                let full = account.to_full();
+                let verified = VerifiedFull::split(&full).unwrap();
+                let mut written = Vec::new();
+                verified.write_slim(&mut written);
+                assert_eq!(written, slim);
+                assert_eq!(verified.slim_len(), slim.len());
+                assert_eq!(SlimAccount::from_full(&full), Ok(slim));
             }
         }
     }

@@ -1,57 +1,536 @@
-//! Cuts lists into pages.
+//! Cuts a list into pages, along the branches that its fold has derived, children before parents.
+//!
+//! A branch that is too large gives away the fullest run of adjacent child subtries until it fits, as a B-tree would; what is
+//! left stays inline, and its parent decides about it. Splitting by nibble alone would make pages of a sixteenth at unlucky
+//! sizes. An account leaf cannot be moved out, but its inline storage can.
 
-use super::entry::PageId;
+use super::entry::{PageRef, StatePath};
+use super::page::{PageWriter, blinded_size, page_size};
+use super::pages::Pages;
+use super::tree::TreeError;
+use crate::hash::Hash;
+use crate::trie::fold::{ChildOf, Fold};
+use crate::trie::path::Path;
 
-/// Pages waiting to be written by the next batch, and the counter their ids come from.
-#[derive(Debug)]
-pub struct Pages {
-    next: PageId,
-    written: Vec<(PageId, Vec<u8>)>,
-    bytes: usize,
+/// What a snapshot leaves out as blinded, to be fetched again after a crash, is at least this long: a request costs more
+/// than writing a few leaves once more.
+const COLLAPSE_FROM: usize = 256;
+
+/// The entries a fold was made of.
+pub(crate) trait Source {
+    /// What an entry counts for.
+    fn sum(&self, entry: usize) -> Sum;
+    /// Writes an entry.
+    fn write(&self, entry: usize, page: &mut PageWriter);
+    /// Bytes of an account's inline storage; 0 if there is none.
+    fn inline_storage(&self, _entry: usize) -> usize {
+        0
+    }
+    /// Moves an account's inline storage into pages of its own.
+    fn evict(&mut self, _entry: usize, _out: &mut Pages) -> Result<(), TreeError> {
+        Ok(())
+    }
+    /// Makes a blinded entry of an account.
+    fn blind(&mut self, _entry: usize, _at: Path, _hash: Hash) {}
 }
 
-impl Pages {
-    /// The next page gets the id `next`.
-    pub fn new(next: PageId) -> Pages {
-        Pages {
-            next,
-            written: Vec::new(),
-            bytes: 0,
+/// What stands in a list, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sum {
+    /// Encoded size in bytes, at most.
+    pub(crate) size: usize,
+    pub(crate) leaves: u64,
+    /// Something below is still to be fetched.
+    pub(crate) open: bool,
+    /// There are pages below.
+    pub(crate) pages: bool,
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.size += other.size;
+        self.leaves += other.leaves;
+        self.open |= other.open;
+        self.pages |= other.pages;
+    }
+}
+
+/// How to cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// More is to come: only complete subtries move out, and out of an open branch only runs that cannot grow any more.
+    Growing,
+    /// Nothing more is to come before this is written: everything is cut until it fits, open or not.
+    Closing,
+    /// As `Closing`, but what has no page below is not written at all, it becomes blinded.
+    Collapsing,
+}
+
+/// Which trie is cut, and to what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The account whose storage trie this is.
+    pub(crate) account: Option<Hash>,
+    /// Bytes per page.
+    pub(crate) budget: usize,
+}
+
+/// What takes the place of a list once it has been cut.
+pub(crate) struct Kept {
+    /// In the order of paths.
+    pub(crate) items: Vec<KeptItem>,
+    pub(crate) sum: Sum,
+}
+
+pub(crate) enum KeptItem {
+    /// An entry of the source, as the source has it now.
+    Entry(usize),
+    /// A subtrie that has moved out.
+    Page(Path, PageRef),
+    /// A subtrie that is left out.
+    Blinded(Path, Hash),
+}
+
+/// Cuts the list that `fold` was run over. New pages go to `out`.
+pub(crate) fn cut(
+    fold: &Fold,
+    source: &mut impl Source,
+    place: Place,
+    mode: Mode,
+    out: &mut Pages,
+) -> Result<Kept, TreeError> {
+    let mut cut = Cut {
+        fold,
+        source,
+        place,
+        mode,
+        nodes: Vec::new(),
+        gone: Vec::new(),
+        out,
+    };
+    cut.nodes.reserve(fold.branches().len());
+    for branch in 0..fold.branches().len() {
+        cut.branch(branch)?;
+    }
+    cut.top()
+}
+
+/// Writes what was kept of a whole trie as one page.
+pub(crate) fn write_whole(
+    kept: &Kept,
+    source: &impl Source,
+    place: Place,
+    root: Hash,
+    out: &mut Pages,
+) -> Result<PageRef, TreeError> {
+    let at = StatePath {
+        account: place.account,
+        path: Path::ROOT,
+    };
+    let mut page = PageWriter::new(&at, true, kept.sum.size);
+    for item in &kept.items {
+        match item {
+            KeptItem::Entry(entry) => source.write(*entry, &mut page),
+            KeptItem::Page(path, reference) => page.page(path, reference),
+            KeptItem::Blinded(path, hash) => page.blinded(path, hash),
+        }
+    }
+    let Sum {
+        leaves,
+        open,
+        pages: inner,
+        ..
+    } = kept.sum;
+    Ok(PageRef {
+        hash: root,
+        id: out.push(page.finish())?,
+        open,
+        inner,
+        leaves,
+    })
+}
+
+/// A cut in progress.
+struct Cut<'a, S> {
+    fold: &'a Fold,
+    source: &'a mut S,
+    place: Place,
+    mode: Mode,
+    /// By branch, as far as they have been cut.
+    nodes: Vec<Node>,
+    /// What stands for the branches that are gone.
+    gone: Vec<Gone>,
+    out: &'a mut Pages,
+}
+
+/// A branch that has been cut.
+#[derive(Clone, Copy)]
+struct Node {
+    /// What its parent counts for it.
+    sum: Sum,
+    /// Some branch below is gone.
+    changed: bool,
+    /// It is gone itself: index into [`Cut::gone`].
+    gone: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+enum Gone {
+    Page(PageRef),
+    Blinded(Hash),
+}
+
+impl<S: Source> Cut<'_, S> {
+    fn branch(&mut self, branch: usize) -> Result<(), TreeError> {
+        let node = self.total(branch);
+        self.nodes.push(node);
+        let too_large = node.sum.size > self.place.budget;
+        match self.mode {
+            Mode::Growing if node.sum.open && too_large => self.move_full_runs(branch)?,
+            Mode::Growing | Mode::Closing if too_large => self.shrink(branch)?,
+            Mode::Collapsing if node.sum.pages => {
+                self.collapse_children(branch);
+                self.shrink(branch)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the children of a branch count for now.
+    fn total(&self, branch: usize) -> Node {
+        let mut node = Node {
+            sum: Sum::default(),
+            changed: false,
+            gone: None,
+        };
+        for child in self.fold.children(branch) {
+            match child {
+                ChildOf::Entry(entry) => node.sum.add(self.source.sum(entry as usize)),
+                ChildOf::Branch(child) => {
+                    let Some(child) = self.nodes.get(child as usize) else {
+                        continue;
+                    };
+                    node.sum.add(child.sum);
+                    node.changed |= child.changed || child.gone.is_some();
+                }
+            }
+        }
+        node
+    }
+
+    fn update(&mut self, branch: usize) -> Sum {
+        let node = self.total(branch);
+        if let Some(slot) = self.nodes.get_mut(branch) {
+            *slot = node;
+        }
+        node.sum
+    }
+
+    /// Moves out what is complete and cannot grow into a fuller page: the next sibling would not fit any more.
+    fn move_full_runs(&mut self, branch: usize) -> Result<(), TreeError> {
+        let mut run: Vec<usize> = Vec::new();
+        let mut size = 0;
+        for child in self.fold.children(branch) {
+            let (next, movable) = match child {
+                ChildOf::Entry(entry) if self.is_leaf(entry) => continue,
+                ChildOf::Entry(_) => (None, false),
+                ChildOf::Branch(child) => {
+                    let child = child as usize;
+                    let node = self.nodes.get(child).filter(|node| node.gone.is_none());
+                    (
+                        node.map(|node| (child, node.sum.size)),
+                        self.is_movable(child),
+                    )
+                }
+            };
+            let full = next.is_some_and(|(_, next)| size + next > self.place.budget);
+            if full && !run.is_empty() {
+                self.move_out(branch, &run)?;
+            }
+            if full || !movable {
+                run.clear();
+                size = 0;
+            }
+            if let Some((child, next)) = next.filter(|_| movable) {
+                run.push(child);
+                size += next;
+            }
+        }
+        self.update(branch);
+        Ok(())
+    }
+
+    /// Moves out the fullest runs until what is left fits.
+    fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
+        let mut size = self.update(branch).size;
+        while size > self.place.budget {
+            if let Some(entry) = self.largest_storage(branch, self.place.budget / 2) {
+                self.source.evict(entry, self.out)?;
+            } else if let Some(run) = self.fullest_run(branch) {
+                self.move_out(branch, &run)?;
+            } else if let Some(entry) = self.largest_storage(branch, 0) {
+                self.source.evict(entry, self.out)?;
+            } else {
+                break;
+            }
+            size = self.update(branch).size;
+        }
+        Ok(())
+    }
+
+    /// The child leaf with the largest inline storage, if that is longer than `from`.
+    fn largest_storage(&self, branch: usize, from: usize) -> Option<usize> {
+        self.fold
+            .children(branch)
+            .filter_map(|child| match child {
+                ChildOf::Entry(entry) => Some(entry as usize),
+                ChildOf::Branch(_) => None,
+            })
+            .map(|entry| (self.source.inline_storage(entry), entry))
+            .filter(|(size, _)| *size > from)
+            .max()
+            .map(|(_, entry)| entry)
+    }
+
+    /// Of all runs of adjacent movable children that fit a page, the longest in bytes.
+    fn fullest_run(&self, branch: usize) -> Option<Vec<usize>> {
+        let mut best = (0, 0..0);
+        // At most 16 children, `None` where a run ends.
+        let mut children: Vec<Option<(usize, usize)>> = Vec::new();
+        for child in self.fold.children(branch) {
+            match child {
+                ChildOf::Entry(entry) if self.is_leaf(entry) => {}
+                ChildOf::Branch(child) if self.is_movable(child as usize) => {
+                    let node = self.nodes.get(child as usize);
+                    children.push(node.map(|node| (child as usize, node.sum.size)));
+                }
+                _ => children.push(None),
+            }
+        }
+        for start in 0..children.len() {
+            let mut size = 0;
+            for (end, child) in children.iter().enumerate().skip(start) {
+                match child {
+                    Some((_, next)) if size + next <= self.place.budget => size += next,
+                    _ => break,
+                }
+                if size > best.0 {
+                    best = (size, start..end + 1);
+                }
+            }
+        }
+        let run = children
+            .get(best.1)?
+            .iter()
+            .flatten()
+            .map(|(child, _)| *child)
+            .collect();
+        (best.0 > 0).then_some(run)
+    }
+
+    /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
+    fn is_leaf(&self, entry: u32) -> bool {
+        self.fold.path(entry as usize).is_full()
+    }
+
+    fn is_movable(&self, branch: usize) -> bool {
+        let named = self
+            .fold
+            .branches()
+            .get(branch)
+            .and_then(|branch| branch.reference.hash());
+        let node = self.nodes.get(branch).filter(|node| {
+            node.gone.is_none()
+                && node.sum.size <= self.place.budget
+                && !(self.mode == Mode::Growing && node.sum.open)
+        });
+        named.is_some() && node.is_some()
+    }
+
+    /// Puts some children of a branch into one page.
+    fn move_out(&mut self, parent: usize, run: &[usize]) -> Result<(), TreeError> {
+        let at = StatePath {
+            account: self.place.account,
+            path: self.path(parent),
+        };
+        let size = run
+            .iter()
+            .filter_map(|child| self.nodes.get(*child))
+            .map(|node| node.sum.size);
+        let mut page = PageWriter::new(&at, false, size.sum());
+        for child in run {
+            self.write(*child, &mut page);
+        }
+        let id = self.out.push(page.finish())?;
+        for child in run {
+            let hash = self
+                .fold
+                .branches()
+                .get(*child)
+                .and_then(|branch| branch.reference.hash());
+            let (Some(hash), Some(node)) = (hash, self.nodes.get(*child)) else {
+                continue;
+            };
+            let Sum {
+                leaves,
+                open,
+                pages: inner,
+                ..
+            } = node.sum;
+            let reference = PageRef {
+                hash,
+                id,
+                open,
+                inner,
+                leaves,
+            };
+            let size = page_size(&self.path(*child), &reference);
+            self.replace(
+                *child,
+                Sum {
+                    size,
+                    leaves,
+                    open,
+                    pages: true,
+                },
+                Gone::Page(reference),
+            );
+        }
+        Ok(())
+    }
+
+    /// Leaves out what waits in memory below a branch that has pages: children without pages become blinded.
+    fn collapse_children(&mut self, branch: usize) {
+        for child in self.fold.children(branch) {
+            match child {
+                ChildOf::Entry(entry) if self.is_leaf(entry) => {
+                    let entry = entry as usize;
+                    let Sum { size, pages, .. } = self.source.sum(entry);
+                    let hash = self.fold.leaf_ref(entry).and_then(|leaf| leaf.hash());
+                    if let Some(hash) = hash.filter(|_| size >= COLLAPSE_FROM && !pages) {
+                        let depth = self.path(branch).len() + 1;
+                        self.source
+                            .blind(entry, self.fold.path(entry).prefix(depth), hash);
+                    }
+                }
+                ChildOf::Entry(_) => {}
+                ChildOf::Branch(child) => self.collapse(child as usize),
+            }
+        }
+        self.update(branch);
+    }
+
+    fn collapse(&mut self, branch: usize) {
+        let hash = self
+            .fold
+            .branches()
+            .get(branch)
+            .and_then(|branch| branch.reference.hash());
+        let waiting = self.nodes.get(branch).filter(|node| {
+            !node.sum.pages && node.sum.size >= COLLAPSE_FROM && node.gone.is_none()
+        });
+        if let (Some(hash), Some(_)) = (hash, waiting) {
+            let size = blinded_size(&self.path(branch));
+            let sum = Sum {
+                size,
+                leaves: 0,
+                open: true,
+                pages: false,
+            };
+            self.replace(branch, sum, Gone::Blinded(hash));
         }
     }
 
-    /// The id that the next page gets.
-    pub fn next_id(&self) -> PageId {
-        self.next
+    fn replace(&mut self, branch: usize, sum: Sum, gone: Gone) {
+        if let Some(node) = self.nodes.get_mut(branch) {
+            *node = Node {
+                sum,
+                changed: true,
+                gone: Some(self.gone.len() as u32),
+            };
+            self.gone.push(gone);
+        }
     }
 
-    /// Bytes of the pages that wait.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// The list that is left.
+    fn top(mut self) -> Result<Kept, TreeError> {
+        let mut kept = Kept {
+            items: Vec::new(),
+            sum: Sum::default(),
+        };
+        match self.fold.branches().len().checked_sub(1) {
+            Some(top) => {
+                if self.mode == Mode::Collapsing {
+                    self.collapse(top);
+                }
+                self.keep(top, &mut kept.items);
+                kept.sum = self.nodes.get(top).map(|node| node.sum).unwrap_or_default();
+            }
+            None if !self.fold.is_empty() => {
+                let too_large = self.source.sum(0).size > self.place.budget;
+                if self.mode != Mode::Growing && too_large && self.source.inline_storage(0) > 0 {
+                    self.source.evict(0, self.out)?;
+                }
+                kept.items.push(KeptItem::Entry(0));
+                kept.sum = self.source.sum(0);
+            }
+            None => {}
+        }
+        Ok(kept)
     }
 
-    /// How many pages wait.
-    pub fn len(&self) -> usize {
-        self.written.len()
+    fn keep(&self, branch: usize, items: &mut Vec<KeptItem>) {
+        let Some(node) = self.nodes.get(branch) else {
+            return;
+        };
+        match node.gone.and_then(|gone| self.gone.get(gone as usize)) {
+            Some(Gone::Page(page)) => items.push(KeptItem::Page(self.path(branch), *page)),
+            Some(Gone::Blinded(hash)) => items.push(KeptItem::Blinded(self.path(branch), *hash)),
+            None if node.changed => {
+                for child in self.fold.children(branch) {
+                    match child {
+                        ChildOf::Entry(entry) => items.push(KeptItem::Entry(entry as usize)),
+                        ChildOf::Branch(child) => self.keep(child as usize, items),
+                    }
+                }
+            }
+            None => items.extend(self.entries(branch).map(KeptItem::Entry)),
+        }
     }
 
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.written.is_empty()
+    fn write(&self, branch: usize, page: &mut PageWriter) {
+        let Some(node) = self.nodes.get(branch) else {
+            return;
+        };
+        match node.gone.and_then(|gone| self.gone.get(gone as usize)) {
+            Some(Gone::Page(reference)) => page.page(&self.path(branch), reference),
+            Some(Gone::Blinded(hash)) => page.blinded(&self.path(branch), hash),
+            None if node.changed => {
+                for child in self.fold.children(branch) {
+                    match child {
+                        ChildOf::Entry(entry) => self.source.write(entry as usize, page),
+                        ChildOf::Branch(child) => self.write(child as usize, page),
+                    }
+                }
+            }
+            None => self
+                .entries(branch)
+                .for_each(|entry| self.source.write(entry, page)),
+        }
     }
 
-    /// Takes the pages for a batch.
-    pub fn take(&mut self) -> Vec<(PageId, Vec<u8>)> {
-        self.bytes = 0;
-        core::mem::take(&mut self.written)
+    fn entries(&self, branch: usize) -> core::ops::Range<usize> {
+        let branch = self.fold.branches().get(branch);
+        branch.map_or(0..0, |branch| {
+            branch.first as usize..branch.last as usize + 1
+        })
     }
 
-    /// Adds a page and gives it its id.
-    pub(crate) fn push(&mut self, page: Vec<u8>) -> PageId {
-        let id = self.next;
-        self.next = id.next();
-        self.bytes += page.len();
-        self.written.push((id, page));
-        id
+    fn path(&self, branch: usize) -> Path {
+        let branch = self.fold.branches().get(branch);
+        branch.map_or(Path::ROOT, |branch| {
+            self.fold.path(branch.first as usize).prefix(branch.depth)
+        })
     }
 }

@@ -37,6 +37,7 @@ pub struct Page {
 /// One subtrie of a page, proven to fold to the hash its parent holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedPage {
+    hash: Hash,
     at: StatePath,
     entries: Vec<Entry>,
 }
@@ -175,11 +176,20 @@ impl Page {
                 "other flags or leaves than its parent says",
             ));
         }
-        Ok(VerifiedPage { at: *at, entries })
+        Ok(VerifiedPage {
+            hash: expected.hash,
+            at: *at,
+            entries,
+        })
     }
 }
 
 impl VerifiedPage {
+    /// Hash of its top node.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
     /// Where its top is.
     pub fn at(&self) -> &StatePath {
         &self.at

@@ -9,14 +9,17 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::cut::Pages;
-use super::entry::{CodesHeld, Entry, Item, PageId, PageRef, StatePath};
-use super::page::{Folds, PAGE_BUDGET, PageError};
+use super::entry::{Entry, Item, PageId};
+use super::page::{Folds, PAGE_BUDGET, entry_size};
 use crate::hash::Hash;
-use crate::trie::fold::{Fold, FoldError};
+use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
 use crate::trie::path::Path;
-use crate::trie::range::VerifiedRange;
+
+mod join;
+mod persist;
+mod query;
+mod reveal;
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {
@@ -76,7 +79,8 @@ pub enum Spill {
     All,
 }
 
-/// Why a tree cannot do what it is asked. All of these are our own failures: peers' faults were found before.
+/// Why a tree cannot do what it is asked. All of these are our own failures: peers' faults were found before. A tree that
+/// has failed is of no further use; the database still has the state it was resumed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeError {
     /// The answer belongs to a trie of another root than the list it is joined to.
@@ -141,8 +145,23 @@ impl Tree {
 
     /// As [`Tree::new`], cutting pages to `budget` bytes.
     pub fn with_budget(root: Hash, budget: usize) -> Tree {
-        let _ = (root, budget);
-        todo!()
+        let mut entries = Vec::new();
+        if root != Hash::EMPTY_ROOT {
+            entries.push(Entry {
+                path: Path::ROOT,
+                item: Item::Blinded { hash: root },
+            });
+        }
+        let bytes = entries.iter().map(entry_size).sum();
+        let spine = PageId(0)..PageId(0);
+        Tree {
+            root,
+            entries,
+            bytes,
+            budget,
+            spine,
+            folds: Folds::new(),
+        }
     }
 
     /// The state root.
@@ -158,118 +177,5 @@ impl Tree {
     /// The list of the account trie.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
-    }
-
-    /// Joins a verified account range; `fold` is the one it was verified with. What is complete in the answer is cut into
-    /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
-    /// left as it is.
-    pub fn join_accounts(
-        &mut self,
-        fold: &Fold,
-        range: &VerifiedRange,
-        held: &dyn CodesHeld,
-        out: &mut Pages,
-    ) -> Result<Joined, TreeError> {
-        let _ = (fold, range, held, out);
-        todo!()
-    }
-
-    /// Joins a verified range of one account's storage, or all of it. An answer for an account that is complete already adds
-    /// nothing.
-    pub fn join_storage(
-        &mut self,
-        account: &Hash,
-        fold: &Fold,
-        range: &VerifiedRange,
-        out: &mut Pages,
-    ) -> Result<StorageJoined, TreeError> {
-        let _ = (account, fold, range, out);
-        todo!()
-    }
-
-    /// Replaces the blinded entry at `at` by the node `blob`, if it hashes to it.
-    pub fn reveal(
-        &mut self,
-        at: &StatePath,
-        blob: &[u8],
-        held: &dyn CodesHeld,
-    ) -> Result<Joined, RevealFault> {
-        let _ = (at, blob, held);
-        todo!()
-    }
-
-    /// Every blinded entry of the account trie and of storage tries that are known in part, in key order. A storage trie of
-    /// which nothing is known is not among them ([`Tree::incomplete_accounts`]).
-    pub fn blinded(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
-        core::iter::empty()
-    }
-
-    /// The first run of neighbouring blinded entries of the account trie that meets the keys `from..=last`: first and last
-    /// key of what is to be asked for, within `from..=last`.
-    pub fn blinded_span(&self, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
-        let _ = (from, last);
-        todo!()
-    }
-
-    /// As [`Tree::blinded_span`], in the storage trie of `account`; all of `from..=last` if nothing of it is known.
-    pub fn storage_span(&self, account: &Hash, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
-        let _ = (account, from, last);
-        todo!()
-    }
-
-    /// The accounts that wait in memory for storage or code, in key order.
-    pub fn incomplete_accounts(&self) -> impl Iterator<Item = Incomplete> + '_ {
-        core::iter::empty()
-    }
-
-    /// Whether everything is held: no blinded entry, no missing storage, and no code that [`Tree::settle`] has not seen.
-    pub fn is_complete(&self) -> bool {
-        !self.entries.iter().any(Entry::is_open)
-    }
-
-    /// How many leaves are likely below `at`, judging by what is held next to it. `None` if nothing is.
-    pub fn estimated_leaves_below(&self, at: &StatePath) -> Option<u64> {
-        let _ = at;
-        todo!()
-    }
-
-    /// Notes the codes that have come, and moves complete subtries that fill a page out of memory.
-    pub fn settle(&mut self, held: &dyn CodesHeld, out: &mut Pages) -> Result<(), TreeError> {
-        let _ = (held, out);
-        todo!()
-    }
-
-    /// Writes the current list as pages up to a new root page, without changing the list: a batch's upper pages. Their ids
-    /// are contiguous; the next batch replaces them all. `None` for the empty trie.
-    pub fn snapshot(
-        &mut self,
-        spill: Spill,
-        out: &mut Pages,
-    ) -> Result<Option<PageRef>, TreeError> {
-        let _ = (spill, out);
-        todo!()
-    }
-
-    /// Starts from a stored root page. Load and [`Tree::dissolve`] what [`Tree::pages_to_dissolve`] names, until it names none.
-    /// `spine`: the ids of the last batch's upper pages.
-    pub fn resume(
-        root: Hash,
-        page: &PageRef,
-        spine: Range<PageId>,
-        bytes: &[u8],
-    ) -> Result<Tree, PageError> {
-        let _ = (root, page, spine, bytes);
-        todo!()
-    }
-
-    /// Pages in the list that are open, or that the next batch deletes.
-    pub fn pages_to_dissolve(&self) -> Vec<PageId> {
-        Vec::new()
-    }
-
-    /// Puts the content of a page in the place of its references, once it has been proven to be what they name.
-    pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<(), PageError> {
-        let _ = (id, bytes);
-        todo!()
     }
 }

@@ -1,2 +1,79 @@
-//! The developer commands.
-fn main() {}
+//! The developer's commands: `cargo xtask help` lists them.
+//!
+//! Rust prepares (tools, the package, the native peer) and judges; what happens in a browser is run by the Node scripts in
+//! `xtask/node/`, which the end-to-end tests share. Every command installs what it lacks and says so.
+
+mod arguments;
+mod bench;
+mod counts;
+mod demo;
+mod package;
+mod run;
+mod sources;
+mod suite;
+mod tools;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use run::Outcome;
+use workspace::Workspace;
+
+const HELP: &str = "\
+Snaplight's commands. Each installs what it lacks, and is quick the second time.
+
+  cargo xtask demo    See it work: starts two native peers with Ethereum mainnet's genesis state and a page that
+                      syncs it into IndexedDB, and opens the page.
+      --headless              run the page in headless Chromium, print progress and result, save target/demo.png
+      --state genesis         the mainnet genesis state, 8,893 accounts (the default)
+      --state generated:N     a generated state of N accounts, some of them contracts
+      --port PORT             serve the page there instead of on any free port
+
+  cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
+                      package's types, and the built package in a real page. The last line counts it all.
+
+  cargo xtask bench   The figures: speed, records, bytes, memory and size, as a table and as JSON.
+      --json FILE             write the JSON there as well
+      --accounts N            accounts in the full sync (1,000,000 unless told; smaller is quicker and says less)
+      --runs N                runs of the full sync whose median is printed (3 unless told)
+      --only GROUP            one group: kernel, sync, records, memory or size
+
+  cargo xtask build   The npm package in pkg/, as it is published (wasm-pack, then wasm-opt), with its sizes.
+      --fast                  without command-line tools and without wasm-opt; this is what the demo uses
+
+  cargo xtask help    This text.
+";
+
+fn main() -> ExitCode {
+    let mut words = env::args().skip(1);
+    let command = words.next();
+    let mut arguments = Arguments::new(words);
+    match dispatch(command.as_deref(), &mut arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("\ncargo xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the command reached its goal; an error is a reason why it could not be tried.
+fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
+    match command {
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        Some("build") => package::command(&Workspace::find()?, arguments),
+        Some("demo") => demo::command(&Workspace::find()?, arguments),
+        Some("test") => suite::command(&Workspace::find()?, arguments),
+        Some("bench") => bench::command(&Workspace::find()?, arguments),
+        Some(other) => {
+            eprint!("{HELP}");
+            Err(format!("there is no command \"{other}\"; the list is above").into())
+        }
+    }
+}

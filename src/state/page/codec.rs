@@ -18,7 +18,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::{MAX_PAGE, Page, PageError};
 use crate::hash::Hash;
-use crate::state::account::{SlimAccount, check_slot_value};
+use crate::state::account::{SlimAccount, VerifiedFull, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::trie::path::{KEY_NIBBLES, Path};
 
@@ -295,9 +295,10 @@ impl PageWriter {
         }
     }
 
-    /// An account that has no storage, or whose storage is blinded or follows.
-    pub(crate) fn plain(&mut self, key: &Hash, slim: &[u8], code: Code) {
-        self.leaf(ACCOUNT | code_bits(code), key, slim);
+    /// A verified account without storage.
+    pub(crate) fn plain(&mut self, key: &Hash, body: &VerifiedFull<'_>, code: Code) {
+        self.leaf(ACCOUNT | code_bits(code), key, &[]);
+        body.write_slim(&mut self.bytes);
     }
 
     /// A storage slot.
@@ -305,11 +306,11 @@ impl PageWriter {
         self.leaf(SLOT, key, value);
     }
 
-    /// Any entry; of an account, `storage` instead of the storage it holds.
-    pub(crate) fn entry(&mut self, path: &Path, item: &Item, storage: Option<&Storage>) {
+    /// Any entry.
+    pub(crate) fn entry(&mut self, path: &Path, item: &Item) {
         match item {
-            Item::Account(leaf) => self.account(path, leaf, storage.unwrap_or(&leaf.storage)),
-            Item::Slot(value) => self.leaf(SLOT, &path.key(), value),
+            Item::Account(leaf) => self.account(path, leaf),
+            Item::Slot(value) => self.slot(&path.key(), value),
             Item::Blinded { hash } => self.blinded(path, hash),
             Item::Page(page) => self.page(path, page),
         }
@@ -332,8 +333,8 @@ impl PageWriter {
         self.bytes
     }
 
-    fn account(&mut self, path: &Path, leaf: &AccountLeaf, storage: &Storage) {
-        let form: u8 = match storage {
+    fn account(&mut self, path: &Path, leaf: &AccountLeaf) {
+        let form: u8 = match &leaf.storage {
             Storage::Empty => 0,
             Storage::Blinded => 1,
             Storage::Inline(_) => 2,
@@ -341,13 +342,13 @@ impl PageWriter {
         };
         let tag = ACCOUNT | form << STORAGE_SHIFT | code_bits(leaf.code);
         self.leaf(tag, &path.key(), &leaf.slim);
-        match storage {
+        match &leaf.storage {
             Storage::Empty | Storage::Blinded => {}
             Storage::Inline(slots) => {
                 self.number(slots.len() as u64);
                 let covered = core::mem::take(&mut self.covered);
                 for Entry { path, item } in slots {
-                    self.entry(path, item, None);
+                    self.entry(path, item);
                 }
                 self.covered = covered;
             }
@@ -384,15 +385,15 @@ impl PageWriter {
 }
 
 /// Bytes of a leaf in a page, at most: the parent's path may cover some of its key.
-pub(crate) fn leaf_size(value: &[u8]) -> usize {
-    1 + 32 + value.len()
+pub(crate) fn leaf_size(value: usize) -> usize {
+    1 + 32 + value
 }
 
 /// Bytes of an entry in a page, at most.
 pub(crate) fn entry_size(entry: &Entry) -> usize {
     match &entry.item {
-        Item::Account(leaf) => leaf_size(&leaf.slim) + storage_size(&leaf.storage),
-        Item::Slot(value) => leaf_size(value),
+        Item::Account(leaf) => leaf_size(leaf.slim.len()) + storage_size(&leaf.storage),
+        Item::Slot(value) => leaf_size(value.len()),
         Item::Blinded { .. } => blinded_size(&entry.path),
         Item::Page(page) => page_size(&entry.path, page),
     }

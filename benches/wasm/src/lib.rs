@@ -1,0 +1,182 @@
+//! What the benchmark script calls: plain exports, no bindings. Each contender does one run of its work per call, so that the
+//! script can interleave them. All work is over one seeded answer, made by [`prepare`].
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use sha3::{Digest, Keccak256};
+use snaplight::hash::Hash;
+use snaplight::trie::{Fold, Root, keccak_pair, prove, verify_accounts};
+
+/// Accounts in the state that answers are taken from: enough for proofs of mainnet's shape, quick to make.
+const STATE: usize = 200_000;
+
+/// A full branch, the longest node.
+const BRANCH: usize = 532;
+
+thread_local! {
+    static BENCH: RefCell<Bench> = RefCell::new(Bench::default());
+}
+
+#[derive(Default)]
+struct Bench {
+    fold: Fold,
+    root: Option<Hash>,
+    origin: Option<Hash>,
+    /// Key and slim body.
+    leaves: Vec<(Hash, Vec<u8>)>,
+    proof: Vec<Vec<u8>>,
+    /// Every node that verifying the answer hashes, neighbours of equal length in blocks.
+    nodes: Vec<Vec<u8>>,
+    /// The answer for JavaScript, see [`answer`].
+    exported: Vec<u8>,
+}
+
+/// Makes a state and an answer of `accounts` plain accounts out of its middle. Returns the number of nodes that verifying it
+/// hashes.
+#[unsafe(no_mangle)]
+pub extern "C" fn prepare(accounts: usize) -> usize {
+    BENCH.with_borrow_mut(|bench| {
+        let mut state: Vec<(Hash, Vec<u8>)> = (0..STATE as u64).map(plain_account).collect();
+        state.sort_unstable();
+        let mut fold = Fold::new();
+        for (key, slim) in &state {
+            if fold.push_account(key, slim).is_err() {
+                return 0;
+            }
+        }
+        let start = (STATE - accounts) / 2;
+        bench.root = fold.run(Root::Trie).ok();
+        bench.leaves = state[start..start + accounts].to_vec();
+        let (Some((first, _)), Some((last, _))) = (bench.leaves.first(), bench.leaves.last())
+        else {
+            return 0;
+        };
+        bench.origin = Some(*first);
+        // As go-ethereum sends it: the paths of both ends from the root on, repetitions and all.
+        bench.proof = [first, last]
+            .iter()
+            .flat_map(|key| prove(&fold, key))
+            .flatten()
+            .collect();
+        bench.nodes = bench
+            .leaves
+            .iter()
+            .flat_map(|(key, _)| prove(&fold, key))
+            .flatten()
+            .collect();
+        bench.nodes.sort_unstable();
+        bench.nodes.dedup();
+        bench.nodes.sort_by_key(|node| node.len() / 136);
+        bench.exported = export(bench);
+        bench.nodes.len()
+    })
+}
+
+/// Verifies the answer. 1 if it verified.
+#[unsafe(no_mangle)]
+pub extern "C" fn verify() -> u32 {
+    BENCH.with_borrow_mut(|bench| {
+        let (Some(root), Some(origin)) = (bench.root, bench.origin) else {
+            return 0;
+        };
+        let leaves: Vec<_> = bench
+            .leaves
+            .iter()
+            .map(|(key, slim)| (*key, &slim[..]))
+            .collect();
+        let proof: Vec<_> = bench.proof.iter().map(|node| &node[..]).collect();
+        u32::from(verify_accounts(&mut bench.fold, &root, &origin, &leaves, &proof).is_ok())
+    })
+}
+
+/// Hashes the nodes that [`verify`] hashes, and nothing else.
+#[unsafe(no_mangle)]
+pub extern "C" fn hash_only() -> u32 {
+    BENCH.with_borrow(|bench| {
+        for pair in bench.nodes.chunks(2) {
+            if let [a, rest @ ..] = pair {
+                black_box(keccak_pair(a, rest.first().map_or(&[], |b| &b[..])));
+            }
+        }
+        1
+    })
+}
+
+/// As [`hash_only`], by the crate sha3.
+#[unsafe(no_mangle)]
+pub extern "C" fn hash_only_sha3() -> u32 {
+    BENCH.with_borrow(|bench| {
+        for node in &bench.nodes {
+            black_box(Keccak256::digest(node));
+        }
+        1
+    })
+}
+
+/// Hashes `count` full branches, two at a time.
+#[unsafe(no_mangle)]
+pub extern "C" fn pairs(count: usize) -> u32 {
+    let (a, b) = ([1; BRANCH], [2; BRANCH]);
+    for _ in 0..count / 2 {
+        black_box(keccak_pair(black_box(&a), black_box(&b)));
+    }
+    1
+}
+
+/// Hashes `count` full branches by the crate sha3.
+#[unsafe(no_mangle)]
+pub extern "C" fn sha3(count: usize) -> u32 {
+    let a = [1; BRANCH];
+    for _ in 0..count {
+        black_box(Keccak256::digest(black_box(&a)));
+    }
+    1
+}
+
+/// The answer, for other implementations: root, origin, then a count of accounts and each as key, length and slim body, then
+/// the same for proof nodes without the key. Counts and lengths are 32-bit little-endian.
+#[unsafe(no_mangle)]
+pub extern "C" fn answer() -> *const u8 {
+    BENCH.with_borrow(|bench| bench.exported.as_ptr())
+}
+
+/// Length of [`answer`].
+#[unsafe(no_mangle)]
+pub extern "C" fn answer_len() -> usize {
+    BENCH.with_borrow(|bench| bench.exported.len())
+}
+
+fn export(bench: &Bench) -> Vec<u8> {
+    let mut out = Vec::new();
+    let put = |out: &mut Vec<u8>, bytes: &[u8]| {
+        out.extend((bytes.len() as u32).to_le_bytes());
+        out.extend(bytes);
+    };
+    out.extend(
+        bench
+            .root
+            .iter()
+            .chain(&bench.origin)
+            .flat_map(|hash| hash.0),
+    );
+    out.extend((bench.leaves.len() as u32).to_le_bytes());
+    for (key, slim) in &bench.leaves {
+        out.extend(key.0);
+        put(&mut out, slim);
+    }
+    out.extend((bench.proof.len() as u32).to_le_bytes());
+    for node in &bench.proof {
+        put(&mut out, node);
+    }
+    out
+}
+
+/// An account without storage and code, as most are: a small nonce, a balance of nine bytes.
+fn plain_account(i: u64) -> (Hash, Vec<u8>) {
+    let key = keccak_pair(&i.to_be_bytes(), &[]).0;
+    let mut slim = vec![0xcd, (i % 0x7f) as u8 + 1, 0x89, 0x01];
+    slim.extend(key.0.iter().take(8));
+    slim.extend([0x80, 0x80]);
+    (key, slim)
+}

@@ -1,0 +1,391 @@
+//! What two peers say to each other before and besides state: Hello, Status, Disconnect, ping, and
+//! which message id means what. The page is `docs/websocket-peers.md`, §2 to §5.
+
+use crate::{
+    Hash,
+    rlp::{self, Malformed},
+};
+
+/// The WebSocket subprotocol.
+pub const SUBPROTOCOL: &str = "devp2p.1";
+/// The largest frame, either direction.
+pub const FRAME_LIMIT: usize = 10 * 1024 * 1024;
+/// The largest frame with an id below `CAPABILITIES_FROM`.
+pub const BASE_FRAME_LIMIT: usize = 2048;
+/// The first id of the first shared capability.
+pub const CAPABILITIES_FROM: u64 = 0x10;
+/// Version of the base protocol.
+pub const P2P_VERSION: u64 = 5;
+
+/// Ids of the base messages.
+pub mod id {
+    /// `[p2pVersion, name, [[capability, version], ...], port, nodeId]`
+    pub const HELLO: u64 = 0;
+    /// `[reason]`
+    pub const DISCONNECT: u64 = 1;
+    /// `[]`
+    pub const PING: u64 = 2;
+    /// `[]`
+    pub const PONG: u64 = 3;
+}
+
+/// Codes of eth/69 that matter here, relative to its first id.
+pub mod eth {
+    /// See [`super::Status`].
+    pub const STATUS: u64 = 0x00;
+    /// `[reqId, [start, amount, skip, reverse]]`
+    pub const GET_BLOCK_HEADERS: u64 = 0x03;
+    /// `[reqId, [header, ...]]`
+    pub const BLOCK_HEADERS: u64 = 0x04;
+}
+
+/// Why a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing wrong.
+    Requested = 0x00,
+    /// The other side broke the protocol.
+    Breach = 0x02,
+    /// Nothing in common: capabilities or network.
+    Useless = 0x03,
+    /// No room.
+    TooManyPeers = 0x04,
+    /// A version of the base protocol below 5.
+    Incompatible = 0x06,
+    /// This side shuts down.
+    Quitting = 0x08,
+    /// No Hello, no Status, or no sign of life.
+    Timeout = 0x0b,
+}
+
+impl Reason {
+    /// The WebSocket close code that goes with it.
+    #[must_use]
+    pub fn close_code(self) -> u16 {
+        match self {
+            Reason::Requested => 1000,
+            other => 4000 + other as u16,
+        }
+    }
+
+    /// The Disconnect message.
+    #[must_use]
+    pub fn frame(self) -> Vec<u8> {
+        let mut reason = Vec::new();
+        rlp::put_uint(self as u64, &mut reason);
+        frame(id::DISCONNECT, &rlp::wrap(&reason))
+    }
+}
+
+/// Close code after a text frame.
+pub const CLOSE_TEXT: u16 = 1003;
+/// Close code after a frame above the limit.
+pub const CLOSE_OVERSIZED: u16 = 1009;
+
+/// A frame: the id and an encoded payload.
+#[must_use]
+pub fn frame(id: u64, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(payload.len() + 1);
+    rlp::put_uint(id, &mut frame);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// A frame's id and payload; None if it is not made so.
+pub(crate) fn split(mut frame: &[u8]) -> Option<(u64, &[u8])> {
+    let id = rlp::uint(&mut frame).ok()?;
+    let payload = frame;
+    rlp::item(&mut frame).ok()?;
+    (frame.is_empty() && id <= u64::from(u32::MAX)).then_some((id, payload))
+}
+
+/// The first message of both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// `P2P_VERSION`.
+    pub version: u64,
+    /// Meant to be UTF-8, not to be trusted.
+    pub name: Vec<u8>,
+    /// Names and versions.
+    pub capabilities: Vec<(Vec<u8>, u64)>,
+    /// Means nothing.
+    pub node_id: [u8; 64],
+}
+
+impl Hello {
+    const NAME_LIMIT: usize = 256;
+    const CAPABILITIES_LIMIT: usize = 64;
+
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut capabilities = Vec::new();
+        for (name, version) in &self.capabilities {
+            let mut pair = Vec::new();
+            rlp::put_string(name, &mut pair);
+            rlp::put_uint(*version, &mut pair);
+            capabilities.extend(rlp::wrap(&pair));
+        }
+        let mut fields = Vec::new();
+        rlp::put_uint(self.version, &mut fields);
+        rlp::put_string(&self.name, &mut fields);
+        fields.extend(rlp::wrap(&capabilities));
+        rlp::put_uint(0, &mut fields);
+        rlp::put_string(&self.node_id, &mut fields);
+        rlp::wrap(&fields)
+    }
+
+    /// None if malformed or beyond a limit. Further elements are ignored.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Hello> {
+        let mut buf = payload;
+        let mut fields = rlp::list(&mut buf).ok()?;
+        rlp::end(buf).ok()?;
+        let version = rlp::uint(&mut fields).ok()?;
+        let name = rlp::string(&mut fields).ok()?.to_vec();
+        let capabilities = rlp::each(rlp::list(&mut fields).ok()?, |buf| {
+            let mut pair = rlp::list(buf)?;
+            let name = rlp::string(&mut pair)?;
+            let version = rlp::uint(&mut pair)?;
+            rlp::end(pair)?;
+            if name.is_empty() || name.len() > 8 || !name.is_ascii() {
+                return Err(Malformed);
+            }
+            Ok((name.to_vec(), version))
+        })
+        .ok()?;
+        rlp::uint(&mut fields).ok()?;
+        let node_id = rlp::string(&mut fields).ok()?.try_into().ok()?;
+        while !fields.is_empty() {
+            rlp::item(&mut fields).ok()?;
+        }
+        let within =
+            name.len() <= Hello::NAME_LIMIT && capabilities.len() <= Hello::CAPABILITIES_LIMIT;
+        within.then_some(Hello {
+            version,
+            name,
+            capabilities,
+            node_id,
+        })
+    }
+}
+
+/// A capability both sides run, and the ids it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// Name and version.
+    pub capability: (&'static str, u64),
+    /// Its first id.
+    pub from: u64,
+    /// How many ids it has.
+    pub len: u64,
+}
+
+/// What a version reserves, for every capability this page knows.
+const LENGTHS: [((&str, u64), u64); 4] = [
+    (("eth", 66), 17),
+    (("eth", 69), 18),
+    (("snap", 1), 8),
+    (("snap", 2), 10),
+];
+
+/// The capabilities both offer: one version per name, the highest; ids by name from 0x10 on.
+#[must_use]
+pub fn share(ours: &[(&str, u64)], theirs: &[(Vec<u8>, u64)]) -> Vec<Shared> {
+    let mut shared: Vec<Shared> = Vec::new();
+    for ((name, version), len) in LENGTHS {
+        let both = ours.contains(&(name, version))
+            && theirs
+                .iter()
+                .any(|(n, v)| n == name.as_bytes() && *v == version);
+        if !both {
+            continue;
+        }
+        // `LENGTHS` is sorted, so a later version of the same name is a higher one.
+        shared.retain(|other| other.capability.0 != name);
+        let from = shared
+            .last()
+            .map_or(CAPABILITIES_FROM, |last| last.from + last.len);
+        shared.push(Shared {
+            capability: (name, version),
+            from,
+            len,
+        });
+    }
+    shared
+}
+
+/// eth/69's Status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// 69.
+    pub version: u64,
+    /// The chain.
+    pub network_id: u64,
+    /// The chain's first block.
+    pub genesis: Hash,
+    /// EIP-2124: checksum, and the next fork's block or time.
+    pub fork: ([u8; 4], u64),
+    /// First block with a body.
+    pub earliest: u64,
+    /// Head.
+    pub latest: u64,
+    /// Head's hash.
+    pub latest_hash: Hash,
+}
+
+impl Status {
+    /// Of a server that has a state, but no chain.
+    #[must_use]
+    pub fn without_chain(network_id: u64, genesis: Hash) -> Status {
+        Status {
+            version: 69,
+            network_id,
+            genesis,
+            fork: (crc32(&genesis).to_be_bytes(), 0),
+            earliest: 0,
+            latest: 0,
+            latest_hash: genesis,
+        }
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut fork = Vec::new();
+        rlp::put_string(&self.fork.0, &mut fork);
+        rlp::put_uint(self.fork.1, &mut fork);
+        let mut fields = Vec::new();
+        rlp::put_uint(self.version, &mut fields);
+        rlp::put_uint(self.network_id, &mut fields);
+        rlp::put_string(&self.genesis, &mut fields);
+        fields.extend(rlp::wrap(&fork));
+        rlp::put_uint(self.earliest, &mut fields);
+        rlp::put_uint(self.latest, &mut fields);
+        rlp::put_string(&self.latest_hash, &mut fields);
+        rlp::wrap(&fields)
+    }
+
+    /// None if malformed.
+    #[must_use]
+    pub fn decode(mut payload: &[u8]) -> Option<Status> {
+        let mut fields = rlp::list(&mut payload).ok()?;
+        rlp::end(payload).ok()?;
+        let version = rlp::uint(&mut fields).ok()?;
+        let network_id = rlp::uint(&mut fields).ok()?;
+        let genesis = rlp::hash(&mut fields).ok()?;
+        let mut fork = rlp::list(&mut fields).ok()?;
+        let fork_hash = rlp::string(&mut fork).ok()?.try_into().ok()?;
+        let fork_next = rlp::uint(&mut fork).ok()?;
+        rlp::end(fork).ok()?;
+        let earliest = rlp::uint(&mut fields).ok()?;
+        let latest = rlp::uint(&mut fields).ok()?;
+        let latest_hash = rlp::hash(&mut fields).ok()?;
+        rlp::end(fields).ok()?;
+        let fork = (fork_hash, fork_next);
+        Some(Status {
+            version,
+            network_id,
+            genesis,
+            fork,
+            earliest,
+            latest,
+            latest_hash,
+        })
+    }
+}
+
+/// The CRC-32 of EIP-2124 (IEEE).
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(capabilities: &[(&str, u64)]) -> Vec<(Vec<u8>, u64)> {
+        capabilities
+            .iter()
+            .map(|(name, version)| (name.as_bytes().to_vec(), *version))
+            .collect()
+    }
+
+    #[test]
+    fn the_highest_common_version_of_each_name_gets_ids_in_the_order_of_names() {
+        let theirs = offered(&[
+            ("snap", 2),
+            ("snap", 1),
+            ("eth", 69),
+            ("eth", 66),
+            ("les", 4),
+        ]);
+        let ids = |ours: &[(&str, u64)]| -> Vec<_> {
+            share(ours, &theirs)
+                .iter()
+                .map(|s| (s.capability, s.from))
+                .collect()
+        };
+        assert_eq!(
+            ids(&[("eth", 69), ("snap", 1)]),
+            [(("eth", 69), 0x10), (("snap", 1), 0x22)]
+        );
+        assert_eq!(
+            ids(&[("snap", 1), ("snap", 2), ("eth", 66), ("eth", 69)]),
+            [(("eth", 69), 0x10), (("snap", 2), 0x22)]
+        );
+        assert_eq!(
+            ids(&[("eth", 66), ("snap", 1)]),
+            [(("eth", 66), 0x10), (("snap", 1), 0x21)]
+        );
+        assert_eq!(ids(&[("snap", 1)]), [(("snap", 1), 0x10)]);
+        assert_eq!(ids(&[("eth", 68)]), []);
+    }
+
+    #[test]
+    fn the_fork_hash_of_mainnets_genesis_is_the_one_of_eip_2124() {
+        let genesis = [
+            0xd4, 0xe5, 0x67, 0x40, 0xf8, 0x76, 0xae, 0xf8, 0xc0, 0x10, 0xb8, 0x6a, 0x40, 0xd5,
+            0xf5, 0x67, 0x45, 0xa1, 0x18, 0xd0, 0x90, 0x6a, 0x34, 0xe6, 0x9a, 0xec, 0x8c, 0x0d,
+            0xb1, 0xcb, 0x8f, 0xa3,
+        ];
+        assert_eq!(crc32(&genesis), 0xfc64_ec04);
+        let status = Status::without_chain(1, genesis);
+        assert_eq!(Status::decode(&status.encode()), Some(status));
+    }
+
+    #[test]
+    fn a_hello_beyond_its_limits_is_refused_and_further_elements_are_ignored() {
+        let hello = Hello {
+            version: 5,
+            name: b"test".to_vec(),
+            capabilities: offered(&[("eth", 69)]),
+            node_id: [1; 64],
+        };
+        assert_eq!(Hello::decode(&hello.encode()), Some(hello.clone()));
+
+        let encoded = hello.encode();
+        let mut fields = rlp::list(&mut encoded.as_slice())
+            .unwrap_or_default()
+            .to_vec();
+        fields.extend([0xc0, 0x05]);
+        assert_eq!(Hello::decode(&rlp::wrap(&fields)), Some(hello.clone()));
+
+        let refused = |change: fn(&mut Hello)| {
+            let mut hello = hello.clone();
+            change(&mut hello);
+            assert_eq!(Hello::decode(&hello.encode()), None);
+        };
+        refused(|hello| hello.name = vec![b'x'; 257]);
+        refused(|hello| hello.capabilities = vec![(b"eth".to_vec(), 69); 65]);
+        refused(|hello| hello.capabilities = vec![(b"ninechars".to_vec(), 1)]);
+    }
+}

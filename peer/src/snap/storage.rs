@@ -1,0 +1,72 @@
+//! GetStorageRanges.
+
+use super::{GetStorageRanges, NO_STRINGS, RESPONSE_LIMIT, put_answer, weight};
+use crate::{Hash, rlp, state::States};
+
+pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u8>) {
+    let known = super::state(states, &request.root).filter(|state| {
+        request
+            .accounts
+            .iter()
+            .all(|account| state.account(account).is_some())
+    });
+    let Some(state) = known else {
+        return put_answer(request.id, Some(&[]), NO_STRINGS, out);
+    };
+    // go-ethereum answers a request for 0 bytes with nothing, the protocol wants one slot at least.
+    let bytes = request.bytes.clamp(1, RESPONSE_LIMIT);
+    // A tenth more rather than cutting the last contract.
+    let hard_limit = bytes + bytes / 10;
+    let mut size = 0;
+    let mut headers: Vec<Vec<u8>> = Vec::new();
+    let mut slots: Vec<&[u8]> = Vec::new();
+    let mut proof = Vec::new();
+
+    // Origin and limit are for the first account only.
+    let mut origin = request.origin.unwrap_or_default();
+    let mut limit = request.limit.unwrap_or([0xff; 32]);
+    for account in &request.accounts {
+        if size >= bytes {
+            break;
+        }
+        if let Some(storage) = state.storage(account) {
+            let first = storage.first_from(&origin);
+            let mut end = first;
+            let mut cut = false;
+            while end < storage.len() {
+                if size >= hard_limit {
+                    cut = true;
+                    break;
+                }
+                size += weight(storage.value(end));
+                end += 1;
+                if *storage.key(end - 1) >= limit {
+                    // Stopped here from origin zero there is no proof, as go-ethereum does it.
+                    break;
+                }
+            }
+            if end > first {
+                let items = storage.items(first..end);
+                let mut header = Vec::with_capacity(5);
+                rlp::put_list_header(items.len(), &mut header);
+                headers.push(header);
+                slots.push(items);
+            }
+            if origin != Hash::default() || cut {
+                proof = storage.prove(&origin, (end > first).then(|| storage.key(end - 1)));
+                break;
+            }
+        } else if origin != Hash::default() {
+            // An empty trie has no node that could prove anything. It ends the answer all the same.
+            break;
+        }
+        origin = Hash::default();
+        limit = [0xff; 32];
+    }
+    let pieces: Vec<&[u8]> = headers
+        .iter()
+        .zip(slots)
+        .flat_map(|(header, items)| [header.as_slice(), items])
+        .collect();
+    put_answer(request.id, Some(&pieces), &proof, out);
+}

@@ -1,0 +1,195 @@
+//! A whole state in memory: accounts, their storages, the codes. Immutable once made.
+
+mod builder;
+mod generate;
+mod genesis;
+mod number;
+#[cfg(test)]
+mod tests;
+
+pub use builder::{Account, Builder};
+pub use generate::Recipe;
+pub use genesis::GenesisError;
+
+use crate::{EMPTY_CODE, EMPTY_ROOT, Hash, rlp, trie::Trie};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// A state: what one root stands for.
+#[derive(Debug)]
+pub struct State {
+    accounts: Trie,
+    /// By root, so that equal storages are held once, here and in later states of the same chain.
+    storages: HashMap<Hash, Arc<Trie>>,
+    codes: HashMap<Hash, Arc<[u8]>>,
+    /// Of all accounts.
+    slots: u64,
+}
+
+/// How much a state holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Accounts.
+    pub accounts: u64,
+    /// Slots of all accounts.
+    pub slots: u64,
+    /// Different codes.
+    pub codes: u64,
+}
+
+impl State {
+    /// Storages must be those the accounts' bodies name.
+    fn new(
+        accounts: Trie,
+        storages: HashMap<Hash, Arc<Trie>>,
+        codes: HashMap<Hash, Arc<[u8]>>,
+    ) -> State {
+        let slots = accounts
+            .iter()
+            .filter_map(|(_, body)| storages.get(&storage_root(body)))
+            .map(|storage| storage.len() as u64)
+            .sum();
+        State {
+            accounts,
+            storages,
+            codes,
+            slots,
+        }
+    }
+
+    /// The state root.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.accounts.root()
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            accounts: self.accounts.len() as u64,
+            slots: self.slots,
+            codes: self.codes.len() as u64,
+        }
+    }
+
+    /// The accounts: hashes of addresses and slim bodies, ascending.
+    #[must_use]
+    pub fn accounts(&self) -> &Trie {
+        &self.accounts
+    }
+
+    /// The slim body of one account.
+    #[must_use]
+    pub fn account(&self, account: &Hash) -> Option<&[u8]> {
+        self.accounts.get(account)
+    }
+
+    /// The storage of an account: hashes of slot keys and RLP of values, ascending. None if there is
+    /// no such account or it has no storage.
+    #[must_use]
+    pub fn storage(&self, account: &Hash) -> Option<&Trie> {
+        self.storages
+            .get(&storage_root(self.account(account)?))
+            .map(Arc::as_ref)
+    }
+
+    /// All accounts that have a storage, with it.
+    pub fn storages(&self) -> impl Iterator<Item = (&Hash, &Trie)> {
+        self.accounts.iter().filter_map(|(account, body)| {
+            Some((account, self.storages.get(&storage_root(body))?.as_ref()))
+        })
+    }
+
+    /// The code with this hash.
+    #[must_use]
+    pub fn code(&self, hash: &Hash) -> Option<&[u8]> {
+        self.codes.get(hash).map(AsRef::as_ref)
+    }
+
+    /// All codes, in no particular order.
+    pub fn codes(&self) -> impl ExactSizeIterator<Item = (&Hash, &[u8])> {
+        self.codes.iter().map(|(hash, code)| (hash, code.as_ref()))
+    }
+}
+
+/// The storage root that a slim body names; that of no storage if the body is none.
+fn storage_root(slim: &[u8]) -> Hash {
+    hash_field(slim, 2).unwrap_or(EMPTY_ROOT)
+}
+
+/// The code hash that a slim body names; that of no code if the body is none.
+#[must_use]
+pub fn code_hash(slim: &[u8]) -> Hash {
+    hash_field(slim, 3).unwrap_or(EMPTY_CODE)
+}
+
+fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
+    let mut fields = rlp::list(&mut &*slim).ok()?;
+    for _ in 0..index {
+        rlp::string(&mut fields).ok()?;
+    }
+    rlp::hash(&mut fields).ok()
+}
+
+/// The states that are served: the newest ones of a chain. Real nodes hold 128.
+///
+/// Only ever one so far. The type is that of a chain because a moving root is what comes next.
+#[derive(Debug, Clone)]
+pub struct States {
+    by_root: HashMap<Hash, Arc<State>>,
+    /// Oldest first. A root may be there more than once (a block without changes).
+    order: VecDeque<Hash>,
+    window: usize,
+}
+
+impl States {
+    /// How many states back a node must serve by the protocol.
+    pub const WINDOW: usize = 128;
+
+    /// None yet; the newest `window` of what is pushed will be held, at least one.
+    #[must_use]
+    pub fn new(window: usize) -> States {
+        States {
+            by_root: HashMap::new(),
+            order: VecDeque::new(),
+            window: window.max(1),
+        }
+    }
+
+    /// A new head; the oldest state beyond the window is forgotten.
+    pub fn push(&mut self, state: Arc<State>) {
+        self.order.push_back(state.root());
+        self.by_root.insert(state.root(), state);
+        while self.order.len() > self.window {
+            if let Some(root) = self.order.pop_front()
+                && !self.order.contains(&root)
+            {
+                self.by_root.remove(&root);
+            }
+        }
+    }
+
+    /// The state of a root, if it is held.
+    #[must_use]
+    pub fn get(&self, root: &Hash) -> Option<&Arc<State>> {
+        self.by_root.get(root)
+    }
+
+    /// The newest state.
+    #[must_use]
+    pub fn head(&self) -> Option<&Arc<State>> {
+        self.by_root.get(self.order.back()?)
+    }
+
+    /// A code that any of the states holds.
+    #[must_use]
+    pub fn code(&self, hash: &Hash) -> Option<&[u8]> {
+        // The head holds almost all of what is asked for.
+        let head = self.head()?;
+        head.code(hash)
+            .or_else(|| self.by_root.values().find_map(|state| state.code(hash)))
+    }
+}

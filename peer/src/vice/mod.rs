@@ -1,0 +1,276 @@
+//! The ways a peer can be bad, one variant each, so that a client's every check meets the peer that
+//! it is for. Some are only odd, and a client must bear them; the variant says so.
+
+mod answer;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use parse::ParseViceError;
+
+use crate::{
+    link,
+    session::Outgoing,
+    snap::{self, Breach, Request},
+    state::States,
+};
+use answer::Answer;
+use std::{collections::HashMap, time::Duration};
+
+/// A fault, and when it shows. Written `NAME[=ARGUMENT][@KIND][+HONEST]`, such as `silent`,
+/// `capped=500@storage`, `cut@accounts+3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vice {
+    /// What is done.
+    pub fault: Fault,
+    /// Only with answers of this kind.
+    pub only: Option<Kind>,
+    /// After this many honest answers (of that kind).
+    pub after: u64,
+}
+
+impl From<Fault> for Vice {
+    fn from(fault: Fault) -> Vice {
+        Vice {
+            fault,
+            only: None,
+            after: 0,
+        }
+    }
+}
+
+/// Kinds of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// GetAccountRange
+    Accounts,
+    /// GetStorageRanges
+    Storage,
+    /// GetByteCodes
+    Codes,
+    /// GetTrieNodes
+    Nodes,
+}
+
+/// What a bad peer does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// `silent`: never answers.
+    Silent,
+    /// `slow=MS`: answers late, each answer that much after the one before. Odd, not wrong.
+    Slow(Duration),
+    /// `empty`: answers everything with "I have not got that". Odd, not wrong.
+    Empty,
+    /// `stale-root`: the same, but still has the codes, which belong to no root. Use it with `+N`.
+    StaleRoot,
+    /// `capped=BYTES`: takes every request for one of at most so many bytes. Odd, not wrong.
+    Capped(u64),
+    /// `drop-first-proof`: leaves the proof's first node out (the root).
+    DropFirstProof,
+    /// `drop-last-proof`: leaves the proof's last node out.
+    DropLastProof,
+    /// `drop-item`: leaves an account or slot from the middle out, and proves its hash: all nodes
+    /// on the way to it are in the proof.
+    DropItem,
+    /// `swap-values`: two neighbours with each other's values.
+    SwapValues,
+    /// `unsorted`: two neighbours in the wrong order.
+    Unsorted,
+    /// `modify-value`: one bit of an account's body, a slot, a code or a node is another.
+    ModifyValue,
+    /// `replay`: gives the first answer of each kind again, under the id of the new request.
+    Replay,
+    /// `twice`: sends every answer two times.
+    Twice,
+    /// `unasked`: sends, with every answer, one to a request that never was.
+    Unasked,
+    /// `wrong-id`: answers under another id.
+    WrongId,
+    /// `wrong-code`: answers with the message of another kind.
+    WrongCode,
+    /// `more`: answers more than was asked for: accounts behind the limit, a list of slots, a code or a
+    /// node too many.
+    More,
+    /// `truncated`: the answer's second half is missing.
+    Truncated,
+    /// `garbage`: bytes that are no RLP.
+    Garbage,
+    /// `oversized`: a frame of one byte more than may be.
+    Oversized,
+    /// `text`: a text frame in place of the answer.
+    Text,
+    /// `always-prove`: proves the last storage although it is whole. Odd, not wrong.
+    AlwaysProve,
+    /// `no-proof`: never sends proofs.
+    NoProof,
+    /// `shuffled-proof`: the proof's nodes in another order, some twice. Odd, not wrong.
+    ShuffledProof,
+    /// `huge-proof`: all nodes of the trie as proof. Odd up to 128 nodes, wrong beyond.
+    HugeProof,
+    /// `many-proof-nodes`: more than 128 nodes, however few are needed.
+    ManyProofNodes,
+    /// `codes-as-hashes`: sends the hashes in place of the codes.
+    CodesAsHashes,
+    /// `one-code`: one code per answer. Odd, not wrong.
+    OneCode,
+    /// `cut`: drops the connection in the middle of the answer.
+    Cut,
+    /// `wrong-network`: Status with another network id.
+    WrongNetwork,
+    /// `wrong-genesis`: Status with another genesis hash.
+    WrongGenesis,
+    /// `no-hello`: says nothing at all.
+    NoHello,
+    /// `no-status`: Hello, and then nothing.
+    NoStatus,
+    /// `no-snap`: offers no snap.
+    NoSnap,
+    /// `no-pong`: does not answer pings.
+    NoPong,
+    /// `too-many-peers`: is full.
+    TooManyPeers,
+}
+
+impl Vice {
+    fn shows(&self, kind: Kind, answered: u64) -> bool {
+        self.only.is_none_or(|only| only == kind) && answered >= self.after
+    }
+}
+
+/// A session's vices and what they have to remember.
+#[derive(Debug)]
+pub(crate) struct Vices {
+    vices: Vec<Vice>,
+    /// Requests so far.
+    answered: HashMap<Kind, u64>,
+    /// For `Replay`: the first answer of each kind.
+    first: HashMap<Kind, Answer>,
+}
+
+impl Vices {
+    pub(crate) fn new(vices: Vec<Vice>) -> Vices {
+        Vices {
+            vices,
+            answered: HashMap::new(),
+            first: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn is_honest(&self) -> bool {
+        self.vices.is_empty()
+    }
+
+    /// For the faults that are not about answers.
+    pub(crate) fn has(&self, fault: &Fault) -> bool {
+        self.vices.iter().any(|vice| vice.fault == *fault)
+    }
+
+    /// What comes in place of the honest answer.
+    pub(crate) fn answer(
+        &mut self,
+        states: &States,
+        answer_id: u64,
+        request: Request,
+    ) -> Result<Vec<Outgoing>, Breach> {
+        let kind = kind(&request);
+        let answered = self.answered.entry(kind).or_default();
+        let showing: Vec<Fault> = self
+            .vices
+            .iter()
+            .filter(|vice| vice.shows(kind, *answered))
+            .map(|vice| vice.fault.clone())
+            .collect();
+        *answered += 1;
+
+        let mut asked = request.clone();
+        showing
+            .iter()
+            .for_each(|fault| change_request(&mut asked, fault));
+        let mut payload = Vec::new();
+        snap::serve(states, answer::code(&asked), &asked.encode(), &mut payload)?;
+        let Some(mut answer) = Answer::decode(&request, &payload) else {
+            // Only a bogus state's bytes can be so bad. They go out as they are.
+            return Ok(vec![Outgoing::Frame(link::frame(answer_id, &payload))]);
+        };
+        let first = self.first.entry(kind).or_insert_with(|| answer.clone());
+        for fault in &showing {
+            if *fault == Fault::Replay {
+                answer = first.with_id(answer.id);
+            }
+            answer.spoil(fault, states, &request);
+        }
+        Ok(send(&showing, answer_id, &answer))
+    }
+}
+
+fn kind(request: &Request) -> Kind {
+    match request {
+        Request::Accounts(_) => Kind::Accounts,
+        Request::Storage(_) => Kind::Storage,
+        Request::Codes(_) => Kind::Codes,
+        Request::Nodes(_) => Kind::Nodes,
+    }
+}
+
+/// Some faults are honest answers to another request.
+fn change_request(request: &mut Request, fault: &Fault) {
+    let bytes = match request {
+        Request::Accounts(request) => &mut request.bytes,
+        Request::Storage(request) => &mut request.bytes,
+        Request::Codes(request) => &mut request.bytes,
+        Request::Nodes(request) => &mut request.bytes,
+    };
+    match fault {
+        Fault::Capped(cap) => *bytes = (*bytes).min(*cap),
+        Fault::More => {
+            *bytes = bytes.saturating_mul(4);
+            match request {
+                Request::Accounts(request) => request.limit = [0xff; 32],
+                Request::Storage(request) => request.limit = None,
+                Request::Codes(_) | Request::Nodes(_) => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The answer as frames, spoilt as far as it is the frames that are.
+fn send(faults: &[Fault], answer_id: u64, answer: &Answer) -> Vec<Outgoing> {
+    let id = if faults.contains(&Fault::WrongCode) {
+        answer_id ^ 0b10
+    } else {
+        answer_id
+    };
+    let frame = link::frame(id, &answer.encode());
+    let mut outgoing = vec![Outgoing::Frame(frame.clone())];
+    for fault in faults {
+        match fault {
+            Fault::Silent => return Vec::new(),
+            Fault::Slow(by) => outgoing.insert(0, Outgoing::Wait(*by)),
+            Fault::Twice => outgoing.push(Outgoing::Frame(frame.clone())),
+            Fault::Unasked => {
+                let other = answer.with_id(!answer.id);
+                outgoing.push(Outgoing::Frame(link::frame(answer_id, &other.encode())));
+            }
+            Fault::Truncated => {
+                outgoing = vec![Outgoing::Frame(frame[..frame.len().div_ceil(2)].to_vec())];
+            }
+            Fault::Garbage => {
+                let garbage = frame.iter().map(|byte| byte.wrapping_mul(167) ^ 0xf9);
+                outgoing = vec![Outgoing::Frame(garbage.collect())];
+            }
+            Fault::Oversized => {
+                let mut frame = frame.clone();
+                frame.resize(link::FRAME_LIMIT + 1, 0);
+                outgoing = vec![Outgoing::Frame(frame)];
+            }
+            Fault::Text => outgoing = vec![Outgoing::Text("binary is due here".to_owned())],
+            Fault::Cut => {
+                let half = frame[..frame.len().div_ceil(2)].to_vec();
+                outgoing = vec![Outgoing::Fragment(half), Outgoing::Cut];
+            }
+            _ => {}
+        }
+    }
+    outgoing
+}

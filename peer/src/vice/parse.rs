@@ -1,0 +1,103 @@
+//! Vices from the command line: `NAME[=ARGUMENT][@KIND][+HONEST]`.
+
+use super::{Fault, Kind, Vice};
+use std::{fmt, str::FromStr, time::Duration};
+
+/// Why some text names no vice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseViceError(String);
+
+impl fmt::Display for ParseViceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseViceError {}
+
+/// All vices without an argument.
+pub(super) const PLAIN: [(&str, Fault); 34] = [
+    ("silent", Fault::Silent),
+    ("empty", Fault::Empty),
+    ("stale-root", Fault::StaleRoot),
+    ("drop-first-proof", Fault::DropFirstProof),
+    ("drop-last-proof", Fault::DropLastProof),
+    ("drop-item", Fault::DropItem),
+    ("swap-values", Fault::SwapValues),
+    ("unsorted", Fault::Unsorted),
+    ("modify-value", Fault::ModifyValue),
+    ("replay", Fault::Replay),
+    ("twice", Fault::Twice),
+    ("unasked", Fault::Unasked),
+    ("wrong-id", Fault::WrongId),
+    ("wrong-code", Fault::WrongCode),
+    ("more", Fault::More),
+    ("truncated", Fault::Truncated),
+    ("garbage", Fault::Garbage),
+    ("oversized", Fault::Oversized),
+    ("text", Fault::Text),
+    ("always-prove", Fault::AlwaysProve),
+    ("no-proof", Fault::NoProof),
+    ("shuffled-proof", Fault::ShuffledProof),
+    ("huge-proof", Fault::HugeProof),
+    ("many-proof-nodes", Fault::ManyProofNodes),
+    ("codes-as-hashes", Fault::CodesAsHashes),
+    ("one-code", Fault::OneCode),
+    ("cut", Fault::Cut),
+    ("wrong-network", Fault::WrongNetwork),
+    ("wrong-genesis", Fault::WrongGenesis),
+    ("no-hello", Fault::NoHello),
+    ("no-status", Fault::NoStatus),
+    ("no-snap", Fault::NoSnap),
+    ("no-pong", Fault::NoPong),
+    ("too-many-peers", Fault::TooManyPeers),
+];
+
+impl FromStr for Vice {
+    type Err = ParseViceError;
+
+    fn from_str(text: &str) -> Result<Vice, ParseViceError> {
+        let error = |what: &str| ParseViceError(format!("{text}: {what}"));
+        let (rest, after) = match text.split_once('+') {
+            None => (text, 0),
+            Some((rest, after)) => (
+                rest,
+                after
+                    .parse()
+                    .map_err(|_| error("a number belongs behind '+'"))?,
+            ),
+        };
+        let (rest, only) = match rest.split_once('@') {
+            None => (rest, None),
+            Some((rest, kind)) => {
+                let kind = match kind {
+                    "accounts" => Kind::Accounts,
+                    "storage" => Kind::Storage,
+                    "codes" => Kind::Codes,
+                    "nodes" => Kind::Nodes,
+                    _ => return Err(error("kinds are accounts, storage, codes, nodes")),
+                };
+                (rest, Some(kind))
+            }
+        };
+        let fault = match rest.split_once('=') {
+            None => {
+                let known = PLAIN.iter().find(|(name, _)| *name == rest);
+                known
+                    .map(|(_, fault)| fault.clone())
+                    .ok_or_else(|| error("no such vice"))?
+            }
+            Some((name, argument)) => {
+                let number = argument
+                    .parse()
+                    .map_err(|_| error("a number belongs behind '='"))?;
+                match name {
+                    "slow" => Fault::Slow(Duration::from_millis(number)),
+                    "capped" => Fault::Capped(number),
+                    _ => return Err(error("no such vice with an argument")),
+                }
+            }
+        };
+        Ok(Vice { fault, only, after })
+    }
+}

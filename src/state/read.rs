@@ -1,0 +1,202 @@
+//! Looking up one account or slot in the pages of a state, from its root page down. Whoever looks up loads the pages, and may
+//! keep proven ones; nothing of a page is believed before it has been folded to the hash that its parent holds.
+
+use super::account::{Account, SlimAccount, slot_value};
+use super::entry::{Code, Entry, Item, PageId, PageRef, StatePath, Storage};
+use super::page::{Folds, Page, PageError, VerifiedPage};
+use crate::hash::Hash;
+use crate::trie::path::Path;
+
+/// A look-up in progress. [`Lookup::step`] says how it stands; while it says [`Step::Need`], feed it that page.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    account: Hash,
+    slot: Option<Hash>,
+    step: Step,
+}
+
+/// How a look-up stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The next page.
+    Need(Wanted),
+    /// The account; `None` if it is proven not to exist.
+    Account(Option<FoundAccount>),
+    /// The slot's value, big-endian; zero if it is proven not to be set.
+    Slot([u8; 32]),
+    /// That part of the state is not held: nothing can be said about it.
+    NotTracked,
+    /// A page is not what its parent names.
+    Damaged {
+        /// The page.
+        id: PageId,
+        /// What is wrong with it.
+        error: PageError,
+    },
+}
+
+/// An account that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundAccount {
+    /// Its values.
+    pub account: Account,
+    /// Whether its code is stored.
+    pub code: Code,
+}
+
+/// A page that is needed, and where. To cache proven pages, key them by [`Wanted::key`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The page, and the hash of the subtrie in it that is meant.
+    pub page: PageRef,
+    /// Where that subtrie's top is.
+    pub at: StatePath,
+}
+
+impl Lookup {
+    /// Looks up an account by the hash of its address. `root`: the root page; `None` for the empty state.
+    pub fn account(root: Option<PageRef>, account: Hash) -> Lookup {
+        Lookup::new(root, account, None)
+    }
+
+    /// Looks up a storage slot by the hashes of the account's address and of the slot's number.
+    pub fn slot(root: Option<PageRef>, account: Hash, slot: Hash) -> Lookup {
+        Lookup::new(root, account, Some(slot))
+    }
+
+    fn new(root: Option<PageRef>, account: Hash, slot: Option<Hash>) -> Lookup {
+        let mut lookup = Lookup {
+            account,
+            slot,
+            step: Step::NotTracked,
+        };
+        lookup.step = match root {
+            Some(page) => Step::Need(Wanted {
+                page,
+                at: StatePath::account_trie(Path::ROOT),
+            }),
+            None => lookup.absent(),
+        };
+        lookup
+    }
+
+    /// How it stands.
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+
+    /// Goes on with the page that is needed, as the database has it (`None`: it has none).
+    pub fn feed(&mut self, page: Option<&[u8]>, folds: &mut Folds) -> &Step {
+        if let Step::Need(wanted) = self.step {
+            match wanted.verify(page, folds) {
+                Ok(page) => return self.feed_verified(&page),
+                Err(error) => {
+                    self.step = Step::Damaged {
+                        id: wanted.page.id,
+                        error,
+                    }
+                }
+            }
+        }
+        &self.step
+    }
+
+    /// Goes on with the page that is needed, which has been proven before. Any other page is not looked at.
+    pub fn feed_verified(&mut self, page: &VerifiedPage) -> &Step {
+        if let Step::Need(wanted) = self.step
+            && wanted.is(page)
+        {
+            self.step = match (wanted.at.account, self.slot) {
+                (Some(_), Some(slot)) => self.find_slot(page.entries(), &slot),
+                _ => self.find_account(page.entries()),
+            };
+        }
+        &self.step
+    }
+
+    fn find_account(&self, entries: &[Entry]) -> Step {
+        let Some(Entry { path, item }) = find(entries, &self.account) else {
+            return self.absent();
+        };
+        let leaf = match item {
+            Item::Account(leaf) => leaf,
+            Item::Page(page) => return need(*page, StatePath::account_trie(*path)),
+            Item::Blinded { .. } | Item::Slot(_) => return Step::NotTracked,
+        };
+        let Some(slot) = self.slot else {
+            let body = SlimAccount::parse(&leaf.slim).map(|body| body.account());
+            return body.map_or(Step::NotTracked, |account| {
+                Step::Account(Some(FoundAccount {
+                    account,
+                    code: leaf.code,
+                }))
+            });
+        };
+        match &leaf.storage {
+            Storage::Empty => self.absent(),
+            Storage::Blinded => Step::NotTracked,
+            Storage::Inline(slots) => self.find_slot(slots, &slot),
+            Storage::Page(page) => need(*page, StatePath::storage(self.account, Path::ROOT)),
+        }
+    }
+
+    fn find_slot(&self, entries: &[Entry], slot: &Hash) -> Step {
+        match find(entries, slot) {
+            None => self.absent(),
+            Some(Entry {
+                item: Item::Slot(rlp),
+                ..
+            }) => {
+                // The page's decoder has checked it: at most 32 bytes.
+                let value = slot_value(rlp).ok().and_then(Account::pad);
+                value.map_or(Step::NotTracked, Step::Slot)
+            }
+            Some(Entry {
+                path,
+                item: Item::Page(page),
+            }) => need(*page, StatePath::storage(self.account, *path)),
+            Some(_) => Step::NotTracked,
+        }
+    }
+
+    /// The list folds to its hash and has nothing there.
+    fn absent(&self) -> Step {
+        match self.slot {
+            None => Step::Account(None),
+            Some(_) => Step::Slot([0; 32]),
+        }
+    }
+}
+
+impl Wanted {
+    /// Names a proven page for ever, within one incarnation of a database.
+    pub fn key(&self) -> (PageId, Hash) {
+        (self.page.id, self.page.hash)
+    }
+
+    /// Proves that some bytes are this page (`None`: the database has none).
+    pub fn verify(
+        &self,
+        bytes: Option<&[u8]>,
+        folds: &mut Folds,
+    ) -> Result<VerifiedPage, PageError> {
+        let bytes = bytes.ok_or(PageError::Missing)?;
+        Page::decode(bytes)?.verify(&self.page, &self.at, folds)
+    }
+
+    fn is(&self, page: &VerifiedPage) -> bool {
+        page.hash() == self.page.hash && *page.at() == self.at
+    }
+}
+
+fn need(page: PageRef, at: StatePath) -> Step {
+    Step::Need(Wanted { page, at })
+}
+
+/// The entry that is at `key` or above it.
+fn find<'a>(entries: &'a [Entry], key: &Hash) -> Option<&'a Entry> {
+    let after = entries.partition_point(|entry| entry.path.first_key() <= *key);
+    entries
+        .get(after.checked_sub(1)?)
+        .filter(|entry| entry.path.covers(key))
+}

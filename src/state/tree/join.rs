@@ -1,0 +1,389 @@
+//! Joining a verified answer to a list of the same root.
+
+use core::ops::Range;
+
+use super::{Joined, StorageJoined, Tree, TreeError};
+use crate::hash::Hash;
+use crate::state::account::VerifiedFull;
+use crate::state::cut::{KeptItem, Mode, Place, Source, cut, write_whole};
+use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
+use crate::state::page::{entry_size, fold_list, storage_size};
+use crate::state::pages::Pages;
+use crate::state::source::{Arena, Mark, SlotList};
+use crate::trie::fold::{EntryItem, Fold, Root};
+use crate::trie::path::Path;
+use crate::trie::range::VerifiedRange;
+
+impl Tree {
+    /// Joins a verified account range; `fold` is the one it was verified with. What is complete in the answer is cut into
+    /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
+    /// left as it is.
+    pub fn join_accounts(
+        &mut self,
+        fold: &Fold,
+        range: &VerifiedRange,
+        held: &dyn CodesHeld,
+        out: &mut Pages,
+    ) -> Result<Joined, TreeError> {
+        check_root(self.root, range)?;
+        let mut joined = Joined::default();
+        let Some(overlap) = Overlap::find(&self.entries, fold, range)? else {
+            return Ok(joined);
+        };
+        let marks = overlap.marks(&self.entries, fold, |key, full| {
+            let body = VerifiedFull::split(full)?;
+            let code = match body.code_hash() {
+                None => Code::None,
+                Some(hash) if held.holds(&hash) => Code::Held,
+                Some(hash) => {
+                    joined.codes.push(hash);
+                    Code::Missing
+                }
+            };
+            let storage = body.storage_root();
+            joined.storage.extend(storage.map(|root| (key, root)));
+            joined.accounts += 1;
+            Some(Mark::Account {
+                slim: body.slim_len() as u32,
+                storage: storage.is_some(),
+                code,
+            })
+        })?;
+        let place = Place {
+            account: None,
+            budget: self.budget,
+        };
+        let mut arena = Arena {
+            fold,
+            storage: false,
+            marks: &marks,
+        };
+        let (added, removed) = overlap.splice(&mut self.entries, &mut arena, place, out)?;
+        self.bytes = (self.bytes + added).saturating_sub(removed);
+        Ok(joined)
+    }
+
+    /// Joins a verified range of one account's storage, or all of it. An answer for an account that is complete already adds
+    /// nothing.
+    pub fn join_storage(
+        &mut self,
+        account: &Hash,
+        fold: &Fold,
+        range: &VerifiedRange,
+        out: &mut Pages,
+    ) -> Result<StorageJoined, TreeError> {
+        let complete = StorageJoined {
+            slots: 0,
+            complete: true,
+        };
+        let budget = self.budget;
+        let Some(leaf) = find_account(&mut self.entries, account) else {
+            return Ok(complete);
+        };
+        let root = leaf.storage_root();
+        check_root(root, range)?;
+        let before = storage_size(&leaf.storage);
+        let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
+            Storage::Blinded => vec![Entry {
+                path: Path::ROOT,
+                item: Item::Blinded { hash: root },
+            }],
+            Storage::Inline(slots) => slots,
+            held @ (Storage::Empty | Storage::Page(_)) => {
+                leaf.storage = held;
+                return Ok(complete);
+            }
+        };
+        let place = Place {
+            account: Some(*account),
+            budget,
+        };
+        let (page, joined) =
+            join_slots(&mut slots, fold, range, place, &mut self.folds.storage, out)?;
+        leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
+        let after = storage_size(&leaf.storage);
+        self.bytes = (self.bytes + after).saturating_sub(before);
+        Ok(joined)
+    }
+}
+
+/// Joins an answer to a storage trie's list. If that completes a storage that is too large to stand in its account's page,
+/// it goes into pages of its own.
+fn join_slots(
+    slots: &mut Vec<Entry>,
+    fold: &Fold,
+    range: &VerifiedRange,
+    place: Place,
+    scratch: &mut Fold,
+    out: &mut Pages,
+) -> Result<(Option<PageRef>, StorageJoined), TreeError> {
+    let mut joined = StorageJoined::default();
+    let large = place.budget / 2;
+    if let Some(overlap) = Overlap::find(slots, fold, range)? {
+        let marks = overlap.marks(slots, fold, |_, value| {
+            joined.slots += 1;
+            Some(Mark::Slot(value.len() as u32))
+        })?;
+        let mut arena = Arena {
+            fold,
+            storage: true,
+            marks: &marks,
+        };
+        let whole = joined.slots == fold.len() as u64;
+        if whole
+            && (0..fold.len())
+                .map(|slot| arena.sum(slot).size)
+                .sum::<usize>()
+                > large
+        {
+            // All of it in one answer: nothing becomes an entry.
+            joined.complete = true;
+            let kept = cut(fold, &mut arena, place, Mode::Closing, out)?;
+            let page = write_whole(&kept, &arena, place, range.root(), out)?;
+            return Ok((Some(page), joined));
+        }
+        overlap.splice(slots, &mut arena, place, out)?;
+    }
+    joined.complete = !slots.iter().any(Entry::is_open);
+    if !joined.complete || slots.iter().map(entry_size).sum::<usize>() <= large {
+        return Ok((None, joined));
+    }
+    let found = fold_list(scratch, slots, Root::Trie)?;
+    if found != range.root() {
+        return Err(TreeError::Root(found));
+    }
+    let mut source = SlotList(slots);
+    let kept = cut(scratch, &mut source, place, Mode::Closing, out)?;
+    let page = write_whole(&kept, &source, place, range.root(), out)?;
+    Ok((Some(page), joined))
+}
+
+fn check_root(expected: Hash, range: &VerifiedRange) -> Result<(), TreeError> {
+    match range.root() {
+        found if found == expected => Ok(()),
+        found => Err(TreeError::OtherRoot { expected, found }),
+    }
+}
+
+/// The leaf of an account, unless it is in a page or unknown.
+pub(super) fn find_account<'a>(
+    entries: &'a mut [Entry],
+    account: &Hash,
+) -> Option<&'a mut AccountLeaf> {
+    let index = entries
+        .binary_search_by(|entry| entry.path.cmp(&Path::full(*account)))
+        .ok()?;
+    match &mut entries.get_mut(index)?.item {
+        Item::Account(leaf) => Some(leaf),
+        _ => None,
+    }
+}
+
+/// Where a list and an answer say something about the same places.
+struct Overlap {
+    /// Entries of the list that meet what the answer proves everything about.
+    list: Range<usize>,
+    /// Entries of the fold that meet those.
+    arena: Range<usize>,
+    /// The delivered leaves, as entries of the fold.
+    delivered: Range<usize>,
+}
+
+impl Overlap {
+    /// `None` if the answer proves nothing new about any key.
+    fn find(
+        list: &[Entry],
+        fold: &Fold,
+        range: &VerifiedRange,
+    ) -> Result<Option<Overlap>, TreeError> {
+        // Everything is proven between the last subtrie that is left of the origin and the first that is right of the
+        // last leaf: that is more than the interval that was asked for, where there was nothing.
+        let delivered = range.delivered();
+        let from = match delivered.start.checked_sub(1) {
+            None => Some(Hash::ZERO),
+            Some(left) => fold.path(left).last_key().next(),
+        };
+        let to = match delivered.end < fold.len() {
+            true => fold.path(delivered.end).first_key().previous(),
+            false => Some(Hash::MAX),
+        };
+        let (from, to) = match (from, to) {
+            (Some(from), Some(to)) if from <= to => (from, to),
+            _ => return Ok(None),
+        };
+        let start = list.partition_point(|entry| entry.path.last_key() < from);
+        let end = list.partition_point(|entry| entry.path.first_key() <= to);
+        let (Some(first), Some(last)) = (
+            list.get(start),
+            end.checked_sub(1).and_then(|i| list.get(i)),
+        ) else {
+            return nothing_there(fold, &delivered);
+        };
+        if start >= end {
+            return nothing_there(fold, &delivered);
+        }
+        let (from, to) = (first.path.first_key(), last.path.last_key());
+        let arena = partition(fold, |path| path.last_key() < from)..partition(fold, |path| {
+            path.first_key() <= to
+        });
+        Ok(Some(Overlap {
+            list: start..end,
+            arena,
+            delivered,
+        }))
+    }
+
+    /// Marks the entries of the answer: `mark` is called for each new leaf.
+    fn marks(
+        &self,
+        list: &[Entry],
+        fold: &Fold,
+        mut mark: impl FnMut(Hash, &[u8]) -> Option<Mark>,
+    ) -> Result<Vec<Mark>, TreeError> {
+        let mut marks = vec![Mark::Known; fold.len()];
+        let mut list = list
+            .get(self.list.clone())
+            .unwrap_or_default()
+            .iter()
+            .peekable();
+        for index in self.delivered.clone() {
+            let path = fold.path(index);
+            let over = loop {
+                match list.peek() {
+                    Some(entry) if entry.path.is_prefix_of(&path) => break entry,
+                    Some(entry) if entry.path < path => list.next(),
+                    _ => return Err(TreeError::Disjoint(path)),
+                };
+            };
+            if matches!(over.item, Item::Blinded { .. })
+                && let Some(EntryItem::Leaf(value)) = fold.item(index)
+                && let Some(slot) = marks.get_mut(index)
+            {
+                *slot = mark(path.key(), value).unwrap_or(Mark::Known);
+            }
+        }
+        Ok(marks)
+    }
+
+    /// Cuts what is complete in the answer into pages and joins the rest to the list. Returns by how many bytes the list
+    /// has grown and shrunk.
+    fn splice(
+        &self,
+        list: &mut Vec<Entry>,
+        arena: &mut Arena<'_>,
+        place: Place,
+        out: &mut Pages,
+    ) -> Result<(usize, usize), TreeError> {
+        let kept = cut(arena.fold, arena, place, Mode::Growing, out)?;
+        let new = kept.items.iter().filter_map(|item| match item {
+            KeptItem::Entry(index) if !self.arena.contains(index) => None,
+            KeptItem::Entry(index) => Some((arena.fold.path(*index), arena.item(*index))),
+            KeptItem::Page(path, page) => Some((*path, Some(Item::Page(*page)))),
+            KeptItem::Blinded(path, hash) => Some((*path, Some(Item::Blinded { hash: *hash }))),
+        });
+        let old: Vec<Entry> = list.drain(self.list.clone()).collect();
+        let removed = old.iter().map(entry_size).sum();
+        let merged = merge(old, new)?;
+        let added = merged.iter().map(entry_size).sum();
+        list.splice(self.list.start..self.list.start, merged);
+        Ok((added, removed))
+    }
+}
+
+/// Joins two lists of one trie, place by place what knows more. Of `new`, `None` stands for a leaf that `old` knows.
+fn merge(
+    old: Vec<Entry>,
+    new: impl Iterator<Item = (Path, Option<Item>)>,
+) -> Result<Vec<Entry>, TreeError> {
+    let mut merged = Vec::with_capacity(old.len());
+    let mut old = old.into_iter().peekable();
+    let mut new = new.peekable();
+    loop {
+        // Places of one trie are equal, one above the other, or apart; and both lists say something of every place that
+        // is not empty.
+        let (held, found) = match (old.peek(), new.peek()) {
+            (Some(held), Some((found, _))) => (held.path, *found),
+            (Some(Entry { path, .. }), None) | (None, Some((path, _))) => {
+                return Err(TreeError::Disjoint(*path));
+            }
+            (None, None) => return Ok(merged),
+        };
+        if held == found {
+            let (Some(held), Some((_, item))) = (old.next(), new.next()) else {
+                continue;
+            };
+            merged.push(refine(held, item)?);
+        } else if held.is_prefix_of(&found) {
+            let Some(above) = old.next() else { continue };
+            let blinded = matches!(above.item, Item::Blinded { .. });
+            if !blinded {
+                merged.push(above);
+            }
+            while let Some((path, item)) = new.next_if(|(path, _)| held.is_prefix_of(path)) {
+                if blinded {
+                    let item = item.ok_or(TreeError::Disjoint(path))?;
+                    merged.push(Entry { path, item });
+                }
+            }
+        } else if found.is_prefix_of(&held) {
+            let page = match new.next() {
+                Some((_, Some(Item::Blinded { .. }))) => None,
+                Some((_, Some(item @ Item::Page(_)))) => Some(item),
+                _ => return Err(TreeError::Disjoint(found)),
+            };
+            let in_page = page.is_some();
+            merged.extend(page.map(|item| Entry { path: found, item }));
+            while let Some(held) = old.next_if(|held| found.is_prefix_of(&held.path)) {
+                match held.item {
+                    Item::Blinded { .. } if in_page => {}
+                    _ if in_page => return Err(TreeError::Disjoint(held.path)),
+                    _ => merged.push(held),
+                }
+            }
+        } else {
+            return Err(TreeError::Disjoint(held.min(found)));
+        }
+    }
+}
+
+/// What two lists know at one path.
+fn refine(held: Entry, found: Option<Item>) -> Result<Entry, TreeError> {
+    let path = held.path;
+    let hashes = (hash_of(&held.item), found.as_ref().and_then(hash_of));
+    if matches!(hashes, (Some(held), Some(found)) if held != found) {
+        return Err(TreeError::Disjoint(path));
+    }
+    match (&held.item, found) {
+        (Item::Account(_) | Item::Slot(_) | Item::Page(_), _) => Ok(held),
+        (Item::Blinded { .. }, Some(item)) => Ok(Entry { path, item }),
+        (Item::Blinded { .. }, None) => Err(TreeError::Disjoint(path)),
+    }
+}
+
+fn hash_of(item: &Item) -> Option<Hash> {
+    match item {
+        Item::Blinded { hash } | Item::Page(PageRef { hash, .. }) => Some(*hash),
+        Item::Account(_) | Item::Slot(_) => None,
+    }
+}
+
+/// First index at which `before` does not hold any more; it holds for all entries before that.
+fn partition(fold: &Fold, before: impl Fn(&Path) -> bool) -> usize {
+    let (mut low, mut high) = (0, fold.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        match before(&fold.path(middle)) {
+            true => low = middle + 1,
+            false => high = middle,
+        }
+    }
+    low
+}
+
+/// The list has nothing where the answer proves everything; so must the answer.
+fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap>, TreeError> {
+    match delivered.is_empty() {
+        true => Ok(None),
+        false => Err(TreeError::Disjoint(fold.path(delivered.start))),
+    }
+}

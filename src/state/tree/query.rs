@@ -1,0 +1,152 @@
+//! What is missing, and how much it may be.
+
+use super::{Incomplete, Tree};
+use crate::hash::Hash;
+use crate::state::account::SlimAccount;
+use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
+use crate::trie::path::Path;
+
+impl Tree {
+    /// Every blinded entry of the account trie and of storage tries that are known in part, in key order. A storage trie of
+    /// which nothing is known is not among them ([`Tree::incomplete_accounts`]).
+    pub fn blinded(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
+        self.entries.iter().flat_map(|entry| {
+            let (account, list) = match inline(entry) {
+                Some(slots) => (Some(entry.path.key()), slots),
+                None => (None, core::slice::from_ref(entry)),
+            };
+            list.iter().filter_map(move |entry| match entry.item {
+                Item::Blinded { hash } => Some((
+                    StatePath {
+                        account,
+                        path: entry.path,
+                    },
+                    hash,
+                )),
+                _ => None,
+            })
+        })
+    }
+
+    /// The first run of neighbouring blinded entries of the account trie that meets the keys `from..=last`: first and last
+    /// key of what is to be asked for, within `from..=last`.
+    pub fn blinded_span(&self, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
+        span(&self.entries, from, last)
+    }
+
+    /// As [`Tree::blinded_span`], in the storage trie of `account`; all of `from..=last` if nothing of it is known.
+    pub fn storage_span(&self, account: &Hash, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
+        match &self.account(account)?.item {
+            Item::Account(leaf) => match &leaf.storage {
+                Storage::Blinded => Some((*from, *last)),
+                Storage::Inline(slots) => span(slots, from, last),
+                Storage::Empty | Storage::Page(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The accounts that wait in memory for storage or code, in key order.
+    pub fn incomplete_accounts(&self) -> impl Iterator<Item = Incomplete> + '_ {
+        self.entries.iter().filter_map(|entry| {
+            let Item::Account(leaf) = &entry.item else {
+                return None;
+            };
+            if !leaf.is_open() {
+                return None;
+            }
+            let body = SlimAccount::parse(&leaf.slim).ok()?;
+            let (missing, partial) = match &leaf.storage {
+                Storage::Empty => (false, false),
+                Storage::Blinded => (true, false),
+                Storage::Inline(slots) => (slots.iter().any(Entry::is_open), true),
+                Storage::Page(page) => (page.open, true),
+            };
+            Some(Incomplete {
+                account: entry.path.key(),
+                storage: missing.then(|| body.storage_root()),
+                partial,
+                code: (leaf.code == Code::Missing).then(|| body.code_hash()),
+            })
+        })
+    }
+
+    /// Whether everything is held: no blinded entry, no missing storage, and no code that [`Tree::settle`] has not seen.
+    pub fn is_complete(&self) -> bool {
+        !self.entries.iter().any(Entry::is_open)
+    }
+
+    /// How many leaves are likely below `at`, judging by the subtries next to it that are held wholly. `None` if none is.
+    ///
+    /// To choose between a node request and a range: keys are hashes, so subtries of one level are of about one size.
+    pub fn estimated_leaves_below(&self, at: &StatePath) -> Option<u64> {
+        let list = match &at.account {
+            None => self.entries.as_slice(),
+            Some(account) => inline(self.account(account)?)?,
+        };
+        (0..at.path.len()).rev().find_map(|depth| {
+            let parent = at.path.prefix(depth);
+            let start = list.partition_point(|entry| entry.path < parent);
+            let below = list
+                .get(start..)?
+                .iter()
+                .take_while(|entry| parent.is_prefix_of(&entry.path));
+            // Per child of the parent: its leaves, unless something of it is unknown.
+            let mut held: [Option<u64>; 16] = [Some(0); 16];
+            for entry in below {
+                let child = held.get_mut(usize::from(entry.path.nibble(depth)))?;
+                *child = match entry.item {
+                    Item::Blinded { .. } => None,
+                    _ => child.map(|leaves| leaves + entry.leaves()),
+                };
+            }
+            let sizes = held.iter().flatten().filter(|leaves| **leaves > 0);
+            let (count, leaves) =
+                sizes.fold((0, 0), |(count, sum), leaves| (count + 1, sum + leaves));
+            // Every further level divides by sixteen.
+            let levels = u32::from(at.path.len() - depth - 1);
+            let divisor = 16u64
+                .checked_pow(levels)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(count);
+            (count > 0).then(|| (leaves / divisor).max(1))
+        })
+    }
+
+    fn account(&self, account: &Hash) -> Option<&Entry> {
+        let path = Path::full(*account);
+        let index = self
+            .entries
+            .binary_search_by(|entry| entry.path.cmp(&path))
+            .ok()?;
+        self.entries.get(index)
+    }
+}
+
+/// The storage list inside an account's entry.
+fn inline(entry: &Entry) -> Option<&[Entry]> {
+    match &entry.item {
+        Item::Account(leaf) => match &leaf.storage {
+            Storage::Inline(slots) => Some(slots),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn span(list: &[Entry], from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
+    let start = list.partition_point(|entry| entry.path.last_key() < *from);
+    let blinded = |entry: &&Entry| matches!(entry.item, Item::Blinded { .. });
+    let mut run = list
+        .get(start..)?
+        .iter()
+        .take_while(|entry| entry.path.first_key() <= *last)
+        .skip_while(|entry| !blinded(entry))
+        .take_while(blinded);
+    let first = run.next()?;
+    let end = run.last().unwrap_or(first);
+    Some((
+        first.path.first_key().max(*from),
+        end.path.last_key().min(*last),
+    ))
+}

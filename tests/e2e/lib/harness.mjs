@@ -1,0 +1,134 @@
+/** What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages with the package loaded. */
+
+import { after, before } from 'node:test'
+import { launch } from '../../../xtask/node/browser.mjs'
+import { startPeer } from '../../../xtask/node/peers.mjs'
+import { serve } from '../../../xtask/node/serve.mjs'
+
+/** Runs in every page before its own scripts: the helpers that the tests' functions use inside the page. */
+function inPageHelpers() {
+  /** What an error is, in a form that can leave the page. */
+  window.described = (error) => ({
+    code: error?.code,
+    name: error?.name,
+    message: error?.message,
+    isError: error instanceof Error,
+    isSnaplight: error instanceof window.snaplight.SnaplightError,
+    classes: ['MisuseError', 'NotTrackedError', 'StoreError', 'QuotaError', 'CancelledError', 'ClosedError', 'LockedError']
+      .filter((name) => error instanceof window.snaplight[name]),
+    cause: error?.cause === undefined ? undefined : String(error.cause?.message ?? error.cause),
+  })
+  /** The error that a call throws or rejects with. */
+  window.failure = async (call) => {
+    try {
+      await call()
+    } catch (error) {
+      return window.described(error)
+    }
+    return { code: 'NO ERROR', classes: [] }
+  }
+}
+
+/**
+ * Sets a test file up: `const world = setUp()`. Everything is torn down after the file's last test.
+ *
+ * @param {{profile?: string}} [options]
+ */
+export function setUp(options = {}) {
+  const world = new World(options)
+  before(() => world.begin())
+  after(() => world.end())
+  return world
+}
+
+class World {
+  #options
+  #server
+  #browser
+  #peers = []
+
+  constructor(options) {
+    this.#options = options
+  }
+
+  async begin() {
+    this.#server = await serve()
+    await this.startBrowser()
+  }
+
+  async end() {
+    await this.#browser?.close()
+    await Promise.all(this.#peers.map((peer) => peer.stop()))
+    await this.#server?.close()
+  }
+
+  get origin() {
+    return this.#server.origin
+  }
+
+  get context() {
+    return this.#browser.context
+  }
+
+  async startBrowser() {
+    this.#browser = await launch(this.#options)
+    await this.context.addInitScript(inPageHelpers)
+  }
+
+  /** Ends the browser as a crash would: nothing in it is told. Only a profile of the file's own outlives it. */
+  async killBrowser() {
+    const session = await this.context.newCDPSession(this.context.pages()[0])
+    const gone = new Promise((resolve) => this.context.once('close', resolve))
+    // The answer never comes: whoever should give it is dead.
+    session.send('Browser.crash').catch(() => {})
+    await gone
+  }
+
+  /** A peer that lives until the file's end, or until `stop()`. */
+  async peer(...options) {
+    const peer = await startPeer(options)
+    this.#peers.push(peer)
+    return peer
+  }
+
+  /** A page with the package in `window.snaplight`. It fails the test if anything in it throws to the top. */
+  async page() {
+    const page = await this.context.newPage()
+    page.uncaught = []
+    page.on('pageerror', (error) => page.uncaught.push(error.message))
+    await page.goto(`${this.origin}/blank`)
+    await load(page)
+    return page
+  }
+}
+
+/** Loads the package into a page that was just opened or reloaded. */
+export async function load(page) {
+  await page.evaluate(async () => {
+    window.snaplight = await import('snaplight')
+  })
+}
+
+/** What `open` and `sync` need to know of a peer, as a value that can enter a page. */
+export function chain(peer) {
+  return { url: peer.url, root: peer.root, network: { id: peer.networkId, genesisHash: peer.genesisHash } }
+}
+
+/**
+ * Opens `name`, syncs it to the peers' root and answers the report; the database stays open as `window.db`.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string} name
+ * @param {...object} peers
+ */
+export async function syncedPage(page, name, ...peers) {
+  return page.evaluate(
+    async ({ name, chains }) => {
+      const [{ root, network }] = chains
+      window.db = await window.snaplight.open({ name, network })
+      for (const { url } of chains) window.db.addPeer(url)
+      return window.db.sync(root)
+    },
+    { name, chains: peers.map(chain) },
+  )
+}

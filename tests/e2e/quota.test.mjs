@@ -1,0 +1,47 @@
+/** A full disk: a typed error, nothing lost, and the sync goes on when there is space again. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { chain, setUp } from './lib/harness.mjs'
+
+const world = setUp()
+
+/** Bytes that hold a part of the state below, but not all of it. */
+const TOO_LITTLE = 3_000_000
+
+test('a sync that meets the quota rejects with QuotaError, keeps what it has, and goes on after space is made', async () => {
+  const peer = await world.peer('--accounts', '200000')
+  const page = await world.page()
+  const devtools = await world.context.newCDPSession(page)
+  const quota = (quotaSize) => devtools.send('Storage.overrideQuotaForOrigin', { origin: world.origin, quotaSize })
+
+  await quota(TOO_LITTLE)
+  const { error, accounts } = await page.evaluate(async ({ url, root, network }) => {
+    window.db = await snaplight.open({ name: 'full', network })
+    db.addPeer(url)
+    const error = await failure(() => db.sync(root))
+    return { error, accounts: db.progress().accounts }
+  }, chain(peer))
+  assert.equal(error.code, 'QUOTA')
+  assert.deepEqual(error.classes, ['StoreError', 'QuotaError'])
+  assert.ok(accounts < peer.accounts)
+
+  // A second attempt without more space says the same, and breaks nothing.
+  const again = await page.evaluate(({ root }) => failure(() => db.sync(root)), chain(peer))
+  assert.equal(again.code, 'QUOTA')
+
+  await quota(undefined)
+  const report = await page.evaluate(({ root }) => db.sync(root), chain(peer))
+  assert.equal(report.root, peer.root)
+  assert.equal(report.accounts, peer.accounts)
+
+  const stored = await page.evaluate(async ({ network }) => {
+    await db.close()
+    const again = await snaplight.open({ name: 'full', network })
+    const { complete } = again
+    await again.close()
+    return complete
+  }, chain(peer))
+  assert.equal(stored.accounts, peer.accounts)
+  assert.deepEqual(page.uncaught, [])
+})

@@ -1,0 +1,112 @@
+/** A wallet in strict TypeScript that uses the whole public surface. It is compiled, never run. */
+
+import {
+  CancelledError,
+  ClosedError,
+  CrashError,
+  LockedError,
+  MisuseError,
+  NotTrackedError,
+  QuotaError,
+  SnaplightError,
+  StoreError,
+  UnsupportedError,
+  deleteDatabase,
+  open,
+  version,
+  type Account,
+  type Code,
+  type CompleteState,
+  type ErrorCode,
+  type Hex,
+  type OpenOptions,
+  type Peer,
+  type PeerClosed,
+  type PeerStats,
+  type Phase,
+  type Progress,
+  type Snaplight,
+  type SocketLike,
+  type StorageValue,
+  type Sync,
+  type SyncReport,
+} from 'snaplight'
+import { openInWorker, serve } from 'snaplight/worker'
+
+const options: OpenOptions = {
+  network: { id: 1n, genesisHash: new Uint8Array(32) },
+  name: 'wallet',
+  wasm: fetch('/snaplight_bg.wasm'),
+}
+
+export async function wallet(root: string, signal: AbortSignal): Promise<SyncReport> {
+  await using db: Snaplight = await open(options)
+  const peer: Peer = db.addPeer(new WebSocket('wss://peer.example', 'devp2p.1'), { name: 'mine' })
+  db.addPeer(new URL('wss://peer.example'))
+  const closed: Promise<PeerClosed> = peer.closed
+  void closed.then(({ by, code, reason }) => console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason))
+
+  const sync: Sync = db.sync(root, { signal, onProgress: (progress) => draw(progress) })
+  for await (const progress of sync) draw(progress)
+  const report = await sync
+  const complete: CompleteState | null = db.complete
+  console.log(complete?.root, complete?.accounts, report.nodesHealed, version)
+
+  const account: Account = await db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')
+  const wei: bigint = account.balance + account.nonce
+  const slot: StorageValue = await db.getStorage(account.address, 0n)
+  const code: Code = await db.getCode(account.codeHash)
+  const provenBy: Hex = slot.root
+  console.log(wei, slot.value > 0n, code.code.byteLength, provenBy)
+  return report
+}
+
+function draw({ phase, keySpace, peers, waiting }: Progress): void {
+  const words: Record<Phase, string> = {
+    idle: '', connecting: '', ranges: '', healing: '', finishing: '', done: '',
+  }
+  const best: PeerStats | undefined = [...peers].sort((a, b) => b.bytes - a.bytes)[0]
+  console.log(words[phase], keySpace[255], best?.latencyMs, waiting ?? 'moving')
+}
+
+/** A message port dressed as a socket: anything of this shape can be a peer. */
+export function portAsSocket(port: MessagePort): SocketLike {
+  return {
+    send: (data) => port.postMessage(data),
+    close: () => port.close(),
+    addEventListener: (type, listener) => port.addEventListener(type, listener),
+  }
+}
+
+export function advice(error: unknown): string {
+  if (!(error instanceof SnaplightError)) return 'not of this package'
+  const code: ErrorCode = error.code
+  if (error instanceof QuotaError) return error.code satisfies 'QUOTA'
+  if (error instanceof StoreError || error instanceof NotTrackedError || error instanceof MisuseError) return error.message
+  if (error instanceof LockedError || error instanceof ClosedError || error instanceof CancelledError) return String(error.cause)
+  if (error instanceof CrashError || error instanceof UnsupportedError) return 'reload the page'
+  return code
+}
+
+export async function inWorker(): Promise<void> {
+  const db: Snaplight = await openInWorker(undefined, { network: options.network })
+  db.addPeer('wss://peer.example')
+  await db.close()
+  await deleteDatabase('wallet')
+}
+
+export function entry(port: MessagePort): void {
+  serve(port)
+}
+
+// What must not compile. The compiler itself checks that each of these lines is an error.
+export async function mistakes(db: Snaplight): Promise<void> {
+  // @ts-expect-error A database belongs to a network.
+  await open({ name: 'x' })
+  // @ts-expect-error A root is a string or bytes.
+  db.sync(5)
+  // @ts-expect-error A balance is a bigint: a number would lose wei.
+  const balance: number = (await db.getAccount('0x')).balance
+  // @ts-expect-error Answers are not to be changed.
+  db.progress().accounts = balance
+}

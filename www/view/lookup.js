@@ -1,0 +1,83 @@
+/** The form that looks up any account, and a storage slot of it, in the last complete state. */
+
+import { bytes, duration, ether } from './format.js'
+
+const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
+/** The largest account of Ethereum mainnet's genesis, a later one of it, and one that is provably not there. */
+const EXAMPLES = {
+  '0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544': [
+    '0x5abfec25f74cd88437631a7731906932776356f9',
+    '0x000d836201318ec6899a67540690382780743280',
+    '0xd8da6bf26964af9d7eed9e03e53415d37aa96045',
+  ],
+}
+
+/** @param database a function that returns the open database, or nothing */
+export function createLookup({ form, examples, answer }, database) {
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    const address = form.elements.address.value.trim()
+    const slot = form.elements.slot.value.trim()
+    const started = performance.now()
+    try {
+      const db = database()
+      if (!db) throw new Error('The database is not open.')
+      const account = await db.getAccount(address)
+      const held = account.codeHash === EMPTY_CODE ? undefined : await db.getCode(account.address)
+      const stored = slot === '' ? undefined : await db.getStorage(address, /^\d+$/.test(slot) ? BigInt(slot) : slot)
+      show(account, held, stored, performance.now() - started)
+    } catch (error) {
+      const line = document.createElement('p')
+      line.className = 'error'
+      line.textContent = error.message
+      answer.replaceChildren(line)
+    }
+  })
+
+  function show(account, held, stored, took) {
+    const list = document.createElement('dl')
+    const add = (term, text, className = '') => {
+      const [dt, dd] = [document.createElement('dt'), document.createElement('dd')]
+      dt.textContent = term
+      dd.textContent = text
+      dd.className = className
+      list.append(dt, dd)
+    }
+    add('Account', account.address)
+    if (account.exists) {
+      add('Balance', `${ether(account.balance)} ETH`, 'big')
+      add('Nonce', account.nonce.toString())
+      add('Code', held ? `${bytes(held.code.length)}, hash ${held.codeHash}` : 'none')
+      add('Storage root', account.storageRoot)
+    } else {
+      add('Balance', 'Not in this state: its absence is proven', 'big')
+    }
+    if (stored) add(`Slot ${stored.slot}`, `0x${stored.value.toString(16)}`)
+    add('Proven by', `state root ${account.root}`, 'proof')
+    add('Took', `${duration(Math.max(took, 1))}, from this browser’s database`)
+    answer.replaceChildren(list)
+  }
+
+  return {
+    /** Offers addresses to try, where this page knows some of the state. */
+    offer(root) {
+      for (const button of examples.querySelectorAll('button')) button.remove()
+      examples.hidden = !EXAMPLES[root]
+      for (const address of EXAMPLES[root] ?? []) {
+        const button = document.createElement('button')
+        button.type = 'button'
+        button.textContent = `${address.slice(0, 8)}…${address.slice(-4)}`
+        button.addEventListener('click', () => {
+          form.elements.address.value = address
+          form.elements.slot.value = ''
+          form.requestSubmit()
+        })
+        examples.append(button)
+      }
+    },
+
+    clear() {
+      answer.replaceChildren()
+    },
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * The figures, as a table and as JSON.
+ *
+ * `node bench.mjs [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync, records, memory, size.
+ */
+
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { kernel } from './bench/kernel.mjs'
+import { contributors } from './bench/module.mjs'
+import { measureSync } from './bench/sync.mjs'
+import { SHIPPED, sizeOf } from './sizes.mjs'
+
+const MIB = 1024 * 1024
+/** Bars, where there is one, in words. */
+const BARS = {
+  rate: '150,000 or more',
+  records: '5 or fewer',
+  bytes: '64 or fewer',
+  memory: '64 MiB, and at most 1.1 x',
+  size: '150,000 or fewer',
+}
+
+const { values: options } = parseArgs({
+  options: {
+    accounts: { type: 'string', default: '1000000' },
+    runs: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    json: { type: 'string' },
+  },
+})
+const accounts = Number(options.accounts)
+const runs = Number(options.runs)
+const groups = ['kernel', 'sync', 'records', 'memory', 'size']
+if (options.only && !groups.includes(options.only)) throw new Error(`--only is one of ${groups.join(', ')}`)
+const wanted = (group) => !options.only || options.only === group
+
+const result = { machine: { cores: cpus().length, model: cpus()[0]?.model, node: process.version }, date: new Date().toISOString() }
+
+if (wanted('kernel')) {
+  title('verifying and hashing, in Node')
+  result.kernel = await kernel()
+}
+if (wanted('sync')) {
+  title(`full sync of ${count(accounts)} plain accounts from two peers, headless Chromium, ${runs} runs`)
+  result.sync = summary(await several(runs, { accounts }))
+  const { rate, hashing, storage, waiting } = result.sync
+  row('accounts per second', count(rate), BARS.rate)
+  row('  hashing and proving', percent(hashing))
+  row('  waiting for storage', percent(storage))
+  row('  waiting for peers', percent(waiting))
+}
+if (wanted('records')) {
+  title('records in IndexedDB')
+  result.records = {}
+  for (const [name, state] of Object.entries({
+    [`${count(accounts)} plain accounts`]: { accounts },
+    '360,000 plain accounts': { accounts: 360_000 },
+    '200,000 accounts, 15 % contracts': { accounts: 200_000, contracts: 150 },
+  })) {
+    const run = await measureSync(state)
+    result.records[name] = run
+    row(`${name}: written per 1,000 accounts and slots`, run.writtenPerThousand.toFixed(2), BARS.records)
+    row('  left at the end per 1,000', run.leftPerThousand.toFixed(2))
+    row('  bytes of all keys and values per account and slot', run.bytesPerItem.toFixed(1), state.contracts ? '' : BARS.bytes)
+    if (state.contracts) row('  bytes of codes besides', count(run.codeBytes))
+  }
+}
+if (wanted('memory')) {
+  title('wasm memory after the sync')
+  const sizes = [accounts, 4 * accounts]
+  result.memory = {}
+  for (const size of sizes) result.memory[size] = (await measureSync({ accounts: size, peers: 1, count: false })).memory
+  const [one, four] = sizes.map((size) => result.memory[size])
+  sizes.forEach((size) => row(`${count(size)} accounts, MiB`, (result.memory[size] / MIB).toFixed(1), BARS.memory))
+  row('  the second to the first', (four / one).toFixed(2))
+}
+if (wanted('size')) {
+  title('size')
+  const files = SHIPPED.map(sizeOf)
+  result.size = { files, largest: contributors() }
+  for (const { file, raw, brotli } of files) row(`${file}, brotli (raw ${count(raw)})`, count(brotli), file.endsWith('.wasm') ? BARS.size : '')
+  for (const { name, bytes, share } of result.size.largest) row(`  ${name}`, `${count(bytes)} B, ${percent(share)}`)
+}
+
+const json = JSON.stringify(result, null, 2)
+console.log(`\n${json}`)
+if (options.json) {
+  writeFileSync(options.json, `${json}\n`)
+  console.log(`\nwritten to ${options.json}`)
+}
+
+async function several(times, state) {
+  const all = []
+  for (let at = 0; at < times; at++) {
+    const run = await measureSync({ ...state, count: false })
+    console.log(`  run ${at + 1}: ${count(run.rate)} accounts/s, ${(run.elapsedMs / 1000).toFixed(1)} s`)
+    all.push(run)
+  }
+  return all
+}
+
+/** Medians of each figure by itself, with the extremes of the rate. */
+function summary(all) {
+  const middle = (of) => median(all.map(of))
+  return {
+    runs: all,
+    rate: middle((run) => run.rate),
+    slowest: Math.min(...all.map((run) => run.rate)),
+    fastest: Math.max(...all.map((run) => run.rate)),
+    hashing: middle((run) => run.hashing),
+    storage: middle((run) => run.storage),
+    waiting: middle((run) => run.waiting),
+  }
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
+}
+
+function title(text) {
+  console.log(`\n${text}`)
+}
+
+function row(what, value, bar = '') {
+  console.log(`  ${what.padEnd(62)} ${String(value).padStart(16)}   ${bar && `bar: ${bar}`}`)
+}
+
+function count(value) {
+  return Math.round(value).toLocaleString('en')
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(1)} %`
+}

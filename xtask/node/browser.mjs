@@ -1,0 +1,49 @@
+/** Headless Chromium by playwright-core. The browser is the machine's own; nothing is downloaded. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+
+const PROGRAM = process.env.SNAPLIGHT_CHROMIUM ?? '/usr/bin/chromium'
+
+/** Quiet on the network: the browser's own services have nothing to do here. */
+const ARGUMENTS = [
+  '--no-first-run',
+  '--disable-quic',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-gpu',
+  // A page in the background of nothing still counts as visible: its timers must run as a user's would.
+  '--disable-background-timer-throttling',
+  '--disable-renderer-backgrounding',
+  '--disable-backgrounding-occluded-windows',
+]
+
+/**
+ * A browser with a profile on disk, as users have: what a page stores is really written.
+ *
+ * @param {{profile?: string, headless?: boolean, viewport?: {width: number, height: number}, colorScheme?: 'light' | 'dark'}} [options]
+ *   `profile`: a folder to keep; without it a temporary one is used and removed by `close()`
+ * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: () => Promise<void>}>}
+ */
+export async function launch({ profile, headless = true, ...page } = {}) {
+  const folder = profile ?? (await mkdtemp(join(tmpdir(), 'snaplight-profile-')))
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: PROGRAM,
+    headless,
+    // Chromium's sandbox refuses to run as root.
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: ARGUMENTS,
+    ...page,
+  })
+  return {
+    context,
+    profile: folder,
+    close: async () => {
+      await context.close()
+      if (!profile) await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+    },
+  }
+}

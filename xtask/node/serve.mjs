@@ -1,0 +1,82 @@
+/** A static server for loopback: the demo page at `/`, the package at `/pkg/`, an empty page at `/blank`. */
+
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { extname, join, normalize, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The repository. */
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+}
+
+/** For tests: a page with nothing on it but the package's name mapped to its file, as a bundler would. */
+const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>blank</title>
+<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js"}}</script>`
+
+/**
+ * @param {{port?: number}} [options] any free port unless told
+ * @returns {Promise<{origin: string, close: () => Promise<void>}>}
+ */
+export async function serve({ port = 0 } = {}) {
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error) => {
+      response.writeHead(500).end(String(error))
+    })
+  })
+  await new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const busy = error.code === 'EADDRINUSE' ? `port ${port} is taken; choose another one, or none` : error.message
+      reject(new Error(`the page cannot be served: ${busy}`))
+    })
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return {
+    origin: `http://127.0.0.1:${server.address().port}`,
+    close: () => {
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+async function answer(request, response) {
+  const { pathname } = new URL(request.url, 'http://loopback')
+  // Nothing may come from a cache: a rebuilt package under the same name is the point of a development server.
+  const headers = { 'cache-control': 'no-store' }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, headers).end()
+    return
+  }
+  if (pathname === '/blank') {
+    response.writeHead(200, { ...headers, 'content-type': TYPES['.html'] }).end(BLANK)
+    return
+  }
+  const file = fileOf(decodeURIComponent(pathname))
+  const found = file && (await stat(file).catch(() => undefined))
+  if (!found?.isFile()) {
+    response.writeHead(404, { ...headers, 'content-type': 'text/plain' }).end(`nothing at ${pathname}\n`)
+    return
+  }
+  const type = TYPES[extname(file)] ?? 'application/octet-stream'
+  response.writeHead(200, { ...headers, 'content-type': type, 'content-length': found.size })
+  if (request.method === 'HEAD') response.end()
+  else createReadStream(file).pipe(response)
+}
+
+/** The file behind a path, or nothing if the path leaves the two folders that are served. */
+function fileOf(pathname) {
+  const [folder, rest] = pathname.startsWith('/pkg/') ? ['pkg', pathname.slice(5)] : ['www', pathname.slice(1)]
+  const base = join(ROOT, folder) + sep
+  const file = normalize(base + (rest === '' ? 'index.html' : rest))
+  return file.startsWith(base) ? file : undefined
+}

@@ -1,0 +1,38 @@
+//! `cargo xtask bench`: the figures, as a table and as JSON. Never a test: machines differ, ratios are what to compare.
+
+use crate::arguments::Arguments;
+use crate::package;
+use crate::run::{Outcome, say, streamed};
+use crate::sources;
+use crate::tools;
+use crate::workspace::Workspace;
+
+pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
+    let json = arguments.value("--json")?;
+    let accounts = arguments.number("--accounts")?.unwrap_or(1_000_000);
+    let runs = arguments.number("--runs")?.unwrap_or(3);
+    let only = arguments.value("--only")?;
+    arguments.finish()?;
+
+    let browser = tools::browser()?;
+    package::build(workspace)?;
+    tools::npm_packages(workspace, &workspace.node)?;
+    let kernel = workspace.root.join("benches");
+    if kernel.join("package-lock.json").exists() {
+        tools::npm_packages(workspace, &kernel)?;
+    }
+    sources::peer(workspace)?;
+    say("measuring; other work on this machine shows in the figures\n");
+
+    let mut bench = sources::script(workspace, "bench.mjs", Some(&browser));
+    bench
+        .arg(format!("--accounts={accounts}"))
+        .arg(format!("--runs={runs}"));
+    if let Some(only) = only {
+        bench.arg(format!("--only={only}"));
+    }
+    if let Some(json) = json {
+        bench.arg(format!("--json={json}"));
+    }
+    streamed(&mut bench)
+}

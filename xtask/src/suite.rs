@@ -1,0 +1,304 @@
+//! `cargo xtask test`: everything that must hold, one line per step, and one last line that counts it all.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::arguments::Arguments;
+use crate::counts::{self, Counts};
+use crate::package;
+use crate::run::{Finished, Outcome, captured, say};
+use crate::sources;
+use crate::tools::{self, Browser};
+use crate::workspace::Workspace;
+
+/// One node test may take this long before it counts as hanging (milliseconds).
+const NODE_TEST_TIMEOUT: u32 = 180_000;
+
+pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
+    let only = arguments.value("--only")?;
+    arguments.finish()?;
+    let unattended = env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
+    if unattended && only.is_some() {
+        return Err(String::from("--only leaves steps out, and with CI set none may be").into());
+    }
+    let mut suite = Suite {
+        workspace,
+        only,
+        total: Counts::default(),
+        ready: None,
+    };
+    let started = Instant::now();
+
+    suite.step("formatting", |suite| suite.formatting());
+    suite.step("lints", |suite| suite.lints());
+    suite.step("lints-wasm", |suite| suite.lints_wasm());
+    suite.step("native", |suite| suite.native());
+    suite.step("browser", |suite| suite.browser());
+    suite.step("package", |suite| suite.package());
+    suite.step("types", |suite| suite.types());
+    suite.step("e2e", |suite| suite.e2e());
+
+    let Counts {
+        passed,
+        failed,
+        skipped,
+    } = suite.total;
+    say(&format!("\nall steps took {}", seconds(started.elapsed())));
+    say(&format!(
+        "{passed} passed, {failed} failed, {skipped} skipped"
+    ));
+    Ok(failed == 0)
+}
+
+struct Suite<'a> {
+    workspace: &'a Workspace,
+    /// The one step wanted, if not all are.
+    only: Option<String>,
+    total: Counts,
+    /// What a browser step needs, looked for once; the reason why not otherwise.
+    ready: Option<Result<Ready, String>>,
+}
+
+/// What the steps in a browser share.
+struct Ready {
+    browser: Browser,
+    /// The PATH with wasm-pack and its wasm-bindgen.
+    path: OsString,
+}
+
+impl Suite<'_> {
+    fn step(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Outcome<(Counts, Finished)>) {
+        let started = Instant::now();
+        if self.only.as_deref().is_some_and(|only| only != name) {
+            self.report("skip", name, Counts::SKIPPED, started.elapsed());
+            return;
+        }
+        match run(self) {
+            Ok((counts, finished)) => {
+                let counts = counts.judged(finished.success);
+                let verdict = if counts.failed == 0 { "ok" } else { "FAIL" };
+                self.report(verdict, name, counts, started.elapsed());
+                if counts.failed > 0 {
+                    say(&format!(
+                        "{}\n── end of what {name} printed",
+                        finished.output.trim_end()
+                    ));
+                }
+                for line in skipped_tests(&finished.output) {
+                    say(&format!("        skipped: {line}"));
+                }
+            }
+            Err(failure) => {
+                self.report("FAIL", name, Counts::FAILED, started.elapsed());
+                say(&format!("        {failure}"));
+            }
+        }
+    }
+
+    fn report(&mut self, verdict: &str, name: &str, counts: Counts, took: Duration) {
+        self.total += counts;
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = counts;
+        let mut words = format!("{passed} passed");
+        for (count, word) in [(failed, "failed"), (skipped, "skipped")] {
+            if count > 0 {
+                words.push_str(&format!(", {count} {word}"));
+            }
+        }
+        say(&format!(
+            "  {verdict:<4}  {name:<12} {words:<32} {:>8}",
+            seconds(took)
+        ));
+    }
+
+    fn formatting(&mut self) -> Outcome<(Counts, Finished)> {
+        tools::rust_component("fmt", "rustfmt")?;
+        self.whole("formatting", self.cargo(&["fmt", "--all", "--check"]))
+    }
+
+    fn lints(&mut self) -> Outcome<(Counts, Finished)> {
+        tools::rust_component("clippy", "clippy")?;
+        let clippy = self.cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "xtask/bindgen",
+            "--",
+            "-D",
+            "warnings",
+        ]);
+        self.whole("lints", clippy)
+    }
+
+    fn lints_wasm(&mut self) -> Outcome<(Counts, Finished)> {
+        tools::rust_component("clippy", "clippy")?;
+        tools::wasm_target()?;
+        let target = [
+            "--target",
+            "wasm32-unknown-unknown",
+            "--lib",
+            "--tests",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        let mut clippy = self.cargo(&["clippy", "--package", "snaplight"]);
+        clippy.args(target);
+        self.whole("lints-wasm", clippy)
+    }
+
+    fn native(&mut self) -> Outcome<(Counts, Finished)> {
+        let finished = captured(
+            "native",
+            &mut self.cargo(&["test", "--workspace", "--no-fail-fast"]),
+        )?;
+        Ok((counts::of_cargo(&finished.output), finished))
+    }
+
+    /// The tests of the root crate that need a browser, in one.
+    fn browser(&mut self) -> Outcome<(Counts, Finished)> {
+        tools::wasm_target()?;
+        let mut pack = Command::new("wasm-pack");
+        let ready = self.ready()?;
+        pack.args([
+            "test",
+            "--headless",
+            "--chrome",
+            "--mode",
+            "no-install",
+            "--chromedriver",
+        ])
+        .arg(&ready.browser.driver)
+        .env("PATH", &ready.path);
+        pack.current_dir(&self.workspace.root);
+        let finished = captured("browser", &mut pack)?;
+        Ok((counts::of_cargo(&finished.output), finished))
+    }
+
+    fn package(&mut self) -> Outcome<(Counts, Finished)> {
+        package::build(self.workspace)?;
+        let built = Finished {
+            success: true,
+            output: String::new(),
+        };
+        Ok((Counts::PASSED, built))
+    }
+
+    /// A program in strict TypeScript that uses the whole public surface.
+    fn types(&mut self) -> Outcome<(Counts, Finished)> {
+        tools::npm_packages(self.workspace, &self.workspace.node)?;
+        let mut tsc = Command::new("node");
+        tsc.arg(self.workspace.node.join("node_modules/typescript/bin/tsc"))
+            .args(["--noEmit", "--project", "tests/e2e/types"])
+            .current_dir(&self.workspace.root);
+        self.whole("types", tsc)
+    }
+
+    /// The built package in a real page, with real peers.
+    fn e2e(&mut self) -> Outcome<(Counts, Finished)> {
+        let files = self.e2e_files()?;
+        if !self
+            .workspace
+            .package
+            .join("wasm/snaplight_bg.wasm")
+            .exists()
+        {
+            return Err(String::from(
+                "the package was not built, so there is nothing to try in a page",
+            )
+            .into());
+        }
+        tools::npm_packages(self.workspace, &self.workspace.node)?;
+        sources::mainnet_genesis(self.workspace)?;
+        sources::peer(self.workspace)?;
+        let tap = self.workspace.target.join("e2e.tap");
+        let mut node = Command::new("node");
+        sources::environment(self.workspace, &mut node, Some(&self.ready()?.browser));
+        node.args([
+            "--test",
+            "--test-concurrency=1",
+            &format!("--test-timeout={NODE_TEST_TIMEOUT}"),
+        ])
+        .args([
+            "--test-reporter=spec",
+            "--test-reporter-destination=stdout",
+            "--test-reporter=tap",
+        ])
+        .arg(format!("--test-reporter-destination={}", tap.display()))
+        .args(files);
+        let finished = captured("e2e", &mut node)?;
+        let counts = fs::read_to_string(&tap)
+            .map(|tap| counts::of_node(&tap))
+            .unwrap_or_default();
+        Ok((counts, finished))
+    }
+
+    fn e2e_files(&self) -> Outcome<Vec<PathBuf>> {
+        let folder = self.workspace.root.join("tests/e2e");
+        let entries = fs::read_dir(&folder)
+            .map_err(|error| format!("{} could not be read: {error}", folder.display()))?;
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+        files.sort();
+        Ok(files)
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.args(arguments).current_dir(&self.workspace.root);
+        cargo
+    }
+
+    /// A step that passes or fails as one.
+    fn whole(&self, name: &str, mut command: Command) -> Outcome<(Counts, Finished)> {
+        let finished = captured(name, &mut command)?;
+        Ok((
+            if finished.success {
+                Counts::PASSED
+            } else {
+                Counts::FAILED
+            },
+            finished,
+        ))
+    }
+
+    fn ready(&mut self) -> Result<&Ready, String> {
+        if self.ready.is_none() {
+            let found = tools::browser().and_then(|browser| {
+                Ok(Ready {
+                    browser,
+                    path: tools::wasm_pack(self.workspace)?,
+                })
+            });
+            self.ready = Some(found.map_err(|failure| failure.to_string()));
+        }
+        match &self.ready {
+            Some(Ok(ready)) => Ok(ready),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err(String::from("the browser's tools were not looked for")),
+        }
+    }
+}
+
+/// Tests that a runner left out, by the line that says so.
+fn skipped_tests(output: &str) -> impl Iterator<Item = &str> {
+    output.lines().map(str::trim).filter(|line| {
+        let of_cargo =
+            line.starts_with("test ") && (line.ends_with("ignored") || line.contains("ignored, "));
+        of_cargo || line.starts_with('﹣') || line.contains("# SKIP")
+    })
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
