@@ -58,9 +58,10 @@ pub(super) fn idb(error: idb::Error) -> StoreFault {
         | Error::ObjectStoreNotFound(value)
         | Error::RequestResultNotFound(value)
         | Error::UpdateFailed(value) => thrown(&value),
-        other => StoreFault::Other {
-            name: "idb".to_owned(),
-            message: other.to_string(),
+        // An answer of a kind that browsers do not give. The crate's own words for it would cost the module 4 kB.
+        _ => StoreFault::Other {
+            name: "TypeError".to_owned(),
+            message: "the browser's answer is of an unexpected kind".to_owned(),
         },
     }
 }

@@ -61,6 +61,12 @@ impl Transaction {
         }
     }
 
+    /// To be called when a transaction that only reads has all its answers.
+    pub(super) fn answered(&self) -> impl Fn() + 'static {
+        let sender = self.sender.clone();
+        move || sender.send(Ok(()))
+    }
+
     /// Waits for the end: complete, or why not.
     pub(super) async fn complete(self) -> Result<(), StoreFault> {
         self.over.await
