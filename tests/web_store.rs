@@ -15,7 +15,8 @@ use snaplight::{
     },
 };
 use store_browser::{
-    Database, database_names, fill_disk, give_back, open_as_other, others_let_go, put_raw, withhold,
+    Database, database_names, empty_disk, fill_disk, give_back, open_as_other, others_let_go,
+    put_raw, withhold,
 };
 use store_suite::{Place, batch, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -45,7 +46,7 @@ async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
         Ok(vec![Some(page(1)), None, None])
     );
     // Once there is room, the same batch goes in.
-    give_back("add");
+    empty_disk();
     assert_eq!(
         store
             .commit(batch(2, (10..20).map(|id| (id, page(id)))))
@@ -120,8 +121,12 @@ async fn a_dropped_connection_blocks_nobody() {
     let database = Database::fresh("dropped").await;
     drop(database.reader().await.unwrap());
     drop(database.writer().await.unwrap());
-    // Nor does one that was never waited for.
-    drop(database.writer());
+    // Nor does one that was asked for and then given up before it was there.
+    assert!(
+        IndexedDb::open_to_read(database.name())
+            .now_or_never()
+            .is_none()
+    );
     assert_eq!(IndexedDb::delete(database.name()).await, Ok(()));
     let names = Array::from(&database_names().await.unwrap());
     assert!(!names.includes(&JsString::from(database.name()), 0));
@@ -162,6 +167,8 @@ async fn a_number_javascript_would_round_is_refused_with_its_batch() {
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![None]));
     store.commit(batch(1, [(highest, page(1))])).await.unwrap();
     assert_eq!(store.pages(&ids([highest])).await, Ok(vec![Some(page(1))]));
+    let beyond = ids([highest + 1, highest + 2, u64::MAX]);
+    assert_eq!(store.pages(&beyond).await, Ok(vec![None, None, None]));
     let delete = vec![PageId(highest)..PageId(u64::MAX)];
     store
         .commit(Batch {

@@ -98,6 +98,10 @@ export function fill_disk(after) {
   };
 }
 
+export function empty_disk() {
+  IDBObjectStore.prototype.add = add;
+}
+
 // A browser without this part of `navigator`, as on a page that is no secure context.
 export function withhold(property) {
   Object.defineProperty(navigator, property, { value: undefined, configurable: true });
@@ -105,7 +109,6 @@ export function withhold(property) {
 
 export function give_back(property) {
   delete navigator[property];
-  IDBObjectStore.prototype.add = add;
 }
 "#)]
 extern "C" {
@@ -121,6 +124,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) async fn database_names() -> Result<JsValue, JsValue>;
     pub(crate) fn fill_disk(after: u32);
+    pub(crate) fn empty_disk();
     pub(crate) fn withhold(property: &str);
     pub(crate) fn give_back(property: &str);
 }

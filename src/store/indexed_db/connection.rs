@@ -17,8 +17,8 @@ use web_sys::IdbDatabase;
 pub(super) struct Connection {
     database: IdbDatabase,
     life: Rc<Life>,
-    /// Owns the callbacks on `database`.
-    _handlers: idb::Database,
+    /// The same database as `idb` sees it: owns the callbacks that end us from outside.
+    handlers: idb::Database,
 }
 
 /// Shared with the callbacks that end a connection from outside.
@@ -124,13 +124,13 @@ impl Connection {
         Connection {
             database,
             life,
-            _handlers: handlers,
+            handlers,
         }
     }
 
     /// A database of this name and version that somebody else made would fail at every step; say so at the first.
     fn check_stores(&self) -> Result<(), StoreFault> {
-        let names = self._handlers.store_names();
+        let names = self.handlers.store_names();
         let ours = [PAGES, CODES, META]
             .iter()
             .all(|ours| names.iter().any(|name| name == ours));
@@ -216,7 +216,7 @@ async fn newer_format(name: &str) -> StoreFault {
         });
         answer_open(request, sender);
         let connection = opened.await?;
-        connection._handlers.version().map_err(fault::idb)
+        connection.handlers.version().map_err(fault::idb)
     };
     match found.await {
         Ok(found) => StoreFault::NewerFormat {
