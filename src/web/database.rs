@@ -1,5 +1,6 @@
 //! What JavaScript holds: numbers, bytes and promises. The pleasant form is `pkg/snaplight.js`; arguments come checked.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Uint8Array};
@@ -245,6 +246,8 @@ fn hex(word: &[u8; 32]) -> String {
     Hash(*word).to_string()
 }
 
+/// Work boxed at once: JavaScript's promise and the machinery behind it are then compiled once and not for each call.
 fn promise(work: impl Future<Output = Result<JsValue, Trouble>> + 'static) -> Promise {
+    let work: Pin<Box<dyn Future<Output = Result<JsValue, Trouble>>>> = Box::pin(work);
     future_to_promise(async { work.await.map_err(JsValue::from) })
 }
