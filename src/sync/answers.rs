@@ -63,7 +63,8 @@ impl Engine {
 
     fn end(&mut self, id: PeerId, verdict: Result<Verdict, Useless>) {
         match verdict {
-            Ok(_) => {}
+            Ok(Verdict::Proven(_)) => self.waiting = None,
+            Ok(Verdict::Refused) => {}
             Err(Useless::Fault(fault)) => self.fault(id, fault),
             Err(Useless::Failure(failure)) => self.fail(failure),
         }

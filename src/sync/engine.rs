@@ -43,7 +43,8 @@ pub struct Engine {
     next_target: Option<Hash>,
     started: Millis,
     pub(super) last_commit: Millis,
-    waiting: Option<Why>,
+    /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
+    pub(super) waiting: Option<Why>,
     tickets: u64,
 }
 
@@ -409,7 +410,9 @@ impl Engine {
         let deadline = now.after(peer.patience());
         let request = self.requests.open(Request { peer: id, root, want, bytes, sent: now, deadline });
         peer.asked(kind);
-        self.waiting = None;
+        if self.waiting == Some(Why::NoPeers) {
+            self.waiting = None;
+        }
         self.outbox.push_back(Output::Send(id, asked.frame(offset, request)));
         true
     }
@@ -425,7 +428,7 @@ impl Engine {
         let refusing = lacking.map(|kind| self.peers.refusing(kind, &root, now)).max();
         let why = match (self.peers.ready(), refusing) {
             (0, _) => Why::NoPeers,
-            (_, Some(peers)) if peers > 0 => Why::RootUnavailable { root, peers },
+            (ready, Some(peers)) if peers == ready => Why::RootUnavailable { root, peers },
             (_, None) => return self.fail(Failure::Defect("nothing is left to ask for, and the state is incomplete")),
             _ => return,
         };

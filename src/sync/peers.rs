@@ -69,6 +69,12 @@ struct Refusal {
     at: Millis,
 }
 
+impl Refusal {
+    fn lasts(&self, now: Millis) -> bool {
+        now.since(self.at) < REFUSAL_MS
+    }
+}
+
 impl Peers {
     /// Adds a connection; `false` if the table is full.
     pub(crate) fn join(&mut self, peer: PeerId, now: Millis) -> bool {
@@ -122,6 +128,7 @@ impl Peers {
         let mut overdue = Vec::new();
         let mut pings = Vec::new();
         for (id, peer) in &mut self.table {
+            peer.refused.iter_mut().for_each(|refused| *refused = refused.filter(|refusal| refusal.lasts(now)));
             if now < peer.deadline() {
                 continue;
             }
@@ -252,7 +259,7 @@ impl Peer {
 
     fn refuses(&self, kind: Kind, root: &Hash, now: Millis) -> bool {
         let refusal = &self.refused[kind.index()];
-        refusal.as_ref().is_some_and(|refusal| refusal.root == *root && now.since(refusal.at) < REFUSAL_MS)
+        refusal.as_ref().is_some_and(|refusal| refusal.root == *root && refusal.lasts(now))
     }
 
     fn deadline(&self) -> Millis {

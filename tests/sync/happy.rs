@@ -13,7 +13,9 @@ use crate::world::{End, World};
 fn sync(state: State, peers: usize, seed: u64) -> World {
     let root = Hash(state.root());
     let mut world = World::new(Arc::new(Server::new(state)), seed);
-    (0..peers).for_each(|_| drop(world.honest_peer()));
+    for _ in 0..peers {
+        world.honest_peer();
+    }
     world.target(root);
     match world.run() {
         End::Done(report) => assert_eq!(report.root, root),

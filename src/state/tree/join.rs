@@ -246,8 +246,15 @@ impl Overlap {
             .unwrap_or_default()
             .iter()
             .peekable();
-        for index in self.delivered.clone() {
+        if let Some(index) = self.delivered.clone().find(|index| !self.arena.contains(index)) {
+            return Err(TreeError::Disjoint(fold.path(index)));
+        }
+        // Not the delivered leaves alone: a proof of absence may end in a leaf beside the range, which is proven as well.
+        for index in self.arena.clone() {
             let path = fold.path(index);
+            if !path.is_full() {
+                continue;
+            }
             let over = loop {
                 match list.peek() {
                     Some(entry) if entry.path.is_prefix_of(&path) => break entry,
