@@ -1,1 +1,29 @@
-//! web
+//! The web room: the only one that knows the browser. It runs the engine on the browser's event loop and gives JavaScript
+//! a thin handle; what users see is written in `pkg/` on top of it.
+//!
+//! ```text
+//! JavaScript ── Database (database.rs) ──► Driver (driver.rs) ──► Engine        one loop: handle, then poll
+//!                    │                       │   ▲   │
+//!                    └── Reader (reader.rs)  │   │   └── Store    loads and commits, as tasks of their own
+//!                                            ▼   │
+//!                                  sockets, timer, turns of the event loop
+//! ```
+//!
+//! What may not enter: any judgement about bytes (whether an answer is right, what to ask next, what a page means). That is
+//! the core's. Two rules keep JavaScript from ever finding an object in use: every exported method takes `&self`, and no
+//! borrow is held while JavaScript is called or a future awaited, since either may come back with another call.
+
+mod connections;
+mod crash;
+mod database;
+mod driver;
+mod errors;
+mod event_loop;
+mod listener;
+mod meter;
+mod object;
+mod reader;
+mod socket;
+mod storage;
+
+pub use database::{Database, delete_database, on_crash};

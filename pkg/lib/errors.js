@@ -1,0 +1,71 @@
+// The error classes (documented in snaplight.d.ts) and the one place where a code becomes a class.
+
+export class SnaplightError extends Error {
+  constructor(code, message, options) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+export class MisuseError extends SnaplightError {}
+export class NotTrackedError extends SnaplightError {}
+export class StoreError extends SnaplightError {}
+export class QuotaError extends StoreError {}
+export class CancelledError extends SnaplightError {}
+export class ClosedError extends SnaplightError {}
+export class LockedError extends SnaplightError {}
+export class UnsupportedError extends SnaplightError {}
+export class LoadError extends SnaplightError {}
+export class CrashError extends SnaplightError {}
+
+// On the prototypes and spelled out, so that `error.name` and stack traces survive a minifier that renames classes.
+for (const [name, { prototype }] of Object.entries({
+  SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, CancelledError, ClosedError, LockedError,
+  UnsupportedError, LoadError, CrashError,
+})) {
+  Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
+}
+
+const CLASS_OF = {
+  BAD_ARGUMENT: MisuseError,
+  WRONG_NETWORK: MisuseError,
+  SOCKET_CLOSED: MisuseError,
+  SOCKET_IN_USE: MisuseError,
+  SYNC_RUNNING: MisuseError,
+  BOGUS_ROOT: MisuseError,
+  NO_STATE: NotTrackedError,
+  NOT_TRACKED: NotTrackedError,
+  STORE_FAILED: StoreError,
+  STORE_ABORTED: StoreError,
+  STORE_BLOCKED: StoreError,
+  STORE_SUPERSEDED: StoreError,
+  STORE_DAMAGED: StoreError,
+  STORE_NEWER: StoreError,
+  QUOTA: QuotaError,
+  CANCELLED: CancelledError,
+  CLOSED: ClosedError,
+  LOCKED: LockedError,
+  UNSUPPORTED: UnsupportedError,
+  LOAD_FAILED: LoadError,
+  CRASHED: CrashError,
+}
+
+/** The error of this code, in its class. */
+export function makeError(code, message, options) {
+  return new CLASS_OF[code](code, message, options)
+}
+
+/** An error in a form that survives a MessagePort; `adoptError` is its inverse. */
+export function flattenError(error) {
+  const { code, message } = adoptError(error)
+  return { code, message }
+}
+
+/** Makes an error of this package of whatever was thrown. What nobody foresaw is our defect, and says so. */
+export function adoptError(thrown) {
+  if (thrown instanceof SnaplightError) return thrown
+  if (thrown !== null && typeof thrown === 'object' && Object.hasOwn(CLASS_OF, thrown.code ?? '')) {
+    return makeError(thrown.code, thrown.message, thrown.cause === undefined ? undefined : { cause: thrown.cause })
+  }
+  return new CrashError('CRASHED', `A defect in Snaplight; please report it: ${thrown?.message ?? thrown}`, { cause: thrown })
+}

@@ -1,0 +1,104 @@
+// What callers hand in, checked and brought into one form (bytes) before it reaches wasm. Each function throws a
+// MisuseError that names the argument, shows what it got and says what is expected.
+
+import { MisuseError } from './errors.js'
+
+const SLOT_LIMIT = 1n << 256n
+const NETWORK_ID_LIMIT = 1n << 64n
+
+export function hashBytes(value, argument) {
+  return fixedBytes(value, 32) ?? bad(argument, 'a hash: 0x and 64 hexadecimal digits, or a Uint8Array of 32 bytes', value)
+}
+
+export function addressBytes(value) {
+  return fixedBytes(value, 20) ?? bad('address', 'an address: 0x and 40 hexadecimal digits, or a Uint8Array of 20 bytes', value)
+}
+
+/** 20 or 32 bytes: `getCode` takes either. */
+export function addressOrHashBytes(value) {
+  return (
+    fixedBytes(value, 20) ?? fixedBytes(value, 32) ??
+    bad('addressOrHash', 'an address or a code hash: 0x and 40 or 64 hexadecimal digits, or a Uint8Array of 20 or 32 bytes', value)
+  )
+}
+
+export function slotBytes(value) {
+  const expected = 'a slot: a bigint or safe integer from 0 and below 2^256, 0x and up to 64 hexadecimal digits, or a Uint8Array of 32 bytes'
+  if (value instanceof Uint8Array) return value.length === 32 ? value.slice() : bad('slot', expected, value)
+  if (typeof value === 'string' && /^0x[0-9a-f]{1,64}$/i.test(value)) return parseHex(value.slice(2).padStart(64, '0'))
+  const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
+  if (typeof number !== 'bigint' || number < 0n || number >= SLOT_LIMIT) bad('slot', expected, value)
+  return parseHex(number.toString(16).padStart(64, '0'))
+}
+
+export function networkId(value) {
+  const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
+  if (typeof number !== 'bigint' || number < 0n || number >= NETWORK_ID_LIMIT) {
+    bad('options.network.id', 'a network id: a bigint or safe integer from 0 and below 2^64', value)
+  }
+  return number
+}
+
+export function databaseName(value = 'snaplight') {
+  if (typeof value !== 'string' || value === '') bad('name', 'a database name: a string that is not empty', value)
+  return value
+}
+
+/** The URL of a WebSocket, or `null` if `value` is no URL but (hopefully) a socket. */
+export function peerUrl(value) {
+  if (typeof value !== 'string' && !(value instanceof URL)) return null
+  let url
+  try {
+    url = new URL(value)
+  } catch (cause) {
+    return bad('socket', 'a ws: or wss: URL', value, cause)
+  }
+  return /^wss?:$/.test(url.protocol) ? url.href : bad('socket', 'a ws: or wss: URL', url.href)
+}
+
+/** The object `value`, or an empty one where it is left out. */
+export function optionsOf(value, argument = 'options') {
+  if (value === undefined) return {}
+  return value !== null && typeof value === 'object' ? value : bad(argument, 'an object', value)
+}
+
+export function abortSignal(value) {
+  const works = value === undefined || (typeof value?.addEventListener === 'function' && typeof value.aborted === 'boolean')
+  return works ? value : bad('options.signal', 'an AbortSignal', value)
+}
+
+export function callback(value, argument) {
+  return value === undefined || typeof value === 'function' ? value : bad(argument, 'a function', value)
+}
+
+/** `0x` and the digits of `bytes`. */
+export function toHex(bytes) {
+  let hex = '0x'
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  return hex
+}
+
+export function bad(argument, expected, value, cause) {
+  const options = cause === undefined ? undefined : { cause }
+  throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}.`, options)
+}
+
+/** A copy, so that a caller who goes on writing into its array changes nothing here. */
+function fixedBytes(value, length) {
+  if (value instanceof Uint8Array) return value.length === length ? value.slice() : null
+  const isHex = typeof value === 'string' && value.length === 2 + 2 * length && /^0x[0-9a-f]+$/i.test(value)
+  return isHex ? parseHex(value.slice(2)) : null
+}
+
+function parseHex(digits) {
+  return Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16))
+}
+
+/** Short enough for a message, whatever it is; must not throw, not even for objects whose `toString` does. */
+function show(value) {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
+  if (typeof value === 'bigint') return `${value}n`.slice(0, 90)
+  if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
+  if (value !== null && (typeof value === 'object' || typeof value === 'function')) return `a value of type ${typeof value}`
+  return String(value)
+}

@@ -1,0 +1,98 @@
+// The WebAssembly module of this realm: loaded once, shared by all its databases, and once crashed, gone for all of them.
+
+import * as glue from '../wasm/snaplight.js'
+import { CrashError, LoadError, UnsupportedError, adoptError } from './errors.js'
+
+/** The smallest module with a SIMD instruction: a function that is `v128.const 0; drop`. */
+const SIMD_PROBE = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, // magic, version 1
+  1, 4, 1, 96, 0, 0, // type 0: () -> ()
+  3, 2, 1, 0, // function 0 of type 0
+  10, 23, 1, 21, 0, 253, 12, ...new Uint8Array(16), 26, 11, // code: v128.const 0, drop, end
+)
+
+/** The promise of the module, from the first `load` on. */
+let loading = null
+/** The CrashError, once the module has stopped. */
+let crash = null
+/** Who wants to know of it. */
+const mourners = new Set()
+
+/**
+ * The glue's exports, with the module behind them ready to use.
+ * @param source What `options.wasm` says; only the first call that succeeds counts.
+ */
+export function load(source) {
+  if (crash) return Promise.reject(crash)
+  loading ??= instantiate(source).catch((error) => {
+    loading = null
+    throw error
+  })
+  return loading
+}
+
+/** Calls into the module. What it throws comes out as an error of this package; a trap is a crash. */
+export function guard(call) {
+  if (crash) throw crash
+  try {
+    return call()
+  } catch (thrown) {
+    throw thrown instanceof WebAssembly.RuntimeError ? crashed(thrown.message, thrown) : adoptError(thrown)
+  }
+}
+
+/** Calls into the module, for the promise it answers: that of a crashed module would stay pending for ever. */
+export function guardAsync(call) {
+  return new Promise((resolve, reject) => {
+    const stop = onCrash(reject)
+    guard(call)
+      .then(resolve, (thrown) => reject(adoptError(thrown)))
+      .finally(stop)
+  })
+}
+
+/** Calls `mourner` with the CrashError when the module stops. Returns the function that ends this. */
+export function onCrash(mourner) {
+  mourners.add(mourner)
+  return () => mourners.delete(mourner)
+}
+
+async function instantiate(source) {
+  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD_PROBE)) {
+    throw new UnsupportedError(
+      'UNSUPPORTED',
+      'This browser has no WebAssembly SIMD, which Snaplight needs for hashing. Use Chrome 91, Firefox 89, Safari 16.4 or newer.',
+    )
+  }
+  try {
+    await glue.default({ module_or_path: await resolveSource(await source) })
+  } catch (cause) {
+    throw new LoadError(
+      'LOAD_FAILED',
+      `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight_bg.wasm is served, that ` +
+        "the page's Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is with options.wasm.",
+      { cause },
+    )
+  }
+  glue.onCrash(crashed)
+  return glue
+}
+
+/** What the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
+function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
+  const isFile = /^file:/.test(source instanceof URL ? source.href : source)
+  // Node does not fetch files. Asked for this way, no bundler for browsers stumbles over the import.
+  const fs = isFile ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
+  return fs ? fs.promises.readFile(new URL(source)) : source
+}
+
+/** Runs inside a dying module, so it must not call back into it: it only rejects promises and notes the error. */
+function crashed(message, cause) {
+  crash ??= new CrashError(
+    'CRASHED',
+    `Snaplight stopped because of a defect of its own; please report it: ${message}. What was committed is intact: reload the page.`,
+    cause === undefined ? undefined : { cause },
+  )
+  for (const mourner of [...mourners]) mourner(crash)
+  return crash
+}

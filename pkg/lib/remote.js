@@ -1,0 +1,153 @@
+// The backend in a worker: the page's side of serve.js.
+
+import { CrashError, adoptError } from './errors.js'
+import { bad, peerUrl } from './input.js'
+import { IDLE } from './progress.js'
+import { OPEN } from './serve.js'
+
+/** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
+export async function connectRemote(worker, options, listener) {
+  const owned = worker === undefined
+  const endpoint = owned ? startWorker() : worker
+  if (typeof endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
+  const { port1: port, port2: theirs } = new MessageChannel()
+  const backend = new RemoteBackend(port, listener, owned ? () => endpoint.terminate() : () => {})
+  // A worker whose script does not load says so here, and nowhere else.
+  endpoint.addEventListener?.('error', (event) => backend.broke(event.message || 'its script could not be loaded'))
+  try {
+    const opened = backend.answer(0)
+    endpoint.postMessage({ type: OPEN, port: theirs, options: { ...options, wasm: await postable(options.wasm) } }, [theirs])
+    await opened
+  } catch (error) {
+    backend.release()
+    throw error
+  }
+  return backend
+}
+
+class RemoteBackend {
+  #port
+  #listener
+  #stopWorker
+  #raw = IDLE
+  /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
+  #calls = new Map()
+  #nextCall = 1
+  #crash = null
+
+  constructor(port, listener, stopWorker) {
+    this.#port = port
+    this.#listener = listener
+    this.#stopWorker = stopWorker
+    port.addEventListener('message', ({ data }) => this.#receive(data))
+    port.start()
+  }
+
+  addPeer(id, target) {
+    const url = peerUrl(target) ?? bad('socket', 'a ws: or wss: URL, because a socket cannot be handed to a worker', target)
+    this.#tell('addPeer', id, url)
+  }
+
+  closePeer(id) {
+    this.#tell('closePeer', id)
+  }
+
+  startSync(root) {
+    this.#tell('startSync', root)
+  }
+
+  cancelSync() {
+    this.#tell('cancelSync')
+  }
+
+  progress() {
+    return this.#raw
+  }
+
+  account(address) {
+    return this.#ask('account', address)
+  }
+
+  storage(address, slot) {
+    return this.#ask('storage', address, slot)
+  }
+
+  code(addressOrHash) {
+    return this.#ask('code', addressOrHash)
+  }
+
+  async close() {
+    try {
+      await this.#ask('close')
+    } catch {
+      // It crashed, before or now: nothing is open any more, which is what was asked for.
+    }
+    this.release()
+  }
+
+  /** Ends the connection, and the worker if it is ours. */
+  release() {
+    this.#port.close()
+    this.#stopWorker()
+  }
+
+  /** The answer to the call `id`; 0 is the opening. */
+  answer(id) {
+    return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }))
+  }
+
+  /** The worker is gone or of no use. */
+  broke(reason) {
+    this.#crashed(new CrashError('CRASHED', `The worker stopped: ${reason}. What was committed is intact: open the database again.`))
+  }
+
+  #ask(method, ...args) {
+    if (this.#crash) return Promise.reject(this.#crash)
+    const id = this.#nextCall++
+    const answer = this.answer(id)
+    this.#port.postMessage({ id, method, args })
+    return answer
+  }
+
+  #tell(method, ...args) {
+    if (this.#crash) throw this.#crash
+    this.#port.postMessage({ method, args })
+  }
+
+  #receive({ id, value, error, event, args }) {
+    if (event) return this.#hear(event, args)
+    const call = this.#calls.get(id)
+    this.#calls.delete(id)
+    if (error) call?.reject(adoptError(error))
+    else call?.resolve(value)
+  }
+
+  #hear(event, args) {
+    if (event === 'onProgress') this.#raw = args[0]
+    if (event === 'onSynced') this.#raw = args[1]
+    if (event === 'onCrashed') this.#crashed(adoptError(args[0]))
+    else if (event === 'onFailed') this.#listener.onFailed(adoptError(args[0]))
+    else this.#listener[event](...args)
+  }
+
+  #crashed(error) {
+    if (this.#crash) return
+    this.#crash = error
+    for (const { reject } of this.#calls.values()) reject(error)
+    this.#calls.clear()
+    this.#listener.onCrashed(error)
+  }
+}
+
+/** Written so that bundlers see it and make a file of the worker. */
+function startWorker() {
+  return new Worker(new URL('../worker-entry.js', import.meta.url), { type: 'module', name: 'snaplight' })
+}
+
+/** What of `options.wasm` can cross: bytes and modules as they are, URLs spelled out, a Response as its bytes. */
+async function postable(source) {
+  const wasm = await source
+  if (wasm instanceof URL) return wasm.href
+  if (typeof wasm === 'string') return new URL(wasm, globalThis.location?.href).href
+  return typeof wasm?.arrayBuffer === 'function' ? wasm.arrayBuffer() : wasm
+}

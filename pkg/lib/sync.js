@@ -1,0 +1,125 @@
+// A running sync as its caller sees it: a promise of the report and an async iterable of the progress.
+
+import { CancelledError } from './errors.js'
+
+export class Sync {
+  #root
+  #stop
+  #promise
+  #settlers
+  /** Newest progress; iterators compare `#version` with the one they showed last. */
+  #latest = null
+  #version = 0
+  /** Resolved and replaced at every publication: what iterators sleep on. */
+  #changed = deferred()
+  /** `null` while running, then `{ report }` or `{ error }`. */
+  #end = null
+  #cancelled = null
+
+  /**
+   * Made by `Snaplight.sync`.
+   * @param {string} root
+   * @param {() => void} stop Asks the engine to stop; the end comes through `settle`.
+   * @param {(controls: { publish: Function, settle: Function }) => void} handOver Gets what moves this object.
+   */
+  constructor(root, stop, handOver) {
+    this.#root = root
+    this.#stop = stop
+    this.#settlers = deferred()
+    this.#promise = this.#settlers.promise
+    handOver({
+      publish: (progress) => this.#publish(progress),
+      settle: (report, error) => this.#settle(report, error),
+    })
+  }
+
+  get root() {
+    return this.#root
+  }
+
+  cancel(reason) {
+    if (this.#end || this.#cancelled) return
+    this.#cancelled = { cause: reason }
+    this.#stop()
+  }
+
+  then(onFulfilled, onRejected) {
+    return this.#promise.then(onFulfilled, onRejected)
+  }
+
+  catch(onRejected) {
+    return this.#promise.catch(onRejected)
+  }
+
+  finally(onFinally) {
+    return this.#promise.finally(onFinally)
+  }
+
+  [Symbol.asyncIterator]() {
+    // Whoever iterates hears of the failure from `next`, so it is not unhandled if nobody awaits the promise as well.
+    this.#promise.catch(() => {})
+    let shown = 0
+    let left = false
+    const next = async () => {
+      while (!left) {
+        if (shown !== this.#version) {
+          shown = this.#version
+          return { done: false, value: this.#latest }
+        }
+        if (this.#end) {
+          left = true
+          if (this.#end.error) throw this.#end.error
+          break
+        }
+        await this.#changed.promise
+      }
+      return { done: true, value: undefined }
+    }
+    return {
+      next,
+      return: async (value) => {
+        left = true
+        return { done: true, value }
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  get [Symbol.toStringTag]() {
+    return 'Sync'
+  }
+
+  #publish(progress) {
+    this.#latest = progress
+    this.#version += 1
+    this.#wake()
+  }
+
+  /** Ends it with a report or an error; the first call decides. */
+  #settle(report, error) {
+    if (this.#end) return
+    if (error?.code === 'CANCELLED') {
+      const message = `The sync to ${this.#root} was cancelled; what it stored stays.`
+      error = new CancelledError('CANCELLED', message, this.#cancelled ?? undefined)
+    }
+    this.#end = error ? { error } : { report }
+    if (error) this.#settlers.reject(error)
+    else this.#settlers.resolve(report)
+    this.#wake()
+  }
+
+  #wake() {
+    const { resolve } = this.#changed
+    this.#changed = deferred()
+    resolve()
+  }
+}
+
+/** `Promise.withResolvers`, which browsers of 2023 do not have. */
+function deferred() {
+  const settlers = {}
+  settlers.promise = new Promise((resolve, reject) => Object.assign(settlers, { resolve, reject }))
+  return settlers
+}

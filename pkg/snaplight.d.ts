@@ -1,0 +1,515 @@
+/**
+ * Snaplight: Ethereum's state, proven, persistent and readable offline, inside the browser.
+ *
+ * This file is the specification of the package: what a method takes, what it answers, in which units, and which
+ * errors it can throw. Every answer of a peer is verified against the state root before anything of it is stored, and
+ * every stored page again before it is read.
+ *
+ * ```js
+ * import { open } from 'snaplight'
+ *
+ * const db = await open({
+ *   network: { id: 1, genesisHash: '0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3' },
+ * })
+ * db.addPeer('wss://peer.example')
+ * const sync = db.sync('0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544')
+ * for await (const progress of sync) console.log(progress.phase, progress.accounts)
+ * const report = await sync
+ * const { balance, root } = await db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')
+ * await db.close()
+ * ```
+ *
+ * Conventions: hashes, roots and addresses come out as lower-case hexadecimal with `0x`; counts, bytes and
+ * milliseconds are plain numbers; what the EVM counts (balance, nonce, storage value) is a `bigint`.
+ *
+ * Any number of calls may be in flight at once, and any of them may be made from inside any callback.
+ */
+
+/** Bytes as hexadecimal digits behind `0x`. */
+export type Hex = `0x${string}`
+
+/** 32 bytes: `0x` and 64 hexadecimal digits (either case), or a `Uint8Array` of 32 bytes. */
+export type HashLike = string | Uint8Array
+
+/** 20 bytes: `0x` and 40 hexadecimal digits (either case; an EIP-55 checksum is not checked), or a `Uint8Array` of 20. */
+export type AddressLike = string | Uint8Array
+
+/**
+ * A storage slot's number: a `bigint` or safe integer from 0, or `0x` and up to 64 hexadecimal digits, or a
+ * `Uint8Array` of 32 bytes, big-endian. It is the slot as Solidity counts it, not its hash.
+ */
+export type SlotLike = bigint | number | string | Uint8Array
+
+/**
+ * Opens a database, and creates it where there is none. With `memory: true` nothing touches the disk.
+ *
+ * Only one page or worker at a time may have a database open (Web Locks, and a table within one realm): it is
+ * released by {@link Snaplight.close} or when the page goes away.
+ *
+ * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the database of this name
+ *   belongs to another network.
+ * @throws {LockedError} The database is open already, here or in another tab or worker.
+ * @throws {UnsupportedError} No WebAssembly SIMD, or (without `memory`) no IndexedDB or no Web Locks.
+ * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy forbids it.
+ * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer Snaplight wrote it.
+ */
+export function open(options: OpenOptions): Promise<Snaplight>
+
+/**
+ * Deletes a database with everything in it. No error if there is none.
+ *
+ * @param name As given to {@link open}; `'snaplight'` if left out.
+ * @param options `wasm` as for {@link open}; needed only if no database was opened before.
+ * @throws {MisuseError} `BAD_ARGUMENT`: not a name.
+ * @throws {LockedError} Somebody has it open, here or in another tab or worker.
+ * @throws {UnsupportedError} No IndexedDB or no Web Locks here.
+ * @throws {StoreError} The browser refused; `STORE_BLOCKED`: a connection of another page does not make way. It is deleted
+ *   as soon as that page is closed.
+ */
+export function deleteDatabase(name?: string, options?: { wasm?: OpenOptions['wasm'] }): Promise<void>
+
+/** The version of this package, e.g. `'0.1.0'`. */
+export const version: string
+
+export interface OpenOptions {
+  /** Which chain: a peer on another one is dropped at its Status, and a database of another one is not opened. */
+  network: Network
+  /** The database's name within the origin. Default: `'snaplight'`. */
+  name?: string
+  /** Keep everything in memory and nothing on disk; `name` is then only a label. Default: `false`. */
+  memory?: boolean
+  /**
+   * Where the WebAssembly module comes from. Default: the file `wasm/snaplight_bg.wasm` beside `snaplight.js`, which
+   * bundlers find by its `new URL(..., import.meta.url)`. The first `open` of a realm decides; later ones share the
+   * module.
+   */
+  wasm?: WasmSource | Promise<WasmSource>
+}
+
+export interface Network {
+  /** The network id of the peers' Status, e.g. 1 for mainnet. */
+  id: number | bigint
+  /** The hash of the genesis block (not its state root). */
+  genesisHash: HashLike
+}
+
+export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
+
+/** One open database. Made by {@link open}. */
+export class Snaplight implements AsyncDisposable {
+  private constructor()
+
+  /** As given to {@link open}. */
+  readonly name: string
+
+  /** As given to {@link open}, normalised. */
+  readonly network: { readonly id: bigint; readonly genesisHash: Hex }
+
+  /**
+   * The last complete state, which every read uses, or `null` before the first. It stays as it is while the next one is
+   * being synced, and changes in one step at the end.
+   */
+  readonly complete: CompleteState | null
+
+  /** The peers that are not closed, in the order they were added. */
+  readonly peers: readonly Peer[]
+
+  /**
+   * Hands over a peer: the URL of a WebSocket (`ws:` or `wss:`), or any object that behaves like one, connecting or
+   * open. Of a given object Snaplight owns the events and sends from now on; it closes it when the peer misbehaves, at
+   * `peer.close()`, and at `db.close()`. Peers may be added and may leave at any time, also while nothing syncs.
+   *
+   * A connection that fails, or a peer that lies, is no exception: `peer.closed` tells, and its requests go to others.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object; `SOCKET_CLOSED`: the
+   *   socket is closing or closed; `SOCKET_IN_USE`: this object is a peer already.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  addPeer(socket: string | URL | SocketLike, options?: PeerOptions): Peer
+
+  /**
+   * Downloads the whole state under `root` from the peers, proves it and stores it. What an earlier, unfinished sync to
+   * the same root has stored is kept and not asked for again. If the state is complete already, this resolves at once.
+   *
+   * The root is trusted: take it from a source you trust (a verified header, a light client).
+   *
+   * ```js
+   * const report = await db.sync(root, { onProgress: (p) => bar.value = p.accounts })
+   * ```
+   *
+   * Without peers it waits for one, and says so in `progress.waiting`. It rejects with {@link CancelledError},
+   * {@link QuotaError} (make space and call `sync` again: it goes on where it was), {@link StoreError}, {@link ClosedError},
+   * {@link CrashError}, or {@link MisuseError} `BOGUS_ROOT`; never because of a peer.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a root, or not an AbortSignal; `SYNC_RUNNING`: the sync before has not ended.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  sync(root: HashLike, options?: SyncOptions): Sync
+
+  /** Where the sync stands, now; before the first and between syncs its phase is `'idle'` or `'done'`. Never throws. */
+  progress(): Progress
+
+  /**
+   * Reads an account from the last complete state. An account that is not in the state is *proven* absent: `exists` is
+   * false, and nonce and balance are zero.
+   *
+   * ```js
+   * const { balance, root } = await db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')
+   * ```
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not an address.
+   * @throws {NotTrackedError} `NO_STATE`: no state is complete yet; `NOT_TRACKED`: this account is not held.
+   * @throws {StoreError} `STORE_DAMAGED`: a stored page does not hash to what its parent says; or the read failed.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  getAccount(address: AddressLike): Promise<Account>
+
+  /**
+   * Reads one storage slot of an account from the last complete state. A slot that is not in the trie is proven to be 0.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
+   * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
+   * @throws {StoreError}
+   * @throws {ClosedError}
+   * @throws {CrashError}
+   */
+  getStorage(address: AddressLike, slot: SlotLike): Promise<StorageValue>
+
+  /**
+   * Reads the code of an account in the last complete state, or, given a hash, the code with that hash. An account
+   * without code has an empty one.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: neither an address nor a hash.
+   * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with this hash is held.
+   * @throws {StoreError}
+   * @throws {ClosedError}
+   * @throws {CrashError}
+   */
+  getCode(addressOrHash: AddressLike | HashLike): Promise<Code>
+
+  /**
+   * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all peers, waits for the
+   * transaction in flight and releases the lock. Idempotent: every call answers the same promise. Every other call
+   * from then on throws {@link ClosedError}, except `progress()`.
+   */
+  close(): Promise<void>
+
+  /** `await using db = await open(...)` closes it at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface CompleteState {
+  readonly root: Hex
+  readonly accounts: number
+  /** Storage slots of all accounts. */
+  readonly slots: number
+  /** Different bytecodes. */
+  readonly codes: number
+}
+
+export interface SyncOptions {
+  /** Ends the sync with a {@link CancelledError} whose `cause` is the signal's reason. What is stored stays. */
+  signal?: AbortSignal
+  /** Called with each new progress, about ten times a second at most, and once at the end. Its errors are reported, not caught. */
+  onProgress?: (progress: Progress) => void
+}
+
+/**
+ * A running sync: await it for the report, iterate it for the progress; both any number of times.
+ *
+ * An iterator yields the newest progress, at most about ten a second (whatever lies between two `next()` is dropped),
+ * ends when the sync is done, and throws what the sync rejects with. Leaving the loop early cancels nothing.
+ */
+export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
+  private constructor()
+  readonly root: Hex
+  /** Ends the sync with a {@link CancelledError}; no effect on one that has ended. */
+  cancel(reason?: unknown): void
+  then<A = SyncReport, B = never>(
+    onfulfilled?: ((report: SyncReport) => A | PromiseLike<A>) | null,
+    onrejected?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B>
+  catch<B = never>(onrejected?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<SyncReport | B>
+  finally(onfinally?: (() => void) | null): Promise<SyncReport>
+  [Symbol.asyncIterator](): AsyncIterableIterator<Progress>
+  readonly [Symbol.toStringTag]: 'Sync'
+}
+
+/**
+ * - `idle`: nothing to sync.
+ * - `connecting`: no peer has greeted yet, or an earlier session's pages are being read.
+ * - `ranges`: ranges of accounts, their storage and codes.
+ * - `healing`: what the ranges left blinded, node by node.
+ * - `finishing`: everything is there and proven; the last transactions are on their way.
+ * - `done`: the root is complete.
+ */
+export type Phase = 'idle' | 'connecting' | 'ranges' | 'healing' | 'finishing' | 'done'
+
+/** A snapshot: it does not change after you got it. Counts are of the state being synced, earlier sessions included. */
+export interface Progress {
+  readonly phase: Phase
+  /** The root being synced, or the last one; `null` before the first sync. */
+  readonly root: Hex | null
+  /** Accounts proven so far. */
+  readonly accounts: number
+  /** Storage slots proven so far, of all accounts. */
+  readonly slots: number
+  /** Different bytecodes held. */
+  readonly codes: number
+  /** Bytes of all messages received from peers in this session. */
+  readonly bytesReceived: number
+  /** Bytes of pages and codes committed in this session. */
+  readonly bytesStored: number
+  /** Pages committed in this session: one is one record of the database. */
+  readonly pagesStored: number
+  /** Requests sent to peers in this session. */
+  readonly requests: number
+  /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */
+  readonly keySpace: Uint8Array
+  /** Every peer of the session that is open, and the last 64 that are closed. */
+  readonly peers: readonly PeerStats[]
+  /** Milliseconds since `sync` was called; stops at the end. The next three are where they went. */
+  readonly elapsedMs: number
+  /** Milliseconds of computing: decoding, hashing, verifying, cutting pages. */
+  readonly hashingMs: number
+  /** Milliseconds idle while a transaction was in flight. */
+  readonly storageMs: number
+  /** Milliseconds idle while none was: waiting for peers, or for others on this thread. */
+  readonly waitingMs: number
+  /** Why nothing moves although something is missing, in words ("no peers", ...); `null` while it moves. */
+  readonly waiting: string | null
+}
+
+/** What a sync took, resolved by {@link Sync}. Counts are of the whole state; bytes and times of this session. */
+export interface SyncReport {
+  readonly root: Hex
+  readonly accounts: number
+  readonly slots: number
+  readonly codes: number
+  readonly bytesReceived: number
+  readonly bytesStored: number
+  readonly pagesStored: number
+  readonly requests: number
+  /** Trie nodes asked for one by one after the ranges: 0 where the root did not move. */
+  readonly nodesHealed: number
+  readonly elapsedMs: number
+  readonly hashingMs: number
+  readonly storageMs: number
+  readonly waitingMs: number
+}
+
+/** What a peer must be able to do: a `WebSocket` can, and so can a data channel or a test double. */
+export interface SocketLike {
+  /** Set to `'arraybuffer'` where it exists. */
+  binaryType?: string
+  /** As a WebSocket's: 0 connecting, 1 open, 2 closing, 3 closed. Without it the socket counts as open. */
+  readonly readyState?: number | string
+  /** Bytes accepted by `send` and not yet on the wire; without it there is no back-pressure. */
+  readonly bufferedAmount?: number
+  /** The chosen subprotocol. Checked for sockets made from a URL only. */
+  readonly protocol?: string
+  /** Takes one binary frame. The array may be reused after the call returns. */
+  send(data: Uint8Array): void
+  close(code?: number, reason?: string): void
+  /**
+   * `open`, `message` (`event.data` an `ArrayBuffer` or `Uint8Array`; a string is the peer's fault), `close`
+   * (`event.code`, `event.reason`), `error`. A socket without this method gets `onopen`, `onmessage`, `onclose` and
+   * `onerror` set instead.
+   */
+  addEventListener?(type: string, listener: (event: any) => void): void
+  removeEventListener?(type: string, listener: (event: any) => void): void
+}
+
+export interface PeerOptions {
+  /** How progress and messages call it. Default: the URL's host, or `peer 1`, `peer 2`, ... */
+  name?: string
+}
+
+/** A peer, made by {@link Snaplight.addPeer}. */
+export class Peer {
+  private constructor()
+  /** Unique within the database object, counted from 1. */
+  readonly id: number
+  readonly name: string
+  readonly state: PeerState
+  /** As of now. */
+  readonly stats: PeerStats
+  /** Resolves when the peer is gone, with why. Never rejects. */
+  readonly closed: Promise<PeerClosed>
+  /** Says good-bye and closes the socket; its requests go to others. Idempotent. */
+  close(): void
+}
+
+/** `connecting`: not open yet; `greeting`: Hello and Status are under way; `ready`: it may be asked; `closed`. */
+export type PeerState = 'connecting' | 'greeting' | 'ready' | 'closed'
+
+export interface PeerStats {
+  readonly id: number
+  readonly name: string
+  readonly state: PeerState
+  /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before. */
+  readonly client: string
+  readonly requestsInFlight: number
+  /** Answers that were proven. */
+  readonly answers: number
+  /** Bytes received from it. */
+  readonly bytes: number
+  /** Accounts, slots and codes of its proven answers. */
+  readonly accounts: number
+  readonly slots: number
+  readonly codes: number
+  readonly faults: number
+  /** Milliseconds from a request to its answer, a moving average; 0 before the first. */
+  readonly latencyMs: number
+  /** Its last fault in words, or `null`. */
+  readonly lastFault: string | null
+}
+
+export interface PeerClosed {
+  /**
+   * Who ended it: the peer (or the network), Snaplight because of a fault (the peer's, or in a crash its own), or you by
+   * `peer.close()` or `db.close()`.
+   */
+  readonly by: 'peer' | 'fault' | 'user'
+  /** The WebSocket close code: the peer's, or the one sent to it. 1006 if the connection broke. */
+  readonly code: number
+  /** In words, never empty. */
+  readonly reason: string
+}
+
+/** The answer of {@link Snaplight.getAccount}. */
+export interface Account {
+  readonly address: Hex
+  /** False: proven not to be in the state; the rest is then zero, and the hashes those of empty code and storage. */
+  readonly exists: boolean
+  readonly nonce: bigint
+  /** In wei. */
+  readonly balance: bigint
+  readonly codeHash: Hex
+  readonly storageRoot: Hex
+  /** The state root that proves this answer. */
+  readonly root: Hex
+}
+
+/** The answer of {@link Snaplight.getStorage}. */
+export interface StorageValue {
+  readonly address: Hex
+  /** The slot, 32 bytes. */
+  readonly slot: Hex
+  readonly value: bigint
+  /** The state root that proves this answer. */
+  readonly root: Hex
+}
+
+/** The answer of {@link Snaplight.getCode}. */
+export interface Code {
+  readonly code: Uint8Array
+  /** Keccak-256 of `code`. */
+  readonly codeHash: Hex
+  /** The state root that proves this answer (for a code asked by hash: the root of the last complete state). */
+  readonly root: Hex
+}
+
+/** Stable: switch over these, not over messages. */
+export type ErrorCode =
+  | 'BAD_ARGUMENT'
+  | 'WRONG_NETWORK'
+  | 'SOCKET_CLOSED'
+  | 'SOCKET_IN_USE'
+  | 'SYNC_RUNNING'
+  | 'BOGUS_ROOT'
+  | 'NO_STATE'
+  | 'NOT_TRACKED'
+  | 'STORE_FAILED'
+  | 'STORE_ABORTED'
+  | 'STORE_BLOCKED'
+  | 'STORE_SUPERSEDED'
+  | 'STORE_DAMAGED'
+  | 'STORE_NEWER'
+  | 'QUOTA'
+  | 'CANCELLED'
+  | 'CLOSED'
+  | 'LOCKED'
+  | 'UNSUPPORTED'
+  | 'LOAD_FAILED'
+  | 'CRASHED'
+
+/** The base of every error of this package. Its message says what happened, to what, and what to do. */
+export class SnaplightError extends Error {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions)
+  readonly code: ErrorCode
+}
+
+/**
+ * The call cannot be right, whatever the state of the world: fix the caller. `BOGUS_ROOT` (a sync's rejection): what lies
+ * under this root is proven and is no Ethereum state, so the root comes from a bad source.
+ */
+export class MisuseError extends SnaplightError {
+  readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_RUNNING' | 'BOGUS_ROOT'
+}
+
+/** What was asked for is not held, so nothing can be said about it; it is not zero and not absent. */
+export class NotTrackedError extends SnaplightError {
+  readonly code: 'NO_STATE' | 'NOT_TRACKED'
+}
+
+/**
+ * The browser's database failed. What was committed is intact.
+ * - `STORE_ABORTED`: it aborted a transaction. Call `sync` again.
+ * - `STORE_BLOCKED`: another tab holds it in another version. Close that tab.
+ * - `STORE_SUPERSEDED`: somebody else wrote to it. Close and open again.
+ * - `STORE_DAMAGED`: a record is missing or does not hash to what its parent says. Delete the database and sync again.
+ * - `STORE_NEWER`: written by a newer version of this package. Update the package, or delete the database.
+ * - `STORE_FAILED`: anything else, in the message.
+ */
+export class StoreError extends SnaplightError {
+  readonly code:
+    | 'STORE_FAILED'
+    | 'STORE_ABORTED'
+    | 'STORE_BLOCKED'
+    | 'STORE_SUPERSEDED'
+    | 'STORE_DAMAGED'
+    | 'STORE_NEWER'
+    | 'QUOTA'
+}
+
+/** The origin's storage is full. Nothing is lost: make space (or `navigator.storage.persist()`) and call `sync` again. */
+export class QuotaError extends StoreError {
+  readonly code: 'QUOTA'
+}
+
+/** The sync was cancelled. `cause` is the reason given to the AbortController or to `cancel`. */
+export class CancelledError extends SnaplightError {
+  readonly code: 'CANCELLED'
+}
+
+/** The database object is closed. */
+export class ClosedError extends SnaplightError {
+  readonly code: 'CLOSED'
+}
+
+/** The database is open elsewhere: in this page, another tab or a worker. */
+export class LockedError extends SnaplightError {
+  readonly code: 'LOCKED'
+}
+
+/** The browser lacks something this package needs, named in the message. */
+export class UnsupportedError extends SnaplightError {
+  readonly code: 'UNSUPPORTED'
+}
+
+/** The WebAssembly module could not be loaded; the message says why and what to check. */
+export class LoadError extends SnaplightError {
+  readonly code: 'LOAD_FAILED'
+}
+
+/**
+ * A bug in Snaplight: the module stopped. Every promise of every database of the realm rejects with this, and every
+ * later call throws it. What was committed is intact: reload the page. Please report the message.
+ */
+export class CrashError extends SnaplightError {
+  readonly code: 'CRASHED'
+}

@@ -1,0 +1,36 @@
+// The package's entry: see snaplight.d.ts for what everything does.
+
+import { Snaplight } from './lib/database.js'
+import { databaseName } from './lib/input.js'
+import { connectLocal } from './lib/local.js'
+import { guardAsync, load } from './lib/module.js'
+import { checkOptions } from './lib/open.js'
+
+export { Peer, Snaplight } from './lib/database.js'
+export { Sync } from './lib/sync.js'
+export {
+  CancelledError,
+  ClosedError,
+  CrashError,
+  LoadError,
+  LockedError,
+  MisuseError,
+  NotTrackedError,
+  QuotaError,
+  SnaplightError,
+  StoreError,
+  UnsupportedError,
+} from './lib/errors.js'
+
+export const version = '0.1.0'
+
+export async function open(options) {
+  const checked = checkOptions(options)
+  return Snaplight.open(checked.name, checked.network, (listener) => connectLocal(checked, listener))
+}
+
+export async function deleteDatabase(name, options) {
+  const checked = databaseName(name)
+  const module = await load(options?.wasm)
+  await guardAsync(() => module.deleteDatabase(checked))
+}

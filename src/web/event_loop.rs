@@ -1,0 +1,198 @@
+//! What the realm gives: the event loop with its clock, its one timer and the end of our turn; and random bytes.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use js_sys::{Function, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::errors::Trouble;
+use crate::sync::Millis;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, millis: f64) -> JsValue;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    fn get_random_values(array: &Uint8Array) -> Result<(), JsValue>;
+
+    type MessageChannel;
+
+    #[wasm_bindgen(constructor)]
+    fn new() -> MessageChannel;
+
+    #[wasm_bindgen(method, getter)]
+    fn port1(this: &MessageChannel) -> MessagePort;
+
+    #[wasm_bindgen(method, getter)]
+    fn port2(this: &MessageChannel) -> MessagePort;
+
+    type MessagePort;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_onmessage(this: &MessagePort, callback: &Function);
+
+    #[wasm_bindgen(method, js_name = postMessage)]
+    fn post_message(this: &MessagePort, message: &JsValue);
+
+    #[wasm_bindgen(method)]
+    fn close(this: &MessagePort);
+}
+
+/// Milliseconds on the realm's monotonic clock, with fractions.
+pub(super) fn precise_now() -> f64 {
+    performance_now()
+}
+
+/// The same clock in the engine's unit.
+pub(super) fn now() -> Millis {
+    // `as` saturates, and the clock starts at 0.
+    Millis(performance_now() as u64)
+}
+
+/// Random bytes. They are names (of a database's incarnation, of a connection), no secrets.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Trouble> {
+    let array = Uint8Array::new_with_length(N as u32);
+    let mut bytes = [0; N];
+    match get_random_values(&array) {
+        Ok(()) => array.copy_to(&mut bytes),
+        Err(_) => {
+            return Err(Trouble::new(
+                "UNSUPPORTED",
+                "This realm has no crypto.getRandomValues. Use a current browser.",
+            ));
+        }
+    }
+    Ok(bytes)
+}
+
+/// Calls back once per [`Turns::request`], in a later turn of the event loop, as soon as everything that already waits
+/// there had its turn: `setTimeout(0)` would wait 4 ms each time, and a promise gives nobody else a turn.
+pub(super) struct Turns {
+    means: Means,
+    requested: Rc<Cell<bool>>,
+    callback: Closure<dyn Fn()>,
+}
+
+enum Means {
+    /// Node: unlike a listening port, an idle `setImmediate` does not keep the process alive.
+    Immediate(Function),
+    Channel {
+        inner: MessagePort,
+        outer: MessagePort,
+    },
+}
+
+impl Turns {
+    pub(super) fn new(callback: impl Fn() + 'static) -> Turns {
+        let requested = Rc::new(Cell::new(false));
+        let callback = {
+            let requested = requested.clone();
+            Closure::<dyn Fn()>::new(move || {
+                requested.set(false);
+                callback();
+            })
+        };
+        let immediate = Reflect::get(&js_sys::global(), &JsValue::from_str("setImmediate"))
+            .ok()
+            .and_then(|function| function.dyn_into::<Function>().ok());
+        let means = match immediate {
+            Some(set_immediate) => Means::Immediate(set_immediate),
+            None => {
+                let channel = MessageChannel::new();
+                channel
+                    .port1()
+                    .set_onmessage(callback.as_ref().unchecked_ref());
+                Means::Channel {
+                    inner: channel.port1(),
+                    outer: channel.port2(),
+                }
+            }
+        };
+        Turns {
+            means,
+            requested,
+            callback,
+        }
+    }
+
+    /// Asks for a turn; asking again before it came changes nothing.
+    pub(super) fn request(&self) {
+        if self.requested.replace(true) {
+            return;
+        }
+        match &self.means {
+            // It takes a function and does not throw for one.
+            Means::Immediate(set_immediate) => {
+                let _ = set_immediate.call1(&JsValue::UNDEFINED, self.callback.as_ref());
+            }
+            Means::Channel { outer, .. } => outer.post_message(&JsValue::UNDEFINED),
+        }
+    }
+
+    /// Whether a turn is on its way.
+    pub(super) fn is_requested(&self) -> bool {
+        self.requested.get()
+    }
+
+    /// No more turns. A listening port would keep the callback, and all it holds, alive.
+    pub(super) fn stop(&self) {
+        self.requested.set(true);
+        if let Means::Channel { inner, .. } = &self.means {
+            inner.close();
+        }
+    }
+}
+
+/// One alarm at a time. It may ring early, never later than asked, as far as the browser keeps its timers' word.
+pub(super) struct Timer {
+    armed: Rc<Cell<Option<Millis>>>,
+    handle: Cell<JsValue>,
+    callback: Closure<dyn Fn()>,
+}
+
+impl Timer {
+    pub(super) fn new(callback: impl Fn() + 'static) -> Timer {
+        let armed = Rc::new(Cell::new(None));
+        let callback = {
+            let armed = armed.clone();
+            Closure::<dyn Fn()>::new(move || {
+                armed.set(None);
+                callback();
+            })
+        };
+        Timer {
+            armed,
+            handle: Cell::new(JsValue::UNDEFINED),
+            callback,
+        }
+    }
+
+    /// Rings at `deadline`. An alarm set for an earlier moment is left alone: setting and clearing one costs more than a
+    /// needless ring, and deadlines mostly move back.
+    pub(super) fn ring_at(&self, deadline: Option<Millis>) {
+        let Some(deadline) = deadline else { return };
+        if self.armed.get().is_some_and(|armed| armed <= deadline) {
+            return;
+        }
+        self.stop();
+        self.armed.set(Some(deadline));
+        // One more millisecond, because `now` rounds down: else it rings just before the deadline, twice.
+        let wait = deadline.since(now()) as f64 + 1.0;
+        self.handle
+            .set(set_timeout(self.callback.as_ref().unchecked_ref(), wait));
+    }
+
+    pub(super) fn stop(&self) {
+        if self.armed.take().is_some() {
+            clear_timeout(&self.handle.take());
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The JavaScript object that hears what happens (the `listener` of `pkg/lib/local.js`).
+
+use wasm_bindgen::prelude::*;
+
+use super::errors::Trouble;
+use super::object::Plain;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Its methods may call back into the database at once, so no borrow is held when one is called.
+    pub type Listener;
+
+    #[wasm_bindgen(method, catch, js_name = onComplete)]
+    fn on_complete(this: &Listener, state: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = onSynced)]
+    fn on_synced(this: &Listener, report: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = onFailed)]
+    fn on_failed(this: &Listener, error: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = onPeer)]
+    fn on_peer(this: &Listener, id: u32, state: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = onPeerClosed)]
+    fn on_peer_closed(
+        this: &Listener,
+        id: u32,
+        by: &str,
+        code: u16,
+        reason: &str,
+        row: &JsValue,
+    ) -> Result<(), JsValue>;
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EndedBy {
+    Peer,
+    Fault,
+    User,
+}
+
+/// The listener is ours and does not throw; should it, the sync is none the worse for it.
+impl Listener {
+    pub(super) fn complete(&self, state: &JsValue) {
+        let _ = self.on_complete(state);
+    }
+
+    pub(super) fn synced(&self, report: Plain) {
+        let _ = self.on_synced(&report.into());
+    }
+
+    pub(super) fn failed(&self, trouble: Trouble) {
+        let _ = self.on_failed(&trouble.into());
+    }
+
+    pub(super) fn peer(&self, id: u32, state: &str) {
+        let _ = self.on_peer(id, state);
+    }
+
+    pub(super) fn peer_closed(&self, id: u32, by: EndedBy, code: u16, reason: &str, row: Plain) {
+        let by = match by {
+            EndedBy::Peer => "peer",
+            EndedBy::Fault => "fault",
+            EndedBy::User => "user",
+        };
+        let _ = self.on_peer_closed(id, by, code, reason, &row.into());
+    }
+}

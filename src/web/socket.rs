@@ -1,0 +1,244 @@
+//! Anything that behaves like a WebSocket.
+
+use js_sys::{Function, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::wire::MAX_FRAME;
+
+/// Bytes that may wait in a socket's own buffer. What is sent are requests of a few kilobytes, at most a few at a time, so
+/// a peer that lets more pile up does not read, and waiting for it would cost memory without bound.
+const MAX_BUFFERED: f64 = (1024 * 1024) as f64;
+
+/// `readyState` of a WebSocket; data channels use words.
+const CONNECTING: f64 = 0.0;
+
+/// What pages may pass to `WebSocket.close`: 1000, or 3000 to 4999. Anything else throws.
+const NORMAL_CLOSE: u16 = 1000;
+/// Sent in place of a code that only servers may send (1003, 1009): breach of protocol.
+const BREACH_CLOSE: u16 = 4002;
+/// A close reason is at most 123 bytes of UTF-8 (RFC 6455, 5.5: control frames).
+const MAX_REASON: usize = 123;
+
+#[wasm_bindgen]
+extern "C" {
+    /// An object with `send`, `close`, and the four events. Everything about it is looked up at each call, and every call
+    /// may throw: it may be a test's double or a wrapper of the caller's own.
+    pub type WebSocketLike;
+
+    #[wasm_bindgen(method, catch)]
+    fn send(this: &WebSocketLike, data: &Uint8Array) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn close(this: &WebSocketLike, code: u16, reason: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = addEventListener)]
+    fn add_event_listener(
+        this: &WebSocketLike,
+        kind: &str,
+        listener: &Function,
+    ) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = removeEventListener)]
+    fn remove_event_listener(
+        this: &WebSocketLike,
+        kind: &str,
+        listener: &Function,
+    ) -> Result<(), JsValue>;
+}
+
+/// What a socket tells.
+#[derive(Debug)]
+pub(super) enum SocketEvent {
+    Open,
+    Frame(Vec<u8>),
+    /// A frame above [`MAX_FRAME`], of so many bytes; not copied, since wasm memory never shrinks.
+    Oversized(usize),
+    /// A text frame.
+    Text,
+    /// Neither text nor bytes at hand, most likely a Blob.
+    Unreadable,
+    /// Closed, by whomever, with the code and reason.
+    Closed(u16, String),
+}
+
+/// An event's name and who listens to it.
+type Listening = (&'static str, Closure<dyn Fn(JsValue)>);
+/// Makes ours of the browser's event; `None` if it means nothing to us.
+type Translate = fn(&JsValue) -> Option<SocketEvent>;
+
+/// A socket we listen to. Dropping it stops the listening and leaves the socket open.
+pub(super) struct Socket {
+    raw: WebSocketLike,
+    /// The subprotocol that must have been selected when it opens.
+    protocol: Option<&'static str>,
+    listeners: Vec<Listening>,
+}
+
+impl Socket {
+    /// Listens to `raw`. Events come through `on_event`, never from inside this call.
+    ///
+    /// `protocol`: the subprotocol the server must select, `None` if whoever made the socket vouches for it.
+    pub(super) fn listen(
+        raw: WebSocketLike,
+        protocol: Option<&'static str>,
+        on_event: impl Fn(SocketEvent) + Clone + 'static,
+    ) -> Result<Socket, JsValue> {
+        let has_binary_type = Reflect::has(&raw, &"binaryType".into())?;
+        if has_binary_type {
+            Reflect::set(&raw, &"binaryType".into(), &"arraybuffer".into())?;
+        }
+        let translate: [(&'static str, Translate); 4] = [
+            ("open", |_| Some(SocketEvent::Open)),
+            ("message", |event| Some(message(&get(event, "data")))),
+            ("close", |event| Some(closed(event))),
+            // What went wrong is not told to pages; the close event that follows is.
+            ("error", |_| None),
+        ];
+        let listeners = translate.map(|(kind, translate)| {
+            let on_event = on_event.clone();
+            let listener = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| {
+                if let Some(event) = translate(&event) {
+                    on_event(event);
+                }
+            });
+            (kind, listener)
+        });
+        let socket = Socket {
+            raw,
+            protocol,
+            listeners: listeners.into(),
+        };
+        socket.attach()?;
+        Ok(socket)
+    }
+
+    /// Whether frames can be sent. An object without `readyState` is taken for open.
+    pub(super) fn is_open(&self) -> bool {
+        let state = get(&self.raw, "readyState");
+        state.as_f64() != Some(CONNECTING) && state.as_string().as_deref() != Some("connecting")
+    }
+
+    /// Whether the server selected the subprotocol it had to.
+    pub(super) fn speaks_protocol(&self) -> bool {
+        self.protocol.is_none_or(|protocol| {
+            get(&self.raw, "protocol").as_string().as_deref() == Some(protocol)
+        })
+    }
+
+    /// Sends one binary frame; `Err` in words if the socket does not take it.
+    pub(super) fn send(&self, frame: &[u8]) -> Result<(), String> {
+        if get(&self.raw, "bufferedAmount")
+            .as_f64()
+            .is_some_and(|bytes| bytes > MAX_BUFFERED)
+        {
+            return Err("the peer does not read what is sent to it".to_owned());
+        }
+        // A copy of its own, not a view: the socket may keep it, and wasm memory moves when it grows.
+        let copy = Uint8Array::new_from_slice(frame);
+        self.raw
+            .send(&copy)
+            .map_err(|thrown| format!("the socket refused to send: {}", words(&thrown)))
+    }
+
+    /// Stops listening, then closes, so that the close event is not taken for the peer's doing. Harmless when repeated.
+    pub(super) fn close(&self, code: u16, reason: &str) {
+        let code = if code == NORMAL_CLOSE || (3000..5000).contains(&code) {
+            code
+        } else {
+            BREACH_CLOSE
+        };
+        self.detach();
+        // It may be closed or broken already, and there is nothing left to do about it.
+        let _ = self.raw.close(code, shorten(reason, MAX_REASON));
+    }
+
+    fn attach(&self) -> Result<(), JsValue> {
+        for (kind, listener) in &self.listeners {
+            let function = listener.as_ref().unchecked_ref();
+            if self.has_listeners() {
+                self.raw.add_event_listener(kind, function)?;
+            } else {
+                Reflect::set(&self.raw, &handler(kind), function)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn detach(&self) {
+        for (kind, listener) in &self.listeners {
+            let function: &Function = listener.as_ref().unchecked_ref();
+            // Nothing can be done about an object that keeps us listening; `Closure` makes its calls harmless errors.
+            if self.has_listeners() {
+                let _ = self.raw.remove_event_listener(kind, function);
+            } else if get(&self.raw, &format!("on{kind}")) == *listener.as_ref() {
+                let _ = Reflect::set(&self.raw, &handler(kind), &JsValue::NULL);
+            }
+        }
+    }
+
+    fn has_listeners(&self) -> bool {
+        get(&self.raw, "addEventListener").is_function()
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+/// A message event's data. Objects are told apart by what they have, not by `instanceof`, which fails for arrays made in
+/// another frame or worker.
+fn message(data: &JsValue) -> SocketEvent {
+    if data.is_string() {
+        return SocketEvent::Text;
+    }
+    let Some(length) = get(data, "byteLength").as_f64() else {
+        return SocketEvent::Unreadable;
+    };
+    let length = length as usize;
+    if length > MAX_FRAME {
+        return SocketEvent::Oversized(length);
+    }
+    let buffer = get(data, "buffer");
+    let bytes = if buffer.is_undefined() {
+        Uint8Array::new(data)
+    } else {
+        let offset = get(data, "byteOffset").as_f64().unwrap_or(0.0) as u32;
+        Uint8Array::new_with_byte_offset_and_length(&buffer, offset, length as u32)
+    };
+    SocketEvent::Frame(bytes.to_vec())
+}
+
+fn closed(event: &JsValue) -> SocketEvent {
+    /// No close frame was received (RFC 6455, 7.4.1).
+    const ABNORMAL: u16 = 1006;
+    let code = get(event, "code")
+        .as_f64()
+        .map_or(ABNORMAL, |code| code as u16);
+    SocketEvent::Closed(code, get(event, "reason").as_string().unwrap_or_default())
+}
+
+/// A property, or `undefined` where there is none or its getter throws.
+fn get(object: &JsValue, property: &str) -> JsValue {
+    Reflect::get(object, &property.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn handler(kind: &str) -> JsValue {
+    JsValue::from_str(&format!("on{kind}"))
+}
+
+fn words(thrown: &JsValue) -> String {
+    get(thrown, "message")
+        .as_string()
+        .unwrap_or_else(|| "an unknown error".to_owned())
+}
+
+/// The longest beginning of `text` that has at most `limit` bytes.
+fn shorten(text: &str, limit: usize) -> &str {
+    let ends = text
+        .char_indices()
+        .map(|(start, char)| start + char.len_utf8());
+    let end = ends.take_while(|end| *end <= limit).last().unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
