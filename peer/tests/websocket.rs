@@ -1,6 +1,6 @@
 //! Real WebSockets on loopback, the library's and the program's.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
