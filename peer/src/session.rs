@@ -240,6 +240,9 @@ impl Session {
     }
 
     fn on_hello(&mut self, payload: &[u8]) -> Vec<Outgoing> {
+        if self.vices.has(&Fault::NoHello) {
+            return Vec::new();
+        }
         let Some(hello) = Hello::decode(payload) else {
             return self.disconnect(Reason::Breach);
         };
@@ -316,15 +319,14 @@ impl Session {
     }
 
     fn on_request(&mut self, first_id: u64, code: u64, payload: &[u8]) -> Vec<Outgoing> {
-        let answer_id = first_id + code + 1;
         let answer = if self.vices.is_honest() {
             let mut frame = Vec::new();
-            rlp::put_uint(answer_id, &mut frame);
+            rlp::put_uint(first_id + code + 1, &mut frame);
             snap::serve(&self.server.states, code, payload, &mut frame)
                 .map(|()| vec![Outgoing::Frame(frame)])
         } else {
             snap::Request::decode(code, payload)
-                .and_then(|request| self.vices.answer(&self.server.states, answer_id, request))
+                .and_then(|request| self.vices.answer(&self.server.states, first_id, request))
         };
         match answer {
             Ok(outgoing) => {

@@ -6,8 +6,6 @@ mod accounts;
 mod codes;
 mod nodes;
 mod storage;
-#[cfg(test)]
-mod tests;
 
 use crate::{
     Hash,

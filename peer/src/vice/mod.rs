@@ -3,8 +3,6 @@
 
 mod answer;
 mod parse;
-#[cfg(test)]
-mod tests;
 
 pub use parse::ParseViceError;
 
@@ -165,11 +163,11 @@ impl Vices {
         self.vices.iter().any(|vice| vice.fault == *fault)
     }
 
-    /// What comes in place of the honest answer.
+    /// What comes in place of the honest answer. `snap` is the capability's first id.
     pub(crate) fn answer(
         &mut self,
         states: &States,
-        answer_id: u64,
+        snap: u64,
         request: Request,
     ) -> Result<Vec<Outgoing>, Breach> {
         let kind = kind(&request);
@@ -190,7 +188,8 @@ impl Vices {
         snap::serve(states, answer::code(&asked), &asked.encode(), &mut payload)?;
         let Some(mut answer) = Answer::decode(&request, &payload) else {
             // Only a bogus state's bytes can be so bad. They go out as they are.
-            return Ok(vec![Outgoing::Frame(link::frame(answer_id, &payload))]);
+            let id = snap + answer::code(&request) + 1;
+            return Ok(vec![Outgoing::Frame(link::frame(id, &payload))]);
         };
         let first = self.first.entry(kind).or_insert_with(|| answer.clone());
         for fault in &showing {
@@ -199,7 +198,7 @@ impl Vices {
             }
             answer.spoil(fault, states, &request);
         }
-        Ok(send(&showing, answer_id, &answer))
+        Ok(send(&showing, snap, answer::code(&request), &answer))
     }
 }
 
@@ -235,12 +234,14 @@ fn change_request(request: &mut Request, fault: &Fault) {
 }
 
 /// The answer as frames, spoilt as far as it is the frames that are.
-fn send(faults: &[Fault], answer_id: u64, answer: &Answer) -> Vec<Outgoing> {
-    let id = if faults.contains(&Fault::WrongCode) {
-        answer_id ^ 0b10
+fn send(faults: &[Fault], snap: u64, request_code: u64, answer: &Answer) -> Vec<Outgoing> {
+    let wrong_by = if faults.contains(&Fault::WrongCode) {
+        2
     } else {
-        answer_id
+        0
     };
+    // Codes 0 to 7, answers are the odd ones.
+    let id = snap + (request_code + 1 + wrong_by) % 8;
     let frame = link::frame(id, &answer.encode());
     let mut outgoing = vec![Outgoing::Frame(frame.clone())];
     for fault in faults {
@@ -250,7 +251,7 @@ fn send(faults: &[Fault], answer_id: u64, answer: &Answer) -> Vec<Outgoing> {
             Fault::Twice => outgoing.push(Outgoing::Frame(frame.clone())),
             Fault::Unasked => {
                 let other = answer.with_id(!answer.id);
-                outgoing.push(Outgoing::Frame(link::frame(answer_id, &other.encode())));
+                outgoing.push(Outgoing::Frame(link::frame(id, &other.encode())));
             }
             Fault::Truncated => {
                 outgoing = vec![Outgoing::Frame(frame[..frame.len().div_ceil(2)].to_vec())];

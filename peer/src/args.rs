@@ -1,0 +1,125 @@
+//! The command line.
+
+use lexopt::{Arg, Parser, ValueExt};
+use snaplight_peer::{Hash, net::Options, state::Recipe, vice::Vice};
+use std::{error::Error, net::SocketAddr, path::PathBuf};
+
+pub(crate) const HELP: &str = "\
+Serves an Ethereum state over WebSocket (snap/1, see docs/websocket-peers.md).
+
+    snaplight-peer --genesis FILE [options]
+    snaplight-peer --accounts N [--contracts SHARE] [--seed S] [--huge N:SLOTS]... [options]
+
+The state:
+    --genesis FILE         {address: {balance, nonce, code, storage}}, or that under \"alloc\"
+    --accounts N           N made-up accounts
+    --contracts SHARE      so many of them are contracts, 0 to 1 (0)
+    --seed S               another seed, another state (1)
+    --huge N:SLOTS         N contracts with so many slots each; may come several times
+
+Options:
+    --listen ADDRESS       127.0.0.1:0; port 0 is any free one
+    --network-id ID        1 for mainnet's genesis state, else 1337
+    --genesis-hash HASH    mainnet's for mainnet's genesis state, else one made from the root
+    --vice VICE            NAME[=ARGUMENT][@accounts|storage|codes|nodes][+HONEST_ANSWERS];
+                           may come several times. slow=MS, capped=BYTES, silent, empty, stale-root,
+                           drop-first-proof, drop-last-proof, drop-item, swap-values, unsorted,
+                           modify-value, replay, twice, unasked, wrong-id, wrong-code, more,
+                           truncated, garbage, oversized, text, always-prove, no-proof,
+                           shuffled-proof, huge-proof, many-proof-nodes, codes-as-hashes, one-code,
+                           cut, wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
+                           too-many-peers
+    --throttle BYTES       a second and connection
+    --max-connections N    64
+    --max-seconds N        ends after that time
+    --exit-with-stdin      ends when standard input does
+
+Prints one line of JSON when it is ready: ready, url, root, accounts, slots, codes, networkId,
+genesisHash. Logs go to standard error. Ends on SIGINT and SIGTERM.
+";
+
+pub(crate) struct Args {
+    pub(crate) source: Source,
+    pub(crate) listen: SocketAddr,
+    pub(crate) network_id: Option<u64>,
+    pub(crate) genesis_hash: Option<Hash>,
+    pub(crate) options: Options,
+    pub(crate) max_seconds: Option<u64>,
+    pub(crate) exit_with_stdin: bool,
+}
+
+/// Where the state comes from.
+pub(crate) enum Source {
+    Genesis(PathBuf),
+    Recipe(Recipe),
+}
+
+impl Args {
+    /// None if help was asked for.
+    pub(crate) fn parse() -> Result<Option<Args>, Box<dyn Error>> {
+        let mut genesis = None;
+        let mut recipe = Recipe::plain(0, 1);
+        let mut args = Args {
+            source: Source::Recipe(Recipe::plain(0, 1)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            network_id: None,
+            genesis_hash: None,
+            options: Options::default(),
+            max_seconds: None,
+            exit_with_stdin: false,
+        };
+        let mut parser = Parser::from_env();
+        while let Some(arg) = parser.next()? {
+            let Arg::Long(name) = arg else {
+                return Err(arg.unexpected().into());
+            };
+            match name {
+                "help" => return Ok(None),
+                "genesis" => genesis = Some(PathBuf::from(parser.value()?)),
+                "accounts" => recipe.accounts = parser.value()?.parse()?,
+                "contracts" => {
+                    let share: f64 = parser.value()?.parse()?;
+                    if !(0.0..=1.0).contains(&share) {
+                        return Err("--contracts is a share, from 0 to 1".into());
+                    }
+                    recipe.contracts_per_mille = (share * 1000.0).round() as u16;
+                }
+                "seed" => recipe.seed = parser.value()?.parse()?,
+                "huge" => recipe.huge.push(parser.value()?.parse_with(huge)?),
+                "listen" => args.listen = parser.value()?.parse()?,
+                "network-id" => args.network_id = Some(parser.value()?.parse()?),
+                "genesis-hash" => args.genesis_hash = Some(parser.value()?.parse_with(hash)?),
+                "vice" => args.options.vices.push(parser.value()?.parse::<Vice>()?),
+                "throttle" => args.options.throttle = Some(parser.value()?.parse()?),
+                "max-connections" => args.options.max_connections = parser.value()?.parse()?,
+                "max-seconds" => args.max_seconds = Some(parser.value()?.parse()?),
+                "exit-with-stdin" => args.exit_with_stdin = true,
+                _ => return Err(arg.unexpected().into()),
+            }
+        }
+        args.source = match (genesis, recipe.accounts) {
+            (Some(_), 1..) => return Err("--genesis or --accounts, not both".into()),
+            (Some(path), 0) => Source::Genesis(path),
+            (None, 0) => return Err("--genesis FILE or --accounts N is needed".into()),
+            (None, _) => Source::Recipe(recipe),
+        };
+        Ok(Some(args))
+    }
+}
+
+fn huge(text: &str) -> Result<(u64, u64), Box<dyn Error + Send + Sync>> {
+    let (count, slots) = text.split_once(':').ok_or("N:SLOTS is needed")?;
+    Ok((count.parse()?, slots.parse()?))
+}
+
+fn hash(text: &str) -> Result<Hash, Box<dyn Error + Send + Sync>> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("32 bytes of hex are needed".into());
+    }
+    let mut hash = [0; 32];
+    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16)?;
+    }
+    Ok(hash)
+}

@@ -1,0 +1,24 @@
+//! Mainnet's genesis state, whose root everybody knows.
+
+#![allow(clippy::unwrap_used)]
+
+use snaplight_peer::state::State;
+
+/// The file is too large to keep here. `cargo xtask test` makes it from the npm package
+/// `@ethereumjs/genesis` and names it in SNAPLIGHT_MAINNET_GENESIS.
+#[test]
+#[ignore = "needs SNAPLIGHT_MAINNET_GENESIS=file, which `cargo xtask test` provides"]
+fn mainnets_genesis_state_has_its_root_and_8893_accounts() {
+    let path = std::env::var_os("SNAPLIGHT_MAINNET_GENESIS").unwrap();
+    let state = State::from_genesis(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let root: String = state
+        .root()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(
+        root,
+        "d7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544"
+    );
+    assert_eq!(state.counts().accounts, 8893);
+}

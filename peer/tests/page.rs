@@ -1,0 +1,191 @@
+//! The bytes on the page `docs/websocket-peers.md` are those the server sends. With
+//! `SNAPLIGHT_WRITE_PAGE=1` in the environment the test writes them there.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use snaplight_peer::{
+    Hash,
+    keccak::keccak,
+    link::{self, Hello, Reason, id},
+    session::{Outgoing, Server, Session},
+    snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
+    state::{Account, Builder},
+};
+use std::{fmt::Write, fs, path::Path, sync::Arc};
+use support::{Answer, ask, frames, request_frame, status_frame, word};
+
+const MAINNET_GENESIS: Hash = [
+    0xd4, 0xe5, 0x67, 0x40, 0xf8, 0x76, 0xae, 0xf8, 0xc0, 0x10, 0xb8, 0x6a, 0x40, 0xd5, 0xf5, 0x67,
+    0x45, 0xa1, 0x18, 0xd0, 0x90, 0x6a, 0x34, 0xe6, 0x9a, 0xec, 0x8c, 0x0d, 0xb1, 0xcb, 0x8f, 0xa3,
+];
+
+/// A frame with a line that says what it is.
+fn write(page: &mut String, title: &str, frame: &[u8]) {
+    writeln!(page, "\n{title}\n```hex").unwrap();
+    for line in frame.chunks(32) {
+        let pairs: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(page, "{}", pairs.join(" ")).unwrap();
+    }
+    page.push_str("```\n");
+}
+
+fn only_frame(outgoing: Vec<Outgoing>) -> Vec<u8> {
+    let mut frames = frames(outgoing);
+    assert_eq!(frames.len(), 1);
+    frames.remove(0)
+}
+
+fn conversation() -> String {
+    let contract = [0x22; 20];
+    let state = Builder::new()
+        .account(
+            [0x11; 20],
+            Account::new().nonce(1).balance(1_000_000_000_000_000_000),
+        )
+        .account(
+            contract,
+            Account::new()
+                .nonce(1)
+                .code(vec![0x60, 0x01])
+                .slot(word(1), word(0x1234))
+                .slot(word(2), word(2)),
+        )
+        .build();
+    let root = state.root();
+    let server = Arc::new(Server::new(state).on_network(1, MAINNET_GENESIS));
+    let mut session = Session::new(Arc::clone(&server), Vec::new());
+    let hello = Hello {
+        version: 5,
+        name: b"snaplight/0.1.0".to_vec(),
+        capabilities: vec![(b"eth".to_vec(), 69), (b"snap".to_vec(), 1)],
+        node_id: [0x11; 64],
+    };
+    let hello = link::frame(id::HELLO, &hello.encode());
+    let status = status_frame(&server);
+
+    let mut page = String::new();
+    write(&mut page, "Client: Hello.", &hello);
+    write(&mut page, "Server: Hello.", &only_frame(session.open()));
+    let sent = only_frame(session.on_frame(&hello));
+    assert_eq!(sent, status);
+    write(
+        &mut page,
+        "Server: Status, of mainnet. The client sends the same back.",
+        &sent,
+    );
+    session.on_frame(&status);
+
+    let (account, all) = (keccak(&contract), [0xff; 32]);
+    let storage = |id, origin| {
+        let (accounts, limit) = (vec![account], None);
+        Request::Storage(GetStorageRanges {
+            id,
+            root,
+            accounts,
+            origin,
+            limit,
+            bytes: 524_288,
+        })
+    };
+    let accounts = |id, root| {
+        Request::Accounts(GetAccountRange {
+            id,
+            root,
+            origin: [0; 32],
+            limit: all,
+            bytes: 524_288,
+        })
+    };
+    let hashes = vec![keccak(&[0x60, 0x01])];
+    let paths = vec![vec![vec![0]], vec![account.to_vec(), vec![0], vec![0x1b]]];
+    let requests = [
+        (
+            "GetAccountRange 1, everything, 512 KiB",
+            "AccountRange 1",
+            accounts(1, root),
+        ),
+        (
+            "GetAccountRange 2, of a root that the server has not got",
+            "AccountRange 2, nothing",
+            accounts(2, [0x13; 32]),
+        ),
+        (
+            "GetStorageRanges 3, a whole storage",
+            "StorageRanges 3, without a proof",
+            storage(3, None),
+        ),
+        (
+            "GetStorageRanges 4, the same from 0x00…01 on",
+            "StorageRanges 4, with a proof",
+            storage(4, Some(word(1))),
+        ),
+        (
+            "GetByteCodes 2^64 - 1",
+            "ByteCodes 2^64 - 1",
+            Request::Codes(GetByteCodes {
+                id: u64::MAX,
+                hashes,
+                bytes: 524_288,
+            }),
+        ),
+        (
+            "GetTrieNodes 6: the state's root node; of the contract's storage the root node and the one at nibble b",
+            "TrieNodes 6",
+            Request::Nodes(GetTrieNodes {
+                id: 6,
+                root,
+                paths,
+                bytes: 524_288,
+            }),
+        ),
+    ];
+    for (question, title, request) in requests {
+        let frame = request_frame(&request);
+        write(&mut page, &format!("Client: {question}."), &frame);
+        let answer = only_frame(session.on_frame(&frame));
+        assert_eq!(
+            Answer::decode(&answer).unwrap(),
+            ask(&mut session, &request)
+        );
+        write(&mut page, &format!("Server: {title}."), &answer);
+    }
+    let ping = link::frame(id::PING, &[0xc0]);
+    write(&mut page, "Either: Ping.", &ping);
+    write(
+        &mut page,
+        "Then the other one: Pong.",
+        &only_frame(session.on_frame(&ping)),
+    );
+    write(
+        &mut page,
+        "Either: Disconnect, nothing wrong, before close code 1000.",
+        &Reason::Requested.frame(),
+    );
+    write(
+        &mut page,
+        "Either: Disconnect, breach of protocol, before close code 4002.",
+        &Reason::Breach.frame(),
+    );
+    page
+}
+
+#[test]
+fn the_conversation_on_the_page_is_what_the_server_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/websocket-peers.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let marker = "--test page -->\n";
+    let Some((prose, on_page)) = page.split_once(marker) else {
+        panic!("no marker on the page")
+    };
+    let conversation = conversation();
+    if std::env::var_os("SNAPLIGHT_WRITE_PAGE").is_some() {
+        fs::write(&path, format!("{prose}{marker}{conversation}")).unwrap();
+    } else {
+        assert_eq!(
+            on_page, conversation,
+            "run with SNAPLIGHT_WRITE_PAGE=1 if this is meant"
+        );
+    }
+}
