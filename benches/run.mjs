@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url'
 const SIZES = [1000, 5000]
 /** Runs per contender; the median is taken. */
 const RUNS = 41
+/** Runs before that count: the engine compiles a module's functions for speed only after it has seen them busy. */
+const WARM_UP = 20
 /** Branches hashed per run, enough for a run to last several milliseconds. */
 const BRANCHES = 4000
 /** What must hold, as ratios. */
@@ -71,10 +73,10 @@ async function ranges() {
   return rows
 }
 
-/** The median of each contender's runs in milliseconds, after a warm-up; they take turns. */
+/** The median of each contender's runs in milliseconds; they take turns. */
 function medians(contenders) {
   const runs = contenders.map(() => [])
-  for (let run = -3; run < RUNS; run++) {
+  for (let run = -WARM_UP; run < RUNS; run++) {
     contenders.forEach((contender, i) => {
       const start = performance.now()
       if (contender() !== 1) throw new Error('a contender failed')

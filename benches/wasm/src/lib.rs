@@ -26,8 +26,8 @@ struct Bench {
     /// Key and slim body.
     leaves: Vec<(Hash, Vec<u8>)>,
     proof: Vec<Vec<u8>>,
-    /// Every node that verifying the answer hashes, end to end, so that hashing alone waits for no memory; neighbours take
-    /// equally many Keccak blocks.
+    /// Every node of the range, as the fold hashes it, end to end, so that hashing alone waits for no memory; neighbours take equally
+    /// many Keccak blocks. That the proof's nodes have to be hashed too is left to the verifier's account.
     nodes: Vec<u8>,
     /// Where each node ends.
     ends: Vec<usize>,
