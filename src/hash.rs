@@ -26,7 +26,7 @@ impl Hash {
         0xa4, 0x70,
     ]);
 
-    /// Keccak-256 of `data`. For what is not hot: a trie's nodes are hashed two at a time by [`crate::trie::keccak`].
+    /// Keccak-256 of `data`. For what is not hot: a trie's nodes are hashed two at a time by [`mod@crate::trie::keccak`].
     pub fn of(data: &[u8]) -> Hash {
         Hash(Keccak256::digest(data).into())
     }
