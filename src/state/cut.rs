@@ -190,7 +190,9 @@ impl<S: Source> Cut<'_, S> {
             Mode::Growing | Mode::Closing if too_large => self.shrink(branch)?,
             Mode::Collapsing if node.sum.pages => {
                 self.collapse_children(branch);
-                self.shrink(branch)?;
+                if self.update(branch).size > self.place.budget {
+                    self.shrink(branch)?;
+                }
             }
             _ => {}
         }
@@ -219,6 +221,7 @@ impl<S: Source> Cut<'_, S> {
         node
     }
 
+    /// Counts again after something has moved.
     fn update(&mut self, branch: usize) -> Sum {
         let node = self.total(branch);
         if let Some(slot) = self.nodes.get_mut(branch) {
@@ -261,21 +264,28 @@ impl<S: Source> Cut<'_, S> {
         Ok(())
     }
 
-    /// Moves out the fullest runs until what is left fits.
+    /// Moves out the fullest runs until what is left fits; and then those that fill half a page and more, so that what is
+    /// left is mostly references: it stays in upper pages, which are walked, cached and written again more often.
     fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
-        let mut size = self.update(branch).size;
-        while size > self.place.budget {
-            if let Some(entry) = self.largest_storage(branch, self.place.budget / 2) {
+        let budget = self.place.budget;
+        while self.update(branch).size > budget {
+            if let Some(entry) = self.largest_storage(branch, budget / 2) {
                 self.source.evict(entry, self.out)?;
-            } else if let Some(run) = self.fullest_run(branch) {
+            } else if let Some((run, _)) = self.fullest_run(branch) {
                 self.move_out(branch, &run)?;
             } else if let Some(entry) = self.largest_storage(branch, 0) {
                 self.source.evict(entry, self.out)?;
             } else {
                 break;
             }
-            size = self.update(branch).size;
         }
+        while let Some((run, _)) = self
+            .fullest_run(branch)
+            .filter(|(_, size)| *size >= budget / 2)
+        {
+            self.move_out(branch, &run)?;
+        }
+        self.update(branch);
         Ok(())
     }
 
@@ -293,8 +303,8 @@ impl<S: Source> Cut<'_, S> {
             .map(|(_, entry)| entry)
     }
 
-    /// Of all runs of adjacent movable children that fit a page, the longest in bytes.
-    fn fullest_run(&self, branch: usize) -> Option<Vec<usize>> {
+    /// Of all runs of adjacent movable children that fit a page, the longest in bytes; and its length.
+    fn fullest_run(&self, branch: usize) -> Option<(Vec<usize>, usize)> {
         let mut best = (0, 0..0);
         // At most 16 children, `None` where a run ends.
         let mut children: Vec<Option<(usize, usize)>> = Vec::new();
@@ -326,7 +336,7 @@ impl<S: Source> Cut<'_, S> {
             .flatten()
             .map(|(child, _)| *child)
             .collect();
-        (best.0 > 0).then_some(run)
+        (best.0 > 0).then_some((run, best.0))
     }
 
     /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
@@ -418,7 +428,6 @@ impl<S: Source> Cut<'_, S> {
                 ChildOf::Branch(child) => self.collapse(child as usize),
             }
         }
-        self.update(branch);
     }
 
     fn collapse(&mut self, branch: usize) {

@@ -10,7 +10,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::entry::{Entry, Item, PageId};
-use super::page::{Folds, PAGE_BUDGET, entry_size};
+use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
 use crate::hash::Hash;
 use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
@@ -162,8 +162,9 @@ impl Tree {
         }
     }
 
-    /// Cuts pages to `budget` bytes instead of [`PAGE_BUDGET`].
+    /// Cuts pages to `budget` bytes instead of [`PAGE_BUDGET`]; at least [`MIN_BUDGET`], at most [`MAX_PAGE`].
     pub fn with_budget(self, budget: usize) -> Tree {
+        let budget = budget.clamp(MIN_BUDGET, MAX_PAGE - FRAME);
         Tree { budget, ..self }
     }
 

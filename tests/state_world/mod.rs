@@ -148,19 +148,23 @@ impl World {
             .map_or(&self.accounts, |account| &self.storage[&account])
     }
 
-    /// A state with long shared prefixes (extensions, deep branches, embedded nodes), storage of many sizes, shared codes.
-    pub fn odd(rng: &mut Rng, accounts: usize, slots: usize) -> World {
+    /// A state with long shared prefixes (extensions, deep branches, embedded nodes), storage of many sizes, shared
+    /// codes. `contracts`: how many in a hundred accounts have code, and how many have storage.
+    pub fn odd(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> World {
         let codes: Vec<Hash> = (0..accounts / 4 + 1).map(|_| rng.hash()).collect();
         let mut storage = BTreeMap::new();
         let mut bodies = BTreeMap::new();
         let mut keys = Vec::new();
         for _ in 0..accounts {
             let key = odd_key(rng, &mut keys);
+            if bodies.contains_key(&key) {
+                continue;
+            }
             let (mut storage_root, mut code_hash) = (Hash::EMPTY_ROOT, Hash::EMPTY_CODE);
-            if rng.chance(30) {
+            if rng.chance(contracts) {
                 code_hash = codes[rng.below(codes.len())];
             }
-            if rng.chance(25) {
+            if rng.chance(contracts) {
                 let count = match rng.below(6) {
                     0 => slots,
                     1 => slots / 4,
