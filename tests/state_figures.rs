@@ -203,7 +203,6 @@ fn plain(accounts: usize) -> World {
     World {
         accounts: Trie::of_accounts(bodies),
         storage: BTreeMap::new(),
-        codes: Vec::new(),
     }
 }
 
@@ -232,7 +231,6 @@ fn contracts(accounts: usize) -> World {
     World {
         accounts: Trie::of_accounts(bodies),
         storage,
-        codes,
     }
 }
 

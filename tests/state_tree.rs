@@ -86,7 +86,8 @@ impl<'a> Builder<'a> {
                 },
             ),
         };
-        let max = 1 + self.rng.below(if self.rng.chance(70) { 40 } else { 400 });
+        let most = if self.rng.chance(70) { 40 } else { 400 };
+        let max = 1 + self.rng.below(most);
         let answer = self.world.accounts.serve(&origin, &limit, max);
         let range = self.verify(None, &origin, &answer);
         let held = &self.codes;

@@ -12,10 +12,10 @@ use snaplight::trie::proof::prove;
 
 /// Splitmix64: enough for tests, and the same everywhere.
 #[derive(Clone)]
-pub struct Rng(pub u64);
+pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,15 +23,15 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub fn hash(&mut self) -> Hash {
+    pub(crate) fn hash(&mut self) -> Hash {
         let mut bytes = [0; 32];
         for part in bytes.chunks_exact_mut(8) {
             part.copy_from_slice(&self.next().to_be_bytes());
@@ -41,26 +41,25 @@ impl Rng {
 }
 
 /// One trie: its leaves as the wire has them, and what proves them.
-pub struct Trie {
-    pub root: Hash,
-    pub leaves: BTreeMap<Hash, Vec<u8>>,
+pub(crate) struct Trie {
+    pub(crate) root: Hash,
+    pub(crate) leaves: BTreeMap<Hash, Vec<u8>>,
     fold: Fold,
 }
 
-pub struct World {
-    pub accounts: Trie,
-    pub storage: BTreeMap<Hash, Trie>,
-    pub codes: Vec<Hash>,
+pub(crate) struct World {
+    pub(crate) accounts: Trie,
+    pub(crate) storage: BTreeMap<Hash, Trie>,
 }
 
 /// What a peer answers.
-pub struct Answer {
-    pub leaves: Vec<(Hash, Vec<u8>)>,
-    pub proof: Vec<Vec<u8>>,
+pub(crate) struct Answer {
+    pub(crate) leaves: Vec<(Hash, Vec<u8>)>,
+    pub(crate) proof: Vec<Vec<u8>>,
 }
 
 impl Trie {
-    pub fn of_slots(leaves: BTreeMap<Hash, Vec<u8>>) -> Trie {
+    pub(crate) fn of_slots(leaves: BTreeMap<Hash, Vec<u8>>) -> Trie {
         let root = alloy_root(leaves.iter().map(|(key, value)| (*key, value.clone())));
         let mut fold = Fold::new();
         for (key, value) in &leaves {
@@ -70,7 +69,7 @@ impl Trie {
         Trie { root, leaves, fold }
     }
 
-    pub fn of_accounts(accounts: BTreeMap<Hash, Account>) -> Trie {
+    pub(crate) fn of_accounts(accounts: BTreeMap<Hash, Account>) -> Trie {
         let root = alloy_root(
             accounts
                 .iter()
@@ -89,7 +88,7 @@ impl Trie {
     }
 
     /// Leaves from `origin` on, up to the first past `limit`, at most `max` (at least one); with a proof unless it is all.
-    pub fn serve(&self, origin: &Hash, limit: &Hash, max: usize) -> Answer {
+    pub(crate) fn serve(&self, origin: &Hash, limit: &Hash, max: usize) -> Answer {
         let mut leaves = Vec::new();
         for (key, value) in self.leaves.range(*origin..) {
             leaves.push((*key, value.clone()));
@@ -111,7 +110,7 @@ impl Trie {
     }
 
     /// The node at `path`, if there is one that is not embedded in another.
-    pub fn node(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(crate) fn node(&self, path: &Path) -> Option<Vec<u8>> {
         let mut depth = Path::ROOT;
         for blob in prove(&self.fold, &path.key()).unwrap() {
             if depth == *path {
@@ -143,14 +142,14 @@ impl Trie {
 }
 
 impl World {
-    pub fn trie(&self, at: &StatePath) -> &Trie {
+    pub(crate) fn trie(&self, at: &StatePath) -> &Trie {
         at.account
             .map_or(&self.accounts, |account| &self.storage[&account])
     }
 
     /// A state with long shared prefixes (extensions, deep branches, embedded nodes), storage of many sizes, shared
     /// codes. `contracts`: how many in a hundred accounts have code, and how many have storage.
-    pub fn odd(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> World {
+    pub(crate) fn odd(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> World {
         let codes: Vec<Hash> = (0..accounts / 4 + 1).map(|_| rng.hash()).collect();
         let mut storage = BTreeMap::new();
         let mut bodies = BTreeMap::new();
@@ -184,13 +183,12 @@ impl World {
         World {
             accounts: Trie::of_accounts(bodies),
             storage,
-            codes,
         }
     }
 }
 
 /// A plain account's body is about 13 bytes in its slim form, as on mainnet.
-pub fn body(rng: &mut Rng, storage_root: Hash, code_hash: Hash) -> Account {
+pub(crate) fn body(rng: &mut Rng, storage_root: Hash, code_hash: Hash) -> Account {
     let mut balance = [0; 32];
     balance[24..].copy_from_slice(&(rng.next() >> 8).to_be_bytes());
     Account {
@@ -201,7 +199,7 @@ pub fn body(rng: &mut Rng, storage_root: Hash, code_hash: Hash) -> Account {
     }
 }
 
-pub fn slot(rng: &mut Rng) -> Vec<u8> {
+pub(crate) fn slot(rng: &mut Rng) -> Vec<u8> {
     let length = if rng.chance(50) { 1 } else { 1 + rng.below(32) };
     let mut value = rng.hash().0[..length].to_vec();
     value[0] |= 1;
