@@ -13,6 +13,8 @@ use crate::trie::fold::{ChildOf, Fold};
 use crate::trie::path::Path;
 
 mod runs;
+#[cfg(test)]
+mod tests;
 
 /// What a snapshot leaves out as blinded, to be fetched again after a crash, is at least this long: a request costs more
 /// than writing a few leaves once more.
