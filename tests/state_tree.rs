@@ -2,6 +2,7 @@
 //! of them. Whatever happened, the end is the whole state, readable from pages alone, and nothing else in the database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code, reason = "the other tests use the rest")]
 mod state_world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,14 +1,15 @@
 //! A made-up state, and a peer that serves any part of it with proofs. Its roots are computed by alloy-trie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use alloy_trie::{HashBuilder, Nibbles};
 use snaplight::hash::Hash;
-use snaplight::state::{Account, StatePath};
+use snaplight::state::{Account, PageId, Pages, StatePath, Tree};
 use snaplight::trie::fold::{Fold, Root};
 use snaplight::trie::node::{Child, Node, decode};
 use snaplight::trie::path::Path;
 use snaplight::trie::proof::prove;
+use snaplight::trie::range::{verify_accounts, verify_slots};
 
 /// Splitmix64: enough for tests, and the same everywhere.
 #[derive(Clone)]
@@ -226,11 +227,41 @@ fn odd_key(rng: &mut Rng, keys: &mut Vec<Hash>) -> Hash {
 fn alloy_root(leaves: impl Iterator<Item = (Hash, Vec<u8>)>) -> Hash {
     let mut builder = HashBuilder::default();
     for (key, value) in leaves {
-        builder.add_leaf(Nibbles::unpack(alloy_rlp_key(&key)), &value);
+        builder.add_leaf(Nibbles::unpack(key.0), &value);
     }
     Hash(builder.root().0)
 }
 
-fn alloy_rlp_key(key: &Hash) -> [u8; 32] {
-    key.0
+/// A tree that has been given all of `world`, except the storage of every n-th account that has any (`without`), and what it
+/// has written so far.
+pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (Tree, Pages) {
+    let mut fold = Fold::new();
+    let mut out = Pages::new(PageId(1));
+    let mut tree = Tree::new(world.accounts.root).with_budget(budget);
+    let codes: HashSet<Hash> = HashSet::new();
+    let leaves: Vec<_> = world
+        .accounts
+        .leaves
+        .iter()
+        .map(|(key, slim)| (*key, slim.as_slice()))
+        .collect();
+    let range =
+        verify_accounts(&mut fold, &world.accounts.root, &Hash::ZERO, &leaves, &[]).unwrap();
+    let joined = tree.join_accounts(&fold, &range, &codes, &mut out).unwrap();
+    for (index, (account, root)) in joined.storage.into_iter().enumerate() {
+        if without.is_some_and(|n| index % n == 0) {
+            continue;
+        }
+        let slots = &world.storage[&account].leaves;
+        let leaves: Vec<_> = slots
+            .iter()
+            .map(|(key, value)| (*key, value.as_slice()))
+            .collect();
+        let range = verify_slots(&mut fold, &root, &Hash::ZERO, &leaves, &[]).unwrap();
+        tree.join_storage(&account, &fold, &range, &mut out)
+            .unwrap();
+    }
+    let codes: HashSet<Hash> = joined.codes.into_iter().collect();
+    tree.settle(&codes, &mut out).unwrap();
+    (tree, out)
 }
