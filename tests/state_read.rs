@@ -180,7 +180,7 @@ fn accounts_that_are_not_held_are_not_tracked_but_absence_between_held_ones_is_p
         pages: out.take().into_iter().collect(),
     };
     let (first, last) = (answer.leaves[0].0, answer.leaves[99].0);
-    for (key, _) in &stored.world.accounts.leaves {
+    for key in stored.world.accounts.leaves.keys() {
         let step = stored.look_up(Lookup::account(root, *key));
         match (first..=last).contains(key) {
             true => assert!(matches!(step, Step::Account(Some(_)))),

@@ -9,11 +9,12 @@ use core::cmp::Ordering;
 use core::fmt;
 
 use super::batch::Batch;
+use super::encode::NodeBuffer;
 pub use super::encode::NodeRef;
-use super::encode::{EMPTY, HASH_HEADER, NodeBuffer};
 use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
 pub use super::shape::{Branch, ChildOf};
 use super::shape::{InnerNode, LEVELS, Shape, Top};
+use super::slim::expand;
 use crate::hash::Hash;
 
 /// Longest value a leaf may hold. An account's is at most 110 bytes, a slot's 33.
@@ -24,8 +25,10 @@ pub const MAX_ENTRIES: usize = 1 << 24;
 
 /// Folds an ordered list of entries into the nodes and the hash that they determine.
 ///
-/// Push entries in key order, [`Fold::run`], then look at what it derived; [`Fold::clear`] and start over.
+/// Push entries in key order, [`Fold::run`], then look at what it derived; [`Fold::clear`] and start over. All its memory
+/// grows with the entries, some 250 bytes each, and stays at the size of the largest fold there was: one answer, or one page.
 pub struct Fold {
+    /// At most [`MAX_ENTRIES`].
     entries: Vec<Entry>,
     /// Leaf values, each as it stands in its node: an RLP string.
     items: Vec<u8>,
@@ -91,10 +94,12 @@ impl Fold {
 
     /// Appends an account leaf, given its slim form (devp2p, snap/1: an empty root or code hash left out).
     pub fn push_account(&mut self, key: &Hash, slim: &[u8]) -> Result<(), FoldError> {
-        let parts = split_slim(slim).ok_or(FoldError::BadAccount)?;
+        let (item, len) = expand(slim).ok_or(FoldError::BadAccount)?;
         let shared = self.next_shared(key, KEY_NIBBLES)?;
         let at = self.items.len();
-        push_full(&mut self.items, &parts);
+        // Appended at its greatest length and cut: a copy of known length is no call.
+        self.items.extend_from_slice(&item);
+        self.items.truncate(at + len);
         self.push_entry(key, shared, at);
         Ok(())
     }
@@ -129,9 +134,19 @@ impl Fold {
 
     /// The path of an entry: a whole key for a leaf. [`Path::ROOT`] if there is no such entry.
     pub fn path(&self, entry: usize) -> Path {
-        self.entries
-            .get(entry)
-            .map_or(Path::ROOT, |entry| Path::new(entry.key, entry.len()))
+        match self.entries.get(entry) {
+            None => Path::ROOT,
+            Some(Entry {
+                key,
+                kind: Kind::Leaf { .. },
+                ..
+            }) => Path::full(*key),
+            Some(Entry {
+                key,
+                kind: Kind::Ref { len, .. },
+                ..
+            }) => Path::new(*key, *len),
+        }
     }
 
     /// What an entry is, if there is such an entry.
@@ -397,64 +412,6 @@ impl Entry {
             Kind::Ref { len, .. } => len,
         }
     }
-}
-
-/// The parts of a slim account that its full form keeps: nonce and balance as they stand, and the two hashes.
-struct SlimParts<'a> {
-    nonce_and_balance: &'a [u8],
-    storage_root: &'a [u8],
-    code_hash: &'a [u8],
-}
-
-/// Finds the parts of a slim account. Positions and lengths only: that the numbers are canonical has been checked where the
-/// account came in.
-fn split_slim(slim: &[u8]) -> Option<SlimParts<'_>> {
-    let payload = match *slim {
-        [0xf8, len, ref payload @ ..] if usize::from(len) == payload.len() => payload,
-        [len @ 0xc0..=0xf7, ref payload @ ..] if usize::from(len - 0xc0) == payload.len() => {
-            payload
-        }
-        _ => return None,
-    };
-    let nonce = short_string(payload)?;
-    let balance = short_string(payload.get(nonce..)?)?;
-    let (nonce_and_balance, hashes) = payload.split_at_checked(nonce + balance)?;
-    let (storage_root, rest) = hash_or_empty(hashes, &Hash::EMPTY_ROOT)?;
-    let (code_hash, rest) = hash_or_empty(rest, &Hash::EMPTY_CODE)?;
-    (nonce <= 9 && balance <= 33 && rest.is_empty()).then_some(SlimParts {
-        nonce_and_balance,
-        storage_root,
-        code_hash,
-    })
-}
-
-/// Length of the string of at most 55 bytes that `rlp` starts with, header included.
-fn short_string(rlp: &[u8]) -> Option<usize> {
-    match *rlp.first()? {
-        0..0x80 => Some(1),
-        header @ 0x80..=0xb7 => Some(usize::from(header - 0x80) + 1),
-        _ => None,
-    }
-}
-
-/// A 32-byte string's content, or what an empty string stands for.
-fn hash_or_empty<'a>(rlp: &'a [u8], empty: &'a Hash) -> Option<(&'a [u8], &'a [u8])> {
-    match rlp.split_first()? {
-        (&EMPTY, rest) => Some((&empty.0, rest)),
-        (&HASH_HEADER, rest) => rest.split_at_checked(32),
-        _ => None,
-    }
-}
-
-/// Appends the full account as an RLP string that holds a list. Both are longer than 55 bytes: two hashes are.
-fn push_full(out: &mut Vec<u8>, parts: &SlimParts<'_>) {
-    let payload = parts.nonce_and_balance.len() + 2 * 33;
-    out.extend_from_slice(&[0xb8, payload as u8 + 2, 0xf8, payload as u8]);
-    out.extend_from_slice(parts.nonce_and_balance);
-    out.push(HASH_HEADER);
-    out.extend_from_slice(parts.storage_root);
-    out.push(HASH_HEADER);
-    out.extend_from_slice(parts.code_hash);
 }
 
 /// Appends a value of 1 to [`MAX_VALUE`] bytes as an RLP string.

@@ -3,6 +3,7 @@
 //! A node's hash is the main cost of everything this crate does. Two sponge states run side by side in the halves of a
 //! 128-bit register; hand in messages of equal block count to use both halves to the end.
 
+use super::copy::copy;
 use crate::hash::Hash;
 
 #[cfg_attr(target_arch = "wasm32", path = "keccak/wasm.rs")]
@@ -64,9 +65,7 @@ fn next_block(rest: &mut &[u8]) -> [u8; BLOCK] {
         return *block;
     }
     let mut block = [0; BLOCK];
-    for (to, from) in block.iter_mut().zip(*rest) {
-        *to = *from;
-    }
+    copy(&mut block, rest);
     if let Some(end) = block.get_mut(rest.len()) {
         *end = 0x01;
     }

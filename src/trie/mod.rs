@@ -12,6 +12,7 @@
 //! - [`proof`]: the nodes along one key's path, out of a fold or checked against a root.
 
 mod batch;
+mod copy;
 mod encode;
 pub mod fold;
 pub mod keccak;
@@ -20,6 +21,7 @@ pub mod path;
 pub mod proof;
 pub mod range;
 mod shape;
+mod slim;
 
 pub use fold::{Branch, ChildOf, EntryItem, Fold, FoldError, NodeRef, Root};
 pub use keccak::{keccak, keccak_pair};

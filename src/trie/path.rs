@@ -28,19 +28,12 @@ impl Path {
     /// The first `len` nibbles of `key` (all 64 of them if `len` is larger).
     pub fn new(key: Hash, len: u8) -> Path {
         let len = len.min(KEY_NIBBLES);
-        let mut bytes = key.0;
-        let whole = usize::from(len / 2);
-        let mut rest = bytes.iter_mut().skip(whole);
-        if len % 2 == 1
-            && let Some(byte) = rest.next()
-        {
-            *byte &= 0xf0;
-        }
-        rest.for_each(|byte| *byte = 0);
-        Path {
-            key: Hash(bytes),
-            len,
-        }
+        let mut key = key;
+        key.0
+            .iter_mut()
+            .zip(beyond(len))
+            .for_each(|(byte, beyond)| *byte &= !beyond);
+        Path { key, len }
     }
 
     /// A leaf's path: the whole key.
@@ -122,15 +115,12 @@ impl Path {
 
     /// The highest key here or below: padded with `f`.
     pub fn last_key(&self) -> Hash {
-        let mut bytes = self.key.0;
-        let mut rest = bytes.iter_mut().skip(usize::from(self.len / 2));
-        if self.len % 2 == 1
-            && let Some(byte) = rest.next()
-        {
-            *byte |= 0x0f;
-        }
-        rest.for_each(|byte| *byte = 0xff);
-        Hash(bytes)
+        let mut key = self.key;
+        key.0
+            .iter_mut()
+            .zip(beyond(self.len))
+            .for_each(|(byte, beyond)| *byte |= beyond);
+        key
     }
 
     /// The packed nibbles; for a whole key, the key.
@@ -169,24 +159,36 @@ impl fmt::Debug for Path {
     }
 }
 
+/// The nibbles of a key that a path of `len` nibbles does not reach, all ones. Kept out of line: it unrolls, and is everywhere.
+#[inline(never)]
+fn beyond(len: u8) -> [u8; 32] {
+    core::array::from_fn(|i| match usize::from(len).saturating_sub(2 * i) {
+        0 => 0xff,
+        1 => 0x0f,
+        _ => 0x00,
+    })
+}
+
 /// How many leading nibbles two keys share: 0, or up to 64 if they are equal.
 pub fn common_nibbles(a: &Hash, b: &Hash) -> u8 {
     compare_keys(a, b).1
 }
 
-/// The order of two keys and how many leading nibbles they share. By words: comparing bytes one by one shows in the fold.
+/// The order of two keys and how many leading nibbles they share.
+///
+/// By words, of which only the first that differ are turned to the order of bytes: wasm has no instruction for that, and the
+/// derived comparison, which turns all of them, is long and shows in the fold.
+#[inline(never)]
 pub(crate) fn compare_keys(a: &Hash, b: &Hash) -> (Ordering, u8) {
     let (a, _) = a.0.as_chunks::<8>();
     let (b, _) = b.0.as_chunks::<8>();
-    let mut common = 0;
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
-        if a != b {
-            return (a.cmp(&b), common + ((a ^ b).leading_zeros() / 4) as u8);
+    match (0..).zip(a.iter().zip(b)).find(|(_, (a, b))| a != b) {
+        Some((word, (a, b))) => {
+            let (a, b) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
+            (a.cmp(&b), 16 * word + ((a ^ b).leading_zeros() / 4) as u8)
         }
-        common += 16;
+        None => (Ordering::Equal, KEY_NIBBLES),
     }
-    (Ordering::Equal, common)
 }
 
 /// The nibble of `key` at `i`; 0 past the end.

@@ -1,6 +1,7 @@
 //! The trie room from outside, against alloy-trie: roots, range verification, single proofs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod fold;
 mod keccak;
 mod node;

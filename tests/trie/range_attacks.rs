@@ -111,7 +111,7 @@ fn an_existence_proof_for_an_empty_range_is_refused() {
 fn a_dropped_account_whose_hash_stands_in_the_proof_is_a_root_mismatch() {
     // The peer leaves an account out and shows its node instead: its parent's child reference would complete the branch.
     let trie = Trie::random(1000, 7);
-    for dropped in 301..699 {
+    for dropped in (301..699).step_by(9) {
         let mut answer = trie.answer(trie.key(300), 300..700);
         let (key, _) = answer.leaves.remove(dropped - 300);
         answer.proof.extend(trie.prove(&[key]));

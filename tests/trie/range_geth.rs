@@ -137,21 +137,18 @@ fn gapped_range_proof() {
 
 #[test]
 fn same_side_proofs() {
-    // Both edges shown lie on one side of the only leaf.
     let trie = Trie::random(4096, 8);
-    let at = 2000;
-    let origin = trie.key(at).previous().unwrap();
-    for other in [origin.previous().unwrap(), trie.key(at - 1)] {
-        let mut answer = trie.answer(origin, at..at + 1);
-        answer.proof = trie.prove(&[other, other.previous().unwrap()]);
-        // Random neighbours part well above their leaves, so the paths shown cannot do.
-        answer.origin = other;
-        answer.leaves = vec![trie.leaves[at + 400].clone()];
-        assert!(answer.verify().is_err());
-    }
-    let mut after = trie.answer(trie.key(at), at..at + 1);
-    after.origin = trie.key(at).next().unwrap();
-    assert_eq!(after.verify(), Err(RangeFault::BeforeOrigin));
+    let key = trie.key(2000);
+    // Both edges that the proof shows are left of the only leaf.
+    let origin = trie.key(1600).previous().unwrap();
+    let mut answer = trie.answer(origin, 2000..2001);
+    answer.proof = trie.prove(&[origin, origin.previous().unwrap()]);
+    assert!(matches!(answer.verify(), Err(RangeFault::MissingNode(_))));
+    // Both are right of it.
+    let origin = key.next().unwrap();
+    let mut answer = trie.answer(origin, 2000..2001);
+    answer.proof = trie.prove(&[origin, origin.next().unwrap()]);
+    assert_eq!(answer.verify(), Err(RangeFault::BeforeOrigin));
 }
 
 #[test]
