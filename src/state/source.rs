@@ -15,8 +15,6 @@ use crate::trie::path::Path;
 /// A verified answer. No entry is made of what goes into a page from here.
 pub(crate) struct Arena<'a> {
     pub(crate) fold: &'a Fold,
-    /// Whether this is a storage trie.
-    pub(crate) storage: bool,
     /// By entry of the fold.
     pub(crate) marks: &'a [Mark],
 }
@@ -24,7 +22,7 @@ pub(crate) struct Arena<'a> {
 /// What there is to know about an entry of an answer before it is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// A subtrie known by its hash, or a leaf that is not new or stands beside the range: nothing that is cut.
+    /// Not new: a subtrie known by its hash, or a leaf that is held already.
     Known,
     /// A new slot, of so many bytes.
     Slot(u32),
@@ -80,7 +78,7 @@ impl Source for Arena<'_> {
 }
 
 impl Arena<'_> {
-    /// What an entry is in a list; `None` for an account that is known already.
+    /// What an entry is in a list; `None` for a leaf that is known already.
     pub(crate) fn item(&self, entry: usize) -> Option<Item> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
             (EntryItem::Ref(hash), _) => return Some(Item::Blinded { hash }),
@@ -89,8 +87,8 @@ impl Arena<'_> {
                 VerifiedFull::split(full)?.write_slim(&mut slim);
                 (slim.into(), *storage, *code)
             }
-            (EntryItem::Leaf(_), Mark::Known) if !self.storage => return None,
-            (EntryItem::Leaf(value), _) => return Some(Item::Slot(value.into())),
+            (EntryItem::Leaf(_), Mark::Known) => return None,
+            (EntryItem::Leaf(value), Mark::Slot(_)) => return Some(Item::Slot(value.into())),
         };
         let storage = if storage {
             Storage::Blinded

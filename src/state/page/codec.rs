@@ -39,7 +39,7 @@ const OPEN: u8 = 1 << 3;
 const INNER: u8 = 1 << 4;
 
 /// Bytes that a page has besides its entries, at most.
-const FRAME: usize = 2 + 32 + 33 + 8;
+pub(crate) const FRAME: usize = 2 + 32 + 33 + 8;
 
 /// Takes a page's bytes apart. Anything that [`PageWriter`] cannot have written is an error.
 pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {

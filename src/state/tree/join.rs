@@ -55,7 +55,6 @@ impl Tree {
         };
         let mut arena = Arena {
             fold,
-            storage: false,
             marks: &marks,
         };
         let (added, removed) = overlap.splice(&mut self.entries, &mut arena, place, out)?;
@@ -126,7 +125,6 @@ fn join_slots(
         })?;
         let mut arena = Arena {
             fold,
-            storage: true,
             marks: &marks,
         };
         let whole = joined.slots == fold.len() as u64;
@@ -185,8 +183,6 @@ struct Overlap {
     list: Range<usize>,
     /// Entries of the fold that meet those.
     arena: Range<usize>,
-    /// The delivered leaves, as entries of the fold.
-    delivered: Range<usize>,
 }
 
 impl Overlap {
@@ -229,7 +225,6 @@ impl Overlap {
         Ok(Some(Overlap {
             list: start..end,
             arena,
-            delivered,
         }))
     }
 
@@ -246,15 +241,12 @@ impl Overlap {
             .unwrap_or_default()
             .iter()
             .peekable();
-        if let Some(index) = self.delivered.clone().find(|index| !self.arena.contains(index)) {
-            return Err(TreeError::Disjoint(fold.path(index)));
-        }
-        // Not the delivered leaves alone: a proof of absence may end in a leaf beside the range, which is proven as well.
+        // Leaves beside the range, which its proof shows, are as good as delivered ones.
         for index in self.arena.clone() {
-            let path = fold.path(index);
-            if !path.is_full() {
+            let Some(EntryItem::Leaf(value)) = fold.item(index) else {
                 continue;
-            }
+            };
+            let path = fold.path(index);
             let over = loop {
                 match list.peek() {
                     Some(entry) if entry.path.is_prefix_of(&path) => break entry,
@@ -263,7 +255,6 @@ impl Overlap {
                 };
             };
             if matches!(over.item, Item::Blinded { .. })
-                && let Some(EntryItem::Leaf(value)) = fold.item(index)
                 && let Some(slot) = marks.get_mut(index)
             {
                 *slot = mark(path.key(), value).unwrap_or(Mark::Known);
