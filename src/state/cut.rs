@@ -44,6 +44,8 @@ pub(crate) struct Sum {
     /// Encoded size in bytes, at most.
     pub(crate) size: usize,
     pub(crate) leaves: u64,
+    /// Of the accounts in it.
+    pub(crate) slots: u64,
     /// Something below is still to be fetched.
     pub(crate) open: bool,
     /// There are pages below.
@@ -54,6 +56,7 @@ impl Sum {
     fn add(&mut self, other: Sum) {
         self.size += other.size;
         self.leaves += other.leaves;
+        self.slots += other.slots;
         self.open |= other.open;
         self.pages |= other.pages;
     }
@@ -141,6 +144,7 @@ pub(crate) fn write_whole(
     }
     let Sum {
         leaves,
+        slots,
         open,
         pages: inner,
         ..
@@ -151,6 +155,7 @@ pub(crate) fn write_whole(
         open,
         inner,
         leaves,
+        slots,
     })
 }
 
@@ -260,6 +265,7 @@ impl<S: Source> Cut<'_, S> {
             };
             let Sum {
                 leaves,
+                slots,
                 open,
                 pages: inner,
                 ..
@@ -270,6 +276,7 @@ impl<S: Source> Cut<'_, S> {
                 open,
                 inner,
                 leaves,
+                slots,
             };
             let size = page_size(&self.path(*child), &reference);
             self.replace(
@@ -277,6 +284,7 @@ impl<S: Source> Cut<'_, S> {
                 Sum {
                     size,
                     leaves,
+                    slots,
                     open,
                     pages: true,
                 },
@@ -320,6 +328,7 @@ impl<S: Source> Cut<'_, S> {
             let sum = Sum {
                 size,
                 leaves: 0,
+                slots: 0,
                 open: true,
                 pages: false,
             };

@@ -170,11 +170,17 @@ impl Page {
                 expect(&leaf.storage_root(), found)?;
             }
         }
-        let told = (expected.open, expected.inner, expected.leaves);
+        let told = (
+            expected.open,
+            expected.inner,
+            expected.leaves,
+            expected.slots,
+        );
         let held = (
             entries.iter().any(Entry::is_open),
             entries.iter().any(Entry::has_pages),
             entries.iter().map(Entry::leaves).sum(),
+            entries.iter().map(Entry::slots).sum(),
         );
         if told != held {
             return Err(PageError::Malformed(

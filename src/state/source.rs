@@ -55,6 +55,7 @@ impl Source for Arena<'_> {
         Sum {
             size: leaf_size(body as usize),
             leaves: 1,
+            slots: 0,
             open,
             pages: false,
         }
@@ -267,6 +268,7 @@ impl Source for AccountList<'_> {
             *sum = Sum {
                 size: blinded_size(&at),
                 leaves: 0,
+                slots: 0,
                 open: true,
                 pages: false,
             };
@@ -301,6 +303,7 @@ fn sum_of(entry: &Entry) -> Sum {
     Sum {
         size: entry_size(entry),
         leaves: entry.leaves(),
+        slots: entry.slots(),
         open: entry.is_open(),
         pages: entry.has_pages(),
     }

@@ -40,6 +40,7 @@ fn page_ref(hash: Hash) -> impl Strategy<Value = PageRef> {
             open,
             inner,
             leaves,
+            slots: leaves / 3,
         },
     )
 }
@@ -289,6 +290,7 @@ fn some_page() -> (Page, Vec<u8>, PageRef) {
         entries,
     };
     let bytes = encode(&page);
+    let slots = page.entries.iter().map(Entry::slots).sum();
     (
         page,
         bytes,
@@ -298,6 +300,7 @@ fn some_page() -> (Page, Vec<u8>, PageRef) {
             open: false,
             inner: false,
             leaves: 2,
+            slots,
         },
     )
 }
