@@ -112,6 +112,7 @@ impl Sync<'_> {
                     .join_storage(&account, &self.fold, &range, &mut self.out)
                     .unwrap();
                 self.figures.join += start.elapsed();
+                self.figures.peak = self.figures.peak.max(self.tree.resident_bytes());
                 if joined.complete {
                     break;
                 }
@@ -206,6 +207,26 @@ fn plain(accounts: usize) -> World {
     }
 }
 
+/// One contract that is nearly all of the state.
+fn huge(slots: usize) -> World {
+    let mut rng = Rng(slots as u64);
+    let trie = Trie::of_slots((0..slots).map(|_| (rng.hash(), slot(&mut rng))).collect());
+    let mut bodies: BTreeMap<_, _> = (0..100)
+        .map(|_| {
+            (
+                rng.hash(),
+                body(&mut rng, Hash::EMPTY_ROOT, Hash::EMPTY_CODE),
+            )
+        })
+        .collect();
+    let key = rng.hash();
+    bodies.insert(key, body(&mut rng, trie.root, Hash::EMPTY_CODE));
+    World {
+        accounts: Trie::of_accounts(bodies),
+        storage: [(key, trie)].into(),
+    }
+}
+
 /// 15 % contracts: most with 1 to 50 slots, one in a thousand with thousands.
 fn contracts(accounts: usize) -> World {
     let mut rng = Rng(accounts as u64 + 1);
@@ -244,5 +265,10 @@ fn figures() {
             measure(&format!("{accounts} plain"), &world, 32 * 1024);
         }
     }
+    measure(
+        "100 and one contract of 1,000,000 slots",
+        &huge(1_000_000),
+        PAGE_BUDGET,
+    );
     measure("50,000 with contracts", &contracts(50_000), PAGE_BUDGET);
 }

@@ -150,16 +150,28 @@ impl<'a> AccountList<'a> {
         }
     }
 
-    /// Makes storage fit that has pages already or is too large for its account's page: it is still growing, or it would be
-    /// in pages wholly.
+    /// Cuts inline storage that is too large for its account's page, or has pages of its own already, before the accounts are
+    /// cut.
     pub(crate) fn cut_large_storage(&mut self, out: &mut Pages) -> Result<(), TreeError> {
+        let small = self.budget / 2;
         for index in 0..self.entries.len() {
-            let Some(sum) = self.sums.get(index) else {
-                continue;
-            };
-            let large = self.inline_storage(index) > self.budget / 2;
-            if sum.pages && self.inline_storage(index) > 0 || large && self.mode == Mode::Closing {
-                self.replace_storage(index, self.budget / 2, out)?;
+            let inline = self.inline_storage(index);
+            let Sum { open, pages, .. } = self.sum(index);
+            match self.mode {
+                // It goes on growing in memory, without the runs that are full.
+                Mode::Growing if open && inline > small => {
+                    self.replace_storage(index, Mode::Growing, usize::MAX, out)?;
+                }
+                Mode::Growing if inline > small => {
+                    self.replace_storage(index, Mode::Closing, small, out)?;
+                }
+                Mode::Closing if inline > small || pages && inline > 0 => {
+                    self.replace_storage(index, Mode::Closing, small, out)?;
+                }
+                Mode::Collapsing if pages && inline > 0 => {
+                    self.replace_storage(index, Mode::Collapsing, small, out)?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -176,6 +188,7 @@ impl<'a> AccountList<'a> {
     fn replace_storage(
         &mut self,
         index: usize,
+        mode: Mode,
         inline: usize,
         out: &mut Pages,
     ) -> Result<(), TreeError> {
@@ -205,11 +218,6 @@ impl<'a> AccountList<'a> {
             return Err(TreeError::Root(found));
         }
         let mut source = SlotList(slots);
-        let mode = match self.mode {
-            // Out of a growing list only storage that is complete moves, and it moves wholly.
-            Mode::Growing => Mode::Closing,
-            mode => mode,
-        };
         let kept = cut(self.fold, &mut source, place, mode, out)?;
         let storage = match kept.sum.size > inline {
             true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
@@ -260,7 +268,12 @@ impl Source for AccountList<'_> {
     }
 
     fn evict(&mut self, entry: usize, out: &mut Pages) -> Result<(), TreeError> {
-        self.replace_storage(entry, 0, out)
+        let mode = match self.mode {
+            // Out of a growing list only storage that is complete moves.
+            Mode::Growing => Mode::Closing,
+            mode => mode,
+        };
+        self.replace_storage(entry, mode, 0, out)
     }
 
     fn blind(&mut self, entry: usize, at: Path, hash: Hash) {

@@ -30,6 +30,7 @@ impl Tree {
         };
         let storage_fold = &mut self.folds.storage;
         let mut list = AccountList::new(&self.entries, storage_fold, self.budget, Mode::Growing);
+        list.cut_large_storage(out)?;
         let kept = cut(&self.folds.list, &mut list, place, Mode::Growing, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
 
