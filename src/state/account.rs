@@ -348,7 +348,7 @@ mod tests {
             storage_root: ours.storage_root.0.into(),
             code_hash: ours.code_hash.0.into(),
         };
-        assert_eq!(ours.to_full(), alloy_rlp::encode(&theirs));
+        assert_eq!(ours.to_full(), alloy_rlp::encode(theirs));
     }
 
     #[test]

@@ -53,14 +53,18 @@ impl Commits {
     }
 
     pub(crate) fn failed(&mut self, sequence: u64) -> Settled {
-        let Some(flight) = self.take(sequence) else { return Settled::Unknown };
+        let Some(flight) = self.take(sequence) else {
+            return Settled::Unknown;
+        };
         let was_doomed = self.doomed;
         self.doomed = !self.flights.is_empty();
         if was_doomed {
             return Settled::Follower;
         }
         let mut codes = flight.codes;
-        self.flights.iter().for_each(|follower| codes.extend(&follower.codes));
+        self.flights
+            .iter()
+            .for_each(|follower| codes.extend(&follower.codes));
         Settled::Lost(codes)
     }
 
@@ -83,7 +87,10 @@ impl Commits {
     }
 
     fn take(&mut self, sequence: u64) -> Option<Flight> {
-        let index = self.flights.iter().position(|flight| flight.record.sequence == sequence)?;
+        let index = self
+            .flights
+            .iter()
+            .position(|flight| flight.record.sequence == sequence)?;
         self.flights.remove(index)
     }
 }

@@ -101,26 +101,40 @@ impl Peers {
     /// least to do, fastest.
     pub(crate) fn idle(&self, kind: Kind, root: &Hash, now: Millis) -> Option<PeerId> {
         let usable = self.table.iter().filter(|(_, peer)| {
-            peer.link.is_ready() && peer.in_flight[kind.index()] < peer.room() && !peer.refuses(kind, root, now)
+            peer.link.is_ready()
+                && peer.in_flight[kind.index()] < peer.room()
+                && !peer.refuses(kind, root, now)
         });
         let best = usable.min_by_key(|(_, peer)| {
-            (peer.strikes, peer.in_flight[kind.index()], u64::MAX - peer.rate)
+            (
+                peer.strikes,
+                peer.in_flight[kind.index()],
+                u64::MAX - peer.rate,
+            )
         });
         best.map(|(id, _)| *id)
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.table.values().filter(|peer| peer.link.is_ready()).count()
+        self.table
+            .values()
+            .filter(|peer| peer.link.is_ready())
+            .count()
     }
 
     /// How many ready peers refuse this kind for `root` now.
     pub(crate) fn refusing(&self, kind: Kind, root: &Hash, now: Millis) -> usize {
-        self.table.values().filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now)).count()
+        self.table
+            .values()
+            .filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now))
+            .count()
     }
 
     /// Refusals hold for a root; a new target starts with a clean slate.
     pub(crate) fn forgive(&mut self) {
-        self.table.values_mut().for_each(|peer| peer.refused = Default::default());
+        self.table
+            .values_mut()
+            .for_each(|peer| peer.refused = Default::default());
     }
 
     /// The connections that are overdue, and those to be pinged now.
@@ -128,7 +142,9 @@ impl Peers {
         let mut overdue = Vec::new();
         let mut pings = Vec::new();
         for (id, peer) in &mut self.table {
-            peer.refused.iter_mut().for_each(|refused| *refused = refused.filter(|refusal| refusal.lasts(now)));
+            peer.refused
+                .iter_mut()
+                .for_each(|refused| *refused = refused.filter(|refusal| refusal.lasts(now)));
             if now < peer.deadline() {
                 continue;
             }
@@ -150,7 +166,10 @@ impl Peers {
 
     /// When the next refusal is forgotten.
     pub(crate) fn next_forgiveness(&self) -> Option<Millis> {
-        let refusals = self.table.values().flat_map(|peer| peer.refused.iter().flatten());
+        let refusals = self
+            .table
+            .values()
+            .flat_map(|peer| peer.refused.iter().flatten());
         refusals.map(|refusal| refusal.at.after(REFUSAL_MS)).min()
     }
 
@@ -224,7 +243,11 @@ impl Peer {
     pub(crate) fn proved(&mut self, sent: Millis, arrived: Millis, bytes: usize, what: Delivered) {
         let elapsed = arrived.since(sent).max(1);
         let rate = bytes as u64 * 1000 / elapsed;
-        self.rate = if self.rate == 0 { rate } else { (self.rate * 3 + rate) / 4 };
+        self.rate = if self.rate == 0 {
+            rate
+        } else {
+            (self.rate * 3 + rate) / 4
+        };
         self.round_trip_ms = match self.round_trip_ms {
             0 => elapsed,
             smoothed => (smoothed * 3 + elapsed) / 4,
@@ -259,7 +282,9 @@ impl Peer {
 
     fn refuses(&self, kind: Kind, root: &Hash, now: Millis) -> bool {
         let refusal = &self.refused[kind.index()];
-        refusal.as_ref().is_some_and(|refusal| refusal.root == *root && refusal.lasts(now))
+        refusal
+            .as_ref()
+            .is_some_and(|refusal| refusal.root == *root && refusal.lasts(now))
     }
 
     fn deadline(&self) -> Millis {

@@ -61,7 +61,11 @@ impl Requests {
 
     /// Finds what an answer from `peer` answers. A peer cannot end another peer's request.
     pub(crate) fn answer(&mut self, id: u64, peer: PeerId) -> Match {
-        if self.open.get(&id).is_some_and(|request| request.peer == peer) {
+        if self
+            .open
+            .get(&id)
+            .is_some_and(|request| request.peer == peer)
+        {
             return self.open.remove(&id).map_or(Match::Unknown, Match::Open);
         }
         match self.ended.iter().position(|ended| *ended == (id, peer)) {
@@ -99,7 +103,9 @@ impl Requests {
 
     /// Whether any open request is of this kind.
     pub(crate) fn any(&self, kind: Kind) -> bool {
-        self.open.values().any(|request| request.want.kind() == kind)
+        self.open
+            .values()
+            .any(|request| request.want.kind() == kind)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
@@ -107,10 +113,17 @@ impl Requests {
     }
 
     fn end_where(&mut self, is_over: impl Fn(&Request) -> bool) -> Vec<Request> {
-        let ids: Vec<u64> = self.open.iter().filter(|(_, request)| is_over(request)).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self
+            .open
+            .iter()
+            .filter(|(_, request)| is_over(request))
+            .map(|(id, _)| *id)
+            .collect();
         let mut over = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(request) = self.open.remove(&id) else { continue };
+            let Some(request) = self.open.remove(&id) else {
+                continue;
+            };
             if self.ended.len() == MAX_ENDED {
                 self.ended.pop_front();
             }

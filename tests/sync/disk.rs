@@ -60,7 +60,10 @@ impl Disk {
             self.pages_written += 1;
             self.bytes_written += page.len() as u64;
             assert!(page.len() <= 60_000, "page of {} bytes", page.len());
-            assert!(self.pages.insert(id, page).is_none(), "page {id:?} was written twice");
+            assert!(
+                self.pages.insert(id, page).is_none(),
+                "page {id:?} was written twice"
+            );
         }
         self.codes.extend(batch.codes);
         self.record = batch.record;

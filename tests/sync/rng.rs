@@ -24,7 +24,9 @@ impl Rng {
 
     pub fn hash(&mut self) -> snaplight::hash::Hash {
         let mut bytes = [0; 32];
-        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next().to_le_bytes()));
+        bytes
+            .chunks_mut(8)
+            .for_each(|chunk| chunk.copy_from_slice(&self.next().to_le_bytes()));
         snaplight::hash::Hash(bytes)
     }
 }

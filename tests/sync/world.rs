@@ -7,7 +7,8 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket, Why,
+    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket,
+    Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -71,15 +72,25 @@ enum Happening {
 impl World {
     pub fn new(server: Arc<Server>, seed: u64) -> World {
         let (id, genesis) = server.network();
-        let disk = Disk::new(Network { id, genesis: Hash(genesis) });
+        let disk = Disk::new(Network {
+            id,
+            genesis: Hash(genesis),
+        });
         World::on_disk(server, seed, disk)
     }
 
     /// A new session over what an earlier one left.
     pub fn on_disk(server: Arc<Server>, seed: u64, disk: Disk) -> World {
         let (id, genesis) = server.network();
-        let network = Network { id, genesis: Hash(genesis) };
-        let config = Config { network, client: "snaplight/test".to_owned(), node_id: [1; 64] };
+        let network = Network {
+            id,
+            genesis: Hash(genesis),
+        };
+        let config = Config {
+            network,
+            client: "snaplight/test".to_owned(),
+            node_id: [1; 64],
+        };
         let codes = disk.codes.keys().copied().collect();
         World {
             now: 1_000,
@@ -120,14 +131,24 @@ impl World {
         let mut session = Session::new(server, vices);
         let latency = 5 + self.rng.below(60);
         let hello = session.open();
-        self.links.insert(id, Wire { session, latency, up_free: 0, down_free: 0 });
+        self.links.insert(
+            id,
+            Wire {
+                session,
+                latency,
+                up_free: 0,
+                down_free: 0,
+            },
+        );
         self.engine.handle(Millis(self.now), Input::PeerJoined(id));
         self.from_peer(id, hello);
         id
     }
 
     pub fn vice(text: &str) -> Vec<Vice> {
-        text.split(' ').map(|vice| vice.parse().expect("a vice")).collect()
+        text.split(' ')
+            .map(|vice| vice.parse().expect("a vice"))
+            .collect()
     }
 
     pub fn target(&mut self, root: Hash) {
@@ -164,7 +185,11 @@ impl World {
             let event = self.queue.peek().map(|Reverse((at, _))| *at);
             let deadline = self.engine.next_deadline().map(|deadline| deadline.0);
             match (event, deadline) {
-                (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) => self.happen(),
+                (Some(at), deadline)
+                    if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) =>
+                {
+                    self.happen()
+                }
                 (_, Some(deadline)) => {
                     // A world in which only pings go back and forth is stuck.
                     if deadline > self.now + 3_600_000 {
@@ -210,12 +235,18 @@ impl World {
     }
 
     fn happen(&mut self) {
-        let Some(Reverse((at, number))) = self.queue.pop() else { return };
+        let Some(Reverse((at, number))) = self.queue.pop() else {
+            return;
+        };
         self.now = self.now.max(at);
-        let Some(happening) = self.happenings.remove(&number) else { return };
+        let Some(happening) = self.happenings.remove(&number) else {
+            return;
+        };
         match happening {
             Happening::ToPeer(peer, frame) => {
-                let Some(wire) = self.links.get_mut(&peer) else { return };
+                let Some(wire) = self.links.get_mut(&peer) else {
+                    return;
+                };
                 let answers = wire.session.on_frame(&frame);
                 self.from_peer(peer, answers);
             }
@@ -227,9 +258,14 @@ impl World {
                 self.schedule(at, Happening::Committed(sequence, result));
             }
             Happening::Committed(sequence, Ok(())) => self.input(Input::Committed(sequence)),
-            Happening::Committed(sequence, Err(trouble)) => self.input(Input::CommitFailed(sequence, trouble)),
+            Happening::Committed(sequence, Err(trouble)) => {
+                self.input(Input::CommitFailed(sequence, trouble))
+            }
             Happening::Load(ticket, ids) => {
-                let pages = ids.iter().map(|id| self.disk.pages.get(id).cloned()).collect();
+                let pages = ids
+                    .iter()
+                    .map(|id| self.disk.pages.get(id).cloned())
+                    .collect();
                 self.input(Input::Loaded(ticket, pages));
             }
         }
@@ -238,7 +274,9 @@ impl World {
     fn from_peer(&mut self, peer: PeerId, outgoing: Vec<Outgoing>) {
         for outgoing in outgoing {
             let jitter = self.rng.below(10);
-            let Some(wire) = self.links.get_mut(&peer) else { return };
+            let Some(wire) = self.links.get_mut(&peer) else {
+                return;
+            };
             if let Outgoing::Wait(wait) = outgoing {
                 wire.down_free = wire.down_free.max(self.now) + wait.as_millis() as u64;
                 continue;

@@ -2,10 +2,15 @@
 //! script can interleave them. All work is over one seeded answer, made by [`prepare`].
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::hint::black_box;
 
 use sha3::{Digest, Keccak256};
 use snaplight::hash::Hash;
+use snaplight::state::account::SlimAccount;
+use snaplight::state::entry::PageId;
+use snaplight::state::pages::Pages;
+use snaplight::state::tree::Tree;
 use snaplight::trie::{Fold, Root, keccak_pair, prove, verify_accounts};
 
 /// Accounts in the state that answers are taken from: enough for proofs of mainnet's shape, quick to make.
@@ -110,6 +115,30 @@ pub extern "C" fn verify() -> u32 {
             .collect();
         let proof: Vec<_> = bench.proof.iter().map(|node| &node[..]).collect();
         u32::from(verify_accounts(&mut bench.fold, &root, &origin, &leaves, &proof).is_ok())
+    })
+}
+
+/// What a sync does with the answer, but for its messages: checks the bodies, verifies, and cuts pages. 1 if there are any.
+#[unsafe(no_mangle)]
+pub extern "C" fn verify_and_cut() -> u32 {
+    BENCH.with_borrow_mut(|bench| {
+        let (Some(root), Some(origin)) = (bench.root, bench.origin) else {
+            return 0;
+        };
+        let leaves: Result<Vec<_>, _> = bench
+            .leaves
+            .iter()
+            .map(|(key, slim)| SlimAccount::parse(slim).map(|account| (*key, account.raw())))
+            .collect();
+        let Ok(leaves) = leaves else { return 0 };
+        let proof: Vec<_> = bench.proof.iter().map(|node| &node[..]).collect();
+        let Ok(range) = verify_accounts(&mut bench.fold, &root, &origin, &leaves, &proof) else {
+            return 0;
+        };
+        let mut pages = Pages::new(PageId(1));
+        let joined =
+            Tree::new(root).join_accounts(&bench.fold, &range, &HashSet::new(), &mut pages);
+        u32::from(joined.is_ok() && !black_box(pages.take()).is_empty())
     })
 }
 
