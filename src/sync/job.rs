@@ -117,7 +117,9 @@ impl Job {
                 Some(root) if account.partial => {
                     job.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS)
                 }
-                root => job.storages.extend(root.map(|root| (account.account, root))),
+                root => job
+                    .storages
+                    .extend(root.map(|root| (account.account, root))),
             }
             job.codes.extend(account.code);
         }

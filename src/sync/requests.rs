@@ -66,7 +66,10 @@ impl Requests {
             .get(&id)
             .is_some_and(|request| request.peer == peer)
         {
-            return self.open.remove(&id).map_or(Match::Unknown, |request| Match::Open(Box::new(request)));
+            return self
+                .open
+                .remove(&id)
+                .map_or(Match::Unknown, |request| Match::Open(Box::new(request)));
         }
         match self.ended.iter().position(|ended| *ended == (id, peer)) {
             Some(index) => {
