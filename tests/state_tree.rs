@@ -372,6 +372,8 @@ fn size(entry: &Entry) -> usize {
         }
         bytes
     };
+    let numbers =
+        |page: &PageRef| number(page.id.0) + number(page.leaves) + number(page.slots);
     let path = 2 + usize::from(entry.path.len().div_ceil(2));
     match &entry.item {
         Item::Account(leaf) => {
@@ -381,12 +383,12 @@ fn size(entry: &Entry) -> usize {
                     Storage::Inline(slots) => {
                         number(slots.len() as u64) + slots.iter().map(size).sum::<usize>()
                     }
-                    Storage::Page(page) => 1 + number(page.id.0) + number(page.leaves),
+                    Storage::Page(page) => 1 + numbers(page),
                 }
         }
         Item::Slot(value) => 33 + value.len(),
         Item::Blinded { .. } => path + 32,
-        Item::Page(page) => path + 32 + number(page.id.0) + number(page.leaves),
+        Item::Page(page) => path + 32 + numbers(page),
     }
 }
 

@@ -345,12 +345,10 @@ impl Engine {
         self.last_commit = now;
         self.waiting = None;
         self.peers.forgive();
-        if self
-            .record
-            .complete
-            .is_some_and(|complete| complete.root == root)
+        if let Some(complete) = self.record.complete
+            && complete.root == root
         {
-            let report = self.report(now, root, Counters::default(), true);
+            let report = self.report(now, root, complete.counts.into(), true);
             self.outbox.push_back(Output::Event(Event::Done(report)));
             return;
         }

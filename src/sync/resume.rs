@@ -3,7 +3,7 @@
 use super::job::Job;
 use super::{Counters, Output, Ticket};
 use crate::hash::Hash;
-use crate::state::{Building, Counts, PageId, Record, Tree};
+use crate::state::{Building, PageId, Record, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
@@ -115,16 +115,6 @@ impl Loading {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let Counts {
-            accounts,
-            slots,
-            codes,
-        } = self.building.counts;
-        Counters {
-            accounts,
-            slots,
-            codes,
-            ..Counters::default()
-        }
+        self.building.counts.into()
     }
 }
