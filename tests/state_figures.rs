@@ -1,5 +1,7 @@
 //! Figures of the page tree in a first sync, to be compared with the model's. Run alone:
 //! `cargo test --release --test state_figures -- --ignored --nocapture`.
+
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[allow(dead_code, reason = "the other tests use the rest")]

@@ -1,4 +1,6 @@
 //! Reading a stored state: what is answered is right, and what cannot be answered says so.
+
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[allow(dead_code, reason = "the other tests use the rest")]

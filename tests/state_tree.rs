@@ -1,5 +1,7 @@
 //! Seeded histories of a state being fetched: random answers in random order, batches at random moments, crashes after any
 //! of them. Whatever happened, the end is the whole state, readable from pages alone, and nothing else in the database.
+
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[allow(dead_code, reason = "the other tests use the rest")]

@@ -301,7 +301,8 @@ fn trim(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-#[cfg(test)]
+// proptest is a native dependency.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

@@ -11,7 +11,8 @@ use crate::hash::Hash;
 use crate::trie::fold::{Fold, FoldError, Root};
 
 mod codec;
-#[cfg(test)]
+// proptest is a native dependency.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
 pub(crate) use codec::{

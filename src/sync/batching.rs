@@ -167,11 +167,7 @@ impl Engine {
             delete,
             record: record.encode(),
         };
-        self.commits.push(Flight {
-            record,
-            codes,
-            bytes,
-        });
+        self.commits.push(Flight { record, codes });
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));
         true

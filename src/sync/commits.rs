@@ -23,8 +23,6 @@ pub(crate) struct Flight {
     pub(crate) record: Record,
     /// The codes it writes.
     pub(crate) codes: Vec<Hash>,
-    /// Its size in bytes.
-    pub(crate) bytes: usize,
 }
 
 /// What the end of a batch means.
@@ -75,10 +73,6 @@ impl Commits {
 
     pub(crate) fn has_room(&self) -> bool {
         self.flights.len() < MAX_IN_FLIGHT && !self.doomed
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.flights.iter().map(|flight| flight.bytes).sum()
     }
 
     /// The record that the next batch follows, if any batch is in flight.

@@ -255,7 +255,7 @@ impl Engine {
     ) -> Result<(), PeerFault> {
         let answer = Answer::split(payload)?;
         let request = match self.requests.answer(answer.id, peer) {
-            Match::Open(request) => request,
+            Match::Open(request) => *request,
             Match::Late => return Ok(()),
             Match::Unknown => return Err(PeerFault::Unrequested(answer.id)),
         };
@@ -414,9 +414,9 @@ impl Engine {
 
     fn commit_failed(&mut self, sequence: u64, trouble: StoreTrouble) {
         if let Settled::Lost(codes) = self.commits.failed(sequence) {
-            codes
-                .iter()
-                .for_each(|code| drop(self.codes_held.remove(code)));
+            for code in &codes {
+                self.codes_held.remove(code);
+            }
             self.fail(Failure::Store(trouble));
         }
     }
@@ -436,8 +436,9 @@ impl Engine {
         }
         self.waiting = None;
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
-            job.uncommitted_codes()
-                .for_each(|code| drop(self.codes_held.remove(code)));
+            for code in job.uncommitted_codes() {
+                self.codes_held.remove(code);
+            }
         }
     }
 

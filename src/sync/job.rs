@@ -117,8 +117,9 @@ impl Job {
                 Some(root) if account.partial => {
                     job.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS)
                 }
-                Some(root) => drop(job.storages.insert(account.account, root)),
-                None => {}
+                root => job
+                    .storages
+                    .extend(root.map(|root| (account.account, root))),
             }
             job.codes.extend(account.code);
         }
@@ -398,8 +399,7 @@ impl Job {
                 done.push(*account);
             }
         }
-        done.iter()
-            .for_each(|account| drop(self.large.remove(account)));
+        self.large.retain(|account, _| !done.contains(account));
         taken
     }
 

@@ -7,9 +7,9 @@ use crate::hash::Hash;
 use crate::wire::{Link, PeerFault, Severity};
 
 /// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
-pub const MAX_IN_FLIGHT: usize = 2;
+pub(super) const MAX_IN_FLIGHT: usize = 2;
 /// Timeouts in a row that close a connection: one may be an accident, three are a pattern.
-pub const MAX_STRIKES: u32 = 3;
+pub(super) const MAX_STRIKES: u32 = 3;
 /// Most peers at a time. More sockets are refused; a browser has no use for more.
 pub const MAX_PEERS: usize = 64;
 
@@ -91,10 +91,6 @@ impl Peers {
 
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
         self.table.get_mut(&peer)
-    }
-
-    pub(crate) fn get(&self, peer: PeerId) -> Option<&Peer> {
-        self.table.get(&peer)
     }
 
     /// Ready peers with room for a request of this kind that have not refused `root`, best first: fewest strikes,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::want::Want;
-use super::{Kind, Millis, PeerId};
+use super::{Millis, PeerId};
 use crate::hash::Hash;
 
 /// Ids of ended requests that are remembered, so that a late answer is told from one that nobody asked for.
@@ -44,7 +44,7 @@ impl Request {
 #[derive(Debug)]
 pub(crate) enum Match {
     /// The request it answers, taken out of the table.
-    Open(Request),
+    Open(Box<Request>),
     /// It was asked, but its time was over.
     Late,
     /// Nobody asked this peer.
@@ -66,7 +66,10 @@ impl Requests {
             .get(&id)
             .is_some_and(|request| request.peer == peer)
         {
-            return self.open.remove(&id).map_or(Match::Unknown, Match::Open);
+            return self
+                .open
+                .remove(&id)
+                .map_or(Match::Unknown, |request| Match::Open(Box::new(request)));
         }
         match self.ended.iter().position(|ended| *ended == (id, peer)) {
             Some(index) => {
@@ -99,13 +102,6 @@ impl Requests {
     /// Bytes asked for and not yet answered.
     pub(crate) fn bytes_asked(&self) -> u64 {
         self.open.values().map(|request| request.bytes).sum()
-    }
-
-    /// Whether any open request is of this kind.
-    pub(crate) fn any(&self, kind: Kind) -> bool {
-        self.open
-            .values()
-            .any(|request| request.want.kind() == kind)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Millis> {

@@ -75,7 +75,9 @@ impl Link {
             hello.u64(BASE_VERSION).bytes(client.as_bytes());
             hello.list(|capabilities| {
                 for (name, version, _) in OFFERED {
-                    capabilities.list(|pair| drop(pair.bytes(name.as_bytes()).u64(version)));
+                    capabilities.list(|pair| {
+                        pair.bytes(name.as_bytes()).u64(version);
+                    });
                 }
             });
             hello.u64(0).bytes(node_id);
@@ -84,7 +86,9 @@ impl Link {
 
     /// A Disconnect with a devp2p reason.
     pub fn disconnect(reason: u64) -> Vec<u8> {
-        frame(DISCONNECT, |list| drop(list.u64(reason)))
+        frame(DISCONNECT, |list| {
+            list.u64(reason);
+        })
     }
 
     /// A Ping.

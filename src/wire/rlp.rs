@@ -57,14 +57,6 @@ impl<'a> Reader<'a> {
         self.take(header.payload_length)
     }
 
-    /// The next item with its header, undecoded.
-    pub(crate) fn raw(&mut self) -> Result<&'a [u8], PeerFault> {
-        let start = self.rest;
-        let header = self.header()?;
-        self.take(header.payload_length)?;
-        Ok(&start[..start.len() - self.rest.len()])
-    }
-
     pub(crate) fn hash(&mut self) -> Result<Hash, PeerFault> {
         Hash::from_slice(self.bytes()?).ok_or(PeerFault::Malformed("a hash is not 32 bytes long"))
     }
@@ -125,6 +117,15 @@ impl Writer {
     pub(crate) fn u64(&mut self, number: u64) -> &mut Writer {
         alloy_rlp::Encodable::encode(&number, &mut self.out);
         self
+    }
+
+    /// A list of hashes.
+    pub(crate) fn hashes<'a>(&mut self, hashes: impl IntoIterator<Item = &'a Hash>) -> &mut Writer {
+        self.list(|list| {
+            for hash in hashes {
+                list.bytes(&hash.0);
+            }
+        })
     }
 
     /// A list of what `fill` writes.

@@ -105,7 +105,7 @@ impl Request {
                 bytes,
             } => frame(offset + GET_STORAGE_RANGES, |list| {
                 list.u64(id).bytes(&root.0);
-                list.list(|hashes| accounts.iter().for_each(|hash| drop(hashes.bytes(&hash.0))));
+                list.hashes(accounts);
                 list.bytes(&[]).bytes(&[]).u64(*bytes);
             }),
             Request::StorageRange {
@@ -116,20 +116,22 @@ impl Request {
                 bytes,
             } => frame(offset + GET_STORAGE_RANGES, |list| {
                 list.u64(id).bytes(&root.0);
-                list.list(|hashes| drop(hashes.bytes(&account.0)));
+                list.hashes([account]);
                 list.bytes(&origin.0).bytes(&limit.0).u64(*bytes);
             }),
             Request::ByteCodes { hashes, bytes } => frame(offset + GET_BYTE_CODES, |list| {
                 list.u64(id);
-                list.list(|list| hashes.iter().for_each(|hash| drop(list.bytes(&hash.0))));
+                list.hashes(hashes);
                 list.u64(*bytes);
             }),
             Request::TrieNodes { root, paths, bytes } => frame(offset + GET_TRIE_NODES, |list| {
                 list.u64(id).bytes(&root.0);
                 list.list(|sets| {
                     for set in paths {
-                        sets.list(|set_list| {
-                            set.iter().for_each(|path| drop(set_list.bytes(path)))
+                        sets.list(|elements| {
+                            for path in set {
+                                elements.bytes(path);
+                            }
                         });
                     }
                 });

@@ -13,7 +13,7 @@ use crate::disk::Disk;
 type Storages = BTreeMap<Hash, BTreeMap<Hash, Vec<u8>>>;
 
 /// The complete state of `disk` is `state`, nothing more, nothing less; and no page is left that it does not reach.
-pub fn assert_complete(disk: &Disk, state: &State) {
+pub(crate) fn assert_complete(disk: &Disk, state: &State) {
     let record = disk.record();
     let complete = record.complete.expect("a complete state");
     assert_eq!(complete.root.0, state.root());

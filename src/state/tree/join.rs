@@ -412,6 +412,7 @@ mod tests {
             open: false,
             inner: false,
             leaves: 1,
+            slots: 0,
         };
         Entry {
             path: path(nibbles),
