@@ -3,7 +3,7 @@
 mod builder;
 mod generate;
 mod genesis;
-mod number;
+pub(crate) mod number;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +22,8 @@ use std::{
 /// By hash. States of a chain share them as long as no block changes them.
 pub(crate) type Codes = Arc<HashMap<Hash, Arc<[u8]>>>;
 
-/// A state: what one root stands for.
-#[derive(Debug)]
+/// A state: what one root stands for. A clone shares everything.
+#[derive(Debug, Clone)]
 pub struct State {
     accounts: Trie,
     /// By root, so that equal storages are held once. None in a state of a chain: there the accounts
@@ -154,7 +154,8 @@ pub fn code_hash(slim: &[u8]) -> Hash {
     hash_field(slim, 3).unwrap_or(EMPTY_CODE)
 }
 
-fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
+/// A hash in a slim body, by the field's place in the list; none if it is empty.
+pub(crate) fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
     let mut fields = rlp::list(&mut &*slim).ok()?;
     for _ in 0..index {
         rlp::string(&mut fields).ok()?;
