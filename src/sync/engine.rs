@@ -292,8 +292,8 @@ impl Engine {
         held: Counts,
         counters: Counters,
         already_complete: bool,
-    ) -> Report {
-        Report {
+    ) -> Box<Report> {
+        Box::new(Report {
             root: aim.root,
             block: aim.block,
             held: Counts {
@@ -303,6 +303,6 @@ impl Engine {
             counters,
             elapsed_ms: now.since(self.started),
             already_complete,
-        }
+        })
     }
 }

@@ -123,9 +123,9 @@ pub enum Event {
     /// Nothing is in flight and something is missing; the sync goes on by itself when the reason goes away.
     Waiting(Why),
     /// The state of the target is complete and durable.
-    Done(Report),
+    Done(Box<Report>),
     /// The sync ended because [`Input::Cancel`] asked for it; everything committed stays.
-    Cancelled(Report),
+    Cancelled(Box<Report>),
     /// The sync ended by an error of ours or of the store; everything committed stays, and a new
     /// [`Input::Target`] goes on from there.
     Failed(Failure),
