@@ -79,7 +79,7 @@ const HELLO: u8 = 0x80;
 
 async fn try_open(name: &str, memory: bool, listener: &Listener) -> Result<Database, JsValue> {
     let listener = AsRef::<JsValue>::as_ref(listener).clone().unchecked_into();
-    let opened = Database::open(name.to_owned(), memory, 1, &[7; 32], listener);
+    let opened = Database::open(name.to_owned(), memory, "", 1, &[7; 32], listener);
     JsFuture::from(opened)
         .await
         .map(|database| Database::try_from_js_value(database).unwrap())
