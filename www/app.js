@@ -11,7 +11,7 @@ import { readTarget } from './target.js'
 import { createBlocks } from './view/blocks.js'
 import { createChain } from './view/chain.js'
 import { createCounters } from './view/counters.js'
-import { count, duration, percent, shortHash } from './view/format.js'
+import { brief, count, duration, percent, shortHash } from './view/format.js'
 import { createKeySpace } from './view/keyspace.js'
 import { createKills } from './view/kills.js'
 import { createLookup } from './view/lookup.js'
@@ -187,7 +187,7 @@ function show(progress) {
   const all = follow ? 'the newest state' : `state ${asked()}`
   const below = `${percent(share)} of the key space of ${all}${progress.etaMs ? ` · about ${duration(progress.etaMs)} to go` : ''}`
   if (follow && session.db.complete) return
-  if (progress.waiting) headline(`Waiting: ${progress.waiting}`, items)
+  if (progress.waiting) headline(`Waiting: ${brief(progress.waiting)}`, items)
   else headline(items, below)
 }
 
@@ -203,7 +203,7 @@ function words({ outrun, needNewRoot, waiting }) {
       (follow ? 'It goes on with the next block that one announces.' : 'Choose a newer one below; what was proven is used for it.')
   }
   const trouble = waiting ? connections.trouble() : ''
-  return trouble || (follow && waiting ? `Waiting: ${waiting}.` : '')
+  return trouble || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
 }
 
 function blockDone(report) {
