@@ -10,6 +10,7 @@ use super::pages::Pages;
 use super::tree::TreeError;
 use crate::hash::Hash;
 use crate::trie::fold::{EntryItem, Fold, Root};
+use crate::trie::growing::Growing;
 use crate::trie::path::Path;
 
 /// A verified answer. No entry is made of what goes into a page from here.
@@ -84,9 +85,10 @@ impl Arena<'_> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
             (EntryItem::Ref(hash), _) => return Some(Item::Blinded { hash }),
             (EntryItem::Leaf(full), Mark::Account { storage, code, .. }) => {
-                let mut slim = Vec::new();
-                VerifiedFull::split(full)?.write_slim(&mut slim);
-                (slim.into(), *storage, *code)
+                let body = VerifiedFull::split(full)?;
+                let mut slim = Growing::new(body.slim_len());
+                body.write_slim(&mut slim);
+                (slim.finish().into(), *storage, *code)
             }
             (EntryItem::Leaf(_), Mark::Known) => return None,
             (EntryItem::Leaf(value), Mark::Slot(_)) => return Some(Item::Slot(value.into())),
