@@ -173,6 +173,7 @@ impl Peers {
         let line = |(id, peer): (&PeerId, &Peer)| PeerProgress {
             peer: *id,
             client: peer.link.client().to_owned(),
+            head: peer.link.head(),
             ready: peer.link.is_ready(),
             refused: root.is_some_and(|root| peer.refuses(Kind::Accounts, root, now)),
             in_flight: peer.in_flight.iter().sum(),
