@@ -22,6 +22,7 @@ use crate::hash::Hash;
 use crate::state::{Complete, Network};
 use crate::store::StoreFault;
 use crate::sync::{Config, Engine, PeerId, Target};
+use crate::trie::keccak;
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -129,7 +130,7 @@ impl Database {
     /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`, where the body is nonce 8
     /// bytes, balance 32, code hash 32, storage root 32, or nothing if there is no such account.
     pub fn account(&self, address: &[u8]) -> Promise {
-        let key = Hash::of(address);
+        let key = keccak(address);
         self.read(async move |reader| {
             let Answer { value, state } = reader.account(&key).await?;
             let body = value.map(|account| {
@@ -143,7 +144,7 @@ impl Database {
 
     /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state: `[state, value]`.
     pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
-        let (account, slot) = (Hash::of(address), Hash::of(slot));
+        let (account, slot) = (keccak(address), keccak(slot));
         self.read(async move |reader| {
             let Answer { value, state } = reader.slot(&account, &slot).await?;
             Ok((state, vec![bytes(&value)]))
@@ -152,7 +153,7 @@ impl Database {
 
     /// Reads the code of an account (20 bytes) or with a hash (32 bytes): `[state, code, code hash]`.
     pub fn code(&self, address_or_hash: &[u8]) -> Promise {
-        let target = Hash::from_slice(address_or_hash).ok_or_else(|| Hash::of(address_or_hash));
+        let target = Hash::from_slice(address_or_hash).ok_or_else(|| keccak(address_or_hash));
         self.read(async move |reader| {
             let (hash, Answer { value, state }) = match target {
                 Ok(hash) => (hash, reader.code(&hash).await?),

@@ -10,6 +10,7 @@ use crate::hash::Hash;
 use crate::state::read::{FoundAccount, Lookup, Step};
 use crate::state::{Account, Code, Complete, PageRef};
 use crate::store::Store;
+use crate::trie::keccak;
 
 /// Something read, and the state that proves it.
 pub(super) struct Answer<T> {
@@ -104,7 +105,7 @@ impl Reader {
         }
         let code = self.driver.store().code(hash).await?;
         match code {
-            Some(code) if Hash::of(&code) != *hash => Err(self.driver.damaged_code(*hash)),
+            Some(code) if keccak(&code) != *hash => Err(self.driver.damaged_code(*hash)),
             code => Ok(code),
         }
     }
