@@ -118,6 +118,7 @@ export interface Network {
 export type Role = 'writer' | 'follower'
 
 /**
+ * - `complete`: {@link Snaplight.complete} is another state, whoever synced to it.
  * - `role`: this database object is the writer now.
  * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found by a read, which
  *   rejected with a {@link DamagedError}, and is healed from peers; a `record` was found while opening, and the database
@@ -127,6 +128,7 @@ export type Role = 'writer' | 'follower'
  * - `ended`: another tab has deleted the database, or the user the site's data. This object is closed.
  */
 export type DatabaseEvent =
+  | { readonly type: 'complete'; readonly complete: CompleteState | null }
   | { readonly type: 'role'; readonly role: Role }
   | { readonly type: 'damaged'; readonly what: 'page' | 'code' | 'record'; readonly message: string }
   | { readonly type: 'repaired' }

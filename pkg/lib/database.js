@@ -237,6 +237,8 @@ export class Snaplight {
       },
       onComplete: (state) => {
         this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
+        // What is there already when a database is opened is no news.
+        if (this.#backend) this.#tell({ type: 'complete', complete: this.#complete })
       },
       onSynced: (report, raw) => {
         this.#take(raw)
@@ -249,9 +251,8 @@ export class Snaplight {
       },
       onPeerClosed: (id, by, code, reason, row) => this.#peerClosed(id, { by, code, reason }, shapePeer(row)),
       onRole: (role) => {
-        const changed = this.#backend !== undefined && role !== this.#role
         this.#role = role
-        if (changed) this.#tell({ type: 'role', role })
+        if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
       onEnded: () => {

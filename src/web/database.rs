@@ -14,7 +14,7 @@ use super::errors::Trouble;
 use super::event_loop;
 use super::listener::Listener;
 use super::object;
-use super::reader::{Answer, Reader};
+use super::reader::{Answer, Query, Reader};
 use super::roles::Found;
 use super::socket::WebSocketLike;
 use super::storage::{Storage, Wish};
@@ -22,6 +22,7 @@ use crate::hash::Hash;
 use crate::state::{Complete, Network};
 use crate::store::StoreFault;
 use crate::sync::{Config, Engine, PeerId, Target};
+use crate::trie::keccak;
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -129,36 +130,19 @@ impl Database {
     /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`, where the body is nonce 8
     /// bytes, balance 32, code hash 32, storage root 32, or nothing if there is no such account.
     pub fn account(&self, address: &[u8]) -> Promise {
-        let key = Hash::of(address);
-        self.read(async move |reader| {
-            let Answer { value, state } = reader.account(&key).await?;
-            let body = value.map(|account| {
-                let nonce = account.nonce.to_be_bytes();
-                let hashes = [account.code_hash.0, account.storage_root.0].concat();
-                [&nonce[..], &account.balance, &hashes].concat()
-            });
-            Ok((state, vec![bytes(&body.unwrap_or_default())]))
-        })
+        self.read(Query::Account(keccak(address)))
     }
 
     /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state: `[state, value]`.
     pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
-        let (account, slot) = (Hash::of(address), Hash::of(slot));
-        self.read(async move |reader| {
-            let Answer { value, state } = reader.slot(&account, &slot).await?;
-            Ok((state, vec![bytes(&value)]))
-        })
+        self.read(Query::Slot(keccak(address), keccak(slot)))
     }
 
     /// Reads the code of an account (20 bytes) or with a hash (32 bytes): `[state, code, code hash]`.
     pub fn code(&self, address_or_hash: &[u8]) -> Promise {
-        let target = Hash::from_slice(address_or_hash).ok_or_else(|| Hash::of(address_or_hash));
-        self.read(async move |reader| {
-            let (hash, Answer { value, state }) = match target {
-                Ok(hash) => (hash, reader.code(&hash).await?),
-                Err(account) => reader.code_of(&account).await?,
-            };
-            Ok((state, vec![bytes(&value), bytes(&hash.0)]))
+        self.read(match Hash::from_slice(address_or_hash) {
+            Some(hash) => Query::Code(hash),
+            None => Query::CodeOf(keccak(address_or_hash)),
         })
     }
 
@@ -250,19 +234,18 @@ impl Database {
         }
     }
 
-    /// The promise of what `work` reads: the state that proves it, then the parts.
-    fn read<W, F>(&self, work: W) -> Promise
-    where
-        W: FnOnce(Rc<Reader>) -> F + 'static,
-        F: Future<Output = Result<(Complete, Vec<JsValue>), Trouble>>,
-    {
+    fn read(&self, query: Query) -> Promise {
         let (reader, states) = (self.reader.clone(), self.states.clone());
         promise(async move {
-            let (state, parts) = work(reader).await?;
-            let answer = Array::of1(&states.object(&state));
-            parts.iter().for_each(|part| {
-                answer.push(part);
-            });
+            let Answer {
+                state,
+                value,
+                code_hash,
+            } = reader.read(query).await?;
+            let answer = Array::of2(&states.object(&state), &bytes(&value));
+            if let Some(hash) = code_hash {
+                answer.push(&bytes(&hash.0));
+            }
             Ok(answer.into())
         })
     }

@@ -44,6 +44,8 @@ pub(super) struct Driver {
     timer: Timer,
     meter: Meter,
     commits_in_flight: Cell<usize>,
+    /// Transactions that readers wait for.
+    pub(super) reads_in_flight: Cell<usize>,
     /// What the sync under way is to make complete.
     target: Cell<Option<Target>>,
     closing: Cell<bool>,
@@ -86,6 +88,7 @@ impl Driver {
                 }),
                 meter: Meter::default(),
                 commits_in_flight: Cell::new(0),
+                reads_in_flight: Cell::new(0),
                 target: Cell::new(None),
                 closing: Cell::new(false),
                 closed: Cell::new(false),
@@ -180,7 +183,7 @@ impl Driver {
             match output {
                 None if self.inbox.borrow().is_empty() => break,
                 None => {}
-                Some(Output::Yield) if precise_now() - started < TURN_MS => {}
+                Some(Output::Yield) if precise_now() - started < self.turn_ms() => {}
                 Some(Output::Yield) => self.turns.request(),
                 Some(output) => self.perform(output),
             }
@@ -194,6 +197,14 @@ impl Driver {
         self.meter.turn_to(idle, precise_now());
         self.looping.set(false);
         self.wake_if_quiet();
+    }
+
+    /// Somebody who reads waits for one step of ours and not for several.
+    fn turn_ms(&self) -> f64 {
+        match self.reads_in_flight.get() {
+            0 => TURN_MS,
+            _ => 0.0,
+        }
     }
 
     fn take_in(&self) {

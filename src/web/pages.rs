@@ -1,6 +1,6 @@
 //! Proven pages: each loaded once however many wait for it, and kept while there is room.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -40,7 +40,6 @@ pub(super) struct Pages {
     queued: RefCell<Vec<Rc<Load>>>,
     /// Loads under way. Bound: [`MAX_IN_FLIGHT`] transactions, and what else of their pages is wanted.
     begun: RefCell<Vec<Rc<Load>>>,
-    in_flight: Cell<usize>,
 }
 
 /// A page that is wanted, and who waits for it.
@@ -60,7 +59,6 @@ impl Pages {
             cache: RefCell::default(),
             queued: RefCell::default(),
             begun: RefCell::default(),
-            in_flight: Cell::new(0),
         }
     }
 
@@ -115,16 +113,18 @@ impl Pages {
     }
 
     fn begin_queued(self: &Rc<Self>) {
-        while self.in_flight.get() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty() {
+        while self.driver.reads_in_flight.get() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty()
+        {
             let (ids, loads) = self.next_transaction();
             self.begun.borrow_mut().extend_from_slice(&loads);
-            self.in_flight.update(|count| count + 1);
+            self.driver.reads_in_flight.update(|count| count + 1);
             let pages = self.clone();
             spawn_local(async move {
                 let found = pages.driver.store().pages(&ids).await;
                 let answer = found.map(|found| decoded(&ids, &found));
                 pages.settle(&loads, answer);
-                pages.in_flight.update(|count| count.saturating_sub(1));
+                let in_flight = &pages.driver.reads_in_flight;
+                in_flight.update(|count| count.saturating_sub(1));
                 pages.begin_queued();
             });
         }

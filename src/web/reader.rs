@@ -7,14 +7,30 @@ use super::driver::Driver;
 use super::errors::Trouble;
 use super::pages::{Miss, Pages};
 use crate::hash::Hash;
-use crate::state::read::{FoundAccount, Lookup, Step};
-use crate::state::{Account, Code, Complete, PageRef};
+use crate::state::read::{Lookup, Step};
+use crate::state::{Account, Code, Complete};
 use crate::store::Store;
+use crate::trie::keccak;
 
-/// Something read, and the state that proves it.
-pub(super) struct Answer<T> {
-    pub(super) value: T,
+/// What to read; accounts and slots by the hashes of address and number.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Query {
+    Account(Hash),
+    Slot(Hash, Hash),
+    /// The code of an account.
+    CodeOf(Hash),
+    /// The code with this hash.
+    Code(Hash),
+}
+
+/// What was read, in bytes, and the state that proves it.
+pub(super) struct Answer {
     pub(super) state: Complete,
+    /// Of an account: nonce 8 bytes, balance 32, code hash 32, storage root 32, or nothing if it is proven not to exist. Of a
+    /// slot: its value, 32 bytes, zero if it is proven not to be set. A code.
+    pub(super) value: Vec<u8>,
+    /// The code's.
+    pub(super) code_hash: Option<Hash>,
 }
 
 /// Look-ups in the last complete state. Any number may be under way.
@@ -39,73 +55,48 @@ impl Reader {
         self.pages.forget();
     }
 
-    /// `None`: proven not to exist.
-    pub(super) async fn account(&self, account: &Hash) -> Result<Answer<Option<Account>>, Trouble> {
-        let Answer { value, state } = self.found(account).await?;
-        Ok(Answer {
-            value: value.map(|found| found.account),
-            state,
-        })
-    }
-
-    /// Zero: proven not to be set.
-    pub(super) async fn slot(
-        &self,
-        account: &Hash,
-        slot: &Hash,
-    ) -> Result<Answer<[u8; 32]>, Trouble> {
-        let Answer { value, state } = self
-            .look_up(|page| Lookup::slot(page, *account, *slot))
-            .await?;
-        match value {
-            Step::Slot(value) => Ok(Answer { value, state }),
-            _ => Err(not_tracked("This storage slot", &state)),
-        }
-    }
-
-    /// The code of an account and its hash; empty if it has none or does not exist.
-    pub(super) async fn code_of(&self, account: &Hash) -> Result<(Hash, Answer<Vec<u8>>), Trouble> {
-        let Answer { value, state } = self.found(account).await?;
-        let hash = match value {
-            Some(FoundAccount {
-                code: Code::Missing,
-                ..
-            }) => return Err(not_tracked("The code of this account", &state)),
-            Some(found) => found.account.code_hash,
-            None => Hash::EMPTY_CODE,
+    /// One function for all of it, because each of them would be compiled with a whole look-up inside.
+    pub(super) async fn read(&self, query: Query) -> Result<Answer, Trouble> {
+        let (account, slot) = match query {
+            Query::Account(account) | Query::CodeOf(account) => (account, None),
+            Query::Slot(account, slot) => (account, Some(slot)),
+            Query::Code(hash) => return self.code(hash, self.complete()?, false).await,
         };
-        // The account's leaf says that it is held, so without it the database is damaged.
-        let value = match self.load_code(&hash).await? {
-            Some(value) => value,
-            None => return Err(self.driver.damaged_code(hash)),
+        let (step, state) = self.look_up(account, slot).await?;
+        let found = match step {
+            Step::Slot(value) => return Ok(Answer::of(state, value.to_vec())),
+            Step::Account(found) => found,
+            _ => return Err(not_tracked("This part of the state", &state)),
         };
-        Ok((hash, Answer { value, state }))
-    }
-
-    /// The code with this hash.
-    pub(super) async fn code(&self, hash: &Hash) -> Result<Answer<Vec<u8>>, Trouble> {
-        let state = self.complete()?;
-        let value = self.load_code(hash).await?;
-        let value = value.ok_or_else(|| not_tracked(&format!("The code {hash}"), &state))?;
-        Ok(Answer { value, state })
-    }
-
-    async fn found(&self, account: &Hash) -> Result<Answer<Option<FoundAccount>>, Trouble> {
-        let Answer { value, state } = self.look_up(|page| Lookup::account(page, *account)).await?;
-        match value {
-            Step::Account(value) => Ok(Answer { value, state }),
-            _ => Err(not_tracked("This account", &state)),
+        match (query, found) {
+            (Query::CodeOf(_), Some(found)) if found.code == Code::Missing => {
+                Err(not_tracked("The code of this account", &state))
+            }
+            (Query::CodeOf(_), found) => {
+                let hash = found.map_or(Hash::EMPTY_CODE, |found| found.account.code_hash);
+                self.code(hash, state, true).await
+            }
+            (_, found) => {
+                let body = found.map(|found| body(&found.account)).unwrap_or_default();
+                Ok(Answer::of(state, body))
+            }
         }
     }
 
-    async fn load_code(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Trouble> {
-        if *hash == Hash::EMPTY_CODE {
-            return Ok(Some(Vec::new()));
-        }
-        let code = self.driver.store().code(hash).await?;
+    /// `named`: an account's leaf says that it is held, so without it the database is damaged.
+    async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<Answer, Trouble> {
+        let code = match hash {
+            Hash::EMPTY_CODE => Some(Vec::new()),
+            hash => self.driver.store().code(&hash).await?,
+        };
         match code {
-            Some(code) if Hash::of(&code) != *hash => Err(self.driver.damaged_code(*hash)),
-            code => Ok(code),
+            Some(value) if keccak(&value) == hash => Ok(Answer {
+                state,
+                value,
+                code_hash: Some(hash),
+            }),
+            None if !named => Err(not_tracked(&format!("The code {hash}"), &state)),
+            _ => Err(self.driver.damaged_code(hash)),
         }
     }
 
@@ -113,15 +104,19 @@ impl Reader {
     /// replaced, and the look-up starts again in the new state; under an unchanged state it is damage.
     async fn look_up(
         &self,
-        start: impl Fn(Option<PageRef>) -> Lookup,
-    ) -> Result<Answer<Step>, Trouble> {
+        account: Hash,
+        slot: Option<Hash>,
+    ) -> Result<(Step, Complete), Trouble> {
         'state: loop {
             let state = self.complete()?;
             let incarnation = self.driver.incarnation();
             if self.incarnation.replace(incarnation) != incarnation {
                 self.pages.forget();
             }
-            let mut lookup = start(state.page);
+            let mut lookup = match slot {
+                None => Lookup::account(state.page, account),
+                Some(slot) => Lookup::slot(state.page, account, slot),
+            };
             while let Step::Need(wanted) = *lookup.step() {
                 match self.pages.get(&wanted).await {
                     Ok(page) => {
@@ -137,10 +132,7 @@ impl Reader {
                     }
                 }
             }
-            return Ok(Answer {
-                value: lookup.step().clone(),
-                state,
-            });
+            return Ok((lookup.step().clone(), state));
         }
     }
 
@@ -156,6 +148,28 @@ impl Reader {
         };
         self.driver.complete().ok_or_else(no_state)
     }
+}
+
+impl Answer {
+    fn of(state: Complete, value: Vec<u8>) -> Answer {
+        Answer {
+            state,
+            value,
+            code_hash: None,
+        }
+    }
+}
+
+fn body(account: &Account) -> Vec<u8> {
+    let mut body = account.nonce.to_be_bytes().to_vec();
+    for word in [
+        &account.balance,
+        &account.code_hash.0,
+        &account.storage_root.0,
+    ] {
+        body.extend(word);
+    }
+    body
 }
 
 fn not_tracked(what: &str, state: &Complete) -> Trouble {

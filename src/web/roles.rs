@@ -12,6 +12,7 @@ use super::storage::Storage;
 use crate::hash::Hash;
 use crate::state::{Network, Record, RecordError};
 use crate::store::Store;
+use crate::store::indexed_db::WriterLock;
 
 /// Most codes whose hashes are kept in memory, 32 bytes each: twice what mainnet has. Those above are asked for again.
 const MAX_CODES_HELD: usize = 4_000_000;
@@ -117,11 +118,12 @@ impl Driver {
         name: &str,
         network: Network,
     ) -> Result<bool, Trouble> {
-        self.store.become_writer(name).await?;
+        let lock = WriterLock::wait(name).await?;
         if self.is_closing() {
-            self.store.resign();
+            lock.release().await;
             return Ok(false);
         }
+        self.store.promote(lock);
         match Found::load(&self.store, name, network, true).await {
             Ok(found) => {
                 let before = self.complete();

@@ -68,14 +68,10 @@ impl Storage {
         Ok((Storage::IndexedDb(store), writes))
     }
 
-    /// Waits until the database `name` is ours to write.
-    pub(super) async fn become_writer(&self, name: &str) -> Result<(), StoreFault> {
-        match self {
-            Storage::Memory(_) => Ok(()),
-            Storage::IndexedDb(store) => {
-                store.promote(WriterLock::wait(name).await?, Durability::default());
-                Ok(())
-            }
+    /// Makes us the writer.
+    pub(super) fn promote(&self, lock: WriterLock) {
+        if let Storage::IndexedDb(store) = self {
+            store.promote(lock, Durability::default());
         }
     }
 

@@ -49,6 +49,7 @@ const options: OpenOptions = {
 
 function words(event: DatabaseEvent): string {
   switch (event.type) {
+    case 'complete': return event.complete?.root ?? 'nothing'
     case 'role': return event.role satisfies Role
     case 'damaged': return `${event.what satisfies 'page' | 'code' | 'record'}: ${event.message}`
     case 'ended': return event.message
