@@ -92,7 +92,8 @@ pub(crate) async fn run(
                 }
             },
         };
-        let (Some(share), Some(mut growing)) = (share, chain.take()) else {
+        let Some(share) = share else { continue };
+        let Some(mut growing) = chain.take() else {
             continue;
         };
         // Connections are served meanwhile.

@@ -69,9 +69,10 @@ function line({ number: block, hash, received, ranges, healing, requests, roundT
 
 function underWay(progress) {
   if (!progress) return 'no sync has begun'
-  const { phase, accounts, moves, received, healing, waiting } = progress
+  const { phase, accounts, moves, received, healing, waiting, peers } = progress
+  const troubles = peers.filter((peer) => peer.lastFault).map((peer) => `; ${peer.name}: ${peer.lastFault}`)
   return `${waiting ? `waiting: ${waiting}` : phase}, ${number(accounts)} accounts, ${number(received.bytes / 1000)} kB received, ` +
-    `${number(healing.nodes)} nodes healed, target moved ${number(moves)} times`
+    `${number(healing.nodes)} nodes healed, target moved ${number(moves)} times${troubles.join('')}`
 }
 
 async function kill(page) {
