@@ -1,20 +1,20 @@
 /**
- * Following a chain: whenever a peer announces a new head, that block becomes the target, whatever is under way.
- *
- * The head is what the peers say. A wallet takes it from a light client instead, and calls the same two methods with it:
- * `db.sync({ blockHash })` when nothing runs, `sync.retarget({ blockHash })` when something does.
+ * Following a chain: whenever there is a new head, that block becomes the target, whatever is under way. A wallet takes
+ * the head from a light client, and calls the same two methods with it: `db.sync({ blockHash })` when nothing runs,
+ * `sync.retarget({ blockHash })` when something does.
  */
 
-/** How often the peers' announcements are looked at. */
+/** How often the head is looked at. */
 const LOOK_EVERY_MS = 100
 
 /**
  * @param database a function that returns the open database, or nothing
+ * @param headOf a function that returns the newest block's number and hash, or nothing, given the database
  * @param {{onProgress: Function, onBlock: Function, onChange: Function, onEnd: Function}} listener
  *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it. `onChange(standing)`: each
  *   time this looked. `onEnd(error)`: it follows no more.
  */
-export function createFollower(database, listener) {
+export function createFollower(database, headOf, listener) {
   /** The running sync, and the head it is to reach. */
   let sync, target
   let following = false
@@ -104,13 +104,4 @@ export function createFollower(database, listener) {
       sync = target = undefined
     },
   }
-}
-
-/** The highest block that a peer says it has. Nothing proves it before its header is fetched; then its hash does. */
-function headOf(db) {
-  let highest
-  for (const { stats } of db.peers) {
-    if (stats.state === 'ready' && stats.head && !(stats.head.number <= highest?.number)) highest = stats.head
-  }
-  return highest
 }
