@@ -23,9 +23,9 @@ const (
 	slotsClearedOf  = 3 // every third known slot that is touched is cleared
 	transactionTip  = params.GWei
 	transactionFee  = 1000 * params.GWei
-	transferGas     = 50_000
-	callGas         = 800_000
-	creationGas     = 2_000_000
+	transferGas     = 400_000 // Amsterdam charges much for new accounts
+	callGas         = 2_000_000
+	creationGas     = 10_000_000
 	rememberedSlots = 512 // of a contract, to be cleared one day
 )
 

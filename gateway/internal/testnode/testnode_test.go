@@ -85,7 +85,7 @@ func TestBlocksChangeTheState(t *testing.T) {
 				}
 			}
 		}
-		if created != 5*creations || wrote != 5*writes {
+		if created != 5*creations || wrote < 5*writes {
 			t.Errorf("%d contracts created, %d written to", created, wrote)
 		}
 		_, proof := snap.ServiceGetAccountRangeQuery(node.Chain(), &snap.GetAccountRangePacket{Root: before.Root, Limit: common.MaxHash})
