@@ -43,8 +43,8 @@ export type SlotLike = bigint | number | string | Uint8Array
 /**
  * Opens a database, and creates it where there is none. With `memory: true` nothing touches the disk.
  *
- * Only one page or worker at a time may have a database open (Web Locks, and a table within one realm): it is
- * released by {@link Snaplight.close} or when the page goes away.
+ * Only one page or worker of an origin may have a database open at a time (Web Locks): it is released by
+ * {@link Snaplight.close} or when the page goes away. Databases in memory are all different ones.
  *
  * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the database of this name
  *   belongs to another network.

@@ -28,7 +28,7 @@ use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async_with_config,
     tungstenite::{
         Error, Message,
-        handshake::server::{ErrorResponse, Request, Response},
+        handshake::server::{Callback, ErrorResponse, Request, Response},
         http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
         protocol::{
             CloseFrame, WebSocketConfig,
@@ -174,7 +174,7 @@ impl Connection {
         let config = WebSocketConfig::default()
             .max_message_size(Some(link::FRAME_LIMIT))
             .max_frame_size(Some(link::FRAME_LIMIT));
-        let upgrade = accept_hdr_async_with_config(stream, choose_subprotocol, Some(config));
+        let upgrade = accept_hdr_async_with_config(stream, ChooseSubprotocol, Some(config));
         let mut socket = match timeout(UPGRADE_PATIENCE, upgrade).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return format!("no WebSocket: {error}"),
@@ -271,30 +271,33 @@ impl Connection {
 }
 
 /// Selects our subprotocol, or refuses the WebSocket.
-// The type of the refusal is the library's.
-#[expect(clippy::result_large_err)]
-fn choose_subprotocol(
-    request: &Request,
-    mut response: Response,
-) -> Result<Response, ErrorResponse> {
-    let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
-    let offered = offers
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|name| name.trim() == link::SUBPROTOCOL);
-    if offered {
-        let ours = HeaderValue::from_static(link::SUBPROTOCOL);
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, ours);
-        return Ok(response);
+struct ChooseSubprotocol;
+
+impl Callback for ChooseSubprotocol {
+    fn on_request(
+        self,
+        request: &Request,
+        mut response: Response,
+    ) -> Result<Response, ErrorResponse> {
+        let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+        let offered = offers
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|name| name.trim() == link::SUBPROTOCOL);
+        if offered {
+            let ours = HeaderValue::from_static(link::SUBPROTOCOL);
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, ours);
+            return Ok(response);
+        }
+        let text = format!(
+            "the WebSocket subprotocol {} is needed\n",
+            link::SUBPROTOCOL
+        );
+        let mut refusal = ErrorResponse::new(Some(text));
+        *refusal.status_mut() = StatusCode::BAD_REQUEST;
+        Err(refusal)
     }
-    let text = format!(
-        "the WebSocket subprotocol {} is needed\n",
-        link::SUBPROTOCOL
-    );
-    let mut refusal = ErrorResponse::new(Some(text));
-    *refusal.status_mut() = StatusCode::BAD_REQUEST;
-    Err(refusal)
 }
 
 /// Says goodbye and lets the other side do so.

@@ -56,12 +56,25 @@ pub(crate) fn end(buf: &[u8]) -> Result<(), Malformed> {
 
 /// Every item of a list's payload, read by `read`.
 pub(crate) fn each<'a, T>(
+    payload: &'a [u8],
+    read: impl FnMut(&mut &'a [u8]) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    first(usize::MAX, payload, read)
+}
+
+/// Every item of a list's payload is read by `read`, but only the first `count` are kept: decoded, a
+/// list of tiny items takes many times the bytes it came in.
+pub(crate) fn first<'a, T>(
+    count: usize,
     mut payload: &'a [u8],
     mut read: impl FnMut(&mut &'a [u8]) -> Result<T, Malformed>,
 ) -> Result<Vec<T>, Malformed> {
     let mut items = Vec::new();
     while !payload.is_empty() {
-        items.push(read(&mut payload)?);
+        let item = read(&mut payload)?;
+        if items.len() < count {
+            items.push(item);
+        }
     }
     Ok(items)
 }

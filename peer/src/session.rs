@@ -326,7 +326,7 @@ impl Session {
                 .map(|()| vec![Outgoing::Frame(frame)])
         } else {
             snap::Request::decode(code, payload)
-                .and_then(|request| self.vices.answer(&self.server.states, first_id, request))
+                .map(|request| self.vices.answer(&self.server.states, first_id, request))
         };
         match answer {
             Ok(outgoing) => {

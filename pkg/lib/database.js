@@ -61,12 +61,18 @@ export class Snaplight {
   addPeer(target, options) {
     this.#checkOpen()
     const { name } = optionsOf(options)
-    const id = this.#nextPeer
-    this.#backend.addPeer(id, target)
-    this.#nextPeer += 1
-    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name)))
+    const id = this.#nextPeer++
     const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
+    // Known before the backend hears of it: an open socket may be greeted, or even be lost, before its call returns.
+    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name)))
     this.#peers.set(id, peer)
+    try {
+      this.#backend.addPeer(id, target)
+    } catch (error) {
+      this.#rows.delete(id)
+      this.#peers.delete(id)
+      throw error
+    }
     return peer
   }
 
@@ -83,7 +89,11 @@ export class Snaplight {
   }
 
   progress() {
-    if (!this.#closing) this.#take(this.#backend.progress())
+    try {
+      if (!this.#closing) this.#take(this.#backend.progress())
+    } catch {
+      // It crashed, which everything else says; here the last numbers stand.
+    }
     return shapeProgress(this.#raw, this.#rows, this.#report)
   }
 
@@ -129,7 +139,9 @@ export class Snaplight {
     try {
       this.#backend.startSync(rootBytes)
     } catch (error) {
-      this.#end(null, error)
+      // Thrown, and so not also the rejection of a promise that nobody has.
+      this.#running = null
+      running.stopListening()
       throw error
     }
     if (signal?.aborted) sync.cancel(signal.reason)

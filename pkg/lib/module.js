@@ -44,10 +44,9 @@ export function guard(call) {
 /** Calls into the module, for the promise it answers: that of a crashed module would stay pending for ever. */
 export function guardAsync(call) {
   return new Promise((resolve, reject) => {
+    const answer = guard(call)
     const stop = onCrash(reject)
-    guard(call)
-      .then(resolve, (thrown) => reject(adoptError(thrown)))
-      .finally(stop)
+    answer.then(resolve, (thrown) => reject(adoptError(thrown))).finally(stop)
   })
 }
 

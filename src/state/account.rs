@@ -301,7 +301,8 @@ fn trim(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-#[cfg(test)]
+// proptest is a native dependency.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
@@ -348,7 +349,7 @@ mod tests {
             storage_root: ours.storage_root.0.into(),
             code_hash: ours.code_hash.0.into(),
         };
-        assert_eq!(ours.to_full(), alloy_rlp::encode(&theirs));
+        assert_eq!(ours.to_full(), alloy_rlp::encode(theirs));
     }
 
     #[test]

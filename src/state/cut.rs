@@ -12,6 +12,10 @@ use crate::hash::Hash;
 use crate::trie::fold::{ChildOf, Fold};
 use crate::trie::path::Path;
 
+mod runs;
+#[cfg(test)]
+mod tests;
+
 /// What a snapshot leaves out as blinded, to be fetched again after a crash, is at least this long: a request costs more
 /// than writing a few leaves once more.
 const COLLAPSE_FROM: usize = 256;
@@ -40,6 +44,8 @@ pub(crate) struct Sum {
     /// Encoded size in bytes, at most.
     pub(crate) size: usize,
     pub(crate) leaves: u64,
+    /// Of the accounts in it.
+    pub(crate) slots: u64,
     /// Something below is still to be fetched.
     pub(crate) open: bool,
     /// There are pages below.
@@ -50,6 +56,7 @@ impl Sum {
     fn add(&mut self, other: Sum) {
         self.size += other.size;
         self.leaves += other.leaves;
+        self.slots += other.slots;
         self.open |= other.open;
         self.pages |= other.pages;
     }
@@ -137,6 +144,7 @@ pub(crate) fn write_whole(
     }
     let Sum {
         leaves,
+        slots,
         open,
         pages: inner,
         ..
@@ -147,6 +155,7 @@ pub(crate) fn write_whole(
         open,
         inner,
         leaves,
+        slots,
     })
 }
 
@@ -190,7 +199,9 @@ impl<S: Source> Cut<'_, S> {
             Mode::Growing | Mode::Closing if too_large => self.shrink(branch)?,
             Mode::Collapsing if node.sum.pages => {
                 self.collapse_children(branch);
-                self.shrink(branch)?;
+                if self.update(branch).size > self.place.budget {
+                    self.shrink(branch)?;
+                }
             }
             _ => {}
         }
@@ -219,133 +230,13 @@ impl<S: Source> Cut<'_, S> {
         node
     }
 
+    /// Counts again after something has moved.
     fn update(&mut self, branch: usize) -> Sum {
         let node = self.total(branch);
         if let Some(slot) = self.nodes.get_mut(branch) {
             *slot = node;
         }
         node.sum
-    }
-
-    /// Moves out what is complete and cannot grow into a fuller page: the next sibling would not fit any more.
-    fn move_full_runs(&mut self, branch: usize) -> Result<(), TreeError> {
-        let mut run: Vec<usize> = Vec::new();
-        let mut size = 0;
-        for child in self.fold.children(branch) {
-            let (next, movable) = match child {
-                ChildOf::Entry(entry) if self.is_leaf(entry) => continue,
-                ChildOf::Entry(_) => (None, false),
-                ChildOf::Branch(child) => {
-                    let child = child as usize;
-                    let node = self.nodes.get(child).filter(|node| node.gone.is_none());
-                    (
-                        node.map(|node| (child, node.sum.size)),
-                        self.is_movable(child),
-                    )
-                }
-            };
-            let full = next.is_some_and(|(_, next)| size + next > self.place.budget);
-            if full && !run.is_empty() {
-                self.move_out(branch, &run)?;
-            }
-            if full || !movable {
-                run.clear();
-                size = 0;
-            }
-            if let Some((child, next)) = next.filter(|_| movable) {
-                run.push(child);
-                size += next;
-            }
-        }
-        self.update(branch);
-        Ok(())
-    }
-
-    /// Moves out the fullest runs until what is left fits.
-    fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
-        let mut size = self.update(branch).size;
-        while size > self.place.budget {
-            if let Some(entry) = self.largest_storage(branch, self.place.budget / 2) {
-                self.source.evict(entry, self.out)?;
-            } else if let Some(run) = self.fullest_run(branch) {
-                self.move_out(branch, &run)?;
-            } else if let Some(entry) = self.largest_storage(branch, 0) {
-                self.source.evict(entry, self.out)?;
-            } else {
-                break;
-            }
-            size = self.update(branch).size;
-        }
-        Ok(())
-    }
-
-    /// The child leaf with the largest inline storage, if that is longer than `from`.
-    fn largest_storage(&self, branch: usize, from: usize) -> Option<usize> {
-        self.fold
-            .children(branch)
-            .filter_map(|child| match child {
-                ChildOf::Entry(entry) => Some(entry as usize),
-                ChildOf::Branch(_) => None,
-            })
-            .map(|entry| (self.source.inline_storage(entry), entry))
-            .filter(|(size, _)| *size > from)
-            .max()
-            .map(|(_, entry)| entry)
-    }
-
-    /// Of all runs of adjacent movable children that fit a page, the longest in bytes.
-    fn fullest_run(&self, branch: usize) -> Option<Vec<usize>> {
-        let mut best = (0, 0..0);
-        // At most 16 children, `None` where a run ends.
-        let mut children: Vec<Option<(usize, usize)>> = Vec::new();
-        for child in self.fold.children(branch) {
-            match child {
-                ChildOf::Entry(entry) if self.is_leaf(entry) => {}
-                ChildOf::Branch(child) if self.is_movable(child as usize) => {
-                    let node = self.nodes.get(child as usize);
-                    children.push(node.map(|node| (child as usize, node.sum.size)));
-                }
-                _ => children.push(None),
-            }
-        }
-        for start in 0..children.len() {
-            let mut size = 0;
-            for (end, child) in children.iter().enumerate().skip(start) {
-                match child {
-                    Some((_, next)) if size + next <= self.place.budget => size += next,
-                    _ => break,
-                }
-                if size > best.0 {
-                    best = (size, start..end + 1);
-                }
-            }
-        }
-        let run = children
-            .get(best.1)?
-            .iter()
-            .flatten()
-            .map(|(child, _)| *child)
-            .collect();
-        (best.0 > 0).then_some(run)
-    }
-
-    /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
-    fn is_leaf(&self, entry: u32) -> bool {
-        self.fold.path(entry as usize).is_full()
-    }
-
-    fn is_movable(&self, branch: usize) -> bool {
-        let named = self
-            .fold
-            .branches()
-            .get(branch)
-            .and_then(|branch| branch.reference.hash());
-        let node = self.nodes.get(branch).filter(|node| {
-            node.gone.is_none()
-                && node.sum.size <= self.place.budget
-                && !(self.mode == Mode::Growing && node.sum.open)
-        });
-        named.is_some() && node.is_some()
     }
 
     /// Puts some children of a branch into one page.
@@ -374,6 +265,7 @@ impl<S: Source> Cut<'_, S> {
             };
             let Sum {
                 leaves,
+                slots,
                 open,
                 pages: inner,
                 ..
@@ -384,6 +276,7 @@ impl<S: Source> Cut<'_, S> {
                 open,
                 inner,
                 leaves,
+                slots,
             };
             let size = page_size(&self.path(*child), &reference);
             self.replace(
@@ -391,6 +284,7 @@ impl<S: Source> Cut<'_, S> {
                 Sum {
                     size,
                     leaves,
+                    slots,
                     open,
                     pages: true,
                 },
@@ -418,7 +312,6 @@ impl<S: Source> Cut<'_, S> {
                 ChildOf::Branch(child) => self.collapse(child as usize),
             }
         }
-        self.update(branch);
     }
 
     fn collapse(&mut self, branch: usize) {
@@ -435,6 +328,7 @@ impl<S: Source> Cut<'_, S> {
             let sum = Sum {
                 size,
                 leaves: 0,
+                slots: 0,
                 open: true,
                 pages: false,
             };

@@ -87,6 +87,8 @@ pub struct PageRef {
     /// Leaves of this trie below: accounts for a part of the account trie (without their slots), slots for a part of a
     /// storage trie.
     pub leaves: u64,
+    /// Storage slots of the accounts below; 0 for a part of a storage trie, whose slots are its leaves.
+    pub slots: u64,
 }
 
 /// A place in the whole state: in the account trie, or in one account's storage trie.
@@ -155,6 +157,19 @@ impl Entry {
             Item::Account(_) | Item::Slot(_) => 1,
             Item::Blinded { .. } => 0,
             Item::Page(page) => page.leaves,
+        }
+    }
+
+    /// Storage slots that the accounts in it hold ([`PageRef::slots`]).
+    pub fn slots(&self) -> u64 {
+        match &self.item {
+            Item::Account(leaf) => match &leaf.storage {
+                Storage::Empty | Storage::Blinded => 0,
+                Storage::Inline(slots) => slots.iter().map(Entry::leaves).sum(),
+                Storage::Page(page) => page.leaves,
+            },
+            Item::Slot(_) | Item::Blinded { .. } => 0,
+            Item::Page(page) => page.slots,
         }
     }
 }

@@ -1,9 +1,16 @@
 //! The state as Snaplight holds it: one ordered keyspace of accounts and their storage, of which a part is known; in
-//! memory as a list of entries ([`tree`]), on disk as pages that are written once ([`page`]), and read from them
-//! ([`read`]).
+//! memory as a list of entries, on disk as pages that are written once.
 //!
 //! What may not enter: peers and their messages, the clock, the database. Only what `trie` has verified is joined, and
 //! pages are byte strings that come and go as values.
+//!
+//! - [`account`]: account bodies, slim and full; slot values.
+//! - [`entry`]: what can be known at a path, and how pages are named.
+//! - [`tree`]: the state being built: answers are joined to it, complete parts leave it as pages.
+//! - `cut`: which subtries go into which page; `source`: what they are cut from.
+//! - [`page`]: a page's bytes, and the proof that they are what the parent says; [`pages`]: new ones.
+//! - [`read`]: looking up an account or a slot in pages.
+//! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes.
 
 pub mod account;
 pub mod batch;
@@ -21,6 +28,6 @@ pub use batch::Batch;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 pub use page::{PAGE_BUDGET, PageError};
 pub use pages::Pages;
-pub use read::{Lookup, Step, Wanted};
+pub use read::{FoundAccount, Lookup, Step, Wanted};
 pub use record::{Building, Complete, Counts, Network, Record, RecordError};
 pub use tree::{Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};

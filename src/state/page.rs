@@ -11,14 +11,20 @@ use crate::hash::Hash;
 use crate::trie::fold::{Fold, FoldError, Root};
 
 mod codec;
-#[cfg(test)]
+// proptest is a native dependency.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
-pub(crate) use codec::{PageWriter, blinded_size, entry_size, leaf_size, page_size, storage_size};
+pub(crate) use codec::{
+    FRAME, PageWriter, blinded_size, entry_size, leaf_size, page_size, storage_size,
+};
 
 /// What a page is cut to, in bytes. A model of sync and heal found 16 kB best with batches of 4 MiB: larger pages are
 /// rewritten more often, smaller ones cost records.
 pub const PAGE_BUDGET: usize = 16 * 1024;
+
+/// Less does not hold what cannot be split: sixteen account leaves of one branch.
+pub const MIN_BUDGET: usize = 16 * 176;
 
 /// No page is longer: Chromium keeps values below 64 KiB inside its database, longer ones become files of their own.
 pub const MAX_PAGE: usize = 60_000;
@@ -165,11 +171,17 @@ impl Page {
                 expect(&leaf.storage_root(), found)?;
             }
         }
-        let told = (expected.open, expected.inner, expected.leaves);
+        let told = (
+            expected.open,
+            expected.inner,
+            expected.leaves,
+            expected.slots,
+        );
         let held = (
             entries.iter().any(Entry::is_open),
             entries.iter().any(Entry::has_pages),
             entries.iter().map(Entry::leaves).sum(),
+            entries.iter().map(Entry::slots).sum(),
         );
         if told != held {
             return Err(PageError::Malformed(

@@ -2,7 +2,7 @@
 //!
 //! Layout (integers little-endian): version 1 byte; incarnation 16; sequence 8; next page id 8; network id 8; genesis 32;
 //! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
-//! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8), for the one being built its first page's id
+//! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8, slots 8), for the one being built its first page's id
 //! and the spine's first and end id (3 × 8), counts 3 × 8, and for the complete one a byte kept for the block (0); last XXH64 of all before, 8.
 
 use core::ops::Range;
@@ -97,7 +97,14 @@ pub enum RecordError {
 impl Record {
     /// The record of a new database. `incarnation` is to be drawn at random.
     pub fn fresh(incarnation: [u8; 16], network: Network) -> Record {
-        Record { incarnation, sequence: 0, next_page: PageId(1), network, complete: None, building: None }
+        Record {
+            incarnation,
+            sequence: 0,
+            next_page: PageId(1),
+            network,
+            complete: None,
+            building: None,
+        }
     }
 
     /// The record's bytes.
@@ -162,6 +169,7 @@ fn put_page(page: &Option<PageRef>, out: &mut Vec<u8>) {
         out.extend(page.id.0.to_le_bytes());
         out.push(if page.open { OPEN } else { 0 } | if page.inner { INNER } else { 0 });
         out.extend(page.leaves.to_le_bytes());
+        out.extend(page.slots.to_le_bytes());
     }
 }
 
@@ -224,13 +232,14 @@ impl Fields<'_> {
         let (hash, id) = (self.hash()?, PageId(self.number()?));
         let [flags] = self.take()?;
         let (open, inner) = (flags & OPEN != 0, flags & INNER != 0);
-        let leaves = self.number()?;
+        let (leaves, slots) = (self.number()?, self.number()?);
         (flags <= OPEN | INNER).then_some(Some(PageRef {
             hash,
             id,
             open,
             inner,
             leaves,
+            slots,
         }))
     }
 
@@ -277,6 +286,7 @@ mod tests {
             open: true,
             inner: true,
             leaves: 9,
+            slots: 4,
         };
         let counts = Counts {
             accounts: 1,

@@ -15,8 +15,6 @@ use crate::trie::path::Path;
 /// A verified answer. No entry is made of what goes into a page from here.
 pub(crate) struct Arena<'a> {
     pub(crate) fold: &'a Fold,
-    /// Whether this is a storage trie.
-    pub(crate) storage: bool,
     /// By entry of the fold.
     pub(crate) marks: &'a [Mark],
 }
@@ -24,7 +22,7 @@ pub(crate) struct Arena<'a> {
 /// What there is to know about an entry of an answer before it is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// A subtrie known by its hash, or a leaf that is not new or stands beside the range: nothing that is cut.
+    /// Not new: a subtrie known by its hash, or a leaf that is held already.
     Known,
     /// A new slot, of so many bytes.
     Slot(u32),
@@ -57,6 +55,7 @@ impl Source for Arena<'_> {
         Sum {
             size: leaf_size(body as usize),
             leaves: 1,
+            slots: 0,
             open,
             pages: false,
         }
@@ -80,7 +79,7 @@ impl Source for Arena<'_> {
 }
 
 impl Arena<'_> {
-    /// What an entry is in a list; `None` for an account that is known already.
+    /// What an entry is in a list; `None` for a leaf that is known already.
     pub(crate) fn item(&self, entry: usize) -> Option<Item> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
             (EntryItem::Ref(hash), _) => return Some(Item::Blinded { hash }),
@@ -89,8 +88,8 @@ impl Arena<'_> {
                 VerifiedFull::split(full)?.write_slim(&mut slim);
                 (slim.into(), *storage, *code)
             }
-            (EntryItem::Leaf(_), Mark::Known) if !self.storage => return None,
-            (EntryItem::Leaf(value), _) => return Some(Item::Slot(value.into())),
+            (EntryItem::Leaf(_), Mark::Known) => return None,
+            (EntryItem::Leaf(value), Mark::Slot(_)) => return Some(Item::Slot(value.into())),
         };
         let storage = if storage {
             Storage::Blinded
@@ -151,16 +150,28 @@ impl<'a> AccountList<'a> {
         }
     }
 
-    /// Makes storage fit that has pages already or is too large for its account's page: it is still growing, or it would be
-    /// in pages wholly.
+    /// Cuts inline storage that is too large for its account's page, or has pages of its own already, before the accounts are
+    /// cut.
     pub(crate) fn cut_large_storage(&mut self, out: &mut Pages) -> Result<(), TreeError> {
+        let small = self.budget / 2;
         for index in 0..self.entries.len() {
-            let Some(sum) = self.sums.get(index) else {
-                continue;
-            };
-            let large = self.inline_storage(index) > self.budget / 2;
-            if sum.pages && self.inline_storage(index) > 0 || large && self.mode == Mode::Closing {
-                self.replace_storage(index, self.budget / 2, out)?;
+            let inline = self.inline_storage(index);
+            let Sum { open, pages, .. } = self.sum(index);
+            match self.mode {
+                // It goes on growing in memory, without the runs that are full.
+                Mode::Growing if open && inline > small => {
+                    self.replace_storage(index, Mode::Growing, usize::MAX, out)?;
+                }
+                Mode::Growing if inline > small => {
+                    self.replace_storage(index, Mode::Closing, small, out)?;
+                }
+                Mode::Closing if inline > small || pages && inline > 0 => {
+                    self.replace_storage(index, Mode::Closing, small, out)?;
+                }
+                Mode::Collapsing if pages && inline > 0 => {
+                    self.replace_storage(index, Mode::Collapsing, small, out)?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -177,6 +188,7 @@ impl<'a> AccountList<'a> {
     fn replace_storage(
         &mut self,
         index: usize,
+        mode: Mode,
         inline: usize,
         out: &mut Pages,
     ) -> Result<(), TreeError> {
@@ -206,11 +218,6 @@ impl<'a> AccountList<'a> {
             return Err(TreeError::Root(found));
         }
         let mut source = SlotList(slots);
-        let mode = match self.mode {
-            // Out of a growing list only storage that is complete moves, and it moves wholly.
-            Mode::Growing => Mode::Closing,
-            mode => mode,
-        };
         let kept = cut(self.fold, &mut source, place, mode, out)?;
         let storage = match kept.sum.size > inline {
             true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
@@ -261,7 +268,12 @@ impl Source for AccountList<'_> {
     }
 
     fn evict(&mut self, entry: usize, out: &mut Pages) -> Result<(), TreeError> {
-        self.replace_storage(entry, 0, out)
+        let mode = match self.mode {
+            // Out of a growing list only storage that is complete moves.
+            Mode::Growing => Mode::Closing,
+            mode => mode,
+        };
+        self.replace_storage(entry, mode, 0, out)
     }
 
     fn blind(&mut self, entry: usize, at: Path, hash: Hash) {
@@ -269,6 +281,7 @@ impl Source for AccountList<'_> {
             *sum = Sum {
                 size: blinded_size(&at),
                 leaves: 0,
+                slots: 0,
                 open: true,
                 pages: false,
             };
@@ -303,6 +316,7 @@ fn sum_of(entry: &Entry) -> Sum {
     Sum {
         size: entry_size(entry),
         leaves: entry.leaves(),
+        slots: entry.slots(),
         open: entry.is_open(),
         pages: entry.has_pages(),
     }

@@ -10,7 +10,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::entry::{Entry, Item, PageId};
-use super::page::{Folds, PAGE_BUDGET, entry_size};
+use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
 use crate::hash::Hash;
 use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
@@ -140,11 +140,6 @@ impl From<FoldError> for TreeError {
 impl Tree {
     /// Nothing is known but the root.
     pub fn new(root: Hash) -> Tree {
-        Tree::with_budget(root, PAGE_BUDGET)
-    }
-
-    /// As [`Tree::new`], cutting pages to `budget` bytes.
-    pub fn with_budget(root: Hash, budget: usize) -> Tree {
         let mut entries = Vec::new();
         if root != Hash::EMPTY_ROOT {
             entries.push(Entry {
@@ -152,16 +147,25 @@ impl Tree {
                 item: Item::Blinded { hash: root },
             });
         }
+        Tree::of(root, entries, PageId(0)..PageId(0))
+    }
+
+    fn of(root: Hash, entries: Vec<Entry>, spine: Range<PageId>) -> Tree {
         let bytes = entries.iter().map(entry_size).sum();
-        let spine = PageId(0)..PageId(0);
         Tree {
             root,
             entries,
             bytes,
-            budget,
+            budget: PAGE_BUDGET,
             spine,
             folds: Folds::new(),
         }
+    }
+
+    /// Cuts pages to `budget` bytes instead of [`PAGE_BUDGET`]; at least [`MIN_BUDGET`], at most [`MAX_PAGE`].
+    pub fn with_budget(self, budget: usize) -> Tree {
+        let budget = budget.clamp(MIN_BUDGET, MAX_PAGE - FRAME);
+        Tree { budget, ..self }
     }
 
     /// The state root.

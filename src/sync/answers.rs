@@ -43,15 +43,34 @@ impl From<TreeError> for Useless {
 impl Engine {
     /// Verifies one answer. This is the expensive step.
     pub(super) fn digest(&mut self, now: Millis, arrived: Arrived) {
-        let Arrived { request, payload, at } = arrived;
-        let (id, root, kind, sent) = (request.peer, request.root, request.want.kind(), request.sent);
-        let Activity::Syncing(job) = &mut self.activity else { return self.return_work(request) };
+        let Arrived {
+            request,
+            payload,
+            at,
+        } = arrived;
+        let (id, root, kind, sent) = (
+            request.peer,
+            request.root,
+            request.want.kind(),
+            request.sent,
+        );
+        let Activity::Syncing(job) = &mut self.activity else {
+            return self.return_work(request);
+        };
         if job.target != root {
             return self.return_work(request);
         }
-        let mut room = Room { job, fold: &mut self.fold, codes_held: &mut self.codes_held };
-        let verdict = Answer::split(&payload).map_err(Useless::from).and_then(|answer| room.digest(request.want, answer));
-        let Some(peer) = self.peers.get_mut(id) else { return self.end(id, verdict) };
+        let mut room = Room {
+            job,
+            fold: &mut self.fold,
+            codes_held: &mut self.codes_held,
+        };
+        let verdict = Answer::split(&payload)
+            .map_err(Useless::from)
+            .and_then(|answer| room.digest(request.want, answer));
+        let Some(peer) = self.peers.get_mut(id) else {
+            return self.end(id, verdict);
+        };
         peer.freed(kind);
         match &verdict {
             Ok(Verdict::Proven(gain)) => peer.proved(sent, at, payload.len(), *gain),
@@ -82,11 +101,19 @@ impl Room<'_> {
     /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
     fn digest(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, Useless> {
         let gain = match &want {
-            Want::Accounts { cursor, origin, limit } => self.accounts(*cursor, origin, limit, answer),
+            Want::Accounts {
+                cursor,
+                origin,
+                limit,
+            } => self.accounts(*cursor, origin, limit, answer),
             Want::Storages(accounts) => return self.storages(accounts, answer),
-            Want::Chunk { account, storage_root, chunk, origin, limit } => {
-                self.chunk(account, storage_root, *chunk, origin, limit, answer)
-            }
+            Want::Chunk {
+                account,
+                storage_root,
+                chunk,
+                origin,
+                limit,
+            } => self.chunk(account, storage_root, *chunk, origin, limit, answer),
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
         };
@@ -115,21 +142,39 @@ impl Room<'_> {
             return Ok(None);
         }
         stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_accounts(self.fold, &self.job.target, origin, &answer.accounts, &answer.proof)
-            .map_err(PeerFault::BadRange)?;
+        let range = verify_accounts(
+            self.fold,
+            &self.job.target,
+            origin,
+            &answer.accounts,
+            &answer.proof,
+        )
+        .map_err(PeerFault::BadRange)?;
         let (last, more) = (answer.accounts.last().map(|(hash, _)| *hash), range.more());
-        let joined = self.job.tree.join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
+        let joined =
+            self.job
+                .tree
+                .join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
         self.job.enqueue(&joined);
         self.job.accounts_joined(cursor, last, more);
-        Ok(Some(Delivered { accounts: joined.accounts, ..Delivered::default() }))
+        Ok(Some(Delivered {
+            accounts: joined.accounts,
+            ..Delivered::default()
+        }))
     }
 
-    fn storages(&mut self, accounts: &[(Hash, Hash)], answer: Answer<'_>) -> Result<Verdict, Useless> {
+    fn storages(
+        &mut self,
+        accounts: &[(Hash, Hash)],
+        answer: Answer<'_>,
+    ) -> Result<Verdict, Useless> {
         let mut gain = Delivered::default();
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
         // What was proven before a fault stays; servers may stop anywhere, the rest is asked for again.
-        self.job.give_back(Want::Storages(accounts.get(joined..).unwrap_or_default().to_vec()));
+        self.job.give_back(Want::Storages(
+            accounts.get(joined..).unwrap_or_default().to_vec(),
+        ));
         match verdict {
             Ok(()) if joined == 0 => Ok(Verdict::Refused),
             Ok(()) => Ok(Verdict::Proven(gain)),
@@ -149,16 +194,27 @@ impl Room<'_> {
             return Err(PeerFault::TooMuch.into());
         }
         let sets = answer.storages.len();
-        for (index, (slots, (account, storage_root))) in answer.storages.iter().zip(accounts).enumerate() {
-            let proof: &[&[u8]] = if index + 1 == sets { &answer.proof } else { &[] };
-            let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof).map_err(PeerFault::BadRange)?;
-            let slots_joined = self.job.tree.join_storage(account, self.fold, &range, &mut self.job.pages)?;
+        for (index, (slots, (account, storage_root))) in
+            answer.storages.iter().zip(accounts).enumerate()
+        {
+            let proof: &[&[u8]] = if index + 1 == sets {
+                &answer.proof
+            } else {
+                &[]
+            };
+            let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof)
+                .map_err(PeerFault::BadRange)?;
+            let slots_joined =
+                self.job
+                    .tree
+                    .join_storage(account, self.fold, &range, &mut self.job.pages)?;
             self.job.touch();
             gain.slots += slots_joined.slots;
             self.job.counters.slots += slots_joined.slots;
             *joined += 1;
             if let (true, Some((last, _))) = (range.more(), slots.last()) {
-                self.job.storage_cut(*account, *storage_root, slots.len() as u64, last);
+                self.job
+                    .storage_cut(*account, *storage_root, slots.len() as u64, last);
             }
         }
         Ok(())
@@ -177,17 +233,32 @@ impl Room<'_> {
         if answer.storages.len() > 1 {
             return Err(PeerFault::TooMuch.into());
         }
-        let slots = answer.storages.first().map(Vec::as_slice).unwrap_or_default();
+        let slots = answer
+            .storages
+            .first()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         if slots.is_empty() && answer.proof.is_empty() {
             return Ok(None);
         }
         stops_at_limit(slots.iter().map(|(hash, _)| hash), limit)?;
-        let range =
-            verify_slots(self.fold, storage_root, origin, slots, &answer.proof).map_err(PeerFault::BadRange)?;
-        let joined = self.job.tree.join_storage(account, self.fold, &range, &mut self.job.pages)?;
+        let range = verify_slots(self.fold, storage_root, origin, slots, &answer.proof)
+            .map_err(PeerFault::BadRange)?;
+        let joined = self
+            .job
+            .tree
+            .join_storage(account, self.fold, &range, &mut self.job.pages)?;
         self.job.counters.slots += joined.slots;
-        self.job.chunk_joined(account, chunk, slots.last().map(|(hash, _)| *hash), range.more());
-        Ok(Some(Delivered { slots: joined.slots, ..Delivered::default() }))
+        self.job.chunk_joined(
+            account,
+            chunk,
+            slots.last().map(|(hash, _)| *hash),
+            range.more(),
+        );
+        Ok(Some(Delivered {
+            slots: joined.slots,
+            ..Delivered::default()
+        }))
     }
 
     fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, Useless> {
@@ -198,8 +269,12 @@ impl Room<'_> {
         let verdict = items.and_then(|items| {
             for code in items {
                 let hash = keccak(code);
-                in_order(&mut wanted, |wanted| *wanted == hash, |skipped| left.push(*skipped))
-                    .ok_or(PeerFault::UnexpectedCode)?;
+                in_order(
+                    &mut wanted,
+                    |wanted| *wanted == hash,
+                    |skipped| left.push(*skipped),
+                )
+                .ok_or(PeerFault::UnexpectedCode)?;
                 // It may have come with another request meanwhile.
                 if self.codes_held.insert(hash) {
                     self.job.code_arrived(hash, code);
@@ -220,7 +295,11 @@ impl Room<'_> {
         }
     }
 
-    fn nodes(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>) -> Result<Verdict, Useless> {
+    fn nodes(
+        &mut self,
+        nodes: &[(StatePath, Hash)],
+        answer: Answer<'_>,
+    ) -> Result<Verdict, Useless> {
         let before = self.job.counters.nodes;
         let verdict = self.reveal(nodes, answer);
         self.job.give_back(Want::Nodes(nodes.to_vec()));
@@ -231,7 +310,11 @@ impl Room<'_> {
         }
     }
 
-    fn reveal(&mut self, nodes: &[(StatePath, Hash)], answer: Answer<'_>) -> Result<Delivered, Useless> {
+    fn reveal(
+        &mut self,
+        nodes: &[(StatePath, Hash)],
+        answer: Answer<'_>,
+    ) -> Result<Delivered, Useless> {
         let mut gain = Delivered::default();
         let mut wanted = nodes.iter();
         for blob in answer.items(nodes.len())? {
@@ -240,8 +323,8 @@ impl Room<'_> {
                 continue;
             }
             let hash = keccak(blob);
-            let (path, _) =
-                in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop).ok_or(PeerFault::UnexpectedNode)?;
+            let (path, _) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop)
+                .ok_or(PeerFault::UnexpectedNode)?;
             let revealed = match self.job.tree.reveal(path, blob, self.codes_held) {
                 Ok(revealed) => revealed,
                 // A range has revealed it meanwhile.
@@ -259,7 +342,10 @@ impl Room<'_> {
 }
 
 /// Servers return the first item at or behind the limit, and nothing after it.
-fn stops_at_limit<'a>(keys: impl DoubleEndedIterator<Item = &'a Hash>, limit: &Hash) -> Result<(), PeerFault> {
+fn stops_at_limit<'a>(
+    keys: impl DoubleEndedIterator<Item = &'a Hash>,
+    limit: &Hash,
+) -> Result<(), PeerFault> {
     match keys.rev().nth(1) {
         Some(key) if key >= limit => Err(PeerFault::TooMuch),
         _ => Ok(()),

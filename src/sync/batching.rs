@@ -22,7 +22,9 @@ const MIN_ASK: u64 = 16 * 1024;
 impl Engine {
     /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
     pub(super) fn room_for(&self, kind: Kind) -> Option<u64> {
-        let Activity::Syncing(job) = &self.activity else { return None };
+        let Activity::Syncing(job) = &self.activity else {
+            return None;
+        };
         if job.pending_bytes() >= BATCH_BYTES && !self.commits.has_room() {
             return None;
         }
@@ -38,7 +40,9 @@ impl Engine {
     /// Makes a batch if it is due, or the last one if everything is there. `true` if it did.
     pub(super) fn commit_if_due(&mut self, now: Millis) -> bool {
         let has_room = self.commits.has_room();
-        let Activity::Syncing(job) = &mut self.activity else { return false };
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
         if !has_room {
             return false;
         }
@@ -64,7 +68,9 @@ impl Engine {
 
     /// When [`Engine::commit_if_due`] will find the next batch due by time.
     pub(super) fn commit_deadline(&self) -> Option<Millis> {
-        let Activity::Syncing(job) = &self.activity else { return None };
+        let Activity::Syncing(job) = &self.activity else {
+            return None;
+        };
         (job.is_dirty() && self.commits.has_room()).then(|| self.last_commit.after(BATCH_MS))
     }
 
@@ -74,7 +80,11 @@ impl Engine {
             return false;
         }
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
-            self.activity = Activity::Ending { root: job.target, counters: job.counters, how };
+            self.activity = Activity::Ending {
+                root: job.target,
+                counters: job.counters,
+                how,
+            };
         }
         true
     }
@@ -85,7 +95,9 @@ impl Engine {
 
     fn commit_with(&mut self, now: Millis, spill: Spill, is_last: bool) -> bool {
         let before = self.commits.last_record().unwrap_or(&self.record).clone();
-        let Activity::Syncing(job) = &mut self.activity else { return false };
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
         let built = match job.build(&self.codes_held, spill) {
             Ok(built) => built,
             Err(error) => {
@@ -94,26 +106,55 @@ impl Engine {
             }
         };
         if is_last && !job.tree.is_complete() {
-            self.fail(Failure::Defect("nothing is left to ask for, and the state is incomplete"));
+            self.fail(Failure::Defect(
+                "nothing is left to ask for, and the state is incomplete",
+            ));
             return false;
         }
-        let counts = Counts { accounts: job.counters.accounts, slots: job.counters.slots, codes: job.counters.codes };
+        let (accounts, slots) = built
+            .root_page
+            .map_or((0, 0), |page| (page.leaves, page.slots));
+        let counts = Counts {
+            accounts,
+            slots,
+            codes: job.counters.codes,
+        };
         // The last batch's upper pages are replaced by this one's, and nothing else ever named them.
-        let replaced = before.building.as_ref().map(|building| building.spine.clone());
+        let replaced = before
+            .building
+            .as_ref()
+            .map(|building| building.spine.clone());
         let mut delete: Vec<_> = built.discarded.into_iter().chain(replaced).collect();
-        let mut record = Record { sequence: before.sequence + 1, next_page: built.spine.end, ..before };
+        let mut record = Record {
+            sequence: before.sequence + 1,
+            next_page: built.spine.end,
+            ..before
+        };
         if is_last {
             // Nothing of the old state is shared with the new one, which was built from a fresh tree.
             delete.push(PageId(0)..job.first_page);
-            record.complete = Some(Complete { root: job.target, page: built.root_page, counts });
+            record.complete = Some(Complete {
+                root: job.target,
+                page: built.root_page,
+                counts,
+            });
             record.building = None;
         } else {
             let spine = built.spine;
-            record.building =
-                Some(Building { root: job.target, page: built.root_page, first_page: job.first_page, spine, counts });
+            record.building = Some(Building {
+                root: job.target,
+                page: built.root_page,
+                first_page: job.first_page,
+                spine,
+                counts,
+            });
         }
         delete.retain(|range| range.start < range.end);
-        let bytes = built.pages.iter().map(|(_, page)| page.len()).chain(built.codes.iter().map(|(_, code)| code.len()));
+        let bytes = built
+            .pages
+            .iter()
+            .map(|(_, page)| page.len())
+            .chain(built.codes.iter().map(|(_, code)| code.len()));
         let bytes = bytes.sum::<usize>();
         job.counters.bytes_stored += bytes as u64;
         job.counters.pages_stored += built.pages.len() as u64;
@@ -126,7 +167,7 @@ impl Engine {
             delete,
             record: record.encode(),
         };
-        self.commits.push(Flight { record, codes, bytes });
+        self.commits.push(Flight { record, codes });
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));
         true

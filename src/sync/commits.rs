@@ -23,8 +23,6 @@ pub(crate) struct Flight {
     pub(crate) record: Record,
     /// The codes it writes.
     pub(crate) codes: Vec<Hash>,
-    /// Its size in bytes.
-    pub(crate) bytes: usize,
 }
 
 /// What the end of a batch means.
@@ -53,14 +51,18 @@ impl Commits {
     }
 
     pub(crate) fn failed(&mut self, sequence: u64) -> Settled {
-        let Some(flight) = self.take(sequence) else { return Settled::Unknown };
+        let Some(flight) = self.take(sequence) else {
+            return Settled::Unknown;
+        };
         let was_doomed = self.doomed;
         self.doomed = !self.flights.is_empty();
         if was_doomed {
             return Settled::Follower;
         }
         let mut codes = flight.codes;
-        self.flights.iter().for_each(|follower| codes.extend(&follower.codes));
+        self.flights
+            .iter()
+            .for_each(|follower| codes.extend(&follower.codes));
         Settled::Lost(codes)
     }
 
@@ -73,17 +75,16 @@ impl Commits {
         self.flights.len() < MAX_IN_FLIGHT && !self.doomed
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.flights.iter().map(|flight| flight.bytes).sum()
-    }
-
     /// The record that the next batch follows, if any batch is in flight.
     pub(crate) fn last_record(&self) -> Option<&Record> {
         self.flights.back().map(|flight| &flight.record)
     }
 
     fn take(&mut self, sequence: u64) -> Option<Flight> {
-        let index = self.flights.iter().position(|flight| flight.record.sequence == sequence)?;
+        let index = self
+            .flights
+            .iter()
+            .position(|flight| flight.record.sequence == sequence)?;
         self.flights.remove(index)
     }
 }

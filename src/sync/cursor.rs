@@ -29,7 +29,7 @@ impl Cursor {
             _ => {
                 let mut key = [0; 32];
                 key[..8].copy_from_slice(&((start + span * index / count) as u64).to_be_bytes());
-                Hash(key)
+                Hash(key).max(first)
             }
         };
         let mut cursors = Vec::with_capacity(count as usize);
@@ -40,7 +40,12 @@ impl Cursor {
             };
             let first = begin(index);
             if first <= last {
-                cursors.push(Cursor { first, last, next: Some(first), busy: false });
+                cursors.push(Cursor {
+                    first,
+                    last,
+                    next: Some(first),
+                    busy: false,
+                });
             }
         }
         cursors
@@ -56,7 +61,9 @@ impl Cursor {
 
     /// How much of the slice lies behind the cursor, 0 to 255.
     pub(crate) fn known(&self) -> u8 {
-        let Some(next) = self.next else { return u8::MAX };
+        let Some(next) = self.next else {
+            return u8::MAX;
+        };
         let (first, last, next) = (leading(&self.first), leading(&self.last), leading(&next));
         let width = u128::from(last.saturating_sub(first).max(1));
         (u128::from(next.saturating_sub(first)) * 255 / width).min(255) as u8
@@ -84,7 +91,12 @@ mod tests {
             assert_eq!(pair[0].last.next(), Some(pair[1].first));
         }
         for (index, cursor) in cursors.iter().enumerate() {
-            assert_eq!(usize::from(cursor.first.0[0]), index * 16, "{:?}", cursor.first);
+            assert_eq!(
+                usize::from(cursor.first.0[0]),
+                index * 16,
+                "{:?}",
+                cursor.first
+            );
         }
     }
 

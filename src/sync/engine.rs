@@ -7,7 +7,10 @@ use super::job::Job;
 use super::peers::Peers;
 use super::requests::{Match, Request, Requests};
 use super::resume::{Loading, Resumed};
-use super::{Counters, Event, Failure, Input, Kind, Millis, Output, PeerId, Phase, Progress, Report, StoreTrouble, Why};
+use super::{
+    Counters, Event, Failure, Input, Kind, Millis, Output, PeerId, Phase, Progress, Report,
+    StoreTrouble, Why,
+};
 use crate::hash::Hash;
 use crate::state::{Network, Record};
 use crate::trie::Fold;
@@ -55,7 +58,11 @@ pub(super) enum Activity {
     Loading(Box<Loading>),
     Syncing(Box<Job>),
     /// The last batch is on its way.
-    Ending { root: Hash, counters: Counters, how: Ending },
+    Ending {
+        root: Hash,
+        counters: Counters,
+        how: Ending,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +111,8 @@ impl Engine {
             Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
             Input::LoadFailed(ticket, trouble) => {
-                if matches!(&self.activity, Activity::Loading(loading) if loading.ticket() == ticket) {
+                if matches!(&self.activity, Activity::Loading(loading) if loading.ticket() == ticket)
+                {
                     self.fail(Failure::Store(trouble));
                 }
             }
@@ -138,27 +146,55 @@ impl Engine {
 
     /// When to come back with [`Input::Tick`] if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let waiting = self.waiting.is_some().then(|| self.peers.next_forgiveness()).flatten();
-        [self.peers.next_deadline(), self.requests.next_deadline(), self.commit_deadline(), waiting]
-            .into_iter()
-            .flatten()
-            .min()
+        let waiting = self
+            .waiting
+            .is_some()
+            .then(|| self.peers.next_forgiveness())
+            .flatten();
+        [
+            self.peers.next_deadline(),
+            self.requests.next_deadline(),
+            self.commit_deadline(),
+            waiting,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// A copy of where things stand.
     pub fn progress(&self, now: Millis) -> Progress {
         let (phase, target, counters, key_space) = match &self.activity {
             Activity::Idle => (Phase::Idle, None, Counters::default(), [0; _]),
-            Activity::Loading(loading) => (Phase::Resuming, Some(loading.root()), loading.counters(), [0; _]),
+            Activity::Loading(loading) => (
+                Phase::Resuming,
+                Some(loading.root()),
+                loading.counters(),
+                [0; _],
+            ),
             Activity::Syncing(job) => {
-                let phase = if job.is_healing() { Phase::Healing } else { Phase::Ranges };
+                let phase = if job.is_healing() {
+                    Phase::Healing
+                } else {
+                    Phase::Ranges
+                };
                 (phase, Some(job.target), job.counters, job.key_space())
             }
-            Activity::Ending { root, counters, .. } => (Phase::Finishing, Some(*root), *counters, [u8::MAX; _]),
+            Activity::Ending { root, counters, .. } => {
+                (Phase::Finishing, Some(*root), *counters, [u8::MAX; _])
+            }
         };
         let peers = self.peers.progress(target.as_ref(), now);
         let elapsed_ms = target.map_or(0, |_| now.since(self.started));
-        Progress { phase, target, counters, key_space, elapsed_ms, waiting: self.waiting.clone(), peers }
+        Progress {
+            phase,
+            target,
+            counters,
+            key_space,
+            elapsed_ms,
+            waiting: self.waiting.clone(),
+            peers,
+        }
     }
 
     /// The database's record as of the last batch that landed: what is complete, and what is being built.
@@ -172,7 +208,9 @@ impl Engine {
                 let hello = Link::hello(&self.config.client, &self.config.node_id);
                 self.outbox.push_back(Output::Send(peer, hello));
             }
-            false => self.outbox.push_back(Output::Drop(peer, PeerFault::TooManyPeers)),
+            false => self
+                .outbox
+                .push_back(Output::Drop(peer, PeerFault::TooManyPeers)),
         }
     }
 
@@ -184,7 +222,9 @@ impl Engine {
     }
 
     fn frame(&mut self, now: Millis, id: PeerId, bytes: &[u8]) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
         peer.heard(now, bytes.len());
         if let Activity::Syncing(job) = &mut self.activity {
             job.counters.bytes_received += bytes.len() as u64;
@@ -206,10 +246,16 @@ impl Engine {
     }
 
     /// Holds an answer against its request: session, id, kind, size. Content is for [`Engine::digest`].
-    fn answer(&mut self, now: Millis, peer: PeerId, message: u64, payload: &[u8]) -> Result<(), PeerFault> {
+    fn answer(
+        &mut self,
+        now: Millis,
+        peer: PeerId,
+        message: u64,
+        payload: &[u8],
+    ) -> Result<(), PeerFault> {
         let answer = Answer::split(payload)?;
         let request = match self.requests.answer(answer.id, peer) {
-            Match::Open(request) => request,
+            Match::Open(request) => *request,
             Match::Late => return Ok(()),
             Match::Unknown => return Err(PeerFault::Unrequested(answer.id)),
         };
@@ -220,7 +266,11 @@ impl Engine {
             true => Ok(()),
         };
         match verdict {
-            Ok(()) => self.arrived.push_back(Arrived { request, payload: payload.to_vec(), at: now }),
+            Ok(()) => self.arrived.push_back(Arrived {
+                request,
+                payload: payload.to_vec(),
+                at: now,
+            }),
             Err(_) => self.return_work(request),
         }
         verdict
@@ -228,12 +278,16 @@ impl Engine {
 
     /// A peer broke a rule: say so, and close the connection if the rule is worth it.
     pub(super) fn fault(&mut self, id: PeerId, fault: PeerFault) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
-        self.outbox.push_back(Output::Event(Event::PeerFault(id, fault.clone())));
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
+        self.outbox
+            .push_back(Output::Event(Event::PeerFault(id, fault.clone())));
         if !peer.is_out(&fault) {
             return;
         }
-        self.outbox.push_back(Output::Send(id, Link::disconnect(fault.reason())));
+        self.outbox
+            .push_back(Output::Send(id, Link::disconnect(fault.reason())));
         self.outbox.push_back(Output::Drop(id, fault));
         self.peer_left(id);
     }
@@ -258,8 +312,12 @@ impl Engine {
             self.fault(peer, PeerFault::Timeout);
         }
         let (overdue, pings) = self.peers.tend(now);
-        overdue.into_iter().for_each(|(peer, fault)| self.fault(peer, fault));
-        pings.into_iter().for_each(|peer| self.outbox.push_back(Output::Send(peer, Link::ping())));
+        overdue
+            .into_iter()
+            .for_each(|(peer, fault)| self.fault(peer, fault));
+        pings
+            .into_iter()
+            .for_each(|peer| self.outbox.push_back(Output::Send(peer, Link::ping())));
     }
 
     fn target(&mut self, root: Hash) {
@@ -274,17 +332,23 @@ impl Engine {
 
     /// Starts towards the next target once every earlier batch is settled, so that the record is the whole truth.
     fn start_next(&mut self, now: Millis) {
-        let Activity::Idle = self.activity else { return };
+        let Activity::Idle = self.activity else {
+            return;
+        };
         if !self.commits.is_settled() {
             return;
         }
-        let Some(root) = self.next_target.take() else { return };
+        let Some(root) = self.next_target.take() else {
+            return;
+        };
         self.started = now;
         self.last_commit = now;
         self.waiting = None;
         self.peers.forgive();
-        if self.record.complete.is_some_and(|complete| complete.root == root) {
-            let report = self.report(now, root, Counters::default(), true);
+        if let Some(complete) = self.record.complete
+            && complete.root == root
+        {
+            let report = self.report(now, root, complete.counts.into(), true);
             self.outbox.push_back(Output::Event(Event::Done(report)));
             return;
         }
@@ -299,7 +363,9 @@ impl Engine {
     }
 
     fn loaded(&mut self, now: Millis, ticket: super::Ticket, pages: Vec<Option<Vec<u8>>>) {
-        let Activity::Loading(loading) = &mut self.activity else { return };
+        let Activity::Loading(loading) = &mut self.activity else {
+            return;
+        };
         if loading.ticket() != ticket {
             return;
         }
@@ -307,9 +373,12 @@ impl Engine {
         match loading.take(pages, self.tickets) {
             Ok(Some(output)) => self.outbox.push_back(output),
             Ok(None) => {
-                if let Activity::Loading(loading) = std::mem::replace(&mut self.activity, Activity::Idle) {
+                if let Activity::Loading(loading) =
+                    std::mem::replace(&mut self.activity, Activity::Idle)
+                {
                     self.last_commit = now;
-                    self.activity = Activity::Syncing(Box::new(loading.into_job(self.record.next_page)));
+                    self.activity =
+                        Activity::Syncing(Box::new(loading.into_job(self.record.next_page)));
                 }
             }
             Err(page) => self.fail(Failure::Damaged(page)),
@@ -317,9 +386,15 @@ impl Engine {
     }
 
     fn committed(&mut self, now: Millis, sequence: u64) {
-        let Settled::Landed(record) = self.commits.landed(sequence) else { return };
+        let Settled::Landed(record) = self.commits.landed(sequence) else {
+            return;
+        };
         self.record = *record;
-        if let Activity::Ending { root, counters, how } = &self.activity
+        if let Activity::Ending {
+            root,
+            counters,
+            how,
+        } = &self.activity
             && self.commits.is_settled()
         {
             let report = self.report(now, *root, *counters, false);
@@ -337,7 +412,9 @@ impl Engine {
 
     fn commit_failed(&mut self, sequence: u64, trouble: StoreTrouble) {
         if let Settled::Lost(codes) = self.commits.failed(sequence) {
-            codes.iter().for_each(|code| drop(self.codes_held.remove(code)));
+            for code in &codes {
+                self.codes_held.remove(code);
+            }
             self.fail(Failure::Store(trouble));
         }
     }
@@ -357,7 +434,9 @@ impl Engine {
         }
         self.waiting = None;
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
-            job.uncommitted_codes().for_each(|code| drop(self.codes_held.remove(code)));
+            for code in job.uncommitted_codes() {
+                self.codes_held.remove(code);
+            }
         }
     }
 
@@ -367,14 +446,16 @@ impl Engine {
             Activity::Idle => {
                 if let Some(root) = unstarted {
                     let report = self.report(now, root, Counters::default(), false);
-                    self.outbox.push_back(Output::Event(Event::Cancelled(report)));
+                    self.outbox
+                        .push_back(Output::Event(Event::Cancelled(report)));
                 }
             }
             Activity::Ending { .. } => {}
             Activity::Loading(loading) => {
                 let report = self.report(now, loading.root(), loading.counters(), false);
                 self.activity = Activity::Idle;
-                self.outbox.push_back(Output::Event(Event::Cancelled(report)));
+                self.outbox
+                    .push_back(Output::Event(Event::Cancelled(report)));
             }
             Activity::Syncing(_) => {
                 for request in self.requests.call_off() {
@@ -397,39 +478,67 @@ impl Engine {
     }
 
     fn ask(&mut self, now: Millis, kind: Kind) -> bool {
-        let Some(bytes_left) = self.room_for(kind) else { return false };
-        let Activity::Syncing(job) = &mut self.activity else { return false };
+        let Some(bytes_left) = self.room_for(kind) else {
+            return false;
+        };
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
         let root = job.target;
-        let Some(id) = self.peers.idle(kind, &root, now) else { return false };
-        let Some(peer) = self.peers.get_mut(id) else { return false };
-        let Some(offset) = peer.link.snap_offset() else { return false };
+        let Some(id) = self.peers.idle(kind, &root, now) else {
+            return false;
+        };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return false;
+        };
+        let Some(offset) = peer.link.snap_offset() else {
+            return false;
+        };
         let bytes = peer.request_bytes().min(bytes_left);
-        let Some(want) = job.take(kind, bytes) else { return false };
+        let Some(want) = job.take(kind, bytes) else {
+            return false;
+        };
         job.counters.requests += 1;
         let asked = want.request(root, bytes);
         let deadline = now.after(peer.patience());
-        let request = self.requests.open(Request { peer: id, root, want, bytes, sent: now, deadline });
+        let request = self.requests.open(Request {
+            peer: id,
+            root,
+            want,
+            bytes,
+            sent: now,
+            deadline,
+        });
         peer.asked(kind);
         if self.waiting == Some(Why::NoPeers) {
             self.waiting = None;
         }
-        self.outbox.push_back(Output::Send(id, asked.frame(offset, request)));
+        self.outbox
+            .push_back(Output::Send(id, asked.frame(offset, request)));
         true
     }
 
     /// If nothing moves although something is missing, says why, once for each reason.
     fn wait_aloud(&mut self, now: Millis) {
-        let Activity::Syncing(job) = &self.activity else { return };
+        let Activity::Syncing(job) = &self.activity else {
+            return;
+        };
         if !self.requests.is_empty() || !self.commits.is_settled() || !self.outbox.is_empty() {
             return;
         }
         let root = job.target;
         let lacking = Kind::ALL.into_iter().filter(|kind| job.lacks(*kind));
-        let refusing = lacking.map(|kind| self.peers.refusing(kind, &root, now)).max();
+        let refusing = lacking
+            .map(|kind| self.peers.refusing(kind, &root, now))
+            .max();
         let why = match (self.peers.ready(), refusing) {
             (0, _) => Why::NoPeers,
             (ready, Some(peers)) if peers == ready => Why::RootUnavailable { root, peers },
-            (_, None) => return self.fail(Failure::Defect("nothing is left to ask for, and the state is incomplete")),
+            (_, None) => {
+                return self.fail(Failure::Defect(
+                    "nothing is left to ask for, and the state is incomplete",
+                ));
+            }
             _ => return,
         };
         if self.waiting.as_ref() != Some(&why) {
@@ -438,7 +547,18 @@ impl Engine {
         }
     }
 
-    fn report(&self, now: Millis, root: Hash, counters: Counters, already_complete: bool) -> Report {
-        Report { root, counters, elapsed_ms: now.since(self.started), already_complete }
+    fn report(
+        &self,
+        now: Millis,
+        root: Hash,
+        counters: Counters,
+        already_complete: bool,
+    ) -> Report {
+        Report {
+            root,
+            counters,
+            elapsed_ms: now.since(self.started),
+            already_complete,
+        }
     }
 }

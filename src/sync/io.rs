@@ -5,8 +5,8 @@ use core::fmt;
 use crate::hash::Hash;
 use crate::state::{Batch, PageId, TreeError};
 
-use crate::wire::PeerFault;
 use super::progress::Report;
+use crate::wire::PeerFault;
 
 /// Milliseconds on the driver's monotonic clock. Only differences mean anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,8 +142,12 @@ pub enum Failure {
 impl fmt::Display for StoreTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreTrouble::Full => f.write_str("the storage quota of this origin is used up; nothing committed is lost"),
-            StoreTrouble::Superseded => f.write_str("another writer has changed this database; open it again"),
+            StoreTrouble::Full => f.write_str(
+                "the storage quota of this origin is used up; nothing committed is lost",
+            ),
+            StoreTrouble::Superseded => {
+                f.write_str("another writer has changed this database; open it again")
+            }
             StoreTrouble::Failed(words) => write!(f, "the database failed: {words}"),
         }
     }
@@ -153,8 +157,12 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::NoPeers => f.write_str("no peer is connected and ready"),
-            Why::RootUnavailable { root, peers: 1 } => write!(f, "the only peer does not have the state of {root}"),
-            Why::RootUnavailable { root, peers } => write!(f, "none of the {peers} peers has the state of {root}"),
+            Why::RootUnavailable { root, peers: 1 } => {
+                write!(f, "the only peer does not have the state of {root}")
+            }
+            Why::RootUnavailable { root, peers } => {
+                write!(f, "none of the {peers} peers has the state of {root}")
+            }
         }
     }
 }
@@ -164,10 +172,16 @@ impl fmt::Display for Failure {
         match self {
             Failure::Store(trouble) => trouble.fmt(f),
             Failure::Damaged(PageId(page)) => {
-                write!(f, "page {page} of the database is missing or damaged; delete the database and sync again")
+                write!(
+                    f,
+                    "page {page} of the database is missing or damaged; delete the database and sync again"
+                )
             }
             Failure::BogusRoot(root) => {
-                write!(f, "what {root} commits to is no Ethereum state; check where this root comes from")
+                write!(
+                    f,
+                    "what {root} commits to is no Ethereum state; check where this root comes from"
+                )
             }
             Failure::Tree(error) => write!(f, "defect in Snaplight, please report it: {error}"),
             Failure::Defect(words) => write!(f, "defect in Snaplight, please report it: {words}"),

@@ -10,7 +10,9 @@ use super::cursor::{Cursor, leading};
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS};
 use crate::hash::Hash;
-use crate::state::{CodesHeld, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError};
+use crate::state::{
+    CodesHeld, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError,
+};
 
 /// Account ranges that are walked side by side, as in go-ethereum.
 const ACCOUNT_CURSORS: usize = 16;
@@ -79,7 +81,12 @@ struct Large {
 
 impl Job {
     /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
-    pub(crate) fn new(tree: Tree, counters: Counters, first_page: PageId, next_page: PageId) -> Job {
+    pub(crate) fn new(
+        tree: Tree,
+        counters: Counters,
+        first_page: PageId,
+        next_page: PageId,
+    ) -> Job {
         let mut job = Job {
             target: tree.root(),
             cursors: Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
@@ -99,14 +106,20 @@ impl Job {
             tree,
         };
         for cursor in &mut job.cursors {
-            cursor.next = job.tree.blinded_span(&cursor.first, &cursor.last).map(|(origin, _)| origin);
+            cursor.next = job
+                .tree
+                .blinded_span(&cursor.first, &cursor.last)
+                .map(|(origin, _)| origin);
         }
         let incomplete: Vec<Incomplete> = job.tree.incomplete_accounts().collect();
         for account in incomplete {
             match account.storage {
-                Some(root) if account.partial => job.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS),
-                Some(root) => drop(job.storages.insert(account.account, root)),
-                None => {}
+                Some(root) if account.partial => {
+                    job.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS)
+                }
+                root => job
+                    .storages
+                    .extend(root.map(|root| (account.account, root))),
             }
             job.codes.extend(account.code);
         }
@@ -135,7 +148,9 @@ impl Job {
 
     /// Bytes that have come to wait in memory since it was last looked through.
     pub(crate) fn grown_since_settled(&self) -> usize {
-        self.tree.resident_bytes().saturating_sub(self.settled_bytes)
+        self.tree
+            .resident_bytes()
+            .saturating_sub(self.settled_bytes)
     }
 
     /// Moves what has become complete out of memory, into pages.
@@ -168,7 +183,8 @@ impl Job {
         self.counters.slots += joined.slots;
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
-        self.codes.extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
+        self.codes
+            .extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
         self.dirty = true;
     }
 
@@ -222,12 +238,16 @@ impl Job {
 
     /// Whether ranges are done and only single nodes are missing.
     pub(crate) fn is_healing(&self) -> bool {
-        !self.lacks(Kind::Accounts) && !self.lacks(Kind::Storage) && self.tree.blinded().next().is_some()
+        !self.lacks(Kind::Accounts)
+            && !self.lacks(Kind::Storage)
+            && self.tree.blinded().next().is_some()
     }
 
     /// An account range was joined: the cursor looks on behind its last key, or is done if nothing lies to the right.
     pub(crate) fn accounts_joined(&mut self, cursor: usize, last: Option<Hash>, more: bool) {
-        let Some(cursor) = self.cursors.get_mut(cursor) else { return };
+        let Some(cursor) = self.cursors.get_mut(cursor) else {
+            return;
+        };
         cursor.busy = false;
         match last {
             Some(last) if more => cursor.advance(&last),
@@ -236,11 +256,19 @@ impl Job {
     }
 
     /// The first part of a storage was joined and more is to come: the rest is cut into chunks by its density.
-    pub(crate) fn storage_cut(&mut self, account: Hash, storage_root: Hash, slots: u64, last: &Hash) {
+    pub(crate) fn storage_cut(
+        &mut self,
+        account: Hash,
+        storage_root: Hash,
+        slots: u64,
+        last: &Hash,
+    ) {
         let Some(rest) = last.next() else { return };
         let known = u128::from(leading(last)).max(1);
         let estimate = (u128::from(slots) << 64) / known;
-        let remaining = u64::try_from(estimate).unwrap_or(u64::MAX).saturating_sub(slots);
+        let remaining = u64::try_from(estimate)
+            .unwrap_or(u64::MAX)
+            .saturating_sub(slots);
         let chunks = (remaining / SLOTS_PER_CHUNK + 1).min(STORAGE_CHUNKS);
         self.enlarge(account, storage_root, rest, chunks);
     }
@@ -251,15 +279,27 @@ impl Job {
     }
 
     /// A chunk's part was joined.
-    pub(crate) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>, more: bool) {
+    pub(crate) fn chunk_joined(
+        &mut self,
+        account: &Hash,
+        chunk: usize,
+        last: Option<Hash>,
+        more: bool,
+    ) {
         self.dirty = true;
-        let Some(cursor) = self.chunk_mut(account, chunk) else { return };
+        let Some(cursor) = self.chunk_mut(account, chunk) else {
+            return;
+        };
         cursor.busy = false;
         match last {
             Some(last) if more => cursor.advance(&last),
             _ => cursor.next = None,
         }
-        if self.large.get(account).is_some_and(|large| large.chunks.iter().all(|chunk| chunk.next.is_none())) {
+        if self
+            .large
+            .get(account)
+            .is_some_and(|large| large.chunks.iter().all(|chunk| chunk.next.is_none()))
+        {
             self.large.remove(account);
         }
     }
@@ -294,7 +334,9 @@ impl Job {
     fn take_accounts(&mut self) -> Option<Want> {
         for index in 0..self.cursors.len() {
             let estimate = self.accounts_per_key();
-            let Some(cursor) = self.cursors.get_mut(index) else { break };
+            let Some(cursor) = self.cursors.get_mut(index) else {
+                break;
+            };
             while let (false, Some(next)) = (cursor.busy, cursor.next) {
                 let Some((origin, limit)) = self.tree.blinded_span(&next, &cursor.last) else {
                     cursor.next = None;
@@ -306,7 +348,11 @@ impl Job {
                     continue;
                 }
                 cursor.busy = true;
-                return Some(Want::Accounts { cursor: index, origin, limit });
+                return Some(Want::Accounts {
+                    cursor: index,
+                    origin,
+                    limit,
+                });
             }
         }
         None
@@ -314,7 +360,11 @@ impl Job {
 
     /// Accounts per unit of the leading eight key bytes, once enough is known to say.
     fn accounts_per_key(&self) -> Option<f64> {
-        let known: u64 = self.cursors.iter().map(|cursor| u64::from(cursor.known())).sum();
+        let known: u64 = self
+            .cursors
+            .iter()
+            .map(|cursor| u64::from(cursor.known()))
+            .sum();
         let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
         let enough = share > 0.01 && self.counters.accounts > 1_000;
         enough.then(|| self.counters.accounts as f64 / share / u64::MAX as f64)
@@ -325,22 +375,31 @@ impl Job {
         let mut taken = None;
         'storages: for (account, large) in &mut self.large {
             for (chunk, cursor) in large.chunks.iter_mut().enumerate() {
-                let (false, Some(next)) = (cursor.busy, cursor.next) else { continue };
-                let Some((origin, limit)) = self.tree.storage_span(account, &next, &cursor.last) else {
+                let (false, Some(next)) = (cursor.busy, cursor.next) else {
+                    continue;
+                };
+                let Some((origin, limit)) = self.tree.storage_span(account, &next, &cursor.last)
+                else {
                     cursor.next = None;
                     continue;
                 };
                 cursor.busy = true;
                 let (account, storage_root) = (*account, large.storage_root);
                 let origin = provable_origin(origin, &limit);
-                taken = Some(Want::Chunk { account, storage_root, chunk, origin, limit });
+                taken = Some(Want::Chunk {
+                    account,
+                    storage_root,
+                    chunk,
+                    origin,
+                    limit,
+                });
                 break 'storages;
             }
             if large.chunks.iter().all(|chunk| chunk.next.is_none()) {
                 done.push(*account);
             }
         }
-        done.iter().for_each(|account| drop(self.large.remove(account)));
+        self.large.retain(|account, _| !done.contains(account));
         taken
     }
 
@@ -348,7 +407,9 @@ impl Job {
         let most = (bytes / BYTES_PER_STORAGE).max(1) as usize;
         let mut accounts = Vec::new();
         while accounts.len() < most {
-            let Some(next) = self.storages.pop_first() else { break };
+            let Some(next) = self.storages.pop_first() else {
+                break;
+            };
             accounts.push(next);
         }
         (!accounts.is_empty()).then_some(Want::Storages(accounts))
@@ -357,7 +418,9 @@ impl Job {
     fn take_codes(&mut self) -> Option<Want> {
         let mut hashes = Vec::new();
         while hashes.len() < CODES_PER_REQUEST {
-            let Some(hash) = self.codes.pop_first() else { break };
+            let Some(hash) = self.codes.pop_first() else {
+                break;
+            };
             self.codes_asked.insert(hash);
             hashes.push(hash);
         }
@@ -373,20 +436,32 @@ impl Job {
     /// Blinded places that no range will cover any more.
     fn next_nodes(&self, most: usize) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
         let ranges_done = self.cursors.iter().all(|cursor| cursor.next.is_none());
-        let left = self.tree.blinded().filter(move |(path, _)| match path.account {
-            None => ranges_done,
-            Some(account) => !self.large.contains_key(&account),
-        });
-        left.filter(|(path, _)| !self.nodes_asked.contains(path)).take(most)
+        let left = self
+            .tree
+            .blinded()
+            .filter(move |(path, _)| match path.account {
+                None => ranges_done,
+                Some(account) => !self.large.contains_key(&account),
+            });
+        left.filter(|(path, _)| !self.nodes_asked.contains(path))
+            .take(most)
     }
 
     fn enlarge(&mut self, account: Hash, storage_root: Hash, first: Hash, chunks: u64) {
         let chunks = Cursor::slices(first, chunks as usize);
-        self.large.insert(account, Large { storage_root, chunks });
+        self.large.insert(
+            account,
+            Large {
+                storage_root,
+                chunks,
+            },
+        );
     }
 
     fn chunk_mut(&mut self, account: &Hash, chunk: usize) -> Option<&mut Cursor> {
-        self.large.get_mut(account).and_then(|large| large.chunks.get_mut(chunk))
+        self.large
+            .get_mut(account)
+            .and_then(|large| large.chunks.get_mut(chunk))
     }
 }
 

@@ -14,14 +14,14 @@ mod engine;
 mod io;
 mod job;
 mod peers;
+mod progress;
 mod requests;
 mod resume;
 mod want;
-mod progress;
 
 pub use crate::wire::{PeerFault, Severity};
 pub use engine::{Config, Engine};
 pub use io::*;
 pub use peers::MAX_PEERS;
-pub use want::Kind;
 pub use progress::{Counters, KEY_SPACE_CELLS, PeerProgress, Phase, Progress, Report};
+pub use want::Kind;

@@ -7,9 +7,9 @@ use crate::hash::Hash;
 use crate::wire::{Link, PeerFault, Severity};
 
 /// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
-pub const MAX_IN_FLIGHT: usize = 2;
+pub(super) const MAX_IN_FLIGHT: usize = 2;
 /// Timeouts in a row that close a connection: one may be an accident, three are a pattern.
-pub const MAX_STRIKES: u32 = 3;
+pub(super) const MAX_STRIKES: u32 = 3;
 /// Most peers at a time. More sockets are refused; a browser has no use for more.
 pub const MAX_PEERS: usize = 64;
 
@@ -93,34 +93,44 @@ impl Peers {
         self.table.get_mut(&peer)
     }
 
-    pub(crate) fn get(&self, peer: PeerId) -> Option<&Peer> {
-        self.table.get(&peer)
-    }
-
     /// Ready peers with room for a request of this kind that have not refused `root`, best first: fewest strikes,
     /// least to do, fastest.
     pub(crate) fn idle(&self, kind: Kind, root: &Hash, now: Millis) -> Option<PeerId> {
         let usable = self.table.iter().filter(|(_, peer)| {
-            peer.link.is_ready() && peer.in_flight[kind.index()] < peer.room() && !peer.refuses(kind, root, now)
+            peer.link.is_ready()
+                && peer.in_flight[kind.index()] < peer.room()
+                && !peer.refuses(kind, root, now)
         });
         let best = usable.min_by_key(|(_, peer)| {
-            (peer.strikes, peer.in_flight[kind.index()], u64::MAX - peer.rate)
+            (
+                peer.strikes,
+                peer.in_flight[kind.index()],
+                u64::MAX - peer.rate,
+            )
         });
         best.map(|(id, _)| *id)
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.table.values().filter(|peer| peer.link.is_ready()).count()
+        self.table
+            .values()
+            .filter(|peer| peer.link.is_ready())
+            .count()
     }
 
     /// How many ready peers refuse this kind for `root` now.
     pub(crate) fn refusing(&self, kind: Kind, root: &Hash, now: Millis) -> usize {
-        self.table.values().filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now)).count()
+        self.table
+            .values()
+            .filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now))
+            .count()
     }
 
     /// Refusals hold for a root; a new target starts with a clean slate.
     pub(crate) fn forgive(&mut self) {
-        self.table.values_mut().for_each(|peer| peer.refused = Default::default());
+        self.table
+            .values_mut()
+            .for_each(|peer| peer.refused = Default::default());
     }
 
     /// The connections that are overdue, and those to be pinged now.
@@ -128,7 +138,9 @@ impl Peers {
         let mut overdue = Vec::new();
         let mut pings = Vec::new();
         for (id, peer) in &mut self.table {
-            peer.refused.iter_mut().for_each(|refused| *refused = refused.filter(|refusal| refusal.lasts(now)));
+            peer.refused
+                .iter_mut()
+                .for_each(|refused| *refused = refused.filter(|refusal| refusal.lasts(now)));
             if now < peer.deadline() {
                 continue;
             }
@@ -150,7 +162,10 @@ impl Peers {
 
     /// When the next refusal is forgotten.
     pub(crate) fn next_forgiveness(&self) -> Option<Millis> {
-        let refusals = self.table.values().flat_map(|peer| peer.refused.iter().flatten());
+        let refusals = self
+            .table
+            .values()
+            .flat_map(|peer| peer.refused.iter().flatten());
         refusals.map(|refusal| refusal.at.after(REFUSAL_MS)).min()
     }
 
@@ -224,7 +239,11 @@ impl Peer {
     pub(crate) fn proved(&mut self, sent: Millis, arrived: Millis, bytes: usize, what: Delivered) {
         let elapsed = arrived.since(sent).max(1);
         let rate = bytes as u64 * 1000 / elapsed;
-        self.rate = if self.rate == 0 { rate } else { (self.rate * 3 + rate) / 4 };
+        self.rate = if self.rate == 0 {
+            rate
+        } else {
+            (self.rate * 3 + rate) / 4
+        };
         self.round_trip_ms = match self.round_trip_ms {
             0 => elapsed,
             smoothed => (smoothed * 3 + elapsed) / 4,
@@ -259,7 +278,9 @@ impl Peer {
 
     fn refuses(&self, kind: Kind, root: &Hash, now: Millis) -> bool {
         let refusal = &self.refused[kind.index()];
-        refusal.as_ref().is_some_and(|refusal| refusal.root == *root && refusal.lasts(now))
+        refusal
+            .as_ref()
+            .is_some_and(|refusal| refusal.root == *root && refusal.lasts(now))
     }
 
     fn deadline(&self) -> Millis {

@@ -1,6 +1,7 @@
 //! What the user sees of a sync.
 
 use crate::hash::Hash;
+use crate::state::Counts;
 
 /// Cells of [`Progress::key_space`].
 pub const KEY_SPACE_CELLS: usize = 256;
@@ -42,6 +43,13 @@ pub struct Counters {
     pub batches: u64,
     /// Requests sent.
     pub requests: u64,
+}
+
+/// What a database holds already, before anything is received.
+impl From<Counts> for Counters {
+    fn from(Counts { accounts, slots, codes }: Counts) -> Counters {
+        Counters { accounts, slots, codes, ..Counters::default() }
+    }
 }
 
 /// A copy of the engine's state for display.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::want::Want;
-use super::{Kind, Millis, PeerId};
+use super::{Millis, PeerId};
 use crate::hash::Hash;
 
 /// Ids of ended requests that are remembered, so that a late answer is told from one that nobody asked for.
@@ -44,7 +44,7 @@ impl Request {
 #[derive(Debug)]
 pub(crate) enum Match {
     /// The request it answers, taken out of the table.
-    Open(Request),
+    Open(Box<Request>),
     /// It was asked, but its time was over.
     Late,
     /// Nobody asked this peer.
@@ -61,8 +61,15 @@ impl Requests {
 
     /// Finds what an answer from `peer` answers. A peer cannot end another peer's request.
     pub(crate) fn answer(&mut self, id: u64, peer: PeerId) -> Match {
-        if self.open.get(&id).is_some_and(|request| request.peer == peer) {
-            return self.open.remove(&id).map_or(Match::Unknown, Match::Open);
+        if self
+            .open
+            .get(&id)
+            .is_some_and(|request| request.peer == peer)
+        {
+            return self
+                .open
+                .remove(&id)
+                .map_or(Match::Unknown, |request| Match::Open(Box::new(request)));
         }
         match self.ended.iter().position(|ended| *ended == (id, peer)) {
             Some(index) => {
@@ -97,20 +104,22 @@ impl Requests {
         self.open.values().map(|request| request.bytes).sum()
     }
 
-    /// Whether any open request is of this kind.
-    pub(crate) fn any(&self, kind: Kind) -> bool {
-        self.open.values().any(|request| request.want.kind() == kind)
-    }
-
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         self.open.values().map(|request| request.deadline).min()
     }
 
     fn end_where(&mut self, is_over: impl Fn(&Request) -> bool) -> Vec<Request> {
-        let ids: Vec<u64> = self.open.iter().filter(|(_, request)| is_over(request)).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self
+            .open
+            .iter()
+            .filter(|(_, request)| is_over(request))
+            .map(|(id, _)| *id)
+            .collect();
         let mut over = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(request) = self.open.remove(&id) else { continue };
+            let Some(request) = self.open.remove(&id) else {
+                continue;
+            };
             if self.ended.len() == MAX_ENDED {
                 self.ended.pop_front();
             }

@@ -3,7 +3,7 @@
 use super::job::Job;
 use super::{Counters, Output, Ticket};
 use crate::hash::Hash;
-use crate::state::{Building, Counts, PageId, Record, Tree};
+use crate::state::{Building, PageId, Record, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
@@ -29,14 +29,30 @@ impl Loading {
     /// Begins towards `root` over a database with this record.
     pub(crate) fn start(root: Hash, record: &Record, ticket: u64) -> Resumed {
         match &record.building {
-            Some(building @ Building { root: unfinished, page: Some(page), .. }) if *unfinished == root => {
+            Some(
+                building @ Building {
+                    root: unfinished,
+                    page: Some(page),
+                    ..
+                },
+            ) if *unfinished == root => {
                 let (building, ticket) = (building.clone(), Ticket(ticket));
-                let loading = Loading { building, ticket, tree: None, asked: vec![page.id] };
+                let loading = Loading {
+                    building,
+                    ticket,
+                    tree: None,
+                    asked: vec![page.id],
+                };
                 Resumed::Load(loading, Output::Load(ticket, vec![page.id]))
             }
             unfinished => {
                 // Another root's unfinished tree is given up; its pages go with the first batch.
-                let mut job = Job::new(Tree::new(root), Counters::default(), record.next_page, record.next_page);
+                let mut job = Job::new(
+                    Tree::new(root),
+                    Counters::default(),
+                    record.next_page,
+                    record.next_page,
+                );
                 if let Some(unfinished) = unfinished {
                     job.discard(unfinished.first_page..record.next_page);
                 }
@@ -46,19 +62,34 @@ impl Loading {
     }
 
     /// Takes the pages asked for. `Ok(Some)` asks for more; an error names the page that is missing or damaged.
-    pub(crate) fn take(&mut self, pages: Vec<Option<Vec<u8>>>, ticket: u64) -> Result<Option<Output>, PageId> {
+    pub(crate) fn take(
+        &mut self,
+        pages: Vec<Option<Vec<u8>>>,
+        ticket: u64,
+    ) -> Result<Option<Output>, PageId> {
         let mut pages = pages.into_iter();
         for id in std::mem::take(&mut self.asked) {
             let bytes = pages.next().flatten().ok_or(id)?;
             match (&mut self.tree, &self.building) {
                 (Some(tree), _) => tree.dissolve(id, &bytes).map_err(|_| id)?,
-                (None, Building { root, page: Some(page), spine, .. }) => {
-                    self.tree = Some(Tree::resume(*root, page, spine.clone(), &bytes).map_err(|_| id)?);
+                (
+                    None,
+                    Building {
+                        root,
+                        page: Some(page),
+                        spine,
+                        ..
+                    },
+                ) => {
+                    self.tree =
+                        Some(Tree::resume(*root, page, spine.clone(), &bytes).map_err(|_| id)?);
                 }
                 (None, _) => {}
             }
         }
-        let Some(tree) = &self.tree else { return Ok(None) };
+        let Some(tree) = &self.tree else {
+            return Ok(None);
+        };
         self.asked = tree.pages_to_dissolve();
         self.asked.truncate(PAGES_PER_LOAD);
         if self.asked.is_empty() {
@@ -84,7 +115,6 @@ impl Loading {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let Counts { accounts, slots, codes } = self.building.counts;
-        Counters { accounts, slots, codes, ..Counters::default() }
+        self.building.counts.into()
     }
 }

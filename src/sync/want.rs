@@ -33,11 +33,21 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) enum Want {
     /// A span of one account cursor.
-    Accounts { cursor: usize, origin: Hash, limit: Hash },
+    Accounts {
+        cursor: usize,
+        origin: Hash,
+        limit: Hash,
+    },
     /// Whole storages: account hash and storage root, ascending.
     Storages(Vec<(Hash, Hash)>),
     /// A span of one chunk of a large storage.
-    Chunk { account: Hash, storage_root: Hash, chunk: usize, origin: Hash, limit: Hash },
+    Chunk {
+        account: Hash,
+        storage_root: Hash,
+        chunk: usize,
+        origin: Hash,
+        limit: Hash,
+    },
     /// Bytecodes by hash.
     Codes(Vec<Hash>),
     /// Trie nodes by path, with the hash each must have.
@@ -57,17 +67,36 @@ impl Want {
     /// The request that asks for this under `root`, for about `bytes` bytes.
     pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
         match self {
-            Want::Accounts { origin, limit, .. } => {
-                Request::AccountRange { root, origin: *origin, limit: *limit, bytes }
-            }
+            Want::Accounts { origin, limit, .. } => Request::AccountRange {
+                root,
+                origin: *origin,
+                limit: *limit,
+                bytes,
+            },
             Want::Storages(accounts) => {
                 let accounts = accounts.iter().map(|(account, _)| *account).collect();
-                Request::Storages { root, accounts, bytes }
+                Request::Storages {
+                    root,
+                    accounts,
+                    bytes,
+                }
             }
-            Want::Chunk { account, origin, limit, .. } => {
-                Request::StorageRange { root, account: *account, origin: *origin, limit: *limit, bytes }
-            }
-            Want::Codes(hashes) => Request::ByteCodes { hashes: hashes.clone(), bytes },
+            Want::Chunk {
+                account,
+                origin,
+                limit,
+                ..
+            } => Request::StorageRange {
+                root,
+                account: *account,
+                origin: *origin,
+                limit: *limit,
+                bytes,
+            },
+            Want::Codes(hashes) => Request::ByteCodes {
+                hashes: hashes.clone(),
+                bytes,
+            },
             Want::Nodes(nodes) => {
                 let paths = nodes.iter().map(|(path, _)| path_set(path)).collect();
                 Request::TrieNodes { root, paths, bytes }
@@ -79,5 +108,8 @@ impl Want {
 /// A path as GetTrieNodes takes it: the compact path alone, or behind its account's hash.
 fn path_set(path: &StatePath) -> Vec<Vec<u8>> {
     let account = path.account.map(|account| account.0.to_vec());
-    account.into_iter().chain([path.path.to_compact()]).collect()
+    account
+        .into_iter()
+        .chain([path.path.to_compact()])
+        .collect()
 }

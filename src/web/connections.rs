@@ -1,7 +1,6 @@
 //! The sockets in use, by the engine's number for each, with what a user wants to know of them after they are gone.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::object::Faults;
@@ -12,7 +11,7 @@ use crate::sync::PeerId;
 /// caller's number.
 #[derive(Default)]
 pub(super) struct Connections {
-    table: RefCell<BTreeMap<PeerId, Connection>>,
+    table: RefCell<Vec<(PeerId, Connection)>>,
 }
 
 /// One socket.
@@ -42,51 +41,55 @@ impl Connections {
             fault_count: 0,
             last_fault: None,
         };
-        self.table.borrow_mut().insert(peer, connection);
+        self.table.borrow_mut().push((peer, connection));
     }
 
     pub(super) fn remove(&self, peer: PeerId) -> Option<Connection> {
-        self.table.borrow_mut().remove(&peer)
+        let mut table = self.table.borrow_mut();
+        let place = table.iter().position(|(id, _)| *id == peer)?;
+        Some(table.remove(place).1)
     }
 
     pub(super) fn remove_all(&self) -> Vec<(PeerId, Connection)> {
-        self.table.take().into_iter().collect()
+        self.table.take()
     }
 
     pub(super) fn socket(&self, peer: PeerId) -> Option<Rc<Socket>> {
-        self.table
-            .borrow()
-            .get(&peer)
-            .map(|connection| connection.socket.clone())
+        self.with(peer, |connection| connection.socket.clone())
     }
 
     /// Notes that the engine is told of this peer; `false` if it was before, or if there is no such peer.
     pub(super) fn join(&self, peer: PeerId) -> bool {
-        let mut table = self.table.borrow_mut();
-        table
-            .get_mut(&peer)
-            .is_some_and(|connection| !std::mem::replace(&mut connection.joined, true))
+        self.with(peer, |connection| {
+            !std::mem::replace(&mut connection.joined, true)
+        }) == Some(true)
     }
 
     pub(super) fn has_joined(&self, peer: PeerId) -> bool {
-        self.table
-            .borrow()
-            .get(&peer)
-            .is_some_and(|connection| connection.joined)
+        self.with(peer, |connection| connection.joined) == Some(true)
     }
 
     pub(super) fn note_fault(&self, peer: PeerId, fault: &str) {
-        if let Some(connection) = self.table.borrow_mut().get_mut(&peer) {
+        self.with(peer, |connection| {
             connection.fault_count = connection.fault_count.saturating_add(1);
             connection.last_fault = Some(fault.to_owned());
-        }
+        });
     }
 
-    /// Calls back for each connection; `visit` must not call into JavaScript that could come back.
+    /// Calls back for each connection, in the order they were added.
     pub(super) fn for_each(&self, mut visit: impl FnMut(PeerId, &Connection)) {
         self.table
             .borrow()
             .iter()
             .for_each(|(peer, connection)| visit(*peer, connection));
+    }
+
+    /// `visit`, here and above, must not call into JavaScript that could come back.
+    fn with<T>(&self, peer: PeerId, visit: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+        let mut table = self.table.borrow_mut();
+        table
+            .iter_mut()
+            .find(|(id, _)| *id == peer)
+            .map(|(_, connection)| visit(connection))
     }
 }

@@ -83,8 +83,8 @@ impl Database {
         check_protocol: bool,
     ) -> Result<(), JsValue> {
         self.check_open()?;
-        self.driver
-            .add_peer(PeerId(id), socket, check_protocol.then_some(SUBPROTOCOL))
+        let protocol = check_protocol.then_some(SUBPROTOCOL);
+        Ok(self.driver.add_peer(PeerId(id), socket, protocol)?)
     }
 
     /// Says good-bye to a peer; nothing if it is gone.

@@ -7,7 +7,6 @@ use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use js_sys::Array;
-use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::connections::Connections;
@@ -17,7 +16,7 @@ use super::event_loop::{Timer, Turns, now, precise_now};
 use super::listener::{EndedBy, Listener};
 use super::meter::{Doing, Meter};
 use super::object::{self, Plain};
-use super::socket::{Socket, SocketEvent, WebSocketLike};
+use super::socket::{Deaf, Socket, SocketEvent, WebSocketLike};
 use super::storage::Storage;
 use crate::hash::Hash;
 use crate::state::{Batch, PageId, Record};
@@ -123,12 +122,16 @@ impl Driver {
         peer: PeerId,
         raw: WebSocketLike,
         protocol: Option<&'static str>,
-    ) -> Result<(), JsValue> {
+    ) -> Result<(), Trouble> {
         let driver = Rc::downgrade(self);
         let socket = Socket::listen(raw, protocol, move |event| {
             if let Some(driver) = driver.upgrade() {
                 driver.socket_event(peer, event);
             }
+        })
+        .map_err(|Deaf(why)| {
+            let message = format!("The events of this socket cannot be listened to: {why}. Pass an object like a WebSocket.");
+            Trouble::new("BAD_ARGUMENT", message)
         })?;
         let is_open = socket.is_open();
         self.connections.add(peer, socket);

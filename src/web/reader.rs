@@ -1,7 +1,6 @@
 //! Reading the last complete state: pages down from its root, each proven before it is believed.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::driver::Driver;
@@ -159,11 +158,12 @@ impl Reader {
     }
 }
 
-/// Proven pages by what they were proven to be, the least recently used of them leaving first.
+/// Proven pages by what they were proven to be, the least recently used of them leaving first. A list, because proving a
+/// page costs a thousand times more than looking through all of it.
 #[derive(Default)]
 struct Cache {
-    pages: RefCell<BTreeMap<Key, (u64, Rc<VerifiedPage>)>>,
-    uses: Cell<u64>,
+    /// Most recently used last.
+    pages: RefCell<Vec<(Key, Rc<VerifiedPage>)>>,
 }
 
 /// A page's id, and the hash of the subtrie in it: one page may hold several.
@@ -172,28 +172,21 @@ type Key = (PageId, Hash);
 impl Cache {
     fn get(&self, key: Key) -> Option<Rc<VerifiedPage>> {
         let mut pages = self.pages.borrow_mut();
-        let (used, page) = pages.get_mut(&key)?;
-        *used = self.next_use();
-        Some(page.clone())
+        let place = pages.iter().position(|(cached, _)| *cached == key)?;
+        let entry = pages.remove(place);
+        let page = entry.1.clone();
+        pages.push(entry);
+        Some(page)
     }
 
     fn keep(&self, key: Key, page: VerifiedPage) -> Rc<VerifiedPage> {
         let page = Rc::new(page);
         let mut pages = self.pages.borrow_mut();
-        pages.insert(key, (self.next_use(), page.clone()));
-        if pages.len() > MAX_CACHED_PAGES {
-            let oldest = pages
-                .iter()
-                .min_by_key(|(_, (used, _))| *used)
-                .map(|(key, _)| *key);
-            oldest.map(|key| pages.remove(&key));
+        if pages.len() >= MAX_CACHED_PAGES {
+            pages.remove(0);
         }
+        pages.push((key, page.clone()));
         page
-    }
-
-    fn next_use(&self) -> u64 {
-        self.uses.update(|uses| uses + 1);
-        self.uses.get()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Anything that behaves like a WebSocket.
 
+use std::cell::Cell;
+
 use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
@@ -66,12 +68,23 @@ type Listening = (&'static str, Closure<dyn Fn(JsValue)>);
 /// Makes ours of the browser's event; `None` if it means nothing to us.
 type Translate = fn(&JsValue) -> Option<SocketEvent>;
 
+/// An object that lets nobody listen to it, and what it says about that.
+#[derive(Debug)]
+pub(super) struct Deaf(pub(super) String);
+
+impl From<JsValue> for Deaf {
+    fn from(thrown: JsValue) -> Deaf {
+        Deaf(words(&thrown))
+    }
+}
+
 /// A socket we listen to. Dropping it stops the listening and leaves the socket open.
 pub(super) struct Socket {
     raw: WebSocketLike,
     /// The subprotocol that must have been selected when it opens.
     protocol: Option<&'static str>,
     listeners: Vec<Listening>,
+    attached: Cell<bool>,
 }
 
 impl Socket {
@@ -82,10 +95,9 @@ impl Socket {
         raw: WebSocketLike,
         protocol: Option<&'static str>,
         on_event: impl Fn(SocketEvent) + Clone + 'static,
-    ) -> Result<Socket, JsValue> {
-        let has_binary_type = Reflect::has(&raw, &"binaryType".into())?;
-        if has_binary_type {
-            Reflect::set(&raw, &"binaryType".into(), &"arraybuffer".into())?;
+    ) -> Result<Socket, Deaf> {
+        if !get(&raw, "binaryType").is_undefined() {
+            set(&raw, "binaryType", &"arraybuffer".into())?;
         }
         let translate: [(&'static str, Translate); 4] = [
             ("open", |_| Some(SocketEvent::Open)),
@@ -107,6 +119,7 @@ impl Socket {
             raw,
             protocol,
             listeners: listeners.into(),
+            attached: Cell::new(true),
         };
         socket.attach()?;
         Ok(socket)
@@ -152,26 +165,29 @@ impl Socket {
         let _ = self.raw.close(code, shorten(reason, MAX_REASON));
     }
 
-    fn attach(&self) -> Result<(), JsValue> {
+    fn attach(&self) -> Result<(), Deaf> {
         for (kind, listener) in &self.listeners {
             let function = listener.as_ref().unchecked_ref();
             if self.has_listeners() {
                 self.raw.add_event_listener(kind, function)?;
             } else {
-                Reflect::set(&self.raw, &handler(kind), function)?;
+                set(&self.raw, &format!("on{kind}"), function)?;
             }
         }
         Ok(())
     }
 
     fn detach(&self) {
+        if !self.attached.replace(false) {
+            return;
+        }
         for (kind, listener) in &self.listeners {
             let function: &Function = listener.as_ref().unchecked_ref();
             // Nothing can be done about an object that keeps us listening; `Closure` makes its calls harmless errors.
             if self.has_listeners() {
                 let _ = self.raw.remove_event_listener(kind, function);
             } else if get(&self.raw, &format!("on{kind}")) == *listener.as_ref() {
-                let _ = Reflect::set(&self.raw, &handler(kind), &JsValue::NULL);
+                let _ = set(&self.raw, &format!("on{kind}"), &JsValue::NULL);
             }
         }
     }
@@ -224,8 +240,12 @@ fn get(object: &JsValue, property: &str) -> JsValue {
     Reflect::get(object, &property.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn handler(kind: &str) -> JsValue {
-    JsValue::from_str(&format!("on{kind}"))
+/// Assigns a property, as a script in strict mode would: a frozen object is an error.
+fn set(object: &JsValue, property: &str, value: &JsValue) -> Result<(), Deaf> {
+    match Reflect::set(object, &property.into(), value)? {
+        true => Ok(()),
+        false => Err(Deaf(format!("its {property} cannot be set"))),
+    }
 }
 
 fn words(thrown: &JsValue) -> String {

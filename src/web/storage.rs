@@ -45,8 +45,11 @@ impl Storage {
 
     /// Deletes the database `name`, if there is one and nobody has it open to write.
     pub(super) async fn delete(name: &str) -> Result<(), Trouble> {
-        let _lock = WriterLock::acquire(name).await?;
-        Ok(IndexedDb::delete(name).await?)
+        let lock = WriterLock::acquire(name).await?;
+        let deleted = IndexedDb::delete(name).await;
+        // Awaited, so that whoever opens it next finds the lock free.
+        lock.release().await;
+        Ok(deleted?)
     }
 }
 

@@ -109,7 +109,9 @@ impl PeerFault {
     pub fn reason(&self) -> u64 {
         match self {
             PeerFault::Disconnected(_) => 0x00,
-            PeerFault::NoSharedCapability | PeerFault::WrongNetwork(_) | PeerFault::WrongGenesis(_) => 0x03,
+            PeerFault::NoSharedCapability
+            | PeerFault::WrongNetwork(_)
+            | PeerFault::WrongGenesis(_) => 0x03,
             PeerFault::TooManyPeers => 0x04,
             PeerFault::OldProtocol => 0x06,
             PeerFault::HandshakeTimeout | PeerFault::PingTimeout | PeerFault::Timeout => 0x0b,
@@ -141,7 +143,9 @@ impl fmt::Display for PeerFault {
                 write!(f, "sent a message with the unknown id 0x{id:02x}")
             }
             PeerFault::HelloExpected => f.write_str("did not start with exactly one Hello"),
-            PeerFault::OldProtocol => f.write_str("speaks a devp2p base protocol older than version 5"),
+            PeerFault::OldProtocol => {
+                f.write_str("speaks a devp2p base protocol older than version 5")
+            }
             PeerFault::TooManyPeers => f.write_str("is one peer more than are kept at a time"),
             PeerFault::HandshakeTimeout => f.write_str("did not finish the handshake in time"),
             PeerFault::NoSharedCapability => f.write_str("does not offer snap/1 with eth/69"),

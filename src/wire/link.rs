@@ -61,7 +61,10 @@ pub enum LinkEvent<'a> {
 
 impl Default for Link {
     fn default() -> Self {
-        Link { state: State::ExpectHello, client: String::new() }
+        Link {
+            state: State::ExpectHello,
+            client: String::new(),
+        }
     }
 }
 
@@ -72,7 +75,9 @@ impl Link {
             hello.u64(BASE_VERSION).bytes(client.as_bytes());
             hello.list(|capabilities| {
                 for (name, version, _) in OFFERED {
-                    capabilities.list(|pair| drop(pair.bytes(name.as_bytes()).u64(version)));
+                    capabilities.list(|pair| {
+                        pair.bytes(name.as_bytes()).u64(version);
+                    });
                 }
             });
             hello.u64(0).bytes(node_id);
@@ -81,7 +86,9 @@ impl Link {
 
     /// A Disconnect with a devp2p reason.
     pub fn disconnect(reason: u64) -> Vec<u8> {
-        frame(DISCONNECT, |list| drop(list.u64(reason)))
+        frame(DISCONNECT, |list| {
+            list.u64(reason);
+        })
     }
 
     /// A Ping.
@@ -108,12 +115,18 @@ impl Link {
     }
 
     /// Judges one frame.
-    pub fn receive<'a>(&mut self, bytes: &'a [u8], network: &Network) -> Result<LinkEvent<'a>, PeerFault> {
+    pub fn receive<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        network: &Network,
+    ) -> Result<LinkEvent<'a>, PeerFault> {
         if bytes.len() > MAX_FRAME {
             return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
         }
         let mut message = Reader::items(bytes);
-        let id = message.u64().map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
+        let id = message
+            .u64()
+            .map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
         let payload = message.rest();
         if id < BASE_LENGTH && bytes.len() > MAX_BASE_FRAME {
             return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
@@ -126,12 +139,17 @@ impl Link {
             (PONG..BASE_LENGTH, _) => Ok(LinkEvent::None),
             (_, State::ExpectStatus { eth, snap }) if id == eth + STATUS => {
                 check_status(payload, network)?;
-                self.state = State::Ready { eth: *eth, snap: *snap };
+                self.state = State::Ready {
+                    eth: *eth,
+                    snap: *snap,
+                };
                 // Our Status is the peer's own, sent back: we have no chain to speak of.
                 Ok(LinkEvent::Ready(bytes.to_vec()))
             }
             // A gateway's node may talk of blocks and transactions; none of that is ours.
-            (_, State::Ready { eth, .. }) if id > eth + STATUS && id < eth + ETH_LENGTH => Ok(LinkEvent::None),
+            (_, State::Ready { eth, .. }) if id > eth + STATUS && id < eth + ETH_LENGTH => {
+                Ok(LinkEvent::None)
+            }
             (_, State::Ready { snap, .. }) if id >= *snap && id < snap + SNAP_LENGTH => {
                 Ok(LinkEvent::Snap(id - snap, payload))
             }
@@ -166,7 +184,8 @@ impl Link {
         let (Some(eth), Some(snap)) = (offset_of(0), offset_of(1)) else {
             return Err(PeerFault::NoSharedCapability);
         };
-        self.client = String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
+        self.client =
+            String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
         self.state = State::ExpectStatus { eth, snap };
         Ok(LinkEvent::None)
     }
@@ -176,7 +195,9 @@ impl Link {
 fn check_status(payload: &[u8], network: &Network) -> Result<(), PeerFault> {
     let mut status = Reader::list_of(payload)?;
     if status.u64()? != ETH_VERSION {
-        return Err(PeerFault::Malformed("Status names another version of eth than was agreed"));
+        return Err(PeerFault::Malformed(
+            "Status names another version of eth than was agreed",
+        ));
     }
     let id = status.u64()?;
     let genesis = status.hash()?;
@@ -192,5 +213,7 @@ fn check_status(payload: &[u8], network: &Network) -> Result<(), PeerFault> {
 /// The reason in a Disconnect: a one-element list, or the bare number that some nodes send.
 fn disconnect_reason(payload: &[u8]) -> u64 {
     let reason = Reader::list_of(payload).and_then(|mut list| list.u64());
-    reason.or_else(|_| Reader::items(payload).u64()).unwrap_or(0)
+    reason
+        .or_else(|_| Reader::items(payload).u64())
+        .unwrap_or(0)
 }

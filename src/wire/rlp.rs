@@ -44,7 +44,9 @@ impl<'a> Reader<'a> {
         if !header.list {
             return Err(PeerFault::Malformed("a string stands where a list is due"));
         }
-        Ok(Reader { rest: self.take(header.payload_length)? })
+        Ok(Reader {
+            rest: self.take(header.payload_length)?,
+        })
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], PeerFault> {
@@ -55,14 +57,6 @@ impl<'a> Reader<'a> {
         self.take(header.payload_length)
     }
 
-    /// The next item with its header, undecoded.
-    pub(crate) fn raw(&mut self) -> Result<&'a [u8], PeerFault> {
-        let start = self.rest;
-        let header = self.header()?;
-        self.take(header.payload_length)?;
-        Ok(&start[..start.len() - self.rest.len()])
-    }
-
     pub(crate) fn hash(&mut self) -> Result<Hash, PeerFault> {
         Hash::from_slice(self.bytes()?).ok_or(PeerFault::Malformed("a hash is not 32 bytes long"))
     }
@@ -70,26 +64,35 @@ impl<'a> Reader<'a> {
     pub(crate) fn u64(&mut self) -> Result<u64, PeerFault> {
         let bytes = self.bytes()?;
         if bytes.len() > 8 || bytes.first() == Some(&0) {
-            return Err(PeerFault::Malformed("a number is longer than 64 bits or has leading zeros"));
+            return Err(PeerFault::Malformed(
+                "a number is longer than 64 bits or has leading zeros",
+            ));
         }
-        Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Ok(bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     /// Nothing may be left.
     pub(crate) fn finish(&self) -> Result<(), PeerFault> {
         match self.rest.is_empty() {
             true => Ok(()),
-            false => Err(PeerFault::Malformed("bytes are left over after the last item")),
+            false => Err(PeerFault::Malformed(
+                "bytes are left over after the last item",
+            )),
         }
     }
 
     fn header(&mut self) -> Result<Header, PeerFault> {
-        Header::decode(&mut self.rest).map_err(|_| PeerFault::Malformed("RLP is cut off or not canonical"))
+        Header::decode(&mut self.rest)
+            .map_err(|_| PeerFault::Malformed("RLP is cut off or not canonical"))
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], PeerFault> {
-        let (taken, rest) =
-            self.rest.split_at_checked(length).ok_or(PeerFault::Malformed("RLP is cut off"))?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(PeerFault::Malformed("RLP is cut off"))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -116,11 +119,24 @@ impl Writer {
         self
     }
 
+    /// A list of hashes.
+    pub(crate) fn hashes<'a>(&mut self, hashes: impl IntoIterator<Item = &'a Hash>) -> &mut Writer {
+        self.list(|list| {
+            for hash in hashes {
+                list.bytes(&hash.0);
+            }
+        })
+    }
+
     /// A list of what `fill` writes.
     pub(crate) fn list(&mut self, fill: impl FnOnce(&mut Writer)) -> &mut Writer {
         let mut inner = Writer::new();
         fill(&mut inner);
-        Header { list: true, payload_length: inner.out.len() }.encode(&mut self.out);
+        Header {
+            list: true,
+            payload_length: inner.out.len(),
+        }
+        .encode(&mut self.out);
         self.out.extend_from_slice(&inner.out);
         self
     }

@@ -87,31 +87,52 @@ impl Request {
     /// The frame that asks this, on a connection where snap's messages start at `offset`.
     pub fn frame(&self, offset: u64, id: u64) -> Vec<u8> {
         match self {
-            Request::AccountRange { root, origin, limit, bytes } => frame(offset + GET_ACCOUNT_RANGE, |list| {
-                list.u64(id).bytes(&root.0).bytes(&origin.0).bytes(&limit.0).u64(*bytes);
+            Request::AccountRange {
+                root,
+                origin,
+                limit,
+                bytes,
+            } => frame(offset + GET_ACCOUNT_RANGE, |list| {
+                list.u64(id)
+                    .bytes(&root.0)
+                    .bytes(&origin.0)
+                    .bytes(&limit.0)
+                    .u64(*bytes);
             }),
-            Request::Storages { root, accounts, bytes } => frame(offset + GET_STORAGE_RANGES, |list| {
+            Request::Storages {
+                root,
+                accounts,
+                bytes,
+            } => frame(offset + GET_STORAGE_RANGES, |list| {
                 list.u64(id).bytes(&root.0);
-                list.list(|hashes| accounts.iter().for_each(|hash| drop(hashes.bytes(&hash.0))));
+                list.hashes(accounts);
                 list.bytes(&[]).bytes(&[]).u64(*bytes);
             }),
-            Request::StorageRange { root, account, origin, limit, bytes } => {
-                frame(offset + GET_STORAGE_RANGES, |list| {
-                    list.u64(id).bytes(&root.0);
-                    list.list(|hashes| drop(hashes.bytes(&account.0)));
-                    list.bytes(&origin.0).bytes(&limit.0).u64(*bytes);
-                })
-            }
+            Request::StorageRange {
+                root,
+                account,
+                origin,
+                limit,
+                bytes,
+            } => frame(offset + GET_STORAGE_RANGES, |list| {
+                list.u64(id).bytes(&root.0);
+                list.hashes([account]);
+                list.bytes(&origin.0).bytes(&limit.0).u64(*bytes);
+            }),
             Request::ByteCodes { hashes, bytes } => frame(offset + GET_BYTE_CODES, |list| {
                 list.u64(id);
-                list.list(|list| hashes.iter().for_each(|hash| drop(list.bytes(&hash.0))));
+                list.hashes(hashes);
                 list.u64(*bytes);
             }),
             Request::TrieNodes { root, paths, bytes } => frame(offset + GET_TRIE_NODES, |list| {
                 list.u64(id).bytes(&root.0);
                 list.list(|sets| {
                     for set in paths {
-                        sets.list(|set_list| set.iter().for_each(|path| drop(set_list.bytes(path))));
+                        sets.list(|elements| {
+                            for path in set {
+                                elements.bytes(path);
+                            }
+                        });
                     }
                 });
                 list.u64(*bytes);
@@ -142,7 +163,10 @@ impl<'a> Answer<'a> {
     /// Reads the request id and nothing else.
     pub fn split(payload: &'a [u8]) -> Result<Answer<'a>, PeerFault> {
         let mut content = Reader::list_of(payload)?;
-        Ok(Answer { id: content.u64()?, content })
+        Ok(Answer {
+            id: content.u64()?,
+            content,
+        })
     }
 
     /// Bytes of undecoded content, to be held against what was asked for.

@@ -1,4 +1,4 @@
-/** The README's example is run as it stands, in a real page; only the peer's address is put in. */
+/** The examples in the READMEs are run as they stand, in a real page; only the peer's address is put in. */
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -10,46 +10,48 @@ import { setUp } from './lib/harness.mjs'
 
 const world = setUp()
 
-/** The first block of JavaScript in the README that imports the package. */
-function example() {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+/** The first block of JavaScript in a README that imports the package. */
+function example(file) {
+  const readme = readFileSync(join(ROOT, file), 'utf8')
   const blocks = [...readme.matchAll(/```(?:js|javascript|ts|typescript)\n(.*?)```/gs)].map(([, code]) => code)
   const code = blocks.find((block) => /from ['"]snaplight['"]/.test(block))
-  assert.ok(code, 'the README has no JavaScript block that imports snaplight')
+  assert.ok(code, `${file} has no JavaScript block that imports snaplight`)
   return code
 }
 
-test("the README's example runs as it stands and ends with the account it promises", async () => {
-  const peer = await world.peer('--genesis', GENESIS)
-  const code = example()
-  assert.match(code, /wss?:\/\//, 'the example names a peer by its URL')
-  assert.ok(code.split('\n').length <= 30, 'the example is short')
+for (const file of ['README.md', 'pkg/README.md']) {
+  test(`the example in ${file} runs as it stands`, async () => {
+    const peer = await world.peer('--genesis', GENESIS)
+    const code = example(file)
+    assert.match(code, /wss?:\/\//, 'the example names a peer by its URL')
+    assert.ok(code.split('\n').length <= 30, 'the example is short')
 
-  const page = await world.context.newPage()
-  const [logged, problems] = [[], []]
-  page.on('console', (message) => (message.type() === 'error' ? problems : logged).push(message.text()))
-  page.on('pageerror', (error) => problems.push(error.message))
-  await page.goto(`${world.origin}/blank`)
-  // Every peer it names is the one that runs here; everything else is the README's own text.
-  const module = `${code.replace(/wss?:\/\/[^'"`\s]+/g, peer.url)}\nwindow.ended = true\n`
-  await page.evaluate(
-    (module) =>
-      new Promise((resolve, reject) => {
-        window.addEventListener('error', ({ message }) => reject(new Error(message)))
-        window.addEventListener('unhandledrejection', ({ reason }) => reject(reason))
-        const script = document.createElement('script')
-        script.type = 'module'
-        script.textContent = module
-        script.onerror = () => reject(new Error('the module could not be loaded'))
-        document.head.append(script)
-        const timer = setInterval(() => {
-          if (!window.ended) return
-          clearInterval(timer)
-          resolve()
-        }, 20)
-      }),
-    module,
-  )
-  assert.deepEqual(problems, [])
-  assert.ok(logged.length > 0, 'an example shows something')
-})
+    const page = await world.context.newPage()
+    const [logged, problems] = [[], []]
+    page.on('console', (message) => (message.type() === 'error' ? problems : logged).push(message.text()))
+    page.on('pageerror', (error) => problems.push(error.message))
+    await page.goto(`${world.origin}/blank`)
+    // Every peer it names is the one that runs here; everything else is the README's own text.
+    const module = `${code.replace(/wss?:\/\/[^'"`\s]+/g, peer.url)}\nwindow.ended = true\n`
+    await page.evaluate(
+      (module) =>
+        new Promise((resolve, reject) => {
+          window.addEventListener('error', ({ message }) => reject(new Error(message)))
+          window.addEventListener('unhandledrejection', ({ reason }) => reject(reason))
+          const script = document.createElement('script')
+          script.type = 'module'
+          script.textContent = module
+          script.onerror = () => reject(new Error('the module could not be loaded'))
+          document.head.append(script)
+          const timer = setInterval(() => {
+            if (!window.ended) return
+            clearInterval(timer)
+            resolve()
+          }, 20)
+        }),
+      module,
+    )
+    assert.deepEqual(problems, [])
+    assert.ok(logged.length > 0, 'an example shows something')
+  })
+}

@@ -7,19 +7,19 @@ use snaplight::state::{Batch, Network, PageId, Record};
 use snaplight::sync::StoreTrouble;
 
 #[derive(Clone, Debug)]
-pub struct Disk {
-    pub pages: BTreeMap<PageId, Vec<u8>>,
-    pub codes: BTreeMap<Hash, Vec<u8>>,
-    pub record: Vec<u8>,
+pub(crate) struct Disk {
+    pub(crate) pages: BTreeMap<PageId, Vec<u8>>,
+    pub(crate) codes: BTreeMap<Hash, Vec<u8>>,
+    pub(crate) record: Vec<u8>,
     /// Pages ever written.
-    pub pages_written: u64,
-    pub bytes_written: u64,
+    pub(crate) pages_written: u64,
+    pub(crate) bytes_written: u64,
     /// Fail the commit with this sequence number.
-    pub fail_at: Option<(u64, StoreTrouble)>,
+    pub(crate) fail_at: Option<(u64, StoreTrouble)>,
 }
 
 impl Disk {
-    pub fn new(network: Network) -> Disk {
+    pub(crate) fn new(network: Network) -> Disk {
         let record = Record {
             incarnation: [7; 16],
             sequence: 0,
@@ -38,11 +38,11 @@ impl Disk {
         }
     }
 
-    pub fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         Record::decode(&self.record).expect("the record that was written")
     }
 
-    pub fn commit(&mut self, batch: Batch) -> Result<(), StoreTrouble> {
+    pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), StoreTrouble> {
         if let Some((sequence, trouble)) = &self.fail_at
             && *sequence == batch.sequence
         {
@@ -60,7 +60,10 @@ impl Disk {
             self.pages_written += 1;
             self.bytes_written += page.len() as u64;
             assert!(page.len() <= 60_000, "page of {} bytes", page.len());
-            assert!(self.pages.insert(id, page).is_none(), "page {id:?} was written twice");
+            assert!(
+                self.pages.insert(id, page).is_none(),
+                "page {id:?} was written twice"
+            );
         }
         self.codes.extend(batch.codes);
         self.record = batch.record;

@@ -19,7 +19,10 @@ fn sync(state: State, peers: usize, seed: u64) -> World {
     world.target(root);
     match world.run() {
         End::Done(report) => assert_eq!(report.root, root),
-        end => panic!("{end:?}, waited for {:?}, faults {:?}", world.waits, world.faults),
+        end => panic!(
+            "{end:?}, waited for {:?}, faults {:?}",
+            world.waits, world.faults
+        ),
     }
     assert_eq!(world.faults, []);
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
@@ -27,7 +30,13 @@ fn sync(state: State, peers: usize, seed: u64) -> World {
 }
 
 fn contracts(accounts: u64, seed: u64, huge: Vec<(u64, u64)>) -> State {
-    Recipe { accounts, contracts_per_mille: 150, seed, huge }.build()
+    Recipe {
+        accounts,
+        contracts_per_mille: 150,
+        seed,
+        huge,
+    }
+    .build()
 }
 
 #[test]
@@ -37,19 +46,35 @@ fn an_empty_state_is_complete_at_once() {
 
 #[test]
 fn a_state_of_one_account_syncs() {
-    sync(Builder::new().account([7; 20], Account::new().balance(1)).build(), 1, 2);
+    sync(
+        Builder::new()
+            .account([7; 20], Account::new().balance(1))
+            .build(),
+        1,
+        2,
+    );
 }
 
 #[test]
 fn a_state_of_one_contract_with_one_slot_syncs() {
-    let account = Account::new().nonce(1).code([0x60, 0x00]).slot([0; 32], [1; 32]);
+    let account = Account::new()
+        .nonce(1)
+        .code([0x60, 0x00])
+        .slot([0; 32], [1; 32]);
     sync(Builder::new().account([7; 20], account).build(), 1, 3);
 }
 
 #[test]
 fn plain_accounts_sync_from_one_peer_and_nothing_is_left_to_heal() {
     let mut world = sync(Recipe::plain(20_000, 4).build(), 1, 4);
-    assert_eq!(world.engine.progress(snaplight::sync::Millis(world.now)).counters.nodes, 0);
+    assert_eq!(
+        world
+            .engine
+            .progress(snaplight::sync::Millis(world.now))
+            .counters
+            .nodes,
+        0
+    );
     world.target(Hash(world.server.states().head().expect("a state").root()));
     match world.run() {
         End::Done(report) => assert!(report.already_complete),
@@ -80,7 +105,9 @@ fn accounts_on_every_boundary_of_the_cursors_sync() {
         first[0] = nibble << 4;
         let mut last = [0xff; 32];
         last[0] = nibble << 4 | 0x0f;
-        builder = builder.account_at(first, Account::new().balance(1)).account_at(last, Account::new().balance(2));
+        builder = builder
+            .account_at(first, Account::new().balance(1))
+            .account_at(last, Account::new().balance(2));
     }
     for index in 0..3_000u32 {
         let hash = snaplight_peer::keccak::keccak(&index.to_be_bytes());
@@ -100,9 +127,19 @@ fn slots_on_every_boundary_of_the_chunks_sync() {
         account = account.slot_at(first, [1; 32]).slot_at(last, [2; 32]);
     }
     for index in 0..40_000u32 {
-        account = account.slot_at(snaplight_peer::keccak::keccak(&index.to_be_bytes()), [3; 32]);
+        account = account.slot_at(
+            snaplight_peer::keccak::keccak(&index.to_be_bytes()),
+            [3; 32],
+        );
     }
-    sync(Builder::new().account([1; 20], account).account([2; 20], Account::new().balance(5)).build(), 2, 9);
+    sync(
+        Builder::new()
+            .account([1; 20], account)
+            .account([2; 20], Account::new().balance(5))
+            .build(),
+        2,
+        9,
+    );
 }
 
 #[test]

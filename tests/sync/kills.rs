@@ -11,7 +11,13 @@ use crate::truth::assert_complete;
 use crate::world::{End, World};
 
 fn state(seed: u64) -> State {
-    Recipe { accounts: 8_000, contracts_per_mille: 100, seed, huge: vec![(1, 25_000)] }.build()
+    Recipe {
+        accounts: 8_000,
+        contracts_per_mille: 100,
+        seed,
+        huge: vec![(1, 25_000)],
+    }
+    .build()
 }
 
 /// One history: lives of random length, each with other peers, until the sync is done.
@@ -20,7 +26,14 @@ fn history(seed: u64, server: &Arc<Server>) {
     let root = Hash(server.states().head().expect("a state").root());
     let mut world = World::new(server.clone(), rng.next());
     for life in 0..200 {
-        let vices = ["slow=20", "capped=20000", "always-prove", "cut+9", "slow=300", "shuffled-proof"];
+        let vices = [
+            "slow=20",
+            "capped=20000",
+            "always-prove",
+            "cut+9",
+            "slow=300",
+            "shuffled-proof",
+        ];
         for _ in 0..1 + rng.below(3) {
             match rng.below(3) {
                 0 => world.peer(World::vice(vices[rng.below(6) as usize])),
@@ -64,8 +77,15 @@ fn a_kill_after_every_single_event_loses_nothing_committed() {
         world.target(root);
         world.run_some(events);
         let mut world = World::on_disk(server.clone(), 10, world.kill());
-        let accounts = world.disk.record().building.map_or(0, |building| building.counts.accounts);
-        assert!(accounts >= kept || world.disk.record().complete.is_some(), "progress went backwards");
+        let accounts = world
+            .disk
+            .record()
+            .building
+            .map_or(0, |building| building.counts.accounts);
+        assert!(
+            accounts >= kept || world.disk.record().complete.is_some(),
+            "progress went backwards"
+        );
         kept = accounts.max(kept);
         world.honest_peer();
         world.target(root);
@@ -81,7 +101,12 @@ fn a_second_session_downloads_only_what_the_first_did_not_commit() {
     let mut world = World::new(server.clone(), 11);
     world.honest_peer();
     world.target(root);
-    while world.disk.record().building.is_none_or(|building| building.counts.accounts < 60_000) {
+    while world
+        .disk
+        .record()
+        .building
+        .is_none_or(|building| building.counts.accounts < 60_000)
+    {
         assert!(matches!(world.run_some(5), End::Paused));
     }
     let first = world.received;

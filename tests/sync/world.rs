@@ -7,7 +7,8 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket, Why,
+    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket,
+    Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -21,9 +22,9 @@ const MAX_EVENTS: u64 = 2_000_000;
 
 /// How a sync ended.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     Done(Report),
-    Cancelled(Report),
+    Cancelled,
     Failed(Failure),
     /// Nothing will ever happen again by itself.
     Stuck,
@@ -31,17 +32,17 @@ pub enum End {
     Paused,
 }
 
-pub struct World {
-    pub now: u64,
-    pub engine: Engine,
-    pub disk: Disk,
-    pub server: Arc<Server>,
-    pub faults: Vec<(PeerId, PeerFault)>,
-    pub dropped: Vec<PeerId>,
-    pub waits: Vec<Why>,
-    pub batches: u64,
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) engine: Engine,
+    pub(crate) disk: Disk,
+    pub(crate) server: Arc<Server>,
+    pub(crate) faults: Vec<(PeerId, PeerFault)>,
+    pub(crate) dropped: Vec<PeerId>,
+    pub(crate) waits: Vec<Why>,
+    pub(crate) batches: u64,
     /// Bytes of frames that reached the engine.
-    pub received: u64,
+    pub(crate) received: u64,
     rng: Rng,
     links: BTreeMap<PeerId, Wire>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -69,17 +70,27 @@ enum Happening {
 }
 
 impl World {
-    pub fn new(server: Arc<Server>, seed: u64) -> World {
+    pub(crate) fn new(server: Arc<Server>, seed: u64) -> World {
         let (id, genesis) = server.network();
-        let disk = Disk::new(Network { id, genesis: Hash(genesis) });
+        let disk = Disk::new(Network {
+            id,
+            genesis: Hash(genesis),
+        });
         World::on_disk(server, seed, disk)
     }
 
     /// A new session over what an earlier one left.
-    pub fn on_disk(server: Arc<Server>, seed: u64, disk: Disk) -> World {
+    pub(crate) fn on_disk(server: Arc<Server>, seed: u64, disk: Disk) -> World {
         let (id, genesis) = server.network();
-        let network = Network { id, genesis: Hash(genesis) };
-        let config = Config { network, client: "snaplight/test".to_owned(), node_id: [1; 64] };
+        let network = Network {
+            id,
+            genesis: Hash(genesis),
+        };
+        let config = Config {
+            network,
+            client: "snaplight/test".to_owned(),
+            node_id: [1; 64],
+        };
         let codes = disk.codes.keys().copied().collect();
         World {
             now: 1_000,
@@ -102,49 +113,59 @@ impl World {
     }
 
     /// Kills the session: only the disk is left.
-    pub fn kill(self) -> Disk {
+    pub(crate) fn kill(self) -> Disk {
         self.disk
     }
 
-    pub fn honest_peer(&mut self) -> PeerId {
+    pub(crate) fn honest_peer(&mut self) -> PeerId {
         self.peer(Vec::new())
     }
 
-    pub fn peer(&mut self, vices: Vec<Vice>) -> PeerId {
+    pub(crate) fn peer(&mut self, vices: Vec<Vice>) -> PeerId {
         self.peer_of(self.server.clone(), vices)
     }
 
-    pub fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
+    pub(crate) fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
         self.peers += 1;
         let id = PeerId(self.peers);
         let mut session = Session::new(server, vices);
         let latency = 5 + self.rng.below(60);
         let hello = session.open();
-        self.links.insert(id, Wire { session, latency, up_free: 0, down_free: 0 });
+        self.links.insert(
+            id,
+            Wire {
+                session,
+                latency,
+                up_free: 0,
+                down_free: 0,
+            },
+        );
         self.engine.handle(Millis(self.now), Input::PeerJoined(id));
-        self.from_peer(id, hello);
+        self.deliver(id, hello);
         id
     }
 
-    pub fn vice(text: &str) -> Vec<Vice> {
-        text.split(' ').map(|vice| vice.parse().expect("a vice")).collect()
+    pub(crate) fn vice(text: &str) -> Vec<Vice> {
+        text.split(' ')
+            .map(|vice| vice.parse().expect("a vice"))
+            .collect()
     }
 
-    pub fn target(&mut self, root: Hash) {
+    pub(crate) fn target(&mut self, root: Hash) {
         self.input(Input::Target(root));
     }
 
-    pub fn input(&mut self, input: Input) {
+    pub(crate) fn input(&mut self, input: Input) {
         self.engine.handle(Millis(self.now), input);
     }
 
     /// Runs until the sync ends.
-    pub fn run(&mut self) -> End {
+    pub(crate) fn run(&mut self) -> End {
         self.run_for(MAX_EVENTS, false)
     }
 
     /// Runs for at most `events` events.
-    pub fn run_some(&mut self, events: u64) -> End {
+    pub(crate) fn run_some(&mut self, events: u64) -> End {
         self.run_for(events, true)
     }
 
@@ -164,7 +185,11 @@ impl World {
             let event = self.queue.peek().map(|Reverse((at, _))| *at);
             let deadline = self.engine.next_deadline().map(|deadline| deadline.0);
             match (event, deadline) {
-                (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) => self.happen(),
+                (Some(at), deadline)
+                    if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) =>
+                {
+                    self.happen()
+                }
                 (_, Some(deadline)) => {
                     // A world in which only pings go back and forth is stuck.
                     if deadline > self.now + 3_600_000 {
@@ -203,21 +228,27 @@ impl World {
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
             Output::Event(Event::PeerReady(_)) => {}
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
-            Output::Event(Event::Cancelled(report)) => return Some(End::Cancelled(report)),
+            Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }
         None
     }
 
     fn happen(&mut self) {
-        let Some(Reverse((at, number))) = self.queue.pop() else { return };
+        let Some(Reverse((at, number))) = self.queue.pop() else {
+            return;
+        };
         self.now = self.now.max(at);
-        let Some(happening) = self.happenings.remove(&number) else { return };
+        let Some(happening) = self.happenings.remove(&number) else {
+            return;
+        };
         match happening {
             Happening::ToPeer(peer, frame) => {
-                let Some(wire) = self.links.get_mut(&peer) else { return };
+                let Some(wire) = self.links.get_mut(&peer) else {
+                    return;
+                };
                 let answers = wire.session.on_frame(&frame);
-                self.from_peer(peer, answers);
+                self.deliver(peer, answers);
             }
             Happening::FromPeer(peer, outgoing) => self.arrive(peer, outgoing),
             Happening::Commit(batch) => {
@@ -227,18 +258,25 @@ impl World {
                 self.schedule(at, Happening::Committed(sequence, result));
             }
             Happening::Committed(sequence, Ok(())) => self.input(Input::Committed(sequence)),
-            Happening::Committed(sequence, Err(trouble)) => self.input(Input::CommitFailed(sequence, trouble)),
+            Happening::Committed(sequence, Err(trouble)) => {
+                self.input(Input::CommitFailed(sequence, trouble))
+            }
             Happening::Load(ticket, ids) => {
-                let pages = ids.iter().map(|id| self.disk.pages.get(id).cloned()).collect();
+                let pages = ids
+                    .iter()
+                    .map(|id| self.disk.pages.get(id).cloned())
+                    .collect();
                 self.input(Input::Loaded(ticket, pages));
             }
         }
     }
 
-    fn from_peer(&mut self, peer: PeerId, outgoing: Vec<Outgoing>) {
+    fn deliver(&mut self, peer: PeerId, outgoing: Vec<Outgoing>) {
         for outgoing in outgoing {
             let jitter = self.rng.below(10);
-            let Some(wire) = self.links.get_mut(&peer) else { return };
+            let Some(wire) = self.links.get_mut(&peer) else {
+                return;
+            };
             if let Outgoing::Wait(wait) = outgoing {
                 wire.down_free = wire.down_free.max(self.now) + wait.as_millis() as u64;
                 continue;

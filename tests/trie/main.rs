@@ -1,4 +1,6 @@
 //! The trie room from outside, against alloy-trie: roots, range verification, single proofs.
+
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;

@@ -126,7 +126,7 @@ function title(text) {
 }
 
 function row(what, value, bar = '') {
-  console.log(`  ${what.padEnd(62)} ${String(value).padStart(16)}   ${bar && `bar: ${bar}`}`)
+  console.log(`  ${what.padEnd(76)} ${String(value).padStart(14)}   ${bar && `bar: ${bar}`}`)
 }
 
 function count(value) {

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -141,17 +141,17 @@ impl Suite<'_> {
     fn lints_wasm(&mut self) -> Outcome<(Counts, Finished)> {
         tools::rust_component("clippy", "clippy")?;
         tools::wasm_target()?;
-        let target = [
+        let mut clippy = self.cargo(&[
+            "clippy",
+            "--package",
+            "snaplight",
             "--target",
             "wasm32-unknown-unknown",
             "--lib",
-            "--tests",
-            "--",
-            "-D",
-            "warnings",
-        ];
-        let mut clippy = self.cargo(&["clippy", "--package", "snaplight"]);
-        clippy.args(target);
+        ]);
+        clippy
+            .args(self.browser_tests()?)
+            .args(["--", "-D", "warnings"]);
         self.whole("lints-wasm", clippy)
     }
 
@@ -166,6 +166,7 @@ impl Suite<'_> {
     /// The tests of the root crate that need a browser, in one.
     fn browser(&mut self) -> Outcome<(Counts, Finished)> {
         tools::wasm_target()?;
+        let tests = self.browser_tests()?;
         let mut pack = Command::new("wasm-pack");
         let ready = self.ready()?;
         pack.args([
@@ -177,10 +178,32 @@ impl Suite<'_> {
             "--chromedriver",
         ])
         .arg(&ready.browser.driver)
+        .arg("--")
+        .args(tests)
         .env("PATH", &ready.path);
         pack.current_dir(&self.workspace.root);
         let finished = captured("browser", &mut pack)?;
         Ok((counts::of_cargo(&finished.output), finished))
+    }
+
+    /// `--test NAME` for every test program that is made for the browser. The others, and the unit tests, compare with
+    /// crates that only exist natively, so cargo must not be asked to compile them for wasm.
+    fn browser_tests(&self) -> Outcome<Vec<String>> {
+        let mut options = Vec::new();
+        for file in files_in(&self.workspace.root.join("tests"), ".rs")? {
+            let text = fs::read_to_string(&file)
+                .map_err(|error| format!("{} could not be read: {error}", file.display()))?;
+            if let (true, Some(name)) = (text.contains("wasm_bindgen_test"), file.file_stem()) {
+                options.extend([String::from("--test"), name.to_string_lossy().into_owned()]);
+            }
+        }
+        match options.is_empty() {
+            true => Err(String::from(
+                "no file in tests/ uses wasm_bindgen_test, so nothing would run in the browser",
+            )
+            .into()),
+            false => Ok(options),
+        }
     }
 
     fn package(&mut self) -> Outcome<(Counts, Finished)> {
@@ -204,7 +227,7 @@ impl Suite<'_> {
 
     /// The built package in a real page, with real peers.
     fn e2e(&mut self) -> Outcome<(Counts, Finished)> {
-        let files = self.e2e_files()?;
+        let files = files_in(&self.workspace.root.join("tests/e2e"), ".test.mjs")?;
         if !self
             .workspace
             .package
@@ -239,18 +262,6 @@ impl Suite<'_> {
             .map(|tap| counts::of_node(&tap))
             .unwrap_or_default();
         Ok((counts, finished))
-    }
-
-    fn e2e_files(&self) -> Outcome<Vec<PathBuf>> {
-        let folder = self.workspace.root.join("tests/e2e");
-        let entries = fs::read_dir(&folder)
-            .map_err(|error| format!("{} could not be read: {error}", folder.display()))?;
-        let mut files: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .collect();
-        files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
-        files.sort();
-        Ok(files)
     }
 
     fn cargo(&self, arguments: &[&str]) -> Command {
@@ -288,6 +299,18 @@ impl Suite<'_> {
             None => Err(String::from("the browser's tools were not looked for")),
         }
     }
+}
+
+/// The files of a folder whose names end like this, in order.
+fn files_in(folder: &Path, end: &str) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)
+        .map_err(|error| format!("{} could not be read: {error}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.retain(|file| file.to_string_lossy().ends_with(end));
+    files.sort();
+    Ok(files)
 }
 
 /// Tests that a runner left out, by the line that says so.

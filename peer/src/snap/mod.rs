@@ -59,20 +59,17 @@ impl std::error::Error for Breach {}
 /// # Errors
 /// If the payload is malformed or the code is none of a request. Nothing is appended then.
 pub fn serve(states: &States, code: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Breach> {
-    match Request::decode(code, payload)? {
-        Request::Accounts(request) => {
-            accounts::serve(states, &request, out);
-            Ok(())
-        }
-        Request::Storage(request) => {
-            storage::serve(states, &request, out);
-            Ok(())
-        }
-        Request::Codes(request) => {
-            codes::serve(states, &request, out);
-            Ok(())
-        }
-        Request::Nodes(request) => nodes::serve(states, &request, out),
+    answer(states, &Request::decode(code, payload)?, out);
+    Ok(())
+}
+
+/// The answer to a decoded request, appended to `out`.
+pub fn answer(states: &States, request: &Request, out: &mut Vec<u8>) {
+    match request {
+        Request::Accounts(request) => accounts::serve(states, request, out),
+        Request::Storage(request) => storage::serve(states, request, out),
+        Request::Codes(request) => codes::serve(states, request, out),
+        Request::Nodes(request) => nodes::serve(states, request, out),
     }
 }
 
@@ -126,7 +123,7 @@ pub struct GetStorageRanges {
 pub struct GetByteCodes {
     /// To be echoed.
     pub id: u64,
-    /// Hashes of codes.
+    /// Hashes of codes. Decoded, at most as many as are looked at.
     pub hashes: Vec<Hash>,
     /// Soft limit.
     pub bytes: u64,
@@ -139,7 +136,7 @@ pub struct GetTrieNodes {
     pub id: u64,
     /// State root.
     pub root: Hash,
-    /// Path sets.
+    /// Path sets, none of them empty. Decoded, at most as many as are looked at.
     pub paths: Vec<Vec<Vec<u8>>>,
     /// Soft limit.
     pub bytes: u64,
@@ -252,7 +249,7 @@ fn codes(mut payload: &[u8]) -> Result<GetByteCodes, Malformed> {
     let fields = &mut fields;
     let request = GetByteCodes {
         id: rlp::uint(fields)?,
-        hashes: rlp::each(rlp::list(fields)?, rlp::hash)?,
+        hashes: rlp::first(CODES_LIMIT, rlp::list(fields)?, rlp::hash)?,
         bytes: rlp::uint(fields)?,
     };
     rlp::end(fields)?;
@@ -263,11 +260,17 @@ fn nodes(mut payload: &[u8]) -> Result<GetTrieNodes, Malformed> {
     let mut fields = rlp::list(&mut payload)?;
     rlp::end(payload)?;
     let fields = &mut fields;
+    // Each path takes a look-up, so what is behind these is never looked at.
+    const KEPT: usize = LOOKUPS_LIMIT + 2;
     let path = |buf: &mut &[u8]| rlp::string(buf).map(<[u8]>::to_vec);
+    let set = |buf: &mut &[u8]| match rlp::list(buf)? {
+        [] => Err(Malformed),
+        set => rlp::first(KEPT, set, path),
+    };
     let request = GetTrieNodes {
         id: rlp::uint(fields)?,
         root: rlp::hash(fields)?,
-        paths: rlp::each(rlp::list(fields)?, |set| rlp::each(rlp::list(set)?, path))?,
+        paths: rlp::first(KEPT, rlp::list(fields)?, set)?,
         bytes: rlp::uint(fields)?,
     };
     rlp::end(fields)?;

@@ -68,6 +68,7 @@ impl Recipe {
     #[must_use]
     pub fn build(&self) -> State {
         let codes = self.codes();
+        // One after the other, each on all cores.
         let huge = self.huge_slots();
         let hashes = self.hashes();
         // One group per first byte: enough to share out evenly, and each is sorted by itself.
@@ -84,7 +85,6 @@ impl Recipe {
                     .map(|trie| (trie.root(), Arc::new(trie))),
             );
         }
-        // Huge storages use all cores themselves, so they came before; see `group`.
         storages.extend(huge.into_values().map(|trie| (trie.root(), trie)));
         let codes = codes.into_iter().collect();
         State::new(Trie::build(accounts), storages, codes)

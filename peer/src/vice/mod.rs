@@ -9,7 +9,7 @@ pub use parse::ParseViceError;
 use crate::{
     link,
     session::Outgoing,
-    snap::{self, Breach, Request},
+    snap::{self, Request},
     state::States,
 };
 use answer::Answer;
@@ -164,12 +164,7 @@ impl Vices {
     }
 
     /// What comes in place of the honest answer. `snap` is the capability's first id.
-    pub(crate) fn answer(
-        &mut self,
-        states: &States,
-        snap: u64,
-        request: Request,
-    ) -> Result<Vec<Outgoing>, Breach> {
+    pub(crate) fn answer(&mut self, states: &States, snap: u64, request: Request) -> Vec<Outgoing> {
         let kind = kind(&request);
         let answered = self.answered.entry(kind).or_default();
         let showing: Vec<Fault> = self
@@ -185,11 +180,11 @@ impl Vices {
             .iter()
             .for_each(|fault| change_request(&mut asked, fault));
         let mut payload = Vec::new();
-        snap::serve(states, answer::code(&asked), &asked.encode(), &mut payload)?;
+        snap::answer(states, &asked, &mut payload);
         let Some(mut answer) = Answer::decode(&request, &payload) else {
             // Only a bogus state's bytes can be so bad. They go out as they are.
             let id = snap + answer::code(&request) + 1;
-            return Ok(vec![Outgoing::Frame(link::frame(id, &payload))]);
+            return vec![Outgoing::Frame(link::frame(id, &payload))];
         };
         let first = self.first.entry(kind).or_insert_with(|| answer.clone());
         for fault in &showing {
@@ -198,7 +193,7 @@ impl Vices {
             }
             answer.spoil(fault, states, &request);
         }
-        Ok(send(&showing, snap, answer::code(&request), &answer))
+        send(&showing, snap, answer::code(&request), &answer)
     }
 }
 

@@ -16,7 +16,7 @@ impl fmt::Display for ParseViceError {
 impl std::error::Error for ParseViceError {}
 
 /// All vices without an argument.
-pub(super) const PLAIN: [(&str, Fault); 34] = [
+const PLAIN: [(&str, Fault); 34] = [
     ("silent", Fault::Silent),
     ("empty", Fault::Empty),
     ("stale-root", Fault::StaleRoot),
@@ -99,5 +99,37 @@ impl FromStr for Vice {
             }
         };
         Ok(Vice { fault, only, after })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_no_vice_is_refused() {
+        for text in [
+            "",
+            "bogus",
+            "silent=5",
+            "slow",
+            "slow=x",
+            "silent@bogus",
+            "silent+x",
+            "capped=",
+        ] {
+            assert!(text.parse::<Vice>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_vice_with_everything() {
+        let vice = Vice {
+            fault: Fault::Capped(500),
+            only: Some(Kind::Storage),
+            after: 3,
+        };
+        assert_eq!("capped=500@storage+3".parse(), Ok(vice));
+        assert_eq!("silent".parse(), Ok(Vice::from(Fault::Silent)));
     }
 }

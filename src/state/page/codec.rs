@@ -8,10 +8,10 @@
 //!
 //! | kind | tag bits 3-4 | bits 5-6 | then |
 //! |---|---|---|---|
-//! | 0 account | storage: 0 none, 1 blinded, 2 inline, 3 page | code: 0 none, 1 held, 2 missing | key; slim body; inline: number of entries, and these; page: flags 1 byte, id, leaves |
+//! | 0 account | storage: 0 none, 1 blinded, 2 inline, 3 page | code: 0 none, 1 held, 2 missing | key; slim body; inline: number of entries, and these; page: flags 1 byte, id, leaves, slots |
 //! | 1 slot | | | key; value, RLP |
 //! | 2 blinded | | | nibble count, path, hash |
-//! | 3 page | open, inner | | nibble count, path, hash, id, leaves |
+//! | 3 page | open, inner | | nibble count, path, hash, id, leaves, slots |
 //! | 4 | | | kept for a blinded subtrie with a base |
 
 use xxhash_rust::xxh64::xxh64;
@@ -39,7 +39,7 @@ const OPEN: u8 = 1 << 3;
 const INNER: u8 = 1 << 4;
 
 /// Bytes that a page has besides its entries, at most.
-const FRAME: usize = 2 + 32 + 33 + 8;
+pub(crate) const FRAME: usize = 2 + 32 + 33 + 8;
 
 /// Takes a page's bytes apart. Anything that [`PageWriter`] cannot have written is an error.
 pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
@@ -190,6 +190,7 @@ impl<'a> Reader<'a> {
             open,
             inner,
             leaves: self.number()?,
+            slots: self.number()?,
         })
     }
 
@@ -322,8 +323,13 @@ impl PageWriter {
 
     pub(crate) fn page(&mut self, path: &Path, page: &PageRef) {
         self.reference(PAGE | page_flags(page), path, &page.hash);
+        self.page_numbers(page);
+    }
+
+    fn page_numbers(&mut self, page: &PageRef) {
         self.number(page.id.0);
         self.number(page.leaves);
+        self.number(page.slots);
     }
 
     /// The page's bytes.
@@ -354,8 +360,7 @@ impl PageWriter {
             }
             Storage::Page(page) => {
                 self.bytes.push(page_flags(page));
-                self.number(page.id.0);
-                self.number(page.leaves);
+                self.page_numbers(page);
             }
         }
     }
@@ -406,7 +411,7 @@ pub(crate) fn storage_size(storage: &Storage) -> usize {
         Storage::Inline(slots) => {
             number_size(slots.len() as u64) + slots.iter().map(entry_size).sum::<usize>()
         }
-        Storage::Page(page) => 1 + number_size(page.id.0) + number_size(page.leaves),
+        Storage::Page(page) => 1 + page_numbers_size(page),
     }
 }
 
@@ -415,7 +420,14 @@ pub(crate) fn blinded_size(path: &Path) -> usize {
 }
 
 pub(crate) fn page_size(path: &Path, page: &PageRef) -> usize {
-    blinded_size(path) + number_size(page.id.0) + number_size(page.leaves)
+    blinded_size(path) + page_numbers_size(page)
+}
+
+fn page_numbers_size(page: &PageRef) -> usize {
+    [page.id.0, page.leaves, page.slots]
+        .map(number_size)
+        .iter()
+        .sum()
 }
 
 fn number_size(number: u64) -> usize {

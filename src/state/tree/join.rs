@@ -55,7 +55,6 @@ impl Tree {
         };
         let mut arena = Arena {
             fold,
-            storage: false,
             marks: &marks,
         };
         let (added, removed) = overlap.splice(&mut self.entries, &mut arena, place, out)?;
@@ -126,7 +125,6 @@ fn join_slots(
         })?;
         let mut arena = Arena {
             fold,
-            storage: true,
             marks: &marks,
         };
         let whole = joined.slots == fold.len() as u64;
@@ -185,8 +183,6 @@ struct Overlap {
     list: Range<usize>,
     /// Entries of the fold that meet those.
     arena: Range<usize>,
-    /// The delivered leaves, as entries of the fold.
-    delivered: Range<usize>,
 }
 
 impl Overlap {
@@ -229,7 +225,6 @@ impl Overlap {
         Ok(Some(Overlap {
             list: start..end,
             arena,
-            delivered,
         }))
     }
 
@@ -246,15 +241,12 @@ impl Overlap {
             .unwrap_or_default()
             .iter()
             .peekable();
-        if let Some(index) = self.delivered.clone().find(|index| !self.arena.contains(index)) {
-            return Err(TreeError::Disjoint(fold.path(index)));
-        }
-        // Not the delivered leaves alone: a proof of absence may end in a leaf beside the range, which is proven as well.
+        // Leaves beside the range, which its proof shows, are as good as delivered ones.
         for index in self.arena.clone() {
-            let path = fold.path(index);
-            if !path.is_full() {
+            let Some(EntryItem::Leaf(value)) = fold.item(index) else {
                 continue;
-            }
+            };
+            let path = fold.path(index);
             let over = loop {
                 match list.peek() {
                     Some(entry) if entry.path.is_prefix_of(&path) => break entry,
@@ -263,7 +255,6 @@ impl Overlap {
                 };
             };
             if matches!(over.item, Item::Blinded { .. })
-                && let Some(EntryItem::Leaf(value)) = fold.item(index)
                 && let Some(slot) = marks.get_mut(index)
             {
                 *slot = mark(path.key(), value).unwrap_or(Mark::Known);
@@ -392,5 +383,108 @@ fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap
     match delivered.is_empty() {
         true => Ok(None),
         false => Err(TreeError::Disjoint(fold.path(delivered.start))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::entry::PageId;
+
+    fn path(nibbles: &[u8]) -> Path {
+        let child = |path: Path, nibble: &u8| path.child(*nibble).unwrap_or(path);
+        nibbles.iter().fold(Path::ROOT, child)
+    }
+
+    fn blinded(nibbles: &[u8], hash: u8) -> Entry {
+        let hash = Hash([hash; 32]);
+        Entry {
+            path: path(nibbles),
+            item: Item::Blinded { hash },
+        }
+    }
+
+    fn page(nibbles: &[u8], hash: u8) -> Entry {
+        let hash = Hash([hash; 32]);
+        let reference = PageRef {
+            hash,
+            id: PageId(1),
+            open: false,
+            inner: false,
+            leaves: 1,
+            slots: 0,
+        };
+        Entry {
+            path: path(nibbles),
+            item: Item::Page(reference),
+        }
+    }
+
+    fn slot(key: u8) -> Entry {
+        Entry {
+            path: Path::full(Hash([key; 32])),
+            item: Item::Slot([1].into()),
+        }
+    }
+
+    fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
+        let new = new
+            .iter()
+            .cloned()
+            .map(|entry| (entry.path, Some(entry.item)));
+        merge(old.to_vec(), new)
+    }
+
+    #[test]
+    fn of_two_lists_the_one_that_knows_more_wins_at_every_place() {
+        // 1: both by hash; 2: a page against its hash; 3: a leaf under a hash, from either side; 5: behind an extension.
+        let old = [
+            blinded(&[1], 1),
+            page(&[2], 2),
+            blinded(&[3], 3),
+            slot(0x44),
+            blinded(&[5], 5),
+        ];
+        let new = [
+            blinded(&[1], 1),
+            blinded(&[2], 2),
+            slot(0x33),
+            blinded(&[4], 4),
+            blinded(&[5, 6, 7], 6),
+        ];
+        let both = [
+            blinded(&[1], 1),
+            page(&[2], 2),
+            slot(0x33),
+            slot(0x44),
+            blinded(&[5, 6, 7], 6),
+        ];
+        assert_eq!(join(&old, &new), Ok(both.to_vec()));
+        assert_eq!(join(&new, &old), Ok(both.to_vec()));
+        assert_eq!(join(&both, &both), Ok(both.to_vec()));
+    }
+
+    #[test]
+    fn a_new_page_takes_the_place_of_what_was_blinded_below_it() {
+        let old = [blinded(&[1, 2], 1), blinded(&[1, 3], 2), slot(0x22)];
+        let new = [page(&[1], 9), slot(0x22)];
+        assert_eq!(join(&old, &new), Ok(new.to_vec()));
+    }
+
+    #[test]
+    fn lists_that_contradict_each_other_are_an_error() {
+        let disjoint = |old: &[Entry], new: &[Entry], at: Path| {
+            assert_eq!(join(old, new), Err(TreeError::Disjoint(at)));
+        };
+        disjoint(&[slot(0x11)], &[slot(0x22)], Path::full(Hash([0x11; 32])));
+        disjoint(&[slot(0x11)], &[], Path::full(Hash([0x11; 32])));
+        disjoint(&[], &[slot(0x11)], Path::full(Hash([0x11; 32])));
+        disjoint(&[blinded(&[1], 1)], &[blinded(&[1], 2)], path(&[1]));
+        disjoint(&[blinded(&[1], 1)], &[blinded(&[2], 1)], path(&[1]));
+        disjoint(
+            &[slot(0x11)],
+            &[page(&[1], 1)],
+            Path::full(Hash([0x11; 32])),
+        );
     }
 }

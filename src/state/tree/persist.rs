@@ -6,7 +6,7 @@ use super::{Spill, Tree, TreeError};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, KeptItem, Mode, Place, cut, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
-use crate::state::page::{Folds, PAGE_BUDGET, Page, PageError, entry_size, fold_list};
+use crate::state::page::{Folds, Page, PageError, entry_size, fold_list};
 use crate::state::pages::Pages;
 use crate::state::source::AccountList;
 use crate::trie::fold::Root;
@@ -30,6 +30,7 @@ impl Tree {
         };
         let storage_fold = &mut self.folds.storage;
         let mut list = AccountList::new(&self.entries, storage_fold, self.budget, Mode::Growing);
+        list.cut_large_storage(out)?;
         let kept = cut(&self.folds.list, &mut list, place, Mode::Growing, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
 
@@ -93,20 +94,9 @@ impl Tree {
         if page.hash != root {
             return Err(PageError::Misplaced);
         }
-        let mut folds = Folds::new();
         let at = StatePath::account_trie(Path::ROOT);
-        let entries = Page::decode(bytes)?
-            .verify(page, &at, &mut folds)?
-            .into_entries();
-        let bytes = entries.iter().map(entry_size).sum();
-        Ok(Tree {
-            root,
-            entries,
-            bytes,
-            budget: PAGE_BUDGET,
-            spine,
-            folds,
-        })
+        let page = Page::decode(bytes)?.verify(page, &at, &mut Folds::new())?;
+        Ok(Tree::of(root, page.into_entries(), spine))
     }
 
     /// Pages in the list that are open, or that the next batch deletes, each once.

@@ -3,7 +3,7 @@
 use super::{Joined, RevealFault, Tree};
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
-use crate::state::page::entry_size;
+use crate::state::page::{entry_size, storage_size};
 use crate::trie::keccak::keccak;
 use crate::trie::node::{Child, Node, decode};
 use crate::trie::path::Path;
@@ -29,12 +29,12 @@ impl Tree {
             Some(account) => {
                 let leaf = super::join::find_account(&mut self.entries, account)
                     .ok_or(RevealFault::NotBlinded)?;
-                let root = leaf.storage_root();
+                let removed = storage_size(&leaf.storage);
+                let hash = leaf.storage_root();
                 let mut whole = vec![Entry {
                     path: Path::ROOT,
-                    item: Item::Blinded { hash: root },
+                    item: Item::Blinded { hash },
                 }];
-                let unknown = leaf.storage == Storage::Blinded;
                 let slots = match &mut leaf.storage {
                     Storage::Inline(slots) => slots,
                     Storage::Blinded => &mut whole,
@@ -48,13 +48,11 @@ impl Tree {
                     Ok(Item::Slot(value.into()))
                 };
                 expand(at.path, blob, &mut slot, &mut revealed)?;
-                let (removed, added) = replace(slots, index, revealed);
-                if unknown {
+                replace(slots, index, revealed);
+                if leaf.storage == Storage::Blinded {
                     leaf.storage = Storage::Inline(whole);
-                    (0, added)
-                } else {
-                    (removed, added)
                 }
+                (removed, storage_size(&leaf.storage))
             }
         };
         self.bytes = (self.bytes + added).saturating_sub(removed);

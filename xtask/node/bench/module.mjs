@@ -8,30 +8,56 @@ const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
 const MODULE = join(TARGET, 'wasm32-unknown-unknown/release/snaplight.wasm')
 const [CUSTOM, IMPORT, CODE, DATA] = [0, 2, 10, 11]
 
+/** Functions that only tell wasm-bindgen what to write; it removes them. */
+const DESCRIPTION = /^__wbindgen_describe/
+
 /**
- * The largest groups of functions: a room of this crate (`snaplight::sync`), or another crate (`alloy_rlp`).
+ * The largest groups of functions: a file of this crate (`snaplight::sync::engine`), or another crate (`alloc`).
  *
- * @returns {{name: string, bytes: number, share: number}[]} before wasm-opt and compression; shares of the whole file
+ * @returns {{name: string, bytes: number, share: number}[]} before wasm-opt and compression; shares of code and data
  */
-export function contributors(most = 15) {
-  const file = readFileSync(MODULE)
-  const { sizes, names, imported, data } = read(file)
-  const groups = new Map([['(data)', data]])
+export function contributors(most = 20) {
+  const { sizes, names, imported, data } = read(readFileSync(MODULE))
+  const groups = new Map([['(constants)', data]])
   sizes.forEach((size, at) => {
-    const group = groupOf(names.get(imported + at) ?? '(unnamed)')
+    const name = names.get(imported + at) ?? '(unnamed)'
+    if (DESCRIPTION.test(name)) return
+    const group = groupOf(name)
     groups.set(group, (groups.get(group) ?? 0) + size)
   })
+  const total = [...groups.values()].reduce((sum, bytes) => sum + bytes, 0)
   return [...groups]
-    .map(([name, bytes]) => ({ name, bytes, share: bytes / file.length }))
+    .map(([name, bytes]) => ({ name, bytes, share: bytes / total }))
     .sort((a, b) => b.bytes - a.bytes)
     .slice(0, most)
 }
 
-/** `<snaplight::sync::engine::Engine as …>::poll` belongs to `snaplight::sync`, `alloc::vec::…` to `alloc`. */
+/**
+ * Whom a function is there for. Generic code of another crate counts for the type of ours that it is compiled for:
+ * `core::ptr::drop_in_place<snaplight::web::driver::Driver>` belongs to `snaplight::web::driver`.
+ */
 function groupOf(name) {
-  const path = name.replace(/^_R/, '').match(/[a-z_][a-z0-9_]*(?:\[[0-9a-f]+\])?(?:::[a-z_][a-z0-9_]*)*/)?.[0] ?? name
-  const [crate, room] = path.replace(/\[[0-9a-f]+\]/g, '').split('::')
-  return crate === 'snaplight' && room ? `${crate}::${room}` : crate
+  // Only the standard library, which comes compiled, is mangled the newer way.
+  if (name.startsWith('_R')) return 'std'
+  const path = segments(name)
+  const ours = path.indexOf('snaplight')
+  if (ours < 0) return path[0] ?? name
+  // Modules are in lower case; what follows them is a type or a function.
+  const [room, file] = path.slice(ours + 1, ours + 3)
+  const modules = [room, file].filter((part) => /^[a-z][a-z0-9_]*$/.test(part ?? ''))
+  return ['snaplight', ...(path.length > ours + 2 || modules.length < 2 ? modules : [room])].join('::')
+}
+
+/** The identifiers of a mangled name, in order: `_ZN9snaplight4sync4push17h…E`, and within `_$LT$snaplight..sync..Engine…`. */
+function segments(name) {
+  const found = []
+  let rest = /^_ZN/.test(name) ? name.slice(3) : ''
+  for (let length; (length = /^\d+/.exec(rest)); ) {
+    const start = length[0].length
+    found.push(rest.slice(start, start + Number(length[0])))
+    rest = rest.slice(start + Number(length[0]))
+  }
+  return found.flatMap((part) => part.split(/\$[A-Za-z0-9]+\$|\.\./)).filter((part) => part && !/^(_|h[0-9a-f]{16})$/.test(part))
 }
 
 /** Sizes of the function bodies in order, names by function index, how many functions are imported, bytes of data. */

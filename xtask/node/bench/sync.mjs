@@ -31,9 +31,8 @@ async function syncInPage({ urls, root, network, count }) {
   const written = {}
   if (count) {
     // Every record that is ever written, also those replaced or deleted later.
-    const put = IDBObjectStore.prototype.put
     for (const method of ['put', 'add']) {
-      const original = method === 'put' ? put : IDBObjectStore.prototype.add
+      const original = IDBObjectStore.prototype[method]
       IDBObjectStore.prototype[method] = function (...values) {
         written[this.name] = (written[this.name] ?? 0) + 1
         return original.apply(this, values)
@@ -48,7 +47,7 @@ async function syncInPage({ urls, root, network, count }) {
   const { memory } = await (await import('/pkg/wasm/snaplight.js')).default()
   const memoryBytes = memory.buffer.byteLength
   await db.close()
-  return { report, written, memoryBytes, left: count ? await readAll() : {} }
+  return count ? { report, memoryBytes, written, left: await readAll() } : { report, memoryBytes }
 
   /** Number and bytes of the records, store by store, of the only database there is. */
   async function readAll() {
@@ -90,10 +89,7 @@ async function syncInPage({ urls, root, network, count }) {
 
 function figures({ report, written, memoryBytes, left }) {
   const { elapsedMs, accounts, slots } = report
-  const items = accounts + slots
-  const sum = (stores, of) => Object.values(stores).reduce((total, store) => total + of(store), 0)
-  const codeBytes = left.codes?.bytes ?? 0
-  return {
+  const times = {
     report,
     elapsedMs,
     rate: accounts / (elapsedMs / 1000),
@@ -101,6 +97,13 @@ function figures({ report, written, memoryBytes, left }) {
     storage: report.storageMs / elapsedMs,
     waiting: report.waitingMs / elapsedMs,
     memory: memoryBytes,
+  }
+  if (!written) return times
+  const items = accounts + slots
+  const sum = (stores, of) => Object.values(stores).reduce((total, store) => total + of(store), 0)
+  const codeBytes = left.codes?.bytes ?? 0
+  return {
+    ...times,
     written,
     left,
     writtenPerThousand: sum(written, (puts) => puts) / (items / 1000),

@@ -1,0 +1,105 @@
+// A database in memory, in Node: the module as it is built, with the empty state, which needs no peer.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { open, version } from '../snaplight.js'
+import { EMPTY_CODE, EMPTY_ROOT, NETWORK, SOME_ADDRESS, SOME_ROOT, memory } from './support/database.mjs'
+import manifest from '../package.json' with { type: 'json' }
+
+test('the version is that of the package', () => assert.equal(version, manifest.version))
+
+test('the empty state syncs without a peer, and proves that nothing is there', async (t) => {
+  const db = await memory(t)
+  assert.equal(db.complete, null)
+  const seen = []
+  const sync = db.sync(EMPTY_ROOT, { onProgress: (progress) => seen.push(progress) })
+  const report = await sync
+  assert.equal(report.root, EMPTY_ROOT)
+  assert.equal(report.accounts, 0)
+  assert.deepEqual(db.complete, { root: EMPTY_ROOT, accounts: 0, slots: 0, codes: 0 })
+  assert.equal(seen.at(-1).phase, 'done')
+  assert.equal(db.progress().phase, 'done')
+  const account = await db.getAccount(SOME_ADDRESS)
+  assert.deepEqual(account, {
+    address: SOME_ADDRESS, exists: false, nonce: 0n, balance: 0n, codeHash: EMPTY_CODE, storageRoot: EMPTY_ROOT, root: EMPTY_ROOT,
+  })
+  assert.equal((await db.getStorage(SOME_ADDRESS, 1)).value, 0n)
+  const code = await db.getCode(SOME_ADDRESS)
+  assert.deepEqual([code.code.length, code.codeHash, code.root], [0, EMPTY_CODE, EMPTY_ROOT])
+  await assert.rejects(db.getCode(SOME_ROOT), { name: 'NotTrackedError', code: 'NOT_TRACKED' })
+})
+
+test('without a peer a sync waits, says so, and can be cancelled and started again', async (t) => {
+  const db = await memory(t)
+  const sync = db.sync(SOME_ROOT)
+  let waiting
+  for await (const progress of sync) {
+    waiting = progress
+    if (progress.waiting) break
+  }
+  assert.equal(waiting.phase, 'connecting')
+  assert.equal(waiting.root, SOME_ROOT)
+  assert.match(waiting.waiting, /peer/)
+  assert.throws(() => db.sync(SOME_ROOT), { name: 'MisuseError', code: 'SYNC_RUNNING' })
+  sync.cancel('a reason')
+  await assert.rejects(sync, { name: 'CancelledError', code: 'CANCELLED', cause: 'a reason' })
+  assert.equal(db.progress().phase, 'idle')
+  assert.equal((await db.sync(EMPTY_ROOT)).root, EMPTY_ROOT)
+})
+
+test('a signal cancels, now or later, and is let go of afterwards', async (t) => {
+  const db = await memory(t)
+  await assert.rejects(db.sync(SOME_ROOT, { signal: AbortSignal.abort('before') }), { code: 'CANCELLED', cause: 'before' })
+  const controller = new AbortController()
+  const sync = db.sync(SOME_ROOT, { signal: controller.signal })
+  controller.abort('meanwhile')
+  await assert.rejects(sync, { code: 'CANCELLED', cause: 'meanwhile' })
+  const ended = new AbortController()
+  await db.sync(EMPTY_ROOT, { signal: ended.signal })
+  ended.abort('after')
+  assert.equal(db.progress().phase, 'done')
+})
+
+test('nothing is read before a state is complete', async (t) => {
+  const db = await memory(t)
+  for (const read of [() => db.getAccount(SOME_ADDRESS), () => db.getStorage(SOME_ADDRESS, 0), () => db.getCode(SOME_ROOT)]) {
+    await assert.rejects(read, { name: 'NotTrackedError', code: 'NO_STATE' })
+  }
+})
+
+test('close ends the sync and every later call, and is itself repeatable', async () => {
+  const db = await open({ network: NETWORK, memory: true })
+  const ended = assert.rejects(db.sync(SOME_ROOT), { name: 'ClosedError', code: 'CLOSED' })
+  assert.equal(db.close(), db.close())
+  await Promise.all([ended, db.close()])
+  assert.throws(() => db.sync(SOME_ROOT), { name: 'ClosedError' })
+  assert.throws(() => db.addPeer('ws://127.0.0.1:1'), { name: 'ClosedError' })
+  await assert.rejects(db.getAccount(SOME_ADDRESS), { name: 'ClosedError' })
+  assert.equal(typeof db.progress().phase, 'string')
+})
+
+test('databases in memory do not meet, even under one name', async (t) => {
+  const [first, second] = [await memory(t), await memory(t)]
+  await first.sync(EMPTY_ROOT)
+  assert.equal(second.complete, null)
+})
+
+test('any number of calls may be in flight, and come from inside callbacks', async (t) => {
+  const db = await memory(t)
+  const inside = []
+  const again = () => inside.push(db.getAccount(SOME_ADDRESS).catch(({ code }) => code), db.progress().phase)
+  await db.sync(EMPTY_ROOT, { onProgress: again })
+  const reads = Array.from({ length: 200 }, (_, slot) => db.getStorage(SOME_ADDRESS, slot))
+  assert.equal((await Promise.all(reads)).length, 200)
+  assert.ok((await Promise.all(inside)).length >= 2)
+})
+
+test('a callback that throws is reported as uncaught and does not touch the sync', async (t) => {
+  const db = await memory(t)
+  const reported = new Promise((resolve) => {
+    globalThis.reportError = resolve
+    t.after(() => delete globalThis.reportError)
+  })
+  await db.sync(EMPTY_ROOT, { onProgress() { throw new Error('the caller’s own') } })
+  assert.equal((await reported).message, 'the caller’s own')
+})

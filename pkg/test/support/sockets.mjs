@@ -1,0 +1,70 @@
+// WebSocket-like objects of every kind that addPeer has to take.
+
+/** As browsers have it: an EventTarget. */
+export class EventSocket extends EventTarget {
+  binaryType = 'blob'
+  readyState = 1
+  bufferedAmount = 0
+  sent = []
+  closedWith = null
+
+  send(data) {
+    this.sent.push(data)
+  }
+
+  close(code, reason) {
+    this.readyState = 3
+    this.closedWith = { code, reason }
+  }
+
+  emit(type, properties) {
+    this.dispatchEvent(Object.assign(new Event(type), properties))
+  }
+}
+
+/** With `on...` properties only, as small wrappers have it. */
+export class HandlerSocket {
+  readyState = 1
+  sent = []
+  closedWith = null
+  onopen = null
+  onmessage = null
+  onclose = null
+  onerror = null
+
+  send(data) {
+    this.sent.push(data)
+  }
+
+  close(code, reason) {
+    this.closedWith = { code, reason }
+  }
+
+  emit(type, properties) {
+    this[`on${type}`]?.({ type, ...properties })
+  }
+}
+
+/** As a data channel: states are words. */
+export class ChannelSocket extends EventSocket {
+  readyState = 'open'
+}
+
+/** How many of its events an EventTarget's listeners hear. */
+export function countingListeners(socket) {
+  const counts = {}
+  const { addEventListener, removeEventListener } = socket
+  socket.addEventListener = (type, ...rest) => {
+    counts[type] = (counts[type] ?? 0) + 1
+    return addEventListener.call(socket, type, ...rest)
+  }
+  socket.removeEventListener = (type, ...rest) => {
+    counts[type] -= 1
+    return removeEventListener.call(socket, type, ...rest)
+  }
+  return counts
+}
+
+export const bytes = (...values) => Uint8Array.from(values)
+/** Disconnect (0x01) with a devp2p reason. */
+export const disconnect = (reason) => bytes(0x01, 0xc1, reason)

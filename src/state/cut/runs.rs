@@ -1,0 +1,135 @@
+//! Which children of a branch move out together.
+
+use super::{Cut, Mode, Source};
+use crate::state::tree::TreeError;
+use crate::trie::fold::ChildOf;
+
+impl<S: Source> Cut<'_, S> {
+    /// Moves out what is complete and cannot grow into a fuller page: the next sibling would not fit any more.
+    pub(super) fn move_full_runs(&mut self, branch: usize) -> Result<(), TreeError> {
+        let mut run: Vec<usize> = Vec::new();
+        let mut size = 0;
+        for child in self.fold.children(branch) {
+            let (next, movable) = match child {
+                ChildOf::Entry(entry) if self.is_leaf(entry) => continue,
+                ChildOf::Entry(_) => (None, false),
+                ChildOf::Branch(child) => {
+                    let child = child as usize;
+                    let node = self.nodes.get(child).filter(|node| node.gone.is_none());
+                    (
+                        node.map(|node| (child, node.sum.size)),
+                        self.is_movable(child),
+                    )
+                }
+            };
+            let full = next.is_some_and(|(_, next)| size + next > self.place.budget);
+            if full && !run.is_empty() {
+                self.move_out(branch, &run)?;
+            }
+            if full || !movable {
+                run.clear();
+                size = 0;
+            }
+            if let Some((child, next)) = next.filter(|_| movable) {
+                run.push(child);
+                size += next;
+            }
+        }
+        self.update(branch);
+        Ok(())
+    }
+
+    /// Moves out the fullest runs until what is left fits; and then those that fill half a page and more, so that what is
+    /// left is mostly references: it stays in upper pages, which are walked, cached and written again more often.
+    pub(super) fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
+        let budget = self.place.budget;
+        while self.update(branch).size > budget {
+            if let Some(entry) = self.largest_storage(branch, budget / 2) {
+                self.source.evict(entry, self.out)?;
+            } else if let Some((run, _)) = self.fullest_run(branch) {
+                self.move_out(branch, &run)?;
+            } else if let Some(entry) = self.largest_storage(branch, 0) {
+                self.source.evict(entry, self.out)?;
+            } else {
+                break;
+            }
+        }
+        while let Some((run, _)) = self
+            .fullest_run(branch)
+            .filter(|(_, size)| *size >= budget / 2)
+        {
+            self.move_out(branch, &run)?;
+        }
+        self.update(branch);
+        Ok(())
+    }
+
+    /// The child leaf with the largest inline storage, if that is longer than `from`.
+    fn largest_storage(&self, branch: usize, from: usize) -> Option<usize> {
+        self.fold
+            .children(branch)
+            .filter_map(|child| match child {
+                ChildOf::Entry(entry) => Some(entry as usize),
+                ChildOf::Branch(_) => None,
+            })
+            .map(|entry| (self.source.inline_storage(entry), entry))
+            .filter(|(size, _)| *size > from)
+            .max()
+            .map(|(_, entry)| entry)
+    }
+
+    /// Of all runs of adjacent movable children that fit a page, the longest in bytes; and its length.
+    fn fullest_run(&self, branch: usize) -> Option<(Vec<usize>, usize)> {
+        let mut best = (0, 0..0);
+        // At most 16 children, `None` where a run ends.
+        let mut children: Vec<Option<(usize, usize)>> = Vec::new();
+        for child in self.fold.children(branch) {
+            match child {
+                ChildOf::Entry(entry) if self.is_leaf(entry) => {}
+                ChildOf::Branch(child) if self.is_movable(child as usize) => {
+                    let node = self.nodes.get(child as usize);
+                    children.push(node.map(|node| (child as usize, node.sum.size)));
+                }
+                _ => children.push(None),
+            }
+        }
+        for start in 0..children.len() {
+            let mut size = 0;
+            for (end, child) in children.iter().enumerate().skip(start) {
+                match child {
+                    Some((_, next)) if size + next <= self.place.budget => size += next,
+                    _ => break,
+                }
+                if size > best.0 {
+                    best = (size, start..end + 1);
+                }
+            }
+        }
+        let run = children
+            .get(best.1)?
+            .iter()
+            .flatten()
+            .map(|(child, _)| *child)
+            .collect();
+        (best.0 > 0).then_some((run, best.0))
+    }
+
+    /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
+    pub(super) fn is_leaf(&self, entry: u32) -> bool {
+        self.fold.path(entry as usize).is_full()
+    }
+
+    fn is_movable(&self, branch: usize) -> bool {
+        let named = self
+            .fold
+            .branches()
+            .get(branch)
+            .and_then(|branch| branch.reference.hash());
+        let node = self.nodes.get(branch).filter(|node| {
+            node.gone.is_none()
+                && node.sum.size <= self.place.budget
+                && !(self.mode == Mode::Growing && node.sum.open)
+        });
+        named.is_some() && node.is_some()
+    }
+}

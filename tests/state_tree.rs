@@ -1,0 +1,427 @@
+//! Seeded histories of a state being fetched: random answers in random order, batches at random moments, crashes after any
+//! of them. Whatever happened, the end is the whole state, readable from pages alone, and nothing else in the database.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod state_world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use snaplight::hash::Hash;
+use snaplight::state::page::{Folds, MIN_BUDGET, Page, VerifiedPage};
+use snaplight::state::{
+    Entry, Item, Lookup, PageId, PageRef, Pages, RevealFault, SlimAccount, Spill, StatePath, Step,
+    Storage, Tree,
+};
+use snaplight::trie::fold::Fold;
+use snaplight::trie::path::Path;
+use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
+use state_world::{Answer, Rng, World};
+
+/// The database, and the engine's part of the work.
+struct Builder<'a> {
+    world: &'a World,
+    rng: Rng,
+    budget: usize,
+    fold: Fold,
+    tree: Tree,
+    out: Pages,
+    codes: BTreeSet<Hash>,
+    // What is stored:
+    pages: BTreeMap<PageId, Vec<u8>>,
+    stored_codes: BTreeSet<Hash>,
+    root: Option<PageRef>,
+    spine: Range<PageId>,
+    /// Pages proven by look-ups.
+    cache: BTreeMap<(PageId, Hash), VerifiedPage>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(world: &'a World, rng: Rng, budget: usize) -> Builder<'a> {
+        Builder {
+            world,
+            rng,
+            budget,
+            fold: Fold::new(),
+            tree: Tree::new(world.accounts.root).with_budget(budget),
+            out: Pages::new(PageId(1)),
+            codes: BTreeSet::new(),
+            pages: BTreeMap::new(),
+            stored_codes: BTreeSet::new(),
+            root: None,
+            spine: PageId(1)..PageId(1),
+            cache: BTreeMap::new(),
+        }
+    }
+
+    fn random_step(&mut self) {
+        match self.rng.below(100) {
+            0..40 => self.accounts(),
+            40..65 => self.storage(),
+            65..75 => self.code(),
+            75..85 => self.reveal(),
+            85..95 => self.batch(Spill::Collapse),
+            95..98 => self.batch(Spill::All),
+            _ => self.crash(),
+        }
+        self.check_bytes();
+    }
+
+    /// A range of accounts: mostly of what is missing, from anywhere, of any length, sometimes past its limit.
+    fn accounts(&mut self) {
+        let from = if self.rng.chance(50) {
+            Hash::ZERO
+        } else {
+            self.rng.hash()
+        };
+        let span = self.tree.blinded_span(&from, &Hash::MAX);
+        let (origin, limit) = match span {
+            Some(span) if self.rng.chance(90) => span,
+            _ => (
+                from,
+                if self.rng.chance(50) {
+                    Hash::MAX
+                } else {
+                    self.rng.hash()
+                },
+            ),
+        };
+        let most = if self.rng.chance(70) { 40 } else { 400 };
+        let max = 1 + self.rng.below(most);
+        let answer = self.world.accounts.serve(&origin, &limit, max);
+        let range = self.verify(None, &origin, &answer);
+        let held = &self.codes;
+        let joined = self
+            .tree
+            .join_accounts(&self.fold, &range, held, &mut self.out)
+            .unwrap();
+        assert!(joined.accounts <= answer.leaves.len() as u64 + 2);
+        for (account, root) in joined.storage {
+            assert_eq!(self.world.storage[&account].root, root);
+        }
+        assert!(joined.codes.iter().all(|code| !self.codes.contains(code)));
+    }
+
+    /// Storage of one account: the whole, or a part.
+    fn storage(&mut self) {
+        let waiting: Vec<_> = self.tree.incomplete_accounts().collect();
+        let waiting: Vec<_> = waiting
+            .iter()
+            .filter(|account| account.storage.is_some())
+            .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let account = waiting[self.rng.below(waiting.len())].account;
+        let trie = &self.world.storage[&account];
+        let (mut origin, mut limit, mut max) = (Hash::ZERO, Hash::MAX, usize::MAX);
+        if self.rng.chance(60) {
+            let from = if self.rng.chance(50) {
+                Hash::ZERO
+            } else {
+                self.rng.hash()
+            };
+            if let Some(span) = self.tree.storage_span(&account, &from, &Hash::MAX) {
+                (origin, limit) = span;
+            }
+            max = 1 + self.rng.below(30);
+        }
+        let answer = trie.serve(&origin, &limit, max);
+        let range = self.verify(Some(account), &origin, &answer);
+        let joined = self
+            .tree
+            .join_storage(&account, &self.fold, &range, &mut self.out)
+            .unwrap();
+        if max == usize::MAX {
+            assert!(joined.complete);
+        }
+    }
+
+    fn verify(&mut self, account: Option<Hash>, origin: &Hash, answer: &Answer) -> VerifiedRange {
+        let leaves: Vec<_> = answer
+            .leaves
+            .iter()
+            .map(|(key, value)| (*key, &value[..]))
+            .collect();
+        let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
+        match account {
+            None => {
+                let root = &self.world.accounts.root;
+                verify_accounts(&mut self.fold, root, origin, &leaves, &proof).unwrap()
+            }
+            Some(account) => {
+                let root = &self.world.storage[&account].root;
+                verify_slots(&mut self.fold, root, origin, &leaves, &proof).unwrap()
+            }
+        }
+    }
+
+    fn code(&mut self) {
+        let missing: Vec<Hash> = self
+            .tree
+            .incomplete_accounts()
+            .filter_map(|a| a.code)
+            .collect();
+        if !missing.is_empty() {
+            self.codes.insert(missing[self.rng.below(missing.len())]);
+        }
+    }
+
+    /// One node, as `GetTrieNodes` brings it.
+    fn reveal(&mut self) {
+        let blinded: Vec<_> = self.tree.blinded().collect();
+        if blinded.is_empty() {
+            return;
+        }
+        let (at, _) = blinded[self.rng.below(blinded.len())];
+        let blob = self.world.trie(&at).node(&at.path).unwrap();
+        let mut wrong = blob.clone();
+        wrong[0] ^= 1;
+        assert_eq!(
+            self.tree.reveal(&at, &wrong, &self.codes),
+            Err(RevealFault::Hash)
+        );
+        self.tree.reveal(&at, &blob, &self.codes).unwrap();
+        let again = self.tree.reveal(&at, &blob, &self.codes);
+        assert_eq!(again, Err(RevealFault::NotBlinded));
+    }
+
+    fn batch(&mut self, spill: Spill) {
+        self.tree.settle(&self.codes, &mut self.out).unwrap();
+        let start = self.out.next_id();
+        let before = self.tree.entries().to_vec();
+        let root = self.tree.snapshot(spill, &mut self.out).unwrap();
+        assert_eq!(before, self.tree.entries());
+        // Stored: one transaction.
+        self.pages.retain(|id, _| !self.spine.contains(id));
+        for (id, bytes) in self.out.take() {
+            assert!(
+                bytes.len() <= self.budget + 100,
+                "a page of {} bytes",
+                bytes.len()
+            );
+            assert!(self.pages.insert(id, bytes).is_none());
+        }
+        self.spine = start..self.out.next_id();
+        self.root = root;
+        self.stored_codes = self.codes.clone();
+        if self.rng.chance(30) {
+            self.check_reachable();
+        }
+    }
+
+    /// Memory is lost; what the last batch stored is not.
+    fn crash(&mut self) {
+        self.codes = self.stored_codes.clone();
+        self.tree = Tree::new(self.world.accounts.root).with_budget(self.budget);
+        // Ids handed out since the last batch were never stored.
+        self.out = Pages::new(self.spine.end);
+        if let Some(root) = self.root {
+            let bytes = &self.pages[&root.id];
+            let state_root = self.world.accounts.root;
+            let tree = Tree::resume(state_root, &root, self.spine.clone(), bytes).unwrap();
+            self.tree = tree.with_budget(self.budget);
+            loop {
+                let ids = self.tree.pages_to_dissolve();
+                if ids.is_empty() {
+                    break;
+                }
+                for id in ids {
+                    self.tree.dissolve(id, &self.pages[&id]).unwrap();
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let mut steps = 0;
+        while !self.tree.is_complete() {
+            // Whatever is blinded or missing can be asked for.
+            self.accounts();
+            self.storage();
+            self.code();
+            self.tree.settle(&self.codes, &mut self.out).unwrap();
+            steps += 1;
+            assert!(steps < 5_000, "no end: {:?}", self.tree.entries());
+        }
+        self.batch(Spill::All);
+        self.check_reachable();
+        assert!(self.root.is_none_or(|root| !root.open));
+    }
+
+    fn check_bytes(&self) {
+        let bytes: usize = self.tree.entries().iter().map(size).sum();
+        assert_eq!(self.tree.resident_bytes(), bytes);
+    }
+
+    /// Every page is reached from the root, through references that prove it; and every page that is reached is there.
+    fn check_reachable(&self) {
+        let mut reached = BTreeSet::new();
+        let mut folds = Folds::new();
+        let at = StatePath::account_trie(Path::ROOT);
+        let mut next: Vec<_> = self.root.map(|page| (page, at)).into_iter().collect();
+        // By page id: the places of its subtries, and of the page they are named in.
+        let mut siblings: BTreeMap<PageId, BTreeSet<(PageId, Option<Hash>)>> = BTreeMap::new();
+        while let Some((page, at)) = next.pop() {
+            reached.insert(page.id);
+            let mut decoded = Page::decode(&self.pages[&page.id]).unwrap();
+            let verified = decoded.verify(&page, &at, &mut folds).unwrap();
+            let mut name = |below: &PageRef, at: StatePath| {
+                siblings
+                    .entry(below.id)
+                    .or_default()
+                    .insert((page.id, at.account));
+                next.push((*below, at));
+            };
+            for entry in verified.entries() {
+                match &entry.item {
+                    Item::Page(below) => name(
+                        below,
+                        StatePath {
+                            account: at.account,
+                            path: entry.path,
+                        },
+                    ),
+                    Item::Account(leaf) => match &leaf.storage {
+                        Storage::Page(below) => {
+                            name(below, StatePath::storage(entry.path.key(), Path::ROOT));
+                        }
+                        Storage::Inline(slots) => {
+                            for slot in slots {
+                                if let Item::Page(below) = &slot.item {
+                                    name(below, StatePath::storage(entry.path.key(), slot.path));
+                                }
+                            }
+                        }
+                        _ => {}
+                    },
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(
+            reached,
+            self.pages.keys().copied().collect(),
+            "pages that no root reaches"
+        );
+        assert!(
+            siblings.values().all(|parents| parents.len() == 1),
+            "siblings in two parents"
+        );
+    }
+
+    fn look_up(&mut self, mut lookup: Lookup) -> Step {
+        for _ in 0..200 {
+            let Step::Need(wanted) = *lookup.step() else {
+                return lookup.step().clone();
+            };
+            let page = self.cache.entry(wanted.key()).or_insert_with(|| {
+                let page = self.pages.get(&wanted.page.id).map(Vec::as_slice);
+                wanted.verify(page, &mut Folds::new()).unwrap()
+            });
+            lookup.feed_verified(page);
+        }
+        panic!("a look-up without end");
+    }
+
+    fn check_reads(&mut self) {
+        for (key, slim) in &self.world.accounts.leaves {
+            let account = SlimAccount::parse(slim).unwrap().account();
+            match self.look_up(Lookup::account(self.root, *key)) {
+                Step::Account(Some(found)) => assert_eq!(found.account, account),
+                step => panic!("{key}: {step:?}"),
+            }
+            let absent = self.look_up(Lookup::slot(self.root, *key, Hash([7; 32])));
+            assert_eq!(absent, Step::Slot([0; 32]));
+            for (slot, rlp) in self
+                .world
+                .storage
+                .get(key)
+                .iter()
+                .flat_map(|trie| &trie.leaves)
+            {
+                let value = alloy_rlp::decode_exact::<alloy_rlp::bytes::Bytes>(rlp).unwrap();
+                let mut word = [0; 32];
+                word[32 - value.len()..].copy_from_slice(&value);
+                let step = self.look_up(Lookup::slot(self.root, *key, *slot));
+                assert_eq!(step, Step::Slot(word));
+            }
+        }
+        for _ in 0..20 {
+            let absent = self.rng.hash();
+            assert_eq!(
+                self.look_up(Lookup::account(self.root, absent)),
+                Step::Account(None)
+            );
+            let step = self.look_up(Lookup::slot(self.root, absent, absent));
+            assert_eq!(step, Step::Slot([0; 32]));
+        }
+    }
+}
+
+/// Encoded size by the documented layout, not by the code's own function.
+fn size(entry: &Entry) -> usize {
+    let number = |mut n: u64| {
+        let mut bytes = 1;
+        while n > 0x7f {
+            n >>= 7;
+            bytes += 1;
+        }
+        bytes
+    };
+    let numbers =
+        |page: &PageRef| number(page.id.0) + number(page.leaves) + number(page.slots);
+    let path = 2 + usize::from(entry.path.len().div_ceil(2));
+    match &entry.item {
+        Item::Account(leaf) => {
+            33 + leaf.slim.len()
+                + match &leaf.storage {
+                    Storage::Empty | Storage::Blinded => 0,
+                    Storage::Inline(slots) => {
+                        number(slots.len() as u64) + slots.iter().map(size).sum::<usize>()
+                    }
+                    Storage::Page(page) => 1 + numbers(page),
+                }
+        }
+        Item::Slot(value) => 33 + value.len(),
+        Item::Blinded { .. } => path + 32,
+        Item::Page(page) => path + 32 + numbers(page),
+    }
+}
+
+fn history(seed: u64) {
+    let mut rng = Rng(seed);
+    let (accounts, slots) = match rng.below(5) {
+        0 => (rng.below(3), 20),
+        1 => (rng.below(30), 2_000),
+        _ => (rng.below(500), 100),
+    };
+    let budget = [0, MIN_BUDGET, 4_000, 16_384][rng.below(4)].max(MIN_BUDGET);
+    let contracts = [0, 0, 3, 30][rng.below(4)];
+    let world = World::odd(&mut rng, accounts, slots, contracts);
+    let mut builder = Builder::new(&world, rng, budget);
+    for _ in 0..builder.rng.below(150) {
+        builder.random_step();
+    }
+    builder.finish();
+    builder.check_reads();
+}
+
+/// `SNAPLIGHT_HISTORIES` asks for more.
+fn histories() -> u64 {
+    let asked = std::env::var("SNAPLIGHT_HISTORIES")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    asked.unwrap_or(300)
+}
+
+#[test]
+fn whatever_happens_on_the_way_the_state_is_complete_and_readable() {
+    for seed in 0..histories() {
+        let done = std::panic::catch_unwind(|| history(seed));
+        assert!(done.is_ok(), "seed {seed}");
+    }
+}

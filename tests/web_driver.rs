@@ -1,0 +1,310 @@
+//! The driver in a page: what the engine wants is done to sockets that look like WebSockets, and what they do comes back.
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used)]
+
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use snaplight::hash::Hash;
+use snaplight::web::{Database, delete_database};
+use wasm_bindgen::convert::TryFromJsValue;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+#[wasm_bindgen(inline_js = r#"
+    /** Hears everything that the database tells, in order. */
+    export class Listener {
+      heard = []
+      #waiting = []
+      #hear(event, ...args) {
+        this.heard.push([event, ...args])
+        this.#waiting = this.#waiting.filter(([wanted, resolve]) => wanted !== event || resolve(args))
+      }
+      onComplete(...args) { this.#hear('complete', ...args) }
+      onSynced(...args) { this.#hear('synced', ...args) }
+      onFailed(...args) { this.#hear('failed', ...args) }
+      onPeer(...args) { this.#hear('peer', ...args) }
+      onPeerClosed(...args) { this.#hear('peerClosed', ...args) }
+      next(event) { return new Promise((resolve) => this.#waiting.push([event, resolve])) }
+    }
+
+    export class Socket extends EventTarget {
+      binaryType = 'blob'
+      readyState = 1
+      sent = []
+      closedWith = undefined
+      onsend = () => {}
+      send(data) { this.sent.push(data); this.onsend(data) }
+      close(code, reason) { this.readyState = 3; this.closedWith = code }
+      open() { this.readyState = 1; this.dispatchEvent(new Event('open')) }
+      deliver(data) { this.dispatchEvent(new MessageEvent('message', { data })) }
+      hangUp(code) { this.readyState = 3; this.dispatchEvent(new CloseEvent('close', { code })) }
+    }
+"#)]
+extern "C" {
+    type Listener;
+    #[wasm_bindgen(constructor)]
+    fn new() -> Listener;
+    #[wasm_bindgen(method, getter)]
+    fn heard(this: &Listener) -> Array;
+    #[wasm_bindgen(method)]
+    fn next(this: &Listener, event: &str) -> Promise;
+
+    type Socket;
+    #[wasm_bindgen(constructor)]
+    fn new() -> Socket;
+    #[wasm_bindgen(method, getter, js_name = binaryType)]
+    fn binary_type(this: &Socket) -> String;
+    #[wasm_bindgen(method, setter, js_name = readyState)]
+    fn set_ready_state(this: &Socket, state: u32);
+    #[wasm_bindgen(method, setter)]
+    fn set_onsend(this: &Socket, callback: &Function);
+    #[wasm_bindgen(method, getter)]
+    fn sent(this: &Socket) -> Array;
+    #[wasm_bindgen(method, getter, js_name = closedWith)]
+    fn closed_with(this: &Socket) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn open(this: &Socket);
+    #[wasm_bindgen(method)]
+    fn deliver(this: &Socket, data: &JsValue);
+    #[wasm_bindgen(method, js_name = hangUp)]
+    fn hang_up(this: &Socket, code: u32);
+}
+
+/// A Ping, which is a breach before Hello.
+const PING: [u8; 2] = [0x02, 0xc0];
+/// The first byte of a Hello: message id 0.
+const HELLO: u8 = 0x80;
+
+async fn try_open(name: &str, memory: bool, listener: &Listener) -> Result<Database, JsValue> {
+    let listener = AsRef::<JsValue>::as_ref(listener).clone().unchecked_into();
+    let opened = Database::open(name.to_owned(), memory, 1, &[7; 32], listener);
+    JsFuture::from(opened)
+        .await
+        .map(|database| Database::try_from_js_value(database).unwrap())
+}
+
+async fn in_memory(listener: &Listener) -> Database {
+    try_open("in memory", true, listener).await.unwrap()
+}
+
+fn add(database: &Database, id: u32, socket: &Socket) {
+    let socket = AsRef::<JsValue>::as_ref(socket).clone().unchecked_into();
+    database.add_peer(id, socket, false).unwrap();
+}
+
+/// The arguments of an event that was waited for.
+async fn arguments(event: Promise) -> Array {
+    JsFuture::from(event).await.unwrap().unchecked_into()
+}
+
+async fn close(database: Database) {
+    JsFuture::from(database.close()).await.unwrap();
+}
+
+fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap()
+}
+
+fn frame(bytes: &[u8]) -> JsValue {
+    Uint8Array::new_from_slice(bytes).buffer().into()
+}
+
+#[wasm_bindgen_test]
+async fn an_open_socket_is_greeted_at_once_and_asked_for_array_buffers() {
+    let (listener, socket) = (Listener::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    add(&database, 1, &socket);
+    assert_eq!(socket.binary_type(), "arraybuffer");
+    let hello: Uint8Array = socket.sent().get(0).unchecked_into();
+    assert_eq!(hello.get_index(0), HELLO);
+    close(database).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_frame_is_a_copy_that_later_work_does_not_change() {
+    let (listener, socket) = (Listener::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    add(&database, 1, &socket);
+    let hello: Uint8Array = socket.sent().get(0).unchecked_into();
+    let before = hello.to_vec();
+    for id in 2..20 {
+        add(&database, id, &Socket::new());
+    }
+    assert_eq!(hello.to_vec(), before);
+    assert_eq!(hello.buffer().byte_length() as usize, before.len());
+    close(database).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_socket_that_connects_is_greeted_when_it_opens_and_heard_only_then() {
+    let (listener, socket) = (Listener::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    socket.set_ready_state(0);
+    add(&database, 1, &socket);
+    socket.deliver(&frame(&PING));
+    assert_eq!(socket.sent().length(), 0);
+    socket.open();
+    assert_eq!(socket.sent().length(), 1);
+    close(database).await;
+}
+
+#[wasm_bindgen_test]
+async fn faults_close_with_codes_that_a_page_may_send_and_are_told_once() {
+    let deliveries = [
+        JsValue::from_str("text"),
+        frame(&PING),
+        js_sys::ArrayBuffer::new(10 * 1024 * 1024 + 1).into(),
+    ];
+    for data in deliveries {
+        let (listener, socket) = (Listener::new(), Socket::new());
+        let database = in_memory(&listener).await;
+        add(&database, 1, &socket);
+        let closed = listener.next("peerClosed");
+        socket.deliver(&data);
+        socket.deliver(&data);
+        socket.hang_up(1006);
+        let closed = arguments(closed).await;
+        assert_eq!(closed.get(0), 1);
+        assert_eq!(closed.get(1), "fault");
+        let code = socket.closed_with().as_f64().unwrap();
+        assert!(code == 1000.0 || (3000.0..5000.0).contains(&code), "{code}");
+        let told = listener
+            .heard()
+            .iter()
+            .filter(|event| field(event, "0") == "peerClosed")
+            .count();
+        assert_eq!(told, 1);
+        close(database).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_socket_that_answers_from_inside_send_is_heard_after_it() {
+    let (listener, socket) = (Listener::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    // The answer comes while the driver is in the middle of sending: before Hello, so it is a fault.
+    let answer = Function::new_no_args(
+        "if (!this.answered) { this.answered = true; this.deliver(Uint8Array.of(2, 0xc0).buffer) }",
+    );
+    socket.set_onsend(&answer);
+    let closed = listener.next("peerClosed");
+    add(&database, 1, &socket);
+    let closed = arguments(closed).await;
+    assert_eq!(closed.get(1), "fault");
+    close(database).await;
+}
+
+#[wasm_bindgen_test]
+async fn the_empty_state_is_complete_and_durable_before_its_end_is_told() {
+    let name = "driver: empty state";
+    JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap();
+    let listener = Listener::new();
+    let database = try_open(name, false, &listener).await.unwrap();
+    let synced = listener.next("synced");
+    database.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
+    let report = arguments(synced).await;
+    assert_eq!(field(&report.get(0), "root"), Hash::EMPTY_ROOT.to_string());
+    let events: Vec<_> = listener
+        .heard()
+        .iter()
+        .map(|event| field(&event, "0").as_string().unwrap())
+        .collect();
+    assert_eq!(events, ["complete", "complete", "synced"]);
+    close(database).await;
+
+    let listener = Listener::new();
+    let again = try_open(name, false, &listener).await.unwrap();
+    let complete = field(&listener.heard().get(0), "1");
+    assert_eq!(field(&complete, "root"), Hash::EMPTY_ROOT.to_string());
+    let account = JsFuture::from(again.account(&[0x22; 20])).await.unwrap();
+    assert_eq!(field(&account, "exists"), false);
+    close(again).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_database_is_locked_while_it_is_open_and_free_as_soon_as_close_has_answered() {
+    let name = "driver: locked";
+    let listener = Listener::new();
+    let first = try_open(name, false, &listener).await.unwrap();
+    let refused = try_open(name, false, &Listener::new())
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(field(&refused, "code"), "LOCKED");
+    let refused = JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap_err();
+    assert_eq!(field(&refused, "code"), "LOCKED");
+    close(first).await;
+    close(try_open(name, false, &listener).await.unwrap()).await;
+    JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap();
+    close(try_open(name, false, &listener).await.unwrap()).await;
+}
+
+#[wasm_bindgen_test]
+async fn close_waits_for_a_cancelled_sync_and_refuses_whatever_comes_after() {
+    let (listener, socket) = (Listener::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    add(&database, 1, &socket);
+    database.start_sync(&[0xab; 32]).unwrap();
+    let failed = listener.next("failed");
+    JsFuture::from(database.close()).await.unwrap();
+    let failed = arguments(failed).await;
+    assert_eq!(field(&failed.get(0), "code"), "CANCELLED");
+    assert_eq!(socket.closed_with(), 1000);
+
+    assert_eq!(
+        field(&database.start_sync(&[0xab; 32]).unwrap_err(), "code"),
+        "CLOSED"
+    );
+    let refused = JsFuture::from(database.account(&[0; 20]))
+        .await
+        .unwrap_err();
+    assert_eq!(field(&refused, "code"), "CLOSED");
+    let late = Socket::new();
+    assert!(
+        database
+            .add_peer(
+                2,
+                AsRef::<JsValue>::as_ref(&late).clone().unchecked_into(),
+                false
+            )
+            .is_err()
+    );
+    assert!(late.sent().length() == 0);
+}
+
+#[wasm_bindgen_test]
+async fn a_plain_object_that_cannot_be_listened_to_is_refused_in_words() {
+    let database = in_memory(&Listener::new()).await;
+    let frozen = Object::new();
+    for method in ["send", "close"] {
+        Reflect::set(&frozen, &method.into(), &Function::new_no_args("")).unwrap();
+    }
+    let refused = database
+        .add_peer(1, Object::freeze(&frozen).unchecked_into(), false)
+        .unwrap_err();
+    assert_eq!(field(&refused, "code"), "BAD_ARGUMENT");
+    close(database).await;
+}
+
+#[wasm_bindgen_test]
+async fn peers_hear_of_nothing_after_they_left() {
+    let (listener, socket) = (Listener::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    let closed = listener.next("peerClosed");
+    add(&database, 1, &socket);
+    socket.hang_up(4004);
+    let closed = arguments(closed).await;
+    assert_eq!((closed.get(1), closed.get(2)), ("peer".into(), 4004.into()));
+    let sent = socket.sent().length();
+    database.close_peer(1);
+    assert_eq!(socket.sent().length(), sent);
+    close(database).await;
+}
