@@ -21,13 +21,14 @@ Options:
     --listen ADDRESS       127.0.0.1:0; port 0 is any free one
     --network-id ID        1 for mainnet's genesis state, else 1337
     --genesis-hash HASH    mainnet's for mainnet's genesis state, else one made from the root
-    --vice VICE            NAME[=ARGUMENT][@accounts|storage|codes|nodes][+HONEST_ANSWERS];
+    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST_ANSWERS], where KIND is accounts,
+                           storage, codes, nodes or headers;
                            may come several times. slow=MS, capped=BYTES, silent, empty, stale-root,
                            drop-first-proof, drop-last-proof, drop-item, swap-values, unsorted,
                            modify-value, replay, twice, unasked, wrong-id, wrong-code, more,
                            truncated, garbage, oversized, text, always-prove, no-proof,
                            shuffled-proof, huge-proof, many-proof-nodes, codes-as-hashes, one-code,
-                           cut, wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
+                           wrong-header, corrupt-header, cut, wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
                            too-many-peers
     --throttle BYTES       a second and connection
     --max-connections N    64
@@ -35,7 +36,7 @@ Options:
     --exit-with-stdin      ends when standard input does
 
 Prints one line of JSON when it is ready: ready, url, root, accounts, slots, codes, networkId,
-genesisHash. Logs go to standard error. Ends on SIGINT and SIGTERM.
+genesisHash, block {number, hash, stateRoot}. Any header can be asked for by that hash. Logs go to standard error. Ends on SIGINT and SIGTERM.
 ";
 
 pub(crate) struct Args {

@@ -5,6 +5,7 @@ mod args;
 use args::{Args, Source};
 use snaplight_peer::{
     Hash,
+    block::{MAINNET_GENESIS, MAINNET_GENESIS_ROOT},
     net::{Listener, log},
     session::Server,
     state::State,
@@ -68,6 +69,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     network_id = args.network_id.unwrap_or(network_id);
     genesis = args.genesis_hash.unwrap_or(genesis);
     server = server.on_network(network_id, genesis);
+    let head = Arc::clone(server.blocks().head());
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -87,6 +89,11 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
             "codes": counts.codes,
             "networkId": network_id,
             "genesisHash": hex(&genesis),
+            "block": {
+                "number": head.header.number,
+                "hash": hex(&head.hash),
+                "stateRoot": hex(&root),
+            },
         });
         let mut stdout = io::stdout();
         writeln!(stdout, "{ready}")?;
@@ -132,13 +139,3 @@ fn hex(hash: &Hash) -> String {
     hash.iter()
         .fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
-
-/// The state root of mainnet's first block: who serves that serves mainnet.
-const MAINNET_GENESIS_ROOT: Hash = [
-    0xd7, 0xf8, 0x97, 0x4f, 0xb5, 0xac, 0x78, 0xd9, 0xac, 0x09, 0x9b, 0x9a, 0xd5, 0x01, 0x8b, 0xed,
-    0xc2, 0xce, 0x0a, 0x72, 0xda, 0xd1, 0x82, 0x7a, 0x17, 0x09, 0xda, 0x30, 0x58, 0x0f, 0x05, 0x44,
-];
-const MAINNET_GENESIS: Hash = [
-    0xd4, 0xe5, 0x67, 0x40, 0xf8, 0x76, 0xae, 0xf8, 0xc0, 0x10, 0xb8, 0x6a, 0x40, 0xd5, 0xf5, 0x67,
-    0x45, 0xa1, 0x18, 0xd0, 0x90, 0x6a, 0x34, 0xe6, 0x9a, 0xec, 0x8c, 0x0d, 0xb1, 0xcb, 0x8f, 0xa3,
-];

@@ -29,5 +29,5 @@ pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, Stat
 pub use page::{PAGE_BUDGET, PageError};
 pub use pages::Pages;
 pub use read::{FoundAccount, Lookup, Step, Wanted};
-pub use record::{Building, Complete, Counts, Network, Record, RecordError};
+pub use record::{Block, Building, Complete, Counts, Network, Record, RecordError};
 pub use tree::{Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};

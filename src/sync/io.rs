@@ -55,12 +55,21 @@ pub enum Input {
     /// The batch with this sequence number was not written. Every batch gets exactly one [`Input::Committed`] or
     /// `CommitFailed`; of two in flight the second fails too, because its predecessor is missing.
     CommitFailed(u64, StoreTrouble),
-    /// Make the state of this root complete. Replaces the target of a sync under way.
-    Target(Hash),
+    /// Make this state complete. A sync under way moves to it and keeps what it has.
+    Target(Target),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
     Cancel,
     /// Time passed; see [`Engine::next_deadline`](super::Engine::next_deadline).
     Tick,
+}
+
+/// A state to make complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The state with this root.
+    Root(Hash),
+    /// The state after the block with this hash; its header is fetched from a peer and proven by its hash.
+    Block(Hash),
 }
 
 /// Why the store could not do what it was asked to.
@@ -122,6 +131,13 @@ pub enum Why {
         /// How many did.
         peers: usize,
     },
+    /// Every peer says that it does not have this block.
+    BlockUnavailable {
+        /// The block's hash.
+        block: Hash,
+        /// How many said so.
+        peers: usize,
+    },
 }
 
 /// Why a sync ended without success: never a peer's doing.
@@ -162,6 +178,12 @@ impl fmt::Display for Why {
             }
             Why::RootUnavailable { root, peers } => {
                 write!(f, "none of the {peers} peers has the state of {root}")
+            }
+            Why::BlockUnavailable { block, peers: 1 } => {
+                write!(f, "the only peer does not have the block {block}")
+            }
+            Why::BlockUnavailable { block, peers } => {
+                write!(f, "none of the {peers} peers has the block {block}")
             }
         }
     }

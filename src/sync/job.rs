@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::cursor::{Cursor, leading};
+use super::headers::Aim;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS};
 use crate::hash::Hash;
@@ -31,7 +32,7 @@ const BYTES_PER_STORAGE: u64 = 1024;
 
 /// A sync under way.
 pub(crate) struct Job {
-    pub(crate) target: Hash,
+    pub(crate) aim: Aim,
     pub(crate) tree: Tree,
     /// Pages cut and not yet in a batch.
     pub(crate) pages: Pages,
@@ -82,13 +83,14 @@ struct Large {
 impl Job {
     /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
     pub(crate) fn new(
+        aim: Aim,
         tree: Tree,
         counters: Counters,
         first_page: PageId,
         next_page: PageId,
     ) -> Job {
         let mut job = Job {
-            target: tree.root(),
+            aim,
             cursors: Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
             pages: Pages::new(next_page),
             counters,
@@ -195,6 +197,7 @@ impl Job {
             Kind::Storage => self.take_chunk().or_else(|| self.take_storages(bytes)),
             Kind::Codes => self.take_codes(),
             Kind::Nodes => self.take_nodes(),
+            Kind::Headers => None,
         }
     }
 
@@ -223,6 +226,8 @@ impl Job {
                     self.nodes_asked.remove(&path);
                 }
             }
+            // The engine's, not a job's.
+            Want::Header(_) => {}
         }
     }
 
@@ -233,6 +238,7 @@ impl Job {
             Kind::Storage => !self.storages.is_empty() || !self.large.is_empty(),
             Kind::Codes => !self.codes.is_empty(),
             Kind::Nodes => self.next_nodes(1).next().is_some(),
+            Kind::Headers => false,
         }
     }
 

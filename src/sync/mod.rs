@@ -7,16 +7,20 @@
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
 
 mod answers;
+mod asking;
 mod batching;
 mod commits;
 mod cursor;
 mod engine;
+mod headers;
 mod io;
 mod job;
 mod peers;
 mod progress;
 mod requests;
 mod resume;
+mod sessions;
+mod targets;
 mod want;
 
 pub use crate::wire::{PeerFault, Severity};

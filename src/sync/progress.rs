@@ -1,7 +1,7 @@
 //! What the user sees of a sync.
 
 use crate::hash::Hash;
-use crate::state::Counts;
+use crate::state::{Block, Counts};
 
 /// Cells of [`Progress::key_space`].
 pub const KEY_SPACE_CELLS: usize = 256;
@@ -12,6 +12,8 @@ pub enum Phase {
     /// No sync is under way.
     #[default]
     Idle,
+    /// The header of the block asked for is being fetched.
+    Locating,
     /// The last session's open pages are being read.
     Resuming,
     /// Account ranges, storage ranges and codes are being fetched.
@@ -47,8 +49,19 @@ pub struct Counters {
 
 /// What a database holds already, before anything is received.
 impl From<Counts> for Counters {
-    fn from(Counts { accounts, slots, codes }: Counts) -> Counters {
-        Counters { accounts, slots, codes, ..Counters::default() }
+    fn from(
+        Counts {
+            accounts,
+            slots,
+            codes,
+        }: Counts,
+    ) -> Counters {
+        Counters {
+            accounts,
+            slots,
+            codes,
+            ..Counters::default()
+        }
     }
 }
 
@@ -105,6 +118,8 @@ pub struct PeerProgress {
 pub struct Report {
     /// The root.
     pub root: Hash,
+    /// The block it was taken from, if a block was asked for.
+    pub block: Option<Block>,
     /// The totals.
     pub counters: Counters,
     /// Milliseconds from the target's being set to its being durable, in this session.

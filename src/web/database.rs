@@ -19,7 +19,7 @@ use super::storage::Storage;
 use crate::hash::Hash;
 use crate::state::{Account, Network, PageId, Record};
 use crate::store::Store;
-use crate::sync::{Config, Engine, PeerId};
+use crate::sync::{Config, Engine, PeerId, Target};
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -97,7 +97,15 @@ impl Database {
     #[wasm_bindgen(js_name = startSync)]
     pub fn start_sync(&self, root: &[u8]) -> Result<(), JsValue> {
         self.check_open()?;
-        self.driver.start(hash(root)?);
+        self.driver.start(Target::Root(hash(root)?));
+        Ok(())
+    }
+
+    /// Starts to sync to the state after the block with this hash (32 bytes).
+    #[wasm_bindgen(js_name = startSyncToBlock)]
+    pub fn start_sync_to_block(&self, block: &[u8]) -> Result<(), JsValue> {
+        self.check_open()?;
+        self.driver.start(Target::Block(hash(block)?));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::meter::Times;
-use crate::state::Complete;
+use crate::state::{Block, Complete};
 use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, Why};
 
 /// An object under construction.
@@ -62,6 +62,7 @@ pub(super) struct Faults<'a> {
 pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Plain {
     let phase = match progress.phase {
         Phase::Idle => "idle",
+        Phase::Locating => "locating",
         Phase::Resuming => "resuming",
         Phase::Ranges => "ranges",
         Phase::Healing => "healing",
@@ -105,6 +106,7 @@ pub(super) fn peer(id: u32, peer: Option<&PeerProgress>, faults: Faults<'_>) -> 
 pub(super) fn report(report: &Report, times: &Times) -> Plain {
     Plain::new()
         .with("root", report.root.to_string())
+        .with("block", block(report.block.as_ref()))
         .counters(&report.counters)
         .number("nodesHealed", report.counters.nodes)
         .times(times)
@@ -116,9 +118,21 @@ pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
     };
     Plain::new()
         .with("root", complete.root.to_string())
+        .with("block", block(complete.block.as_ref()))
         .number("accounts", complete.counts.accounts)
         .number("slots", complete.counts.slots)
         .number("codes", complete.counts.codes)
+        .into()
+}
+
+fn block(block: Option<&Block>) -> JsValue {
+    let Some(block) = block else {
+        return JsValue::NULL;
+    };
+    Plain::new()
+        .with("hash", block.hash.to_string())
+        .number("number", block.number)
+        .number("timestamp", block.timestamp)
         .into()
 }
 

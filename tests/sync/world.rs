@@ -7,8 +7,8 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket,
-    Why,
+    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Target,
+    Ticket, Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -152,7 +152,7 @@ impl World {
     }
 
     pub(crate) fn target(&mut self, root: Hash) {
-        self.input(Input::Target(root));
+        self.input(Input::Target(Target::Root(root)));
     }
 
     pub(crate) fn input(&mut self, input: Input) {

@@ -135,8 +135,6 @@ fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
 }
 
 /// The states that are served: the newest ones of a chain. Real nodes hold 128.
-///
-/// Only ever one so far. The type is that of a chain because a moving root is what comes next.
 #[derive(Debug, Clone)]
 pub struct States {
     by_root: HashMap<Hash, Arc<State>>,
@@ -176,6 +174,11 @@ impl States {
     #[must_use]
     pub fn get(&self, root: &Hash) -> Option<&Arc<State>> {
         self.by_root.get(root)
+    }
+
+    /// The roots of the window, oldest first.
+    pub fn roots(&self) -> impl ExactSizeIterator<Item = &Hash> {
+        self.order.iter()
     }
 
     /// The newest state.

@@ -2,11 +2,14 @@
 
 use super::Fault;
 use crate::{
-    Hash, rlp,
+    Hash,
+    block::{Block, Blocks, Header},
+    rlp,
     snap::{Request, code},
     state::States,
     trie::Trie,
 };
+use std::sync::Arc;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ enum Content {
     },
     /// Codes or nodes.
     Strings(Vec<Vec<u8>>),
+    /// Headers, encoded.
+    Headers(Vec<Vec<u8>>),
 }
 
 /// A key and its value's RLP.
@@ -67,6 +72,14 @@ impl Answer {
         Some(Answer { id, content })
     }
 
+    pub(super) fn of_headers(id: u64, headers: &[Arc<Block>]) -> Answer {
+        let headers = headers.iter().map(|block| block.encoded.to_vec());
+        Answer {
+            id,
+            content: Content::Headers(headers.collect()),
+        }
+    }
+
     /// The same under another id.
     pub(super) fn with_id(&self, id: u64) -> Answer {
         Answer {
@@ -89,8 +102,34 @@ impl Answer {
                 fields.extend(encode_strings(proof));
             }
             Content::Strings(strings) => fields.extend(encode_strings(strings)),
+            Content::Headers(headers) => fields.extend(rlp::wrap(&headers.concat())),
         }
         rlp::wrap(&fields)
+    }
+
+    /// The same as `spoil`, for headers; `asked` are those that were asked for.
+    pub(super) fn spoil_headers(&mut self, fault: &Fault, blocks: &Blocks, asked: &[Arc<Block>]) {
+        let Content::Headers(headers) = &mut self.content else {
+            return;
+        };
+        match fault {
+            Fault::WrongId => self.id = !self.id,
+            Fault::Empty => headers.clear(),
+            Fault::WrongHeader => {
+                let others = asked.iter().map(|block| other_header(blocks, block));
+                *headers = others.collect();
+            }
+            Fault::CorruptHeader | Fault::ModifyValue => {
+                for header in headers {
+                    // A list's header of 3 bytes, two hashes and an address before the state root.
+                    if let Some(byte) = header.get_mut(3 + 33 + 33 + 21 + 1) {
+                        *byte ^= 1;
+                    }
+                }
+            }
+            Fault::More => headers.extend(headers.last().cloned()),
+            _ => {}
+        }
     }
 
     /// Does to the answer's content what the fault says, if it says anything about that.
@@ -132,7 +171,7 @@ impl Answer {
                 sets.clear();
                 proof.clear();
             }
-            Content::Strings(strings) => strings.clear(),
+            Content::Strings(list) | Content::Headers(list) => list.clear(),
         }
     }
 
@@ -145,7 +184,7 @@ impl Answer {
     fn with_proof(&mut self, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
         match &mut self.content {
             Content::Accounts { proof, .. } | Content::Storage { proof, .. } => change(proof),
-            Content::Strings(_) => {}
+            Content::Strings(_) | Content::Headers(_) => {}
         }
     }
 
@@ -154,7 +193,7 @@ impl Answer {
         match &mut self.content {
             Content::Accounts { items, .. } => Some(items),
             Content::Storage { sets, .. } => sets.last_mut(),
-            Content::Strings(_) => None,
+            Content::Strings(_) | Content::Headers(_) => None,
         }
     }
 
@@ -226,7 +265,7 @@ impl Answer {
     fn add_more(&mut self, states: &States) {
         match &mut self.content {
             // The request was changed to give more.
-            Content::Accounts { .. } => {}
+            Content::Accounts { .. } | Content::Headers(_) => {}
             Content::Storage { sets, .. } => sets.extend(sets.last().cloned()),
             Content::Strings(strings) => {
                 let root = states
@@ -250,6 +289,15 @@ impl Answer {
             let last = sets.last().and_then(|set| set.last());
             *proof = trie.prove(&[0; 32], last.map(|(key, _)| key));
         }
+    }
+}
+
+/// A header that is in order by itself, but of another block: the one before, or one that never was.
+fn other_header(blocks: &Blocks, block: &Block) -> Vec<u8> {
+    let before = block.header.number.checked_sub(1);
+    match before.and_then(|number| blocks.at(number)) {
+        Some(before) => before.encoded.to_vec(),
+        None => Header::new(block.header.number + 1, block.hash, block.header.state_root).encode(),
     }
 }
 

@@ -16,7 +16,7 @@ impl fmt::Display for ParseViceError {
 impl std::error::Error for ParseViceError {}
 
 /// All vices without an argument.
-const PLAIN: [(&str, Fault); 34] = [
+const PLAIN: [(&str, Fault); 36] = [
     ("silent", Fault::Silent),
     ("empty", Fault::Empty),
     ("stale-root", Fault::StaleRoot),
@@ -43,6 +43,8 @@ const PLAIN: [(&str, Fault); 34] = [
     ("many-proof-nodes", Fault::ManyProofNodes),
     ("codes-as-hashes", Fault::CodesAsHashes),
     ("one-code", Fault::OneCode),
+    ("wrong-header", Fault::WrongHeader),
+    ("corrupt-header", Fault::CorruptHeader),
     ("cut", Fault::Cut),
     ("wrong-network", Fault::WrongNetwork),
     ("wrong-genesis", Fault::WrongGenesis),
@@ -75,7 +77,8 @@ impl FromStr for Vice {
                     "storage" => Kind::Storage,
                     "codes" => Kind::Codes,
                     "nodes" => Kind::Nodes,
-                    _ => return Err(error("kinds are accounts, storage, codes, nodes")),
+                    "headers" => Kind::Headers,
+                    _ => return Err(error("kinds are accounts, storage, codes, nodes, headers")),
                 };
                 (rest, Some(kind))
             }
