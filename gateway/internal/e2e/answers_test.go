@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	comparedRequests = 1000
+	comparedRequests = 2000
 	requestSeed      = 2024
 )
 

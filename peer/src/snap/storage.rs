@@ -4,17 +4,10 @@ use super::{GetStorageRanges, NO_STRINGS, RESPONSE_LIMIT, put_answer, weight};
 use crate::{Hash, rlp, state::States};
 
 pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u8>) {
-    let known = super::state(states, &request.root).filter(|state| {
-        request
-            .accounts
-            .iter()
-            .all(|account| state.account(account).is_some())
-    });
-    let Some(state) = known else {
+    let Some(state) = super::state(states, &request.root) else {
         return put_answer(request.id, Some(&[]), NO_STRINGS, out);
     };
-    // go-ethereum answers a request for 0 bytes with nothing, the protocol wants one slot at least.
-    let bytes = request.bytes.clamp(1, RESPONSE_LIMIT);
+    let bytes = request.bytes.min(RESPONSE_LIMIT);
     // A tenth more rather than cutting the last contract.
     let hard_limit = bytes + bytes / 10;
     let mut size = 0;
@@ -41,7 +34,8 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
                 size += weight(storage.value(end));
                 end += 1;
                 if *storage.key(end - 1) >= limit {
-                    // Stopped here from origin zero there is no proof, as go-ethereum does it.
+                    // A stop is a cut, with a proof, even where nothing was left behind it.
+                    cut = true;
                     break;
                 }
             }
@@ -57,7 +51,7 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
                 break;
             }
         } else if origin != Hash::default() {
-            // An empty trie has no node that could prove anything. It ends the answer all the same.
+            // No storage, or no such account: nothing could prove anything. It ends the answer all the same.
             break;
         }
         origin = Hash::default();

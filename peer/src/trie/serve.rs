@@ -54,7 +54,7 @@ impl Trie {
         proof
     }
 
-    /// The node at a path, which is any number of nibbles (each below 16).
+    /// The node at a path, which is any number of nibbles. What is no nibble leads nowhere.
     #[must_use]
     pub fn node_at(&self, path: &[u8]) -> NodeAt {
         let mut next = self.start();
@@ -70,6 +70,25 @@ impl Trie {
             next = self.step(place, path);
         }
         NodeAt::Nothing
+    }
+
+    /// The depths at which nodes with a hash of their own are on the way to a path, but for the root
+    /// and the node at the path itself.
+    #[must_use]
+    pub fn hashed_above(&self, path: &[u8]) -> Vec<usize> {
+        let mut depths = Vec::new();
+        let mut next = self.start();
+        while let Some(place) = next {
+            let depth = self.depth(place);
+            if depth == path.len() {
+                break;
+            }
+            if depth > 0 && self.encode(place).len() >= 32 {
+                depths.push(depth);
+            }
+            next = self.step(place, path);
+        }
+        depths
     }
 
     /// Every node with a hash of its own, in no particular order: a proof of far too much.
