@@ -7,7 +7,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
@@ -78,9 +81,21 @@ func Dial(ctx context.Context, url string, options ...Options) (*Client, error) 
 	return c, nil
 }
 
-// Open opens a WebSocket with the subprotocol and says nothing yet.
-func Open(ctx context.Context, url string) (*websocket.Conn, error) {
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+// Open opens a WebSocket with the subprotocol and says nothing yet. A buffer, if given, is what the system may hold of what the server
+// sent, in bytes.
+func Open(ctx context.Context, url string, buffer ...int) (*websocket.Conn, error) {
+	options := &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}
+	if len(buffer) > 0 {
+		options.HTTPClient = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+				return errors.Join(raw.Control(func(fd uintptr) {
+					err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, buffer[0])
+				}), err)
+			}}
+			return dialer.DialContext(ctx, network, address)
+		}}}
+	}
+	conn, _, err := websocket.Dial(ctx, url, options)
 	if err != nil {
 		return nil, err
 	}
