@@ -196,3 +196,8 @@ func must[T any](value T, err error) func(t *testing.T) T {
 		return value
 	}
 }
+
+// command is a gateway that is expected to end by itself.
+func command(ctx context.Context, args []string) *exec.Cmd {
+	return exec.CommandContext(ctx, gatewayProgram, append(args, "--listen", "127.0.0.1:0", "--max-seconds", "20")...)
+}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -49,6 +50,9 @@ type Node struct {
 	beacon *catalyst.SimulatedBeacon
 	alloc  types.GenesisAlloc
 	blocks *blockMaker
+
+	closing sync.Once
+	closed  error
 }
 
 // Block is what is told about one.
@@ -158,13 +162,15 @@ func (n *Node) awaitServing() error {
 	return errors.New("the node does not serve its state")
 }
 
-// Close ends the node.
+// Close ends the node. Closing it again does nothing.
 func (n *Node) Close() error {
-	var err error
-	if n.beacon != nil {
-		err = n.beacon.Stop()
-	}
-	return errors.Join(err, n.stack.Close())
+	n.closing.Do(func() {
+		if n.beacon != nil {
+			n.closed = n.beacon.Stop()
+		}
+		n.closed = errors.Join(n.closed, n.stack.Close())
+	})
+	return n.closed
 }
 
 // Alloc is the whole genesis state, with what blocks need.
