@@ -59,11 +59,12 @@ func (c *Client) walk(ctx context.Context, root common.Hash, s *Segment, bytes u
 			s.Last = common.Hash{}
 			return nil
 		}
-		s.Next = after(answer.Accounts[within-1].Hash)
+		s.Next = After(answer.Accounts[within-1].Hash)
 	}
 	return ctx.Err()
 }
 
-func after(h common.Hash) common.Hash {
+// After is the next key.
+func After(h common.Hash) common.Hash {
 	return common.BigToHash(new(big.Int).Add(h.Big(), common.Big1))
 }
