@@ -141,6 +141,7 @@ func (p *program) metric(name string) float64 {
 // startNode runs a go-ethereum node in this process.
 func startNode(t *testing.T, config testnode.Config) *testnode.Node {
 	t.Helper()
+	config.Folder = t.TempDir()
 	node, err := testnode.Start(config)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ type Config struct {
 	Seed      uint64            // of the faucet and of what blocks hold
 	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
 	MaxPeers  int               // default 50
+	Folder    string            // keeps everything there; default is memory, where each range asked for sorts the whole state
 }
 
 // How long a node may take until it serves its genesis state; a million accounts need some ten seconds.
@@ -93,7 +94,7 @@ func nodeConfig(config Config) *node.Config {
 		key = Key(config.Seed, "node")
 	}
 	conf := node.DefaultConfig
-	conf.DataDir = "" // all in memory
+	conf.DataDir = config.Folder
 	conf.P2P = p2p.Config{
 		PrivateKey:  key,
 		NoDiscovery: true,
