@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/ecdsa"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,11 +17,10 @@ import (
 // How a configured node is dialled. It is the operator's own: short at first, so that a restarted node is back
 // at once, then patient.
 const (
-	dialTimeout      = 5 * time.Second
-	firstRetry       = 200 * time.Millisecond
-	lastRetry        = 10 * time.Second
-	settled          = 30 * time.Second // a connection that held so long starts over with firstRetry
-	handshakeTimeout = 15 * time.Second // RLPx and Hello; p2p gives each 5 seconds
+	dialTimeout = 5 * time.Second
+	firstRetry  = 200 * time.Millisecond
+	lastRetry   = 3 * time.Second
+	settled     = 30 * time.Second // a connection that held so long starts over with firstRetry
 )
 
 // Identity is who the gateway is to nodes.
@@ -54,7 +54,7 @@ func (p *Pool) KeepStatic(ctx context.Context, id Identity, node *enode.Node) {
 
 // once is one connection to a node, from the first dial to its end.
 func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
-	dialer := &patientDialer{ctx: ctx, pool: p, reached: make(chan struct{}, 1)}
+	dialer := &patientDialer{ctx: ctx, pool: p, closed: make(chan struct{}, 1)}
 	server := p2p.Server{Config: p2p.Config{
 		PrivateKey:  id.Key,
 		Name:        id.Name,
@@ -80,7 +80,7 @@ func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
 		server.Stop()
 		subscription.Unsubscribe()
 	}()
-	err := p.follow(ctx, events, dialer.reached)
+	err := p.follow(ctx, events, dialer.closed)
 	close(ended)
 	for {
 		select {
@@ -93,18 +93,19 @@ func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
 }
 
 // follow waits until the connection has ended, or could not be made.
-func (p *Pool) follow(ctx context.Context, events <-chan *p2p.PeerEvent, reached <-chan struct{}) error {
-	var handshake <-chan time.Time
+func (p *Pool) follow(ctx context.Context, events <-chan *p2p.PeerEvent, closed <-chan struct{}) error {
+	added := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-reached:
-			handshake = time.After(handshakeTimeout)
-		case <-handshake:
-			return fmt.Errorf("it was reached but did not finish the handshake: is it the node of this enode's key, and has it room for one more peer (log level debug says more)")
+		case <-closed:
+			// A peer that was added has told so before its socket was closed.
+			if !added && len(events) == 0 {
+				return errors.New("it was reached but ended the handshake: is it the node of this enode's key, and has it room for one more peer (--attach makes room; log level debug says more)")
+			}
 		case event := <-events:
-			handshake = nil
+			added = true
 			if p.onEvent(event) {
 				return nil
 			}
@@ -122,9 +123,9 @@ func (p *Pool) onEvent(event *p2p.PeerEvent) bool {
 
 // patientDialer dials until the node is there, so that p2p.Server, which waits long after a failure, never sees one.
 type patientDialer struct {
-	ctx     context.Context
-	pool    *Pool
-	reached chan struct{}
+	ctx    context.Context
+	pool   *Pool
+	closed chan struct{} // a connection that was made has ended
 }
 
 // Dial implements p2p.NodeDialer.
@@ -137,11 +138,7 @@ func (d *patientDialer) Dial(ctx context.Context, node *enode.Node) (net.Conn, e
 	for retry, told := firstRetry, false; ; retry = min(2*retry, lastRetry) {
 		conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
 		if err == nil {
-			select {
-			case d.reached <- struct{}{}:
-			default:
-			}
-			return conn, nil
+			return &dialled{conn, d.closed}, nil
 		}
 		if !told {
 			d.pool.log.Warn("node cannot be reached; trying again until it can", "node", node.ID().TerminalString(), "address", endpoint, "error", err)
@@ -155,4 +152,20 @@ func (d *patientDialer) Dial(ctx context.Context, node *enode.Node) (net.Conn, e
 		case <-time.After(retry):
 		}
 	}
+}
+
+// dialled tells when it is closed.
+type dialled struct {
+	net.Conn
+	closed chan<- struct{}
+}
+
+// Close implements net.Conn.
+func (d *dialled) Close() error {
+	err := d.Conn.Close()
+	select {
+	case d.closed <- struct{}{}:
+	default:
+	}
+	return err
 }
