@@ -1,15 +1,14 @@
 //! What is cut into pages: the arena of a verified answer, straight from the wire's bytes, or a list in memory.
 
-use std::collections::BTreeMap;
-
 use super::account::VerifiedFull;
 use super::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_whole};
 use super::entry::{AccountLeaf, Code, Entry, Item, Storage};
-use super::page::{PageWriter, blinded_size, entry_size, fold_list, leaf_size, storage_size};
+use super::page::{PageWriter, entry_size, fold_list, leaf_size, storage_size};
 use super::pages::Pages;
 use super::tree::TreeError;
 use crate::hash::Hash;
 use crate::trie::fold::{EntryItem, Fold, Root};
+use crate::trie::growing::Growing;
 use crate::trie::path::Path;
 
 /// A verified answer. No entry is made of what goes into a page from here.
@@ -84,9 +83,10 @@ impl Arena<'_> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
             (EntryItem::Ref(hash), _) => return Some(Item::Blinded { hash }),
             (EntryItem::Leaf(full), Mark::Account { storage, code, .. }) => {
-                let mut slim = Vec::new();
-                VerifiedFull::split(full)?.write_slim(&mut slim);
-                (slim.into(), *storage, *code)
+                let body = VerifiedFull::split(full)?;
+                let mut slim = Growing::new(body.slim_len());
+                body.write_slim(&mut slim);
+                (slim.finish().into(), *storage, *code)
             }
             (EntryItem::Leaf(_), Mark::Known) => return None,
             (EntryItem::Leaf(value), Mark::Slot(_)) => return Some(Item::Slot(value.into())),
@@ -124,8 +124,8 @@ pub(crate) struct AccountList<'a> {
     entries: &'a [Entry],
     /// By entry.
     sums: Vec<Sum>,
-    /// What is written instead of an entry.
-    pub(crate) replaced: BTreeMap<usize, Entry>,
+    /// By entry: what is written instead of it.
+    pub(crate) replaced: Vec<Option<Box<Entry>>>,
     /// Folds the storage that moves out.
     fold: &'a mut Fold,
     budget: usize,
@@ -143,7 +143,7 @@ impl<'a> AccountList<'a> {
         AccountList {
             entries,
             sums,
-            replaced: BTreeMap::new(),
+            replaced: entries.iter().map(|_| None).collect(),
             fold,
             budget,
             mode,
@@ -179,9 +179,8 @@ impl<'a> AccountList<'a> {
 
     /// An entry as it is to be written.
     pub(crate) fn get(&self, entry: usize) -> Option<&Entry> {
-        self.replaced
-            .get(&entry)
-            .or_else(|| self.entries.get(entry))
+        let replaced = self.replaced.get(entry).and_then(Option::as_deref);
+        replaced.or_else(|| self.entries.get(entry))
     }
 
     /// Cuts an account's inline storage; what is left stays inline up to so many bytes, else goes into a page of its own.
@@ -193,10 +192,8 @@ impl<'a> AccountList<'a> {
         out: &mut Pages,
     ) -> Result<(), TreeError> {
         // Not `get`: the fold is used meanwhile.
-        let entry = self
-            .replaced
-            .get(&index)
-            .or_else(|| self.entries.get(index));
+        let replaced = self.replaced.get(index).and_then(Option::as_deref);
+        let entry = replaced.or_else(|| self.entries.get(index));
         let Some(Entry {
             path,
             item: Item::Account(leaf),
@@ -239,10 +236,11 @@ impl<'a> AccountList<'a> {
     }
 
     fn replace(&mut self, index: usize, entry: Entry) {
-        if let Some(sum) = self.sums.get_mut(index) {
+        let slots = (self.sums.get_mut(index), self.replaced.get_mut(index));
+        if let (Some(sum), Some(replaced)) = slots {
             *sum = sum_of(&entry);
+            *replaced = Some(Box::new(entry));
         }
-        self.replaced.insert(index, entry);
     }
 }
 
@@ -277,22 +275,11 @@ impl Source for AccountList<'_> {
     }
 
     fn blind(&mut self, entry: usize, at: Path, hash: Hash) {
-        if let Some(sum) = self.sums.get_mut(entry) {
-            *sum = Sum {
-                size: blinded_size(&at),
-                leaves: 0,
-                slots: 0,
-                open: true,
-                pages: false,
-            };
-        }
-        self.replaced.insert(
-            entry,
-            Entry {
-                path: at,
-                item: Item::Blinded { hash },
-            },
-        );
+        let blinded = Entry {
+            path: at,
+            item: Item::Blinded { hash },
+        };
+        self.replace(entry, blinded);
     }
 }
 

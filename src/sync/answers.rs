@@ -215,7 +215,7 @@ impl Room<'_> {
                     .join_storage(account, self.fold, &range, &mut self.job.pages)?;
             self.job.touch();
             gain.slots += slots_joined.slots;
-            self.job.counters.slots += slots_joined.slots;
+            self.job.slots_joined(slots_joined);
             *joined += 1;
             if let (true, Some((last, _))) = (range.more(), slots.last()) {
                 self.job
@@ -253,7 +253,7 @@ impl Room<'_> {
             .job
             .tree
             .join_storage(account, self.fold, &range, &mut self.job.pages)?;
-        self.job.counters.slots += joined.slots;
+        self.job.slots_joined(joined);
         self.job.chunk_joined(
             account,
             chunk,

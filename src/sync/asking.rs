@@ -81,7 +81,7 @@ impl Engine {
             .max();
         let why = match (self.peers.ready(), refusing) {
             (0, _) => Why::NoPeers,
-            (ready, Some(peers)) if peers == ready => Why::RootUnavailable { root, peers },
+            (ready, Some(peers)) if peers == ready => Why::NeedNewRoot { root, peers },
             (_, None) => {
                 return self.fail(Failure::Defect(
                     "nothing is left to ask for, and the state is incomplete",

@@ -1,7 +1,7 @@
 //! When a batch is put together, what goes into it, and how much may wait in memory meanwhile.
 
 use super::commits::Flight;
-use super::engine::{Activity, Ending, Engine};
+use super::engine::{Activity, Ended, Ending, Engine};
 use super::{Failure, Kind, Millis, Output};
 use crate::state::{Batch, Building, Complete, Counts, PageId, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
@@ -84,11 +84,12 @@ impl Engine {
             return false;
         }
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
-            self.activity = Activity::Ending {
+            self.activity = Activity::Ending(Box::new(Ended {
                 aim: job.aim,
+                held: job.held,
                 counters: job.counters,
                 how,
-            };
+            }));
         }
         true
     }
@@ -121,7 +122,7 @@ impl Engine {
         let counts = Counts {
             accounts,
             slots,
-            codes: job.counters.codes,
+            codes: self.codes_held.len() as u64,
         };
         // The last batch's upper pages are replaced by this one's, and nothing else ever named them.
         let replaced = before

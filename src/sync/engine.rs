@@ -12,7 +12,7 @@ use super::{
     Counters, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble, Why,
 };
 use crate::hash::Hash;
-use crate::state::{Network, Record};
+use crate::state::{Counts, Network, Record};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
 
@@ -60,11 +60,15 @@ pub(super) enum Activity {
     Loading(Box<Loading>),
     Syncing(Box<Job>),
     /// The last batch is on its way.
-    Ending {
-        aim: Aim,
-        counters: Counters,
-        how: Ending,
-    },
+    Ending(Box<Ended>),
+}
+
+/// A sync that lacks nothing but its last batch.
+pub(super) struct Ended {
+    pub(super) aim: Aim,
+    pub(super) held: Counts,
+    pub(super) counters: Counters,
+    pub(super) how: Ending,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +126,7 @@ impl Engine {
             Input::Committed(sequence) => self.committed(now, sequence),
             Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
             Input::Target(target) => self.target(now, target),
+            Input::Damaged { .. } => {}
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }
@@ -171,12 +176,13 @@ impl Engine {
             Some(_) => Phase::Locating,
             None => Phase::Idle,
         };
-        let (phase, target, counters, key_space) = match &self.activity {
-            Activity::Idle => (idle, None, Counters::default(), [0; _]),
+        let (phase, target, held, counters, key_space) = match &self.activity {
+            Activity::Idle => (idle, None, Counts::default(), Counters::default(), [0; _]),
             Activity::Loading(loading) => (
                 Phase::Resuming,
                 Some(loading.root()),
-                loading.counters(),
+                loading.held(),
+                Counters::default(),
                 [0; _],
             ),
             Activity::Syncing(job) => {
@@ -185,11 +191,21 @@ impl Engine {
                 } else {
                     Phase::Ranges
                 };
-                (phase, Some(job.aim.root), job.counters, job.key_space())
+                (
+                    phase,
+                    Some(job.aim.root),
+                    job.held,
+                    job.counters,
+                    job.key_space(),
+                )
             }
-            Activity::Ending { aim, counters, .. } => {
-                (Phase::Finishing, Some(aim.root), *counters, [u8::MAX; _])
-            }
+            Activity::Ending(ended) => (
+                Phase::Finishing,
+                Some(ended.aim.root),
+                ended.held,
+                ended.counters,
+                [u8::MAX; _],
+            ),
         };
         let peers = self.peers.progress(target.as_ref(), now);
         let elapsed_ms = match phase {
@@ -199,7 +215,13 @@ impl Engine {
         Progress {
             phase,
             target,
+            held: Counts {
+                codes: self.codes_held.len() as u64,
+                ..held
+            },
             counters,
+            eta_ms: None,
+            outrun: None,
             key_space,
             elapsed_ms,
             waiting: self.waiting.clone(),
@@ -217,11 +239,11 @@ impl Engine {
             return;
         };
         self.record = *record;
-        if let Activity::Ending { aim, counters, how } = &self.activity
+        if let Activity::Ending(ended) = &self.activity
             && self.commits.is_settled()
         {
-            let report = self.report(now, *aim, *counters, false);
-            let event = match how {
+            let report = self.report(now, ended.aim, ended.held, ended.counters, false);
+            let event = match ended.how {
                 Ending::Done => Event::Done(report),
                 Ending::Cancelled => Event::Cancelled(report),
             };
@@ -267,15 +289,20 @@ impl Engine {
         &self,
         now: Millis,
         aim: Aim,
+        held: Counts,
         counters: Counters,
         already_complete: bool,
-    ) -> Report {
-        Report {
+    ) -> Box<Report> {
+        Box::new(Report {
             root: aim.root,
             block: aim.block,
+            held: Counts {
+                codes: self.codes_held.len() as u64,
+                ..held
+            },
             counters,
             elapsed_ms: now.since(self.started),
             already_complete,
-        }
+        })
     }
 }

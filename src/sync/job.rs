@@ -12,7 +12,8 @@ use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS};
 use crate::hash::Hash;
 use crate::state::{
-    CodesHeld, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError,
+    CodesHeld, Counts, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, StorageJoined,
+    Tree, TreeError,
 };
 
 /// Account ranges that are walked side by side, as in go-ethereum.
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     /// Pages cut and not yet in a batch.
     pub(crate) pages: Pages,
     pub(crate) counters: Counters,
+    /// Accounts and slots held of the target's state.
+    pub(crate) held: Counts,
     /// The first page id of this build: older ones belong to the complete state.
     pub(crate) first_page: PageId,
     /// Codes verified and not yet in a batch. Bound: part of `Job::pending_bytes`.
@@ -82,18 +85,13 @@ struct Large {
 
 impl Job {
     /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
-    pub(crate) fn new(
-        aim: Aim,
-        tree: Tree,
-        counters: Counters,
-        first_page: PageId,
-        next_page: PageId,
-    ) -> Job {
+    pub(crate) fn new(aim: Aim, tree: Tree, first_page: PageId, next_page: PageId) -> Job {
         let mut job = Job {
             aim,
             cursors: Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
             pages: Pages::new(next_page),
-            counters,
+            counters: Counters::default(),
+            held: tree.held(),
             first_page,
             new_codes: Vec::new(),
             new_code_bytes: 0,
@@ -183,10 +181,19 @@ impl Job {
     pub(crate) fn enqueue(&mut self, joined: &Joined) {
         self.counters.accounts += joined.accounts;
         self.counters.slots += joined.slots;
+        self.held.accounts += joined.accounts;
+        self.held.slots += joined.slots;
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
         self.codes
             .extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
+        self.dirty = true;
+    }
+
+    /// Counts what a storage answer brought.
+    pub(crate) fn slots_joined(&mut self, joined: StorageJoined) {
+        self.counters.slots += joined.slots;
+        self.held.slots += joined.slots;
         self.dirty = true;
     }
 
@@ -372,8 +379,8 @@ impl Job {
             .map(|cursor| u64::from(cursor.known()))
             .sum();
         let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
-        let enough = share > 0.01 && self.counters.accounts > 1_000;
-        enough.then(|| self.counters.accounts as f64 / share / u64::MAX as f64)
+        let enough = share > 0.01 && self.held.accounts > 1_000;
+        enough.then(|| self.held.accounts as f64 / share / u64::MAX as f64)
     }
 
     fn take_chunk(&mut self) -> Option<Want> {

@@ -27,5 +27,7 @@ pub use crate::wire::{PeerFault, Severity};
 pub use engine::{Config, Engine};
 pub use io::*;
 pub use peers::MAX_PEERS;
-pub use progress::{Counters, KEY_SPACE_CELLS, PeerProgress, Phase, Progress, Report};
+pub use progress::{
+    Counters, KEY_SPACE_CELLS, Outrun, PeerProgress, Phase, Progress, Report, Traffic,
+};
 pub use want::Kind;

@@ -2,9 +2,9 @@
 
 use super::headers::Aim;
 use super::job::Job;
-use super::{Counters, Output, Ticket};
+use super::{Output, Ticket};
 use crate::hash::Hash;
-use crate::state::{Block, Building, PageId, Record, Tree};
+use crate::state::{Block, Building, Counts, PageId, Record, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
@@ -49,13 +49,8 @@ impl Loading {
             }
             unfinished => {
                 // Another root's unfinished tree is given up; its pages go with the first batch.
-                let mut job = Job::new(
-                    aim,
-                    Tree::new(aim.root),
-                    Counters::default(),
-                    record.next_page,
-                    record.next_page,
-                );
+                let mut job =
+                    Job::new(aim, Tree::new(aim.root), record.next_page, record.next_page);
                 if let Some(unfinished) = unfinished {
                     job.discard(unfinished.first_page..record.next_page);
                 }
@@ -104,9 +99,9 @@ impl Loading {
 
     /// The sync, once everything is read.
     pub(crate) fn into_job(self, next_page: PageId) -> Job {
-        let (aim, counters) = (self.aim(), self.counters());
+        let aim = self.aim();
         let tree = self.tree.unwrap_or_else(|| Tree::new(aim.root));
-        Job::new(aim, tree, counters, self.building.first_page, next_page)
+        Job::new(aim, tree, self.building.first_page, next_page)
     }
 
     pub(crate) fn root(&self) -> Hash {
@@ -129,7 +124,8 @@ impl Loading {
         self.ticket
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.building.counts.into()
+    /// What earlier sessions brought.
+    pub(crate) fn held(&self) -> Counts {
+        self.building.counts
     }
 }

@@ -4,6 +4,7 @@ use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
 use super::resume::{Loading, Resumed};
 use super::{Counters, Event, Failure, Millis, Output, Target};
+use crate::state::Counts;
 
 impl Engine {
     pub(super) fn target(&mut self, now: Millis, target: Target) {
@@ -29,7 +30,7 @@ impl Engine {
             Activity::Loading(loading) if loading.root() == aim.root => {
                 return loading.name_block(aim.block);
             }
-            Activity::Ending { .. } => {}
+            Activity::Ending(_) => {}
             _ => self.drop_job(),
         }
         self.next = Some(aim);
@@ -52,7 +53,7 @@ impl Engine {
         if let Some(complete) = self.record.complete
             && complete.root == aim.root
         {
-            let report = self.report(now, aim, complete.counts.into(), true);
+            let report = self.report(now, aim, complete.counts, Counters::default(), true);
             self.outbox.push_back(Output::Event(Event::Done(report)));
             return;
         }
@@ -102,14 +103,21 @@ impl Engine {
                 // A header that was not found has no root to report.
                 let found = sought.map(|_| Aim::NONE);
                 if let Some(aim) = unstarted.or(found) {
-                    let report = self.report(now, aim, Counters::default(), false);
+                    let report =
+                        self.report(now, aim, Counts::default(), Counters::default(), false);
                     self.outbox
                         .push_back(Output::Event(Event::Cancelled(report)));
                 }
             }
-            Activity::Ending { .. } => {}
+            Activity::Ending(_) => {}
             Activity::Loading(loading) => {
-                let report = self.report(now, loading.aim(), loading.counters(), false);
+                let report = self.report(
+                    now,
+                    loading.aim(),
+                    loading.held(),
+                    Counters::default(),
+                    false,
+                );
                 self.activity = Activity::Idle;
                 self.outbox
                     .push_back(Output::Event(Event::Cancelled(report)));

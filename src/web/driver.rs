@@ -322,7 +322,7 @@ impl Driver {
             }
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
             // Shown by the next progress, for as long as it holds.
-            Event::Waiting(_) => {}
+            Event::Waiting(_) | Event::Damaged(_) | Event::Repaired => {}
             Event::Done(report) => {
                 let times = self.end_sync();
                 self.listener.synced(object::report(&report, &times));

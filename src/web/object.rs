@@ -7,7 +7,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::meter::Times;
-use crate::state::{Block, Complete};
+use crate::state::{Block, Complete, Counts};
 use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, Why};
 
 /// An object under construction.
@@ -29,10 +29,10 @@ impl Plain {
         self.with(key, value as f64)
     }
 
-    fn counters(self, counters: &Counters) -> Plain {
-        self.number("accounts", counters.accounts)
-            .number("slots", counters.slots)
-            .number("codes", counters.codes)
+    fn counters(self, held: &Counts, counters: &Counters) -> Plain {
+        self.number("accounts", held.accounts)
+            .number("slots", held.slots)
+            .number("codes", held.codes)
             .number("bytesReceived", counters.bytes_received)
             .number("bytesStored", counters.bytes_stored)
             .number("pagesStored", counters.pages_stored)
@@ -76,7 +76,7 @@ pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Pla
                 .target
                 .map_or(JsValue::NULL, |root| root.to_string().into()),
         )
-        .counters(&progress.counters)
+        .counters(&progress.held, &progress.counters)
         .times(times)
         .with("keySpace", Uint8Array::new_from_slice(&progress.key_space))
         .with("peers", peers)
@@ -107,7 +107,7 @@ pub(super) fn report(report: &Report, times: &Times) -> Plain {
     Plain::new()
         .with("root", report.root.to_string())
         .with("block", block(report.block.as_ref()))
-        .counters(&report.counters)
+        .counters(&report.held, &report.counters)
         .number("nodesHealed", report.counters.nodes)
         .times(times)
 }

@@ -226,8 +226,8 @@ impl World {
             Output::Yield => {}
             Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
-            Output::Event(Event::PeerReady(_)) => {}
-            Output::Event(Event::Done(report)) => return Some(End::Done(report)),
+            Output::Event(Event::PeerReady(_) | Event::Damaged(_) | Event::Repaired) => {}
+            Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }

@@ -275,25 +275,31 @@ impl Overlap {
         let kept = cut(arena.fold, arena, place, Mode::Growing, out)?;
         let new = kept.items.iter().filter_map(|item| match item {
             KeptItem::Entry(index) if !self.arena.contains(index) => None,
-            KeptItem::Entry(index) => Some((arena.fold.path(*index), arena.item(*index))),
-            KeptItem::Page(path, page) => Some((*path, Some(Item::Page(*page)))),
-            KeptItem::Blinded(path, hash) => Some((*path, Some(Item::Blinded { hash: *hash }))),
+            KeptItem::Entry(index) => Some((arena.fold.path(*index), item)),
+            KeptItem::Page(path, _) | KeptItem::Blinded(path, _) => Some((*path, item)),
         });
+        let item = |kept: &KeptItem| match kept {
+            KeptItem::Entry(index) => arena.item(*index),
+            KeptItem::Page(_, page) => Some(Item::Page(*page)),
+            KeptItem::Blinded(_, hash) => Some(Item::Blinded { hash: *hash }),
+        };
         let old: Vec<Entry> = list.drain(self.list.clone()).collect();
         let removed = old.iter().map(entry_size).sum();
-        let merged = merge(old, new)?;
+        let merged = merge(old, new, item)?;
         let added = merged.iter().map(entry_size).sum();
         list.splice(self.list.start..self.list.start, merged);
         Ok((added, removed))
     }
 }
 
-/// Joins two lists of one trie, place by place what knows more. Of `new`, `None` stands for a leaf that `old` knows.
-fn merge(
+/// Joins two lists of one trie, place by place what knows more. `item` makes an item of what `new` has at a path, which may
+/// stay unmade; `None` stands for a leaf that `old` knows.
+fn merge<N>(
     old: Vec<Entry>,
-    new: impl Iterator<Item = (Path, Option<Item>)>,
+    new: impl Iterator<Item = (Path, N)>,
+    item: impl Fn(N) -> Option<Item>,
 ) -> Result<Vec<Entry>, TreeError> {
-    let mut merged = Vec::with_capacity(old.len());
+    let mut merged = Vec::with_capacity(old.len() + new.size_hint().1.unwrap_or(0));
     let mut old = old.into_iter().peekable();
     let mut new = new.peekable();
     loop {
@@ -307,26 +313,26 @@ fn merge(
             (None, None) => return Ok(merged),
         };
         if held == found {
-            let (Some(held), Some((_, item))) = (old.next(), new.next()) else {
+            let (Some(held), Some((_, kept))) = (old.next(), new.next()) else {
                 continue;
             };
-            merged.push(refine(held, item)?);
+            merged.push(refine(held, item(kept))?);
         } else if held.is_prefix_of(&found) {
             let Some(above) = old.next() else { continue };
             let blinded = matches!(above.item, Item::Blinded { .. });
             if !blinded {
                 merged.push(above);
             }
-            while let Some((path, item)) = new.next_if(|(path, _)| held.is_prefix_of(path)) {
+            while let Some((path, kept)) = new.next_if(|(path, _)| held.is_prefix_of(path)) {
                 if blinded {
-                    let item = item.ok_or(TreeError::Disjoint(path))?;
+                    let item = item(kept).ok_or(TreeError::Disjoint(path))?;
                     merged.push(Entry { path, item });
                 }
             }
         } else if found.is_prefix_of(&held) {
-            let page = match new.next() {
-                Some((_, Some(Item::Blinded { .. }))) => None,
-                Some((_, Some(item @ Item::Page(_)))) => Some(item),
+            let page = match new.next().and_then(|(_, kept)| item(kept)) {
+                Some(Item::Blinded { .. }) => None,
+                Some(item @ Item::Page(_)) => Some(item),
                 _ => return Err(TreeError::Disjoint(found)),
             };
             let in_page = page.is_some();
@@ -428,11 +434,8 @@ mod tests {
     }
 
     fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
-        let new = new
-            .iter()
-            .cloned()
-            .map(|entry| (entry.path, Some(entry.item)));
-        merge(old.to_vec(), new)
+        let new = new.iter().map(|entry| (entry.path, &entry.item));
+        merge(old.to_vec(), new, |item| Some(item.clone()))
     }
 
     #[test]
