@@ -126,7 +126,7 @@ impl Engine {
             Input::Committed(sequence) => self.committed(now, sequence),
             Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
             Input::Target(target) => self.target(now, target),
-            Input::Damaged { .. } => {}
+            Input::Damaged { .. } | Input::DamagedCode(_) => {}
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }

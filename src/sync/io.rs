@@ -65,6 +65,8 @@ pub enum Input {
         /// The place of the subtrie that was looked for in it.
         at: StatePath,
     },
+    /// A reader met a stored code that is missing or has another hash. It is fetched again.
+    DamagedCode(Hash),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
     Cancel,
     /// Time passed; see [`Engine::next_deadline`](super::Engine::next_deadline).

@@ -6,6 +6,7 @@
 //!
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
 
+mod adopt;
 mod answers;
 mod asking;
 mod batching;

@@ -18,8 +18,9 @@ const READY_WITHIN_MS = 180_000
  * its standard input then closes.
  *
  * @param {string[]} options e.g. `['--genesis', GENESIS]` or `['--accounts', '1000']`
- * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string,
- *   stop: () => Promise<void>}>}
+ * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string, block: object,
+ *   advance: (share?: number) => Promise<object>, stop: () => Promise<void>}>} `advance` (with `--chain`): makes a block that
+ *   changes this share of everything, and answers what the peer says of it
  */
 export async function startPeer(options) {
   const child = spawn(PROGRAM, [...options, '--listen', '127.0.0.1:0', '--exit-with-stdin'], {
@@ -38,6 +39,14 @@ export async function startPeer(options) {
     clearTimeout(insist)
   }
 
+  /** Lines to come, by whoever waits for them. */
+  const waiting = []
+  const advance = (share = '') => {
+    child.stdin.write(`block ${share}\n`)
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
+  }
+  gone.then(() => waiting.forEach(({ reject }) => reject(new Error(`the peer is gone: ${complaint.trim()}`))))
+
   let timer
   const ready = new Promise((resolve, reject) => {
     child.once('error', (error) => reject(new Error(`${PROGRAM} could not be started: ${error.message}`)))
@@ -45,16 +54,17 @@ export async function startPeer(options) {
       reject(new Error(`the peer ended with ${signal ?? code} before it was ready: ${complaint.trim()}`))
     })
     createInterface({ input: child.stdout }).on('line', (line) => {
+      const reader = waiting.shift() ?? { resolve, reject }
       try {
-        resolve(JSON.parse(line))
+        reader.resolve(JSON.parse(line))
       } catch {
-        reject(new Error(`the peer's first line should be JSON, but is: ${line}`))
+        reader.reject(new Error(`the peer's lines should be JSON, but one is: ${line}`))
       }
     })
     timer = setTimeout(() => reject(new Error(`the peer was not ready in ${READY_WITHIN_MS / 1000} s`)), READY_WITHIN_MS)
   })
   try {
-    return { ...(await ready), stop }
+    return { ...(await ready), advance, stop }
   } catch (error) {
     child.stdin.destroy()
     child.kill()
