@@ -372,8 +372,7 @@ fn size(entry: &Entry) -> usize {
         }
         bytes
     };
-    let numbers =
-        |page: &PageRef| number(page.id.0) + number(page.leaves) + number(page.slots);
+    let numbers = |page: &PageRef| number(page.id.0) + number(page.leaves) + number(page.slots);
     let path = 2 + usize::from(entry.path.len().div_ceil(2));
     match &entry.item {
         Item::Account(leaf) => {
@@ -388,7 +387,7 @@ fn size(entry: &Entry) -> usize {
         }
         Item::Slot(value) => 33 + value.len(),
         Item::Blinded { .. } => path + 32,
-        Item::Page(page) => path + 32 + numbers(page),
+        Item::Page(page) => path + 33 + numbers(page),
     }
 }
 

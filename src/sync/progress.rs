@@ -47,8 +47,19 @@ pub struct Counters {
 
 /// What a database holds already, before anything is received.
 impl From<Counts> for Counters {
-    fn from(Counts { accounts, slots, codes }: Counts) -> Counters {
-        Counters { accounts, slots, codes, ..Counters::default() }
+    fn from(
+        Counts {
+            accounts,
+            slots,
+            codes,
+        }: Counts,
+    ) -> Counters {
+        Counters {
+            accounts,
+            slots,
+            codes,
+            ..Counters::default()
+        }
     }
 }
 
