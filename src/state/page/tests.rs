@@ -73,6 +73,16 @@ fn reference() -> impl Strategy<Value = Entry> {
 
 /// Over a base of one page, of a blinded subtrie below, or both; or of a page above.
 fn based((path, hash, page, form): (Path, Hash, PageRef, usize)) -> Entry {
+    Entry {
+        path,
+        item: Item::Blinded {
+            hash,
+            base: base(path, hash, page, form),
+        },
+    }
+}
+
+fn base(path: Path, hash: Hash, page: PageRef, form: usize) -> Vec<Entry> {
     let below = |nibble| path.child(nibble).unwrap_or(path);
     let page = |path: Path| Entry {
         path,
@@ -82,7 +92,7 @@ fn based((path, hash, page, form): (Path, Hash, PageRef, usize)) -> Entry {
         path: below(3),
         item: Item::blinded(hash),
     };
-    let base = match form {
+    match form {
         0 => vec![page(path)],
         1 => vec![page(path.prefix(3))],
         _ if path.is_full() => vec![page(path)],
@@ -94,10 +104,6 @@ fn based((path, hash, page, form): (Path, Hash, PageRef, usize)) -> Entry {
                 base: vec![page(below(9))],
             },
         }],
-    };
-    Entry {
-        path,
-        item: Item::Blinded { hash, base },
     }
 }
 
@@ -178,6 +184,11 @@ fn page() -> impl Strategy<Value = Page> {
                 key = entry.path.key();
             }
             entry.path = Path::new(key, entry.path.len());
+            if let Item::Blinded { hash, base: list } = &mut entry.item
+                && let Some(Item::Page(page)) = list.first().map(|entry| entry.item.clone())
+            {
+                *list = base(entry.path, *hash, page, list.len() + 1);
+            }
         }
         let account = storage.then_some(account);
         Page {
