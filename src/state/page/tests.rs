@@ -184,10 +184,12 @@ fn page() -> impl Strategy<Value = Page> {
                 key = entry.path.key();
             }
             entry.path = Path::new(key, entry.path.len());
-            if let Item::Blinded { hash, base: list } = &mut entry.item
-                && let Some(Item::Page(page)) = list.first().map(|entry| entry.item.clone())
-            {
-                *list = base(entry.path, *hash, page, list.len() + 1);
+            if let Item::Blinded { hash, base: list } = &mut entry.item {
+                let form = list.len() + 1;
+                *list = match list.first().map(|entry| &entry.item) {
+                    Some(Item::Page(page)) => base(entry.path, *hash, *page, form),
+                    _ => Vec::new(),
+                };
             }
         }
         let account = storage.then_some(account);
