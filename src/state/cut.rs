@@ -156,6 +156,7 @@ pub(crate) fn write_whole(
         inner,
         leaves,
         slots,
+        parent: 0,
     })
 }
 
@@ -277,6 +278,7 @@ impl<S: Source> Cut<'_, S> {
                 inner,
                 leaves,
                 slots,
+                parent: at.path.len(),
             };
             let size = page_size(&self.path(*child), &reference);
             self.replace(

@@ -277,6 +277,7 @@ impl Fields<'_> {
             inner,
             leaves,
             slots,
+            parent: 0,
         }))
     }
 
@@ -324,6 +325,7 @@ mod tests {
             inner: true,
             leaves: 9,
             slots: 4,
+            parent: 0,
         };
         let counts = Counts {
             accounts: 1,

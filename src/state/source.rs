@@ -82,7 +82,7 @@ impl Arena<'_> {
     /// What an entry is in a list; `None` for a leaf that is known already.
     pub(crate) fn item(&self, entry: usize) -> Option<Item> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
-            (EntryItem::Ref(hash), _) => return Some(Item::Blinded { hash }),
+            (EntryItem::Ref(hash), _) => return Some(Item::blinded(hash)),
             (EntryItem::Leaf(full), Mark::Account { storage, code, .. }) => {
                 let mut slim = Vec::new();
                 VerifiedFull::split(full)?.write_slim(&mut slim);
@@ -290,7 +290,7 @@ impl Source for AccountList<'_> {
             entry,
             Entry {
                 path: at,
-                item: Item::Blinded { hash },
+                item: Item::blinded(hash),
             },
         );
     }
@@ -306,7 +306,7 @@ fn keep_clones<'a>(kept: &Kept, entry: impl Fn(usize) -> Option<&'a Entry>) -> V
         }),
         KeptItem::Blinded(path, hash) => Some(Entry {
             path: *path,
-            item: Item::Blinded { hash: *hash },
+            item: Item::blinded(*hash),
         }),
     };
     kept.items.iter().filter_map(keep).collect()

@@ -16,10 +16,15 @@ use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
 use crate::trie::path::Path;
 
+mod base;
+mod estimate;
 mod join;
 mod persist;
 mod query;
+mod repair;
 mod reveal;
+
+pub use estimate::Estimate;
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {
@@ -31,6 +36,10 @@ pub struct Tree {
     budget: usize,
     /// Ids of the upper pages that the next batch deletes: none of them may stay in the list.
     spine: Range<PageId>,
+    /// Pages from this id on belong to this build, and to it alone.
+    first_page: PageId,
+    /// Pages of this build that nothing refers to any more. Bound: the pages dissolved since the last batch.
+    freed: Vec<PageId>,
     folds: Folds,
 }
 
@@ -45,6 +54,8 @@ pub struct Joined {
     pub storage: Vec<(Hash, Hash)>,
     /// Hashes of missing codes of new accounts; one hash may stand here more than once.
     pub codes: Vec<Hash>,
+    /// Leaves (accounts, slots) that were held under another root, have not changed, and were taken over.
+    pub reused: u64,
 }
 
 /// What a storage answer added to the tree.
@@ -52,6 +63,8 @@ pub struct Joined {
 pub struct StorageJoined {
     /// New storage slots.
     pub slots: u64,
+    /// Slots that were held under another root, have not changed, and were taken over.
+    pub reused: u64,
     /// Nothing of this storage is blinded any more.
     pub complete: bool,
 }
@@ -65,6 +78,8 @@ pub struct Incomplete {
     pub storage: Option<Hash>,
     /// Whether a part of its storage is known: ask for the blinded spans ([`Tree::storage_span`]) then.
     pub partial: bool,
+    /// Whether something of its storage is held under another root: ask for what has changed ([`Tree::estimate`]) then.
+    pub based: bool,
     /// The hash of its code, if that is missing.
     pub code: Option<Hash>,
 }
@@ -144,7 +159,7 @@ impl Tree {
         if root != Hash::EMPTY_ROOT {
             entries.push(Entry {
                 path: Path::ROOT,
-                item: Item::Blinded { hash: root },
+                item: Item::blinded(root),
             });
         }
         Tree::of(root, entries, PageId(0)..PageId(0))
@@ -158,6 +173,8 @@ impl Tree {
             bytes,
             budget: PAGE_BUDGET,
             spine,
+            first_page: PageId(u64::MAX),
+            freed: Vec::new(),
             folds: Folds::new(),
         }
     }
@@ -166,6 +183,14 @@ impl Tree {
     pub fn with_budget(self, budget: usize) -> Tree {
         let budget = budget.clamp(MIN_BUDGET, MAX_PAGE - FRAME);
         Tree { budget, ..self }
+    }
+
+    /// Pages from `first` on belong to this build alone: once nothing refers to one any more, [`Tree::take_freed`] names it.
+    pub fn with_first_page(self, first: PageId) -> Tree {
+        Tree {
+            first_page: first,
+            ..self
+        }
     }
 
     /// The state root.
@@ -181,5 +206,9 @@ impl Tree {
     /// The list of the account trie.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    fn count_bytes(&mut self) {
+        self.bytes = self.entries.iter().map(entry_size).sum();
     }
 }

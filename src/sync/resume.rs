@@ -69,7 +69,7 @@ impl Loading {
         for id in std::mem::take(&mut self.asked) {
             let bytes = pages.next().flatten().ok_or(id)?;
             match (&mut self.tree, &self.building) {
-                (Some(tree), _) => tree.dissolve(id, &bytes).map_err(|_| id)?,
+                (Some(tree), _) => tree.dissolve(id, &bytes).map(drop).map_err(|_| id)?,
                 (
                     None,
                     Building {

@@ -72,8 +72,8 @@ impl Tree {
         out: &mut Pages,
     ) -> Result<StorageJoined, TreeError> {
         let complete = StorageJoined {
-            slots: 0,
             complete: true,
+            ..StorageJoined::default()
         };
         let budget = self.budget;
         let Some(leaf) = find_account(&mut self.entries, account) else {
@@ -85,7 +85,7 @@ impl Tree {
         let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
             Storage::Blinded => vec![Entry {
                 path: Path::ROOT,
-                item: Item::Blinded { hash: root },
+                item: Item::blinded(root),
             }],
             Storage::Inline(slots) => slots,
             held @ (Storage::Empty | Storage::Page(_)) => {
@@ -277,7 +277,7 @@ impl Overlap {
             KeptItem::Entry(index) if !self.arena.contains(index) => None,
             KeptItem::Entry(index) => Some((arena.fold.path(*index), arena.item(*index))),
             KeptItem::Page(path, page) => Some((*path, Some(Item::Page(*page)))),
-            KeptItem::Blinded(path, hash) => Some((*path, Some(Item::Blinded { hash: *hash }))),
+            KeptItem::Blinded(path, hash) => Some((*path, Some(Item::blinded(*hash)))),
         });
         let old: Vec<Entry> = list.drain(self.list.clone()).collect();
         let removed = old.iter().map(entry_size).sum();
@@ -360,7 +360,7 @@ fn refine(held: Entry, found: Option<Item>) -> Result<Entry, TreeError> {
 
 fn hash_of(item: &Item) -> Option<Hash> {
     match item {
-        Item::Blinded { hash } | Item::Page(PageRef { hash, .. }) => Some(*hash),
+        Item::Blinded { hash, .. } | Item::Page(PageRef { hash, .. }) => Some(*hash),
         Item::Account(_) | Item::Slot(_) => None,
     }
 }
@@ -400,7 +400,7 @@ mod tests {
         let hash = Hash([hash; 32]);
         Entry {
             path: path(nibbles),
-            item: Item::Blinded { hash },
+            item: Item::blinded(hash),
         }
     }
 
@@ -413,6 +413,7 @@ mod tests {
             inner: false,
             leaves: 1,
             slots: 0,
+            parent: 0,
         };
         Entry {
             path: path(nibbles),

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Spill, Tree, TreeError};
+use super::{Joined, Spill, Tree, TreeError};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, KeptItem, Mode, Place, cut, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
@@ -48,7 +48,7 @@ impl Tree {
                 }),
                 KeptItem::Blinded(path, hash) => Some(Entry {
                     path,
-                    item: Item::Blinded { hash },
+                    item: Item::blinded(hash),
                 }),
             };
             self.entries.extend(entry);
@@ -113,7 +113,7 @@ impl Tree {
     }
 
     /// Puts the content of a page in the place of its references, once it has been proven to be what they name.
-    pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<(), PageError> {
+    pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
         let mut page = Page::decode(bytes)?;
         let parent = page.parent;
         let Tree { entries, folds, .. } = self;
@@ -135,8 +135,8 @@ impl Tree {
                 }
             }
         }
-        self.bytes = self.entries.iter().map(entry_size).sum();
-        Ok(())
+        self.count_bytes();
+        Ok(Joined::default())
     }
 
     fn fold(&mut self) -> Result<(), TreeError> {

@@ -33,7 +33,7 @@ impl Tree {
                 let hash = leaf.storage_root();
                 let mut whole = vec![Entry {
                     path: Path::ROOT,
-                    item: Item::Blinded { hash },
+                    item: Item::blinded(hash),
                 }];
                 let slots = match &mut leaf.storage {
                     Storage::Inline(slots) => slots,
@@ -66,7 +66,7 @@ fn blinded_at(list: &[Entry], path: &Path, blob: &[u8]) -> Result<usize, RevealF
         .binary_search_by(|entry| entry.path.cmp(path))
         .map_err(|_| RevealFault::NotBlinded)?;
     match list.get(index).map(|entry| &entry.item) {
-        Some(Item::Blinded { hash }) if keccak(blob) == *hash => Ok(index),
+        Some(Item::Blinded { hash, .. }) if keccak(blob) == *hash => Ok(index),
         Some(Item::Blinded { .. }) => Err(RevealFault::Hash),
         _ => Err(RevealFault::NotBlinded),
     }
@@ -93,7 +93,7 @@ fn expand(
             Child::Empty => {}
             Child::Hash(hash) => entries.push(Entry {
                 path,
-                item: Item::Blinded { hash },
+                item: Item::blinded(hash),
             }),
             Child::Embedded(node) => expand(path, node, leaf, entries)?,
         }
