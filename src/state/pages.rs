@@ -42,6 +42,12 @@ impl Pages {
         self.written.is_empty()
     }
 
+    /// A page that waits.
+    pub fn get(&self, id: PageId) -> Option<&[u8]> {
+        let place = self.written.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.written.get(place).map(|(_, page)| page.as_slice())
+    }
+
     /// Takes the pages for a batch.
     pub fn take(&mut self) -> Vec<(PageId, Vec<u8>)> {
         self.bytes = 0;

@@ -33,6 +33,8 @@ pub struct Record {
     pub complete: Option<Complete>,
     /// The state being built.
     pub building: Option<Building>,
+    /// The root page of the state before the complete one, until what only it reaches is deleted.
+    pub superseded: Option<PageRef>,
 }
 
 /// An Ethereum network.
@@ -120,6 +122,7 @@ impl Record {
             network,
             complete: None,
             building: None,
+            superseded: None,
         }
     }
 
@@ -148,6 +151,7 @@ impl Record {
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
         }
+        put_page(&self.superseded, &mut out);
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
     }
@@ -228,6 +232,7 @@ impl Fields<'_> {
             } else {
                 None
             },
+            superseded: self.page()?,
         })
     }
 
@@ -359,6 +364,7 @@ mod tests {
                 counts,
                 block: None,
             }),
+            superseded: Some(page),
         }
     }
 
@@ -368,6 +374,7 @@ mod tests {
         let empty = Record {
             complete: None,
             building: None,
+            superseded: None,
             ..record()
         };
         for record in [full, empty] {

@@ -2,8 +2,9 @@
 
 use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
+use super::sweep::ranges;
 use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, PageId, Record, Spill};
+use crate::state::{Batch, Building, Complete, Counts, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
 /// Bytes of pages and codes that make a batch. Two batches may be in flight beside the one growing, so that together
@@ -34,7 +35,8 @@ impl Engine {
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
         let brings_more = matches!(kind, Kind::Accounts | Kind::Nodes);
-        if brings_more && job.tree.resident_bytes() >= MAX_WAITING {
+        let is_only_way = job.healing_waits_for_nothing_else() && !self.requests.awaits(job.round);
+        if brings_more && job.tree.resident_bytes() >= MAX_WAITING && !is_only_way {
             return None;
         }
         let left = MAX_ASKED.saturating_sub(self.requests.bytes_asked());
@@ -50,8 +52,9 @@ impl Engine {
         if !has_room {
             return false;
         }
-        if self.requests.is_empty() && job.is_exhausted() {
-            return self.commit_last(now, Ending::Done);
+        if job.is_exhausted() && !self.requests.awaits(job.round) {
+            // One state at a time is swept away, so that the record needs to name but one.
+            return self.sweep.is_none() && self.commit_last(now, Ending::Done);
         }
         let is_full = job.pending_bytes() >= BATCH_BYTES;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= BATCH_MS;
@@ -64,7 +67,8 @@ impl Engine {
         }
         match (is_full, is_time) {
             // At full speed, what still waits is better left out: it would be written again and again.
-            (true, _) => self.commit(now, Spill::Collapse),
+            (true, _) if !job.is_over_base() => self.commit(now, Spill::Collapse),
+            (true, _) => self.commit(now, Spill::All),
             (false, true) => self.commit(now, Spill::All),
             (false, false) => false,
         }
@@ -86,9 +90,11 @@ impl Engine {
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
             self.activity = Activity::Ending(Box::new(Ended {
                 aim: job.aim,
-                held: job.held,
+                held: job.held(),
                 counters: job.counters,
                 how,
+                is_wanted: job.is_wanted,
+                is_repair: job.is_repair,
             }));
         }
         true
@@ -129,15 +135,19 @@ impl Engine {
             .building
             .as_ref()
             .map(|building| building.spine.clone());
-        let mut delete: Vec<_> = built.discarded.into_iter().chain(replaced).collect();
+        let mut delete = ranges(built.freed);
+        delete.extend(replaced);
+        delete.append(&mut self.garbage);
         let mut record = Record {
             sequence: before.sequence + 1,
             next_page: built.spine.end,
             ..before
         };
+        if self.sweep.is_none() {
+            record.superseded = None;
+        }
         if is_last {
-            // Nothing of the old state is shared with the new one, which was built from a fresh tree.
-            delete.push(PageId(0)..job.first_page);
+            record.superseded = before.complete.and_then(|complete| complete.page);
             record.complete = Some(Complete {
                 root: job.aim.root,
                 page: built.root_page,
@@ -178,5 +188,28 @@ impl Engine {
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));
         true
+    }
+
+    /// Deletes what a sweep found, unless a batch of the sync under way will.
+    pub(super) fn commit_garbage(&mut self, now: Millis) {
+        if !matches!(self.activity, Activity::Idle) || !self.commits.is_settled() {
+            return;
+        }
+        let record = Record {
+            sequence: self.record.sequence + 1,
+            superseded: None,
+            ..self.record.clone()
+        };
+        let batch = Batch {
+            sequence: record.sequence,
+            pages: Vec::new(),
+            codes: Vec::new(),
+            delete: std::mem::take(&mut self.garbage),
+            record: record.encode(),
+        };
+        let codes = Vec::new();
+        self.commits.push(Flight { record, codes });
+        self.last_commit = now;
+        self.outbox.push_back(Output::Commit(batch));
     }
 }

@@ -1,6 +1,7 @@
 //! The engine: inputs in, outputs out, and the order in which things are done.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 
 use super::commits::{Commits, Settled};
 use super::headers::{Aim, Sought};
@@ -8,11 +9,12 @@ use super::job::Job;
 use super::peers::Peers;
 use super::requests::{Request, Requests};
 use super::resume::Loading;
+use super::sweep::Sweep;
 use super::{
     Counters, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble, Why,
 };
 use crate::hash::Hash;
-use crate::state::{Counts, Network, Record};
+use crate::state::{Counts, Network, PageId, Record, StatePath};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
 
@@ -46,6 +48,12 @@ pub struct Engine {
     pub(super) next: Option<Aim>,
     /// The block whose state to go for as soon as its header is there.
     pub(super) sought: Option<Sought>,
+    /// The walk that finds what the last switch left behind.
+    pub(super) sweep: Option<Sweep>,
+    /// What it found, until a batch deletes it.
+    pub(super) garbage: Vec<Range<PageId>>,
+    /// Damaged pages of the complete state and where they are, until a repair starts. Bound: 64.
+    pub(super) damage: VecDeque<(PageId, StatePath)>,
     pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
@@ -69,6 +77,9 @@ pub(super) struct Ended {
     pub(super) held: Counts,
     pub(super) counters: Counters,
     pub(super) how: Ending,
+    /// Whether a caller waits for it.
+    pub(super) is_wanted: bool,
+    pub(super) is_repair: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +112,9 @@ impl Engine {
             codes_held: codes_held.into_iter().collect(),
             next: None,
             sought: None,
+            sweep: None,
+            garbage: Vec::new(),
+            damage: VecDeque::new(),
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,
@@ -117,16 +131,11 @@ impl Engine {
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
             Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
-            Input::LoadFailed(ticket, trouble) => {
-                if matches!(&self.activity, Activity::Loading(loading) if loading.ticket() == ticket)
-                {
-                    self.fail(Failure::Store(trouble));
-                }
-            }
+            Input::LoadFailed(ticket, trouble) => self.load_failed(ticket, trouble),
             Input::Committed(sequence) => self.committed(now, sequence),
             Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
             Input::Target(target) => self.target(now, target),
-            Input::Damaged { .. } => {}
+            Input::Damaged { page, at } => self.damaged(page, at),
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }
@@ -144,10 +153,14 @@ impl Engine {
             self.assign(now);
             return Some(Output::Yield);
         }
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan();
+        }
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
         self.assign(now);
+        self.load_if_due(now);
         self.wait_aloud(now);
         self.outbox.pop_front()
     }
@@ -194,7 +207,7 @@ impl Engine {
                 (
                     phase,
                     Some(job.aim.root),
-                    job.held,
+                    job.held(),
                     job.counters,
                     job.key_space(),
                 )
@@ -221,7 +234,10 @@ impl Engine {
             },
             counters,
             eta_ms: None,
-            outrun: None,
+            outrun: match &self.activity {
+                Activity::Syncing(job) => job.pace.outrun(),
+                _ => None,
+            },
             key_space,
             elapsed_ms,
             waiting: self.waiting.clone(),
@@ -247,9 +263,16 @@ impl Engine {
                 Ending::Done => Event::Done(report),
                 Ending::Cancelled => Event::Cancelled(report),
             };
+            let (is_wanted, is_repair) = (
+                ended.is_wanted,
+                ended.is_repair && ended.how == Ending::Done,
+            );
             self.activity = Activity::Idle;
+            if is_repair {
+                self.outbox.push_back(Output::Event(Event::Repaired));
+            }
             // A newer target has taken this one's place: only its end counts.
-            if self.next.is_none() {
+            if is_wanted && self.next.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }

@@ -13,13 +13,18 @@ mod commits;
 mod cursor;
 mod engine;
 mod headers;
+mod heal;
 mod io;
 mod job;
+mod pace;
 mod peers;
+mod plan;
 mod progress;
+mod ranges;
 mod requests;
 mod resume;
 mod sessions;
+mod sweep;
 mod targets;
 mod want;
 
