@@ -16,7 +16,7 @@ mod codec;
 mod tests;
 
 pub(crate) use codec::{
-    FRAME, PageWriter, blinded_size, entry_size, leaf_size, page_size, storage_size,
+    FRAME, PageWriter, base_size, blinded_size, entry_size, leaf_size, page_size, storage_size,
 };
 
 /// What a page is cut to, in bytes. A model of sync and heal found 16 kB best with batches of 4 MiB: larger pages are

@@ -16,7 +16,9 @@ use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
 use crate::trie::path::Path;
 
+mod adopt;
 mod base;
+mod dissolve;
 mod estimate;
 mod join;
 mod persist;
@@ -24,6 +26,7 @@ mod query;
 mod repair;
 mod reveal;
 
+use estimate::Comparisons;
 pub use estimate::Estimate;
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
@@ -40,6 +43,7 @@ pub struct Tree {
     first_page: PageId,
     /// Pages of this build that nothing refers to any more. Bound: the pages dissolved since the last batch.
     freed: Vec<PageId>,
+    comparisons: Comparisons,
     folds: Folds,
 }
 
@@ -56,6 +60,8 @@ pub struct Joined {
     pub codes: Vec<Hash>,
     /// Leaves (accounts, slots) that were held under another root, have not changed, and were taken over.
     pub reused: u64,
+    /// Accounts that were taken over or revealed and whose storage is held in part, or under another root, and its root.
+    pub partial: Vec<(Hash, Hash)>,
 }
 
 /// What a storage answer added to the tree.
@@ -175,6 +181,7 @@ impl Tree {
             spine,
             first_page: PageId(u64::MAX),
             freed: Vec::new(),
+            comparisons: Comparisons::new(),
             folds: Folds::new(),
         }
     }

@@ -12,7 +12,7 @@ use crate::state::PageId;
 use crate::state::account::Account;
 use crate::state::entry::{AccountLeaf, Code, Entry, Item, Storage};
 use crate::state::page::{Folds, Page, entry_size, fold_list};
-use crate::state::source::AccountList;
+use crate::state::source::EntryList;
 use crate::trie::fold::Root;
 
 const BUDGET: usize = 4_000;
@@ -131,7 +131,7 @@ fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
         account: None,
         budget: BUDGET,
     };
-    let mut source = AccountList::new(list, &mut folds.storage, BUDGET, mode);
+    let mut source = EntryList::new(list, None, &mut folds.storage, BUDGET, mode);
     source.cut_large_storage(&mut out).unwrap();
     let kept = cut(&folds.list, &mut source, place, mode, &mut out).unwrap();
     let entries = kept.items.iter().map(|item| match item {
