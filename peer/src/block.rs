@@ -214,6 +214,18 @@ impl Blocks {
         block
     }
 
+    /// The blocks without the newest ones. The oldest one stays.
+    #[must_use]
+    pub fn without_newest(&self, count: usize) -> Blocks {
+        let mut older = self.clone();
+        for _ in 0..count.min(self.blocks.len() - 1) {
+            if let Some(block) = older.blocks.pop_back() {
+                older.numbers.remove(&block.hash);
+            }
+        }
+        older
+    }
+
     /// The newest block.
     #[must_use]
     pub fn head(&self) -> &Arc<Block> {

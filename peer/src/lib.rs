@@ -8,6 +8,7 @@
 //! | [`trie`] | one trie, its nodes' hashes kept so that proofs and nodes are quick to serve |
 //! | [`snap`] | answers to snap/1 requests: pure functions of a state and a request |
 //! | [`block`] | the headers of the blocks that the states belong to |
+//! | [`chain`] | a chain of states that grows, block after block |
 //! | [`link`] | Hello, Status, capabilities, Disconnect |
 //! | [`session`] | one connection without a socket: frames in, frames out |
 //! | [`vice`] | the ways a peer can be bad, for tests |
@@ -26,6 +27,7 @@
 //! ```
 
 pub mod block;
+pub mod chain;
 pub mod keccak;
 pub mod link;
 pub mod net;

@@ -1,26 +1,25 @@
 //! `snaplight-peer`: serves a state over WebSocket. See `--help`.
 
 mod args;
+mod blocks;
 
 use args::{Args, Source};
 use snaplight_peer::{
     Hash,
     block::{MAINNET_GENESIS, MAINNET_GENESIS_ROOT},
+    chain::Chain,
     net::{Listener, log},
     session::Server,
-    state::State,
+    state::{State, States},
 };
 use std::{
     error::Error,
-    io::{self, Read, Write},
+    io::{self, Write},
     process::ExitCode,
     sync::Arc,
     time::Instant,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let args = match Args::parse() {
@@ -61,7 +60,9 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         counts.codes,
         started.elapsed()
     ));
-    let mut server = Server::new(state);
+    let mut states = States::new(args.blocks.map_or(States::WINDOW, |blocks| blocks.keep));
+    states.push(Arc::new(state));
+    let mut server = Server::of_chain(states);
     let (mut network_id, mut genesis) = server.network();
     if root == MAINNET_GENESIS_ROOT {
         (network_id, genesis) = (1, MAINNET_GENESIS);
@@ -70,6 +71,13 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     genesis = args.genesis_hash.unwrap_or(genesis);
     server = server.on_network(network_id, genesis);
     let head = Arc::clone(server.blocks().head());
+    let (server, chain) = match args.blocks {
+        None => (Arc::new(server), None),
+        Some(blocks) => {
+            let chain = Chain::of(server, blocks.seed);
+            (chain.server(), Some(chain))
+        }
+    };
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -78,8 +86,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         // Before anybody can know that we run.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let stdin_closed = watch_stdin(args.exit_with_stdin);
-        let listener = Listener::bind(args.listen, Arc::new(server), args.options).await?;
+        let listener = Listener::bind(args.listen, server, args.options).await?;
         let ready = serde_json::json!({
             "ready": true,
             "url": format!("ws://{}/", listener.local_addr()?),
@@ -89,20 +96,22 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
             "codes": counts.codes,
             "networkId": network_id,
             "genesisHash": hex(&genesis),
-            "block": {
-                "number": head.header.number,
-                "hash": hex(&head.hash),
-                "stateRoot": hex(&root),
-            },
+            "block": blocks::fields(&head),
         });
-        let mut stdout = io::stdout();
-        writeln!(stdout, "{ready}")?;
-        stdout.flush()?;
+        blocks::print(&ready);
+        let (ends, settings) = (args.exit_with_stdin, args.blocks.unwrap_or_default());
+        let stdin_ended = async {
+            if chain.is_some() || ends {
+                blocks::run(chain, settings, blocks::stdin_lines(), ends).await;
+            } else {
+                std::future::pending().await
+            }
+        };
         let shutdown = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                Ok(()) = stdin_closed => {}
+                () = stdin_ended => {}
                 () = elapsed(args.max_seconds) => {}
             }
         };
@@ -112,20 +121,6 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     // A thread may still wait for standard input; nothing waits for the thread.
     runtime.shutdown_background();
     Ok(())
-}
-
-/// Ready when standard input ends; an error, which is never awaited for, if nobody watches it.
-fn watch_stdin(watch: bool) -> oneshot::Receiver<()> {
-    let (closed, watching) = oneshot::channel();
-    if watch {
-        std::thread::spawn(move || {
-            let mut stdin = io::stdin().lock();
-            let mut scrap = [0; 1024];
-            while stdin.read(&mut scrap).is_ok_and(|count| count > 0) {}
-            let _ = closed.send(());
-        });
-    }
-    watching
 }
 
 async fn elapsed(seconds: Option<u64>) {

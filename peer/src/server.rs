@@ -4,7 +4,7 @@ use crate::{
     Hash,
     block::{Block, Blocks, Header, MAINNET_GENESIS, MAINNET_GENESIS_ROOT},
     link::Status,
-    state::{State, States},
+    state::{Builder, State, States},
 };
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -77,6 +77,40 @@ impl Server {
     #[must_use]
     pub fn states(&self) -> Arc<States> {
         Arc::clone(&self.view.borrow().states)
+    }
+
+    /// The newest state; an empty one if none was ever there.
+    #[must_use]
+    pub fn head(&self) -> Arc<State> {
+        let head = self.states().head().cloned();
+        head.unwrap_or_else(|| Arc::new(Builder::new().build()))
+    }
+
+    /// The same server as it was some blocks ago, and as it stays: a peer that does not keep up. States and
+    /// headers that it would have forgotten since are gone all the same; the oldest state stays.
+    #[must_use]
+    pub fn behind(&self, blocks: usize) -> Server {
+        let View {
+            states,
+            blocks: known,
+        } = self.view.borrow().clone();
+        let kept = states.roots().len().saturating_sub(blocks).max(1);
+        let lost = states.roots().len() - kept;
+        Server {
+            view: watch::Sender::new(View {
+                states: Arc::new(states.without_newest(lost)),
+                blocks: Arc::new(known.without_newest(lost)),
+            }),
+            network_id: self.network_id,
+            genesis: self.genesis,
+            name: self.name.clone(),
+        }
+    }
+
+    /// The same state in another form.
+    pub(crate) fn replace(&self, state: Arc<State>) {
+        self.view
+            .send_modify(|view| Arc::make_mut(&mut view.states).replace(state));
     }
 
     /// The blocks that are known now.

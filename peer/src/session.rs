@@ -60,9 +60,10 @@ impl Session {
     /// A connection that is about to open. Without vices it is an honest one.
     #[must_use]
     pub fn new(server: Arc<Server>, vices: Vec<Vice>) -> Session {
+        let head = server.states().head().map(|state| state.root());
         Session {
             server,
-            vices: Vices::new(vices),
+            vices: Vices::new(vices, head),
             phase: Phase::Hello,
             shared: Vec::new(),
             node_id: [0x22; 64],
@@ -166,7 +167,7 @@ impl Session {
 
     /// The server has a new head. Nothing is said of it before the handshake is over: the Status says it.
     pub fn on_head(&mut self) -> Vec<Outgoing> {
-        if self.phase != Phase::Ready {
+        if self.phase != Phase::Ready || self.vices.has(&Fault::Stuck) {
             return Vec::new();
         }
         let id = self.first_id("eth") + eth::BLOCK_RANGE_UPDATE;

@@ -2,11 +2,14 @@
 //! it is for. Some are only odd, and a client must bear them; the variant says so.
 
 mod answer;
+mod corrupt;
 mod parse;
 
+pub use corrupt::Field;
 pub use parse::ParseViceError;
 
 use crate::{
+    Hash,
     block::{Blocks, GetBlockHeaders},
     link::{self, eth},
     session::Outgoing,
@@ -64,6 +67,9 @@ pub enum Fault {
     Empty,
     /// `stale-root`: the same, but still has the codes, which belong to no root. Use it with `+N`.
     StaleRoot,
+    /// `stuck`: holds only the state that was the newest when the connection began, refuses every other
+    /// root and announces no block. Odd, not wrong.
+    Stuck,
     /// `capped=BYTES`: takes every request for one of at most so many bytes. Odd, not wrong.
     Capped(u64),
     /// `drop-first-proof`: leaves the proof's first node out (the root).
@@ -79,6 +85,13 @@ pub enum Fault {
     Unsorted,
     /// `modify-value`: one bit of an account's body, a slot, a code, a node or a header is another.
     ModifyValue,
+    /// `corrupt=FIELD`: one bit of one field is another, and the answer well-formed all the same.
+    Corrupt(Field),
+    /// `lie`: another balance for one account, always the same one, and honest about all the rest.
+    Lie,
+    /// `short`: the second half of the accounts or slots is left out, and the proof as it was. Codes and
+    /// nodes may be left out: with them it is odd, not wrong.
+    Short,
     /// `replay`: gives the first answer of each kind again, under the id of the new request.
     Replay,
     /// `twice`: sends every answer two times.
@@ -148,14 +161,18 @@ pub(crate) struct Vices {
     vices: Vec<Vice>,
     /// Requests so far.
     answered: HashMap<Kind, u64>,
+    /// For `Stuck`: the newest root when the connection began.
+    first_root: Option<Hash>,
     /// For `Replay`: the first answer of each kind.
     first: HashMap<Kind, Answer>,
 }
 
 impl Vices {
-    pub(crate) fn new(vices: Vec<Vice>) -> Vices {
+    /// `head` is the newest state's root.
+    pub(crate) fn new(vices: Vec<Vice>, head: Option<Hash>) -> Vices {
         Vices {
             vices,
+            first_root: head,
             answered: HashMap::new(),
             first: HashMap::new(),
         }
@@ -189,6 +206,10 @@ impl Vices {
         for fault in &showing {
             if *fault == Fault::Replay {
                 answer = first.with_id(answer.id);
+            }
+            if *fault == Fault::Stuck {
+                let root = root(&request);
+                answer.empty_unless(root.is_none() || root == self.first_root.as_ref());
             }
             answer.spoil(fault, states, &request);
         }
@@ -237,6 +258,16 @@ fn kind(request: &Request) -> Kind {
         Request::Storage(_) => Kind::Storage,
         Request::Codes(_) => Kind::Codes,
         Request::Nodes(_) => Kind::Nodes,
+    }
+}
+
+/// The state a request is about; codes are not of one.
+fn root(request: &Request) -> Option<&Hash> {
+    match request {
+        Request::Accounts(request) => Some(&request.root),
+        Request::Storage(request) => Some(&request.root),
+        Request::Nodes(request) => Some(&request.root),
+        Request::Codes(_) => None,
     }
 }
 
