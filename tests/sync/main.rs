@@ -12,3 +12,4 @@ mod world;
 mod bad_input;
 mod happy;
 mod kills;
+mod moving;

@@ -169,6 +169,17 @@ impl World {
         self.run_for(events, true)
     }
 
+    /// Runs until the last state's pages are swept away.
+    pub(crate) fn sweep(&mut self) {
+        for _ in 0..MAX_EVENTS {
+            if self.disk.record().superseded.is_none() {
+                return;
+            }
+            self.run_some(1);
+        }
+        panic!("never swept");
+    }
+
     fn run_for(&mut self, events: u64, may_pause: bool) -> End {
         let mut left = events;
         loop {
