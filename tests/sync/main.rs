@@ -11,5 +11,6 @@ mod world;
 
 mod bad_input;
 mod happy;
+mod headers;
 mod kills;
 mod moving;
