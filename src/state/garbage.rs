@@ -1,65 +1,165 @@
 //! Garbage: pages that no root reaches. Both walks say which pages they want to read and take them as bytes; they only ever
 //! read pages that have others below.
+//!
+//! That a walk may stop at a page which both states have rests on one rule: all entries of a page stand in one page above it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{PageId, PageRef};
+use super::page::{Page, PageError};
+use super::tree::each_page;
 
 /// Finds what a new complete state does not share with the one before: walks both, and stops wherever they have the same
 /// page, so that it costs what has changed.
-pub struct Superseded {}
+pub struct Superseded {
+    old: Side,
+    new: Side,
+    /// What the pages that have been read name. Bound: the pages that only one of the states has.
+    read: BTreeMap<PageId, Vec<PageRef>>,
+    /// A page of the new state could not be read.
+    blind: bool,
+}
 
 /// Finds everything that some roots reach.
 pub struct Reach {
+    side: Side,
+    /// A page could not be read.
+    blind: bool,
+}
+
+/// One state, as far as it has been walked.
+#[derive(Default)]
+struct Side {
+    /// Bound: the pages of the state, 8 bytes each.
     reached: BTreeSet<PageId>,
+    /// Those with others below. One page may be named twice, and only once so.
+    inner: BTreeSet<PageId>,
+    /// To be read: pages that have others below.
+    waiting: BTreeSet<PageId>,
 }
 
 impl Superseded {
     /// The walk from both root pages (`None`: the empty state).
-    pub fn new(_old: Option<PageRef>, _new: Option<PageRef>) -> Superseded {
-        Superseded {}
+    pub fn new(old: Option<PageRef>, new: Option<PageRef>) -> Superseded {
+        let mut walk = Superseded {
+            old: Side::default(),
+            new: Side::default(),
+            read: BTreeMap::new(),
+            blind: false,
+        };
+        walk.reach(old.as_slice(), new.as_slice());
+        walk
     }
 
     /// Pages to read next, at most so many. None: the walk is over.
-    pub fn wanted(&self, _limit: usize) -> Vec<PageId> {
-        Vec::new()
+    pub fn wanted(&self, limit: usize) -> Vec<PageId> {
+        let waiting = self.old.waiting.iter().chain(&self.new.waiting);
+        waiting.take(limit).copied().collect()
     }
 
-    /// Takes a page that is wanted (`None`: the database has none).
-    pub fn feed(&mut self, _id: PageId, _bytes: Option<&[u8]>) {}
+    /// Takes a page that is wanted (`None`: the database has none). One that cannot be read ends the walk there; what is only
+    /// below it is left to [`Reach`].
+    pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
+        let below = match pages_below(bytes) {
+            Ok(below) => below,
+            Err(_) => {
+                self.blind |= self.new.waiting.contains(&id);
+                Vec::new()
+            }
+        };
+        let in_old = self.old.waiting.remove(&id);
+        let in_new = self.new.waiting.remove(&id);
+        self.read.insert(id, below.clone());
+        let of = |waited: bool| if waited { below.as_slice() } else { &[] };
+        self.reach(of(in_old), of(in_new));
+    }
 
     /// The pages that only the old state reaches. `None` if a page of the new one could not be read: nothing may be deleted
     /// then.
     pub fn finish(self) -> Option<Vec<PageId>> {
-        None
+        let superseded = self.old.reached.difference(&self.new.reached);
+        (!self.blind).then(|| superseded.copied().collect())
+    }
+
+    /// Both sides have come to these pages. Where both have the same page, neither has to look below it; unless one of them
+    /// has done so already, then the other must follow.
+    fn reach(&mut self, old: &[PageRef], new: &[PageRef]) {
+        let mut steps: Vec<(bool, PageRef)> = old.iter().map(|page| (true, *page)).collect();
+        steps.extend(new.iter().map(|page| (false, *page)));
+        while let Some((is_old, page)) = steps.pop() {
+            let (here, there) = match is_old {
+                true => (&mut self.old, &mut self.new),
+                false => (&mut self.new, &mut self.old),
+            };
+            here.reached.insert(page.id);
+            if !page.inner || !here.inner.insert(page.id) {
+                continue;
+            }
+            if let Some(below) = self.read.get(&page.id) {
+                steps.extend(below.iter().map(|below| (is_old, *below)));
+            } else if there.inner.contains(&page.id) {
+                there.waiting.remove(&page.id);
+            } else {
+                here.waiting.insert(page.id);
+            }
+        }
     }
 }
 
 impl Reach {
     /// The walk from these root pages.
-    pub fn new(_roots: impl IntoIterator<Item = PageRef>) -> Reach {
-        Reach {
-            reached: BTreeSet::new(),
-        }
+    pub fn new(roots: impl IntoIterator<Item = PageRef>) -> Reach {
+        let mut side = Side::default();
+        roots.into_iter().for_each(|root| side.reach(&root));
+        Reach { side, blind: false }
     }
 
     /// Pages to read next, at most so many. None: the walk is over.
-    pub fn wanted(&self, _limit: usize) -> Vec<PageId> {
-        Vec::new()
+    pub fn wanted(&self, limit: usize) -> Vec<PageId> {
+        self.side.waiting.iter().take(limit).copied().collect()
     }
 
     /// Takes a page that is wanted (`None`: the database has none).
-    pub fn feed(&mut self, _id: PageId, _bytes: Option<&[u8]>) {}
+    pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
+        if !self.side.waiting.remove(&id) {
+            return;
+        }
+        match pages_below(bytes) {
+            Ok(below) => below.iter().for_each(|page| self.side.reach(page)),
+            Err(_) => self.blind = true,
+        }
+    }
 
     /// Of the stored pages those below `next_page` that no root reaches; `next_page` is the record's at the moment when the
-    /// roots were taken from it. `None` if a page could not be read: nothing may be deleted then.
+    /// roots were taken from it: what has been written since then is not known here. `None` if a page could not be read:
+    /// nothing may be deleted then.
     pub fn orphans(
         self,
         stored: impl IntoIterator<Item = PageId>,
         next_page: PageId,
     ) -> Option<Vec<PageId>> {
-        let orphan = |id: &PageId| *id < next_page && !self.reached.contains(id);
-        let _ = &self.reached;
-        Some(stored.into_iter().filter(orphan).collect())
+        let orphan = |id: &PageId| *id < next_page && !self.side.reached.contains(id);
+        (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
     }
+}
+
+impl Side {
+    fn reach(&mut self, page: &PageRef) {
+        self.reached.insert(page.id);
+        if page.inner && self.inner.insert(page.id) {
+            self.waiting.insert(page.id);
+        }
+    }
+}
+
+/// The pages that a page names.
+///
+/// It is not folded: its checksum covers the ids, and nothing is deleted or believed because of a hash in it.
+fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<PageRef>, PageError> {
+    let page = Page::decode(bytes.ok_or(PageError::Missing)?)?;
+    let mut below = Vec::new();
+    for entry in &page.entries {
+        each_page(entry, false, &mut |page, _| below.push(*page));
+    }
+    Ok(below)
 }

@@ -216,10 +216,9 @@ impl Job {
         let end = self.pages.next_id();
         self.dirty = false;
         self.new_code_bytes = 0;
-        let mut pages = self.pages.take();
-        let freed = self.tree.take_freed();
         // What came and went between two batches is not written at all.
-        pages.retain(|(id, _)| !freed.contains(id));
+        let freed = self.pages.forget(self.tree.take_freed());
+        let pages = self.pages.take();
         Ok(Built {
             pages,
             codes: std::mem::take(&mut self.new_codes),

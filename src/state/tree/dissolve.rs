@@ -33,7 +33,12 @@ impl Tree {
         let mut page = Page::decode(bytes)?;
         let mut named = BTreeMap::new();
         let at = page.parent;
-        name(&self.entries, id, &at, false, &mut named);
+        let mut is_shared = false;
+        name(&self.entries, id, &at, None, &mut |path, page, place| {
+            // What was blinded below a page that had not been read has inherited it, and so may entries that are not here.
+            is_shared |= place.is_some_and(|place| place.len() > path.len());
+            named.insert(path, *page);
+        });
         if named.is_empty() {
             return Err(PageError::Misplaced);
         }
@@ -46,7 +51,7 @@ impl Tree {
             content.insert(path, Base::new(entries));
         }
         // A subtrie that nothing here refers to may be referred to by a page that has not been read.
-        let is_free = page.entries.is_empty() && id >= self.first_page;
+        let is_free = page.entries.is_empty() && !is_shared && id >= self.first_page;
         if is_free && !self.spine.contains(&id) {
             self.freed.push(id);
         }
@@ -63,7 +68,7 @@ impl Tree {
                 held: None,
             },
         };
-        let range = related(&self.entries, &at, false);
+        let range = related(&self.entries, &at);
         let part: Vec<Entry> = self.entries.drain(range.clone()).collect();
         let removed: usize = part.iter().map(entry_size).sum();
         let part = opened.list(part, false);
@@ -192,37 +197,33 @@ enum Waits {
 /// The branch above is not looked for: a page that would need it is blinded over itself.
 const UNKNOWN: u8 = u8::MAX;
 
-/// The entries of a list that a page at this place can be below, above or among; all of a storage's own list.
-fn related(list: &[Entry], at: &StatePath, slots: bool) -> core::ops::Range<usize> {
-    let target = match (&at.account, slots) {
-        (Some(account), false) => Path::full(*account),
-        _ => at.path,
-    };
+/// The entries of a list of the account trie that a page at this place can be below, above or among.
+fn related(list: &[Entry], at: &StatePath) -> core::ops::Range<usize> {
+    let target = at.account.map_or(at.path, Path::full);
     let (from, to) = (target.first_key(), target.last_key());
     let start = list.partition_point(|entry| entry.path.last_key() < from);
     let end = list.partition_point(|entry| entry.path.first_key() <= to);
     start..end.max(start)
 }
 
-/// Collects the subtries of a page that a list refers to.
+/// Calls for the subtries of a page that a list refers to, with the place of the blinded entry in whose base they are.
 fn name(
     list: &[Entry],
     id: PageId,
     at: &StatePath,
-    slots: bool,
-    named: &mut BTreeMap<Path, PageRef>,
+    place: Option<&Path>,
+    call: &mut impl FnMut(Path, &PageRef, Option<&Path>),
 ) {
-    for entry in list.get(related(list, at, slots)).unwrap_or_default() {
+    for entry in list.get(related(list, at)).unwrap_or_default() {
         match &entry.item {
-            Item::Page(page) if page.id == id => {
-                named.insert(entry.path, *page);
-            }
-            Item::Blinded { base, .. } => name(base, id, at, slots, named),
+            Item::Page(page) if page.id == id => call(entry.path, page, place),
+            Item::Blinded { base, .. } => name(base, id, at, Some(&entry.path), call),
             Item::Account(leaf) if at.account == Some(entry.path.key()) => match &leaf.storage {
-                Storage::Page(page) if page.id == id => {
-                    named.insert(Path::ROOT, *page);
+                Storage::Page(page) if page.id == id => call(Path::ROOT, page, None),
+                Storage::Inline(slots) => {
+                    let trie = StatePath::account_trie(at.path);
+                    name(slots, id, &trie, None, call);
                 }
-                Storage::Inline(slots) => name(slots, id, at, true, named),
                 _ => {}
             },
             _ => {}
@@ -231,7 +232,7 @@ fn name(
 }
 
 /// Calls for every page that an entry names, and whether it does so in a base.
-pub(super) fn each_page(entry: &Entry, in_base: bool, call: &mut impl FnMut(&PageRef, bool)) {
+pub(crate) fn each_page(entry: &Entry, in_base: bool, call: &mut impl FnMut(&PageRef, bool)) {
     match &entry.item {
         Item::Page(page) => call(page, in_base),
         Item::Account(leaf) => match &leaf.storage {
