@@ -7,8 +7,8 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Target,
-    Ticket, Why,
+    Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble,
+    Target, Ticket, Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -19,6 +19,9 @@ use crate::rng::Rng;
 
 /// A world that needs more events than this has livelocked.
 const MAX_EVENTS: u64 = 2_000_000;
+
+/// What is waited for without a sync happens within so many events.
+const MAX_STEPS: u64 = 20_000;
 
 /// How a sync ended.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(crate) struct World {
     pub(crate) faults: Vec<(PeerId, PeerFault)>,
     pub(crate) dropped: Vec<PeerId>,
     pub(crate) waits: Vec<Why>,
+    pub(crate) damaged: Vec<Damage>,
+    pub(crate) repairs: u64,
     pub(crate) batches: u64,
     /// Bytes of frames that reached the engine.
     pub(crate) received: u64,
@@ -100,6 +105,8 @@ impl World {
             faults: Vec::new(),
             dropped: Vec::new(),
             waits: Vec::new(),
+            damaged: Vec::new(),
+            repairs: 0,
             batches: 0,
             received: 0,
             rng: Rng::new(seed),
@@ -171,13 +178,22 @@ impl World {
 
     /// Runs until the last state's pages are swept away.
     pub(crate) fn sweep(&mut self) {
-        for _ in 0..MAX_EVENTS {
-            if self.disk.record().superseded.is_none() {
+        self.run_until(|world| world.disk.record().litter.is_none());
+    }
+
+    /// Runs until something is so, while no sync ends.
+    pub(crate) fn run_until(&mut self, is_so: impl Fn(&World) -> bool) {
+        for _ in 0..MAX_STEPS {
+            if is_so(self) {
                 return;
             }
-            self.run_some(1);
+            let end = self.run_some(1);
+            assert!(matches!(end, End::Paused), "{end:?}");
         }
-        panic!("never swept");
+        panic!(
+            "never, in {MAX_STEPS} events; progress: {:?}",
+            self.engine.progress(Millis(self.now))
+        );
     }
 
     fn run_for(&mut self, events: u64, may_pause: bool) -> End {
@@ -237,7 +253,9 @@ impl World {
             Output::Yield => {}
             Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
-            Output::Event(Event::PeerReady(_) | Event::Damaged(_) | Event::Repaired) => {}
+            Output::Event(Event::PeerReady(_)) => {}
+            Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
+            Output::Event(Event::Repaired) => self.repairs += 1,
             Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
