@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut answer = Vec::new();
     for request in &requests {
         answer.clear();
-        serve(server.states(), 0, &request.encode(), &mut answer)?;
+        serve(&server.states(), 0, &request.encode(), &mut answer)?;
     }
     let seconds = start.elapsed().as_secs_f64();
     println!(
@@ -94,9 +94,8 @@ fn requests(state: &State) -> Vec<Request> {
 }
 
 async fn over_a_socket(server: Arc<Server>, requests: &[Request]) -> Result<f64, Box<dyn Error>> {
-    let (network_id, genesis) = server.network();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = Listener::bind(any, server, Options::default()).await?;
+    let listener = Listener::bind(any, Arc::clone(&server), Options::default()).await?;
     let address = listener.local_addr()?;
     tokio::spawn(listener.run(std::future::pending()));
 
@@ -112,7 +111,7 @@ async fn over_a_socket(server: Arc<Server>, requests: &[Request]) -> Result<f64,
         capabilities: vec![(b"eth".to_vec(), 69), (b"snap".to_vec(), 1)],
         node_id: [0; 64],
     };
-    let status = link::Status::without_chain(network_id, genesis);
+    let status = server.status();
     for frame in [
         link::frame(id::HELLO, &hello.encode()),
         link::frame(0x10, &status.encode()),

@@ -1,8 +1,9 @@
 //! The command line.
 
+use crate::blocks::Blocks;
 use lexopt::{Arg, Parser, ValueExt};
 use snaplight_peer::{Hash, net::Options, state::Recipe, vice::Vice};
-use std::{error::Error, net::SocketAddr, path::PathBuf};
+use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "\
 Serves an Ethereum state over WebSocket (snap/1, see docs/websocket-peers.md).
@@ -17,25 +18,36 @@ The state:
     --seed S               another seed, another state (1)
     --huge N:SLOTS         N contracts with so many slots each; may come several times
 
+A chain of states:
+    --chain                blocks that change the state, a line of JSON for each; also by any of these:
+    --block-every TIME     such as 12s or 500ms; without it only for each line \"block [SHARE]\" that
+                           comes on standard input
+    --change SHARE         of the accounts and slots, in each block, 0 to 1 (0.001). The seed is --seed
+    --keep N               so many roots are served (128)
+
 Options:
     --listen ADDRESS       127.0.0.1:0; port 0 is any free one
     --network-id ID        1 for mainnet's genesis state, else 1337
     --genesis-hash HASH    mainnet's for mainnet's genesis state, else one made from the root
-    --vice VICE            NAME[=ARGUMENT][@accounts|storage|codes|nodes][+HONEST_ANSWERS];
+    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST_ANSWERS], where KIND is accounts,
+                           storage, codes, nodes or headers;
                            may come several times. slow=MS, capped=BYTES, silent, empty, stale-root,
                            drop-first-proof, drop-last-proof, drop-item, swap-values, unsorted,
-                           modify-value, replay, twice, unasked, wrong-id, wrong-code, more,
+                           modify-value, lie, short, stuck, replay, twice, unasked, wrong-id, wrong-code, more,
                            truncated, garbage, oversized, text, always-prove, no-proof,
                            shuffled-proof, huge-proof, many-proof-nodes, codes-as-hashes, one-code,
-                           cut, wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
-                           too-many-peers
+                           wrong-header, corrupt-header, cut, wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
+                           too-many-peers, corrupt=FIELD of key, nonce, balance, storage-root,
+                           code-hash, slot, code, node, proof
     --throttle BYTES       a second and connection
     --max-connections N    64
     --max-seconds N        ends after that time
     --exit-with-stdin      ends when standard input does
 
 Prints one line of JSON when it is ready: ready, url, root, accounts, slots, codes, networkId,
-genesisHash. Logs go to standard error. Ends on SIGINT and SIGTERM.
+genesisHash, block {number, hash, stateRoot, timestamp}. Prints another one for each block of a chain:
+number, hash, stateRoot, timestamp, and what the block changed: changedAccounts, changedSlots,
+changedNodes (of all tries), changedNodeBytes, changedCodes, changedCodeBytes. Logs go to standard error. Ends on SIGINT and SIGTERM.
 ";
 
 pub(crate) struct Args {
@@ -46,6 +58,8 @@ pub(crate) struct Args {
     pub(crate) options: Options,
     pub(crate) max_seconds: Option<u64>,
     pub(crate) exit_with_stdin: bool,
+    /// None: the state stays as it is.
+    pub(crate) blocks: Option<Blocks>,
 }
 
 /// Where the state comes from.
@@ -67,6 +81,7 @@ impl Args {
             options: Options::default(),
             max_seconds: None,
             exit_with_stdin: false,
+            blocks: None,
         };
         let mut parser = Parser::from_env();
         while let Some(arg) = parser.next()? {
@@ -78,10 +93,7 @@ impl Args {
                 "genesis" => genesis = Some(PathBuf::from(parser.value()?)),
                 "accounts" => recipe.accounts = parser.value()?.parse()?,
                 "contracts" => {
-                    let share: f64 = parser.value()?.parse()?;
-                    if !(0.0..=1.0).contains(&share) {
-                        return Err("--contracts is a share, from 0 to 1".into());
-                    }
+                    let share = parser.value()?.parse_with(share)?;
                     recipe.contracts_per_mille = (share * 1000.0).round() as u16;
                 }
                 "seed" => recipe.seed = parser.value()?.parse()?,
@@ -93,9 +105,16 @@ impl Args {
                 "throttle" => args.options.throttle = Some(parser.value()?.parse()?),
                 "max-connections" => args.options.max_connections = parser.value()?.parse()?,
                 "max-seconds" => args.max_seconds = Some(parser.value()?.parse()?),
+                "chain" => drop(args.blocks()),
+                "block-every" => args.blocks().every = Some(parser.value()?.parse_with(duration)?),
+                "change" => args.blocks().change = parser.value()?.parse_with(share)?,
+                "keep" => args.blocks().keep = parser.value()?.parse()?,
                 "exit-with-stdin" => args.exit_with_stdin = true,
                 _ => return Err(arg.unexpected().into()),
             }
+        }
+        if let Some(blocks) = &mut args.blocks {
+            blocks.seed = recipe.seed;
         }
         args.source = match (genesis, recipe.accounts) {
             (Some(_), 1..) => return Err("--genesis or --accounts, not both".into()),
@@ -105,6 +124,32 @@ impl Args {
         };
         Ok(Some(args))
     }
+
+    fn blocks(&mut self) -> &mut Blocks {
+        self.blocks.get_or_insert_default()
+    }
+}
+
+fn share(text: &str) -> Result<f64, Box<dyn Error + Send + Sync>> {
+    let share: f64 = text.parse()?;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("a share is from 0 to 1".into())
+    }
+}
+
+/// `12s`, `0.5s`, `500ms`, or a bare number of seconds; never none, or blocks would be all there is.
+fn duration(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 0.001),
+        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
+    };
+    let time = Duration::try_from_secs_f64(number.parse::<f64>()? * unit)?;
+    if time < Duration::from_millis(1) {
+        return Err("a millisecond at least".into());
+    }
+    Ok(time)
 }
 
 fn huge(text: &str) -> Result<(u64, u64), Box<dyn Error + Send + Sync>> {

@@ -7,6 +7,8 @@
 //! | [`state`] | a whole state in memory, from a genesis file, from a seed, or built by a test |
 //! | [`trie`] | one trie, its nodes' hashes kept so that proofs and nodes are quick to serve |
 //! | [`snap`] | answers to snap/1 requests: pure functions of a state and a request |
+//! | [`block`] | the headers of the blocks that the states belong to |
+//! | [`chain`] | a chain of states that grows, block after block |
 //! | [`link`] | Hello, Status, capabilities, Disconnect |
 //! | [`session`] | one connection without a socket: frames in, frames out |
 //! | [`vice`] | the ways a peer can be bad, for tests |
@@ -24,10 +26,13 @@
 //! assert!(matches!(hello.as_slice(), [Outgoing::Frame(frame)] if frame[0] == 0x80));
 //! ```
 
+pub mod block;
+pub mod chain;
 pub mod keccak;
 pub mod link;
 pub mod net;
 mod rlp;
+mod server;
 pub mod session;
 pub mod snap;
 pub mod state;

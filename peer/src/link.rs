@@ -37,6 +37,8 @@ pub mod eth {
     pub const GET_BLOCK_HEADERS: u64 = 0x03;
     /// `[reqId, [header, ...]]`
     pub const BLOCK_HEADERS: u64 = 0x04;
+    /// `[earliest, latest, latestHash]`
+    pub const BLOCK_RANGE_UPDATE: u64 = 0x11;
 }
 
 /// Why a connection ends.
@@ -260,10 +262,22 @@ impl Status {
         rlp::put_uint(self.network_id, &mut fields);
         rlp::put_string(&self.genesis, &mut fields);
         fields.extend(rlp::wrap(&fork));
-        rlp::put_uint(self.earliest, &mut fields);
-        rlp::put_uint(self.latest, &mut fields);
-        rlp::put_string(&self.latest_hash, &mut fields);
+        self.put_range(&mut fields);
         rlp::wrap(&fields)
+    }
+
+    /// The payload of BlockRangeUpdate: its last three fields.
+    #[must_use]
+    pub fn encode_range(&self) -> Vec<u8> {
+        let mut fields = Vec::new();
+        self.put_range(&mut fields);
+        rlp::wrap(&fields)
+    }
+
+    fn put_range(&self, fields: &mut Vec<u8>) {
+        rlp::put_uint(self.earliest, fields);
+        rlp::put_uint(self.latest, fields);
+        rlp::put_string(&self.latest_hash, fields);
     }
 
     /// None if malformed.

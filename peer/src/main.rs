@@ -1,25 +1,25 @@
 //! `snaplight-peer`: serves a state over WebSocket. See `--help`.
 
 mod args;
+mod blocks;
 
 use args::{Args, Source};
 use snaplight_peer::{
     Hash,
+    block::{MAINNET_GENESIS, MAINNET_GENESIS_ROOT},
+    chain::Chain,
     net::{Listener, log},
     session::Server,
-    state::State,
+    state::{State, States},
 };
 use std::{
     error::Error,
-    io::{self, Read, Write},
+    io::{self, Write},
     process::ExitCode,
     sync::Arc,
     time::Instant,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let args = match Args::parse() {
@@ -60,7 +60,9 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         counts.codes,
         started.elapsed()
     ));
-    let mut server = Server::new(state);
+    let mut states = States::new(args.blocks.map_or(States::WINDOW, |blocks| blocks.keep));
+    states.push(Arc::new(state));
+    let mut server = Server::of_chain(states);
     let (mut network_id, mut genesis) = server.network();
     if root == MAINNET_GENESIS_ROOT {
         (network_id, genesis) = (1, MAINNET_GENESIS);
@@ -68,6 +70,14 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     network_id = args.network_id.unwrap_or(network_id);
     genesis = args.genesis_hash.unwrap_or(genesis);
     server = server.on_network(network_id, genesis);
+    let head = Arc::clone(server.blocks().head());
+    let (server, chain) = match args.blocks {
+        None => (Arc::new(server), None),
+        Some(blocks) => {
+            let chain = Chain::of(server, blocks.seed);
+            (chain.server(), Some(chain))
+        }
+    };
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -76,8 +86,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         // Before anybody can know that we run.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let stdin_closed = watch_stdin(args.exit_with_stdin);
-        let listener = Listener::bind(args.listen, Arc::new(server), args.options).await?;
+        let listener = Listener::bind(args.listen, server, args.options).await?;
         let ready = serde_json::json!({
             "ready": true,
             "url": format!("ws://{}/", listener.local_addr()?),
@@ -87,15 +96,22 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
             "codes": counts.codes,
             "networkId": network_id,
             "genesisHash": hex(&genesis),
+            "block": blocks::fields(&head),
         });
-        let mut stdout = io::stdout();
-        writeln!(stdout, "{ready}")?;
-        stdout.flush()?;
+        blocks::print(&ready);
+        let (ends, settings) = (args.exit_with_stdin, args.blocks.unwrap_or_default());
+        let stdin_ended = async {
+            if chain.is_some() || ends {
+                blocks::run(chain, settings, blocks::stdin_lines(), ends).await;
+            } else {
+                std::future::pending().await
+            }
+        };
         let shutdown = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                Ok(()) = stdin_closed => {}
+                () = stdin_ended => {}
                 () = elapsed(args.max_seconds) => {}
             }
         };
@@ -105,20 +121,6 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     // A thread may still wait for standard input; nothing waits for the thread.
     runtime.shutdown_background();
     Ok(())
-}
-
-/// Ready when standard input ends; an error, which is never awaited for, if nobody watches it.
-fn watch_stdin(watch: bool) -> oneshot::Receiver<()> {
-    let (closed, watching) = oneshot::channel();
-    if watch {
-        std::thread::spawn(move || {
-            let mut stdin = io::stdin().lock();
-            let mut scrap = [0; 1024];
-            while stdin.read(&mut scrap).is_ok_and(|count| count > 0) {}
-            let _ = closed.send(());
-        });
-    }
-    watching
 }
 
 async fn elapsed(seconds: Option<u64>) {
@@ -132,13 +134,3 @@ fn hex(hash: &Hash) -> String {
     hash.iter()
         .fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
-
-/// The state root of mainnet's first block: who serves that serves mainnet.
-const MAINNET_GENESIS_ROOT: Hash = [
-    0xd7, 0xf8, 0x97, 0x4f, 0xb5, 0xac, 0x78, 0xd9, 0xac, 0x09, 0x9b, 0x9a, 0xd5, 0x01, 0x8b, 0xed,
-    0xc2, 0xce, 0x0a, 0x72, 0xda, 0xd1, 0x82, 0x7a, 0x17, 0x09, 0xda, 0x30, 0x58, 0x0f, 0x05, 0x44,
-];
-const MAINNET_GENESIS: Hash = [
-    0xd4, 0xe5, 0x67, 0x40, 0xf8, 0x76, 0xae, 0xf8, 0xc0, 0x10, 0xb8, 0x6a, 0x40, 0xd5, 0xf5, 0x67,
-    0x45, 0xa1, 0x18, 0xd0, 0x90, 0x6a, 0x34, 0xe6, 0x9a, 0xec, 0x8c, 0x0d, 0xb1, 0xcb, 0x8f, 0xa3,
-];

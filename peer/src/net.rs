@@ -5,6 +5,7 @@
 
 use crate::{
     link,
+    server::View,
     session::{Outgoing, Phase, Server, Session},
     vice::Vice,
 };
@@ -136,6 +137,7 @@ impl Listener {
                 session: Session::new(Arc::clone(&self.server), self.options.vices.clone())
                     .with_node_id(self.node_id),
                 options: Arc::clone(&self.options),
+                heads: self.server.watch(),
                 quitting: quitting.clone(),
             };
             tokio::spawn(async move {
@@ -154,6 +156,7 @@ impl Listener {
 struct Connection {
     session: Session,
     options: Arc<Options>,
+    heads: watch::Receiver<View>,
     quitting: watch::Receiver<bool>,
 }
 
@@ -226,6 +229,7 @@ impl Connection {
                     deadline = Instant::now() + self.session.patience();
                     self.session.on_silence()
                 }
+                Ok(()) = self.heads.changed() => self.session.on_head(),
                 // Also when the listener is gone.
                 _ = self.quitting.wait_for(|quitting| *quitting) => {
                     self.session.disconnect(link::Reason::Quitting)

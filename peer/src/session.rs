@@ -1,65 +1,15 @@
 //! One connection without a socket: frames in, frames out. Sockets are `net`'s; tests of a client
 //! drive a session by hand, in one process and without a clock.
 
+pub use crate::server::Server;
+
 use crate::{
-    Hash, keccak,
+    block::{self, GetBlockHeaders},
     link::{self, Hello, Reason, Shared, Status, eth, id},
-    rlp, snap,
-    state::{State, States},
+    snap,
     vice::{Fault, Vice, Vices},
 };
 use std::{sync::Arc, time::Duration};
-
-/// What all connections share.
-#[derive(Debug)]
-pub struct Server {
-    states: States,
-    network_id: u64,
-    genesis: Hash,
-    name: String,
-}
-
-impl Server {
-    /// Serves one state, on a network of its own: id 1337, and a genesis hash made from the root.
-    #[must_use]
-    pub fn new(state: State) -> Server {
-        let mut states = States::new(States::WINDOW);
-        states.push(Arc::new(state));
-        Server::of_chain(states)
-    }
-
-    /// Serves the states of a chain.
-    #[must_use]
-    pub fn of_chain(states: States) -> Server {
-        let root = states.head().map(|state| state.root()).unwrap_or_default();
-        Server {
-            states,
-            network_id: 1337,
-            genesis: keccak::keccak(&[b"snaplight-peer".as_slice(), &root].concat()),
-            name: concat!("snaplight-peer/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-
-    /// The same on another network.
-    #[must_use]
-    pub fn on_network(mut self, id: u64, genesis: Hash) -> Server {
-        self.network_id = id;
-        self.genesis = genesis;
-        self
-    }
-
-    /// What is served.
-    #[must_use]
-    pub fn states(&self) -> &States {
-        &self.states
-    }
-
-    /// The network's id and genesis hash.
-    #[must_use]
-    pub fn network(&self) -> (u64, Hash) {
-        (self.network_id, self.genesis)
-    }
-}
 
 /// Something to do with the socket, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,9 +60,10 @@ impl Session {
     /// A connection that is about to open. Without vices it is an honest one.
     #[must_use]
     pub fn new(server: Arc<Server>, vices: Vec<Vice>) -> Session {
+        let head = server.states().head().map(|state| state.root());
         Session {
             server,
-            vices: Vices::new(vices),
+            vices: Vices::new(vices, head),
             phase: Phase::Hello,
             shared: Vec::new(),
             node_id: [0x22; 64],
@@ -148,12 +99,12 @@ impl Session {
         if self.vices.has(&Fault::TooManyPeers) {
             return self.disconnect(Reason::TooManyPeers);
         }
-        if self.vices.has(&Fault::NoHello) {
+        if self.is_mute() {
             return Vec::new();
         }
         let hello = Hello {
             version: link::P2P_VERSION,
-            name: self.server.name.clone().into_bytes(),
+            name: self.server.name().as_bytes().to_vec(),
             capabilities: self
                 .capabilities()
                 .iter()
@@ -167,7 +118,7 @@ impl Session {
     /// A binary frame came.
     pub fn on_frame(&mut self, frame: &[u8]) -> Vec<Outgoing> {
         self.pinged = false;
-        if self.phase == Phase::Closed {
+        if self.phase == Phase::Closed || self.is_mute() {
             return Vec::new();
         }
         if frame.len() > link::FRAME_LIMIT {
@@ -205,12 +156,23 @@ impl Session {
     pub fn on_silence(&mut self) -> Vec<Outgoing> {
         match self.phase {
             Phase::Closed => Vec::new(),
+            _ if self.is_mute() => Vec::new(),
             Phase::Ready if !self.pinged => {
                 self.pinged = true;
                 vec![Outgoing::Frame(link::frame(id::PING, EMPTY_LIST))]
             }
             _ => self.disconnect(Reason::Timeout),
         }
+    }
+
+    /// The server has a new head. Nothing is said of it before the handshake is over: the Status says it.
+    pub fn on_head(&mut self) -> Vec<Outgoing> {
+        if self.phase != Phase::Ready || self.vices.has(&Fault::Stuck) {
+            return Vec::new();
+        }
+        let id = self.first_id("eth") + eth::BLOCK_RANGE_UPDATE;
+        let update = self.server.status().encode_range();
+        vec![Outgoing::Frame(link::frame(id, &update))]
     }
 
     /// This side ends it.
@@ -223,6 +185,12 @@ impl Session {
             Outgoing::Frame(reason.frame()),
             Outgoing::Close(reason.close_code()),
         ]
+    }
+
+    /// By vice, nothing more will ever be said.
+    fn is_mute(&self) -> bool {
+        self.vices.has(&Fault::NoHello)
+            || self.phase == Phase::Status && self.vices.has(&Fault::NoStatus)
     }
 
     fn close(&mut self, code: u16) -> Vec<Outgoing> {
@@ -240,9 +208,6 @@ impl Session {
     }
 
     fn on_hello(&mut self, payload: &[u8]) -> Vec<Outgoing> {
-        if self.vices.has(&Fault::NoHello) {
-            return Vec::new();
-        }
         let Some(hello) = Hello::decode(payload) else {
             return self.disconnect(Reason::Breach);
         };
@@ -258,7 +223,7 @@ impl Session {
         if self.vices.has(&Fault::NoStatus) {
             return Vec::new();
         }
-        let mut status = Status::without_chain(self.server.network_id, self.server.genesis);
+        let mut status = self.server.status();
         if self.vices.has(&Fault::WrongNetwork) {
             status.network_id = status.network_id.wrapping_add(1);
         }
@@ -292,8 +257,8 @@ impl Session {
             (Phase::Status, eth::STATUS) => match Status::decode(payload) {
                 None => self.disconnect(Reason::Breach),
                 Some(status)
-                    if (status.version, status.network_id, status.genesis)
-                        != (69, self.server.network_id, self.server.genesis) =>
+                    if status.version != 69
+                        || (status.network_id, status.genesis) != self.server.network() =>
                 {
                     self.disconnect(Reason::Useless)
                 }
@@ -302,41 +267,52 @@ impl Session {
                     Vec::new()
                 }
             },
-            (Phase::Ready, eth::GET_BLOCK_HEADERS) => match request_id(payload) {
+            (Phase::Ready, eth::GET_BLOCK_HEADERS) => match GetBlockHeaders::decode(payload) {
                 None => self.disconnect(Reason::Breach),
-                // There is a state here, but no chain.
-                Some(request) => {
-                    let mut fields = Vec::new();
-                    rlp::put_uint(request, &mut fields);
-                    fields.extend_from_slice(EMPTY_LIST);
-                    let id = self.first_id("eth") + eth::BLOCK_HEADERS;
-                    vec![Outgoing::Frame(link::frame(id, &rlp::wrap(&fields)))]
-                }
+                Some(request) => self.on_headers_request(&request),
             },
             (Phase::Ready, code) if code != eth::STATUS => Vec::new(),
             _ => self.disconnect(Reason::Breach),
         }
     }
 
+    fn on_headers_request(&mut self, request: &GetBlockHeaders) -> Vec<Outgoing> {
+        let blocks = self.server.blocks();
+        let eth = self.first_id("eth");
+        let outgoing = if self.vices.is_honest() {
+            let headers: Vec<_> = blocks.answer(request);
+            let encoded: Vec<_> = headers.iter().map(|block| &block.encoded).collect();
+            let payload = block::put_headers(request.id, &encoded);
+            vec![Outgoing::Frame(link::frame(
+                eth + eth::BLOCK_HEADERS,
+                &payload,
+            ))]
+        } else {
+            self.vices.headers(&blocks, eth, request)
+        };
+        self.after_answer(outgoing)
+    }
+
     fn on_request(&mut self, first_id: u64, code: u64, payload: &[u8]) -> Vec<Outgoing> {
+        let states = self.server.states();
         let answer = if self.vices.is_honest() {
-            let mut frame = Vec::new();
-            rlp::put_uint(first_id + code + 1, &mut frame);
-            snap::serve(&self.server.states, code, payload, &mut frame)
-                .map(|()| vec![Outgoing::Frame(frame)])
+            let mut frame = link::frame(first_id + code + 1, &[]);
+            snap::serve(&states, code, payload, &mut frame).map(|()| vec![Outgoing::Frame(frame)])
         } else {
             snap::Request::decode(code, payload)
-                .map(|request| self.vices.answer(&self.server.states, first_id, request))
+                .map(|request| self.vices.answer(&states, first_id, request))
         };
         match answer {
-            Ok(outgoing) => {
-                if outgoing.contains(&Outgoing::Cut) {
-                    self.phase = Phase::Closed;
-                }
-                outgoing
-            }
+            Ok(outgoing) => self.after_answer(outgoing),
             Err(_) => self.disconnect(Reason::Breach),
         }
+    }
+
+    fn after_answer(&mut self, outgoing: Vec<Outgoing>) -> Vec<Outgoing> {
+        if outgoing.contains(&Outgoing::Cut) {
+            self.phase = Phase::Closed;
+        }
+        outgoing
     }
 
     fn first_id(&self, name: &str) -> u64 {
@@ -345,9 +321,4 @@ impl Session {
             .find(|shared| shared.capability.0 == name)
             .map_or(0, |shared| shared.from)
     }
-}
-
-fn request_id(mut payload: &[u8]) -> Option<u64> {
-    let mut fields = rlp::list(&mut payload).ok()?;
-    rlp::uint(&mut fields).ok()
 }

@@ -35,7 +35,8 @@ fn bogus_states_prove_what_does_not_decode() {
     let frame = frames(outgoing).remove(0);
     assert!(frame.windows(body.len()).any(|window| window == body));
 
-    let (account, trie) = server.states().head().unwrap().storages().next().unwrap();
+    let states = server.states();
+    let (account, trie) = states.head().unwrap().storages().next().unwrap();
     assert_eq!(trie.get(&slot), Some(&[0x00, 0x01][..]));
     let accounts = vec![*account];
     let (origin, limit) = (None, None);

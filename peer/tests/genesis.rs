@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use snaplight_peer::state::State;
+use snaplight_peer::{block::MAINNET_GENESIS, keccak::keccak, session::Server, state::State};
 
 /// The file is too large to keep here. `cargo xtask test` makes it from the npm package
 /// `@ethereumjs/genesis` and names it in SNAPLIGHT_MAINNET_GENESIS.
@@ -21,4 +21,9 @@ fn mainnets_genesis_state_has_its_root_and_8893_accounts() {
         "d7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544"
     );
     assert_eq!(state.counts().accounts, 8893);
+    // Under mainnet's genesis hash it has mainnet's header, which hashes to it.
+    let server = Server::new(state).on_network(1, MAINNET_GENESIS);
+    let head = server.blocks().head().clone();
+    assert_eq!((head.hash, head.header.number), (MAINNET_GENESIS, 0));
+    assert_eq!(keccak(&head.encoded), MAINNET_GENESIS);
 }

@@ -6,20 +6,15 @@
 mod support;
 
 use snaplight_peer::{
-    Hash,
+    block::{GetBlockHeaders, MAINNET_GENESIS, Start},
     keccak::keccak,
-    link::{self, Hello, Reason, id},
+    link::{self, Hello, Reason, eth, id},
     session::{Outgoing, Server, Session},
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
     state::{Account, Builder},
 };
 use std::{fmt::Write, fs, path::Path, sync::Arc};
-use support::{Answer, ask, frames, request_frame, status_frame, word};
-
-const MAINNET_GENESIS: Hash = [
-    0xd4, 0xe5, 0x67, 0x40, 0xf8, 0x76, 0xae, 0xf8, 0xc0, 0x10, 0xb8, 0x6a, 0x40, 0xd5, 0xf5, 0x67,
-    0x45, 0xa1, 0x18, 0xd0, 0x90, 0x6a, 0x34, 0xe6, 0x9a, 0xec, 0x8c, 0x0d, 0xb1, 0xcb, 0x8f, 0xa3,
-];
+use support::{Answer, ETH, ask, frames, request_frame, status_frame, word};
 
 /// A frame with a line that says what it is.
 fn write(page: &mut String, title: &str, frame: &[u8]) {
@@ -76,6 +71,26 @@ fn conversation() -> String {
         &sent,
     );
     session.on_frame(&status);
+
+    let head = server.status().latest_hash;
+    let headers = GetBlockHeaders {
+        id: 0,
+        start: Start::Hash(head),
+        amount: 1,
+        skip: 0,
+        reverse: false,
+    };
+    let frame = link::frame(ETH + eth::GET_BLOCK_HEADERS, &headers.encode());
+    let title = "Client: GetBlockHeaders 0, the one with the latest block's hash.";
+    write(&mut page, title, &frame);
+    let answer = only_frame(session.on_frame(&frame));
+    // The frame's id, the answer's header and id, the list's header: 1 + 3 + 1 + 3 bytes.
+    assert_eq!(keccak(&answer[8..]), head);
+    let title = format!(
+        "Server: BlockHeaders 0. The keccak of the header, the last {} bytes, is that hash.",
+        answer.len() - 8
+    );
+    write(&mut page, &title, &answer);
 
     let (account, all) = (keccak(&contract), [0xff; 32]);
     let storage = |id, origin| {
@@ -151,6 +166,12 @@ fn conversation() -> String {
         );
         write(&mut page, &format!("Server: {title}."), &answer);
     }
+    server.push(Arc::new(Builder::new().build()));
+    write(
+        &mut page,
+        "Server: BlockRangeUpdate, when it has made the next block.",
+        &only_frame(session.on_head()),
+    );
     let ping = link::frame(id::PING, &[0xc0]);
     write(&mut page, "Either: Ping.", &ping);
     write(

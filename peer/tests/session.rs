@@ -197,7 +197,8 @@ fn a_damaged_request_has_one_answer_or_ends_the_connection_and_never_anything_el
         huge: Vec::new(),
     };
     let server = Arc::new(Server::new(recipe.build()));
-    let state = server.states().head().unwrap();
+    let states = server.states();
+    let state = states.head().unwrap();
     let root = state.root();
     let accounts: Vec<_> = state
         .storages()
@@ -282,21 +283,6 @@ fn pings_are_answered_reserved_ids_and_unused_eth_messages_ignored() {
     for ignored in [id::PONG, 0x04, 0x0f, ETH + 2, ETH + 17] {
         assert_eq!(session.on_frame(&link::frame(ignored, EMPTY_LIST)), []);
     }
-}
-
-#[test]
-fn headers_are_answered_with_none() {
-    let mut session = ready(&server(), Vec::new());
-    // [7, [hash, 1, 0, 0]]
-    let mut payload = vec![0xe6, 0x07, 0xe4, 0xa0];
-    payload.extend([0xab; 32]);
-    payload.extend([0x01, 0x80, 0x80]);
-    let answer = Outgoing::Frame(link::frame(ETH + 4, &[0xc2, 0x07, 0xc0]));
-    assert_eq!(session.on_frame(&link::frame(ETH + 3, &payload)), [answer]);
-    assert_eq!(
-        session.on_frame(&link::frame(ETH + 3, EMPTY_LIST)),
-        ended(Reason::Breach)
-    );
 }
 
 #[test]

@@ -31,8 +31,8 @@ fn server() -> Arc<Server> {
     Arc::new(Server::new(builder.build()))
 }
 
-fn state(server: &Server) -> &State {
-    server.states().head().unwrap()
+fn state(server: &Server) -> Arc<State> {
+    Arc::clone(server.states().head().unwrap())
 }
 
 fn contracts(server: &Server) -> Vec<Hash> {
@@ -231,9 +231,10 @@ fn drop_item_leaves_one_out_and_proves_its_hash() {
             .collect();
         let (sets, kept) = (honest.sets.last().unwrap(), spoilt.sets.last().unwrap());
         assert_eq!(sets.len(), kept.len() + 1);
+        let state = state(&server);
         let trie = match request {
-            Request::Accounts(_) => state(&server).accounts(),
-            _ => state(&server).storage(&contracts(&server)[1]).unwrap(),
+            Request::Accounts(_) => state.accounts(),
+            _ => state.storage(&contracts(&server)[1]).unwrap(),
         };
         let dropped = missing.first().copied().unwrap_or_else(|| {
             // A slot's key may be in the first account's set too.
@@ -378,7 +379,8 @@ fn odd_proofs_that_still_prove() {
     });
     assert!(honest(&server, &whole).proof.is_empty());
     let proven = spoilt(&server, "always-prove", &whole);
-    let trie = state(&server).storage(&contracts(&server)[1]).unwrap();
+    let state = state(&server);
+    let trie = state.storage(&contracts(&server)[1]).unwrap();
     let (key, value) = proven.sets[1].last().unwrap();
     support::assert_proves(trie, &proven.proof, key, Some(value.clone()));
 
@@ -448,6 +450,13 @@ fn vices_of_the_handshake() {
     }
     assert_eq!(open("no-hello"), []);
     assert_eq!(open("no-status"), honest[..1]);
+    for vice in ["no-hello", "no-status"] {
+        let mut session = Session::new(Arc::clone(&server), vec![vice.parse().unwrap()]);
+        session.open();
+        session.on_frame(&client_hello(&[("eth", 69), ("snap", 1)]));
+        assert_eq!(session.on_silence(), [], "{vice}");
+        assert_eq!(session.on_frame(&status_frame(&server)), [], "{vice}");
+    }
     assert!(matches!(open("no-snap")[..], [_, _, Outgoing::Close(4003)]));
     assert!(matches!(
         open("too-many-peers")[..],

@@ -14,7 +14,7 @@ use snaplight_peer::{
     vice::Vice,
 };
 use std::{net::SocketAddr, process::Stdio, sync::Arc};
-use support::{Answer, client_hello, frame_id, request_frame, status_frame};
+use support::{Answer, ETH, client_hello, frame_id, request_frame, status_frame};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -400,6 +400,8 @@ async fn the_program_explains_wrong_arguments() {
         &["--bogus"],
         &[],
         &["--accounts", "5", "--vice", "bogus"],
+        &["--accounts", "5", "--block-every", "0s"],
+        &["--accounts", "5", "--change", "1.5"],
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_snaplight-peer"))
             .args(args)
@@ -409,4 +411,58 @@ async fn the_program_explains_wrong_arguments() {
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains("--help"));
     }
+}
+
+#[tokio::test]
+async fn the_program_makes_blocks_on_demand_announces_and_serves_them() {
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_snaplight-peer"))
+        .args(["--accounts", "500", "--contracts", "0.2", "--keep", "2"])
+        .args(["--chain", "--change", "0.1", "--exit-with-stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = program.stdin.take().unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut line = async || -> serde_json::Value {
+        serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap()
+    };
+    let ready = line().await;
+    assert_eq!(ready["block"]["hash"], ready["genesisHash"]);
+    assert_eq!(ready["block"]["stateRoot"], ready["root"]);
+    let url = ready["url"].as_str().unwrap();
+    let address = url.trim_start_matches("ws://").trim_end_matches('/');
+    let address = address.parse().unwrap();
+    let mut client = connect(address, Some("devp2p.1")).await.unwrap();
+    client.send(client_hello(HELLO)).await;
+    client.frame().await;
+    let status = client.frame().await;
+    client.send(status).await;
+    // An answer, so that the server surely has the Status.
+    client
+        .send(link::frame(
+            ETH + 3,
+            &[0xc6, 0x07, 0xc4, 0x80, 0x01, 0x80, 0x80],
+        ))
+        .await;
+    assert_eq!(frame_id(&client.frame().await), ETH + 4);
+
+    for (number, command) in ["block", "block 0.5", "block"].into_iter().enumerate() {
+        stdin
+            .write_all(format!("{command}\n").as_bytes())
+            .await
+            .unwrap();
+        let block = line().await;
+        assert_eq!(block["number"], number + 1);
+        assert!(block["changedNodeBytes"].as_u64() > Some(0));
+        let update = client.frame().await;
+        assert_eq!(frame_id(&update), ETH + 0x11);
+        let hash = block["hash"].as_str().unwrap();
+        let sent: String = update.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(sent.ends_with(&hash[2..]), "{sent} {hash}");
+    }
+    drop(stdin);
+    assert!(program.wait().await.unwrap().success());
 }

@@ -3,7 +3,8 @@
 //! Layout (integers little-endian): version 1 byte; incarnation 16; sequence 8; next page id 8; network id 8; genesis 32;
 //! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
 //! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8, slots 8), for the one being built its first page's id
-//! and the spine's first and end id (3 × 8), counts 3 × 8, and for the complete one a byte kept for the block (0); last XXH64 of all before, 8.
+//! and the spine's first and end id (3 × 8), counts 3 × 8, and the block (again behind such a byte: hash 32, number 8,
+//! timestamp 8); last XXH64 of all before, 8.
 
 use core::ops::Range;
 
@@ -43,6 +44,17 @@ pub struct Network {
     pub genesis: Hash,
 }
 
+/// The block that a state root was taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its hash.
+    pub hash: Hash,
+    /// Its number.
+    pub number: u64,
+    /// Seconds since 1970.
+    pub timestamp: u64,
+}
+
 /// A state that is held completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Complete {
@@ -52,6 +64,8 @@ pub struct Complete {
     pub page: Option<PageRef>,
     /// What it holds.
     pub counts: Counts,
+    /// The block after which the state is this, if a block was asked for.
+    pub block: Option<Block>,
 }
 
 /// A state that is being fetched.
@@ -67,6 +81,8 @@ pub struct Building {
     pub spine: Range<PageId>,
     /// What the pages hold so far.
     pub counts: Counts,
+    /// The block after which the state is this, if a block was asked for.
+    pub block: Option<Block>,
 }
 
 /// How much of a state there is.
@@ -120,7 +136,7 @@ impl Record {
             out.extend(complete.root.0);
             put_page(&complete.page, &mut out);
             put_counts(&complete.counts, &mut out);
-            out.push(0);
+            put_block(&complete.block, &mut out);
         }
         out.push(self.building.is_some().into());
         if let Some(building) = &self.building {
@@ -130,6 +146,7 @@ impl Record {
             out.extend(building.spine.start.0.to_le_bytes());
             out.extend(building.spine.end.0.to_le_bytes());
             put_counts(&building.counts, &mut out);
+            put_block(&building.block, &mut out);
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -179,6 +196,15 @@ fn put_counts(counts: &Counts, out: &mut Vec<u8>) {
     out.extend(counts.codes.to_le_bytes());
 }
 
+fn put_block(block: &Option<Block>, out: &mut Vec<u8>) {
+    out.push(block.is_some().into());
+    if let Some(block) = block {
+        out.extend(block.hash.0);
+        out.extend(block.number.to_le_bytes());
+        out.extend(block.timestamp.to_le_bytes());
+    }
+}
+
 /// What is left to read.
 struct Fields<'a>(&'a [u8]);
 
@@ -206,13 +232,12 @@ impl Fields<'_> {
     }
 
     fn complete(&mut self) -> Option<Complete> {
-        let complete = Complete {
+        Some(Complete {
             root: self.hash()?,
             page: self.page()?,
             counts: self.counts()?,
-        };
-        let block = self.flag()?;
-        (!block).then_some(complete)
+            block: self.block()?,
+        })
     }
 
     fn building(&mut self) -> Option<Building> {
@@ -222,7 +247,19 @@ impl Fields<'_> {
             first_page: PageId(self.number()?),
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,
+            block: self.block()?,
         })
+    }
+
+    fn block(&mut self) -> Option<Option<Block>> {
+        if !self.flag()? {
+            return Some(None);
+        }
+        Some(Some(Block {
+            hash: self.hash()?,
+            number: self.number()?,
+            timestamp: self.number()?,
+        }))
     }
 
     fn page(&mut self) -> Option<Option<PageRef>> {
@@ -295,6 +332,11 @@ mod tests {
             slots: 2,
             codes: 3,
         };
+        let block = Block {
+            hash: Hash([5; 32]),
+            number: 20_000_000,
+            timestamp: 1_700_000_000,
+        };
         Record {
             incarnation: [7; 16],
             sequence: 12,
@@ -307,6 +349,7 @@ mod tests {
                 root: Hash([2; 32]),
                 page: None,
                 counts,
+                block: Some(block),
             }),
             building: Some(Building {
                 root: Hash([4; 32]),
@@ -314,6 +357,7 @@ mod tests {
                 first_page: PageId(9),
                 spine: PageId(60)..PageId(71),
                 counts,
+                block: None,
             }),
         }
     }

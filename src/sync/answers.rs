@@ -43,6 +43,9 @@ impl From<TreeError> for Useless {
 impl Engine {
     /// Verifies one answer. This is the expensive step.
     pub(super) fn digest(&mut self, now: Millis, arrived: Arrived) {
+        if let Want::Header(hash) = arrived.request.want {
+            return self.header(now, hash, &arrived);
+        }
         let Arrived {
             request,
             payload,
@@ -57,7 +60,7 @@ impl Engine {
         let Activity::Syncing(job) = &mut self.activity else {
             return self.return_work(request);
         };
-        if job.target != root {
+        if job.aim.root != root {
             return self.return_work(request);
         }
         let mut room = Room {
@@ -116,6 +119,8 @@ impl Room<'_> {
             } => self.chunk(account, storage_root, *chunk, origin, limit, answer),
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
+            // Read before, by Engine::header.
+            Want::Header(_) => return Ok(Verdict::Refused),
         };
         match gain {
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
@@ -144,7 +149,7 @@ impl Room<'_> {
         stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
         let range = verify_accounts(
             self.fold,
-            &self.job.target,
+            &self.job.aim.root,
             origin,
             &answer.accounts,
             &answer.proof,
@@ -210,7 +215,7 @@ impl Room<'_> {
                     .join_storage(account, self.fold, &range, &mut self.job.pages)?;
             self.job.touch();
             gain.slots += slots_joined.slots;
-            self.job.counters.slots += slots_joined.slots;
+            self.job.slots_joined(slots_joined);
             *joined += 1;
             if let (true, Some((last, _))) = (range.more(), slots.last()) {
                 self.job
@@ -248,7 +253,7 @@ impl Room<'_> {
             .job
             .tree
             .join_storage(account, self.fold, &range, &mut self.job.pages)?;
-        self.job.counters.slots += joined.slots;
+        self.job.slots_joined(joined);
         self.job.chunk_joined(
             account,
             chunk,
@@ -330,7 +335,7 @@ impl Room<'_> {
                 // A range has revealed it meanwhile.
                 Err(RevealFault::NotBlinded) => continue,
                 // It hashes to what the state root commits to, so no peer is to blame.
-                Err(_) => return Err(Useless::Failure(Failure::BogusRoot(self.job.target))),
+                Err(_) => return Err(Useless::Failure(Failure::BogusRoot(self.job.aim.root))),
             };
             self.job.enqueue(&revealed);
             self.job.counters.nodes += 1;

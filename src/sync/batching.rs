@@ -1,9 +1,10 @@
 //! When a batch is put together, what goes into it, and how much may wait in memory meanwhile.
 
 use super::commits::Flight;
-use super::engine::{Activity, Ending, Engine};
+use super::engine::{Activity, Ended, Ending, Engine};
 use super::{Failure, Kind, Millis, Output};
 use crate::state::{Batch, Building, Complete, Counts, PageId, Record, Spill};
+use crate::wire::eth::HEADER_BYTES;
 
 /// Bytes of pages and codes that make a batch. Two batches may be in flight beside the one growing, so that together
 /// with [`MAX_WAITING`] and [`MAX_ASKED`] a kill costs about 8 MiB at most.
@@ -22,6 +23,9 @@ const MIN_ASK: u64 = 16 * 1024;
 impl Engine {
     /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
     pub(super) fn room_for(&self, kind: Kind) -> Option<u64> {
+        if kind == Kind::Headers {
+            return Some(HEADER_BYTES);
+        }
         let Activity::Syncing(job) = &self.activity else {
             return None;
         };
@@ -80,11 +84,12 @@ impl Engine {
             return false;
         }
         if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
-            self.activity = Activity::Ending {
-                root: job.target,
+            self.activity = Activity::Ending(Box::new(Ended {
+                aim: job.aim,
+                held: job.held,
                 counters: job.counters,
                 how,
-            };
+            }));
         }
         true
     }
@@ -117,7 +122,7 @@ impl Engine {
         let counts = Counts {
             accounts,
             slots,
-            codes: job.counters.codes,
+            codes: self.codes_held.len() as u64,
         };
         // The last batch's upper pages are replaced by this one's, and nothing else ever named them.
         let replaced = before
@@ -134,19 +139,21 @@ impl Engine {
             // Nothing of the old state is shared with the new one, which was built from a fresh tree.
             delete.push(PageId(0)..job.first_page);
             record.complete = Some(Complete {
-                root: job.target,
+                root: job.aim.root,
                 page: built.root_page,
                 counts,
+                block: job.aim.block,
             });
             record.building = None;
         } else {
             let spine = built.spine;
             record.building = Some(Building {
-                root: job.target,
+                root: job.aim.root,
                 page: built.root_page,
                 first_page: job.first_page,
                 spine,
                 counts,
+                block: job.aim.block,
             });
         }
         delete.retain(|range| range.start < range.end);

@@ -3,18 +3,18 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::commits::{Commits, Settled};
+use super::headers::{Aim, Sought};
 use super::job::Job;
 use super::peers::Peers;
-use super::requests::{Match, Request, Requests};
-use super::resume::{Loading, Resumed};
+use super::requests::{Request, Requests};
+use super::resume::Loading;
 use super::{
-    Counters, Event, Failure, Input, Kind, Millis, Output, PeerId, Phase, Progress, Report,
-    StoreTrouble, Why,
+    Counters, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble, Why,
 };
 use crate::hash::Hash;
-use crate::state::{Network, Record};
+use crate::state::{Counts, Network, Record};
 use crate::trie::Fold;
-use crate::wire::{Link, LinkEvent, PeerFault, snap::Answer};
+use crate::wire::PeerFault;
 
 /// What the caller fixes for the engine's life.
 #[derive(Clone, Debug)]
@@ -43,12 +43,14 @@ pub struct Engine {
     /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
     pub(super) codes_held: BTreeSet<Hash>,
     /// The root to go for as soon as what was before is settled.
-    next_target: Option<Hash>,
-    started: Millis,
+    pub(super) next: Option<Aim>,
+    /// The block whose state to go for as soon as its header is there.
+    pub(super) sought: Option<Sought>,
+    pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
     pub(super) waiting: Option<Why>,
-    tickets: u64,
+    pub(super) tickets: u64,
 }
 
 /// What the engine is doing.
@@ -58,11 +60,15 @@ pub(super) enum Activity {
     Loading(Box<Loading>),
     Syncing(Box<Job>),
     /// The last batch is on its way.
-    Ending {
-        root: Hash,
-        counters: Counters,
-        how: Ending,
-    },
+    Ending(Box<Ended>),
+}
+
+/// A sync that lacks nothing but its last batch.
+pub(super) struct Ended {
+    pub(super) aim: Aim,
+    pub(super) held: Counts,
+    pub(super) counters: Counters,
+    pub(super) how: Ending,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +99,8 @@ impl Engine {
             commits: Commits::default(),
             fold: Fold::new(),
             codes_held: codes_held.into_iter().collect(),
-            next_target: None,
+            next: None,
+            sought: None,
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,
@@ -118,7 +125,8 @@ impl Engine {
             }
             Input::Committed(sequence) => self.committed(now, sequence),
             Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
-            Input::Target(root) => self.target(root),
+            Input::Target(target) => self.target(now, target),
+            Input::Damaged { .. } => {}
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }
@@ -164,12 +172,17 @@ impl Engine {
 
     /// A copy of where things stand.
     pub fn progress(&self, now: Millis) -> Progress {
-        let (phase, target, counters, key_space) = match &self.activity {
-            Activity::Idle => (Phase::Idle, None, Counters::default(), [0; _]),
+        let idle = match self.sought {
+            Some(_) => Phase::Locating,
+            None => Phase::Idle,
+        };
+        let (phase, target, held, counters, key_space) = match &self.activity {
+            Activity::Idle => (idle, None, Counts::default(), Counters::default(), [0; _]),
             Activity::Loading(loading) => (
                 Phase::Resuming,
                 Some(loading.root()),
-                loading.counters(),
+                loading.held(),
+                Counters::default(),
                 [0; _],
             ),
             Activity::Syncing(job) => {
@@ -178,18 +191,37 @@ impl Engine {
                 } else {
                     Phase::Ranges
                 };
-                (phase, Some(job.target), job.counters, job.key_space())
+                (
+                    phase,
+                    Some(job.aim.root),
+                    job.held,
+                    job.counters,
+                    job.key_space(),
+                )
             }
-            Activity::Ending { root, counters, .. } => {
-                (Phase::Finishing, Some(*root), *counters, [u8::MAX; _])
-            }
+            Activity::Ending(ended) => (
+                Phase::Finishing,
+                Some(ended.aim.root),
+                ended.held,
+                ended.counters,
+                [u8::MAX; _],
+            ),
         };
         let peers = self.peers.progress(target.as_ref(), now);
-        let elapsed_ms = target.map_or(0, |_| now.since(self.started));
+        let elapsed_ms = match phase {
+            Phase::Idle => 0,
+            _ => now.since(self.started),
+        };
         Progress {
             phase,
             target,
+            held: Counts {
+                codes: self.codes_held.len() as u64,
+                ..held
+            },
             counters,
+            eta_ms: None,
+            outrun: None,
             key_space,
             elapsed_ms,
             waiting: self.waiting.clone(),
@@ -202,209 +234,22 @@ impl Engine {
         &self.record
     }
 
-    fn peer_joined(&mut self, now: Millis, peer: PeerId) {
-        match self.peers.join(peer, now) {
-            true => {
-                let hello = Link::hello(&self.config.client, &self.config.node_id);
-                self.outbox.push_back(Output::Send(peer, hello));
-            }
-            false => self
-                .outbox
-                .push_back(Output::Drop(peer, PeerFault::TooManyPeers)),
-        }
-    }
-
-    fn peer_left(&mut self, peer: PeerId) {
-        self.peers.leave(peer);
-        for request in self.requests.peer_left(peer) {
-            self.return_work(request);
-        }
-    }
-
-    fn frame(&mut self, now: Millis, id: PeerId, bytes: &[u8]) {
-        let Some(peer) = self.peers.get_mut(id) else {
-            return;
-        };
-        peer.heard(now, bytes.len());
-        if let Activity::Syncing(job) = &mut self.activity {
-            job.counters.bytes_received += bytes.len() as u64;
-        }
-        match peer.link.receive(bytes, &self.config.network) {
-            Ok(LinkEvent::None) => {}
-            Ok(LinkEvent::Reply(reply)) => self.outbox.push_back(Output::Send(id, reply)),
-            Ok(LinkEvent::Ready(reply)) => {
-                self.outbox.push_back(Output::Send(id, reply));
-                self.outbox.push_back(Output::Event(Event::PeerReady(id)));
-            }
-            Ok(LinkEvent::Snap(message, payload)) => {
-                if let Err(fault) = self.answer(now, id, message, payload) {
-                    self.fault(id, fault);
-                }
-            }
-            Err(fault) => self.fault(id, fault),
-        }
-    }
-
-    /// Holds an answer against its request: session, id, kind, size. Content is for [`Engine::digest`].
-    fn answer(
-        &mut self,
-        now: Millis,
-        peer: PeerId,
-        message: u64,
-        payload: &[u8],
-    ) -> Result<(), PeerFault> {
-        let answer = Answer::split(payload)?;
-        let request = match self.requests.answer(answer.id, peer) {
-            Match::Open(request) => *request,
-            Match::Late => return Ok(()),
-            Match::Unknown => return Err(PeerFault::Unrequested(answer.id)),
-        };
-        let asked = request.want.request(request.root, request.bytes);
-        let verdict = match asked.answer_id() == message {
-            false => Err(PeerFault::WrongKind),
-            true if answer.len() as u64 > request.most_bytes() => Err(PeerFault::TooMuch),
-            true => Ok(()),
-        };
-        match verdict {
-            Ok(()) => self.arrived.push_back(Arrived {
-                request,
-                payload: payload.to_vec(),
-                at: now,
-            }),
-            Err(_) => self.return_work(request),
-        }
-        verdict
-    }
-
-    /// A peer broke a rule: say so, and close the connection if the rule is worth it.
-    pub(super) fn fault(&mut self, id: PeerId, fault: PeerFault) {
-        let Some(peer) = self.peers.get_mut(id) else {
-            return;
-        };
-        self.outbox
-            .push_back(Output::Event(Event::PeerFault(id, fault.clone())));
-        if !peer.is_out(&fault) {
-            return;
-        }
-        self.outbox
-            .push_back(Output::Send(id, Link::disconnect(fault.reason())));
-        self.outbox.push_back(Output::Drop(id, fault));
-        self.peer_left(id);
-    }
-
-    /// A request ended without a usable answer: its peer is free, its work goes back.
-    pub(super) fn return_work(&mut self, request: Request) {
-        if let Some(peer) = self.peers.get_mut(request.peer) {
-            peer.freed(request.want.kind());
-        }
-        if let Activity::Syncing(job) = &mut self.activity
-            && job.target == request.root
-        {
-            job.give_back(request.want);
-        }
-    }
-
-    /// Ends what is over its time, pings who is silent.
-    fn tend(&mut self, now: Millis) {
-        for request in self.requests.expire(now) {
-            let peer = request.peer;
-            self.return_work(request);
-            self.fault(peer, PeerFault::Timeout);
-        }
-        let (overdue, pings) = self.peers.tend(now);
-        overdue
-            .into_iter()
-            .for_each(|(peer, fault)| self.fault(peer, fault));
-        pings
-            .into_iter()
-            .for_each(|peer| self.outbox.push_back(Output::Send(peer, Link::ping())));
-    }
-
-    fn target(&mut self, root: Hash) {
-        match &self.activity {
-            Activity::Syncing(job) if job.target == root => return,
-            Activity::Loading(loading) if loading.root() == root => return,
-            Activity::Ending { .. } => {}
-            _ => self.drop_job(),
-        }
-        self.next_target = Some(root);
-    }
-
-    /// Starts towards the next target once every earlier batch is settled, so that the record is the whole truth.
-    fn start_next(&mut self, now: Millis) {
-        let Activity::Idle = self.activity else {
-            return;
-        };
-        if !self.commits.is_settled() {
-            return;
-        }
-        let Some(root) = self.next_target.take() else {
-            return;
-        };
-        self.started = now;
-        self.last_commit = now;
-        self.waiting = None;
-        self.peers.forgive();
-        if let Some(complete) = self.record.complete
-            && complete.root == root
-        {
-            let report = self.report(now, root, complete.counts.into(), true);
-            self.outbox.push_back(Output::Event(Event::Done(report)));
-            return;
-        }
-        self.tickets += 1;
-        match Loading::start(root, &self.record, self.tickets) {
-            Resumed::Load(loading, output) => {
-                self.activity = Activity::Loading(Box::new(loading));
-                self.outbox.push_back(output);
-            }
-            Resumed::Ready(job) => self.activity = Activity::Syncing(Box::new(job)),
-        }
-    }
-
-    fn loaded(&mut self, now: Millis, ticket: super::Ticket, pages: Vec<Option<Vec<u8>>>) {
-        let Activity::Loading(loading) = &mut self.activity else {
-            return;
-        };
-        if loading.ticket() != ticket {
-            return;
-        }
-        self.tickets += 1;
-        match loading.take(pages, self.tickets) {
-            Ok(Some(output)) => self.outbox.push_back(output),
-            Ok(None) => {
-                if let Activity::Loading(loading) =
-                    std::mem::replace(&mut self.activity, Activity::Idle)
-                {
-                    self.last_commit = now;
-                    self.activity =
-                        Activity::Syncing(Box::new(loading.into_job(self.record.next_page)));
-                }
-            }
-            Err(page) => self.fail(Failure::Damaged(page)),
-        }
-    }
-
     fn committed(&mut self, now: Millis, sequence: u64) {
         let Settled::Landed(record) = self.commits.landed(sequence) else {
             return;
         };
         self.record = *record;
-        if let Activity::Ending {
-            root,
-            counters,
-            how,
-        } = &self.activity
+        if let Activity::Ending(ended) = &self.activity
             && self.commits.is_settled()
         {
-            let report = self.report(now, *root, *counters, false);
-            let event = match how {
+            let report = self.report(now, ended.aim, ended.held, ended.counters, false);
+            let event = match ended.how {
                 Ending::Done => Event::Done(report),
                 Ending::Cancelled => Event::Cancelled(report),
             };
             self.activity = Activity::Idle;
             // A newer target has taken this one's place: only its end counts.
-            if self.next_target.is_none() {
+            if self.next.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }
@@ -425,7 +270,7 @@ impl Engine {
         self.outbox.push_back(Output::Event(Event::Failed(failure)));
     }
 
-    fn drop_job(&mut self) {
+    pub(super) fn drop_job(&mut self) {
         for request in self.requests.call_off() {
             self.return_work(request);
         }
@@ -440,125 +285,24 @@ impl Engine {
         }
     }
 
-    fn cancel(&mut self, now: Millis) {
-        let unstarted = self.next_target.take();
-        match &self.activity {
-            Activity::Idle => {
-                if let Some(root) = unstarted {
-                    let report = self.report(now, root, Counters::default(), false);
-                    self.outbox
-                        .push_back(Output::Event(Event::Cancelled(report)));
-                }
-            }
-            Activity::Ending { .. } => {}
-            Activity::Loading(loading) => {
-                let report = self.report(now, loading.root(), loading.counters(), false);
-                self.activity = Activity::Idle;
-                self.outbox
-                    .push_back(Output::Event(Event::Cancelled(report)));
-            }
-            Activity::Syncing(_) => {
-                for request in self.requests.call_off() {
-                    self.return_work(request);
-                }
-                for arrived in std::mem::take(&mut self.arrived) {
-                    self.return_work(arrived.request);
-                }
-                self.waiting = None;
-                self.commit_last(now, Ending::Cancelled);
-            }
-        }
-    }
-
-    /// Sends requests while peers, work and room are there.
-    fn assign(&mut self, now: Millis) {
-        for kind in Kind::ALL {
-            while self.ask(now, kind) {}
-        }
-    }
-
-    fn ask(&mut self, now: Millis, kind: Kind) -> bool {
-        let Some(bytes_left) = self.room_for(kind) else {
-            return false;
-        };
-        let Activity::Syncing(job) = &mut self.activity else {
-            return false;
-        };
-        let root = job.target;
-        let Some(id) = self.peers.idle(kind, &root, now) else {
-            return false;
-        };
-        let Some(peer) = self.peers.get_mut(id) else {
-            return false;
-        };
-        let Some(offset) = peer.link.snap_offset() else {
-            return false;
-        };
-        let bytes = peer.request_bytes().min(bytes_left);
-        let Some(want) = job.take(kind, bytes) else {
-            return false;
-        };
-        job.counters.requests += 1;
-        let asked = want.request(root, bytes);
-        let deadline = now.after(peer.patience());
-        let request = self.requests.open(Request {
-            peer: id,
-            root,
-            want,
-            bytes,
-            sent: now,
-            deadline,
-        });
-        peer.asked(kind);
-        if self.waiting == Some(Why::NoPeers) {
-            self.waiting = None;
-        }
-        self.outbox
-            .push_back(Output::Send(id, asked.frame(offset, request)));
-        true
-    }
-
-    /// If nothing moves although something is missing, says why, once for each reason.
-    fn wait_aloud(&mut self, now: Millis) {
-        let Activity::Syncing(job) = &self.activity else {
-            return;
-        };
-        if !self.requests.is_empty() || !self.commits.is_settled() || !self.outbox.is_empty() {
-            return;
-        }
-        let root = job.target;
-        let lacking = Kind::ALL.into_iter().filter(|kind| job.lacks(*kind));
-        let refusing = lacking
-            .map(|kind| self.peers.refusing(kind, &root, now))
-            .max();
-        let why = match (self.peers.ready(), refusing) {
-            (0, _) => Why::NoPeers,
-            (ready, Some(peers)) if peers == ready => Why::RootUnavailable { root, peers },
-            (_, None) => {
-                return self.fail(Failure::Defect(
-                    "nothing is left to ask for, and the state is incomplete",
-                ));
-            }
-            _ => return,
-        };
-        if self.waiting.as_ref() != Some(&why) {
-            self.waiting = Some(why.clone());
-            self.outbox.push_back(Output::Event(Event::Waiting(why)));
-        }
-    }
-
-    fn report(
+    pub(super) fn report(
         &self,
         now: Millis,
-        root: Hash,
+        aim: Aim,
+        held: Counts,
         counters: Counters,
         already_complete: bool,
-    ) -> Report {
-        Report {
-            root,
+    ) -> Box<Report> {
+        Box::new(Report {
+            root: aim.root,
+            block: aim.block,
+            held: Counts {
+                codes: self.codes_held.len() as u64,
+                ..held
+            },
             counters,
             elapsed_ms: now.since(self.started),
             already_complete,
-        }
+        })
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::hash::Hash;
-use crate::state::{Batch, PageId, TreeError};
+use crate::state::{Batch, PageId, StatePath, TreeError};
 
 use super::progress::Report;
 use crate::wire::PeerFault;
@@ -55,12 +55,29 @@ pub enum Input {
     /// The batch with this sequence number was not written. Every batch gets exactly one [`Input::Committed`] or
     /// `CommitFailed`; of two in flight the second fails too, because its predecessor is missing.
     CommitFailed(u64, StoreTrouble),
-    /// Make the state of this root complete. Replaces the target of a sync under way.
-    Target(Hash),
+    /// Make this state complete. A sync under way moves to it and keeps what it has.
+    Target(Target),
+    /// A reader met a page of the complete state that is missing or not what its parent names. It is healed from peers as
+    /// soon as no sync is under way.
+    Damaged {
+        /// The page.
+        page: PageId,
+        /// The place of the subtrie that was looked for in it.
+        at: StatePath,
+    },
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
     Cancel,
     /// Time passed; see [`Engine::next_deadline`](super::Engine::next_deadline).
     Tick,
+}
+
+/// A state to make complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The state with this root.
+    Root(Hash),
+    /// The state after the block with this hash; its header is fetched from a peer and proven by its hash.
+    Block(Hash),
 }
 
 /// Why the store could not do what it was asked to.
@@ -99,12 +116,16 @@ pub enum Event {
     PeerReady(PeerId),
     /// The peer broke a rule. If the fault is grave, [`Output::Drop`] follows.
     PeerFault(PeerId, PeerFault),
+    /// A stored page is missing or not what its parent names; healing it starts at once, or after the sync under way.
+    Damaged(PageId),
+    /// The pages that were damaged are whole again.
+    Repaired,
     /// Nothing is in flight and something is missing; the sync goes on by itself when the reason goes away.
     Waiting(Why),
     /// The state of the target is complete and durable.
-    Done(Report),
+    Done(Box<Report>),
     /// The sync ended because [`Input::Cancel`] asked for it; everything committed stays.
-    Cancelled(Report),
+    Cancelled(Box<Report>),
     /// The sync ended by an error of ours or of the store; everything committed stays, and a new
     /// [`Input::Target`] goes on from there.
     Failed(Failure),
@@ -115,11 +136,18 @@ pub enum Event {
 pub enum Why {
     /// No peer has shaken hands.
     NoPeers,
-    /// Every peer says that it does not have the state of this root.
-    RootUnavailable {
+    /// Every peer says that it does not have the state of this root: a newer one is needed, or another peer.
+    NeedNewRoot {
         /// The root that all of them refused.
         root: Hash,
         /// How many did.
+        peers: usize,
+    },
+    /// Every peer says that it does not have this block.
+    BlockUnavailable {
+        /// The block's hash.
+        block: Hash,
+        /// How many said so.
         peers: usize,
     },
 }
@@ -157,11 +185,17 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::NoPeers => f.write_str("no peer is connected and ready"),
-            Why::RootUnavailable { root, peers: 1 } => {
+            Why::NeedNewRoot { root, peers: 1 } => {
                 write!(f, "the only peer does not have the state of {root}")
             }
-            Why::RootUnavailable { root, peers } => {
+            Why::NeedNewRoot { root, peers } => {
                 write!(f, "none of the {peers} peers has the state of {root}")
+            }
+            Why::BlockUnavailable { block, peers: 1 } => {
+                write!(f, "the only peer does not have the block {block}")
+            }
+            Why::BlockUnavailable { block, peers } => {
+                write!(f, "none of the {peers} peers has the block {block}")
             }
         }
     }

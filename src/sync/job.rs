@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::cursor::{Cursor, leading};
+use super::headers::Aim;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS};
 use crate::hash::Hash;
 use crate::state::{
-    CodesHeld, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, Tree, TreeError,
+    CodesHeld, Counts, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath, StorageJoined,
+    Tree, TreeError,
 };
 
 /// Account ranges that are walked side by side, as in go-ethereum.
@@ -31,11 +33,13 @@ const BYTES_PER_STORAGE: u64 = 1024;
 
 /// A sync under way.
 pub(crate) struct Job {
-    pub(crate) target: Hash,
+    pub(crate) aim: Aim,
     pub(crate) tree: Tree,
     /// Pages cut and not yet in a batch.
     pub(crate) pages: Pages,
     pub(crate) counters: Counters,
+    /// Accounts and slots held of the target's state.
+    pub(crate) held: Counts,
     /// The first page id of this build: older ones belong to the complete state.
     pub(crate) first_page: PageId,
     /// Codes verified and not yet in a batch. Bound: part of `Job::pending_bytes`.
@@ -81,17 +85,13 @@ struct Large {
 
 impl Job {
     /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
-    pub(crate) fn new(
-        tree: Tree,
-        counters: Counters,
-        first_page: PageId,
-        next_page: PageId,
-    ) -> Job {
+    pub(crate) fn new(aim: Aim, tree: Tree, first_page: PageId, next_page: PageId) -> Job {
         let mut job = Job {
-            target: tree.root(),
+            aim,
             cursors: Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
             pages: Pages::new(next_page),
-            counters,
+            counters: Counters::default(),
+            held: tree.held(),
             first_page,
             new_codes: Vec::new(),
             new_code_bytes: 0,
@@ -181,10 +181,19 @@ impl Job {
     pub(crate) fn enqueue(&mut self, joined: &Joined) {
         self.counters.accounts += joined.accounts;
         self.counters.slots += joined.slots;
+        self.held.accounts += joined.accounts;
+        self.held.slots += joined.slots;
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
         self.codes
             .extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
+        self.dirty = true;
+    }
+
+    /// Counts what a storage answer brought.
+    pub(crate) fn slots_joined(&mut self, joined: StorageJoined) {
+        self.counters.slots += joined.slots;
+        self.held.slots += joined.slots;
         self.dirty = true;
     }
 
@@ -195,6 +204,7 @@ impl Job {
             Kind::Storage => self.take_chunk().or_else(|| self.take_storages(bytes)),
             Kind::Codes => self.take_codes(),
             Kind::Nodes => self.take_nodes(),
+            Kind::Headers => None,
         }
     }
 
@@ -223,6 +233,8 @@ impl Job {
                     self.nodes_asked.remove(&path);
                 }
             }
+            // The engine's, not a job's.
+            Want::Header(_) => {}
         }
     }
 
@@ -233,6 +245,7 @@ impl Job {
             Kind::Storage => !self.storages.is_empty() || !self.large.is_empty(),
             Kind::Codes => !self.codes.is_empty(),
             Kind::Nodes => self.next_nodes(1).next().is_some(),
+            Kind::Headers => false,
         }
     }
 
@@ -366,8 +379,8 @@ impl Job {
             .map(|cursor| u64::from(cursor.known()))
             .sum();
         let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
-        let enough = share > 0.01 && self.counters.accounts > 1_000;
-        enough.then(|| self.counters.accounts as f64 / share / u64::MAX as f64)
+        let enough = share > 0.01 && self.held.accounts > 1_000;
+        enough.then(|| self.held.accounts as f64 / share / u64::MAX as f64)
     }
 
     fn take_chunk(&mut self) -> Option<Want> {

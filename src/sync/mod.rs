@@ -7,21 +7,27 @@
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
 
 mod answers;
+mod asking;
 mod batching;
 mod commits;
 mod cursor;
 mod engine;
+mod headers;
 mod io;
 mod job;
 mod peers;
 mod progress;
 mod requests;
 mod resume;
+mod sessions;
+mod targets;
 mod want;
 
 pub use crate::wire::{PeerFault, Severity};
 pub use engine::{Config, Engine};
 pub use io::*;
 pub use peers::MAX_PEERS;
-pub use progress::{Counters, KEY_SPACE_CELLS, PeerProgress, Phase, Progress, Report};
+pub use progress::{
+    Counters, KEY_SPACE_CELLS, Outrun, PeerProgress, Phase, Progress, Report, Traffic,
+};
 pub use want::Kind;

@@ -1,7 +1,8 @@
 //! What the user sees of a sync.
 
 use crate::hash::Hash;
-use crate::state::Counts;
+use crate::state::{Block, Counts};
+use crate::wire::Head;
 
 /// Cells of [`Progress::key_space`].
 pub const KEY_SPACE_CELLS: usize = 256;
@@ -12,6 +13,8 @@ pub enum Phase {
     /// No sync is under way.
     #[default]
     Idle,
+    /// The header of the block asked for is being fetched.
+    Locating,
     /// The last session's open pages are being read.
     Resuming,
     /// Account ranges, storage ranges and codes are being fetched.
@@ -22,15 +25,21 @@ pub enum Phase {
     Finishing,
 }
 
-/// Totals of what was received and verified. All counts are of the sync under way, earlier sessions of it included.
+/// Totals of what was received and verified since the target was set, moves of it included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Accounts verified.
+    /// Accounts received and verified.
     pub accounts: u64,
-    /// Storage slots verified.
+    /// Storage slots received and verified.
     pub slots: u64,
-    /// Bytecodes verified.
+    /// Bytecodes received and verified.
     pub codes: u64,
+    /// Accounts and slots that were held already and did not have to be received again.
+    pub reused: u64,
+    /// What account and storage ranges brought.
+    pub ranges: Traffic,
+    /// What single trie nodes brought.
+    pub healing: Traffic,
     /// Trie nodes revealed one by one.
     pub nodes: u64,
     /// Bytes of frames received.
@@ -43,24 +52,28 @@ pub struct Counters {
     pub batches: u64,
     /// Requests sent.
     pub requests: u64,
+    /// How often the target moved.
+    pub moves: u64,
+    /// Answers that had to be waited for one after another: a request counts one more than the answer that led to it.
+    pub round_trips: u64,
 }
 
-/// What a database holds already, before anything is received.
-impl From<Counts> for Counters {
-    fn from(
-        Counts {
-            accounts,
-            slots,
-            codes,
-        }: Counts,
-    ) -> Counters {
-        Counters {
-            accounts,
-            slots,
-            codes,
-            ..Counters::default()
-        }
-    }
+/// Answers of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Answers that were proven.
+    pub answers: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A healing that the chain outruns: over several moves of the root, more came to differ than was healed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outrun {
+    /// Trie nodes that come to differ, per second.
+    pub needed_per_second: u64,
+    /// Trie nodes healed per second.
+    pub healed_per_second: u64,
 }
 
 /// A copy of the engine's state for display.
@@ -72,6 +85,12 @@ pub struct Progress {
     pub target: Option<Hash>,
     /// The totals so far.
     pub counters: Counters,
+    /// What is held of the target's state.
+    pub held: Counts,
+    /// Milliseconds until the ranges are done at the present pace, once there is one.
+    pub eta_ms: Option<u64>,
+    /// Whether the chain moves faster than it can be healed.
+    pub outrun: Option<Outrun>,
     /// What is known of each 1/256 of the account key space, 0 to 255.
     pub key_space: [u8; KEY_SPACE_CELLS],
     /// Milliseconds since the sync started in this session.
@@ -89,6 +108,8 @@ pub struct PeerProgress {
     pub peer: super::PeerId,
     /// The client name of its Hello, empty before.
     pub client: String,
+    /// The newest block that it says it has. Nothing proves it.
+    pub head: Option<Head>,
     /// Whether it shook hands.
     pub ready: bool,
     /// Whether it said that it does not have the target's state.
@@ -116,6 +137,10 @@ pub struct PeerProgress {
 pub struct Report {
     /// The root.
     pub root: Hash,
+    /// The block it was taken from, if a block was asked for.
+    pub block: Option<Block>,
+    /// What the state holds; after a cancelled sync, what is held of it.
+    pub held: Counts,
     /// The totals.
     pub counters: Counters,
     /// Milliseconds from the target's being set to its being durable, in this session.

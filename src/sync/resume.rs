@@ -1,9 +1,10 @@
 //! Starting towards a root: from nothing, or from what an earlier session left.
 
+use super::headers::Aim;
 use super::job::Job;
-use super::{Counters, Output, Ticket};
+use super::{Output, Ticket};
 use crate::hash::Hash;
-use crate::state::{Building, PageId, Record, Tree};
+use crate::state::{Block, Building, Counts, PageId, Record, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
@@ -27,7 +28,7 @@ pub(crate) enum Resumed {
 
 impl Loading {
     /// Begins towards `root` over a database with this record.
-    pub(crate) fn start(root: Hash, record: &Record, ticket: u64) -> Resumed {
+    pub(crate) fn start(aim: Aim, record: &Record, ticket: u64) -> Resumed {
         match &record.building {
             Some(
                 building @ Building {
@@ -35,8 +36,9 @@ impl Loading {
                     page: Some(page),
                     ..
                 },
-            ) if *unfinished == root => {
-                let (building, ticket) = (building.clone(), Ticket(ticket));
+            ) if *unfinished == aim.root => {
+                let (mut building, ticket) = (building.clone(), Ticket(ticket));
+                building.block = aim.block.or(building.block);
                 let loading = Loading {
                     building,
                     ticket,
@@ -47,12 +49,8 @@ impl Loading {
             }
             unfinished => {
                 // Another root's unfinished tree is given up; its pages go with the first batch.
-                let mut job = Job::new(
-                    Tree::new(root),
-                    Counters::default(),
-                    record.next_page,
-                    record.next_page,
-                );
+                let mut job =
+                    Job::new(aim, Tree::new(aim.root), record.next_page, record.next_page);
                 if let Some(unfinished) = unfinished {
                     job.discard(unfinished.first_page..record.next_page);
                 }
@@ -101,20 +99,33 @@ impl Loading {
 
     /// The sync, once everything is read.
     pub(crate) fn into_job(self, next_page: PageId) -> Job {
-        let (root, counters) = (self.root(), self.counters());
-        let tree = self.tree.unwrap_or_else(|| Tree::new(root));
-        Job::new(tree, counters, self.building.first_page, next_page)
+        let aim = self.aim();
+        let tree = self.tree.unwrap_or_else(|| Tree::new(aim.root));
+        Job::new(aim, tree, self.building.first_page, next_page)
     }
 
     pub(crate) fn root(&self) -> Hash {
         self.building.root
     }
 
+    pub(crate) fn aim(&self) -> Aim {
+        Aim {
+            root: self.building.root,
+            block: self.building.block,
+        }
+    }
+
+    /// The block of the same root that is asked for now.
+    pub(crate) fn name_block(&mut self, block: Option<Block>) {
+        self.building.block = block.or(self.building.block);
+    }
+
     pub(crate) fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.building.counts.into()
+    /// What earlier sessions brought.
+    pub(crate) fn held(&self) -> Counts {
+        self.building.counts
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::hash::Hash;
 use crate::state::StatePath;
-use crate::wire::snap::Request;
+use crate::wire::{Request, snap};
 
 /// The kinds of request, each with its own place in a peer's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +15,21 @@ pub enum Kind {
     Codes,
     /// Single trie nodes.
     Nodes,
+    /// Block headers, from which a target's root is read.
+    Headers,
 }
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 5;
     /// All of them, in the order in which they are served: what lets accounts leave memory comes first.
-    pub const ALL: [Kind; Kind::COUNT] = [Kind::Codes, Kind::Storage, Kind::Accounts, Kind::Nodes];
+    pub const ALL: [Kind; Kind::COUNT] = [
+        Kind::Headers,
+        Kind::Codes,
+        Kind::Storage,
+        Kind::Accounts,
+        Kind::Nodes,
+    ];
 
     /// This kind's place in a table of all kinds.
     pub(crate) fn index(self) -> usize {
@@ -52,6 +60,8 @@ pub(crate) enum Want {
     Codes(Vec<Hash>),
     /// Trie nodes by path, with the hash each must have.
     Nodes(Vec<(StatePath, Hash)>),
+    /// The header of the block with this hash.
+    Header(Hash),
 }
 
 impl Want {
@@ -61,13 +71,15 @@ impl Want {
             Want::Storages(_) | Want::Chunk { .. } => Kind::Storage,
             Want::Codes(_) => Kind::Codes,
             Want::Nodes(_) => Kind::Nodes,
+            Want::Header(_) => Kind::Headers,
         }
     }
 
     /// The request that asks for this under `root`, for about `bytes` bytes.
     pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
-        match self {
-            Want::Accounts { origin, limit, .. } => Request::AccountRange {
+        let request = match self {
+            Want::Header(hash) => return Request::Header(*hash),
+            Want::Accounts { origin, limit, .. } => snap::Request::AccountRange {
                 root,
                 origin: *origin,
                 limit: *limit,
@@ -75,7 +87,7 @@ impl Want {
             },
             Want::Storages(accounts) => {
                 let accounts = accounts.iter().map(|(account, _)| *account).collect();
-                Request::Storages {
+                snap::Request::Storages {
                     root,
                     accounts,
                     bytes,
@@ -86,22 +98,23 @@ impl Want {
                 origin,
                 limit,
                 ..
-            } => Request::StorageRange {
+            } => snap::Request::StorageRange {
                 root,
                 account: *account,
                 origin: *origin,
                 limit: *limit,
                 bytes,
             },
-            Want::Codes(hashes) => Request::ByteCodes {
+            Want::Codes(hashes) => snap::Request::ByteCodes {
                 hashes: hashes.clone(),
                 bytes,
             },
             Want::Nodes(nodes) => {
                 let paths = nodes.iter().map(|(path, _)| path_set(path)).collect();
-                Request::TrieNodes { root, paths, bytes }
+                snap::Request::TrieNodes { root, paths, bytes }
             }
-        }
+        };
+        Request::Snap(request)
     }
 }
 

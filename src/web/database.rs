@@ -19,7 +19,8 @@ use super::storage::Storage;
 use crate::hash::Hash;
 use crate::state::{Account, Network, PageId, Record};
 use crate::store::Store;
-use crate::sync::{Config, Engine, PeerId};
+use crate::sync::{Config, Engine, PeerId, Target};
+use crate::trie::keccak;
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -97,7 +98,15 @@ impl Database {
     #[wasm_bindgen(js_name = startSync)]
     pub fn start_sync(&self, root: &[u8]) -> Result<(), JsValue> {
         self.check_open()?;
-        self.driver.start(hash(root)?);
+        self.driver.start(Target::Root(hash(root)?));
+        Ok(())
+    }
+
+    /// Starts to sync to the state after the block with this hash (32 bytes).
+    #[wasm_bindgen(js_name = startSyncToBlock)]
+    pub fn start_sync_to_block(&self, block: &[u8]) -> Result<(), JsValue> {
+        self.check_open()?;
+        self.driver.start(Target::Block(hash(block)?));
         Ok(())
     }
 
@@ -114,14 +123,14 @@ impl Database {
 
     /// Reads the account at this address (20 bytes) from the last complete state.
     pub fn account(&self, address: &[u8]) -> Promise {
-        let key = Hash::of(address);
+        let key = keccak(address);
         let reader = self.reader.clone();
         promise(async move { Ok(account(reader.account(&key).await?).into()) })
     }
 
     /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state.
     pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
-        let (account, slot) = (Hash::of(address), Hash::of(slot));
+        let (account, slot) = (keccak(address), keccak(slot));
         let reader = self.reader.clone();
         promise(async move {
             let Answer { value, root } = reader.slot(&account, &slot).await?;
@@ -134,7 +143,7 @@ impl Database {
 
     /// Reads the code of an account (20 bytes) or with a hash (32 bytes).
     pub fn code(&self, address_or_hash: &[u8]) -> Promise {
-        let target = Hash::from_slice(address_or_hash).ok_or_else(|| Hash::of(address_or_hash));
+        let target = Hash::from_slice(address_or_hash).ok_or_else(|| keccak(address_or_hash));
         let reader = self.reader.clone();
         promise(async move {
             let (code_hash, Answer { value, root }) = match target {

@@ -18,10 +18,9 @@ use super::meter::{Doing, Meter};
 use super::object::{self, Plain};
 use super::socket::{Deaf, Socket, SocketEvent, WebSocketLike};
 use super::storage::Storage;
-use crate::hash::Hash;
 use crate::state::{Batch, PageId, Record};
 use crate::store::{Store, StoreFault};
-use crate::sync::{Engine, Event, Input, Output, PeerId, PeerProgress, Ticket};
+use crate::sync::{Engine, Event, Input, Output, PeerId, PeerProgress, Target, Ticket};
 use crate::wire::{Link, PeerFault};
 
 /// How long we compute before the page gets its turn. One verified range takes one to four milliseconds, so a turn is one
@@ -105,11 +104,11 @@ impl Driver {
         self.closing.get()
     }
 
-    pub(super) fn start(self: &Rc<Self>, root: Hash) {
+    pub(super) fn start(self: &Rc<Self>, target: Target) {
         self.meter.start(precise_now());
         self.syncing.set(true);
         self.store_fault.take();
-        self.input(Input::Target(root));
+        self.input(Input::Target(target));
     }
 
     pub(super) fn cancel(self: &Rc<Self>) {
@@ -323,7 +322,7 @@ impl Driver {
             }
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
             // Shown by the next progress, for as long as it holds.
-            Event::Waiting(_) => {}
+            Event::Waiting(_) | Event::Damaged(_) | Event::Repaired => {}
             Event::Done(report) => {
                 let times = self.end_sync();
                 self.listener.synced(object::report(&report, &times));

@@ -7,7 +7,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::meter::Times;
-use crate::state::Complete;
+use crate::state::{Block, Complete, Counts};
 use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, Why};
 
 /// An object under construction.
@@ -29,10 +29,10 @@ impl Plain {
         self.with(key, value as f64)
     }
 
-    fn counters(self, counters: &Counters) -> Plain {
-        self.number("accounts", counters.accounts)
-            .number("slots", counters.slots)
-            .number("codes", counters.codes)
+    fn counters(self, held: &Counts, counters: &Counters) -> Plain {
+        self.number("accounts", held.accounts)
+            .number("slots", held.slots)
+            .number("codes", held.codes)
             .number("bytesReceived", counters.bytes_received)
             .number("bytesStored", counters.bytes_stored)
             .number("pagesStored", counters.pages_stored)
@@ -62,6 +62,7 @@ pub(super) struct Faults<'a> {
 pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Plain {
     let phase = match progress.phase {
         Phase::Idle => "idle",
+        Phase::Locating => "locating",
         Phase::Resuming => "resuming",
         Phase::Ranges => "ranges",
         Phase::Healing => "healing",
@@ -75,7 +76,7 @@ pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Pla
                 .target
                 .map_or(JsValue::NULL, |root| root.to_string().into()),
         )
-        .counters(&progress.counters)
+        .counters(&progress.held, &progress.counters)
         .times(times)
         .with("keySpace", Uint8Array::new_from_slice(&progress.key_space))
         .with("peers", peers)
@@ -105,7 +106,8 @@ pub(super) fn peer(id: u32, peer: Option<&PeerProgress>, faults: Faults<'_>) -> 
 pub(super) fn report(report: &Report, times: &Times) -> Plain {
     Plain::new()
         .with("root", report.root.to_string())
-        .counters(&report.counters)
+        .with("block", block(report.block.as_ref()))
+        .counters(&report.held, &report.counters)
         .number("nodesHealed", report.counters.nodes)
         .times(times)
 }
@@ -116,9 +118,21 @@ pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
     };
     Plain::new()
         .with("root", complete.root.to_string())
+        .with("block", block(complete.block.as_ref()))
         .number("accounts", complete.counts.accounts)
         .number("slots", complete.counts.slots)
         .number("codes", complete.counts.codes)
+        .into()
+}
+
+fn block(block: Option<&Block>) -> JsValue {
+    let Some(block) = block else {
+        return JsValue::NULL;
+    };
+    Plain::new()
+        .with("hash", block.hash.to_string())
+        .number("number", block.number)
+        .number("timestamp", block.timestamp)
         .into()
 }
 

@@ -54,6 +54,8 @@ pub enum PeerFault {
     UnexpectedCode,
     /// A trie node whose hash was not asked for, or out of order.
     UnexpectedNode,
+    /// A header that is not the one of the block asked for.
+    WrongHeader,
     /// A request ended by its deadline.
     Timeout,
 }
@@ -101,6 +103,7 @@ impl PeerFault {
             PeerFault::BadRange(_) => "bad-range",
             PeerFault::UnexpectedCode => "unexpected-code",
             PeerFault::UnexpectedNode => "unexpected-node",
+            PeerFault::WrongHeader => "wrong-header",
             PeerFault::Timeout => "timeout",
         }
     }
@@ -168,6 +171,7 @@ impl fmt::Display for PeerFault {
             PeerFault::BadRange(fault) => write!(f, "sent a range that is not proven: {fault}"),
             PeerFault::UnexpectedCode => f.write_str("sent a bytecode that was not asked for"),
             PeerFault::UnexpectedNode => f.write_str("sent a trie node that was not asked for"),
+            PeerFault::WrongHeader => f.write_str("sent another block's header than was asked for"),
             PeerFault::Timeout => f.write_str("did not answer in time"),
         }
     }

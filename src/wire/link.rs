@@ -1,5 +1,6 @@
 //! One connection's handshake and housekeeping: Hello, capability offsets, Status, Ping, Disconnect.
 
+use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head};
 use super::rlp::{Reader, frame};
 use super::{MAX_FRAME, PeerFault};
 use crate::state::Network;
@@ -37,13 +38,32 @@ const MAX_CAPABILITIES: usize = 64;
 pub struct Link {
     state: State,
     client: String,
+    head: Option<Head>,
 }
 
 #[derive(Debug)]
 enum State {
     ExpectHello,
-    ExpectStatus { eth: u64, snap: u64 },
-    Ready { eth: u64, snap: u64 },
+    ExpectStatus(Offsets),
+    Ready(Offsets),
+}
+
+/// Where the message ids of the two capabilities start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    /// eth/69.
+    pub eth: u64,
+    /// snap/1.
+    pub snap: u64,
+}
+
+/// A message that answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// eth's BlockHeaders.
+    Headers,
+    /// snap's, by its id relative to the capability's offset.
+    Snap(u64),
 }
 
 /// What a frame amounts to.
@@ -55,8 +75,8 @@ pub enum LinkEvent<'a> {
     Reply(Vec<u8>),
     /// Send this frame; the connection is ready for requests.
     Ready(Vec<u8>),
-    /// A snap message: id relative to snap's offset, and payload.
-    Snap(u64, &'a [u8]),
+    /// A message that can answer a request, and its payload.
+    Answer(Message, &'a [u8]),
 }
 
 impl Default for Link {
@@ -64,6 +84,7 @@ impl Default for Link {
         Link {
             state: State::ExpectHello,
             client: String::new(),
+            head: None,
         }
     }
 }
@@ -98,15 +119,20 @@ impl Link {
 
     /// Whether requests may be sent.
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready { .. })
+        matches!(self.state, State::Ready(_))
     }
 
-    /// Where snap's message ids start, once the connection is ready.
-    pub fn snap_offset(&self) -> Option<u64> {
+    /// Where message ids start, once the connection is ready.
+    pub fn offsets(&self) -> Option<Offsets> {
         match self.state {
-            State::Ready { snap, .. } => Some(snap),
+            State::Ready(offsets) => Some(offsets),
             _ => None,
         }
+    }
+
+    /// The newest block the peer says it has, once its Status came. Nothing proves it.
+    pub fn head(&self) -> Option<Head> {
+        self.head
     }
 
     /// The client name of the peer's Hello, empty before it came.
@@ -137,23 +163,33 @@ impl Link {
             (_, State::ExpectHello) | (HELLO, _) => Err(PeerFault::HelloExpected),
             (PING, _) => Ok(LinkEvent::Reply(frame(PONG, |_| {}))),
             (PONG..BASE_LENGTH, _) => Ok(LinkEvent::None),
-            (_, State::ExpectStatus { eth, snap }) if id == eth + STATUS => {
-                check_status(payload, network)?;
-                self.state = State::Ready {
-                    eth: *eth,
-                    snap: *snap,
-                };
+            (_, State::ExpectStatus(offsets)) if id == offsets.eth + STATUS => {
+                self.head = Some(check_status(payload, network)?);
+                self.state = State::Ready(*offsets);
                 // Our Status is the peer's own, sent back: we have no chain to speak of.
                 Ok(LinkEvent::Ready(bytes.to_vec()))
             }
-            // A gateway's node may talk of blocks and transactions; none of that is ours.
-            (_, State::Ready { eth, .. }) if id > eth + STATUS && id < eth + ETH_LENGTH => {
-                Ok(LinkEvent::None)
+            (_, State::Ready(Offsets { eth, .. }))
+                if id > eth + STATUS && id < eth + ETH_LENGTH =>
+            {
+                self.receive_eth(id - eth, payload)
             }
-            (_, State::Ready { snap, .. }) if id >= *snap && id < snap + SNAP_LENGTH => {
-                Ok(LinkEvent::Snap(id - snap, payload))
+            (_, State::Ready(Offsets { snap, .. })) if id >= *snap && id < snap + SNAP_LENGTH => {
+                Ok(LinkEvent::Answer(Message::Snap(id - snap), payload))
             }
             _ => Err(PeerFault::UnknownMessage(id)),
+        }
+    }
+
+    fn receive_eth<'a>(&mut self, id: u64, payload: &'a [u8]) -> Result<LinkEvent<'a>, PeerFault> {
+        match id {
+            BLOCK_HEADERS => Ok(LinkEvent::Answer(Message::Headers, payload)),
+            BLOCK_RANGE_UPDATE => {
+                self.head = Some(Head::read(&mut Reader::list_of(payload)?)?);
+                Ok(LinkEvent::None)
+            }
+            // A gateway's node may talk of blocks and transactions; none of that is ours.
+            _ => Ok(LinkEvent::None),
         }
     }
 
@@ -186,13 +222,14 @@ impl Link {
         };
         self.client =
             String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
-        self.state = State::ExpectStatus { eth, snap };
+        self.state = State::ExpectStatus(Offsets { eth, snap });
         Ok(LinkEvent::None)
     }
 }
 
 /// Status of eth/69: `[version, network id, genesis, [fork hash, fork next], earliest, latest, latest hash]`.
-fn check_status(payload: &[u8], network: &Network) -> Result<(), PeerFault> {
+/// Yields the peer's head.
+fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
     let mut status = Reader::list_of(payload)?;
     if status.u64()? != ETH_VERSION {
         return Err(PeerFault::Malformed(
@@ -204,10 +241,11 @@ fn check_status(payload: &[u8], network: &Network) -> Result<(), PeerFault> {
     if id != network.id {
         return Err(PeerFault::WrongNetwork(id));
     }
-    match genesis == network.genesis {
-        true => Ok(()),
-        false => Err(PeerFault::WrongGenesis(genesis)),
+    if genesis != network.genesis {
+        return Err(PeerFault::WrongGenesis(genesis));
     }
+    status.list()?;
+    Head::read(&mut status)
 }
 
 /// The reason in a Disconnect: a one-element list, or the bare number that some nodes send.

@@ -3,13 +3,17 @@
 //! Decoding borrows from the frame and judges form only (RLP, counts, lengths); what an answer proves is for
 //! [`crate::trie`] to say. May not enter: who asked what, when, and why.
 
+pub mod eth;
 mod fault;
 mod link;
+mod request;
 mod rlp;
 pub mod snap;
 
+pub use eth::{Head, VerifiedHeader};
 pub use fault::{PeerFault, Severity};
-pub use link::{Link, LinkEvent};
+pub use link::{Link, LinkEvent, Message, Offsets};
+pub use request::Request;
 
 /// Largest frame in either direction, in bytes: the limit of snap and of every devp2p capability in use.
 pub const MAX_FRAME: usize = 10 * 1024 * 1024;

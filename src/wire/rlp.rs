@@ -49,6 +49,17 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The next item with its RLP header, whatever it is; `None` at the end.
+    pub(crate) fn next_item(&mut self) -> Result<Option<&'a [u8]>, PeerFault> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let start = self.rest;
+        let header = self.header()?;
+        self.take(header.payload_length)?;
+        Ok(start.get(..start.len() - self.rest.len()))
+    }
+
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], PeerFault> {
         let header = self.header()?;
         if header.list {

@@ -216,6 +216,13 @@ impl<'a> Answer<'a> {
         Ok(StorageRanges { storages, proof })
     }
 
+    /// Reads the outer list of an answer that is a list of lists, and nothing in it.
+    pub(super) fn lists(mut self) -> Result<Reader<'a>, PeerFault> {
+        let list = self.content.list()?;
+        self.content.finish()?;
+        Ok(list)
+    }
+
     /// Reads a ByteCodes or TrieNodes: `[item, ...]`, at most `most` of them.
     pub fn items(mut self, most: usize) -> Result<Vec<&'a [u8]>, PeerFault> {
         let mut list = self.content.list()?;

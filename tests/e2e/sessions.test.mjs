@@ -131,8 +131,9 @@ test('a second tab gets a LockedError, and the database once the first is closed
 
   await first.evaluate(() => db.close())
   assert.equal((await second.evaluate(open, chain(peer))).code, 'NO ERROR')
-  // A tab that goes away without a word releases it too.
+  // A tab that goes away without a word releases it too, once the browser has noticed: so wait in line for it.
   await second.close()
+  await first.evaluate(() => navigator.locks.request('snaplight:writer:locked', () => {}))
   assert.equal((await first.evaluate(open, chain(peer))).code, 'NO ERROR')
   await first.evaluate(() => db.close())
 })

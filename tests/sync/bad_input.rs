@@ -195,7 +195,7 @@ fn peers_without_the_root_are_named_and_the_sync_goes_on_when_one_has_it() {
     world.run_some(300);
     assert_eq!(
         world.waits.last(),
-        Some(&Why::RootUnavailable { root, peers: 2 })
+        Some(&Why::NeedNewRoot { root, peers: 2 })
     );
     assert_eq!(
         world.engine.progress(Millis(world.now)).waiting,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Ticket,
-    Why,
+    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Target,
+    Ticket, Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -152,7 +152,7 @@ impl World {
     }
 
     pub(crate) fn target(&mut self, root: Hash) {
-        self.input(Input::Target(root));
+        self.input(Input::Target(Target::Root(root)));
     }
 
     pub(crate) fn input(&mut self, input: Input) {
@@ -226,8 +226,8 @@ impl World {
             Output::Yield => {}
             Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
-            Output::Event(Event::PeerReady(_)) => {}
-            Output::Event(Event::Done(report)) => return Some(End::Done(report)),
+            Output::Event(Event::PeerReady(_) | Event::Damaged(_) | Event::Repaired) => {}
+            Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }

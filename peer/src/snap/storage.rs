@@ -1,7 +1,7 @@
 //! GetStorageRanges.
 
 use super::{GetStorageRanges, NO_STRINGS, RESPONSE_LIMIT, put_answer, weight};
-use crate::{Hash, rlp, state::States};
+use crate::{Hash, rlp, state::States, trie::Take};
 
 pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u8>) {
     let known = super::state(states, &request.root).filter(|state| {
@@ -18,8 +18,7 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
     // A tenth more rather than cutting the last contract.
     let hard_limit = bytes + bytes / 10;
     let mut size = 0;
-    let mut headers: Vec<Vec<u8>> = Vec::new();
-    let mut slots: Vec<&[u8]> = Vec::new();
+    let mut lists: Vec<(Vec<u8>, Vec<&[u8]>)> = Vec::new();
     let mut proof = Vec::new();
 
     // Origin and limit are for the first account only.
@@ -30,30 +29,24 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
             break;
         }
         if let Some(storage) = state.storage(account) {
-            let first = storage.first_from(&origin);
-            let mut end = first;
             let mut cut = false;
-            while end < storage.len() {
+            let range = storage.range(&origin, |key, value| {
                 if size >= hard_limit {
                     cut = true;
-                    break;
+                    return Take::No;
                 }
-                size += weight(storage.value(end));
-                end += 1;
-                if *storage.key(end - 1) >= limit {
-                    // Stopped here from origin zero there is no proof, as go-ethereum does it.
-                    break;
-                }
-            }
-            if end > first {
-                let items = storage.items(first..end);
+                size += weight(value);
+                // Stopped at the limit from origin zero there is no proof, as go-ethereum does it.
+                if *key >= limit { Take::Last } else { Take::Yes }
+            });
+            let last = range.last;
+            if last.is_some() {
                 let mut header = Vec::with_capacity(5);
-                rlp::put_list_header(items.len(), &mut header);
-                headers.push(header);
-                slots.push(items);
+                rlp::put_list_header(range.bytes(), &mut header);
+                lists.push((header, range.items));
             }
             if origin != Hash::default() || cut {
-                proof = storage.prove(&origin, (end > first).then(|| storage.key(end - 1)));
+                proof = storage.prove(&origin, last);
                 break;
             }
         } else if origin != Hash::default() {
@@ -63,10 +56,9 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
         origin = Hash::default();
         limit = [0xff; 32];
     }
-    let pieces: Vec<&[u8]> = headers
+    let pieces: Vec<&[u8]> = lists
         .iter()
-        .zip(slots)
-        .flat_map(|(header, items)| [header.as_slice(), items])
+        .flat_map(|(header, items)| std::iter::once(header.as_slice()).chain(items.iter().copied()))
         .collect();
     put_answer(request.id, Some(&pieces), &proof, out);
 }

@@ -160,7 +160,7 @@ fn storage(slots: &BTreeMap<Hash, Vec<u8>>) -> Trie {
 }
 
 /// `[nonce, balance, storageRoot, codeHash]`, the hashes empty where there is nothing.
-pub(super) fn slim_body(nonce: u64, balance: &Hash, storage: &Hash, code: &Hash) -> Vec<u8> {
+pub(crate) fn slim_body(nonce: u64, balance: &Hash, storage: &Hash, code: &Hash) -> Vec<u8> {
     let mut fields = Vec::with_capacity(80);
     rlp::put_uint(nonce, &mut fields);
     rlp::put_string(number::trimmed(balance), &mut fields);

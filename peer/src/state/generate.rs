@@ -239,10 +239,12 @@ enum Purpose {
     Slot = 3,
     Value = 4,
     Code = 5,
+    Chain = 6,
 }
 
 /// SplitMix64: fast, good enough, and the same everywhere.
-struct Random(u64);
+#[derive(Debug)]
+pub(crate) struct Random(u64);
 
 impl Random {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -255,7 +257,21 @@ impl Random {
         Random(random.next())
     }
 
-    fn next(&mut self) -> u64 {
+    /// For the blocks of a chain.
+    pub(crate) fn of_chain(seed: u64) -> Random {
+        Random::new(seed, Purpose::Chain, 0)
+    }
+
+    /// 32 bytes.
+    pub(crate) fn hash(&mut self) -> Hash {
+        let mut hash = [0; 32];
+        for chunk in hash.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_be_bytes());
+        }
+        hash
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(Random::STEP);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -271,7 +287,7 @@ impl Random {
     }
 
     /// Not quite even for a large `limit`, which does not matter here.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { self.next() % limit }
     }
 
@@ -293,7 +309,7 @@ impl Random {
     }
 
     /// RLP of a slot's value: flags and counters, addresses, amounts, whole words.
-    fn put_value(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn put_value(&mut self, out: &mut Vec<u8>) {
         let len = match self.below(10) {
             0..4 => 1 + self.below(2),
             4..7 => 20,

@@ -3,11 +3,13 @@
 mod builder;
 mod generate;
 mod genesis;
-mod number;
+pub(crate) mod number;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use builder::slim_body;
 pub use builder::{Account, Builder};
+pub(crate) use generate::Random;
 pub use generate::Recipe;
 pub use genesis::GenesisError;
 
@@ -17,13 +19,17 @@ use std::{
     sync::Arc,
 };
 
-/// A state: what one root stands for.
-#[derive(Debug)]
+/// By hash. States of a chain share them as long as no block changes them.
+pub(crate) type Codes = Arc<HashMap<Hash, Arc<[u8]>>>;
+
+/// A state: what one root stands for. A clone shares everything.
+#[derive(Debug, Clone)]
 pub struct State {
     accounts: Trie,
-    /// By root, so that equal storages are held once, here and in later states of the same chain.
+    /// By root, so that equal storages are held once. None in a state of a chain: there the accounts
+    /// carry their storages, so that a new state need not copy this.
     storages: HashMap<Hash, Arc<Trie>>,
-    codes: HashMap<Hash, Arc<[u8]>>,
+    codes: Codes,
     /// Of all accounts.
     slots: u64,
 }
@@ -54,8 +60,24 @@ impl State {
         State {
             accounts,
             storages,
-            codes,
+            codes: Arc::new(codes),
             slots,
+        }
+    }
+
+    /// The same state, ready to be changed: its accounts carry their storages.
+    pub(crate) fn live(&self) -> State {
+        let accounts = self.accounts.live(|account| self.storage(account));
+        State::of_live(accounts, Arc::clone(&self.codes))
+    }
+
+    /// A state of accounts that carry their storages.
+    pub(crate) fn of_live(accounts: Trie, codes: Codes) -> State {
+        State {
+            slots: accounts.slots(),
+            accounts,
+            storages: HashMap::new(),
+            codes,
         }
     }
 
@@ -91,16 +113,22 @@ impl State {
     /// no such account or it has no storage.
     #[must_use]
     pub fn storage(&self, account: &Hash) -> Option<&Trie> {
-        self.storages
-            .get(&storage_root(self.account(account)?))
-            .map(Arc::as_ref)
+        let held = || self.storages.get(&storage_root(self.account(account)?));
+        self.accounts
+            .storage(account)
+            .or_else(|| held().map(Arc::as_ref))
     }
 
     /// All accounts that have a storage, with it.
     pub fn storages(&self) -> impl Iterator<Item = (&Hash, &Trie)> {
-        self.accounts.iter().filter_map(|(account, body)| {
-            Some((account, self.storages.get(&storage_root(body))?.as_ref()))
-        })
+        self.accounts
+            .iter()
+            .filter_map(|(account, _)| Some((account, self.storage(account)?)))
+    }
+
+    /// All codes, shared.
+    pub(crate) fn shared_codes(&self) -> Codes {
+        Arc::clone(&self.codes)
     }
 
     /// The code with this hash.
@@ -126,7 +154,8 @@ pub fn code_hash(slim: &[u8]) -> Hash {
     hash_field(slim, 3).unwrap_or(EMPTY_CODE)
 }
 
-fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
+/// A hash in a slim body, by the field's place in the list; none if it is empty.
+pub(crate) fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
     let mut fields = rlp::list(&mut &*slim).ok()?;
     for _ in 0..index {
         rlp::string(&mut fields).ok()?;
@@ -135,8 +164,6 @@ fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
 }
 
 /// The states that are served: the newest ones of a chain. Real nodes hold 128.
-///
-/// Only ever one so far. The type is that of a chain because a moving root is what comes next.
 #[derive(Debug, Clone)]
 pub struct States {
     by_root: HashMap<Hash, Arc<State>>,
@@ -172,10 +199,34 @@ impl States {
         }
     }
 
+    /// The same state in another form.
+    pub(crate) fn replace(&mut self, state: Arc<State>) {
+        if let Some(held) = self.by_root.get_mut(&state.root()) {
+            *held = state;
+        }
+    }
+
+    /// The states without the newest ones. The oldest one stays.
+    #[must_use]
+    pub fn without_newest(&self, count: usize) -> States {
+        let mut older = States::new(self.window);
+        let kept = self.order.len().saturating_sub(count).max(1);
+        let states = self.order.iter().take(kept);
+        states
+            .filter_map(|root| self.by_root.get(root))
+            .for_each(|state| older.push(Arc::clone(state)));
+        older
+    }
+
     /// The state of a root, if it is held.
     #[must_use]
     pub fn get(&self, root: &Hash) -> Option<&Arc<State>> {
         self.by_root.get(root)
+    }
+
+    /// The roots of the window, oldest first.
+    pub fn roots(&self) -> impl ExactSizeIterator<Item = &Hash> {
+        self.order.iter()
     }
 
     /// The newest state.

@@ -41,7 +41,7 @@ pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Without leading zeros; nothing for zero.
-pub(super) fn trimmed(value: &[u8]) -> &[u8] {
+pub(crate) fn trimmed(value: &[u8]) -> &[u8] {
     let zeros = value.iter().take_while(|byte| **byte == 0).count();
     &value[zeros..]
 }

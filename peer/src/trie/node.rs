@@ -21,7 +21,7 @@ pub(super) fn common_nibbles(a: &Hash, b: &Hash) -> usize {
 }
 
 /// How a parent names a node: its hash, or the node itself where that is under 32 bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeRef {
     /// 32 for a hash, below that the length of the embedded node.
     len: u8,

@@ -1,8 +1,8 @@
-//! What is served of a trie besides its leaves: single nodes, and the paths that prove a range.
+//! What is served of a trie besides its leaves: single nodes, and the paths that prove a range. The same
+//! for both ways to keep a trie.
 
-use super::{Target, Trie, node};
+use super::node::{self, NodeRef};
 use crate::Hash;
-use node::NodeRef;
 
 /// What is found at a path of nibbles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,159 +15,151 @@ pub enum NodeAt {
     Embedded,
 }
 
+/// Below a branch: a leaf, or another branch.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<L, B> {
+    Leaf(L),
+    Branch(B),
+}
+
+/// A trie's leaves and branches. Extensions are where a branch lies deeper than right below its parent.
+pub(super) trait Nodes {
+    type Leaf: Copy;
+    type Branch: Copy;
+    /// None for an empty trie.
+    fn top(&self) -> Option<Target<Self::Leaf, Self::Branch>>;
+    /// `nibble` < 16.
+    fn child(&self, branch: Self::Branch, nibble: u8) -> Option<Target<Self::Leaf, Self::Branch>>;
+    /// Nibbles above it.
+    fn branch_depth(&self, branch: Self::Branch) -> usize;
+    /// A key that begins with these nibbles.
+    fn branch_key(&self, branch: Self::Branch) -> &Hash;
+    /// The RLP of a leaf below `depth` nibbles, into `out`, which is emptied first.
+    fn put_leaf(&self, leaf: Self::Leaf, depth: usize, out: &mut Vec<u8>);
+    /// The RLP of a branch, into `out`, which is emptied first.
+    fn put_branch(&self, branch: Self::Branch, out: &mut Vec<u8>);
+}
+
 /// A place on the way down.
 #[derive(Debug, Clone, Copy)]
-enum Place {
-    Leaf { index: usize, depth: usize },
-    Extension { branch: usize, depth: usize },
-    Branch { branch: usize },
+enum Place<L, B> {
+    Leaf { leaf: L, depth: usize },
+    Extension { branch: B, depth: usize },
+    Branch { branch: B },
 }
 
-impl Trie {
-    /// The nodes from the root towards `key`, as far as its path goes: they prove what is under it,
-    /// or that nothing is. Nodes embedded in their parents are not listed. Nothing for an empty trie.
-    #[must_use]
-    pub fn path_to(&self, key: &Hash) -> Vec<Vec<u8>> {
-        let nibbles = nibbles(key);
-        let mut path = Vec::new();
-        let mut next = self.start();
-        while let Some(place) = next {
-            let rlp = self.encode(place);
-            if rlp.len() >= 32 || self.depth(place) == 0 {
-                path.push(rlp);
-            }
-            next = self.step(place, &nibbles);
+type PlaceIn<N> = Place<<N as Nodes>::Leaf, <N as Nodes>::Branch>;
+
+/// See [`super::Trie::path_to`].
+pub(super) fn path_to<N: Nodes>(trie: &N, key: &Hash) -> Vec<Vec<u8>> {
+    let nibbles: [u8; 64] = std::array::from_fn(|index| node::nibble(key, index));
+    let mut path = Vec::new();
+    let mut next = start(trie);
+    while let Some(place) = next {
+        let rlp = encode(trie, place);
+        if rlp.len() >= 32 || depth(trie, place) == 0 {
+            path.push(rlp);
         }
-        path
+        next = step(trie, place, &nibbles);
     }
+    path
+}
 
-    /// A range's proof: the path to `origin`, then what the path to `last` adds.
-    #[must_use]
-    pub fn prove(&self, origin: &Hash, last: Option<&Hash>) -> Vec<Vec<u8>> {
-        let mut proof = self.path_to(origin);
-        if let Some(last) = last {
-            // Two paths are the same as far as they go together and never meet again.
-            let tail = self.path_to(last);
-            let shared = proof.iter().zip(&tail).take_while(|(a, b)| a == b).count();
-            proof.extend(tail.into_iter().skip(shared));
+/// See [`super::Trie::node_at`].
+pub(super) fn node_at<N: Nodes>(trie: &N, path: &[u8]) -> NodeAt {
+    let mut next = start(trie);
+    while let Some(place) = next {
+        if depth(trie, place) == path.len() {
+            let rlp = encode(trie, place);
+            return if rlp.len() >= 32 || path.is_empty() {
+                NodeAt::Node(rlp)
+            } else {
+                NodeAt::Embedded
+            };
         }
-        proof
+        next = step(trie, place, path);
     }
+    NodeAt::Nothing
+}
 
-    /// The node at a path, which is any number of nibbles (each below 16).
-    #[must_use]
-    pub fn node_at(&self, path: &[u8]) -> NodeAt {
-        let mut next = self.start();
-        while let Some(place) = next {
-            if self.depth(place) == path.len() {
-                let rlp = self.encode(place);
-                return if rlp.len() >= 32 || path.is_empty() {
-                    NodeAt::Node(rlp)
-                } else {
-                    NodeAt::Embedded
-                };
-            }
-            next = self.step(place, path);
+/// See [`super::Trie::all_nodes`].
+pub(super) fn all_nodes<N: Nodes>(trie: &N) -> Vec<Vec<u8>> {
+    let mut nodes = Vec::new();
+    let mut waiting: Vec<PlaceIn<N>> = start(trie).into_iter().collect();
+    while let Some(place) = waiting.pop() {
+        let rlp = encode(trie, place);
+        if rlp.len() >= 32 || depth(trie, place) == 0 {
+            nodes.push(rlp);
         }
-        NodeAt::Nothing
-    }
-
-    /// Every node with a hash of its own, in no particular order: a proof of far too much.
-    #[must_use]
-    pub fn all_nodes(&self) -> Vec<Vec<u8>> {
-        let mut nodes = Vec::new();
-        let mut waiting: Vec<Place> = self.start().into_iter().collect();
-        while let Some(place) = waiting.pop() {
-            let rlp = self.encode(place);
-            if rlp.len() >= 32 || self.depth(place) == 0 {
-                nodes.push(rlp);
-            }
-            match place {
-                Place::Leaf { .. } => {}
-                Place::Extension { branch, .. } => waiting.push(Place::Branch { branch }),
-                Place::Branch { branch } => {
-                    let depth = self.depth(place) + 1;
-                    let children = self.branches[branch].children.iter().rev();
-                    waiting
-                        .extend(children.filter_map(|child| Some(self.place(child.get()?, depth))));
-                }
-            }
-        }
-        nodes
-    }
-
-    fn start(&self) -> Option<Place> {
-        Some(self.place(self.top.get()?, 0))
-    }
-
-    /// A child under `depth` nibbles: an extension first, if the branch lies deeper.
-    fn place(&self, target: Target, depth: usize) -> Place {
-        match target {
-            Target::Leaf(index) => Place::Leaf { index, depth },
-            Target::Branch(branch) if usize::from(self.branches[branch].depth) > depth => {
-                Place::Extension { branch, depth }
-            }
-            Target::Branch(branch) => Place::Branch { branch },
-        }
-    }
-
-    fn depth(&self, place: Place) -> usize {
         match place {
-            Place::Leaf { depth, .. } | Place::Extension { depth, .. } => depth,
-            Place::Branch { branch } => usize::from(self.branches[branch].depth),
-        }
-    }
-
-    /// The next node towards `path`, if there is one and the path is long enough to reach it.
-    fn step(&self, place: Place, path: &[u8]) -> Option<Place> {
-        match place {
-            Place::Leaf { .. } => None,
-            Place::Extension { branch, depth } => {
-                let to = &self.branches[branch];
-                let key = self.key(to.first as usize);
-                let mut between = depth..usize::from(to.depth);
-                between
-                    .all(|index| path.get(index) == Some(&node::nibble(key, index)))
-                    .then_some(Place::Branch { branch })
-            }
+            Place::Leaf { .. } => {}
+            Place::Extension { branch, .. } => waiting.push(Place::Branch { branch }),
             Place::Branch { branch } => {
-                let branch = &self.branches[branch];
-                let depth = usize::from(branch.depth);
-                let child = branch.children.get(usize::from(*path.get(depth)?))?;
-                Some(self.place(child.get()?, depth + 1))
+                let depth = depth(trie, place) + 1;
+                let children = (0..16)
+                    .rev()
+                    .filter_map(|nibble| trie.child(branch, nibble));
+                waiting.extend(children.map(|child| place_of(trie, child, depth)));
             }
         }
     }
+    nodes
+}
 
-    fn encode(&self, place: Place) -> Vec<u8> {
-        let mut out = Vec::with_capacity(532);
-        match place {
-            Place::Leaf { index, depth } => self.leaves.put_node(index, depth, &mut out),
-            Place::Branch { branch } => self.put_branch(branch, &mut out),
-            Place::Extension { branch, depth } => {
-                // Branches remember only the reference of the extension above them. Extensions
-                // are rare enough to hash the branch again.
-                self.put_branch(branch, &mut out);
-                let reference = NodeRef::of(&out);
-                let to = &self.branches[branch];
-                let key = self.key(to.first as usize);
-                node::put_extension(key, depth, usize::from(to.depth), &reference, &mut out);
-            }
+fn start<N: Nodes>(trie: &N) -> Option<PlaceIn<N>> {
+    Some(place_of(trie, trie.top()?, 0))
+}
+
+/// A child under `depth` nibbles: an extension first, if the branch lies deeper.
+fn place_of<N: Nodes>(trie: &N, target: Target<N::Leaf, N::Branch>, depth: usize) -> PlaceIn<N> {
+    match target {
+        Target::Leaf(leaf) => Place::Leaf { leaf, depth },
+        Target::Branch(branch) if trie.branch_depth(branch) > depth => {
+            Place::Extension { branch, depth }
         }
-        out
-    }
-
-    fn put_branch(&self, branch: usize, out: &mut Vec<u8>) {
-        let references = self.branches[branch].children.map(|child| {
-            Some(match child.get()? {
-                Target::Leaf(index) => self.leaf_refs[index],
-                Target::Branch(index) => self.branches[index].reference,
-            })
-        });
-        node::put_branch(&references, out);
+        Target::Branch(branch) => Place::Branch { branch },
     }
 }
 
-fn nibbles(key: &Hash) -> [u8; 64] {
-    std::array::from_fn(|index| node::nibble(key, index))
+fn depth<N: Nodes>(trie: &N, place: PlaceIn<N>) -> usize {
+    match place {
+        Place::Leaf { depth, .. } | Place::Extension { depth, .. } => depth,
+        Place::Branch { branch } => trie.branch_depth(branch),
+    }
+}
+
+/// The next node towards `path`, if there is one and the path is long enough to reach it.
+fn step<N: Nodes>(trie: &N, place: PlaceIn<N>, path: &[u8]) -> Option<PlaceIn<N>> {
+    match place {
+        Place::Leaf { .. } => None,
+        Place::Extension { branch, depth } => {
+            let key = trie.branch_key(branch);
+            let mut between = depth..trie.branch_depth(branch);
+            between
+                .all(|index| path.get(index) == Some(&node::nibble(key, index)))
+                .then_some(Place::Branch { branch })
+        }
+        Place::Branch { branch } => {
+            let depth = trie.branch_depth(branch);
+            let nibble = path.get(depth).filter(|nibble| **nibble < 16)?;
+            Some(place_of(trie, trie.child(branch, *nibble)?, depth + 1))
+        }
+    }
+}
+
+fn encode<N: Nodes>(trie: &N, place: PlaceIn<N>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(532);
+    match place {
+        Place::Leaf { leaf, depth } => trie.put_leaf(leaf, depth, &mut out),
+        Place::Branch { branch } => trie.put_branch(branch, &mut out),
+        Place::Extension { branch, depth } => {
+            // Branches remember only the reference of the extension above them. Extensions
+            // are rare enough to hash the branch again.
+            trie.put_branch(branch, &mut out);
+            let reference = NodeRef::of(&out);
+            let (key, to) = (trie.branch_key(branch), trie.branch_depth(branch));
+            node::put_extension(key, depth, to, &reference, &mut out);
+        }
+    }
+    out
 }

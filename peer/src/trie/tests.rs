@@ -177,7 +177,9 @@ fn leaves_are_searched_and_listed_in_order() {
     let (key, value) = leaves.iter().nth(50).unwrap();
     assert_eq!(trie.get(key), Some(value.as_slice()));
     assert_eq!(trie.get(&[0xff; 32]), None);
-    assert_eq!(trie.first_from(key), 50);
-    assert_eq!(trie.first_from(&[0; 32]), 0);
-    assert_eq!(trie.first_from(&[0xff; 32]), 100);
+    assert_eq!(trie.nth(50), Some(key));
+    assert_eq!(trie.nth(100), None);
+    assert_eq!(trie.iter_from(key).count(), 50);
+    assert_eq!(trie.iter_from(&[0; 32]).count(), 100);
+    assert_eq!(trie.iter_from(&[0xff; 32]).count(), 0);
 }

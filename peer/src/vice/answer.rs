@@ -1,22 +1,25 @@
 //! An answer taken apart, so that single pieces of it can be spoilt.
 
-use super::Fault;
+use super::{Fault, corrupt};
 use crate::{
-    Hash, rlp,
+    Hash,
+    block::{Block, Blocks, Header},
+    rlp,
     snap::{Request, code},
     state::States,
     trie::Trie,
 };
+use std::sync::Arc;
 
 /// An answer.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) id: u64,
-    content: Content,
+    pub(super) content: Content,
 }
 
 #[derive(Debug, Clone)]
-enum Content {
+pub(super) enum Content {
     /// One list of accounts.
     Accounts {
         items: Vec<Item>,
@@ -27,12 +30,14 @@ enum Content {
         sets: Vec<Vec<Item>>,
         proof: Vec<Vec<u8>>,
     },
-    /// Codes or nodes.
-    Strings(Vec<Vec<u8>>),
+    Codes(Vec<Vec<u8>>),
+    Nodes(Vec<Vec<u8>>),
+    /// Headers, encoded.
+    Headers(Vec<Vec<u8>>),
 }
 
 /// A key and its value's RLP.
-type Item = (Hash, Vec<u8>);
+pub(super) type Item = (Hash, Vec<u8>);
 
 /// The code of a request.
 pub(super) fn code(request: &Request) -> u64 {
@@ -62,9 +67,18 @@ impl Answer {
                     .collect::<Option<_>>()?,
                 proof: strings(list()?)?,
             },
-            Request::Codes(_) | Request::Nodes(_) => Content::Strings(strings(list()?)?),
+            Request::Codes(_) => Content::Codes(strings(list()?)?),
+            Request::Nodes(_) => Content::Nodes(strings(list()?)?),
         };
         Some(Answer { id, content })
+    }
+
+    pub(super) fn of_headers(id: u64, headers: &[Arc<Block>]) -> Answer {
+        let headers = headers.iter().map(|block| block.encoded.to_vec());
+        Answer {
+            id,
+            content: Content::Headers(headers.collect()),
+        }
     }
 
     /// The same under another id.
@@ -88,9 +102,37 @@ impl Answer {
                 fields.extend(rlp::wrap(&sets));
                 fields.extend(encode_strings(proof));
             }
-            Content::Strings(strings) => fields.extend(encode_strings(strings)),
+            Content::Codes(strings) | Content::Nodes(strings) => {
+                fields.extend(encode_strings(strings))
+            }
+            Content::Headers(headers) => fields.extend(rlp::wrap(&headers.concat())),
         }
         rlp::wrap(&fields)
+    }
+
+    /// The same as `spoil`, for headers; `asked` are those that were asked for.
+    pub(super) fn spoil_headers(&mut self, fault: &Fault, blocks: &Blocks, asked: &[Arc<Block>]) {
+        let Content::Headers(headers) = &mut self.content else {
+            return;
+        };
+        match fault {
+            Fault::WrongId => self.id = !self.id,
+            Fault::Empty => headers.clear(),
+            Fault::WrongHeader => {
+                let others = asked.iter().map(|block| other_header(blocks, block));
+                *headers = others.collect();
+            }
+            Fault::CorruptHeader | Fault::ModifyValue => {
+                for header in headers {
+                    // A list's header of 3 bytes, two hashes and an address before the state root.
+                    if let Some(byte) = header.get_mut(3 + 33 + 33 + 21 + 1) {
+                        *byte ^= 1;
+                    }
+                }
+            }
+            Fault::More => headers.extend(headers.last().cloned()),
+            _ => {}
+        }
     }
 
     /// Does to the answer's content what the fault says, if it says anything about that.
@@ -104,9 +146,19 @@ impl Answer {
             Fault::Unsorted => self.with_neighbours(std::mem::swap),
             Fault::ModifyValue => self.modify_value(),
             Fault::More => self.add_more(states),
+            Fault::Corrupt(field) => corrupt::corrupt(self, *field),
+            Fault::Lie => {
+                if let Request::Accounts(request) = request
+                    && let Some(state) = states.get(&request.root)
+                    && let Some(victim) = corrupt::victim(state)
+                {
+                    corrupt::lie(self, &victim);
+                }
+            }
+            Fault::Short => self.shorten(),
             Fault::OneCode if matches!(request, Request::Codes(_)) => self.truncate(1),
             Fault::CodesAsHashes => {
-                if let (Content::Strings(codes), Request::Codes(request)) =
+                if let (Content::Codes(codes), Request::Codes(request)) =
                     (&mut self.content, request)
                 {
                     *codes = request.hashes.iter().map(|hash| hash.to_vec()).collect();
@@ -132,12 +184,26 @@ impl Answer {
                 sets.clear();
                 proof.clear();
             }
-            Content::Strings(strings) => strings.clear(),
+            Content::Codes(list) | Content::Nodes(list) | Content::Headers(list) => list.clear(),
+        }
+    }
+
+    pub(super) fn empty_unless(&mut self, is_held: bool) {
+        if !is_held {
+            self.empty();
+        }
+    }
+
+    fn shorten(&mut self) {
+        if let Content::Codes(list) | Content::Nodes(list) = &mut self.content {
+            list.truncate(list.len().div_ceil(2));
+        } else if let Some(items) = self.last_items() {
+            items.truncate(items.len().div_ceil(2));
         }
     }
 
     fn truncate(&mut self, len: usize) {
-        if let Content::Strings(strings) = &mut self.content {
+        if let Content::Codes(strings) | Content::Nodes(strings) = &mut self.content {
             strings.truncate(len);
         }
     }
@@ -145,7 +211,7 @@ impl Answer {
     fn with_proof(&mut self, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
         match &mut self.content {
             Content::Accounts { proof, .. } | Content::Storage { proof, .. } => change(proof),
-            Content::Strings(_) => {}
+            Content::Codes(_) | Content::Nodes(_) | Content::Headers(_) => {}
         }
     }
 
@@ -154,7 +220,7 @@ impl Answer {
         match &mut self.content {
             Content::Accounts { items, .. } => Some(items),
             Content::Storage { sets, .. } => sets.last_mut(),
-            Content::Strings(_) => None,
+            Content::Codes(_) | Content::Nodes(_) | Content::Headers(_) => None,
         }
     }
 
@@ -201,7 +267,7 @@ impl Answer {
     }
 
     fn modify_value(&mut self) {
-        if let Content::Strings(strings) = &mut self.content {
+        if let Content::Codes(strings) | Content::Nodes(strings) = &mut self.content {
             if let Some(byte) = strings.first_mut().and_then(|string| string.last_mut()) {
                 *byte ^= 1;
             }
@@ -226,9 +292,9 @@ impl Answer {
     fn add_more(&mut self, states: &States) {
         match &mut self.content {
             // The request was changed to give more.
-            Content::Accounts { .. } => {}
+            Content::Accounts { .. } | Content::Headers(_) => {}
             Content::Storage { sets, .. } => sets.extend(sets.last().cloned()),
-            Content::Strings(strings) => {
+            Content::Codes(strings) | Content::Nodes(strings) => {
                 let root = states
                     .head()
                     .map(|state| state.accounts().path_to(&[0; 32]));
@@ -250,6 +316,15 @@ impl Answer {
             let last = sets.last().and_then(|set| set.last());
             *proof = trie.prove(&[0; 32], last.map(|(key, _)| key));
         }
+    }
+}
+
+/// A header that is in order by itself, but of another block: the one before, or one that never was.
+fn other_header(blocks: &Blocks, block: &Block) -> Vec<u8> {
+    let before = block.header.number.checked_sub(1);
+    match before.and_then(|number| blocks.at(number)) {
+        Some(before) => before.encoded.to_vec(),
+        None => Header::new(block.header.number + 1, block.hash, block.header.state_root).encode(),
     }
 }
 

@@ -2,12 +2,16 @@
 //! it is for. Some are only odd, and a client must bear them; the variant says so.
 
 mod answer;
+mod corrupt;
 mod parse;
 
+pub use corrupt::Field;
 pub use parse::ParseViceError;
 
 use crate::{
-    link,
+    Hash,
+    block::{Blocks, GetBlockHeaders},
+    link::{self, eth},
     session::Outgoing,
     snap::{self, Request},
     state::States,
@@ -48,6 +52,8 @@ pub enum Kind {
     Codes,
     /// GetTrieNodes
     Nodes,
+    /// GetBlockHeaders
+    Headers,
 }
 
 /// What a bad peer does.
@@ -61,6 +67,9 @@ pub enum Fault {
     Empty,
     /// `stale-root`: the same, but still has the codes, which belong to no root. Use it with `+N`.
     StaleRoot,
+    /// `stuck`: holds only the state that was the newest when the connection began, refuses every other
+    /// root and announces no block. Odd, not wrong.
+    Stuck,
     /// `capped=BYTES`: takes every request for one of at most so many bytes. Odd, not wrong.
     Capped(u64),
     /// `drop-first-proof`: leaves the proof's first node out (the root).
@@ -74,8 +83,15 @@ pub enum Fault {
     SwapValues,
     /// `unsorted`: two neighbours in the wrong order.
     Unsorted,
-    /// `modify-value`: one bit of an account's body, a slot, a code or a node is another.
+    /// `modify-value`: one bit of an account's body, a slot, a code, a node or a header is another.
     ModifyValue,
+    /// `corrupt=FIELD`: one bit of one field is another, and the answer well-formed all the same.
+    Corrupt(Field),
+    /// `lie`: another balance for one account, always the same one, and honest about all the rest.
+    Lie,
+    /// `short`: the second half of the accounts or slots is left out, and the proof as it was. Codes and
+    /// nodes may be left out: with them it is odd, not wrong.
+    Short,
     /// `replay`: gives the first answer of each kind again, under the id of the new request.
     Replay,
     /// `twice`: sends every answer two times.
@@ -111,15 +127,19 @@ pub enum Fault {
     CodesAsHashes,
     /// `one-code`: one code per answer. Odd, not wrong.
     OneCode,
+    /// `wrong-header`: another header than was asked for.
+    WrongHeader,
+    /// `corrupt-header`: one bit of the state root in the header is another.
+    CorruptHeader,
     /// `cut`: drops the connection in the middle of the answer.
     Cut,
     /// `wrong-network`: Status with another network id.
     WrongNetwork,
     /// `wrong-genesis`: Status with another genesis hash.
     WrongGenesis,
-    /// `no-hello`: says nothing at all.
+    /// `no-hello`: says nothing at all, ever.
     NoHello,
-    /// `no-status`: Hello, and then nothing.
+    /// `no-status`: Hello, and then nothing, ever.
     NoStatus,
     /// `no-snap`: offers no snap.
     NoSnap,
@@ -141,14 +161,18 @@ pub(crate) struct Vices {
     vices: Vec<Vice>,
     /// Requests so far.
     answered: HashMap<Kind, u64>,
+    /// For `Stuck`: the newest root when the connection began.
+    first_root: Option<Hash>,
     /// For `Replay`: the first answer of each kind.
     first: HashMap<Kind, Answer>,
 }
 
 impl Vices {
-    pub(crate) fn new(vices: Vec<Vice>) -> Vices {
+    /// `head` is the newest state's root.
+    pub(crate) fn new(vices: Vec<Vice>, head: Option<Hash>) -> Vices {
         Vices {
             vices,
+            first_root: head,
             answered: HashMap::new(),
             first: HashMap::new(),
         }
@@ -166,15 +190,7 @@ impl Vices {
     /// What comes in place of the honest answer. `snap` is the capability's first id.
     pub(crate) fn answer(&mut self, states: &States, snap: u64, request: Request) -> Vec<Outgoing> {
         let kind = kind(&request);
-        let answered = self.answered.entry(kind).or_default();
-        let showing: Vec<Fault> = self
-            .vices
-            .iter()
-            .filter(|vice| vice.shows(kind, *answered))
-            .map(|vice| vice.fault.clone())
-            .collect();
-        *answered += 1;
-
+        let showing = self.showing(kind);
         let mut asked = request.clone();
         showing
             .iter()
@@ -191,9 +207,48 @@ impl Vices {
             if *fault == Fault::Replay {
                 answer = first.with_id(answer.id);
             }
+            if *fault == Fault::Stuck {
+                let root = root(&request);
+                answer.empty_unless(root.is_none() || root == self.first_root.as_ref());
+            }
             answer.spoil(fault, states, &request);
         }
-        send(&showing, snap, answer::code(&request), &answer)
+        // Codes 0 to 7, answers are the odd ones.
+        let ids = [1, 3].map(|add| snap + (answer::code(&request) + add) % 8);
+        send(&showing, ids, &answer)
+    }
+
+    /// The same for headers. `eth` is the capability's first id.
+    pub(crate) fn headers(
+        &mut self,
+        blocks: &Blocks,
+        eth: u64,
+        request: &GetBlockHeaders,
+    ) -> Vec<Outgoing> {
+        let showing = self.showing(Kind::Headers);
+        let headers = blocks.answer(request);
+        let mut answer = Answer::of_headers(request.id, &headers);
+        let first = self.first.entry(Kind::Headers);
+        let first = first.or_insert_with(|| answer.clone());
+        for fault in &showing {
+            if *fault == Fault::Replay {
+                answer = first.with_id(answer.id);
+            }
+            answer.spoil_headers(fault, blocks, &headers);
+        }
+        // The wrong one says that these are block bodies.
+        send(&showing, [eth + eth::BLOCK_HEADERS, eth + 0x06], &answer)
+    }
+
+    /// The faults that show in the next answer of this kind.
+    fn showing(&mut self, kind: Kind) -> Vec<Fault> {
+        let answered = self.answered.entry(kind).or_default();
+        *answered += 1;
+        self.vices
+            .iter()
+            .filter(|vice| vice.shows(kind, *answered - 1))
+            .map(|vice| vice.fault.clone())
+            .collect()
     }
 }
 
@@ -203,6 +258,16 @@ fn kind(request: &Request) -> Kind {
         Request::Storage(_) => Kind::Storage,
         Request::Codes(_) => Kind::Codes,
         Request::Nodes(_) => Kind::Nodes,
+    }
+}
+
+/// The state a request is about; codes are not of one.
+fn root(request: &Request) -> Option<&Hash> {
+    match request {
+        Request::Accounts(request) => Some(&request.root),
+        Request::Storage(request) => Some(&request.root),
+        Request::Nodes(request) => Some(&request.root),
+        Request::Codes(_) => None,
     }
 }
 
@@ -228,15 +293,10 @@ fn change_request(request: &mut Request, fault: &Fault) {
     }
 }
 
-/// The answer as frames, spoilt as far as it is the frames that are.
-fn send(faults: &[Fault], snap: u64, request_code: u64, answer: &Answer) -> Vec<Outgoing> {
-    let wrong_by = if faults.contains(&Fault::WrongCode) {
-        2
-    } else {
-        0
-    };
-    // Codes 0 to 7, answers are the odd ones.
-    let id = snap + (request_code + 1 + wrong_by) % 8;
+/// The answer as frames, spoilt as far as it is the frames that are. `ids` are the right message id
+/// and a wrong one.
+fn send(faults: &[Fault], ids: [u64; 2], answer: &Answer) -> Vec<Outgoing> {
+    let id = ids[usize::from(faults.contains(&Fault::WrongCode))];
     let frame = link::frame(id, &answer.encode());
     let mut outgoing = vec![Outgoing::Frame(frame.clone())];
     for fault in faults {

@@ -1,6 +1,6 @@
 //! Vices from the command line: `NAME[=ARGUMENT][@KIND][+HONEST]`.
 
-use super::{Fault, Kind, Vice};
+use super::{Fault, Field, Kind, Vice};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// Why some text names no vice.
@@ -16,7 +16,7 @@ impl fmt::Display for ParseViceError {
 impl std::error::Error for ParseViceError {}
 
 /// All vices without an argument.
-const PLAIN: [(&str, Fault); 34] = [
+const PLAIN: [(&str, Fault); 39] = [
     ("silent", Fault::Silent),
     ("empty", Fault::Empty),
     ("stale-root", Fault::StaleRoot),
@@ -26,6 +26,9 @@ const PLAIN: [(&str, Fault); 34] = [
     ("swap-values", Fault::SwapValues),
     ("unsorted", Fault::Unsorted),
     ("modify-value", Fault::ModifyValue),
+    ("stuck", Fault::Stuck),
+    ("lie", Fault::Lie),
+    ("short", Fault::Short),
     ("replay", Fault::Replay),
     ("twice", Fault::Twice),
     ("unasked", Fault::Unasked),
@@ -43,6 +46,8 @@ const PLAIN: [(&str, Fault); 34] = [
     ("many-proof-nodes", Fault::ManyProofNodes),
     ("codes-as-hashes", Fault::CodesAsHashes),
     ("one-code", Fault::OneCode),
+    ("wrong-header", Fault::WrongHeader),
+    ("corrupt-header", Fault::CorruptHeader),
     ("cut", Fault::Cut),
     ("wrong-network", Fault::WrongNetwork),
     ("wrong-genesis", Fault::WrongGenesis),
@@ -75,7 +80,8 @@ impl FromStr for Vice {
                     "storage" => Kind::Storage,
                     "codes" => Kind::Codes,
                     "nodes" => Kind::Nodes,
-                    _ => return Err(error("kinds are accounts, storage, codes, nodes")),
+                    "headers" => Kind::Headers,
+                    _ => return Err(error("kinds are accounts, storage, codes, nodes, headers")),
                 };
                 (rest, Some(kind))
             }
@@ -86,6 +92,11 @@ impl FromStr for Vice {
                 known
                     .map(|(_, fault)| fault.clone())
                     .ok_or_else(|| error("no such vice"))?
+            }
+            Some(("corrupt", field)) => {
+                let known = Field::ALL.iter().find(|(name, _)| *name == field);
+                let (_, field) = known.ok_or_else(|| error("no such field"))?;
+                Fault::Corrupt(*field)
             }
             Some((name, argument)) => {
                 let number = argument

@@ -7,7 +7,7 @@ use alloy_rlp::{Decodable, Header};
 use alloy_trie::{Nibbles, proof::verify_proof};
 use snaplight_peer::{
     Hash,
-    link::{self, Hello, Status, id},
+    link::{self, Hello, id},
     session::{Outgoing, Phase, Server, Session},
     snap::Request,
     trie::Trie,
@@ -33,8 +33,7 @@ pub(crate) fn client_hello(capabilities: &[(&str, u64)]) -> Vec<u8> {
 }
 
 pub(crate) fn status_frame(server: &Server) -> Vec<u8> {
-    let (network_id, genesis) = server.network();
-    link::frame(ETH, &Status::without_chain(network_id, genesis).encode())
+    link::frame(ETH, &server.status().encode())
 }
 
 /// A session that is ready for requests.

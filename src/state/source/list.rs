@@ -1,12 +1,10 @@
 //! A list in memory as something to cut, together with what hangs on its entries: storage and bases.
 
-use std::collections::BTreeMap;
-
 use super::{SlotList, sum_of};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_top, write_whole};
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
-use crate::state::page::{PageWriter, base_size, blinded_size, fold_list, storage_size};
+use crate::state::page::{PageWriter, base_size, fold_list, storage_size};
 use crate::state::pages::Pages;
 use crate::state::tree::TreeError;
 use crate::trie::fold::{Fold, Root};
@@ -17,8 +15,8 @@ pub(crate) struct EntryList<'a> {
     entries: &'a [Entry],
     /// By entry.
     sums: Vec<Sum>,
-    /// What is written instead of an entry.
-    pub(crate) replaced: BTreeMap<usize, Entry>,
+    /// By entry: what is written instead of it.
+    pub(crate) replaced: Vec<Option<Box<Entry>>>,
     /// The account whose storage trie the list is of.
     account: Option<Hash>,
     /// Folds the storage that moves out.
@@ -39,7 +37,7 @@ impl<'a> EntryList<'a> {
         EntryList {
             entries,
             sums,
-            replaced: BTreeMap::new(),
+            replaced: entries.iter().map(|_| None).collect(),
             account,
             fold,
             budget,
@@ -79,9 +77,8 @@ impl<'a> EntryList<'a> {
 
     /// An entry as it is to be written.
     pub(crate) fn get(&self, entry: usize) -> Option<&Entry> {
-        self.replaced
-            .get(&entry)
-            .or_else(|| self.entries.get(entry))
+        let replaced = self.replaced.get(entry).and_then(Option::as_deref);
+        replaced.or_else(|| self.entries.get(entry))
     }
 
     /// Cuts an account's inline storage; what is left stays inline up to so many bytes, else goes into a page of its own.
@@ -93,10 +90,8 @@ impl<'a> EntryList<'a> {
         out: &mut Pages,
     ) -> Result<(), TreeError> {
         // Not `get`: the fold is used meanwhile.
-        let entry = self
-            .replaced
-            .get(&index)
-            .or_else(|| self.entries.get(index));
+        let replaced = self.replaced.get(index).and_then(Option::as_deref);
+        let entry = replaced.or_else(|| self.entries.get(index));
         let Some(Entry {
             path,
             item: Item::Account(leaf),
@@ -149,10 +144,11 @@ impl<'a> EntryList<'a> {
     }
 
     fn replace(&mut self, index: usize, entry: Entry) {
-        if let Some(sum) = self.sums.get_mut(index) {
+        let slots = (self.sums.get_mut(index), self.replaced.get_mut(index));
+        if let (Some(sum), Some(replaced)) = slots {
             *sum = sum_of(&entry);
+            *replaced = Some(Box::new(entry));
         }
-        self.replaced.insert(index, entry);
     }
 }
 
@@ -192,23 +188,11 @@ impl Source for EntryList<'_> {
     }
 
     fn blind(&mut self, entry: usize, at: Path, hash: Hash) {
-        if let Some(sum) = self.sums.get_mut(entry) {
-            *sum = Sum {
-                size: blinded_size(&at),
-                leaves: 0,
-                slots: 0,
-                open: true,
-                pages: false,
-                bases: false,
-            };
-        }
-        self.replaced.insert(
-            entry,
-            Entry {
-                path: at,
-                item: Item::blinded(hash),
-            },
-        );
+        let blinded = Entry {
+            path: at,
+            item: Item::blinded(hash),
+        };
+        self.replace(entry, blinded);
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Incomplete, Tree};
 use crate::hash::Hash;
 use crate::state::account::SlimAccount;
 use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
+use crate::state::record::Counts;
 use crate::trie::path::Path;
 
 impl Tree {
@@ -70,6 +71,15 @@ impl Tree {
                 code: (leaf.code == Code::Missing).then(|| body.code_hash()),
             })
         })
+    }
+
+    /// Accounts and slots that are held; codes are not counted here.
+    pub fn held(&self) -> Counts {
+        Counts {
+            accounts: self.entries.iter().map(Entry::leaves).sum(),
+            slots: self.entries.iter().map(Entry::slots).sum(),
+            codes: 0,
+        }
     }
 
     /// Whether everything is held: no blinded entry, no missing storage, and no code that [`Tree::settle`] has not seen.

@@ -1,12 +1,78 @@
-//! From sorted leaves to a trie, on all cores where it is worth it.
+//! A trie in a few large arrays. From sorted leaves to the trie, on all cores where it is worth it.
 
-use super::{Branch, Child, Kind, Trie, node};
-use crate::{EMPTY_CODE, EMPTY_ROOT, Hash, rlp};
-use node::NodeRef;
+use super::{
+    Kind, Take, leaf,
+    node::{self, NodeRef},
+    serve::{Nodes, Target},
+};
+use crate::{EMPTY_ROOT, Hash};
 use std::{ops::Range, thread};
 
 /// Below this many leaves a second thread costs more than it brings.
 const PARALLEL_FROM: usize = 4096;
+
+/// A trie with keys of 32 bytes.
+///
+/// The leaves' keys are kept twice, in `keys` for searching and inside the encoded items: 32 bytes
+/// more per leaf make an answer one copy of adjacent bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Flat {
+    leaves: Leaves,
+    /// How each leaf's parent names it.
+    leaf_refs: Vec<NodeRef>,
+    /// Children before parents.
+    branches: Vec<Branch>,
+    top: Child,
+    root: Hash,
+}
+
+/// A branch node, with all that its RLP is made of (the children's references are with them).
+#[derive(Debug, Clone)]
+struct Branch {
+    /// Nibbles above it.
+    depth: u8,
+    /// Its first leaf: the nibbles above it are those of that leaf's key.
+    first: u32,
+    children: [Child; 16],
+    /// How its parent names it: the reference of the extension above it, where there is one.
+    reference: NodeRef,
+}
+
+/// A child in the arena, packed into 4 bytes because there are sixteen in each branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Child(u32);
+
+impl Child {
+    const NONE: Child = Child(u32::MAX);
+    const BRANCH: u32 = 1 << 31;
+
+    fn leaf(index: usize) -> Child {
+        Child(index as u32)
+    }
+
+    fn branch(index: usize) -> Child {
+        Child(index as u32 | Child::BRANCH)
+    }
+
+    fn get(self) -> Option<Target<usize, usize>> {
+        match self {
+            Child::NONE => None,
+            Child(packed) if packed & Child::BRANCH != 0 => {
+                Some(Target::Branch((packed & !Child::BRANCH) as usize))
+            }
+            Child(packed) => Some(Target::Leaf(packed as usize)),
+        }
+    }
+
+    /// The same child after `leaves` and `branches` were put in front of its part of the arena.
+    fn shifted(self, leaves: usize, branches: usize) -> Child {
+        match self.get() {
+            None => self,
+            Some(Target::Leaf(index)) => Child::leaf(index + leaves),
+            Some(Target::Branch(index)) => Child::branch(index + branches),
+        }
+    }
+}
 
 /// Leaves in ascending order of their keys, encoded for the wire.
 #[derive(Debug, Clone)]
@@ -42,16 +108,7 @@ impl Leaves {
             self.keys.last().is_none_or(|last| *last < key),
             "leaves out of order"
         );
-        let value_len = match self.kind {
-            Kind::Accounts => value.len(),
-            Kind::Slots => rlp::string_len(value),
-        };
-        rlp::put_list_header(33 + value_len, &mut self.items);
-        rlp::put_string(&key, &mut self.items);
-        match self.kind {
-            Kind::Accounts => self.items.extend_from_slice(value),
-            Kind::Slots => rlp::put_string(value, &mut self.items),
-        }
+        leaf::put_item(self.kind, &key, value, &mut self.items);
         self.keys.push(key);
         self.ends.push(self.items.len());
     }
@@ -71,15 +128,11 @@ impl Leaves {
         self.ends.extend(other.ends.iter().map(|end| end + shift));
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.keys.len()
     }
 
-    pub(super) fn keys(&self) -> &[Hash] {
-        &self.keys
-    }
-
-    pub(super) fn items(&self, range: Range<usize>) -> &[u8] {
+    fn items(&self, range: Range<usize>) -> &[u8] {
         let start = if range.start == 0 {
             0
         } else {
@@ -93,69 +146,18 @@ impl Leaves {
         &self.items[start..end]
     }
 
-    pub(super) fn value(&self, index: usize) -> &[u8] {
-        let item = self.items(index..index + 1);
-        let header = if item[0] < 0xf8 {
-            1
-        } else {
-            1 + usize::from(item[0] - 0xf7)
-        };
-        let mut value = &item[header + 33..];
-        match self.kind {
-            Kind::Accounts => value,
-            // Written by `push`, so it reads back.
-            Kind::Slots => rlp::string(&mut value).unwrap_or_default(),
-        }
+    fn value(&self, index: usize) -> &[u8] {
+        leaf::item_value(self.kind, self.items(index..index + 1))
     }
 
     /// The leaf's node as the trie has it below `depth` nibbles, into `out`.
-    pub(super) fn put_node(&self, index: usize, depth: usize, out: &mut Vec<u8>) {
-        let value = self.value(index);
-        match self.kind {
-            Kind::Slots => node::put_leaf(&self.keys[index], depth, value, out),
-            Kind::Accounts => match spell_out(value) {
-                Some(body) => node::put_leaf(&self.keys[index], depth, &body, out),
-                None => node::put_leaf(&self.keys[index], depth, value, out),
-            },
-        }
+    fn put_node(&self, index: usize, depth: usize, out: &mut Vec<u8>) {
+        leaf::put_node(self.kind, self.items(index..index + 1), depth, out);
     }
 }
 
-/// A slim body as the trie has it, with the hashes of empty storage and code in their places.
-/// None if it is no list of four strings: a bogus state may hold anything, and then holds it as it is.
-fn spell_out(slim: &[u8]) -> Option<Vec<u8>> {
-    let mut fields = rlp::list(&mut &*slim).ok()?;
-    let head = fields;
-    rlp::string(&mut fields).ok()?;
-    rlp::string(&mut fields).ok()?;
-    let numbers = &head[..head.len() - fields.len()];
-    let storage = rlp::string(&mut fields).ok()?;
-    let code = rlp::string(&mut fields).ok()?;
-    rlp::end(fields).ok()?;
-    let storage = if storage.is_empty() {
-        &EMPTY_ROOT
-    } else {
-        storage
-    };
-    let code = if code.is_empty() { &EMPTY_CODE } else { code };
-    let mut body = Vec::with_capacity(numbers.len() + 68);
-    rlp::put_list_header(
-        numbers.len() + rlp::string_len(storage) + rlp::string_len(code),
-        &mut body,
-    );
-    body.extend_from_slice(numbers);
-    rlp::put_string(storage, &mut body);
-    rlp::put_string(code, &mut body);
-    Some(body)
-}
-
-impl Trie {
-    /// Hashes every node.
-    ///
-    /// # Panics
-    /// With 2^31 leaves or more.
-    #[must_use]
-    pub fn build(leaves: Leaves) -> Trie {
+impl Flat {
+    pub(super) fn build(leaves: Leaves) -> Flat {
         assert!(leaves.len() < (1 << 31), "too many leaves for 31 bits");
         let mut arena = Arena::default();
         let top = if leaves.len() == 0 {
@@ -176,13 +178,114 @@ impl Trie {
         } = arena;
         leaf_refs.shrink_to_fit();
         branches.shrink_to_fit();
-        Trie {
+        Flat {
             leaves,
             leaf_refs,
             branches,
             top,
             root,
         }
+    }
+
+    pub(super) fn root(&self) -> Hash {
+        self.root
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.leaves.kind
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.leaves.len()
+    }
+
+    pub(super) fn get(&self, key: &Hash) -> Option<&[u8]> {
+        let index = self.leaves.keys.binary_search(key).ok()?;
+        Some(self.leaves.value(index))
+    }
+
+    pub(super) fn nth(&self, index: usize) -> Option<&Hash> {
+        self.leaves.keys.get(index)
+    }
+
+    fn first_from(&self, origin: &Hash) -> usize {
+        self.leaves.keys.partition_point(|key| key < origin)
+    }
+
+    pub(super) fn iter_from(&self, origin: &Hash) -> impl Iterator<Item = (&Hash, &[u8])> {
+        (self.first_from(origin)..self.len())
+            .map(|index| (&self.leaves.keys[index], self.leaves.value(index)))
+    }
+
+    pub(super) fn range(
+        &self,
+        origin: &Hash,
+        mut take: impl FnMut(&Hash, &[u8]) -> Take,
+    ) -> super::Range<'_> {
+        let first = self.first_from(origin);
+        let mut end = first;
+        while end < self.len() {
+            match take(&self.leaves.keys[end], self.leaves.value(end)) {
+                Take::No => break,
+                Take::Yes => end += 1,
+                Take::Last => {
+                    end += 1;
+                    break;
+                }
+            }
+        }
+        if end == first {
+            return super::Range::default();
+        }
+        super::Range {
+            items: vec![self.leaves.items(first..end)],
+            last: self.leaves.keys.get(end - 1),
+        }
+    }
+
+    /// An item, as the wire wants it.
+    pub(super) fn item(&self, leaf: usize) -> &[u8] {
+        self.leaves.items(leaf..leaf + 1)
+    }
+
+    /// How a child is named by its parent.
+    pub(super) fn reference(&self, child: Target<usize, usize>) -> NodeRef {
+        match child {
+            Target::Leaf(index) => self.leaf_refs[index],
+            Target::Branch(index) => self.branches[index].reference,
+        }
+    }
+}
+
+impl Nodes for &Flat {
+    type Leaf = usize;
+    type Branch = usize;
+
+    fn top(&self) -> Option<Target<usize, usize>> {
+        self.top.get()
+    }
+
+    fn child(&self, branch: usize, nibble: u8) -> Option<Target<usize, usize>> {
+        self.branches[branch].children[usize::from(nibble)].get()
+    }
+
+    fn branch_depth(&self, branch: usize) -> usize {
+        usize::from(self.branches[branch].depth)
+    }
+
+    fn branch_key(&self, branch: usize) -> &Hash {
+        &self.leaves.keys[self.branches[branch].first as usize]
+    }
+
+    fn put_leaf(&self, leaf: usize, depth: usize, out: &mut Vec<u8>) {
+        self.leaves.put_node(leaf, depth, out);
+    }
+
+    fn put_branch(&self, branch: usize, out: &mut Vec<u8>) {
+        let references = self.branches[branch]
+            .children
+            .map(|child| Some(self.reference(child.get()?)));
+        node::put_branch(&references, out);
     }
 }
 
@@ -258,7 +361,7 @@ impl Arena {
         node::put_branch(&children.map(|(_, reference)| reference), &mut self.scratch);
         let mut reference = NodeRef::of(&self.scratch);
         if split > depth {
-            let key = &leaves.keys()[first];
+            let key = &leaves.keys[first];
             node::put_extension(key, depth, split, &reference, &mut self.scratch);
             reference = NodeRef::of(&self.scratch);
         }
@@ -274,7 +377,7 @@ impl Arena {
 
 /// Sorted keys share what the first and the last share.
 fn common_nibbles_of(leaves: &Leaves, range: &Range<usize>) -> usize {
-    node::common_nibbles(&leaves.keys()[range.start], &leaves.keys()[range.end - 1])
+    node::common_nibbles(&leaves.keys[range.start], &leaves.keys[range.end - 1])
 }
 
 /// The leaves in `range` by their nibble at `depth`.
@@ -285,7 +388,7 @@ fn groups(
 ) -> impl Iterator<Item = (u8, Range<usize>)> {
     let mut start = range.start;
     std::iter::from_fn(move || {
-        let rest = &leaves.keys()[start..range.end];
+        let rest = &leaves.keys[start..range.end];
         let nibble = node::nibble(rest.first()?, depth);
         let len = rest.partition_point(|key| node::nibble(key, depth) == nibble);
         start += len;

@@ -1,0 +1,157 @@
+//! `--chain`: blocks on a timer and on demand, a line of JSON for each.
+
+use crate::hex;
+use serde_json::{Value, json};
+use snaplight_peer::{
+    block::Block,
+    chain::{Chain, NewBlock},
+    net::log,
+    state::States,
+};
+use std::{
+    io::{self, BufRead, Write},
+    time::Duration,
+};
+use tokio::{sync::mpsc, time};
+
+/// What blocks are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blocks {
+    /// Time between two; none makes them on demand only.
+    pub(crate) every: Option<Duration>,
+    /// Share of the state that each one changes.
+    pub(crate) change: f64,
+    /// Roots that are served.
+    pub(crate) keep: usize,
+    pub(crate) seed: u64,
+}
+
+impl Default for Blocks {
+    fn default() -> Blocks {
+        Blocks {
+            every: None,
+            change: 0.001,
+            keep: States::WINDOW,
+            seed: 1,
+        }
+    }
+}
+
+/// Lines of standard input; it has ended when there are no more.
+pub(crate) fn stdin_lines() -> mpsc::Receiver<String> {
+    // Who writes faster than blocks can be made has to wait.
+    let (sender, lines) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().split(b'\n') {
+            let Ok(line) = line else { break };
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+/// Makes blocks until standard input ends; if `ends` is not set, for ever.
+pub(crate) async fn run(
+    mut chain: Option<Chain>,
+    blocks: Blocks,
+    mut lines: mpsc::Receiver<String>,
+    ends: bool,
+) {
+    let mut timer = blocks.every.map(|every| {
+        let mut timer = time::interval_at(time::Instant::now() + every, every);
+        timer.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        timer
+    });
+    let mut stdin_open = true;
+    loop {
+        let tick = async {
+            match (&mut timer, &chain) {
+                (Some(timer), Some(_)) => timer.tick().await,
+                _ => std::future::pending().await,
+            }
+        };
+        let share = tokio::select! {
+            _ = tick => Some(blocks.change),
+            line = lines.recv(), if stdin_open => match line {
+                Some(line) => on_demand(&line, blocks.change),
+                None if ends => return,
+                None => {
+                    stdin_open = false;
+                    None
+                }
+            },
+        };
+        let (Some(share), Some(mut growing)) = (share, chain.take()) else {
+            continue;
+        };
+        // Connections are served meanwhile.
+        let made = tokio::task::spawn_blocking(move || {
+            let new = growing.advance_by(share);
+            (growing, new)
+        });
+        match made.await {
+            Ok((grown, new)) => {
+                print(&of_block(&new));
+                chain = Some(grown);
+            }
+            Err(error) => log(&format!("no more blocks: {error}")),
+        }
+    }
+}
+
+/// `block` or `block SHARE`.
+fn on_demand(line: &str, change: f64) -> Option<f64> {
+    let mut words = line.split_whitespace();
+    let share = match (words.next(), words.next(), words.next()) {
+        (None, ..) => return None,
+        (Some("block"), None, _) => Some(change),
+        (Some("block"), Some(share), None) => share.parse().ok(),
+        _ => None,
+    };
+    if share.is_none() {
+        log(&format!(
+            "{line:?}: block [SHARE] is all that is understood here"
+        ));
+    }
+    share
+}
+
+/// Number, hash and root of a block.
+pub(crate) fn fields(block: &Block) -> Value {
+    json!({
+        "number": block.header.number,
+        "hash": hex(&block.hash),
+        "stateRoot": hex(&block.header.state_root),
+        "timestamp": block.header.timestamp,
+    })
+}
+
+fn of_block(new: &NewBlock) -> Value {
+    let mut line = fields(&new.block);
+    let changed = &new.changed;
+    for (name, count) in [
+        ("changedAccounts", changed.accounts),
+        ("changedSlots", changed.slots),
+        ("changedNodes", changed.nodes),
+        ("changedNodeBytes", changed.node_bytes),
+        ("changedCodes", changed.codes),
+        ("changedCodeBytes", changed.code_bytes),
+    ] {
+        line[name] = count.into();
+    }
+    line
+}
+
+/// A line on standard output, for whoever started the program. It may be gone; clients may be not.
+pub(crate) fn print(line: &Value) {
+    let mut stdout = io::stdout();
+    if writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
+        log("nobody reads standard output");
+    }
+}

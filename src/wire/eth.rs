@@ -1,0 +1,190 @@
+//! What is used of eth/69 (devp2p `caps/eth.md`): one header by its hash, and the head that a peer announces.
+
+use super::PeerFault;
+use super::rlp::{Reader, frame};
+use super::snap::Answer;
+use crate::hash::Hash;
+use crate::state::Block;
+use crate::trie::keccak;
+
+/// Message ids of eth/69, relative to the capability's offset.
+pub const GET_BLOCK_HEADERS: u64 = 0x03;
+/// Answer to [`GET_BLOCK_HEADERS`].
+pub const BLOCK_HEADERS: u64 = 0x04;
+/// Announces which blocks a peer has.
+pub const BLOCK_RANGE_UPDATE: u64 = 0x11;
+
+/// A header is half a kilobyte to a kilobyte; this leaves room for fields to come.
+pub const HEADER_BYTES: u64 = 4096;
+
+/// Fields of a header (yellow paper, section 4.3) before those that are read: parent, uncles, beneficiary.
+const BEFORE_STATE_ROOT: usize = 3;
+/// Between state root and number: transactions root, receipts root, bloom, difficulty.
+const BEFORE_NUMBER: usize = 4;
+/// Between number and timestamp: gas limit, gas used.
+const BEFORE_TIMESTAMP: usize = 2;
+
+/// What a block's header says of its state. Only [`VerifiedHeader::read`] makes one, so it hashes to the block's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedHeader {
+    block: Block,
+    state_root: Hash,
+}
+
+impl VerifiedHeader {
+    /// The block.
+    pub fn block(&self) -> Block {
+        self.block
+    }
+
+    /// Root of the state after this block.
+    pub fn state_root(&self) -> Hash {
+        self.state_root
+    }
+
+    /// Reads a BlockHeaders answer, `[[field, ...]]`, to a request for the one header that hashes to `hash`. `None` if the
+    /// peer does not have it.
+    pub fn read(answer: Answer<'_>, hash: &Hash) -> Result<Option<VerifiedHeader>, PeerFault> {
+        let mut headers = answer.lists()?;
+        let Some(rlp) = headers.next_item()? else {
+            return Ok(None);
+        };
+        if !headers.is_empty() {
+            return Err(PeerFault::TooMuch);
+        }
+        if keccak(rlp) != *hash {
+            return Err(PeerFault::WrongHeader);
+        }
+        let mut fields = Reader::list_of(rlp)?;
+        skip(&mut fields, BEFORE_STATE_ROOT)?;
+        let state_root = fields.hash()?;
+        skip(&mut fields, BEFORE_NUMBER)?;
+        let number = fields.u64()?;
+        skip(&mut fields, BEFORE_TIMESTAMP)?;
+        let timestamp = fields.u64()?;
+        let block = Block {
+            hash: *hash,
+            number,
+            timestamp,
+        };
+        Ok(Some(VerifiedHeader { block, state_root }))
+    }
+}
+
+/// The newest block that a peer says it has. Nothing proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// Reads a BlockRangeUpdate, or the end of a Status: `earliest, latest, latestHash`.
+    pub(super) fn read(fields: &mut Reader<'_>) -> Result<Head, PeerFault> {
+        fields.u64()?;
+        Ok(Head {
+            number: fields.u64()?,
+            hash: fields.hash()?,
+        })
+    }
+}
+
+/// The frame that asks for the header of one block, on a connection where eth's messages start at `offset`.
+pub fn get_header(offset: u64, id: u64, hash: &Hash) -> Vec<u8> {
+    frame(offset + GET_BLOCK_HEADERS, |list| {
+        list.u64(id).list(|query| {
+            // One header, nothing skipped, upwards.
+            query.bytes(&hash.0).u64(1).u64(0).u64(0);
+        });
+    })
+}
+
+fn skip(fields: &mut Reader<'_>, count: usize) -> Result<(), PeerFault> {
+    (0..count).try_for_each(|_| fields.bytes().map(|_| ()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::rlp::Writer;
+    use super::*;
+
+    fn header(number: u64) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.list(|fields| {
+            for _ in 0..3 {
+                fields.bytes(&[1; 32]);
+            }
+            fields.bytes(&[7; 32]).bytes(&[2; 32]).bytes(&[2; 32]);
+            fields.bytes(&[0; 256]).u64(0).u64(number).u64(30_000_000);
+            fields.u64(21_000).u64(1_700_000_000).bytes(b"extra");
+        });
+        writer.into_bytes()
+    }
+
+    fn payload(headers: &[&[u8]]) -> Vec<u8> {
+        let mut all: Vec<u8> = Vec::new();
+        headers
+            .iter()
+            .for_each(|header| all.extend_from_slice(header));
+        let mut message = vec![5];
+        let mut list = Vec::new();
+        alloy_rlp::Header {
+            list: true,
+            payload_length: all.len(),
+        }
+        .encode(&mut list);
+        message.extend(list);
+        message.extend(all);
+        let mut out = Vec::new();
+        alloy_rlp::Header {
+            list: true,
+            payload_length: message.len(),
+        }
+        .encode(&mut out);
+        out.extend(message);
+        out
+    }
+
+    fn read(payload: &[u8], hash: &Hash) -> Result<Option<VerifiedHeader>, PeerFault> {
+        VerifiedHeader::read(Answer::split(payload).unwrap(), hash)
+    }
+
+    #[test]
+    fn a_header_that_hashes_right_yields_root_number_and_time() {
+        let rlp = header(20);
+        let found = read(&payload(&[&rlp]), &keccak(&rlp)).unwrap().unwrap();
+        assert_eq!(found.state_root(), Hash([7; 32]));
+        assert_eq!(found.block().hash, keccak(&rlp));
+        assert_eq!(found.block().number, 20);
+        assert_eq!(found.block().timestamp, 1_700_000_000);
+    }
+
+    #[test]
+    fn another_header_is_the_peers_fault() {
+        let (asked, other) = (header(20), header(21));
+        let fault = read(&payload(&[&other]), &keccak(&asked)).unwrap_err();
+        assert_eq!(fault, PeerFault::WrongHeader);
+    }
+
+    #[test]
+    fn no_header_is_a_refusal_and_two_are_too_many() {
+        let rlp = header(20);
+        assert_eq!(read(&payload(&[]), &keccak(&rlp)), Ok(None));
+        let two = read(&payload(&[&rlp, &rlp]), &keccak(&rlp));
+        assert_eq!(two, Err(PeerFault::TooMuch));
+    }
+
+    #[test]
+    fn what_hashes_right_and_is_no_header_is_malformed() {
+        let mut writer = Writer::new();
+        writer.list(|fields| {
+            fields.u64(1);
+        });
+        let rlp = writer.into_bytes();
+        let fault = read(&payload(&[&rlp]), &keccak(&rlp)).unwrap_err();
+        assert!(matches!(fault, PeerFault::Malformed(_)), "{fault:?}");
+    }
+}
