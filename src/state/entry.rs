@@ -36,6 +36,9 @@ pub enum Item {
     Page(PageRef),
 }
 
+/// A base costs the others nothing: there are as many entries as anything in memory.
+const _: () = assert!(size_of::<Item>() <= 64);
+
 /// An account and what hangs on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountLeaf {

@@ -3,8 +3,6 @@
 //!
 //! That a walk may stop at a page which both states have rests on one rule: all entries of a page stand in one page above it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::entry::{PageId, PageRef};
 use super::page::{Page, PageError};
 use super::tree::each_page;
@@ -15,7 +13,7 @@ pub struct Superseded {
     old: Side,
     new: Side,
     /// What the pages that have been read name. Bound: the pages that only one of the states has.
-    read: BTreeMap<PageId, Vec<PageRef>>,
+    read: Vec<(PageId, Vec<PageRef>)>,
     /// A page of the new state could not be read.
     blind: bool,
 }
@@ -32,13 +30,17 @@ pub struct Reach {
 /// One state, as far as it has been walked.
 #[derive(Default)]
 struct Side {
-    /// Bound: the pages of the state, 8 bytes each.
-    reached: BTreeSet<PageId>,
+    /// In any order, some more than once. Bound: the entries for pages in the state, 8 bytes each.
+    reached: Vec<PageId>,
     /// Those with others below. One page may be named twice, and only once so.
-    inner: BTreeSet<PageId>,
-    /// To be read: pages that have others below.
-    waiting: BTreeSet<PageId>,
+    inner: Ids,
+    /// Of these, what is to be read.
+    waiting: Ids,
 }
+
+/// A set of ids, in order: none of these sets is as large as to be worth a tree.
+#[derive(Default)]
+struct Ids(Vec<PageId>);
 
 impl Superseded {
     /// The walk from both root pages (`None`: the empty state).
@@ -46,7 +48,7 @@ impl Superseded {
         let mut walk = Superseded {
             old: Side::default(),
             new: Side::default(),
-            read: BTreeMap::new(),
+            read: Vec::new(),
             blind: false,
         };
         walk.reach(old.as_slice(), new.as_slice());
@@ -55,7 +57,7 @@ impl Superseded {
 
     /// Pages to read next, at most so many. None: the walk is over.
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
-        let waiting = self.old.waiting.iter().chain(&self.new.waiting);
+        let waiting = self.old.waiting.0.iter().chain(&self.new.waiting.0);
         waiting.take(limit).copied().collect()
     }
 
@@ -65,13 +67,15 @@ impl Superseded {
         let below = match pages_below(bytes) {
             Ok(below) => below,
             Err(_) => {
-                self.blind |= self.new.waiting.contains(&id);
+                self.blind |= self.new.waiting.contains(id);
                 Vec::new()
             }
         };
-        let in_old = self.old.waiting.remove(&id);
-        let in_new = self.new.waiting.remove(&id);
-        self.read.insert(id, below.clone());
+        let in_old = self.old.waiting.remove(id);
+        let in_new = self.new.waiting.remove(id);
+        if let Err(place) = self.read_at(id) {
+            self.read.insert(place, (id, below.clone()));
+        }
         let of = |waited: bool| if waited { below.as_slice() } else { &[] };
         self.reach(of(in_old), of(in_new));
     }
@@ -79,8 +83,13 @@ impl Superseded {
     /// The pages that only the old state reaches. `None` if a page of the new one could not be read: nothing may be deleted
     /// then.
     pub fn finish(self) -> Option<Vec<PageId>> {
-        let superseded = self.old.reached.difference(&self.new.reached);
-        (!self.blind).then(|| superseded.copied().collect())
+        let (mut old, new) = (Ids::of(self.old.reached), Ids::of(self.new.reached));
+        old.0.retain(|id| !new.contains(*id));
+        (!self.blind).then_some(old.0)
+    }
+
+    fn read_at(&self, id: PageId) -> Result<usize, usize> {
+        self.read.binary_search_by_key(&id, |(id, _)| *id)
     }
 
     /// Both sides have come to these pages. Where both have the same page, neither has to look below it; unless one of them
@@ -89,18 +98,19 @@ impl Superseded {
         let mut steps: Vec<(bool, PageRef)> = old.iter().map(|page| (true, *page)).collect();
         steps.extend(new.iter().map(|page| (false, *page)));
         while let Some((is_old, page)) = steps.pop() {
+            let read = self.read_at(page.id).ok();
             let (here, there) = match is_old {
                 true => (&mut self.old, &mut self.new),
                 false => (&mut self.new, &mut self.old),
             };
-            here.reached.insert(page.id);
+            here.reached.push(page.id);
             if !page.inner || !here.inner.insert(page.id) {
                 continue;
             }
-            if let Some(below) = self.read.get(&page.id) {
+            if let Some((_, below)) = read.and_then(|read| self.read.get(read)) {
                 steps.extend(below.iter().map(|below| (is_old, *below)));
-            } else if there.inner.contains(&page.id) {
-                there.waiting.remove(&page.id);
+            } else if there.inner.contains(page.id) {
+                there.waiting.remove(page.id);
             } else {
                 here.waiting.insert(page.id);
             }
@@ -129,12 +139,12 @@ impl Reach {
 
     /// Pages to read next, at most so many. None: the walk is over.
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
-        self.side.waiting.iter().take(limit).copied().collect()
+        self.side.waiting.0.iter().take(limit).copied().collect()
     }
 
     /// Takes a page that is wanted (`None`: the database has none).
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
-        if !self.side.waiting.remove(&id) {
+        if !self.side.waiting.remove(id) {
             return;
         }
         match pages_below(bytes) {
@@ -154,17 +164,48 @@ impl Reach {
         stored: impl IntoIterator<Item = PageId>,
         next_page: PageId,
     ) -> Option<Vec<PageId>> {
-        let orphan = |id: &PageId| *id < next_page && !self.side.reached.contains(id);
+        let reached = Ids::of(self.side.reached);
+        let orphan = |id: &PageId| *id < next_page && !reached.contains(*id);
         (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
     }
 }
 
 impl Side {
     fn reach(&mut self, page: &PageRef) {
-        self.reached.insert(page.id);
+        self.reached.push(page.id);
         if page.inner && self.inner.insert(page.id) {
             self.waiting.insert(page.id);
         }
+    }
+}
+
+impl Ids {
+    fn of(mut ids: Vec<PageId>) -> Ids {
+        ids.sort_unstable();
+        ids.dedup();
+        Ids(ids)
+    }
+
+    fn contains(&self, id: PageId) -> bool {
+        self.0.binary_search(&id).is_ok()
+    }
+
+    /// `false` if it was there.
+    fn insert(&mut self, id: PageId) -> bool {
+        let place = self.0.binary_search(&id);
+        if let Err(place) = place {
+            self.0.insert(place, id);
+        }
+        place.is_err()
+    }
+
+    /// `false` if it was not there.
+    fn remove(&mut self, id: PageId) -> bool {
+        let place = self.0.binary_search(&id);
+        if let Ok(place) = place {
+            self.0.remove(place);
+        }
+        place.is_ok()
     }
 }
 

@@ -14,6 +14,7 @@ use snaplight::trie::path::Path;
 use crate::chain::State;
 use crate::state_world::Rng;
 
+#[derive(Clone)]
 pub(crate) struct Database {
     pub(crate) pages: BTreeMap<PageId, Vec<u8>>,
     pub(crate) codes: BTreeSet<Hash>,
@@ -153,6 +154,25 @@ impl Database {
                 "page {page:?} has the parents {parents:?}"
             );
         }
+    }
+
+    /// The pages of the complete state, and where each stands.
+    pub(crate) fn places(&self) -> BTreeMap<PageId, StatePath> {
+        let mut places = BTreeMap::new();
+        let root = self.complete.as_ref().and_then(|complete| complete.page);
+        let at = StatePath::account_trie(Path::ROOT);
+        let mut next: Vec<_> = root.map(|page| (page, at)).into_iter().collect();
+        while let Some((page, at)) = next.pop() {
+            places.insert(page.id, at);
+            let mut decoded = Page::decode(&self.pages[&page.id]).unwrap();
+            let verified = decoded.verify(&page, &at, &mut Folds::new()).unwrap();
+            for entry in verified.entries() {
+                named(entry, at.account, false, &mut |page, at, _| {
+                    next.push((page, at))
+                });
+            }
+        }
+        places
     }
 
     /// Reads some accounts and slots of the complete state; all if `share` is 1.

@@ -94,3 +94,49 @@ fn changed_slots_cost_the_nodes_that_differ_and_no_other() {
     assert!(cost.received.nodes <= cost.changed, "{cost:?}");
     assert_eq!(cost.received.needless, 0);
 }
+
+/// Prints what heals of twenty thousand accounts hold in memory, read and write.
+#[test]
+#[ignore = "figures, not a test"]
+fn figures_of_memory_and_pages() {
+    for (percent, frontier) in [(0.1, 256), (0.1, 8), (1.0, 256), (1.0, 8)] {
+        for contracts in [0, 10] {
+            let mut rng = Rng(1);
+            let chain = Chain::even(&mut rng, 20_000, contracts);
+            let changes = (20_000.0 * percent / 100.0) as usize;
+            let new = chain.change_by(&mut rng, Kind::Value, changes);
+            let mut healer = Healer::new(rng, Database::new(), chain.last(), 16_384);
+            healer.heal_by_nodes();
+            healer.switch();
+            (healer.received, healer.pages_read) = (Received::default(), 0);
+            healer.written = 0;
+            let stored = healer.db.pages.len();
+            healer.open(new);
+            let start = std::time::Instant::now();
+            let mut most = 0;
+            loop {
+                let wanted: Vec<_> = healer
+                    .tree
+                    .blinded()
+                    .take(frontier)
+                    .map(|(at, _)| at)
+                    .collect();
+                if wanted.is_empty() {
+                    break;
+                }
+                for at in wanted {
+                    healer.node_at(at);
+                }
+                most = most.max(healer.tree.resident_bytes());
+                healer.settle();
+            }
+            let (before, written) = (healer.switch(), healer.written);
+            let took = start.elapsed();
+            healer.db.delete_superseded(before);
+            println!(
+                "{frontier} at a time: {percent} % of 20000, {contracts} % contracts: {:?}, {} of {stored} pages read, {} bytes in memory at most, {written} bytes written, {took:?}",
+                healer.received, healer.pages_read, most,
+            );
+        }
+    }
+}

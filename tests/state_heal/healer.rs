@@ -44,6 +44,11 @@ pub(crate) struct Healer {
     pub(crate) careful: bool,
     /// Pages read.
     pub(crate) pages_read: usize,
+    /// A page that the database has lost, and how often it was missed.
+    pub(crate) missing: Option<PageId>,
+    pub(crate) dropped: usize,
+    /// Bytes of pages written.
+    pub(crate) written: usize,
 }
 
 impl Healer {
@@ -62,6 +67,9 @@ impl Healer {
             spine: PageId(0)..PageId(0),
             careful: true,
             pages_read: 0,
+            written: 0,
+            missing: None,
+            dropped: 0,
         };
         healer.open(healer.target.clone());
         healer
@@ -76,7 +84,7 @@ impl Healer {
         self.first_page = building
             .as_ref()
             .map_or(self.db.next_page, |building| building.first_page);
-        self.tree = match (building, &self.db.complete) {
+        let tree = match (building, &self.db.complete) {
             (
                 Some(Building {
                     state,
@@ -93,10 +101,7 @@ impl Healer {
             (_, Some(complete)) => Tree::over_complete(target.root(), complete.page),
             _ => Tree::new(target.root()),
         };
-        let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
-        self.tree = tree
-            .with_budget(self.budget)
-            .with_first_page(self.first_page);
+        self.build_on(tree);
         if self.rng.chance(50) {
             self.retarget(target.clone());
         }
@@ -112,13 +117,24 @@ impl Healer {
         self.retarget(target);
     }
 
+    pub(crate) fn build_on(&mut self, tree: Tree) {
+        self.tree = tree
+            .with_budget(self.budget)
+            .with_first_page(self.first_page);
+    }
+
     pub(crate) fn retarget(&mut self, target: Rc<State>) {
         let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
         self.tree = tree.retarget(target.root());
         self.target = target;
     }
 
-    fn dissolve(&mut self, id: PageId) {
+    pub(crate) fn dissolve(&mut self, id: PageId) {
+        if self.missing == Some(id) {
+            assert!(self.tree.drop_base_page(id));
+            self.dropped += 1;
+            return;
+        }
         let bytes = self.out.get(id).or_else(|| self.db.page(id));
         let bytes = bytes.unwrap_or_else(|| panic!("base page {id:?} is gone"));
         let joined = self.tree.dissolve(id, bytes).unwrap();
@@ -310,6 +326,7 @@ impl Healer {
         let freed = self.out.forget(self.tree.take_freed());
         for (id, bytes) in self.out.take() {
             let length = bytes.len();
+            self.written += length;
             assert!(length <= self.budget + 200, "a page of {length} bytes");
             assert!(self.db.pages.insert(id, bytes).is_none());
         }
@@ -342,6 +359,10 @@ impl Healer {
         let old = self.db.complete.replace(Complete { state, page });
         self.db.building = None;
         old.and_then(|old| old.page)
+    }
+
+    pub(crate) fn settle(&mut self) {
+        self.tree.settle(&self.codes, &mut self.out).unwrap();
     }
 
     pub(crate) fn check_bytes(&self) {

@@ -4,7 +4,7 @@ use super::{SlotList, sum_of};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_top, write_whole};
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
-use crate::state::page::{PageWriter, base_size, blinded_size, fold_list, storage_size};
+use crate::state::page::{PageWriter, base_size, fold_list, storage_size};
 use crate::state::pages::Pages;
 use crate::state::tree::TreeError;
 use crate::trie::fold::{Fold, Root};
@@ -15,7 +15,7 @@ pub(crate) struct EntryList<'a> {
     entries: &'a [Entry],
     /// By entry.
     sums: Vec<Sum>,
-    /// What is written instead of an entry.
+    /// By entry: what is written instead of it.
     pub(crate) replaced: Vec<Option<Box<Entry>>>,
     /// The account whose storage trie the list is of.
     account: Option<Hash>,
@@ -188,22 +188,11 @@ impl Source for EntryList<'_> {
     }
 
     fn blind(&mut self, entry: usize, at: Path, hash: Hash) {
-        if let Some(sum) = self.sums.get_mut(entry) {
-            *sum = Sum {
-                size: blinded_size(&at),
-                leaves: 0,
-                slots: 0,
-                open: true,
-                pages: false,
-                bases: false,
-            };
-        }
-        if let Some(replaced) = self.replaced.get_mut(entry) {
-            *replaced = Some(Box::new(Entry {
-                path: at,
-                item: Item::blinded(hash),
-            }));
-        }
+        let blinded = Entry {
+            path: at,
+            item: Item::blinded(hash),
+        };
+        self.replace(entry, blinded);
     }
 }
 

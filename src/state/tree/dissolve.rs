@@ -1,7 +1,5 @@
 //! Pages on their way back into memory: their content takes the place of every reference to them, in the list and in bases.
 
-use std::collections::BTreeMap;
-
 use super::adopt::{Adopter, Base};
 use super::base::over;
 use super::{Joined, Tree};
@@ -31,24 +29,27 @@ impl Tree {
     /// a blinded entry was waiting for in it is adopted. After an error nothing has changed.
     pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
         let mut page = Page::decode(bytes)?;
-        let mut named = BTreeMap::new();
+        // At most a page's subtries: sixteen.
+        let mut named: Vec<(Path, PageRef)> = Vec::new();
         let at = page.parent;
         let mut is_shared = false;
         name(&self.entries, id, &at, None, &mut |path, page, place| {
             // What was blinded below a page that had not been read has inherited it, and so may entries that are not here.
             is_shared |= place.is_some_and(|place| place.len() > path.len());
-            named.insert(path, *page);
+            if !named.iter().any(|(known, _)| *known == path) {
+                named.push((path, *page));
+            }
         });
         if named.is_empty() {
             return Err(PageError::Misplaced);
         }
-        let mut content = BTreeMap::new();
+        let mut content = Vec::with_capacity(named.len());
         for (path, reference) in named {
             let at = StatePath { path, ..at };
             let entries = page
                 .verify(&reference, &at, &mut self.folds)?
                 .into_entries();
-            content.insert(path, Base::new(entries));
+            content.push((path, Base::new(entries)));
         }
         // A subtrie that nothing here refers to may be referred to by a page that has not been read.
         let is_free = page.entries.is_empty() && !is_shared && id >= self.first_page;
@@ -85,7 +86,7 @@ struct Opened<'a> {
     /// Its parent.
     at: StatePath,
     /// By the path of each subtrie.
-    content: BTreeMap<Path, Base>,
+    content: Vec<(Path, Base)>,
     adopter: Adopter<'a>,
 }
 
@@ -163,8 +164,8 @@ impl Opened<'_> {
         } else {
             path
         };
-        let content = self.content.get_mut(path);
-        content.map_or_else(Vec::new, |content| content.take(place))
+        let content = self.content.iter_mut().find(|(top, _)| top == path);
+        content.map_or_else(Vec::new, |(_, content)| content.take(place))
     }
 
     fn waits(&self, path: &Path, hash: &Hash, base: &[Entry]) -> Waits {

@@ -310,10 +310,14 @@ impl Overlap {
         let kept = cut(arena.fold, arena, place, Mode::Growing, out)?;
         let new = kept.items.iter().filter_map(|item| match item {
             KeptItem::Entry(index) if !self.arena.contains(index) => None,
-            KeptItem::Entry(index) => Some((arena.fold.path(*index), arena.item(*index))),
-            KeptItem::Page(path, page) => Some((*path, Some(Item::Page(*page)))),
-            KeptItem::Blinded(path, hash) => Some((*path, Some(Item::blinded(*hash)))),
+            KeptItem::Entry(index) => Some((arena.fold.path(*index), item)),
+            KeptItem::Page(path, _) | KeptItem::Blinded(path, _) => Some((*path, item)),
         });
+        let item = |kept: &KeptItem| match kept {
+            KeptItem::Entry(index) => arena.item(*index),
+            KeptItem::Page(_, page) => Some(Item::Page(*page)),
+            KeptItem::Blinded(_, hash) => Some(Item::blinded(*hash)),
+        };
         let depth = |index| match list.get(index).is_some_and(is_based) {
             true => depth_above(list, index),
             false => 0,
@@ -321,7 +325,7 @@ impl Overlap {
         let depths: Vec<u8> = self.list.clone().map(depth).collect();
         let old: Vec<Entry> = list.drain(self.list.clone()).collect();
         let removed = old.iter().map(entry_size).sum();
-        let merged = merge(old.into_iter().zip(depths), new, adopter)?;
+        let merged = merge(old.into_iter().zip(depths), new, item, adopter)?;
         let added = merged.iter().map(entry_size).sum();
         list.splice(self.list.start..self.list.start, merged);
         Ok((added, removed))
@@ -329,13 +333,16 @@ impl Overlap {
 }
 
 /// Joins two lists of one trie, place by place what knows more. `old` says for each blinded entry that has a base how deep
-/// the branch above it is; of `new`, `None` stands for a leaf that `old` knows.
-fn merge(
+/// the branch above it is. `item` makes an item of what `new` has at a path, which may stay unmade; `None` stands for a leaf
+/// that `old` knows.
+fn merge<N>(
     old: impl Iterator<Item = (Entry, u8)>,
-    new: impl Iterator<Item = (Path, Option<Item>)>,
+    new: impl Iterator<Item = (Path, N)>,
+    item: impl Fn(N) -> Option<Item>,
     adopter: &mut Adopter<'_>,
 ) -> Result<Vec<Entry>, TreeError> {
-    let mut merged = Vec::new();
+    let most = old.size_hint().0 + new.size_hint().1.unwrap_or(0);
+    let mut merged = Vec::with_capacity(most);
     let mut old = old.peekable();
     let mut new = new.peekable();
     loop {
@@ -349,10 +356,10 @@ fn merge(
             (None, None) => return Ok(merged),
         };
         if held == found {
-            let (Some((held, depth)), Some((_, item))) = (old.next(), new.next()) else {
+            let (Some((held, depth)), Some((_, kept))) = (old.next(), new.next()) else {
                 continue;
             };
-            refine(held, item, depth, adopter, &mut merged)?;
+            refine(held, item(kept), depth, adopter, &mut merged)?;
         } else if held.is_prefix_of(&found) {
             let Some((above, depth)) = old.next() else {
                 continue;
@@ -361,8 +368,8 @@ fn merge(
             match above.item {
                 Item::Blinded { base, .. } => {
                     let start = merged.len();
-                    for (path, item) in below {
-                        let item = item.ok_or(TreeError::Disjoint(path))?;
+                    for (path, kept) in below {
+                        let item = item(kept).ok_or(TreeError::Disjoint(path))?;
                         merged.push(Entry { path, item });
                     }
                     if !base.is_empty() {
@@ -376,7 +383,7 @@ fn merge(
                 }
             }
         } else if found.is_prefix_of(&held) {
-            let page = match new.next().and_then(|(_, item)| item) {
+            let page = match new.next().and_then(|(_, kept)| item(kept)) {
                 Some(Item::Blinded { .. }) => None,
                 Some(item @ Item::Page(_)) => Some(item),
                 _ => return Err(TreeError::Disjoint(found)),

@@ -40,10 +40,7 @@ fn slot(key: u8) -> Entry {
 }
 
 fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
-    let new = new
-        .iter()
-        .cloned()
-        .map(|entry| (entry.path, Some(entry.item)));
+    let new = new.iter().map(|entry| (entry.path, &entry.item));
     let old = old.iter().cloned().map(|entry| (entry, 0));
     let mut adopter = Adopter {
         fold: &mut Fold::new(),
@@ -51,7 +48,7 @@ fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
         joined: &mut Joined::default(),
         held: None,
     };
-    merge(old, new, &mut adopter)
+    merge(old, new, |item| Some(item.clone()), &mut adopter)
 }
 
 #[test]
