@@ -231,6 +231,17 @@ impl AccountLeaf {
     }
 }
 
+impl Code {
+    /// What is known of the code with this hash (`None`: there is none).
+    pub(crate) fn of(hash: Option<Hash>, held: &dyn CodesHeld) -> Code {
+        match hash {
+            None => Code::None,
+            Some(hash) if held.holds(&hash) => Code::Held,
+            Some(_) => Code::Missing,
+        }
+    }
+}
+
 impl PageId {
     /// The id after this one. Ids are used up one page at a time: 64 bits last.
     pub fn next(self) -> PageId {

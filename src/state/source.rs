@@ -2,7 +2,7 @@
 
 use super::account::VerifiedFull;
 use super::cut::{Source, Sum};
-use super::entry::{AccountLeaf, Code, Entry, Item, Storage};
+use super::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, Storage};
 use super::page::{PageWriter, entry_size, leaf_size};
 use crate::trie::fold::{EntryItem, Fold};
 
@@ -32,6 +32,18 @@ pub(crate) enum Mark {
         storage: bool,
         code: Code,
     },
+}
+
+impl Mark {
+    /// A new account, by its full body.
+    pub(crate) fn account(full: &[u8], held: &dyn CodesHeld) -> Option<Mark> {
+        let body = VerifiedFull::split(full)?;
+        Some(Mark::Account {
+            slim: body.slim_len() as u32,
+            storage: body.storage_root().is_some(),
+            code: Code::of(body.code_hash(), held),
+        })
+    }
 }
 
 impl Source for Arena<'_> {

@@ -21,6 +21,7 @@ mod base;
 mod dissolve;
 mod estimate;
 mod join;
+mod late;
 mod persist;
 mod query;
 mod repair;
@@ -105,13 +106,6 @@ pub enum Spill {
 /// has failed is of no further use; the database still has the state it was resumed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeError {
-    /// The answer belongs to a trie of another root than the list it is joined to.
-    OtherRoot {
-        /// The root that the list has.
-        expected: Hash,
-        /// The root that the answer was proven against.
-        found: Hash,
-    },
     /// The list and a verified answer contradict each other at this path, although both fold to the same root.
     Disjoint(Path),
     /// The list does not fold to its root.
@@ -138,9 +132,6 @@ pub enum RevealFault {
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TreeError::OtherRoot { expected, found } => {
-                write!(f, "an answer of the trie {found} for the trie {expected}")
-            }
             TreeError::Disjoint(path) => {
                 write!(f, "list and answer contradict each other at '{path}'")
             }

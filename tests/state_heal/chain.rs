@@ -22,6 +22,18 @@ pub(crate) struct Chain {
     slots: usize,
 }
 
+/// What changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Insertion,
+    Deletion,
+    /// Of storages.
+    Slots,
+    /// A whole storage.
+    Storage,
+    Value,
+}
+
 impl State {
     fn of(bodies: BTreeMap<Hash, Account>, storage: BTreeMap<Hash, Rc<Trie>>) -> Rc<State> {
         Rc::new(State {
@@ -60,6 +72,44 @@ impl Chain {
         chain
     }
 
+    /// A first state of evenly spread keys, as hashes are; `contracts` in a hundred have some slots.
+    pub(crate) fn even(rng: &mut Rng, accounts: usize, contracts: usize) -> Chain {
+        let (mut bodies, mut storage) = (BTreeMap::new(), BTreeMap::new());
+        for _ in 0..accounts {
+            let key = rng.hash();
+            bodies.insert(key, body(rng, Hash::EMPTY_ROOT, Hash::EMPTY_CODE));
+            if rng.chance(contracts) {
+                let slots = (0..1 + rng.below(60)).map(|_| (rng.hash(), slot(rng)));
+                set_storage(&key, slots.collect(), &mut bodies, &mut storage);
+            }
+        }
+        Chain {
+            states: vec![State::of(bodies, storage)],
+            codes: vec![rng.hash()],
+            slots: 60,
+        }
+    }
+
+    /// The last state after so many changes of one kind.
+    pub(crate) fn change_by(&self, rng: &mut Rng, kind: Kind, changes: usize) -> Rc<State> {
+        let last = self.last();
+        let (mut bodies, mut storage) = (last.bodies.clone(), last.storage.clone());
+        let keys: Vec<Hash> = match kind {
+            Kind::Slots => storage.keys().copied().collect(),
+            _ => bodies.keys().copied().collect(),
+        };
+        for _ in 0..changes {
+            let key = keys[rng.below(keys.len())];
+            match kind {
+                Kind::Insertion => {
+                    bodies.insert(rng.hash(), body(rng, Hash::EMPTY_ROOT, Hash::EMPTY_CODE));
+                }
+                kind => self.change_one(rng, kind, &key, &mut bodies, &mut storage),
+            }
+        }
+        State::of(bodies, storage)
+    }
+
     pub(crate) fn last(&self) -> Rc<State> {
         self.states[self.states.len() - 1].clone()
     }
@@ -82,32 +132,51 @@ impl Chain {
         let (mut bodies, mut storage) = (last.bodies.clone(), last.storage.clone());
         let changes = 1 + rng.below(bodies.len() * percent / 100 + 1);
         // A block of one kind of change, or of all.
-        let kind = rng.below(8);
+        let kinds = [
+            Kind::Insertion,
+            Kind::Deletion,
+            Kind::Slots,
+            Kind::Storage,
+            Kind::Value,
+        ];
+        let only = kinds.get(rng.below(8));
         for _ in 0..changes {
             let key = match bodies.len() {
                 0 => Hash::ZERO,
                 n => *bodies.keys().nth(rng.below(n)).unwrap(),
             };
-            match if kind < 5 { kind } else { rng.below(5) } {
-                0 => self.create(rng, 30, &mut bodies, &mut storage),
-                1 => {
-                    bodies.remove(&key);
-                    storage.remove(&key);
-                }
-                2 => self.write(rng, &key, &mut bodies, &mut storage),
-                3 => {
-                    // A contract is destroyed and made again, or an account gets its first storage.
-                    let slots = self.storage_of(rng);
-                    set_storage(&key, slots, &mut bodies, &mut storage);
-                }
-                _ => {
-                    if let Some(account) = bodies.get_mut(&key) {
-                        *account = body(rng, account.storage_root, account.code_hash);
-                    }
+            let kind = *only.unwrap_or(&kinds[rng.below(5)]);
+            self.change_one(rng, kind, &key, &mut bodies, &mut storage);
+        }
+        State::of(bodies, storage)
+    }
+
+    fn change_one(
+        &self,
+        rng: &mut Rng,
+        kind: Kind,
+        key: &Hash,
+        bodies: &mut BTreeMap<Hash, Account>,
+        storage: &mut BTreeMap<Hash, Rc<Trie>>,
+    ) {
+        match kind {
+            Kind::Insertion => self.create(rng, 30, bodies, storage),
+            Kind::Deletion => {
+                bodies.remove(key);
+                storage.remove(key);
+            }
+            Kind::Slots => self.write(rng, key, bodies, storage),
+            Kind::Storage => {
+                // A contract is destroyed and made again, or an account gets its first storage.
+                let slots = self.storage_of(rng);
+                set_storage(key, slots, bodies, storage);
+            }
+            Kind::Value => {
+                if let Some(account) = bodies.get_mut(key) {
+                    *account = body(rng, account.storage_root, account.code_hash);
                 }
             }
         }
-        State::of(bodies, storage)
     }
 
     fn create(

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use snaplight::hash::Hash;
 use snaplight::state::{PageId, PageRef, Pages, RevealFault, Spill, StatePath, Tree};
 use snaplight::trie::fold::Fold;
+use snaplight::trie::node::{Node, decode};
 use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
 
 use crate::chain::State;
@@ -21,6 +22,8 @@ pub(crate) struct Received {
     pub(crate) bytes: usize,
     /// Nodes that the complete state has at the very same place.
     pub(crate) needless: usize,
+    /// How many of them were leaves.
+    pub(crate) leaves: usize,
     /// Leaves taken over from bases.
     pub(crate) reused: u64,
 }
@@ -291,6 +294,8 @@ impl Healer {
         let joined = self.tree.reveal(&at, &blob, &self.codes).unwrap();
         self.received.nodes += 1;
         self.received.bytes += blob.len();
+        let is_leaf = matches!(decode(&blob), Ok(Node::Leaf { .. }));
+        self.received.leaves += usize::from(is_leaf);
         self.received.needless += usize::from(needless);
         self.received.reused += joined.reused;
     }

@@ -7,6 +7,7 @@
 
 mod chain;
 mod database;
+mod economy;
 mod healer;
 mod histories;
 #[path = "../state_world/mod.rs"]

@@ -1,7 +1,9 @@
 //! Bases: what is held under another root. Where a tree with bases comes from, and which of their pages have to be read
 //! before they can be compared.
 
-use super::Tree;
+use super::adopt::Adopter;
+use super::estimate::Comparisons;
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::trie::path::Path;
@@ -9,21 +11,25 @@ use crate::trie::path::Path;
 impl Tree {
     /// Turns towards another root, whenever that may be: everything held so far is the base of the new tree, and what has
     /// not changed is adopted from it as the new tree is revealed.
-    pub fn retarget(self, root: Hash) -> Tree {
+    pub fn retarget(mut self, root: Hash) -> Tree {
         if root == self.root {
             return self;
         }
-        let entries = match root {
-            Hash::EMPTY_ROOT => Vec::new(),
-            _ => vec![over(Path::ROOT, root, self.entries)],
-        };
-        let tree = Tree::of(root, entries, self.spine);
-        Tree {
-            budget: self.budget,
-            first_page: self.first_page,
-            freed: self.freed,
-            ..tree
+        self.root = root;
+        self.comparisons = Comparisons::new();
+        let base = core::mem::take(&mut self.entries);
+        if root != Hash::EMPTY_ROOT {
+            let mut adopter = Adopter {
+                fold: &mut self.folds.list,
+                comparisons: &mut self.comparisons,
+                joined: &mut Joined::default(),
+                held: None,
+            };
+            // The root may have come back to one that is held in part.
+            adopter.compare(Path::ROOT, root, base, 0, &mut self.entries);
         }
+        self.count_bytes();
+        self
     }
 
     /// Starts towards `root` over a complete state, given by its root page (`None`: the empty state).
@@ -140,7 +146,7 @@ pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
 }
 
 /// Whether a list says more than hashes.
-fn holds_anything(list: &[Entry]) -> bool {
+pub(super) fn holds_anything(list: &[Entry]) -> bool {
     list.iter()
         .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))
 }

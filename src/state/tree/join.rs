@@ -18,7 +18,8 @@ use crate::trie::range::VerifiedRange;
 impl Tree {
     /// Joins a verified account range; `fold` is the one it was verified with. What is complete in the answer is cut into
     /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
-    /// left as it is.
+    /// left as it is. A range of another root, because the answer comes late, reveals what is the same, and is a base for the
+    /// rest.
     pub fn join_accounts(
         &mut self,
         fold: &Fold,
@@ -26,21 +27,19 @@ impl Tree {
         held: &dyn CodesHeld,
         out: &mut Pages,
     ) -> Result<Joined, TreeError> {
-        check_root(self.root, range)?;
+        if range.root() != self.root {
+            return self.offer_accounts(fold, held, out);
+        }
         let mut joined = Joined::default();
         let Some(overlap) = Overlap::find(&self.entries, fold, range)? else {
             return Ok(joined);
         };
         let marks = overlap.marks(&self.entries, fold, |key, full| {
             let body = VerifiedFull::split(full)?;
-            let code = match body.code_hash() {
-                None => Code::None,
-                Some(hash) if held.holds(&hash) => Code::Held,
-                Some(hash) => {
-                    joined.codes.push(hash);
-                    Code::Missing
-                }
-            };
+            let code = Code::of(body.code_hash(), held);
+            if let (Code::Missing, Some(hash)) = (code, body.code_hash()) {
+                joined.codes.push(hash);
+            }
             let storage = body.storage_root();
             joined.storage.extend(storage.map(|root| (key, root)));
             joined.accounts += 1;
@@ -82,7 +81,7 @@ impl Tree {
     }
 
     /// Joins a verified range of one account's storage, or all of it. An answer for an account that is complete already adds
-    /// nothing.
+    /// nothing; one of another storage root is taken as [`Tree::join_accounts`] does.
     pub fn join_storage(
         &mut self,
         account: &Hash,
@@ -95,11 +94,11 @@ impl Tree {
             ..StorageJoined::default()
         };
         let budget = self.budget;
-        let Some(leaf) = find_account(&mut self.entries, account) else {
-            return Ok(complete);
+        let leaf = find_account(&mut self.entries, account);
+        let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
+            return self.offer_storage(account, fold, range, out);
         };
-        let root = leaf.storage_root();
-        check_root(root, range)?;
+        let root = range.root();
         let before = storage_size(&leaf.storage);
         let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
             Storage::Blinded => vec![Entry {
@@ -134,7 +133,7 @@ impl Tree {
 
 /// Joins an answer to a storage trie's list. If that completes a storage that is too large to stand in its account's page,
 /// it goes into pages of its own.
-fn join_slots(
+pub(super) fn join_slots(
     slots: &mut Vec<Entry>,
     fold: &Fold,
     range: &VerifiedRange,
@@ -185,13 +184,6 @@ fn join_slots(
 
 fn is_based(entry: &Entry) -> bool {
     matches!(&entry.item, Item::Blinded { base, .. } if !base.is_empty())
-}
-
-fn check_root(expected: Hash, range: &VerifiedRange) -> Result<(), TreeError> {
-    match range.root() {
-        found if found == expected => Ok(()),
-        found => Err(TreeError::OtherRoot { expected, found }),
-    }
 }
 
 /// The leaf of an account, unless it is in a page or unknown.

@@ -156,11 +156,7 @@ fn account(
         true => Storage::Blinded,
         false => Storage::Empty,
     };
-    let code = match body.has_code() {
-        false => Code::None,
-        true if held.holds(&body.code_hash()) => Code::Held,
-        true => Code::Missing,
-    };
+    let code = Code::of(body.has_code().then(|| body.code_hash()), held);
     Ok(Item::Account(Box::new(AccountLeaf {
         slim: slim.into(),
         storage,
