@@ -140,7 +140,6 @@ impl Room<'_> {
             Want::Header(_) => return Ok(Verdict::Refused),
         };
         match gain {
-            Err(useless) if self.is_late(&useless) => Ok(Verdict::Proven(Delivered::default())),
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
             Ok(None) => {
                 self.give_back(want);
@@ -205,16 +204,8 @@ impl Room<'_> {
         match verdict {
             Ok(()) if joined == 0 => Ok(Verdict::Refused),
             Ok(()) => Ok(Verdict::Proven(gain)),
-            Err(useless) if self.is_late(&useless) => Ok(Verdict::Proven(gain)),
             Err(useless) => Err(useless),
         }
-    }
-
-    /// Whether an answer is proven and only of no use any more, because the root has moved.
-    fn is_late(&self, useless: &Useless) -> bool {
-        let other_root =
-            |failure: &Failure| matches!(failure, Failure::Tree(TreeError::OtherRoot { .. }));
-        !self.is_current && matches!(useless, Useless::Failure(failure) if other_root(failure))
     }
 
     fn join_storages(

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::commits::{Commits, Settled};
 use super::headers::{Aim, Sought};
 use super::job::Job;
+use super::limits::Limits;
 use super::peers::Peers;
 use super::requests::{Request, Requests};
 use super::resume::Loading;
@@ -32,6 +33,7 @@ pub struct Config {
 /// The sync engine. See [the room](super) for how to drive it.
 pub struct Engine {
     pub(super) config: Config,
+    pub(super) limits: Limits,
     /// What the database holds: the record of the last batch that landed.
     pub(super) record: Record,
     pub(super) activity: Activity,
@@ -101,6 +103,7 @@ impl Engine {
     pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
         Engine {
             config,
+            limits: Limits::default(),
             record,
             activity: Activity::Idle,
             peers: Peers::default(),
@@ -248,6 +251,14 @@ impl Engine {
     /// The database's record as of the last batch that landed: what is complete, and what is being built.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Bytes of the tree in memory, and of what waits for the next batch.
+    pub(super) fn job_footprint(&self) -> (usize, usize) {
+        match &self.activity {
+            Activity::Syncing(job) => (job.tree.resident_bytes(), job.pending_bytes()),
+            _ => (0, 0),
+        }
     }
 
     fn committed(&mut self, now: Millis, sequence: u64) {

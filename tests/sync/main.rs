@@ -14,3 +14,4 @@ mod happy;
 mod headers;
 mod kills;
 mod moving;
+mod worlds;
