@@ -24,7 +24,8 @@ impl Engine {
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
         let brings_more = matches!(kind, Kind::Accounts | Kind::Nodes);
-        let is_only_way = job.healing_waits_for_nothing_else() && !self.requests.awaits(job.round);
+        // The edges of all cursors may be more than that; then they go on one request at a time.
+        let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round);
         if brings_more && job.tree.resident_bytes() >= self.limits.waiting_bytes && !is_only_way {
             return None;
         }

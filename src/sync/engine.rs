@@ -269,7 +269,12 @@ impl Engine {
         if let Activity::Ending(ended) = &self.activity
             && self.commits.is_settled()
         {
-            let report = self.report(now, ended.aim, ended.held, ended.counters, false);
+            // What the record says was counted through the whole tree.
+            let held = match (ended.how, self.record.complete) {
+                (Ending::Done, Some(complete)) => complete.counts,
+                _ => ended.held,
+            };
+            let report = self.report(now, ended.aim, held, ended.counters, false);
             let event = match ended.how {
                 Ending::Done => Event::Done(report),
                 Ending::Cancelled => Event::Cancelled(report),

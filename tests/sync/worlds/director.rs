@@ -231,6 +231,7 @@ impl Director {
         self.story.moves += 1;
         self.targets = vec![root];
         self.world.target(root);
+        self.go(0);
     }
 
     fn advance(&mut self) {
