@@ -1,5 +1,5 @@
 // Measures the hot path in WebAssembly, as a browser would run it: `node benches/run.mjs [--json FILE] [--without-mpt]`.
-// Comparing with @ethereumjs/mpt takes an `npm ci` in this folder first.
+// It takes an `npm ci` in xtask/node first, for wasm-opt, and comparing with @ethereumjs/mpt one in this folder.
 //
 // Contenders take turns within one process and are compared by the medians of their runs: what the machine does besides
 // then meets all of them alike, and the ratios hold where absolute rates drift.
@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { optimize } from '../xtask/node/optimize.mjs'
 
 /** Answers to verify, in accounts. */
 const SIZES = [1000, 5000]
@@ -41,7 +42,10 @@ async function load() {
   execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
   const metadata = JSON.parse(execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], { cwd: root }))
   const file = join(metadata.target_directory, 'wasm32-unknown-unknown/release/snaplight_bench_wasm.wasm')
-  const module = await WebAssembly.compile(readFileSync(file))
+  // As the package is made.
+  const optimized = `${file}.opt`
+  optimize(file, optimized)
+  const module = await WebAssembly.compile(readFileSync(optimized))
   const { exports } = await WebAssembly.instantiate(module, unused(WebAssembly.Module.imports(module)))
   return exports
 }

@@ -1,7 +1,6 @@
 //! The 32-byte Keccak-256 digest, which names every trie node, code and hashed key.
 
 use core::fmt;
-use sha3::{Digest, Keccak256};
 
 /// A 32-byte Keccak-256 digest; also the hashed key of an account (`keccak(address)`) or slot (`keccak(slot)`).
 /// Its order is the order of keys in the trie.
@@ -25,11 +24,6 @@ impl Hash {
         0xc0, 0xe5, 0x00, 0xb6, 0x53, 0xca, 0x82, 0x27, 0x3b, 0x7b, 0xfa, 0xd8, 0x04, 0x5d, 0x85,
         0xa4, 0x70,
     ]);
-
-    /// Keccak-256 of `data`. For what is not hot: a trie's nodes are hashed two at a time by [`mod@crate::trie::keccak`].
-    pub fn of(data: &[u8]) -> Hash {
-        Hash(Keccak256::digest(data).into())
-    }
 
     /// The digest in `bytes`, if there are exactly 32 of them.
     pub fn from_slice(bytes: &[u8]) -> Option<Hash> {

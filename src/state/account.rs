@@ -5,6 +5,7 @@
 use alloy_rlp::Header;
 
 use crate::hash::Hash;
+use crate::trie::growing::Growing;
 
 /// One account's values, as the yellow paper (4.1) has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,12 +169,14 @@ impl Account {
 /// A verified full body on its way into the slim spelling, without a copy in between.
 pub(crate) struct VerifiedFull<'a> {
     nonce_and_balance: &'a [u8],
-    storage_root: &'a [u8; 32],
-    code_hash: &'a [u8; 32],
+    /// What slim leaves out is `None`.
+    storage_root: Option<&'a [u8; 32]>,
+    code_hash: Option<&'a [u8; 32]>,
 }
 
 impl<'a> VerifiedFull<'a> {
     /// Takes a full body apart that has been proven to be in the state: only where its fields are is looked at.
+    #[inline]
     pub(crate) fn split(full: &'a [u8]) -> Option<VerifiedFull<'a>> {
         // The two hashes alone make the list longer than 55 bytes, and at most 108: its header has two bytes.
         let (rest, code_hash) = full.get(2..)?.split_last_chunk::<32>()?;
@@ -181,47 +184,56 @@ impl<'a> VerifiedFull<'a> {
         let (_, nonce_and_balance) = rest.split_last()?;
         Some(VerifiedFull {
             nonce_and_balance,
-            storage_root,
-            code_hash,
+            storage_root: Some(storage_root).filter(|root| **root != Hash::EMPTY_ROOT.0),
+            code_hash: Some(code_hash).filter(|hash| **hash != Hash::EMPTY_CODE.0),
         })
     }
 
     /// The storage root, unless it is that of the empty trie.
+    #[inline]
     pub(crate) fn storage_root(&self) -> Option<Hash> {
-        Some(Hash(*self.storage_root)).filter(|root| *root != Hash::EMPTY_ROOT)
+        self.storage_root.map(|root| Hash(*root))
     }
 
     /// The code's hash, if there is code.
+    #[inline]
     pub(crate) fn code_hash(&self) -> Option<Hash> {
-        Some(Hash(*self.code_hash)).filter(|hash| *hash != Hash::EMPTY_CODE)
+        self.code_hash.map(|hash| Hash(*hash))
     }
 
     /// Appends the slim body.
-    pub(crate) fn write_slim(&self, out: &mut Vec<u8>) {
-        let has_storage = *self.storage_root != Hash::EMPTY_ROOT.0;
-        let has_code = *self.code_hash != Hash::EMPTY_CODE.0;
-        let field = |given: bool| if given { 33 } else { 1 };
-        let payload = self.nonce_and_balance.len() + field(has_storage) + field(has_code);
-        Header {
-            list: true,
-            payload_length: payload,
+    pub(crate) fn write_slim(&self, out: &mut Growing) {
+        let payload = self.slim_payload();
+        if payload <= 55 {
+            out.push(0xc0 + payload as u8);
+        } else {
+            // Two numbers and two hashes are at most 108 bytes.
+            out.push(0xf8);
+            out.push(payload as u8);
         }
-        .encode(out);
-        out.extend_from_slice(self.nonce_and_balance);
-        for (given, hash) in [(has_storage, self.storage_root), (has_code, self.code_hash)] {
-            out.push(if given { 0xa0 } else { 0x80 });
-            if given {
-                out.extend_from_slice(hash);
+        out.append(self.nonce_and_balance);
+        for hash in [self.storage_root, self.code_hash] {
+            match hash {
+                None => out.push(0x80),
+                Some(hash) => {
+                    out.push(0xa0);
+                    out.append(hash);
+                }
             }
         }
     }
 
     /// Length of the slim body, in bytes.
+    #[inline]
     pub(crate) fn slim_len(&self) -> usize {
-        let hashes = usize::from(*self.storage_root != Hash::EMPTY_ROOT.0)
-            + usize::from(*self.code_hash != Hash::EMPTY_CODE.0);
-        let payload = self.nonce_and_balance.len() + 2 + 32 * hashes;
+        let payload = self.slim_payload();
         payload + if payload > 55 { 2 } else { 1 }
+    }
+
+    #[inline]
+    fn slim_payload(&self) -> usize {
+        let hashes = [self.storage_root, self.code_hash];
+        self.nonce_and_balance.len() + 2 + 32 * hashes.iter().flatten().count()
     }
 }
 
@@ -284,10 +296,12 @@ impl<'a> Fields<'a> {
 }
 
 /// A digest spelt out; `None` if it is not 32 bytes or is the one that slim leaves out.
+#[inline]
 fn digest(bytes: &[u8], left_out: &Hash) -> Option<Hash> {
     Hash::from_slice(bytes).filter(|hash| hash != left_out)
 }
 
+#[inline]
 fn string<'a>(rlp: &mut &'a [u8]) -> Option<&'a [u8]> {
     Header::decode_bytes(rlp, false).ok()
 }
@@ -331,9 +345,9 @@ mod tests {
                 assert_eq!(parsed.has_code(), code != Hash::EMPTY_CODE);
                 let full = account.to_full();
                 let verified = VerifiedFull::split(&full).unwrap();
-                let mut written = Vec::new();
+                let mut written = Growing::default();
                 verified.write_slim(&mut written);
-                assert_eq!(written, slim);
+                assert_eq!(written.written(), slim);
                 assert_eq!(verified.slim_len(), slim.len());
                 assert_eq!(SlimAccount::from_full(&full), Ok(slim));
             }

@@ -23,6 +23,8 @@ pub struct Superseded {
 /// Finds everything that some roots reach.
 pub struct Reach {
     side: Side,
+    /// Older pages are not looked at.
+    since: PageId,
     /// A page could not be read.
     blind: bool,
 }
@@ -109,9 +111,20 @@ impl Superseded {
 impl Reach {
     /// The walk from these root pages.
     pub fn new(roots: impl IntoIterator<Item = PageRef>) -> Reach {
+        Reach::since(PageId(0), roots)
+    }
+
+    /// As [`Reach::new`], of pages from `since` on. A page names only older ones, so nothing is missed by not looking into
+    /// those before.
+    pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> Reach {
         let mut side = Side::default();
-        roots.into_iter().for_each(|root| side.reach(&root));
-        Reach { side, blind: false }
+        let young = roots.into_iter().filter(|root| root.id >= since);
+        young.for_each(|root| side.reach(&root));
+        Reach {
+            side,
+            since,
+            blind: false,
+        }
     }
 
     /// Pages to read next, at most so many. None: the walk is over.
@@ -125,7 +138,10 @@ impl Reach {
             return;
         }
         match pages_below(bytes) {
-            Ok(below) => below.iter().for_each(|page| self.side.reach(page)),
+            Ok(below) => {
+                let young = below.iter().filter(|page| page.id >= self.since);
+                young.for_each(|page| self.side.reach(page));
+            }
             Err(_) => self.blind = true,
         }
     }

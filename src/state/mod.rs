@@ -32,5 +32,5 @@ pub use garbage::{Reach, Superseded};
 pub use page::{PAGE_BUDGET, PageError};
 pub use pages::Pages;
 pub use read::{FoundAccount, Lookup, Step, Wanted};
-pub use record::{Block, Building, Complete, Counts, Network, Record, RecordError};
+pub use record::{Block, Building, Complete, Counts, Litter, Network, Record, RecordError};
 pub use tree::{Estimate, Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};

@@ -33,8 +33,17 @@ pub struct Record {
     pub complete: Option<Complete>,
     /// The state being built.
     pub building: Option<Building>,
-    /// The root page of the state before the complete one, until what only it reaches is deleted.
-    pub superseded: Option<PageRef>,
+    /// What the last switch left behind, until it is swept away.
+    pub litter: Option<Litter>,
+}
+
+/// What a switch from one complete state to the next leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Litter {
+    /// The root page of the state before; what the new one shares with it stays. `None` if there was none.
+    pub old: Option<PageRef>,
+    /// The ids given out while the new state was built; those that it does not reach are of no use.
+    pub build: Range<PageId>,
 }
 
 /// An Ethereum network.
@@ -122,7 +131,7 @@ impl Record {
             network,
             complete: None,
             building: None,
-            superseded: None,
+            litter: None,
         }
     }
 
@@ -151,7 +160,12 @@ impl Record {
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
         }
-        put_page(&self.superseded, &mut out);
+        out.push(self.litter.is_some().into());
+        if let Some(litter) = &self.litter {
+            put_page(&litter.old, &mut out);
+            out.extend(litter.build.start.0.to_le_bytes());
+            out.extend(litter.build.end.0.to_le_bytes());
+        }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
     }
@@ -232,7 +246,14 @@ impl Fields<'_> {
             } else {
                 None
             },
-            superseded: self.page()?,
+            litter: if self.flag()? {
+                Some(Litter {
+                    old: self.page()?,
+                    build: PageId(self.number()?)..PageId(self.number()?),
+                })
+            } else {
+                None
+            },
         })
     }
 
@@ -364,7 +385,10 @@ mod tests {
                 counts,
                 block: None,
             }),
-            superseded: Some(page),
+            litter: Some(Litter {
+                old: Some(page),
+                build: PageId(3)..PageId(9),
+            }),
         }
     }
 
@@ -374,7 +398,7 @@ mod tests {
         let empty = Record {
             complete: None,
             building: None,
-            superseded: None,
+            litter: None,
             ..record()
         };
         for record in [full, empty] {

@@ -5,6 +5,7 @@ use super::cut::{Source, Sum};
 use super::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, Storage};
 use super::page::{PageWriter, entry_size, leaf_size};
 use crate::trie::fold::{EntryItem, Fold};
+use crate::trie::growing::Growing;
 
 mod list;
 
@@ -95,9 +96,10 @@ impl Arena<'_> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
             (EntryItem::Ref(hash), _) => return Some(Item::blinded(hash)),
             (EntryItem::Leaf(full), Mark::Account { storage, code, .. }) => {
-                let mut slim = Vec::new();
-                VerifiedFull::split(full)?.write_slim(&mut slim);
-                (slim.into(), *storage, *code)
+                let body = VerifiedFull::split(full)?;
+                let mut slim = Growing::new(body.slim_len());
+                body.write_slim(&mut slim);
+                (slim.finish().into(), *storage, *code)
             }
             (EntryItem::Leaf(_), Mark::Known) => return None,
             (EntryItem::Leaf(value), Mark::Slot(_)) => return Some(Item::Slot(value.into())),

@@ -4,7 +4,7 @@ use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
 use super::sweep::ranges;
 use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, Record, Spill};
+use crate::state::{Batch, Building, Complete, Counts, Litter, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
 /// Smallest request worth its round trip, in bytes.
@@ -138,10 +138,13 @@ impl Engine {
             ..before
         };
         if self.sweep.is_none() {
-            record.superseded = None;
+            record.litter = None;
         }
         if is_last {
-            record.superseded = before.complete.and_then(|complete| complete.page);
+            record.litter = Some(Litter {
+                old: before.complete.and_then(|complete| complete.page),
+                build: job.first_page..record.next_page,
+            });
             record.complete = Some(Complete {
                 root: job.aim.root,
                 page: built.root_page,
@@ -191,7 +194,7 @@ impl Engine {
         }
         let record = Record {
             sequence: self.record.sequence + 1,
-            superseded: None,
+            litter: None,
             ..self.record.clone()
         };
         let batch = Batch {

@@ -12,10 +12,11 @@ use super::requests::{Request, Requests};
 use super::resume::Loading;
 use super::sweep::Sweep;
 use super::{
-    Counters, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble, Why,
+    Counters, Damage, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble,
+    Why,
 };
 use crate::hash::Hash;
-use crate::state::{Counts, Network, PageId, Record, StatePath};
+use crate::state::{Counts, Network, PageId, Record};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
 
@@ -54,8 +55,8 @@ pub struct Engine {
     pub(super) sweep: Option<Sweep>,
     /// What it found, until a batch deletes it.
     pub(super) garbage: Vec<Range<PageId>>,
-    /// Damaged pages of the complete state and where they are, until a repair starts. Bound: 64.
-    pub(super) damage: VecDeque<(PageId, StatePath)>,
+    /// What is damaged in the complete state, until it is repaired. Bound: 64.
+    pub(super) damage: Vec<Damage>,
     pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
@@ -117,7 +118,7 @@ impl Engine {
             sought: None,
             sweep: None,
             garbage: Vec::new(),
-            damage: VecDeque::new(),
+            damage: Vec::new(),
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,
@@ -138,7 +139,7 @@ impl Engine {
             Input::Committed(sequence) => self.committed(now, sequence),
             Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
             Input::Target(target) => self.target(now, target),
-            Input::Damaged { page, at } => self.damaged(page, at),
+            Input::Damaged(damage) => self.damaged(damage),
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }
@@ -285,7 +286,7 @@ impl Engine {
             );
             self.activity = Activity::Idle;
             if is_repair {
-                self.outbox.push_back(Output::Event(Event::Repaired));
+                self.repaired();
             }
             // A newer target has taken this one's place: only its end counts.
             if is_wanted && self.next.is_none() {
@@ -306,6 +307,8 @@ impl Engine {
     /// Ends the sync by an error that is no peer's. The tree in memory is thrown away; the record stays.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.drop_job();
+        // Or it would start at once again, and fail again.
+        self.repair_ended();
         self.outbox.push_back(Output::Event(Event::Failed(failure)));
     }
 

@@ -14,7 +14,7 @@ use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
 use crate::hash::Hash;
 use crate::state::{
-    CodesHeld, Counts, Entry, Incomplete, Joined, PageId, PageRef, Pages, Spill, StatePath,
+    CodesHeld, Counts, Entry, Incomplete, Item, Joined, PageId, PageRef, Pages, Spill, StatePath,
     StorageJoined, Tree, TreeError,
 };
 
@@ -220,7 +220,16 @@ impl Job {
     pub(crate) fn build(&mut self, held: &dyn CodesHeld, spill: Spill) -> Result<Built, TreeError> {
         self.settle(held)?;
         let start = self.pages.next_id();
-        let root_page = self.tree.snapshot(spill, &mut self.pages)?;
+        let root_page = match self.tree.entries() {
+            // Nothing of it was touched: it needs no new page above.
+            [
+                Entry {
+                    path,
+                    item: Item::Page(page),
+                },
+            ] if path.is_empty() && self.pages.get(page.id).is_none() => Some(*page),
+            _ => self.tree.snapshot(spill, &mut self.pages)?,
+        };
         let end = self.pages.next_id();
         self.dirty = false;
         self.new_code_bytes = 0;
@@ -346,6 +355,11 @@ impl Job {
         if let Some(healing) = &mut self.healing {
             healing.plan.stale = true;
         }
+    }
+
+    /// Fetches codes that are held no more.
+    pub(crate) fn fetch_codes(&mut self, hashes: Vec<Hash>) {
+        self.codes.extend(hashes);
     }
 
     /// Keeps a verified code for the next batch.

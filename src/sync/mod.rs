@@ -27,6 +27,7 @@ mod resume;
 mod sessions;
 mod sweep;
 mod targets;
+mod upkeep;
 mod want;
 
 pub use crate::wire::{PeerFault, Severity};

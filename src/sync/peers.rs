@@ -1,7 +1,5 @@
 //! The table of peers: who may be asked, for how much, and what each delivered.
 
-use std::collections::BTreeMap;
-
 use super::{Kind, Millis, PeerId, PeerProgress};
 use crate::hash::Hash;
 use crate::wire::{Link, PeerFault, Severity};
@@ -33,7 +31,8 @@ const MAX_DEADLINE_MS: u64 = 30_000;
 /// All connections. Bound: [`MAX_PEERS`].
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    table: BTreeMap<PeerId, Peer>,
+    /// In the order of joining. So few are looked through faster than a map is walked down.
+    table: Vec<(PeerId, Peer)>,
 }
 
 /// One connection.
@@ -81,16 +80,24 @@ impl Peers {
         if self.table.len() >= MAX_PEERS {
             return false;
         }
-        self.table.insert(peer, Peer::new(now));
+        self.leave(peer);
+        self.table.push((peer, Peer::new(now)));
         true
     }
 
     pub(crate) fn leave(&mut self, peer: PeerId) -> bool {
-        self.table.remove(&peer).is_some()
+        let before = self.table.len();
+        self.table.retain(|(id, _)| *id != peer);
+        self.table.len() < before
     }
 
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
-        self.table.get_mut(&peer)
+        let found = self.table.iter_mut().find(|(id, _)| *id == peer);
+        found.map(|(_, peer)| peer)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Peer> {
+        self.table.iter().map(|(_, peer)| peer)
     }
 
     /// Ready peers with room for a request of this kind that have not refused `root`, best first: fewest strikes,
@@ -112,16 +119,12 @@ impl Peers {
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.table
-            .values()
-            .filter(|peer| peer.link.is_ready())
-            .count()
+        self.all().filter(|peer| peer.link.is_ready()).count()
     }
 
     /// How many ready peers refuse this kind for `root` now.
     pub(crate) fn refusing(&self, kind: Kind, root: &Hash, now: Millis) -> usize {
-        self.table
-            .values()
+        self.all()
             .filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now))
             .count()
     }
@@ -129,8 +132,8 @@ impl Peers {
     /// Refusals hold for a root; a new target starts with a clean slate.
     pub(crate) fn forgive(&mut self) {
         self.table
-            .values_mut()
-            .for_each(|peer| peer.refused = Default::default());
+            .iter_mut()
+            .for_each(|(_, peer)| peer.refused = Default::default());
     }
 
     /// The connections that are overdue, and those to be pinged now.
@@ -157,20 +160,17 @@ impl Peers {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        self.table.values().map(Peer::deadline).min()
+        self.all().map(Peer::deadline).min()
     }
 
     /// When the next refusal is forgotten.
     pub(crate) fn next_forgiveness(&self) -> Option<Millis> {
-        let refusals = self
-            .table
-            .values()
-            .flat_map(|peer| peer.refused.iter().flatten());
+        let refusals = self.all().flat_map(|peer| peer.refused.iter().flatten());
         refusals.map(|refusal| refusal.at.after(REFUSAL_MS)).min()
     }
 
     pub(crate) fn progress(&self, root: Option<&Hash>, now: Millis) -> Vec<PeerProgress> {
-        let line = |(id, peer): (&PeerId, &Peer)| PeerProgress {
+        let line = |(id, peer): &(PeerId, Peer)| PeerProgress {
             peer: *id,
             client: peer.link.client().to_owned(),
             head: peer.link.head(),

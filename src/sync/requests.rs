@@ -1,7 +1,7 @@
 //! The one table of requests in flight. Every request ends in exactly one way: answered, timed out, or called off
 //! because its peer left or the target changed; that end hands its want back to the caller.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::want::{Kind, Want};
 use super::{Millis, PeerId};
@@ -15,7 +15,8 @@ const LARGEST_ITEM: u64 = 256 * 1024;
 /// Requests in flight. Bound: peers x kinds x requests per kind.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    open: BTreeMap<u64, Request>,
+    /// By id, ascending.
+    open: Vec<(u64, Request)>,
     /// Recently ended without an answer. Bound: [`MAX_ENDED`].
     ended: VecDeque<(u64, PeerId)>,
     last_id: u64,
@@ -59,21 +60,18 @@ impl Requests {
     /// Enters a request and returns its id, which is never used again.
     pub(crate) fn open(&mut self, request: Request) -> u64 {
         self.last_id += 1;
-        self.open.insert(self.last_id, request);
+        self.open.push((self.last_id, request));
         self.last_id
     }
 
     /// Finds what an answer from `peer` answers. A peer cannot end another peer's request.
     pub(crate) fn answer(&mut self, id: u64, peer: PeerId) -> Match {
-        if self
+        let open = self
             .open
-            .get(&id)
-            .is_some_and(|request| request.peer == peer)
-        {
-            return self
-                .open
-                .remove(&id)
-                .map_or(Match::Unknown, |request| Match::Open(Box::new(request)));
+            .iter()
+            .position(|(open, request)| *open == id && request.peer == peer);
+        if let Some(index) = open {
+            return Match::Open(Box::new(self.open.remove(index).1));
         }
         match self.ended.iter().position(|ended| *ended == (id, peer)) {
             Some(index) => {
@@ -109,31 +107,22 @@ impl Requests {
 
     /// Whether anything is asked for in this round of the job.
     pub(crate) fn awaits(&self, round: u32) -> bool {
-        let mut open = self.open.values();
-        open.any(|request| request.round == round && request.want.kind() != Kind::Headers)
+        let mut open = self.open.iter();
+        open.any(|(_, request)| request.round == round && request.want.kind() != Kind::Headers)
     }
 
     /// Bytes asked for and not yet answered.
     pub(crate) fn bytes_asked(&self) -> u64 {
-        self.open.values().map(|request| request.bytes).sum()
+        self.open.iter().map(|(_, request)| request.bytes).sum()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        self.open.values().map(|request| request.deadline).min()
+        self.open.iter().map(|(_, request)| request.deadline).min()
     }
 
     fn end_where(&mut self, is_over: impl Fn(&Request) -> bool) -> Vec<Request> {
-        let ids: Vec<u64> = self
-            .open
-            .iter()
-            .filter(|(_, request)| is_over(request))
-            .map(|(id, _)| *id)
-            .collect();
-        let mut over = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(request) = self.open.remove(&id) else {
-                continue;
-            };
+        let mut over = Vec::new();
+        for (id, request) in self.open.extract_if(.., |(_, request)| is_over(request)) {
             if self.ended.len() == MAX_ENDED {
                 self.ended.pop_front();
             }

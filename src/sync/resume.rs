@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::headers::Aim;
 use super::job::Job;
-use super::{Output, Ticket};
+use super::{Damage, Output, Ticket};
 use crate::hash::Hash;
 use crate::state::{Building, Counts, PageId, PageRef, Record, StatePath, Tree};
 
@@ -21,8 +21,10 @@ pub(crate) struct Loading {
     tree: Option<Tree>,
     /// What the load under way asks for. Bound: [`PAGES_PER_LOAD`].
     asked: Vec<PageId>,
-    /// Damage to be healed, if that is what it is for. Bound: the engine's list of damage.
+    /// Damaged pages to be blinded, if that is what it is for. Bound: the engine's list of damage.
     damage: VecDeque<(PageId, StatePath)>,
+    /// Damaged codes to be fetched again.
+    codes: Vec<Hash>,
     is_repair: bool,
     is_wanted: bool,
 }
@@ -60,11 +62,7 @@ impl Loading {
     }
 
     /// Begins to heal damaged pages of the complete state.
-    pub(crate) fn repair(
-        record: &Record,
-        damage: VecDeque<(PageId, StatePath)>,
-        ticket: u64,
-    ) -> Option<Resumed> {
+    pub(crate) fn repair(record: &Record, damage: Vec<Damage>, ticket: u64) -> Option<Resumed> {
         let complete = record.complete?;
         let page = complete.page?;
         let next = record.next_page;
@@ -72,6 +70,20 @@ impl Loading {
             root: complete.root,
             block: complete.block,
         };
+        if !damage
+            .iter()
+            .any(|damage| matches!(damage, Damage::Page { .. }))
+        {
+            let tree = Tree::over_complete(complete.root, complete.page);
+            let mut job = Job::new(aim, tree.with_first_page(next), next, next);
+            let code = |damage: &Damage| match damage {
+                Damage::Code(hash) => Some(*hash),
+                Damage::Page { .. } => None,
+            };
+            job.fetch_codes(damage.iter().filter_map(code).collect());
+            (job.is_repair, job.is_wanted) = (true, false);
+            return Some(Resumed::Ready(job));
+        }
         let from = Building {
             root: complete.root,
             page: Some(page),
@@ -83,8 +95,14 @@ impl Loading {
         let Resumed::Load(loading, output) = Loading::read(aim, from, page, ticket) else {
             return None;
         };
+        let mut loading = loading;
+        for damage in damage {
+            match damage {
+                Damage::Page { page, at } => loading.damage.extend(at.map(|at| (page, at))),
+                Damage::Code(hash) => loading.codes.push(hash),
+            }
+        }
         let loading = Loading {
-            damage,
             is_repair: true,
             is_wanted: false,
             ..loading
@@ -101,6 +119,7 @@ impl Loading {
             tree: None,
             asked: vec![page.id],
             damage: VecDeque::new(),
+            codes: Vec::new(),
             is_repair: false,
             is_wanted: true,
         };
@@ -156,11 +175,17 @@ impl Loading {
         job.aim = self.aim;
         job.is_repair = self.is_repair;
         job.is_wanted = self.is_wanted;
+        job.fetch_codes(self.codes);
         job
     }
 
     pub(crate) fn aim(&self) -> Aim {
         self.aim
+    }
+
+    /// Whether a caller waits for it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
     }
 
     /// What earlier sessions brought.

@@ -1,23 +1,32 @@
 //! Sweeping: after a new state is complete, the pages that only the old one reaches are found and deleted, in the background.
 
 use super::Ticket;
-use crate::state::{PageId, PageRef, Superseded};
+use crate::state::page::Page;
+use crate::state::{Litter, PageId, PageRef, Reach, Superseded};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Pages read at a time. Few, since nobody waits for them.
 const PAGES_PER_LOAD: usize = 16;
 
-/// A walk over the old and the new complete state under way.
+/// The walks after a switch: over the old and the new complete state, for what only the old one reaches; and over the new
+/// one's own pages, for what its building has dropped on the way.
 pub(crate) struct Sweep {
-    walk: Superseded,
-    /// The load under way. Bound: [`PAGES_PER_LOAD`].
+    superseded: Superseded,
+    reach: Reach,
+    complete: Option<PageRef>,
+    build: Range<PageId>,
+    /// The load under way. Bound: twice [`PAGES_PER_LOAD`].
     asked: Option<(Ticket, Vec<PageId>)>,
 }
 
 impl Sweep {
-    pub(crate) fn new(old: PageRef, new: Option<PageRef>) -> Sweep {
+    pub(crate) fn new(litter: &Litter, complete: Option<PageRef>) -> Sweep {
         Sweep {
-            walk: Superseded::new(Some(old), new),
+            superseded: Superseded::new(litter.old, complete),
+            reach: Reach::since(litter.build.start, complete),
+            complete,
+            build: litter.build.clone(),
             asked: None,
         }
     }
@@ -27,7 +36,10 @@ impl Sweep {
         if self.asked.is_some() {
             return None;
         }
-        let ids = self.walk.wanted(PAGES_PER_LOAD);
+        let mut ids = self.superseded.wanted(PAGES_PER_LOAD);
+        ids.extend(self.reach.wanted(PAGES_PER_LOAD));
+        ids.sort_unstable();
+        ids.dedup();
         if ids.is_empty() {
             return None;
         }
@@ -35,33 +47,52 @@ impl Sweep {
         Some(ids)
     }
 
-    /// Takes in the pages of a load; `false` if it is not this walk's.
+    /// Takes in the pages of a load; `false` if it is not this sweep's.
     pub(crate) fn loaded(&mut self, ticket: Ticket, pages: &[Option<Vec<u8>>]) -> bool {
         let Some((_, ids)) = self.asked.take_if(|(asked, _)| *asked == ticket) else {
             return false;
         };
+        let superseded: BTreeSet<PageId> = self.superseded.wanted(usize::MAX).into_iter().collect();
         for (index, id) in ids.into_iter().enumerate() {
-            self.walk
-                .feed(id, pages.get(index).and_then(Option::as_deref));
+            let bytes = pages.get(index).and_then(Option::as_deref);
+            if superseded.contains(&id) {
+                self.superseded.feed(id, bytes);
+            }
+            self.reach.feed(id, bytes);
+            if !bytes.is_some_and(|bytes| Page::decode(bytes).is_ok()) {
+                self.widen();
+            }
         }
         true
     }
 
-    /// Whether this ticket is of a load of this walk.
+    /// Nobody knows any more what is below a page that cannot be read: so everything that the new state does not reach goes.
+    fn widen(&mut self) {
+        if self.build.start > PageId(0) {
+            self.build.start = PageId(0);
+            self.reach = Reach::new(self.complete);
+        }
+    }
+
+    /// Whether this ticket is of a load of this sweep.
     pub(crate) fn awaits_load(&self, ticket: Ticket) -> bool {
-        self.asked
-            .as_ref()
-            .is_some_and(|(asked, _)| *asked == ticket)
+        let asked = self.asked.as_ref();
+        asked.is_some_and(|(asked, _)| *asked == ticket)
     }
 
     /// Whether everything has been looked at.
     pub(crate) fn is_over(&self) -> bool {
-        self.asked.is_none() && self.walk.wanted(1).is_empty()
+        let is_over = self.superseded.wanted(1).is_empty() && self.reach.wanted(1).is_empty();
+        self.asked.is_none() && is_over
     }
 
-    /// What to delete: nothing if a page of the new state could not be read, since then nobody knows what it shares.
+    /// What to delete: nothing if a page of the new state could not be read, since then nobody knows what it reaches.
     pub(crate) fn finish(self) -> Vec<Range<PageId>> {
-        ranges(self.walk.finish().unwrap_or_default())
+        let Range { start, end } = self.build;
+        let built = (start.0..end.0).map(PageId);
+        let mut ids = self.superseded.finish().unwrap_or_default();
+        ids.extend(self.reach.orphans(built, end).unwrap_or_default());
+        ranges(ids)
     }
 }
 

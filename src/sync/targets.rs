@@ -3,15 +3,20 @@
 use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
 use super::resume::{DamagedPage, Loading, Resumed};
-use super::sweep::Sweep;
-use super::{Counters, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
-use crate::state::{Counts, PageId, StatePath};
-
-/// Damaged pages remembered at a time; more are met again when they are read again.
-const MAX_DAMAGE: usize = 64;
+use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
+use crate::state::Counts;
 
 impl Engine {
     pub(super) fn target(&mut self, now: Millis, target: Target) {
+        // An end that nobody has heard of yet would be taken for this target's.
+        let is_end = |event: &Event| {
+            matches!(
+                event,
+                Event::Done(_) | Event::Cancelled(_) | Event::Failed(_)
+            )
+        };
+        self.outbox
+            .retain(|output| !matches!(output, Output::Event(event) if is_end(event)));
         self.sought = None;
         let aim = match target {
             Target::Root(root) => Some(Aim { root, block: None }),
@@ -76,19 +81,7 @@ impl Engine {
         self.begin(resumed);
     }
 
-    fn start_repair(&mut self) {
-        if self.damage.is_empty() {
-            return;
-        }
-        self.tickets += 1;
-        let damage = std::mem::take(&mut self.damage);
-        match Loading::repair(&self.record, damage, self.tickets) {
-            Some(resumed) => self.begin(resumed),
-            None => self.outbox.push_back(Output::Event(Event::Repaired)),
-        }
-    }
-
-    fn begin(&mut self, resumed: Resumed) {
+    pub(super) fn begin(&mut self, resumed: Resumed) {
         match resumed {
             Resumed::Load(loading, output) => {
                 self.activity = Activity::Loading(Box::new(loading));
@@ -99,16 +92,6 @@ impl Engine {
                 self.activity = Activity::Syncing(Box::new(job));
             }
         }
-    }
-
-    /// A reader met damage: it is healed as soon as nothing else is under way.
-    pub(super) fn damaged(&mut self, page: PageId, at: StatePath) {
-        let is_known = self.damage.iter().any(|(known, _)| *known == page);
-        if is_known || self.damage.len() >= MAX_DAMAGE {
-            return;
-        }
-        self.damage.push_back((page, at));
-        self.outbox.push_back(Output::Event(Event::Damaged(page)));
     }
 
     pub(super) fn loaded(&mut self, now: Millis, ticket: Ticket, pages: Vec<Option<Vec<u8>>>) {
@@ -131,7 +114,8 @@ impl Engine {
             _ => Vec::new(),
         };
         for id in damaged {
-            self.outbox.push_back(Output::Event(Event::Damaged(id)));
+            let damage = Damage::Page { page: id, at: None };
+            self.outbox.push_back(Output::Event(Event::Damaged(damage)));
         }
     }
 
@@ -143,8 +127,8 @@ impl Engine {
         let job = loading.into_job(now, self.record.next_page);
         let job = job.cutting_to(self.limits.page_bytes);
         self.last_commit = now;
-        if job.is_repair && !job.is_wanted && job.tree.is_complete() {
-            self.outbox.push_back(Output::Event(Event::Repaired));
+        if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
+            self.repaired();
             return;
         }
         self.activity = Activity::Syncing(Box::new(job));
@@ -184,23 +168,6 @@ impl Engine {
         }
     }
 
-    /// Begins to sweep what the last switch left, also after a crash in between.
-    fn sweep_if_due(&mut self) {
-        if self.sweep.is_some() || !self.garbage.is_empty() {
-            return;
-        }
-        if let (Some(old), Some(complete)) = (self.record.superseded, self.record.complete) {
-            self.sweep = Some(Sweep::new(old, complete.page));
-        }
-    }
-
-    fn end_sweep(&mut self, now: Millis) {
-        if let Some(sweep) = self.sweep.take_if(|sweep| sweep.is_over()) {
-            self.garbage = sweep.finish();
-            self.commit_garbage(now);
-        }
-    }
-
     pub(super) fn cancel(&mut self, now: Millis) {
         let unstarted = self.next.take();
         let sought = self.sought.take();
@@ -216,6 +183,10 @@ impl Engine {
                 }
             }
             Activity::Ending(_) => {}
+            Activity::Loading(loading) if !loading.is_wanted() => {
+                self.activity = Activity::Idle;
+                self.repair_ended();
+            }
             Activity::Loading(loading) => {
                 let report = self.report(
                     now,
@@ -227,6 +198,11 @@ impl Engine {
                 self.activity = Activity::Idle;
                 self.outbox
                     .push_back(Output::Event(Event::Cancelled(report)));
+            }
+            // Nobody waits for a repair; what is damaged is met again when it is read again.
+            Activity::Syncing(job) if !job.is_wanted => {
+                self.drop_job();
+                self.repair_ended();
             }
             Activity::Syncing(_) => {
                 for request in self.requests.call_off() {

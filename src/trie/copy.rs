@@ -17,7 +17,13 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
         8..16 => ends::<8>(to, from),
         16..32 => ends::<16>(to, from),
         32..64 => ends::<32>(to, from),
-        64..=128 => ends::<64>(to, from),
+        // In halves: what is longer than 32 bytes becomes a call again where the compiler is told to save space.
+        64..=128 => {
+            let ((to, to_rest), (from, from_rest)) =
+                (to.split_at_mut(len / 2), from.split_at(len / 2));
+            ends::<32>(to, from);
+            ends::<32>(to_rest, from_rest);
+        }
         _ => to.copy_from_slice(from),
     }
 }

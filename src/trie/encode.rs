@@ -76,6 +76,7 @@ impl NodeBuffer {
     }
 
     /// The node.
+    #[inline]
     pub(crate) fn rlp(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -95,6 +96,7 @@ impl NodeBuffer {
     }
 
     /// Writes a leaf: the nibbles of `key` from `from` on, and `item`, its value as an RLP string.
+    #[inline]
     pub(crate) fn leaf(&mut self, key: &Hash, from: u8, item: &[u8]) {
         self.end = HEAD + item.len();
         copy(&mut self.bytes[HEAD..self.end], item);
@@ -142,10 +144,14 @@ impl NodeBuffer {
     }
 
     /// Pads the node to whole blocks and returns their number.
+    #[inline]
     pub(crate) fn pad(&mut self) -> usize {
-        // In two pieces, each short enough to be written out instead of becoming a call.
-        self.bytes[self.end..self.end + 128].fill(0);
-        self.bytes[self.end + 128..self.end + BLOCK].fill(0);
+        // In pieces, each short enough to be written out instead of becoming a call.
+        let (pieces, rest) = self.bytes[self.end..self.end + BLOCK].as_chunks_mut::<32>();
+        if let [a, b, c, d] = pieces {
+            (*a, *b, *c, *d) = ([0; 32], [0; 32], [0; 32], [0; 32]);
+        }
+        rest.fill(0);
         let blocks = blocks_of(self.end - self.start);
         self.bytes[self.end] = 0x01;
         self.bytes[self.start + blocks * BLOCK - 1] |= 0x80;
@@ -153,10 +159,12 @@ impl NodeBuffer {
     }
 
     /// The blocks of a padded node.
+    #[inline]
     pub(crate) fn padded(&self, blocks: usize) -> &[u8] {
         &self.bytes[self.start..self.start + blocks * BLOCK]
     }
 
+    #[inline]
     fn child(&mut self, child: &NodeRef) {
         if child.len == 32 {
             self.bytes[self.end] = HASH_HEADER;
@@ -167,12 +175,14 @@ impl NodeBuffer {
         self.end += usize::from(child.len);
     }
 
+    #[inline]
     fn prepend(&mut self, byte: u8) {
         self.start -= 1;
         self.bytes[self.start] = byte;
     }
 
     /// Puts the header in front of a hex-prefix string of `len` bytes. A single such byte is below 0x80: its own header.
+    #[inline]
     fn string_header(&mut self, len: usize) {
         if len > 1 {
             self.prepend(0x80 + len as u8);
@@ -180,6 +190,7 @@ impl NodeBuffer {
     }
 
     /// Puts the header of the list in front of its payload.
+    #[inline]
     fn list_header(&mut self) {
         let payload = self.end - self.start;
         if payload < 56 {
@@ -204,6 +215,7 @@ pub(crate) struct BranchWriter<'a> {
 
 impl BranchWriter<'_> {
     /// Writes the child at `nibble`, which is past the one before.
+    #[inline]
     pub(crate) fn child(&mut self, nibble: u8, child: &NodeRef) {
         self.skip_to(nibble);
         self.buffer.child(child);
@@ -216,6 +228,7 @@ impl BranchWriter<'_> {
         self.buffer.list_header();
     }
 
+    #[inline]
     fn skip_to(&mut self, slot: u8) {
         while self.next < slot {
             self.buffer.bytes[self.buffer.end] = EMPTY;

@@ -11,10 +11,11 @@ use core::fmt;
 use super::batch::Batch;
 use super::encode::NodeBuffer;
 pub use super::encode::NodeRef;
+use super::growing::Growing;
 use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
 pub use super::shape::{Branch, ChildOf};
 use super::shape::{InnerNode, LEVELS, Shape, Top};
-use super::slim::expand;
+use super::slim::{MAX_ITEM, expand};
 use crate::hash::Hash;
 
 /// Longest value a leaf may hold. An account's is at most 110 bytes, a slot's 33.
@@ -31,7 +32,7 @@ pub struct Fold {
     /// At most [`MAX_ENTRIES`].
     entries: Vec<Entry>,
     /// Leaf values, each as it stands in its node: an RLP string.
-    items: Vec<u8>,
+    items: Growing,
     /// By entry: how its parent names it.
     refs: Vec<NodeRef>,
     /// Depth at which the top node's own path starts.
@@ -67,7 +68,7 @@ impl Fold {
     pub fn new() -> Fold {
         Fold {
             entries: Vec::new(),
-            items: Vec::new(),
+            items: Growing::default(),
             refs: Vec::new(),
             top_from: 0,
             shape: Shape::default(),
@@ -100,12 +101,10 @@ impl Fold {
 
     /// Appends an account leaf, given its slim form (devp2p, snap/1: an empty root or code hash left out).
     pub fn push_account(&mut self, key: &Hash, slim: &[u8]) -> Result<(), FoldError> {
-        let (item, len) = expand(slim).ok_or(FoldError::BadAccount)?;
         let shared = self.next_shared(key, KEY_NIBBLES)?;
         let at = self.items.len();
-        // Appended at its greatest length and cut: a copy of known length is no call.
-        self.items.extend_from_slice(&item);
-        self.items.truncate(at + len);
+        let len = expand(slim, self.items.room(MAX_ITEM)).ok_or(FoldError::BadAccount)?;
+        self.items.grow(len);
         self.push_entry(key, shared, at);
         Ok(())
     }
@@ -116,7 +115,7 @@ impl Fold {
         let key = path.key();
         let shared = self.next_shared(&key, path.len())?;
         let at = self.items.len() as u32;
-        self.items.extend_from_slice(&hash.0);
+        self.items.append(&hash.0);
         self.entries.push(Entry {
             key,
             shared,
@@ -139,6 +138,7 @@ impl Fold {
     }
 
     /// The path of an entry: a whole key for a leaf. [`Path::ROOT`] if there is no such entry.
+    #[inline]
     pub fn path(&self, entry: usize) -> Path {
         match self.entries.get(entry) {
             None => Path::ROOT,
@@ -156,13 +156,18 @@ impl Fold {
     }
 
     /// What an entry is, if there is such an entry.
+    #[inline]
     pub fn item(&self, entry: usize) -> Option<EntryItem<'_>> {
         match self.entries.get(entry)?.kind {
             Kind::Leaf { at, len } => {
-                let item = self.items.get(at as usize..)?.get(..usize::from(len))?;
+                let item = self
+                    .items
+                    .written()
+                    .get(at as usize..)?
+                    .get(..usize::from(len))?;
                 string_content(item).map(EntryItem::Leaf)
             }
-            Kind::Ref { at, .. } => Some(EntryItem::Ref(hash_at(&self.items, at))),
+            Kind::Ref { at, .. } => Some(EntryItem::Ref(hash_at(self.items.written(), at))),
         }
     }
 
@@ -215,6 +220,7 @@ impl Fold {
     }
 
     /// Room for the next entry, and the nibbles it shares with the one before.
+    #[inline]
     fn next_shared(&self, key: &Hash, len: u8) -> Result<u8, FoldError> {
         let Some(last) = self.entries.last() else {
             return Ok(0);
@@ -228,6 +234,7 @@ impl Fold {
         }
     }
 
+    #[inline]
     fn push_entry(&mut self, key: &Hash, shared: u8, at: usize) {
         let len = (self.items.len() - at) as u8;
         self.entries.push(Entry {
@@ -239,9 +246,16 @@ impl Fold {
 
     /// Writes the node that the entry contributes: a leaf, or the extension above a reference. A reference without one
     /// contributes nothing, which is `false`.
+    #[inline]
     pub(crate) fn write_entry(&self, entry: usize, buffer: &mut NodeBuffer) -> bool {
         entry < self.entries.len()
-            && write_entry(&self.entries, &self.items, self.top_from, entry, buffer)
+            && write_entry(
+                &self.entries,
+                self.items.written(),
+                self.top_from,
+                entry,
+                buffer,
+            )
     }
 
     /// Writes a branch, or the extension above it.
@@ -256,10 +270,16 @@ impl Fold {
         for (i, entry) in self.entries.iter().enumerate() {
             refs.push(match entry.kind {
                 Kind::Leaf { .. } => NodeRef::from_hash(Hash::ZERO),
-                Kind::Ref { at, .. } => NodeRef::from_hash(hash_at(&self.items, at)),
+                Kind::Ref { at, .. } => NodeRef::from_hash(hash_at(self.items.written(), at)),
             });
             let buffer = self.batch.buffer();
-            if !write_entry(&self.entries, &self.items, self.top_from, i, buffer) {
+            if !write_entry(
+                &self.entries,
+                self.items.written(),
+                self.top_from,
+                i,
+                buffer,
+            ) {
                 continue;
             }
             match buffer.embedded() {
@@ -364,6 +384,7 @@ fn write_inner(
 }
 
 /// The hash that an entry of [`Kind::Ref`] has put there.
+#[inline]
 fn hash_at(items: &[u8], at: u32) -> Hash {
     let at = at as usize;
     let mut hash = Hash::ZERO;
@@ -438,13 +459,13 @@ impl Entry {
 }
 
 /// Appends a value of 1 to [`MAX_VALUE`] bytes as an RLP string.
-fn push_string(out: &mut Vec<u8>, value: &[u8]) {
+fn push_string(out: &mut Growing, value: &[u8]) {
     match *value {
         [byte] if byte < 0x80 => {}
         _ if value.len() < 56 => out.push(0x80 + value.len() as u8),
-        _ => out.extend_from_slice(&[0xb8, value.len() as u8]),
+        _ => out.append(&[0xb8, value.len() as u8]),
     }
-    out.extend_from_slice(value);
+    out.append(value);
 }
 
 /// What [`push_string`] took.

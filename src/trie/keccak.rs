@@ -43,11 +43,13 @@ pub fn keccak_pair(a: &[u8], b: &[u8]) -> (Hash, Hash) {
 }
 
 /// How many blocks a message of `len` bytes takes: at least one byte of padding follows it.
+#[inline]
 pub(crate) const fn blocks_of(len: usize) -> usize {
     len / BLOCK + 1
 }
 
 /// Keccak-256 of two messages that are padded already and equally long: whole blocks.
+#[inline]
 pub(crate) fn keccak_padded_pair(a: &[u8], b: &[u8]) -> (Hash, Hash) {
     let mut state = [Pair::ZERO; 25];
     let ((a, _), (b, _)) = (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
@@ -82,6 +84,7 @@ fn absorb(state: &mut [Pair; 25], a: &[u8; BLOCK], b: &[u8; BLOCK]) {
     }
 }
 
+#[inline]
 fn squeeze(state: &[Pair; 25]) -> (Hash, Hash) {
     let (mut a, mut b) = ([0; 32], [0; 32]);
     let ((a_words, _), (b_words, _)) = (a.as_chunks_mut::<8>(), b.as_chunks_mut::<8>());

@@ -15,6 +15,7 @@ mod batch;
 mod copy;
 mod encode;
 pub mod fold;
+pub(crate) mod growing;
 pub mod keccak;
 pub mod node;
 pub mod path;

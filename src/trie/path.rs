@@ -159,14 +159,14 @@ impl fmt::Debug for Path {
     }
 }
 
-/// The nibbles of a key that a path of `len` nibbles does not reach, all ones. Kept out of line: it unrolls, and is everywhere.
-#[inline(never)]
+/// The nibbles of a key that a path of `len` nibbles does not reach, all ones.
 fn beyond(len: u8) -> [u8; 32] {
-    core::array::from_fn(|i| match usize::from(len).saturating_sub(2 * i) {
-        0 => 0xff,
-        1 => 0x0f,
-        _ => 0x00,
-    })
+    let mut beyond = [0; 32];
+    for (word, bytes) in (0..).zip(beyond.as_chunks_mut::<8>().0) {
+        let within = u32::from(len).saturating_sub(16 * word);
+        *bytes = u64::MAX.checked_shr(4 * within).unwrap_or(0).to_be_bytes();
+    }
+    beyond
 }
 
 /// How many leading nibbles two keys share: 0, or up to 64 if they are equal.

@@ -158,6 +158,7 @@ impl Shape {
     }
 
     /// Notes how the node is named.
+    #[inline]
     pub(crate) fn set(&mut self, node: InnerNode, reference: NodeRef) {
         let branch = &mut self.branches[node.branch()];
         branch.link = reference;
@@ -168,6 +169,7 @@ impl Shape {
 
     /// The next entry leaves the path of those before at depth `shared`: there is a branch there, and what lies deeper is
     /// complete.
+    #[inline]
     fn turn_off(&mut self, shared: u8) {
         while let Some(&(depth, start)) = self.open.last() {
             if depth < shared {
@@ -220,6 +222,7 @@ impl Shape {
     }
 
     /// Now that the branch's parent is known: its link starts at depth `from`. Returns the level of what its parent names.
+    #[inline]
     fn link(&mut self, branch: u32, from: u8) -> u8 {
         let Branch { depth, level, .. } = self.branches[branch as usize];
         self.branches[branch as usize].link_from = from;
@@ -230,6 +233,7 @@ impl Shape {
         level + 1
     }
 
+    #[inline]
     fn schedule(&mut self, node: InnerNode, level: u8) {
         let head = &mut self.levels[usize::from(level) - 1];
         self.next[node.0 as usize] = *head;

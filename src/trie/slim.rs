@@ -8,12 +8,13 @@ use crate::hash::Hash;
 const MAX_NUMBERS: usize = 9 + 33;
 
 /// The longest item: two long headers, the numbers, two hashes.
-const MAX_ITEM: usize = 4 + MAX_NUMBERS + 2 * 33;
+pub(crate) const MAX_ITEM: usize = 4 + MAX_NUMBERS + 2 * 33;
 
-/// The full account as it stands in its leaf, an RLP string that holds a list, and the length of that; `None` if `slim` is no
-/// slim account. Looks at positions and lengths only: whether the numbers are canonical is checked where the account comes in.
-#[inline(always)]
-pub(crate) fn expand(slim: &[u8]) -> Option<([u8; MAX_ITEM], usize)> {
+/// Writes the full account as it stands in its leaf, an RLP string that holds a list, to the start of `item`, which has room for
+/// [`MAX_ITEM`] bytes, and returns its length; `None` if `slim` is no slim account. Looks at positions and lengths only: whether
+/// the numbers are canonical is checked where the account comes in.
+#[inline]
+pub(crate) fn expand(slim: &[u8], item: &mut [u8]) -> Option<usize> {
     let payload = match *slim {
         [0xf8, len, ref payload @ ..] if usize::from(len) == payload.len() => payload,
         [len @ 0xc0..=0xf7, ref payload @ ..] if usize::from(len - 0xc0) == payload.len() => {
@@ -33,7 +34,6 @@ pub(crate) fn expand(slim: &[u8]) -> Option<([u8; MAX_ITEM], usize)> {
         return None;
     }
 
-    let mut item = [0; MAX_ITEM];
     let list_len = numbers.len() + 2 * 33;
     // Both headers are those of more than 55 bytes: two hashes are that already.
     *item.first_chunk_mut()? = [0xb8, list_len as u8 + 2, 0xf8, list_len as u8];
@@ -42,7 +42,7 @@ pub(crate) fn expand(slim: &[u8]) -> Option<([u8; MAX_ITEM], usize)> {
     let (first, rest) = hashes.split_first_chunk_mut::<33>()?;
     *first = hash_string(storage_root);
     *rest.first_chunk_mut()? = hash_string(code_hash);
-    Some((item, 4 + list_len))
+    Some(4 + list_len)
 }
 
 /// Length of the string of at most 55 bytes that `rlp` starts with, header included.

@@ -20,6 +20,7 @@ use crate::hash::Hash;
 use crate::state::{Account, Network, PageId, Record};
 use crate::store::Store;
 use crate::sync::{Config, Engine, PeerId, Target};
+use crate::trie::keccak;
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -122,14 +123,14 @@ impl Database {
 
     /// Reads the account at this address (20 bytes) from the last complete state.
     pub fn account(&self, address: &[u8]) -> Promise {
-        let key = Hash::of(address);
+        let key = keccak(address);
         let reader = self.reader.clone();
         promise(async move { Ok(account(reader.account(&key).await?).into()) })
     }
 
     /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state.
     pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
-        let (account, slot) = (Hash::of(address), Hash::of(slot));
+        let (account, slot) = (keccak(address), keccak(slot));
         let reader = self.reader.clone();
         promise(async move {
             let Answer { value, root } = reader.slot(&account, &slot).await?;
@@ -142,7 +143,7 @@ impl Database {
 
     /// Reads the code of an account (20 bytes) or with a hash (32 bytes).
     pub fn code(&self, address_or_hash: &[u8]) -> Promise {
-        let target = Hash::from_slice(address_or_hash).ok_or_else(|| Hash::of(address_or_hash));
+        let target = Hash::from_slice(address_or_hash).ok_or_else(|| keccak(address_or_hash));
         let reader = self.reader.clone();
         promise(async move {
             let (code_hash, Answer { value, root }) = match target {

@@ -10,6 +10,7 @@ use crate::state::page::{Folds, PageError, VerifiedPage};
 use crate::state::read::{FoundAccount, Lookup, Step, Wanted};
 use crate::state::{Account, Code, Complete, PageId, PageRef};
 use crate::store::Store;
+use crate::trie::keccak;
 
 /// Proven pages kept: the upper pages of a large state (a thousand accounts to a page, so some hundred pages name a
 /// hundred million) and what was read last. Decoded, 256 pages of 16 KiB are about 10 MiB at most.
@@ -98,7 +99,7 @@ impl Reader {
         }
         let code = self.driver.store().code(hash).await?;
         let code = code.ok_or_else(|| not_tracked(&format!("The code {hash}"), root))?;
-        match Hash::of(&code) == *hash {
+        match keccak(&code) == *hash {
             true => Ok(code),
             false => Err(Trouble::damaged(&format!(
                 "the code {hash} has another hash"

@@ -306,6 +306,8 @@ fn a_target_that_replaces_another_has_the_only_end() {
         End::Done(report) => assert_eq!(report.root, second_root),
         end => panic!("{end:?}"),
     }
+    println!("{:?}", world.disk.record());
+    world.sweep();
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
     while let Some(output) = world.engine.poll(Millis(world.now)) {
         assert!(!matches!(

@@ -10,6 +10,7 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod damage;
 mod happy;
 mod headers;
 mod kills;

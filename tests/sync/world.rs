@@ -7,8 +7,8 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Target,
-    Ticket, Why,
+    Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble,
+    Target, Ticket, Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -19,6 +19,9 @@ use crate::rng::Rng;
 
 /// A world that needs more events than this has livelocked.
 const MAX_EVENTS: u64 = 2_000_000;
+
+/// What is waited for without a sync happens within so many events.
+const MAX_STEPS: u64 = 20_000;
 
 /// How a sync ended.
 #[derive(Debug)]
@@ -41,9 +44,9 @@ pub(crate) struct World {
     pub(crate) dropped: Vec<PeerId>,
     pub(crate) waits: Vec<Why>,
     /// Pages that the engine said are damaged.
-    pub(crate) damaged: Vec<PageId>,
+    pub(crate) damaged: Vec<Damage>,
     /// How often it said that what was damaged is whole again.
-    pub(crate) repaired: u64,
+    pub(crate) repairs: u64,
     /// The next pages to be read are not, for this reason.
     pub(crate) fail_load: Option<StoreTrouble>,
     /// Milliseconds that a connection's way there and back takes, least and most.
@@ -109,7 +112,7 @@ impl World {
             dropped: Vec::new(),
             waits: Vec::new(),
             damaged: Vec::new(),
-            repaired: 0,
+            repairs: 0,
             fail_load: None,
             latency: (5, 64),
             batches: 0,
@@ -230,13 +233,22 @@ impl World {
 
     /// Runs until the last state's pages are swept away.
     pub(crate) fn sweep(&mut self) {
-        for _ in 0..MAX_EVENTS {
-            if self.disk.record().superseded.is_none() {
+        self.run_until(|world| world.disk.record().litter.is_none());
+    }
+
+    /// Runs until something is so, while no sync ends.
+    pub(crate) fn run_until(&mut self, is_so: impl Fn(&World) -> bool) {
+        for _ in 0..MAX_STEPS {
+            if is_so(self) {
                 return;
             }
-            self.run_some(1);
+            let end = self.run_some(1);
+            assert!(matches!(end, End::Paused), "{end:?}");
         }
-        panic!("never swept");
+        panic!(
+            "never, in {MAX_STEPS} events; progress: {:?}",
+            self.engine.progress(Millis(self.now))
+        );
     }
 
     fn run_for(&mut self, events: u64, may_pause: bool) -> End {
@@ -296,9 +308,9 @@ impl World {
             Output::Yield => {}
             Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
-            Output::Event(Event::Damaged(page)) => self.damaged.push(page),
-            Output::Event(Event::Repaired) => self.repaired += 1,
             Output::Event(Event::PeerReady(_)) => {}
+            Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
+            Output::Event(Event::Repaired) => self.repairs += 1,
             Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),

@@ -1,4 +1,4 @@
-/** Runs wasm-opt (npm's binaryen) over the built module, and keeps what it makes if that is smaller to send. */
+/** wasm-opt (npm's binaryen). As a program: optimizes the built module, and keeps that if it is smaller to send. */
 
 import { execFileSync } from 'node:child_process'
 import { renameSync, rmSync } from 'node:fs'
@@ -22,17 +22,24 @@ const FEATURES = [
   '--enable-multivalue',
 ]
 
-const before = sizeOf(MODULE)
-const input = join(ROOT, 'pkg', MODULE)
-const output = `${input}.opt`
-execFileSync(process.execPath, [WASM_OPT, input, '-O3', '--strip-debug', '--strip-producers', ...FEATURES, '-o', output], {
-  stdio: 'inherit',
-})
-const after = sizeOf(`${MODULE}.opt`)
-if (after.brotli < before.brotli) {
-  renameSync(output, input)
-  console.log(`wasm-opt: ${before.brotli} -> ${after.brotli} bytes (brotli)`)
-} else {
-  rmSync(output)
-  console.log(`wasm-opt made it no smaller: ${before.brotli} -> ${after.brotli} bytes (brotli)`)
+/** Writes to `output` what wasm-opt makes of the module `input`. */
+export function optimize(input, output) {
+  execFileSync(process.execPath, [WASM_OPT, input, '-O3', '--strip-debug', '--strip-producers', ...FEATURES, '-o', output], {
+    stdio: 'inherit',
+  })
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const before = sizeOf(MODULE)
+  const input = join(ROOT, 'pkg', MODULE)
+  const output = `${input}.opt`
+  optimize(input, output)
+  const after = sizeOf(`${MODULE}.opt`)
+  if (after.brotli < before.brotli) {
+    renameSync(output, input)
+    console.log(`wasm-opt: ${before.brotli} -> ${after.brotli} bytes (brotli)`)
+  } else {
+    rmSync(output)
+    console.log(`wasm-opt made it no smaller: ${before.brotli} -> ${after.brotli} bytes (brotli)`)
+  }
 }

@@ -18,6 +18,9 @@ use crate::workspace::Workspace;
 /// One node test may take this long before it counts as hanging (milliseconds).
 const NODE_TEST_TIMEOUT: u32 = 180_000;
 
+/// The one native test that needs a file made first.
+const GENESIS_TEST: &str = "mainnets_genesis_state_has_its_root_and_8893_accounts";
+
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
     let only = arguments.value("--only")?;
     arguments.finish()?;
@@ -36,7 +39,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     suite.step("formatting", |suite| suite.formatting());
     suite.step("lints", |suite| suite.lints());
     suite.step("lints-wasm", |suite| suite.lints_wasm());
+    suite.step("docs", |suite| suite.docs());
     suite.step("native", |suite| suite.native());
+    suite.step("genesis", |suite| suite.genesis());
     suite.step("browser", |suite| suite.browser());
     suite.step("package", |suite| suite.package());
     suite.step("types", |suite| suite.types());
@@ -155,11 +160,29 @@ impl Suite<'_> {
         self.whole("lints-wasm", clippy)
     }
 
+    fn docs(&mut self) -> Outcome<(Counts, Finished)> {
+        let mut doc = self.cargo(&["doc", "--workspace", "--no-deps"]);
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        self.whole("docs", doc)
+    }
+
     fn native(&mut self) -> Outcome<(Counts, Finished)> {
         let finished = captured(
             "native",
-            &mut self.cargo(&["test", "--workspace", "--no-fail-fast"]),
+            // What the next step runs is no test left out.
+            self.cargo(&["test", "--workspace", "--no-fail-fast", "--"])
+                .args(["--skip", GENESIS_TEST]),
         )?;
+        Ok((counts::of_cargo(&finished.output), finished))
+    }
+
+    /// The tests that need mainnet's genesis state, which cargo alone would leave out.
+    fn genesis(&mut self) -> Outcome<(Counts, Finished)> {
+        let genesis = sources::mainnet_genesis(self.workspace)?;
+        let mut test = self.cargo(&["test", "--package", "snaplight-peer", "--test", "genesis"]);
+        test.args(["--", "--ignored", GENESIS_TEST])
+            .env("SNAPLIGHT_MAINNET_GENESIS", genesis);
+        let finished = captured("genesis", &mut test)?;
         Ok((counts::of_cargo(&finished.output), finished))
     }
 

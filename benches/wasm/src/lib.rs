@@ -125,12 +125,13 @@ pub extern "C" fn verify_and_cut() -> u32 {
         let (Some(root), Some(origin)) = (bench.root, bench.origin) else {
             return 0;
         };
-        let leaves: Result<Vec<_>, _> = bench
-            .leaves
-            .iter()
-            .map(|(key, slim)| SlimAccount::parse(slim).map(|account| (*key, account.raw())))
-            .collect();
-        let Ok(leaves) = leaves else { return 0 };
+        let mut leaves = Vec::with_capacity(bench.leaves.len());
+        for (key, slim) in &bench.leaves {
+            let Ok(account) = SlimAccount::parse(slim) else {
+                return 0;
+            };
+            leaves.push((*key, account.raw()));
+        }
         let proof: Vec<_> = bench.proof.iter().map(|node| &node[..]).collect();
         let Ok(range) = verify_accounts(&mut bench.fold, &root, &origin, &leaves, &proof) else {
             return 0;

@@ -22,6 +22,7 @@ use super::{MAX_PAGE, Page, PageError};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, VerifiedFull, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::trie::growing::Growing;
 use crate::trie::path::{KEY_NIBBLES, Path};
 
 const VERSION: u8 = 1;
@@ -318,7 +319,7 @@ impl<'a> Reader<'a> {
 
 /// Writes one page.
 pub(crate) struct PageWriter {
-    bytes: Vec<u8>,
+    bytes: Growing,
     /// Bytes of every key that the parent's path covers.
     covered: usize,
 }
@@ -326,15 +327,15 @@ pub(crate) struct PageWriter {
 impl PageWriter {
     /// A page for children of the branch at `parent`, or for the whole trie there.
     pub(crate) fn new(parent: &StatePath, whole: bool, capacity: usize) -> PageWriter {
-        let mut bytes = Vec::with_capacity(capacity + FRAME);
+        let mut bytes = Growing::new(capacity + FRAME);
         let storage = if parent.account.is_some() { STORAGE } else { 0 };
         bytes.push(VERSION);
         bytes.push(storage | if whole { WHOLE } else { 0 });
         if let Some(account) = &parent.account {
-            bytes.extend_from_slice(&account.0);
+            bytes.append(&account.0);
         }
         bytes.push(parent.path.len());
-        bytes.extend_from_slice(packed(&parent.path.key(), parent.path.len(), 0));
+        bytes.append(packed(&parent.path.key(), parent.path.len(), 0));
         PageWriter {
             bytes,
             covered: usize::from(parent.path.len() / 2),
@@ -343,7 +344,7 @@ impl PageWriter {
 
     /// A verified account without storage.
     pub(crate) fn plain(&mut self, key: &Hash, body: &VerifiedFull<'_>, code: Code) {
-        self.leaf(ACCOUNT | code_bits(code), key, &[]);
+        self.leaf_key(ACCOUNT | code_bits(code), key);
         body.write_slim(&mut self.bytes);
     }
 
@@ -393,10 +394,11 @@ impl PageWriter {
     }
 
     /// The page's bytes.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        let checksum = xxh64(&self.bytes, 0);
-        self.bytes.extend_from_slice(&checksum.to_le_bytes());
-        self.bytes
+    pub(crate) fn finish(self) -> Vec<u8> {
+        let mut bytes = self.bytes.finish();
+        let checksum = xxh64(&bytes, 0);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
     }
 
     fn account(&mut self, path: &Path, leaf: &AccountLeaf) {
@@ -422,18 +424,22 @@ impl PageWriter {
     }
 
     fn leaf(&mut self, tag: u8, key: &Hash, value: &[u8]) {
+        self.leaf_key(tag, key);
+        self.bytes.append(value);
+    }
+
+    fn leaf_key(&mut self, tag: u8, key: &Hash) {
         self.bytes.push(tag);
         self.bytes
-            .extend_from_slice(key.0.get(self.covered..).unwrap_or_default());
-        self.bytes.extend_from_slice(value);
+            .append(key.0.get(self.covered..).unwrap_or_default());
     }
 
     fn reference(&mut self, tag: u8, path: &Path, hash: &Hash) {
         self.bytes.push(tag);
         self.bytes.push(path.len());
         self.bytes
-            .extend_from_slice(packed(&path.key(), path.len(), self.covered));
-        self.bytes.extend_from_slice(&hash.0);
+            .append(packed(&path.key(), path.len(), self.covered));
+        self.bytes.append(&hash.0);
     }
 
     fn number(&mut self, mut number: u64) {

@@ -1,7 +1,5 @@
 //! A list in memory as something to cut, together with what hangs on its entries: storage and bases.
 
-use std::collections::BTreeMap;
-
 use super::{SlotList, sum_of};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_top, write_whole};
@@ -18,7 +16,7 @@ pub(crate) struct EntryList<'a> {
     /// By entry.
     sums: Vec<Sum>,
     /// What is written instead of an entry.
-    pub(crate) replaced: BTreeMap<usize, Entry>,
+    pub(crate) replaced: Vec<Option<Box<Entry>>>,
     /// The account whose storage trie the list is of.
     account: Option<Hash>,
     /// Folds the storage that moves out.
@@ -39,7 +37,7 @@ impl<'a> EntryList<'a> {
         EntryList {
             entries,
             sums,
-            replaced: BTreeMap::new(),
+            replaced: entries.iter().map(|_| None).collect(),
             account,
             fold,
             budget,
@@ -79,9 +77,8 @@ impl<'a> EntryList<'a> {
 
     /// An entry as it is to be written.
     pub(crate) fn get(&self, entry: usize) -> Option<&Entry> {
-        self.replaced
-            .get(&entry)
-            .or_else(|| self.entries.get(entry))
+        let replaced = self.replaced.get(entry).and_then(Option::as_deref);
+        replaced.or_else(|| self.entries.get(entry))
     }
 
     /// Cuts an account's inline storage; what is left stays inline up to so many bytes, else goes into a page of its own.
@@ -93,10 +90,8 @@ impl<'a> EntryList<'a> {
         out: &mut Pages,
     ) -> Result<(), TreeError> {
         // Not `get`: the fold is used meanwhile.
-        let entry = self
-            .replaced
-            .get(&index)
-            .or_else(|| self.entries.get(index));
+        let replaced = self.replaced.get(index).and_then(Option::as_deref);
+        let entry = replaced.or_else(|| self.entries.get(index));
         let Some(Entry {
             path,
             item: Item::Account(leaf),
@@ -149,10 +144,11 @@ impl<'a> EntryList<'a> {
     }
 
     fn replace(&mut self, index: usize, entry: Entry) {
-        if let Some(sum) = self.sums.get_mut(index) {
+        let slots = (self.sums.get_mut(index), self.replaced.get_mut(index));
+        if let (Some(sum), Some(replaced)) = slots {
             *sum = sum_of(&entry);
+            *replaced = Some(Box::new(entry));
         }
-        self.replaced.insert(index, entry);
     }
 }
 
@@ -202,13 +198,12 @@ impl Source for EntryList<'_> {
                 bases: false,
             };
         }
-        self.replaced.insert(
-            entry,
-            Entry {
+        if let Some(replaced) = self.replaced.get_mut(entry) {
+            *replaced = Some(Box::new(Entry {
                 path: at,
                 item: Item::blinded(hash),
-            },
-        );
+            }));
+        }
     }
 }
 

@@ -376,9 +376,9 @@ fn merge(
                 }
             }
         } else if found.is_prefix_of(&held) {
-            let page = match new.next() {
-                Some((_, Some(Item::Blinded { .. }))) => None,
-                Some((_, Some(item @ Item::Page(_)))) => Some(item),
+            let page = match new.next().and_then(|(_, item)| item) {
+                Some(Item::Blinded { .. }) => None,
+                Some(item @ Item::Page(_)) => Some(item),
                 _ => return Err(TreeError::Disjoint(found)),
             };
             let in_page = page.is_some();

@@ -51,7 +51,8 @@ impl Tree {
             let entry = match item {
                 KeptItem::Entry(index) => {
                     let entry = old.find(|(i, _)| *i == index).map(|(_, entry)| entry);
-                    replaced.remove(&index).or(entry)
+                    let replaced = replaced.get_mut(index).and_then(Option::take);
+                    replaced.map(|entry| *entry).or(entry)
                 }
                 KeptItem::Page(path, page) => Some(Entry {
                     path,

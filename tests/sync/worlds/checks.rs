@@ -14,8 +14,8 @@ use crate::world::World;
 
 /// Requests of one kind in flight at one peer, times the kinds.
 const MAX_REQUESTS_PER_PEER: usize = 2 * 5;
-/// Batches in flight.
-const MAX_BATCHES: usize = 2;
+/// Batches in flight: two, and the last one of a sync that is cancelled.
+const MAX_BATCHES: usize = 3;
 /// Room above a bound for what one request may bring: the largest is 512 KiB, and with it come proofs.
 const ONE_ANSWER: usize = 1024 * 1024;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use snaplight::hash::Hash;
 use snaplight::state::{Counts, PageId, StatePath};
-use snaplight::sync::{Failure, Input, Millis, PeerId, Report, StoreTrouble, Target};
-use snaplight_peer::chain::Chain;
+use snaplight::sync::{Damage, Failure, Input, Millis, PeerId, Report, StoreTrouble, Target};
+use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::{Builder, State};
 
 use super::shape::{self, Shape};
@@ -237,7 +237,11 @@ impl Director {
     fn advance(&mut self) {
         let counts = self.chain.server().head().counts();
         let change = shape::change(&mut self.rng, counts);
-        let block = self.chain.advance(&change);
+        self.advance_by(&change);
+    }
+
+    fn advance_by(&mut self, change: &Change) {
+        let block = self.chain.advance(change);
         self.tell(|| {
             let root = Hash(block.block.header.state_root);
             format!("block {} {root}: {change:?}", block.block.header.number)
@@ -299,7 +303,7 @@ impl Director {
 
     fn account_for_life(&mut self) {
         self.story.batches += self.world.batches;
-        self.story.repairs += self.world.repaired;
+        self.story.repairs += self.world.repairs;
     }
 
     fn trouble(&mut self) {
@@ -347,7 +351,8 @@ impl Director {
 
     pub(super) fn report_damage(&mut self, page: PageId, at: StatePath) {
         self.tell(|| format!("{page:?} at {at:?} was met by a reader"));
-        self.world.input(Input::Damaged { page, at });
+        let at = Some(at);
+        self.world.input(Input::Damaged(Damage::Page { page, at }));
     }
 
     /// The bad days are over: the newest state becomes complete, and nothing else is left.
@@ -359,11 +364,17 @@ impl Director {
             self.advance();
         }
         self.join_honest();
-        let head = Hash(self.chain.root());
-        self.aim(head);
-        let is_complete = |director: &Director| director.targets.is_empty();
-        self.go_until("the newest state is not complete", is_complete);
-        let is_swept = |director: &Director| director.world.disk.record().superseded.is_none();
+        // A state that was complete already ends no build, so the chain goes on by a block then.
+        let mut head = self.complete_head();
+        while self.world.disk.record().building.is_some() {
+            let insert = self.rng.within(1, 5);
+            self.advance_by(&Change {
+                insert,
+                ..Change::default()
+            });
+            head = self.complete_head();
+        }
+        let is_swept = |director: &Director| director.world.disk.record().litter.is_none();
         self.go_until("the last state is not swept away", is_swept);
         self.heal();
         let is_quiet = |director: &Director| {
@@ -379,6 +390,14 @@ impl Director {
         } else {
             truth::assert_state(&self.world.disk, &truth);
         }
+    }
+
+    fn complete_head(&mut self) -> Hash {
+        let head = Hash(self.chain.root());
+        self.aim(head);
+        let is_complete = |director: &Director| director.targets.is_empty();
+        self.go_until("the newest state is not complete", is_complete);
+        head
     }
 
     /// Lets readers meet all damage that is left, until there is none.

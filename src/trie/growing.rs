@@ -1,0 +1,75 @@
+//! Bytes written one short piece after another, the inner loop of both folding and cutting pages.
+
+use super::copy::copy;
+
+/// A vector that is written into memory which is there and cleared already, so that its many short pieces are neither
+/// calls of the allocator nor of the engine's routine for copies.
+#[derive(Default)]
+pub(crate) struct Growing {
+    /// What has been written, and behind it whatever was there.
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Growing {
+    /// Room for `capacity` bytes; more is found when needed.
+    pub(crate) fn new(capacity: usize) -> Growing {
+        Growing {
+            bytes: vec![0; capacity],
+            len: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Forgets what has been written; the memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, byte: u8) {
+        self.room(1)[0] = byte;
+        self.grow(1);
+    }
+
+    pub(crate) fn append(&mut self, piece: &[u8]) {
+        copy(self.room(piece.len()), piece);
+        self.grow(piece.len());
+    }
+
+    /// Memory for what comes next, at most `most` bytes; [`Growing::grow`] says how many it has become.
+    #[inline]
+    pub(crate) fn room(&mut self, most: usize) -> &mut [u8] {
+        if most > self.bytes.len() - self.len {
+            self.enlarge(most);
+        }
+        &mut self.bytes[self.len..self.len + most]
+    }
+
+    /// The next `by` bytes of the room have been written.
+    #[inline]
+    pub(crate) fn grow(&mut self, by: usize) {
+        self.len = self.bytes.len().min(self.len + by);
+    }
+
+    /// What has been written.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.len);
+        self.bytes
+    }
+
+    #[cold]
+    fn enlarge(&mut self, by: usize) {
+        self.bytes.truncate(self.len);
+        // A vector at least doubles its memory, and all of it is taken: the next piece must not find it full again.
+        self.bytes.reserve(by);
+        self.bytes.resize(self.bytes.capacity(), 0);
+    }
+}
