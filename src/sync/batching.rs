@@ -7,17 +7,6 @@ use super::{Failure, Kind, Millis, Output};
 use crate::state::{Batch, Building, Complete, Counts, Litter, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
-/// Bytes of pages and codes that make a batch. Two batches may be in flight beside the one growing, so that together
-/// with [`MAX_WAITING`] and [`MAX_ASKED`] a kill costs about 8 MiB at most.
-const BATCH_BYTES: usize = 3 * 512 * 1024;
-/// A batch is made after this long even if it is small, so that slow syncs survive kills too.
-const BATCH_MS: u64 = 1_000;
-/// Bytes asked for and not yet verified.
-const MAX_ASKED: u64 = 2 * 1024 * 1024;
-/// Bytes of entries in memory that wait for their storage, codes or neighbours. Above, no more accounts are asked for.
-const MAX_WAITING: usize = 3 * 512 * 1024;
-/// Growth of what is in memory after which it is looked through for what has become complete.
-const SETTLE_BYTES: usize = 512 * 1024;
 /// Smallest request worth its round trip, in bytes.
 const MIN_ASK: u64 = 16 * 1024;
 
@@ -30,16 +19,20 @@ impl Engine {
         let Activity::Syncing(job) = &self.activity else {
             return None;
         };
-        if job.pending_bytes() >= BATCH_BYTES && !self.commits.has_room() {
+        if job.pending_bytes() >= self.limits.batch_bytes && !self.commits.has_room() {
             return None;
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
         let brings_more = matches!(kind, Kind::Accounts | Kind::Nodes);
-        let is_only_way = job.healing_waits_for_nothing_else() && !self.requests.awaits(job.round);
-        if brings_more && job.tree.resident_bytes() >= MAX_WAITING && !is_only_way {
+        // The edges of all cursors may be more than that; then they go on one request at a time.
+        let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round);
+        if brings_more && job.tree.resident_bytes() >= self.limits.waiting_bytes && !is_only_way {
             return None;
         }
-        let left = MAX_ASKED.saturating_sub(self.requests.bytes_asked());
+        let left = self
+            .limits
+            .asked_bytes
+            .saturating_sub(self.requests.bytes_asked());
         (left >= MIN_ASK).then_some(left)
     }
 
@@ -56,9 +49,9 @@ impl Engine {
             // One state at a time is swept away, so that the record needs to name but one.
             return self.sweep.is_none() && self.commit_last(now, Ending::Done);
         }
-        let is_full = job.pending_bytes() >= BATCH_BYTES;
-        let is_time = job.is_dirty() && now.since(self.last_commit) >= BATCH_MS;
-        if !is_full && job.grown_since_settled() >= SETTLE_BYTES {
+        let is_full = job.pending_bytes() >= self.limits.batch_bytes;
+        let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
+        if !is_full && job.grown_since_settled() >= self.limits.settle_bytes {
             match job.settle(&self.codes_held) {
                 Ok(()) => self.outbox.push_back(Output::Yield),
                 Err(error) => self.fail(Failure::Tree(error)),
@@ -79,7 +72,8 @@ impl Engine {
         let Activity::Syncing(job) = &self.activity else {
             return None;
         };
-        (job.is_dirty() && self.commits.has_room()).then(|| self.last_commit.after(BATCH_MS))
+        (job.is_dirty() && self.commits.has_room())
+            .then(|| self.last_commit.after(self.limits.batch_ms))
     }
 
     /// The last batch of a sync: everything in memory goes out, and on success the new state becomes the complete one.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::commits::{Commits, Settled};
 use super::headers::{Aim, Sought};
 use super::job::Job;
+use super::limits::Limits;
 use super::peers::Peers;
 use super::requests::{Request, Requests};
 use super::resume::Loading;
@@ -33,6 +34,7 @@ pub struct Config {
 /// The sync engine. See [the room](super) for how to drive it.
 pub struct Engine {
     pub(super) config: Config,
+    pub(super) limits: Limits,
     /// What the database holds: the record of the last batch that landed.
     pub(super) record: Record,
     pub(super) activity: Activity,
@@ -102,6 +104,7 @@ impl Engine {
     pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
         Engine {
             config,
+            limits: Limits::default(),
             record,
             activity: Activity::Idle,
             peers: Peers::default(),
@@ -251,6 +254,14 @@ impl Engine {
         &self.record
     }
 
+    /// Bytes of the tree in memory, and of what waits for the next batch.
+    pub(super) fn job_footprint(&self) -> (usize, usize) {
+        match &self.activity {
+            Activity::Syncing(job) => (job.tree.resident_bytes(), job.pending_bytes()),
+            _ => (0, 0),
+        }
+    }
+
     fn committed(&mut self, now: Millis, sequence: u64) {
         let Settled::Landed(record) = self.commits.landed(sequence) else {
             return;
@@ -259,7 +270,12 @@ impl Engine {
         if let Activity::Ending(ended) = &self.activity
             && self.commits.is_settled()
         {
-            let report = self.report(now, ended.aim, ended.held, ended.counters, false);
+            // What the record says was counted through the whole tree.
+            let held = match (ended.how, self.record.complete) {
+                (Ending::Done, Some(complete)) => complete.counts,
+                _ => ended.held,
+            };
+            let report = self.report(now, ended.aim, held, ended.counters, false);
             let event = match ended.how {
                 Ending::Done => Event::Done(report),
                 Ending::Cancelled => Event::Cancelled(report),

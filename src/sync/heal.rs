@@ -91,12 +91,9 @@ impl Job {
         self.healing.is_some()
     }
 
-    /// Whether only nodes and ranges can make a healing smaller: no storage or code that would let accounts leave memory.
-    pub(crate) fn healing_waits_for_nothing_else(&self) -> bool {
-        self.healing.is_some()
-            && self.storages.is_empty()
-            && self.large.is_empty()
-            && self.codes.is_empty()
+    /// Whether only accounts and nodes can go on: no storage or code is missing that would let accounts leave memory.
+    pub(crate) fn lacks_only_accounts(&self) -> bool {
+        self.storages.is_empty() && self.large.is_empty() && self.codes.is_empty()
     }
 
     /// The pages to read now; those that no batch carries yet are taken in at once. `stored`: pages below it are durable.

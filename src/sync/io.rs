@@ -108,7 +108,8 @@ pub enum Output {
     /// Read these pages; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Ticket, Vec<PageId>),
     /// Write this batch in one transaction; answer with [`Input::Committed`] or [`Input::CommitFailed`]. Batches are
-    /// to be queued in the order in which they come; at most two are in flight.
+    /// to be queued in the order in which they come; at most two are in flight, and a third once
+    /// the sync is cancelled.
     Commit(Batch),
     /// Close this connection with this WebSocket close code; the fault says why. No [`Input::PeerLeft`] is needed.
     Drop(PeerId, PeerFault),

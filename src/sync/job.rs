@@ -118,6 +118,14 @@ impl Job {
         job
     }
 
+    /// Cuts pages to so many bytes.
+    pub(crate) fn cutting_to(self, page_bytes: usize) -> Job {
+        Job {
+            tree: self.tree.with_budget(page_bytes),
+            ..self
+        }
+    }
+
     /// Turns towards another root; everything held becomes the base of the new tree.
     pub(crate) fn retarget(&mut self, now: Millis, aim: Aim) {
         if self.aim.root != aim.root {

@@ -16,6 +16,7 @@ mod headers;
 mod heal;
 mod io;
 mod job;
+mod limits;
 mod pace;
 mod peers;
 mod plan;
@@ -32,6 +33,7 @@ mod want;
 pub use crate::wire::{PeerFault, Severity};
 pub use engine::{Config, Engine};
 pub use io::*;
+pub use limits::{Footprint, Limits};
 pub use peers::MAX_PEERS;
 pub use progress::{
     Counters, KEY_SPACE_CELLS, Outrun, PeerProgress, Phase, Progress, Report, Traffic,

@@ -101,6 +101,10 @@ impl Requests {
         self.open.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Whether anything is asked for in this round of the job.
     pub(crate) fn awaits(&self, round: u32) -> bool {
         let mut open = self.open.iter();

@@ -87,7 +87,10 @@ impl Engine {
                 self.activity = Activity::Loading(Box::new(loading));
                 self.outbox.push_back(output);
             }
-            Resumed::Ready(job) => self.activity = Activity::Syncing(Box::new(job)),
+            Resumed::Ready(job) => {
+                let job = job.cutting_to(self.limits.page_bytes);
+                self.activity = Activity::Syncing(Box::new(job));
+            }
         }
     }
 
@@ -122,6 +125,7 @@ impl Engine {
             return;
         };
         let job = loading.into_job(now, self.record.next_page);
+        let job = job.cutting_to(self.limits.page_bytes);
         self.last_commit = now;
         if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
             self.repaired();

@@ -15,3 +15,4 @@ mod happy;
 mod headers;
 mod kills;
 mod moving;
+mod worlds;
