@@ -62,7 +62,10 @@ impl Engine {
         if !self.commits.is_settled() {
             return;
         }
-        self.sweep_if_due();
+        self.sweep_if_due(now);
+        if !self.commits.is_settled() {
+            return;
+        }
         let Some(aim) = self.next.take() else {
             return self.start_repair();
         };
@@ -149,6 +152,9 @@ impl Engine {
 
     /// Reads what the job or the sweep wants read.
     pub(super) fn load_if_due(&mut self, now: Millis) {
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan();
+        }
         let ticket = Ticket(self.tickets + 1);
         let stored = self.record.next_page;
         if let Activity::Syncing(job) = &mut self.activity
