@@ -290,7 +290,7 @@ impl Engine {
                 self.repaired();
             }
             // A newer target has taken this one's place: only its end counts.
-            if is_wanted && self.next.is_none() {
+            if is_wanted && self.next.is_none() && self.sought.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }
