@@ -188,7 +188,18 @@ impl Engine {
                         .push_back(Output::Event(Event::Cancelled(report)));
                 }
             }
-            Activity::Ending(_) => {}
+            Activity::Ending(_) => {
+                // What ends is what was before; what was to come next is what the caller waits for.
+                if let Some(aim) = unstarted.or(sought.map(|_| Aim::NONE)) {
+                    let report =
+                        self.report(now, aim, Counts::default(), Counters::default(), false);
+                    self.outbox
+                        .push_back(Output::Event(Event::Cancelled(report)));
+                    if let Activity::Ending(ended) = &mut self.activity {
+                        ended.is_wanted = false;
+                    }
+                }
+            }
             Activity::Loading(loading) if !loading.is_wanted() => {
                 self.activity = Activity::Idle;
                 self.repair_ended();
