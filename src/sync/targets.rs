@@ -92,7 +92,9 @@ impl Engine {
                 self.outbox.push_back(output);
             }
             Resumed::Ready(job) => {
-                let job = job.cutting_to(self.limits.page_bytes);
+                let mut job = job.cutting_to(self.limits.page_bytes);
+                self.rounds += 1;
+                job.round = self.rounds;
                 self.activity = Activity::Syncing(Box::new(job));
             }
         }
