@@ -2,6 +2,7 @@
 
 use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
+use super::job::Job;
 use super::resume::{DamagedPage, Loading, Resumed};
 use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
 use crate::state::Counts;
@@ -17,6 +18,7 @@ impl Engine {
         };
         self.outbox
             .retain(|output| !matches!(output, Output::Event(event) if is_end(event)));
+        self.is_sweep_put_off = false;
         self.sought = None;
         let aim = match target {
             Target::Root(root) => Some(Aim { root, block: None }),
@@ -62,7 +64,10 @@ impl Engine {
         if !self.commits.is_settled() {
             return;
         }
-        self.sweep_if_due();
+        self.sweep_if_due(now);
+        if !self.commits.is_settled() {
+            return;
+        }
         let Some(aim) = self.next.take() else {
             return self.start_repair();
         };
@@ -87,10 +92,24 @@ impl Engine {
                 self.activity = Activity::Loading(Box::new(loading));
                 self.outbox.push_back(output);
             }
-            Resumed::Ready(job) => {
-                let job = job.cutting_to(self.limits.page_bytes);
-                self.activity = Activity::Syncing(Box::new(job));
+            Resumed::Ready(job) => self.enter(job),
+        }
+    }
+
+    fn enter(&mut self, job: Job) {
+        let mut job = job.cutting_to(self.limits.page_bytes);
+        job.round = self.rounds;
+        self.activity = Activity::Syncing(Box::new(job));
+    }
+
+    /// The job is over. What it asked for and is not there yet is of no later job's round.
+    pub(super) fn leave(&mut self) -> Option<Job> {
+        match std::mem::replace(&mut self.activity, Activity::Idle) {
+            Activity::Syncing(job) => {
+                self.rounds = job.round + 1;
+                Some(*job)
             }
+            _ => None,
         }
     }
 
@@ -125,26 +144,32 @@ impl Engine {
             return;
         };
         let job = loading.into_job(now, self.record.next_page);
-        let job = job.cutting_to(self.limits.page_bytes);
         self.last_commit = now;
         if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
             self.repaired();
             return;
         }
-        self.activity = Activity::Syncing(Box::new(job));
+        self.enter(job);
     }
 
     pub(super) fn load_failed(&mut self, ticket: Ticket, trouble: StoreTrouble) {
+        let is_sweeps = self
+            .sweep
+            .as_ref()
+            .is_some_and(|sweep| sweep.awaits_load(ticket));
         let is_ours = match &self.activity {
             Activity::Loading(loading) => loading.ticket() == ticket,
-            Activity::Syncing(job) => job.awaits_load(ticket),
+            // A sync cannot end before what the last one left is swept.
+            Activity::Syncing(job) => job.awaits_load(ticket) || is_sweeps,
             Activity::Idle | Activity::Ending(_) => false,
         };
         if is_ours {
             self.fail(Failure::Store(trouble));
         }
-        // What a sweep could not read stays until the next session's sweep.
-        self.sweep.take_if(|sweep| sweep.awaits_load(ticket));
+        if is_sweeps {
+            self.sweep = None;
+            self.is_sweep_put_off = true;
+        }
     }
 
     /// Reads what the job or the sweep wants read.
@@ -171,6 +196,10 @@ impl Engine {
     pub(super) fn cancel(&mut self, now: Millis) {
         let unstarted = self.next.take();
         let sought = self.sought.take();
+        if let Activity::Ending(ended) = &mut self.activity {
+            ended.cancelled = unstarted;
+            return;
+        }
         match &self.activity {
             Activity::Idle => {
                 // A header that was not found has no root to report.

@@ -23,7 +23,8 @@ impl Engine {
             self.record = record;
             self.codes_held = codes_held.into_iter().collect();
             self.sweep = None;
-            self.garbage = Vec::new();
+            self.garbage = None;
+            self.is_sweep_put_off = false;
             self.damage = Vec::new();
         }
         is_still
@@ -65,19 +66,31 @@ impl Engine {
         self.damage.clear();
     }
 
-    /// Begins to sweep what the last switch left, also after a crash in between.
-    pub(super) fn sweep_if_due(&mut self) {
-        if self.sweep.is_some() || !self.garbage.is_empty() {
+    /// Begins to sweep what the last switch left, also after a crash in between. Only once every batch is settled: one on its
+    /// way may have swept it.
+    pub(super) fn sweep_if_due(&mut self, now: Millis) {
+        if self.sweep.is_some() || self.is_sweep_put_off || !self.commits.is_settled() {
             return;
+        }
+        if self.garbage.is_some() {
+            return self.commit_garbage(now);
         }
         if let (Some(litter), Some(complete)) = (&self.record.litter, self.record.complete) {
             self.sweep = Some(Sweep::new(litter, complete.page));
+            // There may be nothing to read.
+            self.end_sweep(now);
         }
+    }
+
+    /// Whether nothing is left of the switch before, or the next batch deletes it.
+    pub(super) fn is_swept(&self) -> bool {
+        let record = self.commits.last_record().unwrap_or(&self.record);
+        self.sweep.is_none() && (self.garbage.is_some() || record.litter.is_none())
     }
 
     pub(super) fn end_sweep(&mut self, now: Millis) {
         if let Some(sweep) = self.sweep.take_if(|sweep| sweep.is_over()) {
-            self.garbage = sweep.finish();
+            self.garbage = Some(sweep.finish());
             self.commit_garbage(now);
         }
     }
