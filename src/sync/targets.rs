@@ -179,6 +179,9 @@ impl Engine {
         if let Activity::Syncing(job) = &mut self.activity
             && let Some(ids) = job.next_load(ticket, stored)
         {
+            if ids.is_empty() {
+                return self.outbox.push_back(Output::Yield);
+            }
             self.tickets += 1;
             self.outbox.push_back(Output::Load(ticket, ids));
             return;
