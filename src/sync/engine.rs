@@ -172,6 +172,10 @@ impl Engine {
             return self.outbox.pop_front();
         }
         self.assign(now);
+        // What was still to be asked for may have turned out to be held.
+        if self.outbox.is_empty() && self.commit_if_due(now) {
+            return self.outbox.pop_front();
+        }
         self.load_if_due(now);
         self.wait_aloud(now);
         self.outbox.pop_front()
