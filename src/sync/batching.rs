@@ -4,7 +4,7 @@ use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
 use super::sweep::ranges;
 use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, Litter, Record, Spill};
+use crate::state::{Batch, Building, Complete, Counts, Litter, PageId, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
 /// Smallest request worth its round trip, in bytes.
@@ -48,10 +48,10 @@ impl Engine {
         if job.is_exhausted() && !self.requests.awaits(job.round) {
             // One state at a time is swept away, so that the record needs to name but one.
             if !self.is_swept() {
-                self.is_sweep_put_off = false;
                 self.sweep_if_due(now);
             }
-            return self.is_swept() && self.commit_last(now, Ending::Done);
+            let may_end = self.is_swept() || self.is_sweep_put_off;
+            return may_end && self.commit_last(now, Ending::Done);
         }
         let is_full = job.pending_bytes() >= self.limits.batch_bytes;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
@@ -136,19 +136,22 @@ impl Engine {
             .map(|building| building.spine.clone());
         let mut delete = ranges(built.freed);
         delete.extend(replaced);
+        let garbage = self.garbage.take();
+        let is_swept = garbage.is_some() || before.litter.is_none();
+        delete.extend(garbage.into_iter().flatten());
         let mut record = Record {
             sequence: before.sequence + 1,
             next_page: built.spine.end,
             ..before
         };
-        if let Some(garbage) = self.garbage.take() {
-            delete.extend(garbage);
+        if is_swept {
             record.litter = None;
         }
         if is_last {
             record.litter = Some(Litter {
                 old: before.complete.and_then(|complete| complete.page),
-                build: job.first_page..record.next_page,
+                // What an earlier sweep could not look at is looked for everywhere.
+                build: if is_swept { job.first_page } else { PageId(0) }..record.next_page,
             });
             record.complete = Some(Complete {
                 root: job.aim.root,

@@ -165,18 +165,15 @@ impl Engine {
             self.assign(now);
             return Some(Output::Yield);
         }
-        if let Activity::Syncing(job) = &mut self.activity {
-            job.replan();
-        }
+        self.load_if_due(now);
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
         self.assign(now);
-        // What was still to be asked for may have turned out to be held.
-        if self.outbox.is_empty() && self.commit_if_due(now) {
+        // A page that was taken in just now may have been the last that was missing.
+        if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
-        self.load_if_due(now);
         self.wait_aloud(now);
         self.outbox.pop_front()
     }
@@ -306,7 +303,7 @@ impl Engine {
                 self.repaired();
             }
             // A newer target has taken this one's place: only its end counts.
-            if (is_wanted || is_cancelled) && self.next.is_none() {
+            if (is_wanted || is_cancelled) && self.next.is_none() && self.sought.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }

@@ -159,8 +159,7 @@ impl Engine {
             .is_some_and(|sweep| sweep.awaits_load(ticket));
         let is_ours = match &self.activity {
             Activity::Loading(loading) => loading.ticket() == ticket,
-            // A sync cannot end before what the last one left is swept.
-            Activity::Syncing(job) => job.awaits_load(ticket) || is_sweeps,
+            Activity::Syncing(job) => job.awaits_load(ticket),
             Activity::Idle | Activity::Ending(_) => false,
         };
         if is_ours {
@@ -174,6 +173,9 @@ impl Engine {
 
     /// Reads what the job or the sweep wants read.
     pub(super) fn load_if_due(&mut self, now: Millis) {
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan();
+        }
         let ticket = Ticket(self.tickets + 1);
         let stored = self.record.next_page;
         if let Activity::Syncing(job) = &mut self.activity
@@ -200,7 +202,7 @@ impl Engine {
         let unstarted = self.next.take();
         let sought = self.sought.take();
         if let Activity::Ending(ended) = &mut self.activity {
-            ended.cancelled = unstarted;
+            ended.cancelled = unstarted.or(sought.map(|_| Aim::NONE));
             return;
         }
         match &self.activity {
