@@ -59,6 +59,8 @@ pub struct Engine {
     pub(super) is_sweep_put_off: bool,
     /// What is damaged in the complete state, until it is repaired. Bound: 64.
     pub(super) damage: Vec<Damage>,
+    /// The first ones of them, which the repair under way is about.
+    pub(super) repairing: usize,
     pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
@@ -126,6 +128,7 @@ impl Engine {
             garbage: None,
             is_sweep_put_off: false,
             damage: Vec::new(),
+            repairing: 0,
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,

@@ -25,7 +25,7 @@ impl Engine {
             self.sweep = None;
             self.garbage = None;
             self.is_sweep_put_off = false;
-            self.damage = Vec::new();
+            self.repair_ended();
         }
         is_still
     }
@@ -48,6 +48,7 @@ impl Engine {
             return;
         }
         self.tickets += 1;
+        self.repairing = self.damage.len();
         match Loading::repair(&self.record, self.damage.clone(), self.tickets) {
             Some(resumed) => self.begin(resumed),
             // No state, no damage.
@@ -55,14 +56,17 @@ impl Engine {
         }
     }
 
-    /// Everything that was known to be damaged is whole, or no longer part of the state.
+    /// Everything that was known to be damaged when the repair began is whole, or no longer part of the state. What was met
+    /// since is next.
     pub(super) fn repaired(&mut self) {
-        self.repair_ended();
+        let healed = std::mem::take(&mut self.repairing).min(self.damage.len());
+        self.damage.drain(..healed);
         self.outbox.push_back(Output::Event(Event::Repaired));
     }
 
     /// A repair is over, well or not; what is still damaged is met again when it is read again.
     pub(super) fn repair_ended(&mut self) {
+        self.repairing = 0;
         self.damage.clear();
     }
 
