@@ -48,8 +48,7 @@ impl Engine {
                     self.waiting = None;
                     self.peers.forgive();
                 }
-                self.rounds += 1;
-                job.retarget(now, aim, self.rounds);
+                job.retarget(now, aim);
             }
             Activity::Loading(loading) => loading.retarget(aim),
             Activity::Ending(_) | Activity::Idle => self.next = Some(aim),
@@ -217,18 +216,7 @@ impl Engine {
                         .push_back(Output::Event(Event::Cancelled(report)));
                 }
             }
-            Activity::Ending(_) => {
-                // What ends is what was before; what was to come next is what the caller waits for.
-                if let Some(aim) = unstarted.or(sought.map(|_| Aim::NONE)) {
-                    let report =
-                        self.report(now, aim, Counts::default(), Counters::default(), false);
-                    self.outbox
-                        .push_back(Output::Event(Event::Cancelled(report)));
-                    if let Activity::Ending(ended) = &mut self.activity {
-                        ended.is_wanted = false;
-                    }
-                }
-            }
+            Activity::Ending(_) => {}
             Activity::Loading(loading) if !loading.is_wanted() => {
                 self.activity = Activity::Idle;
                 self.repair_ended();
