@@ -174,6 +174,11 @@ mod seeds {
     }
 
     #[test]
+    fn a_page_may_be_dropped_while_it_is_read() {
+        history(5335);
+    }
+
+    #[test]
     fn a_page_is_not_read_for_a_subtrie_that_has_none_below() {
         history(28);
     }
