@@ -7,13 +7,22 @@ use super::errors::Trouble;
 use crate::hash::Hash;
 use crate::state::page::PageError;
 use crate::state::{PageId, Wanted};
-use crate::sync::Input;
+use crate::sync::{self, Input};
 
 /// Something stored that is not what its hash says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hurt {
     Page(PageId),
     Code(Hash),
+}
+
+impl From<sync::Damage> for Hurt {
+    fn from(damage: sync::Damage) -> Hurt {
+        match damage {
+            sync::Damage::Page { page, .. } => Hurt::Page(page),
+            sync::Damage::Code(hash) => Hurt::Code(hash),
+        }
+    }
 }
 
 /// What was found and is not healed yet. Bound: what is stored, a few bytes for each piece.
@@ -30,10 +39,10 @@ impl Driver {
     /// A reader met a page that is missing or not what its parent names. Answers what to tell whoever reads.
     pub(super) fn damaged_page(self: &Rc<Self>, wanted: &Wanted, error: &PageError) -> Trouble {
         let page = wanted.page.id;
-        let input = Input::Damaged {
+        let input = Input::Damaged(sync::Damage::Page {
             page,
-            at: wanted.at,
-        };
+            at: Some(wanted.at),
+        });
         let what = format!("page {}: {error}", page.0);
         self.hurt(Hurt::Page(page), input, &what)
     }
@@ -41,7 +50,8 @@ impl Driver {
     /// A reader met a code that is missing or has another hash.
     pub(super) fn damaged_code(self: &Rc<Self>, hash: Hash) -> Trouble {
         let what = format!("the code {hash} is missing or has another hash");
-        self.hurt(Hurt::Code(hash), Input::DamagedCode(hash), &what)
+        let input = Input::Damaged(sync::Damage::Code(hash));
+        self.hurt(Hurt::Code(hash), input, &what)
     }
 
     fn hurt(self: &Rc<Self>, hurt: Hurt, input: Input, what: &str) -> Trouble {

@@ -11,7 +11,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::connections::Connections;
 use super::crash::has_crashed;
-use super::damage::{Damage, Hurt};
+use super::damage::Damage;
 use super::errors::{Trouble, failure, trouble};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::listener::Listener;
@@ -288,7 +288,7 @@ impl Driver {
             }
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
-            Event::Damaged(page) => self.note_damage(Hurt::Page(page), "it cannot be read"),
+            Event::Damaged(damage) => self.note_damage(damage.into(), "it cannot be read"),
             Event::Repaired => self.note_repair(),
             Event::Done(report) => {
                 // Its target may have been replaced after it ended and before it was told: then the end is the next one's.
