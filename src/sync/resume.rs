@@ -32,9 +32,9 @@ pub(crate) struct Loading {
 /// How a start begins.
 pub(crate) enum Resumed {
     /// Pages have to be read first.
-    Load(Loading, Output),
+    Load(Box<Loading>, Output),
     /// Nothing has to be read.
-    Ready(Job),
+    Ready(Box<Job>),
 }
 
 /// A page that was asked for is missing or not what it should be.

@@ -7,6 +7,7 @@ mod arguments;
 mod bench;
 mod counts;
 mod demo;
+mod go;
 mod package;
 mod run;
 mod sim;
