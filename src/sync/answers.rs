@@ -177,7 +177,10 @@ impl Room<'_> {
             self.job
                 .tree
                 .join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
-        self.job.enqueue(&joined);
+        match self.is_current {
+            true => self.job.enqueue(&joined),
+            false => self.job.enqueue_late(&joined),
+        }
         match cursor {
             _ if !self.is_current => {}
             Some(cursor) => self.job.accounts_joined(cursor, last, more),

@@ -4,7 +4,7 @@ use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
 use super::sweep::ranges;
 use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, Litter, Record, Spill};
+use crate::state::{Batch, Building, Complete, Counts, Litter, PageId, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
 /// Smallest request worth its round trip, in bytes.
@@ -131,19 +131,22 @@ impl Engine {
             .map(|building| building.spine.clone());
         let mut delete = ranges(built.freed);
         delete.extend(replaced);
-        delete.append(&mut self.garbage);
+        let garbage = self.garbage.take();
+        let is_swept = garbage.is_some() || before.litter.is_none();
+        delete.extend(garbage.into_iter().flatten());
         let mut record = Record {
             sequence: before.sequence + 1,
             next_page: built.spine.end,
             ..before
         };
-        if self.sweep.is_none() {
+        if is_swept {
             record.litter = None;
         }
         if is_last {
             record.litter = Some(Litter {
                 old: before.complete.and_then(|complete| complete.page),
-                build: job.first_page..record.next_page,
+                // What an earlier sweep could not look at is looked for everywhere.
+                build: if is_swept { job.first_page } else { PageId(0) }..record.next_page,
             });
             record.complete = Some(Complete {
                 root: job.aim.root,
@@ -201,7 +204,7 @@ impl Engine {
             sequence: record.sequence,
             pages: Vec::new(),
             codes: Vec::new(),
-            delete: std::mem::take(&mut self.garbage),
+            delete: self.garbage.take().unwrap_or_default(),
             record: record.encode(),
         };
         let codes = Vec::new();

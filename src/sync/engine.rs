@@ -54,7 +54,7 @@ pub struct Engine {
     /// The walk that finds what the last switch left behind.
     pub(super) sweep: Option<Sweep>,
     /// What it found, until a batch deletes it.
-    pub(super) garbage: Vec<Range<PageId>>,
+    pub(super) garbage: Option<Vec<Range<PageId>>>,
     /// What is damaged in the complete state, until it is repaired. Bound: 64.
     pub(super) damage: Vec<Damage>,
     pub(super) started: Millis,
@@ -117,7 +117,7 @@ impl Engine {
             next: None,
             sought: None,
             sweep: None,
-            garbage: Vec::new(),
+            garbage: None,
             damage: Vec::new(),
             started: Millis(0),
             last_commit: Millis(0),
@@ -157,14 +157,15 @@ impl Engine {
             self.assign(now);
             return Some(Output::Yield);
         }
-        if let Activity::Syncing(job) = &mut self.activity {
-            job.replan();
-        }
+        self.load_if_due(now);
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
         self.assign(now);
-        self.load_if_due(now);
+        // A page that was taken in just now may have been the last that was missing.
+        if self.commit_if_due(now) {
+            return self.outbox.pop_front();
+        }
         self.wait_aloud(now);
         self.outbox.pop_front()
     }
@@ -289,7 +290,7 @@ impl Engine {
                 self.repaired();
             }
             // A newer target has taken this one's place: only its end counts.
-            if is_wanted && self.next.is_none() {
+            if is_wanted && self.next.is_none() && self.sought.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }

@@ -103,19 +103,21 @@ impl Job {
             .as_mut()
             .filter(|healing| healing.loading.is_none())?;
         let wanted = std::mem::take(&mut healing.plan.pages);
-        let (durable, recent): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
+        let (mut durable, recent): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|id| *id < stored);
+        let mut later = durable.split_off(durable.len().min(PAGES_PER_LOAD));
         for id in recent {
-            // Either not handed to the store yet, or on its way there: then a later plan will want it again.
-            if let Some(bytes) = self.pages.get(id).map(<[u8]>::to_vec) {
-                self.take_page(id, Some(&bytes));
+            match self.pages.get(id).map(<[u8]>::to_vec) {
+                // Not handed to the store yet.
+                Some(bytes) => {
+                    self.take_page(id, Some(&bytes));
+                }
+                // On its way there.
+                None => later.push(id),
             }
         }
         let healing = self.healing.as_mut()?;
-        let mut durable = durable;
-        healing.plan.pages = durable
-            .split_off(durable.len().min(PAGES_PER_LOAD))
-            .into_iter()
-            .collect();
+        healing.plan.pages = later.into_iter().collect();
         if durable.is_empty() {
             return None;
         }

@@ -259,6 +259,29 @@ impl Job {
         self.touch();
     }
 
+    /// Enters what a late answer brought. Part of it may only have become a base, which lacks nothing; so what is lacking is
+    /// read off the tree.
+    pub(crate) fn enqueue_late(&mut self, joined: &Joined) {
+        self.enqueue(&Joined {
+            storage: Vec::new(),
+            codes: Vec::new(),
+            ..joined.clone()
+        });
+        let incomplete: Vec<Incomplete> = self.tree.incomplete_accounts().collect();
+        for account in incomplete {
+            let is_known = self.storages.contains_key(&account.account)
+                || self.storages_asked.contains(&account.account)
+                || self.large.contains_key(&account.account);
+            if !is_known && !account.partial {
+                let root = account.storage.map(|root| (account.account, root));
+                self.storages.extend(root);
+            }
+            let asked = &self.codes_asked;
+            let code = account.code.filter(|hash| !asked.contains(hash));
+            self.codes.extend(code);
+        }
+    }
+
     /// Counts what a storage answer brought.
     pub(crate) fn slots_joined(&mut self, joined: StorageJoined) {
         self.counters.slots += joined.slots;

@@ -62,7 +62,10 @@ impl Engine {
         if !self.commits.is_settled() {
             return;
         }
-        self.sweep_if_due();
+        self.sweep_if_due(now);
+        if !self.commits.is_settled() {
+            return;
+        }
         let Some(aim) = self.next.take() else {
             return self.start_repair();
         };
@@ -149,6 +152,9 @@ impl Engine {
 
     /// Reads what the job or the sweep wants read.
     pub(super) fn load_if_due(&mut self, now: Millis) {
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan();
+        }
         let ticket = Ticket(self.tickets + 1);
         let stored = self.record.next_page;
         if let Activity::Syncing(job) = &mut self.activity
@@ -182,7 +188,18 @@ impl Engine {
                         .push_back(Output::Event(Event::Cancelled(report)));
                 }
             }
-            Activity::Ending(_) => {}
+            Activity::Ending(_) => {
+                // What ends is what was before; what was to come next is what the caller waits for.
+                if let Some(aim) = unstarted.or(sought.map(|_| Aim::NONE)) {
+                    let report =
+                        self.report(now, aim, Counts::default(), Counters::default(), false);
+                    self.outbox
+                        .push_back(Output::Event(Event::Cancelled(report)));
+                    if let Activity::Ending(ended) = &mut self.activity {
+                        ended.is_wanted = false;
+                    }
+                }
+            }
             Activity::Loading(loading) if !loading.is_wanted() => {
                 self.activity = Activity::Idle;
                 self.repair_ended();

@@ -23,7 +23,7 @@ impl Engine {
             self.record = record;
             self.codes_held = codes_held.into_iter().collect();
             self.sweep = None;
-            self.garbage = Vec::new();
+            self.garbage = None;
             self.damage = Vec::new();
         }
         is_still
@@ -66,8 +66,11 @@ impl Engine {
     }
 
     /// Begins to sweep what the last switch left, also after a crash in between.
-    pub(super) fn sweep_if_due(&mut self) {
-        if self.sweep.is_some() || !self.garbage.is_empty() {
+    pub(super) fn sweep_if_due(&mut self, now: Millis) {
+        if self.garbage.is_some() {
+            return self.commit_garbage(now);
+        }
+        if self.sweep.is_some() {
             return;
         }
         if let (Some(litter), Some(complete)) = (&self.record.litter, self.record.complete) {
@@ -77,7 +80,7 @@ impl Engine {
 
     pub(super) fn end_sweep(&mut self, now: Millis) {
         if let Some(sweep) = self.sweep.take_if(|sweep| sweep.is_over()) {
-            self.garbage = sweep.finish();
+            self.garbage = Some(sweep.finish());
             self.commit_garbage(now);
         }
     }
