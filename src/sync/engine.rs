@@ -62,6 +62,8 @@ pub struct Engine {
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
     pub(super) waiting: Option<Why>,
     pub(super) tickets: u64,
+    /// Rounds so far: one for each start and each move of the target, so that no answer is taken for another round's.
+    pub(super) rounds: u32,
 }
 
 /// What the engine is doing.
@@ -123,6 +125,7 @@ impl Engine {
             last_commit: Millis(0),
             waiting: None,
             tickets: 0,
+            rounds: 0,
         }
     }
 

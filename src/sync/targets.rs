@@ -46,7 +46,8 @@ impl Engine {
                     self.waiting = None;
                     self.peers.forgive();
                 }
-                job.retarget(now, aim);
+                self.rounds += 1;
+                job.retarget(now, aim, self.rounds);
             }
             Activity::Loading(loading) => loading.retarget(aim),
             Activity::Ending(_) | Activity::Idle => self.next = Some(aim),
@@ -127,7 +128,8 @@ impl Engine {
         else {
             return;
         };
-        let job = loading.into_job(now, self.record.next_page);
+        self.rounds += 1;
+        let job = loading.into_job(now, self.record.next_page, self.rounds);
         let job = job.cutting_to(self.limits.page_bytes);
         self.last_commit = now;
         if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
