@@ -47,7 +47,11 @@ impl Engine {
         }
         if job.is_exhausted() && !self.requests.awaits(job.round) {
             // One state at a time is swept away, so that the record needs to name but one.
-            return self.sweep.is_none() && self.commit_last(now, Ending::Done);
+            if !self.is_swept() {
+                self.sweep_if_due(now);
+            }
+            let may_end = self.is_swept() || self.is_sweep_put_off;
+            return may_end && self.commit_last(now, Ending::Done);
         }
         let is_full = job.pending_bytes() >= self.limits.batch_bytes;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
@@ -81,7 +85,7 @@ impl Engine {
         if !self.commit_with(now, Spill::All, how == Ending::Done) {
             return false;
         }
-        if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
+        if let Some(job) = self.leave() {
             self.activity = Activity::Ending(Box::new(Ended {
                 aim: job.aim,
                 held: job.held(),
@@ -89,6 +93,7 @@ impl Engine {
                 how,
                 is_wanted: job.is_wanted,
                 is_repair: job.is_repair,
+                cancelled: None,
             }));
         }
         true

@@ -55,14 +55,18 @@ pub struct Engine {
     pub(super) sweep: Option<Sweep>,
     /// What it found, until a batch deletes it.
     pub(super) garbage: Option<Vec<Range<PageId>>>,
+    /// The store could not do what sweeping takes: it waits for the next target.
+    pub(super) is_sweep_put_off: bool,
     /// What is damaged in the complete state, until it is repaired. Bound: 64.
     pub(super) damage: Vec<Damage>,
+    /// The first ones of them, which the repair under way is about.
+    pub(super) repairing: usize,
     pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
     pub(super) waiting: Option<Why>,
     pub(super) tickets: u64,
-    /// Rounds so far: one for each start and each move of the target, so that no answer is taken for another round's.
+    /// The round that the next job begins with.
     pub(super) rounds: u32,
 }
 
@@ -85,6 +89,8 @@ pub(super) struct Ended {
     /// Whether a caller waits for it.
     pub(super) is_wanted: bool,
     pub(super) is_repair: bool,
+    /// A newer target that was cancelled before it could begin: its end is the one that counts.
+    pub(super) cancelled: Option<Aim>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +126,9 @@ impl Engine {
             sought: None,
             sweep: None,
             garbage: None,
+            is_sweep_put_off: false,
             damage: Vec::new(),
+            repairing: 0,
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,
@@ -280,10 +288,15 @@ impl Engine {
                 _ => ended.held,
             };
             let report = self.report(now, ended.aim, held, ended.counters, false);
-            let event = match ended.how {
-                Ending::Done => Event::Done(report),
-                Ending::Cancelled => Event::Cancelled(report),
+            let event = match (ended.how, ended.cancelled) {
+                (_, Some(aim)) => {
+                    let (held, counters) = (Counts::default(), Counters::default());
+                    Event::Cancelled(self.report(now, aim, held, counters, false))
+                }
+                (Ending::Done, None) => Event::Done(report),
+                (Ending::Cancelled, None) => Event::Cancelled(report),
             };
+            let is_cancelled = ended.cancelled.is_some();
             let (is_wanted, is_repair) = (
                 ended.is_wanted,
                 ended.is_repair && ended.how == Ending::Done,
@@ -293,7 +306,7 @@ impl Engine {
                 self.repaired();
             }
             // A newer target has taken this one's place: only its end counts.
-            if is_wanted && self.next.is_none() && self.sought.is_none() {
+            if (is_wanted || is_cancelled) && self.next.is_none() && self.sought.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }
@@ -304,7 +317,11 @@ impl Engine {
             for code in &codes {
                 self.codes_held.remove(code);
             }
-            self.fail(Failure::Store(trouble));
+            match self.activity {
+                // Nobody waits for what a sweep deletes.
+                Activity::Idle => self.is_sweep_put_off = true,
+                _ => self.fail(Failure::Store(trouble)),
+            }
         }
     }
 
@@ -324,7 +341,7 @@ impl Engine {
             self.return_work(arrived.request);
         }
         self.waiting = None;
-        if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
+        if let Some(job) = self.leave() {
             for code in job.uncommitted_codes() {
                 self.codes_held.remove(code);
             }

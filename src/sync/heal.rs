@@ -96,30 +96,32 @@ impl Job {
         self.storages.is_empty() && self.large.is_empty() && self.codes.is_empty()
     }
 
-    /// The pages to read now; those that no batch carries yet are taken in at once. `stored`: pages below it are durable.
+    /// The pages to read now; those that no batch carries yet are taken in at once. `stored`: pages below it are durable. None to
+    /// read is not `None` if some were taken in.
     pub(crate) fn next_load(&mut self, ticket: Ticket, stored: PageId) -> Option<Vec<PageId>> {
         let healing = self
             .healing
             .as_mut()
             .filter(|healing| healing.loading.is_none())?;
         let wanted = std::mem::take(&mut healing.plan.pages);
-        let (mut durable, recent): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|id| *id < stored);
-        let mut later = durable.split_off(durable.len().min(PAGES_PER_LOAD));
+        let (durable, recent): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
+        let (mut is_on_its_way, mut took_some) = (false, false);
         for id in recent {
+            // Either not handed to the store yet, or on its way there: then a later plan wants it again.
             match self.pages.get(id).map(<[u8]>::to_vec) {
-                // Not handed to the store yet.
-                Some(bytes) => {
-                    self.take_page(id, Some(&bytes));
-                }
-                // On its way there.
-                None => later.push(id),
+                Some(bytes) => took_some |= self.take_page(id, Some(&bytes)),
+                None => is_on_its_way = true,
             }
         }
         let healing = self.healing.as_mut()?;
-        healing.plan.pages = later.into_iter().collect();
+        healing.plan.stale |= is_on_its_way;
+        let mut durable = durable;
+        healing.plan.pages = durable
+            .split_off(durable.len().min(PAGES_PER_LOAD))
+            .into_iter()
+            .collect();
         if durable.is_empty() {
-            return None;
+            return took_some.then_some(durable);
         }
         healing.loading = Some((ticket, durable.clone()));
         Some(durable)

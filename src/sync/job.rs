@@ -56,7 +56,7 @@ pub(crate) struct Job {
     pub(super) nodes_asked: BTreeSet<StatePath>,
     /// Whole storages asked for. Bound: requests in flight times the accounts in one.
     pub(super) storages_asked: BTreeSet<Hash>,
-    /// The engine's round since the last move of the target: what was asked before goes back to no queue.
+    /// How often the target moved: what was asked before a move goes back to no queue.
     pub(crate) round: u32,
     /// While there is a base, what is missing is planned and not walked over.
     pub(super) healing: Option<Healing>,
@@ -127,13 +127,13 @@ impl Job {
     }
 
     /// Turns towards another root; everything held becomes the base of the new tree.
-    pub(crate) fn retarget(&mut self, now: Millis, aim: Aim, round: u32) {
+    pub(crate) fn retarget(&mut self, now: Millis, aim: Aim) {
         if self.aim.root != aim.root {
             self.pace
                 .moved(now, self.tree.blinded().count() as u64, self.counters.nodes);
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
             self.tree = tree.retarget(aim.root);
-            self.round = round;
+            self.round += 1;
             self.counters.moves += 1;
             self.dirty = true;
             self.queue();

@@ -155,7 +155,7 @@ impl Loading {
     }
 
     /// The sync, once everything is read. The last batch's root page may be damaged: then everything is fetched again.
-    pub(crate) fn into_job(self, now: super::Millis, next_page: PageId, round: u32) -> Job {
+    pub(crate) fn into_job(self, now: super::Millis, next_page: PageId) -> Job {
         let first_page = self.from.first_page;
         let source = Aim {
             root: self.from.root,
@@ -169,11 +169,10 @@ impl Loading {
             next_page,
         );
         if self.aim.root != source.root {
-            job.retarget(now, self.aim, round);
+            job.retarget(now, self.aim);
             job.counters.moves = 0;
         }
         job.aim = self.aim;
-        job.round = round;
         job.is_repair = self.is_repair;
         job.is_wanted = self.is_wanted;
         job.fetch_codes(self.codes);

@@ -2,6 +2,7 @@
 
 use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
+use super::job::Job;
 use super::resume::{DamagedPage, Loading, Resumed};
 use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
 use crate::state::Counts;
@@ -17,6 +18,7 @@ impl Engine {
         };
         self.outbox
             .retain(|output| !matches!(output, Output::Event(event) if is_end(event)));
+        self.is_sweep_put_off = false;
         self.sought = None;
         let aim = match target {
             Target::Root(root) => Some(Aim { root, block: None }),
@@ -46,8 +48,7 @@ impl Engine {
                     self.waiting = None;
                     self.peers.forgive();
                 }
-                self.rounds += 1;
-                job.retarget(now, aim, self.rounds);
+                job.retarget(now, aim);
             }
             Activity::Loading(loading) => loading.retarget(aim),
             Activity::Ending(_) | Activity::Idle => self.next = Some(aim),
@@ -91,10 +92,24 @@ impl Engine {
                 self.activity = Activity::Loading(Box::new(loading));
                 self.outbox.push_back(output);
             }
-            Resumed::Ready(job) => {
-                let job = job.cutting_to(self.limits.page_bytes);
-                self.activity = Activity::Syncing(Box::new(job));
+            Resumed::Ready(job) => self.enter(job),
+        }
+    }
+
+    fn enter(&mut self, job: Job) {
+        let mut job = job.cutting_to(self.limits.page_bytes);
+        job.round = self.rounds;
+        self.activity = Activity::Syncing(Box::new(job));
+    }
+
+    /// The job is over. What it asked for and is not there yet is of no later job's round.
+    pub(super) fn leave(&mut self) -> Option<Job> {
+        match std::mem::replace(&mut self.activity, Activity::Idle) {
+            Activity::Syncing(job) => {
+                self.rounds = job.round + 1;
+                Some(*job)
             }
+            _ => None,
         }
     }
 
@@ -128,18 +143,20 @@ impl Engine {
         else {
             return;
         };
-        self.rounds += 1;
-        let job = loading.into_job(now, self.record.next_page, self.rounds);
-        let job = job.cutting_to(self.limits.page_bytes);
+        let job = loading.into_job(now, self.record.next_page);
         self.last_commit = now;
         if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
             self.repaired();
             return;
         }
-        self.activity = Activity::Syncing(Box::new(job));
+        self.enter(job);
     }
 
     pub(super) fn load_failed(&mut self, ticket: Ticket, trouble: StoreTrouble) {
+        let is_sweeps = self
+            .sweep
+            .as_ref()
+            .is_some_and(|sweep| sweep.awaits_load(ticket));
         let is_ours = match &self.activity {
             Activity::Loading(loading) => loading.ticket() == ticket,
             Activity::Syncing(job) => job.awaits_load(ticket),
@@ -148,8 +165,10 @@ impl Engine {
         if is_ours {
             self.fail(Failure::Store(trouble));
         }
-        // What a sweep could not read stays until the next session's sweep.
-        self.sweep.take_if(|sweep| sweep.awaits_load(ticket));
+        if is_sweeps {
+            self.sweep = None;
+            self.is_sweep_put_off = true;
+        }
     }
 
     /// Reads what the job or the sweep wants read.
@@ -162,6 +181,9 @@ impl Engine {
         if let Activity::Syncing(job) = &mut self.activity
             && let Some(ids) = job.next_load(ticket, stored)
         {
+            if ids.is_empty() {
+                return self.outbox.push_back(Output::Yield);
+            }
             self.tickets += 1;
             self.outbox.push_back(Output::Load(ticket, ids));
             return;
@@ -179,6 +201,10 @@ impl Engine {
     pub(super) fn cancel(&mut self, now: Millis) {
         let unstarted = self.next.take();
         let sought = self.sought.take();
+        if let Activity::Ending(ended) = &mut self.activity {
+            ended.cancelled = unstarted.or(sought.map(|_| Aim::NONE));
+            return;
+        }
         match &self.activity {
             Activity::Idle => {
                 // A header that was not found has no root to report.
@@ -190,18 +216,7 @@ impl Engine {
                         .push_back(Output::Event(Event::Cancelled(report)));
                 }
             }
-            Activity::Ending(_) => {
-                // What ends is what was before; what was to come next is what the caller waits for.
-                if let Some(aim) = unstarted.or(sought.map(|_| Aim::NONE)) {
-                    let report =
-                        self.report(now, aim, Counts::default(), Counters::default(), false);
-                    self.outbox
-                        .push_back(Output::Event(Event::Cancelled(report)));
-                    if let Activity::Ending(ended) = &mut self.activity {
-                        ended.is_wanted = false;
-                    }
-                }
-            }
+            Activity::Ending(_) => {}
             Activity::Loading(loading) if !loading.is_wanted() => {
                 self.activity = Activity::Idle;
                 self.repair_ended();

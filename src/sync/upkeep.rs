@@ -24,7 +24,8 @@ impl Engine {
             self.codes_held = codes_held.into_iter().collect();
             self.sweep = None;
             self.garbage = None;
-            self.damage = Vec::new();
+            self.is_sweep_put_off = false;
+            self.repair_ended();
         }
         is_still
     }
@@ -47,6 +48,7 @@ impl Engine {
             return;
         }
         self.tickets += 1;
+        self.repairing = self.damage.len();
         match Loading::repair(&self.record, self.damage.clone(), self.tickets) {
             Some(resumed) => self.begin(resumed),
             // No state, no damage.
@@ -54,28 +56,40 @@ impl Engine {
         }
     }
 
-    /// Everything that was known to be damaged is whole, or no longer part of the state.
+    /// Everything that was known to be damaged when the repair began is whole, or no longer part of the state. What was met
+    /// since is next.
     pub(super) fn repaired(&mut self) {
-        self.repair_ended();
+        let healed = std::mem::take(&mut self.repairing).min(self.damage.len());
+        self.damage.drain(..healed);
         self.outbox.push_back(Output::Event(Event::Repaired));
     }
 
     /// A repair is over, well or not; what is still damaged is met again when it is read again.
     pub(super) fn repair_ended(&mut self) {
+        self.repairing = 0;
         self.damage.clear();
     }
 
-    /// Begins to sweep what the last switch left, also after a crash in between.
+    /// Begins to sweep what the last switch left, also after a crash in between. Only once every batch is settled: one on its
+    /// way may have swept it.
     pub(super) fn sweep_if_due(&mut self, now: Millis) {
+        if self.sweep.is_some() || self.is_sweep_put_off || !self.commits.is_settled() {
+            return;
+        }
         if self.garbage.is_some() {
             return self.commit_garbage(now);
         }
-        if self.sweep.is_some() {
-            return;
-        }
         if let (Some(litter), Some(complete)) = (&self.record.litter, self.record.complete) {
             self.sweep = Some(Sweep::new(litter, complete.page));
+            // There may be nothing to read.
+            self.end_sweep(now);
         }
+    }
+
+    /// Whether nothing is left of the switch before, or the next batch deletes it.
+    pub(super) fn is_swept(&self) -> bool {
+        let record = self.commits.last_record().unwrap_or(&self.record);
+        self.sweep.is_none() && (self.garbage.is_some() || record.litter.is_none())
     }
 
     pub(super) fn end_sweep(&mut self, now: Millis) {

@@ -2,8 +2,8 @@
 //! happens, what is complete is true and readable at any moment, no honest peer is ever blamed, memory stays bounded, and
 //! once the bad days are over the newest state becomes complete.
 //!
-//! `SNAPLIGHT_WORLDS` says how many worlds are run, `SNAPLIGHT_FROM` the first one's seed; `SNAPLIGHT_SEED` runs one alone
-//! and tells its story.
+//! `cargo xtask sim` runs them in numbers: `SNAPLIGHT_WORLDS` says how many, `SNAPLIGHT_FROM` the first one's seed;
+//! `SNAPLIGHT_SEED` runs one alone and tells its story.
 
 mod checks;
 mod director;
@@ -87,13 +87,7 @@ fn run_all(from: u64, worlds: u64) {
 }
 
 fn alone(seed: u64) -> String {
-    let profile = match cfg!(debug_assertions) {
-        true => "",
-        false => "--profile sim ",
-    };
-    format!(
-        "alone: SNAPLIGHT_SEED={seed} cargo test {profile}--test sync in_any_world -- --nocapture"
-    )
+    format!("alone: cargo xtask sim --seed {seed}")
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -71,8 +71,8 @@ fn check_bounds(world: &World, limits: &Limits) {
         assert!(peer.in_flight <= MAX_REQUESTS_PER_PEER, "{peer:?}");
     }
     assert!(footprint.batches <= MAX_BATCHES, "{footprint:?}");
-    // A header may be asked for at any time.
-    let most_asked = limits.asked_bytes + HEADER_BYTES;
+    // Headers may be asked for at any time.
+    let most_asked = limits.asked_bytes + 2 * HEADER_BYTES * peers.len() as u64;
     assert!(footprint.asked <= most_asked, "{footprint:?}");
     assert!(
         footprint.requests <= peers.len() * MAX_REQUESTS_PER_PEER,

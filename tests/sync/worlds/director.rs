@@ -395,8 +395,14 @@ impl Director {
     fn complete_head(&mut self) -> Hash {
         let head = Hash(self.chain.root());
         self.aim(head);
-        let is_complete = |director: &Director| director.targets.is_empty();
-        self.go_until("the newest state is not complete", is_complete);
+        let is_over = |director: &Director| director.targets.is_empty();
+        self.go_until("the newest state is not complete", is_over);
+        let complete = self.world.disk.record().complete;
+        if complete.is_none_or(|complete| complete.root != head) {
+            // The last of the bad days was still to come.
+            self.aim(head);
+            self.go_until("the newest state is not complete", is_over);
+        }
         head
     }
 
