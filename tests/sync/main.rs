@@ -11,6 +11,8 @@ mod world;
 
 mod bad_input;
 mod damage;
+mod geth_heal;
+mod geth_sync;
 mod happy;
 mod headers;
 mod kills;
