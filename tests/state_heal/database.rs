@@ -141,10 +141,15 @@ impl Database {
                 });
             }
             // A page that is read for the pages below one of its subtries keeps those of the others alive.
-            let others: &[Entry] = if page.inner { &decoded.entries } else { &[] };
-            for entry in others {
-                named(entry, at.account, false, &mut |below, _, _| {
-                    reached.insert(below.id);
+            let mut others = match page.inner {
+                true => decoded.entries,
+                false => Vec::new(),
+            };
+            while let Some(other) = others.pop() {
+                named(&other, at.account, false, &mut |below, _, _| {
+                    if reached.insert(below.id) && below.inner {
+                        others.extend(Page::decode(&self.pages[&below.id]).unwrap().entries);
+                    }
                 });
             }
         }

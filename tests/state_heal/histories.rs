@@ -140,21 +140,46 @@ fn history(seed: u64) {
     healer.db.check_reads(&mut healer.rng, 1);
 }
 
-/// `SNAPLIGHT_HISTORIES` asks for more.
-fn histories() -> u64 {
-    let asked = std::env::var("SNAPLIGHT_HISTORIES")
-        .ok()
-        .and_then(|count| count.parse().ok());
-    asked.unwrap_or(300)
+/// `SNAPLIGHT_HISTORIES` asks for more, `SNAPLIGHT_SEED` for others.
+fn seeds_asked() -> std::ops::Range<u64> {
+    let asked = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|number| number.parse().ok())
+    };
+    let first = asked("SNAPLIGHT_SEED").unwrap_or(0);
+    first..first + asked("SNAPLIGHT_HISTORIES").unwrap_or(300)
 }
 
 #[test]
 fn wherever_the_root_moves_the_new_state_is_whole_and_the_old_one_readable_until_then() {
-    let first = std::env::var("SNAPLIGHT_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    for seed in first.map_or(0..histories(), |seed| seed..seed + 1) {
+    for seed in seeds_asked() {
         let done = std::panic::catch_unwind(|| history(seed));
         assert!(done.is_ok(), "seed {seed}");
+    }
+}
+
+/// What broke once, by what it taught.
+mod seeds {
+    use super::history;
+
+    #[test]
+    fn pages_below_a_dead_subtrie_live_as_long_as_their_record() {
+        history(4304);
+    }
+
+    #[test]
+    fn an_inherited_page_has_more_than_one_parent_while_it_is_a_base() {
+        history(14);
+    }
+
+    #[test]
+    fn a_page_may_be_dropped_while_it_is_read() {
+        history(5335);
+    }
+
+    #[test]
+    fn a_page_is_not_read_for_a_subtrie_that_has_none_below() {
+        history(28);
     }
 }

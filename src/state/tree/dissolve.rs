@@ -26,7 +26,8 @@ impl Tree {
     }
 
     /// Puts the content of a page in the place of its references, once it has been proven to be what they name. What
-    /// a blinded entry was waiting for in it is adopted. After an error nothing has changed.
+    /// a blinded entry was waiting for in it is adopted. A page that nothing refers to any more is no error. After an error
+    /// nothing has changed.
     pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
         let mut page = Page::decode(bytes)?;
         // At most a page's subtries: sixteen.
@@ -41,7 +42,11 @@ impl Tree {
             }
         });
         if named.is_empty() {
-            return Err(PageError::Misplaced);
+            // It may have been dropped while it was read; but whoever waits for it must not be given another's content.
+            return match self.names(id) {
+                true => Err(PageError::Misplaced),
+                false => Ok(Joined::default()),
+            };
         }
         let mut content = Vec::with_capacity(named.len());
         for (path, reference) in named {
@@ -77,6 +82,16 @@ impl Tree {
         self.bytes = (self.bytes + added).saturating_sub(removed);
         self.entries.splice(range.start..range.start, part);
         Ok(joined)
+    }
+}
+
+impl Tree {
+    fn names(&self, id: PageId) -> bool {
+        let mut found = false;
+        for entry in &self.entries {
+            each_page(entry, false, &mut |page, _| found |= page.id == id);
+        }
+        found
     }
 }
 
