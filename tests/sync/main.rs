@@ -17,4 +17,5 @@ mod happy;
 mod headers;
 mod kills;
 mod moving;
+mod regressions;
 mod worlds;
