@@ -214,14 +214,7 @@ impl Database {
 
 /// The record of a database that holds nothing yet.
 fn first_record(network: Network) -> Result<Record, Trouble> {
-    Ok(Record {
-        incarnation: event_loop::random()?,
-        sequence: 0,
-        next_page: PageId(1),
-        network,
-        complete: None,
-        building: None,
-    })
+    Ok(Record::fresh(event_loop::random()?, network))
 }
 
 fn account(

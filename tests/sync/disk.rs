@@ -20,14 +20,7 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(network: Network) -> Disk {
-        let record = Record {
-            incarnation: [7; 16],
-            sequence: 0,
-            next_page: PageId(1),
-            network,
-            complete: None,
-            building: None,
-        };
+        let record = Record::fresh([7; 16], network);
         Disk {
             pages: BTreeMap::new(),
             codes: BTreeMap::new(),

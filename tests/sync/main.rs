@@ -10,5 +10,9 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod damage;
 mod happy;
+mod headers;
 mod kills;
+mod moving;
+mod worlds;

@@ -17,7 +17,7 @@ impl Tree {
                 None => (None, core::slice::from_ref(entry)),
             };
             list.iter().filter_map(move |entry| match entry.item {
-                Item::Blinded { hash } => Some((
+                Item::Blinded { hash, .. } => Some((
                     StatePath {
                         account,
                         path: entry.path,
@@ -67,6 +67,7 @@ impl Tree {
                 account: entry.path.key(),
                 storage: missing.then(|| body.storage_root()),
                 partial,
+                based: leaf.has_base(),
                 code: (leaf.code == Code::Missing).then(|| body.code_hash()),
             })
         })
