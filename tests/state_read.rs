@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashSet};
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, MIN_BUDGET, PageError};
 use snaplight::state::{
-    Item, Lookup, PageId, PageRef, SlimAccount, Spill, StatePath, Step, Storage, Tree, TreeError,
+    Entry, Item, Joined, Lookup, PageId, PageRef, SlimAccount, Spill, StatePath, Step, Storage,
+    Tree,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;
@@ -298,7 +299,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
 }
 
 #[test]
-fn an_answer_of_another_root_is_not_joined() {
+fn an_answer_of_another_root_is_not_joined_but_a_base() {
     let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
     let world = World::odd(&mut Rng(9), 50, 20, 30);
     let mut tree = Tree::new(Hash([1; 32]));
@@ -310,12 +311,18 @@ fn an_answer_of_another_root_is_not_joined() {
         .collect();
     let root = world.accounts.root;
     let range = verify_accounts(&mut fold, &root, &Hash::ZERO, &leaves, &[]).unwrap();
-    let other = TreeError::OtherRoot {
-        expected: Hash([1; 32]),
-        found: root,
-    };
     let joined = tree.join_accounts(&fold, &range, &HashSet::new(), &mut out);
-    assert_eq!(joined, Err(other));
+    assert_eq!(joined, Ok(Joined::default()));
+    let hash = Hash([1; 32]);
+    match tree.entries() {
+        [Entry { item, .. }] => assert!(
+            matches!(item, Item::Blinded { hash: held, base } if *held == hash && !base.is_empty())
+        ),
+        entries => panic!("{entries:?}"),
+    }
+    // Should the root come back, all of it is there.
+    let tree = tree.retarget(root);
+    assert_eq!(tree.blinded().count(), 0);
 
     let (mut tree, mut out) = fetched(&world, MIN_BUDGET, Some(1));
     let mut storages = world.storage.iter();
@@ -327,7 +334,12 @@ fn an_answer_of_another_root_is_not_joined() {
         .collect();
     let range = verify_slots(&mut fold, &second.root, &Hash::ZERO, &leaves, &[]).unwrap();
     let joined = tree.join_storage(first, &fold, &range, &mut out);
-    assert!(matches!(joined, Err(TreeError::OtherRoot { .. })));
+    assert_eq!(joined.map(|joined| joined.slots), Ok(0));
+    assert_eq!(
+        tree.blinded().count(),
+        1,
+        "of the first storage, over the second"
+    );
 }
 
 #[test]

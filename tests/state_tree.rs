@@ -387,7 +387,7 @@ fn size(entry: &Entry) -> usize {
         }
         Item::Slot(value) => 33 + value.len(),
         Item::Blinded { .. } => path + 32,
-        Item::Page(page) => path + 32 + numbers(page),
+        Item::Page(page) => path + 33 + numbers(page),
     }
 }
 

@@ -4,7 +4,7 @@
 //! left stays inline, and its parent decides about it. Splitting by nibble alone would make pages of a sixteenth at unlucky
 //! sizes. An account leaf cannot be moved out, but its inline storage can.
 
-use super::entry::{PageRef, StatePath};
+use super::entry::{Entry, Item, PageRef, StatePath};
 use super::page::{PageWriter, blinded_size, page_size};
 use super::pages::Pages;
 use super::tree::TreeError;
@@ -26,11 +26,12 @@ pub(crate) trait Source {
     fn sum(&self, entry: usize) -> Sum;
     /// Writes an entry.
     fn write(&self, entry: usize, page: &mut PageWriter);
-    /// Bytes of an account's inline storage; 0 if there is none.
-    fn inline_storage(&self, _entry: usize) -> usize {
+    /// Bytes that hang on an entry and can move into pages of their own: an account's inline storage, a base. 0 if there are
+    /// none.
+    fn movable(&self, _entry: usize) -> usize {
         0
     }
-    /// Moves an account's inline storage into pages of its own.
+    /// Moves them.
     fn evict(&mut self, _entry: usize, _out: &mut Pages) -> Result<(), TreeError> {
         Ok(())
     }
@@ -50,6 +51,8 @@ pub(crate) struct Sum {
     pub(crate) open: bool,
     /// There are pages below.
     pub(crate) pages: bool,
+    /// There are bases below, which may stand nowhere else.
+    pub(crate) bases: bool,
 }
 
 impl Sum {
@@ -59,6 +62,7 @@ impl Sum {
         self.slots += other.slots;
         self.open |= other.open;
         self.pages |= other.pages;
+        self.bases |= other.bases;
     }
 }
 
@@ -134,7 +138,20 @@ pub(crate) fn write_whole(
         account: place.account,
         path: Path::ROOT,
     };
-    let mut page = PageWriter::new(&at, true, kept.sum.size);
+    let page = PageWriter::new(&at, true, kept.sum.size);
+    Ok(PageRef {
+        hash: root,
+        ..write_kept(kept, source, page, out)?
+    })
+}
+
+/// Writes what was kept, and names it by no hash yet.
+fn write_kept(
+    kept: &Kept,
+    source: &impl Source,
+    mut page: PageWriter,
+    out: &mut Pages,
+) -> Result<PageRef, TreeError> {
     for item in &kept.items {
         match item {
             KeptItem::Entry(entry) => source.write(*entry, &mut page),
@@ -150,13 +167,51 @@ pub(crate) fn write_whole(
         ..
     } = kept.sum;
     Ok(PageRef {
-        hash: root,
+        hash: Hash::ZERO,
         id: out.push(page.finish())?,
         open,
         inner,
         leaves,
         slots,
+        parent: 0,
     })
+}
+
+/// Writes what was kept of a list into one page, and returns the entry that names it. The list may be a part of a trie; a
+/// whole one's root need not be a branch. `None` if the top has no hash, because it is too small.
+pub(crate) fn write_top(
+    fold: &Fold,
+    kept: &Kept,
+    source: &impl Source,
+    place: Place,
+    root: Hash,
+    out: &mut Pages,
+) -> Result<Option<Entry>, TreeError> {
+    let Some(top) = fold.branches().last() else {
+        return Ok(None);
+    };
+    let path = fold.path(top.first as usize).prefix(top.depth);
+    if path.is_empty() {
+        let page = write_whole(kept, source, place, root, out)?;
+        let item = Item::Page(page);
+        return Ok(Some(Entry { path, item }));
+    }
+    let Some(hash) = top.reference.hash() else {
+        return Ok(None);
+    };
+    let parent = path.len() - 1;
+    let at = StatePath {
+        account: place.account,
+        path: path.prefix(parent),
+    };
+    let page = PageWriter::new(&at, false, kept.sum.size);
+    let page = PageRef {
+        hash,
+        parent,
+        ..write_kept(kept, source, page, out)?
+    };
+    let item = Item::Page(page);
+    Ok(Some(Entry { path, item }))
 }
 
 /// A cut in progress.
@@ -197,7 +252,7 @@ impl<S: Source> Cut<'_, S> {
         match self.mode {
             Mode::Growing if node.sum.open && too_large => self.move_full_runs(branch)?,
             Mode::Growing | Mode::Closing if too_large => self.shrink(branch)?,
-            Mode::Collapsing if node.sum.pages => {
+            Mode::Collapsing if node.sum.pages || node.sum.bases => {
                 self.collapse_children(branch);
                 if self.update(branch).size > self.place.budget {
                     self.shrink(branch)?;
@@ -277,6 +332,7 @@ impl<S: Source> Cut<'_, S> {
                 inner,
                 leaves,
                 slots,
+                parent: at.path.len(),
             };
             let size = page_size(&self.path(*child), &reference);
             self.replace(
@@ -287,6 +343,7 @@ impl<S: Source> Cut<'_, S> {
                     slots,
                     open,
                     pages: true,
+                    bases: false,
                 },
                 Gone::Page(reference),
             );
@@ -300,9 +357,10 @@ impl<S: Source> Cut<'_, S> {
             match child {
                 ChildOf::Entry(entry) if self.is_leaf(entry) => {
                     let entry = entry as usize;
-                    let Sum { size, pages, .. } = self.source.sum(entry);
+                    let sum = self.source.sum(entry);
+                    let waits = sum.size >= COLLAPSE_FROM && !sum.pages && !sum.bases;
                     let hash = self.fold.leaf_ref(entry).and_then(|leaf| leaf.hash());
-                    if let Some(hash) = hash.filter(|_| size >= COLLAPSE_FROM && !pages) {
+                    if let Some(hash) = hash.filter(|_| waits) {
                         let depth = self.path(branch).len() + 1;
                         self.source
                             .blind(entry, self.fold.path(entry).prefix(depth), hash);
@@ -321,7 +379,10 @@ impl<S: Source> Cut<'_, S> {
             .get(branch)
             .and_then(|branch| branch.reference.hash());
         let waiting = self.nodes.get(branch).filter(|node| {
-            !node.sum.pages && node.sum.size >= COLLAPSE_FROM && node.gone.is_none()
+            !node.sum.pages
+                && !node.sum.bases
+                && node.sum.size >= COLLAPSE_FROM
+                && node.gone.is_none()
         });
         if let (Some(hash), Some(_)) = (hash, waiting) {
             let size = blinded_size(&self.path(branch));
@@ -331,6 +392,7 @@ impl<S: Source> Cut<'_, S> {
                 slots: 0,
                 open: true,
                 pages: false,
+                bases: false,
             };
             self.replace(branch, sum, Gone::Blinded(hash));
         }
@@ -363,7 +425,7 @@ impl<S: Source> Cut<'_, S> {
             }
             None if !self.fold.is_empty() => {
                 let too_large = self.source.sum(0).size > self.place.budget;
-                if self.mode != Mode::Growing && too_large && self.source.inline_storage(0) > 0 {
+                if self.mode != Mode::Growing && too_large && self.source.movable(0) > 0 {
                     self.source.evict(0, self.out)?;
                 }
                 kept.items.push(KeptItem::Entry(0));

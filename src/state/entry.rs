@@ -17,8 +17,6 @@ pub struct Entry {
 }
 
 /// What is known at a path.
-///
-/// Healing will add what we hold at a `Blinded`'s path under another hash (its *base*); page format kind 4 is kept for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// An account. Only in the account trie.
@@ -29,10 +27,17 @@ pub enum Item {
     Blinded {
         /// Hash of the node at the path.
         hash: Hash,
+        /// What is held below this path under *another* hash, as a list like any other: what has not changed is adopted from
+        /// it when the subtrie is revealed. Empty if nothing is held; never made of nothing but blinded entries without a
+        /// base. A page that has not been loaded yet may stand here alone with a path above this one's.
+        base: Vec<Entry>,
     },
     /// A subtrie that is held in a page. Its top is a branch.
     Page(PageRef),
 }
+
+/// A base costs the others nothing: there are as many entries as anything in memory.
+const _: () = assert!(size_of::<Item>() <= 64);
 
 /// An account and what hangs on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +55,10 @@ pub struct AccountLeaf {
 pub enum Storage {
     /// The account has none.
     Empty,
-    /// Nothing is known.
+    /// Nothing is known, and nothing is held of it under another root.
     Blinded,
-    /// The storage trie's own list: slots, and pages and blinded subtries of a large one. Never empty.
+    /// The storage trie's own list: slots, and pages and blinded subtries of a large one. Never empty. One blinded entry at
+    /// the root's path if nothing is known but there is a base.
     Inline(Vec<Entry>),
     /// The whole storage trie is in a page: its hash is the storage root.
     Page(PageRef),
@@ -89,6 +95,9 @@ pub struct PageRef {
     pub leaves: u64,
     /// Storage slots of the accounts below; 0 for a part of a storage trie, whose slots are its leaves.
     pub slots: u64,
+    /// Depth of the branch whose children share the page; 0 for a whole trie. All entries of one page have to stay children
+    /// of one branch, or a page could lose one of its parents and be deleted under the other.
+    pub parent: u8,
 }
 
 /// A place in the whole state: in the account trie, or in one account's storage trie.
@@ -127,6 +136,16 @@ impl fmt::Display for StatePath {
     }
 }
 
+impl Item {
+    /// A subtrie known by its hash, of which nothing is held.
+    pub fn blinded(hash: Hash) -> Item {
+        Item::Blinded {
+            hash,
+            base: Vec::new(),
+        }
+    }
+}
+
 impl Entry {
     /// Whether something at or below it is still to be fetched: a blinded subtrie, or an account's storage or code.
     pub fn is_open(&self) -> bool {
@@ -146,8 +165,18 @@ impl Entry {
                 Storage::Inline(slots) => slots.iter().any(Entry::has_pages),
                 Storage::Page(_) => true,
             },
-            Item::Slot(_) | Item::Blinded { .. } => false,
+            Item::Slot(_) => false,
+            Item::Blinded { base, .. } => base.iter().any(Entry::has_pages),
             Item::Page(_) => true,
+        }
+    }
+
+    /// Whether there is a base in it, which a crash must not lose.
+    pub fn has_base(&self) -> bool {
+        match &self.item {
+            Item::Account(leaf) => leaf.has_base(),
+            Item::Blinded { base, .. } => !base.is_empty(),
+            Item::Slot(_) | Item::Page(_) => false,
         }
     }
 
@@ -185,6 +214,14 @@ impl AccountLeaf {
         SlimAccount::parse(&self.slim).map_or(Hash::EMPTY_CODE, |body| body.code_hash())
     }
 
+    /// Whether something of its storage is held under another root.
+    pub fn has_base(&self) -> bool {
+        match &self.storage {
+            Storage::Inline(slots) => slots.iter().any(Entry::has_base),
+            Storage::Empty | Storage::Blinded | Storage::Page(_) => false,
+        }
+    }
+
     /// Whether its storage or its code is still to be fetched, wholly or in part.
     pub fn is_open(&self) -> bool {
         let storage_open = match &self.storage {
@@ -194,6 +231,17 @@ impl AccountLeaf {
             Storage::Page(page) => page.open,
         };
         storage_open || self.code == Code::Missing
+    }
+}
+
+impl Code {
+    /// What is known of the code with this hash (`None`: there is none).
+    pub(crate) fn of(hash: Option<Hash>, held: &dyn CodesHeld) -> Code {
+        match hash {
+            None => Code::None,
+            Some(hash) if held.holds(&hash) => Code::Held,
+            Some(_) => Code::Missing,
+        }
     }
 }
 

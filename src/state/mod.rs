@@ -10,12 +10,14 @@
 //! - `cut`: which subtries go into which page; `source`: what they are cut from.
 //! - [`page`]: a page's bytes, and the proof that they are what the parent says; [`pages`]: new ones.
 //! - [`read`]: looking up an account or a slot in pages.
+//! - [`garbage`]: which pages no root reaches any more.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes.
 
 pub mod account;
 pub mod batch;
 mod cut;
 pub mod entry;
+pub mod garbage;
 pub mod page;
 pub mod pages;
 pub mod read;
@@ -26,8 +28,9 @@ pub mod tree;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
 pub use batch::Batch;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
+pub use garbage::{Reach, Superseded};
 pub use page::{PAGE_BUDGET, PageError};
 pub use pages::Pages;
 pub use read::{FoundAccount, Lookup, Step, Wanted};
-pub use record::{Block, Building, Complete, Counts, Network, Record, RecordError};
-pub use tree::{Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};
+pub use record::{Block, Building, Complete, Counts, Litter, Network, Record, RecordError};
+pub use tree::{Estimate, Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};

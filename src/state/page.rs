@@ -16,7 +16,7 @@ mod codec;
 mod tests;
 
 pub(crate) use codec::{
-    FRAME, PageWriter, blinded_size, entry_size, leaf_size, page_size, storage_size,
+    FRAME, PageWriter, base_size, blinded_size, entry_size, leaf_size, page_size, storage_size,
 };
 
 /// What a page is cut to, in bytes. A model of sync and heal found 16 kB best with batches of 4 MiB: larger pages are
@@ -151,7 +151,8 @@ impl Page {
                 !at.path.is_empty() && self.parent.path.is_prefix_of(&at.path),
             ),
         };
-        if self.parent.account != at.account || !in_place {
+        let is_child = expected.parent == self.parent.path.len();
+        if self.parent.account != at.account || !in_place || !is_child {
             return Err(PageError::Misplaced);
         }
         let start = self.entries.partition_point(|entry| entry.path < at.path);
@@ -225,7 +226,7 @@ pub(crate) fn fold_list(fold: &mut Fold, entries: &[Entry], root: Root) -> Resul
         match item {
             Item::Account(leaf) => fold.push_account(&path.key(), &leaf.slim)?,
             Item::Slot(value) => fold.push_leaf(&path.key(), value)?,
-            Item::Blinded { hash } => fold.push_ref(path, hash)?,
+            Item::Blinded { hash, .. } => fold.push_ref(path, hash)?,
             Item::Page(page) => fold.push_ref(path, &page.hash)?,
         }
     }

@@ -42,6 +42,25 @@ impl Pages {
         self.written.is_empty()
     }
 
+    /// A page that waits: the database does not have it yet.
+    pub fn get(&self, id: PageId) -> Option<&[u8]> {
+        let index = self.written.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.written.get(index).map(|(_, page)| page.as_slice())
+    }
+
+    /// Drops those of some pages that still wait, and returns the others: they are in the database.
+    pub fn forget(&mut self, mut ids: Vec<PageId>) -> Vec<PageId> {
+        ids.retain(|id| {
+            let found = self.written.binary_search_by_key(id, |(id, _)| *id);
+            if let Ok(index) = found {
+                let (_, page) = self.written.remove(index);
+                self.bytes = self.bytes.saturating_sub(page.len());
+            }
+            found.is_err()
+        });
+        ids
+    }
+
     /// Takes the pages for a batch.
     pub fn take(&mut self) -> Vec<(PageId, Vec<u8>)> {
         self.bytes = 0;

@@ -33,6 +33,17 @@ pub struct Record {
     pub complete: Option<Complete>,
     /// The state being built.
     pub building: Option<Building>,
+    /// What the last switch left behind, until it is swept away.
+    pub litter: Option<Litter>,
+}
+
+/// What a switch from one complete state to the next leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Litter {
+    /// The root page of the state before; what the new one shares with it stays. `None` if there was none.
+    pub old: Option<PageRef>,
+    /// The ids given out while the new state was built; those that it does not reach are of no use.
+    pub build: Range<PageId>,
 }
 
 /// An Ethereum network.
@@ -120,6 +131,7 @@ impl Record {
             network,
             complete: None,
             building: None,
+            litter: None,
         }
     }
 
@@ -147,6 +159,12 @@ impl Record {
             out.extend(building.spine.end.0.to_le_bytes());
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
+        }
+        out.push(self.litter.is_some().into());
+        if let Some(litter) = &self.litter {
+            put_page(&litter.old, &mut out);
+            out.extend(litter.build.start.0.to_le_bytes());
+            out.extend(litter.build.end.0.to_le_bytes());
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -228,6 +246,14 @@ impl Fields<'_> {
             } else {
                 None
             },
+            litter: if self.flag()? {
+                Some(Litter {
+                    old: self.page()?,
+                    build: PageId(self.number()?)..PageId(self.number()?),
+                })
+            } else {
+                None
+            },
         })
     }
 
@@ -277,6 +303,7 @@ impl Fields<'_> {
             inner,
             leaves,
             slots,
+            parent: 0,
         }))
     }
 
@@ -324,6 +351,7 @@ mod tests {
             inner: true,
             leaves: 9,
             slots: 4,
+            parent: 0,
         };
         let counts = Counts {
             accounts: 1,
@@ -357,6 +385,10 @@ mod tests {
                 counts,
                 block: None,
             }),
+            litter: Some(Litter {
+                old: Some(page),
+                build: PageId(3)..PageId(9),
+            }),
         }
     }
 
@@ -366,6 +398,7 @@ mod tests {
         let empty = Record {
             complete: None,
             building: None,
+            litter: None,
             ..record()
         };
         for record in [full, empty] {

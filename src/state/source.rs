@@ -1,15 +1,15 @@
 //! What is cut into pages: the arena of a verified answer, straight from the wire's bytes, or a list in memory.
 
 use super::account::VerifiedFull;
-use super::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_whole};
-use super::entry::{AccountLeaf, Code, Entry, Item, Storage};
-use super::page::{PageWriter, entry_size, fold_list, leaf_size, storage_size};
-use super::pages::Pages;
-use super::tree::TreeError;
-use crate::hash::Hash;
-use crate::trie::fold::{EntryItem, Fold, Root};
+use super::cut::{Source, Sum};
+use super::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, Storage};
+use super::page::{PageWriter, entry_size, leaf_size};
+use crate::trie::fold::{EntryItem, Fold};
 use crate::trie::growing::Growing;
-use crate::trie::path::Path;
+
+mod list;
+
+pub(crate) use list::{EntryList, move_base};
 
 /// A verified answer. No entry is made of what goes into a page from here.
 pub(crate) struct Arena<'a> {
@@ -35,6 +35,18 @@ pub(crate) enum Mark {
     },
 }
 
+impl Mark {
+    /// A new account, by its full body.
+    pub(crate) fn account(full: &[u8], held: &dyn CodesHeld) -> Option<Mark> {
+        let body = VerifiedFull::split(full)?;
+        Some(Mark::Account {
+            slim: body.slim_len() as u32,
+            storage: body.storage_root().is_some(),
+            code: Code::of(body.code_hash(), held),
+        })
+    }
+}
+
 impl Source for Arena<'_> {
     fn sum(&self, entry: usize) -> Sum {
         let (body, open) = match self.marks.get(entry) {
@@ -57,6 +69,7 @@ impl Source for Arena<'_> {
             slots: 0,
             open,
             pages: false,
+            bases: false,
         }
     }
 
@@ -81,7 +94,7 @@ impl Arena<'_> {
     /// What an entry is in a list; `None` for a leaf that is known already.
     pub(crate) fn item(&self, entry: usize) -> Option<Item> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
-            (EntryItem::Ref(hash), _) => return Some(Item::Blinded { hash }),
+            (EntryItem::Ref(hash), _) => return Some(Item::blinded(hash)),
             (EntryItem::Leaf(full), Mark::Account { storage, code, .. }) => {
                 let body = VerifiedFull::split(full)?;
                 let mut slim = Growing::new(body.slim_len());
@@ -104,7 +117,7 @@ impl Arena<'_> {
     }
 }
 
-/// The list of a storage trie.
+/// The list of a storage trie, without bases.
 pub(crate) struct SlotList<'a>(pub(crate) &'a [Entry]);
 
 impl Source for SlotList<'_> {
@@ -119,186 +132,6 @@ impl Source for SlotList<'_> {
     }
 }
 
-/// The list of the account trie, and what becomes of some of its accounts.
-pub(crate) struct AccountList<'a> {
-    entries: &'a [Entry],
-    /// By entry.
-    sums: Vec<Sum>,
-    /// By entry: what is written instead of it.
-    pub(crate) replaced: Vec<Option<Box<Entry>>>,
-    /// Folds the storage that moves out.
-    fold: &'a mut Fold,
-    budget: usize,
-    mode: Mode,
-}
-
-impl<'a> AccountList<'a> {
-    pub(crate) fn new(
-        entries: &'a [Entry],
-        fold: &'a mut Fold,
-        budget: usize,
-        mode: Mode,
-    ) -> AccountList<'a> {
-        let sums = entries.iter().map(sum_of).collect();
-        AccountList {
-            entries,
-            sums,
-            replaced: entries.iter().map(|_| None).collect(),
-            fold,
-            budget,
-            mode,
-        }
-    }
-
-    /// Cuts inline storage that is too large for its account's page, or has pages of its own already, before the accounts are
-    /// cut.
-    pub(crate) fn cut_large_storage(&mut self, out: &mut Pages) -> Result<(), TreeError> {
-        let small = self.budget / 2;
-        for index in 0..self.entries.len() {
-            let inline = self.inline_storage(index);
-            let Sum { open, pages, .. } = self.sum(index);
-            match self.mode {
-                // It goes on growing in memory, without the runs that are full.
-                Mode::Growing if open && inline > small => {
-                    self.replace_storage(index, Mode::Growing, usize::MAX, out)?;
-                }
-                Mode::Growing if inline > small => {
-                    self.replace_storage(index, Mode::Closing, small, out)?;
-                }
-                Mode::Closing if inline > small || pages && inline > 0 => {
-                    self.replace_storage(index, Mode::Closing, small, out)?;
-                }
-                Mode::Collapsing if pages && inline > 0 => {
-                    self.replace_storage(index, Mode::Collapsing, small, out)?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// An entry as it is to be written.
-    pub(crate) fn get(&self, entry: usize) -> Option<&Entry> {
-        let replaced = self.replaced.get(entry).and_then(Option::as_deref);
-        replaced.or_else(|| self.entries.get(entry))
-    }
-
-    /// Cuts an account's inline storage; what is left stays inline up to so many bytes, else goes into a page of its own.
-    fn replace_storage(
-        &mut self,
-        index: usize,
-        mode: Mode,
-        inline: usize,
-        out: &mut Pages,
-    ) -> Result<(), TreeError> {
-        // Not `get`: the fold is used meanwhile.
-        let replaced = self.replaced.get(index).and_then(Option::as_deref);
-        let entry = replaced.or_else(|| self.entries.get(index));
-        let Some(Entry {
-            path,
-            item: Item::Account(leaf),
-        }) = entry
-        else {
-            return Ok(());
-        };
-        let path = *path;
-        let Storage::Inline(slots) = &leaf.storage else {
-            return Ok(());
-        };
-        let place = Place {
-            account: Some(path.key()),
-            budget: self.budget,
-        };
-        let root = leaf.storage_root();
-        let found = fold_list(self.fold, slots, Root::Trie)?;
-        if found != root {
-            return Err(TreeError::Root(found));
-        }
-        let mut source = SlotList(slots);
-        let kept = cut(self.fold, &mut source, place, mode, out)?;
-        let storage = match kept.sum.size > inline {
-            true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
-            false => Storage::Inline(keep_clones(&kept, |entry| slots.get(entry))),
-        };
-        let leaf = AccountLeaf {
-            slim: leaf.slim.clone(),
-            storage,
-            code: leaf.code,
-        };
-        self.replace(
-            index,
-            Entry {
-                path,
-                item: Item::Account(Box::new(leaf)),
-            },
-        );
-        Ok(())
-    }
-
-    fn replace(&mut self, index: usize, entry: Entry) {
-        let slots = (self.sums.get_mut(index), self.replaced.get_mut(index));
-        if let (Some(sum), Some(replaced)) = slots {
-            *sum = sum_of(&entry);
-            *replaced = Some(Box::new(entry));
-        }
-    }
-}
-
-impl Source for AccountList<'_> {
-    fn sum(&self, entry: usize) -> Sum {
-        self.sums.get(entry).copied().unwrap_or_default()
-    }
-
-    fn write(&self, entry: usize, page: &mut PageWriter) {
-        if let Some(Entry { path, item }) = self.get(entry) {
-            page.entry(path, item);
-        }
-    }
-
-    fn inline_storage(&self, entry: usize) -> usize {
-        match self.get(entry).map(|entry| &entry.item) {
-            Some(Item::Account(leaf)) => match &leaf.storage {
-                Storage::Inline(_) => storage_size(&leaf.storage),
-                _ => 0,
-            },
-            _ => 0,
-        }
-    }
-
-    fn evict(&mut self, entry: usize, out: &mut Pages) -> Result<(), TreeError> {
-        let mode = match self.mode {
-            // Out of a growing list only storage that is complete moves.
-            Mode::Growing => Mode::Closing,
-            mode => mode,
-        };
-        self.replace_storage(entry, mode, 0, out)
-    }
-
-    fn blind(&mut self, entry: usize, at: Path, hash: Hash) {
-        let blinded = Entry {
-            path: at,
-            item: Item::Blinded { hash },
-        };
-        self.replace(entry, blinded);
-    }
-}
-
-/// What was kept, as a list of its own.
-fn keep_clones<'a>(kept: &Kept, entry: impl Fn(usize) -> Option<&'a Entry>) -> Vec<Entry> {
-    let keep = |item: &KeptItem| match item {
-        KeptItem::Entry(index) => entry(*index).cloned(),
-        KeptItem::Page(path, page) => Some(Entry {
-            path: *path,
-            item: Item::Page(*page),
-        }),
-        KeptItem::Blinded(path, hash) => Some(Entry {
-            path: *path,
-            item: Item::Blinded { hash: *hash },
-        }),
-    };
-    kept.items.iter().filter_map(keep).collect()
-}
-
 fn sum_of(entry: &Entry) -> Sum {
     Sum {
         size: entry_size(entry),
@@ -306,5 +139,6 @@ fn sum_of(entry: &Entry) -> Sum {
         slots: entry.slots(),
         open: entry.is_open(),
         pages: entry.has_pages(),
+        bases: entry.has_base(),
     }
 }

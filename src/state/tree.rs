@@ -16,10 +16,20 @@ use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
 use crate::trie::path::Path;
 
+mod adopt;
+mod base;
+mod dissolve;
+mod estimate;
 mod join;
+mod late;
 mod persist;
 mod query;
+mod repair;
 mod reveal;
+
+pub(crate) use dissolve::each_page;
+use estimate::Comparisons;
+pub use estimate::Estimate;
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {
@@ -31,6 +41,11 @@ pub struct Tree {
     budget: usize,
     /// Ids of the upper pages that the next batch deletes: none of them may stay in the list.
     spine: Range<PageId>,
+    /// Pages from this id on belong to this build, and to it alone.
+    first_page: PageId,
+    /// Pages of this build that nothing refers to any more. Bound: the pages dissolved since the last batch.
+    freed: Vec<PageId>,
+    comparisons: Comparisons,
     folds: Folds,
 }
 
@@ -45,6 +60,10 @@ pub struct Joined {
     pub storage: Vec<(Hash, Hash)>,
     /// Hashes of missing codes of new accounts; one hash may stand here more than once.
     pub codes: Vec<Hash>,
+    /// Leaves (accounts, slots) that were held under another root, have not changed, and were taken over.
+    pub reused: u64,
+    /// Accounts that were taken over or revealed and whose storage is held in part, or under another root, and its root.
+    pub partial: Vec<(Hash, Hash)>,
 }
 
 /// What a storage answer added to the tree.
@@ -52,6 +71,8 @@ pub struct Joined {
 pub struct StorageJoined {
     /// New storage slots.
     pub slots: u64,
+    /// Slots that were held under another root, have not changed, and were taken over.
+    pub reused: u64,
     /// Nothing of this storage is blinded any more.
     pub complete: bool,
 }
@@ -65,6 +86,8 @@ pub struct Incomplete {
     pub storage: Option<Hash>,
     /// Whether a part of its storage is known: ask for the blinded spans ([`Tree::storage_span`]) then.
     pub partial: bool,
+    /// Whether something of its storage is held under another root: ask for what has changed ([`Tree::estimate`]) then.
+    pub based: bool,
     /// The hash of its code, if that is missing.
     pub code: Option<Hash>,
 }
@@ -83,13 +106,6 @@ pub enum Spill {
 /// has failed is of no further use; the database still has the state it was resumed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeError {
-    /// The answer belongs to a trie of another root than the list it is joined to.
-    OtherRoot {
-        /// The root that the list has.
-        expected: Hash,
-        /// The root that the answer was proven against.
-        found: Hash,
-    },
     /// The list and a verified answer contradict each other at this path, although both fold to the same root.
     Disjoint(Path),
     /// The list does not fold to its root.
@@ -116,9 +132,6 @@ pub enum RevealFault {
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TreeError::OtherRoot { expected, found } => {
-                write!(f, "an answer of the trie {found} for the trie {expected}")
-            }
             TreeError::Disjoint(path) => {
                 write!(f, "list and answer contradict each other at '{path}'")
             }
@@ -144,7 +157,7 @@ impl Tree {
         if root != Hash::EMPTY_ROOT {
             entries.push(Entry {
                 path: Path::ROOT,
-                item: Item::Blinded { hash: root },
+                item: Item::blinded(root),
             });
         }
         Tree::of(root, entries, PageId(0)..PageId(0))
@@ -158,6 +171,9 @@ impl Tree {
             bytes,
             budget: PAGE_BUDGET,
             spine,
+            first_page: PageId(u64::MAX),
+            freed: Vec::new(),
+            comparisons: Comparisons::new(),
             folds: Folds::new(),
         }
     }
@@ -166,6 +182,14 @@ impl Tree {
     pub fn with_budget(self, budget: usize) -> Tree {
         let budget = budget.clamp(MIN_BUDGET, MAX_PAGE - FRAME);
         Tree { budget, ..self }
+    }
+
+    /// Pages from `first` on belong to this build alone: once nothing refers to one any more, [`Tree::take_freed`] names it.
+    pub fn with_first_page(self, first: PageId) -> Tree {
+        Tree {
+            first_page: first,
+            ..self
+        }
     }
 
     /// The state root.
@@ -181,5 +205,9 @@ impl Tree {
     /// The list of the account trie.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    fn count_bytes(&mut self) {
+        self.bytes = self.entries.iter().map(entry_size).sum();
     }
 }

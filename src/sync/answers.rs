@@ -60,10 +60,10 @@ impl Engine {
         let Activity::Syncing(job) = &mut self.activity else {
             return self.return_work(request);
         };
-        if job.aim.root != root {
-            return self.return_work(request);
-        }
+        let is_current = job.round == request.round;
         let mut room = Room {
+            is_current,
+            root,
             job,
             fold: &mut self.fold,
             codes_held: &mut self.codes_held,
@@ -76,7 +76,13 @@ impl Engine {
         };
         peer.freed(kind);
         match &verdict {
-            Ok(Verdict::Proven(gain)) => peer.proved(sent, at, payload.len(), *gain),
+            Ok(Verdict::Proven(gain)) => {
+                peer.proved(sent, at, payload.len(), *gain);
+                if let Activity::Syncing(job) = &mut self.activity {
+                    job.counters.proved(kind, payload.len());
+                    job.counters.round_trips = job.counters.round_trips.max(request.trip);
+                }
+            }
             Ok(Verdict::Refused) => peer.refused(kind, root, now),
             Err(_) => {}
         }
@@ -95,12 +101,23 @@ impl Engine {
 
 /// The parts of the engine that verification needs.
 struct Room<'a> {
+    /// Whether the target is still the one that the request was made for. If not, what is proven is used wherever it is
+    /// wanted, and nothing goes back to the queues, which were filled anew.
+    is_current: bool,
+    /// The root that the request named, by which the answer is judged.
+    root: Hash,
     job: &'a mut Job,
     fold: &'a mut Fold,
     codes_held: &'a mut BTreeSet<Hash>,
 }
 
 impl Room<'_> {
+    fn give_back(&mut self, want: Want) {
+        if self.is_current {
+            self.job.give_back(want);
+        }
+    }
+
     /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
     fn digest(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, Useless> {
         let gain = match &want {
@@ -125,11 +142,11 @@ impl Room<'_> {
         match gain {
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
             Ok(None) => {
-                self.job.give_back(want);
+                self.give_back(want);
                 Ok(Verdict::Refused)
             }
             Err(useless) => {
-                self.job.give_back(want);
+                self.give_back(want);
                 Err(useless)
             }
         }
@@ -137,7 +154,7 @@ impl Room<'_> {
 
     fn accounts(
         &mut self,
-        cursor: usize,
+        cursor: Option<usize>,
         origin: &Hash,
         limit: &Hash,
         answer: Answer<'_>,
@@ -149,7 +166,7 @@ impl Room<'_> {
         stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
         let range = verify_accounts(
             self.fold,
-            &self.job.aim.root,
+            &self.root,
             origin,
             &answer.accounts,
             &answer.proof,
@@ -160,8 +177,15 @@ impl Room<'_> {
             self.job
                 .tree
                 .join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
-        self.job.enqueue(&joined);
-        self.job.accounts_joined(cursor, last, more);
+        match self.is_current {
+            true => self.job.enqueue(&joined),
+            false => self.job.enqueue_late(&joined),
+        }
+        match cursor {
+            _ if !self.is_current => {}
+            Some(cursor) => self.job.accounts_joined(cursor, last, more),
+            None => self.job.span_returned(None, origin, limit),
+        }
         Ok(Some(Delivered {
             accounts: joined.accounts,
             ..Delivered::default()
@@ -177,7 +201,7 @@ impl Room<'_> {
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
         // What was proven before a fault stays; servers may stop anywhere, the rest is asked for again.
-        self.job.give_back(Want::Storages(
+        self.give_back(Want::Storages(
             accounts.get(joined..).unwrap_or_default().to_vec(),
         ));
         match verdict {
@@ -217,6 +241,10 @@ impl Room<'_> {
             gain.slots += slots_joined.slots;
             self.job.slots_joined(slots_joined);
             *joined += 1;
+            if !self.is_current {
+                continue;
+            }
+            self.job.storages_asked.remove(account);
             if let (true, Some((last, _))) = (range.more(), slots.last()) {
                 self.job
                     .storage_cut(*account, *storage_root, slots.len() as u64, last);
@@ -254,12 +282,10 @@ impl Room<'_> {
             .tree
             .join_storage(account, self.fold, &range, &mut self.job.pages)?;
         self.job.slots_joined(joined);
-        self.job.chunk_joined(
-            account,
-            chunk,
-            slots.last().map(|(hash, _)| *hash),
-            range.more(),
-        );
+        if self.is_current {
+            let last = slots.last().map(|(hash, _)| *hash);
+            self.job.chunk_joined(account, chunk, last, range.more());
+        }
         Ok(Some(Delivered {
             slots: joined.slots,
             ..Delivered::default()
@@ -291,7 +317,7 @@ impl Room<'_> {
         });
         left.extend(wanted.copied());
         left.retain(|hash| !self.codes_held.contains(hash));
-        self.job.give_back(Want::Codes(left));
+        self.give_back(Want::Codes(left));
         self.job.counters.codes += gain.codes;
         match verdict {
             Ok(()) if found == 0 => Ok(Verdict::Refused),
@@ -305,13 +331,13 @@ impl Room<'_> {
         nodes: &[(StatePath, Hash)],
         answer: Answer<'_>,
     ) -> Result<Verdict, Useless> {
-        let before = self.job.counters.nodes;
-        let verdict = self.reveal(nodes, answer);
-        self.job.give_back(Want::Nodes(nodes.to_vec()));
+        let mut found = 0;
+        let verdict = self.reveal(nodes, answer, &mut found);
+        self.give_back(Want::Nodes(nodes.to_vec()));
         let gain = verdict?;
-        match self.job.counters.nodes == before {
-            true => Ok(Verdict::Refused),
-            false => Ok(Verdict::Proven(gain)),
+        match found {
+            0 => Ok(Verdict::Refused),
+            _ => Ok(Verdict::Proven(gain)),
         }
     }
 
@@ -319,6 +345,7 @@ impl Room<'_> {
         &mut self,
         nodes: &[(StatePath, Hash)],
         answer: Answer<'_>,
+        found: &mut usize,
     ) -> Result<Delivered, Useless> {
         let mut gain = Delivered::default();
         let mut wanted = nodes.iter();
@@ -330,10 +357,12 @@ impl Room<'_> {
             let hash = keccak(blob);
             let (path, _) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop)
                 .ok_or(PeerFault::UnexpectedNode)?;
+            *found += 1;
             let revealed = match self.job.tree.reveal(path, blob, self.codes_held) {
                 Ok(revealed) => revealed,
-                // A range has revealed it meanwhile.
+                // A range has revealed it meanwhile, or the root has moved.
                 Err(RevealFault::NotBlinded) => continue,
+                Err(RevealFault::Hash) if !self.is_current => continue,
                 // It hashes to what the state root commits to, so no peer is to blame.
                 Err(_) => return Err(Useless::Failure(Failure::BogusRoot(self.job.aim.root))),
             };

@@ -8,6 +8,9 @@ use super::{Event, Failure, Kind, Millis, Output, Why};
 impl Engine {
     /// Sends requests while peers, work and room are there.
     pub(super) fn assign(&mut self, now: Millis) {
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan();
+        }
         for kind in Kind::ALL {
             while self.ask(now, kind) {}
         }
@@ -33,6 +36,10 @@ impl Engine {
             return false;
         };
         let bytes = peer.request_bytes().min(bytes_left);
+        let (round, trip) = match &self.activity {
+            Activity::Syncing(job) => (job.round, job.counters.round_trips + 1),
+            _ => (0, 1),
+        };
         let want = match (kind, &mut self.sought, &mut self.activity) {
             (Kind::Headers, Some(sought), _) => sought.take(),
             (_, _, Activity::Syncing(job)) => job.take(kind, bytes),
@@ -51,6 +58,8 @@ impl Engine {
             root,
             want,
             bytes,
+            round,
+            trip,
             sent: now,
             deadline,
         });
@@ -74,6 +83,9 @@ impl Engine {
         let Activity::Syncing(job) = &self.activity else {
             return;
         };
+        if job.is_reading() || self.sweep.is_some() {
+            return;
+        }
         let root = job.aim.root;
         let lacking = Kind::ALL.into_iter().filter(|kind| job.lacks(*kind));
         let refusing = lacking
@@ -105,9 +117,12 @@ impl Engine {
             peer.freed(request.want.kind());
         }
         if let Activity::Syncing(job) = &mut self.activity
-            && job.aim.root == request.root
+            && request.want.kind() != Kind::Headers
         {
-            return job.give_back(request.want);
+            if job.round == request.round {
+                job.give_back(request.want);
+            }
+            return;
         }
         if let (Want::Header(block), Some(sought)) = (request.want, &mut self.sought) {
             sought.give_back(block);

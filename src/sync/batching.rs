@@ -2,21 +2,11 @@
 
 use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
+use super::sweep::ranges;
 use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, PageId, Record, Spill};
+use crate::state::{Batch, Building, Complete, Counts, Litter, PageId, Record, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
-/// Bytes of pages and codes that make a batch. Two batches may be in flight beside the one growing, so that together
-/// with [`MAX_WAITING`] and [`MAX_ASKED`] a kill costs about 8 MiB at most.
-const BATCH_BYTES: usize = 3 * 512 * 1024;
-/// A batch is made after this long even if it is small, so that slow syncs survive kills too.
-const BATCH_MS: u64 = 1_000;
-/// Bytes asked for and not yet verified.
-const MAX_ASKED: u64 = 2 * 1024 * 1024;
-/// Bytes of entries in memory that wait for their storage, codes or neighbours. Above, no more accounts are asked for.
-const MAX_WAITING: usize = 3 * 512 * 1024;
-/// Growth of what is in memory after which it is looked through for what has become complete.
-const SETTLE_BYTES: usize = 512 * 1024;
 /// Smallest request worth its round trip, in bytes.
 const MIN_ASK: u64 = 16 * 1024;
 
@@ -29,15 +19,20 @@ impl Engine {
         let Activity::Syncing(job) = &self.activity else {
             return None;
         };
-        if job.pending_bytes() >= BATCH_BYTES && !self.commits.has_room() {
+        if job.pending_bytes() >= self.limits.batch_bytes && !self.commits.has_room() {
             return None;
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
         let brings_more = matches!(kind, Kind::Accounts | Kind::Nodes);
-        if brings_more && job.tree.resident_bytes() >= MAX_WAITING {
+        // The edges of all cursors may be more than that; then they go on one request at a time.
+        let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round);
+        if brings_more && job.tree.resident_bytes() >= self.limits.waiting_bytes && !is_only_way {
             return None;
         }
-        let left = MAX_ASKED.saturating_sub(self.requests.bytes_asked());
+        let left = self
+            .limits
+            .asked_bytes
+            .saturating_sub(self.requests.bytes_asked());
         (left >= MIN_ASK).then_some(left)
     }
 
@@ -50,12 +45,17 @@ impl Engine {
         if !has_room {
             return false;
         }
-        if self.requests.is_empty() && job.is_exhausted() {
-            return self.commit_last(now, Ending::Done);
+        if job.is_exhausted() && !self.requests.awaits(job.round) {
+            // One state at a time is swept away, so that the record needs to name but one.
+            if !self.is_swept() {
+                self.sweep_if_due(now);
+            }
+            let may_end = self.is_swept() || self.is_sweep_put_off;
+            return may_end && self.commit_last(now, Ending::Done);
         }
-        let is_full = job.pending_bytes() >= BATCH_BYTES;
-        let is_time = job.is_dirty() && now.since(self.last_commit) >= BATCH_MS;
-        if !is_full && job.grown_since_settled() >= SETTLE_BYTES {
+        let is_full = job.pending_bytes() >= self.limits.batch_bytes;
+        let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
+        if !is_full && job.grown_since_settled() >= self.limits.settle_bytes {
             match job.settle(&self.codes_held) {
                 Ok(()) => self.outbox.push_back(Output::Yield),
                 Err(error) => self.fail(Failure::Tree(error)),
@@ -64,7 +64,8 @@ impl Engine {
         }
         match (is_full, is_time) {
             // At full speed, what still waits is better left out: it would be written again and again.
-            (true, _) => self.commit(now, Spill::Collapse),
+            (true, _) if !job.is_over_base() => self.commit(now, Spill::Collapse),
+            (true, _) => self.commit(now, Spill::All),
             (false, true) => self.commit(now, Spill::All),
             (false, false) => false,
         }
@@ -75,7 +76,8 @@ impl Engine {
         let Activity::Syncing(job) = &self.activity else {
             return None;
         };
-        (job.is_dirty() && self.commits.has_room()).then(|| self.last_commit.after(BATCH_MS))
+        (job.is_dirty() && self.commits.has_room())
+            .then(|| self.last_commit.after(self.limits.batch_ms))
     }
 
     /// The last batch of a sync: everything in memory goes out, and on success the new state becomes the complete one.
@@ -83,12 +85,15 @@ impl Engine {
         if !self.commit_with(now, Spill::All, how == Ending::Done) {
             return false;
         }
-        if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
+        if let Some(job) = self.leave() {
             self.activity = Activity::Ending(Box::new(Ended {
                 aim: job.aim,
-                held: job.held,
+                held: job.held(),
                 counters: job.counters,
                 how,
+                is_wanted: job.is_wanted,
+                is_repair: job.is_repair,
+                cancelled: None,
             }));
         }
         true
@@ -129,15 +134,25 @@ impl Engine {
             .building
             .as_ref()
             .map(|building| building.spine.clone());
-        let mut delete: Vec<_> = built.discarded.into_iter().chain(replaced).collect();
+        let mut delete = ranges(built.freed);
+        delete.extend(replaced);
+        let garbage = self.garbage.take();
+        let is_swept = garbage.is_some() || before.litter.is_none();
+        delete.extend(garbage.into_iter().flatten());
         let mut record = Record {
             sequence: before.sequence + 1,
             next_page: built.spine.end,
             ..before
         };
+        if is_swept {
+            record.litter = None;
+        }
         if is_last {
-            // Nothing of the old state is shared with the new one, which was built from a fresh tree.
-            delete.push(PageId(0)..job.first_page);
+            record.litter = Some(Litter {
+                old: before.complete.and_then(|complete| complete.page),
+                // What an earlier sweep could not look at is looked for everywhere.
+                build: if is_swept { job.first_page } else { PageId(0) }..record.next_page,
+            });
             record.complete = Some(Complete {
                 root: job.aim.root,
                 page: built.root_page,
@@ -178,5 +193,28 @@ impl Engine {
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));
         true
+    }
+
+    /// Deletes what a sweep found, unless a batch of the sync under way will.
+    pub(super) fn commit_garbage(&mut self, now: Millis) {
+        if !matches!(self.activity, Activity::Idle) || !self.commits.is_settled() {
+            return;
+        }
+        let record = Record {
+            sequence: self.record.sequence + 1,
+            litter: None,
+            ..self.record.clone()
+        };
+        let batch = Batch {
+            sequence: record.sequence,
+            pages: Vec::new(),
+            codes: Vec::new(),
+            delete: self.garbage.take().unwrap_or_default(),
+            record: record.encode(),
+        };
+        let codes = Vec::new();
+        self.commits.push(Flight { record, codes });
+        self.last_commit = now;
+        self.outbox.push_back(Output::Commit(batch));
     }
 }

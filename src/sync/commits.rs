@@ -66,6 +66,10 @@ impl Commits {
         Settled::Lost(codes)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.flights.len()
+    }
+
     /// Whether nothing is in flight, so that the committed record is the whole truth.
     pub(crate) fn is_settled(&self) -> bool {
         self.flights.is_empty()

@@ -1,18 +1,22 @@
 //! The engine: inputs in, outputs out, and the order in which things are done.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 
 use super::commits::{Commits, Settled};
 use super::headers::{Aim, Sought};
 use super::job::Job;
+use super::limits::Limits;
 use super::peers::Peers;
 use super::requests::{Request, Requests};
 use super::resume::Loading;
+use super::sweep::Sweep;
 use super::{
-    Counters, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble, Why,
+    Counters, Damage, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble,
+    Why,
 };
 use crate::hash::Hash;
-use crate::state::{Counts, Network, Record};
+use crate::state::{Counts, Network, PageId, Record};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
 
@@ -30,6 +34,7 @@ pub struct Config {
 /// The sync engine. See [the room](super) for how to drive it.
 pub struct Engine {
     pub(super) config: Config,
+    pub(super) limits: Limits,
     /// What the database holds: the record of the last batch that landed.
     pub(super) record: Record,
     pub(super) activity: Activity,
@@ -46,11 +51,23 @@ pub struct Engine {
     pub(super) next: Option<Aim>,
     /// The block whose state to go for as soon as its header is there.
     pub(super) sought: Option<Sought>,
+    /// The walk that finds what the last switch left behind.
+    pub(super) sweep: Option<Sweep>,
+    /// What it found, until a batch deletes it.
+    pub(super) garbage: Option<Vec<Range<PageId>>>,
+    /// The store could not do what sweeping takes: it waits for the next target.
+    pub(super) is_sweep_put_off: bool,
+    /// What is damaged in the complete state, until it is repaired. Bound: 64.
+    pub(super) damage: Vec<Damage>,
+    /// The first ones of them, which the repair under way is about.
+    pub(super) repairing: usize,
     pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
     pub(super) waiting: Option<Why>,
     pub(super) tickets: u64,
+    /// The round that the next job begins with.
+    pub(super) rounds: u32,
 }
 
 /// What the engine is doing.
@@ -69,6 +86,11 @@ pub(super) struct Ended {
     pub(super) held: Counts,
     pub(super) counters: Counters,
     pub(super) how: Ending,
+    /// Whether a caller waits for it.
+    pub(super) is_wanted: bool,
+    pub(super) is_repair: bool,
+    /// A newer target that was cancelled before it could begin: its end is the one that counts.
+    pub(super) cancelled: Option<Aim>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +112,7 @@ impl Engine {
     pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
         Engine {
             config,
+            limits: Limits::default(),
             record,
             activity: Activity::Idle,
             peers: Peers::default(),
@@ -101,10 +124,16 @@ impl Engine {
             codes_held: codes_held.into_iter().collect(),
             next: None,
             sought: None,
+            sweep: None,
+            garbage: None,
+            is_sweep_put_off: false,
+            damage: Vec::new(),
+            repairing: 0,
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,
             tickets: 0,
+            rounds: 0,
         }
     }
 
@@ -117,16 +146,11 @@ impl Engine {
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
             Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
-            Input::LoadFailed(ticket, trouble) => {
-                if matches!(&self.activity, Activity::Loading(loading) if loading.ticket() == ticket)
-                {
-                    self.fail(Failure::Store(trouble));
-                }
-            }
+            Input::LoadFailed(ticket, trouble) => self.load_failed(ticket, trouble),
             Input::Committed(sequence) => self.committed(now, sequence),
             Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
             Input::Target(target) => self.target(now, target),
-            Input::Damaged { .. } | Input::DamagedCode(_) => {}
+            Input::Damaged(damage) => self.damaged(damage),
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }
@@ -144,10 +168,15 @@ impl Engine {
             self.assign(now);
             return Some(Output::Yield);
         }
+        self.load_if_due(now);
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
         self.assign(now);
+        // A page that was taken in just now may have been the last that was missing.
+        if self.commit_if_due(now) {
+            return self.outbox.pop_front();
+        }
         self.wait_aloud(now);
         self.outbox.pop_front()
     }
@@ -194,7 +223,7 @@ impl Engine {
                 (
                     phase,
                     Some(job.aim.root),
-                    job.held,
+                    job.held(),
                     job.counters,
                     job.key_space(),
                 )
@@ -221,7 +250,10 @@ impl Engine {
             },
             counters,
             eta_ms: None,
-            outrun: None,
+            outrun: match &self.activity {
+                Activity::Syncing(job) => job.pace.outrun(),
+                _ => None,
+            },
             key_space,
             elapsed_ms,
             waiting: self.waiting.clone(),
@@ -234,6 +266,14 @@ impl Engine {
         &self.record
     }
 
+    /// Bytes of the tree in memory, and of what waits for the next batch.
+    pub(super) fn job_footprint(&self) -> (usize, usize) {
+        match &self.activity {
+            Activity::Syncing(job) => (job.tree.resident_bytes(), job.pending_bytes()),
+            _ => (0, 0),
+        }
+    }
+
     fn committed(&mut self, now: Millis, sequence: u64) {
         let Settled::Landed(record) = self.commits.landed(sequence) else {
             return;
@@ -242,14 +282,31 @@ impl Engine {
         if let Activity::Ending(ended) = &self.activity
             && self.commits.is_settled()
         {
-            let report = self.report(now, ended.aim, ended.held, ended.counters, false);
-            let event = match ended.how {
-                Ending::Done => Event::Done(report),
-                Ending::Cancelled => Event::Cancelled(report),
+            // What the record says was counted through the whole tree.
+            let held = match (ended.how, self.record.complete) {
+                (Ending::Done, Some(complete)) => complete.counts,
+                _ => ended.held,
             };
+            let report = self.report(now, ended.aim, held, ended.counters, false);
+            let event = match (ended.how, ended.cancelled) {
+                (_, Some(aim)) => {
+                    let (held, counters) = (Counts::default(), Counters::default());
+                    Event::Cancelled(self.report(now, aim, held, counters, false))
+                }
+                (Ending::Done, None) => Event::Done(report),
+                (Ending::Cancelled, None) => Event::Cancelled(report),
+            };
+            let is_cancelled = ended.cancelled.is_some();
+            let (is_wanted, is_repair) = (
+                ended.is_wanted,
+                ended.is_repair && ended.how == Ending::Done,
+            );
             self.activity = Activity::Idle;
+            if is_repair {
+                self.repaired();
+            }
             // A newer target has taken this one's place: only its end counts.
-            if self.next.is_none() {
+            if (is_wanted || is_cancelled) && self.next.is_none() && self.sought.is_none() {
                 self.outbox.push_back(Output::Event(event));
             }
         }
@@ -260,13 +317,19 @@ impl Engine {
             for code in &codes {
                 self.codes_held.remove(code);
             }
-            self.fail(Failure::Store(trouble));
+            match self.activity {
+                // Nobody waits for what a sweep deletes.
+                Activity::Idle => self.is_sweep_put_off = true,
+                _ => self.fail(Failure::Store(trouble)),
+            }
         }
     }
 
     /// Ends the sync by an error that is no peer's. The tree in memory is thrown away; the record stays.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.drop_job();
+        // Or it would start at once again, and fail again.
+        self.repair_ended();
         self.outbox.push_back(Output::Event(Event::Failed(failure)));
     }
 
@@ -278,7 +341,7 @@ impl Engine {
             self.return_work(arrived.request);
         }
         self.waiting = None;
-        if let Activity::Syncing(job) = std::mem::replace(&mut self.activity, Activity::Idle) {
+        if let Some(job) = self.leave() {
             for code in job.uncommitted_codes() {
                 self.codes_held.remove(code);
             }

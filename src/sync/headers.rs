@@ -96,10 +96,11 @@ impl Engine {
             (Ok(Some(header)), Some(_)) => {
                 self.sought = None;
                 self.waiting = None;
-                self.aim(Aim {
+                let aim = Aim {
                     root: header.state_root(),
                     block: Some(header.block()),
-                });
+                };
+                self.aim(now, aim);
                 self.start_next(now);
             }
             (Ok(_), Some(sought)) => sought.give_back(hash),

@@ -57,20 +57,27 @@ pub enum Input {
     CommitFailed(u64, StoreTrouble),
     /// Make this state complete. A sync under way moves to it and keeps what it has.
     Target(Target),
-    /// A reader met a page of the complete state that is missing or not what its parent names. It is healed from peers as
-    /// soon as no sync is under way.
-    Damaged {
-        /// The page.
-        page: PageId,
-        /// The place of the subtrie that was looked for in it.
-        at: StatePath,
-    },
-    /// A reader met a stored code that is missing or has another hash. It is fetched again.
-    DamagedCode(Hash),
+    /// A reader met something of the complete state that is missing or not what it should be. It is healed from peers as soon
+    /// as no sync is under way. May be told many times of the same.
+    Damaged(Damage),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
     Cancel,
     /// Time passed; see [`Engine::next_deadline`](super::Engine::next_deadline).
     Tick,
+}
+
+/// Something of the complete state that is missing or not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A page does not fold to the hash that its parent holds, or is not there.
+    Page {
+        /// The page.
+        page: PageId,
+        /// The place of the subtrie that was looked for in it; unknown if the engine itself met it.
+        at: Option<StatePath>,
+    },
+    /// A bytecode does not hash to its hash, or is not there.
+    Code(Hash),
 }
 
 /// A state to make complete.
@@ -101,7 +108,8 @@ pub enum Output {
     /// Read these pages; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Ticket, Vec<PageId>),
     /// Write this batch in one transaction; answer with [`Input::Committed`] or [`Input::CommitFailed`]. Batches are
-    /// to be queued in the order in which they come; at most two are in flight.
+    /// to be queued in the order in which they come; at most two are in flight, and a third once
+    /// the sync is cancelled.
     Commit(Batch),
     /// Close this connection with this WebSocket close code; the fault says why. No [`Input::PeerLeft`] is needed.
     Drop(PeerId, PeerFault),
@@ -118,9 +126,9 @@ pub enum Event {
     PeerReady(PeerId),
     /// The peer broke a rule. If the fault is grave, [`Output::Drop`] follows.
     PeerFault(PeerId, PeerFault),
-    /// A stored page is missing or not what its parent names; healing it starts at once, or after the sync under way.
-    Damaged(PageId),
-    /// The pages that were damaged are whole again.
+    /// Something stored is missing or not what it should be; healing it starts at once, or after the sync under way.
+    Damaged(Damage),
+    /// What was damaged is whole again.
     Repaired,
     /// Nothing is in flight and something is missing; the sync goes on by itself when the reason goes away.
     Waiting(Why),

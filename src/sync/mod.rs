@@ -6,7 +6,6 @@
 //!
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every call.
 
-mod adopt;
 mod answers;
 mod asking;
 mod batching;
@@ -14,19 +13,27 @@ mod commits;
 mod cursor;
 mod engine;
 mod headers;
+mod heal;
 mod io;
 mod job;
+mod limits;
+mod pace;
 mod peers;
+mod plan;
 mod progress;
+mod ranges;
 mod requests;
 mod resume;
 mod sessions;
+mod sweep;
 mod targets;
+mod upkeep;
 mod want;
 
 pub use crate::wire::{PeerFault, Severity};
 pub use engine::{Config, Engine};
 pub use io::*;
+pub use limits::{Footprint, Limits};
 pub use peers::MAX_PEERS;
 pub use progress::{
     Counters, KEY_SPACE_CELLS, Outrun, PeerProgress, Phase, Progress, Report, Traffic,

@@ -1,5 +1,6 @@
 //! What the user sees of a sync.
 
+use super::Kind;
 use crate::hash::Hash;
 use crate::state::{Block, Counts};
 use crate::wire::Head;
@@ -56,6 +57,19 @@ pub struct Counters {
     pub moves: u64,
     /// Answers that had to be waited for one after another: a request counts one more than the answer that led to it.
     pub round_trips: u64,
+}
+
+impl Counters {
+    /// An answer of this kind was proven.
+    pub(crate) fn proved(&mut self, kind: Kind, bytes: usize) {
+        let traffic = match kind {
+            Kind::Nodes => &mut self.healing,
+            Kind::Accounts | Kind::Storage => &mut self.ranges,
+            Kind::Codes | Kind::Headers => return,
+        };
+        traffic.answers += 1;
+        traffic.bytes += bytes as u64;
+    }
 }
 
 /// Answers of one kind.

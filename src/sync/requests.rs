@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::want::Want;
+use super::want::{Kind, Want};
 use super::{Millis, PeerId};
 use crate::hash::Hash;
 
@@ -29,6 +29,10 @@ pub(crate) struct Request {
     pub(crate) root: Hash,
     pub(crate) want: Want,
     pub(crate) bytes: u64,
+    /// The job's round when it was made.
+    pub(crate) round: u32,
+    /// One more than the round trips that had to come before it.
+    pub(crate) trip: u64,
     pub(crate) sent: Millis,
     pub(crate) deadline: Millis,
 }
@@ -95,6 +99,16 @@ impl Requests {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether anything is asked for in this round of the job.
+    pub(crate) fn awaits(&self, round: u32) -> bool {
+        let mut open = self.open.iter();
+        open.any(|(_, request)| request.round == round && request.want.kind() != Kind::Headers)
     }
 
     /// Bytes asked for and not yet answered.

@@ -1,131 +1,234 @@
-//! Starting towards a root: from nothing, or from what an earlier session left.
+//! Starting: from what an earlier session left, over the complete state, to repair it, or from nothing.
+
+use std::collections::VecDeque;
 
 use super::headers::Aim;
 use super::job::Job;
-use super::{Output, Ticket};
+use super::{Damage, Output, Ticket};
 use crate::hash::Hash;
-use crate::state::{Block, Building, Counts, PageId, Record, Tree};
+use crate::state::{Building, Counts, PageId, PageRef, Record, StatePath, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
 
-/// The open pages of an unfinished tree on their way back into memory.
+/// The pages of a tree on their way back into memory.
 pub(crate) struct Loading {
-    building: Building,
+    /// Where to go once they are there.
+    aim: Aim,
+    /// What is being read.
+    from: Building,
     ticket: Ticket,
     tree: Option<Tree>,
     /// What the load under way asks for. Bound: [`PAGES_PER_LOAD`].
     asked: Vec<PageId>,
+    /// Damaged pages to be blinded, if that is what it is for. Bound: the engine's list of damage.
+    damage: VecDeque<(PageId, StatePath)>,
+    /// Damaged codes to be fetched again.
+    codes: Vec<Hash>,
+    is_repair: bool,
+    is_wanted: bool,
 }
 
 /// How a start begins.
 pub(crate) enum Resumed {
     /// Pages have to be read first.
-    Load(Loading, Output),
+    Load(Box<Loading>, Output),
     /// Nothing has to be read.
-    Ready(Job),
+    Ready(Box<Job>),
 }
 
+/// A page that was asked for is missing or not what it should be.
+pub(crate) struct DamagedPage(pub(crate) PageId);
+
 impl Loading {
-    /// Begins towards `root` over a database with this record.
+    /// Begins towards `aim` over a database with this record.
     pub(crate) fn start(aim: Aim, record: &Record, ticket: u64) -> Resumed {
-        match &record.building {
-            Some(
-                building @ Building {
-                    root: unfinished,
-                    page: Some(page),
-                    ..
-                },
-            ) if *unfinished == aim.root => {
-                let (mut building, ticket) = (building.clone(), Ticket(ticket));
-                building.block = aim.block.or(building.block);
-                let loading = Loading {
-                    building,
-                    ticket,
-                    tree: None,
-                    asked: vec![page.id],
-                };
-                Resumed::Load(loading, Output::Load(ticket, vec![page.id]))
+        let next = record.next_page;
+        match (&record.building, &record.complete) {
+            (
+                Some(
+                    building @ Building {
+                        page: Some(page), ..
+                    },
+                ),
+                _,
+            ) => Loading::read(aim, building.clone(), *page, ticket),
+            (_, Some(complete)) => {
+                let tree = Tree::over_complete(aim.root, complete.page).with_first_page(next);
+                Resumed::Ready(Box::new(Job::new(aim, tree, next, next)))
             }
-            unfinished => {
-                // Another root's unfinished tree is given up; its pages go with the first batch.
-                let mut job =
-                    Job::new(aim, Tree::new(aim.root), record.next_page, record.next_page);
-                if let Some(unfinished) = unfinished {
-                    job.discard(unfinished.first_page..record.next_page);
-                }
-                Resumed::Ready(job)
-            }
+            _ => Resumed::Ready(Box::new(Job::new(aim, Tree::new(aim.root), next, next))),
         }
     }
 
-    /// Takes the pages asked for. `Ok(Some)` asks for more; an error names the page that is missing or damaged.
+    /// Begins to heal damaged pages of the complete state.
+    pub(crate) fn repair(record: &Record, damage: Vec<Damage>, ticket: u64) -> Option<Resumed> {
+        let complete = record.complete?;
+        let page = complete.page?;
+        let next = record.next_page;
+        let aim = Aim {
+            root: complete.root,
+            block: complete.block,
+        };
+        if !damage
+            .iter()
+            .any(|damage| matches!(damage, Damage::Page { .. }))
+        {
+            let tree = Tree::over_complete(complete.root, complete.page);
+            let mut job = Job::new(aim, tree.with_first_page(next), next, next);
+            let code = |damage: &Damage| match damage {
+                Damage::Code(hash) => Some(*hash),
+                Damage::Page { .. } => None,
+            };
+            job.fetch_codes(damage.iter().filter_map(code).collect());
+            (job.is_repair, job.is_wanted) = (true, false);
+            return Some(Resumed::Ready(Box::new(job)));
+        }
+        let from = Building {
+            root: complete.root,
+            page: Some(page),
+            first_page: next,
+            spine: next..next,
+            counts: complete.counts,
+            block: complete.block,
+        };
+        let Resumed::Load(loading, output) = Loading::read(aim, from, page, ticket) else {
+            return None;
+        };
+        let mut loading = loading;
+        for damage in damage {
+            match damage {
+                Damage::Page { page, at } => loading.damage.extend(at.map(|at| (page, at))),
+                Damage::Code(hash) => loading.codes.push(hash),
+            }
+        }
+        (loading.is_repair, loading.is_wanted) = (true, false);
+        Some(Resumed::Load(loading, output))
+    }
+
+    fn read(aim: Aim, from: Building, page: PageRef, ticket: u64) -> Resumed {
+        let ticket = Ticket(ticket);
+        let loading = Loading {
+            aim,
+            from,
+            ticket,
+            tree: None,
+            asked: vec![page.id],
+            damage: VecDeque::new(),
+            codes: Vec::new(),
+            is_repair: false,
+            is_wanted: true,
+        };
+        Resumed::Load(Box::new(loading), Output::Load(ticket, vec![page.id]))
+    }
+
+    /// Goes for another root as soon as everything is read.
+    pub(crate) fn retarget(&mut self, aim: Aim) {
+        self.aim = aim;
+        self.is_wanted = true;
+    }
+
+    /// Takes the pages asked for. `Some` asks for more. Damaged pages are done without, and named.
     pub(crate) fn take(
         &mut self,
         pages: Vec<Option<Vec<u8>>>,
         ticket: u64,
-    ) -> Result<Option<Output>, PageId> {
+    ) -> (Option<Output>, Vec<DamagedPage>) {
+        let mut damaged = Vec::new();
         let mut pages = pages.into_iter();
         for id in std::mem::take(&mut self.asked) {
-            let bytes = pages.next().flatten().ok_or(id)?;
-            match (&mut self.tree, &self.building) {
-                (Some(tree), _) => tree.dissolve(id, &bytes).map_err(|_| id)?,
-                (
-                    None,
-                    Building {
-                        root,
-                        page: Some(page),
-                        spine,
-                        ..
-                    },
-                ) => {
-                    self.tree =
-                        Some(Tree::resume(*root, page, spine.clone(), &bytes).map_err(|_| id)?);
-                }
-                (None, _) => {}
+            let bytes = pages.next().flatten();
+            if !self.take_page(id, bytes.as_deref()) {
+                damaged.push(DamagedPage(id));
             }
         }
-        let Some(tree) = &self.tree else {
-            return Ok(None);
-        };
-        self.asked = tree.pages_to_dissolve();
-        self.asked.truncate(PAGES_PER_LOAD);
+        self.asked = self.next_pages();
         if self.asked.is_empty() {
-            return Ok(None);
+            return (None, damaged);
         }
         self.ticket = Ticket(ticket);
-        Ok(Some(Output::Load(self.ticket, self.asked.clone())))
+        (Some(Output::Load(self.ticket, self.asked.clone())), damaged)
     }
 
-    /// The sync, once everything is read.
-    pub(crate) fn into_job(self, next_page: PageId) -> Job {
-        let aim = self.aim();
-        let tree = self.tree.unwrap_or_else(|| Tree::new(aim.root));
-        Job::new(aim, tree, self.building.first_page, next_page)
-    }
-
-    pub(crate) fn root(&self) -> Hash {
-        self.building.root
+    /// The sync, once everything is read. The last batch's root page may be damaged: then everything is fetched again.
+    pub(crate) fn into_job(self, now: super::Millis, next_page: PageId) -> Job {
+        let first_page = self.from.first_page;
+        let source = Aim {
+            root: self.from.root,
+            block: self.from.block,
+        };
+        let tree = self.tree.unwrap_or_else(|| Tree::new(source.root));
+        let mut job = Job::new(
+            source,
+            tree.with_first_page(first_page),
+            first_page,
+            next_page,
+        );
+        if self.aim.root != source.root {
+            job.retarget(now, self.aim);
+            job.counters.moves = 0;
+        }
+        job.aim = self.aim;
+        job.is_repair = self.is_repair;
+        job.is_wanted = self.is_wanted;
+        job.fetch_codes(self.codes);
+        job
     }
 
     pub(crate) fn aim(&self) -> Aim {
-        Aim {
-            root: self.building.root,
-            block: self.building.block,
-        }
+        self.aim
     }
 
-    /// The block of the same root that is asked for now.
-    pub(crate) fn name_block(&mut self, block: Option<Block>) {
-        self.building.block = block.or(self.building.block);
+    /// Whether a caller waits for it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
+    /// What earlier sessions brought.
+    pub(crate) fn held(&self) -> Counts {
+        self.from.counts
     }
 
     pub(crate) fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    /// What earlier sessions brought.
-    pub(crate) fn held(&self) -> Counts {
-        self.building.counts
+    pub(crate) fn root(&self) -> Hash {
+        self.aim.root
+    }
+
+    fn take_page(&mut self, id: PageId, bytes: Option<&[u8]>) -> bool {
+        match (&mut self.tree, bytes, self.from.page) {
+            (Some(tree), Some(bytes), _) => match tree.dissolve(id, bytes) {
+                Ok(_) => true,
+                Err(_) => !tree.drop_base_page(id),
+            },
+            (Some(tree), None, _) => !tree.drop_base_page(id),
+            (None, Some(bytes), Some(page)) => {
+                let spine = self.from.spine.clone();
+                self.tree = Tree::resume(self.from.root, &page, spine, bytes).ok();
+                self.tree.is_some()
+            }
+            (None, ..) => false,
+        }
+    }
+
+    /// What has to be read before the tree can be worked on.
+    fn next_pages(&mut self) -> Vec<PageId> {
+        let Some(tree) = &mut self.tree else {
+            return Vec::new();
+        };
+        let mut ids = tree.pages_to_dissolve();
+        ids.truncate(PAGES_PER_LOAD);
+        while let (true, Some((id, at))) = (ids.is_empty(), self.damage.front()) {
+            match tree.blind_page(*id, at) {
+                Ok(Some(above)) => ids.push(above),
+                // Blinded; or no longer part of this state, and then there is nothing to heal.
+                Ok(None) | Err(_) => {
+                    self.damage.pop_front();
+                }
+            }
+        }
+        ids
     }
 }

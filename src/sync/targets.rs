@@ -2,19 +2,30 @@
 
 use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
-use super::resume::{Loading, Resumed};
-use super::{Counters, Event, Failure, Millis, Output, Target};
+use super::job::Job;
+use super::resume::{DamagedPage, Loading, Resumed};
+use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
 use crate::state::Counts;
 
 impl Engine {
     pub(super) fn target(&mut self, now: Millis, target: Target) {
+        // An end that nobody has heard of yet would be taken for this target's.
+        let is_end = |event: &Event| {
+            matches!(
+                event,
+                Event::Done(_) | Event::Cancelled(_) | Event::Failed(_)
+            )
+        };
+        self.outbox
+            .retain(|output| !matches!(output, Output::Event(event) if is_end(event)));
+        self.is_sweep_put_off = false;
         self.sought = None;
         let aim = match target {
             Target::Root(root) => Some(Aim { root, block: None }),
             Target::Block(block) => known(&self.record, &block),
         };
         match (aim, target) {
-            (Some(aim), _) => self.aim(aim),
+            (Some(aim), _) => self.aim(now, aim),
             (None, Target::Block(block)) => self.sought = Some(Sought::new(block)),
             (None, Target::Root(_)) => {}
         }
@@ -24,19 +35,28 @@ impl Engine {
     }
 
     /// Goes for a state whose root is known.
-    pub(super) fn aim(&mut self, aim: Aim) {
+    pub(super) fn aim(&mut self, now: Millis, aim: Aim) {
+        let complete = self.record.complete.map(|complete| complete.root);
         match &mut self.activity {
-            Activity::Syncing(job) if job.aim.root == aim.root => return job.aim = aim,
-            Activity::Loading(loading) if loading.root() == aim.root => {
-                return loading.name_block(aim.block);
+            // The state is there already: what was being built waits in the record for a target of its own.
+            Activity::Syncing(job) if complete == Some(aim.root) && !job.is_repair => {
+                self.drop_job();
+                self.next = Some(aim);
             }
-            Activity::Ending(_) => {}
-            _ => self.drop_job(),
+            Activity::Syncing(job) => {
+                if job.aim.root != aim.root {
+                    self.waiting = None;
+                    self.peers.forgive();
+                }
+                job.retarget(now, aim);
+            }
+            Activity::Loading(loading) => loading.retarget(aim),
+            Activity::Ending(_) | Activity::Idle => self.next = Some(aim),
         }
-        self.next = Some(aim);
     }
 
-    /// Starts towards the next target once every earlier batch is settled, so that the record is the whole truth.
+    /// Starts towards the next target once every earlier batch is settled, so that the record is the whole truth; without a
+    /// target, heals what is damaged.
     pub(super) fn start_next(&mut self, now: Millis) {
         let Activity::Idle = self.activity else {
             return;
@@ -44,8 +64,12 @@ impl Engine {
         if !self.commits.is_settled() {
             return;
         }
-        let Some(aim) = self.next.take() else {
+        self.sweep_if_due(now);
+        if !self.commits.is_settled() {
             return;
+        }
+        let Some(aim) = self.next.take() else {
+            return self.start_repair();
         };
         self.last_commit = now;
         self.waiting = None;
@@ -58,46 +82,129 @@ impl Engine {
             return;
         }
         self.tickets += 1;
-        match Loading::start(aim, &self.record, self.tickets) {
+        let resumed = Loading::start(aim, &self.record, self.tickets);
+        self.begin(resumed);
+    }
+
+    pub(super) fn begin(&mut self, resumed: Resumed) {
+        match resumed {
             Resumed::Load(loading, output) => {
-                self.activity = Activity::Loading(Box::new(loading));
+                self.activity = Activity::Loading(loading);
                 self.outbox.push_back(output);
             }
-            Resumed::Ready(job) => self.activity = Activity::Syncing(Box::new(job)),
+            Resumed::Ready(job) => self.enter(*job),
         }
     }
 
-    pub(super) fn loaded(
-        &mut self,
-        now: Millis,
-        ticket: super::Ticket,
-        pages: Vec<Option<Vec<u8>>>,
-    ) {
-        let Activity::Loading(loading) = &mut self.activity else {
+    fn enter(&mut self, job: Job) {
+        let mut job = job.cutting_to(self.limits.page_bytes);
+        job.round = self.rounds;
+        self.activity = Activity::Syncing(Box::new(job));
+    }
+
+    /// The job is over. What it asked for and is not there yet is of no later job's round.
+    pub(super) fn leave(&mut self) -> Option<Job> {
+        match std::mem::replace(&mut self.activity, Activity::Idle) {
+            Activity::Syncing(job) => {
+                self.rounds = job.round + 1;
+                Some(*job)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn loaded(&mut self, now: Millis, ticket: Ticket, pages: Vec<Option<Vec<u8>>>) {
+        if let Some(sweep) = &mut self.sweep
+            && sweep.loaded(ticket, &pages)
+        {
+            return self.end_sweep(now);
+        }
+        let damaged = match &mut self.activity {
+            Activity::Syncing(job) => job.loaded(ticket, &pages).unwrap_or_default(),
+            Activity::Loading(loading) if loading.ticket() == ticket => {
+                self.tickets += 1;
+                let (more, damaged) = loading.take(pages, self.tickets);
+                match more {
+                    Some(output) => self.outbox.push_back(output),
+                    None => self.finish_loading(now),
+                }
+                damaged.into_iter().map(|DamagedPage(id)| id).collect()
+            }
+            _ => Vec::new(),
+        };
+        for id in damaged {
+            let damage = Damage::Page { page: id, at: None };
+            self.outbox.push_back(Output::Event(Event::Damaged(damage)));
+        }
+    }
+
+    fn finish_loading(&mut self, now: Millis) {
+        let Activity::Loading(loading) = std::mem::replace(&mut self.activity, Activity::Idle)
+        else {
             return;
         };
-        if loading.ticket() != ticket {
+        let job = loading.into_job(now, self.record.next_page);
+        self.last_commit = now;
+        if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
+            self.repaired();
             return;
         }
-        self.tickets += 1;
-        match loading.take(pages, self.tickets) {
-            Ok(Some(output)) => self.outbox.push_back(output),
-            Ok(None) => {
-                if let Activity::Loading(loading) =
-                    std::mem::replace(&mut self.activity, Activity::Idle)
-                {
-                    self.last_commit = now;
-                    self.activity =
-                        Activity::Syncing(Box::new(loading.into_job(self.record.next_page)));
-                }
+        self.enter(job);
+    }
+
+    pub(super) fn load_failed(&mut self, ticket: Ticket, trouble: StoreTrouble) {
+        let is_sweeps = self
+            .sweep
+            .as_ref()
+            .is_some_and(|sweep| sweep.awaits_load(ticket));
+        let is_ours = match &self.activity {
+            Activity::Loading(loading) => loading.ticket() == ticket,
+            Activity::Syncing(job) => job.awaits_load(ticket),
+            Activity::Idle | Activity::Ending(_) => false,
+        };
+        if is_ours {
+            self.fail(Failure::Store(trouble));
+        }
+        if is_sweeps {
+            self.sweep = None;
+            self.is_sweep_put_off = true;
+        }
+    }
+
+    /// Reads what the job or the sweep wants read.
+    pub(super) fn load_if_due(&mut self, now: Millis) {
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan();
+        }
+        let ticket = Ticket(self.tickets + 1);
+        let stored = self.record.next_page;
+        if let Activity::Syncing(job) = &mut self.activity
+            && let Some(ids) = job.next_load(ticket, stored)
+        {
+            if ids.is_empty() {
+                return self.outbox.push_back(Output::Yield);
             }
-            Err(page) => self.fail(Failure::Damaged(page)),
+            self.tickets += 1;
+            self.outbox.push_back(Output::Load(ticket, ids));
+            return;
+        }
+        if let Some(sweep) = &mut self.sweep {
+            if let Some(ids) = sweep.next_load(ticket) {
+                self.tickets += 1;
+                self.outbox.push_back(Output::Load(ticket, ids));
+            } else {
+                self.end_sweep(now);
+            }
         }
     }
 
     pub(super) fn cancel(&mut self, now: Millis) {
         let unstarted = self.next.take();
         let sought = self.sought.take();
+        if let Activity::Ending(ended) = &mut self.activity {
+            ended.cancelled = unstarted.or(sought.map(|_| Aim::NONE));
+            return;
+        }
         match &self.activity {
             Activity::Idle => {
                 // A header that was not found has no root to report.
@@ -110,6 +217,10 @@ impl Engine {
                 }
             }
             Activity::Ending(_) => {}
+            Activity::Loading(loading) if !loading.is_wanted() => {
+                self.activity = Activity::Idle;
+                self.repair_ended();
+            }
             Activity::Loading(loading) => {
                 let report = self.report(
                     now,
@@ -121,6 +232,11 @@ impl Engine {
                 self.activity = Activity::Idle;
                 self.outbox
                     .push_back(Output::Event(Event::Cancelled(report)));
+            }
+            // Nobody waits for a repair; what is damaged is met again when it is read again.
+            Activity::Syncing(job) if !job.is_wanted => {
+                self.drop_job();
+                self.repair_ended();
             }
             Activity::Syncing(_) => {
                 for request in self.requests.call_off() {

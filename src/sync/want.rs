@@ -42,7 +42,8 @@ impl Kind {
 pub(crate) enum Want {
     /// A span of one account cursor.
     Accounts {
-        cursor: usize,
+        /// The cursor whose slice it is; none for a range that a healing asks for.
+        cursor: Option<usize>,
         origin: Hash,
         limit: Hash,
     },

@@ -11,7 +11,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::connections::Connections;
 use super::crash::has_crashed;
-use super::damage::{Damage, Hurt};
+use super::damage;
 use super::errors::{Trouble, failure, trouble};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::listener::Listener;
@@ -35,7 +35,7 @@ pub(super) struct Driver {
     pub(super) listener: Listener,
     /// The record that another tab wrote last, while that tab is the writer. The engine then stands still.
     pub(super) followed: RefCell<Option<Record>>,
-    pub(super) damage: RefCell<Damage>,
+    pub(super) damage: RefCell<damage::Found>,
     /// What happened while the loop was busy. Bound: what JavaScript adds while one output is being done.
     inbox: RefCell<VecDeque<Input>>,
     /// The loop is on the stack: whoever comes now leaves an input and goes.
@@ -288,7 +288,7 @@ impl Driver {
             }
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
-            Event::Damaged(page) => self.note_damage(Hurt::Page(page), "it cannot be read"),
+            Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
             Event::Done(report) => {
                 // Its target may have been replaced after it ended and before it was told: then the end is the next one's.

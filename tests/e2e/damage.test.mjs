@@ -148,11 +148,14 @@ test('codes that are changed or gone: refused, told, and fetched again', async (
   const hurt = await read()
   assert.ok(hurt.refused.length >= 2 && hurt.refused.every((code) => code === 'DAMAGED'), hurt.refused.join())
   assert.deepEqual(hurt.wrong, [])
-  await page.evaluate(async () => {
-    await repaired
-    while (db.progress().damaged > 0) await events.next('repaired')
-  })
-  assert.deepEqual(await read(), { refused: [], wrong: [] })
+  await page.evaluate(() => repaired)
+  // What was met while the first was being fetched may take another round.
+  for (let left = 1; left > 0; ) {
+    const { refused, wrong } = await read()
+    assert.deepEqual(wrong, [])
+    left = refused.length
+    if (left > 0) await page.evaluate(() => (db.progress().damaged > 0 ? events.next('repaired') : undefined))
+  }
 })
 
 const RECORD_DAMAGE = {

@@ -1,6 +1,6 @@
 //! A made-up state, and a peer that serves any part of it with proofs. Its roots are computed by alloy-trie.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use alloy_trie::{HashBuilder, Nibbles};
 use snaplight::hash::Hash;
@@ -108,6 +108,15 @@ impl Trie {
             proof.extend(prove(&self.fold, last).unwrap());
         }
         Answer { leaves, proof }
+    }
+
+    /// The hashes of all leaf and branch nodes that have one.
+    pub(crate) fn hashes(&self) -> BTreeSet<Hash> {
+        let leaves = (0..self.fold.len()).filter_map(|leaf| self.fold.leaf_ref(leaf)?.hash());
+        let branches = self.fold.branches().iter();
+        leaves
+            .chain(branches.filter_map(|branch| branch.reference.hash()))
+            .collect()
     }
 
     /// The node at `path`, if there is one that is not embedded in another.

@@ -306,6 +306,8 @@ fn a_target_that_replaces_another_has_the_only_end() {
         End::Done(report) => assert_eq!(report.root, second_root),
         end => panic!("{end:?}"),
     }
+
+    world.sweep();
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
     while let Some(output) = world.engine.poll(Millis(world.now)) {
         assert!(!matches!(
@@ -317,6 +319,7 @@ fn a_target_that_replaces_another_has_the_only_end() {
     world.target(first_root);
     assert!(matches!(world.run(), End::Done(_)));
     let states = world.server.states();
+    world.sweep();
     assert_complete(
         &world.disk,
         states.get(&first_root.0).expect("the first state"),

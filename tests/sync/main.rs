@@ -10,5 +10,12 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod damage;
+mod geth_heal;
+mod geth_sync;
 mod happy;
+mod headers;
 mod kills;
+mod moving;
+mod regressions;
+mod worlds;

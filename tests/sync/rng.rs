@@ -21,4 +21,24 @@ impl Rng {
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
+
+    /// A number from `from` to `to`, both possible.
+    pub(crate) fn within(&mut self, from: u64, to: u64) -> u64 {
+        from + self.below(to - from + 1)
+    }
+
+    /// A number from 1 to `most`, small ones as likely as large ones.
+    pub(crate) fn scale(&mut self, most: u64) -> u64 {
+        let bits = self.below(u64::from(most.ilog2()) + 1) as u32;
+        ((1 << bits) + self.below(1 << bits)).min(most)
+    }
+
+    /// True in `of` of a hundred cases.
+    pub(crate) fn percent(&mut self, of: u64) -> bool {
+        self.below(100) < of
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
 }

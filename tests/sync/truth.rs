@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page};
-use snaplight::state::{Entry, Item, PageId, PageRef, StatePath, Storage};
+use snaplight::state::{Entry, Item, PageId, PageRef, SlimAccount, StatePath, Storage};
 use snaplight::trie::Path;
 use snaplight_peer::state::State;
 
@@ -14,26 +14,32 @@ type Storages = BTreeMap<Hash, BTreeMap<Hash, Vec<u8>>>;
 
 /// The complete state of `disk` is `state`, nothing more, nothing less; and no page is left that it does not reach.
 pub(crate) fn assert_complete(disk: &Disk, state: &State) {
-    let record = disk.record();
-    let complete = record.complete.expect("a complete state");
+    let reached = assert_state(disk, state);
+    assert!(
+        disk.record().building.is_none(),
+        "an unfinished tree is left"
+    );
+    let stored: BTreeSet<PageId> = disk.pages.keys().copied().collect();
+    assert_eq!(reached, stored, "pages that no root reaches");
+}
+
+/// The complete state of `disk` is `state`, nothing more, nothing less; its pages.
+pub(crate) fn assert_state(disk: &Disk, state: &State) -> BTreeSet<PageId> {
+    let complete = disk.record().complete.expect("a complete state");
     assert_eq!(complete.root.0, state.root());
-    assert!(record.building.is_none(), "an unfinished tree is left");
-    let mut walk = Walk {
-        disk,
-        reached: BTreeSet::new(),
-        accounts: BTreeMap::new(),
-        storages: BTreeMap::new(),
-    };
-    if let Some(page) = complete.page {
-        assert!(!page.open, "the root page says that something is missing");
-        walk.page(&page, &StatePath::account_trie(Path::ROOT));
-    }
+    let walk = walk(disk);
+    assert_eq!(walk.damaged, [], "pages of the complete state are damaged");
     let accounts: BTreeMap<Hash, Vec<u8>> = state
         .accounts()
         .iter()
         .map(|(hash, body)| (Hash(*hash), body.to_vec()))
         .collect();
-    assert_eq!(walk.accounts, accounts, "accounts differ");
+    assert!(
+        walk.accounts == accounts,
+        "accounts differ: {} held, {} true",
+        walk.accounts.len(),
+        accounts.len()
+    );
     let slots = |(account, trie): (&[u8; 32], &snaplight_peer::trie::Trie)| {
         (
             Hash(*account),
@@ -43,51 +49,80 @@ pub(crate) fn assert_complete(disk: &Disk, state: &State) {
         )
     };
     let storages: Storages = state.storages().map(slots).collect();
-    assert_eq!(walk.storages, storages, "storages differ");
-    for (hash, code) in state.codes() {
-        assert_eq!(
-            disk.codes.get(&Hash(*hash)).map(Vec::as_slice),
-            Some(code),
-            "a code is missing or wrong"
-        );
+    assert!(
+        walk.storages == storages,
+        "storages differ: {} held, {} true",
+        walk.storages.len(),
+        storages.len()
+    );
+    // The chain may still know codes of accounts that are gone.
+    let codes: BTreeMap<Hash, &[u8]> = state
+        .codes()
+        .map(|(hash, code)| (Hash(*hash), code))
+        .collect();
+    for body in accounts.values() {
+        let body = SlimAccount::parse(body).expect("a slim account");
+        let hash = body.code_hash();
+        if body.has_code() {
+            assert_eq!(
+                disk.codes.get(&hash).map(Vec::as_slice),
+                codes.get(&hash).copied(),
+                "the code {hash} is missing or wrong"
+            );
+        }
     }
-    let stored: BTreeSet<PageId> = disk.pages.keys().copied().collect();
-    assert_eq!(walk.reached, stored, "pages that no root reaches");
-    let counts = (
-        complete.counts.accounts,
-        complete.counts.slots,
-        complete.counts.codes,
-    );
+    let (counts, truth) = (complete.counts, state.counts());
     assert_eq!(
-        counts,
-        (
-            state.counts().accounts,
-            state.counts().slots,
-            state.counts().codes
-        )
+        (counts.accounts, counts.slots),
+        (truth.accounts, truth.slots)
     );
+    walk.reached
 }
 
-struct Walk<'a> {
+/// Walks the complete state of `disk` through all its pages.
+pub(crate) fn walk(disk: &Disk) -> Walk<'_> {
+    let mut walk = Walk {
+        disk,
+        reached: BTreeSet::new(),
+        damaged: Vec::new(),
+        accounts: BTreeMap::new(),
+        storages: BTreeMap::new(),
+    };
+    if let Some(page) = disk.record().complete.and_then(|complete| complete.page) {
+        assert!(!page.open, "the root page says that something is missing");
+        walk.page(&page, &StatePath::account_trie(Path::ROOT));
+    }
+    walk
+}
+
+pub(crate) struct Walk<'a> {
     disk: &'a Disk,
-    reached: BTreeSet<PageId>,
+    pub(crate) reached: BTreeSet<PageId>,
+    /// Pages that are missing or not what is above them says, and where.
+    pub(crate) damaged: Vec<(PageId, StatePath)>,
     accounts: BTreeMap<Hash, Vec<u8>>,
     storages: Storages,
 }
 
 impl Walk<'_> {
     fn page(&mut self, page: &PageRef, at: &StatePath) {
-        let bytes = self
-            .disk
-            .pages
-            .get(&page.id)
-            .expect("a page that is named exists");
         self.reached.insert(page.id);
-        let mut decoded = Page::decode(bytes).expect("a page decodes");
-        let verified = decoded
-            .verify(page, at, &mut Folds::new())
-            .expect("a page folds to the hash above it");
-        self.entries(at.account, verified.entries());
+        let bytes = self.disk.pages.get(&page.id);
+        let decoded = bytes.and_then(|bytes| Page::decode(bytes).ok());
+        let verified =
+            decoded.and_then(|mut decoded| decoded.verify(page, at, &mut Folds::new()).ok());
+        match verified {
+            Some(verified) => {
+                let before = self.reached.len();
+                self.entries(at.account, verified.entries());
+                let has_pages = self.reached.len() > before;
+                assert!(
+                    page.inner || !has_pages,
+                    "{page:?} at {at:?} has pages below it"
+                );
+            }
+            None => self.damaged.push((page.id, *at)),
+        }
     }
 
     fn entries(&mut self, account: Option<Hash>, entries: &[Entry]) {

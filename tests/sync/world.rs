@@ -7,11 +7,12 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble, Target,
-    Ticket, Why,
+    Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble,
+    Target, Ticket, Why,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
+use snaplight_peer::snap::Request;
 use snaplight_peer::vice::Vice;
 
 use crate::disk::Disk;
@@ -20,10 +21,13 @@ use crate::rng::Rng;
 /// A world that needs more events than this has livelocked.
 const MAX_EVENTS: u64 = 2_000_000;
 
+/// What is waited for without a sync happens within so many events.
+const MAX_STEPS: u64 = 20_000;
+
 /// How a sync ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    Done(Report),
+    Done(Box<Report>),
     Cancelled,
     Failed(Failure),
     /// Nothing will ever happen again by itself.
@@ -40,9 +44,19 @@ pub(crate) struct World {
     pub(crate) faults: Vec<(PeerId, PeerFault)>,
     pub(crate) dropped: Vec<PeerId>,
     pub(crate) waits: Vec<Why>,
+    /// Pages that the engine said are damaged.
+    pub(crate) damaged: Vec<Damage>,
+    /// How often it said that what was damaged is whole again.
+    pub(crate) repairs: u64,
+    /// The next pages to be read are not, for this reason.
+    pub(crate) fail_load: Option<StoreTrouble>,
+    /// Milliseconds that a connection's way there and back takes, least and most.
+    pub(crate) latency: (u64, u64),
     pub(crate) batches: u64,
     /// Bytes of frames that reached the engine.
     pub(crate) received: u64,
+    /// Every snap request that was sent.
+    pub(crate) asked: Vec<Request>,
     rng: Rng,
     links: BTreeMap<PeerId, Wire>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -100,8 +114,13 @@ impl World {
             faults: Vec::new(),
             dropped: Vec::new(),
             waits: Vec::new(),
+            damaged: Vec::new(),
+            repairs: 0,
+            fail_load: None,
+            latency: (5, 64),
             batches: 0,
             received: 0,
+            asked: Vec::new(),
             rng: Rng::new(seed),
             links: BTreeMap::new(),
             queue: BinaryHeap::new(),
@@ -117,6 +136,29 @@ impl World {
         self.disk
     }
 
+    /// Kills the session, and of the batches on their way to the disk the first ones land all the same.
+    pub(crate) fn kill_after(&mut self, batches: usize) -> Disk {
+        let commits = std::mem::take(&mut self.happenings).into_values();
+        let commits = commits.filter_map(|happening| match happening {
+            Happening::Commit(batch) => Some(batch),
+            _ => None,
+        });
+        for batch in commits.take(batches) {
+            if self.disk.commit(batch).is_err() {
+                break;
+            }
+        }
+        self.disk.clone()
+    }
+
+    /// Batches that are on their way to the disk.
+    pub(crate) fn batches_under_way(&self) -> usize {
+        let happenings = self.happenings.values();
+        happenings
+            .filter(|happening| matches!(happening, Happening::Commit(_)))
+            .count()
+    }
+
     pub(crate) fn honest_peer(&mut self) -> PeerId {
         self.peer(Vec::new())
     }
@@ -129,7 +171,7 @@ impl World {
         self.peers += 1;
         let id = PeerId(self.peers);
         let mut session = Session::new(server, vices);
-        let latency = 5 + self.rng.below(60);
+        let latency = self.rng.within(self.latency.0, self.latency.1);
         let hello = session.open();
         self.links.insert(
             id,
@@ -143,6 +185,30 @@ impl World {
         self.engine.handle(Millis(self.now), Input::PeerJoined(id));
         self.deliver(id, hello);
         id
+    }
+
+    /// The connection breaks. `false` if it was gone.
+    pub(crate) fn lose(&mut self, peer: PeerId) -> bool {
+        let was_there = self.links.remove(&peer).is_some();
+        if was_there {
+            self.input(Input::PeerLeft(peer));
+        }
+        was_there
+    }
+
+    /// The peers that are connected.
+    pub(crate) fn connected(&self) -> Vec<PeerId> {
+        self.links.keys().copied().collect()
+    }
+
+    /// The chain has a new head, and the peers say so.
+    pub(crate) fn announce(&mut self) {
+        for peer in self.connected() {
+            if let Some(wire) = self.links.get_mut(&peer) {
+                let news = wire.session.on_head();
+                self.deliver(peer, news);
+            }
+        }
     }
 
     pub(crate) fn vice(text: &str) -> Vec<Vice> {
@@ -167,6 +233,26 @@ impl World {
     /// Runs for at most `events` events.
     pub(crate) fn run_some(&mut self, events: u64) -> End {
         self.run_for(events, true)
+    }
+
+    /// Runs until the last state's pages are swept away.
+    pub(crate) fn sweep(&mut self) {
+        self.run_until(|world| world.disk.record().litter.is_none());
+    }
+
+    /// Runs until something is so, while no sync ends.
+    pub(crate) fn run_until(&mut self, is_so: impl Fn(&World) -> bool) {
+        for _ in 0..MAX_STEPS {
+            if is_so(self) {
+                return;
+            }
+            let end = self.run_some(1);
+            assert!(matches!(end, End::Paused), "{end:?}");
+        }
+        panic!(
+            "never, in {MAX_STEPS} events; progress: {:?}",
+            self.engine.progress(Millis(self.now))
+        );
     }
 
     fn run_for(&mut self, events: u64, may_pause: bool) -> End {
@@ -206,6 +292,7 @@ impl World {
     fn carry_out(&mut self, output: Output) -> Option<End> {
         match output {
             Output::Send(peer, frame) => {
+                self.asked.extend(snap_request(&frame));
                 if let Some(wire) = self.links.get_mut(&peer) {
                     wire.up_free = wire.up_free.max(self.now + wire.latency / 2);
                     let at = wire.up_free;
@@ -226,8 +313,10 @@ impl World {
             Output::Yield => {}
             Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
-            Output::Event(Event::PeerReady(_) | Event::Damaged(_) | Event::Repaired) => {}
-            Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
+            Output::Event(Event::PeerReady(_)) => {}
+            Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
+            Output::Event(Event::Repaired) => self.repairs += 1,
+            Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }
@@ -262,6 +351,9 @@ impl World {
                 self.input(Input::CommitFailed(sequence, trouble))
             }
             Happening::Load(ticket, ids) => {
+                if let Some(trouble) = self.fail_load.take() {
+                    return self.input(Input::LoadFailed(ticket, trouble));
+                }
                 let pages = ids
                     .iter()
                     .map(|id| self.disk.pages.get(id).cloned())
@@ -310,4 +402,11 @@ impl World {
         self.happenings.insert(self.next, happening);
         self.queue.push(Reverse((at, self.next)));
     }
+}
+
+/// The snap request that a frame is, if it is one. The id is one byte; snap's begin behind eth/69's 18.
+fn snap_request(frame: &[u8]) -> Option<Request> {
+    let (id, payload) = frame.split_first()?;
+    let code = id.checked_sub(0x10 + 18).filter(|code| *code < 8)?;
+    Request::decode(code.into(), payload).ok()
 }

@@ -7,8 +7,10 @@ mod arguments;
 mod bench;
 mod counts;
 mod demo;
+mod go;
 mod package;
 mod run;
+mod sim;
 mod sources;
 mod suite;
 mod tools;
@@ -33,6 +35,12 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
                       package's types, and the built package in a real page. The last line counts it all.
+
+  cargo xtask sim     Simulated worlds, in optimised code on all cores: moving roots, vicious peers, kills, damage. Each is
+                      made from its seed; the seeds of those that fail are printed.
+      --seeds N               worlds to run (2,500 unless told)
+      --from S                the first one's seed (0 unless told)
+      --seed S                run one world alone, and tell its story
 
   cargo xtask bench   The figures: speed, records, bytes, memory and size, as a table and as JSON.
       --json FILE             write the JSON there as well
@@ -70,6 +78,7 @@ fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
         Some("build") => package::command(&Workspace::find()?, arguments),
         Some("demo") => demo::command(&Workspace::find()?, arguments),
         Some("test") => suite::command(&Workspace::find()?, arguments),
+        Some("sim") => sim::command(&Workspace::find()?, arguments),
         Some("bench") => bench::command(&Workspace::find()?, arguments),
         Some(other) => {
             eprint!("{HELP}");

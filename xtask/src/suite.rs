@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::counts::{self, Counts};
+use crate::go;
 use crate::package;
 use crate::run::{Finished, Outcome, captured, say};
+use crate::sim;
 use crate::sources;
 use crate::tools::{self, Browser};
 use crate::workspace::Workspace;
@@ -41,10 +43,12 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     suite.step("lints-wasm", |suite| suite.lints_wasm());
     suite.step("docs", |suite| suite.docs());
     suite.step("native", |suite| suite.native());
+    suite.step("worlds", |suite| suite.worlds());
     suite.step("genesis", |suite| suite.genesis());
     suite.step("browser", |suite| suite.browser());
     suite.step("package", |suite| suite.package());
     suite.step("types", |suite| suite.types());
+    suite.step("gateway", |suite| go::test(suite.workspace, unattended));
     suite.step("e2e", |suite| suite.e2e());
 
     let Counts {
@@ -173,6 +177,20 @@ impl Suite<'_> {
             self.cargo(&["test", "--workspace", "--no-fail-fast", "--"])
                 .args(["--skip", GENESIS_TEST]),
         )?;
+        Ok((counts::of_cargo(&finished.output), finished))
+    }
+
+    /// Simulated worlds, far more of them than the native tests run. They count as one test, and as worlds in the line that
+    /// they print.
+    fn worlds(&mut self) -> Outcome<(Counts, Finished)> {
+        let finished = captured(
+            "worlds",
+            &mut sim::worlds_test(self.workspace, 0, sim::WORLDS),
+        )?;
+        let count = finished.output.lines().map(str::trim);
+        for line in count.filter(|line| line.contains(" worlds from seed ")) {
+            say(&format!("        {line}"));
+        }
         Ok((counts::of_cargo(&finished.output), finished))
     }
 

@@ -44,11 +44,11 @@ impl<S: Source> Cut<'_, S> {
     pub(super) fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
         let budget = self.place.budget;
         while self.update(branch).size > budget {
-            if let Some(entry) = self.largest_storage(branch, budget / 2) {
+            if let Some(entry) = self.most_movable(branch, budget / 2) {
                 self.source.evict(entry, self.out)?;
             } else if let Some((run, _)) = self.fullest_run(branch) {
                 self.move_out(branch, &run)?;
-            } else if let Some(entry) = self.largest_storage(branch, 0) {
+            } else if let Some(entry) = self.most_movable(branch, 0) {
                 self.source.evict(entry, self.out)?;
             } else {
                 break;
@@ -64,15 +64,15 @@ impl<S: Source> Cut<'_, S> {
         Ok(())
     }
 
-    /// The child leaf with the largest inline storage, if that is longer than `from`.
-    fn largest_storage(&self, branch: usize, from: usize) -> Option<usize> {
+    /// The child entry with the largest inline storage or base, if that is longer than `from`.
+    fn most_movable(&self, branch: usize, from: usize) -> Option<usize> {
         self.fold
             .children(branch)
             .filter_map(|child| match child {
                 ChildOf::Entry(entry) => Some(entry as usize),
                 ChildOf::Branch(_) => None,
             })
-            .map(|entry| (self.source.inline_storage(entry), entry))
+            .map(|entry| (self.source.movable(entry), entry))
             .filter(|(size, _)| *size > from)
             .max()
             .map(|(_, entry)| entry)
@@ -116,7 +116,7 @@ impl<S: Source> Cut<'_, S> {
 
     /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
     pub(super) fn is_leaf(&self, entry: u32) -> bool {
-        self.fold.path(entry as usize).is_full()
+        self.fold.is_leaf(entry as usize)
     }
 
     fn is_movable(&self, branch: usize) -> bool {

@@ -12,7 +12,7 @@ use crate::state::PageId;
 use crate::state::account::Account;
 use crate::state::entry::{AccountLeaf, Code, Entry, Item, Storage};
 use crate::state::page::{Folds, Page, entry_size, fold_list};
-use crate::state::source::AccountList;
+use crate::state::source::EntryList;
 use crate::trie::fold::Root;
 
 const BUDGET: usize = 4_000;
@@ -105,7 +105,7 @@ fn blind(rng: &mut Rng, list: Vec<Entry>, one_in: usize) -> Vec<Entry> {
         result[branch.first as usize..=branch.last as usize].fill(None);
         result[branch.first as usize] = Some(Entry {
             path,
-            item: Item::Blinded { hash },
+            item: Item::blinded(hash),
         });
     }
     result.into_iter().flatten().collect()
@@ -131,7 +131,7 @@ fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
         account: None,
         budget: BUDGET,
     };
-    let mut source = AccountList::new(list, &mut folds.storage, BUDGET, mode);
+    let mut source = EntryList::new(list, None, &mut folds.storage, BUDGET, mode);
     source.cut_large_storage(&mut out).unwrap();
     let kept = cut(&folds.list, &mut source, place, mode, &mut out).unwrap();
     let entries = kept.items.iter().map(|item| match item {
@@ -142,7 +142,7 @@ fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
         },
         KeptItem::Blinded(path, hash) => Entry {
             path: *path,
-            item: Item::Blinded { hash: *hash },
+            item: Item::blinded(*hash),
         },
     });
     let entries: Vec<Entry> = entries.collect();
@@ -266,9 +266,7 @@ fn a_page_of_a_growing_list_is_full_unless_its_parent_is_complete() {
     unknown.0[0] = 8;
     list.push(Entry {
         path: Path::new(unknown, 2),
-        item: Item::Blinded {
-            hash: Hash([9; 32]),
-        },
+        item: Item::blinded(Hash([9; 32])),
     });
     let outcome = run(&list, Mode::Growing);
     check(&list, &outcome);

@@ -11,8 +11,10 @@
 //! | 0 account | storage: 0 none, 1 blinded, 2 inline, 3 page | code: 0 none, 1 held, 2 missing | key; slim body; inline: number of entries, and these; page: flags 1 byte, id, leaves, slots |
 //! | 1 slot | | | key; value, RLP |
 //! | 2 blinded | | | nibble count, path, hash |
-//! | 3 page | open, inner | | nibble count, path, hash, id, leaves, slots |
-//! | 4 | | | kept for a blinded subtrie with a base |
+//! | 3 page | open, inner | | nibble count, path, hash, depth of the common parent 1 byte, id, leaves, slots |
+//! | 4 blinded, with a base | | | nibble count, path, hash; number of the base's entries, and these |
+//!
+//! Inline storage and bases spell out whole keys and paths.
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -34,6 +36,7 @@ const ACCOUNT: u8 = 0;
 const SLOT: u8 = 1;
 const BLINDED: u8 = 2;
 const PAGE: u8 = 3;
+const BASED: u8 = 4;
 const STORAGE_SHIFT: u8 = 3;
 const CODE_SHIFT: u8 = 5;
 const OPEN: u8 = 1 << 3;
@@ -115,14 +118,31 @@ impl<'a> Reader<'a> {
             }
             BLINDED if tag == BLINDED => Entry {
                 path: self.path(parent)?,
-                item: Item::Blinded { hash: self.hash()? },
+                item: Item::blinded(self.hash()?),
             },
             PAGE => {
                 let path = self.path(parent)?;
                 let hash = self.hash()?;
+                let [depth] = self.take()?;
+                if depth >= path.len() && depth > 0 {
+                    return Err(PageError::Malformed("a page above its parent"));
+                }
+                let reference = self.reference(tag ^ PAGE, hash)?;
                 Entry {
                     path,
-                    item: Item::Page(self.reference(tag ^ PAGE, hash)?),
+                    item: Item::Page(PageRef {
+                        parent: depth,
+                        ..reference
+                    }),
+                }
+            }
+            BASED if tag == BASED => {
+                let path = self.path(parent)?;
+                let hash = self.hash()?;
+                let base = self.base(&path, slots)?;
+                Entry {
+                    path,
+                    item: Item::Blinded { hash, base },
                 }
             }
             _ => return Err(PageError::Malformed("tag")),
@@ -166,6 +186,30 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The base of the blinded entry at `at`. One in another lies deeper than it, so they are nested no deeper than a key is
+    /// long.
+    fn base(&mut self, at: &Path, slots: bool) -> Result<Vec<Entry>, PageError> {
+        let count = self.number()?;
+        // No allocation by a count that has not been checked: the shortest entry takes 34 bytes.
+        let mut base: Vec<Entry> = Vec::new();
+        for _ in 0..count {
+            let entry = self.entry(&Path::ROOT, base.last(), slots)?;
+            let is_in_place = match &entry.item {
+                Item::Blinded { .. } => at.is_prefix_of(&entry.path) && *at != entry.path,
+                Item::Page(_) if count == 1 && entry.path.is_prefix_of(at) => true,
+                _ => at.is_prefix_of(&entry.path),
+            };
+            if !is_in_place {
+                return Err(PageError::Malformed("a base beside its entry"));
+            }
+            base.push(entry);
+        }
+        match base.is_empty() {
+            true => Err(PageError::Malformed("empty base")),
+            false => Ok(base),
+        }
+    }
+
     fn slots(&mut self) -> Result<Vec<Entry>, PageError> {
         let count = self.number()?;
         // No allocation by a count that has not been checked: the shortest entry takes 34 bytes.
@@ -192,6 +236,7 @@ impl<'a> Reader<'a> {
             inner,
             leaves: self.number()?,
             slots: self.number()?,
+            parent: 0,
         })
     }
 
@@ -313,7 +358,12 @@ impl PageWriter {
         match item {
             Item::Account(leaf) => self.account(path, leaf),
             Item::Slot(value) => self.slot(&path.key(), value),
-            Item::Blinded { hash } => self.blinded(path, hash),
+            Item::Blinded { hash, base } if base.is_empty() => self.blinded(path, hash),
+            Item::Blinded { hash, base } => {
+                self.reference(BASED, path, hash);
+                self.number(base.len() as u64);
+                self.spelt_out(base);
+            }
             Item::Page(page) => self.page(path, page),
         }
     }
@@ -324,7 +374,17 @@ impl PageWriter {
 
     pub(crate) fn page(&mut self, path: &Path, page: &PageRef) {
         self.reference(PAGE | page_flags(page), path, &page.hash);
+        self.bytes.push(page.parent);
         self.page_numbers(page);
+    }
+
+    /// Entries that keep the bytes of their paths which the parent's path covers.
+    fn spelt_out(&mut self, entries: &[Entry]) {
+        let covered = core::mem::take(&mut self.covered);
+        for Entry { path, item } in entries {
+            self.entry(path, item);
+        }
+        self.covered = covered;
     }
 
     fn page_numbers(&mut self, page: &PageRef) {
@@ -354,11 +414,7 @@ impl PageWriter {
             Storage::Empty | Storage::Blinded => {}
             Storage::Inline(slots) => {
                 self.number(slots.len() as u64);
-                let covered = core::mem::take(&mut self.covered);
-                for Entry { path, item } in slots {
-                    self.entry(path, item);
-                }
-                self.covered = covered;
+                self.spelt_out(slots);
             }
             Storage::Page(page) => {
                 self.bytes.push(page_flags(page));
@@ -405,7 +461,7 @@ pub(crate) fn entry_size(entry: &Entry) -> usize {
     match &entry.item {
         Item::Account(leaf) => leaf_size(leaf.slim.len()) + storage_size(&leaf.storage),
         Item::Slot(value) => leaf_size(value.len()),
-        Item::Blinded { .. } => blinded_size(&entry.path),
+        Item::Blinded { base, .. } => blinded_size(&entry.path) + base_size(base),
         Item::Page(page) => page_size(&entry.path, page),
     }
 }
@@ -421,12 +477,20 @@ pub(crate) fn storage_size(storage: &Storage) -> usize {
     }
 }
 
+/// Bytes that follow a blinded entry for its base, at most.
+pub(crate) fn base_size(base: &[Entry]) -> usize {
+    match base.is_empty() {
+        true => 0,
+        false => number_size(base.len() as u64) + base.iter().map(entry_size).sum::<usize>(),
+    }
+}
+
 pub(crate) fn blinded_size(path: &Path) -> usize {
     2 + usize::from(path.len().div_ceil(2)) + 32
 }
 
 pub(crate) fn page_size(path: &Path, page: &PageRef) -> usize {
-    blinded_size(path) + page_numbers_size(page)
+    blinded_size(path) + 1 + page_numbers_size(page)
 }
 
 fn page_numbers_size(page: &PageRef) -> usize {

@@ -41,6 +41,7 @@ fn page_ref(hash: Hash) -> impl Strategy<Value = PageRef> {
             inner,
             leaves,
             slots: leaves / 3,
+            parent: (id % 3) as u8,
         },
     )
 }
@@ -60,13 +61,50 @@ fn reference() -> impl Strategy<Value = Entry> {
     prop_oneof![
         (path(), hash()).prop_map(|(path, hash)| Entry {
             path,
-            item: Item::Blinded { hash }
+            item: Item::blinded(hash)
         }),
+        (path(), hash(), hash().prop_flat_map(page_ref), 0..4usize).prop_map(based),
         (path(), hash().prop_flat_map(page_ref)).prop_map(|(path, page)| Entry {
             path,
             item: Item::Page(page)
         }),
     ]
+}
+
+/// Over a base of one page, of a blinded subtrie below, or both; or of a page above.
+fn based((path, hash, page, form): (Path, Hash, PageRef, usize)) -> Entry {
+    Entry {
+        path,
+        item: Item::Blinded {
+            hash,
+            base: base(path, hash, page, form),
+        },
+    }
+}
+
+fn base(path: Path, hash: Hash, page: PageRef, form: usize) -> Vec<Entry> {
+    let below = |nibble| path.child(nibble).unwrap_or(path);
+    let page = |path: Path| Entry {
+        path,
+        item: Item::Page(PageRef { parent: 0, ..page }),
+    };
+    let blinded = Entry {
+        path: below(3),
+        item: Item::blinded(hash),
+    };
+    match form {
+        0 => vec![page(path)],
+        1 => vec![page(path.prefix(3))],
+        _ if path.is_full() => vec![page(path)],
+        2 => vec![page(below(2)), blinded],
+        _ => vec![Entry {
+            path: below(9),
+            item: Item::Blinded {
+                hash,
+                base: vec![page(below(9))],
+            },
+        }],
+    }
 }
 
 fn account_entry() -> impl Strategy<Value = Entry> {
@@ -89,6 +127,7 @@ fn account_entry() -> impl Strategy<Value = Entry> {
                     storage_root,
                     Storage::Page(PageRef {
                         hash: storage_root,
+                        parent: 0,
                         ..page
                     }),
                 ),
@@ -145,6 +184,13 @@ fn page() -> impl Strategy<Value = Page> {
                 key = entry.path.key();
             }
             entry.path = Path::new(key, entry.path.len());
+            if let Item::Blinded { hash, base: list } = &mut entry.item {
+                let form = list.len() + 1;
+                *list = match list.first().map(|entry| &entry.item) {
+                    Some(Item::Page(page)) => base(entry.path, *hash, *page, form),
+                    _ => Vec::new(),
+                };
+            }
         }
         let account = storage.then_some(account);
         Page {
@@ -301,6 +347,7 @@ fn some_page() -> (Page, Vec<u8>, PageRef) {
             inner: false,
             leaves: 2,
             slots,
+            parent: 0,
         },
     )
 }

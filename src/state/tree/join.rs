@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::adopt::{Adopter, depth_above};
 use super::{Joined, StorageJoined, Tree, TreeError};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
@@ -17,7 +18,8 @@ use crate::trie::range::VerifiedRange;
 impl Tree {
     /// Joins a verified account range; `fold` is the one it was verified with. What is complete in the answer is cut into
     /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
-    /// left as it is.
+    /// left as it is. A range of another root, because the answer comes late, reveals what is the same, and is a base for the
+    /// rest.
     pub fn join_accounts(
         &mut self,
         fold: &Fold,
@@ -25,21 +27,19 @@ impl Tree {
         held: &dyn CodesHeld,
         out: &mut Pages,
     ) -> Result<Joined, TreeError> {
-        check_root(self.root, range)?;
+        if range.root() != self.root {
+            return self.offer_accounts(fold, held, out);
+        }
         let mut joined = Joined::default();
         let Some(overlap) = Overlap::find(&self.entries, fold, range)? else {
             return Ok(joined);
         };
         let marks = overlap.marks(&self.entries, fold, |key, full| {
             let body = VerifiedFull::split(full)?;
-            let code = match body.code_hash() {
-                None => Code::None,
-                Some(hash) if held.holds(&hash) => Code::Held,
-                Some(hash) => {
-                    joined.codes.push(hash);
-                    Code::Missing
-                }
-            };
+            let code = Code::of(body.code_hash(), held);
+            if let (Code::Missing, Some(hash)) = (code, body.code_hash()) {
+                joined.codes.push(hash);
+            }
             let storage = body.storage_root();
             joined.storage.extend(storage.map(|root| (key, root)));
             joined.accounts += 1;
@@ -57,13 +57,31 @@ impl Tree {
             fold,
             marks: &marks,
         };
-        let (added, removed) = overlap.splice(&mut self.entries, &mut arena, place, out)?;
+        let mut adopted = Joined::default();
+        let mut adopter = Adopter {
+            fold: &mut self.folds.list,
+            comparisons: &mut self.comparisons,
+            joined: &mut adopted,
+            held: Some(held),
+        };
+        let based = overlap.based(&self.entries);
+        let (added, removed) =
+            overlap.splice(&mut self.entries, &mut arena, place, &mut adopter, out)?;
         self.bytes = (self.bytes + added).saturating_sub(removed);
+        // Of accounts that met a base, the base decides what they lack.
+        if !based.is_empty() {
+            let met = |key: &Hash| based.iter().any(|path| path.covers(key));
+            joined.storage.retain(|(key, _)| !met(key));
+            joined.storage.extend(adopted.storage);
+            joined.codes.extend(adopted.codes);
+            joined.partial = adopted.partial;
+            joined.reused = adopted.reused;
+        }
         Ok(joined)
     }
 
     /// Joins a verified range of one account's storage, or all of it. An answer for an account that is complete already adds
-    /// nothing.
+    /// nothing; one of another storage root is taken as [`Tree::join_accounts`] does.
     pub fn join_storage(
         &mut self,
         account: &Hash,
@@ -72,20 +90,20 @@ impl Tree {
         out: &mut Pages,
     ) -> Result<StorageJoined, TreeError> {
         let complete = StorageJoined {
-            slots: 0,
             complete: true,
+            ..StorageJoined::default()
         };
         let budget = self.budget;
-        let Some(leaf) = find_account(&mut self.entries, account) else {
-            return Ok(complete);
+        let leaf = find_account(&mut self.entries, account);
+        let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
+            return self.offer_storage(account, fold, range, out);
         };
-        let root = leaf.storage_root();
-        check_root(root, range)?;
+        let root = range.root();
         let before = storage_size(&leaf.storage);
         let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
             Storage::Blinded => vec![Entry {
                 path: Path::ROOT,
-                item: Item::Blinded { hash: root },
+                item: Item::blinded(root),
             }],
             Storage::Inline(slots) => slots,
             held @ (Storage::Empty | Storage::Page(_)) => {
@@ -97,23 +115,30 @@ impl Tree {
             account: Some(*account),
             budget,
         };
-        let (page, joined) =
-            join_slots(&mut slots, fold, range, place, &mut self.folds.storage, out)?;
+        let mut adopted = Joined::default();
+        let mut adopter = Adopter {
+            fold: &mut self.folds.storage,
+            comparisons: &mut self.comparisons,
+            joined: &mut adopted,
+            held: None,
+        };
+        let (page, joined) = join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
         leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
         let after = storage_size(&leaf.storage);
         self.bytes = (self.bytes + after).saturating_sub(before);
-        Ok(joined)
+        let reused = adopted.reused;
+        Ok(StorageJoined { reused, ..joined })
     }
 }
 
 /// Joins an answer to a storage trie's list. If that completes a storage that is too large to stand in its account's page,
 /// it goes into pages of its own.
-fn join_slots(
+pub(super) fn join_slots(
     slots: &mut Vec<Entry>,
     fold: &Fold,
     range: &VerifiedRange,
     place: Place,
-    scratch: &mut Fold,
+    adopter: &mut Adopter<'_>,
     out: &mut Pages,
 ) -> Result<(Option<PageRef>, StorageJoined), TreeError> {
     let mut joined = StorageJoined::default();
@@ -140,8 +165,9 @@ fn join_slots(
             let page = write_whole(&kept, &arena, place, range.root(), out)?;
             return Ok((Some(page), joined));
         }
-        overlap.splice(slots, &mut arena, place, out)?;
+        overlap.splice(slots, &mut arena, place, adopter, out)?;
     }
+    let scratch = &mut *adopter.fold;
     joined.complete = !slots.iter().any(Entry::is_open);
     if !joined.complete || slots.iter().map(entry_size).sum::<usize>() <= large {
         return Ok((None, joined));
@@ -156,11 +182,8 @@ fn join_slots(
     Ok((Some(page), joined))
 }
 
-fn check_root(expected: Hash, range: &VerifiedRange) -> Result<(), TreeError> {
-    match range.root() {
-        found if found == expected => Ok(()),
-        found => Err(TreeError::OtherRoot { expected, found }),
-    }
+fn is_based(entry: &Entry) -> bool {
+    matches!(&entry.item, Item::Blinded { base, .. } if !base.is_empty())
 }
 
 /// The leaf of an account, unless it is in a page or unknown.
@@ -176,6 +199,9 @@ pub(super) fn find_account<'a>(
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Where a list and an answer say something about the same places.
 struct Overlap {
@@ -228,6 +254,14 @@ impl Overlap {
         }))
     }
 
+    /// Where the answer meets a base.
+    fn based(&self, list: &[Entry]) -> Vec<Path> {
+        let met = list.get(self.list.clone()).unwrap_or_default().iter();
+        met.filter(|entry| is_based(entry))
+            .map(|entry| entry.path)
+            .collect()
+    }
+
     /// Marks the entries of the answer: `mark` is called for each new leaf.
     fn marks(
         &self,
@@ -270,6 +304,7 @@ impl Overlap {
         list: &mut Vec<Entry>,
         arena: &mut Arena<'_>,
         place: Place,
+        adopter: &mut Adopter<'_>,
         out: &mut Pages,
     ) -> Result<(usize, usize), TreeError> {
         let kept = cut(arena.fold, arena, place, Mode::Growing, out)?;
@@ -281,52 +316,70 @@ impl Overlap {
         let item = |kept: &KeptItem| match kept {
             KeptItem::Entry(index) => arena.item(*index),
             KeptItem::Page(_, page) => Some(Item::Page(*page)),
-            KeptItem::Blinded(_, hash) => Some(Item::Blinded { hash: *hash }),
+            KeptItem::Blinded(_, hash) => Some(Item::blinded(*hash)),
         };
+        let depth = |index| match list.get(index).is_some_and(is_based) {
+            true => depth_above(list, index),
+            false => 0,
+        };
+        let depths: Vec<u8> = self.list.clone().map(depth).collect();
         let old: Vec<Entry> = list.drain(self.list.clone()).collect();
         let removed = old.iter().map(entry_size).sum();
-        let merged = merge(old, new, item)?;
+        let merged = merge(old.into_iter().zip(depths), new, item, adopter)?;
         let added = merged.iter().map(entry_size).sum();
         list.splice(self.list.start..self.list.start, merged);
         Ok((added, removed))
     }
 }
 
-/// Joins two lists of one trie, place by place what knows more. `item` makes an item of what `new` has at a path, which may
-/// stay unmade; `None` stands for a leaf that `old` knows.
+/// Joins two lists of one trie, place by place what knows more. `old` says for each blinded entry that has a base how deep
+/// the branch above it is. `item` makes an item of what `new` has at a path, which may stay unmade; `None` stands for a leaf
+/// that `old` knows.
 fn merge<N>(
-    old: Vec<Entry>,
+    old: impl Iterator<Item = (Entry, u8)>,
     new: impl Iterator<Item = (Path, N)>,
     item: impl Fn(N) -> Option<Item>,
+    adopter: &mut Adopter<'_>,
 ) -> Result<Vec<Entry>, TreeError> {
-    let mut merged = Vec::with_capacity(old.len() + new.size_hint().1.unwrap_or(0));
-    let mut old = old.into_iter().peekable();
+    let most = old.size_hint().0 + new.size_hint().1.unwrap_or(0);
+    let mut merged = Vec::with_capacity(most);
+    let mut old = old.peekable();
     let mut new = new.peekable();
     loop {
         // Places of one trie are equal, one above the other, or apart; and both lists say something of every place that
         // is not empty.
         let (held, found) = match (old.peek(), new.peek()) {
-            (Some(held), Some((found, _))) => (held.path, *found),
-            (Some(Entry { path, .. }), None) | (None, Some((path, _))) => {
+            (Some((held, _)), Some((found, _))) => (held.path, *found),
+            (Some((Entry { path, .. }, _)), None) | (None, Some((path, _))) => {
                 return Err(TreeError::Disjoint(*path));
             }
             (None, None) => return Ok(merged),
         };
         if held == found {
-            let (Some(held), Some((_, kept))) = (old.next(), new.next()) else {
+            let (Some((held, depth)), Some((_, kept))) = (old.next(), new.next()) else {
                 continue;
             };
-            merged.push(refine(held, item(kept))?);
+            refine(held, item(kept), depth, adopter, &mut merged)?;
         } else if held.is_prefix_of(&found) {
-            let Some(above) = old.next() else { continue };
-            let blinded = matches!(above.item, Item::Blinded { .. });
-            if !blinded {
-                merged.push(above);
-            }
-            while let Some((path, kept)) = new.next_if(|(path, _)| held.is_prefix_of(path)) {
-                if blinded {
-                    let item = item(kept).ok_or(TreeError::Disjoint(path))?;
-                    merged.push(Entry { path, item });
+            let Some((above, depth)) = old.next() else {
+                continue;
+            };
+            let below = core::iter::from_fn(|| new.next_if(|(path, _)| held.is_prefix_of(path)));
+            match above.item {
+                Item::Blinded { base, .. } => {
+                    let start = merged.len();
+                    for (path, kept) in below {
+                        let item = item(kept).ok_or(TreeError::Disjoint(path))?;
+                        merged.push(Entry { path, item });
+                    }
+                    if !base.is_empty() {
+                        let revealed = merged.split_off(start);
+                        merged.extend(adopter.merge(revealed, base, depth));
+                    }
+                }
+                _ => {
+                    below.for_each(drop);
+                    merged.push(above);
                 }
             }
         } else if found.is_prefix_of(&held) {
@@ -337,7 +390,7 @@ fn merge<N>(
             };
             let in_page = page.is_some();
             merged.extend(page.map(|item| Entry { path: found, item }));
-            while let Some(held) = old.next_if(|held| found.is_prefix_of(&held.path)) {
+            while let Some((held, _)) = old.next_if(|(held, _)| found.is_prefix_of(&held.path)) {
                 match held.item {
                     Item::Blinded { .. } if in_page => {}
                     _ if in_page => return Err(TreeError::Disjoint(held.path)),
@@ -351,22 +404,37 @@ fn merge<N>(
 }
 
 /// What two lists know at one path.
-fn refine(held: Entry, found: Option<Item>) -> Result<Entry, TreeError> {
+fn refine(
+    held: Entry,
+    found: Option<Item>,
+    depth: u8,
+    adopter: &mut Adopter<'_>,
+    merged: &mut Vec<Entry>,
+) -> Result<(), TreeError> {
     let path = held.path;
     let hashes = (hash_of(&held.item), found.as_ref().and_then(hash_of));
     if matches!(hashes, (Some(held), Some(found)) if held != found) {
         return Err(TreeError::Disjoint(path));
     }
-    match (&held.item, found) {
-        (Item::Account(_) | Item::Slot(_) | Item::Page(_), _) => Ok(held),
-        (Item::Blinded { .. }, Some(item)) => Ok(Entry { path, item }),
-        (Item::Blinded { .. }, None) => Err(TreeError::Disjoint(path)),
+    match (held.item, found) {
+        (item @ (Item::Account(_) | Item::Slot(_) | Item::Page(_)), _)
+        | (item @ Item::Blinded { .. }, Some(Item::Blinded { .. })) => {
+            merged.push(Entry { path, item });
+        }
+        (Item::Blinded { base, .. }, Some(item)) if base.is_empty() => {
+            merged.push(Entry { path, item });
+        }
+        (Item::Blinded { base, .. }, Some(item)) => {
+            merged.extend(adopter.merge(vec![Entry { path, item }], base, depth));
+        }
+        (Item::Blinded { .. }, None) => return Err(TreeError::Disjoint(path)),
     }
+    Ok(())
 }
 
 fn hash_of(item: &Item) -> Option<Hash> {
     match item {
-        Item::Blinded { hash } | Item::Page(PageRef { hash, .. }) => Some(*hash),
+        Item::Blinded { hash, .. } | Item::Page(PageRef { hash, .. }) => Some(*hash),
         Item::Account(_) | Item::Slot(_) => None,
     }
 }
@@ -389,105 +457,5 @@ fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap
     match delivered.is_empty() {
         true => Ok(None),
         false => Err(TreeError::Disjoint(fold.path(delivered.start))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::entry::PageId;
-
-    fn path(nibbles: &[u8]) -> Path {
-        let child = |path: Path, nibble: &u8| path.child(*nibble).unwrap_or(path);
-        nibbles.iter().fold(Path::ROOT, child)
-    }
-
-    fn blinded(nibbles: &[u8], hash: u8) -> Entry {
-        let hash = Hash([hash; 32]);
-        Entry {
-            path: path(nibbles),
-            item: Item::Blinded { hash },
-        }
-    }
-
-    fn page(nibbles: &[u8], hash: u8) -> Entry {
-        let hash = Hash([hash; 32]);
-        let reference = PageRef {
-            hash,
-            id: PageId(1),
-            open: false,
-            inner: false,
-            leaves: 1,
-            slots: 0,
-        };
-        Entry {
-            path: path(nibbles),
-            item: Item::Page(reference),
-        }
-    }
-
-    fn slot(key: u8) -> Entry {
-        Entry {
-            path: Path::full(Hash([key; 32])),
-            item: Item::Slot([1].into()),
-        }
-    }
-
-    fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
-        let new = new.iter().map(|entry| (entry.path, &entry.item));
-        merge(old.to_vec(), new, |item| Some(item.clone()))
-    }
-
-    #[test]
-    fn of_two_lists_the_one_that_knows_more_wins_at_every_place() {
-        // 1: both by hash; 2: a page against its hash; 3: a leaf under a hash, from either side; 5: behind an extension.
-        let old = [
-            blinded(&[1], 1),
-            page(&[2], 2),
-            blinded(&[3], 3),
-            slot(0x44),
-            blinded(&[5], 5),
-        ];
-        let new = [
-            blinded(&[1], 1),
-            blinded(&[2], 2),
-            slot(0x33),
-            blinded(&[4], 4),
-            blinded(&[5, 6, 7], 6),
-        ];
-        let both = [
-            blinded(&[1], 1),
-            page(&[2], 2),
-            slot(0x33),
-            slot(0x44),
-            blinded(&[5, 6, 7], 6),
-        ];
-        assert_eq!(join(&old, &new), Ok(both.to_vec()));
-        assert_eq!(join(&new, &old), Ok(both.to_vec()));
-        assert_eq!(join(&both, &both), Ok(both.to_vec()));
-    }
-
-    #[test]
-    fn a_new_page_takes_the_place_of_what_was_blinded_below_it() {
-        let old = [blinded(&[1, 2], 1), blinded(&[1, 3], 2), slot(0x22)];
-        let new = [page(&[1], 9), slot(0x22)];
-        assert_eq!(join(&old, &new), Ok(new.to_vec()));
-    }
-
-    #[test]
-    fn lists_that_contradict_each_other_are_an_error() {
-        let disjoint = |old: &[Entry], new: &[Entry], at: Path| {
-            assert_eq!(join(old, new), Err(TreeError::Disjoint(at)));
-        };
-        disjoint(&[slot(0x11)], &[slot(0x22)], Path::full(Hash([0x11; 32])));
-        disjoint(&[slot(0x11)], &[], Path::full(Hash([0x11; 32])));
-        disjoint(&[], &[slot(0x11)], Path::full(Hash([0x11; 32])));
-        disjoint(&[blinded(&[1], 1)], &[blinded(&[1], 2)], path(&[1]));
-        disjoint(&[blinded(&[1], 1)], &[blinded(&[2], 1)], path(&[1]));
-        disjoint(
-            &[slot(0x11)],
-            &[page(&[1], 1)],
-            Path::full(Hash([0x11; 32])),
-        );
     }
 }

@@ -6,11 +6,15 @@ use super::{Spill, Tree, TreeError};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, KeptItem, Mode, Place, cut, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
-use crate::state::page::{Folds, Page, PageError, entry_size, fold_list};
+use crate::state::page::{Folds, Page, PageError, base_size, entry_size, fold_list};
 use crate::state::pages::Pages;
-use crate::state::source::AccountList;
+use crate::state::source::{EntryList, move_base};
 use crate::trie::fold::Root;
 use crate::trie::path::Path;
+
+/// Bases of more pages than this do not wait in memory for what is revealed above them: the whole list of a tree that was
+/// turned towards another root.
+const GIANT_PAGES: usize = 4;
 
 impl Tree {
     /// Notes the codes that have come, and moves complete subtries that fill a page out of memory.
@@ -23,13 +27,20 @@ impl Tree {
                 leaf.code = Code::Held;
             }
         }
+        move_giants(&mut self.entries, None, self.budget, out)?;
         self.fold()?;
         let place = Place {
             account: None,
             budget: self.budget,
         };
         let storage_fold = &mut self.folds.storage;
-        let mut list = AccountList::new(&self.entries, storage_fold, self.budget, Mode::Growing);
+        let mut list = EntryList::new(
+            &self.entries,
+            None,
+            storage_fold,
+            self.budget,
+            Mode::Growing,
+        );
         list.cut_large_storage(out)?;
         let kept = cut(&self.folds.list, &mut list, place, Mode::Growing, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
@@ -49,7 +60,7 @@ impl Tree {
                 }),
                 KeptItem::Blinded(path, hash) => Some(Entry {
                     path,
-                    item: Item::Blinded { hash },
+                    item: Item::blinded(hash),
                 }),
             };
             self.entries.extend(entry);
@@ -78,7 +89,7 @@ impl Tree {
             budget: self.budget,
         };
         let storage_fold = &mut self.folds.storage;
-        let mut list = AccountList::new(&self.entries, storage_fold, self.budget, mode);
+        let mut list = EntryList::new(&self.entries, None, storage_fold, self.budget, mode);
         list.cut_large_storage(out)?;
         let kept: Kept = cut(&self.folds.list, &mut list, place, mode, out)?;
         write_whole(&kept, &list, place, self.root, out).map(Some)
@@ -100,98 +111,33 @@ impl Tree {
         Ok(Tree::of(root, page.into_entries(), spine))
     }
 
-    /// Pages in the list that are open, or that the next batch deletes, each once.
-    pub fn pages_to_dissolve(&self) -> Vec<PageId> {
-        let mut ids: Vec<PageId> = self
-            .entries
-            .iter()
-            .flat_map(pages_of)
-            .filter_map(|page| self.unsettled(page))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-
-    /// Puts the content of a page in the place of its references, once it has been proven to be what they name.
-    pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<(), PageError> {
-        let mut page = Page::decode(bytes)?;
-        let parent = page.parent;
-        let Tree { entries, folds, .. } = self;
-        match parent.account {
-            None => dissolve_in(entries, id, &mut page, None, folds)?,
-            Some(account) => {
-                let leaf =
-                    super::join::find_account(entries, &account).ok_or(PageError::Misplaced)?;
-                match &mut leaf.storage {
-                    Storage::Inline(slots) => {
-                        dissolve_in(slots, id, &mut page, Some(account), folds)?
-                    }
-                    Storage::Page(reference) if reference.id == id => {
-                        let at = StatePath::storage(account, Path::ROOT);
-                        let slots = page.verify(reference, &at, folds)?.into_entries();
-                        leaf.storage = Storage::Inline(slots);
-                    }
-                    _ => return Err(PageError::Misplaced),
-                }
-            }
-        }
-        self.bytes = self.entries.iter().map(entry_size).sum();
-        Ok(())
-    }
-
     fn fold(&mut self) -> Result<(), TreeError> {
         match fold_list(&mut self.folds.list, &self.entries, Root::Trie)? {
             found if found == self.root => Ok(()),
             found => Err(TreeError::Root(found)),
         }
     }
-
-    fn unsettled(&self, page: PageRef) -> Option<PageId> {
-        (page.open || self.spine.contains(&page.id)).then_some(page.id)
-    }
 }
 
-/// The pages that an entry names: itself, its storage, or pages in its storage's list.
-fn pages_of(entry: &Entry) -> Vec<PageRef> {
-    match &entry.item {
-        Item::Page(page) => vec![*page],
-        Item::Account(leaf) => match &leaf.storage {
-            Storage::Page(page) => vec![*page],
-            Storage::Inline(slots) => slots.iter().flat_map(pages_of).collect(),
-            Storage::Empty | Storage::Blinded => Vec::new(),
-        },
-        Item::Slot(_) | Item::Blinded { .. } => Vec::new(),
-    }
-}
-
-/// Replaces every reference to the page in one trie's list.
-fn dissolve_in(
-    list: &mut Vec<Entry>,
-    id: PageId,
-    page: &mut Page,
+/// Moves giant bases into pages.
+fn move_giants(
+    list: &mut [Entry],
     account: Option<Hash>,
-    folds: &mut Folds,
-) -> Result<(), PageError> {
-    let mut found = false;
-    let mut dissolved = Vec::with_capacity(list.len());
-    for entry in core::mem::take(list) {
-        match &entry.item {
-            Item::Page(reference) if reference.id == id => {
-                found = true;
-                let at = StatePath {
-                    account,
-                    path: entry.path,
-                };
-                dissolved.extend(page.verify(reference, &at, folds)?.into_entries());
+    budget: usize,
+    out: &mut Pages,
+) -> Result<(), TreeError> {
+    for entry in list {
+        match &mut entry.item {
+            Item::Blinded { base, .. } if base_size(base) > GIANT_PAGES * budget => {
+                *base = move_base(base, account, budget, budget, out)?;
             }
-            _ => dissolved.push(entry),
+            Item::Account(leaf) => {
+                if let Storage::Inline(slots) = &mut leaf.storage {
+                    move_giants(slots, Some(entry.path.key()), budget, out)?;
+                }
+            }
+            _ => {}
         }
     }
-    *list = dissolved;
-    if found {
-        Ok(())
-    } else {
-        Err(PageError::Misplaced)
-    }
+    Ok(())
 }

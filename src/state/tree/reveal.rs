@@ -1,5 +1,6 @@
 //! Revealing one node at a time.
 
+use super::adopt::{Adopter, depth_above};
 use super::{Joined, RevealFault, Tree};
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
@@ -18,22 +19,28 @@ impl Tree {
         held: &dyn CodesHeld,
     ) -> Result<Joined, RevealFault> {
         let mut joined = Joined::default();
+        let mut revealed = Vec::new();
+        let mut adopted = Joined::default();
+        let adopter = &mut Adopter {
+            fold: &mut self.folds.list,
+            comparisons: &mut self.comparisons,
+            joined: &mut adopted,
+            held: Some(held),
+        };
         let (removed, added) = match &at.account {
             None => {
                 let index = blinded_at(&self.entries, &at.path, blob)?;
-                let mut revealed = Vec::new();
                 let mut leaf = |path: &Path, value: &[u8]| account(path, value, held, &mut joined);
                 expand(at.path, blob, &mut leaf, &mut revealed)?;
-                replace(&mut self.entries, index, revealed)
+                replace(&mut self.entries, index, revealed, adopter)
             }
             Some(account) => {
                 let leaf = super::join::find_account(&mut self.entries, account)
                     .ok_or(RevealFault::NotBlinded)?;
                 let removed = storage_size(&leaf.storage);
-                let hash = leaf.storage_root();
                 let mut whole = vec![Entry {
                     path: Path::ROOT,
-                    item: Item::Blinded { hash },
+                    item: Item::blinded(leaf.storage_root()),
                 }];
                 let slots = match &mut leaf.storage {
                     Storage::Inline(slots) => slots,
@@ -41,14 +48,13 @@ impl Tree {
                     Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
                 };
                 let index = blinded_at(slots, &at.path, blob)?;
-                let mut revealed = Vec::new();
                 let mut slot = |_: &Path, value: &[u8]| {
                     check_slot_value(value).map_err(|_| RevealFault::Content)?;
                     joined.slots += 1;
                     Ok(Item::Slot(value.into()))
                 };
                 expand(at.path, blob, &mut slot, &mut revealed)?;
-                replace(slots, index, revealed);
+                replace(slots, index, revealed, adopter);
                 if leaf.storage == Storage::Blinded {
                     leaf.storage = Storage::Inline(whole);
                 }
@@ -56,7 +62,11 @@ impl Tree {
             }
         };
         self.bytes = (self.bytes + added).saturating_sub(removed);
-        Ok(joined)
+        Ok(Joined {
+            accounts: joined.accounts,
+            slots: joined.slots,
+            ..adopted
+        })
     }
 }
 
@@ -66,16 +76,28 @@ fn blinded_at(list: &[Entry], path: &Path, blob: &[u8]) -> Result<usize, RevealF
         .binary_search_by(|entry| entry.path.cmp(path))
         .map_err(|_| RevealFault::NotBlinded)?;
     match list.get(index).map(|entry| &entry.item) {
-        Some(Item::Blinded { hash }) if keccak(blob) == *hash => Ok(index),
+        Some(Item::Blinded { hash, .. }) if keccak(blob) == *hash => Ok(index),
         Some(Item::Blinded { .. }) => Err(RevealFault::Hash),
         _ => Err(RevealFault::NotBlinded),
     }
 }
 
-fn replace(list: &mut Vec<Entry>, index: usize, revealed: Vec<Entry>) -> (usize, usize) {
+/// Puts what was revealed in the place of a blinded entry, merged with its base. Returns the bytes that went and came.
+fn replace(
+    list: &mut Vec<Entry>,
+    index: usize,
+    revealed: Vec<Entry>,
+    adopter: &mut Adopter<'_>,
+) -> (usize, usize) {
     let removed = list.get(index).map_or(0, entry_size);
-    let added = revealed.iter().map(entry_size).sum();
-    list.splice(index..index + 1, revealed);
+    let outer = depth_above(list, index);
+    let base = match list.get_mut(index).map(|entry| &mut entry.item) {
+        Some(Item::Blinded { base, .. }) => core::mem::take(base),
+        _ => Vec::new(),
+    };
+    let merged = adopter.merge(revealed, base, outer);
+    let added = merged.iter().map(entry_size).sum();
+    list.splice(index..index + 1, merged);
     (removed, added)
 }
 
@@ -93,7 +115,7 @@ fn expand(
             Child::Empty => {}
             Child::Hash(hash) => entries.push(Entry {
                 path,
-                item: Item::Blinded { hash },
+                item: Item::blinded(hash),
             }),
             Child::Embedded(node) => expand(path, node, leaf, entries)?,
         }
@@ -122,7 +144,7 @@ fn expand(
 }
 
 fn account(
-    path: &Path,
+    _: &Path,
     full: &[u8],
     held: &dyn CodesHeld,
     joined: &mut Joined,
@@ -131,20 +153,10 @@ fn account(
     let body = SlimAccount::parse(&slim).map_err(|_| RevealFault::Content)?;
     joined.accounts += 1;
     let storage = match body.has_storage() {
-        true => {
-            joined.storage.push((path.key(), body.storage_root()));
-            Storage::Blinded
-        }
+        true => Storage::Blinded,
         false => Storage::Empty,
     };
-    let code = match body.has_code() {
-        false => Code::None,
-        true if held.holds(&body.code_hash()) => Code::Held,
-        true => {
-            joined.codes.push(body.code_hash());
-            Code::Missing
-        }
-    };
+    let code = Code::of(body.has_code().then(|| body.code_hash()), held);
     Ok(Item::Account(Box::new(AccountLeaf {
         slim: slim.into(),
         storage,

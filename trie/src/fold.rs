@@ -35,6 +35,8 @@ pub struct Fold {
     items: Growing,
     /// By entry: how its parent names it.
     refs: Vec<NodeRef>,
+    /// Depth at which the top node's own path starts.
+    top_from: u8,
     shape: Shape,
     batch: Batch,
 }
@@ -47,6 +49,9 @@ pub enum Root {
     Trie,
     /// One subtrie, whose top is the branch at this depth: all entries share that many nibbles, and no more.
     Branch(u8),
+    /// What hangs in one child slot of a branch: all entries share at least this many nibbles, and the top node, whatever it
+    /// is, starts there. At least one entry.
+    Slot(u8),
 }
 
 /// What an entry is.
@@ -65,6 +70,7 @@ impl Fold {
             entries: Vec::new(),
             items: Growing::default(),
             refs: Vec::new(),
+            top_from: 0,
             shape: Shape::default(),
             batch: Batch::new(),
         }
@@ -149,6 +155,13 @@ impl Fold {
         }
     }
 
+    /// Whether an entry is a leaf.
+    #[inline]
+    pub fn is_leaf(&self, entry: usize) -> bool {
+        let entry = self.entries.get(entry);
+        entry.is_some_and(|entry| matches!(entry.kind, Kind::Leaf { .. }))
+    }
+
     /// What an entry is, if there is such an entry.
     #[inline]
     pub fn item(&self, entry: usize) -> Option<EntryItem<'_>> {
@@ -168,21 +181,31 @@ impl Fold {
     /// Hashes everything and returns the hash of the top: a trie's root, or the top branch. The branches below it can be
     /// looked at afterwards.
     pub fn run(&mut self, root: Root) -> Result<Hash, FoldError> {
-        self.shape
-            .build(self.entries.iter().map(|entry| entry.shared));
+        self.top_from = match root {
+            Root::Slot(depth) => depth,
+            Root::Trie | Root::Branch(_) => 0,
+        };
+        let shared = self.entries.iter().map(|entry| entry.shared);
+        self.shape.build(shared, self.top_from);
         self.refs.clear();
         let top_depth = self.shape.branches.last().map(|top| top.depth);
         match root {
             Root::Trie if self.entries.is_empty() => return Ok(Hash::EMPTY_ROOT),
             Root::Branch(depth) if top_depth != Some(depth) => return Err(FoldError::Shape),
+            Root::Slot(from) => {
+                let first = self.entries.first().ok_or(FoldError::Shape)?;
+                if top_depth.unwrap_or(first.len()) < from {
+                    return Err(FoldError::Shape);
+                }
+            }
             _ => {}
         }
-        self.hash_entries();
+        self.hash_entries(root);
         self.hash_inner(root);
         let top = match self.shape.branches.last() {
             None => self.refs.first(),
-            Some(top) if root == Root::Trie => Some(&top.link),
-            Some(top) => Some(&top.reference),
+            Some(top) if matches!(root, Root::Branch(_)) => Some(&top.reference),
+            Some(top) => Some(&top.link),
         };
         top.and_then(NodeRef::hash).ok_or(FoldError::EmbeddedTop)
     }
@@ -233,7 +256,13 @@ impl Fold {
     #[inline]
     pub(crate) fn write_entry(&self, entry: usize, buffer: &mut NodeBuffer) -> bool {
         entry < self.entries.len()
-            && write_entry(&self.entries, self.items.written(), entry, buffer)
+            && write_entry(
+                &self.entries,
+                self.items.written(),
+                self.top_from,
+                entry,
+                buffer,
+            )
     }
 
     /// Writes a branch, or the extension above it.
@@ -242,16 +271,22 @@ impl Fold {
     }
 
     /// Level 0: the leaves, and the extensions above references.
-    fn hash_entries(&mut self) {
+    fn hash_entries(&mut self, root: Root) {
         let refs = &mut self.refs;
-        let is_root = self.entries.len() == 1;
+        let is_root = self.entries.len() == 1 && root == Root::Trie;
         for (i, entry) in self.entries.iter().enumerate() {
             refs.push(match entry.kind {
                 Kind::Leaf { .. } => NodeRef::from_hash(Hash::ZERO),
                 Kind::Ref { at, .. } => NodeRef::from_hash(hash_at(self.items.written(), at)),
             });
             let buffer = self.batch.buffer();
-            if !write_entry(&self.entries, self.items.written(), i, buffer) {
+            if !write_entry(
+                &self.entries,
+                self.items.written(),
+                self.top_from,
+                i,
+                buffer,
+            ) {
                 continue;
             }
             match buffer.embedded() {
@@ -273,7 +308,7 @@ impl Fold {
             while let Some(node) = next {
                 next = shape.next_after(node);
                 let top = shape.top_of(node);
-                if top == Some(Top::Link) && root != Root::Trie {
+                if top == Some(Top::Link) && matches!(root, Root::Branch(_)) {
                     // The extension above a subtrie is the business of whoever holds it.
                     continue;
                 }
@@ -294,12 +329,18 @@ impl Fold {
     }
 }
 
-fn write_entry(entries: &[Entry], items: &[u8], i: usize, buffer: &mut NodeBuffer) -> bool {
+fn write_entry(
+    entries: &[Entry],
+    items: &[u8],
+    top_from: u8,
+    i: usize,
+    buffer: &mut NodeBuffer,
+) -> bool {
     let entry = &entries[i];
     // The parent is the branch at the deeper of the two places where the neighbours turn off.
     let from = match entries.get(i + 1) {
         Some(next) => entry.shared.max(next.shared) + 1,
-        None if i == 0 => 0,
+        None if i == 0 => top_from,
         None => entry.shared + 1,
     };
     match entry.kind {
@@ -377,7 +418,7 @@ pub enum FoldError {
     BadAccount,
     /// More than [`MAX_ENTRIES`].
     TooMany,
-    /// The entries are not what [`Root::Branch`] says.
+    /// The entries are not what [`Root::Branch`] or [`Root::Slot`] says.
     Shape,
     /// The top branch is under 32 bytes: no parent names it by its hash.
     EmbeddedTop,
@@ -392,7 +433,7 @@ impl fmt::Display for FoldError {
             FoldError::BadAccount => "not an account in its slim form",
             FoldError::TooMany => "too many entries",
             FoldError::Shape => "the entries do not meet in a branch at the depth given",
-            FoldError::EmbeddedTop => "the top branch is embedded in its parent",
+            FoldError::EmbeddedTop => "the top node is embedded in its parent",
         })
     }
 }

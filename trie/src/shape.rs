@@ -110,7 +110,8 @@ impl Shape {
     }
 
     /// Derives the branches. `shared` says for each entry how many nibbles it shares with the one before (0 for the first).
-    pub(crate) fn build(&mut self, shared: impl Iterator<Item = u8>) {
+    /// The path of the top node starts at depth `from`.
+    pub(crate) fn build(&mut self, shared: impl Iterator<Item = u8>, from: u8) {
         self.clear();
         for (i, shared) in shared.enumerate() {
             if i > 0 {
@@ -121,9 +122,9 @@ impl Shape {
         while let Some((depth, start)) = self.open.pop() {
             self.close(depth, start);
         }
-        // Only the top is left: if its path is not empty, an extension leads to it from the root.
+        // Only the top is left: if its path is not empty, an extension leads to it.
         if let Some(ChildOf::Branch(top)) = self.pending.pop() {
-            self.link(top, 0);
+            self.link(top, from);
         }
     }
 

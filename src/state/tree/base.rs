@@ -1,0 +1,192 @@
+//! Bases: what is held under another root. Where a tree with bases comes from, and which of their pages have to be read
+//! before they can be compared.
+
+use super::adopt::Adopter;
+use super::estimate::Comparisons;
+use super::{Joined, Tree};
+use crate::hash::Hash;
+use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::trie::path::Path;
+
+impl Tree {
+    /// Turns towards another root, whenever that may be: everything held so far is the base of the new tree, and what has
+    /// not changed is adopted from it as the new tree is revealed.
+    pub fn retarget(mut self, root: Hash) -> Tree {
+        if root == self.root {
+            return self;
+        }
+        self.root = root;
+        self.comparisons = Comparisons::new();
+        let base = core::mem::take(&mut self.entries);
+        if root != Hash::EMPTY_ROOT {
+            let mut adopter = Adopter {
+                fold: &mut self.folds.list,
+                comparisons: &mut self.comparisons,
+                joined: &mut Joined::default(),
+                held: None,
+            };
+            // The root may have come back to one that is held in part.
+            adopter.compare(Path::ROOT, root, base, 0, &mut self.entries);
+        }
+        self.count_bytes();
+        self
+    }
+
+    /// Starts towards `root` over a complete state, given by its root page (`None`: the empty state).
+    pub fn over_complete(root: Hash, complete: Option<PageRef>) -> Tree {
+        let mut tree = Tree::new(root);
+        if let (Some(page), true) = (complete, root != Hash::EMPTY_ROOT) {
+            let held = vec![Entry {
+                path: Path::ROOT,
+                item: Item::Page(page),
+            }];
+            tree.entries = match page.hash == root {
+                true => held,
+                false => vec![over(Path::ROOT, root, held)],
+            };
+            tree.count_bytes();
+        }
+        tree
+    }
+
+    /// The page that has to be read ([`Tree::dissolve`]) before the blinded entry at this place is asked for or revealed;
+    /// afterwards it may turn out to be held already, or another page may be needed. If it is revealed all the same, what is
+    /// blinded below inherits the page, but of a revealed account the storage is lost.
+    pub fn base_page_needed(&self, at: &StatePath) -> Option<PageId> {
+        match self.base_at(at) {
+            [
+                Entry {
+                    item: Item::Page(page),
+                    ..
+                },
+            ] => Some(page.id),
+            _ => None,
+        }
+    }
+
+    /// Pages of bases between two keys that hold storages (at most `limit` of them): to be read before a range of accounts
+    /// between them is joined, or what is held of those storages is lost. Ask again until there are none.
+    pub fn base_pages_within(&self, from: &Hash, last: &Hash, limit: usize) -> Vec<PageId> {
+        let mut ids = Vec::new();
+        with_storages(&self.entries, from, last, false, &mut ids);
+        ids.dedup();
+        ids.truncate(limit);
+        ids
+    }
+
+    /// Forgets a page that is missing or damaged: a base does without it; where it stands in the list itself, its subtries
+    /// are blinded again. `true` if it was there.
+    pub fn drop_base_page(&mut self, id: PageId) -> bool {
+        let mut found = false;
+        blind(&mut self.entries, id, &mut found);
+        self.count_bytes();
+        found
+    }
+
+    /// Pages of this build that nothing refers to any more: the next batch deletes them.
+    pub fn take_freed(&mut self) -> Vec<PageId> {
+        core::mem::take(&mut self.freed)
+    }
+
+    /// The base of the blinded entry at this place.
+    pub(super) fn base_at(&self, at: &StatePath) -> &[Entry] {
+        let mut list = self.entries.as_slice();
+        if let Some(account) = &at.account {
+            list = match find(list, &Path::full(*account)) {
+                Some(Item::Account(leaf)) => match &leaf.storage {
+                    Storage::Inline(slots) => slots,
+                    _ => return &[],
+                },
+                _ => return &[],
+            };
+        }
+        match find(list, &at.path) {
+            Some(Item::Blinded { base, .. }) => base,
+            _ => &[],
+        }
+    }
+}
+
+fn find<'a>(list: &'a [Entry], path: &Path) -> Option<&'a Item> {
+    let index = list.binary_search_by(|entry| entry.path.cmp(path)).ok()?;
+    list.get(index).map(|entry| &entry.item)
+}
+
+/// A blinded entry over what is held there under another hash.
+pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
+    loop {
+        match base.as_mut_slice() {
+            // At one place only the last word counts, and what lies under it.
+            [
+                Entry {
+                    path: below,
+                    item:
+                        Item::Blinded {
+                            hash: old,
+                            base: under,
+                        },
+                },
+            ] if *below == path => {
+                let is_same = *old == hash;
+                base = core::mem::take(under);
+                if is_same {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    if !holds_anything(&base) {
+        base = Vec::new();
+    }
+    Entry {
+        path,
+        item: Item::Blinded { hash, base },
+    }
+}
+
+/// Whether a list says more than hashes.
+pub(super) fn holds_anything(list: &[Entry]) -> bool {
+    list.iter()
+        .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))
+}
+
+/// Collects pages of bases that meet `from..=last` and hold storages.
+fn with_storages(list: &[Entry], from: &Hash, last: &Hash, in_base: bool, ids: &mut Vec<PageId>) {
+    let start = list.partition_point(|entry| entry.path.last_key() < *from);
+    let meeting = list.get(start..).unwrap_or_default().iter();
+    for entry in meeting.take_while(|entry| entry.path.first_key() <= *last) {
+        match &entry.item {
+            Item::Page(page) if in_base && page.slots > 0 => ids.push(page.id),
+            Item::Blinded { base, .. } => with_storages(base, from, last, true, ids),
+            _ => {}
+        }
+    }
+}
+
+/// Takes a page out of bases, and blinds it elsewhere.
+fn blind(list: &mut [Entry], id: PageId, found: &mut bool) {
+    for entry in list {
+        match &mut entry.item {
+            Item::Page(page) if page.id == id => {
+                *found = true;
+                entry.item = Item::blinded(page.hash);
+            }
+            Item::Blinded { base, .. } => {
+                blind(base, id, found);
+                if !holds_anything(base) {
+                    base.clear();
+                }
+            }
+            Item::Account(leaf) => match &mut leaf.storage {
+                Storage::Page(page) if page.id == id => {
+                    *found = true;
+                    leaf.storage = Storage::Blinded;
+                }
+                Storage::Inline(slots) => blind(slots, id, found),
+                _ => {}
+            },
+            Item::Slot(_) | Item::Page(_) => {}
+        }
+    }
+}

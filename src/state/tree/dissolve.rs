@@ -1,0 +1,262 @@
+//! Pages on their way back into memory: their content takes the place of every reference to them, in the list and in bases.
+
+use super::adopt::{Adopter, Base};
+use super::base::over;
+use super::{Joined, Tree};
+use crate::hash::Hash;
+use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::state::page::{Page, PageError, entry_size};
+use crate::trie::path::Path;
+
+impl Tree {
+    /// Pages that have to be read before a resumed tree can go on, each once: open ones in the list, and wherever they are
+    /// those that the next batch deletes.
+    pub fn pages_to_dissolve(&self) -> Vec<PageId> {
+        let mut ids = Vec::new();
+        for entry in &self.entries {
+            each_page(entry, false, &mut |page, in_base| {
+                if self.spine.contains(&page.id) || (page.open && !in_base) {
+                    ids.push(page.id);
+                }
+            });
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Puts the content of a page in the place of its references, once it has been proven to be what they name. What
+    /// a blinded entry was waiting for in it is adopted. A page that nothing refers to any more is no error. After an error
+    /// nothing has changed.
+    pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
+        let mut page = Page::decode(bytes)?;
+        // At most a page's subtries: sixteen.
+        let mut named: Vec<(Path, PageRef)> = Vec::new();
+        let at = page.parent;
+        let mut is_shared = false;
+        name(&self.entries, id, &at, None, &mut |path, page, place| {
+            // What was blinded below a page that had not been read has inherited it, and so may entries that are not here.
+            is_shared |= place.is_some_and(|place| place.len() > path.len());
+            if !named.iter().any(|(known, _)| *known == path) {
+                named.push((path, *page));
+            }
+        });
+        if named.is_empty() {
+            // It may have been dropped while it was read; but whoever waits for it must not be given another's content.
+            return match self.names(id) {
+                true => Err(PageError::Misplaced),
+                false => Ok(Joined::default()),
+            };
+        }
+        let mut content = Vec::with_capacity(named.len());
+        for (path, reference) in named {
+            let at = StatePath { path, ..at };
+            let entries = page
+                .verify(&reference, &at, &mut self.folds)?
+                .into_entries();
+            content.push((path, Base::new(entries)));
+        }
+        // A subtrie that nothing here refers to may be referred to by a page that has not been read.
+        let is_free = page.entries.is_empty() && !is_shared && id >= self.first_page;
+        if is_free && !self.spine.contains(&id) {
+            self.freed.push(id);
+        }
+
+        let mut joined = Joined::default();
+        let mut opened = Opened {
+            id,
+            at,
+            content,
+            adopter: Adopter {
+                fold: &mut self.folds.list,
+                comparisons: &mut self.comparisons,
+                joined: &mut joined,
+                held: None,
+            },
+        };
+        let range = related(&self.entries, &at);
+        let part: Vec<Entry> = self.entries.drain(range.clone()).collect();
+        let removed: usize = part.iter().map(entry_size).sum();
+        let part = opened.list(part, false);
+        let added: usize = part.iter().map(entry_size).sum();
+        self.bytes = (self.bytes + added).saturating_sub(removed);
+        self.entries.splice(range.start..range.start, part);
+        Ok(joined)
+    }
+}
+
+impl Tree {
+    fn names(&self, id: PageId) -> bool {
+        let mut found = false;
+        for entry in &self.entries {
+            each_page(entry, false, &mut |page, _| found |= page.id == id);
+        }
+        found
+    }
+}
+
+/// A page whose content goes where it is referred to.
+struct Opened<'a> {
+    id: PageId,
+    /// Its parent.
+    at: StatePath,
+    /// By the path of each subtrie.
+    content: Vec<(Path, Base)>,
+    adopter: Adopter<'a>,
+}
+
+impl Opened<'_> {
+    /// Goes through a list: `slots` if it is of the storage trie that the page belongs to.
+    fn list(&mut self, list: Vec<Entry>, slots: bool) -> Vec<Entry> {
+        let mut opened = Vec::with_capacity(list.len());
+        for mut entry in list {
+            match &mut entry.item {
+                Item::Page(page) if page.id == self.id => {
+                    opened.extend(self.take(&entry.path, &entry.path));
+                    continue;
+                }
+                Item::Blinded { hash, base } if !base.is_empty() => {
+                    let (path, hash) = (entry.path, *hash);
+                    let waits = self.waits(&path, &hash, base);
+                    let base = self.base(&path, core::mem::take(base), slots);
+                    match waits {
+                        Waits::ToBeAdopted => self.adopter.adopt(base, UNKNOWN, &mut opened),
+                        Waits::ToBeCompared => {
+                            self.adopter.compare(path, hash, base, UNKNOWN, &mut opened);
+                        }
+                        Waits::No => opened.push(over(path, hash, base)),
+                    }
+                    continue;
+                }
+                Item::Account(leaf) if self.at.account == Some(entry.path.key()) => {
+                    self.storage(&mut leaf.storage);
+                }
+                _ => {}
+            }
+            opened.push(entry);
+        }
+        opened
+    }
+
+    /// Goes through the base of the blinded entry at `place`.
+    fn base(&mut self, place: &Path, base: Vec<Entry>, slots: bool) -> Vec<Entry> {
+        let mut opened = Vec::with_capacity(base.len());
+        for mut entry in base {
+            match &mut entry.item {
+                Item::Page(page) if page.id == self.id => {
+                    opened.extend(self.take(&entry.path, place));
+                    continue;
+                }
+                Item::Blinded { hash, base } if !base.is_empty() => {
+                    let (path, hash) = (entry.path, *hash);
+                    let base = core::mem::take(base);
+                    entry = over(path, hash, self.base(&path, base, slots));
+                }
+                Item::Account(leaf) if !slots && self.at.account == Some(entry.path.key()) => {
+                    self.storage(&mut leaf.storage);
+                }
+                _ => {}
+            }
+            opened.push(entry);
+        }
+        opened
+    }
+
+    fn storage(&mut self, storage: &mut Storage) {
+        match storage {
+            Storage::Page(page) if page.id == self.id => {
+                *storage = Storage::Inline(self.take(&Path::ROOT, &Path::ROOT));
+            }
+            Storage::Inline(slots) => *slots = self.list(core::mem::take(slots), true),
+            _ => {}
+        }
+    }
+
+    /// The content of the subtrie at `path`, as far as it lies below `place`.
+    fn take(&mut self, path: &Path, place: &Path) -> Vec<Entry> {
+        let place = if path.is_prefix_of(place) {
+            place
+        } else {
+            path
+        };
+        let content = self.content.iter_mut().find(|(top, _)| top == path);
+        content.map_or_else(Vec::new, |(_, content)| content.take(place))
+    }
+
+    fn waits(&self, path: &Path, hash: &Hash, base: &[Entry]) -> Waits {
+        match base {
+            [
+                Entry {
+                    path: at,
+                    item: Item::Page(page),
+                },
+            ] if page.id == self.id => match at == path {
+                true if page.hash == *hash => Waits::ToBeAdopted,
+                false if at.is_prefix_of(path) => Waits::ToBeCompared,
+                _ => Waits::No,
+            },
+            _ => Waits::No,
+        }
+    }
+}
+
+/// What a blinded entry wants of a page.
+enum Waits {
+    /// Nothing but its content: the hashes differ.
+    No,
+    /// It is the page's own subtrie, and blinded only because the page had to be read first.
+    ToBeAdopted,
+    /// It lies inside the page's subtrie.
+    ToBeCompared,
+}
+
+/// The branch above is not looked for: a page that would need it is blinded over itself.
+const UNKNOWN: u8 = u8::MAX;
+
+/// The entries of a list of the account trie that a page at this place can be below, above or among.
+fn related(list: &[Entry], at: &StatePath) -> core::ops::Range<usize> {
+    let target = at.account.map_or(at.path, Path::full);
+    let (from, to) = (target.first_key(), target.last_key());
+    let start = list.partition_point(|entry| entry.path.last_key() < from);
+    let end = list.partition_point(|entry| entry.path.first_key() <= to);
+    start..end.max(start)
+}
+
+/// Calls for the subtries of a page that a list refers to, with the place of the blinded entry in whose base they are.
+fn name(
+    list: &[Entry],
+    id: PageId,
+    at: &StatePath,
+    place: Option<&Path>,
+    call: &mut impl FnMut(Path, &PageRef, Option<&Path>),
+) {
+    for entry in list.get(related(list, at)).unwrap_or_default() {
+        match &entry.item {
+            Item::Page(page) if page.id == id => call(entry.path, page, place),
+            Item::Blinded { base, .. } => name(base, id, at, Some(&entry.path), call),
+            Item::Account(leaf) if at.account == Some(entry.path.key()) => match &leaf.storage {
+                Storage::Page(page) if page.id == id => call(Path::ROOT, page, None),
+                Storage::Inline(slots) => {
+                    let trie = StatePath::account_trie(at.path);
+                    name(slots, id, &trie, None, call);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+/// Calls for every page that an entry names, and whether it does so in a base.
+pub(crate) fn each_page(entry: &Entry, in_base: bool, call: &mut impl FnMut(&PageRef, bool)) {
+    match &entry.item {
+        Item::Page(page) => call(page, in_base),
+        Item::Account(leaf) => match &leaf.storage {
+            Storage::Page(page) => call(page, in_base),
+            Storage::Inline(slots) => slots.iter().for_each(|slot| each_page(slot, in_base, call)),
+            Storage::Empty | Storage::Blinded => {}
+        },
+        Item::Blinded { base, .. } => base.iter().for_each(|entry| each_page(entry, true, call)),
+        Item::Slot(_) => {}
+    }
+}

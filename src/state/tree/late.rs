@@ -1,0 +1,263 @@
+//! Answers that come late: proven against a root that is not the tree's any more. Where the tree's own subtrie turns out to
+//! be the same they reveal it; everywhere else they become base, where nothing is held yet.
+
+use super::adopt::{Adopter, Base, depth_above};
+use super::base::{holds_anything, over};
+use super::{Joined, StorageJoined, Tree, TreeError};
+use crate::hash::Hash;
+use crate::state::cut::{KeptItem, Mode, Place, cut};
+use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
+use crate::state::pages::Pages;
+use crate::state::source::{Arena, Mark};
+use crate::trie::fold::{EntryItem, Fold};
+use crate::trie::path::Path;
+use crate::trie::range::VerifiedRange;
+
+impl Tree {
+    /// Takes what it can use of an account range of another root.
+    pub(super) fn offer_accounts(
+        &mut self,
+        fold: &Fold,
+        held: &dyn CodesHeld,
+        out: &mut Pages,
+    ) -> Result<Joined, TreeError> {
+        let mut joined = Joined::default();
+        let marks = marks(&self.entries, fold, |value| Mark::account(value, held));
+        let place = Place {
+            account: None,
+            budget: self.budget,
+        };
+        let mut adopter = Adopter {
+            fold: &mut self.folds.list,
+            comparisons: &mut self.comparisons,
+            joined: &mut joined,
+            held: Some(held),
+        };
+        if let Some(offered) = offered(fold, &marks, place, out)? {
+            offer(&mut self.entries, offered, &mut adopter);
+            self.count_bytes();
+        }
+        Ok(joined)
+    }
+
+    /// Takes what it can use of a range of one account's storage, if the account has another storage root now or stands in a
+    /// base.
+    pub(super) fn offer_storage(
+        &mut self,
+        account: &Hash,
+        fold: &Fold,
+        range: &VerifiedRange,
+        out: &mut Pages,
+    ) -> Result<StorageJoined, TreeError> {
+        let mut joined = Joined::default();
+        let mut complete = true;
+        let place = Place {
+            account: Some(*account),
+            budget: self.budget,
+        };
+        let mut adopter = Adopter {
+            fold: &mut self.folds.storage,
+            comparisons: &mut self.comparisons,
+            joined: &mut joined,
+            held: None,
+        };
+        if let Some((leaf, in_base)) = find_anywhere(&mut self.entries, account, false) {
+            let root = leaf.storage_root();
+            let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
+                Storage::Blinded => vec![Entry {
+                    path: Path::ROOT,
+                    item: Item::blinded(root),
+                }],
+                Storage::Inline(slots) => slots,
+                done @ (Storage::Empty | Storage::Page(_)) => {
+                    leaf.storage = done;
+                    Vec::new()
+                }
+            };
+            if root == range.root() && !slots.is_empty() {
+                let (page, done) =
+                    super::join::join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
+                complete = done.complete;
+                leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
+            } else if !slots.is_empty() {
+                let slot = |value: &[u8]| Some(Mark::Slot(value.len() as u32));
+                let marks = marks(&slots, fold, slot);
+                if let Some(offered) = offered(fold, &marks, place, out)?
+                    && !in_base
+                {
+                    offer(&mut slots, offered, &mut adopter);
+                }
+                complete = in_base || !slots.iter().any(Entry::is_open);
+                leaf.storage = restored(slots);
+            }
+        }
+        self.count_bytes();
+        Ok(StorageJoined {
+            slots: 0,
+            reused: joined.reused,
+            complete,
+        })
+    }
+}
+
+/// The storage whose list this is.
+fn restored(slots: Vec<Entry>) -> Storage {
+    match slots.as_slice() {
+        [
+            Entry {
+                path: Path::ROOT,
+                item: Item::Blinded { base, .. },
+            },
+        ] if base.is_empty() => Storage::Blinded,
+        _ => Storage::Inline(slots),
+    }
+}
+
+/// The leaf of an account, in the list or in a base, and whether it is in a base.
+fn find_anywhere<'a>(
+    list: &'a mut [Entry],
+    account: &Hash,
+    in_base: bool,
+) -> Option<(&'a mut AccountLeaf, bool)> {
+    let entry = list.get_mut(covering(list, account)?)?;
+    match &mut entry.item {
+        Item::Account(leaf) => Some((leaf, in_base)),
+        Item::Blinded { base, .. } => find_anywhere(base, account, true),
+        Item::Slot(_) | Item::Page(_) => None,
+    }
+}
+
+/// Index of the entry at or above a key.
+fn covering(list: &[Entry], key: &Hash) -> Option<usize> {
+    let after = list.partition_point(|entry| entry.path.first_key() <= *key);
+    let index = after.checked_sub(1)?;
+    list.get(index)
+        .is_some_and(|entry| entry.path.covers(key))
+        .then_some(index)
+}
+
+/// Whether nothing is held at a key, in the base or in the list.
+fn is_lacking(list: &[Entry], key: &Hash, in_base: bool) -> bool {
+    match covering(list, key).and_then(|index| list.get(index)) {
+        Some(Entry {
+            item: Item::Blinded { base, .. },
+            ..
+        }) => is_lacking(base, key, true),
+        Some(_) => false,
+        // The list says of every place what is there, a base only what is held.
+        None => in_base,
+    }
+}
+
+/// Marks what of an answer a list lacks, and a base could do with.
+fn marks(list: &[Entry], fold: &Fold, mark: impl Fn(&[u8]) -> Option<Mark>) -> Vec<Mark> {
+    let mark = |index| match fold.item(index) {
+        Some(EntryItem::Leaf(value)) if is_lacking(list, &fold.path(index).key(), false) => {
+            mark(value).unwrap_or(Mark::Known)
+        }
+        _ => Mark::Known,
+    };
+    (0..fold.len()).map(mark).collect()
+}
+
+/// What is offered of an answer, as a list; what is complete in it goes into pages first. `None` if nothing in it is lacking.
+fn offered(
+    fold: &Fold,
+    marks: &[Mark],
+    place: Place,
+    out: &mut Pages,
+) -> Result<Option<Vec<Entry>>, TreeError> {
+    if marks.iter().all(|mark| *mark == Mark::Known) {
+        return Ok(None);
+    }
+    let mut arena = Arena { fold, marks };
+    let kept = cut(fold, &mut arena, place, Mode::Growing, out)?;
+    let offered = kept.items.iter().filter_map(|item| match item {
+        KeptItem::Entry(index) => {
+            let path = fold.path(*index);
+            arena.item(*index).map(|item| Entry { path, item })
+        }
+        KeptItem::Page(path, page) => Some(Entry {
+            path: *path,
+            item: Item::Page(*page),
+        }),
+        KeptItem::Blinded(path, hash) => Some(Entry {
+            path: *path,
+            item: Item::blinded(*hash),
+        }),
+    });
+    Ok(Some(offered.collect()))
+}
+
+/// Gives every blinded entry of a list its part of what is offered.
+fn offer(list: &mut Vec<Entry>, offered: Vec<Entry>, adopter: &mut Adopter<'_>) {
+    let depths: Vec<u8> = (0..list.len()).map(|i| depth_above(list, i)).collect();
+    let mut offered = Base::new(offered);
+    let mut after = Vec::with_capacity(list.len());
+    for (entry, depth) in core::mem::take(list).into_iter().zip(depths) {
+        match entry.item {
+            Item::Blinded { hash, base } => {
+                let part = offered.take(&entry.path);
+                if holds_anything(&part) {
+                    let part = mix(base, part);
+                    adopter.compare(entry.path, hash, part, depth, &mut after);
+                } else {
+                    after.push(over(entry.path, hash, base));
+                }
+            }
+            item => after.push(Entry {
+                path: entry.path,
+                item,
+            }),
+        }
+    }
+    *list = after;
+}
+
+/// Fills the gaps of a base with what is offered. Nothing that is held is given up for it.
+fn mix(base: Vec<Entry>, offered: Vec<Entry>) -> Vec<Entry> {
+    let mut mixed = Vec::with_capacity(base.len() + offered.len());
+    let mut base = base.into_iter().peekable();
+    let mut offered = offered.into_iter().peekable();
+    loop {
+        let (held, found) = match (base.peek(), offered.peek()) {
+            (Some(held), Some(found)) => (held.path, found.path),
+            (_, None) => {
+                mixed.extend(base);
+                return mixed;
+            }
+            (None, _) => {
+                mixed.extend(offered);
+                return mixed;
+            }
+        };
+        if held.is_prefix_of(&found) {
+            let Some(above) = base.next() else { continue };
+            let below = core::iter::from_fn(|| offered.next_if(|e| held.is_prefix_of(&e.path)));
+            let below: Vec<Entry> = below.collect();
+            match above.item {
+                Item::Blinded { base, .. } if base.is_empty() && holds_anything(&below) => {
+                    mixed.extend(below);
+                }
+                Item::Blinded { hash, base } if !base.is_empty() => {
+                    mixed.push(over(held, hash, mix(base, below)));
+                }
+                item => mixed.push(Entry { path: held, item }),
+            }
+        } else if found.is_prefix_of(&held) {
+            let Some(above) = offered.next() else {
+                continue;
+            };
+            let below = core::iter::from_fn(|| base.next_if(|e| found.is_prefix_of(&e.path)));
+            let below: Vec<Entry> = below.collect();
+            match above.item {
+                Item::Page(_) if !holds_anything(&below) => mixed.push(above),
+                _ => mixed.extend(below),
+            }
+        } else if held < found {
+            mixed.extend(base.next());
+        } else {
+            mixed.extend(offered.next());
+        }
+    }
+}

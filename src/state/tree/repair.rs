@@ -1,0 +1,49 @@
+//! Damage: a build towards the same root in which the damaged page is blinded.
+
+use super::Tree;
+use crate::hash::Hash;
+use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::state::page::PageError;
+use crate::trie::path::Path;
+
+impl Tree {
+    /// A build towards the root that is complete, to blind damaged pages in ([`Tree::blind_page`]).
+    pub fn repair(root: Hash, page: PageRef) -> Tree {
+        Tree::over_complete(root, Some(page))
+    }
+
+    /// Blinds every subtrie of a damaged page, of which a look-up met one at `at`. `Some`: read and dissolve this page
+    /// first, then call again; if that page is damaged too, blind it.
+    ///
+    /// # Errors
+    /// [`PageError::Misplaced`] if the page does not stand there (any more).
+    pub fn blind_page(&mut self, id: PageId, at: &StatePath) -> Result<Option<PageId>, PageError> {
+        let mut found = page_above(&self.entries, &at.account.map_or(at.path, Path::full));
+        if let (Some(account), None) = (&at.account, found) {
+            let leaf = super::join::find_account(&mut self.entries, account);
+            found = match leaf.map(|leaf| &leaf.storage) {
+                Some(Storage::Page(page)) => Some(page.id),
+                Some(Storage::Inline(slots)) => page_above(slots, &at.path),
+                _ => None,
+            };
+        }
+        match found {
+            Some(found) if found == id => {
+                self.drop_base_page(id);
+                Ok(None)
+            }
+            Some(above) => Ok(Some(above)),
+            None => Err(PageError::Misplaced),
+        }
+    }
+}
+
+/// The page of a list that stands at or above a path.
+fn page_above(list: &[Entry], path: &Path) -> Option<PageId> {
+    let after = list.partition_point(|entry| entry.path <= *path);
+    let entry = list.get(after.checked_sub(1)?)?;
+    match &entry.item {
+        Item::Page(page) if entry.path.is_prefix_of(path) => Some(page.id),
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! A job over a base: what is held under another root is compared from the top down, and only what differs is fetched.
+
+use std::collections::BTreeSet;
+
+use super::job::Job;
+use super::plan::{Asked, Plan};
+use super::want::Want;
+use super::{KEY_SPACE_CELLS, Ticket};
+use crate::hash::Hash;
+use crate::state::{Item, PageId, StatePath};
+
+/// Paths in one request for trie nodes; servers stop at 1,024 look-ups, and a storage node costs several.
+pub(super) const NODES_PER_REQUEST: usize = 256;
+/// Pages read at a time, so that an answer stays below a mebibyte.
+const PAGES_PER_LOAD: usize = 64;
+
+/// What a job over a base has beside the tree.
+#[derive(Debug, Default)]
+pub(super) struct Healing {
+    pub(super) plan: Plan,
+    /// Account ranges asked for. Bound: requests in flight.
+    spans_asked: Vec<(Hash, Hash)>,
+    /// The load under way. Bound: [`PAGES_PER_LOAD`].
+    loading: Option<(Ticket, Vec<PageId>)>,
+}
+
+impl Healing {
+    /// Nothing is planned yet.
+    pub(super) fn new() -> Healing {
+        let mut healing = Healing::default();
+        healing.plan.stale = true;
+        healing
+    }
+
+    pub(super) fn take_span(&mut self) -> Option<Want> {
+        let (origin, limit) = self.plan.spans.pop_front()?;
+        self.spans_asked.push((origin, limit));
+        Some(Want::Accounts {
+            cursor: None,
+            origin,
+            limit,
+        })
+    }
+
+    pub(super) fn take_nodes(&mut self, asked: &mut BTreeSet<StatePath>) -> Option<Want> {
+        let most = self.plan.nodes.len().min(NODES_PER_REQUEST);
+        let nodes: Vec<_> = self.plan.nodes.drain(..most).collect();
+        asked.extend(nodes.iter().map(|(at, _)| *at));
+        (!nodes.is_empty()).then_some(Want::Nodes(nodes))
+    }
+
+    /// The request for this range ended.
+    pub(super) fn span_ended(&mut self, origin: &Hash, limit: &Hash) {
+        self.spans_asked
+            .retain(|(from, to)| (from, to) != (origin, limit));
+        self.plan.stale = true;
+    }
+}
+
+impl Job {
+    /// Makes a new plan if the last one is used up and something has changed since.
+    pub(crate) fn replan(&mut self) {
+        let Some(healing) = &mut self.healing else {
+            return;
+        };
+        if !healing.plan.stale || !healing.plan.is_used_up() {
+            return;
+        }
+        let (storages, asked, large) = (&self.storages, &self.storages_asked, &self.large);
+        let asked = Asked {
+            nodes: &self.nodes_asked,
+            spans: &healing.spans_asked,
+            storage: &|account| {
+                storages.contains_key(account)
+                    || asked.contains(account)
+                    || large.contains_key(account)
+            },
+        };
+        let mut plan = Plan::make(&self.tree, &asked);
+        for (account, root, slots) in std::mem::take(&mut plan.large) {
+            self.enlarge_for(account, root, Hash::ZERO, slots);
+        }
+        self.storages.extend(std::mem::take(&mut plan.storages));
+        if let Some(healing) = &mut self.healing {
+            healing.plan = plan;
+        }
+    }
+
+    /// Whether something is held under another root.
+    pub(crate) fn is_over_base(&self) -> bool {
+        self.healing.is_some()
+    }
+
+    /// Whether only accounts and nodes can go on: no storage or code is missing that would let accounts leave memory.
+    pub(crate) fn lacks_only_accounts(&self) -> bool {
+        self.storages.is_empty() && self.large.is_empty() && self.codes.is_empty()
+    }
+
+    /// The pages to read now; those that no batch carries yet are taken in at once. `stored`: pages below it are durable. None to
+    /// read is not `None` if some were taken in.
+    pub(crate) fn next_load(&mut self, ticket: Ticket, stored: PageId) -> Option<Vec<PageId>> {
+        let healing = self
+            .healing
+            .as_mut()
+            .filter(|healing| healing.loading.is_none())?;
+        let wanted = std::mem::take(&mut healing.plan.pages);
+        let (durable, recent): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
+        let (mut is_on_its_way, mut took_some) = (false, false);
+        for id in recent {
+            // Either not handed to the store yet, or on its way there: then a later plan wants it again.
+            match self.pages.get(id).map(<[u8]>::to_vec) {
+                Some(bytes) => took_some |= self.take_page(id, Some(&bytes)),
+                None => is_on_its_way = true,
+            }
+        }
+        let healing = self.healing.as_mut()?;
+        healing.plan.stale |= is_on_its_way;
+        let mut durable = durable;
+        healing.plan.pages = durable
+            .split_off(durable.len().min(PAGES_PER_LOAD))
+            .into_iter()
+            .collect();
+        if durable.is_empty() {
+            return took_some.then_some(durable);
+        }
+        healing.loading = Some((ticket, durable.clone()));
+        Some(durable)
+    }
+
+    /// Takes in the pages of a load; the ids of those that were missing or damaged. `None`: not this job's load.
+    pub(crate) fn loaded(
+        &mut self,
+        ticket: Ticket,
+        pages: &[Option<Vec<u8>>],
+    ) -> Option<Vec<PageId>> {
+        let healing = self.healing.as_mut()?;
+        let (_, ids) = healing.loading.take_if(|(asked, _)| *asked == ticket)?;
+        let mut damaged = Vec::new();
+        for (index, id) in ids.into_iter().enumerate() {
+            let bytes = pages.get(index).and_then(Option::as_deref);
+            if !self.take_page(id, bytes) {
+                damaged.push(id);
+            }
+        }
+        Some(damaged)
+    }
+
+    /// Whether this ticket is of a load of this job.
+    pub(crate) fn awaits_load(&self, ticket: Ticket) -> bool {
+        let loading = self
+            .healing
+            .as_ref()
+            .and_then(|healing| healing.loading.as_ref());
+        loading.is_some_and(|(asked, _)| *asked == ticket)
+    }
+
+    /// Whether pages are being read or have to be.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.healing
+            .as_ref()
+            .is_some_and(|healing| healing.loading.is_some() || !healing.plan.pages.is_empty())
+    }
+
+    /// Takes a page of the base in; `false` if it is missing or damaged, and the tree does without it.
+    fn take_page(&mut self, id: PageId, bytes: Option<&[u8]>) -> bool {
+        if let Some(healing) = &mut self.healing {
+            healing.plan.stale = true;
+        }
+        match bytes.map(|bytes| self.tree.dissolve(id, bytes)) {
+            Some(Ok(joined)) => {
+                self.enqueue(&joined);
+                true
+            }
+            // It went while it was being read.
+            _ if !self.tree.drop_base_page(id) => true,
+            _ => false,
+        }
+    }
+
+    /// What is known of each 1/256 of the account key space, 0 to 255, judged by what is blinded.
+    pub(super) fn known_key_space(&self) -> [u8; KEY_SPACE_CELLS] {
+        let mut unknown = [0u64; KEY_SPACE_CELLS];
+        // In 65,536ths of the key space, of which a cell has 256.
+        let place = |key: &Hash| u64::from(u16::from_be_bytes([key.0[0], key.0[1]]));
+        for entry in self.tree.entries() {
+            if !matches!(entry.item, Item::Blinded { .. }) {
+                continue;
+            }
+            let (first, last) = (
+                place(&entry.path.first_key()),
+                place(&entry.path.last_key()),
+            );
+            for cell in first / 256..=last / 256 {
+                let (from, to) = (first.max(cell * 256), last.min(cell * 256 + 255));
+                if let Some(unknown) = unknown.get_mut(cell as usize) {
+                    *unknown += to - from + 1;
+                }
+            }
+        }
+        unknown.map(|share| 255 - share.min(255) as u8)
+    }
+}

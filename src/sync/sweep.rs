@@ -1,0 +1,127 @@
+//! Sweeping: after a new state is complete, the pages that only the old one reaches are found and deleted, in the background.
+
+use super::Ticket;
+use crate::state::page::Page;
+use crate::state::{Litter, PageId, PageRef, Reach, Superseded};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// Pages read at a time. Few, since nobody waits for them.
+const PAGES_PER_LOAD: usize = 16;
+
+/// The walks after a switch: over the old and the new complete state, for what only the old one reaches; and over the new
+/// one's own pages, for what its building has dropped on the way.
+pub(crate) struct Sweep {
+    superseded: Superseded,
+    reach: Reach,
+    complete: Option<PageRef>,
+    build: Range<PageId>,
+    /// The load under way. Bound: twice [`PAGES_PER_LOAD`].
+    asked: Option<(Ticket, Vec<PageId>)>,
+}
+
+impl Sweep {
+    pub(crate) fn new(litter: &Litter, complete: Option<PageRef>) -> Sweep {
+        Sweep {
+            superseded: Superseded::new(litter.old, complete),
+            reach: Reach::since(litter.build.start, complete),
+            complete,
+            build: litter.build.clone(),
+            asked: None,
+        }
+    }
+
+    /// The pages to read now, unless some are being read.
+    pub(crate) fn next_load(&mut self, ticket: Ticket) -> Option<Vec<PageId>> {
+        if self.asked.is_some() {
+            return None;
+        }
+        let mut ids = self.superseded.wanted(PAGES_PER_LOAD);
+        ids.extend(self.reach.wanted(PAGES_PER_LOAD));
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return None;
+        }
+        self.asked = Some((ticket, ids.clone()));
+        Some(ids)
+    }
+
+    /// Takes in the pages of a load; `false` if it is not this sweep's.
+    pub(crate) fn loaded(&mut self, ticket: Ticket, pages: &[Option<Vec<u8>>]) -> bool {
+        let Some((_, ids)) = self.asked.take_if(|(asked, _)| *asked == ticket) else {
+            return false;
+        };
+        let superseded: BTreeSet<PageId> = self.superseded.wanted(usize::MAX).into_iter().collect();
+        for (index, id) in ids.into_iter().enumerate() {
+            let bytes = pages.get(index).and_then(Option::as_deref);
+            if superseded.contains(&id) {
+                self.superseded.feed(id, bytes);
+            }
+            self.reach.feed(id, bytes);
+            if bytes.is_none_or(|bytes| Page::decode(bytes).is_err()) {
+                self.widen();
+            }
+        }
+        true
+    }
+
+    /// Nobody knows any more what is below a page that cannot be read: so everything that the new state does not reach goes.
+    fn widen(&mut self) {
+        if self.build.start > PageId(0) {
+            self.build.start = PageId(0);
+            self.reach = Reach::new(self.complete);
+        }
+    }
+
+    /// Whether this ticket is of a load of this sweep.
+    pub(crate) fn awaits_load(&self, ticket: Ticket) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_some_and(|(asked, _)| *asked == ticket)
+    }
+
+    /// Whether everything has been looked at.
+    pub(crate) fn is_over(&self) -> bool {
+        let is_over = self.superseded.wanted(1).is_empty() && self.reach.wanted(1).is_empty();
+        self.asked.is_none() && is_over
+    }
+
+    /// What to delete: nothing if a page of the new state could not be read, since then nobody knows what it reaches.
+    pub(crate) fn finish(self) -> Vec<Range<PageId>> {
+        let Range { start, end } = self.build;
+        let built = (start.0..end.0).map(PageId);
+        let mut ids = self.superseded.finish().unwrap_or_default();
+        ids.extend(self.reach.orphans(built, end).unwrap_or_default());
+        ranges(ids)
+    }
+}
+
+/// Neighbouring ids as ranges, so that a batch deletes in few calls.
+pub(super) fn ranges(mut ids: Vec<PageId>) -> Vec<Range<PageId>> {
+    ids.sort_unstable();
+    let mut ranges: Vec<Range<PageId>> = Vec::new();
+    for id in ids {
+        match ranges.last_mut() {
+            Some(range) if range.contains(&id) => {}
+            Some(range) if range.end == id => range.end = id.next(),
+            _ => ranges.push(id..id.next()),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_ids_become_one_range() {
+        let ids = [7, 3, 4, 5, 4, 9].map(PageId).to_vec();
+        let expected = vec![
+            PageId(3)..PageId(6),
+            PageId(7)..PageId(8),
+            PageId(9)..PageId(10),
+        ];
+        assert_eq!(ranges(ids), expected);
+    }
+}

@@ -1,0 +1,258 @@
+//! What is stored: pages, codes, and what the root record says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::rc::Rc;
+
+use snaplight::hash::Hash;
+use snaplight::state::page::{Folds, Page, VerifiedPage};
+use snaplight::state::{
+    Entry, Item, Lookup, PageId, PageRef, Reach, SlimAccount, StatePath, Step, Storage, Superseded,
+};
+use snaplight::trie::path::Path;
+
+use crate::chain::State;
+use crate::state_world::Rng;
+
+#[derive(Clone)]
+pub(crate) struct Database {
+    pub(crate) pages: BTreeMap<PageId, Vec<u8>>,
+    pub(crate) codes: BTreeSet<Hash>,
+    pub(crate) next_page: PageId,
+    pub(crate) complete: Option<Complete>,
+    pub(crate) building: Option<Building>,
+    /// Pages proven by look-ups, as a reader keeps them.
+    cache: BTreeMap<(PageId, Hash), VerifiedPage>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Complete {
+    pub(crate) state: Rc<State>,
+    pub(crate) page: Option<PageRef>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Building {
+    pub(crate) state: Rc<State>,
+    pub(crate) page: Option<PageRef>,
+    pub(crate) first_page: PageId,
+    pub(crate) spine: Range<PageId>,
+}
+
+impl Database {
+    pub(crate) fn new() -> Database {
+        Database {
+            pages: BTreeMap::new(),
+            codes: BTreeSet::new(),
+            next_page: PageId(1),
+            complete: None,
+            building: None,
+            cache: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn page(&self, id: PageId) -> Option<&[u8]> {
+        self.pages.get(&id).map(Vec::as_slice)
+    }
+
+    fn roots(&self) -> Vec<PageRef> {
+        let complete = self.complete.iter().filter_map(|complete| complete.page);
+        let building = self.building.iter().filter_map(|building| building.page);
+        complete.chain(building).collect()
+    }
+
+    /// Deletes what the state before does not share with the complete one. Returns how many pages were read for it.
+    pub(crate) fn delete_superseded(&mut self, old: Option<PageRef>) -> usize {
+        let new = self.complete.as_ref().and_then(|complete| complete.page);
+        let mut walk = Superseded::new(old, new);
+        let mut read = 0;
+        loop {
+            let ids = walk.wanted(3);
+            if ids.is_empty() {
+                break;
+            }
+            for id in ids {
+                assert!(
+                    self.pages.contains_key(&id),
+                    "the walk wants a page that is gone"
+                );
+                walk.feed(id, self.page(id));
+                read += 1;
+            }
+        }
+        for id in walk.finish().unwrap() {
+            assert!(self.pages.remove(&id).is_some());
+        }
+        read
+    }
+
+    /// Deletes whatever no root reaches. Returns how much that was.
+    pub(crate) fn sweep(&mut self) -> usize {
+        let mut walk = Reach::new(self.roots());
+        loop {
+            let ids = walk.wanted(3);
+            if ids.is_empty() {
+                break;
+            }
+            for id in ids {
+                walk.feed(id, self.page(id));
+            }
+        }
+        let orphans = walk
+            .orphans(self.pages.keys().copied(), self.next_page)
+            .unwrap();
+        for id in &orphans {
+            self.pages.remove(id);
+        }
+        orphans.len()
+    }
+
+    /// Every page that a root reaches is there and is what its parent names, and no page has two parents in one state.
+    /// Returns what is reached.
+    pub(crate) fn check_reachable(&self) -> BTreeSet<PageId> {
+        let mut reached = BTreeSet::new();
+        for root in self.roots() {
+            self.check_tree(root, &mut reached);
+        }
+        reached
+    }
+
+    fn check_tree(&self, root: PageRef, reached: &mut BTreeSet<PageId>) {
+        let mut folds = Folds::new();
+        let mut next = vec![(root, StatePath::account_trie(Path::ROOT))];
+        let mut parents: BTreeMap<PageId, BTreeSet<PageId>> = BTreeMap::new();
+        let mut done = BTreeSet::new();
+        while let Some((page, at)) = next.pop() {
+            reached.insert(page.id);
+            if !done.insert((page.id, at)) {
+                continue;
+            }
+            let bytes = self
+                .page(page.id)
+                .unwrap_or_else(|| panic!("page {page:?} is gone"));
+            let mut decoded = Page::decode(bytes).unwrap();
+            let verified = decoded.verify(&page, &at, &mut folds).unwrap();
+            for entry in verified.entries() {
+                named(entry, at.account, false, &mut |below, at, in_base| {
+                    if !in_base {
+                        parents.entry(below.id).or_default().insert(page.id);
+                    }
+                    next.push((below, at));
+                });
+            }
+            // A page that is read for the pages below one of its subtries keeps those of the others alive.
+            let mut others = match page.inner {
+                true => decoded.entries,
+                false => Vec::new(),
+            };
+            while let Some(other) = others.pop() {
+                named(&other, at.account, false, &mut |below, _, _| {
+                    if reached.insert(below.id) && below.inner {
+                        others.extend(Page::decode(&self.pages[&below.id]).unwrap().entries);
+                    }
+                });
+            }
+        }
+        for (page, parents) in parents {
+            assert!(
+                parents.len() == 1,
+                "page {page:?} has the parents {parents:?}"
+            );
+        }
+    }
+
+    /// The pages of the complete state, and where each stands.
+    pub(crate) fn places(&self) -> BTreeMap<PageId, StatePath> {
+        let mut places = BTreeMap::new();
+        let root = self.complete.as_ref().and_then(|complete| complete.page);
+        let at = StatePath::account_trie(Path::ROOT);
+        let mut next: Vec<_> = root.map(|page| (page, at)).into_iter().collect();
+        while let Some((page, at)) = next.pop() {
+            places.insert(page.id, at);
+            let mut decoded = Page::decode(&self.pages[&page.id]).unwrap();
+            let verified = decoded.verify(&page, &at, &mut Folds::new()).unwrap();
+            for entry in verified.entries() {
+                named(entry, at.account, false, &mut |page, at, _| {
+                    next.push((page, at))
+                });
+            }
+        }
+        places
+    }
+
+    /// Reads some accounts and slots of the complete state; all if `share` is 1.
+    pub(crate) fn check_reads(&mut self, rng: &mut Rng, share: usize) {
+        let Some(complete) = self.complete.clone() else {
+            return;
+        };
+        let root = complete.page;
+        for (key, slim) in &complete.state.accounts.leaves {
+            if rng.below(share) > 0 {
+                continue;
+            }
+            let account = SlimAccount::parse(slim).unwrap().account();
+            match self.look_up(Lookup::account(root, *key)) {
+                Step::Account(Some(found)) => assert_eq!(found.account, account),
+                step => panic!("{key}: {step:?}"),
+            }
+            let storage = complete.state.storage.get(key);
+            for (slot, rlp) in storage.iter().flat_map(|trie| &trie.leaves) {
+                if rng.below(share) > 0 {
+                    continue;
+                }
+                let value = alloy_rlp::decode_exact::<alloy_rlp::bytes::Bytes>(rlp).unwrap();
+                let mut word = [0; 32];
+                word[32 - value.len()..].copy_from_slice(&value);
+                let step = self.look_up(Lookup::slot(root, *key, *slot));
+                assert_eq!(step, Step::Slot(word));
+            }
+        }
+        let absent = rng.hash();
+        let step = self.look_up(Lookup::account(root, absent));
+        assert_eq!(step, Step::Account(None));
+    }
+
+    fn look_up(&mut self, mut lookup: Lookup) -> Step {
+        for _ in 0..200 {
+            let Step::Need(wanted) = *lookup.step() else {
+                return lookup.step().clone();
+            };
+            let page = self.cache.entry(wanted.key()).or_insert_with(|| {
+                let page = self.pages.get(&wanted.page.id).map(Vec::as_slice);
+                wanted.verify(page, &mut Folds::new()).unwrap()
+            });
+            lookup.feed_verified(page);
+        }
+        panic!("a look-up without end");
+    }
+}
+
+/// Calls for every page that an entry names, with its place and whether that is in a base.
+fn named(
+    entry: &Entry,
+    account: Option<Hash>,
+    in_base: bool,
+    call: &mut impl FnMut(PageRef, StatePath, bool),
+) {
+    let path = entry.path;
+    match &entry.item {
+        Item::Page(page) => call(*page, StatePath { account, path }, in_base),
+        Item::Blinded { base, .. } => {
+            for entry in base {
+                named(entry, account, true, call);
+            }
+        }
+        Item::Account(leaf) => match &leaf.storage {
+            Storage::Page(page) => {
+                call(*page, StatePath::storage(path.key(), Path::ROOT), in_base);
+            }
+            Storage::Inline(slots) => {
+                for slot in slots {
+                    named(slot, Some(path.key()), in_base, call);
+                }
+            }
+            _ => {}
+        },
+        Item::Slot(_) => {}
+    }
+}

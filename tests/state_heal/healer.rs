@@ -1,0 +1,448 @@
+//! The engine's part of the work: asks for what is missing, in any order, joins what comes, commits at any moment.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::rc::Rc;
+
+use snaplight::hash::Hash;
+use snaplight::state::{PageId, PageRef, Pages, RevealFault, Spill, StatePath, Tree};
+use snaplight::trie::fold::Fold;
+use snaplight::trie::node::{Node, decode};
+use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
+
+use crate::chain::State;
+use crate::database::{Building, Complete, Database};
+use crate::state_world::{Answer, Rng};
+
+/// What a heal has received, and what it could have done without.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) nodes: usize,
+    /// Bytes of these nodes.
+    pub(crate) bytes: usize,
+    /// Nodes that the complete state has at the very same place.
+    pub(crate) needless: usize,
+    /// How many of them were leaves.
+    pub(crate) leaves: usize,
+    /// Leaves taken over from bases.
+    pub(crate) reused: u64,
+}
+
+pub(crate) struct Healer {
+    pub(crate) rng: Rng,
+    pub(crate) db: Database,
+    pub(crate) tree: Tree,
+    pub(crate) target: Rc<State>,
+    pub(crate) received: Received,
+    out: Pages,
+    budget: usize,
+    fold: Fold,
+    codes: BTreeSet<Hash>,
+    first_page: PageId,
+    spine: Range<PageId>,
+    /// Whether base pages are read before what is above them is asked for.
+    pub(crate) careful: bool,
+    /// Pages read.
+    pub(crate) pages_read: usize,
+    /// A page that the database has lost, and how often it was missed.
+    pub(crate) missing: Option<PageId>,
+    pub(crate) dropped: usize,
+    /// Bytes of pages written.
+    pub(crate) written: usize,
+}
+
+impl Healer {
+    pub(crate) fn new(rng: Rng, db: Database, target: Rc<State>, budget: usize) -> Healer {
+        let mut healer = Healer {
+            rng,
+            db,
+            tree: Tree::new(Hash::EMPTY_ROOT),
+            target,
+            received: Received::default(),
+            out: Pages::new(PageId(0)),
+            budget,
+            fold: Fold::new(),
+            codes: BTreeSet::new(),
+            first_page: PageId(0),
+            spine: PageId(0)..PageId(0),
+            careful: true,
+            pages_read: 0,
+            written: 0,
+            missing: None,
+            dropped: 0,
+        };
+        healer.open(healer.target.clone());
+        healer
+    }
+
+    /// Begins towards a state with what the database has: memory is lost.
+    pub(crate) fn open(&mut self, target: Rc<State>) {
+        self.codes = self.db.codes.clone();
+        self.out = Pages::new(self.db.next_page);
+        self.spine = PageId(0)..PageId(0);
+        let building = self.db.building.clone();
+        self.first_page = building
+            .as_ref()
+            .map_or(self.db.next_page, |building| building.first_page);
+        let tree = match (building, &self.db.complete) {
+            (
+                Some(Building {
+                    state,
+                    page: Some(page),
+                    spine,
+                    ..
+                }),
+                _,
+            ) => {
+                let bytes = self.db.page(page.id).unwrap();
+                self.spine = spine.clone();
+                Tree::resume(state.root(), &page, spine, bytes).unwrap()
+            }
+            (_, Some(complete)) => Tree::over_complete(target.root(), complete.page),
+            _ => Tree::new(target.root()),
+        };
+        self.build_on(tree);
+        if self.rng.chance(50) {
+            self.retarget(target.clone());
+        }
+        loop {
+            let ids = self.tree.pages_to_dissolve();
+            if ids.is_empty() {
+                break;
+            }
+            for id in ids {
+                self.dissolve(id);
+            }
+        }
+        self.retarget(target);
+    }
+
+    pub(crate) fn build_on(&mut self, tree: Tree) {
+        self.tree = tree
+            .with_budget(self.budget)
+            .with_first_page(self.first_page);
+    }
+
+    pub(crate) fn retarget(&mut self, target: Rc<State>) {
+        let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
+        self.tree = tree.retarget(target.root());
+        self.target = target;
+    }
+
+    pub(crate) fn dissolve(&mut self, id: PageId) {
+        if self.missing == Some(id) {
+            assert!(self.tree.drop_base_page(id));
+            self.dropped += 1;
+            return;
+        }
+        let bytes = self.out.get(id).or_else(|| self.db.page(id));
+        let bytes = bytes.unwrap_or_else(|| panic!("base page {id:?} is gone"));
+        let joined = self.tree.dissolve(id, bytes).unwrap();
+        self.received.reused += joined.reused;
+        self.pages_read += 1;
+    }
+
+    /// Reads what has to be read before an entry is asked for. `false` if that has made it go.
+    fn read_base(&mut self, at: &StatePath) {
+        while let Some(id) = self.tree.base_page_needed(at) {
+            self.dissolve(id);
+        }
+    }
+
+    /// A range of accounts: mostly of what is missing, from anywhere, of any length, sometimes past its limit.
+    pub(crate) fn accounts(&mut self) {
+        let from = if self.rng.chance(50) {
+            Hash::ZERO
+        } else {
+            self.rng.hash()
+        };
+        let (origin, limit) = match self.tree.blinded_span(&from, &Hash::MAX) {
+            Some(span) if self.rng.chance(90) => span,
+            _ => (
+                from,
+                if self.rng.chance(50) {
+                    Hash::MAX
+                } else {
+                    self.rng.hash()
+                },
+            ),
+        };
+        let most = if self.rng.chance(70) { 40 } else { 400 };
+        let answer = self
+            .target
+            .accounts
+            .serve(&origin, &limit, 1 + self.rng.below(most));
+        self.join_accounts(&origin, &answer, self.target.clone());
+    }
+
+    pub(crate) fn join_accounts(&mut self, origin: &Hash, answer: &Answer, of: Rc<State>) {
+        let range = self.verify(&of.accounts.root, None, origin, answer);
+        let last = answer.leaves.last().map_or(Hash::MAX, |(key, _)| *key);
+        while self.careful {
+            let ids = self.tree.base_pages_within(origin, &last, 4);
+            if ids.is_empty() {
+                break;
+            }
+            for id in ids {
+                self.dissolve(id);
+            }
+        }
+        // Reading may have folded something else meanwhile.
+        let range = match self.careful {
+            true => self.verify(&of.accounts.root, None, origin, answer),
+            false => range,
+        };
+        let joined = self
+            .tree
+            .join_accounts(&self.fold, &range, &self.codes, &mut self.out)
+            .unwrap();
+        self.received.reused += joined.reused;
+        for (account, root) in joined.storage.iter().chain(&joined.partial) {
+            if of.root() == self.target.root() {
+                assert_eq!(self.target.storage[account].root, *root);
+            }
+        }
+    }
+
+    /// Storage of one account: the whole, or a part.
+    pub(crate) fn storage(&mut self) {
+        let waiting: Vec<_> = self.tree.incomplete_accounts().collect();
+        let waiting: Vec<_> = waiting
+            .iter()
+            .filter(|account| account.storage.is_some())
+            .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let account = waiting[self.rng.below(waiting.len())].account;
+        let (mut origin, mut limit, mut max) = (Hash::ZERO, Hash::MAX, usize::MAX);
+        if self.rng.chance(60) {
+            let from = if self.rng.chance(50) {
+                Hash::ZERO
+            } else {
+                self.rng.hash()
+            };
+            if let Some(span) = self.tree.storage_span(&account, &from, &Hash::MAX) {
+                (origin, limit) = span;
+            }
+            max = 1 + self.rng.below(30);
+        }
+        let state = self.target.clone();
+        let answer = state.storage[&account].serve(&origin, &limit, max);
+        self.join_storage(&account, &origin, &answer, &state);
+    }
+
+    pub(crate) fn join_storage(
+        &mut self,
+        account: &Hash,
+        origin: &Hash,
+        answer: &Answer,
+        of: &State,
+    ) {
+        let range = self.verify(&of.storage[account].root, Some(account), origin, answer);
+        let joined = self
+            .tree
+            .join_storage(account, &self.fold, &range, &mut self.out)
+            .unwrap();
+        self.received.reused += joined.reused;
+    }
+
+    fn verify(
+        &mut self,
+        root: &Hash,
+        account: Option<&Hash>,
+        origin: &Hash,
+        answer: &Answer,
+    ) -> VerifiedRange {
+        let leaves: Vec<_> = answer
+            .leaves
+            .iter()
+            .map(|(key, value)| (*key, &value[..]))
+            .collect();
+        let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
+        match account {
+            None => verify_accounts(&mut self.fold, root, origin, &leaves, &proof).unwrap(),
+            Some(_) => verify_slots(&mut self.fold, root, origin, &leaves, &proof).unwrap(),
+        }
+    }
+
+    pub(crate) fn code(&mut self) {
+        let missing: Vec<Hash> = self
+            .tree
+            .incomplete_accounts()
+            .filter_map(|a| a.code)
+            .collect();
+        if !missing.is_empty() {
+            self.codes.insert(missing[self.rng.below(missing.len())]);
+        }
+    }
+
+    /// One node, as `GetTrieNodes` brings it.
+    pub(crate) fn node(&mut self) {
+        let blinded: Vec<_> = self.tree.blinded().collect();
+        if !blinded.is_empty() {
+            let (at, _) = blinded[self.rng.below(blinded.len())];
+            self.node_at(at);
+        }
+    }
+
+    pub(crate) fn node_at(&mut self, at: StatePath) {
+        if self.careful {
+            self.read_base(&at);
+        }
+        if !self.tree.blinded().any(|(path, _)| path == at) {
+            // It was held; or the storage is not that of the list any more.
+            return;
+        }
+        let blob = self.target.trie(&at).unwrap().node(&at.path).unwrap();
+        let old = self
+            .db
+            .complete
+            .as_ref()
+            .and_then(|complete| complete.state.trie(&at));
+        let needless = old
+            .and_then(|old| old.node(&at.path))
+            .is_some_and(|old| old == blob);
+        let mut wrong = blob.clone();
+        wrong[0] ^= 1;
+        let refused = self.tree.reveal(&at, &wrong, &self.codes);
+        assert_eq!(refused, Err(RevealFault::Hash));
+        let joined = self.tree.reveal(&at, &blob, &self.codes).unwrap();
+        self.received.nodes += 1;
+        self.received.bytes += blob.len();
+        let is_leaf = matches!(decode(&blob), Ok(Node::Leaf { .. }));
+        self.received.leaves += usize::from(is_leaf);
+        self.received.needless += usize::from(needless);
+        self.received.reused += joined.reused;
+    }
+
+    /// One transaction. When nothing is missing, the complete state changes.
+    pub(crate) fn batch(&mut self, spill: Spill) -> Option<PageRef> {
+        self.tree.settle(&self.codes, &mut self.out).unwrap();
+        let start = self.out.next_id();
+        let before = self.tree.entries().to_vec();
+        let page = self.tree.snapshot(spill, &mut self.out).unwrap();
+        assert_eq!(before, self.tree.entries());
+        let freed = self.out.forget(self.tree.take_freed());
+        for (id, bytes) in self.out.take() {
+            let length = bytes.len();
+            self.written += length;
+            assert!(length <= self.budget + 200, "a page of {length} bytes");
+            assert!(self.db.pages.insert(id, bytes).is_none());
+        }
+        self.db.pages.retain(|id, _| !self.spine.contains(id));
+        for id in freed {
+            assert!(id >= self.first_page);
+            assert!(
+                self.db.pages.remove(&id).is_some(),
+                "{id:?} was freed twice"
+            );
+        }
+        self.spine = start..self.out.next_id();
+        self.db.next_page = self.out.next_id();
+        self.db.codes = self.codes.clone();
+        self.db.building = Some(Building {
+            state: self.target.clone(),
+            page,
+            first_page: self.first_page,
+            spine: self.spine.clone(),
+        });
+        page
+    }
+
+    /// The last batch: the built state becomes the complete one. Returns the root page of the one before.
+    pub(crate) fn switch(&mut self) -> Option<PageRef> {
+        assert!(self.tree.is_complete());
+        let page = self.batch(Spill::All);
+        assert!(page.is_none_or(|page| !page.open));
+        let state = self.target.clone();
+        let old = self.db.complete.replace(Complete { state, page });
+        self.db.building = None;
+        old.and_then(|old| old.page)
+    }
+
+    pub(crate) fn settle(&mut self) {
+        self.tree.settle(&self.codes, &mut self.out).unwrap();
+    }
+
+    pub(crate) fn check_bytes(&self) {
+        assert_eq!(self.tree.resident_bytes(), bytes_of(self.tree.entries()));
+    }
+
+    /// Heals by nodes alone, from the root down, and by whole storages where nothing is held.
+    pub(crate) fn heal_by_nodes(&mut self) {
+        loop {
+            let blinded: Vec<_> = self.tree.blinded().collect();
+            for (at, _) in &blinded {
+                self.node_at(*at);
+            }
+            while self.tree.incomplete_accounts().any(|a| a.code.is_some()) {
+                self.code();
+                self.tree.settle(&self.codes, &mut self.out).unwrap();
+            }
+            let whole: Vec<Hash> = self
+                .tree
+                .incomplete_accounts()
+                .filter(|a| a.storage.is_some() && !a.partial)
+                .map(|a| a.account)
+                .collect();
+            let state = self.target.clone();
+            for account in &whole {
+                let answer = state.storage[account].serve(&Hash::ZERO, &Hash::MAX, usize::MAX);
+                self.join_storage(account, &Hash::ZERO, &answer, &state);
+            }
+            if blinded.is_empty() && whole.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Heals to the end in any way.
+    pub(crate) fn finish(&mut self) {
+        let mut steps = 0;
+        while !self.tree.is_complete() {
+            // Whatever is blinded or missing can be asked for.
+            match self.rng.below(3) {
+                0 => self.accounts(),
+                _ => self.node(),
+            }
+            self.storage();
+            self.code();
+            self.tree.settle(&self.codes, &mut self.out).unwrap();
+            steps += 1;
+            assert!(steps < 20_000, "no end: {:?}", self.tree.entries());
+        }
+    }
+}
+
+fn bytes_of(entries: &[snaplight::state::Entry]) -> usize {
+    use snaplight::state::{Item, Storage};
+    let number = |mut n: u64| {
+        let mut bytes = 1;
+        while n > 0x7f {
+            n >>= 7;
+            bytes += 1;
+        }
+        bytes
+    };
+    let list = |list: &[_]| number(list.len() as u64) + bytes_of(list);
+    let numbers = |page: &PageRef| number(page.id.0) + number(page.leaves) + number(page.slots);
+    let size = |entry: &snaplight::state::Entry| {
+        let path = 2 + usize::from(entry.path.len().div_ceil(2));
+        match &entry.item {
+            Item::Account(leaf) => {
+                33 + leaf.slim.len()
+                    + match &leaf.storage {
+                        Storage::Empty | Storage::Blinded => 0,
+                        Storage::Inline(slots) => list(slots),
+                        Storage::Page(page) => 1 + numbers(page),
+                    }
+            }
+            Item::Slot(value) => 33 + value.len(),
+            Item::Blinded { base, .. } if base.is_empty() => path + 32,
+            Item::Blinded { base, .. } => path + 32 + list(base),
+            Item::Page(page) => path + 33 + numbers(page),
+        }
+    };
+    entries.iter().map(size).sum()
+}

@@ -1,0 +1,147 @@
+//! Damage: found when it is read, healed from peers, never answered from.
+
+use snaplight::hash::Hash;
+use snaplight::state::page::Folds;
+use snaplight::state::{Lookup, PageId, Step};
+use snaplight::sync::{Damage, Input, Target, Why};
+use snaplight_peer::chain::Chain;
+use snaplight_peer::state::Recipe;
+
+use crate::disk::Disk;
+use crate::truth::assert_complete;
+use crate::world::{End, World};
+
+fn chain() -> Chain {
+    let recipe = Recipe {
+        accounts: 3_000,
+        contracts_per_mille: 100,
+        seed: 5,
+        huge: vec![(1, 3_000)],
+    };
+    Chain::new(recipe.build(), 7)
+}
+
+fn synced(chain: &Chain) -> World {
+    let mut world = World::new(chain.server(), 3);
+    world.honest_peer();
+    world.input(Input::Target(Target::Root(Hash(chain.root()))));
+    assert!(matches!(world.run(), End::Done(_)));
+    world.sweep();
+    world
+}
+
+/// What a reader meets that reads every account.
+fn met(disk: &Disk, chain: &Chain) -> Vec<Damage> {
+    let root = disk.record().complete.expect("a complete state").page;
+    let state = chain.state(&chain.root()).expect("the head");
+    let mut met = Vec::new();
+    let mut folds = Folds::new();
+    for (account, _) in state.accounts().iter() {
+        let mut lookup = Lookup::account(root, Hash(*account));
+        while let Step::Need(wanted) = *lookup.step() {
+            let page = disk.pages.get(&wanted.page.id).map(Vec::as_slice);
+            if let Step::Damaged { id, .. } = lookup.feed(page, &mut folds) {
+                met.push(Damage::Page {
+                    page: *id,
+                    at: Some(wanted.at),
+                });
+            }
+        }
+    }
+    met.dedup();
+    met
+}
+
+fn heal(mut world: World, chain: &Chain) -> u64 {
+    let damage = met(&world.disk, chain);
+    assert!(!damage.is_empty(), "nobody met the damage");
+    let before = world.received;
+    for damage in damage {
+        world.input(Input::Damaged(damage));
+    }
+    world.run_until(|world| world.repairs > 0);
+    world.sweep();
+    assert!(met(&world.disk, chain).is_empty());
+    assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
+    assert!(world.faults.is_empty());
+    world.received - before
+}
+
+#[test]
+fn every_page_that_is_missing_or_changed_is_healed_and_nothing_else_is_fetched() {
+    let chain = chain();
+    let pages: Vec<PageId> = synced(&chain).disk.pages.keys().copied().collect();
+    for (index, id) in pages.into_iter().enumerate().skip(1).step_by(5) {
+        let mut world = synced(&chain);
+        match index % 2 {
+            0 => {
+                world.disk.pages.remove(&id);
+            }
+            _ => {
+                let page = world.disk.pages.get_mut(&id).expect("a page");
+                let middle = page.len() / 2;
+                page[middle] ^= 0x40;
+            }
+        }
+        if met(&world.disk, &chain).is_empty() {
+            // A page of storage: reading accounts does not meet it.
+            continue;
+        }
+        let total = world.received;
+        let received = heal(world, &chain);
+        assert!(
+            received < total,
+            "{received} of {total} bytes fetched again"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_code_is_fetched_by_its_hash() {
+    let chain = chain();
+    let mut world = synced(&chain);
+    let hash = *world.disk.codes.keys().next().expect("a code");
+    world.disk.codes.insert(hash, b"not it".to_vec());
+    let pages = world.disk.pages.clone();
+    world.input(Input::Damaged(Damage::Code(hash)));
+    world.run_until(|world| world.repairs > 0);
+    world.sweep();
+    assert_eq!(world.disk.pages, pages, "no page had to be written");
+    assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
+}
+
+#[test]
+fn damage_under_a_root_that_no_peer_serves_waits_aloud_and_goes_with_the_next_root() {
+    let mut chain = chain();
+    let mut world = synced(&chain);
+    // The newest page that a reader of accounts meets, the root's page apart.
+    let ids: Vec<PageId> = world.disk.pages.keys().rev().skip(1).copied().collect();
+    let mut damage = Vec::new();
+    for id in ids {
+        let page = world.disk.pages.remove(&id).expect("a page");
+        damage = met(&world.disk, &chain);
+        if !damage.is_empty() {
+            break;
+        }
+        world.disk.pages.insert(id, page);
+    }
+    let old = Hash(chain.root());
+    world.waits.clear();
+    for _ in 0..130 {
+        chain.advance_by(0.001);
+    }
+    for damage in damage {
+        world.input(Input::Damaged(damage));
+    }
+    world.run_until(|world| !world.waits.is_empty());
+    let why = Why::NeedNewRoot {
+        root: old,
+        peers: 1,
+    };
+    assert_eq!(world.waits.last(), Some(&why));
+    world.input(Input::Target(Target::Root(Hash(chain.root()))));
+    assert!(matches!(world.run(), End::Done(_)));
+    world.sweep();
+    assert!(met(&world.disk, &chain).is_empty());
+    assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
+}

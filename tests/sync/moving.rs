@@ -1,0 +1,135 @@
+//! Moving roots: what is held is kept, what differs is healed.
+
+use snaplight::hash::Hash;
+use snaplight::sync::Report;
+use snaplight_peer::chain::{Chain, Change};
+use snaplight_peer::state::Recipe;
+
+use crate::truth::assert_complete;
+use crate::world::{End, World};
+
+fn recipe(seed: u64) -> Recipe {
+    Recipe {
+        accounts: 6_000,
+        contracts_per_mille: 100,
+        seed,
+        huge: vec![(1, 12_000)],
+    }
+}
+
+fn root(chain: &Chain) -> Hash {
+    Hash(chain.root())
+}
+
+/// Runs until the end and compares everything with the chain's head.
+fn finish(world: &mut World, chain: &Chain) -> Report {
+    let report = match world.run() {
+        End::Done(report) => *report,
+        end => panic!("{end:?}"),
+    };
+    world.sweep();
+    assert_eq!(report.root, root(chain));
+    assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
+    report
+}
+
+fn synced(chain: &Chain, seed: u64) -> World {
+    let mut world = World::new(chain.server(), seed);
+    world.honest_peer();
+    world.honest_peer();
+    world.target(root(chain));
+    finish(&mut world, chain);
+    world
+}
+
+#[test]
+fn a_block_that_changes_a_thousandth_costs_little_more_than_the_changed_nodes() {
+    for (name, change) in [
+        (
+            "values",
+            Change {
+                values: 20,
+                ..Change::default()
+            },
+        ),
+        (
+            "insertions",
+            Change {
+                insert: 20,
+                ..Change::default()
+            },
+        ),
+        (
+            "deletions",
+            Change {
+                delete: 20,
+                ..Change::default()
+            },
+        ),
+    ] {
+        let mut chain = Chain::new(Recipe::plain(20_000, 1).build(), 7);
+        let mut world = synced(&chain, 3);
+        let changed = chain.advance(&change).changed;
+        let before = world.received;
+        world.target(root(&chain));
+        let report = finish(&mut world, &chain);
+        let received = world.received - before;
+        let bound = changed.node_bytes * 12 / 10 + changed.code_bytes;
+        println!(
+            "{name}: {received} of {} {} nodes; {report:?}",
+            changed.node_bytes, changed.nodes
+        );
+        assert!(
+            received <= bound,
+            "{name}: {received} bytes for {} of changed nodes",
+            changed.node_bytes
+        );
+    }
+}
+
+#[test]
+fn contracts_and_their_storage_heal_too() {
+    let mut chain = Chain::new(recipe(1).build(), 7);
+    let mut world = synced(&chain, 3);
+    for block in 0..12 {
+        let change = Change {
+            values: 12,
+            insert: 4,
+            delete: 3,
+            slots: 30,
+        };
+        let changed = chain.advance(&change).changed;
+        let before = world.received;
+        world.target(root(&chain));
+        let report = finish(&mut world, &chain);
+        println!(
+            "{block}: {} of {} {} nodes; {:?}",
+            world.received - before,
+            changed.node_bytes,
+            changed.nodes,
+            report.counters
+        );
+    }
+}
+
+#[test]
+fn the_root_may_move_at_any_moment_of_a_first_sync() {
+    for events in (0..120).step_by(4) {
+        let mut chain = Chain::new(recipe(2).build(), 7);
+        let mut world = World::new(chain.server(), events);
+        world.honest_peer();
+        world.honest_peer();
+        world.target(root(&chain));
+        world.run_some(events);
+        for _ in 0..3 {
+            chain.advance_by(0.01);
+            world.target(root(&chain));
+            if let End::Done(_) = world.run_some(20) {
+                break;
+            }
+        }
+        chain.advance_by(0.01);
+        world.target(root(&chain));
+        finish(&mut world, &chain);
+    }
+}

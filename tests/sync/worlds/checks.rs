@@ -1,0 +1,161 @@
+//! What holds at any moment of any world.
+
+use snaplight::hash::Hash;
+use snaplight::state::page::Folds;
+use snaplight::state::{Lookup, PageId, PageRef, StatePath, Step};
+use snaplight::sync::{Limits, Millis};
+use snaplight_peer::state::State;
+
+use snaplight::wire::eth::HEADER_BYTES;
+
+use super::director::Director;
+use crate::rng::Rng;
+use crate::world::World;
+
+/// Requests of one kind in flight at one peer, times the kinds.
+const MAX_REQUESTS_PER_PEER: usize = 2 * 5;
+/// Batches in flight: two, and the last one of a sync that is cancelled.
+const MAX_BATCHES: usize = 3;
+/// Room above a bound for what one request may bring: the largest is 512 KiB, and with it come proofs.
+const ONE_ANSWER: usize = 1024 * 1024;
+
+/// What a read met.
+pub(super) enum Read {
+    True,
+    Damaged(PageId, StatePath),
+}
+
+impl Director {
+    /// Everything that holds at any moment.
+    pub(super) fn check(&mut self) {
+        for (peer, fault) in self.world.faults.drain(..) {
+            let guilt = self.guilt.get(&peer);
+            assert!(
+                guilt.is_some_and(|guilt| guilt.covers(&fault)),
+                "{peer:?} is blamed for {fault:?}, and is {guilt:?}"
+            );
+            self.story.faults += 1;
+        }
+        check_bounds(&self.world, &self.shape.limits);
+        if self.rng.percent(40) {
+            self.read_something();
+        }
+    }
+
+    /// Reads some keys of the complete state. Damage is reported, as the reader in a page does.
+    fn read_something(&mut self) {
+        let Some(complete) = self.world.disk.record().complete else {
+            return;
+        };
+        let truth = self.truths.get(&complete.root).cloned();
+        let truth = truth.expect("what is complete is a state that there was");
+        for _ in 0..6 {
+            let (account, slot) = any_key(&mut self.rng, &truth);
+            self.story.reads += 1;
+            if let Read::Damaged(page, at) = read(&self.world, complete.page, &truth, account, slot)
+            {
+                assert!(
+                    self.spoilt.contains(&page),
+                    "page {page:?} at {at:?} is damaged, and nobody damaged it"
+                );
+                self.report_damage(page, at);
+            }
+        }
+    }
+}
+
+fn check_bounds(world: &World, limits: &Limits) {
+    let footprint = world.engine.footprint();
+    let peers = world.engine.progress(Millis(world.now)).peers;
+    for peer in &peers {
+        assert!(peer.in_flight <= MAX_REQUESTS_PER_PEER, "{peer:?}");
+    }
+    assert!(footprint.batches <= MAX_BATCHES, "{footprint:?}");
+    // Headers may be asked for at any time.
+    let most_asked = limits.asked_bytes + 2 * HEADER_BYTES * peers.len() as u64;
+    assert!(footprint.asked <= most_asked, "{footprint:?}");
+    assert!(
+        footprint.requests <= peers.len() * MAX_REQUESTS_PER_PEER,
+        "{footprint:?}"
+    );
+    let most_arrived = limits.asked_bytes as usize * 2 + ONE_ANSWER;
+    assert!(footprint.arrived <= most_arrived, "{footprint:?}");
+    let most_pending = limits.batch_bytes + limits.waiting_bytes + ONE_ANSWER;
+    assert!(footprint.pending <= most_pending, "{footprint:?}");
+    let most_waiting = limits.waiting_bytes + limits.settle_bytes + ONE_ANSWER;
+    assert!(footprint.tree <= most_waiting, "{footprint:?}");
+}
+
+/// An account and perhaps a slot of it; mostly one that is there.
+fn any_key(rng: &mut Rng, truth: &State) -> (Hash, Option<Hash>) {
+    let mut random = [0; 32];
+    for bytes in random.chunks_mut(8) {
+        bytes.copy_from_slice(&rng.next().to_be_bytes());
+    }
+    let count = truth.accounts().len() as u64;
+    if count == 0 || rng.percent(20) {
+        return (Hash(random), rng.percent(30).then_some(Hash(random)));
+    }
+    let nth = rng.below(count) as usize;
+    let account = truth.accounts().nth(nth).expect("the nth account");
+    let slot = truth.storage(account).map(|storage| {
+        let nth = rng.below(storage.len() as u64 + 1) as usize;
+        storage.nth(nth).map_or(random, |slot| *slot)
+    });
+    (Hash(*account), slot.filter(|_| rng.percent(70)).map(Hash))
+}
+
+/// Looks one key up and holds the answer against the truth.
+fn read(
+    world: &World,
+    root: Option<PageRef>,
+    truth: &State,
+    account: Hash,
+    slot: Option<Hash>,
+) -> Read {
+    let mut lookup = match slot {
+        None => Lookup::account(root, account),
+        Some(slot) => Lookup::slot(root, account, slot),
+    };
+    let mut folds = Folds::new();
+    loop {
+        match lookup.step().clone() {
+            Step::Need(wanted) => {
+                let page = world.disk.pages.get(&wanted.page.id);
+                lookup.feed(page.map(Vec::as_slice), &mut folds);
+                if let Step::Damaged { id, .. } = lookup.step() {
+                    return Read::Damaged(*id, wanted.at);
+                }
+            }
+            Step::Account(found) => {
+                let body = truth.account(&account.0);
+                assert_eq!(found.is_some(), body.is_some(), "account {account}");
+                if let (Some(found), Some(body)) = (found, body) {
+                    let parsed = snaplight::state::SlimAccount::parse(body);
+                    let parsed = parsed.expect("a true body").account();
+                    assert_eq!(found.account, parsed, "account {account}");
+                    let code = found.account.code_hash;
+                    assert!(
+                        code == Hash::EMPTY_CODE || world.disk.codes.contains_key(&code),
+                        "the code of {account} is missing"
+                    );
+                }
+                return Read::True;
+            }
+            Step::Slot(value) => {
+                let slot = slot.expect("a slot was asked for");
+                let stored = truth
+                    .storage(&account.0)
+                    .and_then(|storage| storage.get(&slot.0));
+                let mut expected = [0; 32];
+                if let Some(rlp) = stored {
+                    let trimmed = if rlp.len() == 1 { rlp } else { &rlp[1..] };
+                    expected[32 - trimmed.len()..].copy_from_slice(trimmed);
+                }
+                assert_eq!(value, expected, "slot {slot} of {account}");
+                return Read::True;
+            }
+            step => panic!("reading {account} {slot:?} of a complete state: {step:?}"),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `cargo xtask sim`: worlds in numbers. What a world is, `tests/sync/worlds.rs` says.
+
+use std::process::Command;
+
+use crate::arguments::Arguments;
+use crate::run::{Outcome, say, streamed};
+use crate::workspace::Workspace;
+
+/// Worlds that `cargo xtask sim` runs unless told, and that `cargo xtask test` runs.
+pub(crate) const WORLDS: u64 = 2_500;
+const TEST: &str = "in_any_world_the_newest_state_becomes_complete_and_nothing_false_is_ever_read";
+
+pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
+    let worlds = arguments.number("--seeds")?.unwrap_or(WORLDS);
+    let from = arguments.number("--from")?.unwrap_or(0);
+    let seed = arguments.number("--seed")?;
+    arguments.finish()?;
+    let mut test = worlds_test(workspace, from, worlds);
+    if let Some(seed) = seed {
+        test.env("SNAPLIGHT_SEED", seed.to_string());
+    }
+    let is_well = streamed(&mut test)?;
+    if !is_well {
+        say("\none of the worlds above, with its story: cargo xtask sim --seed NUMBER");
+    }
+    Ok(is_well)
+}
+
+/// The test that runs so many worlds from this seed on, in optimised code, on all cores.
+pub(crate) fn worlds_test(workspace: &Workspace, from: u64, worlds: u64) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--profile", "sim", "--package", "snaplight"])
+        .args(["--test", "sync", "--", "--nocapture", "--exact"])
+        .arg(format!("worlds::{TEST}"))
+        .env("SNAPLIGHT_WORLDS", worlds.to_string())
+        .env("SNAPLIGHT_FROM", from.to_string())
+        .env_remove("SNAPLIGHT_SEED")
+        .current_dir(&workspace.root);
+    cargo
+}
