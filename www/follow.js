@@ -6,6 +6,11 @@
 
 /** How often the head is looked at. */
 const LOOK_EVERY_MS = 100
+/**
+ * A first sync keeps its block until the chain is so many ahead: what it has fetched of it would differ after each move, and
+ * peers keep the states of some 128 blocks. Later blocks differ little from what is held, and are moved to at once.
+ */
+const FIRST_KEEPS = 16
 
 /**
  * @param database a function that returns the open database, or nothing
@@ -17,6 +22,8 @@ const LOOK_EVERY_MS = 100
 export function createFollower(database, headOf, listener) {
   /** The running sync, and the head it is to reach. */
   let sync, target
+  /** No peer has what is asked for. */
+  let refused = false
   let following = false
   let seen
   let behindSince
@@ -51,6 +58,8 @@ export function createFollower(database, headOf, listener) {
   function aim(db, head) {
     if (!head || head.hash === target?.hash) return
     if (sync) {
+      const ahead = head.number - target.number
+      if (!db.complete && !refused && ahead >= 0 && ahead < FIRST_KEEPS) return
       try {
         sync.retarget({ blockHash: head.hash })
         target = head
@@ -67,7 +76,11 @@ export function createFollower(database, headOf, listener) {
   async function run(db) {
     let current
     // What a killed worker still had to say may arrive after its end.
-    const onProgress = (progress) => sync === current && listener.onProgress(progress)
+    const onProgress = (progress) => {
+      if (sync !== current) return
+      refused = ['root', 'block'].includes(progress.waitingFor)
+      listener.onProgress(progress)
+    }
     current = sync = db.sync({ blockHash: target.hash }, { onProgress })
     try {
       const report = await current
