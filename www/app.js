@@ -181,7 +181,7 @@ function show(progress) {
   window.demo.progress = { ...progress, keySpace: undefined, peers: progress.peers.map((peer) => ({ ...peer })) }
   const share = keySpace.show(progress.keySpace)
   const done = progress.phase === 'done'
-  current = progress
+  current = done ? undefined : progress
   counters.show(follow ? totals(progress) : progress, done, follow)
   peerTable.show(progress.peers)
   kills.progress(progress)

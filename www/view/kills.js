@@ -30,8 +30,9 @@ export function createKills({ card, story }) {
       story.replaceChildren()
       card.hidden = false
       const target = standing?.target
-      say(0, progress && target
-        ? `Killed on the way to block ${count(target.number)}, with ${bytes(open.bytesBefore)} received for it.`
+      const begun = progress ? `with ${bytes(open.bytesBefore)} received for it` : 'which was just begun'
+      say(0, target
+        ? `Killed on the way to block ${count(target.number)}, ${begun}.`
         : `Killed between two blocks${complete?.block ? `, ${count(complete.block.number)} and the next` : ''}.`)
       say(1, 'Opening again …')
     },

@@ -77,11 +77,18 @@ function underWay(progress) {
 
 async function kill(page) {
   const middle = await page
-    .waitForFunction(() => window.demo.standing?.target && document.querySelector('#kill:enabled') && (document.querySelector('#kill').click(), true), null, { polling: 5, timeout: KILL_WITHIN_MS })
+    .waitForFunction(() => {
+      const { standing, progress } = window.demo
+      const inside = standing?.target && progress && progress.phase !== 'done' && document.querySelector('#kill:enabled')
+      // At once: a click from outside would come when the block is done.
+      if (inside) document.querySelector('#kill').click()
+      return inside && true
+    }, null, { polling: 5, timeout: KILL_WITHIN_MS })
     .catch(() => undefined)
   if (!middle) await page.click('#kill')
-  await page.waitForFunction(() => document.querySelectorAll('#kill-story li').length >= 3)
-  for (const text of await page.locator('#kill-story li').allTextContents()) console.log(`  ${text}`)
+  const story = () => page.locator('#kill-story li').allTextContents()
+  await page.waitForFunction(() => document.querySelector('#kill-story').childElementCount >= 3 && window.demo.kills.at(-1).afterMs)
+  for (const text of await story()) console.log(`  ${text}`)
 }
 
 /** Another tab of the same database reads along. */
