@@ -28,7 +28,7 @@ const name = `snaplight-demo-${target.network.id}-${target.network.genesisHash.s
 
 const find = (id) => document.getElementById(id)
 document.body.dataset.mode = follow ? 'follow' : 'state'
-const session = createSession({ network: target.network, name }, target.thread)
+const session = createSession({ network: target.network, name, onEvent: heard }, target.thread)
 const database = () => session.db
 const keySpace = createKeySpace(find('keyspace'))
 const counters = createCounters(document)
@@ -111,6 +111,7 @@ async function openDatabase(patiently) {
   peerTable.clear()
   target.peers.forEach((url) => connections.connect(url))
   idle()
+  notice(readsAlong())
   return true
 }
 
@@ -140,7 +141,6 @@ async function start() {
   enable(true)
   if (follow) {
     phase('connecting')
-    if (!session.db.complete) headline('Waiting for a head', node ? 'The node that is trusted has not said yet which block is the newest.' : 'The first peer that announces its newest block decides where to begin.')
     follower.start()
     return
   }
@@ -161,6 +161,17 @@ async function start() {
   } finally {
     sync = undefined
   }
+}
+
+/** What the database tells without being asked. */
+function heard({ type }) {
+  if (type === 'role') notice(readsAlong())
+}
+
+function readsAlong() {
+  return session.db?.role === 'follower'
+    ? 'Another tab of this browser syncs this database. This one reads what it completes, and takes over when it goes.'
+    : ''
 }
 
 /** A sync ended without its state. */
@@ -207,7 +218,7 @@ function words({ outrun, needNewRoot, waiting }) {
     return `No peer has the state ${shortHash(needNewRoot.root)} any more (asked: ${who || 'all'}). ` +
       (follow ? 'It goes on with the next block.' : 'Choose a newer one below; what was proven is used for it.')
   }
-  const trouble = waiting ? connections.trouble() : ''
+  const trouble = readsAlong() || (waiting ? connections.trouble() : '')
   return trouble || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
 }
 
@@ -237,11 +248,20 @@ function showStanding(now) {
   lookup.knows(blocks.rows)
   if (now.role === 'follower') {
     phase('follower')
-    notice(`Another tab of this browser syncs this database. This one reads what it completes, and takes over when it goes.`)
+    notice(readsAlong())
   } else if (now.following && !now.target) {
-    phase(now.head ? 'instep' : 'connecting')
-    notice(now.head ? '' : node?.trouble() || connections.trouble())
+    const trouble = now.head ? '' : node?.trouble() || connections.trouble()
+    phase(now.head ? 'instep' : 'connecting', Boolean(trouble))
+    notice(trouble)
+    if (!now.held) waitForHead(trouble)
   }
+}
+
+/** Nothing is held yet, and it is not known what the newest block is. */
+function waitForHead(trouble) {
+  if (trouble) headline(node?.trouble() ? 'The head is not known' : 'No peer can be asked', 'It goes on by itself when one can.')
+  else if (node) headline('Waiting for a head', 'The node that is trusted has not said yet which block is the newest.')
+  else headline('Waiting for a head', 'The first peer that announces its newest block decides where to begin.')
 }
 
 function followEnded(error) {

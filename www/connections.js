@@ -1,5 +1,7 @@
 /** The connections to peers: a peer that was lost is called again, one that lied is not. */
 
+import { brief } from './view/format.js'
+
 /** After the first loss, the second, ...; the last one from then on. */
 const CALL_AGAIN_AFTER_MS = [1_000, 2_000, 5_000, 15_000]
 /** How often an idle database is asked how its peers are: while it syncs, its progress says so. */
@@ -39,7 +41,7 @@ export function createConnections(database, table, onProblem) {
       // The database that this was a peer of may be gone: then nobody waits for it.
       if (database() !== db) return
       look()
-      const why = by === 'peer' ? words(url, code, reason, answered) : sentence(reason)
+      const why = by === 'peer' ? words(url, code, reason, answered) : fault(url, reason)
       lost.set(url, why)
       if (by !== 'peer') return table.lost(peer.id, why)
       const again = CALL_AGAIN_AFTER_MS[Math.min(answered ? 0 : losses, CALL_AGAIN_AFTER_MS.length - 1)]
@@ -75,7 +77,7 @@ export function createConnections(database, table, onProblem) {
     trouble() {
       const db = database()
       if (!db || db.peers.some((peer) => peer.state === 'ready')) return ''
-      if (lost.size > 0) return [...lost.values()].join(' ')
+      if (lost.size > 0) return [...new Set(lost.values())].join(' ')
       return db.peers.length > 0 ? '' : 'There is no peer to ask: add one below.'
     },
   }
@@ -83,11 +85,16 @@ export function createConnections(database, table, onProblem) {
 
 /** A browser tells a page nothing about a connection that failed; this is what it can mean. */
 function words(url, code, reason, answered) {
-  const told = /^\S.*[.!]$/.test(reason) ? reason : `${reason} (${code}).`
-  if (code !== 1006 || answered) return sentence(told)
-  return `Nobody answers at ${new URL(url).host}: nothing listens there, it turns this page’s origin away, or it is no WebSocket.`
+  const { host } = new URL(url)
+  if (code !== 1006) return `${host} ended the connection: ${reason.replace(/[.!]*$/, '')} (${code}).`
+  return answered
+    ? `The connection to ${host} broke.`
+    : `Nobody answers at ${host}: nothing listens there, it turns this page’s origin away, or it is no WebSocket.`
 }
 
-function sentence(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1)
+/** What it was dropped for: the package's words begin with a verb. */
+function fault(url, reason) {
+  const { host } = new URL(url)
+  const other = /^is on /.test(reason) ? ', and not on the one that this page asks for' : ''
+  return `${host} ${brief(reason)}${other}.`
 }

@@ -63,13 +63,19 @@ for (const thread of ['worker', 'main']) {
     })
 }
 
-test('a second tab says in words that the database is open elsewhere', async () => {
+test('a second tab says in words that another one syncs, and has what that one completes', async () => {
   const peers = await peersOf(1)
   const first = await open(address(peers))
   await settled(first, 'idle')
   const second = await open(address(peers))
-  await settled(second, 'problem')
-  assert.match(await second.textContent('#problem'), /LOCKED/)
+  await second.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('Another tab of this browser syncs'))
+  await second.click('#start')
+  await first.click('#start')
+  await Promise.all([settled(first, 'done'), settled(second, 'done')])
+  assert.match(await second.textContent('#headline'), /8,893 accounts/)
+  await first.close()
+  await second.waitForFunction(() => document.querySelector('#notice').hidden)
+  assert.deepEqual(second.uncaught, [])
 })
 
 test('without a peer the page says what it waits for, and goes on when one is added', async () => {

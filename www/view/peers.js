@@ -33,6 +33,7 @@ export function createPeers(body) {
         row.dataset.state = peer.state
         // A peer chooses its own name, so it is only ever set as text.
         write(name, peer.client ? `${peer.name} · ${peer.client}` : peer.name)
+        name.title = name.textContent
         state.firstChild.dataset.state = peer.state
         write(state.lastChild, STATES[peer.state] ?? peer.state)
         write(head, peer.head ? count(peer.head.number) : '')

@@ -47,7 +47,7 @@ export async function startGeth({ accounts, everyMs }) {
     networkId,
     genesisHash,
     // The first pays for every block, so it changes with each.
-    examples: [from, ...known.filter((address) => genesis[address]?.code?.length > 2).slice(0, 2), known[0]],
+    examples: [from, ...known.filter((address) => genesis[address]?.code?.length > 2).slice(0, 2), known.at(-1)],
     changed: () => '',
 
     /** It goes on making blocks, as chains do. The page is asked about the block that it holds. */
