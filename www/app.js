@@ -6,6 +6,7 @@
 import { deleteDatabase } from '/pkg/snaplight.js'
 import { createConnections } from './connections.js'
 import { createFollower } from './follow.js'
+import { announcedHead, trustedHead } from './heads.js'
 import { createSession } from './session.js'
 import { readTarget } from './target.js'
 import { createBlocks } from './view/blocks.js'
@@ -53,7 +54,9 @@ let sync
 /** The sum over all syncs since the page was opened, and what the running one adds to it. */
 let [received, stored, current] = [0, 0, undefined]
 
-const follower = follow && createFollower(database, {
+/** The node whose word is taken for the head; without one, the peers' is. */
+const node = target.node && Object.keys(target.problems).length === 0 ? trustedHead(target.node) : undefined
+const follower = follow && createFollower(database, node ? node.head : announcedHead, {
   onProgress: show,
   onBlock: blockDone,
   onChange: showStanding,
@@ -66,8 +69,10 @@ find('target').textContent = Object.keys(target.problems).length > 0 ? '' : foll
 if (follow) {
   find('start').textContent = 'Follow'
   find('cancel').textContent = 'Pause'
-  find('trust').textContent =
-    'The head is what the peers announce; a wallet takes it from a light client. All that lies under it is proven.'
+  if (node) find('head-of').textContent = 'Your node’s head'
+  find('trust').textContent = node
+    ? `The head is what ${target.node} says, which is trusted. All that lies under it is proven.`
+    : 'The head is what the peers announce; a wallet takes it from a light client. All that lies under it is proven.'
 }
 find('start').addEventListener('click', start)
 find('cancel').addEventListener('click', () => (follow ? follower.pause() : sync?.cancel('the user pressed Cancel')))
@@ -115,7 +120,7 @@ function idle() {
   enable(false)
   if (!complete) {
     phase('idle')
-    headline('Nothing is stored yet', follow ? 'Follow syncs the newest block of the peers below, and each one after it.' : `Start syncs the state ${asked()} from the peers below.`)
+    headline('Nothing is stored yet', follow ? 'Follow syncs the newest block from the peers below, and each one after it.' : `Start syncs the state ${asked()} from the peers below.`)
     return
   }
   phase(follow ? 'paused' : 'done')
@@ -135,7 +140,7 @@ async function start() {
   enable(true)
   if (follow) {
     phase('connecting')
-    if (!session.db.complete) headline('Waiting for a head', 'The first peer that announces its newest block decides where to begin.')
+    if (!session.db.complete) headline('Waiting for a head', node ? 'The node that is trusted has not said yet which block is the newest.' : 'The first peer that announces its newest block decides where to begin.')
     follower.start()
     return
   }
@@ -200,7 +205,7 @@ function words({ outrun, needNewRoot, waiting }) {
   if (needNewRoot) {
     const who = needNewRoot.peers.map((peer) => peer.name).join(', ')
     return `No peer has the state ${shortHash(needNewRoot.root)} any more (asked: ${who || 'all'}). ` +
-      (follow ? 'It goes on with the next block that one announces.' : 'Choose a newer one below; what was proven is used for it.')
+      (follow ? 'It goes on with the next block.' : 'Choose a newer one below; what was proven is used for it.')
   }
   const trouble = waiting ? connections.trouble() : ''
   return trouble || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
@@ -235,7 +240,7 @@ function showStanding(now) {
     notice(`Another tab of this browser syncs this database. This one reads what it completes, and takes over when it goes.`)
   } else if (now.following && !now.target) {
     phase(now.head ? 'instep' : 'connecting')
-    notice(now.head ? '' : connections.trouble())
+    notice(now.head ? '' : node?.trouble() || connections.trouble())
   }
 }
 

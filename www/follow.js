@@ -1,22 +1,29 @@
 /**
- * Following a chain: whenever a peer announces a new head, that block becomes the target, whatever is under way.
- *
- * The head is what the peers say. A wallet takes it from a light client instead, and calls the same two methods with it:
- * `db.sync({ blockHash })` when nothing runs, `sync.retarget({ blockHash })` when something does.
+ * Following a chain: whenever there is a new head, that block becomes the target, whatever is under way. A wallet takes
+ * the head from a light client, and calls the same two methods with it: `db.sync({ blockHash })` when nothing runs,
+ * `sync.retarget({ blockHash })` when something does.
  */
 
-/** How often the peers' announcements are looked at. */
+/** How often the head is looked at. */
 const LOOK_EVERY_MS = 100
+/**
+ * A first sync keeps its block until the chain is so many ahead: what it has fetched of it would differ after each move, and
+ * peers keep the states of some 128 blocks. Later blocks differ little from what is held, and are moved to at once.
+ */
+const FIRST_KEEPS = 16
 
 /**
  * @param database a function that returns the open database, or nothing
+ * @param headOf a function that returns the newest block's number and hash, or nothing, given the database
  * @param {{onProgress: Function, onBlock: Function, onChange: Function, onEnd: Function}} listener
  *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it. `onChange(standing)`: each
  *   time this looked. `onEnd(error)`: it follows no more.
  */
-export function createFollower(database, listener) {
+export function createFollower(database, headOf, listener) {
   /** The running sync, and the head it is to reach. */
   let sync, target
+  /** No peer has what is asked for. */
+  let refused = false
   let following = false
   let seen
   let behindSince
@@ -51,6 +58,8 @@ export function createFollower(database, listener) {
   function aim(db, head) {
     if (!head || head.hash === target?.hash) return
     if (sync) {
+      const ahead = head.number - target.number
+      if (!db.complete && !refused && ahead >= 0 && ahead < FIRST_KEEPS) return
       try {
         sync.retarget({ blockHash: head.hash })
         target = head
@@ -67,7 +76,11 @@ export function createFollower(database, listener) {
   async function run(db) {
     let current
     // What a killed worker still had to say may arrive after its end.
-    const onProgress = (progress) => sync === current && listener.onProgress(progress)
+    const onProgress = (progress) => {
+      if (sync !== current) return
+      refused = ['root', 'block'].includes(progress.waitingFor)
+      listener.onProgress(progress)
+    }
     current = sync = db.sync({ blockHash: target.hash }, { onProgress })
     try {
       const report = await current
@@ -104,13 +117,4 @@ export function createFollower(database, listener) {
       sync = target = undefined
     },
   }
-}
-
-/** The highest block that a peer says it has. Nothing proves it before its header is fetched; then its hash does. */
-function headOf(db) {
-  let highest
-  for (const { stats } of db.peers) {
-    if (stats.state === 'ready' && stats.head && !(stats.head.number <= highest?.number)) highest = stats.head
-  }
-  return highest
 }

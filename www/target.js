@@ -1,9 +1,9 @@
 /**
  * What the page's address asks for, and whether it can be meant.
  *
- * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's hash) or `follow` (the
- * peers' head, block after block). `start` begins at once; `thread=main` works in the page's own thread instead of a
- * worker; `examples=0x…,0x…` are addresses to offer.
+ * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's hash), `follow` (the
+ * peers' head, block after block) or `follow=ws://…` (the head of a node that is trusted, by JSON-RPC). `start` begins at
+ * once; `thread=main` works in the page's own thread instead of a worker; `examples=0x…,0x…` are addresses to offer.
  */
 
 /** Ethereum mainnet, and the state of its genesis block. */
@@ -21,13 +21,13 @@ const ADDRESS = /^0x[0-9a-f]{40}$/i
  */
 export function readTarget(search) {
   const query = new URLSearchParams(search)
-  const want = query.has('follow') ? 'follow' : query.has('block') ? 'block' : 'root'
+  const want = query.has('follow') ? (query.get('follow') ? 'node' : 'follow') : query.has('block') ? 'block' : 'root'
   const fields = {
     peers: listed(query.get('peers')),
     network: (query.get('network') ?? MAINNET.network).trim(),
     genesis: (query.get('genesis') ?? MAINNET.genesis).trim(),
     want,
-    hash: (query.get(want) ?? (want === 'root' ? MAINNET.root : '')).trim(),
+    hash: (query.get(want === 'node' ? 'follow' : want) ?? (want === 'root' ? MAINNET.root : '')).trim(),
   }
   const problems = problemsOf(fields)
   if (['root', 'block', 'follow'].filter((name) => query.has(name)).length > 1) {
@@ -38,8 +38,10 @@ export function readTarget(search) {
     problems,
     peers: fields.peers,
     network: { id: Number(fields.network), genesisHash: fields.genesis.toLowerCase() },
-    follow: want === 'follow',
-    /** As the package's `sync` takes it; nothing where the peers' head is followed. */
+    follow: want === 'follow' || want === 'node',
+    /** The node whose head is followed, if not the peers'. */
+    node: want === 'node' ? fields.hash : undefined,
+    /** As the package's `sync` takes it; nothing where a head is followed. */
     sync: { root: { root: fields.hash.toLowerCase() }, block: { blockHash: fields.hash.toLowerCase() } }[want],
     start: query.has('start'),
     thread: query.get('thread') === 'main' ? 'main' : 'worker',
@@ -50,7 +52,7 @@ export function readTarget(search) {
 /** The query that says the same. */
 export function writeTarget({ peers, network, genesis, want, hash }) {
   const query = new URLSearchParams({ peers: peers.join(','), network, genesis })
-  query.set(want, want === 'follow' ? '' : hash)
+  query.set(want === 'node' ? 'follow' : want, want === 'follow' ? '' : hash)
   query.set('start', '')
   // Colons, slashes and commas are fine in a query, and an address without escapes can be read.
   return `?${query}`.replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/').replace(/=(?=&|$)/g, '')
@@ -72,6 +74,7 @@ export function problemsOf({ peers, network, genesis, want, hash }) {
   if (!HASH.test(genesis)) problems.genesis = hashProblem('The genesis block’s hash', genesis)
   if (want === 'root' && !HASH.test(hash)) problems.hash = hashProblem('A state root', hash)
   if (want === 'block' && !HASH.test(hash)) problems.hash = hashProblem('A block’s hash', hash)
+  if (want === 'node' && !/^(wss?|https?):\/\/./.test(hash)) problems.hash = 'A node’s JSON-RPC has a URL with ws://, wss://, http:// or https://.'
   return problems
 }
 

@@ -12,6 +12,8 @@ const CLOSING = 2
 const CLOSING_WORDS = ['closing', 'closed']
 /** A display needs no more than ten a second. */
 const PROGRESS_INTERVAL_MS = 100
+/** While nothing syncs: what peers announce, and whether they are there, is still worth showing. */
+const IDLE_INTERVAL_MS = 250
 
 /** Sockets that are a peer of some database of this realm. */
 const inUse = new WeakSet()
@@ -38,6 +40,8 @@ class LocalBackend {
   /** The last complete state. */
   #state = null
   #ticker = null
+  /** Tells of peers while nothing syncs. */
+  #watch = null
   /** Sockets by peer id: what is left to close when the module has crashed. */
   #sockets = new Map()
   #stopMourning
@@ -111,6 +115,7 @@ class LocalBackend {
 
   async close() {
     this.#stopTicker()
+    this.#stopWatch()
     this.#channel.close()
     try {
       await guardAsync(() => this.#database.close())
@@ -190,6 +195,7 @@ class LocalBackend {
       this.#forget(id)
       throw error
     }
+    this.#watch ??= setInterval(() => this.#ticker ?? this.#listener.onProgress(this.progress()), IDLE_INTERVAL_MS)
   }
 
   async #read(method, ...args) {
@@ -252,6 +258,12 @@ class LocalBackend {
     if (!socket) return
     this.#sockets.delete(id)
     inUse.delete(socket)
+    if (this.#sockets.size === 0) this.#stopWatch()
+  }
+
+  #stopWatch() {
+    clearInterval(this.#watch)
+    this.#watch = null
   }
 
   #stopTicker() {

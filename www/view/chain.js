@@ -6,7 +6,7 @@
 import { bytes, count } from './format.js'
 
 const SLOTS = 48
-/** A bar above so many times the median is cut off, or the first sync would flatten all others. */
+/** What is above so many times the median is cut off, or the first sync would flatten all others. */
 const TALLEST = 4
 const LABEL_EVERY = 10
 /** A label closer than so many blocks to the newest one's would touch it. */
@@ -36,7 +36,9 @@ export function createChain(list) {
       if (state === shown) return
       shown = state
       const costs = new Map(rows.slice(-SLOTS).map((row) => [row.number, row]))
-      const tallest = TALLEST * median([...costs.values()].map((row) => row.received.bytes)) || 1
+      const sizes = [...costs.values()].map((row) => row.received.bytes)
+      const limit = TALLEST * median(sizes)
+      const tallest = Math.max(...sizes.filter((size) => size <= limit), 1)
       cells.forEach((cell, at) => {
         const number = newest - SLOTS + 1 + at
         const row = costs.get(number)

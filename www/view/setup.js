@@ -3,7 +3,9 @@
 import { listed, peerProblem, problemsOf, writeTarget } from '../target.js'
 import { write } from './say.js'
 
-const HASH_OF = { root: 'State root', block: 'Hash of the block' }
+const HASH_OF = { root: 'State root', block: 'Hash of the block', node: 'URL of its JSON-RPC' }
+const EXAMPLE = { node: 'ws://127.0.0.1:8546' }
+const HASH_EXAMPLE = '0x… (64 hexadecimal digits)'
 
 export function createSetup({ details, form }, target) {
   const fields = form.elements
@@ -29,11 +31,12 @@ export function createSetup({ details, form }, target) {
     return { peers: listed(text('peers')), network: text('network'), genesis: text('genesis'), want: fields.want.value, hash: text('hash') }
   }
 
-  /** Following a head needs no hash. */
+  /** Following the peers' head needs no hash. */
   function showHash() {
     const label = HASH_OF[fields.want.value]
     form.querySelector('#hash-field').hidden = !label
     if (label) write(form.querySelector('#hash-field span'), label)
+    fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
   }
 
   /** Says what is wrong where it is wrong. Answers whether nothing is. */

@@ -59,10 +59,10 @@ async function prepared() {
     const chain = options.geth
       ? await startGeth({ accounts, everyMs: GETH_EVERY_MS })
       : await startChain({ accounts, everyMs: CHAIN_EVERY_MS })
-    const { urls, networkId, genesisHash, examples } = chain
+    const { urls, networkId, genesisHash, examples, follow: node = '' } = chain
     return {
       query: { network: networkId, genesis: genesisHash, peers: urls.join(','), examples: examples.join(',') },
-      flags: 'follow&start',
+      flags: `follow${node && `=${node}`}&start`,
       play: (url) => follow({ url, picture: options.geth ? 'demo-geth.png' : 'demo-chain.png', chain }),
       stop: () => chain.stop(),
     }

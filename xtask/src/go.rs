@@ -1,9 +1,10 @@
 //! The Go side: the gateway, and go-ethereum in the tests.
 
+use std::fs;
 use std::process::Command;
 
 use crate::counts::Counts;
-use crate::run::{Finished, Outcome, captured, first_line, say};
+use crate::run::{Finished, Outcome, captured, first_line, required, say};
 use crate::sources;
 use crate::workspace::Workspace;
 
@@ -72,6 +73,25 @@ pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, 
     let finished = captured("gateway", &mut test)?;
     total += of_go(&finished.output);
     Ok((total, finished))
+}
+
+/// The gateway and the go-ethereum node, for the demo: in `go/` of the target folder.
+pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
+    if let Some(why) = missing() {
+        return Err(format!("go-ethereum and the gateway cannot be built: {why}").into());
+    }
+    let output = workspace.target.join("go");
+    let fresh = if output.exists() {
+        ""
+    } else {
+        " (a few minutes and a download the first time)"
+    };
+    say(&format!("building go-ethereum and the gateway{fresh}"));
+    fs::create_dir_all(&output)
+        .map_err(|error| format!("{} could not be created: {error}", output.display()))?;
+    let mut build = go(workspace, "go", &["build", "-o"]);
+    build.arg(output).args(["./cmd/gateway", "./cmd/testnode"]);
+    required("go build", &mut build).map(drop)
 }
 
 fn go(workspace: &Workspace, program: &str, arguments: &[&str]) -> Command {

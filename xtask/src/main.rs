@@ -31,6 +31,10 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --headless              run the page in headless Chromium, print progress and result, save target/demo.png
       --state genesis         the mainnet genesis state, 8,893 accounts (the default)
       --state generated:N     a generated state of N accounts, some of them contracts
+      --chain                 follow a chain instead: two native peers, 100,000 accounts, a block each two seconds;
+                              headless: ten blocks, a kill, a second tab, 300 accounts compared; target/demo-chain.png
+      --geth                  the same with a real go-ethereum node behind the gateway, a block a second (needs Go
+                              1.25); headless: compared with the node's own eth_getProof; target/demo-geth.png
       --port PORT             serve the page there instead of on any free port
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the

@@ -42,6 +42,8 @@ export async function startGeth({ accounts, everyMs }) {
 
   return {
     urls: [gateway.ready.url],
+    // go-ethereum announces its head to peers once in 32 blocks: whoever wants each block has it from a node of their own.
+    follow: rpcUrl,
     networkId,
     genesisHash,
     // The first pays for every block, so it changes with each.
