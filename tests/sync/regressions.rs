@@ -187,6 +187,32 @@ fn a_base_in_a_batch_on_its_way_to_the_store_is_waited_for() {
 }
 
 #[test]
+fn below_a_page_that_two_states_name_in_part_nothing_is_left_behind() {
+    let recipe = Recipe {
+        accounts: 50,
+        contracts_per_mille: 0,
+        seed: 9,
+        huge: vec![(1, 4_000)],
+    };
+    let mut chain = Chain::new(recipe.build(), 9);
+    let limits = Limits {
+        page_bytes: 3 * 1024,
+        ..small()
+    };
+    let mut world = world(&chain, 9, limits);
+    world.target(Hash(chain.root()));
+    finish(&mut world, &chain);
+    for slots in [1_000, 300, 1, 2_000, 100, 700] {
+        chain.advance(&Change {
+            slots,
+            ..Change::default()
+        });
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+    }
+}
+
+#[test]
 fn damage_that_is_met_during_a_repair_is_healed_after_it() {
     let chain = chain(600, 8);
     let mut world = world(&chain, 8, small());
