@@ -215,8 +215,8 @@ function words({ outrun, needNewRoot, waiting }) {
   }
   if (needNewRoot) {
     const who = needNewRoot.peers.map((peer) => peer.name).join(', ')
-    return `No peer has the state ${shortHash(needNewRoot.root)} any more (asked: ${who || 'all'}). ` +
-      (follow ? 'It goes on with the next block.' : 'Choose a newer one below; what was proven is used for it.')
+    return `No peer has the state ${shortHash(needNewRoot.root)} (asked: ${who || 'all'}). ` +
+      (follow ? 'It goes on with the next block.' : 'They keep only the newest ones. Choose another below; what was proven is used for it.')
   }
   const trouble = readsAlong() || (waiting ? connections.trouble() : '')
   return trouble || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
@@ -259,7 +259,7 @@ function showStanding(now) {
 
 /** Nothing is held yet, and it is not known what the newest block is. */
 function waitForHead(trouble) {
-  if (trouble) headline(node?.trouble() ? 'The head is not known' : 'No peer can be asked', 'It goes on by itself when one can.')
+  if (trouble) headline(node?.trouble() ? 'The head is not known' : 'No peer can be asked', 'It goes on as soon as one can; others are added below.')
   else if (node) headline('Waiting for a head', 'The node that is trusted has not said yet which block is the newest.')
   else headline('Waiting for a head', 'The first peer that announces its newest block decides where to begin.')
 }
