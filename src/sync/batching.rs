@@ -55,7 +55,11 @@ impl Engine {
         }
         let is_full = job.pending_bytes() >= self.limits.batch_bytes;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
-        if !is_full && job.grown_since_settled() >= self.limits.settle_bytes {
+        let has_grown = job.grown_since_settled() >= self.limits.settle_bytes;
+        // What is read of a base is worked on next. To write it out before would be to read it again, and again.
+        let is_worked_on =
+            job.is_over_base() && job.tree.resident_bytes() < self.limits.waiting_bytes;
+        if !is_full && has_grown && !is_worked_on {
             match job.settle(&self.codes_held) {
                 Ok(()) => self.outbox.push_back(Output::Yield),
                 Err(error) => self.fail(Failure::Tree(error)),
