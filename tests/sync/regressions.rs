@@ -191,7 +191,8 @@ fn a_batch_that_fails_after_a_newer_target_was_set_is_no_end_of_that_one() {
     let mut replaced = 0;
     for events in 0..120 {
         let mut chain = chain(40, 11);
-        let mut world = world(&chain, 11, small());
+        // All of it is one batch, the last one.
+        let mut world = world(&chain, 11, Limits::default());
         world.disk.fail_at = Some((1, StoreTrouble::Full));
         world.target(Hash(chain.root()));
         if !matches!(world.run_some(events), End::Paused) {

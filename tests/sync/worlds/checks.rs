@@ -53,13 +53,16 @@ impl Director {
         for _ in 0..6 {
             let (account, slot) = any_key(&mut self.rng, &truth);
             self.story.reads += 1;
-            if let Read::Damaged(page, at) = read(&self.world, complete.page, &truth, account, slot)
-            {
-                assert!(
-                    self.spoilt.contains(&page),
-                    "page {page:?} at {at:?} is damaged, and nobody damaged it"
-                );
-                self.report_damage(page, at);
+            match read(&self.world, complete.page, &truth, account, slot) {
+                Read::True => {}
+                Read::NoCode(code) => self.report_code(code),
+                Read::Damaged(page, at) => {
+                    assert!(
+                        self.spoilt.contains(&page),
+                        "page {page:?} at {at:?} is damaged, and nobody damaged it"
+                    );
+                    self.report_damage(page, at);
+                }
             }
         }
     }
