@@ -50,9 +50,14 @@ impl Engine {
             if !self.is_swept() {
                 self.sweep_if_due(now);
             }
-            let may_end = self.is_swept() || self.is_sweep_put_off;
-            return may_end && self.commit_last(now, Ending::Done);
+            if self.is_swept() || self.is_sweep_put_off {
+                return self.commit_last(now, Ending::Done);
+            }
+            // Meanwhile batches go on by time, or their deadline would stand in the past.
         }
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
         let is_full = job.pending_bytes() >= self.limits.batch_bytes;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
         let has_grown = job.grown_since_settled() >= self.limits.settle_bytes;

@@ -354,6 +354,10 @@ impl Director {
             });
             head = self.complete_head();
         }
+        if self.shape.store_trouble {
+            // A sweep that met it waits for the next target.
+            self.aim(head);
+        }
         let is_swept = |director: &Director| director.world.disk.record().litter.is_none();
         self.go_until("the last state is not swept away", is_swept);
         self.heal();
