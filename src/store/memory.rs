@@ -6,11 +6,11 @@
 use super::{Store, StoreFault};
 use crate::{
     hash::Hash,
+    sorted::SortedMap,
     state::{Batch, PageId},
 };
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     future::{pending, ready},
     rc::Rc,
 };
@@ -41,8 +41,8 @@ pub enum Mishap {
 /// Bound: what the caller commits. Nobody but tests and small `memory: true` databases should put a whole state here.
 #[derive(Clone, Debug, Default)]
 struct Disk {
-    pages: BTreeMap<PageId, Vec<u8>>,
-    codes: BTreeMap<Hash, Vec<u8>>,
+    pages: SortedMap<PageId, Vec<u8>>,
+    codes: SortedMap<Hash, Vec<u8>>,
     meta: Option<Meta>,
     written_by_someone: bool,
     mishap: Option<Mishap>,
@@ -195,11 +195,11 @@ impl Disk {
                 stored,
             });
         }
-        let mut pages = BTreeMap::new();
-        for (id, bytes) in batch.pages {
-            let stays =
-                self.meta.is_some() && !batch.delete.iter().any(|range| range.contains(&id));
-            if (stays && self.pages.contains_key(&id)) || pages.insert(id, bytes).is_some() {
+        let is_deleted = |id: &PageId| batch.delete.iter().any(|range| range.contains(id));
+        let mut new = SortedMap::default();
+        for (id, _) in &batch.pages {
+            let stays = self.meta.is_some() && !is_deleted(id);
+            if (stays && self.pages.contains(id)) || !new.insert(*id, ()) {
                 return Err(StoreFault::Exists);
             }
         }
@@ -208,10 +208,13 @@ impl Disk {
         if self.meta.is_none() {
             self.empty();
         }
-        self.pages
-            .retain(|id, _| !batch.delete.iter().any(|range| range.contains(id)));
-        self.pages.append(&mut pages);
-        self.codes.extend(batch.codes);
+        self.pages.retain(|id| !is_deleted(id));
+        for (id, bytes) in batch.pages {
+            self.pages.insert(id, bytes);
+        }
+        for (hash, code) in batch.codes {
+            self.codes.insert(hash, code);
+        }
         self.meta = Some(Meta {
             sequence: batch.sequence,
             record: batch.record,

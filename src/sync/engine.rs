@@ -110,6 +110,9 @@ pub(super) struct Arrived {
 impl Engine {
     /// An engine over a database whose record and stored codes are given.
     pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
+        // One by one: to collect them would sort them, and sorting is twenty kilobytes of module.
+        let mut stored = BTreeSet::new();
+        stored.extend(codes_held);
         Engine {
             config,
             limits: Limits::default(),
@@ -121,7 +124,7 @@ impl Engine {
             outbox: VecDeque::new(),
             commits: Commits::default(),
             fold: Fold::new(),
-            codes_held: codes_held.into_iter().collect(),
+            codes_held: stored,
             next: None,
             sought: None,
             sweep: None,

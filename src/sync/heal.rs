@@ -1,12 +1,11 @@
 //! A job over a base: what is held under another root is compared from the top down, and only what differs is fetched.
 
-use std::collections::BTreeSet;
-
 use super::job::Job;
 use super::plan::{Asked, Plan};
 use super::want::Want;
 use super::{KEY_SPACE_CELLS, Ticket};
 use crate::hash::Hash;
+use crate::sorted::SortedSet;
 use crate::state::{Item, PageId, StatePath};
 
 /// Paths in one request for trie nodes; servers stop at 1,024 look-ups, and a storage node costs several.
@@ -42,10 +41,12 @@ impl Healing {
         })
     }
 
-    pub(super) fn take_nodes(&mut self, asked: &mut BTreeSet<StatePath>) -> Option<Want> {
+    pub(super) fn take_nodes(&mut self, asked: &mut SortedSet<StatePath>) -> Option<Want> {
         let most = self.plan.nodes.len().min(NODES_PER_REQUEST);
         let nodes: Vec<_> = self.plan.nodes.drain(..most).collect();
-        asked.extend(nodes.iter().map(|(at, _)| *at));
+        for (at, _) in &nodes {
+            asked.insert(*at, ());
+        }
         (!nodes.is_empty()).then_some(Want::Nodes(nodes))
     }
 
@@ -71,9 +72,7 @@ impl Job {
             nodes: &self.nodes_asked,
             spans: &healing.spans_asked,
             storage: &|account| {
-                storages.contains_key(account)
-                    || asked.contains(account)
-                    || large.contains_key(account)
+                storages.contains_key(account) || asked.contains(account) || large.contains(account)
             },
         };
         let mut plan = Plan::make(&self.tree, &asked);
@@ -116,10 +115,7 @@ impl Job {
         let healing = self.healing.as_mut()?;
         healing.plan.stale |= is_on_its_way;
         let mut durable = durable;
-        healing.plan.pages = durable
-            .split_off(durable.len().min(PAGES_PER_LOAD))
-            .into_iter()
-            .collect();
+        healing.plan.pages = durable.split_off(durable.len().min(PAGES_PER_LOAD));
         if durable.is_empty() {
             return took_some.then_some(durable);
         }

@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
 use crate::hash::Hash;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{
     CodesHeld, Counts, Entry, Incomplete, Item, Joined, PageId, PageRef, Pages, Spill, StatePath,
     StorageJoined, Tree, TreeError,
@@ -47,13 +48,13 @@ pub(crate) struct Job {
     /// Whole storages to ask for: account hash to storage root. Bound: the accounts waiting in the tree.
     pub(super) storages: BTreeMap<Hash, Hash>,
     /// Storages too large for one answer. Bound: the accounts waiting in the tree.
-    pub(super) large: BTreeMap<Hash, Large>,
+    pub(super) large: SortedMap<Hash, Large>,
     /// Codes to ask for. Bound: the accounts waiting in the tree.
     pub(super) codes: BTreeSet<Hash>,
     /// Codes asked for.
     codes_asked: BTreeSet<Hash>,
     /// Nodes asked for. Bound: requests in flight times the paths in one.
-    pub(super) nodes_asked: BTreeSet<StatePath>,
+    pub(super) nodes_asked: SortedSet<StatePath>,
     /// Whole storages asked for. Bound: requests in flight times the accounts in one.
     pub(super) storages_asked: BTreeSet<Hash>,
     /// How often the target moved: what was asked before a move goes back to no queue.
@@ -102,10 +103,10 @@ impl Job {
             settled_bytes: 0,
             dirty: false,
             storages: BTreeMap::new(),
-            large: BTreeMap::new(),
+            large: SortedMap::default(),
             codes: BTreeSet::new(),
             codes_asked: BTreeSet::new(),
-            nodes_asked: BTreeSet::new(),
+            nodes_asked: SortedSet::default(),
             storages_asked: BTreeSet::new(),
             round: 0,
             healing: None,
@@ -271,7 +272,7 @@ impl Job {
         for account in incomplete {
             let is_known = self.storages.contains_key(&account.account)
                 || self.storages_asked.contains(&account.account)
-                || self.large.contains_key(&account.account);
+                || self.large.contains(&account.account);
             if !is_known && !account.partial {
                 let root = account.storage.map(|root| (account.account, root));
                 self.storages.extend(root);
@@ -429,7 +430,9 @@ impl Job {
 
     fn take_nodes(&mut self) -> Option<Want> {
         let nodes: Vec<_> = self.next_nodes(NODES_PER_REQUEST).collect();
-        self.nodes_asked.extend(nodes.iter().map(|(path, _)| *path));
+        for (path, _) in &nodes {
+            self.nodes_asked.insert(*path, ());
+        }
         (!nodes.is_empty()).then_some(Want::Nodes(nodes))
     }
 
@@ -441,7 +444,7 @@ impl Job {
             .blinded()
             .filter(move |(path, _)| match path.account {
                 None => ranges_done,
-                Some(account) => !self.large.contains_key(&account),
+                Some(account) => !self.large.contains(&account),
             });
         left.filter(|(path, _)| !self.nodes_asked.contains(path))
             .take(most)

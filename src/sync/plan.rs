@@ -4,10 +4,12 @@
 //! A plan is made by one pass over the tree and used up; then the next is made. So there is no second list of what is missing
 //! that could disagree with the tree.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::hash::Hash;
+use crate::sorted::SortedSet;
 use crate::state::{Entry, Estimate, Item, PageId, StatePath, Storage, Tree};
+use crate::trie::path::KEY_NIBBLES;
 
 /// Below so many leaves a range's proof costs more than it brings.
 pub(super) const WORTH_A_RANGE: u64 = 30;
@@ -35,14 +37,14 @@ pub(super) struct Plan {
     /// Large storages to ask for by ranges: account hash, storage root and slots expected.
     pub(super) large: Vec<(Hash, Hash, u64)>,
     /// Pages of bases to read before more can be planned.
-    pub(super) pages: BTreeSet<PageId>,
+    pub(super) pages: Vec<PageId>,
     /// The tree has changed since the plan was made.
     pub(super) stale: bool,
 }
 
 /// What is being asked for already.
 pub(super) struct Asked<'a> {
-    pub(super) nodes: &'a BTreeSet<StatePath>,
+    pub(super) nodes: &'a SortedSet<StatePath>,
     /// First and last keys.
     pub(super) spans: &'a [(Hash, Hash)],
     /// Storages that are queued or asked for, whole or in chunks.
@@ -130,9 +132,14 @@ impl Plan {
     fn pages_behind(&mut self, tree: &Tree, first: &Hash, last: &Hash) -> bool {
         let pages = tree.base_pages_within(first, last, PAGES_AHEAD);
         let wanted = !pages.is_empty();
-        let room = PAGES_AHEAD.saturating_sub(self.pages.len());
-        self.pages.extend(pages.into_iter().take(room));
+        pages.into_iter().for_each(|page| self.page(page));
         wanted
+    }
+
+    fn page(&mut self, page: PageId) {
+        if self.pages.len() < PAGES_AHEAD && !self.pages.contains(&page) {
+            self.pages.push(page);
+        }
     }
 
     /// Plans what is blinded in one storage that is held in part.
@@ -169,22 +176,25 @@ impl Plan {
     /// Plans to ask for a node, or to read the page that its children are to be compared with.
     fn node(&mut self, tree: &Tree, at: StatePath, hash: Hash) {
         match tree.base_page_needed(&at) {
-            Some(page) if self.pages.len() < PAGES_AHEAD => {
-                self.pages.insert(page);
-            }
-            Some(_) => {}
+            Some(page) => self.page(page),
             None => self.nodes.push_back((at, hash)),
         }
     }
 
     fn order(&mut self) {
-        match self.nodes.len() > BREADTH {
+        if self.nodes.len() > BREADTH {
             // Key order is depth first.
-            true => self.nodes.truncate(DEPTH_AHEAD),
-            false => self
-                .nodes
-                .make_contiguous()
-                .sort_by_key(|(at, _)| (at.account.is_some(), at.path.len())),
+            return self.nodes.truncate(DEPTH_AHEAD);
+        }
+        let (accounts, slots): (Vec<_>, Vec<_>) = std::mem::take(&mut self.nodes)
+            .into_iter()
+            .partition(|(at, _)| at.account.is_none());
+        for nodes in [accounts, slots] {
+            let mut levels = vec![Vec::new(); usize::from(KEY_NIBBLES) + 1];
+            for node in nodes {
+                levels[usize::from(node.0.path.len())].push(node);
+            }
+            self.nodes.extend(levels.into_iter().flatten());
         }
     }
 }

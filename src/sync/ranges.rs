@@ -120,7 +120,7 @@ impl Job {
     pub(super) fn take_chunk(&mut self) -> Option<Want> {
         let mut done = Vec::new();
         let mut taken = None;
-        'storages: for (account, large) in &mut self.large {
+        'storages: for (account, large) in self.large.iter_mut() {
             for (chunk, cursor) in large.chunks.iter_mut().enumerate() {
                 let (false, Some(next)) = (cursor.busy, cursor.next) else {
                     continue;
@@ -146,7 +146,7 @@ impl Job {
                 done.push(*account);
             }
         }
-        self.large.retain(|account, _| !done.contains(account));
+        self.large.retain(|account| !done.contains(account));
         taken
     }
 

@@ -3,7 +3,6 @@
 use super::Ticket;
 use crate::state::page::Page;
 use crate::state::{Litter, PageId, PageRef, Reach, Superseded};
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Pages read at a time. Few, since nobody waits for them.
@@ -52,7 +51,7 @@ impl Sweep {
         let Some((_, ids)) = self.asked.take_if(|(asked, _)| *asked == ticket) else {
             return false;
         };
-        let superseded: BTreeSet<PageId> = self.superseded.wanted(usize::MAX).into_iter().collect();
+        let superseded = self.superseded.wanted(usize::MAX);
         for (index, id) in ids.into_iter().enumerate() {
             let bytes = pages.get(index).and_then(Option::as_deref);
             if superseded.contains(&id) {

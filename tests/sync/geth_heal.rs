@@ -37,7 +37,7 @@ fn go(world: &mut World, root: [u8; 32]) -> Report {
         &world.disk,
         states.get(&root).expect("a state that is kept"),
     );
-    report
+    *report
 }
 
 /// A whole state, and then a block that only such peers serve: what healing asked for.

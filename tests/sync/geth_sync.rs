@@ -45,7 +45,7 @@ fn sync(state: State, honest: usize, vices: &[&str]) -> (World, Report, Vec<Peer
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
     let is_vicious = |peer: &PeerId| vicious.contains(peer);
     assert!(world.faults.iter().all(|(peer, _)| is_vicious(peer)));
-    (world, report, vicious)
+    (world, *report, vicious)
 }
 
 /// As [`sync`], and the one peer that is wrong is dropped for it.

@@ -27,7 +27,7 @@ const MAX_STEPS: u64 = 20_000;
 /// How a sync ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    Done(Report),
+    Done(Box<Report>),
     Cancelled,
     Failed(Failure),
     /// Nothing will ever happen again by itself.
@@ -323,7 +323,7 @@ impl World {
             Output::Event(Event::PeerReady(_)) => {}
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
-            Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
+            Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }

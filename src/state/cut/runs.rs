@@ -116,7 +116,7 @@ impl<S: Source> Cut<'_, S> {
 
     /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
     pub(super) fn is_leaf(&self, entry: u32) -> bool {
-        self.fold.path(entry as usize).is_full()
+        self.fold.is_leaf(entry as usize)
     }
 
     fn is_movable(&self, branch: usize) -> bool {

@@ -1,28 +1,20 @@
-/** What makes the module large: its functions by crate, read from the module as the compiler left it, with names. */
+/** What makes the module large: its functions by the file or crate that they are there for. */
 
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { ROOT } from '../serve.mjs'
+import { NAMED } from '../optimize.mjs'
 
-const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
-const MODULE = join(TARGET, 'wasm32-unknown-unknown/release/snaplight.wasm')
 const [CUSTOM, IMPORT, CODE, DATA] = [0, 2, 10, 11]
 
-/** Functions that only tell wasm-bindgen what to write; it removes them. */
-const DESCRIPTION = /^__wbindgen_describe/
-
 /**
- * The largest groups of functions: a file of this crate (`snaplight::sync::engine`), or another crate (`alloc`).
+ * The largest groups of functions: a file of ours (`snaplight::sync::engine`), or another crate (`alloc`).
  *
- * @returns {{name: string, bytes: number, share: number}[]} before wasm-opt and compression; shares of code and data
+ * @returns {{name: string, bytes: number, share: number}[]} of the module as published, before compression
  */
-export function contributors(most = 20) {
-  const { sizes, names, imported, data } = read(readFileSync(MODULE))
+export function contributors(most = 25) {
+  const { sizes, names, imported, data } = read(readFileSync(NAMED))
   const groups = new Map([['(constants)', data]])
   sizes.forEach((size, at) => {
-    const name = names.get(imported + at) ?? '(unnamed)'
-    if (DESCRIPTION.test(name)) return
-    const group = groupOf(name)
+    const group = groupOf(names.get(imported + at) ?? '(unnamed)')
     groups.set(group, (groups.get(group) ?? 0) + size)
   })
   const total = [...groups.values()].reduce((sum, bytes) => sum + bytes, 0)
@@ -33,31 +25,18 @@ export function contributors(most = 20) {
 }
 
 /**
- * Whom a function is there for. Generic code of another crate counts for the type of ours that it is compiled for:
- * `core::ptr::drop_in_place<snaplight::web::driver::Driver>` belongs to `snaplight::web::driver`.
+ * Whom a function is there for. Generic code of another crate counts for the first type of ours that it is compiled for:
+ * `drop_in_place::<snaplight::web::driver::Driver>` belongs to `snaplight::web::driver`.
  */
 function groupOf(name) {
-  // Only the standard library, which comes compiled, is mangled the newer way.
-  if (name.startsWith('_R')) return 'std'
-  const path = segments(name)
-  const ours = path.indexOf('snaplight')
-  if (ours < 0) return path[0] ?? name
-  // Modules are in lower case; what follows them is a type or a function.
-  const [room, file] = path.slice(ours + 1, ours + 3)
-  const modules = [room, file].filter((part) => /^[a-z][a-z0-9_]*$/.test(part ?? ''))
-  return ['snaplight', ...(path.length > ours + 2 || modules.length < 2 ? modules : [room])].join('::')
-}
-
-/** The identifiers of a mangled name, in order: `_ZN9snaplight4sync4push17h…E`, and within `_$LT$snaplight..sync..Engine…`. */
-function segments(name) {
-  const found = []
-  let rest = /^_ZN/.test(name) ? name.slice(3) : ''
-  for (let length; (length = /^\d+/.exec(rest)); ) {
-    const start = length[0].length
-    found.push(rest.slice(start, start + Number(length[0])))
-    rest = rest.slice(start + Number(length[0]))
-  }
-  return found.flatMap((part) => part.split(/\$[A-Za-z0-9]+\$|\.\./)).filter((part) => part && !/^(_|h[0-9a-f]{16})$/.test(part))
+  if (/ shim$/.test(name)) return '(calls from JavaScript)'
+  const ours = /\b(snaplight(?:_trie)?)\[[0-9a-f]+\]((?:::\w+)+)/.exec(name)
+  if (!ours) return /\b(\w+)\[[0-9a-f]+\]::/.exec(name)?.[1] ?? '(others)'
+  const [, crate, path] = ours
+  const parts = path.split('::').slice(1)
+  // A file, but for the room's own; modules are in lower case, what follows them is a type or a function.
+  const modules = parts.slice(0, crate === 'snaplight' && parts.length > 2 ? 2 : 1)
+  return [crate, ...modules.filter((part) => /^[a-z][a-z0-9_]*$/.test(part))].join('::')
 }
 
 /** Sizes of the function bodies in order, names by function index, how many functions are imported, bytes of data. */

@@ -155,6 +155,13 @@ impl Fold {
         }
     }
 
+    /// Whether an entry is a leaf.
+    #[inline]
+    pub fn is_leaf(&self, entry: usize) -> bool {
+        let entry = self.entries.get(entry);
+        entry.is_some_and(|entry| matches!(entry.kind, Kind::Leaf { .. }))
+    }
+
     /// What an entry is, if there is such an entry.
     #[inline]
     pub fn item(&self, entry: usize) -> Option<EntryItem<'_>> {

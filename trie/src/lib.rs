@@ -9,13 +9,15 @@
 //! - [`keccak`](mod@keccak): Keccak-256, two messages at a time.
 //! - [`fold`]: entries in key order -> every branch, and the root.
 //! - [`range`]: a peer's leaves and edge proof -> entries that fold to the root, or a fault.
+//! - [`growing`]: bytes written in many short pieces, which a node's leaf and a page are.
 //! - [`proof`]: the nodes along one key's path, out of a fold or checked against a root.
 
 mod batch;
 mod copy;
 mod encode;
 pub mod fold;
-pub(crate) mod growing;
+pub mod growing;
+pub mod hash;
 pub mod keccak;
 pub mod node;
 pub mod path;

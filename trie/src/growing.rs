@@ -5,7 +5,7 @@ use super::copy::copy;
 /// A vector that is written into memory which is there and cleared already, so that its many short pieces are neither
 /// calls of the allocator nor of the engine's routine for copies.
 #[derive(Default)]
-pub(crate) struct Growing {
+pub struct Growing {
     /// What has been written, and behind it whatever was there.
     bytes: Vec<u8>,
     len: usize,
@@ -13,40 +13,49 @@ pub(crate) struct Growing {
 
 impl Growing {
     /// Room for `capacity` bytes; more is found when needed.
-    pub(crate) fn new(capacity: usize) -> Growing {
+    pub fn new(capacity: usize) -> Growing {
         Growing {
             bytes: vec![0; capacity],
             len: 0,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many bytes have been written.
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Forgets what has been written; the memory stays.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.len = 0;
     }
 
-    pub(crate) fn written(&self) -> &[u8] {
+    /// What has been written.
+    pub fn written(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
+    /// Writes one byte.
     #[inline]
-    pub(crate) fn push(&mut self, byte: u8) {
+    pub fn push(&mut self, byte: u8) {
         self.room(1)[0] = byte;
         self.grow(1);
     }
 
-    pub(crate) fn append(&mut self, piece: &[u8]) {
+    /// Writes a piece, fastest up to 128 bytes.
+    pub fn append(&mut self, piece: &[u8]) {
         copy(self.room(piece.len()), piece);
         self.grow(piece.len());
     }
 
     /// Memory for what comes next, at most `most` bytes; [`Growing::grow`] says how many it has become.
     #[inline]
-    pub(crate) fn room(&mut self, most: usize) -> &mut [u8] {
+    pub fn room(&mut self, most: usize) -> &mut [u8] {
         if most > self.bytes.len() - self.len {
             self.enlarge(most);
         }
@@ -55,12 +64,12 @@ impl Growing {
 
     /// The next `by` bytes of the room have been written.
     #[inline]
-    pub(crate) fn grow(&mut self, by: usize) {
+    pub fn grow(&mut self, by: usize) {
         self.len = self.bytes.len().min(self.len + by);
     }
 
-    /// What has been written.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    /// What has been written, as a vector.
+    pub fn finish(mut self) -> Vec<u8> {
         self.bytes.truncate(self.len);
         self.bytes
     }

@@ -161,12 +161,11 @@ impl fmt::Debug for Path {
 
 /// The nibbles of a key that a path of `len` nibbles does not reach, all ones.
 fn beyond(len: u8) -> [u8; 32] {
-    let mut beyond = [0; 32];
-    for (word, bytes) in (0..).zip(beyond.as_chunks_mut::<8>().0) {
-        let within = u32::from(len).saturating_sub(16 * word);
-        *bytes = u64::MAX.checked_shr(4 * within).unwrap_or(0).to_be_bytes();
-    }
-    beyond
+    // Byte for byte alike, so that sixteen of them are done at once.
+    core::array::from_fn(|byte| {
+        let nibble = 2 * byte as u8;
+        (if len <= nibble { 0xf0 } else { 0 }) | if len <= nibble + 1 { 0x0f } else { 0 }
+    })
 }
 
 /// How many leading nibbles two keys share: 0, or up to 64 if they are equal.
