@@ -50,12 +50,21 @@ impl Engine {
             if !self.is_swept() {
                 self.sweep_if_due(now);
             }
-            let may_end = self.is_swept() || self.is_sweep_put_off;
-            return may_end && self.commit_last(now, Ending::Done);
+            if self.is_swept() || self.is_sweep_put_off {
+                return self.commit_last(now, Ending::Done);
+            }
+            // Meanwhile batches go on by time, or their deadline would stand in the past.
         }
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
         let is_full = job.pending_bytes() >= self.limits.batch_bytes;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
-        if !is_full && job.grown_since_settled() >= self.limits.settle_bytes {
+        let has_grown = job.grown_since_settled() >= self.limits.settle_bytes;
+        // What is read of a base is worked on next. To write it out before would be to read it again, and again.
+        let is_worked_on =
+            job.is_over_base() && job.tree.resident_bytes() < self.limits.waiting_bytes;
+        if !is_full && has_grown && !is_worked_on {
             match job.settle(&self.codes_held) {
                 Ok(()) => self.outbox.push_back(Output::Yield),
                 Err(error) => self.fail(Failure::Tree(error)),

@@ -333,7 +333,10 @@ impl Engine {
         self.drop_job();
         // Or it would start at once again, and fail again.
         self.repair_ended();
-        self.outbox.push_back(Output::Event(Event::Failed(failure)));
+        // A newer target has taken this one's place: only its end counts.
+        if self.next.is_none() && self.sought.is_none() {
+            self.outbox.push_back(Output::Event(Event::Failed(failure)));
+        }
     }
 
     pub(super) fn drop_job(&mut self) {

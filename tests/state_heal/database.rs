@@ -140,18 +140,6 @@ impl Database {
                     next.push((below, at));
                 });
             }
-            // A page that is read for the pages below one of its subtries keeps those of the others alive.
-            let mut others = match page.inner {
-                true => decoded.entries,
-                false => Vec::new(),
-            };
-            while let Some(other) = others.pop() {
-                named(&other, at.account, false, &mut |below, _, _| {
-                    if reached.insert(below.id) && below.inner {
-                        others.extend(Page::decode(&self.pages[&below.id]).unwrap().entries);
-                    }
-                });
-            }
         }
         for (page, parents) in parents {
             assert!(

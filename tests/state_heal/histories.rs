@@ -164,7 +164,7 @@ mod seeds {
     use super::history;
 
     #[test]
-    fn pages_below_a_dead_subtrie_live_as_long_as_their_record() {
+    fn pages_below_a_dead_subtrie_go_although_their_record_stays() {
         history(4304);
     }
 

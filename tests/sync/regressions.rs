@@ -1,7 +1,7 @@
 //! What seeded worlds have found, each in the smallest world that shows it.
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Damage, Input, Limits};
+use snaplight::sync::{Damage, Input, Limits, Millis, Phase, StoreTrouble};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::Recipe;
 
@@ -183,6 +183,64 @@ fn a_base_in_a_batch_on_its_way_to_the_store_is_waited_for() {
         }
         advance(&mut chain, &mut world);
         finish(&mut world, &chain);
+    }
+}
+
+#[test]
+fn a_batch_that_fails_after_a_newer_target_was_set_is_no_end_of_that_one() {
+    let mut replaced = 0;
+    for events in 0..120 {
+        let mut chain = chain(40, 11);
+        // All of it is one batch, the last one.
+        let mut world = world(&chain, 11, Limits::default());
+        world.disk.fail_at = Some((1, StoreTrouble::Full));
+        world.target(Hash(chain.root()));
+        if !matches!(world.run_some(events), End::Paused) {
+            break;
+        }
+        let is_ending = world.engine.progress(Millis(world.now)).phase == Phase::Finishing;
+        advance(&mut chain, &mut world);
+        match world.run() {
+            End::Done(report) => assert_eq!(report.root.0, chain.root()),
+            // The sync that moved is still the one whose batch fails.
+            End::Failed(_) => assert!(!is_ending, "after {events}"),
+            end => panic!("{end:?}"),
+        }
+        replaced += usize::from(is_ending);
+    }
+    assert!(replaced > 0, "no target fell into the last batch");
+}
+
+#[test]
+fn the_base_of_a_large_storage_is_not_written_out_before_it_is_compared() {
+    let recipe = Recipe {
+        accounts: 50,
+        contracts_per_mille: 0,
+        seed: 10,
+        huge: vec![(1, 4_000)],
+    };
+    let mut chain = Chain::new(recipe.build(), 10);
+    let limits = Limits {
+        batch_bytes: 4 * 1024,
+        batch_ms: 1_000,
+        asked_bytes: 16 * 1024,
+        settle_bytes: 8 * 1024,
+        page_bytes: 3 * 1024,
+        ..Limits::default()
+    };
+    let mut world = world(&chain, 10, limits);
+    world.target(Hash(chain.root()));
+    finish(&mut world, &chain);
+    for slots in [40, 1_000, 3_000] {
+        chain.advance(&Change {
+            slots,
+            ..Change::default()
+        });
+        let before = world.batches;
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+        let batches = world.batches - before;
+        assert!(batches < 500, "{batches} batches for {slots} slots");
     }
 }
 

@@ -196,6 +196,13 @@ impl World {
         was_there
     }
 
+    /// Nothing comes from this peer for so many milliseconds; then all of it does.
+    pub(crate) fn stall(&mut self, peer: PeerId, millis: u64) {
+        if let Some(wire) = self.links.get_mut(&peer) {
+            wire.down_free = wire.down_free.max(self.now + millis);
+        }
+    }
+
     /// The peers that are connected.
     pub(crate) fn connected(&self) -> Vec<PeerId> {
         self.links.keys().copied().collect()

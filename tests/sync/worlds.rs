@@ -6,6 +6,7 @@
 //! `SNAPLIGHT_SEED` runs one alone and tells its story.
 
 mod checks;
+mod damage;
 mod director;
 mod shape;
 mod vices;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::state::{Counts, PageId, StatePath};
-use snaplight::sync::{Damage, Failure, Input, Millis, PeerId, Report, StoreTrouble, Target};
+use snaplight::state::{Counts, PageId};
+use snaplight::sync::{Failure, Input, Millis, PeerId, Report, StoreTrouble, Target};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::{Builder, State};
 
@@ -59,8 +59,10 @@ pub(super) struct Director {
     pub(super) truths: BTreeMap<Hash, Arc<State>>,
     /// Pages that were damaged.
     pub(super) spoilt: BTreeSet<PageId>,
+    /// Codes that were.
+    pub(super) spoilt_codes: BTreeSet<Hash>,
     pub(super) story: Story,
-    chain: Chain,
+    pub(super) chain: Chain,
     /// The roots that the sync under way may end with: more than one only while a block is looked for. Empty: none is under way.
     targets: Vec<Hash>,
     /// What was committed when this life began.
@@ -84,6 +86,7 @@ impl Director {
             guilt: BTreeMap::new(),
             truths: BTreeMap::new(),
             spoilt: BTreeSet::new(),
+            spoilt_codes: BTreeSet::new(),
             story: Story::default(),
             chain,
             targets: Vec::new(),
@@ -152,7 +155,7 @@ impl Director {
         let complete = record.complete.expect("a state has become complete");
         assert_eq!(complete.root, report.root);
         let truth = self.truths[&report.root].clone();
-        if self.spoilt.is_empty() {
+        if self.is_unspoilt() {
             truth::assert_state(&self.world.disk, &truth);
             let held = (report.held.accounts, report.held.slots);
             assert_eq!(held, (truth.counts().accounts, truth.counts().slots));
@@ -190,6 +193,7 @@ impl Director {
             8 if self.shape.damage => self.spoil(),
             9 if self.shape.store_trouble => self.trouble(),
             10 if self.shape.cancels => self.world.input(Input::Cancel),
+            11 if self.rng.percent(30) => self.stall(),
             11 => self.join(),
             _ => {}
         }
@@ -286,10 +290,20 @@ impl Director {
 
     fn lose(&mut self) {
         let connected = self.world.connected();
-        if let Some(last) = connected.len().checked_sub(1) {
-            let peer = connected[self.rng.within(0, last as u64) as usize];
+        if !connected.is_empty() {
+            let peer = self.rng.pick(&connected);
             self.tell(|| format!("{peer:?} is lost"));
             self.world.lose(peer);
+        }
+    }
+
+    fn stall(&mut self) {
+        let connected = self.world.connected();
+        if !connected.is_empty() {
+            let peer = self.rng.pick(&connected);
+            let millis = self.rng.scale(3_000);
+            self.tell(|| format!("{peer:?} stalls for {millis} ms"));
+            self.world.stall(peer, millis);
         }
     }
 
@@ -321,41 +335,6 @@ impl Director {
         }
     }
 
-    /// Damages a page, or a few, or all.
-    fn spoil(&mut self) {
-        let pages: Vec<PageId> = self.world.disk.pages.keys().copied().collect();
-        if pages.is_empty() {
-            return;
-        }
-        let some = match self.rng.below(10) {
-            0 => pages,
-            _ => (0..self.rng.within(1, 3))
-                .map(|_| self.rng.pick(&pages))
-                .collect(),
-        };
-        for page in some {
-            self.spoilt.insert(page);
-            self.story.spoilt += 1;
-            let way = self.rng.below(3);
-            self.tell(|| format!("{page:?} is damaged in way {way}"));
-            let Some(bytes) = self.world.disk.pages.get_mut(&page) else {
-                continue;
-            };
-            let at = self.rng.below(bytes.len().max(1) as u64) as usize;
-            match way {
-                0 => drop(self.world.disk.pages.remove(&page)),
-                1 => bytes.truncate(at),
-                _ => bytes[at] ^= 1 << self.rng.below(8),
-            }
-        }
-    }
-
-    pub(super) fn report_damage(&mut self, page: PageId, at: StatePath) {
-        self.tell(|| format!("{page:?} at {at:?} was met by a reader"));
-        let at = Some(at);
-        self.world.input(Input::Damaged(Damage::Page { page, at }));
-    }
-
     /// The bad days are over: the newest state becomes complete, and nothing else is left.
     fn finale(&mut self) {
         self.tell(|| "the bad days are over".to_owned());
@@ -375,6 +354,10 @@ impl Director {
             });
             head = self.complete_head();
         }
+        if self.shape.store_trouble {
+            // A sweep that met it waits for the next target.
+            self.aim(head);
+        }
         let is_swept = |director: &Director| director.world.disk.record().litter.is_none();
         self.go_until("the last state is not swept away", is_swept);
         self.heal();
@@ -386,7 +369,7 @@ impl Director {
         assert_eq!(self.world.engine.footprint().requests, 0);
         self.account_for_life();
         let truth = self.truths[&head].clone();
-        if self.spoilt.is_empty() {
+        if self.is_unspoilt() {
             truth::assert_complete(&self.world.disk, &truth);
         } else {
             truth::assert_state(&self.world.disk, &truth);
@@ -407,28 +390,7 @@ impl Director {
         head
     }
 
-    /// Lets readers meet all damage that is left, until there is none.
-    fn heal(&mut self) {
-        for _ in 0..200 {
-            let walk = truth::walk(&self.world.disk);
-            let damaged = walk.damaged;
-            for (page, _) in &damaged {
-                assert!(self.spoilt.contains(page), "{page:?} is damaged by us");
-            }
-            let Some((page, at)) = damaged.first().copied() else {
-                return;
-            };
-            self.report_damage(page, at);
-            let is_whole = move |director: &Director| {
-                let left = truth::walk(&director.world.disk).damaged;
-                !left.contains(&(page, at))
-            };
-            self.go_until("damage is not healed", is_whole);
-        }
-        panic!("there is no end to the damage");
-    }
-
-    fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {
+    pub(super) fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {
         let until = self.world.now + PATIENCE_MS;
         let mut events = 0;
         while !is_over(self) {
@@ -456,7 +418,7 @@ impl Director {
         )
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
         if self.tells {
             println!("{:>9} ms  {}", self.world.now, what());
         }
