@@ -17,7 +17,7 @@ use super::reader::{Answer, Reader};
 use super::socket::WebSocketLike;
 use super::storage::Storage;
 use crate::hash::Hash;
-use crate::state::{Account, Network, PageId, Record};
+use crate::state::{Account, Network, Record};
 use crate::store::Store;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
