@@ -15,6 +15,7 @@
  * const sync = db.sync('0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544')
  * for await (const progress of sync) console.log(progress.phase, progress.accounts)
  * const report = await sync
+ * await db.sync({ blockHash }) // the state after a newer block: only what differs is fetched
  * const { balance, root } = await db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')
  * await db.close()
  * ```
@@ -35,6 +36,12 @@ export type HashLike = string | Uint8Array
 export type AddressLike = string | Uint8Array
 
 /**
+ * The state to sync to: its root, or the block after which the state is that. With `blockHash` the header is fetched from a
+ * peer and proven by its hash; root, number and time are read from it.
+ */
+export type SyncTarget = HashLike | { root: HashLike } | { blockHash: HashLike }
+
+/**
  * A storage slot's number: a `bigint` or safe integer from 0, or `0x` and up to 64 hexadecimal digits, or a
  * `Uint8Array` of 32 bytes, big-endian. It is the slot as Solidity counts it, not its hash.
  */
@@ -43,15 +50,21 @@ export type SlotLike = bigint | number | string | Uint8Array
 /**
  * Opens a database, and creates it where there is none. With `memory: true` nothing touches the disk.
  *
- * Only one page or worker of an origin may have a database open at a time (Web Locks): it is released by
- * {@link Snaplight.close} or when the page goes away. Databases in memory are all different ones.
+ * Of all pages and workers of an origin that have a database open, one **writes** (Web Locks) and the others **follow**:
+ * they read what the writer has completed, see its switches, and stand in line; when the writer closes or its tab dies, the
+ * next one takes its place ({@link Snaplight.role}, the event `role`). Databases in memory are all different ones.
+ *
+ * What an earlier session left is checked, not believed: a root record that is damaged or gone is replaced by a fresh one
+ * (event `damaged`, `what: 'record'`), and the next sync fills it again. If the last session ended without `close()`, nine
+ * megabytes are written and deleted in the background, which keeps Chromium from losing the database (event `recovered`).
  *
  * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the database of this name
  *   belongs to another network.
- * @throws {LockedError} The database is open already, here or in another tab or worker.
+ * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab or worker.
  * @throws {UnsupportedError} No WebAssembly SIMD, or (without `memory`) no IndexedDB or no Web Locks.
  * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy forbids it.
- * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer Snaplight wrote it.
+ * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer Snaplight wrote it, in a
+ *   format that this one does not know (the message names both). It is left as it is.
  */
 export function open(options: OpenOptions): Promise<Snaplight>
 
@@ -61,7 +74,9 @@ export function open(options: OpenOptions): Promise<Snaplight>
  * @param name As given to {@link open}; `'snaplight'` if left out.
  * @param options `wasm` as for {@link open}; needed only if no database was opened before.
  * @throws {MisuseError} `BAD_ARGUMENT`: not a name.
- * @throws {LockedError} Somebody has it open, here or in another tab or worker.
+ * Whoever only follows it is closed, with the event `ended`.
+ *
+ * @throws {LockedError} Somebody has it open to write, here or in another tab or worker.
  * @throws {UnsupportedError} No IndexedDB or no Web Locks here.
  * @throws {StoreError} The browser refused; `STORE_BLOCKED`: a connection of another page does not make way. It is deleted
  *   as soon as that page is closed.
@@ -79,6 +94,13 @@ export interface OpenOptions {
   /** Keep everything in memory and nothing on disk; `name` is then only a label. Default: `false`. */
   memory?: boolean
   /**
+   * `'writer'`: write, or fail with a {@link LockedError}. `'follower'`: only read, never take over. Left out: write if
+   * nobody else does, else follow and take over when that is possible.
+   */
+  role?: Role
+  /** Hears what happens to the database, also while it is being opened. Its errors are reported, not caught. */
+  onEvent?: (event: DatabaseEvent) => void
+  /**
    * Where the WebAssembly module comes from. Default: the file `wasm/snaplight_bg.wasm` beside `snaplight.js`, which
    * bundlers find by its `new URL(..., import.meta.url)`. The first `open` of a realm decides; later ones share the
    * module.
@@ -93,6 +115,26 @@ export interface Network {
   genesisHash: HashLike
 }
 
+export type Role = 'writer' | 'follower'
+
+/**
+ * - `complete`: {@link Snaplight.complete} is another state, whoever synced to it.
+ * - `role`: this database object is the writer now.
+ * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found by a read, which
+ *   rejected with a {@link DamagedError}, and is healed from peers; a `record` was found while opening, and the database
+ *   starts over.
+ * - `repaired`: all that was damaged is whole again.
+ * - `recovered`: the last session ended without `close()`; the browser's log of it has been rewritten.
+ * - `ended`: another tab has deleted the database, or the user the site's data. This object is closed.
+ */
+export type DatabaseEvent =
+  | { readonly type: 'complete'; readonly complete: CompleteState | null }
+  | { readonly type: 'role'; readonly role: Role }
+  | { readonly type: 'damaged'; readonly what: 'page' | 'code' | 'record'; readonly message: string }
+  | { readonly type: 'repaired' }
+  | { readonly type: 'recovered' }
+  | { readonly type: 'ended'; readonly message: string }
+
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
 
 /** One open database. Made by {@link open}. */
@@ -105,9 +147,12 @@ export class Snaplight implements AsyncDisposable {
   /** As given to {@link open}, normalised. */
   readonly network: { readonly id: bigint; readonly genesisHash: Hex }
 
+  /** Whether this is the one that writes. A follower reads all the same; its `sync` waits until it is the writer. */
+  readonly role: Role
+
   /**
    * The last complete state, which every read uses, or `null` before the first. It stays as it is while the next one is
-   * being synced, and changes in one step at the end.
+   * being synced, and changes in one step at the end. A follower's is what the writer has completed.
    */
   readonly complete: CompleteState | null
 
@@ -121,6 +166,8 @@ export class Snaplight implements AsyncDisposable {
    *
    * A connection that fails, or a peer that lies, is no exception: `peer.closed` tells, and its requests go to others.
    *
+   * A follower connects to a URL when it becomes the writer, since it has nothing to ask before.
+   *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object; `SOCKET_CLOSED`: the
    *   socket is closing or closed; `SOCKET_IN_USE`: this object is a peer already.
    * @throws {ClosedError} After `close()`.
@@ -129,24 +176,31 @@ export class Snaplight implements AsyncDisposable {
   addPeer(socket: string | URL | SocketLike, options?: PeerOptions): Peer
 
   /**
-   * Downloads the whole state under `root` from the peers, proves it and stores it. What an earlier, unfinished sync to
-   * the same root has stored is kept and not asked for again. If the state is complete already, this resolves at once.
+   * Makes a state complete: downloads from the peers what is not held of it, proves it and stores it. If it is complete
+   * already, this resolves at once. What an earlier sync has stored is kept, also of another root and also if that sync was
+   * never finished: only what differs is asked for.
    *
-   * The root is trusted: take it from a source you trust (a verified header, a light client).
+   * The root or block hash is trusted: take it from a source you trust (a verified header, a light client).
    *
    * ```js
-   * const report = await db.sync(root, { onProgress: (p) => bar.value = p.accounts })
+   * const report = await db.sync({ blockHash }, { onProgress: (p) => bar.value = p.accounts })
+   * console.log(report.block.number, report.healing.bytes)
    * ```
    *
-   * Without peers it waits for one, and says so in `progress.waiting`. It rejects with {@link CancelledError},
-   * {@link QuotaError} (make space and call `sync` again: it goes on where it was), {@link StoreError}, {@link ClosedError},
-   * {@link CrashError}, or {@link MisuseError} `BOGUS_ROOT`; never because of a peer.
+   * While a sync runs, this moves it: the earlier one rejects with a {@link CancelledError}, and the new one goes on with
+   * everything it had. To keep its promise, use {@link Sync.retarget}.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: not a root, or not an AbortSignal; `SYNC_RUNNING`: the sync before has not ended.
+   * Without peers it waits for one, without a peer that has the root for a newer root or such a peer, as a follower for the
+   * writer to go; `progress.waiting` says so, and it goes on by itself. A follower's sync resolves as well when the writer
+   * completes that state. It rejects with {@link CancelledError}, {@link QuotaError} (make space and call `sync` again: it
+   * goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or {@link MisuseError} `BOGUS_ROOT`;
+   * never because of a peer.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a target, or not an AbortSignal.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
-  sync(root: HashLike, options?: SyncOptions): Sync
+  sync(target: SyncTarget, options?: SyncOptions): Sync
 
   /** Where the sync stands, now; before the first and between syncs its phase is `'idle'` or `'done'`. Never throws. */
   progress(): Progress
@@ -161,7 +215,8 @@ export class Snaplight implements AsyncDisposable {
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address.
    * @throws {NotTrackedError} `NO_STATE`: no state is complete yet; `NOT_TRACKED`: this account is not held.
-   * @throws {StoreError} `STORE_DAMAGED`: a stored page does not hash to what its parent says; or the read failed.
+   * @throws {DamagedError} A stored page on the way is missing or does not hash to what its parent says. It is being healed.
+   * @throws {StoreError} The read failed.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
@@ -172,6 +227,7 @@ export class Snaplight implements AsyncDisposable {
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
+   * @throws {DamagedError} As for {@link getAccount}.
    * @throws {StoreError}
    * @throws {ClosedError}
    * @throws {CrashError}
@@ -184,6 +240,7 @@ export class Snaplight implements AsyncDisposable {
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither an address nor a hash.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with this hash is held.
+   * @throws {DamagedError} As for {@link getAccount}.
    * @throws {StoreError}
    * @throws {ClosedError}
    * @throws {CrashError}
@@ -192,7 +249,7 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all peers, waits for the
-   * transaction in flight and releases the lock. Idempotent: every call answers the same promise. Every other call
+   * transaction in flight and lets the next tab write. Idempotent: every call answers the same promise. Every other call
    * from then on throws {@link ClosedError}, except `progress()`.
    */
   close(): Promise<void>
@@ -201,8 +258,18 @@ export class Snaplight implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** A block whose header was proven by its hash. */
+export interface Block {
+  readonly hash: Hex
+  readonly number: number
+  /** Seconds since 1970. */
+  readonly timestamp: number
+}
+
 export interface CompleteState {
   readonly root: Hex
+  /** The block after which the state is this; `null` if it was synced to by its root alone. */
+  readonly block: Block | null
   readonly accounts: number
   /** Storage slots of all accounts. */
   readonly slots: number
@@ -215,6 +282,18 @@ export interface SyncOptions {
   signal?: AbortSignal
   /** Called with each new progress, about ten times a second at most, and once at the end. Its errors are reported, not caught. */
   onProgress?: (progress: Progress) => void
+  /**
+   * Called once each time that no peer has the state of the root any more, nodes keeping only about 128 of them: the moment to
+   * {@link Sync.retarget} to a newer one. Its errors are reported, not caught.
+   */
+  onNeedNewRoot?: (need: NeedNewRoot) => void
+}
+
+/** A root that every peer has refused. */
+export interface NeedNewRoot {
+  readonly root: Hex
+  /** The peers that did. */
+  readonly peers: readonly { readonly id: number; readonly name: string }[]
 }
 
 /**
@@ -225,7 +304,18 @@ export interface SyncOptions {
  */
 export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
   private constructor()
-  readonly root: Hex
+  /** What it goes for, as given last. */
+  readonly target: { readonly root: Hex } | { readonly blockHash: Hex }
+  /** The root it goes for; `null` as long as a block's header is not there. */
+  readonly root: Hex | null
+  /**
+   * Moves the sync to another state, at any time while it runs; nothing it has is lost, and its promise resolves with the
+   * report of the last target. Answers this sync.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a target; `SYNC_ENDED`: it has ended or was cancelled.
+   * @throws {ClosedError} {@link CrashError}
+   */
+  retarget(target: SyncTarget): this
   /** Ends the sync with a {@link CancelledError}; no effect on one that has ended. */
   cancel(reason?: unknown): void
   then<A = SyncReport, B = never>(
@@ -241,36 +331,40 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
 /**
  * - `idle`: nothing to sync.
  * - `connecting`: no peer has greeted yet, or an earlier session's pages are being read.
+ * - `locating`: the header of the block asked for is being fetched.
  * - `ranges`: ranges of accounts, their storage and codes.
- * - `healing`: what the ranges left blinded, node by node.
+ * - `healing`: what differs from what is held, mostly node by node.
  * - `finishing`: everything is there and proven; the last transactions are on their way.
  * - `done`: the root is complete.
  */
-export type Phase = 'idle' | 'connecting' | 'ranges' | 'healing' | 'finishing' | 'done'
+export type Phase = 'idle' | 'connecting' | 'locating' | 'ranges' | 'healing' | 'finishing' | 'done'
 
-/** A snapshot: it does not change after you got it. Counts are of the state being synced, earlier sessions included. */
-export interface Progress {
-  readonly phase: Phase
-  /** The root being synced, or the last one; `null` before the first sync. */
-  readonly root: Hex | null
-  /** Accounts proven so far. */
+/** What a sync counts. `accounts`, `slots` and `codes` are of the state; the rest is what this sync took, its moves included. */
+export interface SyncFigures {
+  /** Accounts held of the state. */
   readonly accounts: number
-  /** Storage slots proven so far, of all accounts. */
+  /** Storage slots held of the state, of all accounts. */
   readonly slots: number
   /** Different bytecodes held. */
   readonly codes: number
-  /** Bytes of all messages received from peers in this session. */
-  readonly bytesReceived: number
-  /** Bytes of pages and codes committed in this session. */
-  readonly bytesStored: number
-  /** Pages committed in this session: one is one record of the database. */
-  readonly pagesStored: number
-  /** Requests sent to peers in this session. */
+  /** What peers sent: accounts, slots and codes that were proven, and the bytes of all messages. */
+  readonly received: { readonly accounts: number; readonly slots: number; readonly codes: number; readonly bytes: number }
+  /** Answers with ranges of accounts or slots that were proven, and their bytes. */
+  readonly ranges: { readonly answers: number; readonly bytes: number }
+  /** Trie nodes fetched one by one, the answers that brought them, and their bytes: what moving the root cost. */
+  readonly healing: { readonly nodes: number; readonly answers: number; readonly bytes: number }
+  /** Accounts and slots that were held already, of whatever root, and were not fetched again. */
+  readonly reused: number
+  /** How often the target moved. */
+  readonly moves: number
+  /** Answers that had to be waited for one after another. */
+  readonly roundTrips: number
+  /** Requests sent to peers. */
   readonly requests: number
-  /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */
-  readonly keySpace: Uint8Array
-  /** Every peer of the session that is open, and the last 64 that are closed. */
-  readonly peers: readonly PeerStats[]
+  /** Bytes of pages and codes committed. */
+  readonly bytesStored: number
+  /** Pages committed: one is one record of the database. */
+  readonly pagesStored: number
   /** Milliseconds since `sync` was called; stops at the end. The next three are where they went. */
   readonly elapsedMs: number
   /** Milliseconds of computing: decoding, hashing, verifying, cutting pages. */
@@ -279,26 +373,41 @@ export interface Progress {
   readonly storageMs: number
   /** Milliseconds idle while none was: waiting for peers, or for others on this thread. */
   readonly waitingMs: number
-  /** Why nothing moves although something is missing, in words ("no peers", ...); `null` while it moves. */
-  readonly waiting: string | null
 }
 
-/** What a sync took, resolved by {@link Sync}. Counts are of the whole state; bytes and times of this session. */
-export interface SyncReport {
+/** A snapshot: it does not change after you got it. */
+export interface Progress extends SyncFigures {
+  readonly phase: Phase
+  /** The root being synced, or the last one; `null` before the first sync and while a block's header is fetched. */
+  readonly root: Hex | null
+  /** Milliseconds until the end at the present pace; `null` while there is no saying. */
+  readonly etaMs: number | null
+  /**
+   * Set while the chain moves faster than it is healed: trie nodes that come to differ and nodes that are healed, per second.
+   * More or faster peers help, or fewer moves.
+   */
+  readonly outrun: { readonly neededPerSecond: number; readonly healedPerSecond: number } | null
+  /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */
+  readonly keySpace: Uint8Array
+  /** Every peer of the session that is open, and the last 64 that are closed. */
+  readonly peers: readonly PeerStats[]
+  /** Stored pages and codes that were found damaged and are not healed yet. */
+  readonly damaged: number
+  /** Why nothing moves although something is missing, in words ("no peer is connected and ready"); `null` while it moves. */
+  readonly waiting: string | null
+  /**
+   * What it waits for: a peer; a root that some peer has; a peer that has the block; or, as a follower, its turn to write.
+   */
+  readonly waitingFor: 'peers' | 'root' | 'block' | 'writer' | null
+  /** Set while all peers refuse the root. */
+  readonly needNewRoot: NeedNewRoot | null
+}
+
+/** What a sync took, resolved by {@link Sync}. */
+export interface SyncReport extends SyncFigures {
   readonly root: Hex
-  readonly accounts: number
-  readonly slots: number
-  readonly codes: number
-  readonly bytesReceived: number
-  readonly bytesStored: number
-  readonly pagesStored: number
-  readonly requests: number
-  /** Trie nodes asked for one by one after the ranges: 0 where the root did not move. */
-  readonly nodesHealed: number
-  readonly elapsedMs: number
-  readonly hashingMs: number
-  readonly storageMs: number
-  readonly waitingMs: number
+  /** The block asked for; `null` if a root was. */
+  readonly block: Block | null
 }
 
 /** What a peer must be able to do: a `WebSocket` can, and so can a data channel or a test double. */
@@ -352,6 +461,8 @@ export interface PeerStats {
   readonly state: PeerState
   /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before. */
   readonly client: string
+  /** The newest block that it says it has: an announcement that nothing proves. `null` before it said so. */
+  readonly head: { readonly number: number; readonly hash: Hex } | null
   readonly requestsInFlight: number
   /** Answers that were proven. */
   readonly answers: number
@@ -392,6 +503,8 @@ export interface Account {
   readonly storageRoot: Hex
   /** The state root that proves this answer. */
   readonly root: Hex
+  /** The block after which the state is that, if it was synced to by its block. */
+  readonly block: Block | null
 }
 
 /** The answer of {@link Snaplight.getStorage}. */
@@ -402,6 +515,8 @@ export interface StorageValue {
   readonly value: bigint
   /** The state root that proves this answer. */
   readonly root: Hex
+  /** The block after which the state is that, if it was synced to by its block. */
+  readonly block: Block | null
 }
 
 /** The answer of {@link Snaplight.getCode}. */
@@ -411,6 +526,8 @@ export interface Code {
   readonly codeHash: Hex
   /** The state root that proves this answer (for a code asked by hash: the root of the last complete state). */
   readonly root: Hex
+  /** The block after which the state is that, if it was synced to by its block. */
+  readonly block: Block | null
 }
 
 /** Stable: switch over these, not over messages. */
@@ -419,7 +536,7 @@ export type ErrorCode =
   | 'WRONG_NETWORK'
   | 'SOCKET_CLOSED'
   | 'SOCKET_IN_USE'
-  | 'SYNC_RUNNING'
+  | 'SYNC_ENDED'
   | 'BOGUS_ROOT'
   | 'NO_STATE'
   | 'NOT_TRACKED'
@@ -427,8 +544,8 @@ export type ErrorCode =
   | 'STORE_ABORTED'
   | 'STORE_BLOCKED'
   | 'STORE_SUPERSEDED'
-  | 'STORE_DAMAGED'
   | 'STORE_NEWER'
+  | 'DAMAGED'
   | 'QUOTA'
   | 'CANCELLED'
   | 'CLOSED'
@@ -448,7 +565,7 @@ export class SnaplightError extends Error {
  * under this root is proven and is no Ethereum state, so the root comes from a bad source.
  */
 export class MisuseError extends SnaplightError {
-  readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_RUNNING' | 'BOGUS_ROOT'
+  readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_ENDED' | 'BOGUS_ROOT'
 }
 
 /** What was asked for is not held, so nothing can be said about it; it is not zero and not absent. */
@@ -461,7 +578,6 @@ export class NotTrackedError extends SnaplightError {
  * - `STORE_ABORTED`: it aborted a transaction. Call `sync` again.
  * - `STORE_BLOCKED`: another tab holds it in another version. Close that tab.
  * - `STORE_SUPERSEDED`: somebody else wrote to it. Close and open again.
- * - `STORE_DAMAGED`: a record is missing or does not hash to what its parent says. Delete the database and sync again.
  * - `STORE_NEWER`: written by a newer version of this package. Update the package, or delete the database.
  * - `STORE_FAILED`: anything else, in the message.
  */
@@ -471,8 +587,8 @@ export class StoreError extends SnaplightError {
     | 'STORE_ABORTED'
     | 'STORE_BLOCKED'
     | 'STORE_SUPERSEDED'
-    | 'STORE_DAMAGED'
     | 'STORE_NEWER'
+    | 'DAMAGED'
     | 'QUOTA'
 }
 
@@ -481,7 +597,18 @@ export class QuotaError extends StoreError {
   readonly code: 'QUOTA'
 }
 
-/** The sync was cancelled. `cause` is the reason given to the AbortController or to `cancel`. */
+/**
+ * Something stored is missing or not what its hash says, so nothing of it is answered. It is healed from peers: read again
+ * after the event `repaired`. Under a root that no peer serves any more it is healed by the next sync to a newer one.
+ */
+export class DamagedError extends StoreError {
+  readonly code: 'DAMAGED'
+}
+
+/**
+ * The sync was cancelled, or a newer one took over (the message says which). `cause` is the reason given to the
+ * AbortController or to `cancel`.
+ */
 export class CancelledError extends SnaplightError {
   readonly code: 'CANCELLED'
 }
@@ -491,7 +618,7 @@ export class ClosedError extends SnaplightError {
   readonly code: 'CLOSED'
 }
 
-/** The database is open elsewhere: in this page, another tab or a worker. */
+/** Somebody else writes to the database: in this page, another tab or a worker. */
 export class LockedError extends SnaplightError {
   readonly code: 'LOCKED'
 }

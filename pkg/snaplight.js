@@ -6,12 +6,14 @@ import { connectLocal } from './lib/local.js'
 import { guardAsync, load } from './lib/module.js'
 import { checkOptions } from './lib/open.js'
 
-export { Peer, Snaplight } from './lib/database.js'
+export { Snaplight } from './lib/database.js'
+export { Peer } from './lib/peer.js'
 export { Sync } from './lib/sync.js'
 export {
   CancelledError,
   ClosedError,
   CrashError,
+  DamagedError,
   LoadError,
   LockedError,
   MisuseError,
@@ -25,8 +27,8 @@ export {
 export const version = '0.1.0'
 
 export async function open(options) {
-  const checked = checkOptions(options)
-  return Snaplight.open(checked.name, checked.network, (listener) => connectLocal(checked, listener))
+  const { checked, onEvent } = checkOptions(options)
+  return Snaplight.open(checked, onEvent, (listener) => connectLocal(checked, listener))
 }
 
 export async function deleteDatabase(name, options) {

@@ -8,6 +8,6 @@ export * from './snaplight.js'
 export { serve } from './lib/serve.js'
 
 export async function openInWorker(worker, options) {
-  const checked = checkOptions(options)
-  return Snaplight.open(checked.name, checked.network, (listener) => connectRemote(worker, checked, listener))
+  const { checked, onEvent } = checkOptions(options)
+  return Snaplight.open(checked, onEvent, (listener) => connectRemote(worker, checked, listener))
 }

@@ -24,6 +24,7 @@ wasm_bindgen_test_configure!(run_in_browser);
       onComplete(...args) { this.#hear('complete', ...args) }
       onSynced(...args) { this.#hear('synced', ...args) }
       onFailed(...args) { this.#hear('failed', ...args) }
+      onEvent(...args) { this.#hear('event', ...args) }
       onPeer(...args) { this.#hear('peer', ...args) }
       onPeerClosed(...args) { this.#hear('peerClosed', ...args) }
       next(event) { return new Promise((resolve) => this.#waiting.push([event, resolve])) }
@@ -78,8 +79,17 @@ const PING: [u8; 2] = [0x02, 0xc0];
 const HELLO: u8 = 0x80;
 
 async fn try_open(name: &str, memory: bool, listener: &Listener) -> Result<Database, JsValue> {
+    open_as("writer", name, memory, listener).await
+}
+
+async fn open_as(
+    role: &str,
+    name: &str,
+    memory: bool,
+    listener: &Listener,
+) -> Result<Database, JsValue> {
     let listener = AsRef::<JsValue>::as_ref(listener).clone().unchecked_into();
-    let opened = Database::open(name.to_owned(), memory, 1, &[7; 32], listener);
+    let opened = Database::open(name.to_owned(), memory, role, 1, &[7; 32], listener);
     JsFuture::from(opened)
         .await
         .map(|database| Database::try_from_js_value(database).unwrap())
@@ -92,6 +102,12 @@ async fn in_memory(listener: &Listener) -> Database {
 fn add(database: &Database, id: u32, socket: &Socket) {
     let socket = AsRef::<JsValue>::as_ref(socket).clone().unchecked_into();
     database.add_peer(id, socket, false).unwrap();
+}
+
+/// The first two parts of an answer.
+async fn parts(answer: Promise) -> [JsValue; 2] {
+    let answer: Array = JsFuture::from(answer).await.unwrap().unchecked_into();
+    [answer.get(0), answer.get(1)]
 }
 
 /// The arguments of an event that was waited for.
@@ -220,8 +236,9 @@ async fn the_empty_state_is_complete_and_durable_before_its_end_is_told() {
     let again = try_open(name, false, &listener).await.unwrap();
     let complete = field(&listener.heard().get(0), "1");
     assert_eq!(field(&complete, "root"), Hash::EMPTY_ROOT.to_string());
-    let account = JsFuture::from(again.account(&[0x22; 20])).await.unwrap();
-    assert_eq!(field(&account, "exists"), false);
+    let [state, body] = parts(again.account(&[0x22; 20])).await;
+    assert_eq!(field(&state, "root"), Hash::EMPTY_ROOT.to_string());
+    assert_eq!(field(&body, "length"), 0);
     close(again).await;
 }
 
@@ -245,6 +262,50 @@ async fn a_database_is_locked_while_it_is_open_and_free_as_soon_as_close_has_ans
         .await
         .unwrap();
     close(try_open(name, false, &listener).await.unwrap()).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_closes() {
+    let name = "driver: followed";
+    JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap();
+    let (wrote, followed) = (Listener::new(), Listener::new());
+    let writer = open_as("", name, false, &wrote).await.unwrap();
+    let follower = open_as("", name, false, &followed).await.unwrap();
+    assert!(writer.is_writer() && !follower.is_writer());
+    let refused = follower.start_sync(&Hash::EMPTY_ROOT.0).unwrap_err();
+    assert_eq!(field(&refused, "code"), "LOCKED");
+
+    let synced = wrote.next("synced");
+    writer.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
+    arguments(synced).await;
+    let no_state = JsFuture::from(follower.account(&[0x22; 20])).await;
+    assert_eq!(field(&no_state.unwrap_err(), "code"), "NO_STATE");
+    JsFuture::from(follower.catch_up()).await.unwrap();
+    let [state, _] = parts(follower.account(&[0x22; 20])).await;
+    assert_eq!(field(&state, "root"), Hash::EMPTY_ROOT.to_string());
+
+    let took_over = follower.take_over();
+    close(writer).await;
+    assert_eq!(JsFuture::from(took_over).await.unwrap(), true);
+    assert!(follower.is_writer());
+    let synced = followed.next("synced");
+    follower.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
+    arguments(synced).await;
+    close(follower).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_follower_that_is_closed_in_line_gives_the_lock_on() {
+    let name = "driver: left the line";
+    let writer = try_open(name, false, &Listener::new()).await.unwrap();
+    let follower = open_as("", name, false, &Listener::new()).await.unwrap();
+    let took_over = follower.take_over();
+    close(follower).await;
+    close(writer).await;
+    assert_eq!(JsFuture::from(took_over).await.unwrap(), false);
+    close(try_open(name, false, &Listener::new()).await.unwrap()).await;
 }
 
 #[wasm_bindgen_test]

@@ -73,6 +73,95 @@ async fn a_newer_format_is_named_and_left_alone() {
 }
 
 #[wasm_bindgen_test]
+async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewritten() {
+    let database = Database::fresh("unclean").await;
+    let store = database.writer().await.unwrap();
+    assert_eq!(store.record().await, Ok(None));
+    assert!(store.ended_well(), "a new database has no past");
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    drop(store);
+
+    let store = next_writer(&database).await;
+    assert_eq!(store.record().await, Ok(Some(record(1))));
+    assert!(!store.ended_well());
+    // Closing does not make up for it: the log is still the torn one.
+    store.close().await;
+    let store = database.writer().await.unwrap();
+    store.record().await.unwrap();
+    assert!(!store.ended_well());
+    store.rewrite_log().await.unwrap();
+    assert!(store.ended_well());
+    assert_eq!(
+        store.record().await,
+        Ok(Some(record(1))),
+        "nothing of ours was touched"
+    );
+    assert_eq!(store.pages(&ids([1])).await, Ok(vec![Some(page(1))]));
+    store.rewrite_log().await.unwrap();
+    store.close().await;
+
+    let store = database.writer().await.unwrap();
+    store.record().await.unwrap();
+    assert!(store.ended_well());
+    // The next batch takes the mark away again.
+    store.commit(batch(2, [])).await.unwrap();
+    store.record().await.unwrap();
+    assert!(!store.ended_well());
+}
+
+#[wasm_bindgen_test]
+async fn a_reader_becomes_the_writer_when_it_is_its_turn() {
+    let database = Database::fresh("promoted").await;
+    let writer = database.writer().await.unwrap();
+    let reader = database.reader().await.unwrap();
+    assert_eq!(reader.commit(batch(1, [])).await, Err(StoreFault::ReadOnly));
+    let turn = WriterLock::wait(database.name());
+    writer.commit(batch(1, [(1, page(1))])).await.unwrap();
+    writer.close().await;
+    reader.promote(turn.await.unwrap(), Durability::default());
+    assert_eq!(reader.commit(batch(2, [])).await, Ok(()));
+    assert_eq!(database.writer().await.err(), Some(StoreFault::Locked));
+    reader.demote();
+    assert_eq!(reader.commit(batch(3, [])).await, Err(StoreFault::ReadOnly));
+    assert_eq!(
+        next_writer(&database).await.commit(batch(3, [])).await,
+        Ok(())
+    );
+}
+
+#[wasm_bindgen_test]
+async fn an_end_from_outside_is_told_apart_from_ones_own() {
+    let database = Database::fresh("ended").await;
+    let reader = database.reader().await.unwrap();
+    let ended = reader.ended();
+    IndexedDb::delete(database.name()).await.unwrap();
+    assert!(ended.await);
+    let reader = database.reader().await.unwrap();
+    let ended = reader.ended();
+    reader.close().await;
+    assert!(!ended.await);
+}
+
+#[wasm_bindgen_test]
+async fn pages_without_a_record_are_seen() {
+    let database = Database::fresh("pages only").await;
+    let store = database.writer().await.unwrap();
+    assert_eq!(store.holds_pages().await, Ok(false));
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    database.lose_record().await;
+    assert_eq!(store.record().await, Ok(None));
+    assert_eq!(store.holds_pages().await, Ok(true));
+}
+
+/// The next writer, once the browser has given the lock on.
+async fn next_writer(database: &Database) -> IndexedDb {
+    let lock = WriterLock::wait(database.name()).await.unwrap();
+    IndexedDb::open_to_write(lock, Durability::default())
+        .await
+        .unwrap()
+}
+
+#[wasm_bindgen_test]
 async fn a_database_of_somebody_else_is_refused() {
     let database = Database::fresh("not ours").await;
     open_as_other(database.name(), SCHEMA_VERSION, vec!["toys".into()])

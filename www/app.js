@@ -1,187 +1,312 @@
 /**
- * The demo page. It is told by its address what to sync and from whom:
- *
- * `?root=0x…&network=1&genesis=0x…&peers=ws://a,ws://b`, and `start` to begin at once.
- * `thread=main` runs everything in the page's own thread instead of a worker.
- *
- * It uses nothing but the package's public interface.
+ * The demo page: it is told by its address what to sync and from whom (see `target.js`), and uses nothing but the
+ * package's public interface. This file holds it together; `view/` is what one sees.
  */
 
-import { deleteDatabase, open } from '/pkg/snaplight.js'
-import { openInWorker } from '/pkg/worker.js'
+import { deleteDatabase } from '/pkg/snaplight.js'
+import { createConnections } from './connections.js'
+import { createFollower } from './follow.js'
+import { announcedHead, trustedHead } from './heads.js'
+import { createSession } from './session.js'
+import { readTarget } from './target.js'
+import { createBlocks } from './view/blocks.js'
+import { createChain } from './view/chain.js'
 import { createCounters } from './view/counters.js'
-import { count, duration, percent, shortHash } from './view/format.js'
+import { brief, count, duration, percent, shortHash } from './view/format.js'
 import { createKeySpace } from './view/keyspace.js'
+import { createKills } from './view/kills.js'
 import { createLookup } from './view/lookup.js'
 import { createPeers } from './view/peers.js'
+import { announce, buttons, headline, notice, phase, problem } from './view/say.js'
+import { createSetup } from './view/setup.js'
+import { createStanding } from './view/standing.js'
 
-const PHASES = {
-  idle: 'Ready',
-  connecting: 'Connecting',
-  ranges: 'Syncing',
-  healing: 'Filling gaps',
-  finishing: 'Storing the rest',
-  done: 'Complete',
-  problem: 'Stopped',
-}
-
-const given = new URLSearchParams(location.search)
-const target = {
-  root: given.get('root') ?? '0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544',
-  network: {
-    id: Number(given.get('network') ?? 1),
-    genesisHash: given.get('genesis') ?? '0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3',
-  },
-  peers: (given.get('peers') ?? '').split(',').filter(Boolean),
-}
+const target = readTarget(location.search)
+const { follow } = target
 /** One database per network, so that the page can be pointed at another one without losing the first. */
 const name = `snaplight-demo-${target.network.id}-${target.network.genesisHash.slice(2, 10)}`
 
 const find = (id) => document.getElementById(id)
+document.body.dataset.mode = follow ? 'follow' : 'state'
+const session = createSession({ network: target.network, name }, target.thread)
+const database = () => session.db
 const keySpace = createKeySpace(find('keyspace'))
 const counters = createCounters(document)
 const peerTable = createPeers(find('peers'))
-const lookup = createLookup({ form: find('lookup'), examples: find('examples'), answer: find('answer') }, () => session.db)
+const lookup = createLookup({ form: find('lookup'), examples: find('examples'), answer: find('answer') }, database)
+const connections = createConnections(database, peerTable, problem)
+const chain = createChain(find('chain'))
+const blocks = createBlocks({ body: find('blocks'), median: find('blocks-median'), all: find('all-blocks') })
+const kills = createKills({ card: find('kills'), story: find('kill-story') })
+const standing = createStanding(document)
+const setup = createSetup({ details: find('connection'), form: find('setup') }, target)
 
-/** What this page holds. `demo` is how a script outside (`cargo xtask demo --headless`) follows it. */
-const session = { db: undefined, sync: undefined }
-window.demo = { progress: undefined, report: undefined, error: undefined }
+/** How a script outside (`cargo xtask demo --headless`) follows the page. `db` is there to be read from. */
+window.demo = {
+  progress: undefined, report: undefined, error: undefined, standing: undefined, blocks: [], kills: [],
+  get db() {
+    return session.db
+  },
+}
 
-find('target').textContent = `Network ${target.network.id}, state root ${target.root}`
-find('start').addEventListener('click', start)
-find('cancel').addEventListener('click', () => session.sync?.cancel('the user pressed Cancel'))
-find('reset').addEventListener('click', reset)
-find('add-peer').addEventListener('submit', (event) => {
-  event.preventDefault()
-  addPeer(event.target.elements.url.value.trim())
-  event.target.reset()
+/** The running sync to one state; in follow mode the follower has its own. */
+let sync
+/** The sum over all syncs since the page was opened, and what the running one adds to it. */
+let [received, stored, current] = [0, 0, undefined]
+
+/** The node whose word is taken for the head; without one, the peers' is. */
+const node = target.node && Object.keys(target.problems).length === 0 ? trustedHead(target.node) : undefined
+const follower = follow && createFollower(database, node ? node.head : announcedHead, {
+  onProgress: show,
+  onBlock: blockDone,
+  onChange: showStanding,
+  onEnd: followEnded,
 })
+
+find('target').textContent = Object.keys(target.problems).length > 0 ? '' : follow
+  ? `Network ${target.network.id}, genesis block ${target.network.genesisHash}`
+  : `Network ${target.network.id}, ${target.sync.root ? `state root ${target.sync.root}` : `block ${target.sync.blockHash}`}`
+if (follow) {
+  find('start').textContent = 'Follow'
+  find('cancel').textContent = 'Pause'
+  if (node) find('head-of').textContent = 'Your node’s head'
+  find('trust').textContent = node
+    ? `The head is what ${target.node} says, which is trusted. All that lies under it is proven.`
+    : 'The head is what the peers announce; a wallet takes it from a light client. All that lies under it is proven.'
+}
+find('start').addEventListener('click', start)
+find('cancel').addEventListener('click', () => (follow ? follower.pause() : sync?.cancel('the user pressed Cancel')))
+find('kill').addEventListener('click', killAndReopen)
+find('reset').addEventListener('click', reset)
+setup.onPeer(find('add-peer'), connections.connect)
 
 await begin()
 
 async function begin() {
-  const options = { network: target.network, name }
+  const wrong = Object.values(target.problems)
+  if (wrong.length > 0) {
+    phase('problem')
+    headline('This page’s address cannot be meant like this', 'The fields below say what is wrong.')
+    problem({ message: wrong.join(' ') })
+    setup.open()
+    document.body.dataset.mode = 'setup'
+    return
+  }
+  if (!(await openDatabase())) return
+  if (target.peers.length === 0 && !session.db.complete) setup.open()
+  if (target.start && (follow || !isComplete())) start()
+}
+
+/** @param {boolean} [patiently] after a kill, when the lock is about to be let go */
+async function openDatabase(patiently) {
   try {
-    session.db = given.get('thread') === 'main' ? await open(options) : await openInWorker(undefined, options)
+    await session.open(patiently)
   } catch (error) {
     problem(error)
     phase('problem')
     headline('The database could not be opened')
     find('reset').disabled = error.code === 'LOCKED'
-    return
+    return false
   }
   peerTable.clear()
-  target.peers.forEach(addPeer)
+  target.peers.forEach((url) => connections.connect(url))
   idle()
-  if (given.has('start') && session.db.complete?.root !== target.root) start()
+  return true
 }
 
 /** Nothing is under way: says what is there already. */
 function idle() {
-  const complete = session.db.complete
-  buttons(false)
+  const { complete } = session.db
+  enable(false)
   if (!complete) {
     phase('idle')
-    headline('Nothing is stored yet', `Start syncs the state ${shortHash(target.root)} from the peers below.`)
+    headline('Nothing is stored yet', follow ? 'Follow syncs the newest block from the peers below, and each one after it.' : `Start syncs the state ${asked()} from the peers below.`)
     return
   }
-  phase('done')
-  headline(`${count(complete.accounts)} accounts, proven and stored`, `State root ${complete.root}`)
+  phase(follow ? 'paused' : 'done')
+  showComplete(complete)
+}
+
+function showComplete(complete) {
+  if (complete.block) headline(`Block ${count(complete.block.number)}`, `${shortHash(complete.block.hash)} · ${count(complete.accounts)} accounts, proven and stored`)
+  else headline(`${count(complete.accounts)} accounts, proven and stored`, `State root ${complete.root}`)
   keySpace.show(new Uint8Array(256).fill(255))
-  lookup.offer(complete.root)
-  for (const [of, value] of Object.entries({ accounts: complete.accounts, slots: complete.slots, codes: complete.codes })) {
-    document.querySelector(`[data-count=${of}]`).textContent = count(value)
-  }
+  counters.hold(complete)
+  lookup.offer(complete.root, target.examples)
 }
 
 async function start() {
   problem()
+  enable(true)
+  if (follow) {
+    phase('connecting')
+    if (!session.db.complete) headline('Waiting for a head', node ? 'The node that is trusted has not said yet which block is the newest.' : 'The first peer that announces its newest block decides where to begin.')
+    follower.start()
+    return
+  }
   counters.restart()
   lookup.clear()
   window.demo.report = window.demo.error = undefined
   try {
-    session.sync = session.db.sync(target.root, { onProgress: show })
-    buttons(true)
-    const report = await session.sync
+    sync = session.db.sync(target.sync, { onProgress: show })
+    const report = await sync
     show(session.db.progress())
     idle()
     find('subline').textContent = `in ${duration(report.elapsedMs)}, under state root ${report.root}`
+    announce(`Complete: ${count(report.accounts)} accounts in ${duration(report.elapsedMs)}`)
     window.demo.report = report
   } catch (error) {
-    buttons(false)
-    if (error.code === 'CANCELLED') {
-      phase('idle')
-      headline('Cancelled', 'What was proven is stored. Start goes on from there.')
-    } else {
-      phase('problem')
-      headline('The sync stopped', 'What was proven is stored. Start goes on from there.')
-      problem(error)
-    }
-    window.demo.error = { code: error.code, message: error.message }
+    enable(false)
+    stopped(error)
   } finally {
-    session.sync = undefined
+    sync = undefined
   }
 }
 
-function show(progress) {
-  window.demo.progress = { ...progress, keySpace: undefined }
-  const share = keySpace.show(progress.keySpace)
-  const done = progress.phase === 'done'
-  counters.show(progress, done)
-  peerTable.show(progress.peers)
-  if (done) return
-  phase(progress.phase)
-  const items = `${count(progress.accounts)} accounts proven`
-  headline(
-    progress.waiting ? `Waiting: ${progress.waiting}` : items,
-    progress.waiting ? items : `${percent(share)} of the key space of state ${shortHash(target.root)}`,
-  )
+/** A sync ended without its state. */
+function stopped(error) {
+  window.demo.error = { code: error.code, message: error.message }
+  const again = `What was proven is stored. ${follow ? 'Follow' : 'Start'} goes on from there.`
+  if (error.code === 'CANCELLED') {
+    phase('idle')
+    headline('Cancelled', again)
+    return
+  }
+  phase('problem')
+  headline('The sync stopped', again)
+  problem(error)
 }
 
-function addPeer(url) {
-  try {
-    const peer = session.db.addPeer(url)
-    const refresh = () => peerTable.show([peer.stats])
-    refresh()
-    peer.closed.then(refresh)
-    // While nothing syncs there is no progress to show it.
-    const timer = setInterval(() => (peer.state === 'closed' ? clearInterval(timer) : refresh()), 500)
-  } catch (error) {
-    problem(error)
+function show(progress) {
+  window.demo.progress = { ...progress, keySpace: undefined, peers: progress.peers.map((peer) => ({ ...peer })) }
+  const share = keySpace.show(progress.keySpace)
+  const done = progress.phase === 'done'
+  current = progress
+  counters.show(follow ? totals(progress) : progress, done, follow)
+  peerTable.show(progress.peers)
+  kills.progress(progress)
+  if (done) return
+  phase(progress.phase, progress.waiting)
+  notice(words(progress))
+  const items = `${count(progress.accounts)} accounts proven`
+  const all = follow ? 'the newest state' : `state ${asked()}`
+  const below = `${percent(share)} of the key space of ${all}${progress.etaMs ? ` · about ${duration(progress.etaMs)} to go` : ''}`
+  if (follow && session.db.complete) return
+  if (progress.waiting) headline(`Waiting: ${brief(progress.waiting)}`, items)
+  else headline(items, below)
+}
+
+/** What the user should know while it goes on, or nothing. */
+function words({ outrun, needNewRoot, waiting }) {
+  if (outrun) {
+    return `The chain outruns this: ${count(outrun.neededPerSecond)} trie nodes come to differ each second, and ` +
+      `${count(outrun.healedPerSecond)} are healed. Faster or more peers help; what is stored stays readable.`
+  }
+  if (needNewRoot) {
+    const who = needNewRoot.peers.map((peer) => peer.name).join(', ')
+    return `No peer has the state ${shortHash(needNewRoot.root)} any more (asked: ${who || 'all'}). ` +
+      (follow ? 'It goes on with the next block.' : 'Choose a newer one below; what was proven is used for it.')
+  }
+  const trouble = waiting ? connections.trouble() : ''
+  return trouble || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
+}
+
+function blockDone(report) {
+  const { complete } = session.db
+  if (report) {
+    received += report.received.bytes
+    stored += report.bytesStored
+    current = undefined
+    show({ ...session.db.progress(), keySpace: new Uint8Array(256).fill(255) })
+    blocks.add(report, kills.blockDone(report))
+    announce(`Block ${count(report.block.number)} is proven`, true)
+  } else if (complete?.block) {
+    blocks.addElsewhere(complete.block)
+  }
+  window.demo.blocks = blocks.rows
+  window.demo.kills = kills.list
+  if (complete) showComplete(complete)
+  notice('')
+  lookup.refresh()
+}
+
+function showStanding(now) {
+  window.demo.standing = { ...now, complete: session.db?.complete ?? null }
+  standing.show(now, blocks.rows.at(-1))
+  chain.show(now, blocks.rows)
+  lookup.knows(blocks.rows)
+  if (now.role === 'follower') {
+    phase('follower')
+    notice(`Another tab of this browser syncs this database. This one reads what it completes, and takes over when it goes.`)
+  } else if (now.following && !now.target) {
+    phase(now.head ? 'instep' : 'connecting')
+    notice(now.head ? '' : node?.trouble() || connections.trouble())
+  }
+}
+
+function followEnded(error) {
+  current = undefined
+  enable(false)
+  if (error && error.code !== 'CANCELLED') return stopped(error)
+  notice('')
+  idle()
+}
+
+/** What a browser may do at any moment: the worker ends in the middle of whatever it does. */
+async function killAndReopen() {
+  enable(true)
+  kills.killed(session.db.complete, current, standing.latest)
+  if (current) received += current.received.bytes
+  current = undefined
+  session.kill()
+  follower.forget()
+  connections.clear()
+  phase('problem', 'Killed')
+  announce('The database’s worker was killed. Opening it again.')
+  if (!(await openDatabase(true))) return
+  kills.reopened(session.db.complete)
+  start()
+}
+
+/** Progress with the bytes of all syncs since the page was opened. */
+function totals(progress) {
+  const running = current ? 1 : 0
+  return {
+    ...progress,
+    received: { ...progress.received, bytes: received + running * progress.received.bytes },
+    bytesStored: stored + running * progress.bytesStored,
   }
 }
 
 async function reset() {
-  buttons(true)
+  enable(true)
   find('cancel').disabled = true
   problem()
   try {
     await session.db?.close()
+    session.kill()
     await deleteDatabase(name)
     location.reload()
   } catch (error) {
     problem(error)
-    buttons(false)
+    enable(false)
   }
 }
 
-function buttons(busy) {
-  find('start').disabled = busy || !session.db || session.db.complete?.root === target.root
-  find('cancel').disabled = !busy
-  find('reset').disabled = busy
+function enable(busy) {
+  buttons({
+    start: !busy && session.db && (follow || !isComplete()),
+    cancel: busy,
+    kill: busy && session.killable,
+    reset: !busy,
+  })
 }
 
-function phase(name) {
-  find('phase').dataset.phase = name
-  find('phase').textContent = PHASES[name]
+function isComplete() {
+  const { complete } = session.db
+  return complete && (complete.root === target.sync.root || complete.block?.hash === target.sync.blockHash)
 }
 
-function headline(text, below = '') {
-  find('headline').textContent = text
-  find('subline').textContent = below
-}
-
-function problem(error) {
-  find('problem').hidden = !error
-  find('problem').textContent = error ? `${error.message}${error.code ? ` (${error.code})` : ''}` : ''
+function asked() {
+  return target.sync.root ? shortHash(target.sync.root) : `of block ${shortHash(target.sync.blockHash)}`
 }

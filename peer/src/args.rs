@@ -22,6 +22,8 @@ A chain of states:
     --chain                blocks that change the state, a line of JSON for each; also by any of these:
     --block-every TIME     such as 12s or 500ms; without it only for each line \"block [SHARE]\" that
                            comes on standard input
+                           \"sample N\" there prints N made-up accounts as they are now, in one line of
+                           JSON: address, slim body, first slots; many of them such as blocks changed
     --change SHARE         of the accounts and slots, in each block, 0 to 1 (0.001). The seed is --seed
     --keep N               so many roots are served (128)
 

@@ -1,6 +1,6 @@
 //! `--chain`: blocks on a timer and on demand, a line of JSON for each.
 
-use crate::hex;
+use crate::{hex, sample::Sampler};
 use serde_json::{Value, json};
 use snaplight_peer::{
     block::Block,
@@ -56,6 +56,7 @@ pub(crate) fn stdin_lines() -> mpsc::Receiver<String> {
 /// Makes blocks until standard input ends; if `ends` is not set, for ever.
 pub(crate) async fn run(
     mut chain: Option<Chain>,
+    sampler: Option<Sampler>,
     blocks: Blocks,
     mut lines: mpsc::Receiver<String>,
     ends: bool,
@@ -76,7 +77,14 @@ pub(crate) async fn run(
         let share = tokio::select! {
             _ = tick => Some(blocks.change),
             line = lines.recv(), if stdin_open => match line {
-                Some(line) => on_demand(&line, blocks.change),
+                Some(line) => match on_demand(&line, blocks.change) {
+                    Some(Order::Block(share)) => Some(share),
+                    Some(Order::Sample(count)) => {
+                        sample(sampler.as_ref(), chain.as_ref(), count);
+                        None
+                    }
+                    None => None,
+                },
                 None if ends => return,
                 None => {
                     stdin_open = false;
@@ -84,7 +92,8 @@ pub(crate) async fn run(
                 }
             },
         };
-        let (Some(share), Some(mut growing)) = (share, chain.take()) else {
+        let Some(share) = share else { continue };
+        let Some(mut growing) = chain.take() else {
             continue;
         };
         // Connections are served meanwhile.
@@ -102,21 +111,41 @@ pub(crate) async fn run(
     }
 }
 
-/// `block` or `block SHARE`.
-fn on_demand(line: &str, change: f64) -> Option<f64> {
-    let mut words = line.split_whitespace();
-    let share = match (words.next(), words.next(), words.next()) {
-        (None, ..) => return None,
-        (Some("block"), None, _) => Some(change),
-        (Some("block"), Some(share), None) => share.parse().ok(),
+/// What a line of standard input asks for.
+enum Order {
+    /// A block that changes such a share.
+    Block(f64),
+    /// So many accounts as they are now.
+    Sample(u64),
+}
+
+/// `block`, `block SHARE` or `sample N`.
+fn on_demand(line: &str, change: f64) -> Option<Order> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let order = match words.as_slice() {
+        [] => return None,
+        ["block"] => Some(Order::Block(change)),
+        ["block", share] => share.parse().ok().map(Order::Block),
+        ["sample", count] => count.parse().ok().map(Order::Sample),
         _ => None,
     };
-    if share.is_none() {
+    if order.is_none() {
         log(&format!(
-            "{line:?}: block [SHARE] is all that is understood here"
+            "{line:?}: block [SHARE] and sample N are all that is understood here"
         ));
     }
-    share
+    order
+}
+
+fn sample(sampler: Option<&Sampler>, chain: Option<&Chain>, count: u64) {
+    let (Some(sampler), Some(chain)) = (sampler, chain) else {
+        log("no sample: only of a chain of made-up states are the addresses known");
+        return;
+    };
+    let head = chain.head();
+    if let Some(state) = chain.state(&head.header.state_root) {
+        print(&json!({ "sample": sampler.take(&state, count), "block": fields(&head) }));
+    }
 }
 
 /// Number, hash and root of a block.

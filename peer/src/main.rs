@@ -2,6 +2,7 @@
 
 mod args;
 mod blocks;
+mod sample;
 
 use args::{Args, Source};
 use snaplight_peer::{
@@ -61,7 +62,8 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         started.elapsed()
     ));
     let mut states = States::new(args.blocks.map_or(States::WINDOW, |blocks| blocks.keep));
-    states.push(Arc::new(state));
+    let state = Arc::new(state);
+    states.push(Arc::clone(&state));
     let mut server = Server::of_chain(states);
     let (mut network_id, mut genesis) = server.network();
     if root == MAINNET_GENESIS_ROOT {
@@ -71,6 +73,13 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     genesis = args.genesis_hash.unwrap_or(genesis);
     server = server.on_network(network_id, genesis);
     let head = Arc::clone(server.blocks().head());
+    let sampler = match args.source {
+        Source::Recipe(recipe) => Some(sample::Sampler {
+            recipe,
+            start: state,
+        }),
+        Source::Genesis(_) => None,
+    };
     let (server, chain) = match args.blocks {
         None => (Arc::new(server), None),
         Some(blocks) => {
@@ -102,7 +111,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         let (ends, settings) = (args.exit_with_stdin, args.blocks.unwrap_or_default());
         let stdin_ended = async {
             if chain.is_some() || ends {
-                blocks::run(chain, settings, blocks::stdin_lines(), ends).await;
+                blocks::run(chain, sampler, settings, blocks::stdin_lines(), ends).await;
             } else {
                 std::future::pending().await
             }

@@ -1,20 +1,24 @@
-// The public classes Snaplight and Peer, written once on top of a backend: the wasm module in this realm (local.js),
-// or a worker at the other end of a MessagePort (remote.js).
+// The public class Snaplight, written once on top of a backend: the wasm module in this realm (local.js), or a worker at
+// the other end of a MessagePort (remote.js).
 //
-// A backend has: addPeer(id, target), closePeer(id), startSync(root), cancelSync(), account(address),
+// A backend has: addPeer(id, target), closePeer(id), startSync(target), cancelSync(), account(address),
 // storage(address, slot), code(addressOrHash), close(), progress(). Arguments are checked and in bytes. It tells the
 // listener given to it: onProgress(raw), onComplete(state), onSynced(report, raw), onFailed(error), onPeer(id, state),
-// onPeerClosed(id, by, code, reason, row), onCrashed(error).
+// onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event), onEnded(), onCrashed(error).
 
-import { ClosedError, MisuseError } from './errors.js'
-import { abortSignal, addressBytes, addressOrHashBytes, callback, hashBytes, optionsOf, slotBytes, toHex } from './input.js'
-import { IDLE, forgetOldRows, newRow, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
+import { CancelledError, ClosedError } from './errors.js'
+import { abortSignal, addressBytes, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
+import { Peer, defaultName } from './peer.js'
+import { IDLE, forgetOldRows, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Sync } from './sync.js'
 
 export class Snaplight {
   #name
   #network
   #backend
+  #role = 'writer'
+  #onEvent
   /** The last complete state, as the backend last told. */
   #complete = null
   /** Peers that are not closed, by id. */
@@ -34,10 +38,11 @@ export class Snaplight {
    * Made by `open`, which connects it to a backend through `connect`.
    * @param {(listener: object) => Promise<object>} connect Resolves to the backend.
    */
-  static async open(name, network, connect) {
+  static async open({ name, network }, onEvent, connect) {
     const database = new Snaplight()
     database.#name = name
     database.#network = Object.freeze({ id: network.id, genesisHash: toHex(network.genesisHash) })
+    database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
   }
@@ -48,6 +53,10 @@ export class Snaplight {
 
   get network() {
     return this.#network
+  }
+
+  get role() {
+    return this.#role
   }
 
   get complete() {
@@ -76,16 +85,14 @@ export class Snaplight {
     return peer
   }
 
-  sync(root, options) {
+  sync(target, options) {
     this.#checkOpen()
-    const rootBytes = hashBytes(root, 'root')
-    const { signal, onProgress } = optionsOf(options)
+    const wanted = syncTarget(target)
+    const { signal, onProgress, onNeedNewRoot } = optionsOf(options)
     abortSignal(signal)
     callback(onProgress, 'options.onProgress')
-    if (this.#running) {
-      throw new MisuseError('SYNC_RUNNING', `The sync to ${this.#running.root} is still running; await or cancel it before starting another.`)
-    }
-    return this.#start(rootBytes, signal, onProgress)
+    callback(onNeedNewRoot, 'options.onNeedNewRoot')
+    return this.#start(wanted, signal, { onProgress, onNeedNewRoot })
   }
 
   progress() {
@@ -100,24 +107,22 @@ export class Snaplight {
   async getAccount(address) {
     this.#checkOpen()
     const bytes = addressBytes(address)
-    const found = await this.#backend.account(bytes)
-    return { address: toHex(bytes), ...found, balance: BigInt(found.balance) }
+    return shapeAccount(bytes, await this.#backend.account(bytes))
   }
 
   async getStorage(address, slot) {
     this.#checkOpen()
     const [addressAsBytes, slotAsBytes] = [addressBytes(address), slotBytes(slot)]
-    const { value, root } = await this.#backend.storage(addressAsBytes, slotAsBytes)
-    return { address: toHex(addressAsBytes), slot: toHex(slotAsBytes), value: BigInt(value), root }
+    return shapeSlot(addressAsBytes, slotAsBytes, await this.#backend.storage(addressAsBytes, slotAsBytes))
   }
 
   async getCode(addressOrHash) {
     this.#checkOpen()
-    return this.#backend.code(addressOrHashBytes(addressOrHash))
+    return shapeCode(await this.#backend.code(addressOrHashBytes(addressOrHash)))
   }
 
   close() {
-    this.#closing ??= this.#close()
+    this.#closing ??= this.#close(`The database ${JSON.stringify(this.#name)} was closed while it synced; what is stored stays.`)
     return this.#closing
   }
 
@@ -125,10 +130,15 @@ export class Snaplight {
     return this.close()
   }
 
-  #start(rootBytes, signal, onProgress) {
-    const root = toHex(rootBytes)
-    const running = { root, onProgress, publish: null, settle: null, stopListening: () => {} }
-    const sync = new Sync(root, () => this.#cancel(running), (controls) => Object.assign(running, controls))
+  /** Starts a sync, or moves the engine from the one that runs: it keeps all it has, so only its caller has to be told. */
+  #start(target, signal, callbacks) {
+    const running = { ...callbacks, refused: null, publish: null, settle: null, stopListening: () => {} }
+    const sync = new Sync(showTarget(target), {
+      stop: () => this.#cancel(running),
+      move: (next) => this.#move(running, next),
+      handOver: (controls) => Object.assign(running, controls),
+    })
+    const before = this.#running
     this.#running = running
     this.#report = null
     if (signal) {
@@ -137,15 +147,30 @@ export class Snaplight {
       running.stopListening = () => signal.removeEventListener('abort', onAbort)
     }
     try {
-      this.#backend.startSync(rootBytes)
+      this.#backend.startSync(target)
     } catch (error) {
       // Thrown, and so not also the rejection of a promise that nobody has.
-      this.#running = null
+      this.#running = before
       running.stopListening()
       throw error
     }
+    if (before) this.#supersede(before, sync)
     if (signal?.aborted) sync.cancel(signal.reason)
     return sync
+  }
+
+  #supersede(before, sync) {
+    before.stopListening()
+    const words = Object.entries(sync.target).join(' ').replace(',', ' ')
+    before.settle(null, new CancelledError('CANCELLED', `A newer sync, to ${words}, took over; nothing that this one stored is lost.`))
+  }
+
+  /** The same sync, another target. */
+  #move(running, target) {
+    this.#checkOpen()
+    const wanted = syncTarget(target)
+    if (this.#running === running) this.#backend.startSync(wanted)
+    return showTarget(wanted)
   }
 
   #cancel(running) {
@@ -166,16 +191,14 @@ export class Snaplight {
   #publish(running) {
     const progress = shapeProgress(this.#raw, this.#rows, this.#report)
     running.publish(progress)
-    if (!running.onProgress) return
-    try {
-      running.onProgress(progress)
-    } catch (error) {
-      reportUncaught(error)
-    }
+    if (running.onProgress) call(running.onProgress, progress)
+    const { needNewRoot } = progress
+    // Once each time that a root turns out to be refused by all.
+    if (needNewRoot && needNewRoot.root !== running.refused && running.onNeedNewRoot) call(running.onNeedNewRoot, needNewRoot)
+    running.refused = needNewRoot && needNewRoot.root
   }
 
-  async #close() {
-    const message = `The database ${JSON.stringify(this.#name)} was closed while it synced; what is stored stays.`
+  async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
     await this.#backend.close()
     for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'user', code: 1000, reason: 'the database was closed' })
@@ -202,6 +225,10 @@ export class Snaplight {
     Peer.closed(peer, closed, this.#rows.get(id))
   }
 
+  #tell(event) {
+    if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+  }
+
   #listener() {
     return {
       onProgress: (raw) => {
@@ -209,7 +236,9 @@ export class Snaplight {
         if (this.#running) this.#publish(this.#running)
       },
       onComplete: (state) => {
-        this.#complete = state && Object.freeze({ ...state })
+        this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
+        // What is there already when a database is opened is no news.
+        if (this.#backend) this.#tell({ type: 'complete', complete: this.#complete })
       },
       onSynced: (report, raw) => {
         this.#take(raw)
@@ -220,7 +249,17 @@ export class Snaplight {
         const row = this.#rows.get(id)
         if (row && row.state !== 'closed') this.#rows.set(id, { ...row, state })
       },
-      onPeerClosed: (id, by, code, reason, row) => this.#peerClosed(id, { by, code, reason }, row),
+      onPeerClosed: (id, by, code, reason, row) => this.#peerClosed(id, { by, code, reason }, shapePeer(row)),
+      onRole: (role) => {
+        this.#role = role
+        if (this.#backend) this.#tell({ type: 'role', role })
+      },
+      onEvent: (event) => this.#tell(event),
+      onEnded: () => {
+        const message = `The database ${JSON.stringify(this.#name)} was deleted, by another tab or by the browser.`
+        this.#closing ??= this.#close(message)
+        this.#tell({ type: 'ended', message })
+      },
       onCrashed: (error) => {
         this.#end(null, error)
         for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'fault', code: 1006, reason: error.message })
@@ -229,64 +268,12 @@ export class Snaplight {
   }
 }
 
-export class Peer {
-  #id
-  #row
-  #close
-  #closed
-  #resolveClosed
-
-  /** Made by `Snaplight.addPeer`. */
-  constructor(id, row, close) {
-    this.#id = id
-    this.#row = row
-    this.#close = close
-    this.#closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve
-    })
-  }
-
-  get id() {
-    return this.#id
-  }
-
-  get name() {
-    return this.stats.name
-  }
-
-  get state() {
-    return this.stats.state
-  }
-
-  get stats() {
-    return this.#row()
-  }
-
-  get closed() {
-    return this.#closed
-  }
-
-  close() {
-    if (this.state !== 'closed') this.#close()
-  }
-
-  /** Internal: the connection is gone; `lastRow` is what stays of its numbers, since the database forgets old ones. */
-  static closed(peer, closed, lastRow) {
-    peer.#row = () => lastRow
-    peer.#resolveClosed(closed)
-  }
-}
-
-function defaultName(id, target) {
-  try {
-    return typeof target === 'string' || target instanceof URL ? new URL(target).host : `peer ${id}`
-  } catch {
-    return `peer ${id}`
-  }
-}
-
 /** A caller's own error in a callback goes where its other uncaught errors go, not into the sync. */
-function reportUncaught(error) {
-  if (typeof reportError === 'function') reportError(error)
-  else setTimeout(() => { throw error })
+function call(callback, argument) {
+  try {
+    callback(argument)
+  } catch (error) {
+    if (typeof reportError === 'function') reportError(error)
+    else setTimeout(() => { throw error })
+  }
 }

@@ -11,6 +11,7 @@ export class MisuseError extends SnaplightError {}
 export class NotTrackedError extends SnaplightError {}
 export class StoreError extends SnaplightError {}
 export class QuotaError extends StoreError {}
+export class DamagedError extends StoreError {}
 export class CancelledError extends SnaplightError {}
 export class ClosedError extends SnaplightError {}
 export class LockedError extends SnaplightError {}
@@ -20,7 +21,7 @@ export class CrashError extends SnaplightError {}
 
 // On the prototypes and spelled out, so that `error.name` and stack traces survive a minifier that renames classes.
 for (const [name, { prototype }] of Object.entries({
-  SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, CancelledError, ClosedError, LockedError,
+  SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, DamagedError, CancelledError, ClosedError, LockedError,
   UnsupportedError, LoadError, CrashError,
 })) {
   Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
@@ -31,7 +32,7 @@ const CLASS_OF = {
   WRONG_NETWORK: MisuseError,
   SOCKET_CLOSED: MisuseError,
   SOCKET_IN_USE: MisuseError,
-  SYNC_RUNNING: MisuseError,
+  SYNC_ENDED: MisuseError,
   BOGUS_ROOT: MisuseError,
   NO_STATE: NotTrackedError,
   NOT_TRACKED: NotTrackedError,
@@ -39,9 +40,9 @@ const CLASS_OF = {
   STORE_ABORTED: StoreError,
   STORE_BLOCKED: StoreError,
   STORE_SUPERSEDED: StoreError,
-  STORE_DAMAGED: StoreError,
   STORE_NEWER: StoreError,
   QUOTA: QuotaError,
+  DAMAGED: DamagedError,
   CANCELLED: CancelledError,
   CLOSED: ClosedError,
   LOCKED: LockedError,

@@ -10,6 +10,20 @@ export function hashBytes(value, argument) {
   return fixedBytes(value, 32) ?? bad(argument, 'a hash: 0x and 64 hexadecimal digits, or a Uint8Array of 32 bytes', value)
 }
 
+/** `{ root }` or `{ blockHash }`, in bytes. A hash by itself is a root. */
+export function syncTarget(value) {
+  const isTarget = value !== null && typeof value === 'object' && !(value instanceof Uint8Array)
+  if (!isTarget) return { root: hashBytes(value, 'target') }
+  const { root, blockHash } = value
+  if ((root === undefined) === (blockHash === undefined)) bad('target', 'a state root, { root } or { blockHash }', value)
+  return root === undefined ? { blockHash: hashBytes(blockHash, 'target.blockHash') } : { root: hashBytes(root, 'target.root') }
+}
+
+/** A checked target in hexadecimal. */
+export function showTarget({ root, blockHash }) {
+  return Object.freeze(root ? { root: toHex(root) } : { blockHash: toHex(blockHash) })
+}
+
 export function addressBytes(value) {
   return fixedBytes(value, 20) ?? bad('address', 'an address: 0x and 40 hexadecimal digits, or a Uint8Array of 20 bytes', value)
 }
@@ -71,10 +85,12 @@ export function callback(value, argument) {
   return value === undefined || typeof value === 'function' ? value : bad(argument, 'a function', value)
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** `0x` and the digits of `bytes`. */
 export function toHex(bytes) {
   let hex = '0x'
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  for (let at = 0; at < bytes.length; at++) hex += HEX[bytes[at]]
   return hex
 }
 
@@ -91,7 +107,9 @@ function fixedBytes(value, length) {
 }
 
 function parseHex(digits) {
-  return Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16))
+  const bytes = new Uint8Array(digits.length / 2)
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16)
+  return bytes
 }
 
 /** Short enough for a message, whatever it is; must not throw, not even for objects whose `toString` does. */

@@ -2,6 +2,7 @@
 
 import { MisuseError, UnsupportedError, adoptError } from './errors.js'
 import { bad, peerUrl } from './input.js'
+import { Channel, Line } from './line.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
 
 /** WebSocket subprotocol of docs/websocket-peers.md. */
@@ -11,23 +12,36 @@ const CLOSING = 2
 const CLOSING_WORDS = ['closing', 'closed']
 /** A display needs no more than ten a second. */
 const PROGRESS_INTERVAL_MS = 100
+/** While nothing syncs: what peers announce, and whether they are there, is still worth showing. */
+const IDLE_INTERVAL_MS = 250
 
 /** Sockets that are a peer of some database of this realm. */
 const inUse = new WeakSet()
 
+/** Reads that a follower may ask the writer to do again. */
+const READS = ['account', 'storage', 'code']
+
 /** Opens the database; `listener` is database.js's. */
-export async function connectLocal({ name, memory, network, wasm }, listener) {
+export async function connectLocal({ name, memory, role, network, wasm }, listener) {
   const { Database } = await load(wasm)
   const backend = new LocalBackend(listener)
   const { id, genesisHash } = network
-  backend.adopt(await guardAsync(() => Database.open(name, memory, id, genesisHash, backend.events())))
+  const database = await guardAsync(() => Database.open(name, memory, role ?? '', id, genesisHash, backend.events()))
+  backend.adopt(database, memory ? null : name, role !== 'follower')
   return backend
 }
 
 class LocalBackend {
   #listener
   #database
+  #channel
+  /** What waits until this is the writer; `null` once it is. */
+  #line = null
+  /** The last complete state. */
+  #state = null
   #ticker = null
+  /** Tells of peers while nothing syncs. */
+  #watch = null
   /** Sockets by peer id: what is left to close when the module has crashed. */
   #sockets = new Map()
   #stopMourning
@@ -36,33 +50,40 @@ class LocalBackend {
     this.#listener = listener
   }
 
-  adopt(database) {
+  /**
+   * @param {string | null} name What other tabs know it by, if they can.
+   * @param {boolean} takesOver Whether it becomes the writer when it can.
+   */
+  adopt(database, name, takesOver) {
     this.#database = database
     this.#stopMourning = onCrash((error) => this.#crashed(error))
+    this.#channel = new Channel(name, (message) => this.#hear(message))
+    if (!database.isWriter()) this.#follow(takesOver)
+    this.#listener.onRole(this.#line ? 'follower' : 'writer')
   }
 
   addPeer(id, target) {
     const url = peerUrl(target)
-    const socket = url ? connect(url) : target
-    checkSocket(socket)
-    inUse.add(socket)
-    this.#sockets.set(id, socket)
-    try {
-      guard(() => this.#database.addPeer(id, socket, url !== null))
-    } catch (error) {
-      this.#forget(id)
-      throw error
-    }
+    // Only the writer has questions; a connection that asks nothing would only cost the peer.
+    if (url && this.#line) this.#line.urls.set(id, url)
+    else this.#connect(id, url ? connect(url) : target, url !== null)
   }
 
   closePeer(id) {
-    guard(() => this.#database.closePeer(id))
+    if (this.#line?.urls.delete(id)) this.#listener.onPeerClosed(id, 'user', 1000, 'closed by the user', {})
+    else guard(() => this.#database.closePeer(id))
   }
 
-  startSync(root) {
+  startSync(target) {
+    if (this.#line?.error) throw this.#line.error
     this.#ticker ??= setInterval(() => this.#listener.onProgress(this.progress()), PROGRESS_INTERVAL_MS)
+    if (this.#line) {
+      this.#line.target = target
+      this.#endIfComplete()
+      return
+    }
     try {
-      guard(() => this.#database.startSync(root))
+      guard(() => (target.root ? this.#database.startSync(target.root) : this.#database.startSyncToBlock(target.blockHash)))
     } catch (error) {
       this.#stopTicker()
       throw error
@@ -70,27 +91,32 @@ class LocalBackend {
   }
 
   cancelSync() {
-    guard(() => this.#database.cancelSync())
+    if (!this.#line) return guard(() => this.#database.cancelSync())
+    const error = this.#line.cancel()
+    if (error) this.#failed(error)
   }
 
   progress() {
-    return guard(() => this.#database.progress())
+    const raw = guard(() => this.#database.progress())
+    return this.#line ? this.#line.show(raw) : raw
   }
 
   account(address) {
-    return guardAsync(() => this.#database.account(address))
+    return this.#read('account', address)
   }
 
   storage(address, slot) {
-    return guardAsync(() => this.#database.storage(address, slot))
+    return this.#read('storage', address, slot)
   }
 
   code(addressOrHash) {
-    return guardAsync(() => this.#database.code(addressOrHash))
+    return this.#read('code', addressOrHash)
   }
 
   async close() {
     this.#stopTicker()
+    this.#stopWatch()
+    this.#channel.close()
     try {
       await guardAsync(() => this.#database.close())
       this.#database.free()
@@ -105,14 +131,19 @@ class LocalBackend {
   events() {
     const listener = this.#listener
     return {
-      onComplete: (state) => listener.onComplete(state),
-      onSynced: (report) => {
-        this.#stopTicker()
-        listener.onSynced(report, this.progress())
+      onComplete: (state) => {
+        this.#state = state
+        listener.onComplete(state)
+        if (this.#line) this.#endIfComplete()
+        else this.#channel?.post({ type: 'switched' })
       },
-      onFailed: (error) => {
-        this.#stopTicker()
-        listener.onFailed(adoptError(error))
+      onSynced: (report) => this.#synced(report),
+      onFailed: (error) => this.#failed(adoptError(error)),
+      onEvent: (type, what, message) => {
+        if (type === 'waiting') listener.onProgress(this.progress())
+        else if (type === 'ended') listener.onEnded()
+        else listener.onEvent(type === 'damaged' ? { type, what, message } : { type })
+        if (type === 'repaired') this.#channel?.post({ type })
       },
       onPeer: (id, state) => listener.onPeer(id, state),
       onPeerClosed: (id, by, code, reason, row) => {
@@ -122,8 +153,95 @@ class LocalBackend {
     }
   }
 
+  async #follow(takesOver) {
+    this.#line = new Line()
+    // The writer may have switched between the opening and now, when nobody listened.
+    this.#catchUp()
+    if (!takesOver) return
+    try {
+      if (await guardAsync(() => this.#database.takeOver())) this.#becomeWriter()
+    } catch (error) {
+      this.#line.error = error
+      if (this.#line.takeTarget()) this.#failed(error)
+    }
+  }
+
+  #becomeWriter() {
+    const line = this.#line
+    this.#line = null
+    this.#listener.onRole('writer')
+    for (const [id, url] of line.takeUrls()) {
+      try {
+        this.#connect(id, connect(url), true)
+      } catch (error) {
+        this.#listener.onPeerClosed(id, 'fault', 1006, error.message, {})
+      }
+    }
+    const target = line.takeTarget()
+    try {
+      if (target) this.startSync(target)
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #connect(id, socket, checkProtocol) {
+    checkSocket(socket)
+    inUse.add(socket)
+    this.#sockets.set(id, socket)
+    try {
+      guard(() => this.#database.addPeer(id, socket, checkProtocol))
+    } catch (error) {
+      this.#forget(id)
+      throw error
+    }
+    this.#watch ??= setInterval(() => this.#ticker ?? this.#listener.onProgress(this.progress()), IDLE_INTERVAL_MS)
+  }
+
+  async #read(method, ...args) {
+    try {
+      return await guardAsync(() => this.#database[method](...args))
+    } catch (error) {
+      if (this.#line && error.code === 'DAMAGED') this.#channel.post({ type: 'damaged', read: [method, ...args] })
+      throw error
+    }
+  }
+
+  #hear({ type, read }) {
+    if (this.#line) {
+      if (type === 'switched') this.#catchUp()
+      else if (type === 'repaired') this.#listener.onEvent({ type })
+    } else if (type === 'damaged' && READS.includes(read[0])) {
+      // Whoever reads finds the damage and has it healed; what was proven before must not hide it.
+      this.#database.forget()
+      this.#read(...read).catch(() => {})
+    }
+  }
+
+  #catchUp() {
+    guardAsync(() => this.#database.catchUp()).catch(() => {
+      // A closed database has nothing to follow any more; any other failure shows at the next read.
+    })
+  }
+
+  #endIfComplete() {
+    const report = this.#line.reportOn(this.#state)
+    if (report) this.#synced(report)
+  }
+
+  #synced(report) {
+    this.#stopTicker()
+    this.#listener.onSynced(report, this.progress())
+  }
+
+  #failed(error) {
+    this.#stopTicker()
+    this.#listener.onFailed(error)
+  }
+
   #crashed(error) {
     this.#stopTicker()
+    this.#channel.close()
     for (const [id, socket] of [...this.#sockets]) {
       this.#forget(id)
       try {
@@ -140,6 +258,12 @@ class LocalBackend {
     if (!socket) return
     this.#sockets.delete(id)
     inUse.delete(socket)
+    if (this.#sockets.size === 0) this.#stopWatch()
+  }
+
+  #stopWatch() {
+    clearInterval(this.#watch)
+    this.#watch = null
   }
 
   #stopTicker() {

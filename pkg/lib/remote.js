@@ -52,8 +52,8 @@ class RemoteBackend {
     this.#tell('closePeer', id)
   }
 
-  startSync(root) {
-    this.#tell('startSync', root)
+  startSync(target) {
+    this.#tell('startSync', target)
   }
 
   cancelSync() {

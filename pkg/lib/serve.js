@@ -61,6 +61,9 @@ function tellingListener(port) {
     onSynced: tell('onSynced'),
     onPeer: tell('onPeer'),
     onPeerClosed: tell('onPeerClosed'),
+    onRole: tell('onRole'),
+    onEvent: tell('onEvent'),
+    onEnded: tell('onEnded'),
     onFailed: (error) => port.postMessage({ event: 'onFailed', args: [flattenError(adoptError(error))] }),
     onCrashed: (error) => port.postMessage({ event: 'onCrashed', args: [flattenError(error)] }),
   }

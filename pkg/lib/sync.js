@@ -1,10 +1,11 @@
 // A running sync as its caller sees it: a promise of the report and an async iterable of the progress.
 
-import { CancelledError } from './errors.js'
+import { CancelledError, MisuseError } from './errors.js'
 
 export class Sync {
-  #root
+  #target
   #stop
+  #move
   #promise
   #settlers
   /** Newest progress; iterators compare `#version` with the one they showed last. */
@@ -18,13 +19,15 @@ export class Sync {
 
   /**
    * Made by `Snaplight.sync`.
-   * @param {string} root
-   * @param {() => void} stop Asks the engine to stop; the end comes through `settle`.
-   * @param {(controls: { publish: Function, settle: Function }) => void} handOver Gets what moves this object.
+   * @param {{root: string} | {blockHash: string}} target
+   * @param {{stop: () => void, move: (target) => object, handOver: (controls: {publish: Function, settle: Function}) => void}} engine
+   *   `stop` asks the engine to stop (the end comes through `settle`), `move` to go elsewhere and answers the target as shown;
+   *   `handOver` gets what moves this object.
    */
-  constructor(root, stop, handOver) {
-    this.#root = root
+  constructor(target, { stop, move, handOver }) {
+    this.#target = target
     this.#stop = stop
+    this.#move = move
     this.#settlers = deferred()
     this.#promise = this.#settlers.promise
     handOver({
@@ -33,8 +36,21 @@ export class Sync {
     })
   }
 
+  get target() {
+    return this.#target
+  }
+
+  /** Of a block, once its header is there. */
   get root() {
-    return this.#root
+    return this.#target.root ?? this.#end?.report?.root ?? this.#latest?.root ?? null
+  }
+
+  retarget(target) {
+    if (this.#end || this.#cancelled) {
+      throw new MisuseError('SYNC_ENDED', 'This sync has ended or was cancelled, so it cannot be moved: call db.sync with the new target.')
+    }
+    this.#target = this.#move(target)
+    return this
   }
 
   cancel(reason) {
@@ -100,9 +116,9 @@ export class Sync {
   /** Ends it with a report or an error; the first call decides. */
   #settle(report, error) {
     if (this.#end) return
-    if (error?.code === 'CANCELLED') {
-      const message = `The sync to ${this.#root} was cancelled; what it stored stays.`
-      error = new CancelledError('CANCELLED', message, this.#cancelled ?? undefined)
+    if (error?.code === 'CANCELLED' && this.#cancelled) {
+      const message = `The sync to ${Object.values(this.#target)} was cancelled; what it stored stays.`
+      error = new CancelledError('CANCELLED', message, this.#cancelled)
     }
     this.#end = error ? { error } : { report }
     if (error) this.#settlers.reject(error)

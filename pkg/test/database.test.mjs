@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open, version } from '../snaplight.js'
-import { EMPTY_CODE, EMPTY_ROOT, NETWORK, SOME_ADDRESS, SOME_ROOT, memory } from './support/database.mjs'
+import { EMPTY_CODE, EMPTY_ROOT, NETWORK, OTHER_ROOT, SOME_ADDRESS, SOME_ROOT, memory } from './support/database.mjs'
 import manifest from '../package.json' with { type: 'json' }
 
 test('the version is that of the package', () => assert.equal(version, manifest.version))
@@ -16,12 +16,12 @@ test('the empty state syncs without a peer, and proves that nothing is there', a
   const report = await sync
   assert.equal(report.root, EMPTY_ROOT)
   assert.equal(report.accounts, 0)
-  assert.deepEqual(db.complete, { root: EMPTY_ROOT, accounts: 0, slots: 0, codes: 0 })
+  assert.deepEqual(db.complete, { root: EMPTY_ROOT, block: null, accounts: 0, slots: 0, codes: 0 })
   assert.equal(seen.at(-1).phase, 'done')
   assert.equal(db.progress().phase, 'done')
   const account = await db.getAccount(SOME_ADDRESS)
   assert.deepEqual(account, {
-    address: SOME_ADDRESS, exists: false, nonce: 0n, balance: 0n, codeHash: EMPTY_CODE, storageRoot: EMPTY_ROOT, root: EMPTY_ROOT,
+    address: SOME_ADDRESS, exists: false, nonce: 0n, balance: 0n, codeHash: EMPTY_CODE, storageRoot: EMPTY_ROOT, root: EMPTY_ROOT, block: null,
   })
   assert.equal((await db.getStorage(SOME_ADDRESS, 1)).value, 0n)
   const code = await db.getCode(SOME_ADDRESS)
@@ -40,11 +40,60 @@ test('without a peer a sync waits, says so, and can be cancelled and started aga
   assert.equal(waiting.phase, 'connecting')
   assert.equal(waiting.root, SOME_ROOT)
   assert.match(waiting.waiting, /peer/)
-  assert.throws(() => db.sync(SOME_ROOT), { name: 'MisuseError', code: 'SYNC_RUNNING' })
+  assert.equal(waiting.waitingFor, 'peers')
   sync.cancel('a reason')
-  await assert.rejects(sync, { name: 'CancelledError', code: 'CANCELLED', cause: 'a reason' })
+  await assert.rejects(sync, { name: 'CancelledError', code: 'CANCELLED', cause: 'a reason', message: new RegExp(SOME_ROOT) })
   assert.equal(db.progress().phase, 'idle')
   assert.equal((await db.sync(EMPTY_ROOT)).root, EMPTY_ROOT)
+})
+
+test('a newer sync takes over from the one that runs, which hears it', async (t) => {
+  const db = await memory(t)
+  const first = db.sync(SOME_ROOT)
+  const second = db.sync({ blockHash: OTHER_ROOT })
+  await assert.rejects(first, { name: 'CancelledError', code: 'CANCELLED', message: new RegExp(`${OTHER_ROOT}.*nothing .* is lost`) })
+  assert.deepEqual(second.target, { blockHash: OTHER_ROOT })
+  assert.equal(second.root, null)
+  const third = db.sync({ root: EMPTY_ROOT })
+  await assert.rejects(second, { code: 'CANCELLED' })
+  assert.equal((await third).root, EMPTY_ROOT)
+})
+
+test('a sync is moved, and its promise is that of the last target', async (t) => {
+  const db = await memory(t)
+  const sync = db.sync({ blockHash: OTHER_ROOT })
+  assert.equal(sync.retarget(SOME_ROOT), sync)
+  assert.equal(sync.root, SOME_ROOT)
+  assert.throws(() => sync.retarget({ root: SOME_ROOT, blockHash: SOME_ROOT }), { code: 'BAD_ARGUMENT' })
+  assert.equal(sync.root, SOME_ROOT)
+  sync.retarget({ root: EMPTY_ROOT })
+  const report = await sync
+  assert.equal(report.root, EMPTY_ROOT)
+  assert.equal(sync.root, EMPTY_ROOT)
+  assert.throws(() => sync.retarget(SOME_ROOT), { name: 'MisuseError', code: 'SYNC_ENDED' })
+})
+
+test('a block is looked for, and its header waited for aloud', async (t) => {
+  const db = await memory(t)
+  const sync = db.sync({ blockHash: SOME_ROOT })
+  let seen
+  for await (seen of sync) if (seen.waiting) break
+  assert.equal(seen.phase, 'locating')
+  assert.equal(seen.root, null)
+  assert.equal(seen.waitingFor, 'peers')
+  sync.cancel()
+  await assert.rejects(sync, { code: 'CANCELLED' })
+})
+
+test('a report tells ranges from healing, and what was reused', async (t) => {
+  const db = await memory(t)
+  const { elapsedMs, hashingMs, storageMs, waitingMs, ...report } = await db.sync(EMPTY_ROOT)
+  for (const time of [elapsedMs, hashingMs, storageMs, waitingMs]) assert.ok(time >= 0)
+  assert.deepEqual(report, {
+    root: EMPTY_ROOT, block: null, accounts: 0, slots: 0, codes: 0,
+    received: { accounts: 0, slots: 0, codes: 0, bytes: 0 }, ranges: { answers: 0, bytes: 0 }, healing: { nodes: 0, answers: 0, bytes: 0 },
+    reused: 0, moves: 0, roundTrips: 0, requests: 0, bytesStored: 0, pagesStored: 0,
+  })
 })
 
 test('a signal cancels, now or later, and is let go of afterwards', async (t) => {

@@ -6,8 +6,15 @@ import { CancelledError, StoreError } from '../lib/errors.js'
 import { Sync } from '../lib/sync.js'
 
 function running() {
-  const held = { stops: 0 }
-  held.sync = new Sync('0x12', () => held.stops++, (controls) => Object.assign(held, controls))
+  const held = { stops: 0, moves: [] }
+  held.sync = new Sync({ root: '0x12' }, {
+    stop: () => held.stops++,
+    move: (target) => {
+      held.moves.push(target)
+      return { root: target }
+    },
+    handOver: (controls) => Object.assign(held, controls),
+  })
   return held
 }
 
@@ -85,4 +92,25 @@ test('it is awaited, caught and finished like any promise', async () => {
   let finished = 0
   await assert.rejects(sync.finally(() => finished++))
   assert.equal(finished, 1)
+})
+
+test('it is moved while it runs, and not afterwards', () => {
+  const held = running()
+  held.sync.retarget('0x34')
+  assert.deepEqual([held.moves, held.sync.target], [['0x34'], { root: '0x34' }])
+  held.settle({ root: '0x34' })
+  assert.throws(() => held.sync.retarget('0x56'), { name: 'MisuseError', code: 'SYNC_ENDED' })
+  assert.deepEqual(held.moves, ['0x34'])
+})
+
+test('the root of a block is that of the last progress, then of the report', () => {
+  const held = running()
+  const sync = new Sync({ blockHash: '0xb1' }, { stop() {}, move() {}, handOver: (controls) => Object.assign(held, controls) })
+  assert.equal(sync.root, null)
+  held.publish({ root: null })
+  assert.equal(sync.root, null)
+  held.publish({ root: '0x12' })
+  assert.equal(sync.root, '0x12')
+  held.settle({ root: '0x34' })
+  assert.equal(sync.root, '0x34')
 })

@@ -1,19 +1,20 @@
 //! Garbage: pages that no root reaches. Both walks say which pages they want to read and take them as bytes; they only ever
 //! read pages that have others below.
 //!
-//! That a walk may stop at a page which both states have rests on one rule: all entries of a page stand in one page above it.
+//! A page may hold several sibling subtries, and a state may name only some of them: so what is walked is subtries, and pages
+//! are what is read for it.
 
-use super::entry::{PageId, PageRef};
+use super::entry::{Entry, Item, PageId, PageRef, Storage};
 use super::page::{Page, PageError};
-use super::tree::each_page;
+use crate::trie::path::Path;
 
 /// Finds what a new complete state does not share with the one before: walks both, and stops wherever they have the same
 /// page, so that it costs what has changed.
 pub struct Superseded {
     old: Side,
     new: Side,
-    /// What the pages that have been read name. Bound: the pages that only one of the states has.
-    read: Vec<(PageId, Vec<PageRef>)>,
+    /// What the pages that have been read name. Bound: the pages of which one of the states has a subtrie for itself.
+    read: Vec<(PageId, Vec<Below>)>,
     /// A page of the new state could not be read.
     blind: bool,
 }
@@ -32,15 +33,41 @@ pub struct Reach {
 struct Side {
     /// In any order, some more than once. Bound: the entries for pages in the state, 8 bytes each.
     reached: Vec<PageId>,
-    /// Those with others below. One page may be named twice, and only once so.
-    inner: Ids,
+    /// The subtries with pages below.
+    inner: Set<Part>,
     /// Of these, what is to be read.
-    waiting: Ids,
+    waiting: Set<Part>,
 }
 
-/// A set of ids, in order: none of these sets is as large as to be worth a tree.
-#[derive(Default)]
-struct Ids(Vec<PageId>);
+/// A set, in order: none of these is as large as to be worth a tree.
+struct Set<T>(Vec<T>);
+
+impl<T> Default for Set<T> {
+    fn default() -> Set<T> {
+        Set(Vec::new())
+    }
+}
+
+/// One of the subtries that stand in a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    page: PageId,
+    /// Its nibble at the depth of the branch whose children share the page.
+    nibble: u8,
+}
+
+/// A subtrie that a page names.
+#[derive(Clone, Copy, Debug)]
+struct Below {
+    /// Which of the page's own subtries it is in.
+    nibble: u8,
+    part: Part,
+    /// Whether it has pages below.
+    inner: bool,
+}
+
+/// The nibble of a subtrie that is a whole trie, and so alone in its page.
+const WHOLE: u8 = 16;
 
 impl Superseded {
     /// The walk from both root pages (`None`: the empty state).
@@ -51,39 +78,50 @@ impl Superseded {
             read: Vec::new(),
             blind: false,
         };
-        walk.reach(old.as_slice(), new.as_slice());
+        let root = |page: Option<PageRef>| page.map(|page| Below::new(WHOLE, &page, &Path::ROOT));
+        walk.reach(
+            root(old).into_iter().collect(),
+            root(new).into_iter().collect(),
+        );
         walk
     }
 
     /// Pages to read next, at most so many. None: the walk is over.
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
-        let waiting = self.old.waiting.0.iter().chain(&self.new.waiting.0);
-        waiting.take(limit).copied().collect()
+        let mut ids = self.old.wanted(limit);
+        ids.extend(self.new.wanted(limit));
+        ids.sort_unstable();
+        ids.dedup();
+        ids.truncate(limit);
+        ids
     }
 
     /// Takes a page that is wanted (`None`: the database has none). One that cannot be read ends the walk there; what is only
     /// below it is left to [`Reach`].
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
+        let (in_old, in_new) = (self.old.take_waiting(id), self.new.take_waiting(id));
         let below = match pages_below(bytes) {
             Ok(below) => below,
             Err(_) => {
-                self.blind |= self.new.waiting.contains(id);
+                self.blind |= !in_new.is_empty();
                 Vec::new()
             }
         };
-        let in_old = self.old.waiting.remove(id);
-        let in_new = self.new.waiting.remove(id);
+        let of = |parts: &[Part]| {
+            let parts = parts.iter();
+            parts.flat_map(|part| part.select(&below)).collect()
+        };
+        let (old, new) = (of(&in_old), of(&in_new));
         if let Err(place) = self.read_at(id) {
-            self.read.insert(place, (id, below.clone()));
+            self.read.insert(place, (id, below));
         }
-        let of = |waited: bool| if waited { below.as_slice() } else { &[] };
-        self.reach(of(in_old), of(in_new));
+        self.reach(old, new);
     }
 
     /// The pages that only the old state reaches. `None` if a page of the new one could not be read: nothing may be deleted
     /// then.
     pub fn finish(self) -> Option<Vec<PageId>> {
-        let (mut old, new) = (Ids::of(self.old.reached), Ids::of(self.new.reached));
+        let (mut old, new) = (Set::of(self.old.reached), Set::of(self.new.reached));
         old.0.retain(|id| !new.contains(*id));
         (!self.blind).then_some(old.0)
     }
@@ -92,27 +130,27 @@ impl Superseded {
         self.read.binary_search_by_key(&id, |(id, _)| *id)
     }
 
-    /// Both sides have come to these pages. Where both have the same page, neither has to look below it; unless one of them
-    /// has done so already, then the other must follow.
-    fn reach(&mut self, old: &[PageRef], new: &[PageRef]) {
-        let mut steps: Vec<(bool, PageRef)> = old.iter().map(|page| (true, *page)).collect();
-        steps.extend(new.iter().map(|page| (false, *page)));
-        while let Some((is_old, page)) = steps.pop() {
-            let read = self.read_at(page.id).ok();
+    /// Both sides have come to these subtries. Where both have the same one, neither has to look below it; unless its page has
+    /// been read already, then there is nothing to be saved.
+    fn reach(&mut self, old: Vec<Below>, new: Vec<Below>) {
+        let mut steps: Vec<(bool, Below)> = old.into_iter().map(|below| (true, below)).collect();
+        steps.extend(new.into_iter().map(|below| (false, below)));
+        while let Some((is_old, Below { part, inner, .. })) = steps.pop() {
+            let read = self.read_at(part.page).ok();
             let (here, there) = match is_old {
                 true => (&mut self.old, &mut self.new),
                 false => (&mut self.new, &mut self.old),
             };
-            here.reached.push(page.id);
-            if !page.inner || !here.inner.insert(page.id) {
+            here.reached.push(part.page);
+            if !inner || !here.inner.insert(part) {
                 continue;
             }
             if let Some((_, below)) = read.and_then(|read| self.read.get(read)) {
-                steps.extend(below.iter().map(|below| (is_old, *below)));
-            } else if there.inner.contains(page.id) {
-                there.waiting.remove(page.id);
+                steps.extend(part.select(below).map(|below| (is_old, below)));
+            } else if there.inner.contains(part) {
+                there.waiting.remove(part);
             } else {
-                here.waiting.insert(page.id);
+                here.waiting.insert(part);
             }
         }
     }
@@ -129,7 +167,7 @@ impl Reach {
     pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> Reach {
         let mut side = Side::default();
         let young = roots.into_iter().filter(|root| root.id >= since);
-        young.for_each(|root| side.reach(&root));
+        young.for_each(|root| side.reach(&Below::new(WHOLE, &root, &Path::ROOT)));
         Reach {
             side,
             since,
@@ -139,18 +177,20 @@ impl Reach {
 
     /// Pages to read next, at most so many. None: the walk is over.
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
-        self.side.waiting.0.iter().take(limit).copied().collect()
+        self.side.wanted(limit)
     }
 
     /// Takes a page that is wanted (`None`: the database has none).
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
-        if !self.side.waiting.remove(id) {
+        let parts = self.side.take_waiting(id);
+        if parts.is_empty() {
             return;
         }
         match pages_below(bytes) {
             Ok(below) => {
-                let young = below.iter().filter(|page| page.id >= self.since);
-                young.for_each(|page| self.side.reach(page));
+                let below = parts.iter().flat_map(|part| part.select(&below));
+                let young = below.filter(|below| below.part.page >= self.since);
+                young.for_each(|below| self.side.reach(&below));
             }
             Err(_) => self.blind = true,
         }
@@ -164,59 +204,117 @@ impl Reach {
         stored: impl IntoIterator<Item = PageId>,
         next_page: PageId,
     ) -> Option<Vec<PageId>> {
-        let reached = Ids::of(self.side.reached);
+        let reached = Set::of(self.side.reached);
         let orphan = |id: &PageId| *id < next_page && !reached.contains(*id);
         (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
     }
 }
 
 impl Side {
-    fn reach(&mut self, page: &PageRef) {
-        self.reached.push(page.id);
-        if page.inner && self.inner.insert(page.id) {
-            self.waiting.insert(page.id);
+    fn reach(&mut self, below: &Below) {
+        self.reached.push(below.part.page);
+        if below.inner && self.inner.insert(below.part) {
+            self.waiting.insert(below.part);
+        }
+    }
+
+    fn wanted(&self, limit: usize) -> Vec<PageId> {
+        let mut ids: Vec<PageId> = self.waiting.0.iter().map(|part| part.page).collect();
+        ids.dedup();
+        ids.truncate(limit);
+        ids
+    }
+
+    /// The subtries that wait for this page, which wait no longer.
+    fn take_waiting(&mut self, id: PageId) -> Vec<Part> {
+        let waiting = &mut self.waiting.0;
+        let from = waiting.partition_point(|part| part.page < id);
+        let to = waiting.partition_point(|part| part.page <= id);
+        waiting.drain(from..to).collect()
+    }
+}
+
+impl Part {
+    /// What is in this one of a page's subtries.
+    fn select(self, below: &[Below]) -> impl Iterator<Item = Below> {
+        let is_in = move |below: &&Below| self.nibble == WHOLE || self.nibble == below.nibble;
+        below.iter().filter(is_in).copied()
+    }
+}
+
+impl Below {
+    /// `nibble`: of the subtrie of the page above it that names it; `path`: of its top.
+    fn new(nibble: u8, page: &PageRef, path: &Path) -> Below {
+        let part = Part {
+            page: page.id,
+            nibble: nibble_at(path, page.parent),
+        };
+        Below {
+            nibble,
+            part,
+            inner: page.inner,
         }
     }
 }
 
-impl Ids {
-    fn of(mut ids: Vec<PageId>) -> Ids {
-        ids.sort_unstable();
-        ids.dedup();
-        Ids(ids)
+impl<T: Copy + Ord> Set<T> {
+    fn of(mut items: Vec<T>) -> Set<T> {
+        items.sort_unstable();
+        items.dedup();
+        Set(items)
     }
 
-    fn contains(&self, id: PageId) -> bool {
-        self.0.binary_search(&id).is_ok()
+    fn contains(&self, item: T) -> bool {
+        self.0.binary_search(&item).is_ok()
     }
 
     /// `false` if it was there.
-    fn insert(&mut self, id: PageId) -> bool {
-        let place = self.0.binary_search(&id);
+    fn insert(&mut self, item: T) -> bool {
+        let place = self.0.binary_search(&item);
         if let Err(place) = place {
-            self.0.insert(place, id);
+            self.0.insert(place, item);
         }
         place.is_err()
     }
 
-    /// `false` if it was not there.
-    fn remove(&mut self, id: PageId) -> bool {
-        let place = self.0.binary_search(&id);
-        if let Ok(place) = place {
+    fn remove(&mut self, item: T) {
+        if let Ok(place) = self.0.binary_search(&item) {
             self.0.remove(place);
         }
-        place.is_ok()
     }
 }
 
-/// The pages that a page names.
+/// The subtries that a page names.
 ///
 /// It is not folded: its checksum covers the ids, and nothing is deleted or believed because of a hash in it.
-fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<PageRef>, PageError> {
+fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
     let page = Page::decode(bytes.ok_or(PageError::Missing)?)?;
+    let depth = page.parent.path.len();
     let mut below = Vec::new();
     for entry in &page.entries {
-        each_page(entry, false, &mut |page, _| below.push(*page));
+        named_by(entry, nibble_at(&entry.path, depth), &mut below);
     }
     Ok(below)
+}
+
+/// Adds the subtries in other pages that an entry names, in bases too.
+fn named_by(entry: &Entry, nibble: u8, below: &mut Vec<Below>) {
+    match &entry.item {
+        Item::Page(page) => below.push(Below::new(nibble, page, &entry.path)),
+        Item::Account(leaf) => match &leaf.storage {
+            Storage::Page(page) => below.push(Below::new(nibble, page, &Path::ROOT)),
+            Storage::Inline(slots) => slots.iter().for_each(|slot| named_by(slot, nibble, below)),
+            Storage::Empty | Storage::Blinded => {}
+        },
+        Item::Blinded { base, .. } => base.iter().for_each(|entry| named_by(entry, nibble, below)),
+        Item::Slot(_) => {}
+    }
+}
+
+/// Which child of the branch at `depth` a path leads to; [`WHOLE`] if it does not lead below that branch.
+fn nibble_at(path: &Path, depth: u8) -> u8 {
+    match path.len() > depth {
+        true => path.nibble(depth),
+        false => WHOLE,
+    }
 }

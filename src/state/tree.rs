@@ -27,7 +27,6 @@ mod query;
 mod repair;
 mod reveal;
 
-pub(crate) use dissolve::each_page;
 use estimate::Comparisons;
 pub use estimate::Estimate;
 

@@ -43,12 +43,7 @@ impl Job {
         last: &Hash,
     ) {
         let Some(rest) = last.next() else { return };
-        let known = u128::from(leading(last)).max(1);
-        let estimate = (u128::from(slots) << 64) / known;
-        let remaining = u64::try_from(estimate)
-            .unwrap_or(u64::MAX)
-            .saturating_sub(slots);
-        self.enlarge_for(account, storage_root, rest, remaining);
+        self.enlarge_for(account, storage_root, rest, slots_left(slots, last));
     }
 
     /// Walks a storage from `first` on in as many chunks as the slots expected there are worth.
@@ -186,11 +181,39 @@ impl Job {
     }
 }
 
+/// The slots behind `last`, if they are as dense as the `slots` up to it.
+fn slots_left(slots: u64, last: &Hash) -> u64 {
+    let known = u128::from(leading(last)).max(1);
+    let all = (u128::from(slots) << 64) / known;
+    u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(slots)
+}
+
 /// Servers may cut a range that starts at 0 and ends early without a proof; from 1 on there always is one, and it
 /// shows slot 0 too (design, section 6).
 fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
     match origin == Hash::ZERO && *limit != Hash::MAX {
         true => origin.next().unwrap_or(origin),
         false => origin,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slots_left;
+    use crate::hash::Hash;
+
+    #[test]
+    fn the_slots_left_are_estimated_from_the_share_that_was_covered() {
+        let key = |first: u8| {
+            let mut key = [0; 32];
+            key[0] = first;
+            Hash(key)
+        };
+        // go-ethereum's cases: half of the space, a sixteenth, nearly all of it, nothing.
+        assert_eq!(slots_left(100, &key(0x80)), 100);
+        assert_eq!(slots_left(100, &key(0x10)), 1_500);
+        assert_eq!(slots_left(100, &key(0xf0)), 6);
+        assert_eq!(slots_left(100, &Hash::MAX), 0);
+        assert!(slots_left(100, &Hash::ZERO) > u64::MAX / 2);
     }
 }

@@ -32,9 +32,9 @@ pub(crate) struct Loading {
 /// How a start begins.
 pub(crate) enum Resumed {
     /// Pages have to be read first.
-    Load(Loading, Output),
+    Load(Box<Loading>, Output),
     /// Nothing has to be read.
-    Ready(Job),
+    Ready(Box<Job>),
 }
 
 /// A page that was asked for is missing or not what it should be.
@@ -55,9 +55,9 @@ impl Loading {
             ) => Loading::read(aim, building.clone(), *page, ticket),
             (_, Some(complete)) => {
                 let tree = Tree::over_complete(aim.root, complete.page).with_first_page(next);
-                Resumed::Ready(Job::new(aim, tree, next, next))
+                Resumed::Ready(Box::new(Job::new(aim, tree, next, next)))
             }
-            _ => Resumed::Ready(Job::new(aim, Tree::new(aim.root), next, next)),
+            _ => Resumed::Ready(Box::new(Job::new(aim, Tree::new(aim.root), next, next))),
         }
     }
 
@@ -82,7 +82,7 @@ impl Loading {
             };
             job.fetch_codes(damage.iter().filter_map(code).collect());
             (job.is_repair, job.is_wanted) = (true, false);
-            return Some(Resumed::Ready(job));
+            return Some(Resumed::Ready(Box::new(job)));
         }
         let from = Building {
             root: complete.root,
@@ -102,11 +102,7 @@ impl Loading {
                 Damage::Code(hash) => loading.codes.push(hash),
             }
         }
-        let loading = Loading {
-            is_repair: true,
-            is_wanted: false,
-            ..loading
-        };
+        (loading.is_repair, loading.is_wanted) = (true, false);
         Some(Resumed::Load(loading, output))
     }
 
@@ -123,7 +119,7 @@ impl Loading {
             is_repair: false,
             is_wanted: true,
         };
-        Resumed::Load(loading, Output::Load(ticket, vec![page.id]))
+        Resumed::Load(Box::new(loading), Output::Load(ticket, vec![page.id]))
     }
 
     /// Goes for another root as soon as everything is read.

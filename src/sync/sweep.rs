@@ -58,7 +58,7 @@ impl Sweep {
                 self.superseded.feed(id, bytes);
             }
             self.reach.feed(id, bytes);
-            if !bytes.is_some_and(|bytes| Page::decode(bytes).is_ok()) {
+            if bytes.is_none_or(|bytes| Page::decode(bytes).is_err()) {
                 self.widen();
             }
         }

@@ -89,10 +89,10 @@ impl Engine {
     pub(super) fn begin(&mut self, resumed: Resumed) {
         match resumed {
             Resumed::Load(loading, output) => {
-                self.activity = Activity::Loading(Box::new(loading));
+                self.activity = Activity::Loading(loading);
                 self.outbox.push_back(output);
             }
-            Resumed::Ready(job) => self.enter(job),
+            Resumed::Ready(job) => self.enter(*job),
         }
     }
 

@@ -1,9 +1,10 @@
 //! What JavaScript holds: numbers, bytes and promises. The pleasant form is `pkg/snaplight.js`; arguments come checked.
 
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Function, Promise, Uint8Array};
+use js_sys::{Array, Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -12,13 +13,14 @@ use super::driver::Driver;
 use super::errors::Trouble;
 use super::event_loop;
 use super::listener::Listener;
-use super::object::{self, Plain};
-use super::reader::{Answer, Reader};
+use super::object;
+use super::reader::{Answer, Query, Reader};
+use super::roles::Found;
 use super::socket::WebSocketLike;
-use super::storage::Storage;
+use super::storage::{Storage, Wish};
 use crate::hash::Hash;
-use crate::state::{Account, Network, Record};
-use crate::store::Store;
+use crate::state::{Complete, Network};
+use crate::store::StoreFault;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
 
@@ -26,8 +28,6 @@ use crate::trie::keccak;
 const SUBPROTOCOL: &str = "devp2p.1";
 /// Our name in Hello.
 const CLIENT: &str = concat!("snaplight/", env!("CARGO_PKG_VERSION"));
-/// Most codes whose hashes are kept in memory, 32 bytes each: twice what mainnet has. Those above are asked for again.
-const MAX_CODES_HELD: usize = 4_000_000;
 
 /// Has `listener` called with a message when the module panics; it must not call back. Call it once, before anything else.
 #[wasm_bindgen(js_name = onCrash)]
@@ -49,27 +49,37 @@ pub fn delete_database(name: String) -> Promise {
 pub struct Database {
     driver: Rc<Driver>,
     reader: Rc<Reader>,
+    states: Rc<States>,
+    name: String,
+    network: Network,
 }
 
 #[wasm_bindgen]
 impl Database {
-    /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash (32 bytes).
+    /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash (32 bytes). `role`:
+    /// `"writer"` or `"follower"` to insist on one.
     ///
     /// Resolves to a `Database`; rejects, as everything here does, with `{ code, message }`.
     pub fn open(
         name: String,
         memory: bool,
+        role: &str,
         network_id: u64,
         genesis: &[u8],
         listener: Listener,
     ) -> Promise {
+        let wish = match role {
+            "writer" => Wish::Write,
+            "follower" => Wish::Follow,
+            _ => Wish::Either,
+        };
         let genesis = hash(genesis);
         promise(async move {
             let network = Network {
                 id: network_id,
                 genesis: genesis?,
             };
-            let database = Database::open_network(&name, memory, network, listener).await?;
+            let database = Database::open_network(name, memory, wish, network, listener).await?;
             Ok(database.into())
         })
     }
@@ -94,20 +104,16 @@ impl Database {
         self.driver.close_peer(PeerId(id));
     }
 
-    /// Starts to sync to this root (32 bytes). The listener hears the end.
+    /// Starts to sync to this root (32 bytes), or moves the sync under way to it. The listener hears the end. Writers only.
     #[wasm_bindgen(js_name = startSync)]
     pub fn start_sync(&self, root: &[u8]) -> Result<(), JsValue> {
-        self.check_open()?;
-        self.driver.start(Target::Root(hash(root)?));
-        Ok(())
+        self.start(Target::Root(hash(root)?))
     }
 
-    /// Starts to sync to the state after the block with this hash (32 bytes).
+    /// The same to the state after the block with this hash (32 bytes).
     #[wasm_bindgen(js_name = startSyncToBlock)]
     pub fn start_sync_to_block(&self, block: &[u8]) -> Result<(), JsValue> {
-        self.check_open()?;
-        self.driver.start(Target::Block(hash(block)?));
-        Ok(())
+        self.start(Target::Block(hash(block)?))
     }
 
     /// Ends the sync under way; the listener hears when it has ended. Nothing if there is none.
@@ -121,40 +127,50 @@ impl Database {
         self.driver.progress().into()
     }
 
-    /// Reads the account at this address (20 bytes) from the last complete state.
+    /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`, where the body is nonce 8
+    /// bytes, balance 32, code hash 32, storage root 32, or nothing if there is no such account.
     pub fn account(&self, address: &[u8]) -> Promise {
-        let key = keccak(address);
-        let reader = self.reader.clone();
-        promise(async move { Ok(account(reader.account(&key).await?).into()) })
+        self.read(Query::Account(keccak(address)))
     }
 
-    /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state.
+    /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state: `[state, value]`.
     pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
-        let (account, slot) = (keccak(address), keccak(slot));
-        let reader = self.reader.clone();
-        promise(async move {
-            let Answer { value, root } = reader.slot(&account, &slot).await?;
-            Ok(Plain::new()
-                .with("value", hex(&value))
-                .with("root", root.to_string())
-                .into())
+        self.read(Query::Slot(keccak(address), keccak(slot)))
+    }
+
+    /// Reads the code of an account (20 bytes) or with a hash (32 bytes): `[state, code, code hash]`.
+    pub fn code(&self, address_or_hash: &[u8]) -> Promise {
+        self.read(match Hash::from_slice(address_or_hash) {
+            Some(hash) => Query::Code(hash),
+            None => Query::CodeOf(keccak(address_or_hash)),
         })
     }
 
-    /// Reads the code of an account (20 bytes) or with a hash (32 bytes).
-    pub fn code(&self, address_or_hash: &[u8]) -> Promise {
-        let target = Hash::from_slice(address_or_hash).ok_or_else(|| keccak(address_or_hash));
-        let reader = self.reader.clone();
+    /// Forgets proven pages, so that the next reads prove again what is stored.
+    pub fn forget(&self) {
+        self.reader.forget();
+    }
+
+    /// Whether this is the one that writes.
+    #[wasm_bindgen(js_name = isWriter)]
+    pub fn is_writer(&self) -> bool {
+        self.driver.is_writer()
+    }
+
+    /// Waits in line until nobody else writes. Resolves to whether this is the writer now: not if it was closed before.
+    #[wasm_bindgen(js_name = takeOver)]
+    pub fn take_over(&self) -> Promise {
+        let (driver, name, network) = (self.driver.clone(), self.name.clone(), self.network);
+        promise(async move { Ok(driver.take_over(&name, network).await?.into()) })
+    }
+
+    /// Looks at what the writer has completed.
+    #[wasm_bindgen(js_name = catchUp)]
+    pub fn catch_up(&self) -> Promise {
+        let driver = self.driver.clone();
         promise(async move {
-            let (code_hash, Answer { value, root }) = match target {
-                Ok(code_hash) => (code_hash, reader.code(&code_hash).await?),
-                Err(account) => reader.code_of(&account).await?,
-            };
-            Ok(Plain::new()
-                .with("code", Uint8Array::new_from_slice(&value))
-                .with("codeHash", code_hash.to_string())
-                .with("root", root.to_string())
-                .into())
+            driver.catch_up().await?;
+            Ok(JsValue::UNDEFINED)
         })
     }
 
@@ -170,37 +186,44 @@ impl Database {
 
 impl Database {
     async fn open_network(
-        name: &str,
+        name: String,
         memory: bool,
+        wish: Wish,
         network: Network,
         listener: Listener,
     ) -> Result<Database, Trouble> {
-        let store = Storage::open(name, memory).await?;
-        let record = match store.record().await? {
-            Some(bytes) => Record::decode(&bytes)?,
-            None => first_record(network)?,
-        };
-        if record.network != network {
-            let message = format!(
-                "The database {name:?} belongs to network {} with genesis block {}. Open it for that one, or choose \
-                 another name.",
-                record.network.id, record.network.genesis
-            );
-            return Err(Trouble::new("WRONG_NETWORK", message));
-        }
-        let codes = store.codes_held(MAX_CODES_HELD).await?;
+        let (store, writes) = Storage::open(&name, memory, wish).await?;
+        let found = Found::load(&store, &name, network, writes).await?;
         let config = Config {
             network,
             client: CLIENT.to_owned(),
             node_id: event_loop::random()?,
         };
-        listener.complete(&object::complete(record.complete.as_ref()));
-        let driver = Driver::new(Engine::new(config, record, codes), store, listener);
-        let reader = Reader::new(driver.clone());
+        listener.complete(&object::complete(found.record.complete.as_ref()));
+        let followed = (!writes).then(|| found.record.clone());
+        let engine = Engine::new(config, found.record, found.codes);
+        let driver = Driver::new(engine, store, listener, followed);
+        driver.watch_connection();
+        if writes {
+            driver.begin_writing(found.lost);
+        }
+        let reader = Rc::new(Reader::new(driver.clone()));
         Ok(Database {
             driver,
-            reader: Rc::new(reader),
+            reader,
+            states: Rc::default(),
+            name,
+            network,
         })
+    }
+
+    fn start(&self, target: Target) -> Result<(), JsValue> {
+        self.check_open()?;
+        if !self.driver.is_writer() {
+            return Err(Trouble::from(StoreFault::Locked).into());
+        }
+        self.driver.start(target);
+        Ok(())
     }
 
     fn check_open(&self) -> Result<(), Trouble> {
@@ -210,42 +233,49 @@ impl Database {
             Ok(())
         }
     }
+
+    fn read(&self, query: Query) -> Promise {
+        let (reader, states) = (self.reader.clone(), self.states.clone());
+        promise(async move {
+            let Answer {
+                state,
+                value,
+                code_hash,
+            } = reader.read(query).await?;
+            let answer = Array::of2(&states.object(&state), &bytes(&value));
+            if let Some(hash) = code_hash {
+                answer.push(&bytes(&hash.0));
+            }
+            Ok(answer.into())
+        })
+    }
 }
 
-/// The record of a database that holds nothing yet.
-fn first_record(network: Network) -> Result<Record, Trouble> {
-    Ok(Record::fresh(event_loop::random()?, network))
+/// The object that stands for a state, made once: a wallet reads thousands of values of one.
+#[derive(Default)]
+struct States(RefCell<Option<(Complete, JsValue)>>);
+
+impl States {
+    fn object(&self, state: &Complete) -> JsValue {
+        let mut last = self.0.borrow_mut();
+        match &*last {
+            Some((known, object)) if known == state => object.clone(),
+            _ => {
+                let object = object::complete(Some(state));
+                *last = Some((*state, object.clone()));
+                object
+            }
+        }
+    }
 }
 
-fn account(
-    Answer {
-        value: account,
-        root,
-    }: Answer<Option<Account>>,
-) -> Plain {
-    let exists = account.is_some();
-    let account = account.unwrap_or(Account {
-        nonce: 0,
-        balance: [0; 32],
-        storage_root: Hash::EMPTY_ROOT,
-        code_hash: Hash::EMPTY_CODE,
-    });
-    Plain::new()
-        .with("exists", exists)
-        .with("nonce", account.nonce)
-        .with("balance", hex(&account.balance))
-        .with("codeHash", account.code_hash.to_string())
-        .with("storageRoot", account.storage_root.to_string())
-        .with("root", root.to_string())
+fn bytes(bytes: &[u8]) -> JsValue {
+    Uint8Array::new_from_slice(bytes).into()
 }
 
 /// 32 bytes. JavaScript has counted them; should it err, it hears of it.
 fn hash(bytes: &[u8]) -> Result<Hash, Trouble> {
     Hash::from_slice(bytes).ok_or_else(|| Trouble::new("BAD_ARGUMENT", "A hash has 32 bytes."))
-}
-
-fn hex(word: &[u8; 32]) -> String {
-    Hash(*word).to_string()
 }
 
 /// Work boxed at once: JavaScript's promise and the machinery behind it are then compiled once and not for each call.

@@ -11,36 +11,31 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::connections::Connections;
 use super::crash::has_crashed;
+use super::damage;
 use super::errors::{Trouble, failure, trouble};
 use super::event_loop::{Timer, Turns, now, precise_now};
-use super::listener::{EndedBy, Listener};
+use super::listener::Listener;
 use super::meter::{Doing, Meter};
 use super::object::{self, Plain};
-use super::socket::{Deaf, Socket, SocketEvent, WebSocketLike};
+use super::peers;
 use super::storage::Storage;
-use crate::state::{Batch, PageId, Record};
+use crate::state::{Batch, Complete, PageId, Record};
 use crate::store::{Store, StoreFault};
-use crate::sync::{Engine, Event, Input, Output, PeerId, PeerProgress, Target, Ticket};
-use crate::wire::{Link, PeerFault};
+use crate::sync::{Engine, Event, Input, Output, Report, Target, Ticket};
 
 /// How long we compute before the page gets its turn. One verified range takes one to four milliseconds, so a turn is one
 /// or a few of them, and a frame of an animation (16 ms) fits several turns.
 const TURN_MS: f64 = 4.0;
 
-/// devp2p's reason for a client that leaves, and the WebSocket's.
-const CLIENT_QUITTING: u64 = 0x08;
-const CLOSE_DONE: u16 = 1000;
-/// A breach of the protocol that the engine does not see, because it is of the socket's making.
-const CLOSE_BREACH: u16 = 4002;
-/// What a broken connection is reported with (RFC 6455, 7.4.1).
-const CLOSE_ABNORMAL: u16 = 1006;
-
 /// An engine at work.
 pub(super) struct Driver {
-    engine: RefCell<Engine>,
-    store: Storage,
-    connections: Connections,
-    listener: Listener,
+    pub(super) engine: RefCell<Engine>,
+    pub(super) store: Storage,
+    pub(super) connections: Connections,
+    pub(super) listener: Listener,
+    /// The record that another tab wrote last, while that tab is the writer. The engine then stands still.
+    pub(super) followed: RefCell<Option<Record>>,
+    pub(super) damage: RefCell<damage::Found>,
     /// What happened while the loop was busy. Bound: what JavaScript adds while one output is being done.
     inbox: RefCell<VecDeque<Input>>,
     /// The loop is on the stack: whoever comes now leaves an input and goes.
@@ -49,7 +44,10 @@ pub(super) struct Driver {
     timer: Timer,
     meter: Meter,
     commits_in_flight: Cell<usize>,
-    syncing: Cell<bool>,
+    /// Transactions that readers wait for.
+    pub(super) reads_in_flight: Cell<usize>,
+    /// What the sync under way is to make complete.
+    target: Cell<Option<Target>>,
     closing: Cell<bool>,
     closed: Cell<bool>,
     /// The store's fault behind the engine's next [`Event::Failed`].
@@ -59,7 +57,13 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(engine: Engine, store: Storage, listener: Listener) -> Rc<Driver> {
+    /// `followed`: the record of the tab that writes, if that is not we.
+    pub(super) fn new(
+        engine: Engine,
+        store: Storage,
+        listener: Listener,
+        followed: Option<Record>,
+    ) -> Rc<Driver> {
         Rc::new_cyclic(|this: &Weak<Driver>| {
             let on_turn = this.clone();
             let on_alarm = this.clone();
@@ -68,6 +72,8 @@ impl Driver {
                 store,
                 connections: Connections::default(),
                 listener,
+                followed: RefCell::new(followed),
+                damage: RefCell::default(),
                 inbox: RefCell::default(),
                 looping: Cell::new(false),
                 turns: Turns::new(move || {
@@ -82,7 +88,8 @@ impl Driver {
                 }),
                 meter: Meter::default(),
                 commits_in_flight: Cell::new(0),
-                syncing: Cell::new(false),
+                reads_in_flight: Cell::new(0),
+                target: Cell::new(None),
                 closing: Cell::new(false),
                 closed: Cell::new(false),
                 store_fault: RefCell::default(),
@@ -95,61 +102,29 @@ impl Driver {
         &self.store
     }
 
-    /// The record as of the last batch that is durable.
-    pub(super) fn record(&self) -> Record {
-        self.engine.borrow().record().clone()
+    /// The state that every read uses.
+    pub(super) fn complete(&self) -> Option<Complete> {
+        match &*self.followed.borrow() {
+            Some(record) => record.complete,
+            None => self.engine.borrow().record().complete,
+        }
     }
 
     pub(super) fn is_closing(&self) -> bool {
         self.closing.get()
     }
 
+    /// Starts a sync, or moves the one under way.
     pub(super) fn start(self: &Rc<Self>, target: Target) {
-        self.meter.start(precise_now());
-        self.syncing.set(true);
+        if self.target.replace(Some(target)).is_none() {
+            self.meter.start(precise_now());
+        }
         self.store_fault.take();
         self.input(Input::Target(target));
     }
 
     pub(super) fn cancel(self: &Rc<Self>) {
         self.input(Input::Cancel);
-    }
-
-    /// Takes a connecting or open socket. The subprotocol is checked where we made the socket ourselves.
-    pub(super) fn add_peer(
-        self: &Rc<Self>,
-        peer: PeerId,
-        raw: WebSocketLike,
-        protocol: Option<&'static str>,
-    ) -> Result<(), Trouble> {
-        let driver = Rc::downgrade(self);
-        let socket = Socket::listen(raw, protocol, move |event| {
-            if let Some(driver) = driver.upgrade() {
-                driver.socket_event(peer, event);
-            }
-        })
-        .map_err(|Deaf(why)| {
-            let message = format!("The events of this socket cannot be listened to: {why}. Pass an object like a WebSocket.");
-            Trouble::new("BAD_ARGUMENT", message)
-        })?;
-        let is_open = socket.is_open();
-        self.connections.add(peer, socket);
-        if is_open {
-            self.opened(peer);
-        }
-        Ok(())
-    }
-
-    /// Says good-bye and closes.
-    pub(super) fn close_peer(self: &Rc<Self>, peer: PeerId) {
-        if let Some(socket) = self
-            .connections
-            .socket(peer)
-            .filter(|_| self.connections.has_joined(peer))
-        {
-            let _ = socket.send(&Link::disconnect(CLIENT_QUITTING));
-        }
-        self.part(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
     }
 
     pub(super) fn progress(&self) -> Plain {
@@ -160,7 +135,7 @@ impl Driver {
             rows.push(&object::peer(peer.0, delivered, connection.faults()).into());
         });
         let times = self.meter.read(precise_now());
-        object::progress(&progress, &times, &rows)
+        object::progress(&progress, &times, self.damage.borrow().count(), &rows)
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.
@@ -168,11 +143,10 @@ impl Driver {
         if self.closing.replace(true) {
             return;
         }
-        if self.syncing.get() {
-            self.cancel();
-        }
+        // A repair ends like a sync, but nobody is told.
+        self.cancel();
         poll_fn(|context| {
-            if !self.syncing.get() && self.commits_in_flight.get() == 0 {
+            if self.is_quiet() {
                 return Poll::Ready(());
             }
             self.quiet.replace(Some(context.waker().clone()));
@@ -182,26 +156,19 @@ impl Driver {
         self.closed.set(true);
         self.turns.stop();
         self.timer.stop();
-        for (_, connection) in self.connections.remove_all() {
-            if connection.joined {
-                let _ = connection.socket.send(&Link::disconnect(CLIENT_QUITTING));
-            }
-            connection
-                .socket
-                .close(CLOSE_DONE, "the database was closed");
-        }
+        peers::close_all(&self.connections);
         self.store.close().await;
     }
 
     /// Tells the engine, and does what it wants in answer.
-    fn input(self: &Rc<Self>, input: Input) {
+    pub(super) fn input(self: &Rc<Self>, input: Input) {
         self.inbox.borrow_mut().push_back(input);
         self.run();
     }
 
     /// Inputs first, then outputs until there are none or our turn is over. A turn is also over at once for an input that
     /// comes while the next turn is on its way: the engine takes it in, and goes on with its work when the turn comes.
-    fn run(self: &Rc<Self>) {
+    pub(super) fn run(self: &Rc<Self>) {
         if has_crashed() || self.closed.get() || self.looping.replace(true) {
             return;
         }
@@ -216,7 +183,7 @@ impl Driver {
             match output {
                 None if self.inbox.borrow().is_empty() => break,
                 None => {}
-                Some(Output::Yield) if precise_now() - started < TURN_MS => {}
+                Some(Output::Yield) if precise_now() - started < self.turn_ms() => {}
                 Some(Output::Yield) => self.turns.request(),
                 Some(output) => self.perform(output),
             }
@@ -230,6 +197,14 @@ impl Driver {
         self.meter.turn_to(idle, precise_now());
         self.looping.set(false);
         self.wake_if_quiet();
+    }
+
+    /// Somebody who reads waits for one step of ours and not for several.
+    fn turn_ms(&self) -> f64 {
+        match self.reads_in_flight.get() {
+            0 => TURN_MS,
+            _ => 0.0,
+        }
     }
 
     fn take_in(&self) {
@@ -249,15 +224,6 @@ impl Driver {
             Output::Event(event) => self.tell(event),
             // The loop's own.
             Output::Yield => {}
-        }
-    }
-
-    fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
-        let Some(socket) = self.connections.socket(peer) else {
-            return;
-        };
-        if let Err(reason) = socket.send(frame) {
-            self.part(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
         }
     }
 
@@ -321,126 +287,61 @@ impl Driver {
                 self.listener.peer(peer.0, "ready");
             }
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
-            // Shown by the next progress, for as long as it holds.
-            Event::Waiting(_) | Event::Damaged(_) | Event::Repaired => {}
+            Event::Waiting(_) => self.listener.event("waiting", "", ""),
+            Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
+            Event::Repaired => self.note_repair(),
             Event::Done(report) => {
-                let times = self.end_sync();
-                self.listener.synced(object::report(&report, &times));
+                // Its target may have been replaced after it ended and before it was told: then the end is the next one's.
+                if self
+                    .target
+                    .get()
+                    .is_some_and(|target| is_of(&report, &target))
+                {
+                    let times = self.end_sync();
+                    self.listener.synced(object::report(&report, &times));
+                }
             }
             Event::Cancelled(_) => {
-                self.end_sync();
-                self.listener.failed(Trouble::new(
-                    "CANCELLED",
-                    "The sync was cancelled; what it stored stays.",
-                ));
+                if self.target.get().is_some() {
+                    self.end_sync();
+                    self.listener.failed(Trouble::new(
+                        "CANCELLED",
+                        "The sync was cancelled; what it stored stays.",
+                    ));
+                }
             }
             Event::Failed(reason) => {
-                self.end_sync();
                 let fault = self.store_fault.take();
-                self.listener.failed(failure(&reason, fault));
+                if self.target.get().is_some() {
+                    self.end_sync();
+                    self.listener.failed(failure(&reason, fault));
+                }
             }
         }
     }
 
     fn end_sync(&self) -> super::meter::Times {
-        self.syncing.set(false);
+        self.target.set(None);
         let now = precise_now();
         self.meter.stop(now);
         self.meter.read(now)
     }
 
-    fn socket_event(self: &Rc<Self>, peer: PeerId, event: SocketEvent) {
-        match event {
-            SocketEvent::Open => self.opened(peer),
-            SocketEvent::Frame(bytes) if self.connections.has_joined(peer) => {
-                self.input(Input::Frame(peer, bytes))
-            }
-            SocketEvent::Text if self.connections.has_joined(peer) => self.input(Input::Text(peer)),
-            // Before it said that it is open: not a peer yet, and nothing it sends can be due.
-            SocketEvent::Frame(_) | SocketEvent::Text => {}
-            SocketEvent::Oversized(bytes) => {
-                self.refuse(peer, &PeerFault::OversizedFrame { bytes })
-            }
-            SocketEvent::Unreadable => {
-                let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set its binaryType to 'arraybuffer'";
-                self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
-            }
-            SocketEvent::Closed(code, reason) => self.hung_up(peer, code, &reason),
-        }
-    }
-
-    fn opened(self: &Rc<Self>, peer: PeerId) {
-        let Some(socket) = self.connections.socket(peer) else {
-            return;
-        };
-        if !socket.speaks_protocol() {
-            let reason = "the server did not select the WebSocket subprotocol devp2p.1";
-            self.connections.note_fault(peer, reason);
-            self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
-        } else if self.connections.join(peer) {
-            self.listener.peer(peer.0, "greeting");
-            self.input(Input::PeerJoined(peer));
-        }
-    }
-
-    fn hung_up(self: &Rc<Self>, peer: PeerId, code: u16, reason: &str) {
-        // Browsers do not tell pages why a connection failed, lest they explore the user's network.
-        let reason = match reason {
-            "" if !self.connections.has_joined(peer) => "the connection could not be opened",
-            "" if code == CLOSE_ABNORMAL => "the connection broke",
-            "" => "the peer closed the connection",
-            words => words,
-        };
-        self.part(peer, EndedBy::Peer, code, reason);
-    }
-
-    /// A fault the socket sees before the engine could.
-    fn refuse(self: &Rc<Self>, peer: PeerId, fault: &PeerFault) {
-        self.connections.note_fault(peer, &fault.to_string());
-        self.part(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
-    }
-
-    /// The engine is done with this peer.
-    fn drop_peer(&self, peer: PeerId, fault: &PeerFault) {
-        let by = if matches!(fault, PeerFault::Disconnected(_)) {
-            EndedBy::Peer
-        } else {
-            EndedBy::Fault
-        };
-        self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
-    }
-
-    /// The connection ends, and not by the engine's wish, so it is told.
-    fn part(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
-        let rows = self.engine.borrow().progress(now()).peers;
-        let row = rows.iter().find(|row| row.peer == peer);
-        if self.disconnect(peer, by, code, reason, row) {
-            self.input(Input::PeerLeft(peer));
-        }
-    }
-
-    /// Closes the socket and says so; whether the engine knew of the peer.
-    fn disconnect(
-        &self,
-        peer: PeerId,
-        by: EndedBy,
-        code: u16,
-        reason: &str,
-        row: Option<&PeerProgress>,
-    ) -> bool {
-        let Some(connection) = self.connections.remove(peer) else {
-            return false;
-        };
-        connection.socket.close(code, reason);
-        let row = object::peer(peer.0, row, connection.faults());
-        self.listener.peer_closed(peer.0, by, code, reason, row);
-        connection.joined
+    fn is_quiet(&self) -> bool {
+        self.target.get().is_none() && self.commits_in_flight.get() == 0
     }
 
     fn wake_if_quiet(&self) {
-        let is_quiet = !self.syncing.get() && self.commits_in_flight.get() == 0;
-        if let Some(waker) = is_quiet.then(|| self.quiet.take()).flatten() {
+        if let Some(waker) = self.is_quiet().then(|| self.quiet.take()).flatten() {
             waker.wake();
         }
+    }
+}
+
+/// Whether a sync to `target` ends with this report.
+fn is_of(report: &Report, target: &Target) -> bool {
+    match target {
+        Target::Root(root) => report.root == *root,
+        Target::Block(hash) => report.block.is_some_and(|block| block.hash == *hash),
     }
 }

@@ -30,11 +30,12 @@ impl Trouble {
         )
     }
 
-    pub(super) fn damaged(what: &str) -> Trouble {
+    /// `remedy`: what is done about it, without a full stop.
+    pub(super) fn damaged(what: &str, remedy: &str) -> Trouble {
         let message = format!(
-            "The database is damaged: {what}. Delete it with deleteDatabase and sync again."
+            "The database is damaged: {what}. Nothing of that is answered. {remedy}: read again after the event 'repaired'."
         );
-        Trouble::new("STORE_DAMAGED", message)
+        Trouble::new("DAMAGED", message)
     }
 }
 
@@ -94,7 +95,10 @@ impl From<RecordError> for Trouble {
                      Update the package, or delete the database with deleteDatabase."
                 ),
             ),
-            RecordError::Damaged => Trouble::damaged("its root record does not match its checksum"),
+            RecordError::Damaged => Trouble::new(
+                "STORE_FAILED",
+                "The root record does not match its checksum. Close the database and open it again.",
+            ),
         }
     }
 }
@@ -115,7 +119,7 @@ pub(super) fn failure(failure: &Failure, fault: Option<StoreFault>) -> Trouble {
         (Failure::Store(StoreTrouble::Full), None) => "QUOTA",
         (Failure::Store(StoreTrouble::Superseded), None) => "STORE_SUPERSEDED",
         (Failure::Store(StoreTrouble::Failed(_)), None) => "STORE_FAILED",
-        (Failure::Damaged(_), _) => "STORE_DAMAGED",
+        (Failure::Damaged(_), _) => "DAMAGED",
         (Failure::BogusRoot(_), _) => "BOGUS_ROOT",
         (Failure::Tree(_) | Failure::Defect(_), _) => "CRASHED",
     };

@@ -19,6 +19,9 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = onFailed)]
     fn on_failed(this: &Listener, error: &JsValue) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(method, catch, js_name = onEvent)]
+    fn on_event(this: &Listener, kind: &str, what: &str, words: &str) -> Result<(), JsValue>;
+
     #[wasm_bindgen(method, catch, js_name = onPeer)]
     fn on_peer(this: &Listener, id: u32, state: &str) -> Result<(), JsValue>;
 
@@ -53,6 +56,12 @@ impl Listener {
 
     pub(super) fn failed(&self, trouble: Trouble) {
         let _ = self.on_failed(&trouble.into());
+    }
+
+    /// Anything else that happens: `waiting` for something; `damaged` (`what`: page, code or record; why in `words`);
+    /// `repaired`, all of it; `recovered` from an unclean end; `ended`, the connection, from outside.
+    pub(super) fn event(&self, kind: &str, what: &str, words: &str) {
+        let _ = self.on_event(kind, what, words);
     }
 
     pub(super) fn peer(&self, id: u32, state: &str) {

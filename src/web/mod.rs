@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! JavaScript ── Database (database.rs) ──► Driver (driver.rs) ──► Engine        one loop: handle, then poll
-//!                    │                       │   ▲   │
-//!                    └── Reader (reader.rs)  │   │   └── Store    loads and commits, as tasks of their own
-//!                                            ▼   │
-//!                                  sockets, timer, turns of the event loop
+//!                    │                       │   ▲   │   │
+//!                    └── Reader (reader.rs)  │   │   │   └── who writes (roles.rs), what is damaged (damage.rs)
+//!                         └── Pages          ▼   │   └── Store    loads and commits, as tasks of their own
+//!                            (pages.rs)   sockets (peers.rs), timer, turns of the event loop
 //! ```
 //!
 //! What may not enter: any judgement about bytes (whether an answer is right, what to ask next, what a page means). That is
@@ -15,6 +15,7 @@
 
 mod connections;
 mod crash;
+mod damage;
 mod database;
 mod driver;
 mod errors;
@@ -22,7 +23,10 @@ mod event_loop;
 mod listener;
 mod meter;
 mod object;
+mod pages;
+mod peers;
 mod reader;
+mod roles;
 mod socket;
 mod storage;
 

@@ -1,12 +1,14 @@
-//! Plain JavaScript objects, built field by field.
+//! Plain JavaScript objects, built field by field, and numbers in rows. What users see is shaped of them in
+//! `pkg/lib/shapes.js`, whose names stand in the order of the rows here.
 //!
 //! By hand and not with `serde-wasm-bindgen`: a few small flat objects cross here, ten times a second at most, for which
 //! serde's machinery would be a large part of the module.
 
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Float64Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::meter::Times;
+use crate::hash::Hash;
 use crate::state::{Block, Complete, Counts};
 use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, Why};
 
@@ -23,28 +25,6 @@ impl Plain {
         let _ = Reflect::set(&self.0, &key.into(), &value.into());
         self
     }
-
-    /// A count, a number of bytes or of milliseconds: exact up to 2^53, far above what any of them reaches.
-    pub(super) fn number(self, key: &str, value: u64) -> Plain {
-        self.with(key, value as f64)
-    }
-
-    fn counters(self, held: &Counts, counters: &Counters) -> Plain {
-        self.number("accounts", held.accounts)
-            .number("slots", held.slots)
-            .number("codes", held.codes)
-            .number("bytesReceived", counters.bytes_received)
-            .number("bytesStored", counters.bytes_stored)
-            .number("pagesStored", counters.pages_stored)
-            .number("requests", counters.requests)
-    }
-
-    fn times(self, times: &Times) -> Plain {
-        self.with("elapsedMs", times.elapsed())
-            .with("hashingMs", times.computing)
-            .with("storageMs", times.storing)
-            .with("waitingMs", times.waiting)
-    }
 }
 
 impl From<Plain> for JsValue {
@@ -59,7 +39,7 @@ pub(super) struct Faults<'a> {
     pub(super) last: Option<&'a str>,
 }
 
-pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Plain {
+pub(super) fn progress(progress: &Progress, times: &Times, damaged: usize, peers: &Array) -> Plain {
     let phase = match progress.phase {
         Phase::Idle => "idle",
         Phase::Locating => "locating",
@@ -68,22 +48,36 @@ pub(super) fn progress(progress: &Progress, times: &Times, peers: &Array) -> Pla
         Phase::Healing => "healing",
         Phase::Finishing => "finishing",
     };
+    let outrun = progress
+        .outrun
+        .map(|outrun| numbers([outrun.needed_per_second, outrun.healed_per_second]));
+    let (waiting_for, refused) = match &progress.waiting {
+        None => (None, None),
+        Some(Why::NoPeers) => (Some("peers"), None),
+        Some(Why::NeedNewRoot { root, .. }) => (Some("root"), Some(*root)),
+        Some(Why::BlockUnavailable { .. }) => (Some("block"), None),
+    };
+    let words = progress.waiting.as_ref().map(Why::to_string);
     Plain::new()
         .with("phase", phase)
+        .with("root", hash_or_null(progress.target))
         .with(
-            "root",
-            progress
-                .target
-                .map_or(JsValue::NULL, |root| root.to_string().into()),
+            "figures",
+            figures(&progress.held, &progress.counters, times),
         )
-        .counters(&progress.held, &progress.counters)
-        .times(times)
+        .with(
+            "etaMs",
+            progress
+                .eta_ms
+                .map_or(JsValue::NULL, |ms| (ms as f64).into()),
+        )
+        .with("outrun", outrun.map_or(JsValue::NULL, JsValue::from))
         .with("keySpace", Uint8Array::new_from_slice(&progress.key_space))
         .with("peers", peers)
-        .with(
-            "waiting",
-            text_or_null(progress.waiting.as_ref().map(Why::to_string).as_deref()),
-        )
+        .with("damaged", damaged as f64)
+        .with("waiting", text_or_null(words.as_deref()))
+        .with("waitingFor", text_or_null(waiting_for))
+        .with("refused", hash_or_null(refused))
 }
 
 pub(super) fn peer(id: u32, peer: Option<&PeerProgress>, faults: Faults<'_>) -> Plain {
@@ -92,24 +86,35 @@ pub(super) fn peer(id: u32, peer: Option<&PeerProgress>, faults: Faults<'_>) -> 
         .with("faults", faults.count)
         .with("lastFault", text_or_null(faults.last));
     let Some(peer) = peer else { return row };
+    let head = peer.head.as_ref().map_or(JsValue::NULL, |head| {
+        Plain::new()
+            .with("number", head.number as f64)
+            .with("hash", head.hash.to_string())
+            .into()
+    });
     row.with("state", if peer.ready { "ready" } else { "greeting" })
         .with("client", printable(&peer.client))
-        .number("requestsInFlight", peer.in_flight as u64)
-        .number("answers", peer.answers)
-        .number("bytes", peer.bytes)
-        .number("accounts", peer.accounts)
-        .number("slots", peer.slots)
-        .number("codes", peer.codes)
-        .number("latencyMs", peer.round_trip_ms)
+        .with("head", head)
+        .with("refused", peer.refused)
+        .with(
+            "figures",
+            numbers([
+                peer.in_flight as u64,
+                peer.answers,
+                peer.bytes,
+                peer.accounts,
+                peer.slots,
+                peer.codes,
+                peer.round_trip_ms,
+            ]),
+        )
 }
 
 pub(super) fn report(report: &Report, times: &Times) -> Plain {
     Plain::new()
         .with("root", report.root.to_string())
         .with("block", block(report.block.as_ref()))
-        .counters(&report.held, &report.counters)
-        .number("nodesHealed", report.counters.nodes)
-        .times(times)
+        .with("figures", figures(&report.held, &report.counters, times))
 }
 
 pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
@@ -119,10 +124,48 @@ pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
     Plain::new()
         .with("root", complete.root.to_string())
         .with("block", block(complete.block.as_ref()))
-        .number("accounts", complete.counts.accounts)
-        .number("slots", complete.counts.slots)
-        .number("codes", complete.counts.codes)
+        .with("accounts", complete.counts.accounts as f64)
+        .with("slots", complete.counts.slots as f64)
+        .with("codes", complete.counts.codes as f64)
         .into()
+}
+
+/// What a sync counts, in the order of `FIGURES`.
+fn figures(held: &Counts, counters: &Counters, times: &Times) -> Float64Array {
+    let counts = [
+        held.accounts,
+        held.slots,
+        held.codes,
+        counters.accounts,
+        counters.slots,
+        counters.codes,
+        counters.bytes_received,
+        counters.ranges.answers,
+        counters.ranges.bytes,
+        counters.nodes,
+        counters.healing.answers,
+        counters.healing.bytes,
+        counters.reused,
+        counters.moves,
+        counters.round_trips,
+        counters.requests,
+        counters.bytes_stored,
+        counters.pages_stored,
+    ];
+    let times = [
+        times.elapsed(),
+        times.computing,
+        times.storing,
+        times.waiting,
+    ];
+    let counts = counts.iter().map(|count| *count as f64);
+    let row: Vec<f64> = counts.chain(times).collect();
+    Float64Array::from(row.as_slice())
+}
+
+/// Counts, bytes, milliseconds: exact up to 2^53, far above what any of them reaches.
+fn numbers<const N: usize>(row: [u64; N]) -> Float64Array {
+    Float64Array::from(row.map(|number| number as f64).as_slice())
 }
 
 fn block(block: Option<&Block>) -> JsValue {
@@ -131,9 +174,13 @@ fn block(block: Option<&Block>) -> JsValue {
     };
     Plain::new()
         .with("hash", block.hash.to_string())
-        .number("number", block.number)
-        .number("timestamp", block.timestamp)
+        .with("number", block.number as f64)
+        .with("timestamp", block.timestamp as f64)
         .into()
+}
+
+fn hash_or_null(hash: Option<Hash>) -> JsValue {
+    hash.map_or(JsValue::NULL, |hash| hash.to_string().into())
 }
 
 /// `null`, as the types promise, and not the `undefined` that wasm-bindgen makes of `None`.

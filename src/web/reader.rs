@@ -1,109 +1,102 @@
 //! Reading the last complete state: pages down from its root, each proven before it is believed.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::driver::Driver;
 use super::errors::Trouble;
+use super::pages::{Miss, Pages};
 use crate::hash::Hash;
-use crate::state::page::{Folds, PageError, VerifiedPage};
-use crate::state::read::{FoundAccount, Lookup, Step, Wanted};
-use crate::state::{Account, Code, Complete, PageId, PageRef};
+use crate::state::read::{Lookup, Step};
+use crate::state::{Account, Code, Complete};
 use crate::store::Store;
 use crate::trie::keccak;
 
-/// Proven pages kept: the upper pages of a large state (a thousand accounts to a page, so some hundred pages name a
-/// hundred million) and what was read last. Decoded, 256 pages of 16 KiB are about 10 MiB at most.
-const MAX_CACHED_PAGES: usize = 256;
+/// What to read; accounts and slots by the hashes of address and number.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Query {
+    Account(Hash),
+    Slot(Hash, Hash),
+    /// The code of an account.
+    CodeOf(Hash),
+    /// The code with this hash.
+    Code(Hash),
+}
 
-/// Something read, and the state root that proves it.
-pub(super) struct Answer<T> {
-    pub(super) value: T,
-    pub(super) root: Hash,
+/// What was read, in bytes, and the state that proves it.
+pub(super) struct Answer {
+    pub(super) state: Complete,
+    /// Of an account: nonce 8 bytes, balance 32, code hash 32, storage root 32, or nothing if it is proven not to exist. Of a
+    /// slot: its value, 32 bytes, zero if it is proven not to be set. A code.
+    pub(super) value: Vec<u8>,
+    /// The code's.
+    pub(super) code_hash: Option<Hash>,
 }
 
 /// Look-ups in the last complete state. Any number may be under way.
 pub(super) struct Reader {
     driver: Rc<Driver>,
-    /// Scratch memory for proving.
-    folds: RefCell<Folds>,
-    cache: Cache,
+    pages: Rc<Pages>,
+    /// Of which making of the database the proven pages are.
+    incarnation: Cell<[u8; 16]>,
 }
 
 impl Reader {
     pub(super) fn new(driver: Rc<Driver>) -> Reader {
         Reader {
+            pages: Rc::new(Pages::new(driver.clone())),
+            incarnation: Cell::new(driver.incarnation()),
             driver,
-            folds: RefCell::new(Folds::new()),
-            cache: Cache::default(),
         }
     }
 
-    /// `None`: proven not to exist.
-    pub(super) async fn account(&self, account: &Hash) -> Result<Answer<Option<Account>>, Trouble> {
-        let Answer { value, root } = self.found(account).await?;
-        Ok(Answer {
-            value: value.map(|found| found.account),
-            root,
-        })
+    /// Forgets the pages that were proven, so that the next reads look at what is stored.
+    pub(super) fn forget(&self) {
+        self.pages.forget();
     }
 
-    /// Zero: proven not to be set.
-    pub(super) async fn slot(
-        &self,
-        account: &Hash,
-        slot: &Hash,
-    ) -> Result<Answer<[u8; 32]>, Trouble> {
-        let Answer { value, root } = self
-            .look_up(|page| Lookup::slot(page, *account, *slot))
-            .await?;
-        match value {
-            Step::Slot(value) => Ok(Answer { value, root }),
-            _ => Err(not_tracked("This storage slot", &root)),
-        }
-    }
-
-    /// The code of an account and its hash; empty if it has none or does not exist.
-    pub(super) async fn code_of(&self, account: &Hash) -> Result<(Hash, Answer<Vec<u8>>), Trouble> {
-        let Answer { value, root } = self.found(account).await?;
-        let hash = match value {
-            Some(FoundAccount {
-                code: Code::Missing,
-                ..
-            }) => return Err(not_tracked("The code of this account", &root)),
-            Some(found) => found.account.code_hash,
-            None => Hash::EMPTY_CODE,
+    /// One function for all of it, because each of them would be compiled with a whole look-up inside.
+    pub(super) async fn read(&self, query: Query) -> Result<Answer, Trouble> {
+        let (account, slot) = match query {
+            Query::Account(account) | Query::CodeOf(account) => (account, None),
+            Query::Slot(account, slot) => (account, Some(slot)),
+            Query::Code(hash) => return self.code(hash, self.complete()?, false).await,
         };
-        let value = self.load_code(&hash, &root).await?;
-        Ok((hash, Answer { value, root }))
-    }
-
-    /// The code with this hash.
-    pub(super) async fn code(&self, hash: &Hash) -> Result<Answer<Vec<u8>>, Trouble> {
-        let root = self.complete()?.root;
-        let value = self.load_code(hash, &root).await?;
-        Ok(Answer { value, root })
-    }
-
-    async fn found(&self, account: &Hash) -> Result<Answer<Option<FoundAccount>>, Trouble> {
-        let Answer { value, root } = self.look_up(|page| Lookup::account(page, *account)).await?;
-        match value {
-            Step::Account(value) => Ok(Answer { value, root }),
-            _ => Err(not_tracked("This account", &root)),
+        let (step, state) = self.look_up(account, slot).await?;
+        let found = match step {
+            Step::Slot(value) => return Ok(Answer::of(state, value.to_vec())),
+            Step::Account(found) => found,
+            _ => return Err(not_tracked("This part of the state", &state)),
+        };
+        match (query, found) {
+            (Query::CodeOf(_), Some(found)) if found.code == Code::Missing => {
+                Err(not_tracked("The code of this account", &state))
+            }
+            (Query::CodeOf(_), found) => {
+                let hash = found.map_or(Hash::EMPTY_CODE, |found| found.account.code_hash);
+                self.code(hash, state, true).await
+            }
+            (_, found) => {
+                let body = found.map(|found| body(&found.account)).unwrap_or_default();
+                Ok(Answer::of(state, body))
+            }
         }
     }
 
-    async fn load_code(&self, hash: &Hash, root: &Hash) -> Result<Vec<u8>, Trouble> {
-        if *hash == Hash::EMPTY_CODE {
-            return Ok(Vec::new());
-        }
-        let code = self.driver.store().code(hash).await?;
-        let code = code.ok_or_else(|| not_tracked(&format!("The code {hash}"), root))?;
-        match keccak(&code) == *hash {
-            true => Ok(code),
-            false => Err(Trouble::damaged(&format!(
-                "the code {hash} has another hash"
-            ))),
+    /// `named`: an account's leaf says that it is held, so without it the database is damaged.
+    async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<Answer, Trouble> {
+        let code = match hash {
+            hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
+            hash => self.driver.store().code(&hash).await?,
+        };
+        match code {
+            Some(value) if keccak(&value) == hash => Ok(Answer {
+                state,
+                value,
+                code_hash: Some(hash),
+            }),
+            None if !named => Err(not_tracked(&format!("The code {hash}"), &state)),
+            _ => Err(self.driver.damaged_code(hash)),
         }
     }
 
@@ -111,38 +104,36 @@ impl Reader {
     /// replaced, and the look-up starts again in the new state; under an unchanged state it is damage.
     async fn look_up(
         &self,
-        start: impl Fn(Option<PageRef>) -> Lookup,
-    ) -> Result<Answer<Step>, Trouble> {
+        account: Hash,
+        slot: Option<Hash>,
+    ) -> Result<(Step, Complete), Trouble> {
         'state: loop {
-            let complete = self.complete()?;
-            let mut lookup = start(complete.page);
-            while let Step::Need(wanted) = *lookup.step() {
-                let page = match self.page(&wanted).await? {
-                    Ok(page) => page,
-                    Err(_) if self.complete()? != complete => continue 'state,
-                    Err(error) => return Err(damaged(wanted.page.id, &error)),
-                };
-                lookup.feed_verified(&page);
+            let state = self.complete()?;
+            let incarnation = self.driver.incarnation();
+            if self.incarnation.replace(incarnation) != incarnation {
+                self.pages.forget();
             }
-            let root = complete.root;
-            return match lookup.step() {
-                Step::Damaged { id, error } => Err(damaged(*id, error)),
-                step => Ok(Answer {
-                    value: step.clone(),
-                    root,
-                }),
+            let mut lookup = match slot {
+                None => Lookup::account(state.page, account),
+                Some(slot) => Lookup::slot(state.page, account, slot),
             };
+            while let Step::Need(wanted) = *lookup.step() {
+                match self.pages.get(&wanted).await {
+                    Ok(page) => {
+                        lookup.feed_verified(&page);
+                    }
+                    Err(Miss::Store(fault)) => return Err(fault.into()),
+                    Err(Miss::Page(error)) => {
+                        self.driver.catch_up().await?;
+                        if self.complete()? != state {
+                            continue 'state;
+                        }
+                        return Err(self.driver.damaged_page(&wanted, &error));
+                    }
+                }
+            }
+            return Ok((lookup.step().clone(), state));
         }
-    }
-
-    async fn page(&self, wanted: &Wanted) -> Result<Result<Rc<VerifiedPage>, PageError>, Trouble> {
-        if let Some(page) = self.cache.get(wanted.key()) {
-            return Ok(Ok(page));
-        }
-        let pages = self.driver.store().pages(&[wanted.page.id]).await?;
-        let bytes = pages.first().and_then(Option::as_deref);
-        let verified = wanted.verify(bytes, &mut self.folds.borrow_mut());
-        Ok(verified.map(|page| self.cache.keep(wanted.key(), page)))
     }
 
     fn complete(&self) -> Result<Complete, Trouble> {
@@ -155,49 +146,38 @@ impl Reader {
                 "No state is complete yet, so there is nothing to read: await a sync first.",
             )
         };
-        self.driver.record().complete.ok_or_else(no_state)
+        self.driver.complete().ok_or_else(no_state)
     }
 }
 
-/// Proven pages by what they were proven to be, the least recently used of them leaving first. A list, because proving a
-/// page costs a thousand times more than looking through all of it.
-#[derive(Default)]
-struct Cache {
-    /// Most recently used last.
-    pages: RefCell<Vec<(Key, Rc<VerifiedPage>)>>,
-}
-
-/// A page's id, and the hash of the subtrie in it: one page may hold several.
-type Key = (PageId, Hash);
-
-impl Cache {
-    fn get(&self, key: Key) -> Option<Rc<VerifiedPage>> {
-        let mut pages = self.pages.borrow_mut();
-        let place = pages.iter().position(|(cached, _)| *cached == key)?;
-        let entry = pages.remove(place);
-        let page = entry.1.clone();
-        pages.push(entry);
-        Some(page)
-    }
-
-    fn keep(&self, key: Key, page: VerifiedPage) -> Rc<VerifiedPage> {
-        let page = Rc::new(page);
-        let mut pages = self.pages.borrow_mut();
-        if pages.len() >= MAX_CACHED_PAGES {
-            pages.remove(0);
+impl Answer {
+    fn of(state: Complete, value: Vec<u8>) -> Answer {
+        Answer {
+            state,
+            value,
+            code_hash: None,
         }
-        pages.push((key, page.clone()));
-        page
     }
 }
 
-fn not_tracked(what: &str, root: &Hash) -> Trouble {
+fn body(account: &Account) -> Vec<u8> {
+    let mut body = account.nonce.to_be_bytes().to_vec();
+    for word in [
+        &account.balance,
+        &account.code_hash.0,
+        &account.storage_root.0,
+    ] {
+        body.extend(word);
+    }
+    body
+}
+
+fn not_tracked(what: &str, state: &Complete) -> Trouble {
     Trouble::new(
         "NOT_TRACKED",
-        format!("{what} is not held in the state of {root}, so nothing can be said about it."),
+        format!(
+            "{what} is not held in the state of {}, so nothing can be said about it.",
+            state.root
+        ),
     )
-}
-
-fn damaged(page: PageId, error: &PageError) -> Trouble {
-    Trouble::damaged(&format!("page {}: {error}", page.0))
 }

@@ -9,6 +9,15 @@ use crate::state::{Batch, PageId};
 use crate::store::indexed_db::{Durability, IndexedDb, WriterLock};
 use crate::store::{MemoryDisk, MemoryStore, Store, StoreFault};
 
+/// What whoever opens a database wants to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// The writer if nobody is, else a reader.
+    Either,
+    Write,
+    Follow,
+}
+
 /// An enum and not a trait object: the trait's methods return futures of their own types.
 pub(super) enum Storage {
     Memory(MemoryStore),
@@ -33,14 +42,76 @@ impl<M: Future, I: Future<Output = M::Output>> Future for Answer<M, I> {
 }
 
 impl Storage {
-    /// The database `name` with the right to write to it, or an empty one in memory.
-    pub(super) async fn open(name: &str, memory: bool) -> Result<Storage, Trouble> {
+    /// The database `name`, or an empty one in memory; and whether it is ours to write.
+    pub(super) async fn open(
+        name: &str,
+        memory: bool,
+        wish: Wish,
+    ) -> Result<(Storage, bool), Trouble> {
         if memory {
-            return Ok(Storage::Memory(MemoryDisk::default().writer()?));
+            return Ok((Storage::Memory(MemoryDisk::default().writer()?), true));
         }
-        let lock = WriterLock::acquire(name).await?;
-        let store = IndexedDb::open_to_write(lock, Durability::default()).await?;
-        Ok(Storage::IndexedDb(store))
+        let lock = match wish {
+            Wish::Follow => None,
+            Wish::Write => Some(WriterLock::acquire(name).await?),
+            Wish::Either => match WriterLock::acquire(name).await {
+                Ok(lock) => Some(lock),
+                Err(StoreFault::Locked) => None,
+                Err(fault) => return Err(fault.into()),
+            },
+        };
+        let writes = lock.is_some();
+        let store = match lock {
+            Some(lock) => IndexedDb::open_to_write(lock, Durability::default()).await?,
+            None => IndexedDb::open_to_read(name).await?,
+        };
+        Ok((Storage::IndexedDb(store), writes))
+    }
+
+    /// Makes us the writer.
+    pub(super) fn promote(&self, lock: WriterLock) {
+        if let Storage::IndexedDb(store) = self {
+            store.promote(lock, Durability::default());
+        }
+    }
+
+    /// Lets somebody else write.
+    pub(super) fn resign(&self) {
+        if let Storage::IndexedDb(store) = self {
+            store.demote();
+        }
+    }
+
+    /// Whether the last session that wrote was closed; as of the last reading of the record.
+    pub(super) fn ended_well(&self) -> bool {
+        match self {
+            Storage::Memory(_) => true,
+            Storage::IndexedDb(store) => store.ended_well(),
+        }
+    }
+
+    /// What is to be done when it was not.
+    pub(super) async fn rewrite_log(&self) -> Result<(), StoreFault> {
+        match self {
+            Storage::Memory(_) => Ok(()),
+            Storage::IndexedDb(store) => store.rewrite_log().await,
+        }
+    }
+
+    /// Whether any page is stored, also where no record is.
+    pub(super) async fn holds_pages(&self) -> Result<bool, StoreFault> {
+        match self {
+            Storage::Memory(_) => Ok(false),
+            Storage::IndexedDb(store) => store.holds_pages().await,
+        }
+    }
+
+    /// Waits for the end of the connection; `true` if it was not ours to end it.
+    pub(super) fn ended(&self) -> Option<impl Future<Output = bool> + 'static> {
+        match self {
+            Storage::Memory(_) => None,
+            Storage::IndexedDb(store) => Some(store.ended()),
+        }
     }
 
     /// Deletes the database `name`, if there is one and nobody has it open to write.

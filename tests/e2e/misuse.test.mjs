@@ -32,6 +32,11 @@ test('malformed arguments are refused by name', async () => {
       'open with a fraction as network': () => snaplight.open({ name: 'x', network: { ...network, id: 1.5 } }),
       'open with a short genesis hash': () => snaplight.open({ name: 'x', network: { id: 1, genesisHash: '0x12' } }),
       'open with a number as name': () => snaplight.open({ name: 5, network }),
+      'open with a role that there is not': () => snaplight.open({ name: 'x', network, role: 'reader' }),
+      'open with something that cannot hear': () => snaplight.open({ name: 'x', network, onEvent: true }),
+      'sync to nothing': () => db.sync({}),
+      'sync to a root and a block': () => db.sync({ root, blockHash: root }),
+      'sync to half a block': () => db.sync({ blockHash: '0x12' }),
       'sync()': () => db.sync(),
       'sync(null)': () => db.sync(null),
       'sync of a short root': () => db.sync(root.slice(0, -1)),
@@ -145,21 +150,23 @@ test('opening twice, another network, a second sync, and reading before there is
   const page = await world.page()
   const errors = await page.evaluate(async ({ root, network }) => {
     const db = await snaplight.open({ name: 'order', network })
-    const locked = await failure(() => snaplight.open({ name: 'order', network }))
+    const locked = await failure(() => snaplight.open({ name: 'order', network, role: 'writer' }))
     const state = await failure(() => db.getAccount('0x' + '12'.repeat(20)))
     const running = db.sync(root)
-    running.catch(() => {})
-    const second = await failure(() => db.sync(root))
-    running.cancel()
-    const cancelled = await failure(() => running)
+    const superseded = failure(() => running)
+    const second = db.sync(root)
+    second.cancel()
+    const cancelled = await failure(() => second)
+    const ended = await failure(() => second.retarget(root))
     await db.close()
     const wrong = await failure(() => snaplight.open({ name: 'order', network: { ...network, id: 5 } }))
-    return { locked, state, second, cancelled, wrong }
+    return { locked, state, superseded: await superseded, cancelled, ended, wrong }
   }, chain(peer))
   assertAll({ locked: errors.locked }, 'LOCKED', 'LockedError')
   assertAll({ state: errors.state }, 'NO_STATE', 'NotTrackedError')
-  assertAll({ second: errors.second }, 'SYNC_RUNNING', 'MisuseError')
-  assertAll({ cancelled: errors.cancelled }, 'CANCELLED', 'CancelledError')
+  assertAll({ superseded: errors.superseded, cancelled: errors.cancelled }, 'CANCELLED', 'CancelledError')
+  assert.match(errors.superseded.message, /newer sync/)
+  assertAll({ ended: errors.ended }, 'SYNC_ENDED', 'MisuseError')
   assertAll({ wrong: errors.wrong }, 'WRONG_NETWORK', 'MisuseError')
 })
 

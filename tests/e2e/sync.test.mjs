@@ -18,7 +18,7 @@ test('mainnet genesis is synced whole, and every account of it reads back', asyn
   assert.equal(report.accounts, 8893)
   assert.equal(report.slots, 0)
   assert.equal(report.codes, 0)
-  assert.equal(report.nodesHealed, 0)
+  assert.equal(report.healing.nodes, 0)
 
   const genesis = JSON.parse(readFileSync(GENESIS, 'utf8'))
   const read = await page.evaluate(async (addresses) => {
@@ -44,7 +44,7 @@ test('a state with contracts reads back key by key as it was made', async (t) =>
 
   const { accounts, slots, codes } = report
   assert.deepEqual({ accounts, slots, codes }, countsOf(state))
-  assert.equal(report.nodesHealed, 0, 'on a root that does not move nothing is left to heal')
+  assert.equal(report.healing.nodes, 0, 'on a root that does not move nothing is left to heal')
 
   const differences = await page.evaluate(async (entries) => {
     const found = []
@@ -103,9 +103,9 @@ test('progress is an async iterator that only grows and ends with the sync', asy
     let calls = 0
     const sync = db.sync(root, { onProgress: () => calls++ })
     const seen = []
-    for await (const { phase, accounts, slots, bytesReceived, keySpace, peers } of sync) {
+    for await (const { phase, accounts, slots, received, keySpace, peers } of sync) {
       const filled = keySpace.reduce((sum, level) => sum + level, 0)
-      seen.push({ phase, accounts, slots, bytesReceived, filled, cells: keySpace.length, peers: peers.length })
+      seen.push({ phase, accounts, slots, bytes: received.bytes, filled, cells: keySpace.length, peers: peers.length })
     }
     const report = await sync
     await db.close()
@@ -117,7 +117,7 @@ test('progress is an async iterator that only grows and ends with the sync', asy
     assert.equal(progress.cells, 256)
     assert.equal(progress.peers, 1)
     if (at === 0) continue
-    for (const count of ['accounts', 'slots', 'bytesReceived', 'filled']) {
+    for (const count of ['accounts', 'slots', 'bytes', 'filled']) {
       assert.ok(progress[count] >= seen[at - 1][count], `${count} fell from ${seen[at - 1][count]} to ${progress[count]}`)
     }
   }

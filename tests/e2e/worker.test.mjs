@@ -36,7 +36,7 @@ test('errors keep their class and code on the way out of the worker', async () =
   const errors = await page.evaluate(async ({ url, root, network }) => {
     const { openInWorker } = await import('snaplight/worker')
     const db = await openInWorker(undefined, { name: 'errors of a worker', network })
-    const locked = await failure(() => snaplight.open({ name: 'errors of a worker', network }))
+    const locked = await failure(() => snaplight.open({ name: 'errors of a worker', network, role: 'writer' }))
     const badRoot = await failure(() => db.sync('0x12'))
     const noState = await failure(() => db.getAccount('0x' + '12'.repeat(20)))
     const object = await failure(() => db.addPeer(new WebSocket(url, 'devp2p.1')))

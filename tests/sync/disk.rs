@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
-use snaplight::state::{Batch, Network, PageId, Record};
+use snaplight::state::{Batch, Network, PageId, PageRef, Record};
 use snaplight::sync::StoreTrouble;
 
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Disk {
     /// Pages ever written.
     pub(crate) pages_written: u64,
     pub(crate) bytes_written: u64,
+    /// Whether every commit is told.
+    pub(crate) tells: bool,
     /// Fail the commit with this sequence number.
     pub(crate) fail_at: Option<(u64, StoreTrouble)>,
 }
@@ -27,6 +29,7 @@ impl Disk {
             record: record.encode(),
             pages_written: 0,
             bytes_written: 0,
+            tells: false,
             fail_at: None,
         }
     }
@@ -46,6 +49,9 @@ impl Disk {
         if self.record().sequence + 1 != batch.sequence {
             return Err(StoreTrouble::Superseded);
         }
+        if self.tells {
+            tell(&batch);
+        }
         for range in batch.delete {
             self.pages.retain(|id, _| !range.contains(id));
         }
@@ -62,4 +68,23 @@ impl Disk {
         self.record = batch.record;
         Ok(())
     }
+}
+
+fn tell(batch: &Batch) {
+    let record = Record::decode(&batch.record).expect("a record");
+    let pages: Vec<u64> = batch.pages.iter().map(|(id, _)| id.0).collect();
+    let root = |root: Hash, page: Option<PageRef>| (root, page.map(|page| page.id.0));
+    println!(
+        "batch {}: pages {pages:?}, {} codes, deletes {:?}, complete {:?}, building {:?}, litter {:?}",
+        batch.sequence,
+        batch.codes.len(),
+        batch.delete,
+        record.complete.map(|state| root(state.root, state.page)),
+        record
+            .building
+            .map(|state| (root(state.root, state.page), state.first_page, state.spine)),
+        record
+            .litter
+            .map(|litter| (litter.old.map(|page| page.id.0), litter.build)),
+    );
 }

@@ -11,8 +11,11 @@ mod world;
 
 mod bad_input;
 mod damage;
+mod geth_heal;
+mod geth_sync;
 mod happy;
 mod headers;
 mod kills;
 mod moving;
+mod regressions;
 mod worlds;

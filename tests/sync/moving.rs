@@ -24,7 +24,7 @@ fn root(chain: &Chain) -> Hash {
 /// Runs until the end and compares everything with the chain's head.
 fn finish(world: &mut World, chain: &Chain) -> Report {
     let report = match world.run() {
-        End::Done(report) => report,
+        End::Done(report) => *report,
         end => panic!("{end:?}"),
     };
     world.sweep();

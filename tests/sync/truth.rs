@@ -112,7 +112,15 @@ impl Walk<'_> {
         let verified =
             decoded.and_then(|mut decoded| decoded.verify(page, at, &mut Folds::new()).ok());
         match verified {
-            Some(verified) => self.entries(at.account, verified.entries()),
+            Some(verified) => {
+                let before = self.reached.len();
+                self.entries(at.account, verified.entries());
+                let has_pages = self.reached.len() > before;
+                assert!(
+                    page.inner || !has_pages,
+                    "{page:?} at {at:?} has pages below it"
+                );
+            }
             None => self.damaged.push((page.id, *at)),
         }
     }

@@ -12,6 +12,7 @@ use snaplight::sync::{
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
+use snaplight_peer::snap::Request;
 use snaplight_peer::vice::Vice;
 
 use crate::disk::Disk;
@@ -26,7 +27,7 @@ const MAX_STEPS: u64 = 20_000;
 /// How a sync ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    Done(Report),
+    Done(Box<Report>),
     Cancelled,
     Failed(Failure),
     /// Nothing will ever happen again by itself.
@@ -54,6 +55,8 @@ pub(crate) struct World {
     pub(crate) batches: u64,
     /// Bytes of frames that reached the engine.
     pub(crate) received: u64,
+    /// Every snap request that was sent.
+    pub(crate) asked: Vec<Request>,
     rng: Rng,
     links: BTreeMap<PeerId, Wire>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -117,6 +120,7 @@ impl World {
             latency: (5, 64),
             batches: 0,
             received: 0,
+            asked: Vec::new(),
             rng: Rng::new(seed),
             links: BTreeMap::new(),
             queue: BinaryHeap::new(),
@@ -288,6 +292,7 @@ impl World {
     fn carry_out(&mut self, output: Output) -> Option<End> {
         match output {
             Output::Send(peer, frame) => {
+                self.asked.extend(snap_request(&frame));
                 if let Some(wire) = self.links.get_mut(&peer) {
                     wire.up_free = wire.up_free.max(self.now + wire.latency / 2);
                     let at = wire.up_free;
@@ -311,7 +316,7 @@ impl World {
             Output::Event(Event::PeerReady(_)) => {}
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
-            Output::Event(Event::Done(report)) => return Some(End::Done(*report)),
+            Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }
@@ -397,4 +402,11 @@ impl World {
         self.happenings.insert(self.next, happening);
         self.queue.push(Reverse((at, self.next)));
     }
+}
+
+/// The snap request that a frame is, if it is one. The id is one byte; snap's begin behind eth/69's 18.
+fn snap_request(frame: &[u8]) -> Option<Request> {
+    let (id, payload) = frame.split_first()?;
+    let code = id.checked_sub(0x10 + 18).filter(|code| *code < 8)?;
+    Request::decode(code.into(), payload).ok()
 }

@@ -3,6 +3,7 @@
 import { bytes, count, duration, percent } from './format.js'
 
 const COUNTS = ['accounts', 'slots', 'codes', 'bytesReceived', 'bytesStored']
+const FACTS = ['accounts', 'slots', 'codes']
 const SHARES = { hashingMs: 'hashing and proving', storageMs: 'storing', waitingMs: 'waiting for peers' }
 /** Rates are means over this long: shorter flickers, longer lags. */
 const WINDOW_MS = 2000
@@ -38,15 +39,29 @@ export function createCounters(root) {
       history = []
     },
 
-    /** @param progress a Progress of the package; `done` means that no rate is current any more */
-    show(progress, done) {
+    /** What a complete state holds, while nothing moves. */
+    hold(state) {
+      for (const name of FACTS) find(`[data-count=${name}]`).textContent = written(name, state[name])
+      for (const name of COUNTS) find(`[data-rate=${name}]`).textContent = ''
+    },
+
+    /**
+     * @param given a Progress of the package
+     * @param done no rate is current any more
+     * @param following one sync comes after another: neither a mean nor a history says anything
+     */
+    show(given, done, following) {
+      const progress = { ...given, bytesReceived: given.received.bytes }
+      if (following && samples.at(-1)?.elapsedMs > progress.elapsedMs) samples = []
       const rate = rates(progress)
       const seconds = progress.elapsedMs / 1000
       for (const name of COUNTS) {
         find(`[data-count=${name}]`).textContent = written(name, progress[name])
-        const current = done ? (seconds > 0 ? progress[name] / seconds : 0) : rate(name)
+        const mean = seconds > 0 && !following ? progress[name] / seconds : 0
+        const current = done ? mean : rate(name)
         find(`[data-rate=${name}]`).textContent = current >= 1 ? `${written(name, current)}/s${done ? ' on average' : ''}` : ''
       }
+      if (following) return
       const items = done
         ? (progress.accounts + progress.slots) / Math.max(seconds, 0.001)
         : rate('accounts') + rate('slots')

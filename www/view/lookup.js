@@ -1,6 +1,6 @@
 /** The form that looks up any account, and a storage slot of it, in the last complete state. */
 
-import { bytes, duration, ether } from './format.js'
+import { bytes, count, duration, ether } from './format.js'
 
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 /** The largest account of Ethereum mainnet's genesis, a later one of it, and one that is provably not there. */
@@ -14,10 +14,22 @@ const EXAMPLES = {
 
 /** @param database a function that returns the open database, or nothing */
 export function createLookup({ form, examples, answer }, database) {
-  form.addEventListener('submit', async (event) => {
+  /** What was asked for last, and its answer: asked again whenever a newer block is complete. */
+  let asked, shown
+  /** Blocks by their state root. */
+  let blocks = new Map()
+  let offered = ''
+
+  form.addEventListener('submit', (event) => {
     event.preventDefault()
-    const address = form.elements.address.value.trim()
-    const slot = form.elements.slot.value.trim()
+    asked = { address: form.elements.address.value.trim(), slot: form.elements.slot.value.trim() }
+    shown = undefined
+    answer.setAttribute('aria-live', 'polite')
+    look(asked)
+  })
+
+  async function look(question) {
+    const { address, slot } = question
     const started = performance.now()
     try {
       const db = database()
@@ -25,14 +37,16 @@ export function createLookup({ form, examples, answer }, database) {
       const account = await db.getAccount(address)
       const held = account.codeHash === EMPTY_CODE ? undefined : await db.getCode(account.address)
       const stored = slot === '' ? undefined : await db.getStorage(address, /^\d+$/.test(slot) ? BigInt(slot) : slot)
-      show(account, held, stored, performance.now() - started)
+      if (question === asked) show(account, held, stored, performance.now() - started)
     } catch (error) {
+      // A database that was just killed or closed will be asked again; an answer that is there still holds.
+      if (question !== asked || (shown && ['CLOSED', 'CRASHED'].includes(error.code))) return
       const line = document.createElement('p')
       line.className = 'error'
       line.textContent = error.message
       answer.replaceChildren(line)
     }
-  })
+  }
 
   function show(account, held, stored, took) {
     const list = document.createElement('dl')
@@ -43,6 +57,10 @@ export function createLookup({ form, examples, answer }, database) {
       dd.className = className
       list.append(dt, dd)
     }
+    const now = JSON.stringify([account.exists, `${account.balance}`, `${account.nonce}`, account.codeHash, account.storageRoot, `${stored?.value}`])
+    const block = blocks.get(account.root)
+    const changed = shown && shown.now !== now ? block : shown?.changed
+    shown = { now, changed }
     add('Account', account.address)
     if (account.exists) {
       add('Balance', `${ether(account.balance)} ETH`, 'big')
@@ -53,17 +71,22 @@ export function createLookup({ form, examples, answer }, database) {
       add('Balance', 'Not in this state: its absence is proven', 'big')
     }
     if (stored) add(`Slot ${stored.slot}`, `0x${stored.value.toString(16)}`)
-    add('Proven by', `state root ${account.root}`, 'proof')
+    if (changed) add('Changed', `by block ${count(changed.number)}, while you looked`)
+    if (block) add('Proven by', `block ${count(block.number)}, ${block.hash}`, 'proof')
+    add(block ? 'Its state root' : 'Proven by', block ? account.root : `state root ${account.root}`, block ? '' : 'proof')
     add('Took', `${duration(Math.max(took, 1))}, from this browser’s database`)
     answer.replaceChildren(list)
   }
 
   return {
-    /** Offers addresses to try, where this page knows some of the state. */
-    offer(root) {
+    /** Offers addresses to try: those given, or some where this page knows the state. */
+    offer(root, given) {
+      const addresses = given.length > 0 ? given : (EXAMPLES[root] ?? [])
+      if (offered === addresses.join()) return
+      offered = addresses.join()
       for (const button of examples.querySelectorAll('button')) button.remove()
-      examples.hidden = !EXAMPLES[root]
-      for (const address of EXAMPLES[root] ?? []) {
+      examples.hidden = addresses.length === 0
+      for (const address of addresses) {
         const button = document.createElement('button')
         button.type = 'button'
         button.textContent = `${address.slice(0, 8)}…${address.slice(-4)}`
@@ -76,7 +99,21 @@ export function createLookup({ form, examples, answer }, database) {
       }
     },
 
+    /** @param {{root: string, number: number, hash: string}[]} rows blocks that may be named as proof */
+    knows(rows) {
+      blocks = new Map(rows.map((row) => [row.root, row]))
+    },
+
+    /** A newer state is complete: the answer becomes that one's. */
+    refresh() {
+      if (!asked) return
+      // Nobody wants to hear it again with every block.
+      answer.setAttribute('aria-live', 'off')
+      look(asked)
+    },
+
     clear() {
+      asked = shown = undefined
       answer.replaceChildren()
     },
   }

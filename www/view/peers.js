@@ -1,18 +1,22 @@
 /** The table of peers: who they are, what each delivered, and what each did wrong. */
 
 import { bytes, count, duration } from './format.js'
+import { write } from './say.js'
 
 const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready', closed: 'left' }
 
 export function createPeers(body) {
   const rows = new Map()
+  /** Why those that left did, by id. */
+  const lost = new Map()
+  const replaced = new Set()
 
   /** A row is made once and its cells rewritten: a table rebuilt ten times a second cannot be read or selected. */
   function rowOf(peer) {
     let row = rows.get(peer.id)
     if (!row) {
       row = document.createElement('tr')
-      row.innerHTML = '<td></td><td><i class="dot"></i><span></span></td>' + '<td class="number"></td>'.repeat(5) + '<td></td>'
+      row.innerHTML = '<td></td><td><i class="dot"></i><span></span></td>' + '<td class="number"></td>'.repeat(6) + '<td></td>'
       rows.set(peer.id, row)
       body.append(row)
     }
@@ -23,30 +27,50 @@ export function createPeers(body) {
     show(peers) {
       if (peers.length > 0) body.querySelector('.nobody')?.remove()
       for (const peer of peers) {
+        if (replaced.has(peer.id)) continue
         const row = rowOf(peer)
-        const [name, state, items, size, answers, flying, latency, faults] = row.cells
+        const [name, state, head, items, size, answers, flying, latency, faults] = row.cells
         row.dataset.state = peer.state
+        // A peer chooses its own name, so it is only ever set as text.
         write(name, peer.client ? `${peer.name} · ${peer.client}` : peer.name)
         state.firstChild.dataset.state = peer.state
         write(state.lastChild, STATES[peer.state] ?? peer.state)
+        write(head, peer.head ? count(peer.head.number) : '')
+        head.title = peer.head?.hash ?? ''
         write(items, count(peer.accounts + peer.slots + peer.codes))
         write(size, bytes(peer.bytes))
         write(answers, count(peer.answers))
         write(flying, count(peer.requestsInFlight))
         write(latency, peer.latencyMs > 0 ? duration(peer.latencyMs) : '')
-        write(faults, peer.faults > 0 ? `${count(peer.faults)}: ${peer.lastFault ?? ''}` : 'none')
-        faults.className = peer.faults > 0 ? 'fault' : ''
+        if (peer.state === 'ready') lost.delete(peer.id)
+        const why = lost.get(peer.id)
+        write(faults, why ?? (peer.faults > 0 ? `${count(peer.faults)}: ${peer.lastFault ?? ''}` : 'none'))
+        faults.className = peer.faults > 0 || why ? 'fault' : ''
       }
+    },
+
+    /** It left, or never came; `why` in words. */
+    lost(id, why) {
+      lost.set(id, why)
+      const row = rows.get(id)
+      if (!row) return
+      write(row.cells[8], why)
+      row.cells[8].className = 'fault'
+    },
+
+    /** The peer `id` is called again, under another id, and keeps its row: until it answers, that says why it was lost. */
+    again(id, newId) {
+      rows.set(newId, rows.get(id))
+      rows.delete(id)
+      lost.set(newId, lost.get(id))
+      replaced.add(id)
     },
 
     clear() {
       rows.clear()
-      body.innerHTML = '<tr class="nobody"><td colspan="8"><small>No peers. Looking up works without them.</small></td></tr>'
+      lost.clear()
+      replaced.clear()
+      body.innerHTML = '<tr class="nobody"><td colspan="9"><small>No peers. Looking up works without them.</small></td></tr>'
     },
   }
-}
-
-/** A peer chooses its own name, so it is only ever set as text. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text
 }

@@ -1,12 +1,15 @@
 /**
  * The figures, as a table and as JSON.
  *
- * `node bench.mjs [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync, records, memory, size.
+ * `node bench.mjs [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync, records, memory,
+ * heal, geth (where Go is), size.
  */
 
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { gethbench, hasGo } from './bench/geth.mjs'
+import { measureHeals } from './bench/heal.mjs'
 import { kernel } from './bench/kernel.mjs'
 import { contributors } from './bench/module.mjs'
 import { measureSync } from './bench/sync.mjs'
@@ -32,7 +35,7 @@ const { values: options } = parseArgs({
 })
 const accounts = Number(options.accounts)
 const runs = Number(options.runs)
-const groups = ['kernel', 'sync', 'records', 'memory', 'size']
+const groups = ['kernel', 'sync', 'records', 'memory', 'heal', 'geth', 'size']
 if (options.only && !groups.includes(options.only)) throw new Error(`--only is one of ${groups.join(', ')}`)
 const wanted = (group) => !options.only || options.only === group
 
@@ -75,6 +78,29 @@ if (wanted('memory')) {
   const [one, four] = sizes.map((size) => result.memory[size])
   sizes.forEach((size) => row(`${count(size)} accounts, MiB`, (result.memory[size] / MIB).toFixed(1), BARS.memory))
   row('  the second to the first', (four / one).toFixed(2))
+}
+if (wanted('heal')) {
+  title('a block over 100,000 accounts: healing against a fresh sync of the same root')
+  result.heal = await measureHeals()
+  for (const { share, block, report, reads, idle, fresh } of result.heal) {
+    const changed = block.changedNodeBytes + block.changedCodeBytes
+    row(`${percent(share)} changed: bytes received to bytes of changed nodes`, (report.received.bytes / changed).toFixed(2), share === 0.001 ? '1.2 or less' : '')
+    row('  bytes received to those of a fresh sync', (report.received.bytes / fresh.received.bytes).toFixed(2), '1.1 or less')
+    row('  requests, and round trips one after another', `${report.requests}, ${report.roundTrips}`)
+    row('  records and bytes written per changed account', `${(report.pagesStored / block.changedAccounts).toFixed(2)}, ${count(report.bytesStored / block.changedAccounts)}`)
+    row('  milliseconds, against the fresh sync', `${count(report.elapsedMs)}, ${count(fresh.elapsedMs)}`)
+    row('  reads: p50 and p99 in ms while it heals', `${reads.p50.toFixed(2)}, ${reads.p99.toFixed(1)}`, `p50 within 2 x ${idle.p50.toFixed(2)}`)
+    row('  reads per second while it heals, and idle', `${count(reads.perSecond)}, ${count(idle.perSecond)}`)
+  }
+}
+if (wanted('geth') && (await hasGo())) {
+  title(`go-ethereum in the same run, ${count(accounts)} accounts`)
+  const geth = await gethbench('sync', '--accounts', String(accounts), '--cores', '1,2', '--runs', String(runs))
+  const verify = await gethbench('verify')
+  const relay = await gethbench('relay', '--accounts', '200000')
+  const idle = await gethbench('idle', '--clients', '1000')
+  result.geth = { sync: geth, verify, relay, idle }
+  console.log(JSON.stringify(result.geth, null, 2))
 }
 if (wanted('size')) {
   title('size')

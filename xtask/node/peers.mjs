@@ -1,8 +1,7 @@
 /** Native peers as child processes, on loopback. */
 
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { join } from 'node:path'
+import { startProgram } from './program.mjs'
 import { ROOT } from './serve.mjs'
 
 const PROGRAM = process.env.SNAPLIGHT_PEER ?? join(ROOT, 'target/release/snaplight-peer')
@@ -14,54 +13,19 @@ export const GENESIS = process.env.SNAPLIGHT_GENESIS ?? join(ROOT, 'target/genes
 const READY_WITHIN_MS = 180_000
 
 /**
- * Starts a peer and waits until it listens. It ends with `stop()`, and with this process whatever happens to it, because
- * its standard input then closes.
+ * Starts a peer and waits until it listens. It ends with `stop()`, and with this process whatever happens to it.
  *
  * @param {string[]} options e.g. `['--genesis', GENESIS]` or `['--accounts', '1000']`
- * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string,
- *   stop: () => Promise<void>}>}
+ * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string, block: object,
+ *   advance: (share?: number) => Promise<object>, sample: (count: number) => Promise<object>, stop: () => Promise<void>}>}
+ *   with `--chain`, `advance` makes a block that changes this share of everything and answers what the peer says of it, and
+ *   `sample` answers accounts as they are now
  */
 export async function startPeer(options) {
-  const child = spawn(PROGRAM, [...options, '--listen', '127.0.0.1:0', '--exit-with-stdin'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  let complaint = ''
-  child.stderr.on('data', (data) => {
-    complaint = (complaint + data).slice(-4000)
-  })
-  const gone = new Promise((resolve) => child.once('close', resolve))
-  const stop = async () => {
-    child.stdin.destroy()
-    // It has been told; one that hangs must not keep a test run from ending.
-    const insist = setTimeout(() => child.kill('SIGKILL'), 5_000)
-    await gone
-    clearTimeout(insist)
-  }
-
-  let timer
-  const ready = new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(new Error(`${PROGRAM} could not be started: ${error.message}`)))
-    child.once('exit', (code, signal) => {
-      reject(new Error(`the peer ended with ${signal ?? code} before it was ready: ${complaint.trim()}`))
-    })
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      try {
-        resolve(JSON.parse(line))
-      } catch {
-        reject(new Error(`the peer's first line should be JSON, but is: ${line}`))
-      }
-    })
-    timer = setTimeout(() => reject(new Error(`the peer was not ready in ${READY_WITHIN_MS / 1000} s`)), READY_WITHIN_MS)
-  })
-  try {
-    return { ...(await ready), stop }
-  } catch (error) {
-    child.stdin.destroy()
-    child.kill()
-    throw error
-  } finally {
-    clearTimeout(timer)
-  }
+  const { ready, ask, stop } = await startProgram(
+    'the peer', PROGRAM, [...options, '--listen', '127.0.0.1:0', '--exit-with-stdin'], READY_WITHIN_MS,
+  )
+  return { ...ready, advance: (share = '') => ask(`block ${share}`), sample: (count) => ask(`sample ${count}`), stop }
 }
 
 /** Several peers with the same state, which they generate at the same time. */

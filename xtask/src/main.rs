@@ -7,6 +7,7 @@ mod arguments;
 mod bench;
 mod counts;
 mod demo;
+mod go;
 mod package;
 mod run;
 mod sim;
@@ -30,6 +31,10 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --headless              run the page in headless Chromium, print progress and result, save target/demo.png
       --state genesis         the mainnet genesis state, 8,893 accounts (the default)
       --state generated:N     a generated state of N accounts, some of them contracts
+      --chain                 follow a chain instead: two native peers, 100,000 accounts, a block each two seconds;
+                              headless: ten blocks, a kill, a second tab, 300 accounts compared; target/demo-chain.png
+      --geth                  the same with a real go-ethereum node behind the gateway, a block a second (needs Go
+                              1.25); headless: compared with the node's own eth_getProof; target/demo-geth.png
       --port PORT             serve the page there instead of on any free port
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
@@ -45,7 +50,7 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --json FILE             write the JSON there as well
       --accounts N            accounts in the full sync (1,000,000 unless told; smaller is quicker and says less)
       --runs N                runs of the full sync whose median is printed (3 unless told)
-      --only GROUP            one group: kernel, sync, records, memory or size
+      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size
 
   cargo xtask build   The npm package in pkg/, as it is published (wasm-pack, then wasm-opt), with its sizes.
       --fast                  without command-line tools and without wasm-opt; this is what the demo uses

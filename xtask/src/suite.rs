@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::counts::{self, Counts};
+use crate::go;
 use crate::package;
 use crate::run::{Finished, Outcome, captured, say};
 use crate::sim;
@@ -47,6 +48,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     suite.step("browser", |suite| suite.browser());
     suite.step("package", |suite| suite.package());
     suite.step("types", |suite| suite.types());
+    suite.step("gateway", |suite| go::test(suite.workspace, unattended));
     suite.step("e2e", |suite| suite.e2e());
 
     let Counts {

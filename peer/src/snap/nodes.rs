@@ -2,29 +2,36 @@
 
 use super::{GetTrieNodes, LOOKUPS_LIMIT, NO_STRINGS, RESPONSE_LIMIT, put_answer};
 use crate::{
-    Hash,
+    EMPTY_ROOT, Hash,
     state::{State, States},
     trie::{NodeAt, Trie},
 };
+use std::collections::HashSet;
 
 pub(super) fn serve(states: &States, request: &GetTrieNodes, out: &mut Vec<u8>) {
-    let Some(state) = super::state(states, &request.root) else {
+    let state = super::state(states, &request.root);
+    // The empty state is known to everybody, and zero is another name for it.
+    if state.is_none() && request.root != EMPTY_ROOT && request.root != Hash::default() {
         return put_answer(request.id, None, NO_STRINGS, out);
-    };
+    }
     let mut answer = Answer {
         nodes: Vec::new(),
         size: 0,
         lookups: 0,
         bytes: request.bytes.min(RESPONSE_LIMIT),
     };
+    let mut opened = Opened::new(state.map(State::accounts));
     for set in &request.paths {
-        answer.add_set(state, set);
+        answer.add_set(state, &mut opened, set);
         if answer.is_full() {
             break;
         }
     }
     put_answer(request.id, None, &answer.nodes, out);
 }
+
+/// What an account costs that is looked for in the empty state: go-ethereum's estimate of a way through a trie.
+const LOOKUPS_WITHOUT_STATE: usize = 8;
 
 struct Answer {
     nodes: Vec<Vec<u8>>,
@@ -38,24 +45,28 @@ impl Answer {
         self.size > self.bytes || self.lookups > LOOKUPS_LIMIT
     }
 
-    fn add_set(&mut self, state: &State, set: &[Vec<u8>]) {
+    fn add_set(&mut self, state: Option<&State>, accounts: &mut Opened, set: &[Vec<u8>]) {
         match set {
             [] => {}
-            [path] => self.add(state.accounts(), path),
+            [path] => {
+                self.add(accounts, path);
+            }
             [account, paths @ ..] => {
-                // The account and its storage trie, whether they are there or not.
-                self.lookups += 2;
-                let account = Hash::try_from(account.as_slice()).ok();
-                let Some(account) = account.filter(|hash| state.account(hash).is_some()) else {
+                self.lookups += if state.is_some() {
+                    1
+                } else {
+                    LOOKUPS_WITHOUT_STATE
+                };
+                let account = fitted(account);
+                let Some(state) = state.filter(|state| state.account(&account).is_some()) else {
                     // Nothing for an unknown account, not even empty items.
                     return;
                 };
+                self.lookups += 1;
+                let mut storage = Opened::new(state.storage(&account));
                 for path in paths {
-                    match state.storage(&account) {
-                        Some(storage) => self.add(storage, path),
-                        None => self.nodes.push(Vec::new()),
-                    }
-                    if self.is_full() {
+                    // A place without a node of its own ends the set.
+                    if !self.add(&mut storage, path) || self.is_full() {
                         break;
                     }
                 }
@@ -63,24 +74,80 @@ impl Answer {
         }
     }
 
-    fn add(&mut self, trie: &Trie, compact: &[u8]) {
-        self.lookups += 1;
+    /// False if there is something at this path, but no node with a hash of its own.
+    fn add(&mut self, opened: &mut Opened, compact: &[u8]) -> bool {
         let path = Path::decode(compact);
-        match trie.node_at(&path.nibbles) {
-            NodeAt::Node(node) => {
-                self.size += node.len() as u64;
-                self.nodes.push(node);
-            }
-            // A whole key, marked as such, leads to a value: there, but no node.
-            NodeAt::Nothing if path.is_key && trie.get(&path.key()).is_some() => {}
-            NodeAt::Nothing => self.nodes.push(Vec::new()),
-            NodeAt::Embedded => {}
-        }
+        let at = opened.trie.map(|trie| trie.node_at(&path.nibbles));
+        // A whole key, marked as such, leads to a value: there, but no node.
+        let is_value = path.is_key
+            && opened
+                .trie
+                .is_some_and(|trie| trie.get(&path.key()).is_some());
+        let found = match at {
+            Some(NodeAt::Node(node)) => Some(node),
+            Some(NodeAt::Embedded) => None,
+            _ if is_value => None,
+            _ => Some(Vec::new()),
+        };
+        self.lookups += opened.lookups(&path.nibbles, found.as_deref());
+        self.size += found.as_ref().map_or(0, |node| node.len() as u64);
+        let is_item = found.is_some();
+        self.nodes.extend(found);
+        is_item
     }
 }
 
+/// A trie of which some nodes were met in this request: those are looked up once, as go-ethereum counts.
+struct Opened<'a> {
+    trie: Option<&'a Trie>,
+    /// Paths. At most one per look-up, and those are limited.
+    met: HashSet<Vec<u8>>,
+}
+
+impl Opened<'_> {
+    fn new(trie: Option<&Trie>) -> Opened<'_> {
+        Opened {
+            trie,
+            met: HashSet::new(),
+        }
+    }
+
+    /// What going to `path` costs: the nodes on the way that are new, and the one there.
+    fn lookups(&mut self, path: &[u8], found: Option<&[u8]>) -> usize {
+        let depths = self
+            .trie
+            .map(|trie| trie.hashed_above(path))
+            .unwrap_or_default();
+        let new: Vec<_> = depths
+            .into_iter()
+            .filter_map(|depth| path.get(..depth))
+            .filter(|prefix| !self.met.contains(*prefix))
+            .map(<[u8]>::to_vec)
+            .collect();
+        let there = usize::from(found.is_some_and(|node| !node.is_empty()));
+        let cost = new.len() + there;
+        if found.is_some() {
+            self.met.extend(new);
+        }
+        cost.max(1)
+    }
+}
+
+/// As go-ethereum makes a hash of any bytes: the last ones count, missing ones in front are zero.
+fn fitted(bytes: &[u8]) -> Hash {
+    let mut hash = Hash::default();
+    for (to, from) in hash.iter_mut().rev().zip(bytes.iter().rev()) {
+        *to = *from;
+    }
+    hash
+}
+
+/// Behind the nibbles of a whole key.
+const LEAF_MARK: u8 = 16;
+
 /// A path as it comes: hex prefix, where no flags are wrong and nothing at all is the root.
 struct Path {
+    /// With [`LEAF_MARK`] at the end, if it is marked as a leaf's.
     nibbles: Vec<u8>,
     /// 64 nibbles with the mark of a leaf's path.
     is_key: bool,
@@ -95,11 +162,14 @@ impl Path {
             };
         };
         let odd = (flags & 0x10 != 0).then_some(flags & 0x0f);
+        // A leaf's mark is a nibble of its own behind the others, which no child has.
+        let end = (flags >> 4 >= 2).then_some(LEAF_MARK);
         let nibbles: Vec<u8> = odd
             .into_iter()
             .chain(rest.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]))
+            .chain(end)
             .collect();
-        let is_key = flags >> 4 >= 2 && nibbles.len() == 64;
+        let is_key = end.is_some() && nibbles.len() == 65;
         Path { nibbles, is_key }
     }
 

@@ -4,17 +4,10 @@ use super::{GetStorageRanges, NO_STRINGS, RESPONSE_LIMIT, put_answer, weight};
 use crate::{Hash, rlp, state::States, trie::Take};
 
 pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u8>) {
-    let known = super::state(states, &request.root).filter(|state| {
-        request
-            .accounts
-            .iter()
-            .all(|account| state.account(account).is_some())
-    });
-    let Some(state) = known else {
+    let Some(state) = super::state(states, &request.root) else {
         return put_answer(request.id, Some(&[]), NO_STRINGS, out);
     };
-    // go-ethereum answers a request for 0 bytes with nothing, the protocol wants one slot at least.
-    let bytes = request.bytes.clamp(1, RESPONSE_LIMIT);
+    let bytes = request.bytes.min(RESPONSE_LIMIT);
     // A tenth more rather than cutting the last contract.
     let hard_limit = bytes + bytes / 10;
     let mut size = 0;
@@ -36,8 +29,13 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
                     return Take::No;
                 }
                 size += weight(value);
-                // Stopped at the limit from origin zero there is no proof, as go-ethereum does it.
-                if *key >= limit { Take::Last } else { Take::Yes }
+                if *key >= limit {
+                    // A stop is a cut, with a proof, even where nothing was left behind it.
+                    cut = true;
+                    Take::Last
+                } else {
+                    Take::Yes
+                }
             });
             let last = range.last;
             if last.is_some() {
@@ -50,7 +48,7 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
                 break;
             }
         } else if origin != Hash::default() {
-            // An empty trie has no node that could prove anything. It ends the answer all the same.
+            // No storage, or no such account: nothing could prove anything. It ends the answer all the same.
             break;
         }
         origin = Hash::default();

@@ -203,12 +203,22 @@ impl Trie {
         proof
     }
 
-    /// The node at a path, which is any number of nibbles (each below 16).
+    /// The node at a path, which is any number of nibbles. What is no nibble leads nowhere.
     #[must_use]
     pub fn node_at(&self, path: &[u8]) -> NodeAt {
         match &self.0 {
             Repr::Flat(flat) => serve::node_at(&flat.as_ref(), path),
             Repr::Live(live) => serve::node_at(&live, path),
+        }
+    }
+
+    /// The depths at which nodes with a hash of their own are on the way to a path, but for the root
+    /// and the node at the path itself.
+    #[must_use]
+    pub fn hashed_above(&self, path: &[u8]) -> Vec<usize> {
+        match &self.0 {
+            Repr::Flat(flat) => serve::hashed_above(&flat.as_ref(), path),
+            Repr::Live(live) => serve::hashed_above(&live, path),
         }
     }
 

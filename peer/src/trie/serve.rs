@@ -82,6 +82,23 @@ pub(super) fn node_at<N: Nodes>(trie: &N, path: &[u8]) -> NodeAt {
     NodeAt::Nothing
 }
 
+/// See [`super::Trie::hashed_above`].
+pub(super) fn hashed_above<N: Nodes>(trie: &N, path: &[u8]) -> Vec<usize> {
+    let mut depths = Vec::new();
+    let mut next = start(trie);
+    while let Some(place) = next {
+        let at = depth(trie, place);
+        if at == path.len() {
+            break;
+        }
+        if at > 0 && encode(trie, place).len() >= 32 {
+            depths.push(at);
+        }
+        next = step(trie, place, path);
+    }
+    depths
+}
+
 /// See [`super::Trie::all_nodes`].
 pub(super) fn all_nodes<N: Nodes>(trie: &N) -> Vec<Vec<u8>> {
     let mut nodes = Vec::new();

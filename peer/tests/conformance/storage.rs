@@ -47,15 +47,26 @@ fn storage_ranges_00_to_04() {
 fn storage_ranges_cut_an_answer_with_a_proof_and_end_it_there() {
     let mut suite = suite();
     // A slot counts 33; the second one starts below 1.1 * 32 = 35, the third one does not.
-    for (bytes, count) in [(0, 1), (1, 1), (32, 2), (60, 2), (61, 3)] {
+    for (bytes, count) in [(1, 1), (32, 2), (60, 2), (61, 3)] {
         let answer = suite.storage(ZERO, MAX, bytes);
         assert_eq!(answer.keys().len(), count, "{bytes} bytes");
         assert_eq!(answer.proof.is_empty(), count == 3);
     }
+    // No room for any account, as go-ethereum has it.
+    assert!(suite.storage(ZERO, MAX, 0).is_nothing());
 }
 
 #[test]
-fn storage_ranges_of_several_accounts_leave_out_empty_ones_and_want_all_known() {
+fn storage_ranges_stopped_at_a_limit_have_a_proof_from_zero_on_too() {
+    let mut suite = suite();
+    let second = keccak(&word(1));
+    let answer = suite.storage(ZERO, second, 500);
+    assert_eq!(answer.keys().len(), 2);
+    assert!(!answer.proof.is_empty());
+}
+
+#[test]
+fn storage_ranges_of_several_accounts_leave_out_empty_and_unknown_ones() {
     let mut suite = suite();
     let account = suite.storage_account();
     let plain = suite.keys[0];
@@ -81,7 +92,9 @@ fn storage_ranges_of_several_accounts_leave_out_empty_ones_and_want_all_known() 
     let cut = ask_for(&[account, account, account], 100);
     assert_eq!(cut.sets.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1]);
     assert!(!cut.proof.is_empty());
-    assert!(ask_for(&[account, [0x77; 32]], 1000).is_nothing());
+    let unknown = [0x77; 32];
+    assert_eq!(ask_for(&[account, unknown, account], 1000).sets.len(), 2);
+    assert!(ask_for(&[unknown], 1000).is_nothing());
     assert!(ask_for(&[], 1000).is_nothing());
 }
 

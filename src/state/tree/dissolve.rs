@@ -248,7 +248,7 @@ fn name(
 }
 
 /// Calls for every page that an entry names, and whether it does so in a base.
-pub(crate) fn each_page(entry: &Entry, in_base: bool, call: &mut impl FnMut(&PageRef, bool)) {
+fn each_page(entry: &Entry, in_base: bool, call: &mut impl FnMut(&PageRef, bool)) {
     match &entry.item {
         Item::Page(page) => call(page, in_base),
         Item::Account(leaf) => match &leaf.storage {

@@ -7,6 +7,9 @@ use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
 use crate::state::record::Counts;
 use crate::trie::path::Path;
 
+/// Entries looked at on either side to judge how dense leaves lie: few as a rule, more where nothing is held among those.
+const NEIGHBOURS: [usize; 3] = [64, 512, 4096];
+
 impl Tree {
     /// Every blinded entry of the account trie and of storage tries that are known in part, in key order. A storage trie of
     /// which nothing is known is not among them ([`Tree::incomplete_accounts`]).
@@ -87,40 +90,20 @@ impl Tree {
         !self.entries.iter().any(Entry::is_open)
     }
 
-    /// How many leaves are likely below `at`, judging by the subtries next to it that are held wholly. `None` if none is.
+    /// How many leaves are likely below `at`, judging by how dense what is held around it is: keys are hashes, so leaves lie
+    /// evenly. `None` if nothing near is held.
     ///
-    /// To choose between a node request and a range: keys are hashes, so subtries of one level are of about one size.
+    /// To choose between a node request and a range.
     pub fn estimated_leaves_below(&self, at: &StatePath) -> Option<u64> {
         let list = match &at.account {
             None => self.entries.as_slice(),
             Some(account) => inline(self.account(account)?)?,
         };
-        (0..at.path.len()).rev().find_map(|depth| {
-            let parent = at.path.prefix(depth);
-            let start = list.partition_point(|entry| entry.path < parent);
-            let below = list
-                .get(start..)?
-                .iter()
-                .take_while(|entry| parent.is_prefix_of(&entry.path));
-            // Per child of the parent: its leaves, unless something of it is unknown.
-            let mut held: [Option<u64>; 16] = [Some(0); 16];
-            for entry in below {
-                let child = held.get_mut(usize::from(entry.path.nibble(depth)))?;
-                *child = match entry.item {
-                    Item::Blinded { .. } => None,
-                    _ => child.map(|leaves| leaves + entry.leaves()),
-                };
-            }
-            let sizes = held.iter().flatten().filter(|leaves| **leaves > 0);
-            let (count, leaves) =
-                sizes.fold((0, 0), |(count, sum), leaves| (count + 1, sum + leaves));
-            // Every further level divides by sixteen.
-            let levels = u32::from(at.path.len() - depth - 1);
-            let divisor = 16u64
-                .checked_pow(levels)
-                .unwrap_or(u64::MAX)
-                .saturating_mul(count);
-            (count > 0).then(|| (leaves / divisor).max(1))
+        let place = list.partition_point(|entry| entry.path < at.path);
+        let width = width(&at.path);
+        NEIGHBOURS.into_iter().find_map(|most| {
+            let near = list.get(place.saturating_sub(most)..(place + most).min(list.len()))?;
+            Some(((density(near)? * width) as u64).max(1))
         })
     }
 
@@ -132,6 +115,32 @@ impl Tree {
             .ok()?;
         self.entries.get(index)
     }
+}
+
+/// Leaves held per unit of key space, in a part of a list; `None` if nothing of it is held.
+fn density(near: &[Entry]) -> Option<f64> {
+    let (first, last) = (near.first()?, near.last()?);
+    let span = position(&last.path.last_key()) - position(&first.path.first_key());
+    let blinded: f64 = near
+        .iter()
+        .filter(|entry| matches!(entry.item, Item::Blinded { .. }))
+        .map(|entry| width(&entry.path))
+        .sum();
+    let leaves: u64 = near.iter().map(Entry::leaves).sum();
+    let known = span - blinded;
+    (leaves > 0 && known > 0.0).then(|| leaves as f64 / known)
+}
+
+/// A key's place in the key space, 0 to 2^64.
+fn position(key: &Hash) -> f64 {
+    let mut leading = [0; 8];
+    leading.copy_from_slice(&key.0[..8]);
+    u64::from_be_bytes(leading) as f64
+}
+
+/// The share of the key space below a path, of 2^64.
+fn width(path: &Path) -> f64 {
+    position(&path.last_key()) - position(&path.first_key())
 }
 
 /// The storage list inside an account's entry.

@@ -26,6 +26,8 @@ struct Life {
     closed: Cell<bool>,
     /// Here, so that the next writer need not wait for our owner to notice that the connection has ended.
     lock: Cell<Option<WriterLock>>,
+    /// Who wants to hear of the end, and whether it was our owner's wish.
+    mourner: Cell<Option<Sender<bool>>>,
 }
 
 /// What a transaction may do.
@@ -71,6 +73,18 @@ impl Connection {
         }
     }
 
+    /// Gives the writer's lock back and stays open.
+    pub(super) fn give_up_lock(&self) {
+        drop(self.life.lock.take());
+    }
+
+    /// Waits for the end; whether it came from outside.
+    pub(super) fn ended(&self) -> impl Future<Output = bool> + 'static {
+        let (sender, ended) = signal();
+        self.life.mourner.set(Some(sender));
+        ended
+    }
+
     /// Starts a transaction over `stores`. It takes its place in the database's queue now.
     pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreFault> {
         if self.life.closed.get() {
@@ -92,6 +106,7 @@ impl Connection {
             Ok(transaction) => Ok(Transaction::new(transaction)),
             // The browser closed the connection and has not told us yet.
             Err(thrown) if fault::name_of(&thrown) == fault::INVALID_STATE => {
+                self.life.mourn(true);
                 drop(self.close());
                 Err(StoreFault::Closed)
             }
@@ -102,6 +117,7 @@ impl Connection {
     /// Ends the connection, and hands out the lock it had. Transactions under way still finish: the browser waits for them.
     pub(super) fn close(&self) -> Option<WriterLock> {
         self.database.close();
+        self.life.mourn(false);
         self.life.end()
     }
 
@@ -110,6 +126,7 @@ impl Connection {
         let life = Rc::new(Life {
             closed: Cell::new(false),
             lock: Cell::new(None),
+            mourner: Cell::new(None),
         });
         let mut handlers = idb::Database::from(database.clone());
         // Another tab wants to delete or upgrade the database. It is the user's wish there, so we make way at once.
@@ -117,10 +134,14 @@ impl Connection {
         handlers.on_version_change(move |_| {
             making_way.close();
             drop(ended.end());
+            ended.mourn(true);
         });
         // The browser closed it, for instance because the user cleared the site's data.
         let ended = Rc::clone(&life);
-        handlers.on_close(move |_| drop(ended.end()));
+        handlers.on_close(move |_| {
+            drop(ended.end());
+            ended.mourn(true);
+        });
         Connection {
             database,
             life,
@@ -157,6 +178,12 @@ impl Life {
     fn end(&self) -> Option<WriterLock> {
         self.closed.set(true);
         self.lock.take()
+    }
+
+    fn mourn(&self, from_outside: bool) {
+        if let Some(mourner) = self.mourner.take() {
+            mourner.send(from_outside);
+        }
     }
 }
 

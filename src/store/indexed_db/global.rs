@@ -2,7 +2,7 @@
 
 use super::fault;
 use crate::store::StoreFault;
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::IdbTransaction;
 
@@ -38,6 +38,14 @@ extern "C" {
         mode: &str,
         options: &Object,
     ) -> Result<IdbTransaction, JsValue>;
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    fn get_random_values(array: &Uint8Array) -> Result<(), JsValue>;
+}
+
+/// Fills `array`, of at most 65,536 bytes.
+pub(super) fn random(array: &Uint8Array) -> Result<(), StoreFault> {
+    get_random_values(array).map_err(|thrown| fault::thrown(&thrown))
 }
 
 /// `navigator[property]`, or the typed word for a browser that has none (`api` is its full name).

@@ -29,10 +29,22 @@ impl WriterLock {
     /// [`StoreFault::Unsupported`] where the browser has no locks to offer: on a page that is not a secure context (plain
     /// http, except localhost). Opening for reading still works there.
     pub async fn acquire(database: &str) -> Result<WriterLock, StoreFault> {
+        WriterLock::request(database, true).await
+    }
+
+    /// Waits in line for the lock: until everybody who has it or asked for it before has closed the database or died.
+    ///
+    /// Once asked for, the place in the line is kept even when the future is dropped; a lock that nobody awaits any more is
+    /// given back at once.
+    pub async fn wait(database: &str) -> Result<WriterLock, StoreFault> {
+        WriterLock::request(database, false).await
+    }
+
+    async fn request(database: &str, if_available: bool) -> Result<WriterLock, StoreFault> {
         let manager: LockManager = global::navigator("locks", "navigator.locks")?;
         let options = Object::new();
         global::set(&options, "mode", &JsValue::from_str("exclusive"))?;
-        global::set(&options, "ifAvailable", &JsValue::TRUE)?;
+        global::set(&options, "ifAvailable", &if_available.into())?;
 
         let (sender, answer) = signal();
         let granted = {

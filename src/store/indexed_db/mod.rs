@@ -1,7 +1,7 @@
 //! The store in the browser: IndexedDB, one transaction per batch.
 //!
 //! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, `meta` with one value, the sequence number
-//! and the record. What shaped it, all measured: a request costs the same whatever its size up to some KiB, so pages are
+//! and the record, and whether the session that wrote it has ended well (`session.rs`). What shaped it, all measured: a request costs the same whatever its size up to some KiB, so pages are
 //! few and large; waiting for each request triples the time, so only `complete` is awaited; a value over 64 KiB becomes a
 //! file of its own, so pages stay below; a view of wasm memory would be cloned with the whole memory behind it, so bytes
 //! are copied out first; a full disk shows only as an aborted transaction's reason.
@@ -10,6 +10,7 @@ mod connection;
 mod fault;
 mod global;
 mod lock;
+mod session;
 mod signal;
 mod space;
 mod transaction;
@@ -33,6 +34,7 @@ use idb::{
     request::{GetAllKeysStoreRequest, GetStoreRequest},
 };
 use js_sys::Array;
+use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// The object stores, their keys and what `meta` holds. A change of meaning must raise it; older code then refuses the
@@ -48,7 +50,9 @@ const META_KEY: &str = "root";
 /// One connection to a database of the browser.
 pub struct IndexedDb {
     connection: Connection,
-    access: Access,
+    access: Cell<Access>,
+    /// Whether the last session that wrote said good-bye, as far as the record read last tells.
+    clean: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -92,19 +96,31 @@ impl IndexedDb {
             }
         };
         connection.keep(lock);
-        Ok(IndexedDb {
-            connection,
-            access: Access::Write(durability),
-        })
+        Ok(IndexedDb::over(connection, Access::Write(durability)))
     }
 
     /// Opens the database to read, whoever writes to it. If there is none, an empty one is made.
     pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreFault> {
         let connection = Connection::open(name).await?;
-        Ok(IndexedDb {
-            connection,
-            access: Access::Read,
-        })
+        Ok(IndexedDb::over(connection, Access::Read))
+    }
+
+    /// Makes a reader the writer: `lock` is kept until the connection ends.
+    pub fn promote(&self, lock: WriterLock, durability: Durability) {
+        self.access.set(Access::Write(durability));
+        self.connection.keep(lock);
+    }
+
+    /// Makes a writer a reader again, whose lock others can have.
+    pub fn demote(&self) {
+        self.access.set(Access::Read);
+        self.connection.give_up_lock();
+    }
+
+    /// Waits for the connection's end; `true` if somebody else ended it: another tab that deletes the database, or the user
+    /// who clears the site's data. For one to wait at a time.
+    pub fn ended(&self) -> impl Future<Output = bool> + 'static {
+        self.connection.ended()
     }
 
     /// Deletes a database, if there is one. Every Snaplight connection to it makes way and is [`StoreFault::Closed`] from
@@ -113,12 +129,32 @@ impl IndexedDb {
         connection::delete(name).await
     }
 
+    /// Whether any page is stored, also where no record is.
+    pub async fn holds_pages(&self) -> Result<bool, StoreFault> {
+        let transaction = self.read(&[PAGES])?;
+        let keys = transaction
+            .store(PAGES)?
+            .get_all_keys(None, Some(1))
+            .map_err(fault::idb)?;
+        transaction.complete().await?;
+        let keys: Array = keys.result().map_err(fault::idb)?.unchecked_into();
+        Ok(keys.length() > 0)
+    }
+
+    fn over(connection: Connection, access: Access) -> IndexedDb {
+        IndexedDb {
+            connection,
+            access: Cell::new(access),
+            clean: Cell::new(true),
+        }
+    }
+
     fn read(&self, stores: &[&str]) -> Result<Transaction, StoreFault> {
         self.connection.begin(stores, Mode::Read)
     }
 
     fn write(&self) -> Result<Transaction, StoreFault> {
-        match self.access {
+        match self.access.get() {
             Access::Read => Err(StoreFault::ReadOnly),
             Access::Write(durability) => self
                 .connection
@@ -165,10 +201,9 @@ impl Store for IndexedDb {
         let gets = self.get_all(META, vec![JsValue::from_str(META_KEY)]);
         async move {
             let values = gets?.values().await?;
-            Ok(values
-                .first()
-                .and_then(Meta::parse)
-                .and_then(|meta| bytes(&meta.record)))
+            let meta = values.first().and_then(Meta::parse);
+            self.clean.set(meta.as_ref().is_none_or(|meta| meta.clean));
+            Ok(meta.and_then(|meta| bytes(&meta.record)))
         }
     }
 
@@ -229,6 +264,7 @@ impl Store for IndexedDb {
 
     fn close(&self) -> impl Future<Output = ()> {
         // Not inside the future: the connection ends when the call is made.
+        self.say_goodbye();
         let lock = self.connection.close();
         async move {
             if let Some(lock) = lock {

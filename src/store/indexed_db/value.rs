@@ -14,10 +14,12 @@ const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// one is somebody else's and counts as missing, so that a forged database cannot exhaust the memory.
 const MAX_VALUE: u32 = 4 * 1024 * 1024;
 
-/// What `meta` holds: `{ sequence: number, record: Uint8Array }`, legible in the browser's inspector.
+/// What `meta` holds: `{ sequence: number, record: Uint8Array }`, legible in the browser's inspector; with `clean: true` once
+/// the session that wrote it was closed, so that every batch takes the mark away without a request of its own.
 pub(super) struct Meta {
     pub(super) sequence: u64,
     pub(super) record: JsValue,
+    pub(super) clean: bool,
 }
 
 impl Meta {
@@ -37,10 +39,17 @@ impl Meta {
         let whole = sequence.fract() == 0.0 && (1.0..=MAX_NUMBER as f64).contains(&sequence);
         let record = global::get(value, "record").ok()?;
         let fits = record.dyn_ref::<Uint8Array>()?.length() <= MAX_VALUE;
+        let clean = global::get(value, "clean").ok()?.is_truthy();
         (whole && fits).then_some(Meta {
             sequence: sequence as u64,
             record,
+            clean,
         })
+    }
+
+    /// Marks a stored value of ours.
+    pub(super) fn mark_clean(value: &JsValue) -> Result<(), StoreFault> {
+        global::set(value.unchecked_ref(), "clean", &JsValue::TRUE)
     }
 }
 

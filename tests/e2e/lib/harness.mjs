@@ -14,7 +14,7 @@ function inPageHelpers() {
     message: error?.message,
     isError: error instanceof Error,
     isSnaplight: error instanceof window.snaplight.SnaplightError,
-    classes: ['MisuseError', 'NotTrackedError', 'StoreError', 'QuotaError', 'CancelledError', 'ClosedError', 'LockedError']
+    classes: ['MisuseError', 'NotTrackedError', 'StoreError', 'QuotaError', 'DamagedError', 'CancelledError', 'ClosedError', 'LockedError']
       .filter((name) => error instanceof window.snaplight[name]),
     cause: error?.cause === undefined ? undefined : String(error.cause?.message ?? error.cause),
   })
@@ -26,6 +26,18 @@ function inPageHelpers() {
       return window.described(error)
     }
     return { code: 'NO ERROR', classes: [] }
+  }
+  /** The next turn of the event loop: answers from the cache come so fast that nothing else would get one. */
+  window.turn = () => new Promise((resolve) => setTimeout(resolve))
+  /** A listener for `open({ onEvent })` that keeps what it hears, and with `next(type)` waits for what it has not heard yet. */
+  window.listen = () => {
+    const [heard, waiting] = [[], []]
+    const onEvent = (event) => {
+      heard.push(event)
+      for (const wait of waiting.splice(0)) if (!wait(event)) waiting.push(wait)
+    }
+    const next = (type) => new Promise((resolve) => waiting.push((event) => event.type === type && (resolve(event), true)))
+    return { heard, onEvent, next }
   }
 }
 
@@ -118,7 +130,7 @@ export async function load(page) {
 
 /** What `open` and `sync` need to know of a peer, as a value that can enter a page. */
 export function chain(peer) {
-  return { url: peer.url, root: peer.root, network: { id: peer.networkId, genesisHash: peer.genesisHash } }
+  return { url: peer.url, root: peer.root, block: peer.block, network: { id: peer.networkId, genesisHash: peer.genesisHash } }
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   CancelledError,
   ClosedError,
   CrashError,
+  DamagedError,
   LockedError,
   MisuseError,
   NotTrackedError,
@@ -15,21 +16,26 @@ import {
   open,
   version,
   type Account,
+  type Block,
   type Code,
   type CompleteState,
+  type DatabaseEvent,
   type ErrorCode,
   type Hex,
+  type NeedNewRoot,
   type OpenOptions,
   type Peer,
   type PeerClosed,
   type PeerStats,
   type Phase,
   type Progress,
+  type Role,
   type Snaplight,
   type SocketLike,
   type StorageValue,
   type Sync,
   type SyncReport,
+  type SyncTarget,
 } from 'snaplight'
 import { openInWorker, serve } from 'snaplight/worker'
 
@@ -37,6 +43,18 @@ const options: OpenOptions = {
   network: { id: 1n, genesisHash: new Uint8Array(32) },
   name: 'wallet',
   wasm: fetch('/snaplight_bg.wasm'),
+  role: 'writer',
+  onEvent: (event) => console.log(words(event)),
+}
+
+function words(event: DatabaseEvent): string {
+  switch (event.type) {
+    case 'complete': return event.complete?.root ?? 'nothing'
+    case 'role': return event.role satisfies Role
+    case 'damaged': return `${event.what satisfies 'page' | 'code' | 'record'}: ${event.message}`
+    case 'ended': return event.message
+    case 'repaired': case 'recovered': return event.type
+  }
 }
 
 export async function wallet(root: string, signal: AbortSignal): Promise<SyncReport> {
@@ -50,7 +68,14 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   for await (const progress of sync) draw(progress)
   const report = await sync
   const complete: CompleteState | null = db.complete
-  console.log(complete?.root, complete?.accounts, report.nodesHealed, version)
+  const block: Block | null = report.block
+  console.log(complete?.root, complete?.accounts, report.healing.nodes + report.received.bytes, block?.number, version, db.role)
+
+  const targets: SyncTarget[] = [root, new Uint8Array(32), { root }, { blockHash: root }]
+  const need = ({ root: refused, peers }: NeedNewRoot): void => console.log(refused, peers.map(({ name }) => name))
+  const moving: Sync = db.sync({ blockHash: root }, { onNeedNewRoot: need }).retarget(root)
+  const goal: Hex | null = moving.root
+  console.log(targets.length, goal, 'root' in moving.target)
 
   const account: Account = await db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')
   const wei: bigint = account.balance + account.nonce
@@ -61,12 +86,13 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   return report
 }
 
-function draw({ phase, keySpace, peers, waiting }: Progress): void {
+function draw({ phase, keySpace, peers, waiting, waitingFor, etaMs, outrun, needNewRoot, damaged }: Progress): void {
   const words: Record<Phase, string> = {
-    idle: '', connecting: '', ranges: '', healing: '', finishing: '', done: '',
+    idle: '', connecting: '', locating: '', ranges: '', healing: '', finishing: '', done: '',
   }
   const best: PeerStats | undefined = [...peers].sort((a, b) => b.bytes - a.bytes)[0]
-  console.log(words[phase], keySpace[255], best?.latencyMs, waiting ?? 'moving')
+  console.log(words[phase], keySpace[255], best?.latencyMs, best?.head?.number, waiting ?? 'moving', waitingFor)
+  console.log(etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
 }
 
 /** A message port dressed as a socket: anything of this shape can be a peer. */
@@ -82,6 +108,7 @@ export function advice(error: unknown): string {
   if (!(error instanceof SnaplightError)) return 'not of this package'
   const code: ErrorCode = error.code
   if (error instanceof QuotaError) return error.code satisfies 'QUOTA'
+  if (error instanceof DamagedError) return error.code satisfies 'DAMAGED'
   if (error instanceof StoreError || error instanceof NotTrackedError || error instanceof MisuseError) return error.message
   if (error instanceof LockedError || error instanceof ClosedError || error instanceof CancelledError) return String(error.cause)
   if (error instanceof CrashError || error instanceof UnsupportedError) return 'reload the page'
@@ -105,6 +132,8 @@ export async function mistakes(db: Snaplight): Promise<void> {
   await open({ name: 'x' })
   // @ts-expect-error A root is a string or bytes.
   db.sync(5)
+  // @ts-expect-error A target is one of the two.
+  db.sync({ block: '0x' })
   // @ts-expect-error A balance is a bigint: a number would lose wei.
   const balance: number = (await db.getAccount('0x')).balance
   // @ts-expect-error Answers are not to be changed.

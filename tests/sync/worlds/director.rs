@@ -96,7 +96,8 @@ impl Director {
     }
 
     pub(super) fn run(mut self) -> Story {
-        let disk = self.world.disk.clone();
+        let mut disk = self.world.disk.clone();
+        disk.tells = self.tells;
         self.open(disk);
         for _ in 0..self.shape.deeds {
             let events = self.rng.scale(self.shape.pause);

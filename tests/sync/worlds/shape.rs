@@ -37,6 +37,7 @@ impl Shape {
             _ => rng.scale(2_500).max(100),
         };
         let huge = match rng.below(3) {
+            0 if accounts > 3 && rng.percent(5) => vec![(1, rng.within(20_000, 60_000))],
             0 if accounts > 3 => vec![(rng.within(1, 2), rng.scale(6_000))],
             _ => Vec::new(),
         };

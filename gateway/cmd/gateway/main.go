@@ -1,0 +1,175 @@
+// Command gateway brings Ethereum nodes to browsers: devp2p nodes on one side, WebSockets that speak
+// docs/websocket-peers.md on the other. See docs/gateway.md.
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"snaplight/gateway/internal/front"
+	"snaplight/gateway/internal/metrics"
+	"snaplight/gateway/internal/upstream"
+)
+
+// name is how the gateway introduces itself on both sides.
+const name = "snaplight-gateway/0.1.0"
+
+// shutdownPatience is how long clients get to hear that the gateway goes.
+const shutdownPatience = 5 * time.Second
+
+// What the gateway may take at most, see docs/gateway.md: Go's collector is told to stay below.
+const (
+	baseMemory   = 64 << 20
+	clientMemory = 1 << 20  // of a client besides its answers: at most 512 kB of requests, buffers, stacks
+	nodeMemory   = 64 << 20 // a message of devp2p has 16 MiB at most, and is held sealed, opened and unpacked
+)
+
+func main() {
+	o, err := parse(arguments())
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o *options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if o.maxSeconds > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(o.maxSeconds)*time.Second)
+		defer cancel()
+	}
+	if o.exitWithStdin {
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
+	log := logger(o)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryBound(o))
+	}
+	key, err := identity(o.nodeKey)
+	if err != nil {
+		return err
+	}
+	id := upstream.Identity{Key: key, Name: name}
+	if o.attach != "" {
+		node, err := attach(ctx, o.attach, key, log)
+		if err != nil {
+			return err
+		}
+		o.nodes = append(o.nodes, node)
+	}
+
+	counters := metrics.New()
+	pool := upstream.NewPool(o.snap, o.network, upstream.Limits{ClientBytes: o.clientBytes}, counters, log)
+	server := front.New(o.front, pool, counters, log)
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w; is another gateway running? Port 0 takes any free one", err)
+	}
+	servers := []*http.Server{server.Serve(listener)}
+	ready := map[string]any{"ready": true, "url": "ws://" + listener.Addr().String() + "/", "http": "http://" + listener.Addr().String()}
+	if o.admin != "" {
+		admin, err := net.Listen("tcp", o.admin)
+		if err != nil {
+			return fmt.Errorf("--admin: %w", err)
+		}
+		servers = append(servers, server.Admin(admin))
+		ready["admin"] = "http://" + admin.Addr().String()
+	}
+
+	nodesCtx, leaveNodes := context.WithCancel(context.Background())
+	defer leaveNodes()
+	var nodes sync.WaitGroup
+	for _, node := range o.nodes {
+		nodes.Go(func() { pool.KeepStatic(nodesCtx, id, node) })
+	}
+	if o.discovers() {
+		if err := pool.Discover(nodesCtx, id, o.discovery); err != nil {
+			return err
+		}
+	}
+	log.Info("gateway started", "listen", listener.Addr(), "snap", o.snap, "memory bound", memoryBound(o))
+	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
+		return err
+	}
+
+	<-ctx.Done()
+	log.Info("gateway stops")
+	patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	defer cancel()
+	for _, s := range servers {
+		go s.Shutdown(patience) // no new connections; WebSockets are not its concern
+	}
+	server.Close(patience)
+	leaveNodes()
+	nodes.Wait()
+	return nil
+}
+
+func logger(o *options) *slog.Logger {
+	handler := &slog.HandlerOptions{Level: o.level}
+	if o.logJSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, handler))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, handler))
+}
+
+// memoryBound is what the gateway may take: the sum of its limits.
+func memoryBound(o *options) int64 {
+	nodes := len(o.nodes)
+	if o.discovers() {
+		nodes += o.discovery.MaxNodes
+	}
+	return baseMemory + int64(o.front.MaxClients)*int64(o.clientBytes+clientMemory) + int64(nodes)*nodeMemory
+}
+
+// identity reads the gateway's key, or makes one.
+func identity(path string) (*ecdsa.PrivateKey, error) {
+	if path == "" {
+		return crypto.GenerateKey()
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := crypto.GenerateKey()
+		if err != nil {
+			return nil, err
+		}
+		return key, crypto.SaveECDSA(path, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--node-key: %w", err)
+	}
+	key, err := crypto.HexToECDSA(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("--node-key %s: %w; 64 digits of hex are expected", path, err)
+	}
+	return key, nil
+}

@@ -1,0 +1,209 @@
+// Command testnode runs a real go-ethereum node for tests, on loopback, all in memory: RLPx with eth
+// and snap, JSON-RPC over WebSocket, and blocks on a timer or for every line `block` on standard
+// input. It prints one line of JSON when it is ready and one for every block.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/log"
+
+	"snaplight/gateway/internal/testnode"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "testnode:", err)
+		os.Exit(1)
+	}
+}
+
+type flags struct {
+	genesis, writeGenesis, key string
+	recipe                     testnode.Recipe
+	config                     testnode.Config
+	blockEvery                 time.Duration
+	maxSeconds                 int
+	exitWithStdin, verbose     bool
+}
+
+func parse() (flags, error) {
+	var f flags
+	flag.StringVar(&f.genesis, "genesis", "", "`FILE` with {address: {balance, nonce, code, storage}}, as the native peer takes it")
+	flag.IntVar(&f.recipe.Accounts, "accounts", 0, "so many made-up plain accounts")
+	flag.IntVar(&f.recipe.Contracts, "contracts", 0, "so many made-up contracts")
+	flag.IntVar(&f.recipe.HugeSlots, "huge", 0, "one contract more, with so many slots")
+	flag.Uint64Var(&f.recipe.Seed, "seed", 1, "another seed, another state, other blocks, another node")
+	flag.StringVar(&f.writeGenesis, "write-genesis", "", "write the whole genesis state to `FILE`, for the native peer")
+	flag.BoolVar(&f.config.Bare, "bare", false, "exactly this state, without the contracts and the faucet that blocks need; makes no blocks")
+	flag.StringVar(&f.config.Scheme, "scheme", "path", "state scheme, path or hash")
+	flag.BoolVar(&f.config.Amsterdam, "amsterdam", false, "activate Amsterdam: block access lists")
+	flag.StringVar(&f.config.Listen, "listen", "127.0.0.1:0", "RLPx `ADDRESS`")
+	flag.IntVar(&f.config.RPCPort, "rpc-port", 0, "port of JSON-RPC over WebSocket; 0 is any free one")
+	flag.StringVar(&f.key, "node-key", "", "private key in hex; default is made from the seed")
+	flag.StringVar(&f.config.Folder, "data", "", "`FOLDER` to keep everything in, a new one each time; default is memory, which is slow to serve large states")
+	flag.IntVar(&f.config.MaxPeers, "max-peers", 50, "peers at most")
+	flag.DurationVar(&f.blockEvery, "block-every", 0, "make blocks on a timer (`1s`); 0 is on demand only")
+	flag.IntVar(&f.maxSeconds, "max-seconds", 0, "end after that time")
+	flag.BoolVar(&f.exitWithStdin, "exit-with-stdin", false, "end when standard input does")
+	flag.BoolVar(&f.verbose, "verbose", false, "go-ethereum's log to standard error")
+	flag.Parse()
+
+	f.config.Seed = f.recipe.Seed
+	switch {
+	case flag.NArg() > 0:
+		return f, fmt.Errorf("what is %q?", flag.Arg(0))
+	case f.genesis != "" && f.recipe.Accounts+f.recipe.Contracts+f.recipe.HugeSlots > 0:
+		return f, errors.New("--genesis or a made-up state, not both")
+	case f.config.Bare && f.blockEvery > 0:
+		return f, errors.New("a --bare chain makes no blocks")
+	case f.config.Scheme != "path" && f.config.Scheme != "hash":
+		return f, errors.New("--scheme is path or hash")
+	}
+	return f, nil
+}
+
+func run() error {
+	f, err := parse()
+	if err != nil {
+		return err
+	}
+	if f.verbose {
+		log.SetDefault(log.NewLogger(log.NewTerminalHandler(os.Stderr, false)))
+	}
+	// Watched from the beginning: whoever started us may be gone before we are ready.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if f.maxSeconds > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.maxSeconds)*time.Second)
+		defer cancel()
+	}
+	orders := make(chan struct{})
+	go func() {
+		readOrders(ctx, orders)
+		if f.exitWithStdin {
+			stop()
+		}
+	}()
+
+	if f.config.Alloc, err = state(f); err != nil {
+		return err
+	}
+	if f.key != "" {
+		if f.config.Key, err = crypto.HexToECDSA(strings.TrimPrefix(f.key, "0x")); err != nil {
+			return fmt.Errorf("--node-key: %w", err)
+		}
+	}
+	node, err := testnode.Start(f.config)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	if f.writeGenesis != "" {
+		if err := writeGenesis(f.writeGenesis, node.Alloc()); err != nil {
+			return err
+		}
+	}
+	return serve(ctx, node, orders, f)
+}
+
+func state(f flags) (types.GenesisAlloc, error) {
+	if f.genesis == "" {
+		return testnode.Generate(f.recipe), nil
+	}
+	file, err := os.Open(f.genesis)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return testnode.ReadAlloc(bufio.NewReader(file))
+}
+
+func writeGenesis(path string, alloc types.GenesisAlloc) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriter(file)
+	return errors.Join(testnode.WriteAlloc(buffered, alloc), buffered.Flush(), file.Close())
+}
+
+// readOrders passes on a line `block` at a time, until standard input ends.
+func readOrders(ctx context.Context, orders chan<- struct{}) {
+	lines := bufio.NewReader(os.Stdin)
+	for {
+		line, err := lines.ReadString('\n')
+		if strings.TrimSpace(line) == "block" {
+			select {
+			case orders <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			if err != io.EOF {
+				fmt.Fprintln(os.Stderr, "testnode: standard input:", err)
+			}
+			return
+		}
+	}
+}
+
+func serve(ctx context.Context, node *testnode.Node, orders <-chan struct{}, f flags) error {
+	out := json.NewEncoder(os.Stdout)
+	head := node.Head()
+	ready := struct {
+		Ready       bool        `json:"ready"`
+		Enode       string      `json:"enode"`
+		RPC         string      `json:"rpc"`
+		ChainID     uint64      `json:"chainId"`
+		NetworkID   uint64      `json:"networkId"`
+		GenesisHash common.Hash `json:"genesisHash"`
+		Root        common.Hash `json:"root"`
+		Number      uint64      `json:"number"`
+		Hash        common.Hash `json:"hash"`
+		Time        uint64      `json:"time"`
+	}{true, node.Enode(), node.RPC(), node.NetworkID(), node.NetworkID(), node.Chain().Genesis().Hash(), head.Root, head.Number, head.Hash, head.Time}
+	if err := out.Encode(ready); err != nil {
+		return err
+	}
+	var timer <-chan time.Time
+	if f.blockEvery > 0 {
+		ticker := time.NewTicker(f.blockEvery)
+		defer ticker.Stop()
+		timer = ticker.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-orders:
+		case <-timer:
+		}
+		if f.config.Bare {
+			return errors.New("a --bare chain makes no blocks")
+		}
+		block, err := node.MakeBlock()
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(map[string]testnode.Block{"block": block}); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"snaplight/gateway/internal/wsclient"
+)
+
+// IdleFigures say what clients cost that ask nothing.
+type IdleFigures struct {
+	Clients int     `json:"clients"`
+	Bytes   float64 `json:"bytesPerClient"`
+}
+
+// warmClients come first: what the gateway takes for having clients at all is not any client's own.
+const warmClients = 20
+
+// handshakes are so many at a time.
+const handshakes = 16
+
+// Idle measures the gateway's resident memory per client that is ready and asks nothing.
+func Idle(programs *Programs, clients int) (IdleFigures, error) {
+	figures := IdleFigures{Clients: clients}
+	node, err := programs.start("testnode", "--accounts", "100", "--bare")
+	if err != nil {
+		return figures, err
+	}
+	defer node.stop()
+	gateway, err := programs.start("gateway", "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn",
+		"--max-clients", fmt.Sprint(clients+warmClients))
+	if err != nil {
+		return figures, err
+	}
+	defer gateway.stop()
+	closeWarm, err := connect(gateway.text("url"), warmClients)
+	if err != nil {
+		return figures, err
+	}
+	defer closeWarm()
+	before, err := gateway.metric("process_resident_memory_bytes")
+	if err != nil {
+		return figures, err
+	}
+	closeAll, err := connect(gateway.text("url"), clients)
+	if err != nil {
+		return figures, err
+	}
+	defer closeAll()
+	after, err := gateway.metric("process_resident_memory_bytes")
+	figures.Bytes = (after - before) / float64(clients)
+	return figures, err
+}
+
+func connect(url string, n int) (closeAll func(), err error) {
+	all := make([]*wsclient.Client, n)
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	places := make(chan struct{}, handshakes)
+	for i := range all {
+		places <- struct{}{}
+		group.Go(func() {
+			all[i], errs[i] = wsclient.Dial(context.Background(), url)
+			<-places
+		})
+	}
+	group.Wait()
+	return func() {
+		for _, client := range all {
+			if client != nil {
+				client.Conn.CloseNow()
+			}
+		}
+	}, errors.Join(errs...)
+}

@@ -1,0 +1,246 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"snaplight/gateway/internal/testnode"
+	"snaplight/gateway/internal/wire"
+	"snaplight/gateway/internal/wsclient"
+)
+
+// RelayFigures compare the gateway with a client that speaks RLPx to the same node, for accounts, where the node itself has most of the work, and
+// for codes, where carrying bytes is nearly all there is to do.
+type RelayFigures struct {
+	Accounts PathFigures `json:"accounts"`
+	Codes    PathFigures `json:"codes"`
+}
+
+// PathFigures are those of both paths; medians. The node's own CPU is in none.
+type PathFigures struct {
+	Direct        float64 `json:"directBytesPerSecond"`
+	Relayed       float64 `json:"relayedBytesPerSecond"`
+	Ratio         float64 `json:"ratio"`
+	DirectCPU     float64 `json:"directClientCpuMsPerMB"`
+	GatewayCPU    float64 `json:"gatewayCpuMsPerMB"`
+	GatewayClient float64 `json:"webSocketClientCpuMsPerMB"`
+}
+
+// How both ask: as a syncing client does.
+const (
+	relaySegments = 8
+	relayAnswer   = 512 << 10
+)
+
+// The node's state: accounts to sweep, and codes to ask for again and again.
+const (
+	relayContracts = 1500
+	codeAnswers    = 100 // answers of codes per segment and round
+	relaySeed      = 1
+)
+
+// asker is anybody who can ask a node.
+type asker interface {
+	ask(code uint64, fields ...any) (payload []byte, err error)
+}
+
+// load asks a node for a lot, and says how many bytes came in what time.
+type load func(asker) (bytes int64, took time.Duration, err error)
+
+// Relay puts the same loads on the node, in turns directly and through the gateway.
+func Relay(programs *Programs, accounts, rounds int) (figures RelayFigures, err error) {
+	node, err := programs.start("testnode", "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare",
+		"--data", programs.folder+"/node")
+	if err != nil {
+		return figures, err
+	}
+	defer node.stop()
+	gateway, err := programs.start("gateway", "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn")
+	if err != nil {
+		return figures, err
+	}
+	defer gateway.stop()
+	client, err := wsclient.Dial(context.Background(), gateway.text("url"))
+	if err != nil {
+		return figures, err
+	}
+	defer client.Close()
+	direct, err := dialDirect(node.text("enode"))
+	if err != nil {
+		return figures, err
+	}
+	defer direct.close()
+
+	both := paths{direct: direct, relayed: overWebSocket{client}, gateway: gateway}
+	root := common.HexToHash(node.text("root"))
+	if figures.Accounts, err = both.measure(rounds, func(a asker) (int64, time.Duration, error) { return sweep(a, root) }); err != nil {
+		return figures, err
+	}
+	codes := codeHashes(testnode.Generate(testnode.Recipe{Accounts: accounts, Contracts: relayContracts, Seed: relaySeed}))
+	figures.Codes, err = both.measure(rounds, func(a asker) (int64, time.Duration, error) { return askCodes(a, codes) })
+	return figures, err
+}
+
+// paths are both ways to one node.
+type paths struct {
+	direct, relayed asker
+	gateway         *running
+}
+
+func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
+	var directRates, relayRates, directCPU, gatewayCPU, clientCPU []float64
+	for round := -1; round < rounds; round++ { // the first one warms up
+		runtime.GC()
+		before := ownCPU()
+		directBytes, directTime, err := load(p.direct)
+		if err != nil {
+			return figures, fmt.Errorf("directly: %w", err)
+		}
+		own := ownCPU() - before
+		runtime.GC()
+		gatewayBefore, err := p.gateway.metric("process_cpu_seconds_total")
+		if err != nil {
+			return figures, err
+		}
+		before = ownCPU()
+		relayBytes, relayTime, err := load(p.relayed)
+		if err != nil {
+			return figures, fmt.Errorf("through the gateway: %w", err)
+		}
+		ownRelay := ownCPU() - before
+		gatewayAfter, err := p.gateway.metric("process_cpu_seconds_total")
+		if err != nil {
+			return figures, err
+		}
+		if round < 0 {
+			continue
+		}
+		const perMB = 1e9 // seconds a byte to milliseconds a megabyte
+		directRates = append(directRates, float64(directBytes)/directTime.Seconds())
+		relayRates = append(relayRates, float64(relayBytes)/relayTime.Seconds())
+		directCPU = append(directCPU, own.Seconds()/float64(directBytes)*perMB)
+		gatewayCPU = append(gatewayCPU, (gatewayAfter-gatewayBefore)/float64(relayBytes)*perMB)
+		clientCPU = append(clientCPU, ownRelay.Seconds()/float64(relayBytes)*perMB)
+	}
+	figures = PathFigures{median(directRates), median(relayRates), 0, median(directCPU), median(gatewayCPU), median(clientCPU)}
+	figures.Ratio = figures.Relayed / figures.Direct
+	return figures, nil
+}
+
+// codeHashes are those of all codes of a state.
+func codeHashes(alloc types.GenesisAlloc) []common.Hash {
+	seen := make(map[common.Hash]bool)
+	var hashes []common.Hash
+	for _, account := range alloc {
+		if hash := crypto.Keccak256Hash(account.Code); len(account.Code) > 0 && !seen[hash] {
+			seen[hash] = true
+			hashes = append(hashes, hash)
+		}
+	}
+	return hashes
+}
+
+// askCodes asks for the same codes again and again, several at a time.
+func askCodes(a asker, codes []common.Hash) (bytes int64, took time.Duration, err error) {
+	var total atomic.Int64
+	var group sync.WaitGroup
+	errs := make(chan error, relaySegments)
+	start := time.Now()
+	for range relaySegments {
+		group.Go(func() {
+			for range codeAnswers {
+				payload, err := a.ask(wire.GetByteCodesCode, codes, uint64(relayAnswer))
+				if err != nil {
+					errs <- err
+					return
+				}
+				total.Add(int64(len(payload)))
+			}
+		})
+	}
+	group.Wait()
+	took = time.Since(start)
+	select {
+	case err = <-errs:
+	default:
+	}
+	return total.Load(), took, err
+}
+
+// sweep asks for all accounts, several parts of them side by side, and counts bytes.
+func sweep(a asker, root common.Hash) (bytes int64, took time.Duration, err error) {
+	var total atomic.Int64
+	var group sync.WaitGroup
+	errs := make(chan error, relaySegments)
+	start := time.Now()
+	for _, segment := range wsclient.Segments(relaySegments) {
+		group.Go(func() {
+			for segment.Next.Cmp(segment.Last) <= 0 {
+				payload, err := a.ask(wire.GetAccountRangeCode, root, segment.Next, segment.Last, uint64(relayAnswer))
+				if err != nil {
+					errs <- err
+					return
+				}
+				total.Add(int64(len(payload)))
+				last, ok := lastKey(payload)
+				if !ok || last.Cmp(segment.Last) >= 0 {
+					return
+				}
+				segment.Next = wsclient.After(last)
+			}
+		})
+	}
+	group.Wait()
+	took = time.Since(start)
+	select {
+	case err = <-errs:
+	default:
+	}
+	return total.Load(), took, err
+}
+
+// lastKey finds the last account of an answer with as little work as can be: decoding is not what is measured.
+func lastKey(payload []byte) (last common.Hash, ok bool) {
+	content, _, err := rlp.SplitList(payload)
+	if err != nil {
+		return last, false
+	}
+	_, content, err = rlp.SplitUint64(content)
+	if err != nil {
+		return last, false
+	}
+	accounts, _, err := rlp.SplitList(content)
+	for err == nil && len(accounts) > 0 {
+		var account, key []byte
+		if account, accounts, err = rlp.SplitList(accounts); err != nil {
+			break
+		}
+		if key, _, err = rlp.SplitString(account); err == nil {
+			last, ok = common.BytesToHash(key), true
+		}
+	}
+	return last, ok && err == nil
+}
+
+type overWebSocket struct{ *wsclient.Client }
+
+func (c overWebSocket) ask(code uint64, fields ...any) ([]byte, error) {
+	return c.Ask(wire.Snap, code, fields...)
+}
+
+// ownCPU is what this process has used.
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

@@ -1,0 +1,26 @@
+package e2e
+
+import (
+	"errors"
+	"testing"
+
+	"snaplight/gateway/internal/testnode"
+	"snaplight/gateway/internal/wire"
+	"snaplight/gateway/internal/wsclient"
+)
+
+// One command beside a node: it says who it is, and keeps room, even when it is full.
+func TestAttachingFindsTheNodeAndRoomInIt(t *testing.T) {
+	node := smallNode(t, testnode.Config{MaxPeers: 1}) // and that one is for whom it dials itself
+	stranger := startGateway(t, []string{node.Enode()})
+	var ended *wsclient.Ended
+	if _, err := wsclient.Dial(deadline(t), stranger.text("url")); !errors.As(err, &ended) || ended.Reason != wire.Other {
+		t.Errorf("a full node took a stranger, or: %v", err)
+	}
+	attached := startGateway(t, nil, "--attach", node.RPC())
+	client := must(wsclient.Dial(deadline(t), attached.text("url")))(t)
+	if client.Status.Genesis != node.Chain().Genesis().Hash() {
+		t.Error("another node")
+	}
+	client.Close()
+}

@@ -1,0 +1,3 @@
+// Package e2e holds the tests that run the gateway's program as it ships, beside a real go-ethereum node and the native peer. It
+// has no code of its own.
+package e2e

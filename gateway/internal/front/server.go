@@ -1,0 +1,262 @@
+// Package front is the gateway's WebSocket side: it speaks docs/websocket-peers.md with clients and hands their
+// requests to the node that each of them stands for.
+package front
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"snaplight/gateway/internal/metrics"
+	"snaplight/gateway/internal/upstream"
+	"snaplight/gateway/internal/wire"
+)
+
+const (
+	// nodeWait is how long a client waits for a node that is not there (it may be restarting); shorter than what clients wait
+	// for a Hello.
+	nodeWait = 3 * time.Second
+	// headerPatience is for the HTTP part of a handshake.
+	headerPatience = 5 * time.Second
+	// headerBytes is how large it may be; browsers send below 2 kB.
+	headerBytes = 8 << 10
+	// spareConnections may be open besides the clients': for health, metrics, and to be told that the gateway is full.
+	spareConnections = 64
+	// keyLength is how long a node's key is in hex, shortestKey how much of it has to be given to mean one.
+	keyLength, shortestKey = 128, 8
+)
+
+// Config says how to serve clients.
+type Config struct {
+	Name        string        // of the gateway, in its Hello
+	MaxClients  int           // at a time
+	Idle        time.Duration // a client that asks for nothing that long has to go
+	RequestSize int64         // largest frame from a client
+	Origins     []string      // of pages, as scheme://host patterns; "*" is any. Clients that are no pages send none, and may come.
+	AdminApart  bool          // metrics are served by [Server.Admin] only
+}
+
+// Server serves clients.
+type Server struct {
+	config  Config
+	pool    *upstream.Pool
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	accept  websocket.AcceptOptions
+
+	mu       sync.Mutex
+	sessions map[*session]struct{} // bounded by MaxClients
+	refusals int                   // connections that are being told that the gateway is full
+	closing  bool
+	empty    sync.WaitGroup // of sessions
+}
+
+// New makes a server for the nodes of a pool.
+func New(config Config, pool *upstream.Pool, m *metrics.Metrics, log *slog.Logger) *Server {
+	s := &Server{config: config, pool: pool, metrics: m, log: log, sessions: make(map[*session]struct{})}
+	s.accept = websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}}
+	if slices.Contains(config.Origins, "*") {
+		s.accept.InsecureSkipVerify = true
+	} else {
+		s.accept.OriginPatterns = config.Origins
+	}
+	return s
+}
+
+// Serve serves on a listener until Close.
+func (s *Server) Serve(listener net.Listener) *http.Server {
+	server := httpServer(s.handler())
+	go server.Serve(newBounded(listener, s.config.MaxClients+spareConnections))
+	return server
+}
+
+// Admin serves health and metrics on a listener of their own.
+func (s *Server) Admin(listener net.Listener) *http.Server {
+	mux := http.NewServeMux()
+	s.addAdmin(mux)
+	server := httpServer(mux)
+	go server.Serve(newBounded(listener, spareConnections))
+	return server
+}
+
+func httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerPatience, IdleTimeout: headerPatience, WriteTimeout: framePatience, MaxHeaderBytes: headerBytes,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers send is no news
+	}
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /nodes", s.nodes)
+	if !s.config.AdminApart {
+		s.addAdmin(mux)
+	}
+	mux.HandleFunc("GET /", s.client)
+	return mux
+}
+
+func (s *Server) addAdmin(mux *http.ServeMux) {
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2}))
+	if s.config.AdminApart {
+		mux.HandleFunc("GET /healthz", s.health)
+	}
+}
+
+// health is 200 while clients can be served: there is a node.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	nodes := len(s.pool.Nodes())
+	w.Header().Set("Content-Type", "application/json")
+	if nodes == 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	s.mu.Lock()
+	clients := len(s.sessions)
+	s.mu.Unlock()
+	json.NewEncoder(w).Encode(map[string]any{"ok": nodes > 0, "nodes": nodes, "clients": clients})
+}
+
+// nodes lists the nodes, for pages that want several or a certain one.
+func (s *Server) nodes(w http.ResponseWriter, r *http.Request) {
+	infos := []upstream.Info{}
+	for _, node := range s.pool.Nodes() {
+		infos = append(infos, node.Info())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Access-Control-Allow-Origin", "*") // nothing in it is secret
+	json.NewEncoder(w).Encode(infos)
+}
+
+// client takes a WebSocket. Its path names the node: nothing for any, or the beginning of a key.
+func (s *Server) client(w http.ResponseWriter, r *http.Request) {
+	if !slices.Contains(subprotocols(r), wire.Subprotocol) {
+		s.metrics.Refused.WithLabelValues("subprotocol").Inc()
+		http.Error(w, "this is a WebSocket for snap peers: connect with the subprotocol "+wire.Subprotocol, http.StatusBadRequest)
+		return
+	}
+	conn, err := websocket.Accept(w, r, &s.accept)
+	if err != nil {
+		s.metrics.Refused.WithLabelValues("handshake").Inc()
+		s.log.Debug("handshake refused", "origin", r.Header.Get("Origin"), "error", err)
+		return
+	}
+	conn.SetReadLimit(s.config.RequestSize)
+	// Not in this goroutine: what net/http holds for a request would be held as long as the client stays.
+	go s.welcome(conn, nodeKey(r.URL.Path))
+}
+
+// nodeKey is the beginning of a node's key, if the path's last part is one. Other paths mean any node, so that a proxy
+// may put the gateway wherever it likes.
+func nodeKey(path string) string {
+	last := strings.ToLower(path[strings.LastIndexByte(path, '/')+1:])
+	if len(last) < shortestKey || len(last) > keyLength || strings.Trim(last, "0123456789abcdef") != "" {
+		return ""
+	}
+	return last
+}
+
+func subprotocols(r *http.Request) (all []string) {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			all = append(all, strings.TrimSpace(name))
+		}
+	}
+	return all
+}
+
+// welcome gives a client a place and a node.
+func (s *Server) welcome(conn *websocket.Conn, prefix string) {
+	session := newSession(s, conn)
+	if e := s.enter(session); e != nil {
+		s.refuse(conn, e)
+		return
+	}
+	s.metrics.Accepted.Inc()
+	ctx, cancel := context.WithTimeout(session.ctx, nodeWait)
+	session.node = s.pool.Pick(ctx, prefix)
+	cancel()
+	session.run()
+}
+
+// enter gives the session a place, or says why there is none.
+func (s *Server) enter(session *session) *ending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return &ending{reason: wire.Quitting, text: "the gateway is shutting down"}
+	case len(s.sessions) >= s.config.MaxClients:
+		s.refusals++
+		if s.refusals > spareConnections/2 {
+			return &ending{silent: true}
+		}
+		return &ending{reason: wire.TooMany, text: "the gateway is full"}
+	}
+	s.sessions[session] = struct{}{}
+	s.empty.Add(1)
+	s.metrics.Clients.Set(float64(len(s.sessions)))
+	return nil
+}
+
+// gone frees a session's place.
+func (s *Server) gone(session *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session)
+	s.metrics.Clients.Set(float64(len(s.sessions)))
+	s.empty.Done()
+}
+
+// refuse says why there is no place: a page cannot read an HTTP error.
+func (s *Server) refuse(conn *websocket.Conn, e *ending) {
+	s.metrics.Refused.WithLabelValues(e.reason.String()).Inc()
+	if e.silent {
+		conn.CloseNow()
+	} else {
+		ctx, cancel := context.WithTimeout(context.Background(), farewell)
+		defer cancel()
+		conn.Write(ctx, websocket.MessageBinary, wire.DisconnectFrame(e.reason))
+		conn.Close(websocket.StatusCode(e.reason.CloseCode()), e.text)
+	}
+	if e.reason == wire.TooMany || e.silent {
+		s.mu.Lock()
+		s.refusals--
+		s.mu.Unlock()
+	}
+}
+
+// Close tells all clients that the gateway goes, and waits until they have gone or the context ends.
+func (s *Server) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closing = true
+	sessions := make([]*session, 0, len(s.sessions))
+	for session := range s.sessions {
+		sessions = append(sessions, session)
+	}
+	s.mu.Unlock()
+	for _, session := range sessions {
+		session.end(ending{reason: wire.Quitting, text: "the gateway is shutting down", by: "gateway"})
+	}
+	done := make(chan struct{})
+	go func() {
+		s.empty.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		for _, session := range sessions {
+			session.conn.CloseNow()
+		}
+	}
+}

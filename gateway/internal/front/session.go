@@ -1,0 +1,258 @@
+package front
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"snaplight/gateway/internal/upstream"
+	"snaplight/gateway/internal/wire"
+)
+
+// Times of the protocol, see docs/websocket-peers.md §3 and §5.
+const (
+	handshakePatience = 5 * time.Second
+	silence           = 15 * time.Second // then a Ping, and after as much again the end
+)
+
+const (
+	// openPlaces is how many places a client has for requests whose answers are not sent yet; when they are taken, its socket is read
+	// no further. A request takes one, and one more for every placeSize bytes of it: the protocol asks servers to take 16
+	// requests, and the largest reasonable one (1,024 trie paths) has 72 kB.
+	openPlaces = 32
+	placeSize  = 16 << 10
+	// framePatience is how long one frame may take to leave. The largest have some 2 MiB.
+	framePatience = 30 * time.Second
+	// farewell is how long a client gets to take what is said at the end.
+	farewell = 5 * time.Second
+)
+
+// session is one client: one goroutine reads its socket, one writes it.
+type session struct {
+	server *Server
+	conn   *websocket.Conn
+	node   *upstream.Node
+	lane   *upstream.Lane
+	ctx    context.Context // ends what is being read or written, at once
+	cancel context.CancelFunc
+	open   chan struct{} // the places that are taken
+	wake   chan struct{} // there is something to write
+
+	mu      sync.Mutex
+	urgent  [][]byte // Hello, Status, Pongs: bounded by what the client sends while one frame leaves
+	answers []answer // bounded by the lane's budget
+	blocks  *wire.BlockRange
+	ready   bool // both Statuses are there
+	ending  *ending
+	heard   time.Time // when the last frame came
+	asked   time.Time // when the last request came
+	moved   time.Time // when the last answer left
+	pinged  time.Time // when the last Ping was sent
+	parked  bool      // the reader waits for a place, so silence means nothing
+	due     time.Time // until not ready: when the next step of the handshake is
+}
+
+// ending is how a session ends.
+type ending struct {
+	reason wire.Reason
+	code   int    // of the WebSocket
+	text   string // for people
+	silent bool   // no Disconnect: the close code says it all, or the client has gone
+	by     string // for the metrics: client, gateway or node
+}
+
+// answer is a frame that waits to be sent, and how many places its request has.
+type answer struct {
+	frame  []byte
+	places int
+}
+
+// places is how many a request of that length takes.
+func places(length int) int { return min(1+length/placeSize, openPlaces) }
+
+// maxUrgent bounds the Pongs that wait: a client that sends Pings and reads nothing gets no more of them.
+const maxUrgent = 16
+
+func newSession(server *Server, conn *websocket.Conn) *session {
+	now := time.Now()
+	s := &session{
+		server: server, conn: conn, open: make(chan struct{}, openPlaces), wake: make(chan struct{}, 1),
+		heard: now, asked: now, due: now.Add(handshakePatience),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// run lives as long as the connection.
+func (s *session) run() {
+	defer s.cancel()
+	var writer sync.WaitGroup
+	writer.Go(s.write)
+	s.end(s.read())
+	writer.Wait()
+	if s.lane != nil {
+		s.lane.Close()
+	}
+	s.server.gone(s)
+}
+
+// end ends the session, once. What is said first, stands.
+func (s *session) end(e ending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending == nil {
+		if e.code == 0 {
+			e.code = e.reason.CloseCode()
+		}
+		s.ending = &e
+		// A frame that is being written may hang on a slow client.
+		time.AfterFunc(farewell, s.cancel)
+		s.poke()
+	}
+}
+
+// poke wakes the writer.
+func (s *session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Deliver implements upstream.Client.
+func (s *session) Deliver(frame []byte, asked int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = append(s.answers, answer{frame, places(asked)})
+	s.poke()
+}
+
+// BlockRange implements upstream.Client. A client that is behind gets the newest only.
+func (s *session) BlockRange(blocks wire.BlockRange) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocks = &blocks
+	s.poke()
+}
+
+// NodeLost implements upstream.Client.
+func (s *session) NodeLost(reason wire.Reason, text string) {
+	s.end(ending{reason: reason, text: "the node is gone: " + text, by: "node"})
+}
+
+// send queues a frame ahead of the answers.
+func (s *session) send(frame []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.urgent) < maxUrgent {
+		s.urgent = append(s.urgent, frame)
+	}
+	s.poke()
+}
+
+// read takes what comes until the end, and says how it ended.
+func (s *session) read() ending {
+	if e := s.attach(); e != nil {
+		return *e
+	}
+	s.step(false)
+	s.sendHello()
+	var state phase
+	for {
+		id, payload, e := s.frame()
+		if e != nil {
+			return *e
+		}
+		if e := s.handle(&state, id, payload); e != nil {
+			return *e
+		}
+	}
+}
+
+// attach finds the session's node.
+func (s *session) attach() *ending {
+	node := s.node
+	if node != nil {
+		s.lane = node.Join(s)
+	}
+	if s.lane == nil {
+		return &ending{reason: wire.Other, text: "no such node is connected at present; try again later", by: "gateway"}
+	}
+	return nil
+}
+
+func (s *session) sendHello() {
+	id := make([]byte, 64)
+	rand.Read(id)
+	hello := wire.Hello{
+		Version: wire.P2PVersion,
+		Name:    shortened(s.node.Name()+" via "+s.server.config.Name, 256),
+		Capabilities: []wire.Capability{
+			{Name: "eth", Version: wire.EthVersion},
+			{Name: "snap", Version: s.node.Snap()},
+		},
+		NodeID: id,
+	}
+	s.send(hello.Encode())
+}
+
+// shortened keeps a name within the protocol's limit, which a node's own name need not respect.
+func shortened(name string, most int) string {
+	if len(name) > most {
+		return name[:most]
+	}
+	return name
+}
+
+// frame reads one and takes it apart.
+func (s *session) frame() (id uint64, payload []byte, e *ending) {
+	kind, reader, err := s.conn.Reader(s.ctx)
+	if err != nil {
+		return 0, nil, s.readError(err)
+	}
+	if kind != websocket.MessageBinary {
+		return 0, nil, &ending{reason: wire.Breach, code: wire.CloseText, text: "text is not spoken here", silent: true, by: "gateway"}
+	}
+	// Requests are small. What is kept of one is kept until its turn, so it gets bytes of its own.
+	var frame bytes.Buffer
+	if _, err := io.Copy(&frame, reader); err != nil {
+		return 0, nil, s.readError(err)
+	}
+	s.mu.Lock()
+	s.heard = time.Now()
+	s.mu.Unlock()
+	id, payload, err = wire.Split(frame.Bytes())
+	if err != nil {
+		return 0, nil, breach("%v", err)
+	}
+	if id < wire.CapabilitiesFrom && frame.Len() > wire.BaseFrameLimit {
+		return 0, nil, breach("a base message of %d bytes", frame.Len())
+	}
+	return id, payload, nil
+}
+
+func (s *session) readError(err error) *ending {
+	e := &ending{reason: wire.Transport, text: err.Error(), silent: true, by: "client"}
+	var closed websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		e = &ending{reason: wire.Breach, code: wire.CloseOversized, text: "larger than any request", silent: true, by: "gateway"}
+	case errors.As(err, &closed):
+		e.reason = wire.Done
+		if closed.Code >= 4000 && closed.Code < 4256 {
+			e.reason = wire.Reason(closed.Code - 4000)
+		}
+	}
+	return e
+}
+
+func breach(format string, args ...any) *ending {
+	return &ending{reason: wire.Breach, text: fmt.Sprintf(format, args...), by: "gateway"}
+}

@@ -1,0 +1,52 @@
+// Package metrics is what the gateway counts, for Prometheus.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics are all counters of one gateway. Labels have few values, none of them chosen by a peer.
+type Metrics struct {
+	Registry      *prometheus.Registry
+	Clients       prometheus.Gauge       // WebSockets open
+	Nodes         prometheus.Gauge       // nodes that serve
+	Accepted      prometheus.Counter     // WebSockets ever
+	Refused       *prometheus.CounterVec // by why
+	Disconnects   *prometheus.CounterVec // of clients, by reason and by who ended it
+	NodesLost     *prometheus.CounterVec // by reason
+	Requests      *prometheus.CounterVec // by kind
+	AnswerBytes   *prometheus.CounterVec // relayed, by kind
+	AnswerSeconds *prometheus.HistogramVec
+	Discarded     prometheus.Counter // answers whose client had gone
+}
+
+// New makes counters and registers them.
+func New() *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "snaplight_gateway", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "snaplight_gateway", Name: name, Help: help})
+	}
+	m := &Metrics{
+		Registry:    prometheus.NewRegistry(),
+		Clients:     gauge("clients", "Clients connected."),
+		Nodes:       gauge("nodes", "Nodes connected and serving."),
+		Refused:     counter("refused_total", "WebSockets that were refused.", "why"),
+		Disconnects: counter("disconnects_total", "Clients' connections that ended.", "reason", "by"),
+		NodesLost:   counter("nodes_lost_total", "Connections to nodes that ended.", "reason"),
+		Requests:    counter("requests_total", "Requests sent to nodes.", "kind"),
+		AnswerBytes: counter("answer_bytes_total", "Bytes of answers for clients.", "kind"),
+		AnswerSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "snaplight_gateway", Name: "answer_seconds", Help: "From sending a request to a node to its answer.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}, []string{"kind"}),
+	}
+	accepted := counter("accepted_total", "WebSockets accepted.")
+	discarded := counter("discarded_total", "Answers that came after their client had gone.")
+	m.Accepted, m.Discarded = accepted.WithLabelValues(), discarded.WithLabelValues()
+	m.Registry.MustRegister(m.Clients, m.Nodes, accepted, m.Refused, m.Disconnects, m.NodesLost, m.Requests, m.AnswerBytes, m.AnswerSeconds,
+		discarded, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}

@@ -1,0 +1,220 @@
+// Package testnode runs a real go-ethereum node for tests: its transaction pool, its state, its
+// RLPx server with eth and snap, its JSON-RPC, on a chain whose blocks are made on demand. Nothing is
+// mocked; only the consensus client is simulated, by go-ethereum's own SimulatedBeacon.
+package testnode
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/eth"
+	"github.com/ethereum/go-ethereum/eth/catalyst"
+	"github.com/ethereum/go-ethereum/eth/ethconfig"
+	"github.com/ethereum/go-ethereum/eth/filters"
+	"github.com/ethereum/go-ethereum/eth/protocols/snap"
+	"github.com/ethereum/go-ethereum/node"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// Config says what node to run.
+type Config struct {
+	Alloc     types.GenesisAlloc
+	Bare      bool              // serve exactly Alloc; such a chain makes no blocks
+	Scheme    string            // "path" (default) or "hash"
+	Amsterdam bool              // block access lists and snap/2 in use
+	Listen    string            // RLPx; default 127.0.0.1:0
+	RPCPort   int               // JSON-RPC over WebSocket; 0 is any free one
+	Seed      uint64            // of the faucet and of what blocks hold
+	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
+	MaxPeers  int               // default 50
+	Folder    string            // keeps everything there; default is memory, where each range asked for sorts the whole state
+}
+
+// How long a node may take until it serves its genesis state; a million accounts need some ten seconds.
+const readyTimeout = 2 * time.Minute
+
+// Node is a running node.
+type Node struct {
+	stack  *node.Node
+	eth    *eth.Ethereum
+	beacon *catalyst.SimulatedBeacon
+	alloc  types.GenesisAlloc
+	blocks *blockMaker
+
+	closing sync.Once
+	closed  error
+}
+
+// Block is what is told about one.
+type Block struct {
+	Number     uint64      `json:"number"`
+	Hash       common.Hash `json:"hash"`
+	Root       common.Hash `json:"root"`
+	ParentRoot common.Hash `json:"parentRoot"`
+	Time       uint64      `json:"time"`
+}
+
+// Start runs a node and returns once it serves its state.
+func Start(config Config) (*Node, error) {
+	alloc := make(types.GenesisAlloc, len(config.Alloc)+10)
+	if !config.Bare {
+		// Blocks call these contracts, and are invalid without them.
+		maps.Copy(alloc, core.SystemContractAllocs())
+		_, faucet := Faucet(config.Seed)
+		alloc[faucet] = types.Account{Balance: new(big.Int).Lsh(common.Big1, 100)}
+	}
+	maps.Copy(alloc, config.Alloc)
+
+	stack, err := node.New(nodeConfig(config))
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{stack: stack, alloc: alloc}
+	if err := n.start(ethConfig(config, alloc)); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	n.blocks = newBlockMaker(n, config.Seed)
+	return n, nil
+}
+
+func nodeConfig(config Config) *node.Config {
+	key := config.Key
+	if key == nil {
+		key = Key(config.Seed, "node")
+	}
+	conf := node.DefaultConfig
+	conf.DataDir = config.Folder
+	conf.P2P = p2p.Config{
+		PrivateKey:  key,
+		NoDiscovery: true,
+		ListenAddr:  cmp.Or(config.Listen, "127.0.0.1:0"),
+		MaxPeers:    cmp.Or(config.MaxPeers, 50),
+	}
+	conf.WSHost = "127.0.0.1"
+	conf.WSPort = config.RPCPort
+	conf.WSOrigins = []string{"*"}
+	conf.WSModules = []string{"eth", "net", "web3", "debug", "admin"}
+	return &conf
+}
+
+func ethConfig(config Config, alloc types.GenesisAlloc) *ethconfig.Config {
+	chain := *params.AllDevChainProtocolChanges
+	if config.Amsterdam {
+		chain.AmsterdamTime, chain.BogotaTime = new(uint64), nil
+	}
+	conf := ethconfig.Defaults
+	conf.NetworkId = chain.ChainID.Uint64()
+	conf.SyncMode = ethconfig.FullSync
+	conf.StateScheme = cmp.Or(config.Scheme, "path")
+	conf.TxPool.NoLocals = true
+	conf.LogNoHistory = true
+	conf.Genesis = &core.Genesis{
+		Config:   &chain,
+		GasLimit: ethconfig.Defaults.Miner.GasCeil,
+		Alloc:    alloc,
+	}
+	return &conf
+}
+
+func (n *Node) start(conf *ethconfig.Config) (err error) {
+	if n.eth, err = eth.New(n.stack, conf); err != nil {
+		return err
+	}
+	system := filters.NewFilterSystem(n.eth.APIBackend, filters.Config{})
+	n.stack.RegisterAPIs([]rpc.API{{Namespace: "eth", Service: filters.NewFilterAPI(system)}})
+	if err := n.stack.Start(); err != nil {
+		return err
+	}
+	if n.beacon, err = catalyst.NewSimulatedBeacon(0, common.Address{}, n.eth); err != nil {
+		return err
+	}
+	if err := n.beacon.Fork(n.eth.BlockChain().Genesis().Hash()); err != nil {
+		return err
+	}
+	return n.awaitServing()
+}
+
+// awaitServing waits for go-ethereum's background work on a fresh state: until it is done, ranges are
+// answered with "I have not got that".
+func (n *Node) awaitServing() error {
+	request := snap.GetAccountRangePacket{
+		Root:  n.eth.BlockChain().Genesis().Root(),
+		Limit: common.MaxHash,
+	}
+	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if _, proof := snap.ServiceGetAccountRangeQuery(n.eth.BlockChain(), &request); len(proof) > 0 {
+			return nil
+		}
+		if len(n.alloc) == 0 {
+			return nil // an empty trie has no proofs to wait for
+		}
+	}
+	return errors.New("the node does not serve its state")
+}
+
+// Close ends the node. Closing it again does nothing.
+func (n *Node) Close() error {
+	n.closing.Do(func() {
+		if n.beacon != nil {
+			n.closed = n.beacon.Stop()
+		}
+		n.closed = errors.Join(n.closed, n.stack.Close())
+	})
+	return n.closed
+}
+
+// Alloc is the whole genesis state, with what blocks need.
+func (n *Node) Alloc() types.GenesisAlloc { return n.alloc }
+
+// Chain is the node's chain, to compare with what came over a wire.
+func (n *Node) Chain() *core.BlockChain { return n.eth.BlockChain() }
+
+// Enode is where the node is reached.
+func (n *Node) Enode() string { return n.stack.Server().Self().URLv4() }
+
+// Server is the node's devp2p server.
+func (n *Node) Server() *p2p.Server { return n.stack.Server() }
+
+// RPC is the URL of JSON-RPC over WebSocket.
+func (n *Node) RPC() string { return n.stack.WSEndpoint() }
+
+// NetworkID is the network's and the chain's id.
+func (n *Node) NetworkID() uint64 { return n.Chain().Config().ChainID.Uint64() }
+
+// Head is the newest block.
+func (n *Node) Head() Block {
+	return n.describe(n.Chain().CurrentBlock())
+}
+
+func (n *Node) describe(header *types.Header) Block {
+	block := Block{Number: header.Number.Uint64(), Hash: header.Hash(), Root: header.Root, Time: header.Time}
+	if parent := n.Chain().GetHeaderByHash(header.ParentHash); parent != nil {
+		block.ParentRoot = parent.Root
+	}
+	return block
+}
+
+// MakeBlock makes a block full of changes and returns it.
+func (n *Node) MakeBlock() (Block, error) {
+	parent := n.Chain().CurrentBlock().Hash()
+	if err := n.blocks.fill(); err != nil {
+		return Block{}, fmt.Errorf("transactions: %w", err)
+	}
+	n.beacon.Commit()
+	header := n.Chain().CurrentBlock()
+	if header.ParentHash != parent {
+		return Block{}, errors.New("no block was made")
+	}
+	return n.describe(header), nil
+}

@@ -1,0 +1,152 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/forkid"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/dnsdisc"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// Discovery says how nodes are searched for.
+type Discovery struct {
+	V4, V5    bool
+	Listen    string   // UDP address
+	DNS       []string // enrtree URLs
+	Bootnodes []*enode.Node
+	MaxNodes  int
+	// Chain names a public network, whose forks are then compared with what nodes say of themselves before they are dialled.
+	Chain *core.Genesis
+}
+
+const (
+	// sourceTurn is how long one source of nodes may take before another one is asked.
+	sourceTurn = 500 * time.Millisecond
+	// recordRequests is how many nodes are asked for their records at a time: discovery v4 does not give those by itself.
+	recordRequests = 8
+	// noPort is bound where none is needed.
+	noPort = "127.0.0.1:0"
+)
+
+// Chains are the public networks known by name.
+var Chains = map[string]func() (genesis *core.Genesis, bootnodes []string){
+	"mainnet": func() (*core.Genesis, []string) { return core.DefaultGenesisBlock(), params.MainnetBootnodes },
+	"sepolia": func() (*core.Genesis, []string) {
+		return core.DefaultSepoliaGenesisBlock(), params.SepoliaBootnodes
+	},
+	"hoodi": func() (*core.Genesis, []string) { return core.DefaultHoodiGenesisBlock(), params.HoodiBootnodes },
+}
+
+// V5Bootnodes are those of discovery v5, which all public networks share.
+func V5Bootnodes() []string { return params.V5Bootnodes }
+
+// Discover searches for nodes and keeps up to MaxNodes of them connected, until the context ends.
+func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) error {
+	mix := enode.NewFairMix(sourceTurn)
+	server := p2p.Server{Config: p2p.Config{
+		PrivateKey:       id.Key,
+		Name:             id.Name,
+		MaxPeers:         d.MaxNodes,
+		DialRatio:        1, // all of them dialled: nobody needs to dial a gateway, and no TCP port is open
+		DiscoveryV4:      d.V4,
+		DiscoveryV5:      d.V5,
+		DiscAddr:         d.Listen,
+		BootstrapNodes:   d.Bootnodes,
+		BootstrapNodesV5: d.Bootnodes,
+		Protocols:        p.protocols(mix),
+		Logger:           logger(p.log),
+	}}
+	if !d.V4 && !d.V5 {
+		server.DiscAddr = noPort // DNS needs no port, but p2p.Server opens one before it reads from DNS
+	}
+	events := make(chan *p2p.PeerEvent, 4)
+	subscription := server.SubscribeEvents(events)
+	if err := server.Start(); err != nil {
+		subscription.Unsubscribe()
+		return fmt.Errorf("discovery cannot start on %s: %w", d.Listen, err)
+	}
+	wanted := d.filter()
+	if err := d.sources(&server, mix, wanted); err != nil {
+		subscription.Unsubscribe()
+		server.Stop()
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		mix.Close()
+		server.Stop()
+	}()
+	go func() {
+		defer subscription.Unsubscribe()
+		for {
+			select {
+			case event := <-events:
+				p.onEvent(event)
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// sources gives the mix what there is to read nodes from.
+func (d Discovery) sources(server *p2p.Server, mix *enode.FairMix, wanted func(*enode.Node) bool) error {
+	if len(d.DNS) > 0 {
+		nodes, err := dnsdisc.NewClient(dnsdisc.Config{}).NewIterator(d.DNS...)
+		if err != nil {
+			return fmt.Errorf("DNS discovery: %w", err)
+		}
+		mix.AddSource(enode.Filter(nodes, wanted))
+	}
+	if v4 := server.DiscoveryV4(); v4 != nil {
+		record := func(_ context.Context, node *enode.Node) *enode.Node {
+			node, _ = v4.RequestENR(node) // nil if it does not answer
+			return node
+		}
+		mix.AddSource(enode.Filter(enode.AsyncFilter(v4.RandomNodes(), record, recordRequests), wanted))
+	}
+	if v5 := server.DiscoveryV5(); v5 != nil {
+		mix.AddSource(enode.Filter(v5.RandomNodes(), wanted))
+	}
+	return nil
+}
+
+// filter says whether a node is worth dialling, by its record: it speaks eth and snap, and is on the right chain with the
+// right forks.
+func (d Discovery) filter() func(*enode.Node) bool {
+	forks := func(forkid.ID) error { return nil }
+	if d.Chain != nil {
+		forks = forkid.NewStaticFilter(d.Chain.Config, d.Chain.ToBlock())
+	}
+	return func(node *enode.Node) bool {
+		var eth ethEntry
+		var snap snapEntry
+		return node.Load(&eth) == nil && node.Load(&snap) == nil && forks(eth.ForkID) == nil
+	}
+}
+
+// ethEntry is what a record says of eth.
+type ethEntry struct {
+	ForkID forkid.ID
+	Rest   []rlp.RawValue `rlp:"tail"`
+}
+
+// ENRKey implements enr.Entry.
+func (ethEntry) ENRKey() string { return "eth" }
+
+// snapEntry is what a record says of snap: that it is spoken.
+type snapEntry struct {
+	Rest []rlp.RawValue `rlp:"tail"`
+}
+
+// ENRKey implements enr.Entry.
+func (snapEntry) ENRKey() string { return "snap" }

@@ -1,0 +1,355 @@
+// Package upstream is the gateway's devp2p side: it keeps connections to nodes and passes clients' requests on
+// to them in fair turns. It knows nothing of WebSockets.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"snaplight/gateway/internal/metrics"
+	"snaplight/gateway/internal/wire"
+)
+
+// Network restricts what nodes are taken.
+type Network struct {
+	ID      uint64       // 0 is any
+	Genesis *common.Hash // nil is any
+}
+
+func (w Network) accepts(s wire.Status) bool {
+	return (w.ID == 0 || w.ID == s.NetworkID) && (w.Genesis == nil || *w.Genesis == s.Genesis)
+}
+
+// ethLengths are the versions of eth that are understood here: what is used of them (Status, headers, block range) is alike in all.
+var ethLengths = map[uint]uint64{69: 18, 70: 18, 71: 20, 72: 22}
+
+// Codes of eth that a node may ask us, all answered by an empty list.
+var ethRequests = []uint64{wire.GetBlockHeadersCode, 0x05, 0x09, 0x0f}
+
+// receiptsCode is the request whose answer has one field more from eth/70 on.
+const receiptsCode = 0x0f
+
+// statusPatience is how long a node's Status may take; nodes give each other as long.
+const statusPatience = 5 * time.Second
+
+// watchEvery is how often it is looked whether a node owes something for too long.
+const watchEvery = 5 * time.Second
+
+// Pool is all nodes that are connected.
+type Pool struct {
+	log     *slog.Logger
+	metrics *metrics.Metrics
+	limits  Limits
+	network Network
+	snap    uint
+
+	mu      sync.Mutex
+	nodes   []*Node // in the order in which they came; bounded by the configured nodes
+	links   map[*p2p.Peer]*link
+	changed chan struct{} // closed when the nodes are others
+}
+
+// link is where the two protocols of one connection meet.
+type link struct {
+	snap  chan p2p.MsgReadWriter
+	node  chan *Node
+	users int // protocols that are still to leave it
+}
+
+// NewPool makes a pool of nodes of a network that speak this version of snap.
+func NewPool(snap uint, network Network, limits Limits, m *metrics.Metrics, log *slog.Logger) *Pool {
+	return &Pool{
+		log: log, metrics: m, limits: limits, network: network, snap: snap,
+		links: make(map[*p2p.Peer]*link), changed: make(chan struct{}),
+	}
+}
+
+// Nodes are those that serve now.
+func (p *Pool) Nodes() []*Node {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.nodes)
+}
+
+// Pick chooses the node with the fewest clients among those whose key starts with prefix. While there is none it waits, until the
+// context ends; then it gives nil.
+func (p *Pool) Pick(ctx context.Context, prefix string) *Node {
+	for {
+		p.mu.Lock()
+		changed := p.changed
+		var best *Node
+		fewest := 0
+		for _, node := range p.nodes {
+			if !strings.HasPrefix(node.key, prefix) {
+				continue
+			}
+			node.mu.Lock()
+			clients, lost := len(node.lanes), node.lost
+			node.mu.Unlock()
+			if !lost && (best == nil || clients < fewest) {
+				best, fewest = node, clients
+			}
+		}
+		p.mu.Unlock()
+		if best != nil {
+			return best
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// change tells who waits that the nodes are others. The lock is held.
+func (p *Pool) change() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+	p.metrics.Nodes.Set(float64(len(p.nodes)))
+}
+
+// protocols are what a p2p.Server of this pool speaks.
+func (p *Pool) protocols(candidates enode.Iterator) []p2p.Protocol {
+	protocols := []p2p.Protocol{{
+		Name: "snap", Version: p.snap, Length: wire.SnapLength(uint64(p.snap)), DialCandidates: candidates,
+		Run: p.runSnap,
+	}}
+	for version, length := range ethLengths {
+		protocols = append(protocols, p2p.Protocol{
+			Name: "eth", Version: version, Length: length,
+			Run: func(peer *p2p.Peer, rw p2p.MsgReadWriter) error { return p.runEth(peer, rw, version) },
+		})
+	}
+	return protocols
+}
+
+func (p *Pool) link(peer *p2p.Peer) *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.links[peer]
+	if l == nil {
+		l = &link{make(chan p2p.MsgReadWriter, 1), make(chan *Node, 1), 2}
+		p.links[peer] = l
+	}
+	return l
+}
+
+// unlink is called once by each of the two.
+func (p *Pool) unlink(peer *p2p.Peer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.links[peer]; l.users > 1 {
+		l.users--
+	} else {
+		delete(p.links, peer)
+	}
+}
+
+// runSnap reads answers. It starts once runEth has made a node of the peer.
+func (p *Pool) runSnap(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
+	if !peer.RunningCap("eth", slices.Collect(maps.Keys(ethLengths))) {
+		p.log.Info("node left: snap needs a version of eth that is known here", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname())
+		return p2p.DiscUselessPeer
+	}
+	l := p.link(peer)
+	defer p.unlink(peer)
+	l.snap <- rw
+	var node *Node
+	for {
+		msg, err := rw.ReadMsg()
+		if err != nil {
+			return err
+		}
+		if msg.Code%2 == 0 {
+			if err := decline(rw, wire.Snap, msg); err != nil {
+				return err
+			}
+			continue
+		}
+		if node == nil {
+			select {
+			case node = <-l.node: // made before anything was asked
+			default:
+				return p2p.DiscProtocolError
+			}
+		}
+		if err := node.answer(wire.Snap, msg); err != nil {
+			return p.faulty(node, err)
+		}
+	}
+}
+
+// runEth agrees on the chain, makes a node of the peer, and reads what comes.
+func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error {
+	if !peer.RunningCap("snap", []uint{p.snap}) {
+		p.log.Info("node left: it does not speak snap", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname(), "snap", p.snap)
+		return p2p.DiscUselessPeer
+	}
+	l := p.link(peer)
+	defer p.unlink(peer)
+	late := time.AfterFunc(statusPatience, func() { peer.Disconnect(p2p.DiscReadTimeout) })
+	status, err := p.handshake(rw, version)
+	late.Stop()
+	if err != nil {
+		p.log.Warn("node left", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname(), "error", err)
+		return p2p.DiscUselessPeer
+	}
+	node := newNode(peer, uint64(p.snap), status, p.limits, p.metrics)
+	node.ethRW, node.snapRW = rw, <-l.snap
+	l.node <- node
+
+	p.mu.Lock()
+	p.nodes = append(p.nodes, node)
+	p.change()
+	p.mu.Unlock()
+	p.log.Info("node connected", "node", node.key[:16], "name", node.name, "address", node.address, "eth", version, "snap", p.snap,
+		"network", status.NetworkID, "block", status.Latest)
+
+	var writer sync.WaitGroup
+	writer.Go(node.send)
+	done := make(chan struct{})
+	writer.Go(func() { p.watch(node, done) })
+	err = p.readEth(node, rw, version)
+	close(done)
+	// Nothing more is sent; clients hear of it once p2p says why.
+	node.mu.Lock()
+	node.lost = true
+	node.wake.Broadcast()
+	node.mu.Unlock()
+	writer.Wait()
+	return err
+}
+
+// handshake reads the node's Status and sends it back: it speaks of the same chain, and a gateway has none of its own.
+func (p *Pool) handshake(rw p2p.MsgReadWriter, version uint) (wire.Status, error) {
+	msg, err := rw.ReadMsg()
+	if err != nil {
+		return wire.Status{}, err
+	}
+	if msg.Code != wire.StatusCode || msg.Size > wire.BaseFrameLimit {
+		return wire.Status{}, errors.New("its first message is no Status")
+	}
+	payload, err := io.ReadAll(msg.Payload)
+	if err != nil {
+		return wire.Status{}, err
+	}
+	status, err := wire.ParseStatus(payload)
+	if err != nil {
+		return status, err
+	}
+	if status.Version != uint64(version) || !p.network.accepts(status) {
+		return status, fmt.Errorf("it is on another network: eth/%d, network %d, genesis %s", status.Version, status.NetworkID, status.Genesis)
+	}
+	status.Version = wire.EthVersion
+	return status, p2p.Send(rw, wire.StatusCode, rawRLP(payload))
+}
+
+func (p *Pool) readEth(node *Node, rw p2p.MsgReadWriter, version uint) error {
+	for {
+		msg, err := rw.ReadMsg()
+		if err != nil {
+			return err
+		}
+		switch {
+		case msg.Code == wire.BlockHeadersCode:
+			err = node.answer(wire.Eth, msg)
+		case msg.Code == wire.BlockRangeUpdateCode && msg.Size <= wire.BaseFrameLimit:
+			var payload []byte
+			if payload, err = io.ReadAll(msg.Payload); err != nil {
+				return err
+			}
+			var blocks wire.BlockRange
+			if blocks, err = wire.ParseBlockRange(payload); err == nil {
+				node.newRange(blocks)
+			}
+		case slices.Contains(ethRequests, msg.Code):
+			if msg.Code == receiptsCode && version > wire.EthVersion {
+				err = declineReceipts(rw, msg)
+			} else {
+				err = decline(rw, wire.Eth, msg)
+			}
+		default:
+			err = msg.Discard() // announcements, transactions: nobody here wants them
+		}
+		if err != nil {
+			return p.faulty(node, err)
+		}
+	}
+}
+
+// faulty ends a node that broke the protocol, or whose connection broke.
+func (p *Pool) faulty(node *Node, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, p2p.ErrShuttingDown) {
+		return err
+	}
+	p.log.Warn("node broke the protocol", "node", node.key[:16], "name", node.name, "error", err)
+	return p2p.DiscProtocolError
+}
+
+// watch ends a node that owes an answer for too long.
+func (p *Pool) watch(node *Node, done <-chan struct{}) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case now := <-ticker.C:
+			if node.overdue(now) {
+				p.log.Warn("node does not answer", "node", node.key[:16], "name", node.name, "seconds", answerPatience.Seconds())
+				node.peer.Disconnect(p2p.DiscReadTimeout)
+			}
+		}
+	}
+}
+
+// dropped is called when a connection to a node has ended, with p2p's word for it.
+func (p *Pool) dropped(id enode.ID, why string) {
+	p.mu.Lock()
+	at := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.peer.ID() == id })
+	var node *Node
+	if at >= 0 {
+		node = p.nodes[at]
+		p.nodes = slices.Delete(p.nodes, at, at+1)
+		p.change()
+	}
+	p.mu.Unlock()
+	reason := reasonOf(why)
+	p.metrics.NodesLost.WithLabelValues(reason.String()).Inc()
+	if node == nil {
+		p.log.Info("node left before it served", "node", id.TerminalString(), "why", why)
+		return
+	}
+	p.log.Warn("node lost", "node", node.key[:16], "name", node.name, "why", why)
+	node.lose(reason, why)
+}
+
+// reasonOf is what clients are told. A node's own reasons are told as they are, but for those that would blame the client.
+func reasonOf(why string) wire.Reason {
+	switch why {
+	case p2p.DiscQuitting.Error(), p2p.DiscRequested.Error():
+		return wire.Quitting
+	case p2p.DiscTooManyPeers.Error():
+		return wire.TooMany
+	case p2p.DiscReadTimeout.Error():
+		return wire.Timeout
+	case p2p.DiscNetworkError.Error(), io.EOF.Error():
+		return wire.Transport
+	case p2p.DiscProtocolError.Error(), p2p.DiscSubprotocolError.Error(), p2p.DiscUselessPeer.Error():
+		return wire.Other
+	}
+	return wire.Transport // the text of some network error
+}

@@ -1,0 +1,171 @@
+package upstream
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	gethlog "github.com/ethereum/go-ethereum/log"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// How a configured node is dialled. It is the operator's own: short at first, so that a restarted node is back
+// at once, then patient.
+const (
+	dialTimeout = 5 * time.Second
+	firstRetry  = 200 * time.Millisecond
+	lastRetry   = 3 * time.Second
+	settled     = 30 * time.Second // a connection that held so long starts over with firstRetry
+)
+
+// Identity is who the gateway is to nodes.
+type Identity struct {
+	Key  *ecdsa.PrivateKey
+	Name string
+}
+
+// logger passes go-ethereum's own log on, at its levels.
+func logger(log *slog.Logger) gethlog.Logger { return gethlog.NewLogger(log.Handler()) }
+
+// KeepStatic stays connected to one node until the context ends. Each connection has a p2p.Server of its own: one that lost a
+// node does not dial it again for half a minute.
+func (p *Pool) KeepStatic(ctx context.Context, id Identity, node *enode.Node) {
+	retry := firstRetry
+	for ctx.Err() == nil {
+		started := time.Now()
+		if err := p.once(ctx, id, node); err != nil {
+			p.log.Warn("node cannot be used; trying again", "node", node.ID().TerminalString(), "error", err)
+		}
+		if time.Since(started) > settled {
+			retry = firstRetry
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry):
+		}
+		retry = min(2*retry, lastRetry)
+	}
+}
+
+// once is one connection to a node, from the first dial to its end.
+func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
+	dialer := &patientDialer{ctx: ctx, pool: p, closed: make(chan struct{}, 1)}
+	server := p2p.Server{Config: p2p.Config{
+		PrivateKey:  id.Key,
+		Name:        id.Name,
+		MaxPeers:    1,
+		DialRatio:   1,
+		NoDiscovery: true,
+		StaticNodes: []*enode.Node{node},
+		Protocols:   p.protocols(nil),
+		Dialer:      dialer,
+		Logger:      logger(p.log),
+	}}
+	events := make(chan *p2p.PeerEvent, 4)
+	subscription := server.SubscribeEvents(events)
+	if err := server.Start(); err != nil {
+		subscription.Unsubscribe()
+		return err
+	}
+	ended := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() { // The server's end makes a last event.
+		defer close(stopped)
+		<-ended
+		server.Stop()
+		subscription.Unsubscribe()
+	}()
+	err := p.follow(ctx, events, dialer.closed)
+	close(ended)
+	for {
+		select {
+		case event := <-events:
+			p.onEvent(event)
+		case <-stopped:
+			return err
+		}
+	}
+}
+
+// follow waits until the connection has ended, or could not be made.
+func (p *Pool) follow(ctx context.Context, events <-chan *p2p.PeerEvent, closed <-chan struct{}) error {
+	added := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-closed:
+			// A peer that was added has told so before its socket was closed.
+			if !added && len(events) == 0 {
+				return errors.New("it was reached but ended the handshake: is it the node of this enode's key, and has it room for one more peer (--attach makes room; log level debug says more)")
+			}
+		case event := <-events:
+			added = true
+			if p.onEvent(event) {
+				return nil
+			}
+		}
+	}
+}
+
+// onEvent says whether the event was the end of a connection.
+func (p *Pool) onEvent(event *p2p.PeerEvent) bool {
+	if event.Type == p2p.PeerEventTypeDrop {
+		p.dropped(event.Peer, event.Error)
+	}
+	return event.Type == p2p.PeerEventTypeDrop
+}
+
+// patientDialer dials until the node is there, so that p2p.Server, which waits long after a failure, never sees one.
+type patientDialer struct {
+	ctx    context.Context
+	pool   *Pool
+	closed chan struct{} // a connection that was made has ended
+}
+
+// Dial implements p2p.NodeDialer.
+func (d *patientDialer) Dial(ctx context.Context, node *enode.Node) (net.Conn, error) {
+	endpoint, ok := node.TCPEndpoint()
+	if !ok {
+		return nil, fmt.Errorf("enode %s has no TCP port", node.ID().TerminalString())
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	for retry, told := firstRetry, false; ; retry = min(2*retry, lastRetry) {
+		conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
+		if err == nil {
+			return &dialled{conn, d.closed}, nil
+		}
+		if !told {
+			d.pool.log.Warn("node cannot be reached; trying again until it can", "node", node.ID().TerminalString(), "address", endpoint, "error", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-d.ctx.Done():
+			return nil, d.ctx.Err()
+		case <-time.After(retry):
+		}
+	}
+}
+
+// dialled tells when it is closed.
+type dialled struct {
+	net.Conn
+	closed chan<- struct{}
+}
+
+// Close implements net.Conn.
+func (d *dialled) Close() error {
+	err := d.Conn.Close()
+	select {
+	case d.closed <- struct{}{}:
+	default:
+	}
+	return err
+}

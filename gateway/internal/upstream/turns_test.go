@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"sync"
+	"testing"
+
+	"snaplight/gateway/internal/wire"
+)
+
+// silent is a client that takes what comes.
+type silent struct{}
+
+func (silent) Deliver([]byte, int)          {}
+func (silent) BlockRange(wire.BlockRange)   {}
+func (silent) NodeLost(wire.Reason, string) {}
+
+func testNode(clientBytes int) *Node {
+	n := &Node{lanes: map[*Lane]struct{}{}, sent: map[uint64]*pending{}, limits: Limits{ClientBytes: clientBytes}}
+	n.wake = sync.NewCond(&n.mu)
+	return n
+}
+
+func submit(l *Lane, requests, expected int) {
+	for range requests {
+		l.Submit(wire.Request{Protocol: wire.Snap, Expected: expected})
+	}
+}
+
+// A client that queues much, and one that asks for much at a time, get as many bytes as others, not as many turns.
+func TestTurnsAreFairInBytes(t *testing.T) {
+	n := testNode(1 << 40)
+	greedy, modest := n.Join(silent{}), n.Join(silent{})
+	submit(greedy, 100, 2<<20)
+	submit(modest, 100, 200<<10)
+	served := map[*Lane]int{}
+	for served[modest] < 50 {
+		lane := n.next()
+		lane.take()
+		served[lane]++
+	}
+	if served[greedy] < 4 || served[greedy] > 7 {
+		t.Errorf("%d answers of 2 MiB beside 50 of 200 KiB", served[greedy])
+	}
+}
+
+// Who was idle does not get all turns afterwards, and who comes late does not wait.
+func TestIdlenessSavesNothingUp(t *testing.T) {
+	n := testNode(1 << 40)
+	busy, idle := n.Join(silent{}), n.Join(silent{})
+	submit(busy, 200, 1000)
+	for range 100 {
+		n.next().take()
+	}
+	submit(idle, 100, 1000)
+	late := n.Join(silent{})
+	submit(late, 100, 1000)
+	served := map[*Lane]int{}
+	for range 30 {
+		lane := n.next()
+		lane.take()
+		served[lane]++
+	}
+	for _, lane := range []*Lane{busy, idle, late} {
+		if served[lane] < 9 || served[lane] > 11 {
+			t.Errorf("%d, %d and %d of 30 turns", served[busy], served[idle], served[late])
+			break
+		}
+	}
+}
+
+// What a client has not read yet counts against it, and against nobody else; one answer goes always.
+func TestASlowClientStopsOnlyItself(t *testing.T) {
+	n := testNode(1000)
+	slow, other := n.Join(silent{}), n.Join(silent{})
+	submit(slow, 10, 400)
+	submit(other, 10, 5000)
+	for range 2 {
+		slow.take() // 800 of 1000
+	}
+	if slow.ready(1000) {
+		t.Error("a third one may go")
+	}
+	if !other.ready(1000) {
+		t.Error("a large one may never go")
+	}
+	other.take()
+	if other.ready(1000) || n.next() != nil {
+		t.Error("a second large one may go")
+	}
+	slow.Release(400)
+	if n.next() != slow {
+		t.Error("room is not used")
+	}
+	slow.Close()
+	if n.next() != nil || len(n.lanes) != 1 {
+		t.Error("a client that left is still served")
+	}
+}

@@ -1,0 +1,266 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// Codes of snap/1 and snap/2, relative to the capability's first id. An answer's is the one behind its request's.
+const (
+	GetAccountRangeCode  = 0x00
+	AccountRangeCode     = 0x01
+	GetStorageRangesCode = 0x02
+	StorageRangesCode    = 0x03
+	GetByteCodesCode     = 0x04
+	ByteCodesCode        = 0x05
+	GetTrieNodesCode     = 0x06
+	TrieNodesCode        = 0x07
+	GetAccessListsCode   = 0x08
+	AccessListsCode      = 0x09
+)
+
+// SnapLength is how many ids a version of snap takes; 0 for versions unknown here.
+func SnapLength(version uint64) uint64 {
+	return map[uint64]uint64{1: 8, 2: 10}[version]
+}
+
+// What answers may weigh. Nodes stop at 2 MiB whatever is asked for, may overshoot by an item, and add proofs.
+const (
+	answerCap    = 2 << 20
+	headerSize   = 1 << 10   // about as large as headers get
+	headersCap   = 1024      // a node's own
+	answerSlack  = 128 << 10 // proofs of two paths (128 nodes of 532 bytes) or one code, and the lists around
+	balSlack     = 4 << 20   // one block access list of a full block, which is never cut
+	answerFactor = 2         // an answer above so many times what is expected is a lie
+)
+
+// Protocol is whose request it is.
+type Protocol uint8
+
+// Both protocols of a node that are relayed.
+const (
+	Eth Protocol = iota
+	Snap
+)
+
+// Request is one that was found well-formed, down to the last byte: a node ends the connection, which many
+// clients share, over a malformed one.
+type Request struct {
+	Protocol Protocol
+	Code     uint64 // relative to the protocol's first id
+	ID       uint64 // the client's
+	Body     []byte // the fields behind the id, encoded
+	Expected int    // bytes that the answer is likely to have at most
+}
+
+// Limit is how long an honest answer can be.
+func (r Request) Limit() int { return min(answerFactor*r.Expected, FrameLimit) }
+
+// Kind names the request for people.
+func (r Request) Kind() string {
+	if r.Protocol == Eth {
+		return "headers"
+	}
+	return map[uint64]string{
+		GetAccountRangeCode: "accounts", GetStorageRangesCode: "storage", GetByteCodesCode: "codes",
+		GetTrieNodesCode: "nodes", GetAccessListsCode: "access-lists",
+	}[r.Code]
+}
+
+// field reads one field off the front.
+type field func([]byte) (rest []byte, err error)
+
+var snapFields = map[uint64][]field{
+	GetAccountRangeCode:  {hash, hash, hash},
+	GetStorageRangesCode: {hash, listOf(hash), hashOrNothing, hashOrNothing},
+	GetByteCodesCode:     {listOf(hash)},
+	GetTrieNodesCode:     {hash, listOf(pathSet)},
+	GetAccessListsCode:   {listOf(hash)},
+}
+
+// ParseSnapRequest reads a request of that version of snap. The Request keeps parts of the payload.
+func ParseSnapRequest(version, code uint64, payload []byte) (Request, error) {
+	fields, ok := snapFields[code]
+	switch {
+	case !ok, version == 1 && code >= GetAccessListsCode, version == 2 && code == GetTrieNodesCode:
+		return Request{}, fmt.Errorf("%w: 0x%02x is no request of snap/%d", ErrMalformed, code, version)
+	}
+	r, rest, err := begin(Snap, code, payload)
+	if err != nil {
+		return r, err
+	}
+	for _, field := range fields {
+		if rest, err = field(rest); err != nil {
+			return r, fmt.Errorf("%w: %s request: %v", ErrMalformed, r.Kind(), err)
+		}
+	}
+	bytes, rest, err := rlp.SplitUint64(rest)
+	if err != nil || len(rest) > 0 {
+		return r, fmt.Errorf("%w: %s request: its end", ErrMalformed, r.Kind())
+	}
+	wanted := int(min(bytes, answerCap))
+	r.Expected = wanted + wanted/8 + answerSlack
+	if code == GetAccessListsCode {
+		r.Expected += balSlack
+	}
+	return r, nil
+}
+
+// ParseHeadersRequest reads a GetBlockHeaders of eth/69.
+func ParseHeadersRequest(payload []byte) (Request, error) {
+	r, rest, err := begin(Eth, GetBlockHeadersCode, payload)
+	if err != nil {
+		return r, err
+	}
+	malformed := fmt.Errorf("%w: headers request", ErrMalformed)
+	query, rest, err := rlp.SplitList(rest)
+	if err != nil || len(rest) > 0 {
+		return r, malformed
+	}
+	if rest, err = hash(query); err != nil {
+		if _, rest, err = rlp.SplitUint64(query); err != nil {
+			return r, malformed
+		}
+	}
+	var numbers [3]uint64 // amount, skip, reverse
+	for i := range numbers {
+		if numbers[i], rest, err = rlp.SplitUint64(rest); err != nil {
+			return r, malformed
+		}
+	}
+	if len(rest) > 0 || numbers[2] > 1 {
+		return r, malformed
+	}
+	r.Expected = int(min(numbers[0], headersCap))*headerSize + answerSlack
+	return r, nil
+}
+
+func begin(protocol Protocol, code uint64, payload []byte) (r Request, rest []byte, err error) {
+	r = Request{Protocol: protocol, Code: code}
+	content, rest, err := rlp.SplitList(payload)
+	if err == nil && len(rest) == 0 {
+		r.ID, r.Body, err = rlp.SplitUint64(content)
+	}
+	if err != nil || len(rest) > 0 {
+		return r, nil, fmt.Errorf("%w: %s request: its id", ErrMalformed, r.Kind())
+	}
+	return r, r.Body, nil
+}
+
+func hash(b []byte) ([]byte, error) {
+	content, rest, err := rlp.SplitString(b)
+	if err == nil && len(content) != common.HashLength {
+		err = fmt.Errorf("%d bytes in place of a hash", len(content))
+	}
+	return rest, err
+}
+
+func hashOrNothing(b []byte) ([]byte, error) {
+	if len(b) > 0 && b[0] == 0x80 {
+		return b[1:], nil
+	}
+	return hash(b)
+}
+
+func listOf(item field) field {
+	return func(b []byte) ([]byte, error) {
+		items, rest, err := rlp.SplitList(b)
+		for err == nil && len(items) > 0 {
+			items, err = item(items)
+		}
+		return rest, err
+	}
+}
+
+// pathSet is a list of strings, at least one.
+func pathSet(b []byte) ([]byte, error) {
+	if len(b) > 0 && b[0] == 0xc0 {
+		return b, fmt.Errorf("an empty path set")
+	}
+	return listOf(func(b []byte) ([]byte, error) {
+		_, rest, err := rlp.SplitString(b)
+		return rest, err
+	})(b)
+}
+
+// Payload is the request as a node gets it, under another id.
+func (r Request) Payload(id uint64) []byte {
+	return withHeader(nil, id, r.Body)
+}
+
+// withHeader appends the list [id, body...] to b.
+func withHeader(b []byte, id uint64, body []byte) []byte {
+	b = appendHeader(b, id, len(body))
+	return append(b, body...)
+}
+
+// appendHeader appends a list's header, and the id as its first item, before a body of that length.
+func appendHeader(b []byte, id uint64, body int) []byte {
+	content := rlp.IntSize(id) + body
+	if content <= 55 {
+		b = append(b, 0xc0+byte(content))
+	} else {
+		var digits [8]byte
+		n := 0
+		for rest := content; rest > 0; rest >>= 8 {
+			n++
+			digits[len(digits)-n] = byte(rest)
+		}
+		b = append(append(b, 0xf7+byte(n)), digits[len(digits)-n:]...)
+	}
+	return rlp.AppendUint64(b, id)
+}
+
+// AnswerRoom is how many bytes must be free before an answer's payload for [Answer.Frame].
+const AnswerRoom = 24
+
+// Answer is a node's, in a buffer whose first AnswerRoom bytes are free.
+type Answer struct {
+	ID   uint64 // the request's
+	buf  []byte
+	body int // where the fields behind the id start
+}
+
+// ParseAnswer reads an answer's id. What it says is for the client to judge.
+func ParseAnswer(buf []byte) (Answer, error) {
+	content, rest, err := rlp.SplitList(buf[AnswerRoom:])
+	if err != nil || len(rest) > 0 {
+		return Answer{}, fmt.Errorf("%w: an answer is no list", ErrMalformed)
+	}
+	id, body, err := rlp.SplitUint64(content)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%w: an answer's id", ErrMalformed)
+	}
+	return Answer{id, buf, len(buf) - len(body)}, nil
+}
+
+// Frame gives the frame for a client: its message id, its request id. It is written into the buffer, over
+// what was there, so that large answers are not copied.
+func (a Answer) Frame(messageID, requestID uint64) []byte {
+	var space [AnswerRoom]byte
+	header := rlp.AppendUint64(space[:0], messageID)
+	header = appendHeader(header, requestID, len(a.buf)-a.body)
+	start := a.body - len(header)
+	copy(a.buf[start:], header)
+	return a.buf[start:]
+}
+
+// EmptyAnswer says "I have not got that" to a node's own request, which gets nothing from a gateway. Nil if it cannot be
+// read or is none that has an answer.
+func EmptyAnswer(protocol Protocol, code uint64, payload []byte) []byte {
+	content, _, err := rlp.SplitList(payload)
+	if err != nil {
+		return nil
+	}
+	id, _, err := rlp.SplitUint64(content)
+	if err != nil {
+		return nil
+	}
+	lists := []byte{0xc0}
+	if protocol == Snap && (code == GetAccountRangeCode || code == GetStorageRangesCode) {
+		lists = []byte{0xc0, 0xc0}
+	}
+	return withHeader(nil, id, lists)
+}

@@ -1,0 +1,265 @@
+// Package wire is what crosses the WebSocket between a browser and the gateway: devp2p messages
+// without RLPx, as docs/websocket-peers.md describes them. It reads and writes bytes and nothing else: no
+// sockets, no clock, no goroutines.
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/rlp"
+)
+
+// Subprotocol is offered and selected in Sec-WebSocket-Protocol.
+const Subprotocol = "devp2p.1"
+
+// P2PVersion is the version in a Hello; higher ones are treated alike, lower ones refused.
+const P2PVersion = 5
+
+// Largest frames, message id included.
+const (
+	FrameLimit     = 10 << 20 // either direction, the protocol's own
+	BaseFrameLimit = 2048     // of messages with ids below CapabilitiesFrom
+)
+
+// Ids of the base messages.
+const (
+	HelloID          = 0x00
+	DisconnectID     = 0x01
+	PingID           = 0x02
+	PongID           = 0x03
+	CapabilitiesFrom = 0x10 // the first id that belongs to a capability
+)
+
+// Codes of eth/69, relative to the capability's first id.
+const (
+	StatusCode           = 0x00
+	GetBlockHeadersCode  = 0x03
+	BlockHeadersCode     = 0x04
+	BlockRangeUpdateCode = 0x11
+	EthLength            = 18 // ids that eth/69 takes
+	EthVersion           = 69
+)
+
+// Limits of a Hello: it is kept and shown, so it must not be large.
+const (
+	maxNameLength     = 256
+	maxCapabilities   = 64
+	maxCapabilityName = 8
+	nodeIDLength      = 64
+	maxMessageIDBytes = 4
+)
+
+var (
+	// ErrMalformed says that bytes are not what the protocol describes.
+	ErrMalformed = errors.New("malformed message")
+	// ErrOldVersion says that a Hello's p2p version is too low.
+	ErrOldVersion = errors.New("p2p version below 5")
+)
+
+// Reason is why a connection ends, as in devp2p's Disconnect.
+type Reason uint64
+
+// Reasons that this side gives.
+const (
+	Done         Reason = 0x00
+	Transport    Reason = 0x01
+	Breach       Reason = 0x02
+	Useless      Reason = 0x03
+	TooMany      Reason = 0x04
+	Incompatible Reason = 0x06
+	Quitting     Reason = 0x08
+	Timeout      Reason = 0x0b
+	Other        Reason = 0x10
+)
+
+// Close codes of WebSockets that have no reason of devp2p beside them.
+const (
+	CloseText      = 1003 // a text frame came
+	CloseOversized = 1009 // a frame above the limit came
+)
+
+// CloseCode is the WebSocket close code that goes with a reason.
+func (r Reason) CloseCode() int {
+	if r == Done {
+		return 1000
+	}
+	return 4000 + int(min(r, 0xff))
+}
+
+func (r Reason) String() string {
+	names := map[Reason]string{
+		Done: "done", Transport: "transport", Breach: "breach", Useless: "useless", TooMany: "too-many", Incompatible: "incompatible",
+		Quitting: "quitting", Timeout: "timeout", Other: "other",
+	}
+	if name, ok := names[r]; ok {
+		return name
+	}
+	return fmt.Sprintf("0x%02x", uint64(r))
+}
+
+// Split takes a frame apart into its message id and payload, which is exactly one RLP list.
+func Split(frame []byte) (id uint64, payload []byte, err error) {
+	kind, content, payload, err := rlp.Split(frame)
+	if err != nil || kind == rlp.List || len(content) > maxMessageIDBytes {
+		return 0, nil, fmt.Errorf("%w: message id", ErrMalformed)
+	}
+	if id, _, err = rlp.SplitUint64(frame); err != nil {
+		return 0, nil, fmt.Errorf("%w: message id", ErrMalformed)
+	}
+	if _, _, rest, err := rlp.Split(payload); err != nil || len(rest) > 0 {
+		return 0, nil, fmt.Errorf("%w: payload of message 0x%x", ErrMalformed, id)
+	}
+	return id, payload, nil
+}
+
+// Frame puts a frame together; values are encoded by go-ethereum's package rlp.
+func Frame(id uint64, message any) []byte {
+	payload, err := rlp.EncodeToBytes(message)
+	if err != nil {
+		panic(err) // types of this program, not bytes of somebody else
+	}
+	return append(rlp.AppendUint64(nil, id), payload...)
+}
+
+// Capability is a protocol that somebody speaks.
+type Capability struct {
+	Name    string
+	Version uint64
+}
+
+// Hello introduces a side.
+type Hello struct {
+	Version      uint64
+	Name         string
+	Capabilities []Capability
+	Port         uint64
+	NodeID       []byte
+}
+
+// Encode gives the whole frame.
+func (h Hello) Encode() []byte { return Frame(HelloID, &h) }
+
+// ParseHello reads a Hello's payload.
+func ParseHello(payload []byte) (Hello, error) {
+	var wire struct {
+		Version      uint64
+		Name         []byte
+		Capabilities []struct {
+			Name    []byte
+			Version uint64
+		}
+		Port   uint64
+		NodeID []byte
+		Rest   []rlp.RawValue `rlp:"tail"`
+	}
+	if err := rlp.DecodeBytes(payload, &wire); err != nil {
+		return Hello{}, fmt.Errorf("%w: Hello: %v", ErrMalformed, err)
+	}
+	if len(wire.Name) > maxNameLength || len(wire.Capabilities) > maxCapabilities || len(wire.NodeID) != nodeIDLength {
+		return Hello{}, fmt.Errorf("%w: Hello: a field is of a wrong length", ErrMalformed)
+	}
+	hello := Hello{Version: wire.Version, Name: string(wire.Name), Port: wire.Port, NodeID: wire.NodeID}
+	for _, capability := range wire.Capabilities {
+		if len(capability.Name) == 0 || len(capability.Name) > maxCapabilityName {
+			return Hello{}, fmt.Errorf("%w: Hello: a capability's name", ErrMalformed)
+		}
+		hello.Capabilities = append(hello.Capabilities, Capability{string(capability.Name), capability.Version})
+	}
+	if wire.Version < P2PVersion {
+		return hello, ErrOldVersion
+	}
+	return hello, nil
+}
+
+// Speaks says whether a capability is among those offered.
+func (h Hello) Speaks(name string, version uint64) bool {
+	return slices.Contains(h.Capabilities, Capability{name, version})
+}
+
+// Status says what chain a side is on, as of eth/69.
+type Status struct {
+	Version   uint64
+	NetworkID uint64
+	Genesis   common.Hash
+	ForkID    ForkID
+	BlockRange
+}
+
+// ForkID is that of EIP-2124.
+type ForkID struct {
+	Hash [4]byte
+	Next uint64
+}
+
+// BlockRange is what blocks a node has.
+type BlockRange struct {
+	Earliest, Latest uint64
+	LatestHash       common.Hash
+}
+
+// statusFields is Status without Go's embedding, which package rlp would take for a list in the list.
+type statusFields struct {
+	Version, NetworkID uint64
+	Genesis            common.Hash
+	ForkID             ForkID
+	Earliest, Latest   uint64
+	LatestHash         common.Hash
+}
+
+// Payload is the message without its id.
+func (s Status) Payload() []byte {
+	fields := statusFields{s.Version, s.NetworkID, s.Genesis, s.ForkID, s.Earliest, s.Latest, s.LatestHash}
+	payload, err := rlp.EncodeToBytes(&fields)
+	if err != nil {
+		panic(err) // has no fields that cannot be encoded
+	}
+	return payload
+}
+
+// ParseStatus reads a Status of eth/69 or one of the versions behind it, which have the same fields.
+func ParseStatus(payload []byte) (Status, error) {
+	var f statusFields
+	if err := rlp.DecodeBytes(payload, &f); err != nil {
+		return Status{}, fmt.Errorf("%w: Status: %v", ErrMalformed, err)
+	}
+	return Status{f.Version, f.NetworkID, f.Genesis, f.ForkID, BlockRange{f.Earliest, f.Latest, f.LatestHash}}, nil
+}
+
+// SameChain says whether two sides are on one chain: those three fields that the protocol compares.
+func (s Status) SameChain(other Status) bool {
+	return s.Version == other.Version && s.NetworkID == other.NetworkID && s.Genesis == other.Genesis
+}
+
+// ParseBlockRange reads a BlockRangeUpdate's payload.
+func ParseBlockRange(payload []byte) (BlockRange, error) {
+	var r BlockRange
+	if err := rlp.DecodeBytes(payload, &r); err != nil {
+		return r, fmt.Errorf("%w: BlockRangeUpdate: %v", ErrMalformed, err)
+	}
+	return r, nil
+}
+
+// DisconnectFrame is the last message of its sender.
+func DisconnectFrame(reason Reason) []byte { return Frame(DisconnectID, []uint64{uint64(reason)}) }
+
+// ParseDisconnect reads the reason, in whatever shape it comes: it ends anyway.
+func ParseDisconnect(payload []byte) Reason {
+	content, _, err := rlp.SplitList(payload)
+	if err != nil {
+		content = payload
+	}
+	reason, _, err := rlp.SplitUint64(content)
+	if err != nil {
+		return Done
+	}
+	return Reason(reason)
+}
+
+// Offsets are the first message ids of what two sides share.
+type Offsets struct{ Eth, Snap uint64 }
+
+// SharedOffsets are those of eth/69 and a version of snap, in the order of their names.
+func SharedOffsets() Offsets { return Offsets{CapabilitiesFrom, CapabilitiesFrom + EthLength} }

@@ -1,0 +1,315 @@
+// Package wsclient is a client of docs/websocket-peers.md, for tests and measurements: no more of it than they need,
+// and nothing is believed or verified.
+package wsclient
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/rlp"
+
+	"snaplight/gateway/internal/wire"
+)
+
+// dialPatience is how long a handshake may take: a gateway waits a while for a node before it speaks.
+const dialPatience = 15 * time.Second
+
+// Ended is how a server ended a connection.
+type Ended struct {
+	Reason wire.Reason // of its Disconnect
+	Said   bool        // there was a Disconnect
+	Code   int         // of the WebSocket; -1 if it just broke
+	Text   string
+}
+
+// Error implements error.
+func (e *Ended) Error() string {
+	return fmt.Sprintf("the server ended it: %v (close code %d, %q)", e.Reason, e.Code, e.Text)
+}
+
+// Client is a connection that is ready for requests.
+type Client struct {
+	Conn   *websocket.Conn
+	Hello  wire.Hello
+	Status wire.Status
+	Ranges chan wire.BlockRange // block ranges that were announced; only the newest is kept
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	next   uint64
+	open   map[uint64]chan []byte
+	ended  error
+	done   chan struct{}
+	send   sync.Mutex
+}
+
+// Options say what the client offers.
+type Options struct {
+	Snap uint64 // 1 if 0
+}
+
+// Dial connects and does the handshake.
+func Dial(ctx context.Context, url string, options ...Options) (*Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	conn, err := Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{Conn: conn, Ranges: make(chan wire.BlockRange, 1), open: make(map[uint64]chan []byte), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	snap := uint64(1)
+	if len(options) > 0 && options[0].Snap != 0 {
+		snap = options[0].Snap
+	}
+	if err := c.handshake(ctx, snap); err != nil {
+		c.cancel()
+		conn.CloseNow()
+		return nil, err
+	}
+	go c.read()
+	return c, nil
+}
+
+// Open opens a WebSocket with the subprotocol and says nothing yet. A buffer, if given, is what the system may hold of what the server
+// sent, in bytes.
+func Open(ctx context.Context, url string, buffer ...int) (*websocket.Conn, error) {
+	options := &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}
+	if len(buffer) > 0 {
+		options.HTTPClient = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+				return errors.Join(raw.Control(func(fd uintptr) {
+					err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, buffer[0])
+				}), err)
+			}}
+			return dialer.DialContext(ctx, network, address)
+		}}}
+	}
+	conn, _, err := websocket.Dial(ctx, url, options)
+	if err != nil {
+		return nil, err
+	}
+	if conn.Subprotocol() != wire.Subprotocol {
+		conn.CloseNow()
+		return nil, errors.New("the server did not select " + wire.Subprotocol)
+	}
+	conn.SetReadLimit(wire.FrameLimit)
+	return conn, nil
+}
+
+// HelloFrame introduces a client.
+func HelloFrame(snap uint64) []byte {
+	id := make([]byte, 64)
+	rand.Read(id)
+	return wire.Hello{
+		Version: wire.P2PVersion, Name: "snaplight-go-client/0.1.0", NodeID: id,
+		Capabilities: []wire.Capability{{Name: "eth", Version: wire.EthVersion}, {Name: "snap", Version: snap}},
+	}.Encode()
+}
+
+func (c *Client) handshake(ctx context.Context, snap uint64) error {
+	if err := c.Conn.Write(ctx, websocket.MessageBinary, HelloFrame(snap)); err != nil {
+		return err
+	}
+	payload, _, err := c.expect(ctx, wire.HelloID)
+	if err != nil {
+		return err
+	}
+	if c.Hello, err = wire.ParseHello(payload); err != nil {
+		return err
+	}
+	payload, frame, err := c.expect(ctx, wire.SharedOffsets().Eth+wire.StatusCode)
+	if err != nil {
+		return err
+	}
+	if c.Status, err = wire.ParseStatus(payload); err != nil {
+		return err
+	}
+	return c.Conn.Write(ctx, websocket.MessageBinary, frame)
+}
+
+func (c *Client) expect(ctx context.Context, want uint64) (payload, frame []byte, err error) {
+	_, frame, err = c.Conn.Read(ctx)
+	if err != nil {
+		return nil, nil, endOf(nil, err)
+	}
+	id, payload, err := wire.Split(frame)
+	if err != nil {
+		return nil, nil, err
+	}
+	if id == wire.DisconnectID {
+		reason := wire.ParseDisconnect(payload)
+		_, _, err = c.Conn.Read(ctx)
+		return nil, nil, endOf(&reason, err)
+	}
+	if id != want {
+		return nil, nil, fmt.Errorf("message 0x%x where 0x%x is due", id, want)
+	}
+	return payload, frame, nil
+}
+
+func endOf(reason *wire.Reason, err error) *Ended {
+	ended := &Ended{Code: int(websocket.CloseStatus(err))}
+	if err != nil {
+		ended.Text = err.Error()
+	}
+	if reason != nil {
+		ended.Reason, ended.Said = *reason, true
+	}
+	return ended
+}
+
+// read takes answers until the end.
+func (c *Client) read() {
+	var reason *wire.Reason
+	for {
+		_, frame, err := c.Conn.Read(c.ctx)
+		if err != nil {
+			c.finish(endOf(reason, err))
+			return
+		}
+		id, payload, err := wire.Split(frame)
+		if err != nil {
+			c.finish(err)
+			return
+		}
+		switch {
+		case id == wire.DisconnectID:
+			r := wire.ParseDisconnect(payload)
+			reason = &r
+		case id == wire.PingID:
+			c.Write(wire.Frame(wire.PongID, []uint64{}))
+		case id == wire.SharedOffsets().Eth+wire.BlockRangeUpdateCode:
+			if blocks, err := wire.ParseBlockRange(payload); err == nil {
+				select {
+				case <-c.Ranges:
+				default:
+				}
+				c.Ranges <- blocks
+			}
+		case id >= wire.CapabilitiesFrom:
+			c.answer(payload)
+		}
+	}
+}
+
+func (c *Client) answer(payload []byte) {
+	content, _, err := rlp.SplitList(payload)
+	if err != nil {
+		return
+	}
+	id, _, err := rlp.SplitUint64(content)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	waiter := c.open[id]
+	delete(c.open, id)
+	c.mu.Unlock()
+	if waiter != nil {
+		waiter <- payload
+	}
+}
+
+func (c *Client) finish(err error) {
+	c.mu.Lock()
+	c.ended = err
+	c.mu.Unlock()
+	close(c.done)
+	c.cancel()
+	c.Conn.CloseNow()
+}
+
+// Done is closed when the connection is over.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err says how the connection ended; nil while it has not.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+// Write sends a whole frame.
+func (c *Client) Write(frame []byte) error {
+	c.send.Lock()
+	defer c.send.Unlock()
+	return c.Conn.Write(c.ctx, websocket.MessageBinary, frame)
+}
+
+// Close says goodbye.
+func (c *Client) Close() {
+	c.Write(wire.DisconnectFrame(wire.Done))
+	c.Conn.Close(websocket.StatusNormalClosure, "")
+	c.cancel()
+}
+
+// Ask sends a request, whose id is put in front of its fields, and waits for the answer's payload.
+func (c *Client) Ask(protocol wire.Protocol, code uint64, fields ...any) ([]byte, error) {
+	c.mu.Lock()
+	c.next++
+	id := c.next
+	waiter := make(chan []byte, 1)
+	c.open[id] = waiter
+	c.mu.Unlock()
+	first := wire.SharedOffsets().Snap
+	if protocol == wire.Eth {
+		first = wire.SharedOffsets().Eth
+	}
+	if err := c.Write(wire.Frame(first+code, append([]any{id}, fields...))); err != nil {
+		<-c.done
+		return nil, c.Err()
+	}
+	select {
+	case payload := <-waiter:
+		return payload, nil
+	case <-c.done:
+		return nil, c.Err()
+	}
+}
+
+// AccountRange is what an AccountRange message holds, as far as it is looked at here.
+type AccountRange struct {
+	ID       uint64
+	Accounts []struct {
+		Hash common.Hash
+		Body rlp.RawValue
+	}
+	Proof [][]byte
+}
+
+// Accounts asks for a range of accounts.
+func (c *Client) Accounts(root, origin, limit common.Hash, bytes uint64) (AccountRange, error) {
+	var answer AccountRange
+	payload, err := c.Ask(wire.Snap, wire.GetAccountRangeCode, root, origin, limit, bytes)
+	if err != nil {
+		return answer, err
+	}
+	return answer, rlp.DecodeBytes(payload, &answer)
+}
+
+// Header asks for a block's header, encoded; nil if the node has none of that hash.
+func (c *Client) Header(hash common.Hash) (rlp.RawValue, error) {
+	payload, err := c.Ask(wire.Eth, wire.GetBlockHeadersCode, []any{hash, uint64(1), uint64(0), false})
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		ID      uint64
+		Headers []rlp.RawValue
+	}
+	if err := rlp.DecodeBytes(payload, &answer); err != nil || len(answer.Headers) == 0 {
+		return nil, err
+	}
+	return answer.Headers[0], nil
+}

@@ -1,0 +1,74 @@
+// Standing in line behind the tab that writes: what a follower has to keep until it is the writer, and how tabs of one
+// database hear of each other.
+
+import { CancelledError } from './errors.js'
+import { showTarget } from './input.js'
+import { reportOf } from './progress.js'
+
+const WAITING = 'another tab has this database open to write; this one takes over when that closes'
+
+/** Between the tabs of one database: `{ type: 'switched' | 'repaired' }` from the writer, `{ type: 'damaged', read }` to it. */
+export class Channel {
+  #channel = null
+
+  /** @param {string | null} name The database's; `null` for one in memory, which nobody shares. */
+  constructor(name, hear) {
+    if (name === null || typeof BroadcastChannel !== 'function') return
+    this.#channel = new BroadcastChannel(`snaplight:${name}`)
+    this.#channel.onmessage = ({ data }) => hear(data)
+  }
+
+  post(message) {
+    this.#channel?.postMessage(message)
+  }
+
+  close() {
+    this.#channel?.close()
+    this.#channel = null
+  }
+}
+
+/** What waits until this is the writer: a sync, and the peers to be connected to. */
+export class Line {
+  /** The target of a sync that waits, in bytes, or `null`. */
+  target = null
+  /** URLs of peers by id. Bound: the caller's `addPeer`s. */
+  urls = new Map()
+  /** Why this will never be the writer, if it will not. */
+  error = null
+
+  /** The report of the waiting sync, if the writer has completed its state meanwhile. */
+  reportOn(state) {
+    const wanted = this.target && showTarget(this.target)
+    const isIt = wanted && state && (wanted.root === state.root || (state.block && wanted.blockHash === state.block.hash))
+    if (!isIt) return null
+    this.target = null
+    return reportOf(state)
+  }
+
+  /** The error of the waiting sync that is given up; `null` if none waits. */
+  cancel() {
+    const { target } = this
+    this.target = null
+    return target && new CancelledError('CANCELLED', 'The sync was cancelled while it waited for another tab.')
+  }
+
+  /** The driver's progress, which knows of no waiting sync. */
+  show(raw) {
+    if (!this.target) return raw
+    const { root = null } = showTarget(this.target)
+    return { ...raw, phase: 'resuming', root, waiting: WAITING, waitingFor: 'writer' }
+  }
+
+  takeTarget() {
+    const { target } = this
+    this.target = null
+    return target
+  }
+
+  takeUrls() {
+    const urls = [...this.urls]
+    this.urls.clear()
+    return urls
+  }
+}

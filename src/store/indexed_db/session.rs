@@ -1,0 +1,96 @@
+//! How the last session ended, and what to do when it ended badly.
+//!
+//! Chromium's LevelDB backend can lose an origin's whole IndexedDB after a kill: a log torn by it reads well at the first
+//! reopening and is taken for corrupt at the second, and then everything is deleted. It is prevented by writing so much in
+//! the first session after the kill that the log is replaced (measured, with other backends unharmed by it). So a session
+//! that is closed marks the record, a batch takes the mark away, and who opens an unmarked database does the rewrite.
+
+use super::{
+    IndexedDb, META, META_KEY,
+    connection::Mode,
+    fault, get,
+    global::random,
+    number,
+    value::{Meta, key_range},
+};
+use crate::{
+    state::PageId,
+    store::{StoreFault, indexed_db::Access},
+};
+use idb::{Request, StoreEvent};
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+
+/// Below 64 KiB, above which values become files of their own; and what `crypto.getRandomValues` fills at once.
+const SCRATCH_BYTES: u32 = 60_000;
+/// Nine megabytes in all: LevelDB begins a new log at four.
+const SCRATCH_RECORDS: u64 = 150;
+/// Three megabytes to a transaction, so that a batch need not wait long for its turn.
+const RECORDS_PER_TRANSACTION: u64 = 50;
+
+impl IndexedDb {
+    /// Whether the last session that wrote was closed, as of the last [`Store::record`](crate::store::Store::record).
+    pub fn ended_well(&self) -> bool {
+        self.clean.get()
+    }
+
+    /// Writes and deletes so much that Chromium replaces the log that a kill may have torn. The records go under numbers in
+    /// `meta`, beside the one value of ours; those that a kill in the middle of this left are deleted too.
+    pub async fn rewrite_log(&self) -> Result<(), StoreFault> {
+        let scratch = Uint8Array::new_with_length(SCRATCH_BYTES);
+        // What compresses well might not fill a log.
+        random(&scratch)?;
+        let mut next = 0;
+        while next < SCRATCH_RECORDS {
+            let end = (next + RECORDS_PER_TRANSACTION).min(SCRATCH_RECORDS);
+            let transaction = self.meta_transaction()?;
+            let meta = transaction.store(META)?;
+            for key in next..end {
+                meta.put(&scratch, Some(&number(key)?))
+                    .map_err(fault::idb)?;
+            }
+            transaction.complete().await?;
+            next = end;
+        }
+        let transaction = self.meta_transaction()?;
+        let all = PageId(0)..PageId(SCRATCH_RECORDS);
+        if let Some(range) = key_range(&all)? {
+            transaction.store(META)?.delete(range).map_err(fault::idb)?;
+        }
+        transaction.complete().await?;
+        self.clean.set(true);
+        Ok(())
+    }
+
+    /// Marks the record, if we write and the log is as it should be. The request is only made: the browser finishes it
+    /// although the connection is closed next.
+    pub(super) fn say_goodbye(&self) {
+        if self.clean.get() && matches!(self.access.get(), Access::Write(_)) {
+            // What fails here costs a needless rewrite.
+            let _ = self.mark_clean();
+        }
+    }
+
+    fn mark_clean(&self) -> Result<(), StoreFault> {
+        let meta = self.meta_transaction()?.store(META)?;
+        let key = JsValue::from_str(META_KEY);
+        let mut request = get(&meta, key.clone())?;
+        request.on_success(move |event| {
+            let Ok(Some(value)) = event.result() else {
+                return;
+            };
+            if Meta::parse(&value).is_some() && Meta::mark_clean(&value).is_ok() {
+                let _ = meta.put(&value, Some(&key));
+            }
+        });
+        request.forget_callbacks();
+        Ok(())
+    }
+
+    fn meta_transaction(&self) -> Result<super::Transaction, StoreFault> {
+        match self.access.get() {
+            Access::Read => Err(StoreFault::ReadOnly),
+            Access::Write(durability) => self.connection.begin(&[META], Mode::Write(durability)),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Proven pages: each loaded once however many wait for it, and kept while there is room.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use wasm_bindgen_futures::spawn_local;
+
+use super::driver::Driver;
+use crate::hash::Hash;
+use crate::state::entry::{Entry, Item, Storage};
+use crate::state::page::{Folds, Page, PageError, VerifiedPage};
+use crate::state::{PageId, Wanted};
+use crate::store::{Store, StoreFault};
+
+/// Accounts and slots in proven pages kept, at about a hundred bytes each: the upper pages of a large state (a thousand
+/// accounts to a page, so some hundred pages name a hundred million) and what was read last, in 10 MiB.
+const MAX_CACHED_ENTRIES: usize = 100_000;
+/// Pages asked for in one transaction: three to four times the rate of one by one, half a mebibyte, and the page that waits
+/// for all of them to be proven does not stutter.
+const PAGES_PER_TRANSACTION: usize = 32;
+/// Transactions in flight: one is read while the other is proven.
+const MAX_IN_FLIGHT: usize = 2;
+
+/// Why there is no proven page.
+#[derive(Clone, Debug)]
+pub(super) enum Miss {
+    Store(StoreFault),
+    Page(PageError),
+}
+
+/// Loads pages and remembers them.
+pub(super) struct Pages {
+    driver: Rc<Driver>,
+    /// Scratch memory for proving.
+    folds: RefCell<Folds>,
+    cache: RefCell<Cache>,
+    /// Loads that nobody has begun, in the order they were asked for. Bound: the caller's reads in flight.
+    queued: RefCell<Vec<Rc<Load>>>,
+    /// Loads under way. Bound: [`MAX_IN_FLIGHT`] transactions, and what else of their pages is wanted.
+    begun: RefCell<Vec<Rc<Load>>>,
+}
+
+/// A page that is wanted, and who waits for it.
+struct Load {
+    wanted: Wanted,
+    outcome: RefCell<Option<Outcome>>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+type Outcome = Result<Rc<VerifiedPage>, Miss>;
+
+impl Pages {
+    pub(super) fn new(driver: Rc<Driver>) -> Pages {
+        Pages {
+            driver,
+            folds: RefCell::new(Folds::new()),
+            cache: RefCell::default(),
+            queued: RefCell::default(),
+            begun: RefCell::default(),
+        }
+    }
+
+    /// The page, proven.
+    pub(super) async fn get(self: &Rc<Self>, wanted: &Wanted) -> Outcome {
+        let cached = self.cache.borrow_mut().get(&wanted.key());
+        if let Some(page) = cached {
+            return Ok(page);
+        }
+        let load = self.share(wanted);
+        poll_fn(|context| match &*load.outcome.borrow() {
+            Some(outcome) => Poll::Ready(outcome.clone()),
+            None => {
+                load.wakers.borrow_mut().push(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Forgets every page: they hold for one incarnation of the database, and for as long as nobody doubts what is stored.
+    pub(super) fn forget(&self) {
+        self.cache.take();
+    }
+
+    /// The load of this page, which others may wait for already.
+    fn share(self: &Rc<Self>, wanted: &Wanted) -> Rc<Load> {
+        let key = wanted.key();
+        let shared = [&self.begun, &self.queued].into_iter().find_map(|loads| {
+            let loads = loads.borrow();
+            loads.iter().find(|load| load.wanted.key() == key).cloned()
+        });
+        if let Some(load) = shared {
+            return load;
+        }
+        let load = Rc::new(Load {
+            wanted: *wanted,
+            outcome: RefCell::default(),
+            wakers: RefCell::default(),
+        });
+        let is_first = {
+            let mut queued = self.queued.borrow_mut();
+            queued.push(load.clone());
+            queued.len() == 1
+        };
+        if is_first {
+            // A task runs after all that were spawned before it, so whatever is asked for in this turn goes together.
+            let pages = self.clone();
+            spawn_local(async move { pages.begin_queued() });
+        }
+        load
+    }
+
+    fn begin_queued(self: &Rc<Self>) {
+        while self.driver.reads_in_flight.get() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty()
+        {
+            let (ids, loads) = self.next_transaction();
+            self.begun.borrow_mut().extend_from_slice(&loads);
+            self.driver.reads_in_flight.update(|count| count + 1);
+            let pages = self.clone();
+            spawn_local(async move {
+                let found = pages.driver.store().pages(&ids).await;
+                let answer = found.map(|found| decoded(&ids, &found));
+                pages.settle(&loads, answer);
+                let in_flight = &pages.driver.reads_in_flight;
+                in_flight.update(|count| count.saturating_sub(1));
+                pages.begin_queued();
+            });
+        }
+    }
+
+    /// Takes from the queue what goes into one transaction: some pages, and all the subtries wanted of them.
+    fn next_transaction(&self) -> (Vec<PageId>, Vec<Rc<Load>>) {
+        let mut ids = Vec::new();
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        for load in self.queued.take() {
+            let id = load.wanted.page.id;
+            let has_place = ids.contains(&id) || ids.len() < PAGES_PER_TRANSACTION;
+            if !has_place {
+                left.push(load);
+                continue;
+            }
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+            taken.push(load);
+        }
+        self.queued.replace(left);
+        (ids, taken)
+    }
+
+    fn settle(&self, loads: &[Rc<Load>], mut answer: Answer) {
+        let settled = |load: &Rc<Load>| loads.iter().any(|done| Rc::ptr_eq(done, load));
+        self.begun.borrow_mut().retain(|load| !settled(load));
+        for load in loads {
+            let outcome = self.prove(&load.wanted, &mut answer);
+            load.outcome.replace(Some(outcome));
+            load.wakers.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn prove(&self, wanted: &Wanted, answer: &mut Answer) -> Outcome {
+        let pages = answer
+            .as_mut()
+            .map_err(|fault| Miss::Store(fault.clone()))?;
+        let page = pages.iter_mut().find(|(id, _)| *id == wanted.page.id);
+        let page = match page {
+            Some((_, Ok(page))) => {
+                page.verify(&wanted.page, &wanted.at, &mut self.folds.borrow_mut())
+            }
+            Some((_, Err(error))) => Err(error.clone()),
+            None => Err(PageError::Missing),
+        };
+        let page = Rc::new(page.map_err(Miss::Page)?);
+        self.cache.borrow_mut().keep(wanted.key(), page.clone());
+        Ok(page)
+    }
+}
+
+/// What a transaction found, by page. Each is taken apart once, whatever number of its subtries is wanted.
+type Answer = Result<Vec<(PageId, Result<Page, PageError>)>, StoreFault>;
+
+fn decoded(ids: &[PageId], found: &[Option<Vec<u8>>]) -> Vec<(PageId, Result<Page, PageError>)> {
+    let decode = |bytes: &Option<Vec<u8>>| match bytes {
+        Some(bytes) => Page::decode(bytes),
+        None => Err(PageError::Missing),
+    };
+    ids.iter().copied().zip(found.iter().map(decode)).collect()
+}
+
+/// A page's id, and the hash of the subtrie in it: one page may hold several.
+type Key = (PageId, Hash);
+
+/// Two generations: what is used moves to the younger, and when that is half of what may be kept, the elder is forgotten.
+/// Each is sorted by key, because proving a page costs a thousand times more than making room for it in a list.
+#[derive(Default)]
+struct Cache {
+    young: Vec<(Key, Rc<VerifiedPage>)>,
+    old: Vec<(Key, Rc<VerifiedPage>)>,
+    young_entries: usize,
+}
+
+impl Cache {
+    fn get(&mut self, key: &Key) -> Option<Rc<VerifiedPage>> {
+        if let Ok(place) = find(&self.young, key) {
+            return self.young.get(place).map(|(_, page)| page.clone());
+        }
+        let place = find(&self.old, key).ok()?;
+        let (key, page) = self.old.remove(place);
+        self.keep(key, page.clone());
+        Some(page)
+    }
+
+    fn keep(&mut self, key: Key, page: Rc<VerifiedPage>) {
+        let Err(place) = find(&self.young, &key) else {
+            return;
+        };
+        self.young_entries += entries_in(page.entries());
+        self.young.insert(place, (key, page));
+        if self.young_entries > MAX_CACHED_ENTRIES / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.young_entries = 0;
+        }
+    }
+}
+
+fn find(pages: &[(Key, Rc<VerifiedPage>)], key: &Key) -> Result<usize, usize> {
+    pages.binary_search_by(|(cached, _)| cached.cmp(key))
+}
+
+/// Entries, inline storage among them.
+fn entries_in(entries: &[Entry]) -> usize {
+    let inline = |entry: &Entry| match &entry.item {
+        Item::Account(leaf) => match &leaf.storage {
+            Storage::Inline(slots) => slots.len(),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    entries.len() + entries.iter().map(inline).sum::<usize>()
+}

@@ -1,0 +1,169 @@
+//! The driver's side that talks to sockets: what they say becomes inputs, and what ends a connection is told.
+
+use std::rc::Rc;
+
+use super::connections::Connections;
+use super::driver::Driver;
+use super::errors::Trouble;
+use super::event_loop::now;
+use super::listener::EndedBy;
+use super::object;
+use super::socket::{Deaf, Socket, SocketEvent, WebSocketLike};
+use crate::sync::{Input, PeerId, PeerProgress};
+use crate::wire::{Link, PeerFault};
+
+/// devp2p's reason for a client that leaves, and the WebSocket's.
+const CLIENT_QUITTING: u64 = 0x08;
+const CLOSE_DONE: u16 = 1000;
+/// A breach of the protocol that the engine does not see, because it is of the socket's making.
+const CLOSE_BREACH: u16 = 4002;
+/// What a broken connection is reported with (RFC 6455, 7.4.1).
+const CLOSE_ABNORMAL: u16 = 1006;
+
+/// Says good-bye to everybody.
+pub(super) fn close_all(connections: &Connections) {
+    for (_, connection) in connections.remove_all() {
+        if connection.joined {
+            let _ = connection.socket.send(&Link::disconnect(CLIENT_QUITTING));
+        }
+        connection
+            .socket
+            .close(CLOSE_DONE, "the database was closed");
+    }
+}
+
+impl Driver {
+    /// Takes a connecting or open socket. The subprotocol is checked where we made the socket ourselves.
+    pub(super) fn add_peer(
+        self: &Rc<Self>,
+        peer: PeerId,
+        raw: WebSocketLike,
+        protocol: Option<&'static str>,
+    ) -> Result<(), Trouble> {
+        let driver = Rc::downgrade(self);
+        let socket = Socket::listen(raw, protocol, move |event| {
+            if let Some(driver) = driver.upgrade() {
+                driver.socket_event(peer, event);
+            }
+        })
+        .map_err(|Deaf(why)| {
+            let message = format!("The events of this socket cannot be listened to: {why}. Pass an object like a WebSocket.");
+            Trouble::new("BAD_ARGUMENT", message)
+        })?;
+        let is_open = socket.is_open();
+        self.connections.add(peer, socket);
+        if is_open {
+            self.opened(peer);
+        }
+        Ok(())
+    }
+
+    /// Says good-bye and closes.
+    pub(super) fn close_peer(self: &Rc<Self>, peer: PeerId) {
+        if let Some(socket) = self
+            .connections
+            .socket(peer)
+            .filter(|_| self.connections.has_joined(peer))
+        {
+            let _ = socket.send(&Link::disconnect(CLIENT_QUITTING));
+        }
+        self.part(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
+    }
+
+    pub(super) fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
+        let Some(socket) = self.connections.socket(peer) else {
+            return;
+        };
+        if let Err(reason) = socket.send(frame) {
+            self.part(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
+        }
+    }
+
+    fn socket_event(self: &Rc<Self>, peer: PeerId, event: SocketEvent) {
+        match event {
+            SocketEvent::Open => self.opened(peer),
+            SocketEvent::Frame(bytes) if self.connections.has_joined(peer) => {
+                self.input(Input::Frame(peer, bytes))
+            }
+            SocketEvent::Text if self.connections.has_joined(peer) => self.input(Input::Text(peer)),
+            // Before it said that it is open: not a peer yet, and nothing it sends can be due.
+            SocketEvent::Frame(_) | SocketEvent::Text => {}
+            SocketEvent::Oversized(bytes) => {
+                self.refuse(peer, &PeerFault::OversizedFrame { bytes })
+            }
+            SocketEvent::Unreadable => {
+                let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set its binaryType to 'arraybuffer'";
+                self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+            }
+            SocketEvent::Closed(code, reason) => self.hung_up(peer, code, &reason),
+        }
+    }
+
+    fn opened(self: &Rc<Self>, peer: PeerId) {
+        let Some(socket) = self.connections.socket(peer) else {
+            return;
+        };
+        if !socket.speaks_protocol() {
+            let reason = "the server did not select the WebSocket subprotocol devp2p.1";
+            self.connections.note_fault(peer, reason);
+            self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+        } else if self.connections.join(peer) {
+            self.listener.peer(peer.0, "greeting");
+            self.input(Input::PeerJoined(peer));
+        }
+    }
+
+    fn hung_up(self: &Rc<Self>, peer: PeerId, code: u16, reason: &str) {
+        // Browsers do not tell pages why a connection failed, lest they explore the user's network.
+        let reason = match reason {
+            "" if !self.connections.has_joined(peer) => "the connection could not be opened",
+            "" if code == CLOSE_ABNORMAL => "the connection broke",
+            "" => "the peer closed the connection",
+            words => words,
+        };
+        self.part(peer, EndedBy::Peer, code, reason);
+    }
+
+    /// A fault the socket sees before the engine could.
+    fn refuse(self: &Rc<Self>, peer: PeerId, fault: &PeerFault) {
+        self.connections.note_fault(peer, &fault.to_string());
+        self.part(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
+    }
+
+    /// The engine is done with this peer.
+    pub(super) fn drop_peer(&self, peer: PeerId, fault: &PeerFault) {
+        let by = if matches!(fault, PeerFault::Disconnected(_)) {
+            EndedBy::Peer
+        } else {
+            EndedBy::Fault
+        };
+        self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
+    }
+
+    /// The connection ends, and not by the engine's wish, so it is told.
+    fn part(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
+        let rows = self.engine.borrow().progress(now()).peers;
+        let row = rows.iter().find(|row| row.peer == peer);
+        if self.disconnect(peer, by, code, reason, row) {
+            self.input(Input::PeerLeft(peer));
+        }
+    }
+
+    /// Closes the socket and says so; whether the engine knew of the peer.
+    fn disconnect(
+        &self,
+        peer: PeerId,
+        by: EndedBy,
+        code: u16,
+        reason: &str,
+        row: Option<&PeerProgress>,
+    ) -> bool {
+        let Some(connection) = self.connections.remove(peer) else {
+            return false;
+        };
+        connection.socket.close(code, reason);
+        let row = object::peer(peer.0, row, connection.faults());
+        self.listener.peer_closed(peer.0, by, code, reason, row);
+        connection.joined
+    }
+}

@@ -1,0 +1,203 @@
+/** Many tabs, one database: one of them writes, the others read what it completes and take its place when it goes. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { chain, setUp } from './lib/harness.mjs'
+
+const world = setUp()
+const NOBODY = `0x${'12'.repeat(20)}`
+
+/** Opens `name` in a page as `window.db`, its events in `window.events`, with the peer added; answers its role. */
+async function open(page, name, peer, options = {}) {
+  return page.evaluate(
+    async ({ name, url, network, options }) => {
+      window.events = listen()
+      window.db = await snaplight.open({ name, network, onEvent: events.onEvent, ...options })
+      window.peer = db.addPeer(url)
+      return db.role
+    },
+    { name, options, ...chain(peer) },
+  )
+}
+
+/** Syncs in a page, and answers the report's root. */
+async function sync(page, target) {
+  return page.evaluate(async (target) => (await db.sync(target)).root, target)
+}
+
+/** Runs `work` in a page where an event of this type is waited for before and answered after. */
+async function during(page, type, work) {
+  await page.evaluate((type) => { window.awaited = events.next(type) }, type)
+  await work()
+  return page.evaluate(() => window.awaited)
+}
+
+test('a second tab follows: it reads what the first completes and hears of it', async () => {
+  const peer = await world.peer('--accounts', '3000', '--chain')
+  const [writer, follower] = [await world.page(), await world.page()]
+  assert.equal(await open(writer, 'followed', peer), 'writer')
+  assert.equal(await open(follower, 'followed', peer), 'follower')
+  const empty = await follower.evaluate(() => failure(() => db.getAccount('0x' + '12'.repeat(20))))
+  assert.equal(empty.code, 'NO_STATE')
+
+  const first = await during(follower, 'complete', () => sync(writer, peer.root))
+  assert.equal(first.complete.root, peer.root)
+  assert.equal(first.complete.accounts, 3000)
+  const next = await peer.advance(0.2)
+  const second = await during(follower, 'complete', () => sync(writer, { blockHash: next.hash }))
+  assert.equal(second.complete.block.number, next.number)
+  const { root, block } = await follower.evaluate((nobody) => db.getAccount(nobody), NOBODY)
+  assert.deepEqual([root, block.hash], [next.stateRoot, next.hash])
+  // It has nothing to ask, so it has not even connected.
+  assert.equal(await follower.evaluate(() => peer.state), 'connecting')
+})
+
+test('whoever insists on writing is refused while another tab writes, and so is a deletion', async () => {
+  const peer = await world.peer('--accounts', '100')
+  const [writer, other] = [await world.page(), await world.page()]
+  await open(writer, 'insisted', peer)
+  const { network } = chain(peer)
+  const insist = () => other.evaluate((network) => failure(async () => {
+    window.db = await snaplight.open({ name: 'insisted', network, role: 'writer' })
+  }), network)
+  const refused = await insist()
+  assert.deepEqual([refused.code, refused.classes], ['LOCKED', ['LockedError']])
+  assert.equal((await other.evaluate(() => failure(() => snaplight.deleteDatabase('insisted')))).code, 'LOCKED')
+  await writer.evaluate(() => db.close())
+  assert.equal((await insist()).code, 'NO ERROR')
+  await other.evaluate(() => db.close())
+  assert.equal((await other.evaluate(() => failure(() => snaplight.deleteDatabase('insisted')))).code, 'NO ERROR')
+})
+
+test('when the writer closes, the next in line writes, with the peers it was given', async () => {
+  const peer = await world.peer('--accounts', '3000', '--chain')
+  const [first, second] = [await world.page(), await world.page()]
+  await open(first, 'closed', peer)
+  await open(second, 'closed', peer)
+  await sync(first, peer.root)
+  const { role } = await during(second, 'role', () => first.evaluate(() => db.close()))
+  assert.equal(role, 'writer')
+  assert.equal(await second.evaluate(() => db.role), 'writer')
+  assert.equal(await second.evaluate(() => db.complete.root), peer.root)
+  const next = await peer.advance(0.1)
+  assert.equal(await sync(second, next.stateRoot), next.stateRoot)
+})
+
+test('when the writer’s tab dies in the middle, the waiting sync of the next goes on where it was', async () => {
+  const peer = await world.peer('--accounts', '300000')
+  const [first, second] = [await world.page(), await world.page()]
+  await open(first, 'died', peer)
+  await open(second, 'died', peer)
+  await first.evaluate(async (root) => {
+    for await (const { pagesStored } of db.sync(root)) if (pagesStored > 0) break
+  }, peer.root)
+  const waiting = await second.evaluate(async (root) => {
+    window.sync = db.sync(root)
+    for await (const progress of sync) if (progress.waiting) return progress
+  }, peer.root)
+  assert.equal(waiting.waitingFor, 'writer')
+  assert.equal(waiting.root, peer.root)
+  assert.match(waiting.waiting, /another tab/)
+  await first.close()
+  const report = await second.evaluate(() => sync)
+  assert.equal(report.accounts, peer.accounts)
+  assert.ok(report.received.accounts < peer.accounts, `${report.received.accounts} accounts were fetched again`)
+})
+
+test('a follower’s sync ends when the writer completes that state; it can be cancelled before', async () => {
+  const peer = await world.peer('--accounts', '3000')
+  const [writer, follower] = [await world.page(), await world.page()]
+  await open(writer, 'resolved', peer)
+  await open(follower, 'resolved', peer)
+  const cancelled = await follower.evaluate(async (root) => {
+    const sync = db.sync(root)
+    sync.cancel('enough')
+    return failure(() => sync)
+  }, peer.root)
+  assert.deepEqual([cancelled.code, cancelled.cause], ['CANCELLED', 'enough'])
+  await follower.evaluate((root) => { window.sync = db.sync({ blockHash: root }).retarget({ root }) }, peer.root)
+  await sync(writer, peer.root)
+  const report = await follower.evaluate(() => sync)
+  assert.equal(report.root, peer.root)
+  assert.equal(report.accounts, 3000)
+  assert.equal(report.requests, 0)
+  assert.equal(await follower.evaluate(() => db.progress().phase), 'done')
+})
+
+test('readers of every tab meet switch after switch and see one state or the other, whole', async () => {
+  const peer = await world.peer('--accounts', '2000', '--chain')
+  const [writer, follower] = [await world.page(), await world.page()]
+  await open(writer, 'switched', peer)
+  await open(follower, 'switched', peer)
+  const known = during(follower, 'complete', () => sync(writer, peer.root))
+  await known
+  const read = (page) => page.evaluate(async () => {
+    window.over = false
+    const [roots, problems] = [[], []]
+    for (let at = 0; !over; at++) {
+      const address = '0x' + (at * 2654435761 % 2 ** 32).toString(16).padStart(40, '0')
+      try {
+        const { root } = await db.getAccount(address)
+        if (roots.at(-1) !== root) roots.push(root)
+      } catch (error) {
+        problems.push(`${error.code}: ${error.message}`)
+      }
+      if (at % 100 === 0) await turn()
+    }
+    return { roots, problems, heard: events.heard.map(({ type }) => type) }
+  })
+  const readers = [read(writer), read(follower)]
+  const roots = [peer.root]
+  for (let at = 0; at < 8; at++) {
+    const { stateRoot } = await peer.advance(0.3)
+    roots.push(await during(follower, 'complete', () => sync(writer, stateRoot)).then(({ complete }) => complete.root))
+  }
+  await Promise.all([writer, follower].map((page) => page.evaluate(() => { window.over = true })))
+  for (const { roots: seen, problems, heard } of await Promise.all(readers)) {
+    assert.deepEqual(problems, [])
+    assert.ok(seen.length > 1 && seen.every((root) => roots.includes(root)))
+    // Never back to a state that was left.
+    assert.deepEqual(seen, roots.filter((root) => seen.includes(root)))
+    assert.ok(!heard.includes('damaged'))
+  }
+})
+
+test('a deletion closes whoever only follows, with a typed error', async () => {
+  const peer = await world.peer('--accounts', '100')
+  const [writer, follower] = [await world.page(), await world.page()]
+  await open(writer, 'deleted elsewhere', peer)
+  await sync(writer, peer.root)
+  assert.equal(await open(follower, 'deleted elsewhere', peer, { role: 'follower' }), 'follower')
+  await writer.evaluate(() => db.close())
+  assert.equal(await follower.evaluate(async () => (await db.getAccount('0x' + '12'.repeat(20))).exists), false)
+  const { message } = await during(follower, 'ended', () => writer.evaluate(() => snaplight.deleteDatabase('deleted elsewhere')))
+  assert.match(message, /deleted/)
+  const error = await follower.evaluate(() => failure(() => db.getAccount('0x' + '12'.repeat(20))))
+  assert.deepEqual([error.code, error.classes], ['CLOSED', ['ClosedError']])
+  assert.deepEqual(follower.uncaught, [])
+})
+
+test('the same in workers', async () => {
+  const peer = await world.peer('--accounts', '3000')
+  const page = await world.page()
+  const { roles, root, role, report } = await page.evaluate(async ({ url, root, network }) => {
+    const { openInWorker } = await import('snaplight/worker')
+    const events = listen()
+    const first = await openInWorker(undefined, { name: 'in workers', network })
+    const second = await openInWorker(undefined, { name: 'in workers', network, onEvent: events.onEvent })
+    const roles = [first.role, second.role]
+    first.addPeer(url)
+    const complete = events.next('complete')
+    await first.sync(root)
+    await complete
+    const { root: read } = await second.getAccount('0x' + '12'.repeat(20))
+    const role = events.next('role')
+    await first.close()
+    await role
+    const report = await second.sync(root)
+    await second.close()
+    return { roles, root: read, role: second.role, report }
+  }, chain(peer))
+  assert.deepEqual(roles, ['writer', 'follower'])
+  assert.deepEqual([root, role, report.accounts], [peer.root, 'writer', 3000])
+})

@@ -1,0 +1,170 @@
+/** Where a sync goes: to a root or to the state after a block, and elsewhere while it runs. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { chain, setUp, syncedPage } from './lib/harness.mjs'
+
+const world = setUp()
+
+test('a block is synced to by its hash, and everything names it from then on', async () => {
+  const peer = await world.peer('--accounts', '5000', '--contracts', '0.1')
+  const page = await world.page()
+  const { report, phases, complete, account, slot, code, head, offline } = await page.evaluate(async ({ url, block, network }) => {
+    window.db = await snaplight.open({ name: 'by block', network })
+    const { id } = db.addPeer(url)
+    const sync = db.sync({ blockHash: block.hash })
+    const phases = []
+    for await (const { phase } of sync) phases.push(phase)
+    const report = await sync
+    const nobody = '0x' + '12'.repeat(20)
+    const [account, slot, code] = [await db.getAccount(nobody), await db.getStorage(nobody, 0), await db.getCode(nobody)]
+    const { head } = db.progress().peers.find((row) => row.id === id)
+    for (const each of db.peers) each.close()
+    // Its header was proven before, so nobody has to be asked for it.
+    const offline = await db.sync({ blockHash: block.hash })
+    return { report, phases, complete: db.complete, account, slot, code, head, offline }
+  }, chain(peer))
+  const { number, hash, timestamp } = peer.block
+  const block = { hash, number, timestamp }
+  assert.equal(report.root, peer.root)
+  for (const [what, { block: named, root }] of Object.entries({ report, complete, account, slot, code, offline })) {
+    assert.deepEqual([named, root], [block, peer.root], what)
+  }
+  assert.equal(phases.at(-1), 'done')
+  assert.deepEqual(head, { number, hash })
+
+  await page.evaluate(() => db.close())
+  const kept = await page.evaluate(async (network) => {
+    const db = await snaplight.open({ name: 'by block', network })
+    const { complete } = db
+    await db.close()
+    return complete
+  }, chain(peer).network)
+  assert.deepEqual(kept, complete)
+})
+
+test('a header that is not the block’s is its peer’s fault', async () => {
+  const [liar, honest] = await Promise.all([
+    world.peer('--accounts', '100', '--vice', 'wrong-header'),
+    world.peer('--accounts', '100'),
+  ])
+  const page = await world.page()
+  const { fault, root } = await page.evaluate(async ([liar, honest]) => {
+    const db = await snaplight.open({ name: 'wrong header', network: honest.network })
+    const bad = db.addPeer(liar.url)
+    const sync = db.sync({ blockHash: honest.block.hash })
+    const { reason } = await bad.closed
+    db.addPeer(honest.url)
+    const { root } = await sync
+    await db.close()
+    return { fault: reason, root }
+  }, [chain(liar), chain(honest)])
+  assert.match(fault, /header/)
+  assert.equal(root, honest.root)
+})
+
+test('a sync is moved while it runs, and its promise is that of the last target', async () => {
+  const peer = await world.peer('--accounts', '200000', '--chain')
+  const next = await peer.advance(0.01)
+  const page = await world.page()
+  const { report, complete } = await page.evaluate(async ({ from, to, url, network }) => {
+    window.db = await snaplight.open({ name: 'moved', network })
+    db.addPeer(url)
+    const sync = db.sync(from)
+    for await (const { pagesStored } of sync) if (pagesStored > 0) break
+    const report = await sync.retarget({ blockHash: to })
+    return { report, complete: db.complete }
+  }, { ...chain(peer), from: peer.root, to: next.hash })
+  assert.equal(report.root, next.stateRoot)
+  assert.equal(report.block.number, next.number)
+  assert.equal(complete.root, next.stateRoot)
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('a second sync takes over from the first, which hears that nothing is lost', async () => {
+  const peer = await world.peer('--accounts', '200000', '--chain')
+  const next = await peer.advance(0.01)
+  const page = await world.page()
+  const { first, report } = await page.evaluate(async ({ from, to, url, network }) => {
+    window.db = await snaplight.open({ name: 'taken over', network })
+    db.addPeer(url)
+    const sync = db.sync(from)
+    const first = failure(() => sync)
+    for await (const { pagesStored } of sync) if (pagesStored > 0) break
+    const report = await db.sync({ root: to })
+    return { first: await first, report }
+  }, { ...chain(peer), from: peer.root, to: next.stateRoot })
+  assert.equal(first.code, 'CANCELLED')
+  assert.match(first.message, new RegExp(`${next.stateRoot}.*nothing .* lost`))
+  assert.equal(report.root, next.stateRoot)
+})
+
+test('the old state answers until the new one is complete', async () => {
+  const peer = await world.peer('--accounts', '20000', '--chain')
+  const page = await world.page()
+  await syncedPage(page, 'old and new', peer)
+  const next = await peer.advance(0.5)
+  const { roots, states } = await page.evaluate(async ({ to }) => {
+    const [roots, states] = [new Set(), new Set()]
+    let over = false
+    const sync = db.sync({ root: to }).finally(() => (over = true))
+    const read = async () => {
+      while (!over) {
+        const { root } = await db.getAccount('0x' + Math.trunc(Math.random() * 2 ** 32).toString(16).padStart(40, '0'))
+        roots.add(root)
+        states.add(db.complete.root)
+        await turn()
+      }
+    }
+    await Promise.all([sync, read(), read()])
+    roots.add((await db.getAccount('0x' + '12'.repeat(20))).root)
+    return { roots: [...roots], states: [...states] }
+  }, { to: next.stateRoot })
+  assert.deepEqual(roots, [peer.root, next.stateRoot])
+  assert.ok(states.every((root) => roots.includes(root)))
+})
+
+test('a root that no peer has is told, with the peers that refused it, and moving on helps', async () => {
+  const peer = await world.peer('--accounts', '1000')
+  const page = await world.page()
+  const { need, calls, seen, report } = await page.evaluate(async ({ url, root, network }) => {
+    window.db = await snaplight.open({ name: 'no such root', network })
+    db.addPeer(url, { name: 'the only one' })
+    let calls = 0
+    let sync
+    const need = await new Promise((resolve) => {
+      sync = db.sync('0x' + 'ab'.repeat(32), {
+        onNeedNewRoot: (need) => {
+          calls += 1
+          resolve(need)
+        },
+      })
+    })
+    const { waiting, waitingFor, needNewRoot } = db.progress()
+    const report = await sync.retarget(root)
+    return { need, calls, seen: { waiting, waitingFor, needNewRoot }, report }
+  }, chain(peer))
+  assert.deepEqual(need, { root: `0x${'ab'.repeat(32)}`, peers: [{ id: 1, name: 'the only one' }] })
+  assert.equal(calls, 1)
+  assert.deepEqual([seen.waitingFor, seen.needNewRoot], ['root', need])
+  assert.match(seen.waiting, /the only peer does not have/)
+  assert.equal(report.root, peer.root)
+})
+
+test('a block that no peer has is waited for aloud', async () => {
+  const peer = await world.peer('--accounts', '1000')
+  const page = await world.page()
+  const seen = await page.evaluate(async ({ url, network }) => {
+    const db = await snaplight.open({ name: 'no such block', network })
+    db.addPeer(url)
+    const sync = db.sync({ blockHash: '0x' + 'cd'.repeat(32) })
+    sync.catch(() => {})
+    let seen
+    for await (seen of sync) if (seen.waitingFor === 'block') break
+    await db.close()
+    return seen
+  }, chain(peer))
+  assert.equal(seen.phase, 'locating')
+  assert.equal(seen.root, null)
+  assert.match(seen.waiting, /cdcdcd/)
+})

@@ -1,0 +1,242 @@
+//! What seeded worlds have found, each in the smallest world that shows it.
+
+use snaplight::hash::Hash;
+use snaplight::sync::{Damage, Input, Limits};
+use snaplight_peer::chain::{Chain, Change};
+use snaplight_peer::state::Recipe;
+
+use crate::truth::{assert_complete, walk};
+use crate::world::{End, World};
+
+fn chain(accounts: u64, seed: u64) -> Chain {
+    let recipe = Recipe {
+        accounts,
+        contracts_per_mille: 300,
+        seed,
+        huge: vec![(1, 500)],
+    };
+    Chain::new(recipe.build(), seed)
+}
+
+fn world(chain: &Chain, seed: u64, limits: Limits) -> World {
+    let mut world = World::new(chain.server(), seed);
+    world.engine = world.engine.with_limits(limits);
+    world.honest_peer();
+    world.honest_peer();
+    world
+}
+
+fn small() -> Limits {
+    Limits {
+        batch_bytes: 16 * 1024,
+        batch_ms: 20,
+        asked_bytes: 64 * 1024,
+        page_bytes: 4 * 1024,
+        ..Limits::default()
+    }
+}
+
+/// Runs to the end of the sync under way and sweeps; everything is the chain's head.
+fn finish(world: &mut World, chain: &Chain) {
+    match world.run() {
+        End::Done(report) => {
+            assert_eq!(report.root.0, chain.root());
+            let counts = chain.server().head().counts();
+            let held = (report.held.accounts, report.held.slots);
+            assert_eq!(held, (counts.accounts, counts.slots));
+        }
+        end => panic!("{end:?}, waited for {:?}", world.waits),
+    }
+    world.sweep();
+    assert_complete(&world.disk, &chain.server().head());
+}
+
+fn advance(chain: &mut Chain, world: &mut World) {
+    chain.advance(&Change {
+        values: 20,
+        insert: 10,
+        delete: 10,
+        slots: 20,
+    });
+    world.target(Hash(chain.root()));
+}
+
+#[test]
+fn a_sync_whose_cursor_edges_alone_are_above_the_memory_bound_goes_on() {
+    let chain = chain(2_000, 1);
+    let limits = Limits {
+        waiting_bytes: 4 * 1024,
+        ..small()
+    };
+    let mut world = world(&chain, 1, limits);
+    world.target(Hash(chain.root()));
+    finish(&mut world, &chain);
+}
+
+#[test]
+fn what_one_job_asked_for_does_not_come_back_into_the_queues_of_the_next() {
+    for events in (0..80).step_by(2) {
+        let mut chain = chain(200, 2);
+        let mut world = world(&chain, events, small());
+        world.target(Hash(chain.root()));
+        world.run_some(events);
+        // The empty state ends that job at once, with its requests still in flight.
+        world.target(Hash::EMPTY_ROOT);
+        world.run_some(events % 7);
+        let accounts = chain.server().head().counts().accounts;
+        chain.advance(&Change {
+            delete: accounts - 2,
+            ..Change::default()
+        });
+        world.target(Hash(chain.root()));
+        let mut end = world.run();
+        if let End::Done(report) = &end
+            && report.root == Hash::EMPTY_ROOT
+        {
+            end = world.run();
+        }
+        assert!(matches!(end, End::Done(_)), "{end:?}, {:?}", world.waits);
+        world.sweep();
+        assert_complete(&world.disk, &chain.server().head());
+    }
+}
+
+#[test]
+fn a_root_that_moves_at_once_after_the_end_meets_the_sweep_and_everything_old_is_deleted() {
+    for events in (0..40).step_by(3) {
+        let mut chain = chain(400, 3);
+        let mut world = world(&chain, events, small());
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+        advance(&mut chain, &mut world);
+        assert!(matches!(world.run(), End::Done(_)));
+        world.run_some(events);
+        let back = Hash(chain.root());
+        advance(&mut chain, &mut world);
+        world.run_some(events / 2);
+        // What was being built is left for later, and what the sweep found must not be forgotten with it.
+        world.target(back);
+        assert!(matches!(world.run(), End::Done(_)));
+        world.sweep();
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+    }
+}
+
+#[test]
+fn the_empty_state_right_after_an_end_is_complete_although_nothing_has_to_be_swept() {
+    let chain = chain(1, 4);
+    let mut world = world(&chain, 4, small());
+    for _ in 0..3 {
+        world.target(Hash(chain.root()));
+        assert!(matches!(world.run(), End::Done(_)));
+        world.target(Hash::EMPTY_ROOT);
+        assert!(matches!(world.run(), End::Done(_)));
+    }
+}
+
+#[test]
+fn a_target_that_is_cancelled_while_the_last_one_ends_has_the_only_end() {
+    let mut seen = 0;
+    for events in (0..200).step_by(2) {
+        let mut chain = chain(40, 5);
+        let mut world = world(&chain, 5, small());
+        let first = Hash(chain.root());
+        world.target(first);
+        if let End::Done(_) = world.run_some(events) {
+            continue;
+        }
+        advance(&mut chain, &mut world);
+        world.input(Input::Cancel);
+        assert!(matches!(world.run(), End::Cancelled), "after {events}");
+        seen += usize::from(world.disk.record().complete.is_some());
+    }
+    assert!(seen > 0, "no cancel fell into the last batch");
+}
+
+#[test]
+fn the_root_that_moves_before_the_first_answers_reports_what_it_holds() {
+    for events in (0..60).step_by(2) {
+        let mut chain = chain(300, 6);
+        let mut world = world(&chain, events, small());
+        world.target(Hash(chain.root()));
+        world.run_some(events);
+        advance(&mut chain, &mut world);
+        world.run_some(3);
+        advance(&mut chain, &mut world);
+        finish(&mut world, &chain);
+    }
+}
+
+#[test]
+fn a_base_in_a_batch_on_its_way_to_the_store_is_waited_for() {
+    for events in (0..120).step_by(3) {
+        let mut chain = chain(600, 7);
+        let mut world = world(&chain, events, small());
+        world.target(Hash(chain.root()));
+        world.run_some(events);
+        for _ in 0..4 {
+            advance(&mut chain, &mut world);
+            if let End::Done(_) = world.run_some(6) {
+                break;
+            }
+        }
+        advance(&mut chain, &mut world);
+        finish(&mut world, &chain);
+    }
+}
+
+#[test]
+fn below_a_page_that_two_states_name_in_part_nothing_is_left_behind() {
+    let recipe = Recipe {
+        accounts: 50,
+        contracts_per_mille: 0,
+        seed: 9,
+        huge: vec![(1, 4_000)],
+    };
+    let mut chain = Chain::new(recipe.build(), 9);
+    let limits = Limits {
+        page_bytes: 3 * 1024,
+        ..small()
+    };
+    let mut world = world(&chain, 9, limits);
+    world.target(Hash(chain.root()));
+    finish(&mut world, &chain);
+    for slots in [1_000, 300, 1, 2_000, 100, 700] {
+        chain.advance(&Change {
+            slots,
+            ..Change::default()
+        });
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+    }
+}
+
+#[test]
+fn damage_that_is_met_during_a_repair_is_healed_after_it() {
+    let chain = chain(600, 8);
+    let mut world = world(&chain, 8, small());
+    world.target(Hash(chain.root()));
+    finish(&mut world, &chain);
+    let pages: Vec<_> = world.disk.pages.keys().copied().collect();
+    for page in pages.iter().step_by(5) {
+        world.disk.pages.remove(page);
+    }
+    let damaged = walk(&world.disk).damaged;
+    assert!(damaged.len() > 2, "{damaged:?}");
+    for (page, at) in damaged {
+        let at = Some(at);
+        world.input(Input::Damaged(Damage::Page { page, at }));
+        world.run_some(2);
+    }
+    for _ in 0..2_000 {
+        world.run_some(5);
+        let Some((page, at)) = walk(&world.disk).damaged.first().copied() else {
+            return;
+        };
+        // Below a page that is healed there may be another that nobody could meet before.
+        let at = Some(at);
+        world.input(Input::Damaged(Damage::Page { page, at }));
+    }
+    panic!("never healed");
+}

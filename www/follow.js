@@ -1,0 +1,120 @@
+/**
+ * Following a chain: whenever there is a new head, that block becomes the target, whatever is under way. A wallet takes
+ * the head from a light client, and calls the same two methods with it: `db.sync({ blockHash })` when nothing runs,
+ * `sync.retarget({ blockHash })` when something does.
+ */
+
+/** How often the head is looked at. */
+const LOOK_EVERY_MS = 100
+/**
+ * A first sync keeps its block until the chain is so many ahead: what it has fetched of it would differ after each move, and
+ * peers keep the states of some 128 blocks. Later blocks differ little from what is held, and are moved to at once.
+ */
+const FIRST_KEEPS = 16
+
+/**
+ * @param database a function that returns the open database, or nothing
+ * @param headOf a function that returns the newest block's number and hash, or nothing, given the database
+ * @param {{onProgress: Function, onBlock: Function, onChange: Function, onEnd: Function}} listener
+ *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it. `onChange(standing)`: each
+ *   time this looked. `onEnd(error)`: it follows no more.
+ */
+export function createFollower(database, headOf, listener) {
+  /** The running sync, and the head it is to reach. */
+  let sync, target
+  /** No peer has what is asked for. */
+  let refused = false
+  let following = false
+  let seen
+  let behindSince
+
+  function look() {
+    const db = database()
+    if (!db) return
+    const head = headOf(db)
+    const complete = db.complete
+    if (seen !== complete?.root) {
+      const another = seen !== undefined && db.role === 'follower'
+      seen = complete?.root
+      if (another) listener.onBlock(null)
+    }
+    // A follower's tab reads what the writer's tab completes; two would fetch everything twice.
+    if (following && db.role !== 'follower') aim(db, head)
+    const held = complete?.block
+    const behind = head && held ? Math.max(head.number - held.number, 0) : undefined
+    if (behind === 0 || behind === undefined) behindSince = undefined
+    else behindSince ??= performance.now()
+    listener.onChange({
+      following,
+      head,
+      target,
+      held,
+      behind,
+      behindMs: behindSince === undefined ? 0 : performance.now() - behindSince,
+      role: db.role ?? 'writer',
+    })
+  }
+
+  function aim(db, head) {
+    if (!head || head.hash === target?.hash) return
+    if (sync) {
+      const ahead = head.number - target.number
+      if (!db.complete && !refused && ahead >= 0 && ahead < FIRST_KEEPS) return
+      try {
+        sync.retarget({ blockHash: head.hash })
+        target = head
+      } catch (error) {
+        // It has just ended, and its end is on its way here: the next look starts another.
+        if (error.code !== 'SYNC_ENDED') throw error
+      }
+    } else if (head.hash !== db.complete?.block?.hash) {
+      target = head
+      run(db)
+    }
+  }
+
+  async function run(db) {
+    let current
+    // What a killed worker still had to say may arrive after its end.
+    const onProgress = (progress) => {
+      if (sync !== current) return
+      refused = ['root', 'block'].includes(progress.waitingFor)
+      listener.onProgress(progress)
+    }
+    current = sync = db.sync({ blockHash: target.hash }, { onProgress })
+    try {
+      const report = await current
+      if (sync !== current) return
+      sync = target = undefined
+      seen = report.root
+      listener.onBlock(report)
+      // The next head may have been announced while this one was finished.
+      look()
+    } catch (error) {
+      if (sync !== current) return
+      sync = target = undefined
+      following = false
+      listener.onEnd(error)
+    }
+  }
+
+  setInterval(look, LOOK_EVERY_MS)
+
+  return {
+    start() {
+      following = true
+      look()
+    },
+
+    pause() {
+      following = false
+      if (sync) sync.cancel('the user pressed Pause')
+      else listener.onEnd()
+    },
+
+    /** The database was killed: what ran in it neither ends nor fails, it is just not there any more. */
+    forget() {
+      sync = target = undefined
+    },
+  }
+}

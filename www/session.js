@@ -1,0 +1,51 @@
+/** The database this page holds, in a worker of its own, which can be killed. */
+
+import { open } from '/pkg/snaplight.js'
+import { openInWorker } from '/pkg/worker.js'
+
+/** A killed worker's lock is let go by the browser in its own time; no browser needs this long. */
+const LOCK_PATIENCE_MS = 5_000
+
+export function createSession(options, thread) {
+  let worker
+  const session = {
+    /** @type {import('/pkg/snaplight.js').Snaplight | undefined} */
+    db: undefined,
+    /** What runs in the page's own thread can only be killed with the page. */
+    killable: thread === 'worker',
+
+    /** @param {boolean} [patiently] wait for a lock that nobody holds any more */
+    async open(patiently = false) {
+      const until = performance.now() + LOCK_PATIENCE_MS
+      for (;;) {
+        try {
+          session.db = thread === 'main' ? await open(options) : await openHere()
+          return session.db
+        } catch (error) {
+          if (!patiently || error.code !== 'LOCKED' || performance.now() > until) throw error
+          await new Promise((resolve) => setTimeout(resolve, 50))
+        }
+      }
+    },
+
+    /** As when the browser does it: nobody in there is asked or told, nothing is written or closed. */
+    kill() {
+      worker?.terminate()
+      worker = session.db = undefined
+    },
+  }
+
+  async function openHere() {
+    const fresh = new Worker('/pkg/worker-entry.js', { type: 'module', name: 'snaplight' })
+    try {
+      const db = await openInWorker(fresh, options)
+      worker = fresh
+      return db
+    } catch (error) {
+      fresh.terminate()
+      throw error
+    }
+  }
+
+  return session
+}

@@ -1,0 +1,79 @@
+/** What a kill cost: what was under way, what was there again after opening, and what had to be fetched again. */
+
+import { bytes, count, duration, shortHash } from './format.js'
+
+/** Progress of these phases says what of the target is held; before them, what was stored is still being looked at. */
+const COUNTED = ['ranges', 'healing', 'finishing', 'done']
+
+export function createKills({ card, story }) {
+  /** Every kill since the page was opened. */
+  const list = []
+  /** The last one, until its block is complete. */
+  let open
+
+  function say(at, text) {
+    const line = story.children[at] ?? story.appendChild(document.createElement('li'))
+    if (line.textContent !== text) line.textContent = text
+  }
+
+  return {
+    list,
+
+    /**
+     * @param complete the last complete state
+     * @param progress of the sync that is killed, or nothing
+     * @param standing the follower's
+     */
+    killed(complete, progress, standing) {
+      open = { at: performance.now(), complete: complete?.block?.number, before: progress && held(progress), bytesBefore: progress?.received.bytes ?? 0 }
+      list.push(open)
+      story.replaceChildren()
+      card.hidden = false
+      const target = standing?.target
+      say(0, progress && target
+        ? `Killed on the way to block ${count(target.number)}, with ${bytes(open.bytesBefore)} received for it.`
+        : `Killed between two blocks${complete?.block ? `, ${count(complete.block.number)} and the next` : ''}.`)
+      say(1, 'Opening again …')
+    },
+
+    /** @param complete what is complete right after opening again */
+    reopened(complete) {
+      open.reopenedMs = performance.now() - open.at
+      const took = `Open again after ${duration(open.reopenedMs)}`
+      say(1, complete?.block
+        ? `${took}: block ${count(complete.block.number)} (${shortHash(complete.block.hash)}) was readable at once, without a peer.`
+        : `${took}: no block was complete yet.`)
+      say(2, 'What is missing is being fetched …')
+    },
+
+    progress(progress) {
+      if (!open?.reopenedMs || open.found || !COUNTED.includes(progress.phase)) return
+      open.found = held(progress)
+      open.foundReceived = progress.received.bytes
+      if (!open.before || open.complete !== undefined) return
+      const lost = Math.max(open.before.items - open.found.items, 0)
+      open.lost = lost
+      const kept = Math.min(open.found.items, open.before.items)
+      say(2, `Of ${count(open.before.items)} accounts, slots and codes that were proven, ${count(kept)} were stored and are used; ` +
+        `${count(lost)} have to be fetched again …`)
+    },
+
+    /** The first block after a kill says what it took. Answers what its row should remark. */
+    blockDone(report) {
+      if (!open) return undefined
+      const { lost } = open
+      open.bytesAfter = report.received.bytes
+      open.block = report.block.number
+      open.afterMs = performance.now() - open.at
+      const again = lost === undefined ? '' : `, ${count(lost)} accounts, slots and codes of it for the second time`
+      say(2, `${bytes(report.received.bytes)} had to be fetched in ${count(report.requests)} requests${again}, and block ` +
+        `${count(report.block.number)} was complete ${duration(open.afterMs)} after the kill.`)
+      open = undefined
+      return 'after the kill'
+    },
+  }
+}
+
+function held({ accounts, slots, codes }) {
+  return { accounts, slots, codes, items: accounts + slots + codes }
+}

@@ -1,0 +1,82 @@
+/** The forms that point the page at another chain and other peers. What is wrong with a field is said below it. */
+
+import { listed, peerProblem, problemsOf, writeTarget } from '../target.js'
+import { write } from './say.js'
+
+const HASH_OF = { root: 'State root', block: 'Hash of the block', node: 'URL of its JSON-RPC' }
+const EXAMPLE = { node: 'ws://127.0.0.1:8546' }
+const HASH_EXAMPLE = '0x… (64 hexadecimal digits)'
+
+export function createSetup({ details, form }, target) {
+  const fields = form.elements
+  fields.peers.value = target.fields.peers.join('\n')
+  fields.network.value = target.fields.network
+  fields.genesis.value = target.fields.genesis
+  fields.want.value = target.fields.want
+  fields.hash.value = target.fields.hash
+  fields.peers.rows = Math.max(target.fields.peers.length, 2)
+  showHash()
+  form.addEventListener('change', showHash)
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    const given = read()
+    const problems = problemsOf(given)
+    if (given.peers.length === 0) problems.peers = 'Without a peer there is nobody to ask. A native peer and a gateway print their URL when they start.'
+    if (complain(problems)) location.assign(writeTarget(given))
+  })
+
+  function read() {
+    const text = (name) => fields[name].value.trim()
+    return { peers: listed(text('peers')), network: text('network'), genesis: text('genesis'), want: fields.want.value, hash: text('hash') }
+  }
+
+  /** Following the peers' head needs no hash. */
+  function showHash() {
+    const label = HASH_OF[fields.want.value]
+    form.querySelector('#hash-field').hidden = !label
+    if (label) write(form.querySelector('#hash-field span'), label)
+    fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
+  }
+
+  /** Says what is wrong where it is wrong. Answers whether nothing is. */
+  function complain(problems) {
+    let first
+    for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {
+      write(form.querySelector(`#${name}-problem`), problems[name] ?? '')
+      if (name === 'want') continue
+      if (problems[name]) fields[name].setAttribute('aria-invalid', 'true')
+      else fields[name].removeAttribute('aria-invalid')
+      if (problems[name]) first ??= fields[name]
+    }
+    first?.focus()
+    return Object.keys(problems).length === 0
+  }
+
+  return {
+    /** @param form the form that adds one peer to those that are there */
+    onPeer(form, connect) {
+      const input = form.elements.url
+      form.addEventListener('submit', (event) => {
+        event.preventDefault()
+        const url = input.value.trim()
+        const wrong = url === '' ? 'The peer’s URL is missing.' : peerProblem(url)
+        write(form.querySelector('.field-problem'), wrong ?? '')
+        if (wrong) {
+          input.setAttribute('aria-invalid', 'true')
+          input.focus()
+          return
+        }
+        input.removeAttribute('aria-invalid')
+        connect(url)
+        form.reset()
+      })
+    },
+
+    /** Shows the form, with what is wrong in the page's address. */
+    open() {
+      details.open = true
+      complain(target.problems)
+    },
+  }
+}

@@ -1,0 +1,63 @@
+/** The page syncs one state to its end. */
+
+import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
+
+/** The genesis state takes a second or two; a million generated accounts stay well below this. */
+const GIVE_UP_AFTER_MS = 300_000
+
+/**
+ * @param {{url: string, wanted: {root: string, accounts: number}}} options
+ * @returns {Promise<boolean>} whether it ended with what was wanted
+ */
+export function syncOnce({ url, wanted }) {
+  return play(url, 'demo.png', async (page) => {
+    const { progress, report, error } = await untilDone(page)
+    if (report) {
+      await lookUpSomething(page)
+      return judge(report, wanted)
+    }
+    const words = error ? `${error.message} (${error.code})` : `no end after ${GIVE_UP_AFTER_MS / 1000} s`
+    console.log(`\nNOT COMPLETE: ${words}`)
+    for (const peer of progress?.peers ?? []) console.log(`  ${peer.name}: ${peer.state}, ${peer.lastFault ?? 'no fault'}`)
+    return false
+  })
+}
+
+async function untilDone(page) {
+  const started = Date.now()
+  let latest = ''
+  for (;;) {
+    const { progress, report, error } = await page.evaluate(() => ({ ...window.demo, db: undefined }))
+    const line = progress && progressLine(progress)
+    if (line && line !== latest) console.log(`  ${line}`)
+    latest = line
+    if (report || error) return { progress, report, error }
+    // A page that failed before the sync began says so in words only.
+    const problem = await problemOf(page)
+    if (problem) return { error: { message: problem, code: 'page' } }
+    if (Date.now() - started > GIVE_UP_AFTER_MS) return { progress }
+    await pause(250)
+  }
+}
+
+function progressLine({ phase, accounts, slots, codes, received, bytesStored, waiting }) {
+  const items = `${number(accounts)} accounts, ${number(slots)} slots, ${number(codes)} codes`
+  const sizes = `${number(received.bytes / 1000)} kB received, ${number(bytesStored / 1000)} kB stored`
+  return `${phase.padEnd(10)} ${items}; ${sizes}${waiting ? `; waiting: ${waiting}` : ''}`
+}
+
+function judge(report, wanted) {
+  const rate = (report.accounts + report.slots) / Math.max(report.elapsedMs / 1000, 0.001)
+  console.log(`
+  root       ${report.root}
+  accounts   ${number(report.accounts)}, slots ${number(report.slots)}, codes ${number(report.codes)}
+  took       ${number(report.elapsedMs)} ms (${number(rate)} accounts and slots a second)
+  received   ${number(report.received.bytes)} bytes in ${number(report.requests)} requests; ${number(report.healing.nodes)} nodes left to heal
+  stored     ${number(report.bytesStored)} bytes in ${number(report.pagesStored)} pages
+`)
+  const reached = report.root === wanted.root && report.accounts === wanted.accounts
+  console.log(reached
+    ? `COMPLETE: all ${number(wanted.accounts)} accounts under ${wanted.root}`
+    : `WRONG: expected ${number(wanted.accounts)} accounts under ${wanted.root}`)
+  return reached
+}

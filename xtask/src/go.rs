@@ -1,0 +1,137 @@
+//! The Go side: the gateway, and go-ethereum in the tests.
+
+use std::fs;
+use std::process::Command;
+
+use crate::counts::Counts;
+use crate::run::{Finished, Outcome, captured, first_line, required, say};
+use crate::sources;
+use crate::workspace::Workspace;
+
+/// What go-ethereum's module asks for.
+const GO: (u32, u32) = (1, 25);
+/// One package of tests may take this long before it counts as hanging.
+const TIMEOUT: &str = "10m";
+
+/// Why the Go side cannot be built here, if it cannot.
+pub(crate) fn missing() -> Option<String> {
+    let wanted = format!(
+        "Go {}.{} or newer (https://go.dev/dl, or `apt-get install golang`)",
+        GO.0, GO.1
+    );
+    let Some(words) = first_line("go", &["version"]) else {
+        return Some(format!("the program `go` was not found; install {wanted}"));
+    };
+    // "go version go1.26.0 linux/amd64"
+    let found = words.split_whitespace().find_map(|word| {
+        let mut numbers = word.strip_prefix("go")?.split('.');
+        let number = |text: Option<&str>| text?.parse::<u32>().ok();
+        Some((number(numbers.next())?, number(numbers.next())?))
+    });
+    match found {
+        Some(found) if found >= GO => None,
+        _ => Some(format!("{words:?} is too old; install {wanted}")),
+    }
+}
+
+/// Formatting, vet and tests of the gateway's module. `None` if Go is missing, which is said.
+pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, Finished)> {
+    if let Some(why) = missing() {
+        if unattended {
+            return Err(format!("the gateway was not tested: {why}").into());
+        }
+        say(&format!("        the gateway is not tested here: {why}"));
+        let nothing = Finished {
+            success: true,
+            output: String::new(),
+        };
+        return Ok((Counts::SKIPPED, nothing));
+    }
+    let peer = sources::peer(workspace)?;
+    let mut total = Counts::default();
+    let mut format = go(workspace, "gofmt", &["-l", "."]);
+    let unformatted = captured("gofmt", &mut format)?;
+    if !unformatted.output.trim().is_empty() {
+        let finished = Finished {
+            success: false,
+            output: format!("gofmt would change:\n{}", unformatted.output),
+        };
+        return Ok((Counts::FAILED, finished));
+    }
+    total += Counts::PASSED;
+    let vetted = captured("go vet", &mut go(workspace, "go", &["vet", "./..."]))?;
+    if !vetted.success {
+        return Ok((Counts::FAILED, vetted));
+    }
+    total += Counts::PASSED;
+    let mut test = go(
+        workspace,
+        "go",
+        &["test", "-v", "-timeout", TIMEOUT, "./..."],
+    );
+    test.env("SNAPLIGHT_PEER", peer);
+    let finished = captured("gateway", &mut test)?;
+    total += of_go(&finished.output);
+    Ok((total, finished))
+}
+
+/// The gateway and the go-ethereum node, for the demo: in `go/` of the target folder.
+pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
+    if let Some(why) = missing() {
+        return Err(format!("go-ethereum and the gateway cannot be built: {why}").into());
+    }
+    let output = workspace.target.join("go");
+    let fresh = if output.exists() {
+        ""
+    } else {
+        " (a few minutes and a download the first time)"
+    };
+    say(&format!("building go-ethereum and the gateway{fresh}"));
+    fs::create_dir_all(&output)
+        .map_err(|error| format!("{} could not be created: {error}", output.display()))?;
+    let mut build = go(workspace, "go", &["build", "-o"]);
+    build.arg(output).args(["./cmd/gateway", "./cmd/testnode"]);
+    required("go build", &mut build).map(drop)
+}
+
+fn go(workspace: &Workspace, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(workspace.root.join("gateway"));
+    command
+}
+
+/// Counts `--- PASS: Name (0.1s)` and its kind, one of each test and of each of its parts.
+fn of_go(output: &str) -> Counts {
+    let ended = |word: &str| {
+        let mark = format!("--- {word}:");
+        let lines = output
+            .lines()
+            .filter(|line| line.trim_start().starts_with(&mark));
+        lines.count() as u64
+    };
+    Counts {
+        passed: ended("PASS"),
+        failed: ended("FAIL"),
+        skipped: ended("SKIP"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_go;
+    use crate::counts::Counts;
+
+    #[test]
+    fn tests_and_their_parts_are_counted_by_how_they_ended() {
+        let output = "=== RUN   TestA\n    --- PASS: TestA/one (0.00s)\n--- PASS: TestA (0.01s)\n\
+            --- FAIL: TestB (0.00s)\n--- SKIP: TestC (0.00s)\nPASS\nok  \tx\t0.1s\n";
+        let expected = Counts {
+            passed: 2,
+            failed: 1,
+            skipped: 1,
+        };
+        assert_eq!(of_go(output), expected);
+    }
+}
