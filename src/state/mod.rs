@@ -13,7 +13,6 @@
 //! - [`garbage`]: which pages no root reaches any more.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes.
 
-pub mod account;
 pub mod batch;
 mod cut;
 pub mod entry;
@@ -25,6 +24,7 @@ pub mod record;
 mod source;
 pub mod tree;
 
+pub use crate::trie::account;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
 pub use batch::Batch;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};

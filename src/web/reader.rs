@@ -86,7 +86,7 @@ impl Reader {
     /// `named`: an account's leaf says that it is held, so without it the database is damaged.
     async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<Answer, Trouble> {
         let code = match hash {
-            Hash::EMPTY_CODE => Some(Vec::new()),
+            hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
             hash => self.driver.store().code(&hash).await?,
         };
         match code {

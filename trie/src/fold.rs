@@ -138,7 +138,6 @@ impl Fold {
     }
 
     /// The path of an entry: a whole key for a leaf. [`Path::ROOT`] if there is no such entry.
-    #[inline]
     pub fn path(&self, entry: usize) -> Path {
         match self.entries.get(entry) {
             None => Path::ROOT,
@@ -156,14 +155,12 @@ impl Fold {
     }
 
     /// Whether an entry is a leaf.
-    #[inline]
     pub fn is_leaf(&self, entry: usize) -> bool {
         let entry = self.entries.get(entry);
         entry.is_some_and(|entry| matches!(entry.kind, Kind::Leaf { .. }))
     }
 
     /// What an entry is, if there is such an entry.
-    #[inline]
     pub fn item(&self, entry: usize) -> Option<EntryItem<'_>> {
         match self.entries.get(entry)?.kind {
             Kind::Leaf { at, len } => {

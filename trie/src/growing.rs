@@ -41,7 +41,6 @@ impl Growing {
     }
 
     /// Writes one byte.
-    #[inline]
     pub fn push(&mut self, byte: u8) {
         self.room(1)[0] = byte;
         self.grow(1);
@@ -54,7 +53,6 @@ impl Growing {
     }
 
     /// Memory for what comes next, at most `most` bytes; [`Growing::grow`] says how many it has become.
-    #[inline]
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         if most > self.bytes.len() - self.len {
             self.enlarge(most);
@@ -63,7 +61,6 @@ impl Growing {
     }
 
     /// The next `by` bytes of the room have been written.
-    #[inline]
     pub fn grow(&mut self, by: usize) {
         self.len = self.bytes.len().min(self.len + by);
     }

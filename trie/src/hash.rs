@@ -1,10 +1,14 @@
 //! The 32-byte Keccak-256 digest, which names every trie node, code and hashed key.
 
+use core::cmp::Ordering;
 use core::fmt;
+use core::hash::Hasher;
+
+use crate::path::compare_keys;
 
 /// A 32-byte Keccak-256 digest; also the hashed key of an account (`keccak(address)`) or slot (`keccak(slot)`).
 /// Its order is the order of keys in the trie.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy)]
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {
@@ -67,6 +71,36 @@ impl Hash {
             }
         }
         None
+    }
+}
+
+// By words: what would be derived compares byte for byte, since wasm has no instruction for that many.
+impl PartialEq for Hash {
+    fn eq(&self, other: &Hash) -> bool {
+        let (a, b) = (self.0.as_chunks().0, other.0.as_chunks().0);
+        let differences = a.iter().zip(b);
+        let differences = differences.map(|(a, b)| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b));
+        differences.fold(0, |all, difference| all | difference) == 0
+    }
+}
+
+impl Eq for Hash {}
+
+impl Ord for Hash {
+    fn cmp(&self, other: &Hash) -> Ordering {
+        compare_keys(self, other).0
+    }
+}
+
+impl PartialOrd for Hash {
+    fn partial_cmp(&self, other: &Hash) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl core::hash::Hash for Hash {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.hash(hasher);
     }
 }
 

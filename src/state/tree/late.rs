@@ -103,10 +103,10 @@ fn restored(slots: Vec<Entry>) -> Storage {
     match slots.as_slice() {
         [
             Entry {
-                path: Path::ROOT,
+                path,
                 item: Item::Blinded { base, .. },
             },
-        ] if base.is_empty() => Storage::Blinded,
+        ] if path.is_empty() && base.is_empty() => Storage::Blinded,
         _ => Storage::Inline(slots),
     }
 }

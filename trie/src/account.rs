@@ -4,8 +4,8 @@
 
 use alloy_rlp::Header;
 
+use crate::growing::Growing;
 use crate::hash::Hash;
-use crate::trie::growing::Growing;
 
 /// One account's values, as the yellow paper (4.1) has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Account {
     }
 
     /// A number of at most 32 bytes as a word.
-    pub(crate) fn pad(balance: &[u8]) -> Option<[u8; 32]> {
+    pub fn pad(balance: &[u8]) -> Option<[u8; 32]> {
         let mut padded = [0; 32];
         let start = padded.len().checked_sub(balance.len())?;
         padded.get_mut(start..)?.copy_from_slice(balance);
@@ -167,7 +167,7 @@ impl Account {
 }
 
 /// A verified full body on its way into the slim spelling, without a copy in between.
-pub(crate) struct VerifiedFull<'a> {
+pub struct VerifiedFull<'a> {
     nonce_and_balance: &'a [u8],
     /// What slim leaves out is `None`.
     storage_root: Option<&'a [u8; 32]>,
@@ -176,33 +176,30 @@ pub(crate) struct VerifiedFull<'a> {
 
 impl<'a> VerifiedFull<'a> {
     /// Takes a full body apart that has been proven to be in the state: only where its fields are is looked at.
-    #[inline]
-    pub(crate) fn split(full: &'a [u8]) -> Option<VerifiedFull<'a>> {
+    pub fn split(full: &'a [u8]) -> Option<VerifiedFull<'a>> {
         // The two hashes alone make the list longer than 55 bytes, and at most 108: its header has two bytes.
         let (rest, code_hash) = full.get(2..)?.split_last_chunk::<32>()?;
         let (rest, storage_root) = rest.split_last()?.1.split_last_chunk::<32>()?;
         let (_, nonce_and_balance) = rest.split_last()?;
         Some(VerifiedFull {
             nonce_and_balance,
-            storage_root: Some(storage_root).filter(|root| **root != Hash::EMPTY_ROOT.0),
-            code_hash: Some(code_hash).filter(|hash| **hash != Hash::EMPTY_CODE.0),
+            storage_root: Some(storage_root).filter(|root| Hash(**root) != Hash::EMPTY_ROOT),
+            code_hash: Some(code_hash).filter(|hash| Hash(**hash) != Hash::EMPTY_CODE),
         })
     }
 
     /// The storage root, unless it is that of the empty trie.
-    #[inline]
-    pub(crate) fn storage_root(&self) -> Option<Hash> {
+    pub fn storage_root(&self) -> Option<Hash> {
         self.storage_root.map(|root| Hash(*root))
     }
 
     /// The code's hash, if there is code.
-    #[inline]
-    pub(crate) fn code_hash(&self) -> Option<Hash> {
+    pub fn code_hash(&self) -> Option<Hash> {
         self.code_hash.map(|hash| Hash(*hash))
     }
 
     /// Appends the slim body.
-    pub(crate) fn write_slim(&self, out: &mut Growing) {
+    pub fn write_slim(&self, out: &mut Growing) {
         let payload = self.slim_payload();
         if payload <= 55 {
             out.push(0xc0 + payload as u8);
@@ -224,8 +221,7 @@ impl<'a> VerifiedFull<'a> {
     }
 
     /// Length of the slim body, in bytes.
-    #[inline]
-    pub(crate) fn slim_len(&self) -> usize {
+    pub fn slim_len(&self) -> usize {
         let payload = self.slim_payload();
         payload + if payload > 55 { 2 } else { 1 }
     }
