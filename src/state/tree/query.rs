@@ -8,7 +8,7 @@ use crate::state::record::Counts;
 use crate::trie::path::Path;
 
 /// Entries looked at on either side to judge how dense leaves lie: few as a rule, more where nothing is held among those.
-const NEIGHBOURS: [usize; 3] = [64, 512, 4096];
+const NEIGHBOURS: [usize; 2] = [256, 4096];
 
 impl Tree {
     /// Every blinded entry of the account trie and of storage tries that are known in part, in key order. A storage trie of
