@@ -67,6 +67,12 @@ enum Way {
     },
 }
 
+/// What a blinded place of the account trie comes to. Nodes are entered in the order of their keys.
+enum Found {
+    Node(StatePath, Hash),
+    Span(Span),
+}
+
 /// Neighbouring places that are better asked for by one range.
 struct Span {
     first: Hash,
@@ -104,7 +110,7 @@ impl Plan {
         let mut span: Option<Span> = None;
         for entry in tree.entries() {
             let found = match &entry.item {
-                Item::Blinded { .. } if !is_first_sync => plan.place(tree, asked, &churn, entry),
+                Item::Blinded { .. } if !is_first_sync => Plan::place(tree, asked, &churn, entry),
                 Item::Account(leaf) => {
                     if let Storage::Inline(slots) = &leaf.storage
                         && !(asked.storage)(&entry.path.key())
@@ -117,12 +123,21 @@ impl Plan {
                 Item::Blinded { .. } | Item::Slot(_) | Item::Page(_) => None,
             };
             span = match (span, found) {
-                (Some(span), Some(more)) if span.leaves + more.leaves <= LEAVES_PER_RANGE => {
+                (Some(span), Some(Found::Span(more)))
+                    if span.leaves + more.leaves <= LEAVES_PER_RANGE =>
+                {
                     Some(span.and(more))
                 }
                 (finished, found) => {
                     plan.finish(tree, finished);
-                    found
+                    match found {
+                        Some(Found::Span(span)) => Some(span),
+                        Some(Found::Node(at, hash)) => {
+                            plan.node(tree, at, hash);
+                            None
+                        }
+                        None => None,
+                    }
                 }
             };
         }
@@ -147,14 +162,8 @@ impl Plan {
         self.nodes.is_empty() && self.spans.is_empty()
     }
 
-    /// Plans one blinded place of the account trie; the span that begins with it if a range is the way.
-    fn place(
-        &mut self,
-        tree: &Tree,
-        asked: &Asked<'_>,
-        churn: &Churn,
-        entry: &Entry,
-    ) -> Option<Span> {
+    /// How to get one blinded place of the account trie, unless it is being asked for.
+    fn place(tree: &Tree, asked: &Asked<'_>, churn: &Churn, entry: &Entry) -> Option<Found> {
         let Item::Blinded { hash, .. } = entry.item else {
             return None;
         };
@@ -164,16 +173,13 @@ impl Plan {
         if asked.nodes.contains(&at) || asked.spans.iter().any(overlaps) {
             return None;
         }
-        match way(&tree.estimate(&at, churn)) {
-            Way::Node => {
-                self.node(tree, at, hash);
-                None
-            }
+        Some(match way(&tree.estimate(&at, churn)) {
+            Way::Node => Found::Node(at, hash),
             Way::Range {
                 leaves,
                 nodes,
                 range,
-            } => Some(Span {
+            } => Found::Span(Span {
                 first,
                 last,
                 leaves,
@@ -181,7 +187,7 @@ impl Plan {
                 range,
                 places: vec![(at, hash)],
             }),
-        }
+        })
     }
 
     /// Wants the pages read that hold storages of a base's accounts; without them, what is held of those storages is lost.
