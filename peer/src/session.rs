@@ -264,7 +264,11 @@ impl Session {
                 }
                 Some(_) => {
                     self.phase = Phase::Ready;
-                    Vec::new()
+                    // The client sends our own Status back: a head that has moved since then was not announced to it.
+                    match payload == self.server.status().encode() {
+                        true => Vec::new(),
+                        false => self.on_head(),
+                    }
                 }
             },
             (Phase::Ready, eth::GET_BLOCK_HEADERS) => match GetBlockHeaders::decode(payload) {
