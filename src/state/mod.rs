@@ -33,4 +33,6 @@ pub use page::{PAGE_BUDGET, PageError};
 pub use pages::Pages;
 pub use read::{FoundAccount, Lookup, Step, Wanted};
 pub use record::{Block, Building, Complete, Counts, Litter, Network, Record, RecordError};
-pub use tree::{Estimate, Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError};
+pub use tree::{
+    Churn, Estimate, Incomplete, Joined, RevealFault, Spill, StorageJoined, Tree, TreeError,
+};

@@ -27,8 +27,7 @@ mod query;
 mod repair;
 mod reveal;
 
-use estimate::Comparisons;
-pub use estimate::Estimate;
+pub use estimate::{Churn, Estimate};
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {
@@ -44,7 +43,6 @@ pub struct Tree {
     first_page: PageId,
     /// Pages of this build that nothing refers to any more. Bound: the pages dissolved since the last batch.
     freed: Vec<PageId>,
-    comparisons: Comparisons,
     folds: Folds,
 }
 
@@ -172,7 +170,6 @@ impl Tree {
             spine,
             first_page: PageId(u64::MAX),
             freed: Vec::new(),
-            comparisons: Comparisons::new(),
             folds: Folds::new(),
         }
     }

@@ -61,6 +61,9 @@ impl Engine {
             return self.return_work(request);
         };
         let is_current = job.round == request.round;
+        if !is_current {
+            job.late_ended(&request.want);
+        }
         let mut room = Room {
             is_current,
             root,

@@ -119,8 +119,9 @@ impl Engine {
         if let Activity::Syncing(job) = &mut self.activity
             && request.want.kind() != Kind::Headers
         {
-            if job.round == request.round {
-                job.give_back(request.want);
+            match job.round == request.round {
+                true => job.give_back(request.want),
+                false => job.late_ended(&request.want),
             }
             return;
         }

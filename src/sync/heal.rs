@@ -59,6 +59,21 @@ impl Healing {
 }
 
 impl Job {
+    /// Account ranges that are on their way since before the target moved: what they bring becomes base, so they are not asked
+    /// for again meanwhile.
+    pub(crate) fn await_late(&mut self, spans: Vec<(Hash, Hash)>) {
+        if let Some(healing) = &mut self.healing {
+            healing.spans_asked.extend(spans);
+        }
+    }
+
+    /// A request of before the target moved has ended.
+    pub(crate) fn late_ended(&mut self, want: &Want) {
+        if let (Want::Accounts { origin, limit, .. }, Some(healing)) = (want, &mut self.healing) {
+            healing.span_ended(origin, limit);
+        }
+    }
+
     /// Makes a new plan if the last one is used up and something has changed since.
     pub(crate) fn replan(&mut self) {
         let Some(healing) = &mut self.healing else {
@@ -152,9 +167,14 @@ impl Job {
 
     /// Whether pages are being read or have to be.
     pub(crate) fn is_reading(&self) -> bool {
-        self.healing
-            .as_ref()
-            .is_some_and(|healing| healing.loading.is_some() || !healing.plan.pages.is_empty())
+        let healing = self.healing.as_ref();
+        healing.is_some_and(|healing| healing.loading.is_some() || !healing.plan.pages.is_empty())
+    }
+
+    /// Whether account ranges are on their way, of this round or of one before: what they cover is planned when they are here.
+    pub(crate) fn awaits_ranges(&self) -> bool {
+        let healing = self.healing.as_ref();
+        healing.is_some_and(|healing| !healing.spans_asked.is_empty())
     }
 
     /// Takes a page of the base in; `false` if it is missing or damaged, and the tree does without it.

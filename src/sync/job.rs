@@ -190,7 +190,9 @@ impl Job {
 
     /// Whether nothing is left to ask for.
     pub(crate) fn is_exhausted(&self) -> bool {
-        !self.is_reading() && !Kind::ALL.into_iter().any(|kind| self.lacks(kind))
+        !self.is_reading()
+            && !self.awaits_ranges()
+            && !Kind::ALL.into_iter().any(|kind| self.lacks(kind))
     }
 
     /// Bytes of pages and codes that the next batch will carry at least.

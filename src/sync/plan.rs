@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 
+use super::cursor::leading;
 use crate::hash::Hash;
 use crate::sorted::SortedSet;
-use crate::state::{Entry, Estimate, Item, PageId, StatePath, Storage, Tree};
+use crate::state::{Churn, Entry, Estimate, Item, PageId, StatePath, Storage, Tree};
 use crate::trie::path::KEY_NIBBLES;
 
 /// Below so many leaves a range's proof costs more than it brings.
@@ -22,6 +23,10 @@ const LEAVES_PER_RANGE: u64 = 8_192;
 const BREADTH: usize = 8_192;
 /// Places that one pass in depth plans ahead.
 const DEPTH_AHEAD: usize = 1_024;
+/// Spans that one pass plans ahead, of parts that have never been held: more than peers take at a time.
+const SPANS_AHEAD: usize = 64;
+/// Bytes of the proof of a range's two edges.
+const RANGE_PROOF: u64 = 4_000;
 /// Pages of bases that one pass wants read: at 16 KiB each, some megabytes.
 const PAGES_AHEAD: usize = 256;
 
@@ -54,11 +59,30 @@ pub(super) struct Asked<'a> {
 /// How to get what is below a blinded place.
 enum Way {
     Node,
-    Range(u64),
+    /// Leaves expected in the range, and what the other way would cost, both in bytes.
+    Range {
+        leaves: u64,
+        nodes: u64,
+        range: u64,
+    },
+}
+
+/// Neighbouring places that are better asked for by one range.
+struct Span {
+    first: Hash,
+    last: Hash,
+    leaves: u64,
+    nodes: u64,
+    range: u64,
+    /// The places, should the range not be worth its proof after all. Bound: [`LEAVES_PER_RANGE`].
+    places: Vec<(StatePath, Hash)>,
 }
 
 impl Plan {
     /// Looks through the tree for what is neither held nor asked for.
+    ///
+    /// While a part of the account trie has never been held under any root, that part is fetched first, by ranges, and the rest
+    /// waits: it would only have to be healed again when the root moves before everything is there.
     pub(super) fn make(tree: &Tree, asked: &Asked<'_>) -> Plan {
         let mut plan = Plan {
             pages: tree
@@ -68,11 +92,19 @@ impl Plan {
                 .collect(),
             ..Plan::default()
         };
-        // The span that is growing, and the leaves expected in it.
-        let mut span: Option<(Hash, Hash, u64)> = None;
+        let gaps = gaps(tree.entries());
+        let is_first_sync = !gaps.is_empty();
+        for (first, last) in gaps {
+            let overlaps = |(from, to): &(Hash, Hash)| *from <= last && first <= *to;
+            if !asked.spans.iter().any(overlaps) && !plan.pages_behind(tree, &first, &last) {
+                plan.spans.push_back((first, last));
+            }
+        }
+        let churn = Churn::of(tree.entries());
+        let mut span: Option<Span> = None;
         for entry in tree.entries() {
-            let range = match &entry.item {
-                Item::Blinded { .. } => plan.place(tree, asked, entry),
+            let found = match &entry.item {
+                Item::Blinded { .. } if !is_first_sync => plan.place(tree, asked, &churn, entry),
                 Item::Account(leaf) => {
                     if let Storage::Inline(slots) = &leaf.storage
                         && !(asked.storage)(&entry.path.key())
@@ -82,31 +114,47 @@ impl Plan {
                     }
                     None
                 }
-                Item::Slot(_) | Item::Page(_) => None,
+                Item::Blinded { .. } | Item::Slot(_) | Item::Page(_) => None,
             };
-            span = match (span, range) {
-                (Some((first, _, leaves)), Some(more)) if leaves + more <= LEAVES_PER_RANGE => {
-                    Some((first, entry.path.last_key(), leaves + more))
+            span = match (span, found) {
+                (Some(span), Some(more)) if span.leaves + more.leaves <= LEAVES_PER_RANGE => {
+                    Some(span.and(more))
                 }
-                (finished, range) => {
-                    plan.spans
-                        .extend(finished.map(|(first, last, _)| (first, last)));
-                    range.map(|leaves| (entry.path.first_key(), entry.path.last_key(), leaves))
+                (finished, found) => {
+                    plan.finish(tree, finished);
+                    found
                 }
             };
         }
-        plan.spans
-            .extend(span.map(|(first, last, _)| (first, last)));
+        plan.finish(tree, span);
         plan.order();
         plan
+    }
+
+    /// A span that does not grow any more: one range, if that is worth its proof, or its nodes.
+    fn finish(&mut self, tree: &Tree, span: Option<Span>) {
+        let Some(span) = span else { return };
+        if span.range + RANGE_PROOF >= span.nodes {
+            let nodes = span.places.into_iter();
+            return nodes.for_each(|(at, hash)| self.node(tree, at, hash));
+        }
+        if !self.pages_behind(tree, &span.first, &span.last) {
+            self.spans.push_back((span.first, span.last));
+        }
     }
 
     pub(super) fn is_used_up(&self) -> bool {
         self.nodes.is_empty() && self.spans.is_empty()
     }
 
-    /// Plans one blinded place of the account trie; the leaves expected below if a range is the way.
-    fn place(&mut self, tree: &Tree, asked: &Asked<'_>, entry: &Entry) -> Option<u64> {
+    /// Plans one blinded place of the account trie; the span that begins with it if a range is the way.
+    fn place(
+        &mut self,
+        tree: &Tree,
+        asked: &Asked<'_>,
+        churn: &Churn,
+        entry: &Entry,
+    ) -> Option<Span> {
         let Item::Blinded { hash, .. } = entry.item else {
             return None;
         };
@@ -116,15 +164,23 @@ impl Plan {
         if asked.nodes.contains(&at) || asked.spans.iter().any(overlaps) {
             return None;
         }
-        match way(&tree.estimate(&at)) {
+        match way(&tree.estimate(&at, churn)) {
             Way::Node => {
                 self.node(tree, at, hash);
                 None
             }
-            Way::Range(leaves) => match self.pages_behind(tree, &first, &last) {
-                true => None,
-                false => Some(leaves),
-            },
+            Way::Range {
+                leaves,
+                nodes,
+                range,
+            } => Some(Span {
+                first,
+                last,
+                leaves,
+                nodes,
+                range,
+                places: vec![(at, hash)],
+            }),
         }
     }
 
@@ -151,6 +207,7 @@ impl Plan {
         root: &Hash,
         slots: &[Entry],
     ) {
+        let churn = Churn::of(slots);
         for entry in slots {
             let Item::Blinded { hash, .. } = entry.item else {
                 continue;
@@ -159,7 +216,7 @@ impl Plan {
             if asked.nodes.contains(&at) {
                 continue;
             }
-            let estimate = tree.estimate(&at);
+            let estimate = tree.estimate(&at, &churn);
             let is_small = estimate
                 .leaves
                 .is_some_and(|leaves| leaves <= WHOLE_STORAGE);
@@ -168,7 +225,14 @@ impl Plan {
                     return self.storages.push((*account, *root));
                 }
                 Way::Node => self.node(tree, at, hash),
-                Way::Range(leaves) => return self.large.push((*account, *root, leaves)),
+                Way::Range {
+                    leaves,
+                    nodes,
+                    range,
+                } if range + RANGE_PROOF < nodes => {
+                    return self.large.push((*account, *root, leaves));
+                }
+                Way::Range { .. } => self.node(tree, at, hash),
             }
         }
     }
@@ -199,17 +263,118 @@ impl Plan {
     }
 }
 
-/// Node or range, by what each is likely to receive.
+impl Span {
+    fn and(mut self, more: Span) -> Span {
+        self.last = more.last;
+        self.leaves += more.leaves;
+        self.nodes += more.nodes;
+        self.range += more.range;
+        self.places.extend(more.places);
+        self
+    }
+}
+
+/// Node or range, by what each is likely to receive; the proof of a range is shared by its neighbours.
 fn way(estimate: &Estimate) -> Way {
-    let Some(leaves) = estimate.leaves else {
-        return Way::Node;
-    };
-    if leaves < WORTH_A_RANGE {
-        return Way::Node;
+    match (
+        estimate.leaves,
+        estimate.node_bytes(),
+        estimate.range_bytes(),
+    ) {
+        (Some(leaves), Some(nodes), Some(range)) if range < nodes => Way::Range {
+            leaves,
+            nodes,
+            range,
+        },
+        _ => Way::Node,
     }
-    match (estimate.node_bytes(), estimate.range_bytes()) {
-        (Some(nodes), Some(range)) if nodes <= range => Way::Node,
-        (None, _) if estimate.based => Way::Node,
-        _ => Way::Range(leaves),
+}
+
+/// The parts of the account trie of which nothing is held under any root, cut to what one range brings, at most
+/// [`SPANS_AHEAD`] of them. None if only gaps are left that are as wide as between any two accounts.
+fn gaps(list: &[Entry]) -> Vec<(Hash, Hash)> {
+    let density = density(list);
+    let mut gaps = Vec::new();
+    let blinded = list.iter().filter_map(|entry| match &entry.item {
+        Item::Blinded { base, .. } if density > 0.0 => Some((entry.path, base)),
+        _ => None,
+    });
+    // What is not blinded is held, or known to be empty.
+    for (path, base) in blinded {
+        let (mut next, last) = (Some(path.first_key()), path.last_key());
+        gaps_in(base, density, &mut next, &mut gaps);
+        if let Some(first) = next.filter(|first| *first <= last) {
+            gap(&first, &last, density, &mut gaps);
+        }
     }
+    gaps.truncate(SPANS_AHEAD);
+    gaps
+}
+
+fn gaps_in(list: &[Entry], density: f64, next: &mut Option<Hash>, gaps: &mut Vec<(Hash, Hash)>) {
+    for entry in list {
+        match &entry.item {
+            Item::Blinded { base, .. } => gaps_in(base, density, next, gaps),
+            _ => {
+                let first = entry.path.first_key();
+                if let (Some(from), Some(before)) = (*next, first.previous())
+                    && from < first
+                {
+                    gap(&from, &before, density, gaps);
+                }
+                *next = entry.path.last_key().next();
+            }
+        }
+    }
+}
+
+/// Enters a gap if it is likely to hold more than a few accounts.
+fn gap(first: &Hash, last: &Hash, density: f64, gaps: &mut Vec<(Hash, Hash)>) {
+    let (from, to) = (leading(first), leading(last));
+    let width = to.saturating_sub(from);
+    let leaves = width as f64 * density;
+    if leaves < WORTH_A_RANGE as f64 {
+        return;
+    }
+    let parts = (leaves / LEAVES_PER_RANGE as f64)
+        .ceil()
+        .clamp(1.0, SPANS_AHEAD as f64) as u64;
+    let mut start = *first;
+    for part in 1..=parts {
+        let mut end = *last;
+        if part < parts {
+            let place = from + (width / parts) * part;
+            end.0 = [0xff; 32];
+            end.0[..8].copy_from_slice(&place.to_be_bytes());
+        }
+        gaps.push((start, end));
+        match end.next() {
+            Some(next) => start = next,
+            None => return,
+        }
+    }
+}
+
+/// Accounts per unit of the leading eight key bytes, judged by the pages that are held or stand in bases: a page holds all
+/// there is below its path.
+fn density(list: &[Entry]) -> f64 {
+    let (leaves, width) = pages_in(list);
+    if width > 0.0 { leaves / width } else { 0.0 }
+}
+
+fn pages_in(list: &[Entry]) -> (f64, f64) {
+    list.iter().fold((0.0, 0.0), |(leaves, width), entry| {
+        let (more, wider) = match &entry.item {
+            Item::Blinded { base, .. } => pages_in(base),
+            Item::Page(page) => {
+                let (first, last) = (entry.path.first_key(), entry.path.last_key());
+                (
+                    page.leaves as f64,
+                    (leading(&last) - leading(&first)) as f64,
+                )
+            }
+            Item::Account(_) | Item::Slot(_) => (0.0, 0.0),
+        };
+        (leaves + more, width + wider)
+    })
 }

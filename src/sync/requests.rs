@@ -111,6 +111,13 @@ impl Requests {
         open.any(|(_, request)| request.round == round && request.want.kind() != Kind::Headers)
     }
 
+    /// First and last keys of the account ranges asked for.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (Hash, Hash)> + '_ {
+        self.open
+            .iter()
+            .filter_map(|(_, request)| request.want.span())
+    }
+
     /// Bytes asked for and not yet answered.
     pub(crate) fn bytes_asked(&self) -> u64 {
         self.open.iter().map(|(_, request)| request.bytes).sum()

@@ -48,7 +48,13 @@ impl Engine {
                     self.waiting = None;
                     self.peers.forgive();
                 }
+                let has_moved = job.aim.root != aim.root;
                 job.retarget(now, aim);
+                if has_moved {
+                    let arrived = self.arrived.iter();
+                    let waiting = arrived.filter_map(|arrived| arrived.request.want.span());
+                    job.await_late(self.requests.spans().chain(waiting).collect());
+                }
             }
             Activity::Loading(loading) => loading.retarget(aim),
             Activity::Ending(_) | Activity::Idle => self.next = Some(aim),

@@ -66,6 +66,14 @@ pub(crate) enum Want {
 }
 
 impl Want {
+    /// First and last key, if it is a range of accounts.
+    pub(crate) fn span(&self) -> Option<(Hash, Hash)> {
+        match self {
+            Want::Accounts { origin, limit, .. } => Some((*origin, *limit)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Want::Accounts { .. } => Kind::Accounts,

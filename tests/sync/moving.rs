@@ -133,3 +133,57 @@ fn the_root_may_move_at_any_moment_of_a_first_sync() {
         finish(&mut world, &chain);
     }
 }
+
+#[test]
+fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_never_held() {
+    let mut chain = Chain::new(Recipe::plain(20_000, 1).build(), 7);
+    let mut world = World::new(chain.server(), 3);
+    // One slow peer: healing from the root down takes longer than a block.
+    world.peer(World::vice("slow=250 capped=40000"));
+    world.target(root(&chain));
+    for _ in 0..60 {
+        let block = world.now + 1_000;
+        while world.now < block {
+            let end = world.run_some(1);
+            assert!(matches!(end, End::Paused), "{end:?}");
+        }
+        chain.advance_by(0.0005);
+        world.target(root(&chain));
+    }
+    let report = finish(&mut world, &chain);
+    let (accounts, received) = (report.held.accounts, report.counters.accounts);
+    assert!(
+        received < accounts,
+        "{received} accounts received, most of {accounts} were base"
+    );
+    let fresh = accounts * 60;
+    let ranges = report.counters.ranges.bytes;
+    assert!(
+        ranges < 2 * fresh,
+        "{ranges} bytes in ranges, where all are {fresh}"
+    );
+}
+
+#[test]
+fn a_few_changed_slots_of_a_huge_contract_cost_their_nodes_also_block_after_block() {
+    let mut chain = Chain::new(recipe(9).build(), 7);
+    let mut world = synced(&chain, 3);
+    for block in 0..20 {
+        let changed = chain
+            .advance(&Change {
+                values: 6,
+                slots: 30,
+                ..Change::default()
+            })
+            .changed;
+        let before = world.received;
+        world.target(root(&chain));
+        finish(&mut world, &chain);
+        let received = world.received - before;
+        let truth = changed.node_bytes + changed.code_bytes;
+        assert!(
+            received <= truth * 12 / 10,
+            "block {block}: {received} bytes for {truth}"
+        );
+    }
+}

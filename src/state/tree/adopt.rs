@@ -4,7 +4,6 @@
 
 use super::Joined;
 use super::base::over;
-use super::estimate::Comparisons;
 use crate::hash::Hash;
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::page::fold_list;
@@ -18,7 +17,6 @@ const TRY_ALONE: usize = 16;
 /// Merges revealed entries with bases.
 pub(super) struct Adopter<'a> {
     pub(super) fold: &'a mut Fold,
-    pub(super) comparisons: &'a mut Comparisons,
     /// Of adopted leaves, and of accounts revealed over a base.
     pub(super) joined: &'a mut Joined,
     /// `None`: what accounts say of their codes stays as it is.
@@ -72,11 +70,8 @@ impl Adopter<'_> {
         if part.is_empty() {
             return merged.push(over(path, hash, part));
         }
-        let leaves = part.iter().map(Entry::leaves).sum();
-        let is_read = part.iter().all(|entry| path.is_prefix_of(&entry.path));
         loop {
             if self.folds_to(&part, &path, &hash) {
-                self.comparisons.note(parent, leaves, true);
                 return self.adopt(part, parent, merged);
             }
             // At one place only the last word counts, and what lies under it.
@@ -89,9 +84,6 @@ impl Adopter<'_> {
                 ] if *below == path => part = core::mem::take(base),
                 _ => break,
             }
-        }
-        if is_read {
-            self.comparisons.note(parent, leaves, false);
         }
         if (2..=TRY_ALONE).contains(&part.len())
             && let Some(index) = (0..part.len())

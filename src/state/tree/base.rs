@@ -2,7 +2,6 @@
 //! before they can be compared.
 
 use super::adopt::Adopter;
-use super::estimate::Comparisons;
 use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
@@ -16,12 +15,10 @@ impl Tree {
             return self;
         }
         self.root = root;
-        self.comparisons = Comparisons::new();
         let base = core::mem::take(&mut self.entries);
         if root != Hash::EMPTY_ROOT {
             let mut adopter = Adopter {
                 fold: &mut self.folds.list,
-                comparisons: &mut self.comparisons,
                 joined: &mut Joined::default(),
                 held: None,
             };

@@ -69,7 +69,6 @@ impl Tree {
             content,
             adopter: Adopter {
                 fold: &mut self.folds.list,
-                comparisons: &mut self.comparisons,
                 joined: &mut joined,
                 held: None,
             },

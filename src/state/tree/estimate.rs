@@ -2,7 +2,6 @@
 
 use super::Tree;
 use crate::state::entry::{Entry, Item, StatePath};
-use crate::trie::path::KEY_NIBBLES;
 
 /// Bytes of a leaf's node, as a node request receives it: most accounts, most slots.
 const LEAF_NODE: f64 = 110.0;
@@ -10,9 +9,7 @@ const LEAF_NODE: f64 = 110.0;
 const BRANCH_NODE: f64 = 532.0;
 /// Bytes of a leaf in a range, as snap sends it.
 const LEAF_IN_RANGE: f64 = 55.0;
-/// Bytes of the two edge proofs of a range.
-const RANGE_PROOF: f64 = 4_000.0;
-/// Children that must have been compared at a depth before it says anything.
+/// Subtries that must differ, where all do, before that says anything.
 const ENOUGH: u64 = 16;
 
 /// What is to be expected below a blinded entry.
@@ -27,23 +24,56 @@ pub struct Estimate {
     pub changed: Option<f64>,
 }
 
-/// How often parts of a base were the same as the new subtrie, by the depth of the branch above.
-#[derive(Clone, Debug)]
-pub(super) struct Comparisons {
-    levels: [Level; KEY_NIBBLES as usize + 1],
+/// The share of the leaves of one trie that is likely to have changed, judged by how many of them stand in subtries that differ.
+/// Keys are hashes, so changes lie evenly: of subtries of n leaves, (1 - share)^n are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Churn {
+    share: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Level {
-    equal: u64,
-    different: u64,
-    /// Leaves held in all of them.
-    leaves: u64,
+impl Churn {
+    /// Judges the list of a trie: what is held, and what is blinded over a base.
+    pub fn of(list: &[Entry]) -> Churn {
+        let (mut held, mut differing, mut places) = (0, 0, 0);
+        for entry in list {
+            match &entry.item {
+                Item::Blinded { base, .. } if base.is_empty() => {}
+                Item::Blinded { .. } => {
+                    differing += held_leaves(entry);
+                    places += 1;
+                }
+                _ => held += entry.leaves(),
+            }
+        }
+        if differing == 0 || held == 0 && places < ENOUGH {
+            return Churn::default();
+        }
+        let equal = match held {
+            // Where all differ, this is the least that may have changed.
+            0 => 0.5 / (places as f64 + 1.0),
+            _ => held as f64 / (held + differing) as f64,
+        };
+        let leaves = (differing as f64 / places as f64).max(1.0);
+        Churn {
+            share: Some(1.0 - equal.powf(1.0 / leaves)),
+        }
+    }
+
+    /// The share within a subtrie of so many leaves that is known to differ.
+    fn within(&self, leaves: u64) -> Option<f64> {
+        let share = self.share?;
+        let differs = 1.0 - (1.0 - share).powf(leaves as f64);
+        Some(if differs > 0.0 {
+            (share / differs).min(1.0)
+        } else {
+            1.0
+        })
+    }
 }
 
 impl Tree {
     /// What is to be expected below the blinded entry at this place.
-    pub fn estimate(&self, at: &StatePath) -> Estimate {
+    pub fn estimate(&self, at: &StatePath, churn: &Churn) -> Estimate {
         let held = self.base_at(at);
         let held: u64 = held.iter().map(held_leaves).sum();
         let based = held > 0;
@@ -54,7 +84,7 @@ impl Tree {
             },
             based,
             changed: match based {
-                true => self.comparisons.changed(),
+                true => churn.within(held),
                 false => None,
             },
         }
@@ -81,42 +111,9 @@ impl Estimate {
         Some(bytes as u64)
     }
 
-    /// Bytes that ranges over all of it are likely to receive.
+    /// Bytes that ranges over all of it are likely to receive, without the proof of their two edges.
     pub fn range_bytes(&self) -> Option<u64> {
-        Some((self.leaves? as f64 * LEAF_IN_RANGE + RANGE_PROOF) as u64)
-    }
-}
-
-impl Comparisons {
-    pub(super) fn new() -> Comparisons {
-        Comparisons {
-            levels: [Level::default(); KEY_NIBBLES as usize + 1],
-        }
-    }
-
-    /// Notes that a subtrie below a branch at this depth was compared with what is held of it.
-    pub(super) fn note(&mut self, depth: u8, leaves: u64, equal: bool) {
-        if let Some(level) = self.levels.get_mut(usize::from(depth)) {
-            match equal {
-                true => level.equal += 1,
-                false => level.different += 1,
-            }
-            level.leaves += leaves;
-        }
-    }
-
-    /// The share of leaves that have changed, judging by the deepest level at which enough has been compared. Keys are
-    /// hashes: a subtrie of n leaves is the same with probability (1 - share)^n.
-    fn changed(&self) -> Option<f64> {
-        let level = self
-            .levels
-            .iter()
-            .rfind(|level| level.equal + level.different >= ENOUGH && level.leaves > 0)?;
-        let compared = (level.equal + level.different) as f64;
-        let leaves = (level.leaves as f64 / compared).max(1.0);
-        // Where all differ, this is the least that may have changed.
-        let equal = (level.equal as f64).max(0.5) / (compared + 1.0);
-        Some(1.0 - equal.powf(1.0 / leaves))
+        Some((self.leaves? as f64 * LEAF_IN_RANGE) as u64)
     }
 }
 
@@ -124,5 +121,66 @@ fn held_leaves(entry: &Entry) -> u64 {
     match &entry.item {
         Item::Blinded { base, .. } => base.iter().map(held_leaves).sum(),
         _ => entry.leaves(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::hash::Hash;
+    use crate::state::entry::{PageId, PageRef};
+    use crate::trie::path::Path;
+
+    fn page(leaves: u64) -> Entry {
+        let page = PageRef {
+            hash: Hash::ZERO,
+            id: PageId(1),
+            open: false,
+            inner: false,
+            leaves,
+            slots: 0,
+            parent: 0,
+        };
+        Entry {
+            path: Path::ROOT,
+            item: Item::Page(page),
+        }
+    }
+
+    fn differing(leaves: u64) -> Entry {
+        Entry {
+            path: Path::ROOT,
+            item: Item::Blinded {
+                hash: Hash::ZERO,
+                base: vec![page(leaves)],
+            },
+        }
+    }
+
+    fn list(equal: usize, different: usize, leaves: u64) -> Vec<Entry> {
+        let equal = std::iter::repeat_with(|| page(leaves)).take(equal);
+        let different = std::iter::repeat_with(|| differing(leaves)).take(different);
+        equal.chain(different).collect()
+    }
+
+    #[test]
+    fn few_changes_make_most_of_the_upper_subtries_differ_and_are_still_seen_as_few() {
+        // One change in a thousand leaves: of subtries of 400, a third differ.
+        let churn = Churn::of(&list(172, 84, 400));
+        let share = churn.share.unwrap();
+        assert!((0.0009..0.0011).contains(&share), "{share}");
+        // Where a subtrie differs, at least one of its leaves does.
+        assert!(churn.within(1).unwrap() > 0.99);
+        assert!(churn.within(400).unwrap() < 0.004);
+    }
+
+    #[test]
+    fn where_everything_differs_small_subtries_say_more_than_large_ones() {
+        let large = Churn::of(&list(0, 16, 6_000)).share.unwrap();
+        let small = Churn::of(&list(0, 4_096, 24)).share.unwrap();
+        assert!(large < 0.001, "{large}");
+        assert!(small > 0.3, "{small}");
+        assert_eq!(Churn::of(&list(0, 3, 6_000)).share, None);
     }
 }

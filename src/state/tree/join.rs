@@ -60,7 +60,6 @@ impl Tree {
         let mut adopted = Joined::default();
         let mut adopter = Adopter {
             fold: &mut self.folds.list,
-            comparisons: &mut self.comparisons,
             joined: &mut adopted,
             held: Some(held),
         };
@@ -118,7 +117,6 @@ impl Tree {
         let mut adopted = Joined::default();
         let mut adopter = Adopter {
             fold: &mut self.folds.storage,
-            comparisons: &mut self.comparisons,
             joined: &mut adopted,
             held: None,
         };

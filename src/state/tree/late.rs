@@ -29,7 +29,6 @@ impl Tree {
         };
         let mut adopter = Adopter {
             fold: &mut self.folds.list,
-            comparisons: &mut self.comparisons,
             joined: &mut joined,
             held: Some(held),
         };
@@ -57,7 +56,6 @@ impl Tree {
         };
         let mut adopter = Adopter {
             fold: &mut self.folds.storage,
-            comparisons: &mut self.comparisons,
             joined: &mut joined,
             held: None,
         };

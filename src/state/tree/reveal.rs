@@ -23,7 +23,6 @@ impl Tree {
         let mut adopted = Joined::default();
         let adopter = &mut Adopter {
             fold: &mut self.folds.list,
-            comparisons: &mut self.comparisons,
             joined: &mut adopted,
             held: Some(held),
         };

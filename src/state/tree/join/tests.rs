@@ -1,4 +1,3 @@
-use super::super::estimate::Comparisons;
 use super::*;
 use crate::state::entry::PageId;
 
@@ -44,7 +43,6 @@ fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
     let old = old.iter().cloned().map(|entry| (entry, 0));
     let mut adopter = Adopter {
         fold: &mut Fold::new(),
-        comparisons: &mut Comparisons::new(),
         joined: &mut Joined::default(),
         held: None,
     };
