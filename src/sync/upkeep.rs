@@ -21,7 +21,8 @@ impl Engine {
             && self.sought.is_none();
         if is_still {
             self.record = record;
-            self.codes_held = codes_held.into_iter().collect();
+            self.codes_held.clear();
+            self.codes_held.extend(codes_held);
             self.sweep = None;
             self.garbage = None;
             self.is_sweep_put_off = false;
