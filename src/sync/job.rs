@@ -10,6 +10,7 @@ use super::cursor::Cursor;
 use super::headers::Aim;
 use super::heal::{Healing, NODES_PER_REQUEST};
 use super::pace::Pace;
+use super::trips::Trips;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
 use crate::hash::Hash;
@@ -62,6 +63,7 @@ pub(crate) struct Job {
     /// While there is a base, what is missing is planned and not walked over.
     pub(super) healing: Option<Healing>,
     pub(crate) pace: Pace,
+    pub(crate) trips: Trips,
     /// Whether a caller waits for it; a repair is nobody's.
     pub(crate) is_wanted: bool,
     /// Whether it heals damage.
@@ -111,6 +113,7 @@ impl Job {
             round: 0,
             healing: None,
             pace: Pace::default(),
+            trips: Trips::after(0),
             is_wanted: true,
             is_repair: false,
             tree,
@@ -135,6 +138,7 @@ impl Job {
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
             self.tree = tree.retarget(aim.root);
             self.round += 1;
+            self.trips = Trips::after(self.counters.round_trips);
             self.counters.moves += 1;
             self.dirty = true;
             self.queue();

@@ -55,7 +55,7 @@ pub struct Counters {
     pub requests: u64,
     /// How often the target moved.
     pub moves: u64,
-    /// Answers that had to be waited for one after another: a request counts one more than the answer that led to it.
+    /// Answers that had to be waited for one after another: a request counts one more than the answers that led to it.
     pub round_trips: u64,
 }
 
