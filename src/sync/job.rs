@@ -133,8 +133,9 @@ impl Job {
     /// Turns towards another root; everything held becomes the base of the new tree.
     pub(crate) fn retarget(&mut self, now: Millis, aim: Aim) {
         if self.aim.root != aim.root {
-            self.pace
-                .moved(now, self.tree.blinded().count() as u64, self.counters.nodes);
+            let known = self.key_space().map(u64::from).iter().sum();
+            let healed = self.counters.nodes + self.counters.accounts + self.counters.slots;
+            self.pace.moved(now, known, healed);
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
             self.tree = tree.retarget(aim.root);
             self.round += 1;

@@ -1,7 +1,7 @@
 //! Moving roots: what is held is kept, what differs is healed.
 
 use snaplight::hash::Hash;
-use snaplight::sync::Report;
+use snaplight::sync::{Millis, Outrun, Report};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::Recipe;
 
@@ -141,6 +141,7 @@ fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_neve
     // One slow peer: healing from the root down takes longer than a block.
     world.peer(World::vice("slow=250 capped=40000"));
     world.target(root(&chain));
+    let mut outrun = Vec::new();
     for _ in 0..60 {
         let block = world.now + 1_000;
         while world.now < block {
@@ -149,6 +150,15 @@ fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_neve
         }
         chain.advance_by(0.0005);
         world.target(root(&chain));
+        outrun.extend(world.engine.progress(Millis(world.now)).outrun);
+    }
+    assert!(!outrun.is_empty(), "nobody was told that the chain outruns");
+    for Outrun {
+        needed_per_second,
+        healed_per_second,
+    } in outrun
+    {
+        assert!(needed_per_second > healed_per_second && healed_per_second > 0);
     }
     let report = finish(&mut world, &chain);
     let (accounts, received) = (report.held.accounts, report.counters.accounts);
