@@ -16,7 +16,7 @@ use snaplight::{
 };
 use store_browser::{
     Database, database_names, empty_disk, fill_disk, give_back, open_as_other, others_let_go,
-    others_let_go_once_they_block, put_raw, withhold,
+    put_raw, withhold,
 };
 use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -203,18 +203,6 @@ async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
     others_let_go();
     // Opening waits in the browser's queue behind the deletion.
     assert_eq!(database.reader().await.unwrap().record().await, Ok(None));
-}
-
-/// A page that was navigated away from holds its connection a moment longer, and "close the other tabs" helps nobody then.
-#[wasm_bindgen_test]
-async fn a_deletion_that_is_blocked_for_a_moment_only_waits() {
-    let database = Database::fresh("blocked for a moment").await;
-    drop(database.writer().await.unwrap());
-    open_as_other(database.name(), SCHEMA_VERSION, vec![])
-        .await
-        .unwrap();
-    others_let_go_once_they_block();
-    assert_eq!(IndexedDb::delete(database.name()).await, Ok(()));
 }
 
 #[wasm_bindgen_test]

@@ -76,17 +76,6 @@ export function others_let_go() {
   others = [];
 }
 
-// A page that was just left: it lets go, but only after the next deletion was told that it is blocked.
-export function others_let_go_once_they_block() {
-  const original = IDBFactory.prototype.deleteDatabase;
-  IDBFactory.prototype.deleteDatabase = function (...args) {
-    IDBFactory.prototype.deleteDatabase = original;
-    const request = original.apply(this, args);
-    request.addEventListener("blocked", others_let_go);
-    return request;
-  };
-}
-
 export async function database_names() {
   return (await indexedDB.databases()).map((database) => database.name);
 }
@@ -132,7 +121,6 @@ extern "C" {
         stores: Vec<String>,
     ) -> Result<JsValue, JsValue>;
     pub(crate) fn others_let_go();
-    pub(crate) fn others_let_go_once_they_block();
     #[wasm_bindgen(catch)]
     pub(crate) async fn database_names() -> Result<JsValue, JsValue>;
     pub(crate) fn fill_disk(after: u32);

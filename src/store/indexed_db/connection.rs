@@ -187,13 +187,9 @@ impl Life {
     }
 }
 
-/// A page that was just left counts as holding its connection until the browser has cleaned up after it, and a tab makes way
-/// when its event loop comes to it; neither needs this long (milliseconds).
-const MAKES_WAY_WITHIN: i32 = 3_000;
-
 /// Deletes the database, if there is one. Our own connections make way by themselves.
 ///
-/// [`StoreFault::Blocked`] if somebody's has not after [`MAKES_WAY_WITHIN`]; the deletion then happens once it is gone.
+/// [`StoreFault::Blocked`] if somebody's does not; the deletion then happens once it is gone.
 pub(super) async fn delete(name: &str) -> Result<(), StoreFault> {
     let (sender, deleted) = signal();
     let mut request = Factory::new()
@@ -202,11 +198,7 @@ pub(super) async fn delete(name: &str) -> Result<(), StoreFault> {
     let (failed, blocked) = (sender.clone(), sender.clone());
     request.on_success(move |_| sender.send(Ok(())));
     request.on_error(move |event| failed.send(Err(request_error(&event.into()))));
-    request.on_blocked(move |_| {
-        global::later(MAKES_WAY_WITHIN, move || {
-            blocked.send(Err(StoreFault::Blocked))
-        });
-    });
+    request.on_blocked(move |_| blocked.send(Err(StoreFault::Blocked)));
     request.forget_callbacks();
     deleted.await
 }

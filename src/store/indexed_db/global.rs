@@ -3,7 +3,7 @@
 use super::fault;
 use crate::store::StoreFault;
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::IdbTransaction;
 
 #[wasm_bindgen]
@@ -41,14 +41,6 @@ extern "C" {
 
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
     fn get_random_values(array: &Uint8Array) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &JsValue, millis: i32);
-}
-
-/// Calls `act` after so many milliseconds.
-pub(super) fn later(millis: i32, act: impl FnOnce() + 'static) {
-    set_timeout(&Closure::once_into_js(act), millis);
 }
 
 /// Fills `array`, of at most 65,536 bytes.

@@ -124,7 +124,7 @@ impl IndexedDb {
     }
 
     /// Deletes a database, if there is one. Every Snaplight connection to it makes way and is [`StoreFault::Closed`] from
-    /// then on. [`StoreFault::Blocked`] if some other page's connection does not in time; it is deleted as soon as that ends.
+    /// then on. [`StoreFault::Blocked`] if some other page's connection does not; it is deleted as soon as that ends.
     pub async fn delete(name: &str) -> Result<(), StoreFault> {
         connection::delete(name).await
     }
