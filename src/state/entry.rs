@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::account::SlimAccount;
 use crate::hash::Hash;
+use crate::sorted::LongSet;
 use crate::trie::path::Path;
 
 /// One thing known at one path. Entries of a list are in the order of their paths, and none covers another.
@@ -259,6 +260,12 @@ pub trait CodesHeld {
 }
 
 impl CodesHeld for std::collections::HashSet<Hash> {
+    fn holds(&self, code_hash: &Hash) -> bool {
+        self.contains(code_hash)
+    }
+}
+
+impl CodesHeld for LongSet<Hash> {
     fn holds(&self, code_hash: &Hash) -> bool {
         self.contains(code_hash)
     }

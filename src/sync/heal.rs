@@ -87,7 +87,7 @@ impl Job {
             nodes: &self.nodes_asked,
             spans: &healing.spans_asked,
             storage: &|account| {
-                storages.contains_key(account) || asked.contains(account) || large.contains(account)
+                storages.contains(account) || asked.contains(account) || large.contains(account)
             },
         };
         let mut plan = Plan::make(&self.tree, &asked);

@@ -157,7 +157,7 @@ impl Job {
             let Some(next) = self.storages.pop_first() else {
                 break;
             };
-            self.storages_asked.insert(next.0);
+            self.storages_asked.insert(next.0, ());
             accounts.push(next);
         }
         (!accounts.is_empty()).then_some(Want::Storages(accounts))
