@@ -1,6 +1,7 @@
 //! The entries of a partial trie: what is known at which path.
 
 use core::fmt;
+use std::collections::BinaryHeap;
 
 use super::account::SlimAccount;
 use crate::hash::Hash;
@@ -250,6 +251,13 @@ impl PageId {
     /// The id after this one. Ids are used up one page at a time: 64 bits last.
     pub fn next(self) -> PageId {
         PageId(self.0.saturating_add(1))
+    }
+
+    /// These ids in their order, each once. By a heap, because a sort is four kilobytes of module.
+    pub(crate) fn in_order(ids: Vec<PageId>) -> Vec<PageId> {
+        let mut ids = BinaryHeap::from(ids).into_sorted_vec();
+        ids.dedup();
+        ids
     }
 }
 
