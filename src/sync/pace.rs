@@ -1,7 +1,5 @@
 //! Whether healing keeps up with the chain.
 
-use std::collections::VecDeque;
-
 use super::{Millis, Outrun};
 
 /// Moves of the root over which the pace is judged: fewer may be an accident.
@@ -10,7 +8,7 @@ const MOVES: usize = 4;
 /// The last moves of the root. Bound: [`MOVES`].
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    moves: VecDeque<Move>,
+    moves: Vec<Move>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +24,9 @@ impl Pace {
     /// The root moved while so many places were still blinded.
     pub(crate) fn moved(&mut self, at: Millis, backlog: u64, healed: u64) {
         if self.moves.len() == MOVES {
-            self.moves.pop_front();
+            self.moves.remove(0);
         }
-        self.moves.push_back(Move {
+        self.moves.push(Move {
             at,
             backlog,
             healed,
@@ -37,7 +35,7 @@ impl Pace {
 
     /// Both rates, if what is left did not shrink from move to move.
     pub(crate) fn outrun(&self) -> Option<Outrun> {
-        let (first, last) = (self.moves.front()?, self.moves.back()?);
+        let (first, last) = (self.moves.first()?, self.moves.last()?);
         let mut pairs = self.moves.iter().zip(self.moves.iter().skip(1));
         let grows = pairs.all(|(earlier, later)| later.backlog >= earlier.backlog);
         if self.moves.len() < MOVES || !grows || first.backlog == 0 {
