@@ -3,7 +3,6 @@
 //! The queues are an index over the tree, not a second truth: [`Job::new`] fills them from whatever the tree holds,
 //! and a crash has nothing else to remember.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::cursor::Cursor;
@@ -14,7 +13,7 @@ use super::trips::Trips;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
 use crate::hash::Hash;
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::{LongMap, LongSet, SortedMap, SortedSet};
 use crate::state::{
     CodesHeld, Counts, Entry, Incomplete, Item, Joined, PageId, PageRef, Pages, Spill, StatePath,
     StorageJoined, Tree, TreeError,
@@ -47,17 +46,17 @@ pub(crate) struct Job {
     dirty: bool,
     pub(super) cursors: Vec<Cursor>,
     /// Whole storages to ask for: account hash to storage root. Bound: the accounts waiting in the tree.
-    pub(super) storages: BTreeMap<Hash, Hash>,
+    pub(super) storages: LongMap<Hash, Hash>,
     /// Storages too large for one answer. Bound: the accounts waiting in the tree.
     pub(super) large: SortedMap<Hash, Large>,
     /// Codes to ask for. Bound: the accounts waiting in the tree.
-    pub(super) codes: BTreeSet<Hash>,
+    pub(super) codes: LongSet<Hash>,
     /// Codes asked for.
-    codes_asked: BTreeSet<Hash>,
+    codes_asked: LongSet<Hash>,
     /// Nodes asked for. Bound: requests in flight times the paths in one.
     pub(super) nodes_asked: SortedSet<StatePath>,
     /// Whole storages asked for. Bound: requests in flight times the accounts in one.
-    pub(super) storages_asked: BTreeSet<Hash>,
+    pub(super) storages_asked: LongSet<Hash>,
     /// How often the target moved: what was asked before a move goes back to no queue.
     pub(crate) round: u32,
     /// While there is a base, what is missing is planned and not walked over.
@@ -104,12 +103,12 @@ impl Job {
             new_code_bytes: 0,
             settled_bytes: 0,
             dirty: false,
-            storages: BTreeMap::new(),
+            storages: LongMap::default(),
             large: SortedMap::default(),
-            codes: BTreeSet::new(),
-            codes_asked: BTreeSet::new(),
+            codes: LongSet::default(),
+            codes_asked: LongSet::default(),
             nodes_asked: SortedSet::default(),
-            storages_asked: BTreeSet::new(),
+            storages_asked: LongSet::default(),
             round: 0,
             healing: None,
             pace: Pace::default(),
@@ -180,7 +179,7 @@ impl Job {
                     .storages
                     .extend(root.map(|root| (account.account, root))),
             }
-            self.codes.extend(account.code);
+            self.codes.insert_all(account.code);
         }
     }
 
@@ -262,8 +261,8 @@ impl Job {
         self.held.slots += joined.slots;
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
-        self.codes
-            .extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
+        let new = joined.codes.iter().filter(|hash| !asked.contains(hash));
+        self.codes.insert_all(new.copied());
         self.touch();
     }
 
@@ -277,7 +276,7 @@ impl Job {
         });
         let incomplete: Vec<Incomplete> = self.tree.incomplete_accounts().collect();
         for account in incomplete {
-            let is_known = self.storages.contains_key(&account.account)
+            let is_known = self.storages.contains(&account.account)
                 || self.storages_asked.contains(&account.account)
                 || self.large.contains(&account.account);
             if !is_known && !account.partial {
@@ -286,7 +285,7 @@ impl Job {
             }
             let asked = &self.codes_asked;
             let code = account.code.filter(|hash| !asked.contains(hash));
-            self.codes.extend(code);
+            self.codes.insert_all(code);
         }
     }
 
@@ -337,7 +336,7 @@ impl Job {
             Want::Codes(hashes) => {
                 for hash in hashes {
                     self.codes_asked.remove(&hash);
-                    self.codes.insert(hash);
+                    self.codes.insert(hash, ());
                 }
             }
             Want::Nodes(nodes) => {
@@ -390,7 +389,7 @@ impl Job {
 
     /// Fetches codes that are held no more.
     pub(crate) fn fetch_codes(&mut self, hashes: Vec<Hash>) {
-        self.codes.extend(hashes);
+        self.codes.insert_all(hashes);
     }
 
     /// Keeps a verified code for the next batch.
@@ -426,10 +425,10 @@ impl Job {
     fn take_codes(&mut self) -> Option<Want> {
         let mut hashes = Vec::new();
         while hashes.len() < CODES_PER_REQUEST {
-            let Some(hash) = self.codes.pop_first() else {
+            let Some((hash, ())) = self.codes.pop_first() else {
                 break;
             };
-            self.codes_asked.insert(hash);
+            self.codes_asked.insert(hash, ());
             hashes.push(hash);
         }
         (!hashes.is_empty()).then_some(Want::Codes(hashes))

@@ -1,7 +1,5 @@
 //! Whether healing keeps up with the chain.
 
-use std::collections::VecDeque;
-
 use super::{KEY_SPACE_CELLS, Millis, Outrun};
 
 /// Moves of the root over which the pace is judged: fewer may be an accident.
@@ -12,7 +10,7 @@ const ALL: u64 = KEY_SPACE_CELLS as u64 * 255;
 /// The last moves of the root since a state was complete. Bound: [`MOVES`].
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    moves: VecDeque<Move>,
+    moves: Vec<Move>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,22 +26,20 @@ impl Pace {
     /// The root moved, and of the key space so much was known; the whole is 256 times 255.
     pub(crate) fn moved(&mut self, at: Millis, known: u64, healed: u64) {
         if self.moves.len() == MOVES {
-            self.moves.pop_front();
+            self.moves.remove(0);
         }
-        self.moves.push_back(Move { at, known, healed });
+        self.moves.push(Move { at, known, healed });
     }
 
     /// Both rates, if of the last moves the later half came no closer to a complete state than the earlier.
     pub(crate) fn outrun(&self) -> Option<Outrun> {
-        let (first, last) = (self.moves.front()?, self.moves.back()?);
-        let closest = |moves: std::collections::vec_deque::Iter<'_, Move>| {
-            moves.map(|moved| moved.known).max().unwrap_or(0)
-        };
-        let earlier = closest(self.moves.range(..self.moves.len() / 2));
-        let later = closest(self.moves.range(self.moves.len() / 2..));
+        let (first, last) = (self.moves.first()?, self.moves.last()?);
+        let closest = |moves: &[Move]| moves.iter().map(|moved| moved.known).max();
+        let (earlier, later) = self.moves.split_at(self.moves.len() / 2);
+        let comes_closer = closest(later) > closest(earlier);
         let millis = last.at.since(first.at);
         let healed = last.healed.saturating_sub(first.healed);
-        if self.moves.len() < MOVES || later > earlier || millis == 0 || healed == 0 {
+        if self.moves.len() < MOVES || comes_closer || millis == 0 || healed == 0 {
             return None;
         }
         // What one root's healing received made so much of the key space known, of all that it would have had to.
