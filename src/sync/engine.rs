@@ -171,6 +171,10 @@ impl Engine {
             self.assign(now);
             return Some(Output::Yield);
         }
+        if self.take_read() {
+            self.outbox.push_back(Output::Yield);
+            return self.outbox.pop_front();
+        }
         self.load_if_due(now);
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
