@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::cursor::Cursor;
+use super::eta::{self, Eta};
 use super::headers::Aim;
 use super::heal::{Healing, NODES_PER_REQUEST};
 use super::pace::Pace;
@@ -62,6 +63,7 @@ pub(crate) struct Job {
     /// While there is a base, what is missing is planned and not walked over.
     pub(super) healing: Option<Healing>,
     pub(crate) pace: Pace,
+    eta: Eta,
     /// Whether a caller waits for it; a repair is nobody's.
     pub(crate) is_wanted: bool,
     /// Whether it heals damage.
@@ -111,6 +113,7 @@ impl Job {
             round: 0,
             healing: None,
             pace: Pace::default(),
+            eta: Eta::default(),
             is_wanted: true,
             is_repair: false,
             tree,
@@ -416,6 +419,18 @@ impl Job {
             }
         }
         cells
+    }
+
+    /// Time has passed: how far the cursors are now says how fast they go.
+    pub(crate) fn note_pace(&mut self, now: Millis) {
+        if !self.cursors.is_empty() {
+            self.eta.note(now, eta::share(&self.cursors));
+        }
+    }
+
+    /// Milliseconds until the account ranges are done, if there is a saying.
+    pub(crate) fn eta(&self, now: Millis) -> Option<u64> {
+        self.eta.left(now, eta::share(&self.cursors))
     }
 
     fn take_codes(&mut self) -> Option<Want> {
