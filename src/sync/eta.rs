@@ -1,7 +1,5 @@
 //! How long the ranges will still take, once there is a saying.
 
-use std::collections::VecDeque;
-
 use super::Millis;
 use super::cursor::{Cursor, leading};
 use super::job::ACCOUNT_CURSORS;
@@ -21,13 +19,13 @@ const SAMPLE_MS: u64 = 1_000;
 /// How far the account cursors were in the last seconds. Bound: [`SAMPLES`].
 #[derive(Debug, Default)]
 pub(crate) struct Eta {
-    samples: VecDeque<(Millis, u64)>,
+    samples: Vec<(Millis, u64)>,
 }
 
 impl Eta {
     /// The cursors have come so far.
     pub(crate) fn note(&mut self, now: Millis, share: u64) {
-        if let Some((last, before)) = self.samples.back() {
+        if let Some((last, before)) = self.samples.last() {
             if share < *before {
                 // Another root, or a part that has to be fetched again: what was is no measure any more.
                 self.samples.clear();
@@ -36,14 +34,14 @@ impl Eta {
             }
         }
         if self.samples.len() == SAMPLES {
-            self.samples.pop_front();
+            self.samples.remove(0);
         }
-        self.samples.push_back((now, share));
+        self.samples.push((now, share));
     }
 
     /// Milliseconds until the rest is there as well, at the pace of the last seconds.
     pub(crate) fn left(&self, now: Millis, share: u64) -> Option<u64> {
-        let (since, before) = self.samples.front()?;
+        let (since, before) = self.samples.first()?;
         let (took, gained) = (now.since(*since), share.saturating_sub(*before));
         let says = took >= ENOUGH_MS && gained > 0 && (ENOUGH..WHOLE).contains(&share);
         says.then(|| (WHOLE - share) * took / gained)

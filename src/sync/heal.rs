@@ -1,7 +1,5 @@
 //! A job over a base: what is held under another root is compared from the top down, and only what differs is fetched.
 
-use std::collections::VecDeque;
-
 use super::job::Job;
 use super::plan::{Asked, Plan};
 use super::want::Want;
@@ -26,7 +24,7 @@ pub(super) struct Healing {
     /// The load under way. Bound: [`PAGES_PER_LOAD`].
     loading: Option<(Ticket, Vec<PageId>)>,
     /// Pages that were read and are not taken in yet. Bound: [`PAGES_PER_LOAD`], or what no batch carries yet.
-    read: VecDeque<(PageId, Option<Vec<u8>>)>,
+    read: Vec<(PageId, Option<Vec<u8>>)>,
 }
 
 impl Healing {
@@ -129,7 +127,7 @@ impl Job {
         for id in recent {
             // Either not handed to the store yet, or on its way there: then a later plan wants it again.
             match self.pages.get(id).map(<[u8]>::to_vec) {
-                Some(bytes) => healing.read.push_back((id, Some(bytes))),
+                Some(bytes) => healing.read.push((id, Some(bytes))),
                 None => healing.plan.stale = true,
             }
         }
@@ -151,20 +149,22 @@ impl Job {
         };
         let mut pages = pages.into_iter();
         for id in ids {
-            healing.read.push_back((id, pages.next().flatten()));
+            healing.read.push((id, pages.next().flatten()));
         }
         true
     }
 
     /// Takes in some of the pages that were read; the ids of those that are missing or damaged. `None` if there are none left.
     pub(crate) fn take_read(&mut self) -> Option<Vec<PageId>> {
-        let read = &mut self.healing.as_mut()?.read;
-        let some: Vec<_> = read.drain(..read.len().min(PAGES_PER_STEP)).collect();
-        if some.is_empty() {
+        if self.healing.as_ref()?.read.is_empty() {
             return None;
         }
         let mut damaged = Vec::new();
-        for (id, bytes) in some {
+        for _ in 0..PAGES_PER_STEP {
+            // In whatever order: each knows its place.
+            let Some((id, bytes)) = self.healing.as_mut()?.read.pop() else {
+                break;
+            };
             if !self.take_page(id, bytes.as_deref()) {
                 damaged.push(id);
             }

@@ -3,7 +3,7 @@
 use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
 use super::job::Job;
-use super::resume::{DamagedPage, Loading, Resumed};
+use super::resume::{Loading, Resumed};
 use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
 use crate::state::{Counts, PageId};
 
@@ -135,7 +135,7 @@ impl Engine {
                     Some(output) => self.outbox.push_back(output),
                     None => self.finish_loading(now),
                 }
-                self.found_damaged(damaged.into_iter().map(|DamagedPage(id)| id));
+                self.found_damaged(damaged);
             }
             _ => {}
         }
@@ -149,15 +149,15 @@ impl Engine {
         let Some(damaged) = job.take_read() else {
             return false;
         };
-        self.found_damaged(damaged.into_iter());
+        self.found_damaged(damaged);
         true
     }
 
-    fn found_damaged(&mut self, pages: impl Iterator<Item = PageId>) {
-        self.outbox.extend(pages.map(|page| {
+    fn found_damaged(&mut self, pages: Vec<PageId>) {
+        for page in pages {
             let damage = Damage::Page { page, at: None };
-            Output::Event(Event::Damaged(damage))
-        }));
+            self.outbox.push_back(Output::Event(Event::Damaged(damage)));
+        }
     }
 
     fn finish_loading(&mut self, now: Millis) {
