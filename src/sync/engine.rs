@@ -157,6 +157,9 @@ impl Engine {
             Input::Cancel => self.cancel(now),
             Input::Tick => {}
         }
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.note_pace(now);
+        }
         self.tend(now);
         self.start_next(now);
     }
@@ -170,6 +173,10 @@ impl Engine {
             self.digest(now, arrived);
             self.assign(now);
             return Some(Output::Yield);
+        }
+        if self.take_read() {
+            self.outbox.push_back(Output::Yield);
+            return self.outbox.pop_front();
         }
         self.load_if_due(now);
         if self.commit_if_due(now) {
@@ -252,7 +259,10 @@ impl Engine {
                 ..held
             },
             counters,
-            eta_ms: None,
+            eta_ms: match &self.activity {
+                Activity::Syncing(job) if self.waiting.is_none() => job.eta(now),
+                _ => None,
+            },
             outrun: match &self.activity {
                 Activity::Syncing(job) => job.pace.outrun(),
                 _ => None,

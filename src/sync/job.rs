@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::cursor::Cursor;
+use super::eta::{self, Eta};
 use super::headers::Aim;
 use super::heal::{Healing, NODES_PER_REQUEST};
 use super::pace::Pace;
@@ -63,6 +64,7 @@ pub(crate) struct Job {
     pub(super) healing: Option<Healing>,
     pub(crate) pace: Pace,
     pub(crate) trips: Trips,
+    eta: Eta,
     /// Whether a caller waits for it; a repair is nobody's.
     pub(crate) is_wanted: bool,
     /// Whether it heals damage.
@@ -113,6 +115,7 @@ impl Job {
             healing: None,
             pace: Pace::default(),
             trips: Trips::after(0),
+            eta: Eta::default(),
             is_wanted: true,
             is_repair: false,
             tree,
@@ -420,6 +423,18 @@ impl Job {
             }
         }
         cells
+    }
+
+    /// Time has passed: how far the cursors are now says how fast they go.
+    pub(crate) fn note_pace(&mut self, now: Millis) {
+        if !self.cursors.is_empty() {
+            self.eta.note(now, eta::share(&self.cursors));
+        }
+    }
+
+    /// Milliseconds until the account ranges are done, if there is a saying.
+    pub(crate) fn eta(&self, now: Millis) -> Option<u64> {
+        self.eta.left(now, eta::share(&self.cursors))
     }
 
     fn take_codes(&mut self) -> Option<Want> {

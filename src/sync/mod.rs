@@ -12,6 +12,7 @@ mod batching;
 mod commits;
 mod cursor;
 mod engine;
+mod eta;
 mod headers;
 mod heal;
 mod io;

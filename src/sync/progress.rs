@@ -102,7 +102,8 @@ pub struct Progress {
     pub counters: Counters,
     /// What is held of the target's state.
     pub held: Counts,
-    /// Milliseconds until the ranges are done at the present pace, once there is one.
+    /// Milliseconds until the account ranges of a first sync are done at the pace of the last seconds; `None` in the first ones,
+    /// while it waits, and while it heals, since what differs is not known before.
     pub eta_ms: Option<u64>,
     /// Whether the chain moves faster than it can be healed.
     pub outrun: Option<Outrun>,

@@ -35,9 +35,6 @@ pub(crate) enum Resumed {
     Ready(Box<Job>),
 }
 
-/// A page that was asked for is missing or not what it should be.
-pub(crate) struct DamagedPage(pub(crate) PageId);
-
 impl Loading {
     /// Begins towards `aim` over a database with this record.
     pub(crate) fn start(aim: Aim, record: &Record, ticket: u64) -> Resumed {
@@ -131,13 +128,13 @@ impl Loading {
         &mut self,
         pages: Vec<Option<Vec<u8>>>,
         ticket: u64,
-    ) -> (Option<Output>, Vec<DamagedPage>) {
+    ) -> (Option<Output>, Vec<PageId>) {
         let mut damaged = Vec::new();
         let mut pages = pages.into_iter();
         for id in std::mem::take(&mut self.asked) {
             let bytes = pages.next().flatten();
             if !self.take_page(id, bytes.as_deref()) {
-                damaged.push(DamagedPage(id));
+                damaged.push(id);
             }
         }
         self.asked = self.next_pages();

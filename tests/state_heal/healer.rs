@@ -47,8 +47,6 @@ pub(crate) struct Healer {
     /// A page that the database has lost, and how often it was missed.
     pub(crate) missing: Option<PageId>,
     pub(crate) dropped: usize,
-    /// Bytes of pages written.
-    pub(crate) written: usize,
 }
 
 impl Healer {
@@ -67,7 +65,6 @@ impl Healer {
             spine: PageId(0)..PageId(0),
             careful: true,
             pages_read: 0,
-            written: 0,
             missing: None,
             dropped: 0,
         };
@@ -269,7 +266,6 @@ impl Healer {
         let freed = self.out.forget(self.tree.take_freed());
         for (id, bytes) in self.out.take() {
             let length = bytes.len();
-            self.written += length;
             assert!(length <= self.budget + 200, "a page of {length} bytes");
             assert!(self.db.pages.insert(id, bytes).is_none());
         }
@@ -302,10 +298,6 @@ impl Healer {
         let old = self.db.complete.replace(Complete { state, page });
         self.db.building = None;
         old.and_then(|old| old.page)
-    }
-
-    pub(crate) fn settle(&mut self) {
-        self.tree.settle(&self.codes, &mut self.out).unwrap();
     }
 
     pub(crate) fn check_bytes(&self) {
