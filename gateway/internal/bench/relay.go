@@ -59,8 +59,7 @@ type load func(asker) (bytes int64, took time.Duration, err error)
 
 // Relay puts the same loads on the node, in turns directly and through the gateway.
 func Relay(programs *Programs, accounts, rounds int) (figures RelayFigures, err error) {
-	node, err := programs.start("testnode", "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare",
-		"--data", programs.folder+"/node")
+	node, err := programs.start("testnode", "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare")
 	if err != nil {
 		return figures, err
 	}
