@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { startChain } from './demo/chain.mjs'
 import { follow } from './demo/following.mjs'
-import { startGeth } from './demo/geth.mjs'
+import { startGethChain } from './demo/geth.mjs'
 import { syncOnce } from './demo/one-state.mjs'
 import { startPeers } from './peers.mjs'
 import { serve } from './serve.mjs'
@@ -57,7 +57,7 @@ if (options.headless) {
 async function prepared() {
   if (options.chain || options.geth) {
     const chain = options.geth
-      ? await startGeth({ accounts, everyMs: GETH_EVERY_MS })
+      ? await startGethChain({ accounts, everyMs: GETH_EVERY_MS })
       : await startChain({ accounts, everyMs: CHAIN_EVERY_MS })
     const { urls, networkId, genesisHash, examples, follow: node = '' } = chain
     return {

@@ -1,5 +1,6 @@
 /** The page follows a chain: a line for each block, a kill on the way, a second tab, and the truth at the end. */
 
+import { described, readBack } from '../truth.mjs'
 import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
 
 const BLOCKS = 10
@@ -154,22 +155,6 @@ async function compare(page, chain, held) {
   return false
 }
 
-/** BigInts leave a page as such. */
-function readBack(page, truth) {
-  const questions = truth.map(({ address, slots }) => ({ address, slots: slots.map(({ slot }) => slot) }))
-  return page.evaluate((questions) => Promise.all(questions.map(async ({ address, slots }) => {
-    const { db } = window.demo
-    const { exists, nonce, balance, storageRoot, codeHash, root } = await db.getAccount(address)
-    const values = await Promise.all(slots.map(async (slot) => ({ slot, value: (await db.getStorage(address, slot)).value })))
-    return { address, account: exists ? { nonce, balance, storageRoot, codeHash } : null, slots: values, root }
-  })), questions)
-}
-
 function same(truth, found) {
   return described(truth) === described(found)
-}
-
-function described({ account, slots }) {
-  const words = account ? Object.entries(account).sort().map(([name, value]) => `${name} ${value}`) : ['absent']
-  return [...words, ...slots.map(({ value }) => `slot ${value}`)].join(', ')
 }
