@@ -61,6 +61,7 @@ pub(crate) fn environment(workspace: &Workspace, command: &mut Command, browser:
         .env("SNAPLIGHT_PEER", workspace.release("snaplight-peer"))
         .env("SNAPLIGHT_TESTNODE", go::program(workspace, "testnode"))
         .env("SNAPLIGHT_GATEWAY", go::program(workspace, "gateway"))
+        .env("SNAPLIGHT_GETHBENCH", go::program(workspace, "gethbench"))
         .env(
             "SNAPLIGHT_GENESIS",
             workspace.target.join("genesis/mainnet.json"),
