@@ -264,9 +264,13 @@ impl Store for IndexedDb {
 
     fn close(&self) -> impl Future<Output = ()> {
         // Not inside the future: the connection ends when the call is made.
-        self.say_goodbye();
+        let goodbye = self.say_goodbye();
         let lock = self.connection.close();
         async move {
+            // Until then the browser keeps the connection, and a deletion would count as blocked.
+            if let Some(goodbye) = goodbye {
+                let _ = goodbye.complete().await;
+            }
             if let Some(lock) = lock {
                 lock.release().await;
             }

@@ -62,17 +62,17 @@ impl IndexedDb {
         Ok(())
     }
 
-    /// Marks the record, if we write and the log is as it should be. The request is only made: the browser finishes it
-    /// although the connection is closed next.
-    pub(super) fn say_goodbye(&self) {
-        if self.clean.get() && matches!(self.access.get(), Access::Write(_)) {
-            // What fails here costs a needless rewrite.
-            let _ = self.mark_clean();
-        }
+    /// Marks the record, if we write and the log is as it should be. The request is made here: the browser finishes it
+    /// although the connection is closed next, and nobody need wait for it who is going anyway.
+    pub(super) fn say_goodbye(&self) -> Option<super::Transaction> {
+        let ours = self.clean.get() && matches!(self.access.get(), Access::Write(_));
+        // What fails here costs a needless rewrite.
+        if ours { self.mark_clean().ok() } else { None }
     }
 
-    fn mark_clean(&self) -> Result<(), StoreFault> {
-        let meta = self.meta_transaction()?.store(META)?;
+    fn mark_clean(&self) -> Result<super::Transaction, StoreFault> {
+        let transaction = self.meta_transaction()?;
+        let meta = transaction.store(META)?;
         let key = JsValue::from_str(META_KEY);
         let mut request = get(&meta, key.clone())?;
         request.on_success(move |event| {
@@ -84,7 +84,7 @@ impl IndexedDb {
             }
         });
         request.forget_callbacks();
-        Ok(())
+        Ok(transaction)
     }
 
     fn meta_transaction(&self) -> Result<super::Transaction, StoreFault> {
