@@ -1,4 +1,4 @@
-/** A tab syncs from a real go-ethereum node through the gateway, and then says the same as the node itself. */
+/** A tab syncs from a real go-ethereum node through the gateway, then says the same as the node itself, and hears of its next block. */
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -15,6 +15,9 @@ const KEYS = { plain: 250, contracts: 150, absent: 100, slots: 500 }
 /** A sync that stands still is given up before the test's own end, because it can say where it stands. */
 const GIVE_UP_AFTER_MS = 150_000
 
+/** The gateway hears of a block at once, where go-ethereum tells its peers of every 32nd. */
+const ANNOUNCED_WITHIN_MS = 30_000
+
 const skip = missing()
 const world = setUp()
 /** Both nodes start at the same time: most of that is hashing their states. */
@@ -29,7 +32,7 @@ before(() => {
 after(() => Promise.all(Object.values(nodes).map((node) => node.then(({ stop }) => stop(), () => {}))))
 
 for (const scheme of SCHEMES) {
-  test(`a real node with ${scheme} scheme is synced by a block's hash, and 1,000 keys and all codes are as it proves them`, { skip }, async () => {
+  test(`a real node with ${scheme} scheme is synced by a block's hash, 1,000 keys and their codes are as it proves them, and its next block is announced`, { skip }, async () => {
     const node = await nodes[scheme]
     let block
     for (let at = 0; at < BLOCKS; at++) block = await node.makeBlock()
@@ -56,6 +59,9 @@ for (const scheme of SCHEMES) {
       assert.ok(code.length > 2, `${address} has a code at the node`)
       assert.equal(codes[at], code, `code ${codeHash} of ${address}`)
     }
+
+    const next = await node.makeBlock()
+    await page.waitForFunction((hash) => db.peers[0].stats.head?.hash === hash, next.hash, { timeout: ANNOUNCED_WITHIN_MS })
     assert.deepEqual(page.uncaught, [])
   })
 }

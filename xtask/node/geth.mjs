@@ -47,7 +47,7 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
     const genesis = JSON.parse(readFileSync(file, 'utf8'))
     const { enode, rpc: rpcUrl, networkId, genesisHash } = node.ready
     const gateway = await startProgram('the gateway', GATEWAY, [
-      '--node', enode, '--listen', '127.0.0.1:0', '--genesis-hash', genesisHash, '--exit-with-stdin',
+      '--node', enode, '--head-rpc', rpcUrl, '--listen', '127.0.0.1:0', '--genesis-hash', genesisHash, '--exit-with-stdin',
     ], READY_WITHIN_MS)
     started.push(gateway)
     const rpc = await connectRpc(rpcUrl)

@@ -18,7 +18,7 @@ export async function startGethChain({ accounts, everyMs }) {
 
   return {
     urls: [geth.url],
-    // go-ethereum announces its head to peers once in 32 blocks: whoever wants each block has it from a node of their own.
+    // The gateway announces each block too, but that proves nothing: the page takes it from whom it trusts, here the node itself.
     follow: geth.rpcUrl,
     networkId,
     genesisHash,
