@@ -1,12 +1,15 @@
 package upstream
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"snaplight/gateway/internal/metrics"
 	"snaplight/gateway/internal/wire"
 )
 
@@ -47,4 +50,10 @@ func TestWhatJSONRPCSaysOfTheHeadIsNewerThanAnnouncements(t *testing.T) {
 	if !slices.Equal(client.ranges, expected) || n.Status().BlockRange != block(1, 32) {
 		t.Errorf("told %v", client.ranges)
 	}
+}
+
+// A node that is attached over HTTP cannot tell its blocks: that is said once, and not tried again for ever.
+func TestHeadsAreNotFollowedOverHTTP(t *testing.T) {
+	pool := NewPool(1, Network{}, Limits{}, metrics.New(), slog.New(slog.DiscardHandler))
+	pool.FollowHeads(t.Context(), enode.ID{}, "http://127.0.0.1:1")
 }
