@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures, as a table and as JSON. Never a test: machines differ, ratios are what to compare.
 
 use crate::arguments::Arguments;
+use crate::go;
 use crate::package;
 use crate::run::{Outcome, say, streamed};
 use crate::sources;
@@ -22,12 +23,24 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         tools::npm_packages(workspace, &kernel)?;
     }
     sources::peer(workspace)?;
+    let without_go = go::missing();
+    match (&without_go, only.as_deref()) {
+        (None, None | Some("geth")) => go::programs(workspace)?,
+        (Some(why), Some("geth")) => {
+            return Err(format!("go-ethereum cannot be measured: {why}").into());
+        }
+        (Some(why), None) => say(&format!("go-ethereum is not measured beside it: {why}")),
+        _ => {}
+    }
     say("measuring; other work on this machine shows in the figures\n");
 
     let mut bench = sources::script(workspace, "bench.mjs", Some(&browser));
     bench
         .arg(format!("--accounts={accounts}"))
         .arg(format!("--runs={runs}"));
+    if let Some(why) = without_go {
+        bench.env("SNAPLIGHT_WITHOUT_GO", why);
+    }
     if let Some(only) = only {
         bench.arg(format!("--only={only}"));
     }
