@@ -102,6 +102,18 @@ pub(crate) enum KeptItem {
     Blinded(Path, Hash),
 }
 
+impl KeptItem {
+    /// The entry that this comes to; `entry` has the source's, by index.
+    pub(crate) fn entry(&self, entry: impl FnOnce(usize) -> Option<Entry>) -> Option<Entry> {
+        let (path, item) = match self {
+            KeptItem::Entry(index) => return entry(*index),
+            KeptItem::Page(path, page) => (*path, Item::Page(*page)),
+            KeptItem::Blinded(path, hash) => (*path, Item::blinded(*hash)),
+        };
+        Some(Entry { path, item })
+    }
+}
+
 /// Cuts the list that `fold` was run over. New pages go to `out`.
 pub(crate) fn cut(
     fold: &Fold,

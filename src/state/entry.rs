@@ -66,6 +66,24 @@ pub enum Storage {
     Page(PageRef),
 }
 
+impl Storage {
+    /// Takes the list of a storage trie with this root out, to be put back when it has changed. `None` if there is none: the trie
+    /// is empty or whole.
+    pub(crate) fn take_list(&mut self, root: Hash) -> Option<Vec<Entry>> {
+        match core::mem::replace(self, Storage::Blinded) {
+            Storage::Blinded => Some(vec![Entry {
+                path: Path::ROOT,
+                item: Item::blinded(root),
+            }]),
+            Storage::Inline(slots) => Some(slots),
+            whole @ (Storage::Empty | Storage::Page(_)) => {
+                *self = whole;
+                None
+            }
+        }
+    }
+}
+
 /// What is known of an account's bytecode. Its hash is in the account's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {

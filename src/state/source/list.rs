@@ -198,17 +198,7 @@ impl Source for EntryList<'_> {
 
 /// What was kept, as a list of its own.
 fn keep_clones<'a>(kept: &Kept, entry: impl Fn(usize) -> Option<&'a Entry>) -> Vec<Entry> {
-    let keep = |item: &KeptItem| match item {
-        KeptItem::Entry(index) => entry(*index).cloned(),
-        KeptItem::Page(path, page) => Some(Entry {
-            path: *path,
-            item: Item::Page(*page),
-        }),
-        KeptItem::Blinded(path, hash) => Some(Entry {
-            path: *path,
-            item: Item::blinded(*hash),
-        }),
-    };
+    let keep = |item: &KeptItem| item.entry(|index| entry(index).cloned());
     kept.items.iter().filter_map(keep).collect()
 }
 

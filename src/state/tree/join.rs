@@ -97,18 +97,9 @@ impl Tree {
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
             return self.offer_storage(account, fold, range, out);
         };
-        let root = range.root();
         let before = storage_size(&leaf.storage);
-        let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
-            Storage::Blinded => vec![Entry {
-                path: Path::ROOT,
-                item: Item::blinded(root),
-            }],
-            Storage::Inline(slots) => slots,
-            held @ (Storage::Empty | Storage::Page(_)) => {
-                leaf.storage = held;
-                return Ok(complete);
-            }
+        let Some(mut slots) = leaf.storage.take_list(range.root()) else {
+            return Ok(complete);
         };
         let place = Place {
             account: Some(*account),

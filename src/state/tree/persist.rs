@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Spill, Tree, TreeError};
 use crate::hash::Hash;
-use crate::state::cut::{Kept, KeptItem, Mode, Place, cut, write_whole};
+use crate::state::cut::{Kept, Mode, Place, cut, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::page::{Folds, Page, PageError, base_size, entry_size, fold_list};
 use crate::state::pages::Pages;
@@ -48,22 +48,11 @@ impl Tree {
         let mut old = core::mem::take(&mut self.entries).into_iter().enumerate();
         self.entries = Vec::with_capacity(kept.items.len());
         for item in kept.items {
-            let entry = match item {
-                KeptItem::Entry(index) => {
-                    let entry = old.find(|(i, _)| *i == index).map(|(_, entry)| entry);
-                    let replaced = replaced.get_mut(index).and_then(Option::take);
-                    replaced.map(|entry| *entry).or(entry)
-                }
-                KeptItem::Page(path, page) => Some(Entry {
-                    path,
-                    item: Item::Page(page),
-                }),
-                KeptItem::Blinded(path, hash) => Some(Entry {
-                    path,
-                    item: Item::blinded(hash),
-                }),
-            };
-            self.entries.extend(entry);
+            self.entries.extend(item.entry(|index| {
+                let entry = old.find(|(i, _)| *i == index).map(|(_, entry)| entry);
+                let replaced = replaced.get_mut(index).and_then(Option::take);
+                replaced.map(|entry| *entry).or(entry)
+            }));
         }
         self.bytes = self.entries.iter().map(entry_size).sum();
         Ok(())
