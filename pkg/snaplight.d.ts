@@ -380,11 +380,15 @@ export interface Progress extends SyncFigures {
   readonly phase: Phase
   /** The root being synced, or the last one; `null` before the first sync and while a block's header is fetched. */
   readonly root: Hex | null
-  /** Milliseconds until the end at the present pace; `null` while there is no saying. */
+  /**
+   * Milliseconds until the account ranges are done, at the pace of the last seconds: nearly all that a first sync is. `null`
+   * while there is no saying: in the first three seconds and the first percent, while it waits, and while it heals, since what
+   * differs is not known before.
+   */
   readonly etaMs: number | null
   /**
-   * Set while the chain moves faster than it is healed: trie nodes that come to differ and nodes that are healed, per second.
-   * More or faster peers help, or fewer moves.
+   * Set while the chain moves faster than it is healed: trie nodes and leaves that would have to be received, and those that are,
+   * per second. More or faster peers help, or fewer moves.
    */
   readonly outrun: { readonly neededPerSecond: number; readonly healedPerSecond: number } | null
   /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */

@@ -21,9 +21,11 @@ The state:
 A chain of states:
     --chain                blocks that change the state, a line of JSON for each; also by any of these:
     --block-every TIME     such as 12s or 500ms; without it only for each line \"block [SHARE]\" that
-                           comes on standard input
+                           comes on standard input; \"block values=N insert=N delete=N slots=N\", or
+                           some of these, is one that changes just that
                            \"sample N\" there prints N made-up accounts as they are now, in one line of
-                           JSON: address, slim body, first slots; many of them such as blocks changed
+                           JSON: address, slim body, first slots; many of them such as blocks changed; and
+                           how many accounts and slots there are
     --change SHARE         of the accounts and slots, in each block, 0 to 1 (0.001). The seed is --seed
     --keep N               so many roots are served (128)
 

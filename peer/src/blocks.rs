@@ -4,7 +4,7 @@ use crate::{hex, sample::Sampler};
 use serde_json::{Value, json};
 use snaplight_peer::{
     block::Block,
-    chain::{Chain, NewBlock},
+    chain::{Chain, Change, NewBlock},
     net::log,
     state::States,
 };
@@ -74,11 +74,11 @@ pub(crate) async fn run(
                 _ => std::future::pending().await,
             }
         };
-        let share = tokio::select! {
-            _ = tick => Some(blocks.change),
+        let what = tokio::select! {
+            _ = tick => Some(What::Share(blocks.change)),
             line = lines.recv(), if stdin_open => match line {
                 Some(line) => match on_demand(&line, blocks.change) {
-                    Some(Order::Block(share)) => Some(share),
+                    Some(Order::Block(what)) => Some(what),
                     Some(Order::Sample(count)) => {
                         sample(sampler.as_ref(), chain.as_ref(), count);
                         None
@@ -92,13 +92,16 @@ pub(crate) async fn run(
                 }
             },
         };
-        let Some(share) = share else { continue };
+        let Some(what) = what else { continue };
         let Some(mut growing) = chain.take() else {
             continue;
         };
         // Connections are served meanwhile.
         let made = tokio::task::spawn_blocking(move || {
-            let new = growing.advance_by(share);
+            let new = match what {
+                What::Share(share) => growing.advance_by(share),
+                What::Change(change) => growing.advance(&change),
+            };
             (growing, new)
         });
         match made.await {
@@ -113,25 +116,56 @@ pub(crate) async fn run(
 
 /// What a line of standard input asks for.
 enum Order {
-    /// A block that changes such a share.
-    Block(f64),
+    /// A block.
+    Block(What),
     /// So many accounts as they are now.
     Sample(u64),
 }
 
-/// `block`, `block SHARE` or `sample N`.
-fn on_demand(line: &str, change: f64) -> Option<Order> {
+/// What a block changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum What {
+    /// Some of everything.
+    Share(f64),
+    /// This.
+    Change(Change),
+}
+
+/// `values=N insert=N delete=N slots=N`, or some of them.
+fn change(words: &[&str]) -> Option<Change> {
+    let mut change = Change::default();
+    for word in words {
+        let (name, count) = word.split_once('=')?;
+        *match name {
+            "values" => &mut change.values,
+            "insert" => &mut change.insert,
+            "delete" => &mut change.delete,
+            "slots" => &mut change.slots,
+            _ => return None,
+        } = count.parse().ok()?;
+    }
+    Some(change)
+}
+
+/// `block`, `block SHARE`, `block` with what of each kind, or `sample N`.
+fn on_demand(line: &str, usual: f64) -> Option<Order> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let order = match words.as_slice() {
         [] => return None,
-        ["block"] => Some(Order::Block(change)),
-        ["block", share] => share.parse().ok().map(Order::Block),
+        ["block"] => Some(Order::Block(What::Share(usual))),
+        ["block", counts @ ..] if line.contains('=') => {
+            change(counts).map(|change| Order::Block(What::Change(change)))
+        }
+        ["block", share] => share
+            .parse()
+            .ok()
+            .map(|share| Order::Block(What::Share(share))),
         ["sample", count] => count.parse().ok().map(Order::Sample),
         _ => None,
     };
     if order.is_none() {
         log(&format!(
-            "{line:?}: block [SHARE] and sample N are all that is understood here"
+            "{line:?}: block [SHARE], block with values=N, insert=N, delete=N or slots=N, and sample N are all that is understood here"
         ));
     }
     order
@@ -144,7 +178,13 @@ fn sample(sampler: Option<&Sampler>, chain: Option<&Chain>, count: u64) {
     };
     let head = chain.head();
     if let Some(state) = chain.state(&head.header.state_root) {
-        print(&json!({ "sample": sampler.take(&state, count), "block": fields(&head) }));
+        let counts = state.counts();
+        print(&json!({
+            "sample": sampler.take(&state, count),
+            "block": fields(&head),
+            "accounts": counts.accounts,
+            "slots": counts.slots,
+        }));
     }
 }
 
@@ -182,5 +222,28 @@ pub(crate) fn print(line: &Value) {
         .is_err()
     {
         log("nobody reads standard output");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_orders_a_block_by_share_or_by_counts() {
+        let block = |line: &str| match on_demand(line, 0.5) {
+            Some(Order::Block(what)) => Some(what),
+            _ => None,
+        };
+        assert_eq!(block("block"), Some(What::Share(0.5)));
+        assert_eq!(block("block 0.01"), Some(What::Share(0.01)));
+        let change = Change {
+            values: 3,
+            delete: 2,
+            ..Change::default()
+        };
+        assert_eq!(block("block values=3 delete=2"), Some(What::Change(change)));
+        assert_eq!(block("block other=3"), None);
+        assert_eq!(block("block more"), None);
     }
 }

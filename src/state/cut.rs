@@ -105,7 +105,7 @@ pub(crate) enum KeptItem {
 /// Cuts the list that `fold` was run over. New pages go to `out`.
 pub(crate) fn cut(
     fold: &Fold,
-    source: &mut impl Source,
+    source: &mut dyn Source,
     place: Place,
     mode: Mode,
     out: &mut Pages,
@@ -129,7 +129,7 @@ pub(crate) fn cut(
 /// Writes what was kept of a whole trie as one page.
 pub(crate) fn write_whole(
     kept: &Kept,
-    source: &impl Source,
+    source: &dyn Source,
     place: Place,
     root: Hash,
     out: &mut Pages,
@@ -148,7 +148,7 @@ pub(crate) fn write_whole(
 /// Writes what was kept, and names it by no hash yet.
 fn write_kept(
     kept: &Kept,
-    source: &impl Source,
+    source: &dyn Source,
     mut page: PageWriter,
     out: &mut Pages,
 ) -> Result<PageRef, TreeError> {
@@ -182,7 +182,7 @@ fn write_kept(
 pub(crate) fn write_top(
     fold: &Fold,
     kept: &Kept,
-    source: &impl Source,
+    source: &dyn Source,
     place: Place,
     root: Hash,
     out: &mut Pages,
@@ -215,9 +215,9 @@ pub(crate) fn write_top(
 }
 
 /// A cut in progress.
-struct Cut<'a, S> {
+struct Cut<'a> {
     fold: &'a Fold,
-    source: &'a mut S,
+    source: &'a mut dyn Source,
     place: Place,
     mode: Mode,
     /// By branch, as far as they have been cut.
@@ -244,7 +244,7 @@ enum Gone {
     Blinded(Hash),
 }
 
-impl<S: Source> Cut<'_, S> {
+impl Cut<'_> {
     fn branch(&mut self, branch: usize) -> Result<(), TreeError> {
         let node = self.total(branch);
         self.nodes.push(node);

@@ -12,6 +12,8 @@ use crate::state::{Item, PageId, StatePath};
 pub(super) const NODES_PER_REQUEST: usize = 256;
 /// Pages read at a time, so that an answer stays below a mebibyte.
 const PAGES_PER_LOAD: usize = 64;
+/// Pages taken in by one step: each is proven, which takes as long as a few hundred hashes.
+const PAGES_PER_STEP: usize = 4;
 
 /// What a job over a base has beside the tree.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Healing {
     spans_asked: Vec<(Hash, Hash)>,
     /// The load under way. Bound: [`PAGES_PER_LOAD`].
     loading: Option<(Ticket, Vec<PageId>)>,
+    /// Pages that were read and are not taken in yet. Bound: [`PAGES_PER_LOAD`], or what no batch carries yet.
+    read: Vec<(PageId, Option<Vec<u8>>)>,
 }
 
 impl Healing {
@@ -32,7 +36,10 @@ impl Healing {
     }
 
     pub(super) fn take_span(&mut self) -> Option<Want> {
-        let (origin, limit) = self.plan.spans.pop_front()?;
+        if self.plan.spans.is_empty() {
+            return None;
+        }
+        let (origin, limit) = self.plan.spans.remove(0);
         self.spans_asked.push((origin, limit));
         Some(Want::Accounts {
             cursor: None,
@@ -79,7 +86,7 @@ impl Job {
         let Some(healing) = &mut self.healing else {
             return;
         };
-        if !healing.plan.stale || !healing.plan.is_used_up() {
+        if !healing.plan.stale || !healing.plan.is_used_up() || !healing.read.is_empty() {
             return;
         }
         let (storages, asked, large) = (&self.storages, &self.storages_asked, &self.large);
@@ -87,7 +94,7 @@ impl Job {
             nodes: &self.nodes_asked,
             spans: &healing.spans_asked,
             storage: &|account| {
-                storages.contains_key(account) || asked.contains(account) || large.contains(account)
+                storages.contains(account) || asked.contains(account) || large.contains(account)
             },
         };
         let mut plan = Plan::make(&self.tree, &asked);
@@ -110,46 +117,58 @@ impl Job {
         self.storages.is_empty() && self.large.is_empty() && self.codes.is_empty()
     }
 
-    /// The pages to read now; those that no batch carries yet are taken in at once. `stored`: pages below it are durable. None to
-    /// read is not `None` if some were taken in.
+    /// The pages to read now; those that no batch carries yet are there. `stored`: pages below it are durable. None to read is
+    /// not `None` if some are there.
     pub(crate) fn next_load(&mut self, ticket: Ticket, stored: PageId) -> Option<Vec<PageId>> {
         let healing = self
             .healing
             .as_mut()
-            .filter(|healing| healing.loading.is_none())?;
+            .filter(|healing| healing.loading.is_none() && healing.read.is_empty())?;
         let wanted = std::mem::take(&mut healing.plan.pages);
-        let (durable, recent): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
-        let (mut is_on_its_way, mut took_some) = (false, false);
+        let (mut durable, recent): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|id| *id < stored);
         for id in recent {
             // Either not handed to the store yet, or on its way there: then a later plan wants it again.
             match self.pages.get(id).map(<[u8]>::to_vec) {
-                Some(bytes) => took_some |= self.take_page(id, Some(&bytes)),
-                None => is_on_its_way = true,
+                Some(bytes) => healing.read.push((id, Some(bytes))),
+                None => healing.plan.stale = true,
             }
         }
-        let healing = self.healing.as_mut()?;
-        healing.plan.stale |= is_on_its_way;
-        let mut durable = durable;
         healing.plan.pages = durable.split_off(durable.len().min(PAGES_PER_LOAD));
         if durable.is_empty() {
-            return took_some.then_some(durable);
+            return (!healing.read.is_empty()).then_some(durable);
         }
         healing.loading = Some((ticket, durable.clone()));
         Some(durable)
     }
 
-    /// Takes in the pages of a load; the ids of those that were missing or damaged. `None`: not this job's load.
-    pub(crate) fn loaded(
-        &mut self,
-        ticket: Ticket,
-        pages: &[Option<Vec<u8>>],
-    ) -> Option<Vec<PageId>> {
-        let healing = self.healing.as_mut()?;
-        let (_, ids) = healing.loading.take_if(|(asked, _)| *asked == ticket)?;
+    /// The pages of a load are here. `false`: not this job's load.
+    pub(crate) fn loaded(&mut self, ticket: Ticket, pages: Vec<Option<Vec<u8>>>) -> bool {
+        let Some(healing) = &mut self.healing else {
+            return false;
+        };
+        let Some((_, ids)) = healing.loading.take_if(|(asked, _)| *asked == ticket) else {
+            return false;
+        };
+        let mut pages = pages.into_iter();
+        for id in ids {
+            healing.read.push((id, pages.next().flatten()));
+        }
+        true
+    }
+
+    /// Takes in some of the pages that were read; the ids of those that are missing or damaged. `None` if there are none left.
+    pub(crate) fn take_read(&mut self) -> Option<Vec<PageId>> {
+        if self.healing.as_ref()?.read.is_empty() {
+            return None;
+        }
         let mut damaged = Vec::new();
-        for (index, id) in ids.into_iter().enumerate() {
-            let bytes = pages.get(index).and_then(Option::as_deref);
-            if !self.take_page(id, bytes) {
+        for _ in 0..PAGES_PER_STEP {
+            // In whatever order: each knows its place.
+            let Some((id, bytes)) = self.healing.as_mut()?.read.pop() else {
+                break;
+            };
+            if !self.take_page(id, bytes.as_deref()) {
                 damaged.push(id);
             }
         }
@@ -168,7 +187,9 @@ impl Job {
     /// Whether pages are being read or have to be.
     pub(crate) fn is_reading(&self) -> bool {
         let healing = self.healing.as_ref();
-        healing.is_some_and(|healing| healing.loading.is_some() || !healing.plan.pages.is_empty())
+        healing.is_some_and(|healing| {
+            healing.loading.is_some() || !healing.read.is_empty() || !healing.plan.pages.is_empty()
+        })
     }
 
     /// Whether account ranges are on their way, of this round or of one before: what they cover is planned when they are here.

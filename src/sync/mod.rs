@@ -12,6 +12,7 @@ mod batching;
 mod commits;
 mod cursor;
 mod engine;
+mod eta;
 mod headers;
 mod heal;
 mod io;
@@ -27,6 +28,7 @@ mod resume;
 mod sessions;
 mod sweep;
 mod targets;
+mod trips;
 mod upkeep;
 mod want;
 

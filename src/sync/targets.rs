@@ -3,9 +3,9 @@
 use super::engine::{Activity, Ending, Engine};
 use super::headers::{Aim, Sought, known};
 use super::job::Job;
-use super::resume::{DamagedPage, Loading, Resumed};
+use super::resume::{Loading, Resumed};
 use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
-use crate::state::Counts;
+use crate::state::{Counts, PageId};
 
 impl Engine {
     pub(super) fn target(&mut self, now: Millis, target: Target) {
@@ -125,8 +125,9 @@ impl Engine {
         {
             return self.end_sweep(now);
         }
-        let damaged = match &mut self.activity {
-            Activity::Syncing(job) => job.loaded(ticket, &pages).unwrap_or_default(),
+        match &mut self.activity {
+            // It takes them in one by one, as steps of its own.
+            Activity::Syncing(job) => drop(job.loaded(ticket, pages)),
             Activity::Loading(loading) if loading.ticket() == ticket => {
                 self.tickets += 1;
                 let (more, damaged) = loading.take(pages, self.tickets);
@@ -134,12 +135,27 @@ impl Engine {
                     Some(output) => self.outbox.push_back(output),
                     None => self.finish_loading(now),
                 }
-                damaged.into_iter().map(|DamagedPage(id)| id).collect()
+                self.found_damaged(damaged);
             }
-            _ => Vec::new(),
+            _ => {}
+        }
+    }
+
+    /// Takes in some pages that were read for the job. `true` if there were any.
+    pub(super) fn take_read(&mut self) -> bool {
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
         };
-        for id in damaged {
-            let damage = Damage::Page { page: id, at: None };
+        let Some(damaged) = job.take_read() else {
+            return false;
+        };
+        self.found_damaged(damaged);
+        true
+    }
+
+    fn found_damaged(&mut self, pages: Vec<PageId>) {
+        for page in pages {
+            let damage = Damage::Page { page, at: None };
             self.outbox.push_back(Output::Event(Event::Damaged(damage)));
         }
     }

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
+import { killTree } from './processes.mjs'
 
 const PROGRAM = process.env.SNAPLIGHT_CHROMIUM ?? '/usr/bin/chromium'
 
@@ -24,23 +25,30 @@ const ARGUMENTS = [
 /**
  * A browser with a profile on disk, as users have: what a page stores is really written.
  *
- * @param {{profile?: string, headless?: boolean, viewport?: {width: number, height: number}, colorScheme?: 'light' | 'dark'}} [options]
+ * @param {{profile?: string, headless?: boolean, features?: string[], viewport?: {width: number, height: number}, colorScheme?: 'light' | 'dark'}} [options]
  *   `profile`: a folder to keep; without it a temporary one is used and removed by `close()`
- * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: () => Promise<void>}>}
+ *   `features`: of Chromium's, to be turned on
+ * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: () => Promise<void>,
+ *   kill: () => Promise<void>}>} `kill` ends every process of it at once, as a crash of the machine would
  */
-export async function launch({ profile, headless = true, ...page } = {}) {
+export async function launch({ profile, headless = true, features = [], ...page } = {}) {
   const folder = profile ?? (await mkdtemp(join(tmpdir(), 'snaplight-profile-')))
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: PROGRAM,
     headless,
     // Chromium's sandbox refuses to run as root.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: ARGUMENTS,
+    args: features.length > 0 ? [...ARGUMENTS, `--enable-features=${features.join(',')}`] : ARGUMENTS,
     ...page,
   })
   return {
     context,
     profile: folder,
+    kill: async () => {
+      const gone = new Promise((resolve) => context.once('close', resolve))
+      await killTree(`--user-data-dir=${folder}`)
+      await gone
+    },
     close: async () => {
       await context.close()
       if (!profile) await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })

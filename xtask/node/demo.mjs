@@ -1,7 +1,8 @@
 /**
  * The demo: peers, the page, and with `--headless` a browser that plays it to the end.
  *
- * `node demo.mjs (--genesis=FILE | --state-of=N | --chain | --geth) [--accounts=N] [--headless] [--port=PORT]`
+ * `node demo.mjs (--genesis=FILE | --state-of=N | --chain | --geth) [--accounts=N] [--port=PORT]
+ *  [--headless [--blocks=10] [--kills=1] [--keys=300]]`
  */
 
 import { spawn } from 'node:child_process'
@@ -31,6 +32,9 @@ const { values: options } = parseArgs({
     geth: { type: 'boolean', default: false },
     accounts: { type: 'string' },
     headless: { type: 'boolean', default: false },
+    blocks: { type: 'string', default: '10' },
+    kills: { type: 'string', default: '1' },
+    keys: { type: 'string', default: '300' },
     port: { type: 'string', default: '0' },
   },
 })
@@ -56,14 +60,14 @@ if (options.headless) {
 /** Who is asked, what the page's address says, and how it is played. */
 async function prepared() {
   if (options.chain || options.geth) {
-    const chain = options.geth
-      ? await startGethChain({ accounts, everyMs: GETH_EVERY_MS })
-      : await startChain({ accounts, everyMs: CHAIN_EVERY_MS })
+    const everyMs = options.geth ? GETH_EVERY_MS : CHAIN_EVERY_MS
+    const chain = await (options.geth ? startGethChain : startChain)({ accounts, everyMs })
+    const plan = { blocks: Number(options.blocks), kills: Number(options.kills), keys: Number(options.keys), everyMs }
     const { urls, networkId, genesisHash, examples, follow: node = '' } = chain
     return {
       query: { network: networkId, genesis: genesisHash, peers: urls.join(','), examples: examples.join(',') },
       flags: `follow${node && `=${node}`}&start`,
-      play: (url) => follow({ url, picture: options.geth ? 'demo-geth.png' : 'demo-chain.png', chain }),
+      play: (url) => follow({ url, picture: options.geth ? 'demo-geth.png' : 'demo-chain.png', chain, plan }),
       stop: () => chain.stop(),
     }
   }

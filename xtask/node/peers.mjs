@@ -17,8 +17,8 @@ const READY_WITHIN_MS = 180_000
  *
  * @param {string[]} options e.g. `['--genesis', GENESIS]` or `['--accounts', '1000']`
  * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string, block: object,
- *   advance: (share?: number) => Promise<object>, sample: (count: number) => Promise<object>, stop: () => Promise<void>}>}
- *   with `--chain`, `advance` makes a block that changes this share of everything and answers what the peer says of it, and
+ *   advance: (share?: number | string) => Promise<object>, sample: (count: number) => Promise<object>, stop: () => Promise<void>}>}
+ *   with `--chain`, `advance` makes a block that changes this share of everything (or `'values=N insert=N delete=N slots=N'`, or some of these) and answers what the peer says of it, and
  *   `sample` answers accounts as they are now
  */
 export async function startPeer(options) {

@@ -1,9 +1,18 @@
-/** What accounts and slots are in truth, by the proofs of a go-ethereum node, and what a page's database says of them. */
+/** What accounts are in truth, against what a page's database says of them. */
 
-const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
+const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 
-/** The node's own `eth_getProof`, in the form of {@link readBack}. `account` is null if there is none. */
+/** Accounts of a native peer's answer to `sample`: from its own state, not from what it answers to clients. */
+export function fromSample(sample) {
+  return sample.map(({ address, slim, slots }) => ({
+    address,
+    account: slim && fromSlim(slim),
+    slots: slots.map(({ key, value }) => ({ slot: key, value: value ? BigInt(text(items(value)[0])) : 0n })),
+  }))
+}
+
+/** An account and slots of it by the `eth_getProof` of a node. `account` is null if there is none. */
 export async function proven(rpc, address, slots, block) {
   const proof = await rpc.call('eth_getProof', [address, slots, `0x${block.number.toString(16)}`])
   const [nonce, balance] = [BigInt(proof.nonce), BigInt(proof.balance)]
@@ -16,20 +25,65 @@ export async function proven(rpc, address, slots, block) {
   }
 }
 
-/** The same accounts and slots from the page's open database, `window.db` or the demo's, each with the root that proves it. */
-export function readBack(page, truth) {
+/**
+ * The same accounts as the page's database has them, with the root under which each was proven. BigInts leave a page as such.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {object[]} truth
+ * @param {string} place where the page keeps its database: an expression
+ */
+export function readBack(page, truth, place = 'window.db') {
   const questions = truth.map(({ address, slots }) => ({ address, slots: slots.map(({ slot }) => slot) }))
-  // BigInts leave a page as such.
-  return page.evaluate((questions) => Promise.all(questions.map(async ({ address, slots }) => {
-    const db = window.db ?? window.demo.db
-    const { exists, nonce, balance, storageRoot, codeHash, root } = await db.getAccount(address)
-    const values = await Promise.all(slots.map(async (slot) => ({ slot, value: (await db.getStorage(address, slot)).value })))
-    return { address, account: exists ? { nonce, balance, storageRoot, codeHash } : null, slots: values, root }
-  })), questions)
+  return page.evaluate(async ({ questions, place }) => {
+    const db = place.split('.').slice(1).reduce((object, name) => object[name], window)
+    return Promise.all(questions.map(async ({ address, slots }) => {
+      const { exists, nonce, balance, storageRoot, codeHash, root } = await db.getAccount(address)
+      const values = await Promise.all(slots.map(async (slot) => ({ slot, value: (await db.getStorage(address, slot)).value })))
+      return { address, account: exists ? { nonce, balance, storageRoot, codeHash } : null, slots: values, root }
+    }))
+  }, { questions, place })
 }
 
-/** An account in words: two that are the same have the same. */
-export function described({ account, slots }) {
+/** Says what differs, and answers whether nothing does. */
+export function isSame(truth, found, where) {
+  const wrong = truth.map((account, at) => ({ account, found: found[at] })).filter(({ account, found }) => described(account) !== described(found))
+  for (const { account, found } of wrong.slice(0, 5)) console.log(`  WRONG: ${account.address} is ${described(account)} in truth, but ${described(found)} here`)
+  const slots = truth.reduce((sum, account) => sum + account.slots.length, 0)
+  const absent = truth.filter(({ account }) => !account).length
+  console.log(`  read back ${where}: ${truth.length - wrong.length} of ${truth.length} accounts (${absent} absent) and their ${slots} slots as in truth`)
+  return wrong.length === 0
+}
+
+function described({ account, slots }) {
   const words = account ? Object.entries(account).sort().map(([name, value]) => `${name} ${value}`) : ['absent']
   return [...words, ...slots.map(({ value }) => `slot ${value}`)].join(', ')
+}
+
+/** A slim body is `[nonce, balance, storage root or nothing, code hash or nothing]`. */
+function fromSlim(slim) {
+  const [nonce, balance, storageRoot, codeHash] = items(slim)
+  return {
+    nonce: BigInt(text(nonce)),
+    balance: BigInt(text(balance)),
+    storageRoot: storageRoot.length > 0 ? text(storageRoot) : EMPTY_ROOT,
+    codeHash: codeHash.length > 0 ? text(codeHash) : EMPTY_CODE,
+  }
+}
+
+function text(bytes) {
+  return bytes.length > 0 ? `0x${bytes.toString('hex')}` : '0x0'
+}
+
+/** RLP of short strings, or of one list of them whose payload is below 256 bytes: all that a slim body and a slot can be. */
+function items(hex) {
+  let rest = Buffer.from(hex.slice(2), 'hex')
+  if (rest[0] >= 0xf8) rest = rest.subarray(2)
+  else if (rest[0] >= 0xc0) rest = rest.subarray(1)
+  const found = []
+  while (rest.length > 0) {
+    const [start, length] = rest[0] < 0x80 ? [0, 1] : [1, rest[0] - 0x80]
+    found.push(rest.subarray(start, start + length))
+    rest = rest.subarray(start + length)
+  }
+  return found
 }

@@ -15,7 +15,20 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let headless = arguments.flag("--headless");
     let what = What::from(arguments)?;
     let port = arguments.number("--port")?;
+    let mut plan = Vec::new();
+    for name in ["--blocks", "--kills", "--keys"] {
+        if let Some(number) = arguments.number(name)? {
+            plan.push(format!("{name}={number}"));
+        }
+    }
     arguments.finish()?;
+    let is_counted = headless && matches!(what, What::Chain | What::Geth);
+    if !plan.is_empty() && !is_counted {
+        return Err(String::from(
+            "--blocks, --kills and --keys go with --headless and one of --chain and --geth",
+        )
+        .into());
+    }
 
     tools::node()?;
     let browser = if headless {
@@ -47,7 +60,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let mut demo = sources::script(workspace, "demo.mjs", browser.as_ref());
     demo.arg(source);
     if headless {
-        demo.arg("--headless");
+        demo.arg("--headless").args(plan);
     }
     if let Some(port) = port {
         demo.arg(format!("--port={port}"));

@@ -8,6 +8,7 @@ mod bench;
 mod counts;
 mod demo;
 mod go;
+mod kills;
 mod package;
 mod run;
 mod sim;
@@ -35,6 +36,8 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
                               headless: ten blocks, a kill, a second tab, 300 accounts compared; target/demo-chain.png
       --geth                  the same with a real go-ethereum node behind the gateway, a block a second (needs Go
                               1.25); headless: compared with the node's own eth_getProof; target/demo-geth.png
+      --blocks N --kills N --keys N   headless, of a chain: 100, 2 and 1000 are issue 5's proof; every second kill is
+                              of the whole browser
       --port PORT             serve the page there instead of on any free port
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
@@ -46,6 +49,15 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --seeds N               worlds to run (2,500 unless told)
       --from S                the first one's seed (0 unless told)
       --seed S                run one world alone, and tell its story
+
+  cargo xtask kills   Headless Chromium, killed (SIGKILL, every process) at random moments in one throttled sync while the root
+                      moves. What each kill cost is printed; the end is compared with the true state. Some minutes.
+      --backend NAME          Chromium's IndexedDB: leveldb, sqlite, or both one after the other (the default)
+      --kills N               how often (20 unless told)
+      --accounts N            of the state (200,000 unless told)
+      --seed S                other moments (1 unless told)
+      --full-speed            no throttle; a sync that comes to its end is followed by another one
+      --json FILE             write all figures there
 
   cargo xtask bench   The figures: speed, records, bytes, memory and size, as a table and as JSON.
       --json FILE             write the JSON there as well
@@ -84,6 +96,7 @@ fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
         Some("build") => package::command(&Workspace::find()?, arguments),
         Some("demo") => demo::command(&Workspace::find()?, arguments),
         Some("test") => suite::command(&Workspace::find()?, arguments),
+        Some("kills") => kills::command(&Workspace::find()?, arguments),
         Some("sim") => sim::command(&Workspace::find()?, arguments),
         Some("bench") => bench::command(&Workspace::find()?, arguments),
         Some(other) => {

@@ -1,10 +1,10 @@
 //! Which children of a branch move out together.
 
-use super::{Cut, Mode, Source};
+use super::{Cut, Mode};
 use crate::state::tree::TreeError;
 use crate::trie::fold::ChildOf;
 
-impl<S: Source> Cut<'_, S> {
+impl Cut<'_> {
     /// Moves out what is complete and cannot grow into a fuller page: the next sibling would not fit any more.
     pub(super) fn move_full_runs(&mut self, branch: usize) -> Result<(), TreeError> {
         let mut run: Vec<usize> = Vec::new();

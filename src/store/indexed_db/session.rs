@@ -62,12 +62,14 @@ impl IndexedDb {
         Ok(())
     }
 
-    /// Marks the record, if we write and the log is as it should be. The request is made here: the browser finishes it
-    /// although the connection is closed next, and nobody need wait for it who is going anyway.
+    /// Marks the record, if we write and the log is as it should be. The browser finishes it although the connection is closed
+    /// next; until it has, the connection counts as open, and a deletion as blocked.
     pub(super) fn say_goodbye(&self) -> Option<super::Transaction> {
-        let ours = self.clean.get() && matches!(self.access.get(), Access::Write(_));
+        if !self.clean.get() || !matches!(self.access.get(), Access::Write(_)) {
+            return None;
+        }
         // What fails here costs a needless rewrite.
-        if ours { self.mark_clean().ok() } else { None }
+        self.mark_clean().ok()
     }
 
     fn mark_clean(&self) -> Result<super::Transaction, StoreFault> {

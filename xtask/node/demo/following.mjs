@@ -1,71 +1,154 @@
-/** The page follows a chain: a line for each block, a kill on the way, a second tab, and the truth at the end. */
+/** The page follows a chain: a line for each block, kills on the way, a second tab, and the truth at the end. */
 
-import { described, readBack } from '../truth.mjs'
+import { isSame, readBack } from '../truth.mjs'
 import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
+import { costs } from './costs.mjs'
 
-const BLOCKS = 10
-/** After so many blocks the database is killed, the next time that it is in the middle of one. */
-const KILL_AFTER = 4
 const SPEAK_EVERY_MS = 5_000
-const READ_BACK = 300
 /** Ten blocks and the first sync take half a minute; a machine that is busy with other things has ten times as long. */
 const GIVE_UP_AFTER_MS = 300_000
+/** And so many times longer for each block. */
+const PATIENCE = 5
 /** How long the middle of a block is waited for: one that is over before anybody sees it is killed in between. */
 const KILL_WITHIN_MS = 10_000
+/** A second tab is opened so many blocks after the last kill. */
+const SECOND_TAB_AFTER = 2
 
 /**
- * @param {{url: string, picture: string, chain: object}} options `chain`: of `chain.mjs` or `geth.mjs`
+ * @param {{url: string, picture: string, chain: object, plan: {blocks: number, kills: number, keys: number, everyMs: number}}}
+ *   options `chain`: of `chain.mjs` or `geth.mjs`; `blocks` to follow after the first sync, `kills` spread over them, every
+ *   second one of the whole browser; `keys` accounts to compare at the end
  * @returns {Promise<boolean>} whether the last block is complete and everything that was read back is as in truth
  */
-export function follow({ url, picture, chain }) {
-  return play(url, picture, async (page, context) => {
-    const end = Date.now() + GIVE_UP_AFTER_MS
-    if (!(await untilBlocks(page, KILL_AFTER, chain, end))) return false
-    await kill(page)
-    if (!(await untilBlocks(page, KILL_AFTER + 2, chain, end))) return false
-    const second = await secondTab(context, url)
-    if (!(await untilBlocks(page, BLOCKS, chain, end))) return false
-    const last = await chain.rest()
-    const held = last ? await untilHeld(page, last, end) : (await standing(page)).held
-    const right = held && (await compare(page, chain, held))
-    const both = second && (await sameThere(second, held, !last))
+export function follow({ url, picture, chain, plan }) {
+  return play(url, picture, (stage) => new Following(stage, chain, plan).run())
+}
+
+class Following {
+  #stage
+  #chain
+  #plan
+  #end
+  /** Reports of blocks, whichever page they were of. */
+  #rows = []
+  /** How many of them are not of the page that is open now, and why that one was opened. */
+  #earlier = 0
+  #reopened
+
+  constructor(stage, chain, plan) {
+    this.#stage = stage
+    this.#chain = chain
+    this.#plan = plan
+    this.#end = Date.now() + GIVE_UP_AFTER_MS + plan.blocks * plan.everyMs * PATIENCE
+  }
+
+  async run() {
+    const { blocks, kills, keys } = this.#plan
+    if (!(await this.#untilBlock())) return false
+    const [{ number: first }] = this.#rows
+    let at = first
+    for (let kill = 1; kill <= kills; kill++) {
+      at = first + Math.floor((blocks * kill) / (kills + 1))
+      if (!(await this.#untilBlock(at))) return false
+      if (kill % 2 === 1) await killWorker(this.#stage.page)
+      else await this.#killBrowser()
+    }
+    if (!(await this.#untilBlock(at + SECOND_TAB_AFTER))) return false
+    const second = await secondTab(await this.#stage.another())
+    if (!(await this.#untilBlock(first + blocks))) return false
+    const last = await this.#chain.rest()
+    if (last && !(await this.#untilHeld(last))) return false
+    const { page } = this.#stage
+    const both = second && (await sameThere(second, (await standing(page)).held, !last))
+    const right = await this.#compare(keys)
     await lookUpSomething(page)
+    console.log(costs(this.#rows))
     const { complete } = await standing(page)
     const done = Boolean(right && both)
     console.log(done
-      ? `\nCOMPLETE: block ${number(complete.block.number)}, ${number(complete.accounts)} accounts under ${complete.root}`
+      ? `\nCOMPLETE: block ${number(complete.block.number)}, ${number(complete.accounts)} accounts under ${complete.root}, ` +
+        `${number(complete.block.number - first)} blocks after the first`
       : '\nWRONG: see above')
     return done
-  })
-}
+  }
 
-/** Follows until so many blocks are complete, and prints each; between them, now and then, how far it is. */
-async function untilBlocks(page, wanted, chain, end) {
-  let spoke = Date.now()
-  for (;;) {
-    const { blocks, error, progress } = await page.evaluate(() => ({ blocks: window.demo.blocks.slice(), error: window.demo.error, progress: window.demo.progress }))
-    for (const row of blocks.slice(page.printed ?? 0)) console.log(`  ${line(row)}${chain.changed(row.number)}`)
-    if (blocks.length > (page.printed ?? 0)) spoke = Date.now()
-    page.printed = blocks.length
-    if (Date.now() - spoke > SPEAK_EVERY_MS) {
-      spoke = Date.now()
-      console.log(`  … ${underWay(progress)}`)
+  /** Follows until this block or a later one is complete, or just one, and prints each; now and then, how far it is. */
+  async #untilBlock(wanted = 0) {
+    let spoke = Date.now()
+    for (;;) {
+      const { page } = this.#stage
+      const { blocks, error, progress } = await page.evaluate(() => ({ blocks: window.demo.blocks.slice(), error: window.demo.error, progress: window.demo.progress }))
+      for (const row of blocks.slice(this.#rows.length - this.#earlier)) {
+        this.#take(row)
+        spoke = Date.now()
+      }
+      if (Date.now() - spoke > SPEAK_EVERY_MS) {
+        spoke = Date.now()
+        console.log(`  … ${underWay(progress)}`)
+      }
+      if (this.#rows.at(-1)?.number >= wanted) return true
+      const problem = error?.message ?? (await problemOf(page))
+      if (problem || Date.now() > this.#end) {
+        console.log(`\nNOT COMPLETE: ${problem || `no end in time; ${progress?.waiting ?? `phase ${progress?.phase}`}`}`)
+        for (const peer of progress?.peers ?? []) console.log(`  ${peer.name}: ${peer.state}, ${peer.lastFault ?? 'no fault'}`)
+        return false
+      }
+      await pause(100)
     }
-    if (blocks.length >= wanted) return true
-    const problem = error?.message ?? (await problemOf(page))
-    if (problem || Date.now() > end) {
-      console.log(`\nNOT COMPLETE: ${problem || `no end after ${GIVE_UP_AFTER_MS / 1000} s; ${progress?.waiting ?? `phase ${progress?.phase}`}`}`)
-      for (const peer of progress?.peers ?? []) console.log(`  ${peer.name}: ${peer.state}, ${peer.lastFault ?? 'no fault'}`)
-      return false
+  }
+
+  #take(row) {
+    if (this.#reopened) {
+      row.since = row.number - this.#rows.at(-1).number
+      row.after = this.#reopened
+      this.#reopened = undefined
     }
-    await pause(100)
+    this.#rows.push(row)
+    console.log(`  ${line(row)}${this.#chain.changed(row.number)}`)
+  }
+
+  async #killBrowser() {
+    const { held } = await standing(this.#stage.page)
+    console.log(`  Killed the browser, every process of it, with block ${number(held.number)} complete.`)
+    const killed = Date.now()
+    await this.#stage.killBrowser()
+    await this.#stage.page.waitForFunction(() => window.demo?.standing?.complete)
+    const { complete } = await standing(this.#stage.page)
+    console.log(`  Open again after ${number(Date.now() - killed)} ms with block ${number(complete.block.number)}.`)
+    this.#earlier = this.#rows.length
+    this.#reopened = 'after the browser was killed'
+  }
+
+  async #untilHeld(block) {
+    for (;;) {
+      const { held } = await standing(this.#stage.page)
+      if (held?.hash === block.hash) return true
+      if (Date.now() > this.#end) {
+        console.log(`\nNOT COMPLETE: the chain ends with block ${number(block.number)}, the page holds ${held ? number(held.number) : 'none'}`)
+        return false
+      }
+      await pause(100)
+    }
+  }
+
+  /** Reads accounts and slots back from the page's database, which stands still meanwhile, and compares them with the truth. */
+  async #compare(keys) {
+    const { page } = this.#stage
+    await page.click('#cancel')
+    await page.waitForFunction(() => !window.demo.standing.following)
+    const { complete } = await standing(page)
+    const truth = await this.#chain.truth(keys, complete.block)
+    const same = isSame(truth, await readBack(page, truth, 'window.demo.db'), `at block ${number(complete.block.number)}`)
+    await page.click('#start')
+    return same
   }
 }
 
-function line({ number: block, hash, received, ranges, healing, requests, roundTrips, elapsedMs, after }) {
+function line({ number: block, hash, received, ranges, healing, requests, roundTrips, elapsedMs, since, after }) {
   const kB = (bytes) => `${number(bytes / 1000)} kB`
   return `block ${number(block)} ${hash.slice(0, 10)}  ${kB(received.bytes)} (ranges ${kB(ranges.bytes)}, ${number(healing.nodes)} nodes ` +
-    `${kB(healing.bytes)}) in ${number(requests)} requests, ${number(roundTrips)} round trips, ${number(elapsedMs)} ms${after ? `, ${after}` : ''}`
+    `${kB(healing.bytes)}) in ${number(requests)} requests, ${number(roundTrips)} round trips, ${number(elapsedMs)} ms` +
+    `${since > 1 ? `, ${since} blocks at once` : ''}${after ? `, ${after}` : ''}`
 }
 
 function underWay(progress) {
@@ -76,7 +159,8 @@ function underWay(progress) {
     `${number(healing.nodes)} nodes healed, target moved ${number(moves)} times${troubles.join('')}`
 }
 
-async function kill(page) {
+async function killWorker(page) {
+  const kills = await page.evaluate(() => window.demo.kills.length)
   const middle = await page
     .waitForFunction(() => {
       const { standing, progress } = window.demo
@@ -87,15 +171,12 @@ async function kill(page) {
     }, null, { polling: 5, timeout: KILL_WITHIN_MS })
     .catch(() => undefined)
   if (!middle) await page.click('#kill')
-  const story = () => page.locator('#kill-story li').allTextContents()
-  await page.waitForFunction(() => document.querySelector('#kill-story').childElementCount >= 3 && window.demo.kills.at(-1).afterMs)
-  for (const text of await story()) console.log(`  ${text}`)
+  await page.waitForFunction((kills) => window.demo.kills.length > kills && window.demo.kills.at(-1).afterMs, kills)
+  for (const text of await page.locator('#kill-story li').allTextContents()) console.log(`  ${text}`)
 }
 
 /** Another tab of the same database reads along. */
-async function secondTab(context, url) {
-  const page = await context.newPage()
-  await page.goto(url)
+async function secondTab(page) {
   const follows = await page
     .waitForFunction(() => window.demo.standing?.role === 'follower' && window.demo.standing.complete, null, { timeout: 20_000 })
     .catch(() => undefined)
@@ -118,43 +199,6 @@ async function sameThere(page, { number: block, hash }, goesOn) {
   return Boolean(same)
 }
 
-async function untilHeld(page, block, end) {
-  for (;;) {
-    const { held } = await standing(page)
-    if (held?.hash === block.hash) return held
-    if (Date.now() > end) {
-      console.log(`\nNOT COMPLETE: the chain ends with block ${number(block.number)}, the page holds ${held ? number(held.number) : 'none'}`)
-      return undefined
-    }
-    await pause(100)
-  }
-}
-
 function standing(page) {
   return page.evaluate(() => window.demo.standing ?? {})
-}
-
-/** Reads accounts and slots back from the page's database, and compares them with what they are in truth. */
-async function compare(page, chain, held) {
-  for (let attempt = 0; attempt < 20; attempt++) {
-    const block = attempt === 0 ? held : (await standing(page)).held
-    const truth = await chain.truth(READ_BACK, block)
-    const found = await readBack(page, truth)
-    // A chain that goes on may have replaced the state while it was read.
-    if (found.some(({ root }) => root !== found[0].root)) continue
-    const { complete } = await standing(page)
-    if (complete.block.hash !== block.hash || complete.root !== found[0].root) continue
-    const wrong = truth.filter((account, at) => !same(account, found[at]))
-    for (const account of wrong.slice(0, 5)) console.log(`  WRONG: ${account.address} is ${described(account)} in truth, but ${described(found[truth.indexOf(account)])} here`)
-    const slots = truth.reduce((sum, account) => sum + account.slots.length, 0)
-    const absent = truth.filter(({ account }) => !account).length
-    console.log(`  read back at block ${number(block.number)}: ${truth.length - wrong.length} of ${truth.length} accounts (${absent} absent) and their ${slots} slots as in truth`)
-    return wrong.length === 0
-  }
-  console.log('  WRONG: the chain never stood still for long enough to be compared')
-  return false
-}
-
-function same(truth, found) {
-  return described(truth) === described(found)
 }

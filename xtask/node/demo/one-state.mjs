@@ -10,7 +10,7 @@ const GIVE_UP_AFTER_MS = 300_000
  * @returns {Promise<boolean>} whether it ended with what was wanted
  */
 export function syncOnce({ url, wanted }) {
-  return play(url, 'demo.png', async (page) => {
+  return play(url, 'demo.png', async ({ page }) => {
     const { progress, report, error } = await untilDone(page)
     if (report) {
       await lookUpSomething(page)

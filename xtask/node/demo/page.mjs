@@ -1,6 +1,7 @@
 /** The page in headless Chromium, and what every scene does with it. */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { launch } from '../browser.mjs'
 import { ROOT } from '../serve.mjs'
@@ -12,29 +13,63 @@ const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
  *
  * @param {string} url
  * @param {string} picture the file's name
- * @param {(page: import('playwright-core').Page, context: import('playwright-core').BrowserContext) => Promise<boolean>} scene
+ * @param {(stage: Stage) => Promise<boolean>} scene
  * @returns {Promise<boolean>} what the scene answered
  */
 export async function play(url, picture, scene) {
   console.log(`opening ${url}`)
-  const browser = await launch({ viewport: { width: 1180, height: 1280 } })
+  const profile = mkdtempSync(join(tmpdir(), 'snaplight-demo-'))
+  const stage = new Stage(url, profile)
   const file = join(TARGET, picture)
   try {
-    const page = await browser.context.newPage()
+    await stage.open()
+    try {
+      return await scene(stage)
+    } finally {
+      mkdirSync(dirname(file), { recursive: true })
+      await stage.page.screenshot({ path: file, fullPage: true })
+      console.log(`screenshot: ${file}`)
+    }
+  } finally {
+    await stage.close()
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  }
+}
+
+/** The page in a browser, both of which may be replaced. */
+class Stage {
+  #browser
+  #profile
+
+  constructor(url, profile) {
+    this.url = url
+    this.#profile = profile
+  }
+
+  async open() {
+    this.#browser = await launch({ profile: this.#profile, viewport: { width: 1180, height: 1280 } })
+    this.page = await this.another()
+  }
+
+  /** Another tab with the same address. */
+  async another() {
+    const page = await this.#browser.context.newPage()
     page.on('pageerror', (error) => console.log(`  the page threw: ${error.message}`))
     page.on('console', (message) => {
       if (message.type() === 'error') console.log(`  the page says: ${message.text()}`)
     })
-    await page.goto(url)
-    try {
-      return await scene(page, browser.context)
-    } finally {
-      mkdirSync(dirname(file), { recursive: true })
-      await page.screenshot({ path: file, fullPage: true })
-      console.log(`screenshot: ${file}`)
-    }
-  } finally {
-    await browser.close()
+    await page.goto(this.url)
+    return page
+  }
+
+  /** Ends every process of the browser at once, and opens the page in a new one that has its profile. */
+  async killBrowser() {
+    await this.#browser.kill()
+    await this.open()
+  }
+
+  close() {
+    return this.#browser?.close()
   }
 }
 

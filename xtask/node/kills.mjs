@@ -1,0 +1,51 @@
+/**
+ * Real kills: one sync in headless Chromium, which is killed at random moments while the root moves.
+ *
+ * `node kills.mjs [--backend=leveldb|sqlite|both] [--kills=20] [--accounts=200000] [--seed=1] [--full-speed] [--json=FILE]`
+ */
+
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { BACKENDS, campaign } from './kills/campaign.mjs'
+import { bars, headline, line, summary } from './kills/table.mjs'
+
+/** Two peers with so many bytes a second each need well over a minute for 200,000 accounts. */
+const THROTTLE = 120_000
+const LIVES_MS = [100, 8_000]
+/** At full speed a sync is over within seconds. */
+const FAST_LIVES_MS = [100, 2_500]
+const BLOCK_MS = 8_000
+const SHARE = 0.001
+const SAMPLE = 1_000
+
+const { values: options } = parseArgs({
+  options: {
+    backend: { type: 'string', default: 'both' },
+    kills: { type: 'string', default: '20' },
+    accounts: { type: 'string', default: '200000' },
+    seed: { type: 'string', default: '1' },
+    'full-speed': { type: 'boolean', default: false },
+    json: { type: 'string' },
+  },
+})
+const backends = options.backend === 'both' ? Object.keys(BACKENDS) : [options.backend]
+if (backends.some((backend) => !(backend in BACKENDS))) throw new Error(`--backend is leveldb, sqlite or both, not "${options.backend}"`)
+
+const results = {}
+for (const backend of backends) {
+  const plan = {
+    backend, kills: Number(options.kills), accounts: Number(options.accounts), seed: Number(options.seed), blockMs: BLOCK_MS, share: SHARE, sample: SAMPLE,
+    throttle: options['full-speed'] ? undefined : THROTTLE,
+    lives: options['full-speed'] ? FAST_LIVES_MS : LIVES_MS,
+  }
+  console.log(headline(plan))
+  const result = await campaign(plan, (life) => console.log(line(life)))
+  result.problems.push(...bars(plan, result))
+  console.log(summary(plan, result))
+  for (const problem of result.problems) console.log(`  WRONG: ${problem}`)
+  results[backend] = { plan, ...result }
+}
+const problems = Object.values(results).flatMap(({ problems }) => problems)
+if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+console.log(problems.length === 0 ? '\nCOMPLETE: every kill was survived' : `\nWRONG: ${problems.length} things should not have been, see above`)
+process.exitCode = problems.length === 0 ? 0 : 1

@@ -1,0 +1,177 @@
+/** A sync that is killed again and again, while the state it is for moves. */
+
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startPeers } from '../peers.mjs'
+import { random } from '../random.mjs'
+import { serve } from '../serve.mjs'
+import { fromSample, isSame, readBack } from '../truth.mjs'
+import { syncAfresh } from './inside.mjs'
+import { Life } from './life.mjs'
+
+/** Chromium's two ways to keep an IndexedDB, and the folder by which an origin's is known. */
+export const BACKENDS = {
+  leveldb: { features: [], leaves: /_\d+\.indexeddb\.leveldb$/ },
+  sqlite: { features: ['IdbSqliteBackingStore'], leaves: /_\d+$/ },
+}
+
+/**
+ * @param {object} plan
+ * @param {'leveldb' | 'sqlite'} plan.backend
+ * @param {number} plan.kills
+ * @param {number} plan.accounts
+ * @param {number} plan.seed of the moments of the kills
+ * @param {number} [plan.throttle] bytes a second and peer; without it as fast as it goes, and each sync that comes to its end
+ *   is followed by another one until all kills are used up
+ * @param {[number, number]} plan.lives milliseconds from the opening to the kill, at least and at most
+ * @param {number} plan.blockMs
+ * @param {number} plan.share of the state that each block changes
+ * @param {number} plan.sample accounts compared at the end
+ * @param {(life: object) => void} [onLife] hears of each life when what became of it is known
+ * @returns {Promise<{lives: object[], problems: string[], afresh: object, changed: number, total: number}>} `problems`: what
+ *   should not have been; `changed`: bytes of nodes and codes that the blocks changed; `total`: bytes received in all lives
+ */
+export async function campaign(plan, onLife = () => {}) {
+  const state = ['--accounts', String(plan.accounts), '--contracts', '0.05', '--chain']
+  const throttled = plan.throttle ? ['--throttle', String(plan.throttle)] : []
+  // The last one is at full speed: for the comparison at the end.
+  const peers = [...(await startPeers(2, [...state, ...throttled])), ...(await startPeers(1, state))]
+  const server = await serve()
+  const profile = mkdtempSync(join(tmpdir(), 'snaplight-kills-'))
+  const blocks = startBlocks(peers, plan)
+  try {
+    return await new Campaign(plan, { peers, server, profile, blocks, onLife }).run()
+  } finally {
+    await blocks.stop().catch(() => {})
+    await Promise.all([server.close(), ...peers.map((peer) => peer.stop())])
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  }
+}
+
+class Campaign {
+  #plan
+  #world
+  #name = 1
+  lives = []
+  problems = []
+
+  constructor(plan, world) {
+    this.#plan = plan
+    this.#world = world
+  }
+
+  async run() {
+    const { kills, seed, lives: [least, most] } = this.#plan
+    const random01 = random(seed)
+    let killed = 0
+    for (;;) {
+      const life = await this.#begin()
+      const isLast = killed === kills
+      const report = await life.spend(this.#target(), isLast ? 2 ** 31 - 1 : least + (most - least) * random01())
+      if (!report) {
+        killed++
+        continue
+      }
+      if (!isLast && this.#plan.throttle) this.problems.push(`the sync ended after ${killed} of ${kills} kills: nothing was left to kill`)
+      if (isLast || this.#plan.throttle) return this.#end(life, report)
+      await life.close()
+      this.#known(undefined)
+      this.#name++
+    }
+  }
+
+  async #begin() {
+    const { features } = BACKENDS[this.#plan.backend]
+    const { server, profile } = this.#world
+    const life = await Life.begin({ profile, features, origin: server.origin, name: `kills ${this.#name}` })
+    this.#known(life)
+    this.lives.push(life)
+    return life
+  }
+
+  #target() {
+    const { peers } = this.#world
+    const [{ networkId, genesisHash }] = peers
+    return { name: `kills ${this.#name}`, network: { id: networkId, genesisHash }, urls: peers.slice(0, 2).map(({ url }) => url) }
+  }
+
+  /** What became of the last life shows when the next one looks at the disk. */
+  #known(next) {
+    const life = this.lives.at(-1)
+    if (!life || life.row) return
+    if (life.killed && next) {
+      const landed = life.landed(next)
+      const { lost, onItsWay } = life.cost(next, this.#plan.throttle)
+      const kept = life.received.bytes - lost
+      Object.assign(life, { batches: landed, lost, onItsWay, kept, after: next.disk })
+      const number = this.lives.length
+      if (landed < 0) this.problems.push(`life ${number}: batch ${life.disk.sequence} was there before it, and after it only ${next.disk.sequence}`)
+      // A batch lands with what was proven, and that is what the next life need not ask for.
+      if (landed > 0 && kept <= 0) this.problems.push(`life ${number} lasted ${landed} batches and kept nothing of ${life.received.bytes} bytes`)
+    }
+    life.row = row(life)
+    this.#world.onLife({ ...life.row, number: this.lives.length })
+  }
+
+  /** The newest state is complete: is it the true one, and what did it cost? */
+  async #end(life, report) {
+    const { peers, profile, blocks } = this.#world
+    await blocks.stop()
+    const { sample, block, accounts, slots } = await peers[0].sample(this.#plan.sample)
+    const complete = await life.page.evaluate(async (hash) => {
+      await db.sync({ blockHash: hash })
+      return db.complete
+    }, block.hash)
+    if (complete.root !== block.stateRoot) this.problems.push(`the state ${complete.root} is complete, and the newest is ${block.stateRoot}`)
+    if (complete.accounts !== accounts || complete.slots !== slots) {
+      this.problems.push(`${complete.accounts} accounts and ${complete.slots} slots are counted, of ${accounts} and ${slots}`)
+    }
+    const truth = fromSample(sample)
+    if (!isSame(truth, await readBack(life.page, truth), `at block ${block.number}`)) this.problems.push('what is read is not what is true')
+    const total = this.lives.reduce((sum, { received }) => sum + received.bytes, 0)
+    this.#known(undefined)
+    const [{ networkId, genesisHash }] = peers
+    const afresh = await life.page.evaluate(syncAfresh, { network: { id: networkId, genesisHash }, url: peers[2].url, root: block.stateRoot })
+    await life.page.evaluate(() => db.close())
+    await life.close()
+    const backend = stored(profile)
+    if (!backend.some((name) => BACKENDS[this.#plan.backend].leaves.test(name))) {
+      this.problems.push(`the profile should hold an IndexedDB of ${this.#plan.backend}, but has ${backend.join(', ') || 'none'}`)
+    }
+    return { lives: this.lives.map((life) => life.row), problems: this.problems, report, afresh, total, changed: blocks.changed(), blocks: blocks.made(), backend }
+  }
+}
+
+/** What a table says of a life. */
+function row(life) {
+  const { killed = false, lived, batches, disk, after, received, lost = 0, onItsWay = 0, kept, last, events } = life
+  return { killed, lived, batches, before: disk, after, received: received.bytes, lost, onItsWay, kept, last, events }
+}
+
+/** Blocks in all peers at once, on a clock of their own: also while no browser runs. */
+function startBlocks(peers, { blockMs, share }) {
+  let [made, changed] = [0, 0]
+  let making = Promise.resolve()
+  const timer = setInterval(() => {
+    making = making.then(async () => {
+      const [block] = await Promise.all(peers.map((peer) => peer.advance(share)))
+      made = block.number
+      changed += block.changedNodeBytes + block.changedCodeBytes
+    })
+  }, blockMs)
+  return {
+    made: () => made,
+    changed: () => changed,
+    stop() {
+      clearInterval(timer)
+      return making
+    },
+  }
+}
+
+/** The folders in which the profile keeps IndexedDBs. */
+function stored(profile) {
+  const folder = join(profile, 'Default/IndexedDB')
+  return existsSync(folder) ? readdirSync(folder) : []
+}

@@ -1,0 +1,49 @@
+/** The processes that this one has started, and their end. */
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+/** A process that was killed is gone as soon as the system has cleaned up behind it. */
+const GONE_WITHIN_MS = 10_000
+
+/**
+ * Kills the child of this process whose command line has `mark` in it, with everything below, without telling any of them;
+ * resolves when they are gone. Nothing that this process did not start is looked at.
+ *
+ * @param {string} mark
+ * @returns {Promise<number>} how many they were
+ */
+export async function killTree(mark) {
+  const all = await processes()
+  const tree = all.filter(({ parent, line }) => parent === process.pid && line.includes(mark))
+  if (tree.length === 0) throw new Error(`no process that was started here has ${mark} in its command line, so none was killed`)
+  // The list grows while it is walked.
+  for (const { id } of tree) tree.push(...all.filter(({ parent }) => parent === id))
+  for (const { id } of tree) signal(id)
+  const ids = new Set(tree.map(({ id }) => id))
+  const end = Date.now() + GONE_WITHIN_MS
+  // Zombies are dead; whoever should collect them may take a while.
+  while ((await processes()).some(({ id, state }) => ids.has(id) && !state.startsWith('Z'))) {
+    if (Date.now() > end) throw new Error(`processes of ${mark} are still there ${GONE_WITHIN_MS / 1000} s after they were killed`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return tree.length
+}
+
+function signal(id) {
+  try {
+    process.kill(id, 'SIGKILL')
+  } catch (error) {
+    // It may have gone with its parent.
+    if (error.code !== 'ESRCH') throw error
+  }
+}
+
+async function processes() {
+  const { stdout } = await run('ps', ['-A', '-ww', '-o', 'pid=,ppid=,state=,args='], { maxBuffer: 64 * 1024 * 1024 })
+  return stdout.trim().split('\n').map((text) => {
+    const [, id, parent, state, line] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(text) ?? []
+    return { id: Number(id), parent: Number(parent), state: state ?? '', line: line ?? '' }
+  })
+}
