@@ -12,7 +12,7 @@ export function fromSample(sample) {
   }))
 }
 
-/** The node's own `eth_getProof`, in the form of {@link readBack}. `account` is null if there is none. */
+/** An account and slots of it by the `eth_getProof` of a node. `account` is null if there is none. */
 export async function proven(rpc, address, slots, block) {
   const proof = await rpc.call('eth_getProof', [address, slots, `0x${block.number.toString(16)}`])
   const [nonce, balance] = [BigInt(proof.nonce), BigInt(proof.balance)]

@@ -15,6 +15,14 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let only = arguments.value("--only")?;
     arguments.finish()?;
 
+    let without_go = go::missing();
+    match (&without_go, only.as_deref()) {
+        (Some(why), Some("geth")) => {
+            return Err(format!("go-ethereum cannot be measured: {why}").into());
+        }
+        (Some(why), None) => say(&format!("go-ethereum is not measured beside us: {why}")),
+        _ => {}
+    }
     let browser = tools::browser()?;
     package::build(workspace)?;
     tools::npm_packages(workspace, &workspace.node)?;
@@ -23,14 +31,8 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         tools::npm_packages(workspace, &kernel)?;
     }
     sources::peer(workspace)?;
-    let without_go = go::missing();
-    match (&without_go, only.as_deref()) {
-        (None, None | Some("geth")) => go::programs(workspace)?,
-        (Some(why), Some("geth")) => {
-            return Err(format!("go-ethereum cannot be measured: {why}").into());
-        }
-        (Some(why), None) => say(&format!("go-ethereum is not measured beside it: {why}")),
-        _ => {}
+    if without_go.is_none() && matches!(only.as_deref(), None | Some("geth")) {
+        go::programs(workspace)?;
     }
     say("measuring; other work on this machine shows in the figures\n");
 
