@@ -9,6 +9,7 @@ use super::cursor::Cursor;
 use super::headers::Aim;
 use super::heal::{Healing, NODES_PER_REQUEST};
 use super::pace::Pace;
+use super::trips::Trips;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
 use crate::hash::Hash;
@@ -61,6 +62,7 @@ pub(crate) struct Job {
     /// While there is a base, what is missing is planned and not walked over.
     pub(super) healing: Option<Healing>,
     pub(crate) pace: Pace,
+    pub(crate) trips: Trips,
     /// Whether a caller waits for it; a repair is nobody's.
     pub(crate) is_wanted: bool,
     /// Whether it heals damage.
@@ -110,6 +112,7 @@ impl Job {
             round: 0,
             healing: None,
             pace: Pace::default(),
+            trips: Trips::after(0),
             is_wanted: true,
             is_repair: false,
             tree,
@@ -129,11 +132,13 @@ impl Job {
     /// Turns towards another root; everything held becomes the base of the new tree.
     pub(crate) fn retarget(&mut self, now: Millis, aim: Aim) {
         if self.aim.root != aim.root {
-            self.pace
-                .moved(now, self.tree.blinded().count() as u64, self.counters.nodes);
+            let known = self.key_space().map(u64::from).iter().sum();
+            let healed = self.counters.nodes + self.counters.accounts + self.counters.slots;
+            self.pace.moved(now, known, healed);
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
             self.tree = tree.retarget(aim.root);
             self.round += 1;
+            self.trips = Trips::after(self.counters.round_trips);
             self.counters.moves += 1;
             self.dirty = true;
             self.queue();

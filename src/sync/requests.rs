@@ -29,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) bytes: u64,
     /// The job's round when it was made.
     pub(crate) round: u32,
-    /// One more than the round trips that had to come before it.
+    /// Round trips until it is answered, those that had to come before it included.
     pub(crate) trip: u64,
     pub(crate) sent: Millis,
     pub(crate) deadline: Millis,

@@ -267,9 +267,13 @@ impl Store for IndexedDb {
 
     fn close(&self) -> impl Future<Output = ()> {
         // Not inside the future: the connection ends when the call is made.
-        self.say_goodbye();
+        let goodbye = self.say_goodbye();
         let lock = self.connection.close();
         async move {
+            // Who deletes the database after this would be told that somebody has it open.
+            if let Some(goodbye) = goodbye {
+                let _ = goodbye.complete().await;
+            }
             if let Some(lock) = lock {
                 lock.release().await;
             }

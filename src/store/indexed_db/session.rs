@@ -62,17 +62,19 @@ impl IndexedDb {
         Ok(())
     }
 
-    /// Marks the record, if we write and the log is as it should be. The request is only made: the browser finishes it
-    /// although the connection is closed next.
-    pub(super) fn say_goodbye(&self) {
-        if self.clean.get() && matches!(self.access.get(), Access::Write(_)) {
-            // What fails here costs a needless rewrite.
-            let _ = self.mark_clean();
+    /// Marks the record, if we write and the log is as it should be. The browser finishes it although the connection is closed
+    /// next; until it has, the connection counts as open, and a deletion as blocked.
+    pub(super) fn say_goodbye(&self) -> Option<super::Transaction> {
+        if !self.clean.get() || !matches!(self.access.get(), Access::Write(_)) {
+            return None;
         }
+        // What fails here costs a needless rewrite.
+        self.mark_clean().ok()
     }
 
-    fn mark_clean(&self) -> Result<(), StoreFault> {
-        let meta = self.meta_transaction()?.store(META)?;
+    fn mark_clean(&self) -> Result<super::Transaction, StoreFault> {
+        let transaction = self.meta_transaction()?;
+        let meta = transaction.store(META)?;
         let key = JsValue::from_str(META_KEY);
         let mut request = get(&meta, key.clone())?;
         request.on_success(move |event| {
@@ -84,7 +86,7 @@ impl IndexedDb {
             }
         });
         request.forget_callbacks();
-        Ok(())
+        Ok(transaction)
     }
 
     fn meta_transaction(&self) -> Result<super::Transaction, StoreFault> {
