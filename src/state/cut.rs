@@ -117,7 +117,7 @@ impl KeptItem {
 /// Cuts the list that `fold` was run over. New pages go to `out`.
 pub(crate) fn cut(
     fold: &Fold,
-    source: &mut dyn Source,
+    source: &mut (impl Source + ?Sized),
     place: Place,
     mode: Mode,
     out: &mut Pages,
@@ -136,6 +136,17 @@ pub(crate) fn cut(
         cut.branch(branch)?;
     }
     cut.top()
+}
+
+/// As [`cut`], compiled once for all lists in memory. An answer has a cut of its own, because every account goes through it.
+pub(crate) fn cut_list(
+    fold: &Fold,
+    source: &mut dyn Source,
+    place: Place,
+    mode: Mode,
+    out: &mut Pages,
+) -> Result<Kept, TreeError> {
+    cut(fold, source, place, mode, out)
 }
 
 /// Writes what was kept of a whole trie as one page.
@@ -227,9 +238,9 @@ pub(crate) fn write_top(
 }
 
 /// A cut in progress.
-struct Cut<'a> {
+struct Cut<'a, S: ?Sized> {
     fold: &'a Fold,
-    source: &'a mut dyn Source,
+    source: &'a mut S,
     place: Place,
     mode: Mode,
     /// By branch, as far as they have been cut.
@@ -256,7 +267,7 @@ enum Gone {
     Blinded(Hash),
 }
 
-impl Cut<'_> {
+impl<S: Source + ?Sized> Cut<'_, S> {
     fn branch(&mut self, branch: usize) -> Result<(), TreeError> {
         let node = self.total(branch);
         self.nodes.push(node);

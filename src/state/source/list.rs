@@ -2,7 +2,9 @@
 
 use super::{SlotList, sum_of};
 use crate::hash::Hash;
-use crate::state::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_top, write_whole};
+use crate::state::cut::{
+    Kept, KeptItem, Mode, Place, Source, Sum, cut_list, write_top, write_whole,
+};
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
 use crate::state::page::{PageWriter, base_size, fold_list, storage_size};
 use crate::state::pages::Pages;
@@ -115,14 +117,14 @@ impl<'a> EntryList<'a> {
         let storage = if slots.iter().any(Entry::has_base) {
             let mut fold = Fold::new();
             let mut source = EntryList::new(slots, place.account, &mut fold, self.budget, mode);
-            let kept = cut(self.fold, &mut source, place, mode, out)?;
+            let kept = cut_list(self.fold, &mut source, place, mode, out)?;
             match kept.sum.size > inline {
                 true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
                 false => Storage::Inline(keep_clones(&kept, |entry| source.get(entry))),
             }
         } else {
             let mut source = SlotList(slots);
-            let kept = cut(self.fold, &mut source, place, mode, out)?;
+            let kept = cut_list(self.fold, &mut source, place, mode, out)?;
             match kept.sum.size > inline {
                 true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
                 false => Storage::Inline(keep_clones(&kept, |entry| slots.get(entry))),
@@ -240,7 +242,7 @@ pub(crate) fn move_base(
     }
     let root = fold_list(&mut fold, base, Root::Trie)?;
     source.cut_large_storage(out)?;
-    let kept = cut(&fold, &mut source, place, Mode::Closing, out)?;
+    let kept = cut_list(&fold, &mut source, place, Mode::Closing, out)?;
     if kept.sum.size > inline
         && let Some(top) = write_top(&fold, &kept, &source, place, root, out)?
     {
