@@ -94,7 +94,7 @@ impl Job {
                 storages.contains_key(account) || asked.contains(account) || large.contains(account)
             },
         };
-        let mut plan = Plan::make(&self.tree, &asked);
+        let mut plan = Plan::make(&self.tree, &asked, &healing.plan);
         for (account, root, slots) in std::mem::take(&mut plan.large) {
             self.enlarge_for(account, root, Hash::ZERO, slots);
         }
