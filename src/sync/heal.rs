@@ -97,7 +97,7 @@ impl Job {
                 storages.contains(account) || asked.contains(account) || large.contains(account)
             },
         };
-        let mut plan = Plan::make(&self.tree, &asked);
+        let mut plan = Plan::make(&self.tree, &asked, &healing.plan);
         for (account, root, slots) in std::mem::take(&mut plan.large) {
             self.enlarge_for(account, root, Hash::ZERO, slots);
         }

@@ -43,6 +43,10 @@ pub(super) struct Plan {
     pub(super) pages: Vec<PageId>,
     /// The tree has changed since the plan was made.
     pub(super) stale: bool,
+    /// How much of what was held is likely to have changed.
+    pub(super) churn: Churn,
+    /// A range was chosen by its price.
+    pub(super) has_ranges: bool,
 }
 
 /// What is being asked for already.
@@ -87,8 +91,17 @@ impl Plan {
     ///
     /// While a part of the account trie has never been held under any root, that part is fetched first, by ranges, and the rest
     /// waits: it would only have to be healed again when the root moves before everything is there.
-    pub(super) fn make(tree: &Tree, asked: &Asked<'_>) -> Plan {
+    ///
+    /// `last`: the plan before. Once ranges were chosen, no less is taken to have changed than it judged: what they brought is
+    /// held and says nothing about that, and the less was left, the less would seem to have changed.
+    pub(super) fn make(tree: &Tree, asked: &Asked<'_>, last: &Plan) -> Plan {
+        let churn = match (Churn::of(tree.entries()), last.has_ranges) {
+            (churn, true) => churn.or_more(last.churn),
+            (churn, false) => churn,
+        };
         let mut plan = Plan {
+            churn,
+            has_ranges: last.has_ranges,
             pages: tree
                 .pages_to_dissolve()
                 .into_iter()
@@ -104,7 +117,6 @@ impl Plan {
                 plan.spans.push((first, last));
             }
         }
-        let churn = Churn::of(tree.entries());
         let mut span: Option<Span> = None;
         for entry in tree.entries() {
             let found = match &entry.item {
@@ -153,6 +165,7 @@ impl Plan {
         }
         if !self.pages_behind(tree, &span.first, &span.last) {
             self.spans.push((span.first, span.last));
+            self.has_ranges = true;
         }
     }
 

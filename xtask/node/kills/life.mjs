@@ -80,7 +80,8 @@ export class Life {
    */
   cost(next, throttle) {
     const sampled = this.#told.filter(({ proven }) => proven !== undefined)
-    const at = sampled.findLastIndex(({ type, sequence }) => type === 'batch' && sequence === next.disk.sequence)
+    // What the page told of the very last one may have died with it.
+    const at = sampled.findLastIndex(({ type, sequence }) => type === 'batch' && sequence <= next.disk.sequence)
     const batch = sampled[at] ?? { proven: 0, codes: 0 }
     // Answers that were of no use any more were received in vain, whether or not there was a kill. At full speed there is always
     // something that waits, so there it has to be seen from before the batch on.
