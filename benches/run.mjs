@@ -1,17 +1,21 @@
-// Measures the hot path in WebAssembly, as a browser would run it: `node benches/run.mjs [--json FILE] [--without-mpt]`.
-// It takes an `npm ci` in xtask/node first, for wasm-opt, and comparing with @ethereumjs/mpt one in this folder.
+// Measures the hot path in WebAssembly, as a browser would run it:
+// `node benches/run.mjs [--json FILE] [--without-mpt] [--geth GETHBENCH]`.
+// It takes an `npm ci` in xtask/node first, for wasm-opt; comparing with @ethereumjs/mpt takes one in this folder, comparing with
+// go-ethereum the program that `go build ./cmd/gethbench` makes in gateway/, which gets the very same answers.
 //
-// Contenders take turns within one process, in slices of a few milliseconds, many times, and are compared by the processor time
+// Contenders take turns, in slices of a few milliseconds, many times, and are compared by the processor time
 // of their undisturbed slices: the slowest of the fastest tenth. So neither other work on the machine nor a clock that changes
 // its speed favours one of them, and the ratios hold where absolute rates drift. The medians are printed beside it: where they
 // tell another story, the machine was busy.
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { optimize } from '../xtask/node/optimize.mjs'
+import { startProgram } from '../xtask/node/program.mjs'
 
 /** Answers to verify, in accounts. */
 const SIZES = [1000, 5000]
@@ -27,10 +31,14 @@ const WARM_UP = 20
  */
 const STACKS = 8
 /** What must hold, as ratios. */
-const BARS = { pairsToSha3: 3.5, cutToHashing: 0.6, verifyToMpt: 200 }
+const BARS = { pairsToSha3: 3.5, cutToHashing: 0.6, verifyToMpt: 200, cutToGeth: 2.5 }
+/** What go-ethereum is given: verifying and making the trie of what was verified, as its sync does. */
+const GETH_WORK = { both: 'VerifyRangeProof + StackTrie', expanded: 'expanding bodies + VerifyRangeProof + StackTrie' }
+const GETH_READY_WITHIN_MS = 30_000
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const jsonFile = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined
+const jsonFile = option('--json')
+const gethbench = option('--geth')
 
 // Compiles for speed at once what would be so after it has been seen busy: when that is depends on what else the machine does.
 setFlagsFromString('--no-liftoff')
@@ -38,7 +46,7 @@ setFlagsFromString('--no-wasm-lazy-compilation')
 
 const wasm = await load()
 if (wasm.check() !== 1) throw new Error('the kernel hashes wrong')
-const results = [...keccak(), ...(await ranges())]
+const results = [...(await keccak()), ...(await ranges())]
 console.table(results.map(({ name, rate, median, unit, ratio, medianRatio, bar }) => ({
   name,
   rate: `${Math.round(rate).toLocaleString('en')} ${unit}`,
@@ -76,9 +84,9 @@ function unused(imports) {
   return object
 }
 
-function keccak() {
-  const hash = (contender) => () => contender(SLICE.branches)
-  const [pairs, sha3] = takeTurns([hash(wasm.pairs), hash(wasm.sha3)], 1)
+async function keccak() {
+  const hash = (contender) => here(() => contender(SLICE.branches))
+  const [pairs, sha3] = await takeTurns([hash(wasm.pairs), hash(wasm.sha3)], 1)
   const figures = (times) => rates(SLICE.branches, 'hashes/s', times)
   return [
     { name: 'keccak_pair, 532-byte nodes', ...figures(pairs), ...timesAsFast(pairs, sha3), bar: BARS.pairsToSha3 },
@@ -87,11 +95,12 @@ function keccak() {
 }
 
 async function ranges() {
+  const geth = gethbench && (await startGeth())
   const rows = []
-  for (const size of SIZES) {
+  for (const [at, size] of SIZES.entries()) {
     const nodes = wasm.prepare(size)
-    const contenders = [wasm.verify_and_cut, wasm.verify, wasm.hash_only, wasm.hash_only_sha3]
-    const [cut, verify, hashing, sha3] = takeTurns(contenders, SLICE.accounts / size)
+    const contenders = [wasm.verify_and_cut, wasm.verify, wasm.hash_only, wasm.hash_only_sha3].map(here)
+    const [cut, verify, hashing, sha3] = await takeTurns(contenders, SLICE.accounts / size)
     const figures = (times) => rates(size, 'accounts/s', times)
     rows.push(
       { name: `verify and cut pages, ${size} accounts (${nodes} nodes)`, ...figures(cut), ...timesAsFast(cut, hashing), bar: BARS.cutToHashing },
@@ -99,27 +108,68 @@ async function ranges() {
       { name: 'hash the same nodes only', ...figures(hashing) },
       { name: 'hash the same nodes by sha3', ...figures(sha3), ...timesAsFast(sha3, hashing) },
     )
+    if (geth) {
+      // By themselves: whoever comes after another process finds its caches cold.
+      const works = Object.keys(GETH_WORK)
+      const [ours, ...theirs] = await takeTurns([contenders[0], ...works.map((what) => inGeth(geth, at, what))], SLICE.accounts / size)
+      works.forEach((what, i) => {
+        const bar = what === 'both' ? BARS.cutToGeth : undefined
+        rows.push({ name: `verify and cut is so many times go-ethereum's ${GETH_WORK[what]}`, geth: what, ...figures(theirs[i]), ...timesAsFast(ours, theirs[i]), bar })
+      })
+    }
     if (!process.argv.includes('--without-mpt')) {
       const mpt = await verifyWithMpt()
       rows.push({ name: 'verify is so many times @ethereumjs/mpt', ...figures(mpt), ...timesAsFast(verify, mpt), bar: BARS.verifyToMpt })
     }
   }
+  await geth?.stop()
   return rows
 }
 
+/** go-ethereum in a process of its own, with the answers that the module makes. */
+async function startGeth() {
+  const folder = mkdtempSync(join(tmpdir(), 'snaplight-answers-'))
+  try {
+    const files = SIZES.map((size) => {
+      wasm.prepare(size)
+      const file = join(folder, String(size))
+      writeFileSync(file, exported())
+      return file
+    })
+    const geth = await startProgram('gethbench', gethbench, ['verify', ...files], GETH_READY_WITHIN_MS)
+    if (geth.ready.accounts.join() !== SIZES.join()) throw new Error(`gethbench read answers of ${geth.ready.accounts.join()} accounts`)
+    return geth
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** A slice in go-ethereum's process, which says what processor time it took. */
+function inGeth(geth, answer, what) {
+  return async (runs) => (await geth.ask(JSON.stringify({ answer, runs, what }))).cpuMs
+}
+
+/** A slice in this process, which answers what processor time it took. */
+function here(contender) {
+  return (runs, depth) => {
+    const start = processorTime()
+    deeper(depth, () => {
+      for (let run = 0; run < runs; run++) {
+        if (contender() !== 1) throw new Error('a contender failed')
+      }
+    })
+    return processorTime() - start
+  }
+}
+
 /** What a run of each contender takes; they take turns, each for a slice of so many runs. */
-function takeTurns(contenders, runs) {
+async function takeTurns(contenders, runs) {
   const slices = contenders.map(() => [])
   for (let slice = -WARM_UP; slice < SLICES; slice++) {
-    contenders.forEach((contender, i) => {
-      const start = processorTime()
-      deeper(Math.abs(slice) % STACKS, () => {
-        for (let run = 0; run < runs; run++) {
-          if (contender() !== 1) throw new Error('a contender failed')
-        }
-      })
-      if (slice >= 0) slices[i].push((processorTime() - start) / runs)
-    })
+    for (const [i, contender] of contenders.entries()) {
+      const took = await contender(runs, Math.abs(slice) % STACKS)
+      if (slice >= 0) slices[i].push(took / runs)
+    }
   }
   return slices.map(summary)
 }
@@ -174,9 +224,13 @@ async function rlpTools() {
   return { accountBodyFromSlim, RLP }
 }
 
-/** The answer that the module has prepared; see `answer` in wasm/src/lib.rs. */
+/** The answer that the module has prepared, as bytes; see `answer` in wasm/src/lib.rs. */
+function exported() {
+  return new Uint8Array(wasm.memory.buffer, wasm.answer(), wasm.answer_len()).slice()
+}
+
 function readAnswer() {
-  const bytes = new Uint8Array(wasm.memory.buffer, wasm.answer(), wasm.answer_len()).slice()
+  const bytes = exported()
   const view = new DataView(bytes.buffer)
   let at = 0
   const take = (length) => bytes.subarray(at, (at += length))
@@ -192,4 +246,10 @@ function readAnswer() {
   const proof = []
   for (let count = number(); count > 0; count--) proof.push(take(number()))
   return { rootHash, origin, keys, bodies, proof }
+}
+
+/** The word after an option of the command line. */
+function option(name) {
+  const at = process.argv.indexOf(name)
+  return at < 0 ? undefined : process.argv[at + 1]
 }

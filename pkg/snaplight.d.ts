@@ -387,8 +387,8 @@ export interface Progress extends SyncFigures {
    */
   readonly etaMs: number | null
   /**
-   * Set while the chain moves faster than it is healed: trie nodes that come to differ and nodes that are healed, per second.
-   * More or faster peers help, or fewer moves.
+   * Set while the chain moves faster than it is healed: trie nodes and leaves that would have to be received, and those that are,
+   * per second. More or faster peers help, or fewer moves.
    */
   readonly outrun: { readonly neededPerSecond: number; readonly healedPerSecond: number } | null
   /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */

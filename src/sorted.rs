@@ -1,4 +1,4 @@
-//! A map for a few entries, or for entries that mostly come in order.
+//! Maps as sorted vectors: one for a few entries, or for entries that mostly come in order, and one for any number.
 
 /// A vector of entries, sorted by key. Inserting and removing move what is behind, which costs less than a tree up to some
 /// thousand entries; and each tree that is compiled is ten kilobytes of module.
@@ -72,6 +72,98 @@ impl<K: Copy + Ord, V> SortedMap<K, V> {
     }
 }
 
+/// As [`SortedMap`], for any number of entries: in parts, none of them empty, each behind the one before.
+#[derive(Clone, Debug)]
+pub(crate) struct LongMap<K, V>(Vec<SortedMap<K, V>>);
+
+/// As [`LongMap`], without values.
+pub(crate) type LongSet<K> = LongMap<K, ()>;
+
+/// A part that has grown to so many entries is divided: a power of two, to which vectors grow without waste.
+const PART: usize = 256;
+
+impl<K, V> Default for LongMap<K, V> {
+    fn default() -> LongMap<K, V> {
+        LongMap(Vec::new())
+    }
+}
+
+impl<K: Copy + Ord, V> LongMap<K, V> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|part| part.0.len()).sum()
+    }
+
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        let part = self.0.get(self.part_of(key));
+        part.is_some_and(|part| part.contains(key))
+    }
+
+    /// Inserts an entry, in the place of one with the same key: that is `false`.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
+        // What is behind all of them belongs to the last.
+        let index = self.part_of(&key).min(self.0.len().saturating_sub(1));
+        let Some(part) = self.0.get_mut(index) else {
+            self.0.push(SortedMap(vec![(key, value)]));
+            return true;
+        };
+        let is_new = part.insert(key, value);
+        if part.0.len() == PART {
+            // What comes in order leaves full parts behind.
+            let is_last = part.0.last().is_some_and(|(last, _)| *last == key);
+            let end = if is_last { PART - 1 } else { PART / 2 };
+            let rest = part.0.split_off(end);
+            self.0.insert(index + 1, SortedMap(rest));
+        }
+        is_new
+    }
+
+    pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) {
+        let index = self.part_of(key);
+        if let Some(part) = self.0.get_mut(index) {
+            part.remove(key);
+            self.drop_if_empty(index);
+        }
+    }
+
+    pub(crate) fn pop_first(&mut self) -> Option<(K, V)> {
+        let first = self.0.first_mut()?.0.remove(0);
+        self.drop_if_empty(0);
+        Some(first)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The only part in which this key can be.
+    fn part_of(&self, key: &K) -> usize {
+        let is_before = |part: &SortedMap<K, V>| part.0.last().is_some_and(|(last, _)| last < key);
+        self.0.partition_point(is_before)
+    }
+
+    fn drop_if_empty(&mut self, index: usize) {
+        if self.0[index].is_empty() {
+            self.0.remove(index);
+        }
+    }
+}
+
+impl<K: Copy + Ord> LongSet<K> {
+    pub(crate) fn insert_all(&mut self, keys: impl IntoIterator<Item = K>) {
+        self.extend(keys.into_iter().map(|key| (key, ())));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +185,36 @@ mod tests {
         assert_eq!(map.get_mut(&5), Some(&mut 51));
         map.clear();
         assert!(map.is_empty());
+    }
+
+    #[test]
+    fn a_long_map_is_a_map_whatever_the_order_in_which_entries_come_and_go() {
+        let steps = [1, 7, 4_095, 2_047];
+        for step in steps {
+            let keys = || (0..4_096u32).map(|index| index * step % 4_096);
+            let mut map = LongMap::default();
+            assert!(keys().all(|key| map.insert(key, 2 * key)));
+            assert!(!keys().any(|key| map.insert(key, 3 * key)));
+            assert_eq!(map.len(), 4_096);
+            assert!(map.0.iter().all(|part| part.0.len() < PART));
+            keys().filter(|key| key % 3 > 0).for_each(|key| {
+                map.remove(&key);
+                map.remove(&key);
+            });
+            assert!(keys().all(|key| map.contains(&key) == (key % 3 == 0)));
+            let mut left = std::iter::from_fn(|| map.pop_first());
+            assert!(
+                left.by_ref()
+                    .eq((0..4_096).step_by(3).map(|key| (key, 3 * key)))
+            );
+            assert!(map.is_empty() && map.pop_first().is_none());
+        }
+    }
+
+    #[test]
+    fn a_long_map_that_is_filled_in_order_has_full_parts() {
+        let mut map = LongSet::default();
+        map.insert_all(0..10_000);
+        assert_eq!(map.0.len(), 10_000usize.div_ceil(PART - 1));
     }
 }

@@ -167,14 +167,8 @@ fn accounts_that_are_not_held_are_not_tracked_but_absence_between_held_ones_is_p
     let mut tree = Tree::new(world.accounts.root);
     let mut out = snaplight::state::Pages::new(PageId(1));
     let answer = world.accounts.serve(&Hash([0x30; 32]), &Hash::MAX, 100);
-    let leaves: Vec<_> = answer
-        .leaves
-        .iter()
-        .map(|(key, value)| (*key, &value[..]))
-        .collect();
-    let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
     let origin = Hash([0x30; 32]);
-    let range = verify_accounts(&mut fold, &world.accounts.root, &origin, &leaves, &proof).unwrap();
+    let range = answer.accounts(&mut fold, &world.accounts.root, &origin);
     tree.join_accounts(&fold, &range, &held, &mut out).unwrap();
     let root = tree.snapshot(Spill::All, &mut out).unwrap();
     let stored = Stored {
@@ -229,13 +223,7 @@ fn spans_are_the_runs_of_what_is_missing() {
     let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
     let origin = Hash([0x40; 32]);
     let answer = world.accounts.serve(&origin, &Hash::MAX, 50);
-    let leaves: Vec<_> = answer
-        .leaves
-        .iter()
-        .map(|(key, value)| (*key, &value[..]))
-        .collect();
-    let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
-    let range = verify_accounts(&mut fold, &world.accounts.root, &origin, &leaves, &proof).unwrap();
+    let range = answer.accounts(&mut fold, &world.accounts.root, &origin);
     tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
         .unwrap();
     let last = answer.leaves[49].0;
@@ -252,14 +240,7 @@ fn spans_are_the_runs_of_what_is_missing() {
     // Asking for what is named again and again ends.
     while let Some((from, to)) = tree.blinded_span(&Hash::ZERO, &Hash::MAX) {
         let answer = world.accounts.serve(&from, &to, 30);
-        let leaves: Vec<_> = answer
-            .leaves
-            .iter()
-            .map(|(key, value)| (*key, &value[..]))
-            .collect();
-        let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
-        let range =
-            verify_accounts(&mut fold, &world.accounts.root, &from, &leaves, &proof).unwrap();
+        let range = answer.accounts(&mut fold, &world.accounts.root, &from);
         tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
             .unwrap();
     }
@@ -283,13 +264,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
     assert_eq!(tree.estimated_leaves_below(&at(1)), None);
     let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
     let answer = accounts.serve(&Hash::ZERO, &Hash::MAX, 12_000);
-    let leaves: Vec<_> = answer
-        .leaves
-        .iter()
-        .map(|(key, value)| (*key, &value[..]))
-        .collect();
-    let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
-    let range = verify_accounts(&mut fold, &accounts.root, &Hash::ZERO, &leaves, &proof).unwrap();
+    let range = answer.accounts(&mut fold, &accounts.root, &Hash::ZERO);
     tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
         .unwrap();
     // 20,000 / 16, and so on; whether the neighbours are in pages by now or not.

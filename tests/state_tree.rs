@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use snaplight::hash::Hash;
-use snaplight::state::page::{Folds, MIN_BUDGET, Page, VerifiedPage};
+use snaplight::state::page::{Folds, MIN_BUDGET, Page};
 use snaplight::state::{
     Entry, Item, Lookup, PageId, PageRef, Pages, RevealFault, SlimAccount, Spill, StatePath, Step,
     Storage, Tree,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;
-use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
-use state_world::{Answer, Rng, World};
+use state_world::asking::{Part, ReadCache};
+use state_world::{Rng, World};
 
 /// The database, and the engine's part of the work.
 struct Builder<'a> {
@@ -35,8 +35,7 @@ struct Builder<'a> {
     stored_codes: BTreeSet<Hash>,
     root: Option<PageRef>,
     spine: Range<PageId>,
-    /// Pages proven by look-ups.
-    cache: BTreeMap<(PageId, Hash), VerifiedPage>,
+    cache: ReadCache,
 }
 
 impl<'a> Builder<'a> {
@@ -53,7 +52,7 @@ impl<'a> Builder<'a> {
             stored_codes: BTreeSet::new(),
             root: None,
             spine: PageId(1)..PageId(1),
-            cache: BTreeMap::new(),
+            cache: ReadCache::default(),
         }
     }
 
@@ -70,29 +69,11 @@ impl<'a> Builder<'a> {
         self.check_bytes();
     }
 
-    /// A range of accounts: mostly of what is missing, from anywhere, of any length, sometimes past its limit.
     fn accounts(&mut self) {
-        let from = if self.rng.chance(50) {
-            Hash::ZERO
-        } else {
-            self.rng.hash()
-        };
-        let span = self.tree.blinded_span(&from, &Hash::MAX);
-        let (origin, limit) = match span {
-            Some(span) if self.rng.chance(90) => span,
-            _ => (
-                from,
-                if self.rng.chance(50) {
-                    Hash::MAX
-                } else {
-                    self.rng.hash()
-                },
-            ),
-        };
-        let most = if self.rng.chance(70) { 40 } else { 400 };
-        let max = 1 + self.rng.below(most);
-        let answer = self.world.accounts.serve(&origin, &limit, max);
-        let range = self.verify(None, &origin, &answer);
+        let Part { origin, limit, max } = Part::of_accounts(&mut self.rng, &self.tree);
+        let accounts = &self.world.accounts;
+        let answer = accounts.serve(&origin, &limit, max);
+        let range = answer.accounts(&mut self.fold, &accounts.root, &origin);
         let held = &self.codes;
         let joined = self
             .tree
@@ -105,57 +86,20 @@ impl<'a> Builder<'a> {
         assert!(joined.codes.iter().all(|code| !self.codes.contains(code)));
     }
 
-    /// Storage of one account: the whole, or a part.
     fn storage(&mut self) {
-        let waiting: Vec<_> = self.tree.incomplete_accounts().collect();
-        let waiting: Vec<_> = waiting
-            .iter()
-            .filter(|account| account.storage.is_some())
-            .collect();
-        if waiting.is_empty() {
+        let Some((account, part)) = Part::of_storage(&mut self.rng, &self.tree) else {
             return;
-        }
-        let account = waiting[self.rng.below(waiting.len())].account;
+        };
+        let Part { origin, limit, max } = part;
         let trie = &self.world.storage[&account];
-        let (mut origin, mut limit, mut max) = (Hash::ZERO, Hash::MAX, usize::MAX);
-        if self.rng.chance(60) {
-            let from = if self.rng.chance(50) {
-                Hash::ZERO
-            } else {
-                self.rng.hash()
-            };
-            if let Some(span) = self.tree.storage_span(&account, &from, &Hash::MAX) {
-                (origin, limit) = span;
-            }
-            max = 1 + self.rng.below(30);
-        }
         let answer = trie.serve(&origin, &limit, max);
-        let range = self.verify(Some(account), &origin, &answer);
+        let range = answer.slots(&mut self.fold, &trie.root, &origin);
         let joined = self
             .tree
             .join_storage(&account, &self.fold, &range, &mut self.out)
             .unwrap();
         if max == usize::MAX {
             assert!(joined.complete);
-        }
-    }
-
-    fn verify(&mut self, account: Option<Hash>, origin: &Hash, answer: &Answer) -> VerifiedRange {
-        let leaves: Vec<_> = answer
-            .leaves
-            .iter()
-            .map(|(key, value)| (*key, &value[..]))
-            .collect();
-        let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
-        match account {
-            None => {
-                let root = &self.world.accounts.root;
-                verify_accounts(&mut self.fold, root, origin, &leaves, &proof).unwrap()
-            }
-            Some(account) => {
-                let root = &self.world.storage[&account].root;
-                verify_slots(&mut self.fold, root, origin, &leaves, &proof).unwrap()
-            }
         }
     }
 
@@ -313,18 +257,8 @@ impl<'a> Builder<'a> {
         );
     }
 
-    fn look_up(&mut self, mut lookup: Lookup) -> Step {
-        for _ in 0..200 {
-            let Step::Need(wanted) = *lookup.step() else {
-                return lookup.step().clone();
-            };
-            let page = self.cache.entry(wanted.key()).or_insert_with(|| {
-                let page = self.pages.get(&wanted.page.id).map(Vec::as_slice);
-                wanted.verify(page, &mut Folds::new()).unwrap()
-            });
-            lookup.feed_verified(page);
-        }
-        panic!("a look-up without end");
+    fn look_up(&mut self, lookup: Lookup) -> Step {
+        self.cache.look_up(&self.pages, lookup)
     }
 
     fn check_reads(&mut self) {

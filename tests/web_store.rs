@@ -18,7 +18,7 @@ use store_browser::{
     Database, database_names, empty_disk, fill_disk, give_back, open_as_other, others_let_go,
     put_raw, withhold,
 };
-use store_suite::{Place, batch, hash, ids, page, record};
+use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -321,14 +321,8 @@ async fn the_strict_store_stores() {
     let store = IndexedDb::open_to_write(lock, Durability::Strict)
         .await
         .unwrap();
-    let codes = vec![(hash(1), vec![1])];
-    store
-        .commit(Batch {
-            codes,
-            ..batch(1, [(1, page(1))])
-        })
-        .await
-        .unwrap();
+    let with_code = coded(batch(1, [(1, page(1))]), vec![(hash(1), vec![1])]);
+    store.commit(with_code).await.unwrap();
     assert_eq!(store.record().await, Ok(Some(record(1))));
 }
 

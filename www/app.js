@@ -210,8 +210,8 @@ function show(progress) {
 /** What the user should know while it goes on, or nothing. */
 function words({ outrun, needNewRoot, waiting }) {
   if (outrun) {
-    return `The chain outruns this: ${count(outrun.neededPerSecond)} trie nodes come to differ each second, and ` +
-      `${count(outrun.healedPerSecond)} are healed. Faster or more peers help; what is stored stays readable.`
+    return `The chain outruns this: some ${count(outrun.neededPerSecond)} trie nodes and leaves would have to come each second, and ` +
+      `${count(outrun.healedPerSecond)} do. Faster or more peers help; what is stored stays readable.`
   }
   if (needNewRoot) {
     const who = needNewRoot.peers.map((peer) => peer.name).join(', ')

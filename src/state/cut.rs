@@ -102,10 +102,22 @@ pub(crate) enum KeptItem {
     Blinded(Path, Hash),
 }
 
+impl KeptItem {
+    /// The entry that this comes to; `entry` has the source's, by index.
+    pub(crate) fn entry(&self, entry: impl FnOnce(usize) -> Option<Entry>) -> Option<Entry> {
+        let (path, item) = match self {
+            KeptItem::Entry(index) => return entry(*index),
+            KeptItem::Page(path, page) => (*path, Item::Page(*page)),
+            KeptItem::Blinded(path, hash) => (*path, Item::blinded(*hash)),
+        };
+        Some(Entry { path, item })
+    }
+}
+
 /// Cuts the list that `fold` was run over. New pages go to `out`.
 pub(crate) fn cut(
     fold: &Fold,
-    source: &mut impl Source,
+    source: &mut (impl Source + ?Sized),
     place: Place,
     mode: Mode,
     out: &mut Pages,
@@ -126,10 +138,21 @@ pub(crate) fn cut(
     cut.top()
 }
 
+/// As [`cut`], compiled once for all lists in memory. An answer has a cut of its own, because every account goes through it.
+pub(crate) fn cut_list(
+    fold: &Fold,
+    source: &mut dyn Source,
+    place: Place,
+    mode: Mode,
+    out: &mut Pages,
+) -> Result<Kept, TreeError> {
+    cut(fold, source, place, mode, out)
+}
+
 /// Writes what was kept of a whole trie as one page.
 pub(crate) fn write_whole(
     kept: &Kept,
-    source: &impl Source,
+    source: &dyn Source,
     place: Place,
     root: Hash,
     out: &mut Pages,
@@ -148,7 +171,7 @@ pub(crate) fn write_whole(
 /// Writes what was kept, and names it by no hash yet.
 fn write_kept(
     kept: &Kept,
-    source: &impl Source,
+    source: &dyn Source,
     mut page: PageWriter,
     out: &mut Pages,
 ) -> Result<PageRef, TreeError> {
@@ -182,7 +205,7 @@ fn write_kept(
 pub(crate) fn write_top(
     fold: &Fold,
     kept: &Kept,
-    source: &impl Source,
+    source: &dyn Source,
     place: Place,
     root: Hash,
     out: &mut Pages,
@@ -215,7 +238,7 @@ pub(crate) fn write_top(
 }
 
 /// A cut in progress.
-struct Cut<'a, S> {
+struct Cut<'a, S: ?Sized> {
     fold: &'a Fold,
     source: &'a mut S,
     place: Place,
@@ -244,7 +267,7 @@ enum Gone {
     Blinded(Hash),
 }
 
-impl<S: Source> Cut<'_, S> {
+impl<S: Source + ?Sized> Cut<'_, S> {
     fn branch(&mut self, branch: usize) -> Result<(), TreeError> {
         let node = self.total(branch);
         self.nodes.push(node);

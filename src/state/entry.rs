@@ -1,9 +1,11 @@
 //! The entries of a partial trie: what is known at which path.
 
 use core::fmt;
+use std::collections::BinaryHeap;
 
 use super::account::SlimAccount;
 use crate::hash::Hash;
+use crate::sorted::LongSet;
 use crate::trie::path::Path;
 
 /// One thing known at one path. Entries of a list are in the order of their paths, and none covers another.
@@ -62,6 +64,24 @@ pub enum Storage {
     Inline(Vec<Entry>),
     /// The whole storage trie is in a page: its hash is the storage root.
     Page(PageRef),
+}
+
+impl Storage {
+    /// Takes the list of a storage trie with this root out, to be put back when it has changed. `None` if there is none: the trie
+    /// is empty or whole.
+    pub(crate) fn take_list(&mut self, root: Hash) -> Option<Vec<Entry>> {
+        match core::mem::replace(self, Storage::Blinded) {
+            Storage::Blinded => Some(vec![Entry {
+                path: Path::ROOT,
+                item: Item::blinded(root),
+            }]),
+            Storage::Inline(slots) => Some(slots),
+            whole @ (Storage::Empty | Storage::Page(_)) => {
+                *self = whole;
+                None
+            }
+        }
+    }
 }
 
 /// What is known of an account's bytecode. Its hash is in the account's body.
@@ -250,6 +270,13 @@ impl PageId {
     pub fn next(self) -> PageId {
         PageId(self.0.saturating_add(1))
     }
+
+    /// These ids in their order, each once. By a heap, because a sort is four kilobytes of module.
+    pub(crate) fn in_order(ids: Vec<PageId>) -> Vec<PageId> {
+        let mut ids = BinaryHeap::from(ids).into_sorted_vec();
+        ids.dedup();
+        ids
+    }
 }
 
 /// Which bytecodes are stored (or are part of the batch being put together).
@@ -259,6 +286,12 @@ pub trait CodesHeld {
 }
 
 impl CodesHeld for std::collections::HashSet<Hash> {
+    fn holds(&self, code_hash: &Hash) -> bool {
+        self.contains(code_hash)
+    }
+}
+
+impl CodesHeld for LongSet<Hash> {
     fn holds(&self, code_hash: &Hash) -> bool {
         self.contains(code_hash)
     }

@@ -34,19 +34,14 @@ struct Side {
     /// In any order, some more than once. Bound: the entries for pages in the state, 8 bytes each.
     reached: Vec<PageId>,
     /// The subtries with pages below.
-    inner: Set<Part>,
+    inner: Parts,
     /// Of these, what is to be read.
-    waiting: Set<Part>,
+    waiting: Parts,
 }
 
 /// A set, in order: none of these is as large as to be worth a tree.
-struct Set<T>(Vec<T>);
-
-impl<T> Default for Set<T> {
-    fn default() -> Set<T> {
-        Set(Vec::new())
-    }
-}
+#[derive(Default)]
+struct Parts(Vec<Part>);
 
 /// One of the subtries that stand in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,8 +85,7 @@ impl Superseded {
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
         let mut ids = self.old.wanted(limit);
         ids.extend(self.new.wanted(limit));
-        ids.sort_unstable();
-        ids.dedup();
+        let mut ids = PageId::in_order(ids);
         ids.truncate(limit);
         ids
     }
@@ -121,9 +115,10 @@ impl Superseded {
     /// The pages that only the old state reaches. `None` if a page of the new one could not be read: nothing may be deleted
     /// then.
     pub fn finish(self) -> Option<Vec<PageId>> {
-        let (mut old, new) = (Set::of(self.old.reached), Set::of(self.new.reached));
-        old.0.retain(|id| !new.contains(*id));
-        (!self.blind).then_some(old.0)
+        let mut old = PageId::in_order(self.old.reached);
+        let new = PageId::in_order(self.new.reached);
+        old.retain(|id| new.binary_search(id).is_err());
+        (!self.blind).then_some(old)
     }
 
     fn read_at(&self, id: PageId) -> Result<usize, usize> {
@@ -204,8 +199,8 @@ impl Reach {
         stored: impl IntoIterator<Item = PageId>,
         next_page: PageId,
     ) -> Option<Vec<PageId>> {
-        let reached = Set::of(self.side.reached);
-        let orphan = |id: &PageId| *id < next_page && !reached.contains(*id);
+        let reached = PageId::in_order(self.side.reached);
+        let orphan = |id: &PageId| *id < next_page && reached.binary_search(id).is_err();
         (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
     }
 }
@@ -257,28 +252,22 @@ impl Below {
     }
 }
 
-impl<T: Copy + Ord> Set<T> {
-    fn of(mut items: Vec<T>) -> Set<T> {
-        items.sort_unstable();
-        items.dedup();
-        Set(items)
-    }
-
-    fn contains(&self, item: T) -> bool {
-        self.0.binary_search(&item).is_ok()
+impl Parts {
+    fn contains(&self, part: Part) -> bool {
+        self.0.binary_search(&part).is_ok()
     }
 
     /// `false` if it was there.
-    fn insert(&mut self, item: T) -> bool {
-        let place = self.0.binary_search(&item);
+    fn insert(&mut self, part: Part) -> bool {
+        let place = self.0.binary_search(&part);
         if let Err(place) = place {
-            self.0.insert(place, item);
+            self.0.insert(place, part);
         }
         place.is_err()
     }
 
-    fn remove(&mut self, item: T) {
-        if let Ok(place) = self.0.binary_search(&item) {
+    fn remove(&mut self, part: Part) {
+        if let Ok(place) = self.0.binary_search(&part) {
             self.0.remove(place);
         }
     }

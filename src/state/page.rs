@@ -11,12 +11,14 @@ use crate::hash::Hash;
 use crate::trie::fold::{Fold, FoldError, Root};
 
 mod codec;
+mod size;
 // proptest is a native dependency.
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
-pub(crate) use codec::{
-    FRAME, PageWriter, base_size, blinded_size, entry_size, leaf_size, page_size, storage_size,
+pub(crate) use codec::PageWriter;
+pub(crate) use size::{
+    FRAME, base_size, blinded_size, entry_size, leaf_size, page_size, storage_size,
 };
 
 /// What a page is cut to, in bytes. A model of sync and heal found 16 kB best with batches of 4 MiB: larger pages are

@@ -104,14 +104,17 @@ impl Store for MemoryStore {
         ready(self.read(|disk| disk.meta.as_ref().map(|meta| meta.record.clone())))
     }
 
-    fn pages(
-        &self,
+    fn pages<'a>(
+        &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> {
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a> {
         ready(self.read(|disk| ids.iter().map(|id| disk.pages.get(id).cloned()).collect()))
     }
 
-    fn code(&self, hash: &Hash) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+    fn code<'a>(
+        &'a self,
+        hash: &Hash,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a> {
         ready(self.read(|disk| disk.codes.get(hash).cloned()))
     }
 

@@ -39,13 +39,16 @@ pub trait Store {
     /// The pages' bytes in the order of `ids`; `None` where there is no such page, or something that cannot be one.
     ///
     /// One transaction: no batch lands between two of these pages. Bounded by the caller: `ids.len()` pages at once.
-    fn pages(
-        &self,
+    fn pages<'a>(
+        &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>>;
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a, Self>;
 
     /// The bytecode stored under `hash`. Not hashed again here.
-    fn code(&self, hash: &Hash) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>>;
+    fn code<'a>(
+        &'a self,
+        hash: &Hash,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a, Self>;
 
     /// Hashes of the codes in the store, ascending, the first `limit` of them. None in a store without a record.
     fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>>;

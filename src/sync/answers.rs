@@ -1,13 +1,12 @@
 //! Verifying answers and joining what they prove to the tree.
 
-use std::collections::BTreeSet;
-
 use super::engine::{Activity, Arrived, Engine};
 use super::job::Job;
 use super::peers::Delivered;
 use super::want::Want;
 use super::{Failure, Millis, PeerId};
 use crate::hash::Hash;
+use crate::sorted::LongSet;
 use crate::state::{RevealFault, StatePath, TreeError};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{PeerFault, snap::Answer};
@@ -111,7 +110,7 @@ struct Room<'a> {
     root: Hash,
     job: &'a mut Job,
     fold: &'a mut Fold,
-    codes_held: &'a mut BTreeSet<Hash>,
+    codes_held: &'a mut LongSet<Hash>,
 }
 
 impl Room<'_> {
@@ -310,7 +309,7 @@ impl Room<'_> {
                 )
                 .ok_or(PeerFault::UnexpectedCode)?;
                 // It may have come with another request meanwhile.
-                if self.codes_held.insert(hash) {
+                if self.codes_held.insert(hash, ()) {
                     self.job.code_arrived(hash, code);
                     gain.codes += 1;
                 }

@@ -36,10 +36,6 @@ impl Engine {
             return false;
         };
         let bytes = peer.request_bytes().min(bytes_left);
-        let (round, trip) = match &self.activity {
-            Activity::Syncing(job) => (job.round, job.counters.round_trips + 1),
-            _ => (0, 1),
-        };
         let want = match (kind, &mut self.sought, &mut self.activity) {
             (Kind::Headers, Some(sought), _) => sought.take(),
             (_, _, Activity::Syncing(job)) => job.take(kind, bytes),
@@ -48,9 +44,14 @@ impl Engine {
         let Some(want) = want else {
             return false;
         };
-        if let Activity::Syncing(job) = &mut self.activity {
-            job.counters.requests += 1;
-        }
+        let (round, trip) = match &mut self.activity {
+            Activity::Syncing(job) => {
+                job.counters.requests += 1;
+                let trip = job.trips.ask(&want, job.counters.round_trips);
+                (job.round, trip)
+            }
+            _ => (0, 1),
+        };
         let asked = want.request(root, bytes);
         let deadline = now.after(peer.patience());
         let request = self.requests.open(Request {

@@ -1,7 +1,5 @@
 //! Batches on their way to the store, in the order of their sequence numbers.
 
-use std::collections::VecDeque;
-
 use crate::hash::Hash;
 use crate::state::Record;
 
@@ -11,7 +9,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 2;
 /// Batches in flight. Bound: [`MAX_IN_FLIGHT`].
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
-    flights: VecDeque<Flight>,
+    flights: Vec<Flight>,
     /// One of the batches failed, so those behind it will fail too.
     doomed: bool,
 }
@@ -40,7 +38,7 @@ pub(crate) enum Settled {
 
 impl Commits {
     pub(crate) fn push(&mut self, flight: Flight) {
-        self.flights.push_back(flight);
+        self.flights.push(flight);
     }
 
     pub(crate) fn landed(&mut self, sequence: u64) -> Settled {
@@ -81,7 +79,7 @@ impl Commits {
 
     /// The record that the next batch follows, if any batch is in flight.
     pub(crate) fn last_record(&self) -> Option<&Record> {
-        self.flights.back().map(|flight| &flight.record)
+        self.flights.last().map(|flight| &flight.record)
     }
 
     fn take(&mut self, sequence: u64) -> Option<Flight> {
@@ -89,6 +87,6 @@ impl Commits {
             .flights
             .iter()
             .position(|flight| flight.record.sequence == sequence)?;
-        self.flights.remove(index)
+        Some(self.flights.remove(index))
     }
 }

@@ -20,15 +20,17 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// Cuts the keys from `first` to the highest into at most `count` slices of equal width.
     pub(crate) fn slices(first: Hash, count: usize) -> Vec<Cursor> {
-        let start = u128::from(leading(&first));
-        let count = count.max(1) as u128;
-        // Slices are aligned by the first eight bytes; below that, nobody has data enough to care.
-        let span = (1 << 64) - start;
-        let begin = |index: u128| match index {
+        let start = leading(&first);
+        let count = count.max(1) as u64;
+        // Slices are aligned by the first eight bytes; below that, nobody has data enough to care. All of them together are one
+        // wider than a number of 64 bits may say.
+        let (width, rest) = ((u64::MAX - start) / count, (u64::MAX - start) % count + 1);
+        let begin = |index: u64| match index {
             0 => first,
             _ => {
                 let mut key = [0; 32];
-                key[..8].copy_from_slice(&((start + span * index / count) as u64).to_be_bytes());
+                let at = start + width * index + rest * index / count;
+                key[..8].copy_from_slice(&at.to_be_bytes());
                 Hash(key).max(first)
             }
         };
@@ -65,8 +67,8 @@ impl Cursor {
             return u8::MAX;
         };
         let (first, last, next) = (leading(&self.first), leading(&self.last), leading(&next));
-        let width = u128::from(last.saturating_sub(first).max(1));
-        (u128::from(next.saturating_sub(first)) * 255 / width).min(255) as u8
+        let width = last.saturating_sub(first).max(1) as f64;
+        (next.saturating_sub(first) as f64 * 255.0 / width) as u8
     }
 }
 

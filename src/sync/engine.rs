@@ -1,6 +1,6 @@
 //! The engine: inputs in, outputs out, and the order in which things are done.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::commits::{Commits, Settled};
@@ -16,6 +16,7 @@ use super::{
     Why,
 };
 use crate::hash::Hash;
+use crate::sorted::LongSet;
 use crate::state::{Counts, Network, PageId, Record};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
@@ -46,7 +47,7 @@ pub struct Engine {
     pub(super) commits: Commits,
     pub(super) fold: Fold,
     /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
-    pub(super) codes_held: BTreeSet<Hash>,
+    pub(super) codes_held: LongSet<Hash>,
     /// The root to go for as soon as what was before is settled.
     pub(super) next: Option<Aim>,
     /// The block whose state to go for as soon as its header is there.
@@ -110,9 +111,8 @@ pub(super) struct Arrived {
 impl Engine {
     /// An engine over a database whose record and stored codes are given.
     pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
-        // One by one: to collect them would sort them, and sorting is twenty kilobytes of module.
-        let mut stored = BTreeSet::new();
-        stored.extend(codes_held);
+        let mut stored = LongSet::default();
+        stored.insert_all(codes_held);
         Engine {
             config,
             limits: Limits::default(),

@@ -36,7 +36,10 @@ impl Healing {
     }
 
     pub(super) fn take_span(&mut self) -> Option<Want> {
-        let (origin, limit) = self.plan.spans.pop_front()?;
+        if self.plan.spans.is_empty() {
+            return None;
+        }
+        let (origin, limit) = self.plan.spans.remove(0);
         self.spans_asked.push((origin, limit));
         Some(Want::Accounts {
             cursor: None,
@@ -91,7 +94,7 @@ impl Job {
             nodes: &self.nodes_asked,
             spans: &healing.spans_asked,
             storage: &|account| {
-                storages.contains_key(account) || asked.contains(account) || large.contains(account)
+                storages.contains(account) || asked.contains(account) || large.contains(account)
             },
         };
         let mut plan = Plan::make(&self.tree, &asked, &healing.plan);

@@ -3,7 +3,6 @@
 //! The queues are an index over the tree, not a second truth: [`Job::new`] fills them from whatever the tree holds,
 //! and a crash has nothing else to remember.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::cursor::Cursor;
@@ -11,10 +10,11 @@ use super::eta::{self, Eta};
 use super::headers::Aim;
 use super::heal::{Healing, NODES_PER_REQUEST};
 use super::pace::Pace;
+use super::trips::Trips;
 use super::want::{Kind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
 use crate::hash::Hash;
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::{LongMap, LongSet, SortedMap, SortedSet};
 use crate::state::{
     CodesHeld, Counts, Entry, Incomplete, Item, Joined, PageId, PageRef, Pages, Spill, StatePath,
     StorageJoined, Tree, TreeError,
@@ -47,22 +47,23 @@ pub(crate) struct Job {
     dirty: bool,
     pub(super) cursors: Vec<Cursor>,
     /// Whole storages to ask for: account hash to storage root. Bound: the accounts waiting in the tree.
-    pub(super) storages: BTreeMap<Hash, Hash>,
+    pub(super) storages: LongMap<Hash, Hash>,
     /// Storages too large for one answer. Bound: the accounts waiting in the tree.
     pub(super) large: SortedMap<Hash, Large>,
     /// Codes to ask for. Bound: the accounts waiting in the tree.
-    pub(super) codes: BTreeSet<Hash>,
+    pub(super) codes: LongSet<Hash>,
     /// Codes asked for.
-    codes_asked: BTreeSet<Hash>,
+    codes_asked: LongSet<Hash>,
     /// Nodes asked for. Bound: requests in flight times the paths in one.
     pub(super) nodes_asked: SortedSet<StatePath>,
     /// Whole storages asked for. Bound: requests in flight times the accounts in one.
-    pub(super) storages_asked: BTreeSet<Hash>,
+    pub(super) storages_asked: LongSet<Hash>,
     /// How often the target moved: what was asked before a move goes back to no queue.
     pub(crate) round: u32,
     /// While there is a base, what is missing is planned and not walked over.
     pub(super) healing: Option<Healing>,
     pub(crate) pace: Pace,
+    pub(crate) trips: Trips,
     eta: Eta,
     /// Whether a caller waits for it; a repair is nobody's.
     pub(crate) is_wanted: bool,
@@ -104,15 +105,16 @@ impl Job {
             new_code_bytes: 0,
             settled_bytes: 0,
             dirty: false,
-            storages: BTreeMap::new(),
+            storages: LongMap::default(),
             large: SortedMap::default(),
-            codes: BTreeSet::new(),
-            codes_asked: BTreeSet::new(),
+            codes: LongSet::default(),
+            codes_asked: LongSet::default(),
             nodes_asked: SortedSet::default(),
-            storages_asked: BTreeSet::new(),
+            storages_asked: LongSet::default(),
             round: 0,
             healing: None,
             pace: Pace::default(),
+            trips: Trips::after(0),
             eta: Eta::default(),
             is_wanted: true,
             is_repair: false,
@@ -133,11 +135,13 @@ impl Job {
     /// Turns towards another root; everything held becomes the base of the new tree.
     pub(crate) fn retarget(&mut self, now: Millis, aim: Aim) {
         if self.aim.root != aim.root {
-            self.pace
-                .moved(now, self.tree.blinded().count() as u64, self.counters.nodes);
+            let known = self.key_space().map(u64::from).iter().sum();
+            let healed = self.counters.nodes + self.counters.accounts + self.counters.slots;
+            self.pace.moved(now, known, healed);
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
             self.tree = tree.retarget(aim.root);
             self.round += 1;
+            self.trips = Trips::after(self.counters.round_trips);
             self.counters.moves += 1;
             self.dirty = true;
             self.queue();
@@ -178,7 +182,7 @@ impl Job {
                     .storages
                     .extend(root.map(|root| (account.account, root))),
             }
-            self.codes.extend(account.code);
+            self.codes.insert_all(account.code);
         }
     }
 
@@ -260,8 +264,8 @@ impl Job {
         self.held.slots += joined.slots;
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
-        self.codes
-            .extend(joined.codes.iter().filter(|hash| !asked.contains(*hash)));
+        let new = joined.codes.iter().filter(|hash| !asked.contains(hash));
+        self.codes.insert_all(new.copied());
         self.touch();
     }
 
@@ -275,7 +279,7 @@ impl Job {
         });
         let incomplete: Vec<Incomplete> = self.tree.incomplete_accounts().collect();
         for account in incomplete {
-            let is_known = self.storages.contains_key(&account.account)
+            let is_known = self.storages.contains(&account.account)
                 || self.storages_asked.contains(&account.account)
                 || self.large.contains(&account.account);
             if !is_known && !account.partial {
@@ -284,7 +288,7 @@ impl Job {
             }
             let asked = &self.codes_asked;
             let code = account.code.filter(|hash| !asked.contains(hash));
-            self.codes.extend(code);
+            self.codes.insert_all(code);
         }
     }
 
@@ -335,7 +339,7 @@ impl Job {
             Want::Codes(hashes) => {
                 for hash in hashes {
                     self.codes_asked.remove(&hash);
-                    self.codes.insert(hash);
+                    self.codes.insert(hash, ());
                 }
             }
             Want::Nodes(nodes) => {
@@ -388,7 +392,7 @@ impl Job {
 
     /// Fetches codes that are held no more.
     pub(crate) fn fetch_codes(&mut self, hashes: Vec<Hash>) {
-        self.codes.extend(hashes);
+        self.codes.insert_all(hashes);
     }
 
     /// Keeps a verified code for the next batch.
@@ -436,10 +440,10 @@ impl Job {
     fn take_codes(&mut self) -> Option<Want> {
         let mut hashes = Vec::new();
         while hashes.len() < CODES_PER_REQUEST {
-            let Some(hash) = self.codes.pop_first() else {
+            let Some((hash, ())) = self.codes.pop_first() else {
                 break;
             };
-            self.codes_asked.insert(hash);
+            self.codes_asked.insert(hash, ());
             hashes.push(hash);
         }
         (!hashes.is_empty()).then_some(Want::Codes(hashes))

@@ -28,6 +28,7 @@ mod resume;
 mod sessions;
 mod sweep;
 mod targets;
+mod trips;
 mod upkeep;
 mod want;
 

@@ -1,53 +1,52 @@
 //! Whether healing keeps up with the chain.
 
-use std::collections::VecDeque;
-
-use super::{Millis, Outrun};
+use super::{KEY_SPACE_CELLS, Millis, Outrun};
 
 /// Moves of the root over which the pace is judged: fewer may be an accident.
-const MOVES: usize = 4;
+const MOVES: usize = 6;
+/// The whole key space, as [`Pace::moved`] is told of it.
+const ALL: u64 = KEY_SPACE_CELLS as u64 * 255;
 
-/// The last moves of the root. Bound: [`MOVES`].
+/// The last moves of the root since a state was complete. Bound: [`MOVES`].
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    moves: VecDeque<Move>,
+    moves: Vec<Move>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Move {
     at: Millis,
-    /// Places that were still blinded when the root moved.
-    backlog: u64,
-    /// Nodes healed until then.
+    /// How much of the key space was known under the root that was left.
+    known: u64,
+    /// Nodes and leaves received until then.
     healed: u64,
 }
 
 impl Pace {
-    /// The root moved while so many places were still blinded.
-    pub(crate) fn moved(&mut self, at: Millis, backlog: u64, healed: u64) {
+    /// The root moved, and of the key space so much was known; the whole is 256 times 255.
+    pub(crate) fn moved(&mut self, at: Millis, known: u64, healed: u64) {
         if self.moves.len() == MOVES {
-            self.moves.pop_front();
+            self.moves.remove(0);
         }
-        self.moves.push_back(Move {
-            at,
-            backlog,
-            healed,
-        });
+        self.moves.push(Move { at, known, healed });
     }
 
-    /// Both rates, if what is left did not shrink from move to move.
+    /// Both rates, if of the last moves the later half came no closer to a complete state than the earlier.
     pub(crate) fn outrun(&self) -> Option<Outrun> {
-        let (first, last) = (self.moves.front()?, self.moves.back()?);
-        let mut pairs = self.moves.iter().zip(self.moves.iter().skip(1));
-        let grows = pairs.all(|(earlier, later)| later.backlog >= earlier.backlog);
-        if self.moves.len() < MOVES || !grows || first.backlog == 0 {
+        let (first, last) = (self.moves.first()?, self.moves.last()?);
+        let closest = |moves: &[Move]| moves.iter().map(|moved| moved.known).max();
+        let (earlier, later) = self.moves.split_at(self.moves.len() / 2);
+        let comes_closer = closest(later) > closest(earlier);
+        let millis = last.at.since(first.at);
+        let healed = last.healed.saturating_sub(first.healed);
+        if self.moves.len() < MOVES || comes_closer || millis == 0 || healed == 0 {
             return None;
         }
-        let millis = last.at.since(first.at).max(1);
-        let healed = last.healed.saturating_sub(first.healed);
-        let needed = healed + last.backlog.saturating_sub(first.backlog);
+        // What one root's healing received made so much of the key space known, of all that it would have had to.
+        let known: u64 = self.moves.iter().skip(1).map(|moved| moved.known).sum();
+        let all = ALL * (MOVES as u64 - 1);
         Some(Outrun {
-            needed_per_second: needed * 1000 / millis,
+            needed_per_second: healed * all / known.clamp(1, all) * 1000 / millis,
             healed_per_second: healed * 1000 / millis,
         })
     }
@@ -59,22 +58,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backlog_that_grows_with_every_move_says_both_rates() {
+    fn a_healing_that_comes_no_closer_says_both_rates() {
         let mut pace = Pace::default();
-        for second in 0..4 {
+        for second in 0..6 {
             assert_eq!(pace.outrun(), None);
-            pace.moved(Millis(second * 1000), 100 + 50 * second, 200 * second);
+            pace.moved(Millis(second * 1000), ALL / 2, 200 * second);
         }
         let outrun = pace.outrun().unwrap();
         assert_eq!(outrun.healed_per_second, 200);
-        assert_eq!(outrun.needed_per_second, 250);
+        assert_eq!(outrun.needed_per_second, 400);
     }
 
     #[test]
-    fn a_backlog_that_shrinks_once_is_keeping_up() {
+    fn one_that_comes_closer_is_keeping_up() {
         let mut pace = Pace::default();
-        for (second, backlog) in [90, 100, 80, 110].into_iter().enumerate() {
-            pace.moved(Millis(second as u64 * 1000), backlog, 0);
+        for (second, known) in [90, 100, 80, 110, 70, 60].into_iter().enumerate() {
+            pace.moved(Millis(second as u64 * 1000), known, second as u64);
+        }
+        assert_eq!(pace.outrun(), None);
+    }
+
+    #[test]
+    fn moves_in_one_instant_say_nothing() {
+        let mut pace = Pace::default();
+        for _ in 0..9 {
+            pace.moved(Millis(5), 0, 0);
         }
         assert_eq!(pace.outrun(), None);
     }

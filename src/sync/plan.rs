@@ -4,8 +4,6 @@
 //! A plan is made by one pass over the tree and used up; then the next is made. So there is no second list of what is missing
 //! that could disagree with the tree.
 
-use std::collections::VecDeque;
-
 use super::cursor::leading;
 use crate::hash::Hash;
 use crate::sorted::SortedSet;
@@ -34,9 +32,9 @@ const PAGES_AHEAD: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Nodes to ask for, the first ones first.
-    pub(super) nodes: VecDeque<(StatePath, Hash)>,
+    pub(super) nodes: Vec<(StatePath, Hash)>,
     /// First and last keys of account ranges to ask for.
-    pub(super) spans: VecDeque<(Hash, Hash)>,
+    pub(super) spans: Vec<(Hash, Hash)>,
     /// Small storages to ask for whole: account hash and storage root.
     pub(super) storages: Vec<(Hash, Hash)>,
     /// Large storages to ask for by ranges: account hash, storage root and slots expected.
@@ -116,7 +114,7 @@ impl Plan {
         for (first, last) in gaps {
             let overlaps = |(from, to): &(Hash, Hash)| *from <= last && first <= *to;
             if !asked.spans.iter().any(overlaps) && !plan.pages_behind(tree, &first, &last) {
-                plan.spans.push_back((first, last));
+                plan.spans.push((first, last));
             }
         }
         let mut span: Option<Span> = None;
@@ -166,7 +164,7 @@ impl Plan {
             return nodes.for_each(|(at, hash)| self.node(tree, at, hash));
         }
         if !self.pages_behind(tree, &span.first, &span.last) {
-            self.spans.push_back((span.first, span.last));
+            self.spans.push((span.first, span.last));
             self.has_ranges = true;
         }
     }
@@ -260,7 +258,7 @@ impl Plan {
     fn node(&mut self, tree: &Tree, at: StatePath, hash: Hash) {
         match tree.base_page_needed(&at) {
             Some(page) => self.page(page),
-            None => self.nodes.push_back((at, hash)),
+            None => self.nodes.push((at, hash)),
         }
     }
 

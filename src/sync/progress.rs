@@ -55,7 +55,7 @@ pub struct Counters {
     pub requests: u64,
     /// How often the target moved.
     pub moves: u64,
-    /// Answers that had to be waited for one after another: a request counts one more than the answer that led to it.
+    /// Answers that had to be waited for one after another: a request counts one more than the answers that led to it.
     pub round_trips: u64,
 }
 
@@ -81,12 +81,13 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// A healing that the chain outruns: over several moves of the root, more came to differ than was healed.
+/// A healing that the chain outruns: over several moves of the root, it came no closer to a complete state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outrun {
-    /// Trie nodes that come to differ, per second.
+    /// Trie nodes and leaves that would have to be received per second, by the share of the key space that is known when the root
+    /// moves.
     pub needed_per_second: u64,
-    /// Trie nodes healed per second.
+    /// Trie nodes and leaves received per second.
     pub healed_per_second: u64,
 }
 

@@ -157,7 +157,7 @@ impl Job {
             let Some(next) = self.storages.pop_first() else {
                 break;
             };
-            self.storages_asked.insert(next.0);
+            self.storages_asked.insert(next.0, ());
             accounts.push(next);
         }
         (!accounts.is_empty()).then_some(Want::Storages(accounts))
@@ -183,9 +183,8 @@ impl Job {
 
 /// The slots behind `last`, if they are as dense as the `slots` up to it.
 fn slots_left(slots: u64, last: &Hash) -> u64 {
-    let known = u128::from(leading(last)).max(1);
-    let all = (u128::from(slots) << 64) / known;
-    u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(slots)
+    let known = leading(last).max(1) as f64 / u64::MAX as f64;
+    ((slots as f64 / known) as u64).saturating_sub(slots)
 }
 
 /// Servers may cut a range that starts at 0 and ends early without a proof; from 1 on there always is one, and it

@@ -1,8 +1,6 @@
 //! The one table of requests in flight. Every request ends in exactly one way: answered, timed out, or called off
 //! because its peer left or the target changed; that end hands its want back to the caller.
 
-use std::collections::VecDeque;
-
 use super::want::{Kind, Want};
 use super::{Millis, PeerId};
 use crate::hash::Hash;
@@ -18,7 +16,7 @@ pub(crate) struct Requests {
     /// By id, ascending.
     open: Vec<(u64, Request)>,
     /// Recently ended without an answer. Bound: [`MAX_ENDED`].
-    ended: VecDeque<(u64, PeerId)>,
+    ended: Vec<(u64, PeerId)>,
     last_id: u64,
 }
 
@@ -31,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) bytes: u64,
     /// The job's round when it was made.
     pub(crate) round: u32,
-    /// One more than the round trips that had to come before it.
+    /// Round trips until it is answered, those that had to come before it included.
     pub(crate) trip: u64,
     pub(crate) sent: Millis,
     pub(crate) deadline: Millis,
@@ -131,9 +129,9 @@ impl Requests {
         let mut over = Vec::new();
         for (id, request) in self.open.extract_if(.., |(_, request)| is_over(request)) {
             if self.ended.len() == MAX_ENDED {
-                self.ended.pop_front();
+                self.ended.remove(0);
             }
-            self.ended.push_back((id, request.peer));
+            self.ended.push((id, request.peer));
             over.push(request);
         }
         over

@@ -1,7 +1,5 @@
 //! Starting: from what an earlier session left, over the complete state, to repair it, or from nothing.
 
-use std::collections::VecDeque;
-
 use super::headers::Aim;
 use super::job::Job;
 use super::{Damage, Output, Ticket};
@@ -22,7 +20,7 @@ pub(crate) struct Loading {
     /// What the load under way asks for. Bound: [`PAGES_PER_LOAD`].
     asked: Vec<PageId>,
     /// Damaged pages to be blinded, if that is what it is for. Bound: the engine's list of damage.
-    damage: VecDeque<(PageId, StatePath)>,
+    damage: Vec<(PageId, StatePath)>,
     /// Damaged codes to be fetched again.
     codes: Vec<Hash>,
     is_repair: bool,
@@ -111,7 +109,7 @@ impl Loading {
             ticket,
             tree: None,
             asked: vec![page.id],
-            damage: VecDeque::new(),
+            damage: Vec::new(),
             codes: Vec::new(),
             is_repair: false,
             is_wanted: true,
@@ -217,12 +215,12 @@ impl Loading {
         };
         let mut ids = tree.pages_to_dissolve();
         ids.truncate(PAGES_PER_LOAD);
-        while let (true, Some((id, at))) = (ids.is_empty(), self.damage.front()) {
+        while let (true, Some((id, at))) = (ids.is_empty(), self.damage.first()) {
             match tree.blind_page(*id, at) {
                 Ok(Some(above)) => ids.push(above),
                 // Blinded; or no longer part of this state, and then there is nothing to heal.
                 Ok(None) | Err(_) => {
-                    self.damage.pop_front();
+                    self.damage.remove(0);
                 }
             }
         }

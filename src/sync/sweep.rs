@@ -37,8 +37,7 @@ impl Sweep {
         }
         let mut ids = self.superseded.wanted(PAGES_PER_LOAD);
         ids.extend(self.reach.wanted(PAGES_PER_LOAD));
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = PageId::in_order(ids);
         if ids.is_empty() {
             return None;
         }
@@ -96,12 +95,10 @@ impl Sweep {
 }
 
 /// Neighbouring ids as ranges, so that a batch deletes in few calls.
-pub(super) fn ranges(mut ids: Vec<PageId>) -> Vec<Range<PageId>> {
-    ids.sort_unstable();
+pub(super) fn ranges(ids: Vec<PageId>) -> Vec<Range<PageId>> {
     let mut ranges: Vec<Range<PageId>> = Vec::new();
-    for id in ids {
+    for id in PageId::in_order(ids) {
         match ranges.last_mut() {
-            Some(range) if range.contains(&id) => {}
             Some(range) if range.end == id => range.end = id.next(),
             _ => ranges.push(id..id.next()),
         }

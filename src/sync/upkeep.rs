@@ -22,7 +22,7 @@ impl Engine {
         if is_still {
             self.record = record;
             self.codes_held.clear();
-            self.codes_held.extend(codes_held);
+            self.codes_held.insert_all(codes_held);
             self.sweep = None;
             self.garbage = None;
             self.is_sweep_put_off = false;

@@ -278,8 +278,11 @@ fn hash(bytes: &[u8]) -> Result<Hash, Trouble> {
     Hash::from_slice(bytes).ok_or_else(|| Trouble::new("BAD_ARGUMENT", "A hash has 32 bytes."))
 }
 
-/// Work boxed at once: JavaScript's promise and the machinery behind it are then compiled once and not for each call.
 fn promise(work: impl Future<Output = Result<JsValue, Trouble>> + 'static) -> Promise {
-    let work: Pin<Box<dyn Future<Output = Result<JsValue, Trouble>>>> = Box::pin(work);
+    promise_of(Box::pin(work))
+}
+
+/// JavaScript's promise and the machinery behind it, compiled once and not for each call.
+fn promise_of(work: Pin<Box<dyn Future<Output = Result<JsValue, Trouble>>>>) -> Promise {
     future_to_promise(async { work.await.map_err(JsValue::from) })
 }

@@ -51,7 +51,7 @@ impl Found {
         };
         if record.network != network {
             let message = format!(
-                "The database {name:?} belongs to network {} with genesis block {}. Open it for that one, or choose \
+                "The database '{name}' belongs to network {} with genesis block {}. Open it for that one, or choose \
                  another name.",
                 record.network.id, record.network.genesis
             );

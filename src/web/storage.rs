@@ -1,7 +1,6 @@
 //! Whichever store was asked for at `open`, behind one type.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use super::errors::Trouble;
 use crate::hash::Hash;
@@ -24,21 +23,12 @@ pub(super) enum Storage {
     IndexedDb(IndexedDb),
 }
 
-/// The answer of one or the other. Not an `async` block around a `match`: the call itself must be made at once.
-enum Answer<M, I> {
-    Memory(Pin<Box<M>>),
-    IndexedDb(Pin<Box<I>>),
-}
+/// What a store will answer, boxed: whoever awaits it is then compiled with neither store's steps inside. Not an `async` block
+/// around a `match`: the call itself must be made at once.
+type Later<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-impl<M: Future, I: Future<Output = M::Output>> Future for Answer<M, I> {
-    type Output = M::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<M::Output> {
-        match self.get_mut() {
-            Answer::Memory(answer) => answer.as_mut().poll(context),
-            Answer::IndexedDb(answer) => answer.as_mut().poll(context),
-        }
-    }
+fn later<'a, T>(answer: impl Future<Output = T> + 'a) -> Later<'a, T> {
+    Box::pin(answer)
 }
 
 impl Storage {
@@ -127,53 +117,56 @@ impl Storage {
 impl Store for Storage {
     fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.record())),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.record())),
+            Storage::Memory(store) => later(store.record()),
+            Storage::IndexedDb(store) => later(store.record()),
         }
     }
 
-    fn pages(
-        &self,
+    fn pages<'a>(
+        &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> {
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.pages(ids))),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.pages(ids))),
+            Storage::Memory(store) => later(store.pages(ids)),
+            Storage::IndexedDb(store) => later(store.pages(ids)),
         }
     }
 
-    fn code(&self, hash: &Hash) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+    fn code<'a>(
+        &'a self,
+        hash: &Hash,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.code(hash))),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.code(hash))),
+            Storage::Memory(store) => later(store.code(hash)),
+            Storage::IndexedDb(store) => later(store.code(hash)),
         }
     }
 
     fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.codes_held(limit))),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.codes_held(limit))),
+            Storage::Memory(store) => later(store.codes_held(limit)),
+            Storage::IndexedDb(store) => later(store.codes_held(limit)),
         }
     }
 
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.commit(batch))),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.commit(batch))),
+            Storage::Memory(store) => later(store.commit(batch)),
+            Storage::IndexedDb(store) => later(store.commit(batch)),
         }
     }
 
     fn clear(&self) -> impl Future<Output = Result<(), StoreFault>> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.clear())),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.clear())),
+            Storage::Memory(store) => later(store.clear()),
+            Storage::IndexedDb(store) => later(store.clear()),
         }
     }
 
     fn close(&self) -> impl Future<Output = ()> {
         match self {
-            Storage::Memory(store) => Answer::Memory(Box::pin(store.close())),
-            Storage::IndexedDb(store) => Answer::IndexedDb(Box::pin(store.close())),
+            Storage::Memory(store) => later(store.close()),
+            Storage::IndexedDb(store) => later(store.close()),
         }
     }
 }

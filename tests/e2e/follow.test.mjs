@@ -19,14 +19,6 @@ function address(peers, want = 'follow') {
   return `${world.origin}/?network=${networkId}&genesis=${genesisHash}&peers=${peers.map(({ url }) => url)}&${want}&start`
 }
 
-async function open(url) {
-  const page = await world.context.newPage()
-  page.uncaught = []
-  page.on('pageerror', (error) => page.uncaught.push(error.message))
-  await page.goto(url)
-  return page
-}
-
 /** A block in all peers at once. */
 async function advance(peers, share) {
   const [block] = await Promise.all(peers.map((peer) => peer.advance(share)))
@@ -38,7 +30,7 @@ const holds = (page, { hash }) =>
 
 test('the page follows a chain, says what each block cost, and reads what the newest one has', async () => {
   const peers = await peersOf(2)
-  const page = await open(address(peers))
+  const page = await world.open(address(peers))
   await holds(page, peers[0].block)
   for (let at = 0; at < 3; at++) await holds(page, await advance(peers, 0.01))
   assert.match(await page.textContent('#headline'), /^Block 3$/)
@@ -62,7 +54,7 @@ test('the page follows a chain, says what each block cost, and reads what the ne
 
 test('killed and opened again, the page has its last block at once and goes on', async () => {
   const peers = await peersOf(1)
-  const page = await open(address(peers))
+  const page = await world.open(address(peers))
   await holds(page, peers[0].block)
   await page.click('#kill')
   await page.waitForFunction(() => document.querySelector('#kill-story').textContent.includes('was readable at once'))
@@ -74,9 +66,9 @@ test('killed and opened again, the page has its last block at once and goes on',
 
 test('a second tab says that it reads along, follows, and takes over when the first goes', async () => {
   const peers = await peersOf(1)
-  const first = await open(address(peers))
+  const first = await world.open(address(peers))
   await holds(first, peers[0].block)
-  const second = await open(address(peers))
+  const second = await world.open(address(peers))
   await second.waitForFunction(() => document.querySelector('#role').textContent === 'reads along')
   const block = await advance(peers, 0.01)
   await Promise.all([holds(first, block), holds(second, block)])
@@ -88,7 +80,7 @@ test('a second tab says that it reads along, follows, and takes over when the fi
 
 test('the form points the page elsewhere, and says in words what cannot be meant', async () => {
   const peers = await peersOf(1)
-  const page = await open(`${world.origin}/`)
+  const page = await world.open(`${world.origin}/`)
   await page.fill('#setup [name=peers]', 'http://127.0.0.1:1')
   await page.fill('#setup [name=genesis]', '0x12')
   await page.click('#setup button')
@@ -105,11 +97,11 @@ test('the form points the page elsewhere, and says in words what cannot be meant
   await page.waitForSelector('#phase[data-phase=done]')
   assert.match(await page.textContent('#headline'), /^Block 0$/)
 
-  const nobody = await open(`${world.origin}/?peers=ws://127.0.0.1:1/&network=9&genesis=${peers[0].genesisHash}&follow&start`)
+  const nobody = await world.open(`${world.origin}/?peers=ws://127.0.0.1:1/&network=9&genesis=${peers[0].genesisHash}&follow&start`)
   await nobody.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('Nobody answers at 127.0.0.1:1'))
-  const wrong = await open(`${world.origin}/?peers=${peers[0].url}&network=10&genesis=${peers[0].genesisHash}&follow&start`)
+  const wrong = await world.open(`${world.origin}/?peers=${peers[0].url}&network=10&genesis=${peers[0].genesisHash}&follow&start`)
   await wrong.waitForFunction(() => /is on network \d+, and not on the one/.test(document.querySelector('#notice').textContent))
-  const address = await open(`${world.origin}/?peers=nonsense&root=0x1`)
+  const address = await world.open(`${world.origin}/?peers=nonsense&root=0x1`)
   await address.waitForSelector('#phase[data-phase=problem]')
   assert.match(await address.textContent('#hash-problem'), /this has 1 digits/)
   for (const each of [page, nobody, wrong, address]) assert.deepEqual(each.uncaught, [])

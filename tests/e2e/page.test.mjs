@@ -21,20 +21,12 @@ function address(peers, more = {}) {
   return `${world.origin}/?${query}`
 }
 
-async function open(url) {
-  const page = await world.context.newPage()
-  page.uncaught = []
-  page.on('pageerror', (error) => page.uncaught.push(error.message))
-  await page.goto(url)
-  return page
-}
-
 const settled = (page, phase) => page.waitForSelector(`#phase[data-phase=${phase}]`)
 
 for (const thread of ['worker', 'main']) {
   test(`the page syncs in its ${thread} thread, looks accounts up, survives a reload without peers, and resets`, async () => {
     const peers = await peersOf(2)
-    const page = await open(address(peers, { thread }))
+    const page = await world.open(address(peers, { thread }))
     await settled(page, 'idle')
     await page.click('#start')
     await settled(page, 'done')
@@ -65,9 +57,9 @@ for (const thread of ['worker', 'main']) {
 
 test('a second tab says in words that another one syncs, and has what that one completes', async () => {
   const peers = await peersOf(1)
-  const first = await open(address(peers))
+  const first = await world.open(address(peers))
   await settled(first, 'idle')
-  const second = await open(address(peers))
+  const second = await world.open(address(peers))
   await second.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('Another tab of this browser syncs'))
   await second.click('#start')
   await first.click('#start')
@@ -80,7 +72,7 @@ test('a second tab says in words that another one syncs, and has what that one c
 
 test('without a peer the page says what it waits for, and goes on when one is added', async () => {
   const [peer] = await peersOf(1)
-  const page = await open(address([{ ...peer, url: '' }]))
+  const page = await world.open(address([{ ...peer, url: '' }]))
   await settled(page, 'idle')
   await page.click('#start')
   await page.waitForFunction(() => document.getElementById('headline').textContent.startsWith('Waiting'))

@@ -167,3 +167,20 @@ test('deleting a database really empties it', async () => {
   assert.equal(before.accounts, 8893)
   assert.equal(after, null)
 })
+
+test('a database that was closed can be deleted at once, each time', async () => {
+  const peer = await world.peer('--accounts', '100')
+  const page = await world.page()
+  const failures = await page.evaluate(async ({ url, root, network }) => {
+    const failures = []
+    for (let at = 0; at < 20; at++) {
+      const db = await snaplight.open({ name: 'short', network })
+      db.addPeer(url)
+      await db.sync(root)
+      await db.close()
+      await snaplight.deleteDatabase('short').catch((error) => failures.push(`${at}: ${error.message}`))
+    }
+    return failures
+  }, chain(peer))
+  assert.deepEqual(failures, [])
+})

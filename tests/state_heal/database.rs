@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use snaplight::hash::Hash;
-use snaplight::state::page::{Folds, Page, VerifiedPage};
+use snaplight::state::page::{Folds, Page};
 use snaplight::state::{
     Entry, Item, Lookup, PageId, PageRef, Reach, SlimAccount, StatePath, Step, Storage, Superseded,
 };
@@ -13,6 +13,7 @@ use snaplight::trie::path::Path;
 
 use crate::chain::State;
 use crate::state_world::Rng;
+use crate::state_world::asking::ReadCache;
 
 #[derive(Clone)]
 pub(crate) struct Database {
@@ -21,8 +22,7 @@ pub(crate) struct Database {
     pub(crate) next_page: PageId,
     pub(crate) complete: Option<Complete>,
     pub(crate) building: Option<Building>,
-    /// Pages proven by look-ups, as a reader keeps them.
-    cache: BTreeMap<(PageId, Hash), VerifiedPage>,
+    cache: ReadCache,
 }
 
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl Database {
             next_page: PageId(1),
             complete: None,
             building: None,
-            cache: BTreeMap::new(),
+            cache: ReadCache::default(),
         }
     }
 
@@ -200,18 +200,8 @@ impl Database {
         assert_eq!(step, Step::Account(None));
     }
 
-    fn look_up(&mut self, mut lookup: Lookup) -> Step {
-        for _ in 0..200 {
-            let Step::Need(wanted) = *lookup.step() else {
-                return lookup.step().clone();
-            };
-            let page = self.cache.entry(wanted.key()).or_insert_with(|| {
-                let page = self.pages.get(&wanted.page.id).map(Vec::as_slice);
-                wanted.verify(page, &mut Folds::new()).unwrap()
-            });
-            lookup.feed_verified(page);
-        }
-        panic!("a look-up without end");
+    fn look_up(&mut self, lookup: Lookup) -> Step {
+        self.cache.look_up(&self.pages, lookup)
     }
 }
 

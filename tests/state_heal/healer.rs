@@ -8,10 +8,10 @@ use snaplight::hash::Hash;
 use snaplight::state::{PageId, PageRef, Pages, RevealFault, Spill, StatePath, Tree};
 use snaplight::trie::fold::Fold;
 use snaplight::trie::node::{Node, decode};
-use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
 
 use crate::chain::State;
 use crate::database::{Building, Complete, Database};
+use crate::state_world::asking::Part;
 use crate::state_world::{Answer, Rng};
 
 /// What a heal has received, and what it could have done without.
@@ -146,34 +146,14 @@ impl Healer {
         }
     }
 
-    /// A range of accounts: mostly of what is missing, from anywhere, of any length, sometimes past its limit.
     pub(crate) fn accounts(&mut self) {
-        let from = if self.rng.chance(50) {
-            Hash::ZERO
-        } else {
-            self.rng.hash()
-        };
-        let (origin, limit) = match self.tree.blinded_span(&from, &Hash::MAX) {
-            Some(span) if self.rng.chance(90) => span,
-            _ => (
-                from,
-                if self.rng.chance(50) {
-                    Hash::MAX
-                } else {
-                    self.rng.hash()
-                },
-            ),
-        };
-        let most = if self.rng.chance(70) { 40 } else { 400 };
-        let answer = self
-            .target
-            .accounts
-            .serve(&origin, &limit, 1 + self.rng.below(most));
+        let Part { origin, limit, max } = Part::of_accounts(&mut self.rng, &self.tree);
+        let answer = self.target.accounts.serve(&origin, &limit, max);
         self.join_accounts(&origin, &answer, self.target.clone());
     }
 
     pub(crate) fn join_accounts(&mut self, origin: &Hash, answer: &Answer, of: Rc<State>) {
-        let range = self.verify(&of.accounts.root, None, origin, answer);
+        let range = answer.accounts(&mut self.fold, &of.accounts.root, origin);
         let last = answer.leaves.last().map_or(Hash::MAX, |(key, _)| *key);
         while self.careful {
             let ids = self.tree.base_pages_within(origin, &last, 4);
@@ -186,7 +166,7 @@ impl Healer {
         }
         // Reading may have folded something else meanwhile.
         let range = match self.careful {
-            true => self.verify(&of.accounts.root, None, origin, answer),
+            true => answer.accounts(&mut self.fold, &of.accounts.root, origin),
             false => range,
         };
         let joined = self
@@ -201,29 +181,11 @@ impl Healer {
         }
     }
 
-    /// Storage of one account: the whole, or a part.
     pub(crate) fn storage(&mut self) {
-        let waiting: Vec<_> = self.tree.incomplete_accounts().collect();
-        let waiting: Vec<_> = waiting
-            .iter()
-            .filter(|account| account.storage.is_some())
-            .collect();
-        if waiting.is_empty() {
+        let Some((account, part)) = Part::of_storage(&mut self.rng, &self.tree) else {
             return;
-        }
-        let account = waiting[self.rng.below(waiting.len())].account;
-        let (mut origin, mut limit, mut max) = (Hash::ZERO, Hash::MAX, usize::MAX);
-        if self.rng.chance(60) {
-            let from = if self.rng.chance(50) {
-                Hash::ZERO
-            } else {
-                self.rng.hash()
-            };
-            if let Some(span) = self.tree.storage_span(&account, &from, &Hash::MAX) {
-                (origin, limit) = span;
-            }
-            max = 1 + self.rng.below(30);
-        }
+        };
+        let Part { origin, limit, max } = part;
         let state = self.target.clone();
         let answer = state.storage[&account].serve(&origin, &limit, max);
         self.join_storage(&account, &origin, &answer, &state);
@@ -236,31 +198,12 @@ impl Healer {
         answer: &Answer,
         of: &State,
     ) {
-        let range = self.verify(&of.storage[account].root, Some(account), origin, answer);
+        let range = answer.slots(&mut self.fold, &of.storage[account].root, origin);
         let joined = self
             .tree
             .join_storage(account, &self.fold, &range, &mut self.out)
             .unwrap();
         self.received.reused += joined.reused;
-    }
-
-    fn verify(
-        &mut self,
-        root: &Hash,
-        account: Option<&Hash>,
-        origin: &Hash,
-        answer: &Answer,
-    ) -> VerifiedRange {
-        let leaves: Vec<_> = answer
-            .leaves
-            .iter()
-            .map(|(key, value)| (*key, &value[..]))
-            .collect();
-        let proof: Vec<_> = answer.proof.iter().map(Vec::as_slice).collect();
-        match account {
-            None => verify_accounts(&mut self.fold, root, origin, &leaves, &proof).unwrap(),
-            Some(_) => verify_slots(&mut self.fold, root, origin, &leaves, &proof).unwrap(),
-        }
     }
 
     pub(crate) fn code(&mut self) {

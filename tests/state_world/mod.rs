@@ -1,5 +1,7 @@
 //! A made-up state, and a peer that serves any part of it with proofs. Its roots are computed by alloy-trie.
 
+pub(crate) mod asking;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use alloy_trie::{HashBuilder, Nibbles};

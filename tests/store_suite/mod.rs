@@ -227,13 +227,8 @@ pub(crate) async fn reads_overlap(place: &impl Place) {
 pub(crate) async fn codes_held_are_ascending_and_at_most_the_limit(place: &impl Place) {
     let store = place.writer().await.unwrap();
     let codes = [200, 3, 90].map(|n| (hash(n), vec![n]));
-    store
-        .commit(Batch {
-            codes: codes.into(),
-            ..batch(1, [])
-        })
-        .await
-        .unwrap();
+    let with_codes = coded(batch(1, []), codes.into());
+    store.commit(with_codes).await.unwrap();
     assert_eq!(store.codes_held(0).await, Ok(vec![]));
     assert_eq!(store.codes_held(2).await, Ok(vec![hash(3), hash(90)]));
     assert_eq!(
@@ -245,14 +240,8 @@ pub(crate) async fn codes_held_are_ascending_and_at_most_the_limit(place: &impl 
 pub(crate) async fn a_code_may_be_stored_again(place: &impl Place) {
     let store = place.writer().await.unwrap();
     for sequence in 1..3 {
-        let codes = vec![(hash(1), vec![1, 2, 3])];
-        store
-            .commit(Batch {
-                codes,
-                ..batch(sequence, [])
-            })
-            .await
-            .unwrap();
+        let with_code = coded(batch(sequence, []), vec![(hash(1), vec![1, 2, 3])]);
+        store.commit(with_code).await.unwrap();
     }
     assert_eq!(store.code(&hash(1)).await, Ok(Some(vec![1, 2, 3])));
 }
@@ -282,14 +271,8 @@ pub(crate) async fn no_bytes_and_sixty_thousand_come_back_as_they_were(place: &i
 
 pub(crate) async fn clear_starts_over(place: &impl Place) {
     let store = place.writer().await.unwrap();
-    let codes = vec![(hash(1), vec![1])];
-    store
-        .commit(Batch {
-            codes,
-            ..batch(1, [(1, page(1))])
-        })
-        .await
-        .unwrap();
+    let with_code = coded(batch(1, [(1, page(1))]), vec![(hash(1), vec![1])]);
+    store.commit(with_code).await.unwrap();
     store.clear().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![None]));
@@ -300,14 +283,8 @@ pub(crate) async fn clear_starts_over(place: &impl Place) {
 
 pub(crate) async fn everything_is_there_after_reopening(place: &impl Place) {
     let store = place.writer().await.unwrap();
-    let codes = vec![(hash(1), vec![1])];
-    store
-        .commit(Batch {
-            codes,
-            ..batch(1, [(1, page(1))])
-        })
-        .await
-        .unwrap();
+    let with_code = coded(batch(1, [(1, page(1))]), vec![(hash(1), vec![1])]);
+    store.commit(with_code).await.unwrap();
     store.close().await;
     let store = place.writer().await.unwrap();
     assert_eq!(store.record().await, Ok(Some(record(1))));
@@ -366,14 +343,11 @@ pub(crate) async fn a_reader_reads_beside_the_writer_and_cannot_write(place: &im
 
 pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
     let store = place.writer().await.unwrap();
-    let codes = vec![(hash(1), vec![1])];
-    store
-        .commit(Batch {
-            codes,
-            ..batch(1, [(1, page(1)), (2, page(2))])
-        })
-        .await
-        .unwrap();
+    let with_code = coded(
+        batch(1, [(1, page(1)), (2, page(2))]),
+        vec![(hash(1), vec![1])],
+    );
+    store.commit(with_code).await.unwrap();
     store.close().await;
     place.lose_record().await;
 
@@ -392,53 +366,27 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
 
 /// For where a name per case would say nothing new.
 pub(crate) async fn every_case<P: Place>(fresh: impl AsyncFn(&'static str) -> P) {
-    a_new_store_is_empty(&fresh("a_new_store_is_empty").await).await;
-    a_batch_is_read_back_by_writer_and_reader(
-        &fresh("a_batch_is_read_back_by_writer_and_reader").await,
-    )
-    .await;
-    a_failed_batch_leaves_nothing(&fresh("a_failed_batch_leaves_nothing").await).await;
-    a_batch_lands_only_on_its_predecessor(&fresh("a_batch_lands_only_on_its_predecessor").await)
-        .await;
-    of_two_in_flight_the_second_fails_with_the_first(
-        &fresh("of_two_in_flight_the_second_fails_with_the_first").await,
-    )
-    .await;
-    a_call_takes_its_place_when_it_is_made(&fresh("a_call_takes_its_place_when_it_is_made").await)
-        .await;
-    a_commit_nobody_waits_for_is_still_checked(
-        &fresh("a_commit_nobody_waits_for_is_still_checked").await,
-    )
-    .await;
-    ranges_of_pages_are_deleted(&fresh("ranges_of_pages_are_deleted").await).await;
-    a_page_is_never_overwritten(&fresh("a_page_is_never_overwritten").await).await;
-    many_pages_land_in_batches_two_in_flight(
-        &fresh("many_pages_land_in_batches_two_in_flight").await,
-    )
-    .await;
-    reads_overlap(&fresh("reads_overlap").await).await;
-    codes_held_are_ascending_and_at_most_the_limit(
-        &fresh("codes_held_are_ascending_and_at_most_the_limit").await,
-    )
-    .await;
-    a_code_may_be_stored_again(&fresh("a_code_may_be_stored_again").await).await;
-    no_bytes_and_sixty_thousand_come_back_as_they_were(
-        &fresh("no_bytes_and_sixty_thousand_come_back_as_they_were").await,
-    )
-    .await;
-    clear_starts_over(&fresh("clear_starts_over").await).await;
-    everything_is_there_after_reopening(&fresh("everything_is_there_after_reopening").await).await;
-    a_batch_queued_before_the_close_still_lands(
-        &fresh("a_batch_queued_before_the_close_still_lands").await,
-    )
-    .await;
-    a_closed_store_says_so(&fresh("a_closed_store_says_so").await).await;
-    there_is_one_writer_at_a_time(&fresh("there_is_one_writer_at_a_time").await).await;
-    a_reader_reads_beside_the_writer_and_cannot_write(
-        &fresh("a_reader_reads_beside_the_writer_and_cannot_write").await,
-    )
-    .await;
-    without_its_record_a_store_is_empty(&fresh("without_its_record_a_store_is_empty").await).await;
+    a_new_store_is_empty(&fresh("suite: new").await).await;
+    a_batch_is_read_back_by_writer_and_reader(&fresh("suite: read back").await).await;
+    a_failed_batch_leaves_nothing(&fresh("suite: failed batch").await).await;
+    a_batch_lands_only_on_its_predecessor(&fresh("suite: predecessor").await).await;
+    of_two_in_flight_the_second_fails_with_the_first(&fresh("suite: two in flight").await).await;
+    a_call_takes_its_place_when_it_is_made(&fresh("suite: place").await).await;
+    a_commit_nobody_waits_for_is_still_checked(&fresh("suite: nobody waits").await).await;
+    ranges_of_pages_are_deleted(&fresh("suite: deleted ranges").await).await;
+    a_page_is_never_overwritten(&fresh("suite: overwritten").await).await;
+    many_pages_land_in_batches_two_in_flight(&fresh("suite: many pages").await).await;
+    reads_overlap(&fresh("suite: overlap").await).await;
+    codes_held_are_ascending_and_at_most_the_limit(&fresh("suite: codes held").await).await;
+    a_code_may_be_stored_again(&fresh("suite: code again").await).await;
+    no_bytes_and_sixty_thousand_come_back_as_they_were(&fresh("suite: sizes").await).await;
+    clear_starts_over(&fresh("suite: clear").await).await;
+    everything_is_there_after_reopening(&fresh("suite: reopening").await).await;
+    a_batch_queued_before_the_close_still_lands(&fresh("suite: queued").await).await;
+    a_closed_store_says_so(&fresh("suite: closed").await).await;
+    there_is_one_writer_at_a_time(&fresh("suite: one writer").await).await;
+    a_reader_reads_beside_the_writer_and_cannot_write(&fresh("suite: reader").await).await;
+    without_its_record_a_store_is_empty(&fresh("suite: no record").await).await;
 }
 
 pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Batch {
@@ -453,6 +401,10 @@ pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>
         delete: vec![],
         record: record(sequence),
     }
+}
+
+pub(crate) fn coded(batch: Batch, codes: Vec<(Hash, Vec<u8>)>) -> Batch {
+    Batch { codes, ..batch }
 }
 
 /// A page's bytes, told apart from every other page's.

@@ -1,7 +1,7 @@
 //! Moving roots: what is held is kept, what differs is healed.
 
 use snaplight::hash::Hash;
-use snaplight::sync::Report;
+use snaplight::sync::{Millis, Outrun, Report};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::Recipe;
 
@@ -141,6 +141,7 @@ fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_neve
     // One slow peer: healing from the root down takes longer than a block.
     world.peer(World::vice("slow=250 capped=40000"));
     world.target(root(&chain));
+    let mut outrun = Vec::new();
     for _ in 0..60 {
         let block = world.now + 1_000;
         while world.now < block {
@@ -149,6 +150,15 @@ fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_neve
         }
         chain.advance_by(0.0005);
         world.target(root(&chain));
+        outrun.extend(world.engine.progress(Millis(world.now)).outrun);
+    }
+    assert!(!outrun.is_empty(), "nobody was told that the chain outruns");
+    for Outrun {
+        needed_per_second,
+        healed_per_second,
+    } in outrun
+    {
+        assert!(needed_per_second > healed_per_second && healed_per_second > 0);
     }
     let report = finish(&mut world, &chain);
     let (accounts, received) = (report.held.accounts, report.counters.accounts);
@@ -186,4 +196,54 @@ fn a_few_changed_slots_of_a_huge_contract_cost_their_nodes_also_block_after_bloc
             "block {block}: {received} bytes for {truth}"
         );
     }
+}
+
+/// With slow links and everything else fast, the time that a healing takes is its round trips.
+#[test]
+fn round_trips_follow_the_depth_of_the_tries() {
+    const ROUND_TRIP_MS: u64 = 1_000;
+    for values in [12, 100] {
+        let mut chain = Chain::new(recipe(1).build(), 7);
+        let mut world = World::new(chain.server(), 3);
+        world.latency = (ROUND_TRIP_MS, ROUND_TRIP_MS + 1);
+        for _ in 0..4 {
+            world.honest_peer();
+        }
+        world.target(root(&chain));
+        finish(&mut world, &chain);
+        for _ in 0..4 {
+            chain.advance(&Change {
+                values,
+                insert: 4,
+                delete: 3,
+                slots: 2 * values,
+            });
+            world.target(root(&chain));
+            let report = finish(&mut world, &chain);
+            let state = chain.state(&chain.root()).expect("the head");
+            let storage = state.storages().map(|(_, trie)| depth(trie)).max();
+            let bound = depth(state.accounts()) + storage.unwrap_or(0) + 1;
+            let counted = report.counters.round_trips;
+            let waited = report.elapsed_ms / ROUND_TRIP_MS;
+            assert!(
+                counted <= bound && waited <= bound,
+                "{counted} round trips counted, {waited} waited for, {bound} at most"
+            );
+        }
+    }
+}
+
+/// Nodes on the longest way from the root to a leaf.
+fn depth(trie: &snaplight_peer::trie::Trie) -> u64 {
+    let nibbles = |(key, _): (&[u8; 32], &[u8])| key.map(|byte| [byte >> 4, byte & 0xf]).concat();
+    depth_below(&trie.iter().map(nibbles).collect::<Vec<_>>(), 0)
+}
+
+fn depth_below(keys: &[Vec<u8>], from: usize) -> u64 {
+    let [first, .., last] = keys else { return 1 };
+    let pairs = first.iter().zip(last);
+    let shared = pairs.take_while(|(a, b)| a == b).count();
+    let children = keys.chunk_by(|a, b| a[shared] == b[shared]);
+    let below = children.map(|keys| depth_below(keys, shared + 1)).max();
+    u64::from(shared > from) + 1 + below.unwrap_or(0)
 }

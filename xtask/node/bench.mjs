@@ -2,13 +2,13 @@
  * The figures, as a table and as JSON.
  *
  * `node bench.mjs [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync, records, memory,
- * heal, geth (where Go is), size.
+ * heal, geth, size. `geth`, where Go is, runs kernel and sync as well: what is compared takes turns with go-ethereum.
  */
 
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { gethbench, hasGo } from './bench/geth.mjs'
+import { GETHBENCH, gethbench, startSyncer } from './bench/geth.mjs'
 import { measureHeals } from './bench/heal.mjs'
 import { kernel } from './bench/kernel.mjs'
 import { contributors } from './bench/module.mjs'
@@ -24,7 +24,14 @@ const BARS = {
   bytes: '64 or fewer',
   memory: '64 MiB, and at most 1.1 x',
   size: '150,000 or fewer',
+  oneCore: '1.3 or more',
+  relay: '0.7 or more',
+  idle: '100 or fewer',
 }
+/** Cores that go-ethereum's syncer gets. */
+const GETH_CORES = [1, 2]
+const RELAY_ACCOUNTS = 200_000
+const IDLE_CLIENTS = 1_000
 
 const { values: options } = parseArgs({
   options: {
@@ -42,18 +49,25 @@ const wanted = (group) => !options.only || options.only === group
 
 const result = { machine: { cores: cpus().length, model: cpus()[0]?.model, node: process.version }, date: new Date().toISOString() }
 
-if (wanted('kernel')) {
-  title('verifying and hashing, in Node')
-  result.kernel = await kernel()
+/** Whether go-ethereum is measured beside us. */
+const geth = wanted('geth') && Boolean(GETHBENCH)
+
+if (wanted('kernel') || geth) {
+  title(`verifying and hashing, in Node${geth ? ', and go-ethereum on the same answers, one core' : ''}`)
+  result.kernel = await kernel(...(geth ? ['--geth', GETHBENCH] : []), ...(wanted('kernel') ? [] : ['--without-mpt']))
 }
-if (wanted('sync')) {
-  title(`full sync of ${count(accounts)} plain accounts from two peers, headless Chromium, ${runs} runs`)
-  result.sync = summary(await several(runs, { accounts }))
-  const { rate, hashing, storage, waiting } = result.sync
+if (wanted('sync') || geth) {
+  title(`full sync of ${count(accounts)} plain accounts from two peers, headless Chromium, ${runs} runs${geth ? ', in turns with go-ethereum’s' : ''}`)
+  result.sync = await syncs()
+  const { rate, hashing, storage, waiting, beside } = result.sync
   row('accounts per second', count(rate), BARS.rate)
   row('  hashing and proving', percent(hashing))
   row('  waiting for storage', percent(storage))
   row('  waiting for peers', percent(waiting))
+  for (const { cores, rate, ratio } of beside ?? []) {
+    row(`go-ethereum’s syncer, two peers in its process, Pebble, GOMAXPROCS=${cores}`, count(rate))
+    row('  the tab is so many times as fast', ratio.toFixed(2), cores === 1 ? BARS.oneCore : '')
+  }
 }
 if (wanted('records')) {
   title('records in IndexedDB')
@@ -109,14 +123,18 @@ if (wanted('heal')) {
     row('  pages left, and milliseconds of processor time, the peers\' included', `${count(pagesLeft)}, ${count(milliseconds)}`)
   }
 }
-if (wanted('geth') && (await hasGo())) {
-  title(`go-ethereum in the same run, ${count(accounts)} accounts`)
-  const geth = await gethbench('sync', '--accounts', String(accounts), '--cores', '1,2', '--runs', String(runs))
-  const verify = await gethbench('verify')
-  const relay = await gethbench('relay', '--accounts', '200000')
-  const idle = await gethbench('idle', '--clients', '1000')
-  result.geth = { sync: geth, verify, relay, idle }
-  console.log(JSON.stringify(result.geth, null, 2))
+if (geth) {
+  title('the gateway, between go-ethereum and a client, all on this machine')
+  const relay = await gethbench('relay', '--accounts', String(Math.min(accounts, RELAY_ACCOUNTS)))
+  const idle = await gethbench('idle', '--clients', String(IDLE_CLIENTS))
+  result.gateway = { relay, idle }
+  for (const [what, path] of Object.entries(relay)) {
+    const { directBytesPerSecond, relayedBytesPerSecond, ratio, directClientCpuMsPerMB, gatewayCpuMsPerMB, webSocketClientCpuMsPerMB } = path
+    row(`${what}: MB/s through it, and directly over RLPx`, `${mega(relayedBytesPerSecond)}, ${mega(directBytesPerSecond)}`)
+    row('  so many times as fast as directly', ratio.toFixed(2), BARS.relay)
+    row('  CPU per MB: the gateway, a client of it, a direct client (ms)', [gatewayCpuMsPerMB, webSocketClientCpuMsPerMB, directClientCpuMsPerMB].map((ms) => ms.toFixed(1)).join(', '))
+  }
+  row(`memory per idle client, of ${count(idle.clients)} (kB)`, (idle.bytesPerClient / 1000).toFixed(0), BARS.idle)
 }
 if (wanted('size')) {
   title('size')
@@ -133,14 +151,29 @@ if (options.json) {
   console.log(`\nwritten to ${options.json}`)
 }
 
-async function several(times, state) {
-  const all = []
-  for (let at = 0; at < times; at++) {
-    const run = await measureSync({ ...state, count: false })
+/** The tab's syncs; where go-ethereum is measured beside them, each in turns with its own of the same state. */
+async function syncs() {
+  const syncer = geth ? await startSyncer(accounts) : undefined
+  const [all, others] = [[], []]
+  for (let at = 0; at < runs; at++) {
+    const run = await measureSync({ accounts, count: false })
     console.log(`  run ${at + 1}: ${count(run.rate)} accounts/s, ${(run.elapsedMs / 1000).toFixed(1)} s`)
     all.push(run)
+    if (!syncer) continue
+    if (run.report.root !== syncer.root) throw new Error(`the tab has synced ${run.report.root}, go-ethereum syncs ${syncer.root}`)
+    for (const cores of GETH_CORES) {
+      const other = await syncer.sync(cores)
+      console.log(`    go-ethereum, GOMAXPROCS=${cores}: ${count(other.accountsPerSecond)} accounts/s, ${other.seconds.toFixed(1)} s`)
+      others.push({ ...other, ratio: run.rate / other.accountsPerSecond })
+    }
   }
-  return all
+  await syncer?.stop()
+  const beside = syncer && GETH_CORES.map((cores) => {
+    const runs = others.filter((other) => other.cores === cores)
+    // Of each turn by itself: what else the machine did then, it did to both.
+    return { cores, runs, rate: median(runs.map((run) => run.accountsPerSecond)), ratio: median(runs.map((run) => run.ratio)) }
+  })
+  return { ...summary(all), ...(beside && { beside }) }
 }
 
 /** Medians of each figure by itself, with the extremes of the rate. */
@@ -173,6 +206,10 @@ function row(what, value, bar = '') {
 
 function count(value) {
   return Math.round(value).toLocaleString('en')
+}
+
+function mega(bytes) {
+  return (bytes / 1e6).toFixed(0)
 }
 
 function percent(share) {

@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { startChain } from './demo/chain.mjs'
 import { follow } from './demo/following.mjs'
-import { startGeth } from './demo/geth.mjs'
+import { startGethChain } from './demo/geth.mjs'
 import { syncOnce } from './demo/one-state.mjs'
 import { startPeers } from './peers.mjs'
 import { serve } from './serve.mjs'
@@ -61,7 +61,7 @@ if (options.headless) {
 async function prepared() {
   if (options.chain || options.geth) {
     const everyMs = options.geth ? GETH_EVERY_MS : CHAIN_EVERY_MS
-    const chain = await (options.geth ? startGeth : startChain)({ accounts, everyMs })
+    const chain = await (options.geth ? startGethChain : startChain)({ accounts, everyMs })
     const plan = { blocks: Number(options.blocks), kills: Number(options.kills), keys: Number(options.keys), everyMs }
     const { urls, networkId, genesisHash, examples, follow: node = '' } = chain
     return {

@@ -1,9 +1,10 @@
 /** wasm-opt (npm's binaryen). As a program: optimizes the built module. */
 
 import { execFileSync } from 'node:child_process'
-import { renameSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { withoutCustom } from './sections.mjs'
 import { ROOT } from './serve.mjs'
 import { sizeOf } from './sizes.mjs'
 
@@ -26,12 +27,10 @@ const FEATURES = [
 
 /** Writes to `output` what wasm-opt makes of the module `input`, and to `named` the same before it loses its names. */
 export function optimize(input, output, named = `${output}.named`) {
-  wasmOpt(input, '-O3', '--debuginfo', '--output', named)
-  wasmOpt(named, '--strip-debug', '--strip-producers', '--output', output)
-}
-
-function wasmOpt(...args) {
-  execFileSync(process.execPath, [WASM_OPT, ...args, ...FEATURES], { stdio: 'inherit' })
+  // In the order of names, in which brotli finds more alike next to each other.
+  const passes = ['-Os', '--reorder-functions-by-name']
+  execFileSync(process.execPath, [WASM_OPT, input, ...FEATURES, ...passes, '--debuginfo', '--output', named], { stdio: 'inherit' })
+  writeFileSync(output, withoutCustom(readFileSync(named)))
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -12,6 +12,19 @@ export function fromSample(sample) {
   }))
 }
 
+/** An account and slots of it by the `eth_getProof` of a node. `account` is null if there is none. */
+export async function proven(rpc, address, slots, block) {
+  const proof = await rpc.call('eth_getProof', [address, slots, `0x${block.number.toString(16)}`])
+  const [nonce, balance] = [BigInt(proof.nonce), BigInt(proof.balance)]
+  // go-ethereum says zero for the code hash of an account that is not there.
+  const exists = BigInt(proof.codeHash) !== 0n && (nonce !== 0n || balance !== 0n || proof.codeHash !== EMPTY_CODE || proof.storageHash !== EMPTY_ROOT)
+  return {
+    address,
+    account: exists ? { nonce, balance, storageRoot: proof.storageHash, codeHash: proof.codeHash } : null,
+    slots: proof.storageProof.map(({ key, value }) => ({ slot: key, value: BigInt(value) })),
+  }
+}
+
 /**
  * The same accounts as the page's database has them, with the root under which each was proven. BigInts leave a page as such.
  *

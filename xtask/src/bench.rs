@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures, as a table and as JSON. Never a test: machines differ, ratios are what to compare.
 
 use crate::arguments::Arguments;
+use crate::go;
 use crate::package;
 use crate::run::{Outcome, say, streamed};
 use crate::sources;
@@ -14,6 +15,14 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let only = arguments.value("--only")?;
     arguments.finish()?;
 
+    let without_go = go::missing();
+    match (&without_go, only.as_deref()) {
+        (Some(why), Some("geth")) => {
+            return Err(format!("go-ethereum cannot be measured: {why}").into());
+        }
+        (Some(why), None) => say(&format!("go-ethereum is not measured beside us: {why}")),
+        _ => {}
+    }
     let browser = tools::browser()?;
     package::build(workspace)?;
     tools::npm_packages(workspace, &workspace.node)?;
@@ -22,12 +31,18 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         tools::npm_packages(workspace, &kernel)?;
     }
     sources::peer(workspace)?;
+    if without_go.is_none() && matches!(only.as_deref(), None | Some("geth")) {
+        go::programs(workspace)?;
+    }
     say("measuring; other work on this machine shows in the figures\n");
 
     let mut bench = sources::script(workspace, "bench.mjs", Some(&browser));
     bench
         .arg(format!("--accounts={accounts}"))
         .arg(format!("--runs={runs}"));
+    if let Some(why) = without_go {
+        bench.env("SNAPLIGHT_WITHOUT_GO", why);
+    }
     if let Some(only) = only {
         bench.arg(format!("--only={only}"));
     }

@@ -1,6 +1,8 @@
 //! The Go side: the gateway, and go-ethereum in the tests.
 
+use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::counts::Counts;
@@ -75,12 +77,21 @@ pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, 
     Ok((total, finished))
 }
 
-/// The gateway and the go-ethereum node, for the demo: in `go/` of the target folder.
+/// Where [`programs`] puts a program.
+pub(crate) fn program(workspace: &Workspace, name: &str) -> PathBuf {
+    folder(workspace).join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("go")
+}
+
+/// Builds the gateway, the go-ethereum node, and what measures both.
 pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
     if let Some(why) = missing() {
         return Err(format!("go-ethereum and the gateway cannot be built: {why}").into());
     }
-    let output = workspace.target.join("go");
+    let output = folder(workspace);
     let fresh = if output.exists() {
         ""
     } else {
@@ -90,7 +101,7 @@ pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
     fs::create_dir_all(&output)
         .map_err(|error| format!("{} could not be created: {error}", output.display()))?;
     let mut build = go(workspace, "go", &["build", "-o"]);
-    build.arg(output).args(["./cmd/gateway", "./cmd/testnode"]);
+    build.arg(output).arg("./cmd/...");
     required("go build", &mut build).map(drop)
 }
 

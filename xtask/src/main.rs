@@ -41,7 +41,8 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --port PORT             serve the page there instead of on any free port
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
-                      package's types, and the built package in a real page. The last line counts it all.
+                      package's types, and the built package in a real page; where Go 1.25 is, also the gateway, and
+                      pages on a real go-ethereum node. The last line counts it all.
 
   cargo xtask sim     Simulated worlds, in optimised code on all cores: moving roots, vicious peers, kills, damage. Each is
                       made from its seed; the seeds of those that fail are printed.
@@ -62,7 +63,8 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --json FILE             write the JSON there as well
       --accounts N            accounts in the full sync (1,000,000 unless told; smaller is quicker and says less)
       --runs N                runs of the full sync whose median is printed (3 unless told)
-      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size
+      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size; geth needs Go 1.25 and takes
+                              kernel and sync with it, in turns with go-ethereum on the same answers and state
 
   cargo xtask build   The npm package in pkg/, as it is published (wasm-pack, then wasm-opt), with its sizes.
       --fast                  without command-line tools and without wasm-opt; this is what the demo uses

@@ -286,6 +286,11 @@ impl Suite<'_> {
         let tap = self.workspace.target.join("e2e.tap");
         let mut node = Command::new("node");
         sources::environment(self.workspace, &mut node, Some(&self.ready()?.browser));
+        match go::missing() {
+            None => go::programs(self.workspace)?,
+            // Those tests then skip themselves, with this reason.
+            Some(why) => drop(node.env("SNAPLIGHT_WITHOUT_GO", why)),
+        }
         node.args([
             "--test",
             "--test-concurrency=1",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -33,6 +34,7 @@ var loopbackOrigins = []string{
 // options is the whole command line, understood.
 type options struct {
 	listen, admin, attach, nodeKey string
+	headRPC                        string
 	nodes                          []*enode.Node
 	snap                           uint
 	chain                          string
@@ -73,6 +75,7 @@ func parse(arguments []string) (*options, error) {
 	f.StringVar(&o.admin, "admin", "", "`ADDRESS` of /metrics and /healthz; default is together with the WebSocket")
 	f.Var(&nodes, "node", "`ENODE` to stay connected to; may come several times")
 	f.StringVar(&o.attach, "attach", "", "go-ethereum's IPC file or RPC `URL` with the admin API: connects to that node, and asks it to always have room for this gateway")
+	f.StringVar(&o.headRPC, "head-rpc", "", "ws:// `URL` or IPC file of the JSON-RPC of the one --node: announces each of its blocks, and not only every 32nd; --attach does so by itself")
 	f.UintVar(&o.snap, "snap", 1, "version of snap to speak; 2 cannot heal by trie nodes")
 	f.StringVar(&o.chain, "network", "", "mainnet, sepolia or hoodi: only its nodes, its bootnodes, its forks")
 	f.Uint64Var(&o.network.ID, "network-id", 0, "only nodes of this network; 0 is any")
@@ -134,6 +137,10 @@ func (o *options) complete(genesis string, dns []string) error {
 		return errors.New("--max-clients, --client-bytes, --max-request and --max-nodes are at least 1, --idle at least a second")
 	case len(o.nodes) == 0 && o.attach == "" && !o.discovers():
 		return errors.New("no nodes: give --node ENODE, --attach geth.ipc, or a way to search (--network mainnet --discovery-v4)")
+	case o.headRPC != "" && (len(o.nodes) != 1 || o.attach != ""):
+		return errors.New("--head-rpc is of one node: give exactly one --node with it; --attach follows its node by itself")
+	case strings.HasPrefix(o.headRPC, "http"):
+		return fmt.Errorf("--head-rpc %s: over HTTP a node cannot tell its blocks; give its WebSocket (ws://127.0.0.1:8546) or its IPC file", o.headRPC)
 	}
 	if genesis != "" {
 		hash := common.HexToHash(genesis)

@@ -85,6 +85,7 @@ func run(o *options) error {
 			return err
 		}
 		o.nodes = append(o.nodes, node)
+		o.headRPC = o.attach
 	}
 
 	counters := metrics.New()
@@ -110,6 +111,10 @@ func run(o *options) error {
 	var nodes sync.WaitGroup
 	for _, node := range o.nodes {
 		nodes.Go(func() { pool.KeepStatic(nodesCtx, id, node) })
+	}
+	if o.headRPC != "" {
+		followed := o.nodes[len(o.nodes)-1].ID() // the one that is attached, or the only one
+		nodes.Go(func() { pool.FollowHeads(nodesCtx, followed, o.headRPC) })
 	}
 	if o.discovers() {
 		if err := pool.Discover(nodesCtx, id, o.discovery); err != nil {

@@ -1,4 +1,4 @@
-// Command testnode runs a real go-ethereum node for tests, on loopback, all in memory: RLPx with eth
+// Command testnode runs a real go-ethereum node for tests, on loopback, in a temporary folder: RLPx with eth
 // and snap, JSON-RPC over WebSocket, and blocks on a timer or for every line `block` on standard
 // input. It prints one line of JSON when it is ready and one for every block.
 package main
@@ -55,7 +55,7 @@ func parse() (flags, error) {
 	flag.StringVar(&f.config.Listen, "listen", "127.0.0.1:0", "RLPx `ADDRESS`")
 	flag.IntVar(&f.config.RPCPort, "rpc-port", 0, "port of JSON-RPC over WebSocket; 0 is any free one")
 	flag.StringVar(&f.key, "node-key", "", "private key in hex; default is made from the seed")
-	flag.StringVar(&f.config.Folder, "data", "", "`FOLDER` to keep everything in, a new one each time; default is memory, which is slow to serve large states")
+	flag.StringVar(&f.config.Folder, "data", "", "`FOLDER` to keep everything in, a new one each time; default is a temporary one, removed at the end")
 	flag.IntVar(&f.config.MaxPeers, "max-peers", 50, "peers at most")
 	flag.DurationVar(&f.blockEvery, "block-every", 0, "make blocks on a timer (`1s`); 0 is on demand only")
 	flag.IntVar(&f.maxSeconds, "max-seconds", 0, "end after that time")

@@ -24,12 +24,12 @@ const handshakes = 16
 // Idle measures the gateway's resident memory per client that is ready and asks nothing.
 func Idle(programs *Programs, clients int) (IdleFigures, error) {
 	figures := IdleFigures{Clients: clients}
-	node, err := programs.start("testnode", "--accounts", "100", "--bare")
+	node, err := start(programs.testnode, "--accounts", "100", "--bare")
 	if err != nil {
 		return figures, err
 	}
 	defer node.stop()
-	gateway, err := programs.start("gateway", "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn",
+	gateway, err := start(programs.gateway, "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn",
 		"--max-clients", fmt.Sprint(clients+warmClients))
 	if err != nil {
 		return figures, err

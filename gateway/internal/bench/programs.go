@@ -15,10 +15,18 @@ import (
 )
 
 // Programs are the built node and gateway.
-type Programs struct{ folder string }
+type Programs struct {
+	testnode, gateway string
+	folder            string // where they were built, to be removed
+}
 
-// BuildPrograms builds them. It must run in the gateway's folder, or below.
-func BuildPrograms() (*Programs, error) {
+// FindPrograms takes those that SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY name, as `cargo xtask` does, or builds them. For that
+// it must run in the gateway's folder, or below.
+func FindPrograms() (*Programs, error) {
+	testnode, gateway := os.Getenv("SNAPLIGHT_TESTNODE"), os.Getenv("SNAPLIGHT_GATEWAY")
+	if testnode != "" && gateway != "" {
+		return &Programs{testnode, gateway, ""}, nil
+	}
 	folder, err := os.MkdirTemp("", "snaplight-gethbench-")
 	if err != nil {
 		return nil, err
@@ -28,10 +36,10 @@ func BuildPrograms() (*Programs, error) {
 		os.RemoveAll(folder)
 		return nil, fmt.Errorf("building the node and the gateway: %w: %s", err, out)
 	}
-	return &Programs{folder}, nil
+	return &Programs{filepath.Join(folder, "testnode"), filepath.Join(folder, "gateway"), folder}, nil
 }
 
-// Close removes them.
+// Close removes what was built.
 func (p *Programs) Close() { os.RemoveAll(p.folder) }
 
 // longest ends programs that were left behind.
@@ -44,8 +52,8 @@ type running struct {
 	ready map[string]any
 }
 
-func (p *Programs) start(name string, args ...string) (*running, error) {
-	cmd := exec.Command(filepath.Join(p.folder, name), append(args, "--exit-with-stdin", "--max-seconds", longest)...)
+func start(program string, args ...string) (*running, error) {
+	cmd := exec.Command(program, append(args, "--exit-with-stdin", "--max-seconds", longest)...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -65,7 +73,7 @@ func (p *Programs) start(name string, args ...string) (*running, error) {
 	go io.Copy(io.Discard, stdout)
 	if err != nil {
 		r.stop()
-		return nil, fmt.Errorf("%s is not ready: %w", name, err)
+		return nil, fmt.Errorf("%s is not ready: %w", program, err)
 	}
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -59,13 +60,12 @@ type load func(asker) (bytes int64, took time.Duration, err error)
 
 // Relay puts the same loads on the node, in turns directly and through the gateway.
 func Relay(programs *Programs, accounts, rounds int) (figures RelayFigures, err error) {
-	node, err := programs.start("testnode", "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare",
-		"--data", programs.folder+"/node")
+	node, err := start(programs.testnode, "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare")
 	if err != nil {
 		return figures, err
 	}
 	defer node.stop()
-	gateway, err := programs.start("gateway", "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn")
+	gateway, err := start(programs.gateway, "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn")
 	if err != nil {
 		return figures, err
 	}
@@ -98,7 +98,7 @@ type paths struct {
 }
 
 func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
-	var directRates, relayRates, directCPU, gatewayCPU, clientCPU []float64
+	var directRates, relayRates, ratios, directCPU, gatewayCPU, clientCPU []float64
 	for round := -1; round < rounds; round++ { // the first one warms up
 		runtime.GC()
 		before := ownCPU()
@@ -126,15 +126,14 @@ func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
 			continue
 		}
 		const perMB = 1e9 // seconds a byte to milliseconds a megabyte
-		directRates = append(directRates, float64(directBytes)/directTime.Seconds())
-		relayRates = append(relayRates, float64(relayBytes)/relayTime.Seconds())
+		direct, relayed := float64(directBytes)/directTime.Seconds(), float64(relayBytes)/relayTime.Seconds()
+		directRates, relayRates = append(directRates, direct), append(relayRates, relayed)
+		ratios = append(ratios, relayed/direct) // of one round: what else the machine did then, it did to both
 		directCPU = append(directCPU, own.Seconds()/float64(directBytes)*perMB)
 		gatewayCPU = append(gatewayCPU, (gatewayAfter-gatewayBefore)/float64(relayBytes)*perMB)
 		clientCPU = append(clientCPU, ownRelay.Seconds()/float64(relayBytes)*perMB)
 	}
-	figures = PathFigures{median(directRates), median(relayRates), 0, median(directCPU), median(gatewayCPU), median(clientCPU)}
-	figures.Ratio = figures.Relayed / figures.Direct
-	return figures, nil
+	return PathFigures{median(directRates), median(relayRates), median(ratios), median(directCPU), median(gatewayCPU), median(clientCPU)}, nil
 }
 
 // codeHashes are those of all codes of a state.
@@ -243,4 +242,9 @@ func ownCPU() time.Duration {
 	var usage syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
 }

@@ -1,5 +1,5 @@
-// Package bench measures go-ethereum and the gateway, to compare the browser with. It makes the same states as the native peer and the
-// wasm benchmark do, so that both sides work on the same bytes.
+// Package bench measures go-ethereum and the gateway, to compare the browser with: on the state that the native peer makes, on the
+// answers that the wasm benchmark exports, so that both sides work on the same bytes.
 package bench
 
 import (

@@ -6,52 +6,20 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/trie"
 	"github.com/ethereum/go-ethereum/trie/trienode"
 )
 
-// Answer is an account range to verify, as benches/wasm makes and exports it.
+// Answer is an account range to verify, as benches/run.mjs exports it.
 type Answer struct {
-	Root, Origin common.Hash
-	Keys         []common.Hash
-	Slim         [][]byte
-	Proof        [][]byte
-}
-
-// wasmState is how many accounts the state has that benches/wasm takes answers from.
-const wasmState = 200_000
-
-// WasmAnswers are those that benches/wasm makes: so many accounts out of the middle of a seeded state.
-func WasmAnswers(sizes []int) ([]Answer, error) {
-	all := make([]account, wasmState)
-	for i := range all {
-		var number [8]byte
-		binary.BigEndian.PutUint64(number[:], uint64(i))
-		key := crypto.Keccak256Hash(number[:])
-		slim := append([]byte{0xcd, byte(i%0x7f) + 1, 0x89, 0x01}, key[:8]...)
-		all[i] = account{key, append(slim, 0x80, 0x80)}
-	}
-	state, err := newState(all)
-	if err != nil {
-		return nil, err
-	}
-	var answers []Answer
-	for _, size := range sizes {
-		start := (wasmState - size) / 2
-		a := Answer{Root: state.Root, Origin: state.keys[start], Keys: state.keys[start : start+size]}
-		for i := range size {
-			a.Slim = append(a.Slim, state.slim.get(start+i))
-		}
-		a.Proof = state.prove(a.Keys[size-1], state.prove(a.Origin, nil))
-		answers = append(answers, a)
-	}
-	return answers, nil
+	root, origin common.Hash
+	keys         [][]byte
+	slim, full   [][]byte
+	proof        trienode.ProofList
 }
 
 // ReadAnswer reads an answer as benches/wasm exports it (`answer` in its lib.rs).
@@ -66,95 +34,90 @@ func ReadAnswer(path string) (a Answer, err error) {
 		}
 	}()
 	take := func(n int) []byte {
-		part := data[:n]
+		part := data[:n:n]
 		data = data[n:]
 		return part
 	}
 	number := func() int { return int(binary.LittleEndian.Uint32(take(4))) }
-	a.Root, a.Origin = common.BytesToHash(take(32)), common.BytesToHash(take(32))
+	a.root, a.origin = common.BytesToHash(take(32)), common.BytesToHash(take(32))
 	for range number() {
-		a.Keys = append(a.Keys, common.BytesToHash(take(32)))
-		a.Slim = append(a.Slim, take(number()))
+		a.keys = append(a.keys, take(32))
+		a.slim = append(a.slim, take(number()))
 	}
 	for range number() {
-		a.Proof = append(a.Proof, take(number()))
+		a.proof = append(a.proof, take(number()))
 	}
-	return a, nil
+	a.full, err = expand(a.slim)
+	return a, err
 }
 
-// VerifyFigures are accounts a second, on one core.
-type VerifyFigures struct {
-	Accounts int     `json:"accounts"`
-	Verify   float64 `json:"verifyRangeProof"`
-	Generate float64 `json:"stackTrie"`
-	Both     float64 `json:"both"`               // one after the other, as its sync does
-	Expanded float64 `json:"bothAfterExpanding"` // with making the trie's bodies out of slim ones before
+// expand makes the trie's bodies out of slim ones, as go-ethereum does where a message comes in.
+func expand(slim [][]byte) ([][]byte, error) {
+	full := make([][]byte, len(slim))
+	for i, body := range slim {
+		var err error
+		if full[i], err = types.FullAccountRLP(body); err != nil {
+			return nil, err
+		}
+	}
+	return full, nil
 }
 
-// Runs before and while it counts; the median is taken.
-const (
-	verifyWarmUp = 5
-	verifyRuns   = 41
-)
+// Len is how many accounts it has.
+func (a Answer) Len() int { return len(a.keys) }
 
-// Verify measures go-ethereum's verification of a range, and its making of the trie.
-func Verify(a Answer) (VerifyFigures, error) {
+// Slice is some runs of one kind of work on one answer.
+type Slice struct {
+	Answer int    `json:"answer"`
+	Runs   int    `json:"runs"`
+	What   string `json:"what"` // verify: VerifyRangeProof; both: and a StackTrie, as its sync does; expanded: after making full bodies, as its sync does, too
+}
+
+// Took is the processor time of this whole process for a slice, Go's collector included.
+type Took struct {
+	Milliseconds float64 `json:"cpuMs"`
+}
+
+// Verify works off a slice, on one core.
+func Verify(answers []Answer, slice Slice) (Took, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	keys := make([][]byte, len(a.Keys))
-	for i := range keys {
-		keys[i] = a.Keys[i][:]
+	if slice.Answer < 0 || slice.Answer >= len(answers) {
+		return Took{}, fmt.Errorf("there is no answer %d", slice.Answer)
 	}
-	var verify, generate, both, expand []time.Duration
-	for run := range verifyWarmUp + verifyRuns {
-		start := time.Now()
-		values := make([][]byte, len(a.Slim))
-		for i, slim := range a.Slim {
-			full, err := types.FullAccountRLP(slim)
-			if err != nil {
-				return VerifyFigures{}, err
-			}
-			values[i] = full
-		}
-		expanded := time.Now()
-		more, err := trie.VerifyRangeProof(a.Root, a.Origin[:], keys, values, trienode.ProofList(rawNodes(a.Proof)).Set())
-		if err != nil || !more {
-			return VerifyFigures{}, errors.Join(err, errors.New("the answer does not verify"))
-		}
-		verified := time.Now()
-		nodes := 0
-		tr := trie.NewStackTrie(func([]byte, common.Hash, []byte) { nodes++ })
-		for i := range keys {
-			if err := tr.Update(keys[i], values[i]); err != nil {
-				return VerifyFigures{}, err
-			}
-		}
-		tr.Hash()
-		end := time.Now()
-		if nodes < len(keys) {
-			return VerifyFigures{}, errors.New("a trie with too few nodes")
-		}
-		if run >= verifyWarmUp {
-			verify = append(verify, verified.Sub(expanded))
-			generate = append(generate, end.Sub(verified))
-			both = append(both, end.Sub(expanded))
-			expand = append(expand, end.Sub(start))
+	start := ownCPU()
+	for range slice.Runs {
+		if err := answers[slice.Answer].run(slice.What); err != nil {
+			return Took{}, err
 		}
 	}
-	rate := func(d []time.Duration) float64 { return float64(len(keys)) / median(d).Seconds() }
-	return VerifyFigures{len(keys), rate(verify), rate(generate), rate(both), rate(expand)}, nil
+	return Took{float64(ownCPU()-start) / float64(time.Millisecond)}, nil
 }
 
-func rawNodes(nodes [][]byte) trienode.ProofList {
-	list := make(trienode.ProofList, len(nodes))
-	for i, node := range nodes {
-		list[i] = node
+func (a Answer) run(what string) error {
+	bodies := a.full
+	if what == "expanded" {
+		var err error
+		if bodies, err = expand(a.slim); err != nil {
+			return err
+		}
 	}
-	return list
-}
-
-func median[T interface {
-	~int64 | ~float64
-}](values []T) T {
-	slices.Sort(values)
-	return values[len(values)/2]
+	more, err := trie.VerifyRangeProof(a.root, a.origin[:], a.keys, bodies, a.proof.Set())
+	if err != nil || !more {
+		return errors.Join(err, errors.New("the answer does not verify"))
+	}
+	if what == "verify" {
+		return nil
+	}
+	nodes := 0
+	tr := trie.NewStackTrie(func([]byte, common.Hash, []byte) { nodes++ })
+	for i, key := range a.keys {
+		if err := tr.Update(key, bodies[i]); err != nil {
+			return err
+		}
+	}
+	tr.Hash()
+	if nodes < len(a.keys) {
+		return errors.New("a trie with too few nodes")
+	}
+	return nil
 }

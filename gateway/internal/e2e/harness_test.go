@@ -50,6 +50,7 @@ type program struct {
 func start(t *testing.T, path string, args ...string) *program {
 	t.Helper()
 	cmd := exec.Command(path, append(args, "--exit-with-stdin", "--max-seconds", lastResort)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // one that is killed leaves its folder behind
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +142,6 @@ func (p *program) metric(name string) float64 {
 // startNode runs a go-ethereum node in this process.
 func startNode(t *testing.T, config testnode.Config) *testnode.Node {
 	t.Helper()
-	config.Folder = t.TempDir()
 	node, err := testnode.Start(config)
 	if err != nil {
 		t.Fatal(err)

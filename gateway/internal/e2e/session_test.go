@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"snaplight/gateway/internal/testnode"
@@ -181,7 +183,7 @@ func TestHeadersAndBlocksCome(t *testing.T) {
 	for range 40 {
 		head = must(node.MakeBlock())(t)
 	}
-	blocks := <-client.Ranges
+	blocks := nextRange(deadline(t), t, client)
 	if blocks.Latest < 32 || blocks.Latest > head.Number {
 		t.Errorf("told of block %d", blocks.Latest)
 	}
@@ -289,9 +291,11 @@ func TestHealthFollowsTheNodes(t *testing.T) {
 }
 
 func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
+	someone := enode.NewV4(&testnode.Key(1, "node").PublicKey, net.IPv4(127, 0, 0, 1), 1, 0).URLv4()
 	for _, args := range [][]string{
 		{}, {"--node", "enode://12"}, {"--node", "x", "--snap", "3"}, {"--discovery-v4"}, {"--network", "nowhere", "--discovery-v5"},
-		{"--dns", "default"}, {"what"}, {"--attach", "/nowhere/geth.ipc"},
+		{"--dns", "default"}, {"what"}, {"--node", someone, "--head-rpc", "http://127.0.0.1:8545"}, {"--node", someone, "--node", someone, "--head-rpc", "ws://127.0.0.1:8546"},
+		{"--attach", "/nowhere/geth.ipc", "--head-rpc", "ws://127.0.0.1:8546"}, {"--attach", "/nowhere/geth.ipc"},
 	} {
 		ctx, cancel := context.WithCancel(deadline(t))
 		if err := command(ctx, args).Run(); err == nil {

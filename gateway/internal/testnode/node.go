@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"os"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type Config struct {
 	Seed      uint64            // of the faucet and of what blocks hold
 	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
 	MaxPeers  int               // default 50
-	Folder    string            // keeps everything there; default is memory, where each range asked for sorts the whole state
+	Folder    string            // keeps everything there; default is a temporary one, gone when the node is closed
 }
 
 // How long a node may take until it serves its genesis state; a million accounts need some ten seconds.
@@ -51,6 +52,7 @@ type Node struct {
 	beacon *catalyst.SimulatedBeacon
 	alloc  types.GenesisAlloc
 	blocks *blockMaker
+	folder string // to be removed at the end
 
 	closing sync.Once
 	closed  error
@@ -76,11 +78,18 @@ func Start(config Config) (*Node, error) {
 	}
 	maps.Copy(alloc, config.Alloc)
 
-	stack, err := node.New(nodeConfig(config))
-	if err != nil {
-		return nil, err
+	n := &Node{alloc: alloc}
+	var err error
+	if config.Folder == "" {
+		// Never in memory: go-ethereum's database there sorts the whole state again for each range that is asked for.
+		if n.folder, err = os.MkdirTemp("", "snaplight-testnode-"); err != nil {
+			return nil, err
+		}
+		config.Folder = n.folder
 	}
-	n := &Node{stack: stack, alloc: alloc}
+	if n.stack, err = node.New(nodeConfig(config)); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(n.folder))
+	}
 	if err := n.start(ethConfig(config, alloc)); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -169,7 +178,7 @@ func (n *Node) Close() error {
 		if n.beacon != nil {
 			n.closed = n.beacon.Stop()
 		}
-		n.closed = errors.Join(n.closed, n.stack.Close())
+		n.closed = errors.Join(n.closed, n.stack.Close(), os.RemoveAll(n.folder))
 	})
 	return n.closed
 }

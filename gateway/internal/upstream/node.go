@@ -45,6 +45,9 @@ type Node struct {
 	ethRW   p2p.MsgReadWriter
 	snapRW  p2p.MsgReadWriter
 
+	announcing sync.Mutex // taken before mu: one announcement at a time
+	followed   bool       // its head comes by JSON-RPC
+
 	mu     sync.Mutex
 	wake   *sync.Cond // something may be sent, or the node is lost
 	status wire.Status
@@ -187,11 +190,26 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	return nil
 }
 
-// newRange notes a BlockRangeUpdate and passes it on.
+// newRange notes a BlockRangeUpdate and passes it on. What the node's JSON-RPC says of its head is newer.
 func (n *Node) newRange(blocks wire.BlockRange) {
+	n.announcing.Lock()
+	defer n.announcing.Unlock()
+	if n.followed {
+		earliest := blocks.Earliest
+		blocks = n.Status().BlockRange
+		blocks.Earliest = earliest
+	}
+	n.announce(blocks)
+}
+
+// announce tells all clients, if the range is another one. The caller holds announcing, so that the newest is told last.
+func (n *Node) announce(blocks wire.BlockRange) {
 	n.mu.Lock()
-	n.status.BlockRange = blocks
-	clients := n.clients()
+	var clients []Client
+	if n.status.BlockRange != blocks {
+		n.status.BlockRange = blocks
+		clients = n.clients()
+	}
 	n.mu.Unlock()
 	for _, client := range clients {
 		client.BlockRange(blocks)

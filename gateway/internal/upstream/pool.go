@@ -58,7 +58,8 @@ type Pool struct {
 	mu      sync.Mutex
 	nodes   []*Node // in the order in which they came; bounded by the configured nodes
 	links   map[*p2p.Peer]*link
-	changed chan struct{} // closed when the nodes are others
+	heads   map[enode.ID]head // of nodes whose JSON-RPC is followed
+	changed chan struct{}     // closed when the nodes are others
 }
 
 // link is where the two protocols of one connection meet.
@@ -72,7 +73,7 @@ type link struct {
 func NewPool(snap uint, network Network, limits Limits, m *metrics.Metrics, log *slog.Logger) *Pool {
 	return &Pool{
 		log: log, metrics: m, limits: limits, network: network, snap: snap,
-		links: make(map[*p2p.Peer]*link), changed: make(chan struct{}),
+		links: make(map[*p2p.Peer]*link), heads: make(map[enode.ID]head), changed: make(chan struct{}),
 	}
 }
 
@@ -214,7 +215,13 @@ func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error 
 	p.mu.Lock()
 	p.nodes = append(p.nodes, node)
 	p.change()
+	head, followed := p.heads[peer.ID()]
 	p.mu.Unlock()
+	if followed {
+		if err := node.setHead(head); err != nil {
+			p.log.Warn("the node's JSON-RPC is not heeded", "error", err)
+		}
+	}
 	p.log.Info("node connected", "node", node.key[:16], "name", node.name, "address", node.address, "eth", version, "snap", p.snap,
 		"network", status.NetworkID, "block", status.Latest)
 
@@ -319,11 +326,9 @@ func (p *Pool) watch(node *Node, done <-chan struct{}) {
 // dropped is called when a connection to a node has ended, with p2p's word for it.
 func (p *Pool) dropped(id enode.ID, why string) {
 	p.mu.Lock()
-	at := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.peer.ID() == id })
-	var node *Node
-	if at >= 0 {
-		node = p.nodes[at]
-		p.nodes = slices.Delete(p.nodes, at, at+1)
+	node := p.connected(id)
+	if node != nil {
+		p.nodes = slices.DeleteFunc(p.nodes, func(n *Node) bool { return n == node })
 		p.change()
 	}
 	p.mu.Unlock()
@@ -335,6 +340,16 @@ func (p *Pool) dropped(id enode.ID, why string) {
 	}
 	p.log.Warn("node lost", "node", node.key[:16], "name", node.name, "why", why)
 	node.lose(reason, why)
+}
+
+// connected is the node with this key, if it serves. The lock is held.
+func (p *Pool) connected(id enode.ID) *Node {
+	for _, node := range p.nodes {
+		if node.peer.ID() == id {
+			return node
+		}
+	}
+	return nil
 }
 
 // reasonOf is what clients are told. A node's own reasons are told as they are, but for those that would blame the client.

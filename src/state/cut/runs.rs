@@ -4,7 +4,7 @@ use super::{Cut, Mode, Source};
 use crate::state::tree::TreeError;
 use crate::trie::fold::ChildOf;
 
-impl<S: Source> Cut<'_, S> {
+impl<S: Source + ?Sized> Cut<'_, S> {
     /// Moves out what is complete and cannot grow into a fuller page: the next sibling would not fit any more.
     pub(super) fn move_full_runs(&mut self, branch: usize) -> Result<(), TreeError> {
         let mut run: Vec<usize> = Vec::new();

@@ -18,7 +18,7 @@
 
 use xxhash_rust::xxh64::xxh64;
 
-use super::{MAX_PAGE, Page, PageError};
+use super::{FRAME, MAX_PAGE, Page, PageError};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, VerifiedFull, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, Entry, Item, PageId, PageRef, StatePath, Storage};
@@ -41,9 +41,6 @@ const STORAGE_SHIFT: u8 = 3;
 const CODE_SHIFT: u8 = 5;
 const OPEN: u8 = 1 << 3;
 const INNER: u8 = 1 << 4;
-
-/// Bytes that a page has besides its entries, at most.
-pub(crate) const FRAME: usize = 2 + 32 + 33 + 8;
 
 /// Takes a page's bytes apart. Anything that [`PageWriter`] cannot have written is an error.
 pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
@@ -449,59 +446,6 @@ impl PageWriter {
         }
         self.bytes.push(number as u8);
     }
-}
-
-/// Bytes of a leaf in a page, at most: the parent's path may cover some of its key.
-pub(crate) fn leaf_size(value: usize) -> usize {
-    1 + 32 + value
-}
-
-/// Bytes of an entry in a page, at most.
-pub(crate) fn entry_size(entry: &Entry) -> usize {
-    match &entry.item {
-        Item::Account(leaf) => leaf_size(leaf.slim.len()) + storage_size(&leaf.storage),
-        Item::Slot(value) => leaf_size(value.len()),
-        Item::Blinded { base, .. } => blinded_size(&entry.path) + base_size(base),
-        Item::Page(page) => page_size(&entry.path, page),
-    }
-}
-
-/// Bytes that follow an account for its storage, at most.
-pub(crate) fn storage_size(storage: &Storage) -> usize {
-    match storage {
-        Storage::Empty | Storage::Blinded => 0,
-        Storage::Inline(slots) => {
-            number_size(slots.len() as u64) + slots.iter().map(entry_size).sum::<usize>()
-        }
-        Storage::Page(page) => 1 + page_numbers_size(page),
-    }
-}
-
-/// Bytes that follow a blinded entry for its base, at most.
-pub(crate) fn base_size(base: &[Entry]) -> usize {
-    match base.is_empty() {
-        true => 0,
-        false => number_size(base.len() as u64) + base.iter().map(entry_size).sum::<usize>(),
-    }
-}
-
-pub(crate) fn blinded_size(path: &Path) -> usize {
-    2 + usize::from(path.len().div_ceil(2)) + 32
-}
-
-pub(crate) fn page_size(path: &Path, page: &PageRef) -> usize {
-    blinded_size(path) + 1 + page_numbers_size(page)
-}
-
-fn page_numbers_size(page: &PageRef) -> usize {
-    [page.id.0, page.leaves, page.slots]
-        .map(number_size)
-        .iter()
-        .sum()
-}
-
-fn number_size(number: u64) -> usize {
-    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// The bytes of a path of `len` nibbles, without the first `covered` ones.

@@ -2,7 +2,9 @@
 
 use super::{SlotList, sum_of};
 use crate::hash::Hash;
-use crate::state::cut::{Kept, KeptItem, Mode, Place, Source, Sum, cut, write_top, write_whole};
+use crate::state::cut::{
+    Kept, KeptItem, Mode, Place, Source, Sum, cut_list, write_top, write_whole,
+};
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
 use crate::state::page::{PageWriter, base_size, fold_list, storage_size};
 use crate::state::pages::Pages;
@@ -115,14 +117,14 @@ impl<'a> EntryList<'a> {
         let storage = if slots.iter().any(Entry::has_base) {
             let mut fold = Fold::new();
             let mut source = EntryList::new(slots, place.account, &mut fold, self.budget, mode);
-            let kept = cut(self.fold, &mut source, place, mode, out)?;
+            let kept = cut_list(self.fold, &mut source, place, mode, out)?;
             match kept.sum.size > inline {
                 true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
                 false => Storage::Inline(keep_clones(&kept, |entry| source.get(entry))),
             }
         } else {
             let mut source = SlotList(slots);
-            let kept = cut(self.fold, &mut source, place, mode, out)?;
+            let kept = cut_list(self.fold, &mut source, place, mode, out)?;
             match kept.sum.size > inline {
                 true => Storage::Page(write_whole(&kept, &source, place, root, out)?),
                 false => Storage::Inline(keep_clones(&kept, |entry| slots.get(entry))),
@@ -198,17 +200,7 @@ impl Source for EntryList<'_> {
 
 /// What was kept, as a list of its own.
 fn keep_clones<'a>(kept: &Kept, entry: impl Fn(usize) -> Option<&'a Entry>) -> Vec<Entry> {
-    let keep = |item: &KeptItem| match item {
-        KeptItem::Entry(index) => entry(*index).cloned(),
-        KeptItem::Page(path, page) => Some(Entry {
-            path: *path,
-            item: Item::Page(*page),
-        }),
-        KeptItem::Blinded(path, hash) => Some(Entry {
-            path: *path,
-            item: Item::blinded(*hash),
-        }),
-    };
+    let keep = |item: &KeptItem| item.entry(|index| entry(index).cloned());
     kept.items.iter().filter_map(keep).collect()
 }
 
@@ -250,7 +242,7 @@ pub(crate) fn move_base(
     }
     let root = fold_list(&mut fold, base, Root::Trie)?;
     source.cut_large_storage(out)?;
-    let kept = cut(&fold, &mut source, place, Mode::Closing, out)?;
+    let kept = cut_list(&fold, &mut source, place, Mode::Closing, out)?;
     if kept.sum.size > inline
         && let Some(top) = write_top(&fold, &kept, &source, place, root, out)?
     {

@@ -20,9 +20,7 @@ impl Tree {
                 }
             });
         }
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        PageId::in_order(ids)
     }
 
     /// Puts the content of a page in the place of its references, once it has been proven to be what they name. What

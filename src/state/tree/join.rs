@@ -6,7 +6,7 @@ use super::adopt::{Adopter, depth_above};
 use super::{Joined, StorageJoined, Tree, TreeError};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
-use crate::state::cut::{KeptItem, Mode, Place, Source, cut, write_whole};
+use crate::state::cut::{KeptItem, Mode, Place, Source, cut, cut_list, write_whole};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::page::{entry_size, fold_list, storage_size};
 use crate::state::pages::Pages;
@@ -97,18 +97,9 @@ impl Tree {
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
             return self.offer_storage(account, fold, range, out);
         };
-        let root = range.root();
         let before = storage_size(&leaf.storage);
-        let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
-            Storage::Blinded => vec![Entry {
-                path: Path::ROOT,
-                item: Item::blinded(root),
-            }],
-            Storage::Inline(slots) => slots,
-            held @ (Storage::Empty | Storage::Page(_)) => {
-                leaf.storage = held;
-                return Ok(complete);
-            }
+        let Some(mut slots) = leaf.storage.take_list(range.root()) else {
+            return Ok(complete);
         };
         let place = Place {
             account: Some(*account),
@@ -175,7 +166,7 @@ pub(super) fn join_slots(
         return Err(TreeError::Root(found));
     }
     let mut source = SlotList(slots);
-    let kept = cut(scratch, &mut source, place, Mode::Closing, out)?;
+    let kept = cut_list(scratch, &mut source, place, Mode::Closing, out)?;
     let page = write_whole(&kept, &source, place, range.root(), out)?;
     Ok((Some(page), joined))
 }

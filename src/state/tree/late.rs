@@ -5,12 +5,11 @@ use super::adopt::{Adopter, Base, depth_above};
 use super::base::{holds_anything, over};
 use super::{Joined, StorageJoined, Tree, TreeError};
 use crate::hash::Hash;
-use crate::state::cut::{KeptItem, Mode, Place, cut};
+use crate::state::cut::{Mode, Place, cut};
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
 use crate::state::pages::Pages;
 use crate::state::source::{Arena, Mark};
 use crate::trie::fold::{EntryItem, Fold};
-use crate::trie::path::Path;
 use crate::trie::range::VerifiedRange;
 
 impl Tree {
@@ -61,17 +60,7 @@ impl Tree {
         };
         if let Some((leaf, in_base)) = find_anywhere(&mut self.entries, account, false) {
             let root = leaf.storage_root();
-            let mut slots = match core::mem::replace(&mut leaf.storage, Storage::Blinded) {
-                Storage::Blinded => vec![Entry {
-                    path: Path::ROOT,
-                    item: Item::blinded(root),
-                }],
-                Storage::Inline(slots) => slots,
-                done @ (Storage::Empty | Storage::Page(_)) => {
-                    leaf.storage = done;
-                    Vec::new()
-                }
-            };
+            let mut slots = leaf.storage.take_list(root).unwrap_or_default();
             if root == range.root() && !slots.is_empty() {
                 let (page, done) =
                     super::join::join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
@@ -170,20 +159,11 @@ fn offered(
     }
     let mut arena = Arena { fold, marks };
     let kept = cut(fold, &mut arena, place, Mode::Growing, out)?;
-    let offered = kept.items.iter().filter_map(|item| match item {
-        KeptItem::Entry(index) => {
-            let path = fold.path(*index);
-            arena.item(*index).map(|item| Entry { path, item })
-        }
-        KeptItem::Page(path, page) => Some(Entry {
-            path: *path,
-            item: Item::Page(*page),
-        }),
-        KeptItem::Blinded(path, hash) => Some(Entry {
-            path: *path,
-            item: Item::blinded(*hash),
-        }),
-    });
+    let own = |index| {
+        let path = fold.path(index);
+        arena.item(index).map(|item| Entry { path, item })
+    };
+    let offered = kept.items.iter().filter_map(|item| item.entry(own));
     Ok(Some(offered.collect()))
 }
 

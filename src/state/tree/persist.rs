@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Spill, Tree, TreeError};
 use crate::hash::Hash;
-use crate::state::cut::{Kept, KeptItem, Mode, Place, cut, write_whole};
+use crate::state::cut::{Kept, Mode, Place, cut_list, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::page::{Folds, Page, PageError, base_size, entry_size, fold_list};
 use crate::state::pages::Pages;
@@ -42,28 +42,17 @@ impl Tree {
             Mode::Growing,
         );
         list.cut_large_storage(out)?;
-        let kept = cut(&self.folds.list, &mut list, place, Mode::Growing, out)?;
+        let kept = cut_list(&self.folds.list, &mut list, place, Mode::Growing, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
 
         let mut old = core::mem::take(&mut self.entries).into_iter().enumerate();
         self.entries = Vec::with_capacity(kept.items.len());
         for item in kept.items {
-            let entry = match item {
-                KeptItem::Entry(index) => {
-                    let entry = old.find(|(i, _)| *i == index).map(|(_, entry)| entry);
-                    let replaced = replaced.get_mut(index).and_then(Option::take);
-                    replaced.map(|entry| *entry).or(entry)
-                }
-                KeptItem::Page(path, page) => Some(Entry {
-                    path,
-                    item: Item::Page(page),
-                }),
-                KeptItem::Blinded(path, hash) => Some(Entry {
-                    path,
-                    item: Item::blinded(hash),
-                }),
-            };
-            self.entries.extend(entry);
+            self.entries.extend(item.entry(|index| {
+                let entry = old.find(|(i, _)| *i == index).map(|(_, entry)| entry);
+                let replaced = replaced.get_mut(index).and_then(Option::take);
+                replaced.map(|entry| *entry).or(entry)
+            }));
         }
         self.bytes = self.entries.iter().map(entry_size).sum();
         Ok(())
@@ -91,7 +80,7 @@ impl Tree {
         let storage_fold = &mut self.folds.storage;
         let mut list = EntryList::new(&self.entries, None, storage_fold, self.budget, mode);
         list.cut_large_storage(out)?;
-        let kept: Kept = cut(&self.folds.list, &mut list, place, mode, out)?;
+        let kept: Kept = cut_list(&self.folds.list, &mut list, place, mode, out)?;
         write_whole(&kept, &list, place, self.root, out).map(Some)
     }
 

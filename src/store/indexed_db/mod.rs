@@ -207,10 +207,10 @@ impl Store for IndexedDb {
         }
     }
 
-    fn pages(
-        &self,
+    fn pages<'a>(
+        &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> {
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a> {
         // An id that JavaScript rounds, from a damaged parent, is rounded to one that was never given: a miss.
         let keys = ids
             .iter()
@@ -220,7 +220,10 @@ impl Store for IndexedDb {
         async move { Ok(gets?.values().await?.iter().map(bytes).collect()) }
     }
 
-    fn code(&self, hash: &Hash) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+    fn code<'a>(
+        &'a self,
+        hash: &Hash,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a> {
         let gets = self.get_all(CODES, vec![code_key(hash)]);
         async move { Ok(gets?.values().await?.first().and_then(bytes)) }
     }

@@ -110,13 +110,19 @@ class World {
     await Promise.all(this.context.pages().map((page) => page.url() !== 'about:blank' && page.close()))
   }
 
-  /** A page with the package in `window.snaplight`. What is thrown to its top is kept in `page.uncaught`. */
+  /** A page with the package in `window.snaplight`. */
   async page() {
+    const page = await this.open(`${this.origin}/blank`)
+    await load(page)
+    return page
+  }
+
+  /** A page in a tab of its own. What is thrown to its top is kept in `page.uncaught`. */
+  async open(url) {
     const page = await this.context.newPage()
     page.uncaught = []
     page.on('pageerror', (error) => page.uncaught.push(error.message))
-    await page.goto(`${this.origin}/blank`)
-    await load(page)
+    await page.goto(url)
     return page
   }
 }

@@ -8,13 +8,13 @@ import { ROOT } from '../serve.mjs'
 
 const PROGRAM = join(ROOT, 'benches/run.mjs')
 
-/** Runs it with its output on this terminal, and answers what it wrote as JSON. */
-export async function kernel() {
+/** Runs it with its output on this terminal, and answers what it wrote as JSON. `options` as in `benches/run.mjs`. */
+export async function kernel(...options) {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing`)
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-bench-'))
   const file = join(folder, 'kernel.json')
   try {
-    const child = spawn(process.execPath, [PROGRAM, '--json', file], { stdio: 'inherit' })
+    const child = spawn(process.execPath, [PROGRAM, '--json', file, ...options], { stdio: 'inherit' })
     const code = await new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', resolve)

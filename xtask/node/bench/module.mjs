@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import { NAMED } from '../optimize.mjs'
+import { CUSTOM, leb, sections } from '../sections.mjs'
 
-const [CUSTOM, IMPORT, CODE, DATA] = [0, 2, 10, 11]
+const [IMPORT, CODE, DATA] = [2, 10, 11]
 
 /**
  * The largest groups of functions: a file of ours (`snaplight::sync::engine`), or another crate (`alloc`).
@@ -41,17 +42,13 @@ function groupOf(name) {
 
 /** Sizes of the function bodies in order, names by function index, how many functions are imported, bytes of data. */
 function read(file) {
-  const reader = { file, at: 8 }
   const found = { sizes: [], names: new Map(), imported: 0, data: 0 }
-  while (reader.at < file.length) {
-    const id = file[reader.at++]
-    const size = leb(reader)
-    const end = reader.at + size
+  for (const { id, from, end } of sections(file)) {
+    const reader = { file, at: from }
     if (id === IMPORT) found.imported = importedFunctions(reader)
     if (id === CODE) found.sizes = bodySizes(reader)
-    if (id === DATA) found.data = size
+    if (id === DATA) found.data = end - from
     if (id === CUSTOM && text(reader) === 'name') readNames(reader, end, found.names)
-    reader.at = end
   }
   return found
 }
@@ -101,13 +98,4 @@ function text(reader) {
   const length = leb(reader)
   reader.at += length
   return reader.file.toString('utf8', reader.at - length, reader.at)
-}
-
-function leb(reader) {
-  let value = 0
-  for (let shift = 1; ; shift *= 128) {
-    const byte = reader.file[reader.at++]
-    value += (byte & 127) * shift
-    if (byte < 128) return value
-  }
 }

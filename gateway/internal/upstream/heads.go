@@ -1,0 +1,125 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// rpcPatience is how long a node may take to answer by JSON-RPC.
+const rpcPatience = 10 * time.Second
+
+// head is a block as JSON-RPC tells it.
+type head struct {
+	Number  hexutil.Uint64
+	Hash    common.Hash
+	genesis common.Hash
+}
+
+// FollowHeads has each new block of a node announced to its clients, as the node's own JSON-RPC tells it, until the context ends.
+// To its peers go-ethereum tells only every 32nd.
+func (p *Pool) FollowHeads(ctx context.Context, id enode.ID, url string) {
+	told := false
+	for {
+		err := p.followHeads(ctx, id, url, func() { told = false })
+		p.clearHead(id)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, rpc.ErrNotificationsUnsupported):
+			p.log.Info("blocks are announced as rarely as the node does itself: over HTTP it cannot tell each, over ws:// or IPC it can", "rpc", url)
+			return
+		case !told:
+			p.log.Warn("the node's JSON-RPC does not tell its blocks; trying again, and until then they are announced as rarely as the node does itself", "rpc", url, "error", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lastRetry):
+		}
+	}
+}
+
+// followHeads is one connection, from its dial to its end.
+func (p *Pool) followHeads(ctx context.Context, id enode.ID, url string, follows func()) error {
+	soon, cancel := context.WithTimeout(ctx, rpcPatience)
+	defer cancel()
+	client, err := rpc.DialContext(soon, url)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	heads := make(chan head)
+	subscription, err := client.EthSubscribe(soon, heads, "newHeads")
+	if err != nil {
+		return err
+	}
+	defer subscription.Unsubscribe()
+	// Asked after subscribing, so that none is missed in between.
+	var genesis, now head
+	if err := errors.Join(
+		client.CallContext(soon, &genesis, "eth_getBlockByNumber", "0x0", false),
+		client.CallContext(soon, &now, "eth_getBlockByNumber", "latest", false),
+	); err != nil {
+		return err
+	}
+	follows()
+	p.log.Info("each block of the node is announced", "rpc", url, "block", uint64(now.Number))
+	for {
+		now.genesis = genesis.Hash
+		if err := p.setHead(id, now); err != nil {
+			return err
+		}
+		select {
+		case now = <-heads:
+		case err := <-subscription.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// setHead notes a node's head, also for when it is connected later.
+func (p *Pool) setHead(id enode.ID, head head) error {
+	p.mu.Lock()
+	p.heads[id] = head
+	node := p.connected(id)
+	p.mu.Unlock()
+	if node == nil {
+		return nil
+	}
+	return node.setHead(head)
+}
+
+// clearHead lets the node's own announcements count again.
+func (p *Pool) clearHead(id enode.ID) {
+	p.mu.Lock()
+	delete(p.heads, id)
+	node := p.connected(id)
+	p.mu.Unlock()
+	if node != nil {
+		node.announcing.Lock()
+		node.followed = false
+		node.announcing.Unlock()
+	}
+}
+
+func (n *Node) setHead(head head) error {
+	if genesis := n.Status().Genesis; genesis != head.genesis {
+		return fmt.Errorf("it is on another chain (genesis %s) than the node (%s): is it the JSON-RPC of that node?", head.genesis, genesis)
+	}
+	n.announcing.Lock()
+	defer n.announcing.Unlock()
+	n.followed = true
+	blocks := n.Status().BlockRange
+	blocks.Latest, blocks.LatestHash = uint64(head.Number), head.Hash
+	n.announce(blocks)
+	return nil
+}

@@ -1,0 +1,60 @@
+//! How many bytes things take in a page, before they are written: an upper bound, by which pages are cut.
+
+use crate::state::entry::{Entry, Item, PageRef, Storage};
+use crate::trie::path::Path;
+
+/// Bytes that a page has besides its entries, at most.
+pub(crate) const FRAME: usize = 2 + 32 + 33 + 8;
+
+/// Bytes of a leaf in a page, at most: the parent's path may cover some of its key.
+pub(crate) fn leaf_size(value: usize) -> usize {
+    1 + 32 + value
+}
+
+/// Bytes of an entry in a page, at most.
+pub(crate) fn entry_size(entry: &Entry) -> usize {
+    match &entry.item {
+        Item::Account(leaf) => leaf_size(leaf.slim.len()) + storage_size(&leaf.storage),
+        Item::Slot(value) => leaf_size(value.len()),
+        Item::Blinded { base, .. } => blinded_size(&entry.path) + base_size(base),
+        Item::Page(page) => page_size(&entry.path, page),
+    }
+}
+
+/// Bytes that follow an account for its storage, at most.
+pub(crate) fn storage_size(storage: &Storage) -> usize {
+    match storage {
+        Storage::Empty | Storage::Blinded => 0,
+        Storage::Inline(slots) => {
+            number_size(slots.len() as u64) + slots.iter().map(entry_size).sum::<usize>()
+        }
+        Storage::Page(page) => 1 + page_numbers_size(page),
+    }
+}
+
+/// Bytes that follow a blinded entry for its base, at most.
+pub(crate) fn base_size(base: &[Entry]) -> usize {
+    match base.is_empty() {
+        true => 0,
+        false => number_size(base.len() as u64) + base.iter().map(entry_size).sum::<usize>(),
+    }
+}
+
+pub(crate) fn blinded_size(path: &Path) -> usize {
+    2 + usize::from(path.len().div_ceil(2)) + 32
+}
+
+pub(crate) fn page_size(path: &Path, page: &PageRef) -> usize {
+    blinded_size(path) + 1 + page_numbers_size(page)
+}
+
+fn page_numbers_size(page: &PageRef) -> usize {
+    [page.id.0, page.leaves, page.slots]
+        .map(number_size)
+        .iter()
+        .sum()
+}
+
+fn number_size(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+}

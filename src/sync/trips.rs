@@ -1,0 +1,73 @@
+//! Which requests had to wait for which answers: the round trips that no number of peers could save.
+
+use super::want::Want;
+use crate::state::StatePath;
+use crate::trie::path::KEY_NIBBLES;
+
+const LEVELS: usize = KEY_NIBBLES as usize + 1;
+
+/// Round trips, counted along the tries: a node waits for the nodes above it, a storage for the accounts. Two requests of one level
+/// do not wait for each other, whenever they are sent.
+#[derive(Debug)]
+pub(crate) struct Trips {
+    /// What had been waited for before the target moved.
+    before: u64,
+    /// Of account trie nodes, by the length of their paths.
+    accounts: [u64; LEVELS],
+    /// Of account ranges that a healing asked for.
+    spans: u64,
+    /// Of storage trie nodes, by the length of their paths.
+    slots: [u64; LEVELS],
+}
+
+impl Trips {
+    pub(crate) fn after(before: u64) -> Trips {
+        Trips {
+            before,
+            accounts: [0; LEVELS],
+            spans: 0,
+            slots: [0; LEVELS],
+        }
+    }
+
+    /// The round trips until `want` will be answered. `answered`: those that all answers so far took.
+    pub(crate) fn ask(&mut self, want: &Want, answered: u64) -> u64 {
+        match want {
+            Want::Nodes(nodes) => {
+                let trips = nodes.iter().map(|(at, _)| self.node(at));
+                trips.max().unwrap_or(1)
+            }
+            Want::Accounts { cursor: None, .. } => {
+                self.spans = self.spans.max(1 + most(self.before, &self.accounts));
+                self.spans
+            }
+            Want::Storages(_) | Want::Codes(_) => 1 + self.leaves(),
+            Want::Header(_) => 1,
+            // A span of a walk waits for the one before it.
+            Want::Accounts { .. } | Want::Chunk { .. } => 1 + answered,
+        }
+    }
+
+    fn node(&mut self, at: &StatePath) -> u64 {
+        let leaves = self.leaves();
+        let (levels, above) = match at.account {
+            None => (&mut self.accounts, self.before),
+            Some(_) => (&mut self.slots, leaves),
+        };
+        let (shorter, rest) = levels.split_at_mut(usize::from(at.path.len()).min(LEVELS - 1));
+        let trip = 1 + most(above, shorter);
+        for own in rest.iter_mut().take(1) {
+            *own = trip.max(*own);
+        }
+        trip
+    }
+
+    /// Until all accounts that are known by now were.
+    fn leaves(&self) -> u64 {
+        most(self.before.max(self.spans), &self.accounts)
+    }
+}
+
+fn most(least: u64, levels: &[u64]) -> u64 {
+    levels.iter().fold(least, |most, trip| most.max(*trip))
+}

@@ -1,0 +1,76 @@
+/** A real go-ethereum node and the gateway in front of it, as child processes on loopback. */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startProgram } from './program.mjs'
+import { connectRpc } from './rpc.mjs'
+import { ROOT } from './serve.mjs'
+
+const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
+const NODE = process.env.SNAPLIGHT_TESTNODE ?? join(TARGET, 'go/testnode')
+const GATEWAY = process.env.SNAPLIGHT_GATEWAY ?? join(TARGET, 'go/gateway')
+
+/** A node with 100,000 accounts needs seconds, of which a busy machine makes many. */
+const READY_WITHIN_MS = 120_000
+const CONNECTED_WITHIN_MS = 30_000
+const LOOK_EVERY_MS = 100
+
+/** Why neither can be started here; nothing if they can. `cargo xtask` says so where it cannot build them. */
+export function missing() {
+  if (process.env.SNAPLIGHT_WITHOUT_GO) return process.env.SNAPLIGHT_WITHOUT_GO
+  const absent = [NODE, GATEWAY].find((program) => !existsSync(program))
+  return absent && `${absent} was not built; \`cargo xtask test --only e2e\` builds it where Go is installed`
+}
+
+/**
+ * Starts both, and waits until the gateway is connected to the node, which then serves its genesis state.
+ *
+ * @param {{accounts: number, contracts?: number, huge?: number, scheme?: 'path' | 'hash', everyMs?: number}} options `contracts`:
+ *   with a few slots each; `huge`: slots of one contract more; `everyMs`: a block so often, otherwise when `makeBlock` is called
+ * @returns what page and test need to know. `genesis`: the whole state as `{address: {balance, nonce, code, storage}}`; `rpc`:
+ *   the node's JSON-RPC; `makeBlock()`: what the node says of the block it made
+ */
+export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'path', everyMs = 0 }) {
+  const folder = mkdtempSync(join(tmpdir(), 'snaplight-geth-'))
+  const file = join(folder, 'genesis.json')
+  const started = []
+  const stop = async () => {
+    for (const { stop } of started.reverse()) await stop()
+  }
+  try {
+    const node = await startProgram('the go-ethereum node', NODE, [
+      '--accounts', String(accounts), '--contracts', String(contracts), '--huge', String(huge), '--scheme', scheme,
+      '--block-every', `${everyMs}ms`, '--write-genesis', file, '--exit-with-stdin',
+    ], READY_WITHIN_MS)
+    started.push(node)
+    const genesis = JSON.parse(readFileSync(file, 'utf8'))
+    const { enode, rpc: rpcUrl, networkId, genesisHash } = node.ready
+    const gateway = await startProgram('the gateway', GATEWAY, [
+      '--node', enode, '--head-rpc', rpcUrl, '--listen', '127.0.0.1:0', '--genesis-hash', genesisHash, '--exit-with-stdin',
+    ], READY_WITHIN_MS)
+    started.push(gateway)
+    const rpc = await connectRpc(rpcUrl)
+    started.push({ stop: () => rpc.close() })
+    const { url, http } = gateway.ready
+    await until(CONNECTED_WITHIN_MS, 'the gateway did not connect to the node', async () => {
+      const nodes = await (await fetch(`${http}/nodes`)).json()
+      return nodes.length > 0
+    })
+    return { url, rpcUrl, rpc, networkId, genesisHash, genesis, makeBlock: async () => (await node.ask('block')).block, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Looks again and again, and fails with `otherwise` when it takes too long. */
+export async function until(ms, otherwise, reached) {
+  const end = Date.now() + ms
+  while (!(await reached())) {
+    if (Date.now() > end) throw new Error(`${otherwise} in ${ms / 1000} s`)
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+  }
+}
