@@ -23,7 +23,7 @@ use snaplight_peer::state::Recipe;
 use world::{End, World};
 
 const ACCOUNTS: u64 = 100_000;
-const BUDGETS: [usize; 4] = [8 * 1024, 16 * 1024, 32 * 1024, 56 * 1024];
+const BUDGETS: [usize; 5] = [8 * 1024, 16 * 1024, 24 * 1024, 32 * 1024, 56 * 1024];
 /// The engine's events between two looks at what it holds.
 const EVENTS: u64 = 20;
 

@@ -25,7 +25,7 @@ const DEPTH_AHEAD: usize = 1_024;
 const SPANS_AHEAD: usize = 64;
 /// Bytes of the proof of a range's two edges.
 const RANGE_PROOF: u64 = 4_000;
-/// Pages of bases that one pass wants read: at 16 KiB each, some megabytes.
+/// Pages of bases that one pass wants read: at 24 KiB each, some megabytes.
 const PAGES_AHEAD: usize = 256;
 
 /// What to do next. Bound: [`BREADTH`] places, and as many spans and pages.
