@@ -259,7 +259,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
         })
         .collect();
     let accounts = state_world::Trie::of_accounts(bodies);
-    let mut tree = Tree::new(accounts.root);
+    let mut tree = Tree::new(accounts.root).with_budget(16 * 1024);
     let at = |nibbles: u8| StatePath::account_trie(Path::new(Hash([0xee; 32]), nibbles));
     assert_eq!(tree.estimated_leaves_below(&at(1)), None);
     let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
