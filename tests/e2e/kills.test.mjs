@@ -7,7 +7,7 @@ import { BACKENDS, campaign } from '../../xtask/node/kills/campaign.mjs'
 for (const backend of Object.keys(BACKENDS)) {
   test(`a sync that is killed three times while the root moves ends with the true state, with ${backend}`, async () => {
     const plan = {
-      backend, kills: 3, accounts: 12_000, seed: 7, throttle: 60_000, lives: [500, 1_800], blockMs: 3_000, share: 0.001, sample: 200,
+      backend, kills: 3, accounts: 16_000, seed: 7, throttle: 60_000, lives: [500, 1_800], blockMs: 3_000, share: 0.001, sample: 200,
     }
     const { problems, lives } = await campaign(plan)
     assert.deepEqual(problems, [])

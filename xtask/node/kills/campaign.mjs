@@ -102,13 +102,13 @@ class Campaign {
     if (!life || life.row) return
     if (life.killed && next) {
       const landed = life.landed(next)
-      const { lost, onItsWay } = life.cost(next, this.#plan.throttle)
+      const { lost, onItsWay, carried } = life.cost(next, this.#plan.throttle)
       const kept = life.received.bytes - lost
       Object.assign(life, { batches: landed, lost, onItsWay, kept, after: next.disk })
       const number = this.lives.length
       if (landed < 0) this.problems.push(`life ${number}: batch ${life.disk.sequence} was there before it, and after it only ${next.disk.sequence}`)
       // A batch lands with what was proven, and that is what the next life need not ask for.
-      if (landed > 0 && kept <= 0) this.problems.push(`life ${number} lasted ${landed} batches and kept nothing of ${life.received.bytes} bytes`)
+      if (landed > 0 && carried > 0 && kept <= 0) this.problems.push(`life ${number} lasted ${landed} batches and kept nothing of ${life.received.bytes} bytes`)
     }
     life.row = row(life)
     this.#world.onLife({ ...life.row, number: this.lives.length })

@@ -74,6 +74,7 @@ export class Life {
 
   /**
    * What the kill cost: bytes that had arrived and were in no batch that the next life found, and bytes that were on their way.
+   * `carried`: bytes that were proven when the last of these batches was made; the first may be made before anything has arrived.
    *
    * @param {Life} next
    * @param {number} [throttle] bytes a second and connection; at full speed what was asked for counts as on its way
@@ -89,7 +90,7 @@ export class Life {
     const dropped = after.length > 0 ? Math.min(...after.map(({ state, proven }) => Math.max(state - proven, 0))) : 0
     const { state, codes } = this.received
     const lost = Math.max(state - batch.proven - dropped, 0) + codes - batch.codes
-    return { lost, onItsWay: this.#onItsWay(throttle) }
+    return { lost, onItsWay: this.#onItsWay(throttle), carried: batch.proven + batch.codes }
   }
 
   #onItsWay(throttle) {
