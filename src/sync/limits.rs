@@ -24,7 +24,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             batch_bytes: 3 * 512 * 1024,
-            batch_ms: 1_000,
+            batch_ms: 750,
             asked_bytes: 2 * 1024 * 1024,
             waiting_bytes: 3 * 512 * 1024,
             settle_bytes: 512 * 1024,
