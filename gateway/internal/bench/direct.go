@@ -96,11 +96,7 @@ func (d *direct) read(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
 		if _, err := io.ReadFull(msg.Payload, payload); err != nil {
 			return err
 		}
-		content, _, err := rlp.SplitList(payload)
-		if err != nil {
-			return err
-		}
-		id, _, err := rlp.SplitUint64(content)
+		id, _, err := wire.SplitID(payload)
 		if err != nil {
 			return err
 		}

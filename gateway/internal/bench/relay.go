@@ -151,51 +151,54 @@ func codeHashes(alloc types.GenesisAlloc) []common.Hash {
 
 // askCodes asks for the same codes again and again, several at a time.
 func askCodes(a asker, codes []common.Hash) (bytes int64, took time.Duration, err error) {
-	var total atomic.Int64
-	var group sync.WaitGroup
-	errs := make(chan error, relaySegments)
-	start := time.Now()
-	for range relaySegments {
-		group.Go(func() {
-			for range codeAnswers {
-				payload, err := a.ask(wire.GetByteCodesCode, codes, uint64(relayAnswer))
-				if err != nil {
-					errs <- err
-					return
-				}
-				total.Add(int64(len(payload)))
+	return sideBySide(func(_ int, ask question) error {
+		for range codeAnswers {
+			if _, err := ask(a, wire.GetByteCodesCode, codes, uint64(relayAnswer)); err != nil {
+				return err
 			}
-		})
-	}
-	group.Wait()
-	took = time.Since(start)
-	select {
-	case err = <-errs:
-	default:
-	}
-	return total.Load(), took, err
+		}
+		return nil
+	})
 }
 
-// sweep asks for all accounts, several parts of them side by side, and counts bytes.
+// sweep asks for all accounts, several parts of them side by side.
 func sweep(a asker, root common.Hash) (bytes int64, took time.Duration, err error) {
+	segments := wsclient.Segments(relaySegments)
+	return sideBySide(func(at int, ask question) error {
+		segment := segments[at]
+		for segment.Next.Cmp(segment.Last) <= 0 {
+			payload, err := ask(a, wire.GetAccountRangeCode, root, segment.Next, segment.Last, uint64(relayAnswer))
+			if err != nil {
+				return err
+			}
+			last, ok := lastKey(payload)
+			if !ok || last.Cmp(segment.Last) >= 0 {
+				return nil
+			}
+			segment.Next = wsclient.After(last)
+		}
+		return nil
+	})
+}
+
+// question asks somebody, and counts the bytes of the answer.
+type question func(a asker, code uint64, fields ...any) (payload []byte, err error)
+
+// sideBySide runs relaySegments parts of a load at the same time; what they ask with counts what they receive.
+func sideBySide(part func(at int, ask question) error) (bytes int64, took time.Duration, err error) {
 	var total atomic.Int64
+	ask := func(a asker, code uint64, fields ...any) ([]byte, error) {
+		payload, err := a.ask(code, fields...)
+		total.Add(int64(len(payload)))
+		return payload, err
+	}
 	var group sync.WaitGroup
 	errs := make(chan error, relaySegments)
 	start := time.Now()
-	for _, segment := range wsclient.Segments(relaySegments) {
+	for at := range relaySegments {
 		group.Go(func() {
-			for segment.Next.Cmp(segment.Last) <= 0 {
-				payload, err := a.ask(wire.GetAccountRangeCode, root, segment.Next, segment.Last, uint64(relayAnswer))
-				if err != nil {
-					errs <- err
-					return
-				}
-				total.Add(int64(len(payload)))
-				last, ok := lastKey(payload)
-				if !ok || last.Cmp(segment.Last) >= 0 {
-					return
-				}
-				segment.Next = wsclient.After(last)
+			if err := part(at, ask); err != nil {
+				errs <- err
 			}
 		})
 	}
@@ -210,11 +213,7 @@ func sweep(a asker, root common.Hash) (bytes int64, took time.Duration, err erro
 
 // lastKey finds the last account of an answer with as little work as can be: decoding is not what is measured.
 func lastKey(payload []byte) (last common.Hash, ok bool) {
-	content, _, err := rlp.SplitList(payload)
-	if err != nil {
-		return last, false
-	}
-	_, content, err = rlp.SplitUint64(content)
+	_, content, err := wire.SplitID(payload)
 	if err != nil {
 		return last, false
 	}

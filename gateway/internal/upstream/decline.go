@@ -34,11 +34,7 @@ func declineReceipts(rw p2p.MsgReadWriter, msg p2p.Msg) error {
 	if err != nil || payload == nil {
 		return err
 	}
-	content, _, err := rlp.SplitList(payload)
-	if err != nil {
-		return nil
-	}
-	id, _, err := rlp.SplitUint64(content)
+	id, _, err := wire.SplitID(payload)
 	if err != nil {
 		return nil
 	}

@@ -247,14 +247,19 @@ func (a Answer) Frame(messageID, requestID uint64) []byte {
 	return a.buf[start:]
 }
 
+// SplitID splits a request or an answer into its id and the RLP of what follows it.
+func SplitID(payload []byte) (id uint64, rest []byte, err error) {
+	content, _, err := rlp.SplitList(payload)
+	if err != nil {
+		return 0, nil, err
+	}
+	return rlp.SplitUint64(content)
+}
+
 // EmptyAnswer says "I have not got that" to a node's own request, which gets nothing from a gateway. Nil if it cannot be
 // read or is none that has an answer.
 func EmptyAnswer(protocol Protocol, code uint64, payload []byte) []byte {
-	content, _, err := rlp.SplitList(payload)
-	if err != nil {
-		return nil
-	}
-	id, _, err := rlp.SplitUint64(content)
+	id, _, err := SplitID(payload)
 	if err != nil {
 		return nil
 	}

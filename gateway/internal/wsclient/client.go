@@ -204,11 +204,7 @@ func (c *Client) read() {
 }
 
 func (c *Client) answer(payload []byte) {
-	content, _, err := rlp.SplitList(payload)
-	if err != nil {
-		return
-	}
-	id, _, err := rlp.SplitUint64(content)
+	id, _, err := wire.SplitID(payload)
 	if err != nil {
 		return
 	}
