@@ -4,7 +4,7 @@
 //! left stays inline, and its parent decides about it. Splitting by nibble alone would make pages of a sixteenth at unlucky
 //! sizes. An account leaf cannot be moved out, but its inline storage can.
 
-use super::entry::{Entry, Item, PageRef, StatePath};
+use super::entry::{PageId, PageRef, StatePath};
 use super::page::{PageWriter, blinded_size, page_size};
 use super::pages::Pages;
 use super::tree::TreeError;
@@ -12,9 +12,12 @@ use crate::hash::Hash;
 use crate::trie::fold::{ChildOf, Fold};
 use crate::trie::path::Path;
 
+mod kept;
 mod runs;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use kept::{Kept, KeptItem, write_top, write_whole};
 
 /// What a snapshot leaves out as blinded, to be fetched again after a crash, is at least this long: a request costs more
 /// than writing a few leaves once more.
@@ -64,6 +67,19 @@ impl Sum {
         self.pages |= other.pages;
         self.bases |= other.bases;
     }
+
+    /// The page with this hash in which all of it stands now, its path counted from a branch at depth `parent`.
+    fn page(self, hash: Hash, id: PageId, parent: u8) -> PageRef {
+        PageRef {
+            hash,
+            id,
+            open: self.open,
+            inner: self.pages,
+            leaves: self.leaves,
+            slots: self.slots,
+            parent,
+        }
+    }
 }
 
 /// How to cut.
@@ -84,34 +100,6 @@ pub(crate) struct Place {
     pub(crate) account: Option<Hash>,
     /// Bytes per page.
     pub(crate) budget: usize,
-}
-
-/// What takes the place of a list once it has been cut.
-pub(crate) struct Kept {
-    /// In the order of paths.
-    pub(crate) items: Vec<KeptItem>,
-    pub(crate) sum: Sum,
-}
-
-pub(crate) enum KeptItem {
-    /// An entry of the source, as the source has it now.
-    Entry(usize),
-    /// A subtrie that has moved out.
-    Page(Path, PageRef),
-    /// A subtrie that is left out.
-    Blinded(Path, Hash),
-}
-
-impl KeptItem {
-    /// The entry that this comes to; `entry` has the source's, by index.
-    pub(crate) fn entry(&self, entry: impl FnOnce(usize) -> Option<Entry>) -> Option<Entry> {
-        let (path, item) = match self {
-            KeptItem::Entry(index) => return entry(*index),
-            KeptItem::Page(path, page) => (*path, Item::Page(*page)),
-            KeptItem::Blinded(path, hash) => (*path, Item::blinded(*hash)),
-        };
-        Some(Entry { path, item })
-    }
 }
 
 /// Cuts the list that `fold` was run over. New pages go to `out`.
@@ -147,94 +135,6 @@ pub(crate) fn cut_list(
     out: &mut Pages,
 ) -> Result<Kept, TreeError> {
     cut(fold, source, place, mode, out)
-}
-
-/// Writes what was kept of a whole trie as one page.
-pub(crate) fn write_whole(
-    kept: &Kept,
-    source: &dyn Source,
-    place: Place,
-    root: Hash,
-    out: &mut Pages,
-) -> Result<PageRef, TreeError> {
-    let at = StatePath {
-        account: place.account,
-        path: Path::ROOT,
-    };
-    let page = PageWriter::new(&at, true, kept.sum.size);
-    Ok(PageRef {
-        hash: root,
-        ..write_kept(kept, source, page, out)?
-    })
-}
-
-/// Writes what was kept, and names it by no hash yet.
-fn write_kept(
-    kept: &Kept,
-    source: &dyn Source,
-    mut page: PageWriter,
-    out: &mut Pages,
-) -> Result<PageRef, TreeError> {
-    for item in &kept.items {
-        match item {
-            KeptItem::Entry(entry) => source.write(*entry, &mut page),
-            KeptItem::Page(path, reference) => page.page(path, reference),
-            KeptItem::Blinded(path, hash) => page.blinded(path, hash),
-        }
-    }
-    let Sum {
-        leaves,
-        slots,
-        open,
-        pages: inner,
-        ..
-    } = kept.sum;
-    Ok(PageRef {
-        hash: Hash::ZERO,
-        id: out.push(page.finish())?,
-        open,
-        inner,
-        leaves,
-        slots,
-        parent: 0,
-    })
-}
-
-/// Writes what was kept of a list into one page, and returns the entry that names it. The list may be a part of a trie; a
-/// whole one's root need not be a branch. `None` if the top has no hash, because it is too small.
-pub(crate) fn write_top(
-    fold: &Fold,
-    kept: &Kept,
-    source: &dyn Source,
-    place: Place,
-    root: Hash,
-    out: &mut Pages,
-) -> Result<Option<Entry>, TreeError> {
-    let Some(top) = fold.branches().last() else {
-        return Ok(None);
-    };
-    let path = fold.path(top.first as usize).prefix(top.depth);
-    if path.is_empty() {
-        let page = write_whole(kept, source, place, root, out)?;
-        let item = Item::Page(page);
-        return Ok(Some(Entry { path, item }));
-    }
-    let Some(hash) = top.reference.hash() else {
-        return Ok(None);
-    };
-    let parent = path.len() - 1;
-    let at = StatePath {
-        account: place.account,
-        path: path.prefix(parent),
-    };
-    let page = PageWriter::new(&at, false, kept.sum.size);
-    let page = PageRef {
-        hash,
-        parent,
-        ..write_kept(kept, source, page, out)?
-    };
-    let item = Item::Page(page);
-    Ok(Some(Entry { path, item }))
 }
 
 /// A cut in progress.
@@ -345,18 +245,9 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 leaves,
                 slots,
                 open,
-                pages: inner,
                 ..
             } = node.sum;
-            let reference = PageRef {
-                hash,
-                id,
-                open,
-                inner,
-                leaves,
-                slots,
-                parent: at.path.len(),
-            };
+            let reference = node.sum.page(hash, id, at.path.len());
             let size = page_size(&self.path(*child), &reference);
             self.replace(
                 *child,
