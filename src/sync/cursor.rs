@@ -61,14 +61,14 @@ impl Cursor {
         };
     }
 
-    /// How much of the slice lies behind the cursor, 0 to 255.
-    pub(crate) fn known(&self) -> u8 {
+    /// How many of the slice's equal parts lie behind the cursor.
+    pub(crate) fn known(&self, parts: u32) -> u64 {
         let Some(next) = self.next else {
-            return u8::MAX;
+            return u64::from(parts);
         };
         let (first, last, next) = (leading(&self.first), leading(&self.last), leading(&next));
         let width = last.saturating_sub(first).max(1) as f64;
-        (next.saturating_sub(first) as f64 * 255.0 / width) as u8
+        (next.saturating_sub(first) as f64 * f64::from(parts) / width) as u64
     }
 }
 
@@ -129,6 +129,6 @@ mod tests {
         let last = cursor.last;
         cursor.advance(&last);
         assert_eq!(cursor.next, None);
-        assert_eq!(cursor.known(), 255);
+        assert_eq!(cursor.known(255), 255);
     }
 }

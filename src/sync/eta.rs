@@ -1,13 +1,13 @@
 //! How long the ranges will still take, once there is a saying.
 
 use super::Millis;
-use super::cursor::{Cursor, leading};
+use super::cursor::Cursor;
 use super::job::ACCOUNT_CURSORS;
 
 /// Units of a cursor's slice: fine enough that each second of a long sync shows.
-const SLICE: u64 = 1 << 16;
+const SLICE: u32 = 1 << 16;
 /// The whole key space.
-const WHOLE: u64 = SLICE * ACCOUNT_CURSORS as u64;
+const WHOLE: u64 = SLICE as u64 * ACCOUNT_CURSORS as u64;
 /// What has to be behind the cursors before the pace says anything.
 const ENOUGH: u64 = WHOLE / 100;
 /// The pace is judged over at least so long,
@@ -50,11 +50,7 @@ impl Eta {
 
 /// How much of the key space lies behind the cursors.
 pub(crate) fn share(cursors: &[Cursor]) -> u64 {
-    let behind = |cursor: &Cursor| match cursor.next {
-        Some(next) => (leading(&next) - leading(&cursor.first)) / (u64::MAX / WHOLE),
-        None => SLICE,
-    };
-    cursors.iter().map(behind).sum()
+    cursors.iter().map(|cursor| cursor.known(SLICE)).sum()
 }
 
 #[cfg(test)]
@@ -112,7 +108,7 @@ mod tests {
         if let Some(cursor) = cursors.first_mut() {
             cursor.advance(&Hash([0x07; 32]));
         }
-        assert!((SLICE / 3..SLICE / 2).contains(&share(&cursors)));
+        assert!((u64::from(SLICE) / 3..u64::from(SLICE) / 2).contains(&share(&cursors)));
         for cursor in &mut cursors {
             cursor.next = None;
         }

@@ -417,7 +417,7 @@ impl Job {
         let mut cells = [0; KEY_SPACE_CELLS];
         let per_cursor = KEY_SPACE_CELLS / ACCOUNT_CURSORS;
         for (cursor, cells) in self.cursors.iter().zip(cells.chunks_mut(per_cursor)) {
-            let known = usize::from(cursor.known()) * per_cursor;
+            let known = cursor.known(255) as usize * per_cursor;
             for (index, cell) in cells.iter_mut().enumerate() {
                 *cell = known.saturating_sub(index * 255).min(255) as u8;
             }

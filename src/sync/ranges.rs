@@ -107,11 +107,7 @@ impl Job {
 
     /// Accounts per unit of the leading eight key bytes, once enough is known to say.
     fn accounts_per_key(&self) -> Option<f64> {
-        let known: u64 = self
-            .cursors
-            .iter()
-            .map(|cursor| u64::from(cursor.known()))
-            .sum();
+        let known: u64 = self.cursors.iter().map(|cursor| cursor.known(255)).sum();
         let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
         let enough = share > 0.01 && self.held().accounts > 1_000;
         enough.then(|| self.held().accounts as f64 / share / u64::MAX as f64)
