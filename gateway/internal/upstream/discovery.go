@@ -60,6 +60,7 @@ func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) error {
 		BootstrapNodes:   d.Bootnodes,
 		BootstrapNodesV5: d.Bootnodes,
 		Protocols:        p.protocols(mix),
+		Dialer:           discoveredDialer{},
 		Logger:           logger(p.log),
 	}}
 	if !d.V4 && !d.V5 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -17,10 +16,9 @@ import (
 // How a configured node is dialled. It is the operator's own: short at first, so that a restarted node is back
 // at once, then patient.
 const (
-	dialTimeout = 5 * time.Second
-	firstRetry  = 200 * time.Millisecond
-	lastRetry   = 3 * time.Second
-	settled     = 30 * time.Second // a connection that held so long starts over with firstRetry
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = 3 * time.Second
+	settled    = 30 * time.Second // a connection that held so long starts over with firstRetry
 )
 
 // Identity is who the gateway is to nodes.
@@ -130,18 +128,13 @@ type patientDialer struct {
 
 // Dial implements p2p.NodeDialer.
 func (d *patientDialer) Dial(ctx context.Context, node *enode.Node) (net.Conn, error) {
-	endpoint, ok := node.TCPEndpoint()
-	if !ok {
-		return nil, fmt.Errorf("enode %s has no TCP port", node.ID().TerminalString())
-	}
-	dialer := net.Dialer{Timeout: dialTimeout}
 	for retry, told := firstRetry, false; ; retry = min(2*retry, lastRetry) {
-		conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
-		if err == nil {
-			return &dialled{conn, d.closed}, nil
+		conn, err := dial(ctx, node, d.closed)
+		if err == nil || errors.Is(err, errNoPort) {
+			return conn, err
 		}
 		if !told {
-			d.pool.log.Warn("node cannot be reached; trying again until it can", "node", node.ID().TerminalString(), "address", endpoint, "error", err)
+			d.pool.log.Warn("node cannot be reached; trying again until it can", "node", node.ID().TerminalString(), "error", err)
 			told = true
 		}
 		select {
@@ -152,20 +145,4 @@ func (d *patientDialer) Dial(ctx context.Context, node *enode.Node) (net.Conn, e
 		case <-time.After(retry):
 		}
 	}
-}
-
-// dialled tells when it is closed.
-type dialled struct {
-	net.Conn
-	closed chan<- struct{}
-}
-
-// Close implements net.Conn.
-func (d *dialled) Close() error {
-	err := d.Conn.Close()
-	select {
-	case d.closed <- struct{}{}:
-	default:
-	}
-	return err
 }
