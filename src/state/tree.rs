@@ -22,6 +22,7 @@ mod dissolve;
 mod estimate;
 mod join;
 mod late;
+mod list;
 mod persist;
 mod query;
 mod repair;

@@ -349,31 +349,39 @@ impl Room<'_> {
         answer: Answer<'_>,
         found: &mut usize,
     ) -> Result<Delivered, Useless> {
-        let mut gain = Delivered::default();
+        let mut revealing = self.job.tree.revealing(self.codes_held);
         let mut wanted = nodes.iter();
+        let mut verdict = Ok(());
         for blob in answer.items(nodes.len())? {
             // Servers put an empty string where nothing is at a path.
             if blob.is_empty() {
                 continue;
             }
             let hash = keccak(blob);
-            let (path, _) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop)
-                .ok_or(PeerFault::UnexpectedNode)?;
-            *found += 1;
-            let revealed = match self.job.tree.reveal(path, blob, self.codes_held) {
-                Ok(revealed) => revealed,
-                // A range has revealed it meanwhile, or the root has moved.
-                Err(RevealFault::NotBlinded) => continue,
-                Err(RevealFault::Hash) if !self.is_current => continue,
-                // It hashes to what the state root commits to, so no peer is to blame.
-                Err(_) => return Err(Useless::Failure(Failure::BogusRoot(self.job.aim.root))),
+            let Some((path, _)) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop) else {
+                verdict = Err(PeerFault::UnexpectedNode.into());
+                break;
             };
-            self.job.enqueue(&revealed);
-            self.job.counters.nodes += 1;
-            gain.accounts += revealed.accounts;
-            gain.slots += revealed.slots;
+            *found += 1;
+            match revealing.node(path, blob) {
+                Ok(()) => self.job.counters.nodes += 1,
+                // A range has revealed it meanwhile, or the root has moved.
+                Err(RevealFault::NotBlinded) => {}
+                Err(RevealFault::Hash) if !self.is_current => {}
+                // It hashes to what the state root commits to, so no peer is to blame.
+                Err(_) => {
+                    verdict = Err(Useless::Failure(Failure::BogusRoot(self.job.aim.root)));
+                    break;
+                }
+            }
         }
-        Ok(gain)
+        let revealed = revealing.finish();
+        self.job.enqueue(&revealed);
+        verdict.map(|()| Delivered {
+            accounts: revealed.accounts,
+            slots: revealed.slots,
+            ..Delivered::default()
+        })
     }
 }
 

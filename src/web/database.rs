@@ -236,12 +236,15 @@ impl Database {
 
     fn read(&self, query: Query) -> Promise {
         let (reader, states) = (self.reader.clone(), self.states.clone());
+        let driver = self.driver.clone();
         promise(async move {
+            let answer = reader.read(query).await;
+            driver.note_read();
             let Answer {
                 state,
                 value,
                 code_hash,
-            } = reader.read(query).await?;
+            } = answer?;
             let answer = Array::of2(&states.object(&state), &bytes(&value));
             if let Some(hash) = code_hash {
                 answer.push(&bytes(&hash.0));

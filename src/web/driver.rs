@@ -29,7 +29,8 @@ const TURN_MS: f64 = 4.0;
 /// While somebody waits for a page we do nothing that takes time, for so long after the last thing that did: most pages are
 /// there by then, and a reader who never stops costs a sync half of its pace and no more.
 const READERS_FIRST_MS: f64 = 8.0;
-/// Who was given a page may ask for the next one within so long: most look-ups take more than one.
+/// Who was given a page or an answer may ask for the next one within so long: most look-ups take more than one page, and
+/// wallets look up more than one account.
 const NEXT_READ_MS: f64 = 2.0;
 
 /// An engine at work.
@@ -51,8 +52,8 @@ pub(super) struct Driver {
     commits_in_flight: Cell<usize>,
     /// Transactions that readers wait for.
     pub(super) reads_in_flight: Cell<usize>,
-    /// When the last of them ended.
-    pub(super) read: Cell<f64>,
+    /// When the last of them ended, or something was read without one.
+    read: Cell<f64>,
     /// When our last turn with work in it ended.
     worked: Cell<f64>,
     /// What the sync under way is to make complete.
@@ -213,6 +214,11 @@ impl Driver {
         self.meter.turn_to(idle, precise_now());
         self.looping.set(false);
         self.wake_if_quiet();
+    }
+
+    /// Somebody was given what was read.
+    pub(super) fn note_read(&self) {
+        self.read.set(precise_now());
     }
 
     fn are_readers_first(&self, now: f64) -> bool {

@@ -8,7 +8,6 @@ use std::task::{Poll, Waker};
 use wasm_bindgen_futures::spawn_local;
 
 use super::driver::Driver;
-use super::event_loop::precise_now;
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, Storage};
 use crate::state::page::{Folds, Page, PageError, VerifiedPage};
@@ -126,7 +125,7 @@ impl Pages {
                 pages.settle(&loads, answer);
                 let in_flight = &pages.driver.reads_in_flight;
                 in_flight.update(|count| count.saturating_sub(1));
-                pages.driver.read.set(precise_now());
+                pages.driver.note_read();
                 pages.begin_queued();
             });
         }

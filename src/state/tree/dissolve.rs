@@ -2,7 +2,7 @@
 
 use super::adopt::{Adopter, Base};
 use super::base::over;
-use super::{Joined, Tree};
+use super::{Joined, Tree, list};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::page::{Page, PageError, entry_size};
@@ -72,12 +72,12 @@ impl Tree {
             },
         };
         let range = related(&self.entries, &at);
-        let part: Vec<Entry> = self.entries.drain(range.clone()).collect();
+        let part = list::take(&mut self.entries, range.clone());
         let removed: usize = part.iter().map(entry_size).sum();
         let part = opened.list(part, false);
         let added: usize = part.iter().map(entry_size).sum();
         self.bytes = (self.bytes + added).saturating_sub(removed);
-        self.entries.splice(range.start..range.start, part);
+        list::put(&mut self.entries, range, part);
         Ok(joined)
     }
 }

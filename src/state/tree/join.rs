@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::adopt::{Adopter, depth_above};
-use super::{Joined, StorageJoined, Tree, TreeError};
+use super::{Joined, StorageJoined, Tree, TreeError, list};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
 use crate::state::cut::{KeptItem, Mode, Place, Source, cut, cut_list, write_whole};
@@ -312,11 +312,11 @@ impl Overlap {
             false => 0,
         };
         let depths: Vec<u8> = self.list.clone().map(depth).collect();
-        let old: Vec<Entry> = list.drain(self.list.clone()).collect();
+        let old = list::take(list, self.list.clone());
         let removed = old.iter().map(entry_size).sum();
         let merged = merge(old.into_iter().zip(depths), new, item, adopter)?;
         let added = merged.iter().map(entry_size).sum();
-        list.splice(self.list.start..self.list.start, merged);
+        list::put(list, self.list.clone(), merged);
         Ok((added, removed))
     }
 }

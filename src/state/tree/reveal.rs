@@ -1,7 +1,8 @@
-//! Revealing one node at a time.
+//! Revealing nodes by their hashes.
 
 use super::adopt::{Adopter, depth_above};
-use super::{Joined, RevealFault, Tree};
+use super::{Joined, RevealFault, Tree, list};
+use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
 use crate::state::page::{entry_size, storage_size};
@@ -9,63 +10,139 @@ use crate::trie::keccak::keccak;
 use crate::trie::node::{Child, Node, decode};
 use crate::trie::path::Path;
 
+/// Nodes that are being revealed, one after the other. Those of the account trie come into the list together, when all are
+/// there: it may have tens of thousands of entries, and each that came by itself would move those behind it.
+pub struct Revealing<'a> {
+    tree: &'a mut Tree,
+    held: &'a dyn CodesHeld,
+    joined: Joined,
+    /// What comes into the list, and the index of the blinded entry that it replaces, in order. Bound: the nodes revealed.
+    replaced: Vec<(usize, Vec<Entry>)>,
+}
+
 impl Tree {
-    /// Replaces the blinded entry at `at` by the node `blob`, if it hashes to it. A storage trie of which nothing is known is
-    /// revealed from its root's path on.
+    /// Reveals one node, as [`Revealing::node`] does.
     pub fn reveal(
         &mut self,
         at: &StatePath,
         blob: &[u8],
         held: &dyn CodesHeld,
     ) -> Result<Joined, RevealFault> {
-        let mut joined = Joined::default();
-        let mut revealed = Vec::new();
-        let mut adopted = Joined::default();
+        let mut revealing = self.revealing(held);
+        revealing.node(at, blob)?;
+        Ok(revealing.finish())
+    }
+
+    /// Begins to reveal nodes.
+    pub fn revealing<'a>(&'a mut self, held: &'a dyn CodesHeld) -> Revealing<'a> {
+        Revealing {
+            tree: self,
+            held,
+            joined: Joined::default(),
+            replaced: Vec::new(),
+        }
+    }
+}
+
+impl Revealing<'_> {
+    /// Replaces the blinded entry at `at` by the node `blob`, if it hashes to it. A storage trie of which nothing is known is
+    /// revealed from its root's path on. What lies below a node that is revealed here can be revealed after the end.
+    pub fn node(&mut self, at: &StatePath, blob: &[u8]) -> Result<(), RevealFault> {
+        match &at.account {
+            None => self.account_node(&at.path, blob),
+            Some(account) => self.storage_node(account, &at.path, blob),
+        }
+    }
+
+    /// What all the nodes added to the tree.
+    pub fn finish(mut self) -> Joined {
+        core::mem::take(&mut self.joined)
+    }
+
+    fn account_node(&mut self, path: &Path, blob: &[u8]) -> Result<(), RevealFault> {
+        let tree = &mut *self.tree;
+        let index = blinded_at(&tree.entries, path, blob)?;
+        let place = self.replaced.partition_point(|(at, _)| *at < index);
+        if self.replaced.get(place).is_some_and(|(at, _)| *at == index) {
+            return Err(RevealFault::NotBlinded);
+        }
+        let (mut revealed, mut accounts) = (Vec::new(), 0);
+        let mut leaf = |value: &[u8]| {
+            accounts += 1;
+            account(value, self.held)
+        };
+        expand(*path, blob, &mut leaf, &mut revealed)?;
+        self.joined.accounts += accounts;
         let adopter = &mut Adopter {
-            fold: &mut self.folds.list,
-            joined: &mut adopted,
-            held: Some(held),
+            fold: &mut tree.folds.list,
+            joined: &mut self.joined,
+            held: Some(self.held),
         };
-        let (removed, added) = match &at.account {
-            None => {
-                let index = blinded_at(&self.entries, &at.path, blob)?;
-                let mut leaf = |path: &Path, value: &[u8]| account(path, value, held, &mut joined);
-                expand(at.path, blob, &mut leaf, &mut revealed)?;
-                replace(&mut self.entries, index, revealed, adopter)
-            }
-            Some(account) => {
-                let leaf = super::join::find_account(&mut self.entries, account)
-                    .ok_or(RevealFault::NotBlinded)?;
-                let removed = storage_size(&leaf.storage);
-                let mut whole = vec![Entry {
-                    path: Path::ROOT,
-                    item: Item::blinded(leaf.storage_root()),
-                }];
-                let slots = match &mut leaf.storage {
-                    Storage::Inline(slots) => slots,
-                    Storage::Blinded => &mut whole,
-                    Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
-                };
-                let index = blinded_at(slots, &at.path, blob)?;
-                let mut slot = |_: &Path, value: &[u8]| {
-                    check_slot_value(value).map_err(|_| RevealFault::Content)?;
-                    joined.slots += 1;
-                    Ok(Item::Slot(value.into()))
-                };
-                expand(at.path, blob, &mut slot, &mut revealed)?;
-                replace(slots, index, revealed, adopter);
-                if leaf.storage == Storage::Blinded {
-                    leaf.storage = Storage::Inline(whole);
-                }
-                (removed, storage_size(&leaf.storage))
-            }
+        let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter);
+        self.replaced.insert(place, (index, merged));
+        tree.bytes = (tree.bytes + added).saturating_sub(removed);
+        Ok(())
+    }
+
+    fn storage_node(
+        &mut self,
+        account: &Hash,
+        path: &Path,
+        blob: &[u8],
+    ) -> Result<(), RevealFault> {
+        let tree = &mut *self.tree;
+        let leaf =
+            super::join::find_account(&mut tree.entries, account).ok_or(RevealFault::NotBlinded)?;
+        let removed = storage_size(&leaf.storage);
+        let mut whole = vec![Entry {
+            path: Path::ROOT,
+            item: Item::blinded(leaf.storage_root()),
+        }];
+        let slots = match &mut leaf.storage {
+            Storage::Inline(slots) => slots,
+            Storage::Blinded => &mut whole,
+            Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
         };
-        self.bytes = (self.bytes + added).saturating_sub(removed);
-        Ok(Joined {
-            accounts: joined.accounts,
-            slots: joined.slots,
-            ..adopted
-        })
+        let index = blinded_at(slots, path, blob)?;
+        let (mut revealed, mut count) = (Vec::new(), 0);
+        let mut slot = |value: &[u8]| {
+            check_slot_value(value).map_err(|_| RevealFault::Content)?;
+            count += 1;
+            Ok(Item::Slot(value.into()))
+        };
+        expand(*path, blob, &mut slot, &mut revealed)?;
+        self.joined.slots += count;
+        let adopter = &mut Adopter {
+            fold: &mut tree.folds.list,
+            joined: &mut self.joined,
+            held: Some(self.held),
+        };
+        let (merged, _, _) = merge(slots, index, revealed, adopter);
+        list::put(slots, index..index + 1, merged);
+        if leaf.storage == Storage::Blinded {
+            leaf.storage = Storage::Inline(whole);
+        }
+        let added = storage_size(&leaf.storage);
+        tree.bytes = (tree.bytes + added).saturating_sub(removed);
+        Ok(())
+    }
+}
+
+/// Whatever ends it, what was revealed is in the list.
+impl Drop for Revealing<'_> {
+    fn drop(&mut self) {
+        let Some((first, _)) = self.replaced.first() else {
+            return;
+        };
+        let entries = &mut self.tree.entries;
+        let behind = entries.split_off(*first);
+        let mut replaced = self.replaced.drain(..).peekable();
+        for (index, entry) in (entries.len()..).zip(behind) {
+            match replaced.next_if(|(at, _)| *at == index) {
+                Some((_, merged)) => entries.extend(merged),
+                None => entries.push(entry),
+            }
+        }
     }
 }
 
@@ -81,13 +158,13 @@ fn blinded_at(list: &[Entry], path: &Path, blob: &[u8]) -> Result<usize, RevealF
     }
 }
 
-/// Puts what was revealed in the place of a blinded entry, merged with its base. Returns the bytes that went and came.
-fn replace(
-    list: &mut Vec<Entry>,
+/// What was revealed in the place of a blinded entry, merged with its base, and the bytes that go and come with it.
+fn merge(
+    list: &mut [Entry],
     index: usize,
     revealed: Vec<Entry>,
     adopter: &mut Adopter<'_>,
-) -> (usize, usize) {
+) -> (Vec<Entry>, usize, usize) {
     let removed = list.get(index).map_or(0, entry_size);
     let outer = depth_above(list, index);
     let base = match list.get_mut(index).map(|entry| &mut entry.item) {
@@ -96,8 +173,7 @@ fn replace(
     };
     let merged = adopter.merge(revealed, base, outer);
     let added = merged.iter().map(entry_size).sum();
-    list.splice(index..index + 1, merged);
-    (removed, added)
+    (merged, removed, added)
 }
 
 /// What a node says is below `path`, in key order. Nodes embedded in it, which nothing names by a hash, are expanded at once;
@@ -105,7 +181,7 @@ fn replace(
 fn expand(
     path: Path,
     blob: &[u8],
-    leaf: &mut impl FnMut(&Path, &[u8]) -> Result<Item, RevealFault>,
+    leaf: &mut impl FnMut(&[u8]) -> Result<Item, RevealFault>,
     entries: &mut Vec<Entry>,
 ) -> Result<(), RevealFault> {
     let mut below = |path: Option<Path>, child: Child<'_>| {
@@ -126,7 +202,7 @@ fn expand(
                 .join(suffix)
                 .filter(Path::is_full)
                 .ok_or(RevealFault::Content)?;
-            let item = leaf(&path, value)?;
+            let item = leaf(value)?;
             entries.push(Entry { path, item });
             Ok(())
         }
@@ -142,15 +218,9 @@ fn expand(
     }
 }
 
-fn account(
-    _: &Path,
-    full: &[u8],
-    held: &dyn CodesHeld,
-    joined: &mut Joined,
-) -> Result<Item, RevealFault> {
+fn account(full: &[u8], held: &dyn CodesHeld) -> Result<Item, RevealFault> {
     let slim = SlimAccount::from_full(full).map_err(|_| RevealFault::Content)?;
     let body = SlimAccount::parse(&slim).map_err(|_| RevealFault::Content)?;
-    joined.accounts += 1;
     let storage = match body.has_storage() {
         true => Storage::Blinded,
         false => Storage::Empty,
