@@ -28,7 +28,7 @@ mod query;
 mod repair;
 mod reveal;
 
-pub use estimate::{Churn, Estimate};
+pub use estimate::{Churn, Estimate, Received, range_bytes};
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {

@@ -376,7 +376,7 @@ impl Room<'_> {
             }
         }
         let revealed = revealing.finish();
-        self.job.enqueue(&revealed);
+        self.job.enqueue_revealed(&revealed);
         verdict.map(|()| Delivered {
             accounts: revealed.accounts,
             slots: revealed.slots,

@@ -6,7 +6,7 @@ use super::want::Want;
 use super::{KEY_SPACE_CELLS, Ticket};
 use crate::hash::Hash;
 use crate::sorted::SortedSet;
-use crate::state::{Item, PageId, StatePath};
+use crate::state::{Item, PageId, Received, StatePath};
 
 /// Paths in one request for trie nodes; servers stop at 1,024 look-ups, and a storage node costs several.
 pub(super) const NODES_PER_REQUEST: usize = 256;
@@ -19,6 +19,8 @@ const PAGES_PER_STEP: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Healing {
     pub(super) plan: Plan,
+    /// Accounts that came since the root is this.
+    pub(super) received: Received,
     /// Account ranges asked for. Bound: requests in flight.
     spans_asked: Vec<(Hash, Hash)>,
     /// The load under way. Bound: [`PAGES_PER_LOAD`].
@@ -97,7 +99,7 @@ impl Job {
                 storages.contains(account) || asked.contains(account) || large.contains(account)
             },
         };
-        let mut plan = Plan::make(&self.tree, &asked, &healing.plan);
+        let mut plan = Plan::make(&self.tree, &asked, healing.received);
         for (account, root, slots) in std::mem::take(&mut plan.large) {
             self.enlarge_for(account, root, Hash::ZERO, slots);
         }

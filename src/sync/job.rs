@@ -262,11 +262,22 @@ impl Job {
         self.counters.reused += joined.reused;
         self.held.accounts += joined.accounts;
         self.held.slots += joined.slots;
+        if let Some(healing) = &mut self.healing {
+            healing.received.leaves += joined.accounts;
+        }
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
         let new = joined.codes.iter().filter(|hash| !asked.contains(hash));
         self.codes.insert_all(new.copied());
         self.touch();
+    }
+
+    /// Enters what accounts lack that came node by node.
+    pub(crate) fn enqueue_revealed(&mut self, joined: &Joined) {
+        if let Some(healing) = &mut self.healing {
+            healing.received.revealed += joined.accounts;
+        }
+        self.enqueue(joined);
     }
 
     /// Enters what a late answer brought. Part of it may only have become a base, which lacks nothing; so what is lacking is

@@ -7,7 +7,9 @@
 use super::cursor::leading;
 use crate::hash::Hash;
 use crate::sorted::SortedSet;
-use crate::state::{Churn, Entry, Estimate, Item, PageId, StatePath, Storage, Tree};
+use crate::state::{
+    Churn, Entry, Estimate, Item, PageId, Received, StatePath, Storage, Tree, range_bytes,
+};
 use crate::trie::path::KEY_NIBBLES;
 
 /// Below so many leaves a range's proof costs more than it brings.
@@ -25,6 +27,12 @@ const DEPTH_AHEAD: usize = 1_024;
 const SPANS_AHEAD: usize = 64;
 /// Bytes of the proof of a range's two edges.
 const RANGE_PROOF: u64 = 4_000;
+/// Where all that was compared has changed, ranges of everything may be cheaper. If asking for a whole level of nodes would
+/// cost more than this part of them, only a few are asked for, to see what is below: their children tell.
+const PROBED_SHARE: u64 = 16;
+const PROBE: usize = 16;
+/// Bytes of a branch whose children are all there.
+const NODE_BYTES: u64 = 532;
 /// Pages of bases that one pass wants read: at 24 KiB each, some megabytes.
 const PAGES_AHEAD: usize = 256;
 
@@ -43,10 +51,6 @@ pub(super) struct Plan {
     pub(super) pages: Vec<PageId>,
     /// The tree has changed since the plan was made.
     pub(super) stale: bool,
-    /// How much of what was held is likely to have changed.
-    pub(super) churn: Churn,
-    /// A range was chosen by its price.
-    pub(super) has_ranges: bool,
 }
 
 /// What is being asked for already.
@@ -82,6 +86,8 @@ struct Span {
     leaves: u64,
     nodes: u64,
     range: u64,
+    /// Leaves behind its last place that are held. What a range brings of them again costs less than the proof of another.
+    held: u64,
     /// The places, should the range not be worth its proof after all. Bound: [`LEAVES_PER_RANGE`].
     places: Vec<(StatePath, Hash)>,
 }
@@ -92,16 +98,10 @@ impl Plan {
     /// While a part of the account trie has never been held under any root, that part is fetched first, by ranges, and the rest
     /// waits: it would only have to be healed again when the root moves before everything is there.
     ///
-    /// `last`: the plan before. Once ranges were chosen, no less is taken to have changed than it judged: what they brought is
-    /// held and says nothing about that, and the less was left, the less would seem to have changed.
-    pub(super) fn make(tree: &Tree, asked: &Asked<'_>, last: &Plan) -> Plan {
-        let churn = match (Churn::of(tree.entries()), last.has_ranges) {
-            (churn, true) => churn.or_more(last.churn),
-            (churn, false) => churn,
-        };
+    /// `received`: accounts that came since the tree has this root.
+    pub(super) fn make(tree: &Tree, asked: &Asked<'_>, received: Received) -> Plan {
+        let churn = Churn::of(tree.entries(), received);
         let mut plan = Plan {
-            churn,
-            has_ranges: last.has_ranges,
             pages: tree
                 .pages_to_dissolve()
                 .into_iter()
@@ -132,6 +132,9 @@ impl Plan {
                 }
                 Item::Blinded { .. } | Item::Slot(_) | Item::Page(_) => None,
             };
+            if found.is_none() && span.as_mut().is_some_and(|span| span.passes(entry)) {
+                continue;
+            }
             span = match (span, found) {
                 (Some(span), Some(Found::Span(more)))
                     if span.leaves + more.leaves <= LEAVES_PER_RANGE =>
@@ -152,7 +155,7 @@ impl Plan {
             };
         }
         plan.finish(tree, span);
-        plan.order();
+        plan.order(&churn);
         plan
     }
 
@@ -165,7 +168,6 @@ impl Plan {
         }
         if !self.pages_behind(tree, &span.first, &span.last) {
             self.spans.push((span.first, span.last));
-            self.has_ranges = true;
         }
     }
 
@@ -196,6 +198,7 @@ impl Plan {
                 leaves,
                 nodes,
                 range,
+                held: 0,
                 places: vec![(at, hash)],
             }),
         })
@@ -224,7 +227,7 @@ impl Plan {
         root: &Hash,
         slots: &[Entry],
     ) {
-        let churn = Churn::of(slots);
+        let churn = Churn::of(slots, Received::default());
         for entry in slots {
             let Item::Blinded { hash, .. } = entry.item else {
                 continue;
@@ -262,14 +265,21 @@ impl Plan {
         }
     }
 
-    fn order(&mut self) {
+    fn order(&mut self, churn: &Churn) {
         if self.nodes.len() > BREADTH {
             // Key order is depth first.
             return self.nodes.truncate(DEPTH_AHEAD);
         }
-        let (accounts, slots): (Vec<_>, Vec<_>) = std::mem::take(&mut self.nodes)
+        let (mut accounts, slots): (Vec<_>, Vec<_>) = std::mem::take(&mut self.nodes)
             .into_iter()
             .partition(|(at, _)| at.account.is_none());
+        let bytes = accounts.len() as u64 * NODE_BYTES;
+        if churn
+            .all
+            .is_some_and(|leaves| bytes > range_bytes(leaves) / PROBED_SHARE)
+        {
+            accounts.truncate(PROBE);
+        }
         for nodes in [accounts, slots] {
             let mut levels = vec![Vec::new(); usize::from(KEY_NIBBLES) + 1];
             for node in nodes {
@@ -281,11 +291,18 @@ impl Plan {
 }
 
 impl Span {
+    /// Goes on behind an entry that is held, if that is worth it.
+    fn passes(&mut self, entry: &Entry) -> bool {
+        self.held += entry.leaves();
+        !matches!(entry.item, Item::Blinded { .. }) && range_bytes(self.held) < RANGE_PROOF
+    }
+
     fn and(mut self, more: Span) -> Span {
         self.last = more.last;
-        self.leaves += more.leaves;
+        self.leaves += self.held + more.leaves;
         self.nodes += more.nodes;
-        self.range += more.range;
+        self.range += range_bytes(self.held) + more.range;
+        self.held = 0;
         self.places.extend(more.places);
         self
     }

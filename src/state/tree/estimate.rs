@@ -8,7 +8,7 @@ const LEAF_NODE: f64 = 110.0;
 /// Bytes of a branch node: a hash per child, sixteen of them near the root, few where leaves are near.
 const BRANCH_NODE: f64 = 532.0;
 /// Bytes of a leaf in a range, as snap sends it.
-const LEAF_IN_RANGE: f64 = 55.0;
+const LEAF_IN_RANGE: u64 = 55;
 /// Subtries that must differ, where all do, before that says anything.
 const ENOUGH: u64 = 16;
 
@@ -24,51 +24,87 @@ pub struct Estimate {
     pub changed: Option<f64>,
 }
 
-/// The share of the leaves of one trie that is likely to have changed, judged by how many of them stand in subtries that differ.
-/// Keys are hashes, so changes lie evenly: of subtries of n leaves, (1 - share)^n are the same.
+/// The share of the leaves of one trie that is likely to have changed. Keys are hashes, so changes lie evenly: of subtries of n
+/// leaves, (1 - share)^n are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Churn {
     share: Option<f64>,
+    /// Leaves below the places that differ, if nothing was found to be the same: all of them may have changed.
+    pub all: Option<u64>,
+}
+
+/// Leaves that came since the trie was first compared with what is held. They are held now, but not because they are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// All of them.
+    pub leaves: u64,
+    /// Those of them that came node by node, which come only if they have changed.
+    pub revealed: u64,
 }
 
 impl Churn {
-    /// Judges the list of a trie: what is held, and what is blinded over a base.
-    pub fn of(list: &[Entry]) -> Churn {
-        let (mut held, mut differing, mut places) = (0, 0, 0);
+    /// Judges the list of a trie: what is the same and what is blinded over a base. It is the share under which that is the
+    /// likeliest to be found.
+    pub fn of(list: &[Entry], received: Received) -> Churn {
+        let mut held = 0;
+        // Places that differ and the leaves of their bases, by the size of these.
+        let mut sizes = [(0, 0); SIZES];
+        sizes[1] = (received.revealed, received.revealed);
         for entry in list {
             match &entry.item {
                 Item::Blinded { base, .. } if base.is_empty() => {}
                 Item::Blinded { .. } => {
-                    differing += held_leaves(entry);
-                    places += 1;
+                    let leaves = held_leaves(entry);
+                    if let Some((places, sum)) = sizes.get_mut(size_of(leaves)) {
+                        *places += 1;
+                        *sum += leaves;
+                    }
                 }
                 _ => held += entry.leaves(),
             }
         }
-        if differing == 0 || held == 0 && places < ENOUGH {
+        let equal = held.saturating_sub(received.leaves) as f64;
+        let sizes = || {
+            let some = sizes.iter().filter(|(_, sum)| *sum > 0);
+            some.map(|(places, sum)| (*sum, *sum / *places))
+        };
+        // Where all differ, half a place more would have been the same: of the smallest ones of which there are enough.
+        let mut places = 0;
+        let enough = sizes().find(|(sum, leaves)| {
+            places += sum / leaves;
+            places >= ENOUGH
+        });
+        let least = enough.map_or(0.0, |(_, leaves)| leaves as f64 / 2.0);
+        let all = (equal < least).then(|| sizes().map(|(sum, _)| sum).sum());
+        let equal = equal.max(least);
+        if equal == 0.0 || places == 0 {
             return Churn::default();
         }
-        let equal = match held {
-            // Where all differ, this is the least that may have changed.
-            0 => 0.5 / (places as f64 + 1.0),
-            _ => held as f64 / (held + differing) as f64,
-        };
-        let leaves = (differing as f64 / places as f64).max(1.0);
-        Churn {
-            share: Some(1.0 - power(equal, 1.0 / leaves)),
+        // The more have changed, the less do places that differ say, and the more those that do not.
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..PRECISION {
+            let share = (low + high) / 2.0;
+            let said: f64 = sizes()
+                .map(|(sum, leaves)| {
+                    let same = power(1.0 - share, leaves);
+                    sum as f64 * same / (1.0 - same)
+                })
+                .sum();
+            match said > equal {
+                true => low = share,
+                false => high = share,
+            }
         }
-    }
-
-    /// The larger share of the two.
-    pub fn or_more(self, other: Churn) -> Churn {
-        let is_more = other.share > self.share;
-        if is_more { other } else { self }
+        Churn {
+            share: Some(low),
+            all,
+        }
     }
 
     /// The share within a subtrie of so many leaves that is known to differ.
     fn within(&self, leaves: u64) -> Option<f64> {
         let share = self.share?;
-        let differs = 1.0 - power(1.0 - share, leaves as f64);
+        let differs = 1.0 - power(1.0 - share, leaves);
         Some(if differs > 0.0 {
             (share / differs).min(1.0)
         } else {
@@ -110,7 +146,7 @@ impl Estimate {
         let mut nodes = 1.0;
         while nodes < leaves {
             let below = leaves / nodes;
-            let touched = 1.0 - power(1.0 - changed, below);
+            let touched = 1.0 - power(1.0 - changed, below as u64);
             bytes += nodes * touched * (BRANCH_NODE * (below / 16.0).clamp(0.2, 1.0));
             nodes *= 16.0;
         }
@@ -119,8 +155,13 @@ impl Estimate {
 
     /// Bytes that ranges over all of it are likely to receive, without the proof of their two edges.
     pub fn range_bytes(&self) -> Option<u64> {
-        Some((self.leaves? as f64 * LEAF_IN_RANGE) as u64)
+        self.leaves.map(range_bytes)
     }
+}
+
+/// Bytes of so many leaves in a range.
+pub fn range_bytes(leaves: u64) -> u64 {
+    leaves.saturating_mul(LEAF_IN_RANGE)
 }
 
 fn held_leaves(entry: &Entry) -> u64 {
@@ -130,26 +171,24 @@ fn held_leaves(entry: &Entry) -> u64 {
     }
 }
 
-/// A share to a power of 0 or more: the whole part by squares, the fraction by square roots, which are one instruction each.
-/// `f64::powf` knows every other case too, in two kilobytes of module.
-fn power(share: f64, exponent: f64) -> f64 {
-    let mut whole = exponent as u64;
-    let mut fraction = exponent.fract();
-    let (mut product, mut square, mut root) = (1.0, share, share);
-    while whole > 0 {
-        if whole & 1 == 1 {
+/// Sizes are told apart by their number of bits.
+const SIZES: usize = 65;
+/// Halvings of the interval in which a share lies: to a millionth.
+const PRECISION: usize = 20;
+
+fn size_of(leaves: u64) -> usize {
+    (u64::BITS - leaves.leading_zeros()) as usize
+}
+
+/// A share to a power, by squares. `f64::powi` knows every other case too, in a kilobyte of module.
+fn power(share: f64, mut exponent: u64) -> f64 {
+    let (mut product, mut square) = (1.0, share);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
             product *= square;
         }
         square *= square;
-        whole >>= 1;
-    }
-    while fraction > 0.0 {
-        root = root.sqrt();
-        fraction *= 2.0;
-        if fraction >= 1.0 {
-            product *= root;
-            fraction -= 1.0;
-        }
+        exponent >>= 1;
     }
     product
 }
@@ -194,31 +233,47 @@ mod tests {
         equal.chain(different).collect()
     }
 
+    fn share(list: &[Entry]) -> f64 {
+        Churn::of(list, Received::default()).share.unwrap()
+    }
+
     #[test]
     fn few_changes_make_most_of_the_upper_subtries_differ_and_are_still_seen_as_few() {
         // One change in a thousand leaves: of subtries of 400, a third differ.
-        let churn = Churn::of(&list(172, 84, 400));
-        let share = churn.share.unwrap();
+        let list = list(172, 84, 400);
+        let share = share(&list);
         assert!((0.0009..0.0011).contains(&share), "{share}");
         // Where a subtrie differs, at least one of its leaves does.
+        let churn = Churn::of(&list, Received::default());
         assert!(churn.within(1).unwrap() > 0.99);
         assert!(churn.within(400).unwrap() < 0.004);
     }
 
     #[test]
     fn where_everything_differs_small_subtries_say_more_than_large_ones() {
-        let large = Churn::of(&list(0, 16, 6_000)).share.unwrap();
-        let small = Churn::of(&list(0, 4_096, 24)).share.unwrap();
+        let large = share(&list(0, 16, 6_000));
+        let small = share(&list(0, 4_096, 24));
         assert!(large < 0.001, "{large}");
         assert!(small > 0.3, "{small}");
-        assert_eq!(Churn::of(&list(0, 3, 6_000)).share, None);
+        let few = Churn::of(&list(0, 3, 6_000), Received::default());
+        assert_eq!(few.share, None);
+    }
+
+    /// Else a state of which everything had changed was healed node by node until most of it had been compared.
+    #[test]
+    fn small_subtries_say_as_much_among_large_ones() {
+        let mut list = list(0, 64, 24);
+        let alone = share(&list);
+        list.extend(std::iter::repeat_with(|| differing(400)).take(240));
+        assert!(alone > 0.18, "{alone}");
+        assert!((share(&list) - alone).abs() < 0.01);
     }
 
     #[test]
     fn a_power_is_what_the_standard_library_takes_it_for() {
         for share in [0.0, 1e-9, 0.25, 0.7, 1.0 - 1e-9, 1.0] {
-            for exponent in [0.0, 1e-12, 1.0 / 3.0, 0.5, 1.0, 16.0, 400.7, 1e9, 1e18] {
-                let difference = power(share, exponent) - share.powf(exponent);
+            for exponent in [0, 1, 2, 16, 400, 1 << 30, 1 << 60] {
+                let difference = power(share, exponent) - share.powf(exponent as f64);
                 assert!(difference.abs() < 1e-9, "{share}^{exponent}");
             }
         }
@@ -226,12 +281,20 @@ mod tests {
 
     /// Else the rest of a state of which a third had changed was healed node by node, for 1.3 times a sync from nothing.
     #[test]
-    fn what_came_by_range_does_not_make_the_rest_seem_unchanged() {
-        let before = Churn::of(&list(0, 4_096, 24));
-        let after = Churn::of(&list(4_000, 96, 24));
-        assert!(after.share.unwrap() < 0.01);
-        assert_eq!(after.or_more(before), before);
-        assert_eq!(Churn::default().or_more(before), before);
-        assert_eq!(before.or_more(Churn::default()), before);
+    fn what_was_received_does_not_make_the_rest_seem_unchanged() {
+        let before = share(&list(0, 4_096, 24));
+        let ranged = Received {
+            leaves: 4_000 * 24,
+            revealed: 0,
+        };
+        let after = Churn::of(&list(4_000, 96, 24), ranged).share.unwrap();
+        assert!(after > before / 2.0, "{before} {after}");
+        // Of 1,000 leaves that were looked at one by one, every third had changed.
+        let revealed = Received {
+            leaves: 333,
+            revealed: 333,
+        };
+        let third = Churn::of(&list(1_000, 0, 1), revealed).share.unwrap();
+        assert!((0.32..0.34).contains(&third), "{third}");
     }
 }
