@@ -16,6 +16,8 @@ use crate::trie::path::KEY_NIBBLES;
 pub(super) const WORTH_A_RANGE: u64 = 30;
 /// A storage of so many slots is asked for whole, without a proof and in one round trip: its nodes would not be smaller.
 const WHOLE_STORAGE: u64 = 8;
+/// A storage of up to so many slots is asked for whole if most of it is likely to have changed: several go into an answer.
+const WHOLE_IF_CHANGED: u64 = 1_024;
 /// Leaves asked for by one range: what half a megabyte holds. More would make the bases behind it wait in memory.
 const LEAVES_PER_RANGE: u64 = 8_192;
 /// Blinded places up to which a healing goes breadth first, so that round trips follow the depth of the trie and not its
@@ -126,7 +128,7 @@ impl Plan {
                         && !(asked.storage)(&entry.path.key())
                     {
                         let root = leaf.storage_root();
-                        plan.storage(tree, asked, &entry.path.key(), &root, slots);
+                        plan.storage(tree, asked, &churn, &entry.path.key(), &root, slots);
                     }
                     None
                 }
@@ -223,11 +225,12 @@ impl Plan {
         &mut self,
         tree: &Tree,
         asked: &Asked<'_>,
+        churn: &Churn,
         account: &Hash,
         root: &Hash,
         slots: &[Entry],
     ) {
-        let churn = Churn::of(slots, Received::default());
+        let churn = Churn::of(slots, Received::default()).or(*churn);
         for entry in slots {
             let Item::Blinded { hash, .. } = entry.item else {
                 continue;
@@ -237,11 +240,13 @@ impl Plan {
                 continue;
             }
             let estimate = tree.estimate(&at, &churn);
-            let is_small = estimate
-                .leaves
-                .is_some_and(|leaves| leaves <= WHOLE_STORAGE);
+            let is_all = slots.len() == 1 && entry.path.is_empty();
+            let leaves = estimate.leaves.filter(|_| is_all);
             match way(&estimate) {
-                _ if slots.len() == 1 && entry.path.is_empty() && is_small => {
+                Way::Node if leaves.is_some_and(|leaves| leaves <= WHOLE_STORAGE) => {
+                    return self.storages.push((*account, *root));
+                }
+                Way::Range { .. } if leaves.is_some_and(|leaves| leaves <= WHOLE_IF_CHANGED) => {
                     return self.storages.push((*account, *root));
                 }
                 Way::Node => self.node(tree, at, hash),

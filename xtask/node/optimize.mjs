@@ -4,11 +4,14 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inSource, withoutHashes } from './rename.mjs'
 import { withoutCustom } from './sections.mjs'
 import { ROOT } from './serve.mjs'
 import { sizeOf } from './sizes.mjs'
 
 const MODULE = 'wasm/snaplight_bg.wasm'
+/** Where the names stand by which the module and its JavaScript call each other. */
+const SOURCES = ['wasm/snaplight.js', 'wasm/snaplight.d.ts', 'wasm/snaplight_bg.wasm.d.ts']
 /** The package's module, but with the names of its functions. */
 export const NAMED = join(process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target'), 'snaplight_named.wasm')
 const WASM_OPT = fileURLToPath(new URL('node_modules/binaryen/bin/wasm-opt', import.meta.url))
@@ -36,6 +39,11 @@ export function optimize(input, output, named = `${output}.named`) {
 if (import.meta.filename === process.argv[1]) {
   const before = sizeOf(MODULE)
   const input = join(ROOT, 'pkg', MODULE)
+  const { file, names } = withoutHashes(readFileSync(input))
+  writeFileSync(input, file)
+  for (const source of SOURCES.map((name) => join(ROOT, 'pkg', name))) {
+    writeFileSync(source, inSource(readFileSync(source, 'utf8'), names))
+  }
   optimize(input, `${input}.opt`, NAMED)
   renameSync(`${input}.opt`, input)
   console.log(`wasm-opt: ${before.brotli} -> ${sizeOf(MODULE).brotli} bytes (brotli)`)

@@ -26,6 +26,15 @@ export function withoutCustom(file) {
   return Buffer.concat([file.subarray(0, HEADER), ...kept.map(({ start, end }) => file.subarray(start, end))])
 }
 
+/** The module with another content of one section. */
+export function withSection(file, wanted, change) {
+  return Buffer.concat([file.subarray(0, HEADER), ...[...sections(file)].flatMap(({ id, start, from, end }) => {
+    if (id !== wanted) return [file.subarray(start, end)]
+    const content = change({ file, from, end })
+    return [file.subarray(start, start + 1), toLeb(content.length), content]
+  })])
+}
+
 /** Reads a number of variable length, and moves on. */
 export function leb(reader) {
   let value = 0
@@ -34,4 +43,18 @@ export function leb(reader) {
     value += (byte & 127) * shift
     if (byte < 128) return value
   }
+}
+
+/** A number of variable length. */
+export function toLeb(value) {
+  const bytes = []
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128)
+  return Buffer.from([...bytes, value])
+}
+
+/** Reads a text after its length, and moves on. */
+export function text(reader) {
+  const length = leb(reader)
+  reader.at += length
+  return reader.file.toString('utf8', reader.at - length, reader.at)
 }

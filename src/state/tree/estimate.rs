@@ -101,6 +101,11 @@ impl Churn {
         }
     }
 
+    /// This, or if there is nothing to judge by `other`.
+    pub fn or(self, other: Churn) -> Churn {
+        if self.share.is_some() { self } else { other }
+    }
+
     /// The share within a subtrie of so many leaves that is known to differ.
     fn within(&self, leaves: u64) -> Option<f64> {
         let share = self.share?;

@@ -2,7 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { NAMED } from '../optimize.mjs'
-import { CUSTOM, leb, sections } from '../sections.mjs'
+import { skipImport } from '../rename.mjs'
+import { CUSTOM, leb, sections, text } from '../sections.mjs'
 
 const [IMPORT, CODE, DATA] = [2, 10, 11]
 
@@ -54,22 +55,12 @@ function read(file) {
 }
 
 function importedFunctions(reader) {
+  const FUNCTION = 0
   let functions = 0
   for (let left = leb(reader); left > 0; left--) {
     text(reader)
     text(reader)
-    const kind = reader.file[reader.at++]
-    if (kind === 0) {
-      functions++
-      leb(reader)
-    } else if (kind === 3) {
-      reader.at += 2
-    } else {
-      if (kind === 1) reader.at++
-      const limited = reader.file[reader.at++] & 1
-      leb(reader)
-      if (limited) leb(reader)
-    }
+    if (skipImport(reader) === FUNCTION) functions++
   }
   return functions
 }
@@ -92,10 +83,4 @@ function readNames(reader, end, names) {
     }
     reader.at = next
   }
-}
-
-function text(reader) {
-  const length = leb(reader)
-  reader.at += length
-  return reader.file.toString('utf8', reader.at - length, reader.at)
 }
