@@ -117,9 +117,11 @@ func run(o *options) error {
 		nodes.Go(func() { pool.FollowHeads(nodesCtx, followed, o.headRPC) })
 	}
 	if o.discovers() {
-		if err := pool.Discover(nodesCtx, id, o.discovery); err != nil {
+		ended, err := pool.Discover(nodesCtx, id, o.discovery)
+		if err != nil {
 			return err
 		}
+		nodes.Go(func() { <-ended })
 	}
 	log.Info("gateway started", "listen", listener.Addr(), "snap", o.snap, "memory bound", memoryBound(o))
 	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
