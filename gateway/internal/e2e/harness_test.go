@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,8 @@ import (
 	"testing"
 
 	"snaplight/gateway/internal/testnode"
+	"snaplight/gateway/internal/wire"
+	"snaplight/gateway/internal/wsclient"
 )
 
 // gatewayProgram is built once for all tests.
@@ -137,6 +140,17 @@ func (p *program) metric(name string) float64 {
 		p.t.Fatalf("no metric %s", name)
 	}
 	return sum
+}
+
+// connect tries until the gateway has a node.
+func connect(ctx context.Context, url string) (*wsclient.Client, error) {
+	for {
+		client, err := wsclient.Dial(ctx, url)
+		var ended *wsclient.Ended
+		if err == nil || ctx.Err() != nil || !errors.As(err, &ended) || ended.Reason != wire.Other {
+			return client, err
+		}
+	}
 }
 
 // startNode runs a go-ethereum node in this process.

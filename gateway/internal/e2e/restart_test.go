@@ -133,14 +133,11 @@ func (w *walker) walkUntilDeath(ctx context.Context, t *testing.T, until int, ha
 // connect tries until the gateway has the node again.
 func (w *walker) connect(ctx context.Context, t *testing.T) *wsclient.Client {
 	for {
-		client, err := wsclient.Dial(ctx, w.url)
+		client, err := connect(ctx, w.url)
 		if err == nil {
 			return client
 		}
-		var ended *wsclient.Ended
-		if !errors.As(err, &ended) || ended.Reason != wire.Other {
-			t.Error(err)
-		}
+		t.Error(err)
 		if ctx.Err() != nil {
 			t.FailNow()
 		}
