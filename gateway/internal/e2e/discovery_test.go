@@ -42,7 +42,7 @@ func TestDiscoveryFindsTheNodeOfAChainBehindABootNode(t *testing.T) {
 		}
 	}
 	for version, gateway := range gateways {
-		response := must(http.Get(gateway.text("http") + "/nodes"))(t)
+		response := must(http.Get(gateway.HTTP + "/nodes"))(t)
 		var nodes []upstream.Info
 		err := json.NewDecoder(response.Body).Decode(&nodes)
 		response.Body.Close()
@@ -64,7 +64,7 @@ func TestANodeOfOtherForksIsNotEvenDialled(t *testing.T) {
 	if got := walkThrough(t, gateway, right); got != len(right.Alloc()) {
 		t.Errorf("%d of %d accounts", got, len(right.Alloc()))
 	}
-	if err := gateway.terminate(); err != nil {
+	if err := gateway.Terminate(); err != nil {
 		t.Error(err)
 	}
 	for event := range atRight {
@@ -108,7 +108,7 @@ func peerEvents(t *testing.T, node *testnode.Node) <-chan *p2p.PeerEvent {
 // walkThrough counts the accounts of a node's state that come through a gateway, once it has found a node.
 func walkThrough(t *testing.T, gateway *program, node *testnode.Node) int {
 	t.Helper()
-	client := must(connect(deadline(t), gateway.text("url")))(t)
+	client := must(connect(deadline(t), gateway.URL))(t)
 	defer client.Close()
 	if client.Status.Genesis != node.Chain().Genesis().Hash() {
 		t.Error("another chain's node serves")
