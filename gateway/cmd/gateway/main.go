@@ -32,8 +32,12 @@ import (
 // name is how the gateway introduces itself on both sides.
 const name = "snaplight-gateway/0.1.0"
 
-// shutdownPatience is how long clients get to hear that the gateway goes.
-const shutdownPatience = 5 * time.Second
+// How long others get to hear that the gateway goes. Together it is less than the ten seconds after which Docker kills; of a node in the middle of
+// its handshake p2p would wait half a minute.
+const (
+	clientsPatience = 5 * time.Second
+	nodesPatience   = 3 * time.Second
+)
 
 // What the gateway may take at most, see docs/gateway.md: Go's collector is told to stay below.
 const (
@@ -117,9 +121,11 @@ func run(o *options) error {
 		nodes.Go(func() { pool.FollowHeads(nodesCtx, followed, o.headRPC) })
 	}
 	if o.discovers() {
-		if err := pool.Discover(nodesCtx, id, o.discovery); err != nil {
+		ended, err := pool.Discover(nodesCtx, id, o.discovery)
+		if err != nil {
 			return err
 		}
+		nodes.Go(func() { <-ended })
 	}
 	log.Info("gateway started", "listen", listener.Addr(), "snap", o.snap, "memory bound", memoryBound(o))
 	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
@@ -128,14 +134,22 @@ func run(o *options) error {
 
 	<-ctx.Done()
 	log.Info("gateway stops")
-	patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	patience, cancel := context.WithTimeout(context.Background(), clientsPatience)
 	defer cancel()
 	for _, s := range servers {
 		go s.Shutdown(patience) // no new connections; WebSockets are not its concern
 	}
 	server.Close(patience)
 	leaveNodes()
-	nodes.Wait()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		nodes.Wait()
+	}()
+	select {
+	case <-left:
+	case <-time.After(nodesPatience):
+	}
 	return nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"os"
 
 	"snaplight/gateway/internal/bench"
+	"snaplight/gateway/internal/programs"
 )
 
 func main() {
@@ -49,16 +50,16 @@ func run(args []string) error {
 	case "verify":
 		return verify(f.Args())
 	case "relay", "idle":
-		programs, err := bench.FindPrograms()
+		built, err := programs.Find()
 		if err != nil {
 			return err
 		}
-		defer programs.Close()
+		defer built.Close()
 		if args[0] == "idle" {
-			figures, err := bench.Idle(programs, *clients)
+			figures, err := bench.Idle(built, *clients)
 			return tell(figures, err)
 		}
-		figures, err := bench.Relay(programs, cmp.Or(*accounts, 200_000), *rounds)
+		figures, err := bench.Relay(built, cmp.Or(*accounts, 200_000), *rounds)
 		return tell(figures, err)
 	}
 	return fmt.Errorf("%q cannot be measured: sync, verify, relay or idle can", args[0])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"snaplight/gateway/internal/programs"
 	"snaplight/gateway/internal/wsclient"
 )
 
@@ -22,34 +23,34 @@ const warmClients = 20
 const handshakes = 16
 
 // Idle measures the gateway's resident memory per client that is ready and asks nothing.
-func Idle(programs *Programs, clients int) (IdleFigures, error) {
+func Idle(built *programs.Built, clients int) (IdleFigures, error) {
 	figures := IdleFigures{Clients: clients}
-	node, err := start(programs.testnode, "--accounts", "100", "--bare")
+	node, err := programs.Start(built.Testnode, "--accounts", "100", "--bare")
 	if err != nil {
 		return figures, err
 	}
-	defer node.stop()
-	gateway, err := start(programs.gateway, "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn",
+	defer node.Stop()
+	gateway, err := programs.Start(built.Gateway, "--listen", "127.0.0.1:0", "--node", node.Enode, "--log-level", "warn",
 		"--max-clients", fmt.Sprint(clients+warmClients))
 	if err != nil {
 		return figures, err
 	}
-	defer gateway.stop()
-	closeWarm, err := connect(gateway.text("url"), warmClients)
+	defer gateway.Stop()
+	closeWarm, err := connect(gateway.URL, warmClients)
 	if err != nil {
 		return figures, err
 	}
 	defer closeWarm()
-	before, err := gateway.metric("process_resident_memory_bytes")
+	before, err := gateway.Metric("process_resident_memory_bytes")
 	if err != nil {
 		return figures, err
 	}
-	closeAll, err := connect(gateway.text("url"), clients)
+	closeAll, err := connect(gateway.URL, clients)
 	if err != nil {
 		return figures, err
 	}
 	defer closeAll()
-	after, err := gateway.metric("process_resident_memory_bytes")
+	after, err := gateway.Metric("process_resident_memory_bytes")
 	figures.Bytes = (after - before) / float64(clients)
 	return figures, err
 }

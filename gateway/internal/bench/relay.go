@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 
+	"snaplight/gateway/internal/programs"
 	"snaplight/gateway/internal/testnode"
 	"snaplight/gateway/internal/wire"
 	"snaplight/gateway/internal/wsclient"
@@ -59,30 +60,30 @@ type asker interface {
 type load func(asker) (bytes int64, took time.Duration, err error)
 
 // Relay puts the same loads on the node, in turns directly and through the gateway.
-func Relay(programs *Programs, accounts, rounds int) (figures RelayFigures, err error) {
-	node, err := start(programs.testnode, "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare")
+func Relay(built *programs.Built, accounts, rounds int) (figures RelayFigures, err error) {
+	node, err := programs.Start(built.Testnode, "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare")
 	if err != nil {
 		return figures, err
 	}
-	defer node.stop()
-	gateway, err := start(programs.gateway, "--listen", "127.0.0.1:0", "--node", node.text("enode"), "--log-level", "warn")
+	defer node.Stop()
+	gateway, err := programs.Start(built.Gateway, "--listen", "127.0.0.1:0", "--node", node.Enode, "--log-level", "warn")
 	if err != nil {
 		return figures, err
 	}
-	defer gateway.stop()
-	client, err := wsclient.Dial(context.Background(), gateway.text("url"))
+	defer gateway.Stop()
+	client, err := wsclient.Dial(context.Background(), gateway.URL)
 	if err != nil {
 		return figures, err
 	}
 	defer client.Close()
-	direct, err := dialDirect(node.text("enode"))
+	direct, err := dialDirect(node.Enode)
 	if err != nil {
 		return figures, err
 	}
 	defer direct.close()
 
 	both := paths{direct: direct, relayed: overWebSocket{client}, gateway: gateway}
-	root := common.HexToHash(node.text("root"))
+	root := common.HexToHash(node.Root)
 	if figures.Accounts, err = both.measure(rounds, func(a asker) (int64, time.Duration, error) { return sweep(a, root) }); err != nil {
 		return figures, err
 	}
@@ -94,7 +95,7 @@ func Relay(programs *Programs, accounts, rounds int) (figures RelayFigures, err 
 // paths are both ways to one node.
 type paths struct {
 	direct, relayed asker
-	gateway         *running
+	gateway         *programs.Program
 }
 
 func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
@@ -108,7 +109,7 @@ func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
 		}
 		own := ownCPU() - before
 		runtime.GC()
-		gatewayBefore, err := p.gateway.metric("process_cpu_seconds_total")
+		gatewayBefore, err := p.gateway.Metric("process_cpu_seconds_total")
 		if err != nil {
 			return figures, err
 		}
@@ -118,7 +119,7 @@ func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
 			return figures, fmt.Errorf("through the gateway: %w", err)
 		}
 		ownRelay := ownCPU() - before
-		gatewayAfter, err := p.gateway.metric("process_cpu_seconds_total")
+		gatewayAfter, err := p.gateway.Metric("process_cpu_seconds_total")
 		if err != nil {
 			return figures, err
 		}

@@ -30,8 +30,8 @@ func TestTheNativePeerAnswersAsGoEthereumDoes(t *testing.T) {
 		})
 		peer := startPeer(t, "--genesis", writeGenesis(t, node))
 		gateway := startGateway(t, []string{node.Enode()})
-		theirs := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
-		ours := must(wsclient.Dial(deadline(t), peer.text("url")))(t)
+		theirs := must(wsclient.Dial(deadline(t), gateway.URL))(t)
+		ours := must(wsclient.Dial(deadline(t), peer.URL))(t)
 
 		g := newAsker(node, requestSeed)
 		differences := map[string]int{}

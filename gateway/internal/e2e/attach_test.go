@@ -14,11 +14,11 @@ func TestAttachingFindsTheNodeAndRoomInIt(t *testing.T) {
 	node := smallNode(t, testnode.Config{MaxPeers: 1}) // and that one is for whom it dials itself
 	stranger := startGateway(t, []string{node.Enode()})
 	var ended *wsclient.Ended
-	if _, err := wsclient.Dial(deadline(t), stranger.text("url")); !errors.As(err, &ended) || ended.Reason != wire.Other {
+	if _, err := wsclient.Dial(deadline(t), stranger.URL); !errors.As(err, &ended) || ended.Reason != wire.Other {
 		t.Errorf("a full node took a stranger, or: %v", err)
 	}
 	attached := startGateway(t, nil, "--attach", node.RPC())
-	client := must(wsclient.Dial(deadline(t), attached.text("url")))(t)
+	client := must(wsclient.Dial(deadline(t), attached.URL))(t)
 	if client.Status.Genesis != node.Chain().Genesis().Hash() {
 		t.Error("another node")
 	}

@@ -37,7 +37,7 @@ const crowdBound = 64<<20 + (crowdGood+crowdBad+10)*(crowdBytes+1<<20) + 64<<20
 func TestACrowdOfBadClientsHarmsNobody(t *testing.T) {
 	node := startNode(t, testnode.Config{Alloc: testnode.Generate(testnode.Recipe{Accounts: crowdAccounts, Contracts: 50, Seed: 31})})
 	gateway := startGateway(t, []string{node.Enode()}, "--max-clients", "460", "--client-bytes", "1048576", "--log-level", "info")
-	url, root := gateway.text("url"), node.Head().Root
+	url, root := gateway.URL, node.Head().Root
 
 	ctx, stop := context.WithCancel(deadline(t))
 	var bad sync.WaitGroup

@@ -1,21 +1,18 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 
+	"snaplight/gateway/internal/programs"
 	"snaplight/gateway/internal/testnode"
+	"snaplight/gateway/internal/wire"
+	"snaplight/gateway/internal/wsclient"
 )
 
 // gatewayProgram is built once for all tests.
@@ -26,81 +23,34 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	gatewayProgram = filepath.Join(folder, "gateway")
-	if out, err := exec.Command("go", "build", "-o", gatewayProgram, "../../cmd/gateway").CombinedOutput(); err != nil {
-		panic(string(out))
+	if err := programs.Build(folder, "gateway"); err != nil {
+		panic(err)
 	}
+	gatewayProgram = filepath.Join(folder, "gateway")
 	code := m.Run()
 	os.RemoveAll(folder)
 	os.Exit(code)
 }
 
-// lastResort ends programs that a killed test left behind.
-const lastResort = "300"
-
-// program is one that says in a line of JSON that it is ready.
+// program is one that a test runs.
 type program struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	stdin io.Closer
-	ready map[string]any
-	done  chan error
+	*programs.Program
+	t *testing.T
 }
 
 func start(t *testing.T, path string, args ...string) *program {
 	t.Helper()
-	cmd := exec.Command(path, append(args, "--exit-with-stdin", "--max-seconds", lastResort)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // one that is killed leaves its folder behind
-	stdin, err := cmd.StdinPipe()
+	p, err := programs.Start(path, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &program{t: t, cmd: cmd, stdin: stdin, done: make(chan error, 1)}
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &p.ready)
-	}
-	go func() {
-		io.Copy(io.Discard, stdout)
-		p.done <- cmd.Wait()
-	}()
 	t.Cleanup(func() {
-		stdin.Close()
-		<-p.done
+		p.Stop()
 		if t.Failed() {
-			t.Logf("%s:\n%s", filepath.Base(path), log.String())
+			t.Logf("%s:\n%s", filepath.Base(path), p.Log())
 		}
 	})
-	if err != nil {
-		t.Fatalf("%s is not ready: %v", path, err)
-	}
-	return p
-}
-
-func (p *program) text(name string) string {
-	p.t.Helper()
-	text, ok := p.ready[name].(string)
-	if !ok {
-		p.t.Fatalf("no %s in %v", name, p.ready)
-	}
-	return text
-}
-
-// terminate asks the program to end, and waits until it has.
-func (p *program) terminate() error {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	err := <-p.done
-	p.done <- err
-	return err
+	return &program{p, t}
 }
 
 // startGateway runs a gateway before these nodes.
@@ -113,30 +63,21 @@ func startGateway(t *testing.T, enodes []string, args ...string) *program {
 	return start(t, gatewayProgram, args...)
 }
 
-// metric reads a value of /metrics; several of one name are added up.
+// metric reads a value of /metrics.
 func (p *program) metric(name string) float64 {
 	p.t.Helper()
-	response, err := http.Get(p.text("http") + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	sum, found := 0.0, false
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), " ")
-		if key == name || strings.HasPrefix(key, name+"{") {
-			number, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			sum, found = sum+number, true
+	return must(p.Metric(name))(p.t)
+}
+
+// connect tries until the gateway has a node.
+func connect(ctx context.Context, url string) (*wsclient.Client, error) {
+	for {
+		client, err := wsclient.Dial(ctx, url)
+		var ended *wsclient.Ended
+		if err == nil || ctx.Err() != nil || !errors.As(err, &ended) || ended.Reason != wire.Other {
+			return client, err
 		}
 	}
-	if !found {
-		p.t.Fatalf("no metric %s", name)
-	}
-	return sum
 }
 
 // startNode runs a go-ethereum node in this process.

@@ -16,7 +16,7 @@ func TestEachBlockIsAnnouncedWithTheNodesJSONRPC(t *testing.T) {
 		"--head-rpc": startGateway(t, []string{node.Enode()}, "--head-rpc", node.RPC()),
 		"--attach":   startGateway(t, nil, "--attach", node.RPC()),
 	} {
-		client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+		client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 		defer client.Close()
 		for range 3 {
 			block := must(node.MakeBlock())(t)
@@ -25,7 +25,7 @@ func TestEachBlockIsAnnouncedWithTheNodesJSONRPC(t *testing.T) {
 				t.Errorf("%s: block %d was announced and is not there", name, block.Number)
 			}
 		}
-		late := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+		late := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 		if head := node.Head(); late.Status.LatestHash != head.Hash {
 			t.Errorf("%s: a later client is told of block %d and not of %d", name, late.Status.Latest, head.Number)
 		}
@@ -38,7 +38,7 @@ func TestAJSONRPCThatIsNoHelpIsNotHeeded(t *testing.T) {
 	node, other := smallNode(t, testnode.Config{Seed: 1}), smallNode(t, testnode.Config{Seed: 2})
 	for name, rpc := range map[string]string{"another chain's": other.RPC(), "nobody's": "ws://127.0.0.1:1"} {
 		gateway := startGateway(t, []string{node.Enode()}, "--head-rpc", rpc)
-		client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+		client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 		defer client.Close()
 		must(other.MakeBlock())(t)
 		const asOftenAsTheNodeTells = 32

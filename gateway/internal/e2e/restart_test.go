@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
+	"snaplight/gateway/internal/programs"
 	"snaplight/gateway/internal/testnode"
 	"snaplight/gateway/internal/wire"
 	"snaplight/gateway/internal/wsclient"
@@ -27,38 +27,39 @@ const (
 // A node that dies and comes back ends no sync: its clients hear of it and go on afterwards, and the clients of another node
 // notice nothing.
 func TestANodeThatRestartsEndsNoSync(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "testnode")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/testnode").CombinedOutput(); err != nil {
-		t.Fatal(string(out))
+	folder := t.TempDir()
+	if err := programs.Build(folder, "testnode"); err != nil {
+		t.Fatal(err)
 	}
+	program := filepath.Join(folder, "testnode")
 	args := []string{"--accounts", "5000", "--seed", "41", "--bare"}
 	node := start(t, program, args...)
-	key := enode.MustParse(node.text("enode"))
-	address, err := url.Parse(node.text("enode"))
+	key := enode.MustParse(node.Enode)
+	address, err := url.Parse(node.Enode)
 	if err != nil {
 		t.Fatal(err)
 	}
 	args = append(args, "--listen", address.Host)
 	other := startNode(t, testnode.Config{Alloc: testnode.Generate(testnode.Recipe{Accounts: restartAccounts, Seed: 42}), Seed: 42})
-	gateway := startGateway(t, []string{node.text("enode"), other.Enode()})
-	root := common.HexToHash(node.text("root"))
+	gateway := startGateway(t, []string{node.Enode, other.Enode()})
+	root := common.HexToHash(node.Root)
 	ctx := deadline(t)
 
-	otherURL := gateway.text("url") + other.Server().Self().URLv4()[len("enode://"):][:32]
+	otherURL := gateway.URL + other.Server().Self().URLv4()[len("enode://"):][:32]
 	bystander := must(wsclient.Dial(ctx, otherURL))(t)
 	defer bystander.Close()
 
 	// Each step ends the node once more while everybody is in the middle.
 	walkers := make([]*walker, restartClients)
 	for i := range walkers {
-		walkers[i] = &walker{url: gateway.text("url") + address.User.Username(), root: root, segments: wsclient.Segments(2)}
+		walkers[i] = &walker{url: gateway.URL + address.User.Username(), root: root, segments: wsclient.Segments(2)}
 	}
 	for round, end := range []struct {
 		how    func() error
 		reason wire.Reason
 	}{
-		{func() error { return node.cmd.Process.Kill() }, wire.Transport},
-		{func() error { return node.terminate() }, wire.Quitting},
+		{func() error { return node.Kill() }, wire.Transport},
+		{func() error { return node.Terminate() }, wire.Quitting},
 	} {
 		var group sync.WaitGroup
 		halfway := make(chan struct{}, restartClients)
@@ -75,7 +76,7 @@ func TestANodeThatRestartsEndsNoSync(t *testing.T) {
 		close(dead)
 		group.Wait()
 		node = start(t, program, args...)
-		if again := enode.MustParse(node.text("enode")); again.ID() != key.ID() {
+		if again := enode.MustParse(node.Enode); again.ID() != key.ID() {
 			t.Fatal("another node came back")
 		}
 	}
@@ -133,14 +134,11 @@ func (w *walker) walkUntilDeath(ctx context.Context, t *testing.T, until int, ha
 // connect tries until the gateway has the node again.
 func (w *walker) connect(ctx context.Context, t *testing.T) *wsclient.Client {
 	for {
-		client, err := wsclient.Dial(ctx, w.url)
+		client, err := connect(ctx, w.url)
 		if err == nil {
 			return client
 		}
-		var ended *wsclient.Ended
-		if !errors.As(err, &ended) || ended.Reason != wire.Other {
-			t.Error(err)
-		}
+		t.Error(err)
 		if ctx.Err() != nil {
 			t.FailNow()
 		}

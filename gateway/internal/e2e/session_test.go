@@ -58,7 +58,7 @@ func TestServersEndABrokenConnectionAlike(t *testing.T) {
 		"a goodbye":                   {true, wire.DisconnectFrame(wire.Done), 1000},
 		"a goodbye in place of Hello": {false, wire.DisconnectFrame(wire.Done), 1000},
 	} {
-		for server, url := range map[string]string{"gateway": gateway.text("url"), "native peer": peer.text("url")} {
+		for server, url := range map[string]string{"gateway": gateway.URL, "native peer": peer.URL} {
 			conn := must(wsclient.Open(deadline(t), url))(t)
 			if c.ready {
 				conn.CloseNow()
@@ -78,12 +78,12 @@ func TestServersEndABrokenConnectionAlike(t *testing.T) {
 
 func TestTextAndOversizedFramesHaveTheirOwnCloseCodes(t *testing.T) {
 	gateway := startGateway(t, []string{smallNode(t, testnode.Config{}).Enode()})
-	conn := ready(deadline(t), t, gateway.text("url"))
+	conn := ready(deadline(t), t, gateway.URL)
 	conn.Write(t.Context(), websocket.MessageText, []byte("hello"))
 	if code := websocket.CloseStatus(drain(t.Context(), conn)); code != wire.CloseText {
 		t.Errorf("text: %d", code)
 	}
-	conn = ready(deadline(t), t, gateway.text("url"))
+	conn = ready(deadline(t), t, gateway.URL)
 	conn.Write(t.Context(), websocket.MessageBinary, make([]byte, 200<<10))
 	if code := websocket.CloseStatus(drain(t.Context(), conn)); code != wire.CloseOversized {
 		t.Errorf("oversized: %d", code)
@@ -109,7 +109,7 @@ func TestHandshakesAreRefusedByHTTP(t *testing.T) {
 		if c.origin != "" {
 			options.HTTPHeader.Set("Origin", c.origin)
 		}
-		conn, response, _ := websocket.Dial(deadline(t), gateway.text("url"), options)
+		conn, response, _ := websocket.Dial(deadline(t), gateway.URL, options)
 		if response == nil || response.StatusCode != c.status {
 			t.Errorf("%s: %v", name, response)
 		}
@@ -121,8 +121,8 @@ func TestHandshakesAreRefusedByHTTP(t *testing.T) {
 
 func TestAFullGatewaySaysSo(t *testing.T) {
 	gateway := startGateway(t, []string{smallNode(t, testnode.Config{}).Enode()}, "--max-clients", "1")
-	first := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
-	_, err := wsclient.Dial(deadline(t), gateway.text("url"))
+	first := must(wsclient.Dial(deadline(t), gateway.URL))(t)
+	_, err := wsclient.Dial(deadline(t), gateway.URL)
 	var ended *wsclient.Ended
 	if !errors.As(err, &ended) || ended.Reason != wire.TooMany || ended.Code != 4004 {
 		t.Errorf("told %v", err)
@@ -138,7 +138,7 @@ func TestAClientMayNameItsNode(t *testing.T) {
 	gateway := startGateway(t, []string{one.Enode(), two.Enode()})
 	var nodes []upstream.Info
 	for len(nodes) < 2 { // they connect one by one
-		response := must(http.Get(gateway.text("http") + "/nodes"))(t)
+		response := must(http.Get(gateway.HTTP + "/nodes"))(t)
 		err := json.NewDecoder(response.Body).Decode(&nodes)
 		response.Body.Close()
 		if err != nil {
@@ -147,7 +147,7 @@ func TestAClientMayNameItsNode(t *testing.T) {
 	}
 	for _, node := range []*testnode.Node{one, two} {
 		key := node.Enode()[len("enode://"):][:128]
-		client := must(wsclient.Dial(deadline(t), gateway.text("url")+"some/path/"+key[:16]))(t)
+		client := must(wsclient.Dial(deadline(t), gateway.URL+"some/path/"+key[:16]))(t)
 		if client.Status.Genesis != node.Chain().Genesis().Hash() {
 			t.Error("that is another node")
 		}
@@ -156,7 +156,7 @@ func TestAClientMayNameItsNode(t *testing.T) {
 		}
 		client.Close()
 	}
-	_, err := wsclient.Dial(deadline(t), gateway.text("url")+"0123456789abcdef")
+	_, err := wsclient.Dial(deadline(t), gateway.URL+"0123456789abcdef")
 	var ended *wsclient.Ended
 	if !errors.As(err, &ended) || ended.Reason != wire.Other {
 		t.Errorf("told %v", err)
@@ -164,7 +164,7 @@ func TestAClientMayNameItsNode(t *testing.T) {
 	// Without a name, both get clients.
 	seen := map[common.Hash]bool{}
 	for range 2 {
-		client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+		client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 		defer client.Close()
 		seen[client.Status.Genesis] = true
 	}
@@ -176,7 +176,7 @@ func TestAClientMayNameItsNode(t *testing.T) {
 func TestHeadersAndBlocksCome(t *testing.T) {
 	node := smallNode(t, testnode.Config{})
 	gateway := startGateway(t, []string{node.Enode()})
-	client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+	client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 	defer client.Close()
 	// go-ethereum tells of a new range every 32 blocks.
 	var head testnode.Block
@@ -198,7 +198,7 @@ func TestHeadersAndBlocksCome(t *testing.T) {
 	if len(answer.Accounts) <= len(node.Alloc()) {
 		t.Errorf("%d accounts at the head", len(answer.Accounts))
 	}
-	late := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+	late := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 	defer late.Close()
 	if late.Status.Latest < 32 {
 		t.Error("a later client is told the old block range")
@@ -209,7 +209,7 @@ func TestAccessListsComeBySnap2(t *testing.T) {
 	node := smallNode(t, testnode.Config{Amsterdam: true})
 	block := must(node.MakeBlock())(t)
 	gateway := startGateway(t, []string{node.Enode()}, "--snap", "2")
-	client := must(wsclient.Dial(deadline(t), gateway.text("url"), wsclient.Options{Snap: 2}))(t)
+	client := must(wsclient.Dial(deadline(t), gateway.URL, wsclient.Options{Snap: 2}))(t)
 	defer client.Close()
 	payload := must(client.Ask(wire.Snap, wire.GetAccessListsCode, []common.Hash{block.Hash, {1}}, uint64(1<<20)))(t)
 	var answer struct {
@@ -219,7 +219,7 @@ func TestAccessListsComeBySnap2(t *testing.T) {
 	if err := rlp.DecodeBytes(payload, &answer); err != nil || len(answer.Lists) != 2 || len(answer.Lists[0]) < 100 || !bytes.Equal(answer.Lists[1], []byte{0x80}) {
 		t.Errorf("%x %v", payload, err)
 	}
-	_, err := wsclient.Dial(deadline(t), gateway.text("url"))
+	_, err := wsclient.Dial(deadline(t), gateway.URL)
 	var ended *wsclient.Ended
 	if !errors.As(err, &ended) || ended.Reason != wire.Useless {
 		t.Errorf("a client of snap/1 is told %v", err)
@@ -230,7 +230,7 @@ func TestNodesOfAnotherNetworkAreNotTaken(t *testing.T) {
 	right, wrong := smallNode(t, testnode.Config{Seed: 1, Bare: true}), smallNode(t, testnode.Config{Seed: 2})
 	gateway := startGateway(t, []string{wrong.Enode(), right.Enode()}, "--genesis-hash", right.Chain().Genesis().Hash().Hex())
 	for range 3 {
-		client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+		client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 		if client.Status.Genesis != right.Chain().Genesis().Hash() {
 			t.Error("another network's node serves")
 		}
@@ -240,8 +240,8 @@ func TestNodesOfAnotherNetworkAreNotTaken(t *testing.T) {
 
 func TestAStoppedGatewaySaysGoodbye(t *testing.T) {
 	gateway := startGateway(t, []string{smallNode(t, testnode.Config{}).Enode()})
-	client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
-	if err := gateway.terminate(); err != nil {
+	client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
+	if err := gateway.Terminate(); err != nil {
 		t.Error(err)
 	}
 	<-client.Done()
@@ -253,7 +253,7 @@ func TestAStoppedGatewaySaysGoodbye(t *testing.T) {
 
 func TestAnIdleClientHasToGo(t *testing.T) {
 	gateway := startGateway(t, []string{smallNode(t, testnode.Config{}).Enode()}, "--idle", "1s")
-	client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t)
+	client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 	<-client.Done()
 	var ended *wsclient.Ended
 	if !errors.As(client.Err(), &ended) || ended.Reason != wire.Timeout {
@@ -264,9 +264,9 @@ func TestAnIdleClientHasToGo(t *testing.T) {
 func TestHealthFollowsTheNodes(t *testing.T) {
 	node := smallNode(t, testnode.Config{})
 	gateway := startGateway(t, []string{node.Enode()}, "--admin", "127.0.0.1:0")
-	client := must(wsclient.Dial(deadline(t), gateway.text("url")))(t) // there is a node
+	client := must(wsclient.Dial(deadline(t), gateway.URL))(t) // there is a node
 	status := func() int {
-		response := must(http.Get(gateway.text("admin") + "/healthz"))(t)
+		response := must(http.Get(gateway.Admin + "/healthz"))(t)
 		response.Body.Close()
 		return response.StatusCode
 	}
@@ -278,12 +278,12 @@ func TestHealthFollowsTheNodes(t *testing.T) {
 	if status() != http.StatusServiceUnavailable {
 		t.Error("healthy without a node")
 	}
-	response := must(http.Get(gateway.text("http") + "/metrics"))(t)
+	response := must(http.Get(gateway.HTTP + "/metrics"))(t)
 	response.Body.Close()
 	if response.StatusCode == http.StatusOK {
 		t.Error("metrics are where clients are, too")
 	}
-	response = must(http.Get(gateway.text("admin") + "/metrics"))(t)
+	response = must(http.Get(gateway.Admin + "/metrics"))(t)
 	response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		t.Error("no metrics")

@@ -29,11 +29,11 @@ func TestGoEthereumsSyncerSyncsFromTheNativePeer(t *testing.T) {
 	node := startNode(t, testnode.Config{Alloc: testnode.Generate(syncRecipe), Bare: true})
 	peer := startPeer(t, "--genesis", writeGenesis(t, node))
 	root := node.Head().Root
-	if peer.text("root") != root.Hex() {
-		t.Fatalf("the native peer's root is %s, go-ethereum's %s", peer.text("root"), root)
+	if peer.Root != root.Hex() {
+		t.Fatalf("the native peer's root is %s, go-ethereum's %s", peer.Root, root)
 	}
 	for _, scheme := range []string{rawdb.PathScheme, rawdb.HashScheme} {
-		syncFrom(t, scheme, peer.text("url"), root, node.Alloc())
+		syncFrom(t, scheme, peer.URL, root, node.Alloc())
 	}
 }
 
@@ -41,7 +41,7 @@ func TestGoEthereumsSyncerSyncsFromTheNativePeer(t *testing.T) {
 func TestGoEthereumsSyncerSyncsThroughTheGateway(t *testing.T) {
 	node := startNode(t, testnode.Config{Alloc: testnode.Generate(syncRecipe)})
 	gateway := startGateway(t, []string{node.Enode()})
-	syncFrom(t, rawdb.PathScheme, gateway.text("url"), node.Head().Root, node.Alloc())
+	syncFrom(t, rawdb.PathScheme, gateway.URL, node.Head().Root, node.Alloc())
 }
 
 func syncFrom(t *testing.T, scheme, url string, root common.Hash, alloc types.GenesisAlloc) {

@@ -24,6 +24,7 @@ import (
 	"github.com/ethereum/go-ethereum/eth/protocols/snap"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/rpc"
 )
@@ -39,6 +40,9 @@ type Config struct {
 	Seed      uint64            // of the faucet and of what blocks hold
 	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
 	MaxPeers  int               // default 50
+	Network   *core.Genesis     // a public network's genesis in place of Alloc; such a chain makes no blocks
+	Discovery bool              // be found by discovery v4 and v5 on some UDP port of loopback, and dial nobody
+	Bootnodes []*enode.Node     // whom discovery tells of this node
 	Folder    string            // keeps everything there; default is a temporary one, gone when the node is closed
 }
 
@@ -69,6 +73,9 @@ type Block struct {
 
 // Start runs a node and returns once it serves its state.
 func Start(config Config) (*Node, error) {
+	if config.Network != nil {
+		config.Alloc, config.Bare = config.Network.Alloc, true
+	}
 	alloc := make(types.GenesisAlloc, len(config.Alloc)+10)
 	if !config.Bare {
 		// Blocks call these contracts, and are invalid without them.
@@ -90,7 +97,7 @@ func Start(config Config) (*Node, error) {
 	if n.stack, err = node.New(nodeConfig(config)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(n.folder))
 	}
-	if err := n.start(ethConfig(config, alloc)); err != nil {
+	if err := n.start(ethConfig(config, alloc), !config.Bare); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	n.blocks = newBlockMaker(n, config.Seed)
@@ -110,6 +117,12 @@ func nodeConfig(config Config) *node.Config {
 		ListenAddr:  cmp.Or(config.Listen, "127.0.0.1:0"),
 		MaxPeers:    cmp.Or(config.MaxPeers, 50),
 	}
+	if config.Discovery {
+		conf.P2P.NoDiscovery, conf.P2P.DiscoveryV4, conf.P2P.DiscoveryV5 = false, true, true
+		conf.P2P.DiscAddr = "127.0.0.1:0" // the number of the free TCP port may be taken in UDP
+		conf.P2P.BootstrapNodes, conf.P2P.BootstrapNodesV5 = config.Bootnodes, config.Bootnodes
+		conf.P2P.NoDial = true
+	}
 	conf.WSHost = "127.0.0.1"
 	conf.WSPort = config.RPCPort
 	conf.WSOrigins = []string{"*"}
@@ -122,21 +135,25 @@ func ethConfig(config Config, alloc types.GenesisAlloc) *ethconfig.Config {
 	if config.Amsterdam {
 		chain.AmsterdamTime, chain.BogotaTime = new(uint64), nil
 	}
-	conf := ethconfig.Defaults
-	conf.NetworkId = chain.ChainID.Uint64()
-	conf.SyncMode = ethconfig.FullSync
-	conf.StateScheme = cmp.Or(config.Scheme, "path")
-	conf.TxPool.NoLocals = true
-	conf.LogNoHistory = true
-	conf.Genesis = &core.Genesis{
+	genesis := &core.Genesis{
 		Config:   &chain,
 		GasLimit: ethconfig.Defaults.Miner.GasCeil,
 		Alloc:    alloc,
 	}
+	if config.Network != nil {
+		genesis = config.Network
+	}
+	conf := ethconfig.Defaults
+	conf.NetworkId = genesis.Config.ChainID.Uint64()
+	conf.SyncMode = ethconfig.FullSync
+	conf.StateScheme = cmp.Or(config.Scheme, "path")
+	conf.TxPool.NoLocals = true
+	conf.LogNoHistory = true
+	conf.Genesis = genesis
 	return &conf
 }
 
-func (n *Node) start(conf *ethconfig.Config) (err error) {
+func (n *Node) start(conf *ethconfig.Config, makesBlocks bool) (err error) {
 	if n.eth, err = eth.New(n.stack, conf); err != nil {
 		return err
 	}
@@ -145,11 +162,13 @@ func (n *Node) start(conf *ethconfig.Config) (err error) {
 	if err := n.stack.Start(); err != nil {
 		return err
 	}
-	if n.beacon, err = catalyst.NewSimulatedBeacon(0, common.Address{}, n.eth); err != nil {
-		return err
-	}
-	if err := n.beacon.Fork(n.eth.BlockChain().Genesis().Hash()); err != nil {
-		return err
+	if makesBlocks {
+		if n.beacon, err = catalyst.NewSimulatedBeacon(0, common.Address{}, n.eth); err != nil {
+			return err
+		}
+		if err := n.beacon.Fork(n.eth.BlockChain().Genesis().Hash()); err != nil {
+			return err
+		}
 	}
 	return n.awaitServing()
 }
@@ -216,6 +235,9 @@ func (n *Node) describe(header *types.Header) Block {
 
 // MakeBlock makes a block full of changes and returns it.
 func (n *Node) MakeBlock() (Block, error) {
+	if n.beacon == nil {
+		return Block{}, errors.New("a bare chain makes no blocks")
+	}
 	parent := n.Chain().CurrentBlock().Hash()
 	if err := n.blocks.fill(); err != nil {
 		return Block{}, fmt.Errorf("transactions: %w", err)

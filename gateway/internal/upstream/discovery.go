@@ -46,8 +46,9 @@ var Chains = map[string]func() (genesis *core.Genesis, bootnodes []string){
 // V5Bootnodes are those of discovery v5, which all public networks share.
 func V5Bootnodes() []string { return params.V5Bootnodes }
 
-// Discover searches for nodes and keeps up to MaxNodes of them connected, until the context ends.
-func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) error {
+// Discover searches for nodes and keeps up to MaxNodes of them connected, until the context ends. Then it says goodbye to them; ended
+// is closed once it has.
+func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) (ended <-chan struct{}, err error) {
 	mix := enode.NewFairMix(sourceTurn)
 	server := p2p.Server{Config: p2p.Config{
 		PrivateKey:       id.Key,
@@ -70,17 +71,17 @@ func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) error {
 	subscription := server.SubscribeEvents(events)
 	if err := server.Start(); err != nil {
 		subscription.Unsubscribe()
-		return fmt.Errorf("discovery cannot start on %s: %w", d.Listen, err)
+		return nil, fmt.Errorf("discovery cannot start on %s: %w", d.Listen, err)
 	}
 	wanted := d.filter()
 	if err := d.sources(&server, mix, wanted); err != nil {
 		subscription.Unsubscribe()
 		server.Stop()
-		return err
+		return nil, err
 	}
-	ended := make(chan struct{})
+	stopped := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(stopped)
 		<-ctx.Done()
 		mix.Close()
 		server.Stop()
@@ -91,12 +92,12 @@ func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) error {
 			select {
 			case event := <-events:
 				p.onEvent(event)
-			case <-ended:
+			case <-stopped:
 				return
 			}
 		}
 	}()
-	return nil
+	return stopped, nil
 }
 
 // sources gives the mix what there is to read nodes from.
