@@ -9,7 +9,7 @@ impl Engine {
     /// Sends requests while peers, work and room are there.
     pub(super) fn assign(&mut self, now: Millis) {
         if let Activity::Syncing(job) = &mut self.activity {
-            job.replan();
+            job.replan(self.limits.waiting_bytes);
         }
         for kind in Kind::ALL {
             while self.ask(now, kind) {}

@@ -83,8 +83,9 @@ impl Job {
         }
     }
 
-    /// Makes a new plan if the last one is used up and something has changed since.
-    pub(crate) fn replan(&mut self) {
+    /// Makes a new plan if the last one is used up and something has changed since. `room`: bytes of the tree that may wait
+    /// in memory.
+    pub(crate) fn replan(&mut self, room: usize) {
         let Some(healing) = &mut self.healing else {
             return;
         };
@@ -99,7 +100,7 @@ impl Job {
                 storages.contains(account) || asked.contains(account) || large.contains(account)
             },
         };
-        let mut plan = Plan::make(&self.tree, &asked, healing.received);
+        let mut plan = Plan::make(&self.tree, &asked, healing.received, room);
         for (account, root, slots) in std::mem::take(&mut plan.large) {
             self.enlarge_for(account, root, Hash::ZERO, slots);
         }
@@ -107,6 +108,12 @@ impl Job {
         if let Some(healing) = &mut self.healing {
             healing.plan = plan;
         }
+    }
+
+    /// Whether there is nothing to ask for until more was read.
+    pub(crate) fn has_no_plan(&self) -> bool {
+        let healing = self.healing.as_ref();
+        healing.is_none_or(|healing| healing.plan.is_used_up()) && self.lacks_only_accounts()
     }
 
     /// Whether something is held under another root.
@@ -207,7 +214,7 @@ impl Job {
         }
         match bytes.map(|bytes| self.tree.dissolve(id, bytes)) {
             Some(Ok(joined)) => {
-                self.enqueue(&joined);
+                self.enter(&joined);
                 true
             }
             // It went while it was being read.

@@ -43,6 +43,9 @@ pub(crate) struct Job {
     new_code_bytes: usize,
     /// What stayed in memory when it was last looked through, in bytes.
     settled_bytes: usize,
+    /// Whether anything has come from a peer since it was last looked through. What was only read of a base is there to be asked
+    /// about: to move it out before would be to read it again, for ever.
+    is_fed: bool,
     /// Whether anything was joined since the last batch.
     dirty: bool,
     pub(super) cursors: Vec<Cursor>,
@@ -104,6 +107,7 @@ impl Job {
             new_codes: Vec::new(),
             new_code_bytes: 0,
             settled_bytes: 0,
+            is_fed: false,
             dirty: false,
             storages: LongMap::default(),
             large: SortedMap::default(),
@@ -212,17 +216,22 @@ impl Job {
         self.dirty
     }
 
-    /// Bytes that have come to wait in memory since it was last looked through.
+    /// Bytes that have come to wait in memory since it was last looked through, if anything came from a peer.
     pub(crate) fn grown_since_settled(&self) -> usize {
-        self.tree
-            .resident_bytes()
-            .saturating_sub(self.settled_bytes)
+        match self.is_fed {
+            true => self
+                .tree
+                .resident_bytes()
+                .saturating_sub(self.settled_bytes),
+            false => 0,
+        }
     }
 
     /// Moves what has become complete out of memory, into pages.
     pub(crate) fn settle(&mut self, held: &dyn CodesHeld) -> Result<(), TreeError> {
         self.tree.settle(held, &mut self.pages)?;
         self.settled_bytes = self.tree.resident_bytes();
+        self.is_fed = false;
         Ok(())
     }
 
@@ -255,8 +264,14 @@ impl Job {
         })
     }
 
-    /// Enters what new accounts lack.
+    /// Enters what accounts lack that came from a peer.
     pub(crate) fn enqueue(&mut self, joined: &Joined) {
+        self.enter(joined);
+        self.touch();
+    }
+
+    /// Enters what new accounts lack.
+    pub(super) fn enter(&mut self, joined: &Joined) {
         self.counters.accounts += joined.accounts;
         self.counters.slots += joined.slots;
         self.counters.reused += joined.reused;
@@ -269,7 +284,6 @@ impl Job {
         let asked = &self.codes_asked;
         let new = joined.codes.iter().filter(|hash| !asked.contains(hash));
         self.codes.insert_all(new.copied());
-        self.touch();
     }
 
     /// Enters what accounts lack that came node by node.
@@ -396,6 +410,7 @@ impl Job {
     /// Something else was joined that a batch should carry.
     pub(crate) fn touch(&mut self) {
         self.dirty = true;
+        self.is_fed = true;
         if let Some(healing) = &mut self.healing {
             healing.plan.stale = true;
         }

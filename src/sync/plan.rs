@@ -90,6 +90,8 @@ struct Span {
     range: u64,
     /// Leaves behind its last place that are held. What a range brings of them again costs less than the proof of another.
     held: u64,
+    /// Bytes of bases that have to be in memory with it.
+    behind: usize,
     /// The places, should the range not be worth its proof after all. Bound: [`LEAVES_PER_RANGE`].
     places: Vec<(StatePath, Hash)>,
 }
@@ -100,8 +102,9 @@ impl Plan {
     /// While a part of the account trie has never been held under any root, that part is fetched first, by ranges, and the rest
     /// waits: it would only have to be healed again when the root moves before everything is there.
     ///
-    /// `received`: accounts that came since the tree has this root.
-    pub(super) fn make(tree: &Tree, asked: &Asked<'_>, received: Received) -> Plan {
+    /// `received`: accounts that came since the tree has this root. `room`: bytes of the tree that may wait in memory; of
+    /// more than that the bases behind one range would be moved out again before it is asked for.
+    pub(super) fn make(tree: &Tree, asked: &Asked<'_>, received: Received, room: usize) -> Plan {
         let churn = Churn::of(tree.entries(), received);
         let mut plan = Plan {
             pages: tree
@@ -139,7 +142,8 @@ impl Plan {
             }
             span = match (span, found) {
                 (Some(span), Some(Found::Span(more)))
-                    if span.leaves + more.leaves <= LEAVES_PER_RANGE =>
+                    if span.leaves + more.leaves <= LEAVES_PER_RANGE
+                        && span.behind + more.behind <= room / 2 =>
                 {
                     Some(span.and(more))
                 }
@@ -188,7 +192,8 @@ impl Plan {
         if asked.nodes.contains(&at) || asked.spans.iter().any(overlaps) {
             return None;
         }
-        Some(match way(&tree.estimate(&at, churn)) {
+        let estimate = tree.estimate(&at, churn);
+        Some(match way(&estimate) {
             Way::Node => Found::Node(at, hash),
             Way::Range {
                 leaves,
@@ -201,6 +206,7 @@ impl Plan {
                 nodes,
                 range,
                 held: 0,
+                behind: estimate.bytes,
                 places: vec![(at, hash)],
             }),
         })
@@ -308,6 +314,7 @@ impl Span {
         self.nodes += more.nodes;
         self.range += range_bytes(self.held) + more.range;
         self.held = 0;
+        self.behind += more.behind;
         self.places.extend(more.places);
         self
     }

@@ -196,11 +196,14 @@ impl Engine {
     /// Reads what the job or the sweep wants read.
     pub(super) fn load_if_due(&mut self, now: Millis) {
         if let Activity::Syncing(job) = &mut self.activity {
-            job.replan();
+            job.replan(self.limits.waiting_bytes);
         }
         let ticket = Ticket(self.tickets + 1);
         let stored = self.record.next_page;
         if let Activity::Syncing(job) = &mut self.activity
+            // What was read is asked about before more is.
+            && (job.tree.resident_bytes() < self.limits.waiting_bytes
+                || !self.requests.awaits(job.round) && job.has_no_plan())
             && let Some(ids) = job.next_load(ticket, stored)
         {
             if ids.is_empty() {

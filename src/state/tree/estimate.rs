@@ -2,6 +2,7 @@
 
 use super::Tree;
 use crate::state::entry::{Entry, Item, StatePath};
+use crate::state::page::entry_size;
 
 /// Bytes of a leaf's node, as a node request receives it: most accounts, most slots.
 const LEAF_NODE: f64 = 110.0;
@@ -22,6 +23,8 @@ pub struct Estimate {
     /// The share of these leaves that is likely to have changed, 0 to 1; `None` if there is nothing to judge by. Without a
     /// base all of them have to come.
     pub changed: Option<f64>,
+    /// Bytes of what is held there and has to be in memory when a range over it comes: pages with storages.
+    pub bytes: usize,
 }
 
 /// The share of the leaves of one trie that is likely to have changed. Keys are hashes, so changes lie evenly: of subtries of n
@@ -121,8 +124,8 @@ impl Churn {
 impl Tree {
     /// What is to be expected below the blinded entry at this place.
     pub fn estimate(&self, at: &StatePath, churn: &Churn) -> Estimate {
-        let held = self.base_at(at);
-        let held: u64 = held.iter().map(held_leaves).sum();
+        let base = self.base_at(at);
+        let held: u64 = base.iter().map(held_leaves).sum();
         let based = held > 0;
         Estimate {
             leaves: match based {
@@ -134,6 +137,19 @@ impl Tree {
                 true => churn.within(held),
                 false => None,
             },
+            bytes: base.iter().map(|entry| self.bytes_behind(entry)).sum(),
+        }
+    }
+
+    fn bytes_behind(&self, entry: &Entry) -> usize {
+        match &entry.item {
+            Item::Page(page) if page.slots == 0 => 0,
+            // Large storages have pages of their own.
+            Item::Page(page) => self
+                .budget
+                .min((page.leaves + page.slots).saturating_mul(LEAF_IN_RANGE) as usize),
+            Item::Blinded { base, .. } => base.iter().map(|entry| self.bytes_behind(entry)).sum(),
+            _ => entry_size(entry),
         }
     }
 }
