@@ -36,6 +36,15 @@ fn in_any_world_the_newest_state_becomes_complete_and_nothing_false_is_ever_read
     run_all(from, worlds);
 }
 
+/// World 2202: the bases behind a range, with their storages, were more than may wait in memory, so they were moved out and read
+/// again, for ever. World 10094: reading went on while an answer was awaited, beyond what may wait.
+#[test]
+fn more_of_a_base_than_memory_holds_is_neither_read_for_ever_nor_all_at_once() {
+    for seed in [2202, 10094] {
+        Director::new(seed, false).run();
+    }
+}
+
 /// Runs these worlds on all cores; panics with the seeds of those that failed.
 fn run_all(from: u64, worlds: u64) {
     let (next, done) = (AtomicU64::new(from), AtomicU64::new(0));

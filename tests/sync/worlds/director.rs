@@ -19,6 +19,8 @@ use crate::world::{End, World};
 /// Virtual time in which everything must be well again once the bad days are over: a silent peer may cost a minute, a
 /// refusal ten seconds, and there are never more than a few of them.
 const PATIENCE_MS: u64 = 30 * 60 * 1_000;
+/// Events in which it must be; whoever takes more of them goes round in circles.
+const MAX_EVENTS: u64 = 40_000;
 /// Most connections at a time.
 const MAX_PEERS: usize = 6;
 
@@ -397,7 +399,7 @@ impl Director {
             self.go(20);
             events += 20;
             assert!(
-                self.world.now < until && events < 400_000,
+                self.world.now < until && events < MAX_EVENTS,
                 "{what}: {}",
                 self.standing()
             );
