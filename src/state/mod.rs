@@ -34,6 +34,6 @@ pub use pages::Pages;
 pub use read::{FoundAccount, Lookup, Step, Wanted};
 pub use record::{Block, Building, Complete, Counts, Litter, Network, Record, RecordError};
 pub use tree::{
-    Churn, Estimate, Incomplete, Joined, Received, RevealFault, Spill, StorageJoined, Tree,
-    TreeError, range_bytes,
+    Churn, Estimate, Incomplete, Joined, Received, RevealFault, Revealing, Spill, StorageJoined,
+    Tree, TreeError, range_bytes,
 };

@@ -29,6 +29,7 @@ mod repair;
 mod reveal;
 
 pub use estimate::{Churn, Estimate, Received, range_bytes};
+pub use reveal::Revealing;
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {
