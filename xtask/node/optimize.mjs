@@ -39,12 +39,12 @@ export function optimize(input, output, named = `${output}.named`) {
 if (import.meta.filename === process.argv[1]) {
   const before = sizeOf(MODULE)
   const input = join(ROOT, 'pkg', MODULE)
-  const { file, names } = withoutHashes(readFileSync(input))
-  writeFileSync(input, file)
+  optimize(input, `${input}.opt`, NAMED)
+  renameSync(`${input}.opt`, input)
+  const { names } = withoutHashes(readFileSync(input))
+  for (const module of [input, NAMED]) writeFileSync(module, withoutHashes(readFileSync(module)).file)
   for (const source of SOURCES.map((name) => join(ROOT, 'pkg', name))) {
     writeFileSync(source, inSource(readFileSync(source, 'utf8'), names))
   }
-  optimize(input, `${input}.opt`, NAMED)
-  renameSync(`${input}.opt`, input)
   console.log(`wasm-opt: ${before.brotli} -> ${sizeOf(MODULE).brotli} bytes (brotli)`)
 }

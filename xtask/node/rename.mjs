@@ -9,6 +9,10 @@ const [IMPORT, EXPORT] = [2, 7]
 /** Kinds of imports. */
 const [FUNCTION, TABLE, MEMORY, GLOBAL] = [0, 1, 2, 3]
 const HASH = /_?[0-9a-f]{16}(?![0-9a-f])/g
+/** What all imports begin with. */
+const PREFIX = /^__wbg_(__wbindgen_)?/
+/** What calls a closure is named by all the types of its arguments. */
+const CLOSURE = /^wasm_bindgen_+convert_+closures_+(invoke).*/
 
 /**
  * @param {Buffer} file a module
@@ -19,7 +23,7 @@ export function withoutHashes(file) {
   const names = new Map()
   for (const { name } of fields(file)) {
     if (name.search(HASH) < 0 || names.has(name)) continue
-    const short = name.replace(HASH, '')
+    const short = name.replace(HASH, '').replace(PREFIX, '').replace(CLOSURE, '$1')
     let free = short
     for (let next = 2; taken.has(free); next++) free = `${short}_${next}`
     taken.add(free)
