@@ -266,6 +266,9 @@ impl Job {
 
     /// Enters what accounts lack that came from a peer.
     pub(crate) fn enqueue(&mut self, joined: &Joined) {
+        if let Some(healing) = &mut self.healing {
+            healing.received.leaves += joined.accounts;
+        }
         self.enter(joined);
         self.touch();
     }
@@ -277,9 +280,6 @@ impl Job {
         self.counters.reused += joined.reused;
         self.held.accounts += joined.accounts;
         self.held.slots += joined.slots;
-        if let Some(healing) = &mut self.healing {
-            healing.received.leaves += joined.accounts;
-        }
         self.storages.extend(joined.storage.iter().copied());
         let asked = &self.codes_asked;
         let new = joined.codes.iter().filter(|hash| !asked.contains(hash));
@@ -294,14 +294,15 @@ impl Job {
         self.enqueue(joined);
     }
 
-    /// Enters what a late answer brought. Part of it may only have become a base, which lacks nothing; so what is lacking is
-    /// read off the tree.
+    /// Enters what a late answer brought. Part of it may only have become a base, which lacks nothing and does not count as
+    /// received; so what is lacking is read off the tree.
     pub(crate) fn enqueue_late(&mut self, joined: &Joined) {
-        self.enqueue(&Joined {
+        self.enter(&Joined {
             storage: Vec::new(),
             codes: Vec::new(),
             ..joined.clone()
         });
+        self.touch();
         let incomplete: Vec<Incomplete> = self.tree.incomplete_accounts().collect();
         for account in incomplete {
             let is_known = self.storages.contains(&account.account)
