@@ -23,6 +23,8 @@ const TARGET_MS: u64 = 400;
 /// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks for at most.
 const MIN_REQUEST: u64 = 64 * 1024;
 const MAX_REQUEST: u64 = 512 * 1024;
+/// Bytes of the first one, of whose peer nothing is known: at a megabit a second it takes one second. A kill before costs all of it.
+const FIRST_REQUEST: u64 = 128 * 1024;
 /// A deadline is this many smoothed round trips away, within bounds.
 const DEADLINE_FACTOR: u64 = 5;
 const MIN_DEADLINE_MS: u64 = 5_000;
@@ -259,7 +261,7 @@ impl Peer {
     /// Bytes to ask for in one request.
     pub(crate) fn request_bytes(&self) -> u64 {
         match self.rate {
-            0 => MAX_REQUEST / 2,
+            0 => FIRST_REQUEST,
             rate => (rate.saturating_mul(TARGET_MS) / 1000).clamp(MIN_REQUEST, MAX_REQUEST),
         }
     }
