@@ -32,7 +32,9 @@ pub use garbage::{Reach, Superseded};
 pub use page::{PAGE_BUDGET, PageError};
 pub use pages::Pages;
 pub use read::{FoundAccount, Lookup, Step, Wanted};
-pub use record::{Block, Building, Complete, Counts, Litter, Network, Record, RecordError};
+pub use record::{
+    Block, Building, Complete, Counts, Litter, Network, Record, RecordError, RootPage,
+};
 pub use tree::{
     Churn, Estimate, Incomplete, Joined, Received, RevealFault, Revealing, Spill, StorageJoined,
     Tree, TreeError, range_bytes,

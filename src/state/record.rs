@@ -4,7 +4,9 @@
 //! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
 //! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8, slots 8), for the one being built its first page's id
 //! and the spine's first and end id (3 × 8), counts 3 × 8, and the block (again behind such a byte: hash 32, number 8,
-//! timestamp 8); last XXH64 of all before, 8.
+//! timestamp 8); then the litter (again behind such a byte: root page, first and end id); last XXH64 of all before, 8.
+//!
+//! The checksum finds accidents. Against somebody who writes his own, the root is compared with its page ([`RootPage`]).
 
 use core::ops::Range;
 
@@ -66,13 +68,36 @@ pub struct Block {
     pub timestamp: u64,
 }
 
+/// A state root together with the page that holds the top of its account trie. It cannot be made of
+/// two that do not belong together: the page's hash *is* the root. So whatever is proven by the page
+/// is proven by the root, also if the record was written by somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootPage(Option<PageRef>);
+
+impl RootPage {
+    /// `page` as the page of the state with this root; `None` if it has another hash. No page stands
+    /// for the empty trie.
+    pub fn new(root: Hash, page: Option<PageRef>) -> Option<RootPage> {
+        let root_page = RootPage(page);
+        (root_page.root() == root).then_some(root_page)
+    }
+
+    /// The state root.
+    pub fn root(&self) -> Hash {
+        self.0.map_or(Hash::EMPTY_ROOT, |page| page.hash)
+    }
+
+    /// The page of the account trie's root; `None` for the empty trie.
+    pub fn page(&self) -> Option<PageRef> {
+        self.0
+    }
+}
+
 /// A state that is held completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Complete {
-    /// The state root.
-    pub root: Hash,
-    /// The page of the account trie's root; `None` for the empty trie.
-    pub page: Option<PageRef>,
+    /// Its root, and the page that proves it.
+    pub top: RootPage,
     /// What it holds.
     pub counts: Counts,
     /// The block after which the state is this, if a block was asked for.
@@ -82,10 +107,8 @@ pub struct Complete {
 /// A state that is being fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Building {
-    /// The state root.
-    pub root: Hash,
-    /// The page of the account trie's root; `None` for the empty trie.
-    pub page: Option<PageRef>,
+    /// Its root, and the page that proves it.
+    pub top: RootPage,
     /// Pages from this id on belong to this state, older ones to the complete one.
     pub first_page: PageId,
     /// The upper pages of the last batch: the next batch writes them afresh and deletes these.
@@ -117,7 +140,7 @@ pub enum RecordError {
         /// The newest that this version reads.
         supported: u8,
     },
-    /// The bytes are not what was written.
+    /// The bytes are not what was written: the checksum is wrong, or a root is not that of its page.
     Damaged,
 }
 
@@ -145,15 +168,13 @@ impl Record {
         out.extend(self.network.genesis.0);
         out.push(self.complete.is_some().into());
         if let Some(complete) = &self.complete {
-            out.extend(complete.root.0);
-            put_page(&complete.page, &mut out);
+            put_root_page(&complete.top, &mut out);
             put_counts(&complete.counts, &mut out);
             put_block(&complete.block, &mut out);
         }
         out.push(self.building.is_some().into());
         if let Some(building) = &self.building {
-            out.extend(building.root.0);
-            put_page(&building.page, &mut out);
+            put_root_page(&building.top, &mut out);
             out.extend(building.first_page.0.to_le_bytes());
             out.extend(building.spine.start.0.to_le_bytes());
             out.extend(building.spine.end.0.to_le_bytes());
@@ -195,6 +216,11 @@ impl Record {
             Err(RecordError::Damaged)
         }
     }
+}
+
+fn put_root_page(top: &RootPage, out: &mut Vec<u8>) {
+    out.extend(top.root().0);
+    put_page(&top.0, out);
 }
 
 fn put_page(page: &Option<PageRef>, out: &mut Vec<u8>) {
@@ -259,8 +285,7 @@ impl Fields<'_> {
 
     fn complete(&mut self) -> Option<Complete> {
         Some(Complete {
-            root: self.hash()?,
-            page: self.page()?,
+            top: self.root_page()?,
             counts: self.counts()?,
             block: self.block()?,
         })
@@ -268,13 +293,17 @@ impl Fields<'_> {
 
     fn building(&mut self) -> Option<Building> {
         Some(Building {
-            root: self.hash()?,
-            page: self.page()?,
+            top: self.root_page()?,
             first_page: PageId(self.number()?),
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,
             block: self.block()?,
         })
+    }
+
+    /// Of a root and a page that do not belong together there is nothing to read.
+    fn root_page(&mut self) -> Option<RootPage> {
+        RootPage::new(self.hash()?, self.page()?)
     }
 
     fn block(&mut self) -> Option<Option<Block>> {
@@ -372,14 +401,12 @@ mod tests {
                 genesis: Hash([1; 32]),
             },
             complete: Some(Complete {
-                root: Hash([2; 32]),
-                page: None,
+                top: RootPage::new(Hash::EMPTY_ROOT, None).unwrap(),
                 counts,
                 block: Some(block),
             }),
             building: Some(Building {
-                root: Hash([4; 32]),
-                page: Some(page),
+                top: RootPage::new(page.hash, Some(page)).unwrap(),
                 first_page: PageId(9),
                 spine: PageId(60)..PageId(71),
                 counts,
@@ -416,6 +443,49 @@ mod tests {
             assert_eq!(Record::decode(&bytes[..at]), Err(RecordError::Damaged));
         }
         assert_eq!(Record::decode(&[]), Err(RecordError::Damaged));
+    }
+
+    /// The record's bytes, with other bytes in the place of some, under a checksum that is right.
+    fn forged(record: &Record, from: &[u8], to: &[u8]) -> Vec<u8> {
+        let mut bytes = record.encode();
+        bytes.truncate(bytes.len() - 8);
+        let at = bytes.windows(from.len()).position(|part| part == from);
+        bytes.splice(at.unwrap()..at.unwrap() + from.len(), to.iter().copied());
+        bytes.extend(xxh64(&bytes, 0).to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_root_over_another_page_or_over_none_is_damage_whatever_the_checksum() {
+        let page = record().building.unwrap().top.page();
+        let full = Record {
+            complete: Some(Complete {
+                top: RootPage(page),
+                ..record().complete.unwrap()
+            }),
+            building: None,
+            ..record()
+        };
+        let trusted = [9; 32];
+        let some = record();
+        for (record, from) in [
+            // The trusted root over another page, complete and being built.
+            (&full, [3; 32]),
+            (&some, [3; 32]),
+            // The trusted root over no page.
+            (&some, Hash::EMPTY_ROOT.0),
+        ] {
+            let bytes = forged(record, &from, &trusted);
+            assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
+        }
+        // The trusted root stays, and the page goes.
+        let mut encoded_page = Vec::new();
+        put_page(&page, &mut encoded_page);
+        let bytes = forged(&full, &encoded_page, &[0]);
+        assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
+        // What the forger changes is what was wrong with it.
+        let same = forged(&full, &[3; 32], &[3; 32]);
+        assert_eq!(Record::decode(&same), Ok(full));
     }
 
     #[test]

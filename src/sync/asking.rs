@@ -1,6 +1,7 @@
 //! Asking: work is handed to peers, comes back, and when nothing moves the engine says why.
 
 use super::engine::{Activity, Engine};
+use super::goal::Goal;
 use super::requests::Request;
 use super::want::Want;
 use super::{Event, Failure, Kind, Millis, Output, Why};
@@ -20,9 +21,9 @@ impl Engine {
         let Some(bytes_left) = self.room_for(kind) else {
             return false;
         };
-        let root = match (kind, &self.sought, &self.activity) {
-            (Kind::Headers, Some(sought), _) => sought.block,
-            (Kind::Headers, None, _) => return false,
+        let root = match (kind, &self.goal, &self.activity) {
+            (Kind::Headers, Goal::Header(sought), _) => sought.block,
+            (Kind::Headers, ..) => return false,
             (_, _, Activity::Syncing(job)) => job.aim.root,
             _ => return false,
         };
@@ -36,8 +37,8 @@ impl Engine {
             return false;
         };
         let bytes = peer.request_bytes().min(bytes_left);
-        let want = match (kind, &mut self.sought, &mut self.activity) {
-            (Kind::Headers, Some(sought), _) => sought.take(),
+        let want = match (kind, &mut self.goal, &mut self.activity) {
+            (Kind::Headers, Goal::Header(sought), _) => sought.take(),
             (_, _, Activity::Syncing(job)) => job.take(kind, bytes),
             _ => None,
         };
@@ -126,7 +127,7 @@ impl Engine {
             }
             return;
         }
-        if let (Want::Header(block), Some(sought)) = (request.want, &mut self.sought) {
+        if let (Want::Header(block), Some(sought)) = (request.want, self.goal.header_mut()) {
             sought.give_back(block);
         }
     }

@@ -4,7 +4,7 @@ use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
 use super::sweep::ranges;
 use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, Litter, PageId, Record, Spill};
+use crate::state::{Batch, Building, Complete, Counts, Litter, PageId, Record, RootPage, Spill};
 use crate::wire::eth::HEADER_BYTES;
 
 /// Smallest request worth its round trip, in bytes.
@@ -100,9 +100,7 @@ impl Engine {
                 held: job.held(),
                 counters: job.counters,
                 how,
-                is_wanted: job.is_wanted,
                 is_repair: job.is_repair,
-                cancelled: None,
             }));
         }
         true
@@ -130,6 +128,10 @@ impl Engine {
             ));
             return false;
         }
+        let Some(top) = RootPage::new(job.aim.root, built.root_page) else {
+            self.fail(Failure::Defect("the root page is not that of the target"));
+            return false;
+        };
         let (accounts, slots) = built
             .root_page
             .map_or((0, 0), |page| (page.leaves, page.slots));
@@ -158,13 +160,12 @@ impl Engine {
         }
         if is_last {
             record.litter = Some(Litter {
-                old: before.complete.and_then(|complete| complete.page),
+                old: before.complete.and_then(|complete| complete.top.page()),
                 // What an earlier sweep could not look at is looked for everywhere.
                 build: if is_swept { job.first_page } else { PageId(0) }..record.next_page,
             });
             record.complete = Some(Complete {
-                root: job.aim.root,
-                page: built.root_page,
+                top,
                 counts,
                 block: job.aim.block,
             });
@@ -172,8 +173,7 @@ impl Engine {
         } else {
             let spine = built.spine;
             record.building = Some(Building {
-                root: job.aim.root,
-                page: built.root_page,
+                top,
                 first_page: job.first_page,
                 spine,
                 counts,

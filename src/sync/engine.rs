@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::commits::{Commits, Settled};
-use super::headers::{Aim, Sought};
+use super::goal::Goal;
+use super::headers::Aim;
 use super::job::Job;
 use super::limits::Limits;
 use super::peers::Peers;
@@ -48,10 +49,8 @@ pub struct Engine {
     pub(super) fold: Fold,
     /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
     pub(super) codes_held: LongSet<Hash>,
-    /// The root to go for as soon as what was before is settled.
-    pub(super) next: Option<Aim>,
-    /// The block whose state to go for as soon as its header is there.
-    pub(super) sought: Option<Sought>,
+    /// What the caller waits for.
+    pub(super) goal: Goal,
     /// The walk that finds what the last switch left behind.
     pub(super) sweep: Option<Sweep>,
     /// What it found, until a batch deletes it.
@@ -87,11 +86,7 @@ pub(super) struct Ended {
     pub(super) held: Counts,
     pub(super) counters: Counters,
     pub(super) how: Ending,
-    /// Whether a caller waits for it.
-    pub(super) is_wanted: bool,
     pub(super) is_repair: bool,
-    /// A newer target that was cancelled before it could begin: its end is the one that counts.
-    pub(super) cancelled: Option<Aim>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +120,7 @@ impl Engine {
             commits: Commits::default(),
             fold: Fold::new(),
             codes_held: stored,
-            next: None,
-            sought: None,
+            goal: Goal::Nothing,
             sweep: None,
             garbage: None,
             is_sweep_put_off: false,
@@ -211,9 +205,9 @@ impl Engine {
 
     /// A copy of where things stand.
     pub fn progress(&self, now: Millis) -> Progress {
-        let idle = match self.sought {
-            Some(_) => Phase::Locating,
-            None => Phase::Idle,
+        let idle = match self.goal {
+            Goal::Header(_) => Phase::Locating,
+            _ => Phase::Idle,
         };
         let (phase, target, held, counters, key_space) = match &self.activity {
             Activity::Idle => (idle, None, Counts::default(), Counters::default(), [0; _]),
@@ -292,36 +286,8 @@ impl Engine {
             return;
         };
         self.record = *record;
-        if let Activity::Ending(ended) = &self.activity
-            && self.commits.is_settled()
-        {
-            // What the record says was counted through the whole tree.
-            let held = match (ended.how, self.record.complete) {
-                (Ending::Done, Some(complete)) => complete.counts,
-                _ => ended.held,
-            };
-            let report = self.report(now, ended.aim, held, ended.counters, false);
-            let event = match (ended.how, ended.cancelled) {
-                (_, Some(aim)) => {
-                    let (held, counters) = (Counts::default(), Counters::default());
-                    Event::Cancelled(self.report(now, aim, held, counters, false))
-                }
-                (Ending::Done, None) => Event::Done(report),
-                (Ending::Cancelled, None) => Event::Cancelled(report),
-            };
-            let is_cancelled = ended.cancelled.is_some();
-            let (is_wanted, is_repair) = (
-                ended.is_wanted,
-                ended.is_repair && ended.how == Ending::Done,
-            );
-            self.activity = Activity::Idle;
-            if is_repair {
-                self.repaired();
-            }
-            // A newer target has taken this one's place: only its end counts.
-            if (is_wanted || is_cancelled) && self.next.is_none() && self.sought.is_none() {
-                self.outbox.push_back(Output::Event(event));
-            }
+        if matches!(self.activity, Activity::Ending(_)) && self.commits.is_settled() {
+            self.landed(now);
         }
     }
 
@@ -343,24 +309,28 @@ impl Engine {
         self.drop_job();
         // Or it would start at once again, and fail again.
         self.repair_ended();
-        // A newer target has taken this one's place: only its end counts.
-        if self.next.is_none() && self.sought.is_none() {
-            self.outbox.push_back(Output::Event(Event::Failed(failure)));
+        if matches!(self.goal, Goal::UnderWay) {
+            self.end_goal(Event::Failed(failure));
         }
     }
 
     pub(super) fn drop_job(&mut self) {
-        for request in self.requests.call_off() {
-            self.return_work(request);
-        }
-        for arrived in std::mem::take(&mut self.arrived) {
-            self.return_work(arrived.request);
-        }
+        self.call_off_requests();
         self.waiting = None;
         if let Some(job) = self.leave() {
             for code in job.uncommitted_codes() {
                 self.codes_held.remove(code);
             }
+        }
+    }
+
+    /// Nothing that was asked for, or has come and is not proven yet, is waited for any more.
+    pub(super) fn call_off_requests(&mut self) {
+        for request in self.requests.call_off() {
+            self.return_work(request);
+        }
+        for arrived in std::mem::take(&mut self.arrived) {
+            self.return_work(arrived.request);
         }
     }
 

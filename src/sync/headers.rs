@@ -16,14 +16,6 @@ pub(crate) struct Aim {
     pub(crate) block: Option<Block>,
 }
 
-impl Aim {
-    /// What is reported where no root was ever known.
-    pub(crate) const NONE: Aim = Aim {
-        root: Hash::ZERO,
-        block: None,
-    };
-}
-
 /// A header that is being looked for.
 #[derive(Debug)]
 pub(crate) struct Sought {
@@ -58,11 +50,11 @@ pub(super) fn known(record: &Record, block: &Hash) -> Option<Aim> {
     let complete = record
         .complete
         .iter()
-        .map(|state| (state.root, state.block));
+        .map(|state| (state.top.root(), state.block));
     let building = record
         .building
         .iter()
-        .map(|state| (state.root, state.block));
+        .map(|state| (state.top.root(), state.block));
     complete
         .chain(building)
         .find(|(_, known)| known.is_some_and(|known| known.hash == *block))
@@ -75,7 +67,7 @@ impl Engine {
         let id = arrived.request.peer;
         let read =
             Answer::split(&arrived.payload).and_then(|answer| VerifiedHeader::read(answer, &hash));
-        let sought = self.sought.as_mut().filter(|sought| sought.block == hash);
+        let sought = self.goal.header_mut().filter(|sought| sought.block == hash);
         if let Some(peer) = self.peers.get_mut(id) {
             peer.freed(Kind::Headers);
             match &read {
@@ -94,7 +86,6 @@ impl Engine {
         }
         match (read, sought) {
             (Ok(Some(header)), Some(_)) => {
-                self.sought = None;
                 self.waiting = None;
                 let aim = Aim {
                     root: header.state_root(),
@@ -116,7 +107,7 @@ impl Engine {
 
     /// Why the header does not come, if nobody is being asked for it.
     pub(super) fn header_waits_for(&self, now: Millis) -> Option<Why> {
-        let sought = self.sought.as_ref().filter(|sought| !sought.asked)?;
+        let sought = self.goal.header().filter(|sought| !sought.asked)?;
         let block = sought.block;
         match self.peers.ready() {
             0 => Some(Why::NoPeers),

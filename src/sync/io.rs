@@ -55,12 +55,16 @@ pub enum Input {
     /// The batch with this sequence number was not written. Every batch gets exactly one [`Input::Committed`] or
     /// `CommitFailed`; of two in flight the second fails too, because its predecessor is missing.
     CommitFailed(u64, StoreTrouble),
-    /// Make this state complete. A sync under way moves to it and keeps what it has.
+    /// Make this state complete. A sync under way moves to it and keeps what it has. Of an older target
+    /// nothing more is told; this one gets exactly one of [`Event::Done`], [`Event::Cancelled`] and
+    /// [`Event::Failed`], unless a newer one overtakes it.
     Target(Target),
     /// A reader met something of the complete state that is missing or not what it should be. It is healed from peers as soon
     /// as no sync is under way. May be told many times of the same.
     Damaged(Damage),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`] follows.
+    /// A sync that lacks nothing but its last batch ends as it would have, by [`Event::Done`] or
+    /// [`Event::Failed`].
     Cancel,
     /// Time passed; see [`Engine::next_deadline`](super::Engine::next_deadline).
     Tick,
@@ -135,7 +139,7 @@ pub enum Event {
     /// The state of the target is complete and durable.
     Done(Box<Report>),
     /// The sync ended because [`Input::Cancel`] asked for it; everything committed stays.
-    Cancelled(Box<Report>),
+    Cancelled,
     /// The sync ended by an error of ours or of the store; everything committed stays, and a new
     /// [`Input::Target`] goes on from there.
     Failed(Failure),

@@ -68,8 +68,6 @@ pub(crate) struct Job {
     pub(crate) pace: Pace,
     pub(crate) trips: Trips,
     eta: Eta,
-    /// Whether a caller waits for it; a repair is nobody's.
-    pub(crate) is_wanted: bool,
     /// Whether it heals damage.
     pub(crate) is_repair: bool,
 }
@@ -120,7 +118,6 @@ impl Job {
             pace: Pace::default(),
             trips: Trips::after(0),
             eta: Eta::default(),
-            is_wanted: true,
             is_repair: false,
             tree,
         };
@@ -151,7 +148,6 @@ impl Job {
             self.queue();
         }
         self.aim = aim;
-        self.is_wanted = true;
     }
 
     /// Fills the queues from what the tree holds. What is in flight belongs to the round before.

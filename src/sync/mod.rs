@@ -13,6 +13,7 @@ mod commits;
 mod cursor;
 mod engine;
 mod eta;
+mod goal;
 mod headers;
 mod heal;
 mod io;

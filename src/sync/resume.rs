@@ -24,7 +24,6 @@ pub(crate) struct Loading {
     /// Damaged codes to be fetched again.
     codes: Vec<Hash>,
     is_repair: bool,
-    is_wanted: bool,
 }
 
 /// How a start begins.
@@ -40,16 +39,12 @@ impl Loading {
     pub(crate) fn start(aim: Aim, record: &Record, ticket: u64) -> Resumed {
         let next = record.next_page;
         match (&record.building, &record.complete) {
-            (
-                Some(
-                    building @ Building {
-                        page: Some(page), ..
-                    },
-                ),
-                _,
-            ) => Loading::read(aim, building.clone(), *page, ticket),
+            (Some(building), _) if let Some(page) = building.top.page() => {
+                Loading::read(aim, building.clone(), page, ticket)
+            }
             (_, Some(complete)) => {
-                let tree = Tree::over_complete(aim.root, complete.page).with_first_page(next);
+                let page = complete.top.page();
+                let tree = Tree::over_complete(aim.root, page).with_first_page(next);
                 Resumed::Ready(Box::new(Job::new(aim, tree, next, next)))
             }
             _ => Resumed::Ready(Box::new(Job::new(aim, Tree::new(aim.root), next, next))),
@@ -59,29 +54,28 @@ impl Loading {
     /// Begins to heal damaged pages of the complete state.
     pub(crate) fn repair(record: &Record, damage: Vec<Damage>, ticket: u64) -> Option<Resumed> {
         let complete = record.complete?;
-        let page = complete.page?;
+        let page = complete.top.page()?;
         let next = record.next_page;
         let aim = Aim {
-            root: complete.root,
+            root: complete.top.root(),
             block: complete.block,
         };
         if !damage
             .iter()
             .any(|damage| matches!(damage, Damage::Page { .. }))
         {
-            let tree = Tree::over_complete(complete.root, complete.page);
+            let tree = Tree::over_complete(aim.root, complete.top.page());
             let mut job = Job::new(aim, tree.with_first_page(next), next, next);
             let code = |damage: &Damage| match damage {
                 Damage::Code(hash) => Some(*hash),
                 Damage::Page { .. } => None,
             };
             job.fetch_codes(damage.iter().filter_map(code).collect());
-            (job.is_repair, job.is_wanted) = (true, false);
+            job.is_repair = true;
             return Some(Resumed::Ready(Box::new(job)));
         }
         let from = Building {
-            root: complete.root,
-            page: Some(page),
+            top: complete.top,
             first_page: next,
             spine: next..next,
             counts: complete.counts,
@@ -97,7 +91,7 @@ impl Loading {
                 Damage::Code(hash) => loading.codes.push(hash),
             }
         }
-        (loading.is_repair, loading.is_wanted) = (true, false);
+        loading.is_repair = true;
         Some(Resumed::Load(loading, output))
     }
 
@@ -112,7 +106,6 @@ impl Loading {
             damage: Vec::new(),
             codes: Vec::new(),
             is_repair: false,
-            is_wanted: true,
         };
         Resumed::Load(Box::new(loading), Output::Load(ticket, vec![page.id]))
     }
@@ -120,7 +113,6 @@ impl Loading {
     /// Goes for another root as soon as everything is read.
     pub(crate) fn retarget(&mut self, aim: Aim) {
         self.aim = aim;
-        self.is_wanted = true;
     }
 
     /// Takes the pages asked for. `Some` asks for more. Damaged pages are done without, and named.
@@ -149,7 +141,7 @@ impl Loading {
     pub(crate) fn into_job(self, now: super::Millis, next_page: PageId) -> Job {
         let first_page = self.from.first_page;
         let source = Aim {
-            root: self.from.root,
+            root: self.from.top.root(),
             block: self.from.block,
         };
         let tree = self.tree.unwrap_or_else(|| Tree::new(source.root));
@@ -165,18 +157,13 @@ impl Loading {
         }
         job.aim = self.aim;
         job.is_repair = self.is_repair;
-        job.is_wanted = self.is_wanted;
         job.fetch_codes(self.codes);
         job
     }
 
-    pub(crate) fn aim(&self) -> Aim {
-        self.aim
-    }
-
-    /// Whether a caller waits for it.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.is_wanted
+    /// Whether it heals damage.
+    pub(crate) fn is_repair(&self) -> bool {
+        self.is_repair
     }
 
     /// What earlier sessions brought.
@@ -193,7 +180,7 @@ impl Loading {
     }
 
     fn take_page(&mut self, id: PageId, bytes: Option<&[u8]>) -> bool {
-        match (&mut self.tree, bytes, self.from.page) {
+        match (&mut self.tree, bytes, self.from.top.page()) {
             (Some(tree), Some(bytes), _) => match tree.dissolve(id, bytes) {
                 Ok(_) => true,
                 Err(_) => !tree.drop_base_page(id),
@@ -201,7 +188,7 @@ impl Loading {
             (Some(tree), None, _) => !tree.drop_base_page(id),
             (None, Some(bytes), Some(page)) => {
                 let spine = self.from.spine.clone();
-                self.tree = Tree::resume(self.from.root, &page, spine, bytes).ok();
+                self.tree = Tree::resume(self.from.top.root(), &page, spine, bytes).ok();
                 self.tree.is_some()
             }
             (None, ..) => false,

@@ -1,32 +1,28 @@
 //! Targets: how a sync starts, moves and stops.
 
-use super::engine::{Activity, Ending, Engine};
+use super::engine::{Activity, Ended, Ending, Engine};
+use super::goal::Goal;
 use super::headers::{Aim, Sought, known};
 use super::job::Job;
 use super::resume::{Loading, Resumed};
 use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
-use crate::state::{Counts, PageId};
+use crate::state::PageId;
 
 impl Engine {
     pub(super) fn target(&mut self, now: Millis, target: Target) {
         // An end that nobody has heard of yet would be taken for this target's.
-        let is_end = |event: &Event| {
-            matches!(
-                event,
-                Event::Done(_) | Event::Cancelled(_) | Event::Failed(_)
-            )
-        };
+        let is_end =
+            |event: &Event| matches!(event, Event::Done(_) | Event::Cancelled | Event::Failed(_));
         self.outbox
             .retain(|output| !matches!(output, Output::Event(event) if is_end(event)));
         self.is_sweep_put_off = false;
-        self.sought = None;
         let aim = match target {
             Target::Root(root) => Some(Aim { root, block: None }),
             Target::Block(block) => known(&self.record, &block),
         };
         match (aim, target) {
             (Some(aim), _) => self.aim(now, aim),
-            (None, Target::Block(block)) => self.sought = Some(Sought::new(block)),
+            (None, Target::Block(block)) => self.goal = Goal::Header(Sought::new(block)),
             (None, Target::Root(_)) => {}
         }
         if matches!(self.activity, Activity::Idle) {
@@ -36,19 +32,25 @@ impl Engine {
 
     /// Goes for a state whose root is known.
     pub(super) fn aim(&mut self, now: Millis, aim: Aim) {
-        let complete = self.record.complete.map(|complete| complete.root);
+        let complete = self.record.complete.map(|complete| complete.top.root());
+        // It is there already: what is being built waits in the record for a target of its own.
+        let is_complete = complete == Some(aim.root);
         match &mut self.activity {
-            // The state is there already: what was being built waits in the record for a target of its own.
-            Activity::Syncing(job) if complete == Some(aim.root) && !job.is_repair => {
+            Activity::Syncing(job) if is_complete && !job.is_repair => {
                 self.drop_job();
-                self.next = Some(aim);
+                self.goal = Goal::Next(aim);
+            }
+            Activity::Loading(loading) if is_complete && !loading.is_repair() => {
+                self.activity = Activity::Idle;
+                self.goal = Goal::Next(aim);
             }
             Activity::Syncing(job) => {
-                if job.aim.root != aim.root {
+                self.goal = Goal::UnderWay;
+                let has_moved = job.aim.root != aim.root;
+                if has_moved {
                     self.waiting = None;
                     self.peers.forgive();
                 }
-                let has_moved = job.aim.root != aim.root;
                 job.retarget(now, aim);
                 if has_moved {
                     let arrived = self.arrived.iter();
@@ -56,8 +58,11 @@ impl Engine {
                     job.await_late(self.requests.spans().chain(waiting).collect());
                 }
             }
-            Activity::Loading(loading) => loading.retarget(aim),
-            Activity::Ending(_) | Activity::Idle => self.next = Some(aim),
+            Activity::Loading(loading) => {
+                self.goal = Goal::UnderWay;
+                loading.retarget(aim);
+            }
+            Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(aim),
         }
     }
 
@@ -74,18 +79,18 @@ impl Engine {
         if !self.commits.is_settled() {
             return;
         }
-        let Some(aim) = self.next.take() else {
+        let Goal::Next(aim) = self.goal else {
             return self.start_repair();
         };
+        self.goal = Goal::UnderWay;
         self.last_commit = now;
         self.waiting = None;
         self.peers.forgive();
         if let Some(complete) = self.record.complete
-            && complete.root == aim.root
+            && complete.top.root() == aim.root
         {
             let report = self.report(now, aim, complete.counts, Counters::default(), true);
-            self.outbox.push_back(Output::Event(Event::Done(report)));
-            return;
+            return self.end_goal(Event::Done(report));
         }
         self.tickets += 1;
         let resumed = Loading::start(aim, &self.record, self.tickets);
@@ -167,7 +172,8 @@ impl Engine {
         };
         let job = loading.into_job(now, self.record.next_page);
         self.last_commit = now;
-        if job.is_repair && !job.is_wanted && job.tree.is_complete() && job.is_exhausted() {
+        let is_wanted = matches!(self.goal, Goal::UnderWay);
+        if job.is_repair && !is_wanted && job.tree.is_complete() && job.is_exhausted() {
             self.repaired();
             return;
         }
@@ -223,56 +229,63 @@ impl Engine {
         }
     }
 
+    /// Ends what the caller waits for, and a repair. See the table in `goal.rs`.
     pub(super) fn cancel(&mut self, now: Millis) {
-        let unstarted = self.next.take();
-        let sought = self.sought.take();
-        if let Activity::Ending(ended) = &mut self.activity {
-            ended.cancelled = unstarted.or(sought.map(|_| Aim::NONE));
-            return;
-        }
+        let is_under_way = matches!(self.goal, Goal::UnderWay);
         match &self.activity {
-            Activity::Idle => {
-                // A header that was not found has no root to report.
-                let found = sought.map(|_| Aim::NONE);
-                if let Some(aim) = unstarted.or(found) {
-                    let report =
-                        self.report(now, aim, Counts::default(), Counters::default(), false);
-                    self.outbox
-                        .push_back(Output::Event(Event::Cancelled(report)));
-                }
-            }
-            Activity::Ending(_) => {}
-            Activity::Loading(loading) if !loading.is_wanted() => {
-                self.activity = Activity::Idle;
-                self.repair_ended();
-            }
+            // It lacks nothing: its last batch says how it ends.
+            Activity::Ending(_) if is_under_way => {}
+            Activity::Ending(_) | Activity::Idle => self.end_cancelled(),
             Activity::Loading(loading) => {
-                let report = self.report(
-                    now,
-                    loading.aim(),
-                    loading.held(),
-                    Counters::default(),
-                    false,
-                );
+                if loading.is_repair() {
+                    self.repair_ended();
+                }
                 self.activity = Activity::Idle;
-                self.outbox
-                    .push_back(Output::Event(Event::Cancelled(report)));
+                self.end_cancelled();
             }
-            // Nobody waits for a repair; what is damaged is met again when it is read again.
-            Activity::Syncing(job) if !job.is_wanted => {
+            // What is damaged is met again when it is read again.
+            Activity::Syncing(job) if job.is_repair && !is_under_way => {
                 self.drop_job();
                 self.repair_ended();
+                self.end_cancelled();
             }
             Activity::Syncing(_) => {
-                for request in self.requests.call_off() {
-                    self.return_work(request);
-                }
-                for arrived in std::mem::take(&mut self.arrived) {
-                    self.return_work(arrived.request);
-                }
+                self.goal = Goal::UnderWay;
+                self.call_off_requests();
                 self.waiting = None;
                 self.commit_last(now, Ending::Cancelled);
             }
         }
+    }
+
+    /// The last batch of what was under way has landed.
+    pub(super) fn landed(&mut self, now: Millis) {
+        let Activity::Ending(ended) = std::mem::replace(&mut self.activity, Activity::Idle) else {
+            return;
+        };
+        let Ended {
+            aim,
+            held,
+            counters,
+            how,
+            is_repair,
+        } = *ended;
+        if is_repair && how == Ending::Done {
+            self.repaired();
+        }
+        if !matches!(self.goal, Goal::UnderWay) {
+            return;
+        }
+        self.end_goal(match how {
+            Ending::Cancelled => Event::Cancelled,
+            Ending::Done => {
+                // What the record says was counted through the whole tree.
+                let held = self
+                    .record
+                    .complete
+                    .map_or(held, |complete| complete.counts);
+                Event::Done(self.report(now, aim, held, counters, false))
+            }
+        });
     }
 }

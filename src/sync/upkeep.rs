@@ -2,6 +2,7 @@
 //! wrote is taken over.
 
 use super::engine::{Activity, Engine};
+use super::goal::Goal;
 use super::resume::Loading;
 use super::sweep::Sweep;
 use super::{Damage, Event, Millis, Output};
@@ -17,8 +18,7 @@ impl Engine {
     pub fn adopt(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
         let is_still = matches!(self.activity, Activity::Idle)
             && self.commits.is_settled()
-            && self.next.is_none()
-            && self.sought.is_none();
+            && matches!(self.goal, Goal::Nothing);
         if is_still {
             self.record = record;
             self.codes_held.clear();
@@ -81,7 +81,7 @@ impl Engine {
             return self.commit_garbage(now);
         }
         if let (Some(litter), Some(complete)) = (&self.record.litter, self.record.complete) {
-            self.sweep = Some(Sweep::new(litter, complete.page));
+            self.sweep = Some(Sweep::new(litter, complete.top.page()));
             // There may be nothing to read.
             self.end_sweep(now);
         }

@@ -328,7 +328,7 @@ impl Driver {
                     self.listener.synced(object::report(&report, &times));
                 }
             }
-            Event::Cancelled(_) => {
+            Event::Cancelled => {
                 if self.target.get().is_some() {
                     self.end_sync();
                     self.listener.failed(Trouble::new(

@@ -122,7 +122,7 @@ pub(super) fn complete(complete: Option<&Complete>) -> JsValue {
         return JsValue::NULL;
     };
     Plain::new()
-        .with("root", complete.root.to_string())
+        .with("root", complete.top.root().to_string())
         .with("block", block(complete.block.as_ref()))
         .with("accounts", complete.counts.accounts as f64)
         .with("slots", complete.counts.slots as f64)

@@ -114,8 +114,8 @@ impl Reader {
                 self.pages.forget();
             }
             let mut lookup = match slot {
-                None => Lookup::account(state.page, account),
-                Some(slot) => Lookup::slot(state.page, account, slot),
+                None => Lookup::account(state.top.page(), account),
+                Some(slot) => Lookup::slot(state.top.page(), account, slot),
             };
             while let Step::Need(wanted) = *lookup.step() {
                 match self.pages.get(&wanted).await {
@@ -177,7 +177,7 @@ fn not_tracked(what: &str, state: &Complete) -> Trouble {
         "NOT_TRACKED",
         format!(
             "{what} is not held in the state of {}, so nothing can be said about it.",
-            state.root
+            state.top.root()
         ),
     )
 }

@@ -312,7 +312,7 @@ fn a_target_that_replaces_another_has_the_only_end() {
     while let Some(output) = world.engine.poll(Millis(world.now)) {
         assert!(!matches!(
             output,
-            Output::Event(Event::Done(_) | Event::Cancelled(_))
+            Output::Event(Event::Done(_) | Event::Cancelled)
         ));
     }
     // And back: the old state is replaced, and its pages are gone.

@@ -32,7 +32,7 @@ fn synced(chain: &Chain) -> World {
 
 /// What a reader meets that reads every account.
 fn met(disk: &Disk, chain: &Chain) -> Vec<Damage> {
-    let root = disk.record().complete.expect("a complete state").page;
+    let root = disk.record().complete.expect("a complete state").top.page();
     let state = chain.state(&chain.root()).expect("the head");
     let mut met = Vec::new();
     let mut folds = Folds::new();

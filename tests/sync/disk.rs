@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
-use snaplight::state::{Batch, Network, PageId, PageRef, Record};
+use snaplight::state::{Batch, Network, PageId, Record, RootPage};
 use snaplight::sync::StoreTrouble;
 
 #[derive(Clone, Debug)]
@@ -73,16 +73,16 @@ impl Disk {
 fn tell(batch: &Batch) {
     let record = Record::decode(&batch.record).expect("a record");
     let pages: Vec<u64> = batch.pages.iter().map(|(id, _)| id.0).collect();
-    let root = |root: Hash, page: Option<PageRef>| (root, page.map(|page| page.id.0));
+    let root = |top: RootPage| (top.root(), top.page().map(|page| page.id.0));
     println!(
         "batch {}: pages {pages:?}, {} codes, deletes {:?}, complete {:?}, building {:?}, litter {:?}",
         batch.sequence,
         batch.codes.len(),
         batch.delete,
-        record.complete.map(|state| root(state.root, state.page)),
+        record.complete.map(|state| root(state.top)),
         record
             .building
-            .map(|state| (root(state.root, state.page), state.first_page, state.spine)),
+            .map(|state| (root(state.top), state.first_page, state.spine)),
         record
             .litter
             .map(|litter| (litter.old.map(|page| page.id.0), litter.build)),

@@ -18,4 +18,5 @@ mod headers;
 mod kills;
 mod moving;
 mod regressions;
+mod transitions;
 mod worlds;

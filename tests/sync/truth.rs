@@ -26,7 +26,7 @@ pub(crate) fn assert_complete(disk: &Disk, state: &State) {
 /// The complete state of `disk` is `state`, nothing more, nothing less; its pages.
 pub(crate) fn assert_state(disk: &Disk, state: &State) -> BTreeSet<PageId> {
     let complete = disk.record().complete.expect("a complete state");
-    assert_eq!(complete.root.0, state.root());
+    assert_eq!(complete.top.root().0, state.root());
     let walk = walk(disk);
     assert_eq!(walk.damaged, [], "pages of the complete state are damaged");
     let accounts: BTreeMap<Hash, Vec<u8>> = state
@@ -88,7 +88,11 @@ pub(crate) fn walk(disk: &Disk) -> Walk<'_> {
         accounts: BTreeMap::new(),
         storages: BTreeMap::new(),
     };
-    if let Some(page) = disk.record().complete.and_then(|complete| complete.page) {
+    if let Some(page) = disk
+        .record()
+        .complete
+        .and_then(|complete| complete.top.page())
+    {
         assert!(!page.open, "the root page says that something is missing");
         walk.page(&page, &StatePath::account_trie(Path::ROOT));
     }

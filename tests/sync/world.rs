@@ -324,7 +324,7 @@ impl World {
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
-            Output::Event(Event::Cancelled(_)) => return Some(End::Cancelled),
+            Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
         }
         None

@@ -48,12 +48,12 @@ impl Director {
         let Some(complete) = self.world.disk.record().complete else {
             return;
         };
-        let truth = self.truths.get(&complete.root).cloned();
+        let truth = self.truths.get(&complete.top.root()).cloned();
         let truth = truth.expect("what is complete is a state that there was");
         for _ in 0..6 {
             let (account, slot) = any_key(&mut self.rng, &truth);
             self.story.reads += 1;
-            match read(&self.world, complete.page, &truth, account, slot) {
+            match read(&self.world, complete.top.page(), &truth, account, slot) {
                 Read::True => {}
                 Read::NoCode(code) => self.report_code(code),
                 Read::Damaged(page, at) => {

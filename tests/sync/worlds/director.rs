@@ -65,8 +65,8 @@ pub(super) struct Director {
     pub(super) spoilt_codes: BTreeSet<Hash>,
     pub(super) story: Story,
     pub(super) chain: Chain,
-    /// The roots that the sync under way may end with: more than one only while a block is looked for. Empty: none is under way.
-    targets: Vec<Hash>,
+    /// The root that the sync under way must end with. None: nobody waits for any.
+    target: Option<Hash>,
     /// What was committed when this life began.
     inherited: Counts,
     tells: bool,
@@ -91,7 +91,7 @@ impl Director {
             spoilt_codes: BTreeSet::new(),
             story: Story::default(),
             chain,
-            targets: Vec::new(),
+            target: None,
             inherited: Counts::default(),
             tells,
         };
@@ -125,7 +125,7 @@ impl Director {
         world.now = now;
         self.world = world;
         self.guilt.clear();
-        self.targets.clear();
+        self.target = None;
         for _ in 0..self.shape.peers {
             self.join();
         }
@@ -136,7 +136,10 @@ impl Director {
     fn go(&mut self, events: u64) {
         match self.world.run_some(events) {
             End::Done(report) => self.done(&report),
-            End::Cancelled => self.targets.clear(),
+            End::Cancelled => {
+                assert!(self.target.is_some(), "nobody waits for a cancelled sync");
+                self.target = None;
+            }
             End::Failed(failure) => self.failed(&failure),
             End::Stuck | End::Paused => {}
         }
@@ -146,16 +149,16 @@ impl Director {
     fn done(&mut self, report: &Report) {
         self.tell(|| format!("done {}", report.root));
         self.story.completed += 1;
-        let is_aimed_at = self.targets.contains(&report.root);
+        let is_aimed_at = self.target == Some(report.root);
         assert!(
             is_aimed_at,
             "{} is complete, not {:?}",
-            report.root, self.targets
+            report.root, self.target
         );
-        self.targets.clear();
+        self.target = None;
         let record = self.world.disk.record();
         let complete = record.complete.expect("a state has become complete");
-        assert_eq!(complete.root, report.root);
+        assert_eq!(complete.top.root(), report.root);
         let truth = self.truths[&report.root].clone();
         if self.is_unspoilt() {
             truth::assert_state(&self.world.disk, &truth);
@@ -174,7 +177,7 @@ impl Director {
     fn failed(&mut self, failure: &Failure) {
         self.tell(|| format!("failed: {failure}"));
         self.story.failures += 1;
-        self.targets.clear();
+        self.target = None;
         let is_expected = match failure {
             Failure::Store(_) => self.shape.store_trouble,
             Failure::Damaged(page) => self.spoilt.contains(page),
@@ -184,7 +187,7 @@ impl Director {
     }
 
     fn deed(&mut self) {
-        if self.targets.is_empty() && self.rng.percent(60) {
+        if self.target.is_none() && self.rng.percent(60) {
             return self.aim_at_something();
         }
         match self.rng.below(12) {
@@ -217,7 +220,7 @@ impl Director {
                 let root = states.roots().nth(back).expect("a root that is kept");
                 self.aim(Hash(*root));
             }
-            1 => self.aim(complete.map_or(Hash(self.chain.root()), |complete| complete.root)),
+            1 => self.aim(complete.map_or(Hash(self.chain.root()), |complete| complete.top.root())),
             2 => self.aim(Hash::EMPTY_ROOT),
             // A root that nobody has: the sync waits until it moves on.
             3 => self.aim(Hash([0x5a; 32])),
@@ -225,7 +228,7 @@ impl Director {
                 let head = self.chain.head();
                 self.tell(|| format!("target block {}", Hash(head.hash)));
                 self.story.moves += 1;
-                self.targets.push(Hash(head.header.state_root));
+                self.target = Some(Hash(head.header.state_root));
                 self.world
                     .input(Input::Target(Target::Block(Hash(head.hash))));
             }
@@ -236,7 +239,7 @@ impl Director {
     fn aim(&mut self, root: Hash) {
         self.tell(|| format!("target {root}"));
         self.story.moves += 1;
-        self.targets = vec![root];
+        self.target = Some(root);
         self.world.target(root);
         self.go(0);
     }
@@ -381,10 +384,10 @@ impl Director {
     fn complete_head(&mut self) -> Hash {
         let head = Hash(self.chain.root());
         self.aim(head);
-        let is_over = |director: &Director| director.targets.is_empty();
+        let is_over = |director: &Director| director.target.is_none();
         self.go_until("the newest state is not complete", is_over);
         let complete = self.world.disk.record().complete;
-        if complete.is_none_or(|complete| complete.root != head) {
+        if complete.is_none_or(|complete| complete.top.root() != head) {
             // The last of the bad days was still to come.
             self.aim(head);
             self.go_until("the newest state is not complete", is_over);
