@@ -79,7 +79,7 @@ impl Engine {
         peer.freed(kind);
         match &verdict {
             Ok(Verdict::Proven(gain)) => {
-                peer.proved(sent, at, payload.len(), *gain);
+                peer.proved(kind, sent, at, payload.len(), *gain);
                 if let Activity::Syncing(job) = &mut self.activity {
                     job.counters.proved(kind, payload.len());
                     job.counters.round_trips = job.counters.round_trips.max(request.trip);

@@ -187,16 +187,11 @@ impl Engine {
 
     /// When to come back with [`Input::Tick`] if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let waiting = self
-            .waiting
-            .is_some()
-            .then(|| self.peers.next_forgiveness())
-            .flatten();
         [
             self.peers.next_deadline(),
             self.requests.next_deadline(),
             self.commit_deadline(),
-            waiting,
+            self.peers.next_forgiveness(),
         ]
         .into_iter()
         .flatten()
@@ -240,7 +235,7 @@ impl Engine {
                 [u8::MAX; _],
             ),
         };
-        let peers = self.peers.progress(target.as_ref(), now);
+        let peers = self.peers.progress(target.as_ref());
         let elapsed_ms = match phase {
             Phase::Idle => 0,
             _ => now.since(self.started),

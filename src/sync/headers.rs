@@ -74,6 +74,7 @@ impl Engine {
                 Ok(Some(_)) => {
                     let bytes = arrived.payload.len();
                     peer.proved(
+                        Kind::Headers,
                         arrived.request.sent,
                         arrived.at,
                         bytes,

@@ -15,8 +15,12 @@ pub const MAX_PEERS: usize = 64;
 const HANDSHAKE_MS: u64 = 10_000;
 /// Silence after which a Ping is sent, and time to answer it.
 const PING_MS: u64 = 15_000;
-/// A refusal is forgotten after this, since peers follow the chain and may have caught up.
-const REFUSAL_MS: u64 = 10_000;
+/// A peer that has refused is asked again after this: a node has a block some hundred milliseconds
+/// after a light client has heard of it.
+const FIRST_REFUSAL_MS: u64 = 250;
+/// Each refusal in a row lasts twice as long as the one before, up to this: whoever lacks something for
+/// good is asked six times in the first ten seconds, and then seven times a minute.
+const LONGEST_REFUSAL_MS: u64 = 8_000;
 
 /// Round trip that request sizes aim at: long enough to amortise latency, short enough to share peers fairly.
 const TARGET_MS: u64 = 400;
@@ -63,17 +67,15 @@ pub(crate) struct Delivered {
     pub(crate) codes: u64,
 }
 
-/// The peer said "I do not have that", which is no fault.
+/// The peer said "I do not have that", which is no fault. It stands until the peer proves that it has
+/// some of it, has a new head, or the target moves.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     root: Hash,
-    at: Millis,
-}
-
-impl Refusal {
-    fn lasts(&self, now: Millis) -> bool {
-        now.since(self.at) < REFUSAL_MS
-    }
+    /// How long the peer was not asked, or is not yet.
+    lasts_ms: u64,
+    /// When it may be asked again; `None` if it may be now.
+    until: Option<Millis>,
 }
 
 impl Peers {
@@ -133,9 +135,7 @@ impl Peers {
 
     /// Refusals hold for a root; a new target starts with a clean slate.
     pub(crate) fn forgive(&mut self) {
-        self.table
-            .iter_mut()
-            .for_each(|(_, peer)| peer.refused = Default::default());
+        self.table.iter_mut().for_each(|(_, peer)| peer.forgive());
     }
 
     /// The connections that are overdue, and those to be pinged now.
@@ -143,9 +143,9 @@ impl Peers {
         let mut overdue = Vec::new();
         let mut pings = Vec::new();
         for (id, peer) in &mut self.table {
-            peer.refused
-                .iter_mut()
-                .for_each(|refused| *refused = refused.filter(|refusal| refusal.lasts(now)));
+            for refusal in peer.refused.iter_mut().flatten() {
+                refusal.until = refusal.until.filter(|until| now < *until);
+            }
             if now < peer.deadline() {
                 continue;
             }
@@ -165,19 +165,19 @@ impl Peers {
         self.all().map(Peer::deadline).min()
     }
 
-    /// When the next refusal is forgotten.
+    /// When the next peer that has refused may be asked again.
     pub(crate) fn next_forgiveness(&self) -> Option<Millis> {
         let refusals = self.all().flat_map(|peer| peer.refused.iter().flatten());
-        refusals.map(|refusal| refusal.at.after(REFUSAL_MS)).min()
+        refusals.filter_map(|refusal| refusal.until).min()
     }
 
-    pub(crate) fn progress(&self, root: Option<&Hash>, now: Millis) -> Vec<PeerProgress> {
+    pub(crate) fn progress(&self, root: Option<&Hash>) -> Vec<PeerProgress> {
         let line = |(id, peer): &(PeerId, Peer)| PeerProgress {
             peer: *id,
             client: peer.link.client().to_owned(),
             head: peer.link.head(),
             ready: peer.link.is_ready(),
-            refused: root.is_some_and(|root| peer.refuses(Kind::Accounts, root, now)),
+            refused: root.is_some_and(|root| peer.has_refused(root)),
             in_flight: peer.in_flight.iter().sum(),
             answers: peer.delivered.answers,
             bytes: peer.delivered.bytes,
@@ -223,8 +223,23 @@ impl Peer {
         *count = count.saturating_sub(1);
     }
 
+    /// It does not have what it was asked for: it is not asked for this kind and root for a while,
+    /// longer each time.
     pub(crate) fn refused(&mut self, kind: Kind, root: Hash, now: Millis) {
-        self.refused[kind.index()] = Some(Refusal { root, at: now });
+        let last = self.refused[kind.index()].filter(|last| last.root == root);
+        let lasts_ms = last.map_or(FIRST_REFUSAL_MS, |last| {
+            (2 * last.lasts_ms).min(LONGEST_REFUSAL_MS)
+        });
+        self.refused[kind.index()] = Some(Refusal {
+            root,
+            lasts_ms,
+            until: Some(now.after(lasts_ms)),
+        });
+    }
+
+    /// What it lacked it may have by now.
+    pub(crate) fn forgive(&mut self) {
+        self.refused = Default::default();
     }
 
     /// Counts a fault; whether it costs the connection.
@@ -238,8 +253,17 @@ impl Peer {
         }
     }
 
-    /// An answer was proven: it sets the pace and wipes the strikes.
-    pub(crate) fn proved(&mut self, sent: Millis, arrived: Millis, bytes: usize, what: Delivered) {
+    /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of this
+    /// kind before.
+    pub(crate) fn proved(
+        &mut self,
+        kind: Kind,
+        sent: Millis,
+        arrived: Millis,
+        bytes: usize,
+        what: Delivered,
+    ) {
+        self.refused[kind.index()] = None;
         let elapsed = arrived.since(sent).max(1);
         let rate = bytes as u64 * 1000 / elapsed;
         self.rate = if self.rate == 0 {
@@ -279,11 +303,18 @@ impl Peer {
         if self.strikes > 0 { 1 } else { MAX_IN_FLIGHT }
     }
 
+    /// Whether it is not to be asked for this kind and root now.
     fn refuses(&self, kind: Kind, root: &Hash, now: Millis) -> bool {
-        let refusal = &self.refused[kind.index()];
-        refusal
-            .as_ref()
-            .is_some_and(|refusal| refusal.root == *root && refusal.lasts(now))
+        self.refused[kind.index()].is_some_and(|refusal| {
+            refusal.root == *root && refusal.until.is_some_and(|until| now < until)
+        })
+    }
+
+    /// Whether the last that was heard of this root from it is that it does not have it. Being asked
+    /// again changes nothing about that.
+    fn has_refused(&self, root: &Hash) -> bool {
+        let mut refusals = self.refused.iter().flatten();
+        refusals.any(|refusal| refusal.root == *root)
     }
 
     fn deadline(&self) -> Millis {

@@ -33,7 +33,12 @@ impl Engine {
         if let Activity::Syncing(job) = &mut self.activity {
             job.counters.bytes_received += bytes.len() as u64;
         }
-        match peer.link.receive(bytes, &self.config.network) {
+        let head = peer.link.head();
+        let received = peer.link.receive(bytes, &self.config.network);
+        if peer.link.head() != head {
+            peer.forgive();
+        }
+        match received {
             Ok(LinkEvent::None) => {}
             Ok(LinkEvent::Reply(reply)) => self.outbox.push_back(Output::Send(id, reply)),
             Ok(LinkEvent::Ready(reply)) => {

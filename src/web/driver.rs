@@ -21,7 +21,7 @@ use super::peers;
 use super::storage::Storage;
 use crate::state::{Batch, Complete, PageId, Record};
 use crate::store::{Store, StoreFault};
-use crate::sync::{Engine, Event, Input, Output, Report, Target, Ticket};
+use crate::sync::{Engine, Event, Input, Output, Target, Ticket};
 
 /// How long we compute before the page gets its turn. One verified range takes one to four milliseconds, so a turn is one
 /// or a few of them, and a frame of an animation (16 ms) fits several turns.
@@ -56,8 +56,8 @@ pub(super) struct Driver {
     read: Cell<f64>,
     /// When our last turn with work in it ended.
     worked: Cell<f64>,
-    /// What the sync under way is to make complete.
-    target: Cell<Option<Target>>,
+    /// A target was given, and its end is not told yet.
+    is_syncing: Cell<bool>,
     closing: Cell<bool>,
     closed: Cell<bool>,
     /// The store's fault behind the engine's next [`Event::Failed`].
@@ -101,7 +101,7 @@ impl Driver {
                 reads_in_flight: Cell::new(0),
                 read: Cell::new(f64::MIN),
                 worked: Cell::new(f64::MIN),
-                target: Cell::new(None),
+                is_syncing: Cell::new(false),
                 closing: Cell::new(false),
                 closed: Cell::new(false),
                 store_fault: RefCell::default(),
@@ -128,7 +128,7 @@ impl Driver {
 
     /// Starts a sync, or moves the one under way.
     pub(super) fn start(self: &Rc<Self>, target: Target) {
-        if self.target.replace(Some(target)).is_none() {
+        if !self.is_syncing.replace(true) {
             self.meter.start(precise_now());
         }
         self.store_fault.take();
@@ -318,57 +318,39 @@ impl Driver {
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
             Event::Done(report) => {
-                // Its target may have been replaced after it ended and before it was told: then the end is the next one's.
-                if self
-                    .target
-                    .get()
-                    .is_some_and(|target| is_of(&report, &target))
-                {
-                    let times = self.end_sync();
-                    self.listener.synced(object::report(&report, &times));
-                }
+                let times = self.end_sync();
+                self.listener.synced(object::report(&report, &times));
             }
             Event::Cancelled => {
-                if self.target.get().is_some() {
-                    self.end_sync();
-                    self.listener.failed(Trouble::new(
-                        "CANCELLED",
-                        "The sync was cancelled; what it stored stays.",
-                    ));
-                }
+                self.end_sync();
+                self.listener.failed(Trouble::new(
+                    "CANCELLED",
+                    "The sync was cancelled; what it stored stays.",
+                ));
             }
             Event::Failed(reason) => {
                 let fault = self.store_fault.take();
-                if self.target.get().is_some() {
-                    self.end_sync();
-                    self.listener.failed(failure(&reason, fault));
-                }
+                self.end_sync();
+                self.listener.failed(failure(&reason, fault));
             }
         }
     }
 
+    /// The engine tells exactly one end of the target given last: nobody waits after it.
     fn end_sync(&self) -> super::meter::Times {
-        self.target.set(None);
+        self.is_syncing.set(false);
         let now = precise_now();
         self.meter.stop(now);
         self.meter.read(now)
     }
 
     fn is_quiet(&self) -> bool {
-        self.target.get().is_none() && self.commits_in_flight.get() == 0
+        !self.is_syncing.get() && self.commits_in_flight.get() == 0
     }
 
     fn wake_if_quiet(&self) {
         if let Some(waker) = self.is_quiet().then(|| self.quiet.take()).flatten() {
             waker.wake();
         }
-    }
-}
-
-/// Whether a sync to `target` ends with this report.
-fn is_of(report: &Report, target: &Target) -> bool {
-    match target {
-        Target::Root(root) => report.root == *root,
-        Target::Block(hash) => report.block.is_some_and(|block| block.hash == *hash),
     }
 }

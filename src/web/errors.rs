@@ -97,7 +97,7 @@ impl From<RecordError> for Trouble {
             ),
             RecordError::Damaged => Trouble::new(
                 "STORE_FAILED",
-                "The root record does not match its checksum. Close the database and open it again.",
+                "The root record is not what was written. Close the database and open it again.",
             ),
         }
     }

@@ -45,7 +45,7 @@ impl Found {
             Ok(None) => (fresh(network)?, None),
             Err(RecordError::Damaged) => (
                 fresh(network)?,
-                Some("its root record does not match its checksum"),
+                Some("its root record is not what was written, or names a page of another state"),
             ),
             Err(newer) => return Err(newer.into()),
         };

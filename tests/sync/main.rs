@@ -17,6 +17,7 @@ mod happy;
 mod headers;
 mod kills;
 mod moving;
+mod refusals;
 mod regressions;
 mod transitions;
 mod worlds;

@@ -137,6 +137,14 @@ impl State {
         self.codes.get(hash).map(AsRef::as_ref)
     }
 
+    /// The same state as a node has it that lacks some codes.
+    #[must_use]
+    pub fn without_codes(&self, lacks: impl Fn(&Hash) -> bool) -> State {
+        let mut state = self.clone();
+        Arc::make_mut(&mut state.codes).retain(|hash, _| !lacks(hash));
+        state
+    }
+
     /// All codes, in no particular order.
     pub fn codes(&self) -> impl ExactSizeIterator<Item = (&Hash, &[u8])> {
         self.codes.iter().map(|(hash, code)| (hash, code.as_ref()))
