@@ -1,5 +1,6 @@
 //! Snaplight: Ethereum's state, proven, persistent and readable offline, inside the browser.
 
+mod heap;
 mod sorted;
 pub mod state;
 pub mod store;

@@ -1,5 +1,7 @@
 //! Maps as sorted vectors: one for a few entries, or for entries that mostly come in order, and one for any number.
 
+use crate::heap::HeapBytes;
+
 /// A vector of entries, sorted by key. Inserting and removing move what is behind, which costs less than a tree up to some
 /// thousand entries; and each tree that is compiled is ten kilobytes of module.
 #[derive(Clone, Debug)]
@@ -161,6 +163,18 @@ impl<K: Copy + Ord, V> LongMap<K, V> {
 impl<K: Copy + Ord> LongSet<K> {
     pub(crate) fn insert_all(&mut self, keys: impl IntoIterator<Item = K>) {
         self.extend(keys.into_iter().map(|key| (key, ())));
+    }
+}
+
+impl<K: HeapBytes, V: HeapBytes> HeapBytes for SortedMap<K, V> {
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes()
+    }
+}
+
+impl<K: HeapBytes, V: HeapBytes> HeapBytes for LongMap<K, V> {
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes()
     }
 }
 

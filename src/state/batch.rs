@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::entry::PageId;
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 
 /// One transaction: all of it or none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,4 +19,13 @@ pub struct Batch {
     pub delete: Vec<Range<PageId>>,
     /// The new root record ([`super::Record::encode`]), which names `sequence`.
     pub record: Vec<u8>,
+}
+
+impl HeapBytes for Batch {
+    fn heap_bytes(&self) -> usize {
+        self.pages.heap_bytes()
+            + self.codes.heap_bytes()
+            + self.delete.heap_bytes()
+            + self.record.heap_bytes()
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::account::SlimAccount;
 use crate::hash::Hash;
+use crate::heap::{HeapBytes, flat};
 use crate::sorted::LongSet;
 use crate::trie::path::Path;
 
@@ -300,5 +301,28 @@ impl CodesHeld for LongSet<Hash> {
 impl CodesHeld for std::collections::BTreeSet<Hash> {
     fn holds(&self, code_hash: &Hash) -> bool {
         self.contains(code_hash)
+    }
+}
+
+flat!(PageId, PageRef, StatePath);
+
+impl HeapBytes for Entry {
+    fn heap_bytes(&self) -> usize {
+        match &self.item {
+            Item::Account(leaf) => leaf.heap_bytes(),
+            Item::Slot(value) => value.heap_bytes(),
+            Item::Blinded { base, .. } => base.heap_bytes(),
+            Item::Page(_) => 0,
+        }
+    }
+}
+
+impl HeapBytes for AccountLeaf {
+    fn heap_bytes(&self) -> usize {
+        let storage = match &self.storage {
+            Storage::Inline(slots) => slots.heap_bytes(),
+            Storage::Empty | Storage::Blinded | Storage::Page(_) => 0,
+        };
+        self.slim.heap_bytes() + storage
     }
 }

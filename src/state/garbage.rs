@@ -6,6 +6,7 @@
 
 use super::entry::{Entry, Item, PageId, PageRef, Storage};
 use super::page::{Page, PageError};
+use crate::heap::{HeapBytes, flat};
 use crate::trie::path::Path;
 
 /// Finds what a new complete state does not share with the one before: walks both, and stops wherever they have the same
@@ -305,5 +306,25 @@ fn nibble_at(path: &Path, depth: u8) -> u8 {
     match path.len() > depth {
         true => path.nibble(depth),
         false => WHOLE,
+    }
+}
+
+flat!(Part, Below);
+
+impl HeapBytes for Side {
+    fn heap_bytes(&self) -> usize {
+        self.reached.heap_bytes() + self.inner.0.heap_bytes() + self.waiting.0.heap_bytes()
+    }
+}
+
+impl HeapBytes for Superseded {
+    fn heap_bytes(&self) -> usize {
+        self.old.heap_bytes() + self.new.heap_bytes() + self.read.heap_bytes()
+    }
+}
+
+impl HeapBytes for Reach {
+    fn heap_bytes(&self) -> usize {
+        self.side.heap_bytes()
     }
 }

@@ -8,6 +8,7 @@ use core::fmt;
 
 use super::entry::{Entry, Item, PageRef, StatePath, Storage};
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 use crate::trie::fold::{Fold, FoldError, Root};
 
 mod codec;
@@ -114,6 +115,12 @@ pub struct Folds {
     pub list: Fold,
     /// Folds the storage of one account at a time.
     pub storage: Fold,
+}
+
+impl HeapBytes for Folds {
+    fn heap_bytes(&self) -> usize {
+        self.list.heap_bytes() + self.storage.heap_bytes()
+    }
 }
 
 impl Folds {

@@ -3,6 +3,7 @@
 use super::entry::PageId;
 use super::page::MAX_PAGE;
 use super::tree::TreeError;
+use crate::heap::HeapBytes;
 
 /// Pages waiting to be written by the next batch, and the counter their ids come from.
 #[derive(Debug)]
@@ -77,5 +78,11 @@ impl Pages {
         self.bytes += page.len();
         self.written.push((id, page));
         Ok(id)
+    }
+}
+
+impl HeapBytes for Pages {
+    fn heap_bytes(&self) -> usize {
+        self.written.heap_bytes()
     }
 }

@@ -12,6 +12,7 @@ use core::ops::Range;
 use super::entry::{Entry, Item, PageId};
 use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
 use crate::trie::path::Path;
@@ -195,9 +196,14 @@ impl Tree {
         self.root
     }
 
-    /// Size of what is in memory, in bytes, as pages would hold it; in memory it takes two to three times as much.
+    /// Size of what is in memory, in bytes, as pages would hold it; in memory it takes three to five times as much.
     pub fn resident_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes that the entries take on the heap, and of these the room that none of them uses.
+    pub(crate) fn entries_heap(&self) -> (usize, usize) {
+        (self.entries.heap_bytes(), list::unused_bytes(&self.entries))
     }
 
     /// The list of the account trie.
@@ -207,5 +213,11 @@ impl Tree {
 
     fn count_bytes(&mut self) {
         self.bytes = self.entries.iter().map(entry_size).sum();
+    }
+}
+
+impl HeapBytes for Tree {
+    fn heap_bytes(&self) -> usize {
+        self.entries.heap_bytes() + self.freed.heap_bytes() + self.folds.heap_bytes()
     }
 }

@@ -3,6 +3,7 @@
 //! A cursor remembers no ranges, only where to look on. What is missing is always read off the tree.
 
 use crate::hash::Hash;
+use crate::heap::flat;
 
 /// One slice of a key space.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub(crate) fn leading(key: &Hash) -> u64 {
     bytes.copy_from_slice(&key.0[..8]);
     u64::from_be_bytes(bytes)
 }
+
+flat!(Cursor);
 
 #[cfg(test)]
 mod tests {

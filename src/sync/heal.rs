@@ -5,6 +5,7 @@ use super::plan::{Asked, Plan};
 use super::want::Want;
 use super::{KEY_SPACE_CELLS, Ticket};
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 use crate::sorted::SortedSet;
 use crate::state::{Item, PageId, Received, StatePath};
 
@@ -244,5 +245,14 @@ impl Job {
             }
         }
         unknown.map(|share| 255 - share.min(255) as u8)
+    }
+}
+
+impl HeapBytes for Healing {
+    fn heap_bytes(&self) -> usize {
+        self.plan.heap_bytes()
+            + self.spans_asked.heap_bytes()
+            + self.loading.heap_bytes()
+            + self.read.heap_bytes()
     }
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::hash::Hash;
+use crate::heap::{HeapBytes, flat};
 use crate::state::{Batch, PageId, StatePath, TreeError};
 
 use super::progress::Report;
@@ -233,6 +234,21 @@ impl fmt::Display for Failure {
             }
             Failure::Tree(error) => write!(f, "defect in Snaplight, please report it: {error}"),
             Failure::Defect(words) => write!(f, "defect in Snaplight, please report it: {words}"),
+        }
+    }
+}
+
+flat!(Millis, PeerId, Ticket, Damage);
+
+impl HeapBytes for Output {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Output::Send(_, frame) => frame.heap_bytes(),
+            Output::Load(_, pages) => pages.heap_bytes(),
+            Output::Commit(batch) => batch.heap_bytes(),
+            Output::Event(Event::Done(_)) => size_of::<Report>(),
+            // Some words, seldom.
+            Output::Drop(..) | Output::Yield | Output::Event(_) => 0,
         }
     }
 }

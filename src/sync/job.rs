@@ -20,6 +20,8 @@ use crate::state::{
     StorageJoined, Tree, TreeError,
 };
 
+mod memory;
+
 /// Account ranges that are walked side by side, as in go-ethereum.
 pub(super) const ACCOUNT_CURSORS: usize = 16;
 /// Most chunks of one large storage, as in go-ethereum.

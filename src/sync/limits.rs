@@ -1,6 +1,7 @@
 //! What the engine may hold, ask for and batch at a time. Together with two batches in flight, a kill costs about 8 MiB at most.
 
-use super::engine::Engine;
+use super::engine::{Activity, Arrived, Engine};
+use crate::heap::HeapBytes;
 use crate::state::PAGE_BUDGET;
 
 /// The bounds of one engine. The defaults are for a browser; simulations make them small, so that small states press on them.
@@ -48,6 +49,13 @@ pub struct Footprint {
     pub requests: usize,
     /// Batches in flight.
     pub batches: usize,
+    /// Bytes that the engine has on the heap, by what its vectors have room for: all of the above but
+    /// what has left it, as it is in memory and not as it is encoded, and its scratch memory.
+    pub heap: usize,
+    /// Of these, what the tree's entries take.
+    pub tree_heap: usize,
+    /// And of these, the room in its lists that no entry uses.
+    pub tree_unused: usize,
 }
 
 impl Engine {
@@ -59,6 +67,7 @@ impl Engine {
     /// What it holds now.
     pub fn footprint(&self) -> Footprint {
         let (tree, pending) = self.job_footprint();
+        let (tree_heap, tree_unused) = self.tree_heap();
         Footprint {
             tree,
             pending,
@@ -70,6 +79,46 @@ impl Engine {
                 .sum(),
             requests: self.requests.len(),
             batches: self.commits.len(),
+            heap: self.heap_bytes(),
+            tree_heap,
+            tree_unused,
         }
+    }
+}
+
+impl HeapBytes for Arrived {
+    fn heap_bytes(&self) -> usize {
+        self.payload.heap_bytes() + self.request.heap_bytes()
+    }
+}
+
+impl HeapBytes for Activity {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Activity::Idle => 0,
+            Activity::Loading(loading) => loading.heap_bytes(),
+            Activity::Syncing(job) => job.heap_bytes(),
+            Activity::Ending(ended) => size_of_val(&**ended),
+        }
+    }
+}
+
+impl HeapBytes for Engine {
+    fn heap_bytes(&self) -> usize {
+        let tables = [
+            self.peers.heap_bytes(),
+            self.requests.heap_bytes(),
+            self.arrived.heap_bytes(),
+            self.outbox.heap_bytes(),
+            self.commits.heap_bytes(),
+            self.sweep.heap_bytes(),
+            self.garbage.heap_bytes(),
+            self.damage.heap_bytes(),
+            self.config.client.heap_bytes(),
+        ];
+        self.activity.heap_bytes()
+            + self.fold.heap_bytes()
+            + self.codes_held.heap_bytes()
+            + tables.iter().sum::<usize>()
     }
 }

@@ -1,6 +1,7 @@
 //! Whether healing keeps up with the chain.
 
 use super::{KEY_SPACE_CELLS, Millis, Outrun};
+use crate::heap::{HeapBytes, flat};
 
 /// Moves of the root over which the pace is judged: fewer may be an accident.
 const MOVES: usize = 6;
@@ -49,6 +50,14 @@ impl Pace {
             needed_per_second: healed * all / known.clamp(1, all) * 1000 / millis,
             healed_per_second: healed * 1000 / millis,
         })
+    }
+}
+
+flat!(Move);
+
+impl HeapBytes for Pace {
+    fn heap_bytes(&self) -> usize {
+        self.moves.heap_bytes()
     }
 }
 

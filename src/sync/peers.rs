@@ -2,6 +2,7 @@
 
 use super::{Kind, Millis, PeerId, PeerProgress};
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 use crate::wire::{Link, PeerFault, Severity};
 
 /// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
@@ -323,5 +324,17 @@ impl Peer {
             (true, Some(pinged)) => pinged.after(PING_MS),
             (true, None) => self.heard.after(PING_MS),
         }
+    }
+}
+
+impl HeapBytes for Peer {
+    fn heap_bytes(&self) -> usize {
+        self.link.client().len()
+    }
+}
+
+impl HeapBytes for Peers {
+    fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes()
     }
 }

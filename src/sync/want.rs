@@ -1,6 +1,7 @@
 //! What is asked of a peer: a piece of the state that the tree lacks.
 
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 use crate::state::StatePath;
 use crate::wire::{Request, snap};
 
@@ -134,4 +135,15 @@ fn path_set(path: &StatePath) -> Vec<Vec<u8>> {
         .into_iter()
         .chain([path.path.to_compact()])
         .collect()
+}
+
+impl HeapBytes for Want {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Want::Storages(accounts) => accounts.heap_bytes(),
+            Want::Codes(hashes) => hashes.heap_bytes(),
+            Want::Nodes(nodes) => nodes.heap_bytes(),
+            Want::Accounts { .. } | Want::Chunk { .. } | Want::Header(_) => 0,
+        }
+    }
 }

@@ -22,6 +22,9 @@ struct Slot {
 }
 
 impl Batch {
+    /// Bytes on the heap.
+    pub(crate) const HEAP_BYTES: usize = (1 + MAX_BLOCKS) * size_of::<NodeBuffer>();
+
     pub(crate) fn new() -> Batch {
         Batch {
             spare: Box::new(NodeBuffer::new()),

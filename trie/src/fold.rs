@@ -76,6 +76,15 @@ impl Fold {
         }
     }
 
+    /// Bytes on the heap, used or not.
+    pub fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+            + self.items.heap_bytes()
+            + self.refs.capacity() * size_of::<NodeRef>()
+            + self.shape.heap_bytes()
+            + Batch::HEAP_BYTES
+    }
+
     /// Forgets all entries; the memory stays.
     pub fn clear(&mut self) {
         self.entries.clear();

@@ -20,6 +20,11 @@ impl Growing {
         }
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// How many bytes have been written.
     pub fn len(&self) -> usize {
         self.len

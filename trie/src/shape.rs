@@ -99,6 +99,14 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.branches.capacity() * size_of::<Branch>()
+            + (self.children.capacity() + self.pending.capacity()) * size_of::<ChildOf>()
+            + self.open.capacity() * size_of::<(u8, usize)>()
+            + (self.levels.capacity() + self.next.capacity()) * size_of::<InnerNode>()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.branches.clear();
         self.children.clear();

@@ -187,8 +187,7 @@ impl<'a> Reader<'a> {
     /// long.
     fn base(&mut self, at: &Path, slots: bool) -> Result<Vec<Entry>, PageError> {
         let count = self.number()?;
-        // No allocation by a count that has not been checked: the shortest entry takes 34 bytes.
-        let mut base: Vec<Entry> = Vec::new();
+        let mut base: Vec<Entry> = self.room_for(count);
         for _ in 0..count {
             let entry = self.entry(&Path::ROOT, base.last(), slots)?;
             let is_in_place = match &entry.item {
@@ -209,8 +208,7 @@ impl<'a> Reader<'a> {
 
     fn slots(&mut self) -> Result<Vec<Entry>, PageError> {
         let count = self.number()?;
-        // No allocation by a count that has not been checked: the shortest entry takes 34 bytes.
-        let mut slots = Vec::new();
+        let mut slots = self.room_for(count);
         for _ in 0..count {
             let slot = self.entry(&Path::ROOT, slots.last(), true)?;
             slots.push(slot);
@@ -219,6 +217,14 @@ impl<'a> Reader<'a> {
             true => Err(PageError::Malformed("empty storage")),
             false => Ok(slots),
         }
+    }
+
+    /// Room for so many entries, if the bytes that are left can be so many.
+    fn room_for(&self, count: u64) -> Vec<Entry> {
+        /// Of a slot in a list of its own: tag, key, value.
+        const SHORTEST: usize = 34;
+        let most = self.rest.len() / SHORTEST;
+        Vec::with_capacity(most.min(usize::try_from(count).unwrap_or(most)))
     }
 
     fn reference(&mut self, flags: u8, hash: Hash) -> Result<PageRef, PageError> {

@@ -2,7 +2,7 @@
 //! before they can be compared.
 
 use super::adopt::Adopter;
-use super::{Joined, Tree};
+use super::{Joined, Tree, list};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::trie::path::Path;
@@ -136,6 +136,7 @@ pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
     if !holds_anything(&base) {
         base = Vec::new();
     }
+    list::trim(&mut base);
     Entry {
         path,
         item: Item::Blinded { hash, base },

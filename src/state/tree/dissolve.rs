@@ -162,9 +162,14 @@ impl Opened<'_> {
     fn storage(&mut self, storage: &mut Storage) {
         match storage {
             Storage::Page(page) if page.id == self.id => {
-                *storage = Storage::Inline(self.take(&Path::ROOT, &Path::ROOT));
+                let mut slots = self.take(&Path::ROOT, &Path::ROOT);
+                list::trim(&mut slots);
+                *storage = Storage::Inline(slots);
             }
-            Storage::Inline(slots) => *slots = self.list(core::mem::take(slots), true),
+            Storage::Inline(slots) => {
+                *slots = self.list(core::mem::take(slots), true);
+                list::trim(slots);
+            }
             _ => {}
         }
     }

@@ -135,6 +135,8 @@ impl Drop for Revealing<'_> {
             return;
         };
         let entries = &mut self.tree.entries;
+        let added: usize = self.replaced.iter().map(|(_, merged)| merged.len()).sum();
+        list::make_room(entries, entries.len() + added - self.replaced.len());
         let behind = entries.split_off(*first);
         let mut replaced = self.replaced.drain(..).peekable();
         for (index, entry) in (entries.len()..).zip(behind) {

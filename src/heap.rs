@@ -1,0 +1,110 @@
+//! How many bytes of the heap a value owns, by what its vectors have room for and not by what is in them:
+//! room that nothing uses is memory all the same. `tests/memory.rs` holds it against an allocator that
+//! counts.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::hash::Hash;
+use crate::trie::{Fold, path::Path};
+
+/// A value that knows what it owns on the heap.
+pub(crate) trait HeapBytes {
+    /// Whether no value of this type owns anything: then many of them need not be looked at.
+    const IS_FLAT: bool = false;
+
+    /// Bytes on the heap, without those of the value itself.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// What owns nothing.
+macro_rules! flat {
+    ($($name:ty),* $(,)?) => {
+        $(impl $crate::heap::HeapBytes for $name {
+            const IS_FLAT: bool = true;
+
+            fn heap_bytes(&self) -> usize {
+                0
+            }
+        })*
+    };
+}
+pub(crate) use flat;
+
+flat!((), u8, u32, u64, usize, Hash, Path);
+
+impl<T: HeapBytes> HeapBytes for Vec<T> {
+    fn heap_bytes(&self) -> usize {
+        self.capacity() * size_of::<T>() + owned(self)
+    }
+}
+
+impl<T: HeapBytes> HeapBytes for VecDeque<T> {
+    fn heap_bytes(&self) -> usize {
+        self.capacity() * size_of::<T>() + owned(self)
+    }
+}
+
+impl<T: HeapBytes> HeapBytes for Box<[T]> {
+    fn heap_bytes(&self) -> usize {
+        size_of_val::<[T]>(self) + owned(self)
+    }
+}
+
+impl<T: HeapBytes> HeapBytes for Box<T> {
+    fn heap_bytes(&self) -> usize {
+        size_of::<T>() + T::heap_bytes(self)
+    }
+}
+
+impl<T: HeapBytes> HeapBytes for Option<T> {
+    const IS_FLAT: bool = T::IS_FLAT;
+
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
+    }
+}
+
+impl<T> HeapBytes for Range<T> {
+    const IS_FLAT: bool = true;
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+impl<A: HeapBytes, B: HeapBytes> HeapBytes for (A, B) {
+    const IS_FLAT: bool = A::IS_FLAT && B::IS_FLAT;
+
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes() + self.1.heap_bytes()
+    }
+}
+
+impl<A: HeapBytes, B: HeapBytes, C: HeapBytes> HeapBytes for (A, B, C) {
+    const IS_FLAT: bool = A::IS_FLAT && B::IS_FLAT && C::IS_FLAT;
+
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes() + self.1.heap_bytes() + self.2.heap_bytes()
+    }
+}
+
+impl HeapBytes for String {
+    fn heap_bytes(&self) -> usize {
+        self.capacity()
+    }
+}
+
+impl HeapBytes for Fold {
+    fn heap_bytes(&self) -> usize {
+        Fold::heap_bytes(self)
+    }
+}
+
+/// What the values themselves own.
+fn owned<'a, T: HeapBytes + 'a>(values: impl IntoIterator<Item = &'a T>) -> usize {
+    match T::IS_FLAT {
+        true => 0,
+        false => values.into_iter().map(T::heap_bytes).sum(),
+    }
+}
