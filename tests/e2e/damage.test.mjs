@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { GENESIS } from '../../xtask/node/peers.mjs'
+import { forgedRecord } from '../../xtask/node/record.mjs'
 import { chain, setUp, syncedPage } from './lib/harness.mjs'
 import { mixedState, stateFile } from './lib/states.mjs'
 
@@ -15,8 +16,14 @@ async function tampered(name, peer, tamper) {
   const page = await world.page()
   await syncedPage(page, name, peer)
   await page.evaluate(() => db.close())
-  await page.evaluate(
-    async ([name, tamper]) => {
+  await tamperWith(page, name, tamper)
+  return page
+}
+
+/** Runs `tamper` in the page, on the raw database, with `input` if there is any, and answers what it returns. */
+async function tamperWith(page, name, tamper, input) {
+  return page.evaluate(
+    async ([name, tamper, input]) => {
       const settled = (request) => new Promise((resolve, reject) => {
         request.onsuccess = () => resolve(request.result)
         request.onerror = () => reject(request.error)
@@ -24,13 +31,13 @@ async function tampered(name, peer, tamper) {
       const raw = await settled(indexedDB.open(name))
       const stores = raw.transaction(['pages', 'codes', 'meta'], 'readwrite')
       const [pages, codes, meta] = ['pages', 'codes', 'meta'].map((store) => stores.objectStore(store))
-      await new Function('tools', `return (${tamper})(tools)`)({ settled, pages, codes, meta })
+      const result = await new Function('tools', `return (${tamper})(tools)`)({ settled, pages, codes, meta, input })
       await new Promise((resolve) => (stores.oncomplete = resolve))
       raw.close()
+      return result
     },
-    [name, tamper.toString()],
+    [name, tamper.toString(), input],
   )
-  return page
 }
 
 /** Reads every account of the genesis state: how many were refused as damaged, and which answers were wrong. */
@@ -186,6 +193,35 @@ for (const [what, tamper] of Object.entries(RECORD_DAMAGE)) {
     assert.equal(error.code, 'NO_STATE')
     assert.deepEqual(heard.map(({ type, what: kind }) => [type, kind]), [['damaged', 'record']])
     assert.match(heard[0].message, /root record/)
+    const report = await page.evaluate((root) => db.sync(root), peer.root)
+    assert.equal(report.accounts, 8893)
+    assert.deepEqual(await readAll(page), { refused: [], wrong: 0, others: [] })
+  })
+}
+
+const FORGERIES = {
+  'the trusted root over the pages of another state': { page: true },
+  'the trusted root over no page': { page: false },
+}
+
+for (const [what, forgery] of Object.entries(FORGERIES)) {
+  test(`${what}, with a checksum that is right: nothing is answered under it`, async () => {
+    const peer = await world.peer('--genesis', GENESIS)
+    const page = await tampered(what, peer, () => {})
+    const record = await tamperWith(page, what, async ({ settled, meta }) => [...(await settled(meta.get('root'))).record])
+    const bytes = await forgedRecord(record, peer.root, `0x${'77'.repeat(32)}`, forgery)
+    await tamperWith(page, what, async ({ settled, meta, input }) => {
+      meta.put({ ...(await settled(meta.get('root'))), record: new Uint8Array(input) }, 'root')
+    }, bytes)
+    await open(page, what, peer)
+    const { complete, error, heard } = await page.evaluate(async () => ({
+      complete: db.complete,
+      error: await failure(() => db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')),
+      heard: events.heard,
+    }))
+    assert.equal(complete, null)
+    assert.equal(error.code, 'NO_STATE')
+    assert.deepEqual(heard.map(({ type, what: kind }) => [type, kind]), [['damaged', 'record']])
     const report = await page.evaluate((root) => db.sync(root), peer.root)
     assert.equal(report.accounts, 8893)
     assert.deepEqual(await readAll(page), { refused: [], wrong: 0, others: [] })

@@ -99,6 +99,52 @@ test('a second sync takes over from the first, which hears that nothing is lost'
   assert.equal(report.root, next.stateRoot)
 })
 
+test('close() ends, whatever was started, overtaken and cancelled before it', async () => {
+  const peer = await world.peer('--accounts', '3000', '--chain')
+  const next = await peer.advance(0.1)
+  const page = await world.page()
+  const ends = await page.evaluate(async ({ from, to, url, network }) => {
+    const ends = []
+    // The first sync takes some tens of milliseconds: the calls fall into each of its phases.
+    for (let turns = 0; turns < 40; turns++) {
+      const db = await snaplight.open({ name: `overtaken ${turns}`, network })
+      db.addPeer(url)
+      const first = db.sync(from)
+      for (let at = 0; at < turns; at++) await turn()
+      const second = db.sync(to)
+      second.cancel()
+      const both = Promise.allSettled([first, second])
+      await db.close()
+      ends.push((await both).map(({ reason }) => reason?.code ?? 'done').join())
+      await snaplight.deleteDatabase(db.name)
+    }
+    return ends
+  }, { ...chain(peer), from: peer.root, to: next.stateRoot })
+  const possible = ['CANCELLED,CANCELLED', 'CANCELLED,CLOSED', 'CANCELLED,done', 'done,CANCELLED', 'done,CLOSED', 'done,done']
+  assert.equal(ends.length, 40)
+  for (const end of ends) assert.ok(possible.includes(end), end)
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('a block that is asked for before its peer has it is complete after its peer has told of it', async () => {
+  // The same seed makes the same chain: one peer is a block ahead of the other.
+  const options = ['--accounts', '3000', '--contracts', '0.1', '--seed', '77', '--chain']
+  const [ahead, peer] = await Promise.all([world.peer(...options), world.peer(...options)])
+  const block = await ahead.advance(0.01)
+  const page = await world.page()
+  await syncedPage(page, 'early', peer)
+  const waited = await page.evaluate(async (blockHash) => {
+    window.early = db.sync({ blockHash })
+    for await (const { waitingFor } of early) if (waitingFor === 'block') return true
+  }, block.hash)
+  assert.ok(waited)
+  const same = await peer.advance(0.01)
+  assert.equal(same.hash, block.hash)
+  const report = await page.evaluate(() => early)
+  assert.deepEqual([report.root, report.block.hash], [block.stateRoot, block.hash])
+  assert.deepEqual(page.uncaught, [])
+})
+
 test('the old state answers until the new one is complete', async () => {
   const peer = await world.peer('--accounts', '20000', '--chain')
   const page = await world.page()
