@@ -235,6 +235,7 @@ fn a_chain_from_nothing_grows_and_one_of_plain_accounts_has_no_slots_to_write() 
         insert: 10,
         delete: 5,
         slots: 5,
+        ..Change::default()
     };
     for _ in 0..5 {
         chain.advance(&change);
