@@ -17,7 +17,7 @@ use std::{
 
 /// A storage with more slots than this is never cleared as a whole: one block would change far more than
 /// it was asked to.
-const CLEARED_WHOLE: usize = 64;
+pub(super) const CLEARED_WHOLE: usize = 64;
 
 pub(super) struct Draft<'a> {
     state: &'a State,
@@ -83,8 +83,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn delete(&mut self, count: u64) {
+    /// Deletes accounts, but for those with more slots than `most`.
+    pub(super) fn delete(&mut self, count: u64, most: usize) {
         for account in self.pick(count) {
+            if self.state.storage(&account).map_or(0, Trie::len) > most {
+                continue;
+            }
             if let Some(fields) = Fields::of(self.state, &account) {
                 self.before.deleted.push((account, fields));
             }

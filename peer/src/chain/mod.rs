@@ -227,7 +227,12 @@ impl Chain {
     pub fn advance(&mut self, change: &Change) -> NewBlock {
         let before = self.server.head();
         let mut draft = Draft::new(&before, self);
-        draft.delete(change.delete);
+        // Where proportions matter, no large storage goes with its account either.
+        let most = match change.contracts {
+            0 => usize::MAX,
+            _ => draft::CLEARED_WHOLE,
+        };
+        draft.delete(change.delete, most);
         draft.values(change.values);
         match change.contracts {
             0 => draft.slots(change.slots),
