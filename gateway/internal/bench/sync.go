@@ -34,8 +34,8 @@ type SyncFigures struct {
 	// of the peers that serve.
 	CPU float64 `json:"cpuSeconds"`
 	// Serving is the time that peers took to find what they answer, all peers' added up. It is no
-	// part of a sync from elsewhere. On one core it can be taken off both times; on several ones,
-	// off the processor's.
+	// part of a sync from elsewhere. It is taken by the clock, so whatever else the machine does
+	// makes it longer. On one core it can be taken off both times; on several ones, off CPU.
 	Serving float64 `json:"servingSeconds"`
 	Rate    float64 `json:"accountsPerSecond"`
 	// Bytes are those of answers: keys, slim bodies, values, proofs, codes, nodes, without framing.
