@@ -97,6 +97,7 @@ fn contracts_and_their_storage_heal_too() {
             insert: 4,
             delete: 3,
             slots: 30,
+            ..Change::default()
         };
         let changed = chain.advance(&change).changed;
         let before = world.received;
@@ -217,6 +218,7 @@ fn round_trips_follow_the_depth_of_the_tries() {
                 insert: 4,
                 delete: 3,
                 slots: 2 * values,
+                ..Change::default()
             });
             world.target(root(&chain));
             let report = finish(&mut world, &chain);

@@ -15,17 +15,29 @@ const READY_WITHIN_MS = 180_000
 /**
  * Starts a peer and waits until it listens. It ends with `stop()`, and with this process whatever happens to it.
  *
- * @param {string[]} options e.g. `['--genesis', GENESIS]` or `['--accounts', '1000']`
+ * @param {string[]} options e.g. `['--genesis', GENESIS]`, `['--accounts', '1000']` or `['--realistic', '1000']`
  * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string, block: object,
- *   advance: (share?: number | string) => Promise<object>, sample: (count: number) => Promise<object>, stop: () => Promise<void>}>}
+ *   advance: (share?: number | string) => Promise<object>, sample: (count: number) => Promise<object>,
+ *   exportTo: (file: string) => Promise<object>, stop: () => Promise<void>}>}
  *   with `--chain`, `advance` makes a block that changes this share of everything (or `'values=N insert=N delete=N slots=N'`, or some of these) and answers what the peer says of it, and
- *   `sample` answers accounts as they are now
+ *   `sample` answers accounts as they are now. `exportTo` writes the newest state to a file, for gethbench, and answers its
+ *   root and counts
  */
 export async function startPeer(options) {
   const { ready, ask, stop } = await startProgram(
     'the peer', PROGRAM, [...options, '--listen', '127.0.0.1:0', '--exit-with-stdin'], READY_WITHIN_MS,
   )
-  return { ...ready, advance: (share = '') => ask(`block ${share}`), sample: (count) => ask(`sample ${count}`), stop }
+  return {
+    ...ready,
+    advance: (share = '') => ask(`block ${share}`),
+    sample: (count) => ask(`sample ${count}`),
+    exportTo: async (file) => {
+      const told = await ask(`export ${file}`)
+      if (told.error) throw new Error(`the peer could not export its state: ${told.error}`)
+      return told
+    },
+    stop,
+  }
 }
 
 /** Several peers with the same state, which they generate at the same time. */

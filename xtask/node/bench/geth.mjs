@@ -19,15 +19,23 @@ export async function gethbench(...options) {
   return JSON.parse(stdout)
 }
 
-/** go-ethereum's syncer, with its state made: `sync(cores)` does one, and says what it took. */
-export async function startSyncer(accounts) {
-  const { ready, ask, stop } = await startProgram('gethbench', GETHBENCH, ['sync', '--accounts', String(accounts)], WITHIN_MS)
-  const sync = (cores) => {
+/**
+ * Starts go-ethereum's syncer on states that a peer has exported (`exportTo` in `../peers.mjs`).
+ *
+ * @param {string[]} files
+ * @returns {Promise<{states: object[], ask: (order: {cores: number, state: number, over?: number}) => Promise<object>,
+ *   stop: () => Promise<void>}>} `states` has the root and the counts of each file. `ask` syncs one of them, by its place in
+ *   `files`, and answers the figures; with `over` the state at that place is synced first, and only the rest is timed
+ */
+export async function startSyncer(files) {
+  const { ready, ask: askLine, stop } = await startProgram('gethbench', GETHBENCH, ['sync', ...files], WITHIN_MS)
+  const ask = (order) => {
     let timer
     const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`go-ethereum has not synced ${accounts} accounts in ${WITHIN_MS / 1000} s`)), WITHIN_MS)
+      const complain = () => reject(new Error(`go-ethereum has not done ${JSON.stringify(order)} in ${WITHIN_MS / 1000} s`))
+      timer = setTimeout(complain, WITHIN_MS)
     })
-    return Promise.race([ask(JSON.stringify({ cores })), late]).finally(() => clearTimeout(timer))
+    return Promise.race([askLine(JSON.stringify(order)), late]).finally(() => clearTimeout(timer))
   }
-  return { root: ready.root, sync, stop }
+  return { states: ready.states, ask, stop }
 }
