@@ -14,9 +14,9 @@ use snaplight::state::{Batch, Network, PageId, Record};
 use snaplight::sync::{
     Config, Engine, Event, Footprint, Input, Limits, Millis, Output, PeerId, Target,
 };
-use snaplight_peer::chain::Chain;
+use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::session::{Outgoing, Session};
-use snaplight_peer::state::Recipe;
+use snaplight_peer::state::{Realistic, Recipe};
 
 /// An allocator that knows of each piece whether the engine asked for it, and of how many bytes.
 struct Counting;
@@ -234,7 +234,8 @@ fn measure(mut chain: Chain, limits: Limits) {
     let (first, said) = world.peak;
     println!("first sync: at most {first} bytes; {said:?}");
     for share in [0.01, 0.3] {
-        chain.advance_by(share);
+        let counts = chain.server().head().counts();
+        chain.advance(&Change::realistic(counts, share));
         world.peak = (0, Footprint::default());
         world.sync(Hash(chain.root()));
         let (heal, said) = world.peak;
@@ -243,6 +244,12 @@ fn measure(mut chain: Chain, limits: Limits) {
     // What is left of a sync is scratch memory and the hashes of codes.
     let counts = chain.server().head().counts();
     assert!(world.engine.footprint().tree_heap == 0, "{counts:?}");
+}
+
+#[test]
+fn the_engines_own_count_is_the_allocators_for_a_state_like_mainnets() {
+    let chain = Chain::new(Realistic::new(20_000, 31).build(), 31);
+    measure(chain, Limits::default());
 }
 
 #[test]

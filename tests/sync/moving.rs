@@ -3,7 +3,7 @@
 use snaplight::hash::Hash;
 use snaplight::sync::{Millis, Outrun, Report};
 use snaplight_peer::chain::{Chain, Change};
-use snaplight_peer::state::Recipe;
+use snaplight_peer::state::{Realistic, Recipe};
 
 use crate::truth::assert_complete;
 use crate::world::{End, World};
@@ -40,6 +40,20 @@ fn synced(chain: &Chain, seed: u64) -> World {
     world.target(root(chain));
     finish(&mut world, chain);
     world
+}
+
+#[test]
+fn a_state_like_mainnets_is_followed_over_blocks_with_delegations_and_emptied_contracts() {
+    let mut chain = Chain::new(Realistic::new(4_000, 9).build(), 9);
+    let mut world = synced(&chain, 9);
+    for share in [0.002, 0.05, 0.5] {
+        let counts = chain.server().head().counts();
+        let changed = chain.advance(&Change::realistic(counts, share)).changed;
+        assert!(changed.accounts > 0 && changed.slots > changed.accounts);
+        world.target(root(&chain));
+        finish(&mut world, &chain);
+    }
+    assert_eq!(world.faults, []);
 }
 
 #[test]

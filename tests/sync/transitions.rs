@@ -95,6 +95,7 @@ impl Stage {
             insert: 5,
             delete: 5,
             slots: 20,
+            ..Change::default()
         });
         Stage {
             old,
