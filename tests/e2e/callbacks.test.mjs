@@ -30,6 +30,7 @@ test('a page with a setImmediate of its own, which takes nothing back, hears of 
     // turn, and close() does not.
     const now = performance.now()
     performance.now = () => now
+    await db.sync(root)
     await db.getAccount('0x' + '12'.repeat(20))
     await db.close()
     delete performance.now
