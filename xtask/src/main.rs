@@ -41,7 +41,7 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --port PORT             serve the page there instead of on any free port
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
-                      package's types, and the built package in a real page; where Go 1.25 is, also the gateway, and
+                      package's types, and the built package in Node and in a real page; where Go 1.25 is, also the gateway, and
                       pages on a real go-ethereum node. The last line counts it all.
 
   cargo xtask sim     Simulated worlds, in optimised code on all cores: moving roots, vicious peers, kills, damage. Each is
