@@ -61,23 +61,26 @@ export type SlotLike = bigint | number | string | Uint8Array
  * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the database of this name
  *   belongs to another network.
  * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab or worker.
- * @throws {UnsupportedError} No WebAssembly SIMD, or (without `memory`) no IndexedDB or no Web Locks.
+ * @throws {UnsupportedError} No WebAssembly SIMD or reference types, or (without `memory`) no
+ *   IndexedDB or no Web Locks.
  * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy forbids it.
  * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer Snaplight wrote it, in a
  *   format that this one does not know (the message names both). It is left as it is.
+ * @throws {CrashError} A database of this realm has crashed.
  */
 export function open(options: OpenOptions): Promise<Snaplight>
 
 /**
- * Deletes a database with everything in it. No error if there is none.
+ * Deletes a database with everything in it. No error if there is none. Whoever only follows it is
+ * closed, with the event `ended`.
  *
  * @param name As given to {@link open}; `'snaplight'` if left out.
  * @param options `wasm` as for {@link open}; needed only if no database was opened before.
  * @throws {MisuseError} `BAD_ARGUMENT`: not a name.
- * Whoever only follows it is closed, with the event `ended`.
- *
  * @throws {LockedError} Somebody has it open to write, here or in another tab or worker.
- * @throws {UnsupportedError} No IndexedDB or no Web Locks here.
+ * @throws {UnsupportedError} No IndexedDB or no Web Locks here; or no WebAssembly SIMD or
+ *   reference types.
+ * @throws {LoadError} {@link CrashError} As for {@link open}.
  * @throws {StoreError} The browser refused; `STORE_BLOCKED`: a connection of another page does not make way. It is deleted
  *   as soon as that page is closed.
  */
@@ -94,8 +97,9 @@ export interface OpenOptions {
   /** Keep everything in memory and nothing on disk; `name` is then only a label. Default: `false`. */
   memory?: boolean
   /**
-   * `'writer'`: write, or fail with a {@link LockedError}. `'follower'`: only read, never take over. Left out: write if
-   * nobody else does, else follow and take over when that is possible.
+   * `'writer'`: write, or fail with a {@link LockedError}. `'follower'`: only read, never take
+   * over. Left out: write if nobody else does, else follow and take over when that is possible. A
+   * database in `memory` is always the writer's.
    */
   role?: Role
   /** Hears what happens to the database, also while it is being opened. Its errors are reported, not caught. */
@@ -120,12 +124,13 @@ export type Role = 'writer' | 'follower'
 /**
  * - `complete`: {@link Snaplight.complete} is another state, whoever synced to it.
  * - `role`: this database object is the writer now.
- * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found by a read, which
- *   rejected with a {@link DamagedError}, and is healed from peers; a `record` was found while opening, and the database
- *   starts over.
+ * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found
+ *   by a read, which rejects with a {@link DamagedError}, or by a sync on its way, and is healed
+ *   from peers; a `record` was found while opening or becoming the writer, and the database starts
+ *   over. Only the writer hears of it.
  * - `repaired`: all that was damaged is whole again.
  * - `recovered`: the last session ended without `close()`; the browser's log of it has been rewritten.
- * - `ended`: another tab has deleted the database, or the user the site's data. This object is closed.
+ * - `ended`: somebody has deleted the database, or the user the site's data. This object is closed.
  */
 export type DatabaseEvent =
   | { readonly type: 'complete'; readonly complete: CompleteState | null }
@@ -166,10 +171,12 @@ export class Snaplight implements AsyncDisposable {
    *
    * A connection that fails, or a peer that lies, is no exception: `peer.closed` tells, and its requests go to others.
    *
-   * A follower connects to a URL when it becomes the writer, since it has nothing to ask before.
+   * A follower connects to a URL when it becomes the writer, since it has nothing to ask before. At
+   * most 64 peers are kept at a time: one more is closed as soon as it opens.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object; `SOCKET_CLOSED`: the
    *   socket is closing or closed; `SOCKET_IN_USE`: this object is a peer already.
+   * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
@@ -202,7 +209,10 @@ export class Snaplight implements AsyncDisposable {
    */
   sync(target: SyncTarget, options?: SyncOptions): Sync
 
-  /** Where the sync stands, now; before the first and between syncs its phase is `'idle'` or `'done'`. Never throws. */
+  /**
+   * Where the sync stands, now. Before the first and between syncs its phase is `'idle'` or
+   * `'done'`, unless damage is being healed. Never throws.
+   */
   progress(): Progress
 
   /**
@@ -306,14 +316,17 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
   private constructor()
   /** What it goes for, as given last. */
   readonly target: { readonly root: Hex } | { readonly blockHash: Hex }
-  /** The root it goes for; `null` as long as a block's header is not there. */
+  /**
+   * The root it goes for; `null` as long as a block's header is not there. A sync that was moved to
+   * a block goes on with its earlier root until then.
+   */
   readonly root: Hex | null
   /**
    * Moves the sync to another state, at any time while it runs; nothing it has is lost, and its promise resolves with the
    * report of the last target. Answers this sync.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: not a target; `SYNC_ENDED`: it has ended or was cancelled.
-   * @throws {ClosedError} {@link CrashError}
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a target; `SYNC_ENDED`: it has ended, by whatever, or
+   *   was cancelled.
    */
   retarget(target: SyncTarget): this
   /** Ends the sync with a {@link CancelledError}; no effect on one that has ended. */
@@ -365,7 +378,10 @@ export interface SyncFigures {
   readonly bytesStored: number
   /** Pages committed: one is one record of the database. */
   readonly pagesStored: number
-  /** Milliseconds since `sync` was called; stops at the end. The next three are where they went. */
+  /**
+   * Milliseconds since `sync` was called, or since this is the writer; stops at the end, and is 0
+   * if another tab did it all. The next three are where they went.
+   */
   readonly elapsedMs: number
   /** Milliseconds of computing: decoding, hashing, verifying, cutting pages. */
   readonly hashingMs: number
@@ -378,7 +394,10 @@ export interface SyncFigures {
 /** A snapshot: it does not change after you got it. */
 export interface Progress extends SyncFigures {
   readonly phase: Phase
-  /** The root being synced, or the last one; `null` before the first sync and while a block's header is fetched. */
+  /**
+   * The root being synced, or the one that the last sync completed; `null` when there is none, and
+   * while the header of a block is fetched from which a sync starts.
+   */
   readonly root: Hex | null
   /**
    * Milliseconds until the account ranges are done, at the pace of the last seconds: nearly all that a first sync is. `null`
@@ -393,7 +412,7 @@ export interface Progress extends SyncFigures {
   readonly outrun: { readonly neededPerSecond: number; readonly healedPerSecond: number } | null
   /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */
   readonly keySpace: Uint8Array
-  /** Every peer of the session that is open, and the last 64 that are closed. */
+  /** Every peer that is not closed, and of those that are, the 64 that were added last. */
   readonly peers: readonly PeerStats[]
   /** Stored pages and codes that were found damaged and are not healed yet. */
   readonly damaged: number
@@ -410,7 +429,7 @@ export interface Progress extends SyncFigures {
 /** What a sync took, resolved by {@link Sync}. */
 export interface SyncReport extends SyncFigures {
   readonly root: Hex
-  /** The block asked for; `null` if a root was. */
+  /** The block asked for. If a root was: `null`, or the block by which another tab completed it. */
   readonly block: Block | null
 }
 
@@ -424,13 +443,14 @@ export interface SocketLike {
   readonly bufferedAmount?: number
   /** The chosen subprotocol. Checked for sockets made from a URL only. */
   readonly protocol?: string
-  /** Takes one binary frame. The array may be reused after the call returns. */
+  /** Takes one binary frame. The array is a copy made for this call: it may be kept. */
   send(data: Uint8Array): void
   close(code?: number, reason?: string): void
   /**
-   * `open`, `message` (`event.data` an `ArrayBuffer` or `Uint8Array`; a string is the peer's fault), `close`
-   * (`event.code`, `event.reason`), `error`. A socket without this method gets `onopen`, `onmessage`, `onclose` and
-   * `onerror` set instead.
+   * `open`, `message` (`event.data` an `ArrayBuffer` or `Uint8Array`; a string is the peer's
+   * fault), `close` (`event.code`, `event.reason`), `error` (of no effect; heard until the socket
+   * has closed, also after it was let go of). A socket without this method gets `onopen`,
+   * `onmessage`, `onclose` and `onerror` set instead.
    */
   addEventListener?(type: string, listener: (event: any) => void): void
   removeEventListener?(type: string, listener: (event: any) => void): void
@@ -638,8 +658,9 @@ export class LoadError extends SnaplightError {
 }
 
 /**
- * A bug in Snaplight: the module stopped. Every promise of every database of the realm rejects with this, and every
- * later call throws it. What was committed is intact: reload the page. Please report the message.
+ * A bug in Snaplight: the module stopped. Every read and sync of every database of the realm
+ * rejects with this, and every later call but `close()` and `progress()` throws it. What was
+ * committed is intact: reload the page. Please report the message.
  */
 export class CrashError extends SnaplightError {
   readonly code: 'CRASHED'

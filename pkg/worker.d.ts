@@ -10,14 +10,16 @@
 import type { OpenOptions, Snaplight } from './snaplight.js'
 
 /**
- * As `open` of `snaplight`, in a worker. Differences: peers are given by URL only (`addPeer` throws `MisuseError`
- * `BAD_ARGUMENT` for an object: a WebSocket cannot be handed to another thread), an invalid URL shows in `peer.closed`,
- * and `progress()`, `complete` and `peer.stats` are as of the last message from the worker: at most 100 ms old
- * during a sync, 250 ms otherwise.
+ * As `open` of `snaplight`, in a worker. Differences: peers are given by URL only (`addPeer` throws
+ * `MisuseError` `BAD_ARGUMENT` for an object: a WebSocket cannot be handed to another thread), a
+ * URL that may not be connected to shows in `peer.closed`, and `progress()`, `complete` and
+ * `peer.stats` are as of the last message from the worker: at most 100 ms old during a sync, 250 ms
+ * otherwise.
  *
  * @param worker A worker that runs `snaplight/worker-entry`, or a `MessagePort` whose other end was given to `serve`.
  *   Left out, one is started, and ended by `db.close()`. One worker can hold several databases.
- * @param options As for `open`. `wasm` must be something that can be posted: a URL, bytes or a `WebAssembly.Module`.
+ * @param options As for `open`. `wasm` is posted: a URL, bytes, a `WebAssembly.Module`, or a
+ *   `Response`, of which the bytes are.
  * @throws As `open`; {@link CrashError} if the worker cannot be started.
  */
 export function openInWorker(worker: Worker | MessagePort | undefined, options: OpenOptions): Promise<Snaplight>

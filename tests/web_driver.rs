@@ -286,7 +286,7 @@ async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_clo
     let [state, _] = parts(follower.account(&[0x22; 20])).await;
     assert_eq!(field(&state, "root"), Hash::EMPTY_ROOT.to_string());
 
-    let took_over = follower.take_over();
+    let took_over = follower.take_over(JsValue::UNDEFINED);
     close(writer).await;
     assert_eq!(JsFuture::from(took_over).await.unwrap(), true);
     assert!(follower.is_writer());
@@ -301,7 +301,7 @@ async fn a_follower_that_is_closed_in_line_gives_the_lock_on() {
     let name = "driver: left the line";
     let writer = try_open(name, false, &Listener::new()).await.unwrap();
     let follower = open_as("", name, false, &Listener::new()).await.unwrap();
-    let took_over = follower.take_over();
+    let took_over = follower.take_over(JsValue::UNDEFINED);
     close(follower).await;
     close(writer).await;
     assert_eq!(JsFuture::from(took_over).await.unwrap(), false);

@@ -115,7 +115,7 @@ async fn a_reader_becomes_the_writer_when_it_is_its_turn() {
     let writer = database.writer().await.unwrap();
     let reader = database.reader().await.unwrap();
     assert_eq!(reader.commit(batch(1, [])).await, Err(StoreFault::ReadOnly));
-    let turn = WriterLock::wait(database.name());
+    let turn = WriterLock::wait(database.name(), JsValue::UNDEFINED);
     writer.commit(batch(1, [(1, page(1))])).await.unwrap();
     writer.close().await;
     reader.promote(turn.await.unwrap(), Durability::default());
@@ -155,7 +155,9 @@ async fn pages_without_a_record_are_seen() {
 
 /// The next writer, once the browser has given the lock on.
 async fn next_writer(database: &Database) -> IndexedDb {
-    let lock = WriterLock::wait(database.name()).await.unwrap();
+    let lock = WriterLock::wait(database.name(), JsValue::UNDEFINED)
+        .await
+        .unwrap();
     IndexedDb::open_to_write(lock, Durability::default())
         .await
         .unwrap()

@@ -1,15 +1,11 @@
 // The backend in this realm: the wasm module's Database, WebSockets, and the ticker that turns numbers into progress.
 
-import { MisuseError, UnsupportedError, adoptError } from './errors.js'
-import { bad, peerUrl } from './input.js'
+import { adoptError } from './errors.js'
+import { peerUrl } from './input.js'
 import { Channel, Line } from './line.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
+import { checkSocket, connect, drop, hearErrors, watchEnd } from './socket.js'
 
-/** WebSocket subprotocol of docs/websocket-peers.md. */
-const SUBPROTOCOL = 'devp2p.1'
-/** `readyState` from which on a socket is of no use; data channels use words. */
-const CLOSING = 2
-const CLOSING_WORDS = ['closing', 'closed']
 /** A display needs no more than ten a second. */
 const PROGRESS_INTERVAL_MS = 100
 /** While nothing syncs: what peers announce, and whether they are there, is still worth showing. */
@@ -42,6 +38,8 @@ class LocalBackend {
   #ticker = null
   /** Tells of peers while nothing syncs. */
   #watch = null
+  /** Ends the wait for the writer's place. */
+  #leaving = new AbortController()
   /** Sockets by peer id: what is left to close when the module has crashed. */
   #sockets = new Map()
   #stopMourning
@@ -117,6 +115,8 @@ class LocalBackend {
     this.#stopTicker()
     this.#stopWatch()
     this.#channel.close()
+    // The wait may last as long as another tab lives, and would hold all of this so long.
+    this.#leaving.abort()
     try {
       await guardAsync(() => this.#database.close())
       this.#database.free()
@@ -159,7 +159,8 @@ class LocalBackend {
     this.#catchUp()
     if (!takesOver) return
     try {
-      if (await guardAsync(() => this.#database.takeOver())) this.#becomeWriter()
+      const { signal } = this.#leaving
+      if ((await guardAsync(() => this.#database.takeOver(signal))) && !signal.aborted) this.#becomeWriter()
     } catch (error) {
       this.#line.error = error
       if (this.#line.takeTarget()) this.#failed(error)
@@ -185,14 +186,18 @@ class LocalBackend {
     }
   }
 
-  #connect(id, socket, checkProtocol) {
-    checkSocket(socket)
+  /** @param {boolean} ours Whether we made it: then nobody else closes it, and the server's choice of protocol is checked. */
+  #connect(id, socket, ours) {
+    checkSocket(socket, inUse)
     inUse.add(socket)
+    const letGo = hearErrors(socket)
     this.#sockets.set(id, socket)
     try {
-      guard(() => this.#database.addPeer(id, socket, checkProtocol))
+      guard(() => this.#database.addPeer(id, socket, ours))
     } catch (error) {
       this.#forget(id)
+      if (ours) drop(socket)
+      else letGo()
       throw error
     }
     this.#watch ??= setInterval(() => this.#ticker ?? this.#listener.onProgress(this.progress()), IDLE_INTERVAL_MS)
@@ -244,11 +249,7 @@ class LocalBackend {
     this.#channel.close()
     for (const [id, socket] of [...this.#sockets]) {
       this.#forget(id)
-      try {
-        socket.close()
-      } catch {
-        // Not our socket, and nothing more to do about it.
-      }
+      drop(socket)
     }
     this.#listener.onCrashed(error)
   }
@@ -258,6 +259,7 @@ class LocalBackend {
     if (!socket) return
     this.#sockets.delete(id)
     inUse.delete(socket)
+    watchEnd(socket)
     if (this.#sockets.size === 0) this.#stopWatch()
   }
 
@@ -270,35 +272,4 @@ class LocalBackend {
     clearInterval(this.#ticker)
     this.#ticker = null
   }
-}
-
-function connect(url) {
-  if (typeof WebSocket !== 'function') {
-    throw new UnsupportedError('UNSUPPORTED', 'There is no WebSocket here to open a URL with: pass addPeer a WebSocket-like object.')
-  }
-  try {
-    return new WebSocket(url, [SUBPROTOCOL])
-  } catch (cause) {
-    return bad('socket', 'a URL that this page may connect to', url, cause)
-  }
-}
-
-function checkSocket(socket) {
-  const state = readState(socket)
-  if (state >= CLOSING || CLOSING_WORDS.includes(state)) {
-    throw new MisuseError('SOCKET_CLOSED', `The socket is closing or closed (readyState ${state}); connect again and pass the new one.`)
-  }
-  if (inUse.has(socket)) {
-    throw new MisuseError('SOCKET_IN_USE', 'This socket is a peer already; pass each socket once.')
-  }
-}
-
-/** Reads what a hostile getter might throw on; a socket that does is none. */
-function readState(socket) {
-  try {
-    if (typeof socket.send === 'function' && typeof socket.close === 'function') return socket.readyState
-  } catch (cause) {
-    bad('socket', 'a ws: or wss: URL, or an object like a WebSocket', socket, cause)
-  }
-  return bad('socket', 'a ws: or wss: URL, or an object like a WebSocket (with send and close)', socket)
 }

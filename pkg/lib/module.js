@@ -3,11 +3,12 @@
 import * as glue from '../wasm/snaplight.js'
 import { CrashError, LoadError, UnsupportedError, adoptError } from './errors.js'
 
-/** The smallest module with a SIMD instruction: a function that is `v128.const 0; drop`. */
-const SIMD_PROBE = Uint8Array.of(
+/** The smallest module with what ours needs: a table of references, and a function that is `v128.const 0; drop`. */
+const PROBE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, // magic, version 1
   1, 4, 1, 96, 0, 0, // type 0: () -> ()
   3, 2, 1, 0, // function 0 of type 0
+  4, 4, 1, 111, 0, 0, // table 0 of externref, from 0 elements
   10, 23, 1, 21, 0, 253, 12, ...new Uint8Array(16), 26, 11, // code: v128.const 0, drop, end
 )
 
@@ -57,10 +58,10 @@ export function onCrash(mourner) {
 }
 
 async function instantiate(source) {
-  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD_PROBE)) {
+  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(PROBE)) {
     throw new UnsupportedError(
       'UNSUPPORTED',
-      'This browser has no WebAssembly SIMD, which Snaplight needs for hashing. Use Chrome 91, Firefox 89, Safari 16.4 or newer.',
+      'This browser has no WebAssembly SIMD or no reference types, which Snaplight needs. Use Chrome 96, Firefox 89, Safari 16.4 or newer.',
     )
   }
   try {

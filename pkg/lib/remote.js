@@ -1,6 +1,6 @@
 // The backend in a worker: the page's side of serve.js.
 
-import { CrashError, adoptError } from './errors.js'
+import { ClosedError, CrashError, adoptError } from './errors.js'
 import { bad, peerUrl } from './input.js'
 import { IDLE } from './progress.js'
 import { OPEN } from './serve.js'
@@ -11,9 +11,14 @@ export async function connectRemote(worker, options, listener) {
   const endpoint = owned ? startWorker() : worker
   if (typeof endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
   const { port1: port, port2: theirs } = new MessageChannel()
-  const backend = new RemoteBackend(port, listener, owned ? () => endpoint.terminate() : () => {})
+  const onError = (event) => backend.broke(event.message || 'its script could not be loaded')
+  const backend = new RemoteBackend(port, listener, () => {
+    // A worker of the caller's own lives on, and would keep every database that it ever held.
+    endpoint.removeEventListener?.('error', onError)
+    if (owned) endpoint.terminate()
+  })
   // A worker whose script does not load says so here, and nowhere else.
-  endpoint.addEventListener?.('error', (event) => backend.broke(event.message || 'its script could not be loaded'))
+  endpoint.addEventListener?.('error', onError)
   try {
     const opened = backend.answer(0)
     endpoint.postMessage({ type: OPEN, port: theirs, options: { ...options, wasm: await postable(options.wasm) } }, [theirs])
@@ -28,17 +33,18 @@ export async function connectRemote(worker, options, listener) {
 class RemoteBackend {
   #port
   #listener
-  #stopWorker
+  #letGo
   #raw = IDLE
   /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
   #calls = new Map()
   #nextCall = 1
   #crash = null
 
-  constructor(port, listener, stopWorker) {
+  /** @param {() => void} letGo Lets go of the worker. */
+  constructor(port, listener, letGo) {
     this.#port = port
     this.#listener = listener
-    this.#stopWorker = stopWorker
+    this.#letGo = letGo
     port.addEventListener('message', ({ data }) => this.#receive(data))
     port.start()
   }
@@ -83,12 +89,14 @@ class RemoteBackend {
       // It crashed, before or now: nothing is open any more, which is what was asked for.
     }
     this.release()
+    // Whatever is not answered by now never will be.
+    this.#rejectCalls(new ClosedError('CLOSED', 'The database was closed before the answer was there.'))
   }
 
   /** Ends the connection, and the worker if it is ours. */
   release() {
     this.#port.close()
-    this.#stopWorker()
+    this.#letGo()
   }
 
   /** The answer to the call `id`; 0 is the opening. */
@@ -133,9 +141,13 @@ class RemoteBackend {
   #crashed(error) {
     if (this.#crash) return
     this.#crash = error
+    this.#rejectCalls(error)
+    this.#listener.onCrashed(error)
+  }
+
+  #rejectCalls(error) {
     for (const { reject } of this.#calls.values()) reject(error)
     this.#calls.clear()
-    this.#listener.onCrashed(error)
   }
 }
 

@@ -116,18 +116,50 @@ test('a socket whose send throws is a peer that left', async (t) => {
   assert.match(closed.reason, /out of order/)
 })
 
-test('closing a peer says good-bye, closes the socket and takes every listener off', async (t) => {
+test('closing a peer says good-bye, closes the socket, and hears its errors and nothing else until it has ended', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   const listeners = countingListeners(socket)
   const peer = db.addPeer(socket)
-  assert.deepEqual(listeners, { open: 1, message: 1, close: 1, error: 1 })
+  assert.deepEqual(listeners, { open: 1, message: 1, close: 2, error: 1 })
   peer.close()
   peer.close()
   assert.deepEqual([...socket.sent.at(-1)], [...disconnect(8)])
   assert.equal(socket.closedWith.code, 1000)
   assert.equal((await peer.closed).by, 'user')
+  assert.deepEqual(listeners, { open: 0, message: 0, close: 1, error: 1 })
+  socket.emit('error')
+  socket.emit('close', { code: 1006 })
   assert.deepEqual(listeners, { open: 0, message: 0, close: 0, error: 0 })
+})
+
+test('a socket that ends by itself is let go of at once', async (t) => {
+  const db = await memory(t)
+  const [socket, small] = [new EventSocket(), new HandlerSocket()]
+  const listeners = countingListeners(socket)
+  const peers = [db.addPeer(socket), db.addPeer(small)]
+  assert.equal(typeof small.onerror, 'function')
+  for (const ended of [socket, small]) {
+    ended.readyState = 3
+    ended.emit('close', { code: 1006 })
+  }
+  for (const peer of peers) assert.equal((await peer.closed).by, 'peer')
+  assert.deepEqual(listeners, { open: 0, message: 0, close: 0, error: 0 })
+  assert.deepEqual([small.onopen, small.onmessage, small.onclose, small.onerror], [null, null, null, null])
+})
+
+test('a socket that is refused keeps no listener of ours, and stays its owner’s', async (t) => {
+  const db = await memory(t)
+  const socket = new EventSocket()
+  const listeners = countingListeners(socket)
+  const { addEventListener } = socket
+  socket.addEventListener = (type, ...rest) => {
+    if (type === 'message') throw new Error('not to be listened to')
+    return addEventListener(type, ...rest)
+  }
+  assert.throws(() => db.addPeer(socket), { code: 'BAD_ARGUMENT' })
+  assert.equal(socket.closedWith, null)
+  assert.deepEqual({ open: listeners.open, close: listeners.close, error: listeners.error }, { open: 0, close: 0, error: 0 })
 })
 
 test('closing the database closes its peers', async (t) => {

@@ -47,6 +47,26 @@ test('errors keep class, code and message', async (t) => {
   assert.throws(() => db.addPeer('http://peer.example'), { name: 'MisuseError', code: 'BAD_ARGUMENT' })
 })
 
+test('a read that the worker does not answer before it closes rejects, and nothing of it stays on the worker', async () => {
+  const listeners = new Set()
+  const worker = {
+    addEventListener: (type, listener) => listeners.add(listener),
+    removeEventListener: (type, listener) => listeners.delete(listener),
+    postMessage({ port }) {
+      port.onmessage = ({ data: { id, method } }) => {
+        if (method === 'close') port.postMessage({ id })
+      }
+      port.postMessage({ id: 0 })
+    },
+  }
+  const db = await openInWorker(worker, { network: NETWORK })
+  assert.equal(listeners.size, 1)
+  const read = assert.rejects(db.getAccount(SOME_ADDRESS), { name: 'ClosedError', code: 'CLOSED' })
+  await db.close()
+  await read
+  assert.equal(listeners.size, 0)
+})
+
 test('a signal reaches through', async (t) => {
   const db = await opened(t)
   const controller = new AbortController()

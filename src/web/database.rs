@@ -157,11 +157,13 @@ impl Database {
         self.driver.is_writer()
     }
 
-    /// Waits in line until nobody else writes. Resolves to whether this is the writer now: not if it was closed before.
+    /// Waits in line until nobody else writes, or until `leaving` (an `AbortSignal` or `undefined`)
+    /// gives the place up, which rejects. Resolves to whether this is the writer now: not if it was
+    /// closed before.
     #[wasm_bindgen(js_name = takeOver)]
-    pub fn take_over(&self) -> Promise {
+    pub fn take_over(&self, leaving: JsValue) -> Promise {
         let (driver, name, network) = (self.driver.clone(), self.name.clone(), self.network);
-        promise(async move { Ok(driver.take_over(&name, network).await?.into()) })
+        promise(async move { Ok(driver.take_over(&name, network, leaving).await?.into()) })
     }
 
     /// Looks at what the writer has completed.

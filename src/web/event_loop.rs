@@ -6,6 +6,7 @@ use std::rc::Rc;
 use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
+use super::crash::has_crashed;
 use super::errors::Trouble;
 use crate::sync::Millis;
 
@@ -73,12 +74,27 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], Trouble> {
     Ok(bytes)
 }
 
+/// A function that JavaScript may call however late. It belongs to JavaScript, whose collector
+/// frees it, so a call that is still queued when its owner goes is no error. `work` holds its owner
+/// weakly, or it would keep it alive until then. After a crash it does nothing, because the
+/// module's state is half done.
+pub(super) fn callback(work: impl Fn(JsValue) + 'static) -> Function {
+    let guarded = move |argument| {
+        if !has_crashed() {
+            work(argument);
+        }
+    };
+    Closure::<dyn Fn(JsValue)>::new(guarded)
+        .into_js_value()
+        .unchecked_into()
+}
+
 /// Calls back once per [`Turns::request`], in a later turn of the event loop, as soon as everything that already waits
 /// there had its turn: `setTimeout(0)` would wait 4 ms each time, and a promise gives nobody else a turn.
 pub(super) struct Turns {
     means: Means,
     requested: Rc<Cell<bool>>,
-    callback: Closure<dyn Fn()>,
+    callback: Function,
 }
 
 enum Means {
@@ -91,13 +107,14 @@ enum Means {
 }
 
 impl Turns {
-    pub(super) fn new(callback: impl Fn() + 'static) -> Turns {
+    /// `work` holds its owner weakly: see [`callback`].
+    pub(super) fn new(work: impl Fn() + 'static) -> Turns {
         let requested = Rc::new(Cell::new(false));
         let callback = {
             let requested = requested.clone();
-            Closure::<dyn Fn()>::new(move || {
+            callback(move |_| {
                 requested.set(false);
-                callback();
+                work();
             })
         };
         let immediate = Reflect::get(&js_sys::global(), &JsValue::from_str("setImmediate"))
@@ -107,9 +124,7 @@ impl Turns {
             Some(set_immediate) => Means::Immediate(set_immediate),
             None => {
                 let channel = MessageChannel::new();
-                channel
-                    .port1()
-                    .set_onmessage(callback.as_ref().unchecked_ref());
+                channel.port1().set_onmessage(&callback);
                 Means::Channel {
                     inner: channel.port1(),
                     outer: channel.port2(),
@@ -131,7 +146,7 @@ impl Turns {
         match &self.means {
             // It takes a function and does not throw for one.
             Means::Immediate(set_immediate) => {
-                let _ = set_immediate.call1(&JsValue::UNDEFINED, self.callback.as_ref());
+                let _ = set_immediate.call1(&JsValue::UNDEFINED, &self.callback);
             }
             Means::Channel { outer, .. } => outer.post_message(&JsValue::UNDEFINED),
         }
@@ -142,7 +157,8 @@ impl Turns {
         self.requested.get()
     }
 
-    /// No more turns. A listening port would keep the callback, and all it holds, alive.
+    /// No more turns but one that is on its way, which finds nothing to do: not every
+    /// `setImmediate` can be taken back. A listening port would keep the callback alive.
     pub(super) fn stop(&self) {
         self.requested.set(true);
         if let Means::Channel { inner, .. } = &self.means {
@@ -155,17 +171,18 @@ impl Turns {
 pub(super) struct Timer {
     armed: Rc<Cell<Option<Millis>>>,
     handle: Cell<JsValue>,
-    callback: Closure<dyn Fn()>,
+    callback: Function,
 }
 
 impl Timer {
-    pub(super) fn new(callback: impl Fn() + 'static) -> Timer {
+    /// `work` holds its owner weakly: see [`callback`].
+    pub(super) fn new(work: impl Fn() + 'static) -> Timer {
         let armed = Rc::new(Cell::new(None));
         let callback = {
             let armed = armed.clone();
-            Closure::<dyn Fn()>::new(move || {
+            callback(move |_| {
                 armed.set(None);
-                callback();
+                work();
             })
         };
         Timer {
@@ -186,8 +203,7 @@ impl Timer {
         self.armed.set(Some(deadline));
         // One more millisecond, because `now` rounds down: else it rings just before the deadline, twice.
         let wait = deadline.since(now()) as f64 + 1.0;
-        self.handle
-            .set(set_timeout(self.callback.as_ref().unchecked_ref(), wait));
+        self.handle.set(set_timeout(&self.callback, wait));
     }
 
     pub(super) fn stop(&self) {

@@ -1,5 +1,5 @@
 //! Plain JavaScript objects, built field by field, and numbers in rows. What users see is shaped of them in
-//! `pkg/lib/shapes.js`, whose names stand in the order of the rows here.
+//! `pkg/lib/progress.js` and `answers.js`, whose names stand in the order of the rows here.
 //!
 //! By hand and not with `serde-wasm-bindgen`: a few small flat objects cross here, ten times a second at most, for which
 //! serde's machinery would be a large part of the module.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::driver::Driver;
@@ -112,13 +113,15 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits until nobody else writes, and is the writer from then on; `false` if the database was closed before.
+    /// Waits until nobody else writes, and is the writer from then on; `false` if the database was
+    /// closed before. `leaving` is [`WriterLock::wait`]'s.
     pub(super) async fn take_over(
         self: &Rc<Self>,
         name: &str,
         network: Network,
+        leaving: JsValue,
     ) -> Result<bool, Trouble> {
-        let lock = WriterLock::wait(name).await?;
+        let lock = WriterLock::wait(name, leaving).await?;
         if self.is_closing() {
             lock.release().await;
             return Ok(false);

@@ -1,10 +1,12 @@
 //! Anything that behaves like a WebSocket.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
+use super::event_loop::callback;
 use crate::wire::MAX_FRAME;
 
 /// Bytes that may wait in a socket's own buffer. What is sent are requests of a few kilobytes, at most a few at a time, so
@@ -23,8 +25,10 @@ const MAX_REASON: usize = 123;
 
 #[wasm_bindgen]
 extern "C" {
-    /// An object with `send`, `close`, and the four events. Everything about it is looked up at each call, and every call
-    /// may throw: it may be a test's double or a wrapper of the caller's own.
+    /// An object with `send`, `close`, and the events of a WebSocket. Everything about it is looked
+    /// up at each call, and every call may throw: it may be a test's double or a wrapper of the
+    /// caller's own. Its `error` events are not heard here: pages are not told what went wrong, and
+    /// the close event follows. `pkg/lib/socket.js` takes care of them.
     pub type WebSocketLike;
 
     #[wasm_bindgen(method, catch)]
@@ -64,9 +68,9 @@ pub(super) enum SocketEvent {
 }
 
 /// An event's name and who listens to it.
-type Listening = (&'static str, Closure<dyn Fn(JsValue)>);
-/// Makes ours of the browser's event; `None` if it means nothing to us.
-type Translate = fn(&JsValue) -> Option<SocketEvent>;
+type Listening = (&'static str, Function);
+/// Makes ours of the browser's event.
+type Translate = fn(&JsValue) -> SocketEvent;
 
 /// An object that lets nobody listen to it, and what it says about that.
 #[derive(Debug)]
@@ -84,13 +88,15 @@ pub(super) struct Socket {
     /// The subprotocol that must have been selected when it opens.
     protocol: Option<&'static str>,
     listeners: Vec<Listening>,
-    attached: Cell<bool>,
+    /// Shared with the listeners, because an object may keep them against our wish.
+    attached: Rc<Cell<bool>>,
 }
 
 impl Socket {
     /// Listens to `raw`. Events come through `on_event`, never from inside this call.
     ///
-    /// `protocol`: the subprotocol the server must select, `None` if whoever made the socket vouches for it.
+    /// `protocol`: the subprotocol the server must select, `None` if whoever made the socket
+    /// vouches for it. `on_event` holds its owner weakly: see [`callback`].
     pub(super) fn listen(
         raw: WebSocketLike,
         protocol: Option<&'static str>,
@@ -99,18 +105,17 @@ impl Socket {
         if !get(&raw, "binaryType").is_undefined() {
             set(&raw, "binaryType", &"arraybuffer".into())?;
         }
-        let translate: [(&'static str, Translate); 4] = [
-            ("open", |_| Some(SocketEvent::Open)),
-            ("message", |event| Some(message(&get(event, "data")))),
-            ("close", |event| Some(closed(event))),
-            // What went wrong is not told to pages; the close event that follows is.
-            ("error", |_| None),
+        let translate: [(&'static str, Translate); 3] = [
+            ("open", |_| SocketEvent::Open),
+            ("message", |event| message(&get(event, "data"))),
+            ("close", closed),
         ];
+        let attached = Rc::new(Cell::new(true));
         let listeners = translate.map(|(kind, translate)| {
-            let on_event = on_event.clone();
-            let listener = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| {
-                if let Some(event) = translate(&event) {
-                    on_event(event);
+            let (attached, on_event) = (attached.clone(), on_event.clone());
+            let listener = callback(move |event| {
+                if attached.get() {
+                    on_event(translate(&event));
                 }
             });
             (kind, listener)
@@ -119,7 +124,7 @@ impl Socket {
             raw,
             protocol,
             listeners: listeners.into(),
-            attached: Cell::new(true),
+            attached,
         };
         socket.attach()?;
         Ok(socket)
@@ -167,11 +172,10 @@ impl Socket {
 
     fn attach(&self) -> Result<(), Deaf> {
         for (kind, listener) in &self.listeners {
-            let function = listener.as_ref().unchecked_ref();
             if self.has_listeners() {
-                self.raw.add_event_listener(kind, function)?;
+                self.raw.add_event_listener(kind, listener)?;
             } else {
-                set(&self.raw, &format!("on{kind}"), function)?;
+                set(&self.raw, &format!("on{kind}"), listener)?;
             }
         }
         Ok(())
@@ -182,11 +186,10 @@ impl Socket {
             return;
         }
         for (kind, listener) in &self.listeners {
-            let function: &Function = listener.as_ref().unchecked_ref();
-            // Nothing can be done about an object that keeps us listening; `Closure` makes its calls harmless errors.
+            // An object that keeps us listening all the same calls functions that do nothing.
             if self.has_listeners() {
-                let _ = self.raw.remove_event_listener(kind, function);
-            } else if get(&self.raw, &format!("on{kind}")) == *listener.as_ref() {
+                let _ = self.raw.remove_event_listener(kind, listener);
+            } else if get(&self.raw, &format!("on{kind}")) == ***listener {
                 let _ = set(&self.raw, &format!("on{kind}"), &JsValue::NULL);
             }
         }

@@ -36,12 +36,12 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
                               headless: ten blocks, a kill, a second tab, 300 accounts compared; target/demo-chain.png
       --geth                  the same with a real go-ethereum node behind the gateway, a block a second (needs Go
                               1.25); headless: compared with the node's own eth_getProof; target/demo-geth.png
-      --blocks N --kills N --keys N   headless, of a chain: 100, 2 and 1000 are issue 5's proof; every second kill is
+      --blocks N --kills N --keys N   headless, of a chain: 100, 2 and 1000 are what docs/testing.md runs; every second kill is
                               of the whole browser
       --port PORT             serve the page there instead of on any free port
 
   cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
-                      package's types, and the built package in a real page; where Go 1.25 is, also the gateway, and
+                      package's types, and the built package in Node and in a real page; where Go 1.25 is, also the gateway, and
                       pages on a real go-ethereum node. The last line counts it all.
 
   cargo xtask sim     Simulated worlds, in optimised code on all cores: moving roots, vicious peers, kills, damage. Each is

@@ -247,13 +247,15 @@ impl Suite<'_> {
         }
     }
 
+    /// The package as it is published, and its own tests, in Node.
     fn package(&mut self) -> Outcome<(Counts, Finished)> {
         package::build(self.workspace)?;
-        let built = Finished {
-            success: true,
-            output: String::new(),
-        };
-        Ok((Counts::PASSED, built))
+        sources::mainnet_genesis(self.workspace)?;
+        sources::peer(self.workspace)?;
+        let mut node = Command::new("node");
+        sources::environment(self.workspace, &mut node, None);
+        let tests = files_in(&self.workspace.package.join("test"), ".test.mjs")?;
+        self.node_tests("package", node, tests)
     }
 
     /// A program in strict TypeScript that uses the whole public surface.
@@ -283,7 +285,6 @@ impl Suite<'_> {
         tools::npm_packages(self.workspace, &self.workspace.node)?;
         sources::mainnet_genesis(self.workspace)?;
         sources::peer(self.workspace)?;
-        let tap = self.workspace.target.join("e2e.tap");
         let mut node = Command::new("node");
         sources::environment(self.workspace, &mut node, Some(&self.ready()?.browser));
         match go::missing() {
@@ -291,6 +292,17 @@ impl Suite<'_> {
             // Those tests then skip themselves, with this reason.
             Some(why) => drop(node.env("SNAPLIGHT_WITHOUT_GO", why)),
         }
+        self.node_tests("e2e", node, files)
+    }
+
+    /// Runs files of Node's tests, one after the other; `node` knows where everything is.
+    fn node_tests(
+        &self,
+        name: &str,
+        mut node: Command,
+        files: Vec<PathBuf>,
+    ) -> Outcome<(Counts, Finished)> {
+        let tap = self.workspace.target.join(format!("{name}.tap"));
         node.args([
             "--test",
             "--test-concurrency=1",
@@ -303,7 +315,7 @@ impl Suite<'_> {
         ])
         .arg(format!("--test-reporter-destination={}", tap.display()))
         .args(files);
-        let finished = captured("e2e", &mut node)?;
+        let finished = captured(name, &mut node)?;
         let counts = fs::read_to_string(&tap)
             .map(|tap| counts::of_node(&tap))
             .unwrap_or_default();

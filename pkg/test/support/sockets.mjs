@@ -52,15 +52,19 @@ export class ChannelSocket extends EventSocket {
 
 /** How many of its events an EventTarget's listeners hear. */
 export function countingListeners(socket) {
-  const counts = {}
+  const [counts, listeners] = [{}, {}]
   const { addEventListener, removeEventListener } = socket
-  socket.addEventListener = (type, ...rest) => {
-    counts[type] = (counts[type] ?? 0) + 1
-    return addEventListener.call(socket, type, ...rest)
+  const note = (type, change) => {
+    change((listeners[type] ??= new Set()))
+    counts[type] = listeners[type].size
   }
-  socket.removeEventListener = (type, ...rest) => {
-    counts[type] -= 1
-    return removeEventListener.call(socket, type, ...rest)
+  socket.addEventListener = (type, listener) => {
+    note(type, (known) => known.add(listener))
+    return addEventListener.call(socket, type, listener)
+  }
+  socket.removeEventListener = (type, listener) => {
+    note(type, (known) => known.delete(listener))
+    return removeEventListener.call(socket, type, listener)
   }
   return counts
 }

@@ -2,16 +2,16 @@
 
 use super::{
     CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, fault,
-    global::{self, DurableDatabase},
+    global::{self, DurableDatabase, error, hear, result},
     signal::{Sender, signal},
     transaction::Transaction,
 };
 use crate::store::StoreFault;
-use idb::{DatabaseEvent, Factory, ObjectStoreParams, Request, request::OpenDatabaseRequest};
+use idb::{Factory, ObjectStoreParams};
 use js_sys::{Array, Object};
 use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::IdbDatabase;
+use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
 /// An open connection. Dropping it closes it: one left open would block every other tab's deletion or upgrade.
 pub(super) struct Connection {
@@ -41,16 +41,14 @@ impl Connection {
     /// Opens the database, creating it if there is none.
     pub(super) async fn open(name: &str) -> Result<Connection, StoreFault> {
         let (sender, opened) = signal();
-        let mut request = Factory::new()
-            .and_then(|factory| factory.open(name, Some(SCHEMA_VERSION)))
-            .map_err(fault::idb)?;
+        let request = request_open(name, Some(SCHEMA_VERSION))?;
         let upgraded = sender.clone();
-        request.on_upgrade_needed(move |event| {
-            if let Err(fault) = event.database().map_err(fault::idb).and_then(create_stores) {
+        hear(&request, "onupgradeneeded", move |event| {
+            if let Err(fault) = database(&event).and_then(create_stores) {
                 upgraded.send(Err(fault));
             }
-        });
-        answer_open(request, sender);
+        })?;
+        answer_open(&request, sender)?;
 
         match opened.await {
             Ok(connection) => {
@@ -103,7 +101,7 @@ impl Connection {
         let names: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
         let database: &DurableDatabase = self.database.unchecked_ref();
         match database.transaction(&names, mode, &options) {
-            Ok(transaction) => Ok(Transaction::new(transaction)),
+            Ok(transaction) => Transaction::new(transaction),
             // The browser closed the connection and has not told us yet.
             Err(thrown) if fault::name_of(&thrown) == fault::INVALID_STATE => {
                 self.life.mourn(true);
@@ -192,14 +190,11 @@ impl Life {
 /// [`StoreFault::Blocked`] if somebody's does not; the deletion then happens once it is gone.
 pub(super) async fn delete(name: &str) -> Result<(), StoreFault> {
     let (sender, deleted) = signal();
-    let mut request = Factory::new()
+    let request: IdbOpenDbRequest = Factory::new()
         .and_then(|factory| factory.delete(name))
-        .map_err(fault::idb)?;
-    let (failed, blocked) = (sender.clone(), sender.clone());
-    request.on_success(move |_| sender.send(Ok(())));
-    request.on_error(move |event| failed.send(Err(request_error(&event.into()))));
-    request.on_blocked(move |_| blocked.send(Err(StoreFault::Blocked)));
-    request.forget_callbacks();
+        .map_err(fault::idb)?
+        .into();
+    answer(&request, sender, |_| Ok(()))?;
     deleted.await
 }
 
@@ -214,34 +209,59 @@ fn create_stores(database: idb::Database) -> Result<(), StoreFault> {
 }
 
 /// Lets an open request answer `sender`, now or later: a connection that comes after a `Blocked` is closed by its `Drop`.
-fn answer_open(mut request: OpenDatabaseRequest, sender: Sender<Result<Connection, StoreFault>>) {
+fn answer_open(
+    request: &IdbOpenDbRequest,
+    sender: Sender<Result<Connection, StoreFault>>,
+) -> Result<(), StoreFault> {
+    answer(request, sender, |event| {
+        database(event).map(Connection::new)
+    })
+}
+
+/// Lets a request answer `sender`, also when the caller's future is gone.
+fn answer<T: 'static>(
+    request: &IdbOpenDbRequest,
+    sender: Sender<Result<T, StoreFault>>,
+    value: impl FnOnce(&Event) -> Result<T, StoreFault> + 'static,
+) -> Result<(), StoreFault> {
     let (failed, blocked) = (sender.clone(), sender.clone());
-    request.on_success(move |event| {
-        sender.send(event.database().map(Connection::new).map_err(fault::idb));
-    });
-    request.on_error(move |event| failed.send(Err(request_error(&event.into()))));
-    request.on_blocked(move |_| blocked.send(Err(StoreFault::Blocked)));
-    // They must outlive this call, and the caller's future too: the browser's collector frees them.
-    request.forget_callbacks();
+    hear(request, "onsuccess", move |event| {
+        sender.send(value(&event));
+    })?;
+    hear(request, "onerror", move |event| {
+        failed.send(Err(fault::thrown(&error(&event))));
+    })?;
+    hear(request, "onblocked", move |_| {
+        blocked.send(Err(StoreFault::Blocked));
+    })
+}
+
+fn request_open(name: &str, version: Option<u32>) -> Result<IdbOpenDbRequest, StoreFault> {
+    let request = Factory::new().and_then(|factory| factory.open(name, version));
+    request.map(IdbOpenDbRequest::from).map_err(fault::idb)
+}
+
+/// The database that an open request's event is about.
+fn database(event: &Event) -> Result<idb::Database, StoreFault> {
+    let database: IdbDatabase = result(event)?.unchecked_into();
+    Ok(database.into())
 }
 
 /// The browser says `VersionError` and not which version there is; opening without asking for one tells.
 async fn newer_format(name: &str) -> StoreFault {
     let found = async {
         let (sender, opened) = signal();
-        let mut request = Factory::new()
-            .and_then(|factory| factory.open(name, None))
-            .map_err(fault::idb)?;
+        let request = request_open(name, None)?;
         // The database went away in between. Do not leave an empty one without stores in its place.
-        request.on_upgrade_needed(|event| {
-            if let Some(upgrade) = idb::Event::target(&event)
-                .ok()
-                .and_then(|r| r.transaction())
-            {
+        hear(&request, "onupgradeneeded", |event| {
+            let request = event
+                .target()
+                .map(JsCast::unchecked_into::<IdbOpenDbRequest>);
+            if let Some(upgrade) = request.and_then(|request| request.transaction()) {
                 let _ = upgrade.abort();
             }
-        });
-        answer_open(request, sender);
+        })?;
+        answer_open(&request, sender)?;
         let connection = opened.await?;
         connection.handlers.version().map_err(fault::idb)
     };
@@ -252,12 +272,4 @@ async fn newer_format(name: &str) -> StoreFault {
         },
         Err(fault) => fault,
     }
-}
-
-/// The error of the request an event is about.
-fn request_error(event: &web_sys::Event) -> StoreFault {
-    let error = event
-        .target()
-        .and_then(|target| global::get(&target, "error").ok());
-    fault::thrown(&error.unwrap_or(JsValue::UNDEFINED))
 }

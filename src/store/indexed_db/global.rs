@@ -3,8 +3,8 @@
 use super::fault;
 use crate::store::StoreFault;
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use web_sys::IdbTransaction;
+use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
+use web_sys::{Event, IdbTransaction};
 
 #[wasm_bindgen]
 extern "C" {
@@ -18,6 +18,12 @@ extern "C" {
         options: &Object,
         callback: &Function,
     ) -> Result<Promise, JsValue>;
+
+    /// A `Promise`, for the one call that takes a function which nobody here keeps.
+    pub(super) type Pending;
+
+    #[wasm_bindgen(method, js_name = catch)]
+    pub(super) fn on_rejection(this: &Pending, callback: &Function) -> Promise;
 
     /// `navigator.storage`.
     pub(super) type StorageManager;
@@ -59,6 +65,48 @@ pub(super) fn navigator<T: JsCast>(property: &str, api: &'static str) -> Result<
         return Err(StoreFault::Unsupported { api });
     }
     Ok(value.unchecked_into())
+}
+
+/// Has `callback` hear the first event that `target` gives to the handler with this name, e.g.
+/// `onsuccess`.
+///
+/// It works also when nobody waits any more, and it is freed: the function belongs to `target`, and
+/// the browser's collector takes both. The `idb` crate either takes it away too early or keeps it
+/// for ever, and with it what it owns.
+pub(super) fn hear(
+    target: &JsValue,
+    handler: &str,
+    callback: impl FnOnce(Event) + 'static,
+) -> Result<(), StoreFault> {
+    let function = once(Box::new(move |event| {
+        callback(event.unchecked_into());
+        JsValue::UNDEFINED
+    }));
+    set(target.unchecked_ref(), handler, &function)
+}
+
+/// A function that works once, and that the browser's collector frees, called or not.
+pub(super) fn once(callback: Box<dyn FnOnce(JsValue) -> JsValue>) -> JsValue {
+    let mut callback = Some(callback);
+    Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |argument| match callback.take() {
+        Some(callback) => callback(argument),
+        None => JsValue::UNDEFINED,
+    })
+    .into_js_value()
+}
+
+/// The result of the request that an event is about.
+pub(super) fn result(event: &Event) -> Result<JsValue, StoreFault> {
+    get(&of_target(event), "result")
+}
+
+/// The error of the request or transaction that an event is about.
+pub(super) fn error(event: &Event) -> JsValue {
+    get(&of_target(event), "error").unwrap_or(JsValue::UNDEFINED)
+}
+
+fn of_target(event: &Event) -> JsValue {
+    event.target().map_or(JsValue::UNDEFINED, JsValue::from)
 }
 
 pub(super) fn get(object: &JsValue, key: &str) -> Result<JsValue, StoreFault> {

@@ -2,12 +2,12 @@
 
 use super::{
     fault,
-    global::{self, LockManager},
+    global::{self, LockManager, Pending},
     signal::signal,
 };
 use crate::store::StoreFault;
 use js_sys::{Function, Object, Promise};
-use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 /// The right to write to one database, for as long as this value lives. The browser gives it back when the tab dies.
@@ -29,27 +29,34 @@ impl WriterLock {
     /// [`StoreFault::Unsupported`] where the browser has no locks to offer: on a page that is not a secure context (plain
     /// http, except localhost). Opening for reading still works there.
     pub async fn acquire(database: &str) -> Result<WriterLock, StoreFault> {
-        WriterLock::request(database, true).await
+        WriterLock::request(database, true, &JsValue::UNDEFINED).await
     }
 
     /// Waits in line for the lock: until everybody who has it or asked for it before has closed the database or died.
     ///
-    /// Once asked for, the place in the line is kept even when the future is dropped; a lock that nobody awaits any more is
-    /// given back at once.
-    pub async fn wait(database: &str) -> Result<WriterLock, StoreFault> {
-        WriterLock::request(database, false).await
+    /// Once asked for, the place in the line is kept even when the future is dropped; a lock that
+    /// nobody awaits any more is given back at once. `leaving`, an `AbortSignal` or `undefined`,
+    /// gives the place up, and fails the wait: it may last as long as another tab lives, and
+    /// whatever waits is held that long.
+    pub async fn wait(database: &str, leaving: JsValue) -> Result<WriterLock, StoreFault> {
+        WriterLock::request(database, false, &leaving).await
     }
 
-    async fn request(database: &str, if_available: bool) -> Result<WriterLock, StoreFault> {
+    async fn request(
+        database: &str,
+        if_available: bool,
+        leaving: &JsValue,
+    ) -> Result<WriterLock, StoreFault> {
         let manager: LockManager = global::navigator("locks", "navigator.locks")?;
         let options = Object::new();
         global::set(&options, "mode", &JsValue::from_str("exclusive"))?;
         global::set(&options, "ifAvailable", &if_available.into())?;
+        global::set(&options, "signal", leaving)?;
 
         let (sender, answer) = signal();
         let granted = {
             let sender = sender.clone();
-            Closure::once(move |lock: JsValue| -> JsValue {
+            global::once(Box::new(move |lock| {
                 if lock.is_null() {
                     sender.send(Err(StoreFault::Locked));
                     return JsValue::UNDEFINED;
@@ -61,22 +68,20 @@ impl WriterLock {
                     sender.send(Ok(Held(resolve)));
                 }
                 holding.into()
-            })
+            }))
         };
         // The API itself may refuse, for instance in a document that is being torn down.
-        let refused =
-            Closure::once(move |reason: JsValue| sender.send(Err(fault::thrown(&reason))));
+        let refused = global::once(Box::new(move |reason| {
+            sender.send(Err(fault::thrown(&reason)));
+            JsValue::UNDEFINED
+        }));
+        // Both outlive this future if it is dropped.
         let request = manager
-            .request(
-                &lock_name(database),
-                &options,
-                granted.as_ref().unchecked_ref(),
-            )
+            .request(&lock_name(database), &options, granted.unchecked_ref())
             .map_err(|thrown| fault::thrown(&thrown))?;
-        let _ = request.catch(&refused);
-        // The callbacks outlive this future if it is dropped; the browser's collector frees them.
-        granted.forget();
-        refused.forget();
+        let _ = request
+            .unchecked_ref::<Pending>()
+            .on_rejection(refused.unchecked_ref());
         let held = answer.await?;
         Ok(WriterLock {
             database: database.to_owned(),

@@ -21,6 +21,7 @@ pub use space::{persist, usage};
 
 use self::{
     connection::{Connection, Mode},
+    global::{hear, result},
     transaction::{Canceller, Transaction, found},
     value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
 };
@@ -29,13 +30,11 @@ use crate::{
     hash::Hash,
     state::{Batch, PageId},
 };
-use idb::{
-    ObjectStore, Request, StoreEvent,
-    request::{GetAllKeysStoreRequest, GetStoreRequest},
-};
+use idb::ObjectStore;
 use js_sys::Array;
 use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::IdbRequest;
 
 /// The object stores, their keys and what `meta` holds. A change of meaning must raise it; older code then refuses the
 /// database instead of misreading it. What is *inside* a page or the record has version numbers of its own.
@@ -132,12 +131,9 @@ impl IndexedDb {
     /// Whether any page is stored, also where no record is.
     pub async fn holds_pages(&self) -> Result<bool, StoreFault> {
         let transaction = self.read(&[PAGES])?;
-        let keys = transaction
-            .store(PAGES)?
-            .get_all_keys(None, Some(1))
-            .map_err(fault::idb)?;
+        let keys = get_keys(&transaction.store(PAGES)?, 1)?;
         transaction.complete().await?;
-        let keys: Array = keys.result().map_err(fault::idb)?.unchecked_into();
+        let keys: Array = found(&keys)?.unchecked_into();
         Ok(keys.length() > 0)
     }
 
@@ -166,15 +162,14 @@ impl IndexedDb {
     fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<Gets, StoreFault> {
         let transaction = self.read(&[store])?;
         let store = transaction.store(store)?;
-        let mut requests = keys
+        let requests = keys
             .into_iter()
             .map(|key| get(&store, key))
             .collect::<Result<Vec<_>, _>>()?;
-        if let Some(last) = requests.last_mut() {
+        if let Some(last) = requests.last() {
             // Requests succeed in order, so the last one's success is the end for a reader: a fifth sooner than `complete`.
             let answered = transaction.answered();
-            last.on_success(move |_| answered());
-            last.forget_callbacks();
+            hear(last, "onsuccess", move |_| answered())?;
         }
         Ok(Gets {
             transaction,
@@ -188,10 +183,7 @@ impl IndexedDb {
         let meta = get(&transaction.store(META)?, JsValue::from_str(META_KEY))?;
         // The browser takes a limit of 0 for none.
         let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
-        let keys = transaction
-            .store(CODES)?
-            .get_all_keys(None, Some(limit))
-            .map_err(fault::idb)?;
+        let keys = get_keys(&transaction.store(CODES)?, limit)?;
         Ok((transaction, meta, keys))
     }
 }
@@ -236,7 +228,7 @@ impl Store for IndexedDb {
             if Meta::parse(&found(&meta)?).is_none() {
                 return Ok(Vec::new());
             }
-            let keys: Array = keys.result().map_err(fault::idb)?.unchecked_into();
+            let keys: Array = found(&keys)?.unchecked_into();
             Ok(keys
                 .iter()
                 .filter_map(|key| hash_of(&key))
@@ -321,20 +313,18 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreFault> {
 
 /// Reads the stored sequence inside the batch's own transaction, and cancels it unless that is the predecessor's.
 fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(), StoreFault> {
-    let mut request = get(meta, JsValue::from_str(META_KEY))?;
-    request.on_success(move |event| {
-        let value = match event.result() {
-            Ok(value) => value.unwrap_or(JsValue::UNDEFINED),
-            Err(error) => return canceller.cancel(fault::idb(error)),
+    let request = get(meta, JsValue::from_str(META_KEY))?;
+    // It runs even if the commit's future is dropped: without it the batch would land unchecked.
+    hear(&request, "onsuccess", move |event| {
+        let value = match result(&event) {
+            Ok(value) => value,
+            Err(fault) => return canceller.cancel(fault),
         };
         let stored = Meta::parse(&value).map_or(0, |meta| meta.sequence);
         if stored.checked_add(1) != Some(sequence) {
             canceller.cancel(StoreFault::Superseded { sequence, stored });
         }
-    });
-    // It must run even if the commit's future is dropped: without it the batch would land unchecked.
-    request.forget_callbacks();
-    Ok(())
+    })
 }
 
 /// Runs `issue`; if it fails half-way, takes back what it had issued.
@@ -350,12 +340,12 @@ fn all_or_nothing(
 }
 
 /// What [`Store::codes_held`] waits for.
-type HeldCodes = (Transaction, GetStoreRequest, GetAllKeysStoreRequest);
+type HeldCodes = (Transaction, IdbRequest, IdbRequest);
 
 /// Reads under way.
 struct Gets {
     transaction: Transaction,
-    requests: Vec<GetStoreRequest>,
+    requests: Vec<IdbRequest>,
 }
 
 impl Gets {
@@ -366,6 +356,11 @@ impl Gets {
     }
 }
 
-fn get(store: &ObjectStore, key: JsValue) -> Result<GetStoreRequest, StoreFault> {
-    store.get(key).map_err(fault::idb)
+fn get(store: &ObjectStore, key: JsValue) -> Result<IdbRequest, StoreFault> {
+    store.get(key).map(IdbRequest::from).map_err(fault::idb)
+}
+
+fn get_keys(store: &ObjectStore, limit: u32) -> Result<IdbRequest, StoreFault> {
+    let keys = store.get_all_keys(None, Some(limit));
+    keys.map(IdbRequest::from).map_err(fault::idb)
 }

@@ -9,7 +9,7 @@ use super::{
     IndexedDb, META, META_KEY,
     connection::Mode,
     fault, get,
-    global::random,
+    global::{hear, random, result},
     number,
     value::{Meta, key_range},
 };
@@ -17,7 +17,6 @@ use crate::{
     state::PageId,
     store::{StoreFault, indexed_db::Access},
 };
-use idb::{Request, StoreEvent};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 
@@ -76,16 +75,15 @@ impl IndexedDb {
         let transaction = self.meta_transaction()?;
         let meta = transaction.store(META)?;
         let key = JsValue::from_str(META_KEY);
-        let mut request = get(&meta, key.clone())?;
-        request.on_success(move |event| {
-            let Ok(Some(value)) = event.result() else {
+        let request = get(&meta, key.clone())?;
+        hear(&request, "onsuccess", move |event| {
+            let Ok(value) = result(&event) else {
                 return;
             };
             if Meta::parse(&value).is_some() && Meta::mark_clean(&value).is_ok() {
                 let _ = meta.put(&value, Some(&key));
             }
-        });
-        request.forget_callbacks();
+        })?;
         Ok(transaction)
     }
 

@@ -2,12 +2,13 @@
 
 use super::{
     fault,
+    global::{error, hear},
     signal::{Receiver, Sender, signal},
 };
 use crate::store::StoreFault;
-use idb::{ObjectStore, Request, request::GetStoreRequest};
+use idb::ObjectStore;
 use wasm_bindgen::JsValue;
-use web_sys::IdbTransaction;
+use web_sys::{IdbRequest, IdbTransaction};
 
 /// All requests are issued in one go, without awaiting anything: a transaction ends by itself as soon as the event loop
 /// turns with no request pending.
@@ -29,25 +30,20 @@ pub(super) struct Canceller {
 }
 
 impl Transaction {
-    pub(super) fn new(raw: IdbTransaction) -> Transaction {
+    pub(super) fn new(raw: IdbTransaction) -> Result<Transaction, StoreFault> {
         let (sender, over) = signal();
-        let mut inner = idb::Transaction::from(raw.clone());
-        let completed = sender.clone();
-        inner.on_complete(move |_| completed.send(Ok(())));
-        let (aborted, reason) = (sender.clone(), raw.clone());
-        inner.on_abort(move |_| {
-            let reason = reason.error().map_or(JsValue::UNDEFINED, JsValue::from);
-            aborted.send(Err(fault::aborted(&reason)));
-        });
-        // A failed request aborts the transaction, whose `abort` event then has the reason. The callbacks must work even
-        // when our future is dropped; the browser's collector frees them.
-        inner.forget_callbacks();
-        Transaction {
-            inner,
+        let (completed, aborted) = (sender.clone(), sender.clone());
+        hear(&raw, "oncomplete", move |_| completed.send(Ok(())))?;
+        // A failed request aborts the transaction, whose `abort` event then has the reason.
+        hear(&raw, "onabort", move |event| {
+            aborted.send(Err(fault::aborted(&error(&event))));
+        })?;
+        Ok(Transaction {
+            inner: raw.clone().into(),
             raw,
             sender,
             over,
-        }
+        })
     }
 
     pub(super) fn store(&self, name: &str) -> Result<ObjectStore, StoreFault> {
@@ -83,6 +79,6 @@ impl Canceller {
 }
 
 /// What a `get` found, once its transaction is complete; `undefined` if nothing.
-pub(super) fn found(request: &GetStoreRequest) -> Result<JsValue, StoreFault> {
-    request.result().map_err(fault::idb)
+pub(super) fn found(request: &IdbRequest) -> Result<JsValue, StoreFault> {
+    request.result().map_err(|thrown| fault::thrown(&thrown))
 }

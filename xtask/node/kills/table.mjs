@@ -5,7 +5,7 @@ const MIB = 1024 * 1024
 const FULL_SPEED_BAR = 8 * MIB
 /** At a throttled one, what arrives in so long. */
 const THROTTLED_BAR_S = 2
-/** What moving costs at most, by the bars of issue 5: a sync from nothing, and the nodes that differ. */
+/** What moving costs at most: a share of a sync from nothing, and the nodes that differ. */
 const AFRESH = 1.1
 const CHANGED = 1.2
 

@@ -1,0 +1,95 @@
+// Nothing that was handed out to be called back throws when it is called after the end, however
+// late and however often: not every realm's clearTimeout, setImmediate and removeEventListener are
+// as they should be.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { open } from '../snaplight.js'
+import { EMPTY_ROOT, NETWORK, SOME_ADDRESS } from './support/database.mjs'
+import { EventSocket, HandlerSocket, bytes } from './support/sockets.mjs'
+
+/** Keeps every function that is given to `object[name]`, until the test's end. */
+function recorded(t, object, name, given, place = 0) {
+  const original = object[name]
+  object[name] = function (...args) {
+    given.push(args[place])
+    return original.apply(this, args)
+  }
+  t.after(() => {
+    object[name] = original
+  })
+}
+
+/** Has turns made by a MessageChannel for this test, as in browsers. */
+function withoutImmediate(t) {
+  const { setImmediate } = globalThis
+  delete globalThis.setImmediate
+  t.after(() => {
+    globalThis.setImmediate = setImmediate
+  })
+}
+
+/** Has no time pass until the test's end. */
+function stopClock(t) {
+  const now = performance.now()
+  performance.now = () => now
+  t.after(() => delete performance.now)
+}
+
+/** An event that any listener can be given. */
+const event = { data: bytes(2, 0xc0).buffer, code: 1006, reason: '' }
+
+test('turns and timers that come after close() find nothing and throw nothing', async (t) => {
+  const [turns, timers] = [[], []]
+  recorded(t, globalThis, 'setImmediate', turns)
+  recorded(t, globalThis, 'setTimeout', timers)
+  const db = await open({ network: NETWORK, memory: true })
+  db.addPeer(new EventSocket())
+  // Who was just answered may ask again at once, so whatever comes then waits for a turn.
+  stopClock(t)
+  await db.sync(EMPTY_ROOT)
+  await db.getAccount(SOME_ADDRESS)
+  await db.close()
+  assert.ok(turns.length > 0 && timers.length > 0)
+  for (const callback of [...turns, ...timers, ...turns, ...timers]) callback()
+})
+
+test('messages that a port delivers after close() find nothing and throw nothing', async (t) => {
+  withoutImmediate(t)
+  const given = []
+  const { prototype } = MessagePort
+  const { set } = Object.getOwnPropertyDescriptor(prototype, 'onmessage') ?? {}
+  assert.ok(set, 'ports have a setter')
+  const original = Object.getOwnPropertyDescriptor(prototype, 'onmessage')
+  Object.defineProperty(prototype, 'onmessage', {
+    ...original,
+    set(callback) {
+      given.push(callback)
+      set.call(this, callback)
+    },
+  })
+  t.after(() => Object.defineProperty(prototype, 'onmessage', original))
+  const db = await open({ network: NETWORK, memory: true })
+  await db.sync(EMPTY_ROOT)
+  await db.close()
+  assert.equal(given.length, 1)
+  for (const callback of [...given, ...given]) callback(event)
+})
+
+test('events of a socket that keeps its listeners against our wish are nobody’s', async (t) => {
+  const db = await open({ network: NETWORK, memory: true })
+  const [deaf, small] = [new EventSocket(), new HandlerSocket()]
+  const given = []
+  recorded(t, deaf, 'addEventListener', given, 1)
+  deaf.removeEventListener = () => {}
+  const peers = [db.addPeer(deaf), db.addPeer(small)]
+  given.push(small.onopen, small.onmessage, small.onclose, small.onerror)
+  assert.equal(given.length, 9)
+  for (const peer of peers) peer.close()
+  const sent = deaf.sent.length + small.sent.length
+  for (const listener of given) listener(event)
+  assert.equal(deaf.sent.length + small.sent.length, sent)
+  await db.close()
+  for (const listener of given) listener(event)
+  for (const peer of peers) assert.equal((await peer.closed).by, 'user')
+})

@@ -1,0 +1,23 @@
+// In Node, with sockets of the npm package `ws`: whatever is closed, and whenever, the process ends
+// by itself and well.
+
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { GENESIS, startPeer } from '../../xtask/node/peers.mjs'
+import { succeeds } from './support/program.mjs'
+
+/** Each run of the example had a fair chance to die when turns could come after their database. */
+const RUNS = 30
+
+test(`the README's example with memory: true ends well, ${RUNS} times`, async () => {
+  const peer = await startPeer(['--genesis', GENESIS])
+  after(() => peer.stop())
+  const output = await succeeds('readme.mjs', peer.url, String(RUNS))
+  assert.equal(output.match(/^8893 accounts/gm)?.length, RUNS)
+})
+
+test('nothing that was handed out to be called back is held after the end', () => succeeds('collected.mjs'))
+
+for (const name of JSON.parse(await succeeds('sockets.mjs'))) {
+  test(`no error of a ws socket is left unheard: ${name}`, () => succeeds('sockets.mjs', name))
+}

@@ -1,0 +1,48 @@
+// What was handed out to be called back goes with its database: `collected.mjs`, with --expose-gc.
+
+import assert from 'node:assert/strict'
+import { open } from '../../snaplight.js'
+import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, turn } from '../support/database.mjs'
+import { EventSocket } from '../support/sockets.mjs'
+
+/** The collector works in several rounds, since one thing holds the next; it never took more than a few. */
+const ROUNDS = 100
+const given = []
+
+/** Keeps no function that is given to `object[name]`, but knows whether somebody does. */
+function watched(object, name, place = 0) {
+  const original = object[name]
+  object[name] = function (...args) {
+    // The listener for errors is one for all sockets, and holds nothing.
+    if (args[0] !== 'error') given.push(new WeakRef(args[place]))
+    return original.apply(this, args)
+  }
+  return () => {
+    object[name] = original
+  }
+}
+
+async function session() {
+  const socket = new EventSocket()
+  const ends = [watched(globalThis, 'setImmediate'), watched(globalThis, 'setTimeout'), watched(socket, 'addEventListener', 1)]
+  const db = await open({ network: NETWORK, memory: true })
+  db.addPeer(socket)
+  // No time passes: who was just answered may ask again at once, so what comes then waits for a
+  // turn.
+  const now = performance.now()
+  performance.now = () => now
+  await db.sync(EMPTY_ROOT)
+  await db.getAccount(SOME_ADDRESS)
+  await db.close()
+  delete performance.now
+  socket.emit('close', { code: 1000 })
+  for (const end of ends) end()
+}
+
+await session()
+assert.ok(given.length >= 6)
+for (let round = 0; given.some((reference) => reference.deref()) && round < ROUNDS; round += 1) {
+  await turn()
+  gc()
+}
+assert.equal(given.filter((reference) => reference.deref()).length, 0, 'functions that somebody still holds')
