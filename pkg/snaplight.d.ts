@@ -329,7 +329,10 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
    *   was cancelled.
    */
   retarget(target: SyncTarget): this
-  /** Ends the sync with a {@link CancelledError}; no effect on one that has ended. */
+  /**
+   * Ends the sync with a {@link CancelledError}; no effect on one that has ended. One that lacks nothing but its last
+   * transaction ends as it would have: then it resolves.
+   */
   cancel(reason?: unknown): void
   then<A = SyncReport, B = never>(
     onfulfilled?: ((report: SyncReport) => A | PromiseLike<A>) | null,

@@ -14,8 +14,8 @@ use crate::state::page::{Folds, Page, PageError, VerifiedPage};
 use crate::state::{PageId, Wanted};
 use crate::store::{Store, StoreFault};
 
-/// Accounts and slots in proven pages kept, at about a hundred bytes each: the upper pages of a large state (a thousand
-/// accounts to a page, so some hundred pages name a hundred million) and what was read last, in 10 MiB.
+/// Accounts and slots in proven pages kept, at about two hundred bytes each: the upper pages of a large state (a thousand
+/// accounts to a page, so some hundred pages name a hundred million) and what was read last, in 20 MiB.
 const MAX_CACHED_ENTRIES: usize = 100_000;
 /// Pages asked for in one transaction: three to four times the rate of one by one, half a mebibyte, and the page that waits
 /// for all of them to be proven does not stutter.

@@ -32,7 +32,7 @@ before(() => {
 after(() => Promise.all(Object.values(nodes).map((node) => node.then(({ stop }) => stop(), () => {}))))
 
 for (const scheme of SCHEMES) {
-  test(`a real node with ${scheme} scheme is synced by a block's hash, 1,000 keys and their codes are as it proves them, and its next block is announced`, { skip }, async () => {
+  test(`a real node with ${scheme} scheme is synced by a block's hash, 1,000 keys and their codes are as it proves them, its next block is announced, and one that is asked for too early comes`, { skip }, async () => {
     const node = await nodes[scheme]
     let block
     for (let at = 0; at < BLOCKS; at++) block = await node.makeBlock()
@@ -62,6 +62,14 @@ for (const scheme of SCHEMES) {
 
     const next = await node.makeBlock()
     await page.waitForFunction((hash) => db.peers[0].stats.head?.hash === hash, next.hash, { timeout: ANNOUNCED_WITHIN_MS })
+
+    // A light client hears of a block before its node has it.
+    const early = await node.makeBlock()
+    const { url, giveBack } = await node.withhold(early)
+    await asksTooEarly(page, url, early)
+    await giveBack()
+    const { root, block: named } = await page.evaluate(() => early)
+    assert.deepEqual([root, named.hash], [early.root, early.hash])
     assert.deepEqual(page.uncaught, [])
   })
 }
@@ -79,6 +87,16 @@ async function syncedTo(page, name, { url, networkId, genesisHash }, { hash }) {
     },
     { name, url, network: { id: networkId, genesisHash }, blockHash: hash, ms: GIVE_UP_AFTER_MS },
   )
+}
+
+/** Begins a sync to a block, as `window.early`, and returns when its only peer has said that it does not have it. */
+function asksTooEarly(page, url, { hash }) {
+  return page.evaluate(async ({ url, hash, ms }) => {
+    for (const peer of db.peers) peer.close()
+    db.addPeer(url)
+    window.early = db.sync({ blockHash: hash }, { signal: AbortSignal.timeout(ms) })
+    for await (const { waitingFor } of early) if (waitingFor === 'block') break
+  }, { url, hash, ms: GIVE_UP_AFTER_MS })
 }
 
 /** Who sent, received or was created in the node's first blocks. */

@@ -1,6 +1,6 @@
 /** A real go-ethereum node and the gateway in front of it, as child processes on loopback. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startProgram } from './program.mjs'
@@ -29,7 +29,8 @@ export function missing() {
  * @param {{accounts: number, contracts?: number, huge?: number, scheme?: 'path' | 'hash', everyMs?: number}} options `contracts`:
  *   with a few slots each; `huge`: slots of one contract more; `everyMs`: a block so often, otherwise when `makeBlock` is called
  * @returns what page and test need to know. `genesis`: the whole state as `{address: {balance, nonce, code, storage}}`; `rpc`:
- *   the node's JSON-RPC; `makeBlock()`: what the node says of the block it made
+ *   the node's JSON-RPC; `makeBlock()`: what the node says of the block it made; `withhold(block)`: takes the newest block from the
+ *   node and answers the `url` of another gateway, since the first has told of it, and `giveBack()`, which puts it there again
  */
 export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'path', everyMs = 0 }) {
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-geth-'))
@@ -46,24 +47,48 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
     started.push(node)
     const genesis = JSON.parse(readFileSync(file, 'utf8'))
     const { enode, rpc: rpcUrl, networkId, genesisHash } = node.ready
-    const gateway = await startProgram('the gateway', GATEWAY, [
-      '--node', enode, '--head-rpc', rpcUrl, '--listen', '127.0.0.1:0', '--genesis-hash', genesisHash, '--exit-with-stdin',
-    ], READY_WITHIN_MS)
-    started.push(gateway)
+    const startGateway = async () => {
+      const gateway = await startProgram('the gateway', GATEWAY, [
+        '--node', enode, '--head-rpc', rpcUrl, '--listen', '127.0.0.1:0', '--genesis-hash', genesisHash, '--exit-with-stdin',
+      ], READY_WITHIN_MS)
+      started.push(gateway)
+      const { url, http } = gateway.ready
+      await until(CONNECTED_WITHIN_MS, 'the gateway did not connect to the node', async () => {
+        const nodes = await (await fetch(`${http}/nodes`)).json()
+        return nodes.length > 0
+      })
+      return url
+    }
     const rpc = await connectRpc(rpcUrl)
     started.push({ stop: () => rpc.close() })
-    const { url, http } = gateway.ready
-    await until(CONNECTED_WITHIN_MS, 'the gateway did not connect to the node', async () => {
-      const nodes = await (await fetch(`${http}/nodes`)).json()
-      return nodes.length > 0
-    })
-    return { url, rpcUrl, rpc, networkId, genesisHash, genesis, makeBlock: async () => (await node.ask('block')).block, stop }
+    const url = await startGateway()
+    const makeBlock = async () => (await node.ask('block')).block
+    const withhold = async ({ number }) => {
+      const raw = await rpc.call('debug_getRawBlock', [quantity(number)])
+      await rpc.call('debug_setHead', [quantity(number - 1)])
+      const giveBack = async () => {
+        const folder = mkdtempSync(join(tmpdir(), 'snaplight-block-'))
+        try {
+          const file = join(folder, 'block.rlp')
+          writeFileSync(file, Buffer.from(raw.slice(2), 'hex'))
+          if (!(await rpc.call('admin_importChain', [file]))) throw new Error('the node does not take its block back')
+        } finally {
+          rmSync(folder, { recursive: true })
+        }
+      }
+      return { url: await startGateway(), giveBack }
+    }
+    return { url, rpcUrl, rpc, networkId, genesisHash, genesis, makeBlock, withhold, stop }
   } catch (error) {
     await stop()
     throw error
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+function quantity(number) {
+  return `0x${number.toString(16)}`
 }
 
 /** Looks again and again, and fails with `otherwise` when it takes too long. */
