@@ -2,7 +2,12 @@
 
 use crate::blocks::Blocks;
 use lexopt::{Arg, Parser, ValueExt};
-use snaplight_peer::{Hash, net::Options, state::Recipe, vice::Vice};
+use snaplight_peer::{
+    Hash,
+    net::Options,
+    state::{Realistic, Recipe},
+    vice::Vice,
+};
 use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "\
@@ -10,23 +15,28 @@ Serves an Ethereum state over WebSocket (snap/1, see docs/websocket-peers.md).
 
     snaplight-peer --genesis FILE [options]
     snaplight-peer --accounts N [--contracts SHARE] [--seed S] [--huge N:SLOTS]... [options]
+    snaplight-peer --realistic N [--seed S] [options]
 
 The state:
     --genesis FILE         {address: {balance, nonce, code, storage}}, or that under \"alloc\"
     --accounts N           N made-up accounts
     --contracts SHARE      so many of them are contracts, 0 to 1 (0)
+    --realistic N          N made-up accounts with the proportions of a small mainnet: a quarter are
+                           contracts, four slots to an account, a few of them giants, shared codes of
+                           100 bytes to 24 kB, delegated accounts (EIP-7702)
     --seed S               another seed, another state (1)
     --huge N:SLOTS         N contracts with so many slots each; may come several times
 
 A chain of states:
     --chain                blocks that change the state, a line of JSON for each; also by any of these:
     --block-every TIME     such as 12s or 500ms; without it only for each line \"block [SHARE]\" that
-                           comes on standard input; \"block values=N insert=N delete=N slots=N\", or
-                           some of these, is one that changes just that
+                           comes on standard input; \"block values=N insert=N delete=N slots=N
+                           contracts=N delegations=N\", or some of these, is one that changes just that
                            \"sample N\" there prints N made-up accounts as they are now, in one line of
                            JSON: address, slim body, first slots; many of them such as blocks changed; and
                            how many accounts and slots there are
-    --change SHARE         of the accounts and slots, in each block, 0 to 1 (0.001). The seed is --seed
+    --change SHARE         of the accounts and slots, in each block, 0 to 1 (0.001). The seed is --seed.
+                           Of a realistic state it is the accounts, and three slots for each of them
     --keep N               so many roots are served (128)
 
 Options:
@@ -47,6 +57,10 @@ Options:
     --max-connections N    64
     --max-seconds N        ends after that time
     --exit-with-stdin      ends when standard input does
+
+With --chain or --exit-with-stdin, \"export FILE\" on standard input writes the newest state to a file and
+prints one line of JSON: exported (the file), root, accounts, slots, codes; or error. The format is
+described in peer/src/state/export.rs.
 
 Prints one line of JSON when it is ready: ready, url, root, accounts, slots, codes, networkId,
 genesisHash, block {number, hash, stateRoot, timestamp}. Prints another one for each block of a chain:
@@ -70,6 +84,7 @@ pub(crate) struct Args {
 pub(crate) enum Source {
     Genesis(PathBuf),
     Recipe(Recipe),
+    Realistic(Realistic),
 }
 
 impl Args {
@@ -77,6 +92,7 @@ impl Args {
     pub(crate) fn parse() -> Result<Option<Args>, Box<dyn Error>> {
         let mut genesis = None;
         let mut recipe = Recipe::plain(0, 1);
+        let mut realistic = 0;
         let mut args = Args {
             source: Source::Recipe(Recipe::plain(0, 1)),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -96,6 +112,7 @@ impl Args {
                 "help" => return Ok(None),
                 "genesis" => genesis = Some(PathBuf::from(parser.value()?)),
                 "accounts" => recipe.accounts = parser.value()?.parse()?,
+                "realistic" => realistic = parser.value()?.parse()?,
                 "contracts" => {
                     let share = parser.value()?.parse_with(share)?;
                     recipe.contracts_per_mille = (share * 1000.0).round() as u16;
@@ -119,12 +136,22 @@ impl Args {
         }
         if let Some(blocks) = &mut args.blocks {
             blocks.seed = recipe.seed;
+            blocks.is_realistic = realistic > 0;
         }
-        args.source = match (genesis, recipe.accounts) {
-            (Some(_), 1..) => return Err("--genesis or --accounts, not both".into()),
-            (Some(path), 0) => Source::Genesis(path),
-            (None, 0) => return Err("--genesis FILE or --accounts N is needed".into()),
-            (None, _) => Source::Recipe(recipe),
+        args.source = match (genesis, recipe.accounts, realistic) {
+            (Some(path), 0, 0) => Source::Genesis(path),
+            (None, 1.., 0) => Source::Recipe(recipe),
+            (None, 0, 1..) if recipe == Recipe::plain(0, recipe.seed) => {
+                Source::Realistic(Realistic::new(realistic, recipe.seed))
+            }
+            (None, 0, 1..) => {
+                return Err("--contracts and --huge do not go with --realistic".into());
+            }
+            _ => {
+                return Err(
+                    "one of --genesis FILE, --accounts N and --realistic N is needed".into(),
+                );
+            }
         };
         Ok(Some(args))
     }

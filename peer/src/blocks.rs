@@ -1,4 +1,4 @@
-//! `--chain`: blocks on a timer and on demand, a line of JSON for each.
+//! `--chain`: blocks on a timer and on demand, a line of JSON for each. And what else standard input asks for.
 
 use crate::{hex, sample::Sampler};
 use serde_json::{Value, json};
@@ -6,13 +6,19 @@ use snaplight_peer::{
     block::Block,
     chain::{Chain, Change, NewBlock},
     net::log,
-    state::States,
+    session::Server,
+    state::{State, States},
 };
 use std::{
-    io::{self, BufRead, Write},
+    fs::File,
+    io::{self, BufRead, BufWriter, Write},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{sync::mpsc, time};
+
+/// Bytes that an export writes at once.
+const EXPORT_BUFFER: usize = 1 << 18;
 
 /// What blocks are like.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +30,17 @@ pub(crate) struct Blocks {
     /// Roots that are served.
     pub(crate) keep: usize,
     pub(crate) seed: u64,
+    /// Whether shares are meant as [`Change::realistic`] does.
+    pub(crate) is_realistic: bool,
+}
+
+/// What orders are about.
+pub(crate) struct Source {
+    pub(crate) server: Arc<Server>,
+    /// None: the state stays as it is.
+    pub(crate) chain: Option<Chain>,
+    /// None: nobody knows the addresses.
+    pub(crate) sampler: Option<Sampler>,
 }
 
 impl Default for Blocks {
@@ -33,6 +50,7 @@ impl Default for Blocks {
             change: 0.001,
             keep: States::WINDOW,
             seed: 1,
+            is_realistic: false,
         }
     }
 }
@@ -55,12 +73,16 @@ pub(crate) fn stdin_lines() -> mpsc::Receiver<String> {
 
 /// Makes blocks until standard input ends; if `ends` is not set, for ever.
 pub(crate) async fn run(
-    mut chain: Option<Chain>,
-    sampler: Option<Sampler>,
+    source: Source,
     blocks: Blocks,
     mut lines: mpsc::Receiver<String>,
     ends: bool,
 ) {
+    let Source {
+        server,
+        mut chain,
+        sampler,
+    } = source;
     let mut timer = blocks.every.map(|every| {
         let mut timer = time::interval_at(time::Instant::now() + every, every);
         timer.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
@@ -83,6 +105,13 @@ pub(crate) async fn run(
                         sample(sampler.as_ref(), chain.as_ref(), count);
                         None
                     }
+                    Some(Order::Export(file)) => {
+                        let head = server.head();
+                        // It takes seconds where the state is large.
+                        let told = tokio::task::spawn_blocking(move || export(&head, &file)).await;
+                        print(&told.unwrap_or_else(|error| json!({ "error": error.to_string() })));
+                        None
+                    }
                     None => None,
                 },
                 None if ends => return,
@@ -99,6 +128,10 @@ pub(crate) async fn run(
         // Connections are served meanwhile.
         let made = tokio::task::spawn_blocking(move || {
             let new = match what {
+                What::Share(share) if blocks.is_realistic => {
+                    let counts = growing.server().head().counts();
+                    growing.advance(&Change::realistic(counts, share))
+                }
                 What::Share(share) => growing.advance_by(share),
                 What::Change(change) => growing.advance(&change),
             };
@@ -120,6 +153,8 @@ enum Order {
     Block(What),
     /// So many accounts as they are now.
     Sample(u64),
+    /// The newest state, in a file.
+    Export(String),
 }
 
 /// What a block changes.
@@ -131,7 +166,7 @@ enum What {
     Change(Change),
 }
 
-/// `values=N insert=N delete=N slots=N`, or some of them.
+/// `values=N insert=N delete=N slots=N contracts=N delegations=N`, or some of them.
 fn change(words: &[&str]) -> Option<Change> {
     let mut change = Change::default();
     for word in words {
@@ -141,14 +176,19 @@ fn change(words: &[&str]) -> Option<Change> {
             "insert" => &mut change.insert,
             "delete" => &mut change.delete,
             "slots" => &mut change.slots,
+            "contracts" => &mut change.contracts,
+            "delegations" => &mut change.delegations,
             _ => return None,
         } = count.parse().ok()?;
     }
     Some(change)
 }
 
-/// `block`, `block SHARE`, `block` with what of each kind, or `sample N`.
+/// `block`, `block SHARE`, `block` with what of each kind, `sample N`, or `export FILE`.
 fn on_demand(line: &str, usual: f64) -> Option<Order> {
+    if let Some(file) = line.trim().strip_prefix("export ") {
+        return Some(Order::Export(file.trim().to_owned()));
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     let order = match words.as_slice() {
         [] => return None,
@@ -165,7 +205,8 @@ fn on_demand(line: &str, usual: f64) -> Option<Order> {
     };
     if order.is_none() {
         log(&format!(
-            "{line:?}: block [SHARE], block with values=N, insert=N, delete=N or slots=N, and sample N are all that is understood here"
+            "{line:?}: block [SHARE], block with values=N, insert=N, delete=N, slots=N, contracts=N or delegations=N, \
+             sample N and export FILE are all that is understood here"
         ));
     }
     order
@@ -185,6 +226,26 @@ fn sample(sampler: Option<&Sampler>, chain: Option<&Chain>, count: u64) {
             "accounts": counts.accounts,
             "slots": counts.slots,
         }));
+    }
+}
+
+/// Writes a state to a file, and says what it is.
+fn export(state: &State, file: &str) -> Value {
+    let written = File::create(file).and_then(|created| {
+        let mut out = BufWriter::with_capacity(EXPORT_BUFFER, created);
+        state.export(&mut out)?;
+        out.flush()
+    });
+    let counts = state.counts();
+    match written {
+        Ok(()) => json!({
+            "exported": file,
+            "root": hex(&state.root()),
+            "accounts": counts.accounts,
+            "slots": counts.slots,
+            "codes": counts.codes,
+        }),
+        Err(error) => json!({ "error": format!("{file}: {error}") }),
     }
 }
 

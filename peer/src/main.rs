@@ -52,6 +52,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
             State::from_genesis(&json).map_err(|error| format!("{}: {error}", path.display()))?
         }
         Source::Recipe(recipe) => recipe.build(),
+        Source::Realistic(realistic) => realistic.build(),
     };
     let (root, counts) = (state.root(), state.counts());
     log(&format!(
@@ -73,13 +74,15 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
     genesis = args.genesis_hash.unwrap_or(genesis);
     server = server.on_network(network_id, genesis);
     let head = Arc::clone(server.blocks().head());
-    let sampler = match args.source {
-        Source::Recipe(recipe) => Some(sample::Sampler {
-            recipe,
-            start: state,
-        }),
+    let recipe = match args.source {
         Source::Genesis(_) => None,
+        Source::Recipe(recipe) => Some(recipe),
+        Source::Realistic(realistic) => Some(realistic.names().clone()),
     };
+    let sampler = recipe.map(|recipe| sample::Sampler {
+        recipe,
+        start: state,
+    });
     let (server, chain) = match args.blocks {
         None => (Arc::new(server), None),
         Some(blocks) => {
@@ -95,7 +98,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         // Before anybody can know that we run.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let listener = Listener::bind(args.listen, server, args.options).await?;
+        let listener = Listener::bind(args.listen, Arc::clone(&server), args.options).await?;
         let ready = serde_json::json!({
             "ready": true,
             "url": format!("ws://{}/", listener.local_addr()?),
@@ -111,7 +114,12 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         let (ends, settings) = (args.exit_with_stdin, args.blocks.unwrap_or_default());
         let stdin_ended = async {
             if chain.is_some() || ends {
-                blocks::run(chain, sampler, settings, blocks::stdin_lines(), ends).await;
+                let source = blocks::Source {
+                    server,
+                    chain,
+                    sampler,
+                };
+                blocks::run(source, settings, blocks::stdin_lines(), ends).await;
             } else {
                 std::future::pending().await
             }

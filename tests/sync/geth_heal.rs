@@ -61,6 +61,8 @@ const BLOCK: Change = Change {
     insert: 10,
     delete: 10,
     slots: 40,
+    contracts: 0,
+    delegations: 0,
 };
 
 /// Path sets of all node requests.

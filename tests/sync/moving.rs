@@ -97,6 +97,7 @@ fn contracts_and_their_storage_heal_too() {
             insert: 4,
             delete: 3,
             slots: 30,
+            ..Change::default()
         };
         let changed = chain.advance(&change).changed;
         let before = world.received;

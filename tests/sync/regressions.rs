@@ -57,6 +57,7 @@ fn advance(chain: &mut Chain, world: &mut World) {
         insert: 10,
         delete: 10,
         slots: 20,
+        ..Change::default()
     });
     world.target(Hash(chain.root()));
 }

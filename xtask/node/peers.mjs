@@ -31,7 +31,11 @@ export async function startPeer(options) {
     ...ready,
     advance: (share = '') => ask(`block ${share}`),
     sample: (count) => ask(`sample ${count}`),
-    exportTo: (file) => ask(`export ${file}`),
+    exportTo: async (file) => {
+      const told = await ask(`export ${file}`)
+      if (told.error) throw new Error(`the peer could not export its state: ${told.error}`)
+      return told
+    },
     stop,
   }
 }

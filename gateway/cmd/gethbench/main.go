@@ -1,26 +1,28 @@
 // Command gethbench measures go-ethereum and the gateway for comparison with the browser. It prints lines of JSON.
 //
-//	gethbench sync   [--accounts 1000000] [--seed 1] [--peers 2]
+//	gethbench sync   FILE ... [--peers 2]
 //	gethbench verify FILE ...
 //	gethbench relay  [--accounts 200000] [--rounds 5]
 //	gethbench idle   [--clients 1000]
 //
-// sync: go-ethereum's syncer, peers in its own process, Pebble on disk, on the state that `snaplight-peer --accounts N --seed S` serves.
+// sync: go-ethereum's syncer, peers in its own process, Pebble on disk, on states that snaplight-peer exports ("export FILE").
 // verify: VerifyRangeProof and StackTrie, one core, on answers that benches/run.mjs exports. These two say that they are ready
-// and then answer each line on standard input, {"cores": 1} and {"answer": 0, "runs": 10, "what": "both"}, until it ends: so
-// they can take turns with what they are compared with.
+// and then answer each line on standard input, {"cores": 1, "state": 0} and {"answer": 0, "runs": 10, "what": "both"}, until
+// it ends: so they can take turns with what they are compared with. {"cores": 1, "state": 1, "over": 0} syncs the first file's
+// state before, which is not timed, and then heals to the second one's.
 // relay: bytes a second and CPU, through the gateway and directly over RLPx. idle: memory per client that asks nothing. Both take
 // the node and the gateway from SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"snaplight/gateway/internal/bench"
 	"snaplight/gateway/internal/programs"
@@ -38,17 +40,20 @@ func run(args []string) error {
 		return errors.New("what to measure: sync, verify, relay or idle")
 	}
 	f := flag.NewFlagSet("gethbench "+args[0], flag.ExitOnError)
-	accounts := f.Int("accounts", 0, "accounts in the state; 1,000,000 for sync and 200,000 for relay unless told")
-	seed := f.Uint64("seed", 1, "of the state (sync)")
+	accounts := f.Int("accounts", 200_000, "accounts in the state (relay)")
 	peers := f.Int("peers", 2, "peers (sync)")
 	rounds := f.Int("rounds", 5, "sweeps each way; medians are told (relay)")
 	clients := f.Int("clients", 1000, "clients (idle)")
-	f.Parse(args[1:])
+	var files []string
+	// Options may come behind files.
+	for f.Parse(args[1:]); f.NArg() > 0; f.Parse(f.Args()[1:]) {
+		files = append(files, f.Arg(0))
+	}
 	switch args[0] {
 	case "sync":
-		return sync(cmp.Or(*accounts, 1_000_000), *seed, *peers)
+		return sync(files, *peers)
 	case "verify":
-		return verify(f.Args())
+		return verify(files)
 	case "relay", "idle":
 		built, err := programs.Find()
 		if err != nil {
@@ -59,26 +64,33 @@ func run(args []string) error {
 			figures, err := bench.Idle(built, *clients)
 			return tell(figures, err)
 		}
-		figures, err := bench.Relay(built, cmp.Or(*accounts, 200_000), *rounds)
+		figures, err := bench.Relay(built, *accounts, *rounds)
 		return tell(figures, err)
 	}
 	return fmt.Errorf("%q cannot be measured: sync, verify, relay or idle can", args[0])
 }
 
-func sync(accounts int, seed uint64, peers int) error {
-	state, err := bench.Generated(accounts, seed)
-	if err != nil {
-		return err
+func sync(files []string, peers int) error {
+	if len(files) == 0 || peers < 1 {
+		return errors.New("sync needs a file and a peer, at least one")
 	}
-	if err := tell(map[string]any{"ready": true, "root": state.Root}, nil); err != nil {
-		return err
+	type told struct {
+		Root common.Hash `json:"root"`
+		bench.Counts
 	}
-	return answerLines(func(order struct{ Cores int }) (any, error) {
-		if order.Cores < 1 {
-			return nil, errors.New("cores are needed, at least one")
+	var states []*bench.State
+	var ready []told
+	for _, file := range files {
+		state, err := bench.ReadExport(file)
+		if err != nil {
+			return err
 		}
-		return bench.Sync(state, order.Cores, peers)
-	})
+		states, ready = append(states, state), append(ready, told{state.Root, state.Counts()})
+	}
+	if err := tell(map[string]any{"ready": true, "states": ready}, nil); err != nil {
+		return err
+	}
+	return answerLines(func(order bench.Order) (any, error) { return bench.Sync(states, order, peers) })
 }
 
 func verify(files []string) error {

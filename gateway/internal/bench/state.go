@@ -1,86 +1,109 @@
-// Package bench measures go-ethereum and the gateway, to compare the browser with: on the state that the native peer makes, on the
+// Package bench measures go-ethereum and the gateway, to compare the browser with: on states that the native peer exports, on the
 // answers that the wasm benchmark exports, so that both sides work on the same bytes.
 package bench
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/ethereum/go-ethereum/trie"
 )
 
-// State is a state of plain accounts with all its trie nodes. It holds no pointers to speak of: Go's collector would otherwise walk it again
-// and again, on the account of what is measured.
+// State is a whole state with all its trie nodes. It holds no pointers to speak of: Go's collector would otherwise walk it again and again,
+// on the account of what is measured. How large it is, is given by the file it was read from.
 type State struct {
-	Root   common.Hash
-	keys   []common.Hash
-	slim   arena
-	nodes  arena
-	byPath map[uint64]int32 // of a path, packed, to the node's place
+	Root common.Hash
+
+	keys []common.Hash // hashes of addresses, ascending
+	slim arena         // bodies, in the same order
+
+	slotEnds   []int // of each account, where its slots end
+	slotKeys   []common.Hash
+	slotValues arena
+
+	accountNodes part
+	storageNodes []part // of each account
+	nodes        nodes
+
+	codeKeys []common.Hash // ascending
+	codes    arena
 }
+
+// Counts say how much a state holds.
+type Counts struct {
+	Accounts int `json:"accounts"`
+	Slots    int `json:"slots"`
+	Codes    int `json:"codes"`
+}
+
+// Counts are the state's.
+func (s *State) Counts() Counts { return Counts{len(s.keys), len(s.slotKeys), len(s.codeKeys)} }
 
 // arena is many byte strings in one.
 type arena struct {
 	bytes []byte
-	ends  []uint32
+	ends  []int
 }
 
 func (a *arena) add(b []byte) {
 	a.bytes = append(a.bytes, b...)
-	a.ends = append(a.ends, uint32(len(a.bytes)))
+	a.ends = append(a.ends, len(a.bytes))
 }
 
 func (a *arena) get(i int) []byte {
-	start := uint32(0)
+	start := 0
 	if i > 0 {
 		start = a.ends[i-1]
 	}
-	return a.bytes[start:a.ends[i]]
+	return a.bytes[start:a.ends[i]:a.ends[i]]
 }
 
-type account struct {
-	key  common.Hash
-	slim []byte
+// nodes are those of many tries, one trie after the other, each in the order of the packed paths.
+type nodes struct {
+	paths []uint64
+	blobs arena
 }
 
-// newState sorts the accounts and makes their trie.
-func newState(accounts []account) (*State, error) {
-	slices.SortFunc(accounts, func(a, b account) int { return a.key.Cmp(b.key) })
-	s := &State{byPath: make(map[uint64]int32)}
-	var failed error
-	tr := trie.NewStackTrie(func(path []byte, _ common.Hash, blob []byte) {
-		packed, ok := pack(path)
-		if !ok {
-			failed = fmt.Errorf("a node at a depth of %d", len(path))
-		}
-		s.byPath[packed] = int32(len(s.nodes.ends))
-		s.nodes.add(blob)
-	})
-	for _, a := range accounts {
-		full, err := types.FullAccountRLP(a.slim)
-		if err != nil {
-			return nil, err
-		}
-		if err := tr.Update(a.key[:], full); err != nil {
-			return nil, err
-		}
-		s.keys = append(s.keys, a.key)
-		s.slim.add(a.slim)
+// part is one trie's share of the nodes.
+type part struct{ start, end int }
+
+// find looks a node up by its path of nibbles; nil if there is none.
+func (n *nodes) find(in part, path []byte) []byte {
+	packed, ok := pack(path)
+	if !ok {
+		return nil
 	}
-	s.Root = tr.Hash()
-	return s, failed
+	at, found := slices.BinarySearch(n.paths[in.start:in.end], packed)
+	if !found {
+		return nil
+	}
+	return n.blobs.get(in.start + at)
+}
+
+// prove adds the nodes on the way to a key to a proof that may have some of them.
+func (n *nodes) prove(in part, key common.Hash, proof [][]byte) [][]byte {
+	var path [maxDepth]byte
+	for depth := range maxDepth {
+		blob := n.find(in, path[:depth])
+		if blob != nil && !slices.ContainsFunc(proof, func(b []byte) bool { return bytes.Equal(b, blob) }) {
+			proof = append(proof, blob)
+		}
+		path[depth] = key[depth/2] >> 4
+		if depth%2 == 1 {
+			path[depth] = key[depth/2] & 15
+		}
+	}
+	return proof
 }
 
 // maxDepth is how many nibbles a packed path has at most. A million accounts need some ten.
 const maxDepth = 14
 
+// pack makes a number of a path; different paths are different numbers.
 func pack(path []byte) (uint64, bool) {
 	packed := uint64(len(path))
 	for _, nibble := range path[:min(len(path), maxDepth)] {
@@ -89,93 +112,92 @@ func pack(path []byte) (uint64, bool) {
 	return packed, len(path) <= maxDepth
 }
 
-// Len is how many accounts there are.
-func (s *State) Len() int { return len(s.keys) }
-
-// Range answers as a node does: accounts from origin on until limit or so many bytes, and the proof of both ends.
-func (s *State) Range(origin, limit common.Hash, size int) (keys []common.Hash, slim, proof [][]byte) {
-	at := sort.Search(len(s.keys), func(i int) bool { return s.keys[i].Cmp(origin) >= 0 })
-	for weight := 0; at < len(s.keys); at++ {
-		body := s.slim.get(at)
-		keys, slim = append(keys, s.keys[at]), append(slim, body)
-		if weight += 32 + len(body); weight > size || s.keys[at].Cmp(limit) >= 0 {
-			break
-		}
-	}
-	proof = s.prove(origin, nil)
-	if len(keys) > 0 {
-		proof = s.prove(keys[len(keys)-1], proof)
-	}
-	return keys, slim, proof
+// grower makes the nodes of one trie after the other.
+type grower struct {
+	nodes *nodes
+	fresh nodes // of the trie at hand, in the order of its making
+	order []int
+	deep  bool
 }
 
-// prove adds the nodes on the way to a key.
-func (s *State) prove(key common.Hash, proof [][]byte) [][]byte {
-	var path []byte
-	for depth := 0; depth <= maxDepth; depth++ {
-		if blob := s.Node(path); blob != nil && !slices.ContainsFunc(proof, func(b []byte) bool { return bytes.Equal(b, blob) }) {
-			proof = append(proof, blob)
+// grow makes a trie of leaves with ascending keys.
+func (g *grower) grow(count int, leaf func(i int) (key common.Hash, value []byte, err error)) (root common.Hash, made part, err error) {
+	g.fresh.paths, g.fresh.blobs.bytes, g.fresh.blobs.ends = g.fresh.paths[:0], g.fresh.blobs.bytes[:0], g.fresh.blobs.ends[:0]
+	tr := trie.NewStackTrie(func(path []byte, _ common.Hash, blob []byte) {
+		packed, ok := pack(path)
+		g.deep = g.deep || !ok
+		g.fresh.paths = append(g.fresh.paths, packed)
+		g.fresh.blobs.add(blob)
+	})
+	for i := range count {
+		key, value, err := leaf(i)
+		if err != nil {
+			return root, made, err
 		}
-		nibble := key[depth/2] >> 4
-		if depth%2 == 1 {
-			nibble = key[depth/2] & 15
+		if err := tr.Update(key[:], value); err != nil {
+			return root, made, err
 		}
-		path = append(path, nibble)
 	}
-	return proof
+	root = tr.Hash()
+	if g.deep {
+		return root, made, fmt.Errorf("a node below a depth of %d", maxDepth)
+	}
+	g.order = g.order[:0]
+	for i := range g.fresh.paths {
+		g.order = append(g.order, i)
+	}
+	slices.SortFunc(g.order, func(a, b int) int { return cmp.Compare(g.fresh.paths[a], g.fresh.paths[b]) })
+	made.start = len(g.nodes.paths)
+	for _, i := range g.order {
+		g.nodes.paths = append(g.nodes.paths, g.fresh.paths[i])
+		g.nodes.blobs.add(g.fresh.blobs.get(i))
+	}
+	made.end = len(g.nodes.paths)
+	return root, made, nil
 }
 
-// Node is the node at a path of nibbles; nil if there is none.
-func (s *State) Node(path []byte) []byte {
-	packed, ok := pack(path)
-	if !ok {
-		return nil
+// growTries makes all tries of what was read, and compares their roots with those that are named.
+func (s *State) growTries() error {
+	g := grower{nodes: &s.nodes}
+	for at := range s.keys {
+		account, err := types.FullAccount(s.slim.get(at))
+		if err != nil {
+			return err
+		}
+		start := s.slotStart(at)
+		root, made, err := g.grow(s.slotEnds[at]-start, func(i int) (common.Hash, []byte, error) {
+			return s.slotKeys[start+i], s.slotValues.get(start + i), nil
+		})
+		if err != nil {
+			return err
+		}
+		if root != account.Root {
+			return fmt.Errorf("the slots of %s have the root %s, and its body names %s", s.keys[at], root, account.Root)
+		}
+		s.storageNodes = append(s.storageNodes, made)
 	}
-	if at, ok := s.byPath[packed]; ok {
-		return s.nodes.get(int(at))
+	root, made, err := g.grow(len(s.keys), func(i int) (common.Hash, []byte, error) {
+		full, err := types.FullAccountRLP(s.slim.get(i))
+		return s.keys[i], full, err
+	})
+	if err != nil {
+		return err
 	}
+	if root != s.Root {
+		return fmt.Errorf("the accounts have the root %s, and the file names %s", root, s.Root)
+	}
+	s.accountNodes = made
 	return nil
 }
 
-// Generated is the state that `snaplight-peer --accounts N --seed S` serves, plain accounts only.
-func Generated(accounts int, seed uint64) (*State, error) {
-	all := make([]account, accounts)
-	for i := range all {
-		random := newSplitMix(seed, 1, uint64(i))
-		var address [24]byte
-		for at := 0; at < 24; at += 8 {
-			binary.BigEndian.PutUint64(address[at:], random.next())
-		}
-		random = newSplitMix(seed, 2, uint64(i))
-		var balance [16]byte
-		binary.BigEndian.PutUint64(balance[:], random.next()>>58)
-		binary.BigEndian.PutUint64(balance[8:], random.next())
-		random.next() // whether it is a contract
-		nonce := random.next()
-		nonce >>= 40 + random.next()%24
-		slim, err := rlp.EncodeToBytes([]any{nonce, bytes.TrimLeft(balance[:], "\x00"), []byte{}, []byte{}})
-		if err != nil {
-			return nil, err
-		}
-		all[i] = account{crypto.Keccak256Hash(address[:20]), slim}
+func (s *State) slotStart(account int) int {
+	if account == 0 {
+		return 0
 	}
-	return newState(all)
+	return s.slotEnds[account-1]
 }
 
-// splitMix is SplitMix64, kept apart by purpose and index as the native peer does.
-type splitMix uint64
-
-func newSplitMix(seed, purpose, index uint64) *splitMix {
-	s := splitMix(seed ^ purpose*0xd1b54a32d192ed03)
-	s = splitMix(s.next() ^ index*0xa0761d6478bd642f)
-	s = splitMix(s.next())
-	return &s
-}
-
-func (s *splitMix) next() uint64 {
-	*s += 0x9e3779b97f4a7c15
-	mixed := uint64(*s)
-	mixed = (mixed ^ mixed>>30) * 0xbf58476d1ce4e5b9
-	mixed = (mixed ^ mixed>>27) * 0x94d049bb133111eb
-	return mixed ^ mixed>>31
+// find is the place of the first key that is not before this one, and whether it is this one.
+func find(keys []common.Hash, key common.Hash) (int, bool) {
+	return slices.BinarySearchFunc(keys, key, common.Hash.Cmp)
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,16 +12,33 @@ import (
 	"github.com/ethereum/go-ethereum/core/rawdb"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth/protocols/snap"
+	"github.com/ethereum/go-ethereum/ethdb"
 	"github.com/ethereum/go-ethereum/ethdb/pebble"
-	"github.com/ethereum/go-ethereum/log"
 )
 
-// SyncFigures are those of one whole sync.
+// Order is what shall be synced.
+type Order struct {
+	Cores int  `json:"cores"`
+	State int  `json:"state"` // by its place
+	Over  *int `json:"over"`  // a state that is synced before, which is not timed: the figures are then those of going on from there
+}
+
+// SyncFigures are those of one sync.
 type SyncFigures struct {
-	Cores    int     `json:"cores"`
-	Accounts int     `json:"accounts"`
-	Seconds  float64 `json:"seconds"`
-	Rate     float64 `json:"accountsPerSecond"`
+	Cores int `json:"cores"`
+	State int `json:"state"`
+	Counts
+	Seconds float64 `json:"seconds"`
+	// CPU is that of this whole process meanwhile: of the syncer, of Pebble, of Go's collector, and of the peers that serve.
+	CPU float64 `json:"cpuSeconds"`
+	// Serving is the time that peers took to find what they answer, all peers' added up. It is no part of a sync from elsewhere. On one core it
+	// can be taken off both times; on several ones, off the processor's.
+	Serving float64 `json:"servingSeconds"`
+	Rate    float64 `json:"accountsPerSecond"`
+	Bytes   int64   `json:"bytes"` // of answers: keys, slim bodies, values, proofs, codes and nodes, without their framing
+	// Requests are all that were answered.
+	Requests int64 `json:"requests"`
+	Nodes    int64 `json:"nodes"` // that were asked for one by one, to heal
 }
 
 // What go-ethereum gives its database where little memory is spent.
@@ -29,127 +47,86 @@ const (
 	pebbleHandles = 1024
 )
 
-// Sync runs go-ethereum's syncer on so many cores, with peers in this process and Pebble on disk.
-func Sync(state *State, cores, peers int) (SyncFigures, error) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+// Sync runs go-ethereum's syncer on so many cores, with peers in this process and Pebble on disk, and then checks what is on disk.
+//
+// With Over the same syncer is told the other state's root once it is done, as go-ethereum's downloader does when the chain has gone on. It
+// reads in its own notes that all ranges are there, and has nothing to do but to heal. The first sync may use all cores.
+func Sync(states []*State, order Order, peers int) (figures SyncFigures, err error) {
+	if order.Cores < 1 {
+		return figures, errors.New("cores are needed, at least one")
+	}
+	if order.State < 0 || order.State >= len(states) || order.Over != nil && (*order.Over < 0 || *order.Over >= len(states)) {
+		return figures, fmt.Errorf("there are %d states", len(states))
+	}
 	folder, err := os.MkdirTemp("", "snaplight-gethbench-")
 	if err != nil {
-		return SyncFigures{}, err
+		return figures, err
 	}
 	defer os.RemoveAll(folder)
 	store, err := pebble.New(filepath.Join(folder, "db"), pebbleCache, pebbleHandles, "", false)
 	if err != nil {
-		return SyncFigures{}, err
+		return figures, err
 	}
 	db := rawdb.NewDatabase(store)
 	defer db.Close()
+	return syncInto(db, states, order, peers)
+}
+
+func syncInto(db ethdb.Database, states []*State, order Order, peers int) (figures SyncFigures, err error) {
 	syncer := snap.NewV1Syncer(db, rawdb.PathScheme)
-	var all []*inProcess
-	for i := range peers {
-		peer := &inProcess{id: fmt.Sprint("peer-", i), state: state, syncer: syncer, questions: make(chan func() error, 64), failed: make(chan error, 1)}
-		if err := syncer.Register(peer); err != nil {
-			return SyncFigures{}, err
+	byRoot := make(map[common.Hash]*State)
+	for _, state := range states {
+		byRoot[state.Root] = state
+	}
+	all := make([]*inProcess, peers)
+	for i := range all {
+		all[i] = newInProcess(fmt.Sprint("peer-", i), byRoot, syncer)
+		if err := syncer.Register(all[i]); err != nil {
+			return figures, err
 		}
-		go peer.work()
-		defer close(peer.questions)
-		all = append(all, peer)
+		defer all[i].close()
+	}
+	target := states[order.State]
+	if order.Over != nil {
+		base := states[*order.Over]
+		if _, err := measure(syncer, base.Root, all); err != nil {
+			return figures, err
+		}
+		if err := check(db, base); err != nil {
+			return figures, err
+		}
 	}
 	runtime.GC()
-	start := time.Now()
-	if err := syncer.Sync(&types.Header{Root: state.Root}, make(chan struct{})); err != nil {
-		return SyncFigures{}, err
+	before := runtime.GOMAXPROCS(order.Cores)
+	figures, err = measure(syncer, target.Root, all)
+	runtime.GOMAXPROCS(before)
+	if err != nil {
+		return figures, err
 	}
-	seconds := time.Since(start).Seconds()
-	for _, peer := range all {
-		select {
-		case err := <-peer.failed:
-			return SyncFigures{}, err
-		default:
+	figures.Cores, figures.State, figures.Counts = order.Cores, order.State, target.Counts()
+	figures.Rate = float64(figures.Accounts) / figures.Seconds
+	return figures, check(db, target)
+}
+
+// measure syncs one root.
+func measure(syncer snap.Syncer, root common.Hash, peers []*inProcess) (figures SyncFigures, err error) {
+	for _, peer := range peers {
+		peer.forget()
+	}
+	start, cpu := time.Now(), ownCPU()
+	if err := syncer.Sync(&types.Header{Root: root}, make(chan struct{})); err != nil {
+		return figures, err
+	}
+	figures.Seconds, figures.CPU = time.Since(start).Seconds(), (ownCPU() - cpu).Seconds()
+	for _, peer := range peers {
+		served, err := peer.told()
+		if err != nil {
+			return figures, err
 		}
+		figures.Serving += served.took.Seconds()
+		figures.Bytes += served.bytes
+		figures.Requests += served.requests
+		figures.Nodes += served.nodes
 	}
-	if got := syncer.Progress().AccountSynced; got < uint64(state.Len()) {
-		return SyncFigures{}, fmt.Errorf("%d of %d accounts were synced", got, state.Len())
-	}
-	return SyncFigures{cores, state.Len(), seconds, float64(state.Len()) / seconds}, nil
-}
-
-// inProcess is a peer that answers from memory, one request after the other, as a connection does.
-type inProcess struct {
-	id        string
-	state     *State
-	syncer    snap.Syncer
-	questions chan func() error // bounded: the syncer has one request of a kind with a peer
-	failed    chan error
-}
-
-func (p *inProcess) work() {
-	for question := range p.questions {
-		if err := question(); err != nil {
-			select {
-			case p.failed <- err:
-			default:
-			}
-		}
-	}
-}
-
-// ID implements snap.SyncPeerV2, as all below.
-func (p *inProcess) ID() string { return p.id }
-
-// Log is the peer's own.
-func (p *inProcess) Log() log.Logger { return log.Root() }
-
-// RequestAccountRange answers from the state. Bodies travel slim, so they are expanded here as where a message comes in.
-func (p *inProcess) RequestAccountRange(id uint64, _, origin, limit common.Hash, bytes int) error {
-	p.questions <- func() error {
-		keys, slim, proof := p.state.Range(origin, limit, bytes)
-		full := make([][]byte, len(slim))
-		for i := range slim {
-			var err error
-			if full[i], err = types.FullAccountRLP(slim[i]); err != nil {
-				return err
-			}
-		}
-		return p.syncer.OnAccounts(p, id, keys, full, proof)
-	}
-	return nil
-}
-
-// RequestTrieNodes answers from the state.
-func (p *inProcess) RequestTrieNodes(id uint64, _ common.Hash, _ int, paths []snap.TrieNodePathSet, _ int) error {
-	p.questions <- func() error {
-		var nodes [][]byte
-		for _, set := range paths {
-			nodes = append(nodes, p.state.Node(nibbles(set[0])))
-		}
-		return p.syncer.OnTrieNodes(p, id, nodes)
-	}
-	return nil
-}
-
-// nibbles undoes the hex-prefix form.
-func nibbles(compact []byte) []byte {
-	var out []byte
-	if len(compact) > 0 && compact[0]&0x10 != 0 {
-		out = append(out, compact[0]&15)
-	}
-	for _, b := range compact[min(1, len(compact)):] {
-		out = append(out, b>>4, b&15)
-	}
-	return out
-}
-
-// RequestStorageRanges is never called: plain accounts have none.
-func (p *inProcess) RequestStorageRanges(uint64, common.Hash, []common.Hash, []byte, []byte, int) error {
-	return fmt.Errorf("plain accounts have no storage")
-}
-
-// RequestByteCodes is never called: plain accounts have none.
-func (p *inProcess) RequestByteCodes(uint64, []common.Hash, int) error {
-	return fmt.Errorf("plain accounts have no code")
-}
-
-// RequestAccessLists is never called by a syncer of snap/1.
-func (p *inProcess) RequestAccessLists(uint64, []common.Hash, int) error {
-	return fmt.Errorf("snap/1 has no access lists")
+	return figures, nil
 }

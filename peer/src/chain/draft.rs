@@ -1,11 +1,13 @@
 //! The state of the next block while it is made.
 
+mod realistic;
+
 use super::{Before, Chain};
 use crate::{
     EMPTY_CODE, EMPTY_ROOT, Hash,
     keccak::keccak,
     rlp,
-    state::{State, code_hash, slim_body},
+    state::{State, code_hash, is_delegation, slim_body},
     trie::{Edit, Kind, Leaf, Leaves, Trie},
 };
 use std::{
@@ -15,7 +17,7 @@ use std::{
 
 /// A storage with more slots than this is never cleared as a whole: one block would change far more than
 /// it was asked to.
-const CLEARED_WHOLE: usize = 64;
+pub(super) const CLEARED_WHOLE: usize = 64;
 
 pub(super) struct Draft<'a> {
     state: &'a State,
@@ -81,8 +83,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn delete(&mut self, count: u64) {
+    /// Deletes accounts, but for those with more slots than `most`.
+    pub(super) fn delete(&mut self, count: u64, most: usize) {
         for account in self.pick(count) {
+            if self.state.storage(&account).map_or(0, Trie::len) > most {
+                continue;
+            }
             if let Some(fields) = Fields::of(self.state, &account) {
                 self.before.deleted.push((account, fields));
             }
@@ -137,9 +143,12 @@ impl<'a> Draft<'a> {
         let mut left = count;
         for (account, fields) in back {
             let has_code = fields.code != EMPTY_CODE;
-            if !has_code || self.state.code(&fields.code).is_some() {
-                if has_code {
-                    self.chain.contracts.push(account);
+            let code = self.state.code(&fields.code);
+            if !has_code || code.is_some() {
+                match code {
+                    Some(code) if is_delegation(code) => self.chain.delegated.push(account),
+                    Some(_) => self.chain.contracts.push(account),
+                    None => {}
                 }
                 self.accounts.insert(account, Some(fields));
                 left -= 1;
@@ -227,13 +236,7 @@ impl<'a> Draft<'a> {
         if count > 0 && count >= total / 2 {
             return self.rewrite(count, total);
         }
-        let mut left = count as usize;
-        let back = self.last.slots.len().min(left / 8);
-        for (account, slot, value) in self.last.slots.split_off(self.last.slots.len() - back) {
-            if self.is_contract(&account) {
-                left -= usize::from(self.write(account, slot, value));
-            }
-        }
+        let mut left = (count - self.give_back(count / 8)) as usize;
         // Writing a slot twice counts once, so tries are limited instead.
         for _ in 0..count * 4 {
             if left == 0 {
@@ -266,6 +269,18 @@ impl<'a> Draft<'a> {
                 left -= usize::from(self.write(account, key, value));
             }
         }
+    }
+
+    /// Up to `count` slots become again what the last block took. Answers how many.
+    fn give_back(&mut self, count: u64) -> u64 {
+        let back = self.last.slots.len().min(count as usize);
+        let mut given = 0;
+        for (account, slot, value) in self.last.slots.split_off(self.last.slots.len() - back) {
+            if self.is_contract(&account) {
+                given += u64::from(self.write(account, slot, value));
+            }
+        }
+        given
     }
 
     /// So many of all slots that choosing them one by one would take long.

@@ -4,11 +4,11 @@
 mod draft;
 
 use crate::{
-    Hash,
+    EMPTY_CODE, Hash,
     block::Block,
     server::Server,
     snap::{self, Request},
-    state::{Counts, Random, State, States},
+    state::{Counts, Random, State, States, code_hash, is_delegation},
     trie::Tally,
 };
 use draft::{Draft, Fields};
@@ -19,8 +19,10 @@ use std::{collections::HashMap, sync::Arc};
 pub struct Chain {
     server: Arc<Server>,
     random: Random,
-    /// Accounts with code, in no particular order. May hold some that are gone.
+    /// Accounts with code but for the delegated ones, in no particular order. May hold some that are gone.
     contracts: Vec<Hash>,
+    /// Accounts that have delegated themselves, in no particular order. May hold some that are gone.
+    delegated: Vec<Hash>,
     /// How many accounts have a code.
     code_users: HashMap<Hash, u64>,
     /// What the last block changed, as it was before: values that come back.
@@ -50,6 +52,11 @@ pub struct Change {
     /// Slots that are written: overwritten, added, cleared, or given back what the block before took; now
     /// and then a whole storage is cleared.
     pub slots: u64,
+    /// Contracts that these slots are in, half of them chosen by size. 0 leaves it to chance: some five slots
+    /// each, of whichever contracts.
+    pub contracts: u64,
+    /// Accounts that delegate themselves (EIP-7702), change that, or take it back.
+    pub delegations: u64,
 }
 
 impl Change {
@@ -65,6 +72,29 @@ impl Change {
             insert: delete,
             delete,
             slots: part(of.slots),
+            ..Change::default()
+        }
+    }
+
+    /// A change of a share of the accounts, 1.0 for all of them, as blocks on mainnet make it: three slots
+    /// are written for each account that changes. One in four of these is a contract with slots that change,
+    /// one in twenty is deleted and another one created, one in fifty is a delegation.
+    #[must_use]
+    pub fn realistic(of: Counts, share: f64) -> Change {
+        let accounts = (of.accounts as f64 * share.clamp(0.0, 1.0)).round() as u64;
+        let contracts = accounts.div_ceil(4);
+        let delete = accounts.div_ceil(20).min(of.accounts / 2);
+        let delegations = accounts.div_ceil(50);
+        let rest = accounts.saturating_sub(contracts + 2 * delete + delegations);
+        // Values are those of any accounts, also of contracts that change anyway.
+        let other = of.accounts.saturating_sub(contracts).max(1);
+        Change {
+            values: (rest as f64 * of.accounts as f64 / other as f64).round() as u64,
+            insert: delete,
+            delete,
+            slots: 3 * accounts,
+            contracts,
+            delegations,
         }
     }
 }
@@ -137,11 +167,15 @@ impl Chain {
     #[must_use]
     pub fn of(server: Server, seed: u64) -> Chain {
         let head = Arc::new(server.head().live());
-        let (mut contracts, mut code_users) = (Vec::new(), HashMap::new());
+        let (mut contracts, mut delegated) = (Vec::new(), Vec::new());
+        let mut code_users = HashMap::new();
         for (account, body) in head.accounts().iter() {
-            let code = crate::state::code_hash(body);
-            if code != crate::EMPTY_CODE {
-                contracts.push(*account);
+            let code = code_hash(body);
+            if code != EMPTY_CODE {
+                match head.code(&code).is_some_and(is_delegation) {
+                    true => delegated.push(*account),
+                    false => contracts.push(*account),
+                }
                 *code_users.entry(code).or_default() += 1;
             }
         }
@@ -150,6 +184,7 @@ impl Chain {
             server: Arc::new(server),
             random: Random::of_chain(seed),
             contracts,
+            delegated,
             code_users,
             before: Before::default(),
         }
@@ -192,10 +227,19 @@ impl Chain {
     pub fn advance(&mut self, change: &Change) -> NewBlock {
         let before = self.server.head();
         let mut draft = Draft::new(&before, self);
-        draft.delete(change.delete);
+        // Where proportions matter, no large storage goes with its account either.
+        let most = match change.contracts {
+            0 => usize::MAX,
+            _ => draft::CLEARED_WHOLE,
+        };
+        draft.delete(change.delete, most);
         draft.values(change.values);
-        draft.slots(change.slots);
+        match change.contracts {
+            0 => draft.slots(change.slots),
+            contracts => draft.slots_of(contracts, change.slots),
+        }
         draft.insert(change.insert);
+        draft.delegate(change.delegations);
         let after = Arc::new(draft.finish());
         let changed = Changed::between(&before, &after);
         let block = self.server.push(after);

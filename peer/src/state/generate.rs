@@ -1,5 +1,8 @@
 //! States made up from a seed: the same recipe gives the same state everywhere.
 
+mod realistic;
+pub use realistic::Realistic;
+
 use super::{State, builder::slim_body, number};
 use crate::{
     EMPTY_CODE, EMPTY_ROOT, Hash,

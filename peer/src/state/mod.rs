@@ -1,6 +1,7 @@
 //! A whole state in memory: accounts, their storages, the codes. Immutable once made.
 
 mod builder;
+mod export;
 mod generate;
 mod genesis;
 pub(crate) mod number;
@@ -10,7 +11,7 @@ mod tests;
 pub(crate) use builder::slim_body;
 pub use builder::{Account, Builder};
 pub(crate) use generate::Random;
-pub use generate::Recipe;
+pub use generate::{Realistic, Recipe};
 pub use genesis::GenesisError;
 
 use crate::{EMPTY_CODE, EMPTY_ROOT, Hash, rlp, trie::Trie};
@@ -152,6 +153,20 @@ fn storage_root(slim: &[u8]) -> Hash {
 #[must_use]
 pub fn code_hash(slim: &[u8]) -> Hash {
     hash_field(slim, 3).unwrap_or(EMPTY_CODE)
+}
+
+/// What the code of a delegated account begins with (EIP-7702). The delegate's address follows.
+const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
+
+/// The code of an account that has delegated itself to `address`.
+pub(crate) fn delegation(address: &[u8; 20]) -> Vec<u8> {
+    [DELEGATION.as_slice(), address].concat()
+}
+
+/// Whether a code is that of an account that has delegated itself.
+#[must_use]
+pub fn is_delegation(code: &[u8]) -> bool {
+    code.len() == DELEGATION.len() + 20 && code.starts_with(&DELEGATION)
 }
 
 /// A hash in a slim body, by the field's place in the list; none if it is empty.

@@ -112,6 +112,24 @@ impl Live {
         }
     }
 
+    pub(super) fn with_slot(&self, mut index: u64) -> Option<&Hash> {
+        let mut node = self.top.as_ref()?;
+        'down: loop {
+            let branch = match &node.body {
+                Body::Leaf(leaf) => return (index < leaf.slots()).then(|| leaf.key()),
+                Body::Branch(branch) => branch,
+            };
+            for child in branch.children.iter().flatten() {
+                if index < child.slots() {
+                    node = child;
+                    continue 'down;
+                }
+                index -= child.slots();
+            }
+            return None;
+        }
+    }
+
     pub(super) fn iter_from(&self, origin: &Hash) -> Iter<'_> {
         Iter::from(self.top.as_deref(), origin)
     }

@@ -155,6 +155,15 @@ impl Trie {
         }
     }
 
+    /// The account whose storage holds the slot with so many before it, if this is a trie of accounts that
+    /// carry their storages.
+    pub(crate) fn with_slot(&self, index: u64) -> Option<&Hash> {
+        match &self.0 {
+            Repr::Flat(_) => None,
+            Repr::Live(live) => live.with_slot(index),
+        }
+    }
+
     /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: &Hash) -> Option<&[u8]> {

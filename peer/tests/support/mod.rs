@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod truth;
+
 use alloy_rlp::{Decodable, Header};
 use alloy_trie::{Nibbles, proof::verify_proof};
 use snaplight_peer::{
@@ -174,4 +176,9 @@ pub(crate) fn word(value: u64) -> Hash {
     let mut word = [0; 32];
     word[24..].copy_from_slice(&value.to_be_bytes());
     word
+}
+
+pub(crate) fn hex(hash: &Hash) -> String {
+    let put = |text: String, byte: &u8| text + &format!("{byte:02x}");
+    hash.iter().fold(String::new(), put)
 }

@@ -117,6 +117,7 @@ pub(super) fn change(rng: &mut Rng, counts: Counts) -> Change {
             insert: rng.scale(30) - 1,
             delete: some(rng, counts.accounts) / 3,
             slots: some(rng, counts.slots),
+            ..Change::default()
         },
     }
 }

@@ -1,0 +1,211 @@
+//! What only the blocks of a realistic chain do: slots where there are many, and delegations.
+
+use super::{CLEARED_WHOLE, Draft, Fields};
+use crate::{
+    EMPTY_CODE, Hash,
+    keccak::keccak,
+    state::{delegation, is_delegation},
+    trie::Trie,
+};
+use std::collections::BTreeSet;
+
+/// Whatever is chosen by chance is given up after so many tries: what is left may not be what is wanted.
+const TRIES: u64 = 16;
+
+/// One storage in so many, of those small enough, is emptied instead of written to.
+const WRITTEN_PER_EMPTIED: u64 = 32;
+
+/// From this part of all slots on, contracts get writes by their size. Below that the largest ones would
+/// get nearly all of them, so it is the size's square root.
+const MANY: u64 = 8;
+
+/// One delegation in so many is to somebody whom no account was delegated to.
+const DELEGATIONS_PER_DELEGATE: u64 = 64;
+
+impl Draft<'_> {
+    /// Writes `count` slots of `contracts` contracts, some of them what the last block took.
+    pub(in crate::chain) fn slots_of(&mut self, contracts: u64, count: u64) {
+        let total = self.state.counts().slots;
+        if count > 0 && count >= total / 2 {
+            return self.rewrite(count, total);
+        }
+        let left = count - self.give_back(count / 8);
+        let chosen = self.choose(contracts.saturating_sub(self.slots.len() as u64));
+        let weight = |account| {
+            let len = self.state.storage(account).map_or(0, Trie::len) as u64;
+            1 + if count >= total / MANY {
+                len
+            } else {
+                len.isqrt()
+            }
+        };
+        let weights: Vec<u64> = chosen.iter().map(weight).collect();
+        let all: u64 = weights.iter().sum();
+        let (mut before, mut written) = (0, 0);
+        for (account, weight) in chosen.into_iter().zip(weights) {
+            before += weight;
+            // What the ones before did not use goes to the next.
+            let share = (left * before / all).saturating_sub(written).max(1);
+            written += self.write_some(account, share);
+        }
+    }
+
+    /// Writes so many slots of one contract, or empties it. Answers how many it was.
+    fn write_some(&mut self, account: Hash, count: u64) -> u64 {
+        // Apart from `self`, which is changed meanwhile.
+        let state = self.state;
+        let storage = state.storage(&account);
+        let len = storage.map_or(0, Trie::len);
+        let is_emptied = self.chain.random.below(WRITTEN_PER_EMPTIED) == 0;
+        if is_emptied && (1..=CLEARED_WHOLE).contains(&len) {
+            for (key, _) in storage.into_iter().flat_map(Trie::iter) {
+                self.write(account, *key, None);
+            }
+            return len as u64;
+        }
+        let mut written = 0;
+        for _ in 0..count * TRIES {
+            if written == count {
+                break;
+            }
+            let index = self.chain.random.below(len as u64) as usize;
+            let old = storage.and_then(|storage| storage.nth(index));
+            // As many are added as cleared, so that a long chain keeps its proportions.
+            let (key, value) = match (self.chain.random.below(8), old) {
+                (0..=5, Some(key)) => (*key, Some(self.value())),
+                (6, Some(key)) => (*key, None),
+                _ => (self.chain.random.hash(), Some(self.value())),
+            };
+            written += u64::from(self.write(account, key, value));
+        }
+        written
+    }
+
+    /// Different contracts that this block has written nothing to yet. Half of them are chosen by their
+    /// slots, because large ones are what most transactions use.
+    fn choose(&mut self, count: u64) -> BTreeSet<Hash> {
+        if count * 4 >= self.chain.contracts.len() as u64 {
+            return self.choose_of_all(count);
+        }
+        let total = self.state.counts().slots;
+        let mut chosen = BTreeSet::new();
+        for turn in 0..count * TRIES {
+            if chosen.len() as u64 == count {
+                break;
+            }
+            let account = if turn % 2 == 0 {
+                self.contract().map(|(account, _)| account)
+            } else {
+                let slot = self.chain.random.below(total);
+                self.state.accounts().with_slot(slot).copied()
+            };
+            if let Some(account) = account
+                && self.is_contract(&account)
+                && !self.slots.contains_key(&account)
+            {
+                chosen.insert(account);
+            }
+        }
+        chosen
+    }
+
+    /// The same where so many are wanted that tries would often be in vain.
+    fn choose_of_all(&mut self, count: u64) -> BTreeSet<Hash> {
+        let all: BTreeSet<Hash> = self.chain.contracts.iter().copied().collect();
+        let is_free =
+            |account: &Hash| self.is_contract(account) && !self.slots.contains_key(account);
+        let mut all: Vec<Hash> = all.into_iter().filter(is_free).collect();
+        let count = all.len().min(count as usize);
+        for index in 0..count {
+            let rest = (all.len() - index) as u64;
+            all.swap(index, index + self.chain.random.below(rest) as usize);
+        }
+        all.into_iter().take(count).collect()
+    }
+
+    /// Half of so many accounts delegate themselves, the others change that or take it back.
+    pub(in crate::chain) fn delegate(&mut self, count: u64) {
+        for _ in 0..count {
+            let kind = self.chain.random.below(4);
+            let chosen = match kind {
+                0 | 1 => self.delegated().or_else(|| self.plain()),
+                _ => self.plain(),
+            };
+            let Some((account, mut fields)) = chosen else {
+                continue;
+            };
+            let old = fields.code;
+            fields.code = match kind {
+                0 if old != EMPTY_CODE => EMPTY_CODE,
+                _ => self.delegation(old),
+            };
+            // Each authorization counts as a transaction.
+            fields.nonce = fields.nonce.wrapping_add(1);
+            if old == EMPTY_CODE {
+                self.chain.delegated.push(account);
+            } else if fields.code == EMPTY_CODE {
+                self.chain.delegated.retain(|other| *other != account);
+            }
+            self.accounts.insert(account, Some(fields));
+        }
+    }
+
+    /// The code of a delegation that is another one than `old`: as popular ones as there are, seldom a
+    /// new one.
+    fn delegation(&mut self, old: Hash) -> Hash {
+        let is_new = self.chain.random.below(DELEGATIONS_PER_DELEGATE) == 0;
+        for _ in 0..if is_new { 0 } else { TRIES } {
+            match self.delegated() {
+                Some((_, fields)) if fields.code != old => return fields.code,
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let address = self.chain.random.hash();
+        let mut delegate = [0; 20];
+        delegate.copy_from_slice(&address[..20]);
+        let code = delegation(&delegate);
+        let hash = keccak(&code);
+        self.codes.insert(hash, code.into());
+        hash
+    }
+
+    /// An account that is delegated and not touched by this block yet.
+    fn delegated(&mut self) -> Option<(Hash, Fields)> {
+        for _ in 0..TRIES {
+            let index = self.chain.random.below(self.chain.delegated.len() as u64) as usize;
+            let account = *self.chain.delegated.get(index)?;
+            if self.accounts.contains_key(&account) {
+                continue;
+            }
+            let fields = Fields::of(self.state, &account);
+            let is_delegated = |fields: &Fields| {
+                let code = self.state.code(&fields.code);
+                code.is_some_and(is_delegation)
+            };
+            match fields.filter(is_delegated) {
+                Some(fields) => return Some((account, fields)),
+                // Gone, or another account has come to be there.
+                None => drop(self.chain.delegated.swap_remove(index)),
+            }
+        }
+        None
+    }
+
+    /// An account without code that is not touched by this block yet.
+    fn plain(&mut self) -> Option<(Hash, Fields)> {
+        let accounts = self.state.accounts();
+        for _ in 0..TRIES {
+            let index = self.chain.random.below(accounts.len() as u64) as usize;
+            let account = *accounts.nth(index)?;
+            if self.accounts.contains_key(&account) {
+                continue;
+            }
+            let fields = Fields::of(self.state, &account);
+            if let Some(fields) = fields.filter(|fields| fields.code == EMPTY_CODE) {
+                return Some((account, fields));
+            }
+        }
+        None
+    }
+}
