@@ -21,7 +21,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         (Some(why), Some("geth")) => {
             return Err(format!("go-ethereum cannot be measured: {why}").into());
         }
-        (Some(why), None | Some("sync" | "heal")) => say(&format!("go-ethereum is not measured beside us: {why}")),
+        (Some(why), None | Some("sync" | "heal")) => {
+            say(&format!("go-ethereum is not measured beside us: {why}"))
+        }
         _ => {}
     }
     let browser = tools::browser()?;
