@@ -39,7 +39,7 @@ export async function measurePace(states, runs) {
           progress(`${state.heading}, run ${at}: ${describe(run.tab)}`)
           for (const cores of syncer ? GETH_CORES : []) {
             const other = await syncer.ask({ cores, state: 0 })
-            progress(`  go-ethereum, ${cores} of the cores: ${describe(other)}`)
+            progress(`  go-ethereum, GOMAXPROCS=${cores}: ${describe(other)}`)
             // Of each turn by itself: what else the machine did then, it did to both.
             run.geth[cores] = { ...other, timesAsFast: other.seconds / run.tab.seconds }
           }
