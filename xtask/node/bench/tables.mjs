@@ -22,15 +22,17 @@ const COST = [
 export const LEGEND = `
 How to read the tables
   items       accounts and storage slots; of a healed block, those that it has changed
-  MB          what peers sent, all messages, in millions of bytes
+  MB          what peers sent, in millions of bytes: the tab's whole messages; go-ethereum's answers without their framing
   peak, end   MiB of wasm memory: the most while it ran, and after close(). Such memory never shrinks, so both are the same
               unless closing takes some; a page that healed before begins a row with what it had
   CPU         processor seconds of the browser, the peers' processes not among them; go-ethereum's are those of its process,
               in which its peers answer as well, so some of it is serving
   rend net stor rest   the tab's renderer; the network's process; the storage's, which does not hold IndexedDB; and the rest:
-              Chromium's main process, which does, and its helpers. Start and end of the database are counted, seconds begin
-              with the call of sync(). What the browser does once a row is over is waited for and counted
-  go-ethereum its own snap syncer, native, peers in its process (no socket), Pebble on disk, GOMAXPROCS as said; the same state
+              Chromium's main process, which does, and its helpers. Opening and closing the database is in the CPU, not in the
+              seconds, which begin with the call of sync(); what the browser does once a row is over is waited for and counted
+  go-ethereum its own snap syncer, native, peers in its process (no socket), Pebble on disk, GOMAXPROCS as said; the same state.
+              A tab that heals opens its database, connects, and reads its pages from the disk; go-ethereum's syncer has just
+              synced the state before and has all of it at hand
   Each figure is the median of its runs. Sides take turns in each run.`
 
 export function title(text) {
