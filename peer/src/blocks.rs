@@ -1,4 +1,5 @@
-//! `--chain`: blocks on a timer and on demand, a line of JSON for each. And what else standard input asks for.
+//! `--chain`: blocks on a timer and on demand, a line of JSON for each. And what else standard input
+//! asks for.
 
 use crate::{hex, sample::Sampler};
 use serde_json::{Value, json};
@@ -205,8 +206,8 @@ fn on_demand(line: &str, usual: f64) -> Option<Order> {
     };
     if order.is_none() {
         log(&format!(
-            "{line:?}: block [SHARE], block with values=N, insert=N, delete=N, slots=N, contracts=N or delegations=N, \
-             sample N and export FILE are all that is understood here"
+            "{line:?}: block [SHARE], block with values=N, insert=N, delete=N, slots=N, contracts=N or \
+             delegations=N, sample N and export FILE are all that is understood here"
         ));
     }
     order

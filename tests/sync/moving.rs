@@ -218,6 +218,7 @@ fn round_trips_follow_the_depth_of_the_tries() {
                 insert: 4,
                 delete: 3,
                 slots: 2 * values,
+                ..Change::default()
             });
             world.target(root(&chain));
             let report = finish(&mut world, &chain);

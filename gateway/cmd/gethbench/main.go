@@ -5,11 +5,12 @@
 //	gethbench relay  [--accounts 200000] [--rounds 5]
 //	gethbench idle   [--clients 1000]
 //
-// sync: go-ethereum's syncer, peers in its own process, Pebble on disk, on states that snaplight-peer exports ("export FILE").
-// verify: VerifyRangeProof and StackTrie, one core, on answers that benches/run.mjs exports. These two say that they are ready
-// and then answer each line on standard input, {"cores": 1, "state": 0} and {"answer": 0, "runs": 10, "what": "both"}, until
-// it ends: so they can take turns with what they are compared with. {"cores": 1, "state": 1, "over": 0} syncs the first file's
-// state before, which is not timed, and then heals to the second one's.
+// sync: go-ethereum's syncer, peers in its own process, Pebble on disk, on states that
+// snaplight-peer exports ("export FILE"). verify: VerifyRangeProof and StackTrie, one core, on
+// answers that benches/run.mjs exports. These two say that they are ready and then answer each line
+// on standard input, {"cores": 1, "state": 0} and {"answer": 0, "runs": 10, "what": "both"}, until
+// it ends: so they can take turns with what they are compared with. {"cores": 1, "state": 1,
+// "over": 0} syncs the first file's state before, which is not timed, and then heals to the second.
 // relay: bytes a second and CPU, through the gateway and directly over RLPx. idle: memory per client that asks nothing. Both take
 // the node and the gateway from SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
 package main

@@ -8,8 +8,9 @@ import (
 // lastHash is the end of every range.
 var lastHash = common.MaxHash
 
-// Range answers as a node does: accounts from origin on until limit or so many bytes, and the proof of both ends. One account is told in any
-// case, the first one behind the limit if there is none before it.
+// Range answers as a node does: accounts from origin on until limit or so many bytes, and the proof
+// of both ends. One account is told in any case, the first one behind the limit if there is none
+// before it.
 func (s *State) Range(origin, limit common.Hash, size int) (keys []common.Hash, slim, proof [][]byte) {
 	at, _ := find(s.keys, origin)
 	start := at
@@ -29,11 +30,13 @@ func (s *State) Range(origin, limit common.Hash, size int) (keys []common.Hash, 
 	return keys, slim, proof
 }
 
-// sliceSlack is how much larger than asked for an answer of slots may become, as a part of it, so that a storage need not be cut.
+// sliceSlack is how much larger than asked for an answer of slots may become, as a part of it, so
+// that a storage need not be cut.
 const sliceSlack = 10
 
-// Slots answers as a node does: the slots of several accounts, whole and without a proof as long as the bytes suffice. Origin and limit, if
-// they are given, are the first account's. A storage that is cut, or does not begin at its beginning, is the last one and comes with a proof.
+// Slots answers as a node does: the slots of several accounts, whole and without a proof as long as
+// the bytes suffice. Origin and limit, if they are given, are the first account's. A storage that
+// is cut, or does not begin at its beginning, is the last one and comes with a proof.
 func (s *State) Slots(accounts []common.Hash, origin, limit []byte, size int) (keys [][]common.Hash, values [][][]byte, proof [][]byte) {
 	weight := 0
 	for _, account := range accounts {
@@ -79,7 +82,8 @@ func (s *State) Code(hash common.Hash) []byte {
 	return nil
 }
 
-// Nodes answers with the nodes of all tries at these paths, empty where there is none, until so many bytes.
+// Nodes answers with the nodes of all tries at these paths, empty where there is none, until so
+// many bytes.
 func (s *State) Nodes(sets []snap.TrieNodePathSet, size int) (blobs [][]byte) {
 	weight := 0
 	add := func(in part, path []byte) {

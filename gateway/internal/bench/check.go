@@ -14,7 +14,8 @@ import (
 	"github.com/ethereum/go-ethereum/triedb/pathdb"
 )
 
-// checkedAccounts are so many, spaced evenly, with all that belongs to them; and the one with the largest storage.
+// checkedAccounts are so many, spaced evenly, with all that belongs to them; and the one with the
+// largest storage.
 const checkedAccounts = 1000
 
 // check reads the state out of the database as go-ethereum does: accounts, whole storages, codes.

@@ -16,18 +16,20 @@ import (
 // exportMagic is what an export begins with.
 const exportMagic = "snapst01"
 
-// smallest are the bytes that one of a kind takes in an export at least: what is said to be there must fit into the file.
+// smallest are the bytes that one of a kind takes in an export at least: what is said to be there
+// must fit into the file.
 const (
 	smallestAccount = 32 + 4 + 4
 	smallestSlot    = 32 + 4
 	smallestCode    = 4
 )
 
-// longest is how long a body, a value or a code may be. 24 kB is a code's limit; there is room for those that come.
+// longest is how long a body, a value or a code may be. 24 kB is a code's limit; there is room for
+// those that come.
 const longest = 1 << 20
 
-// ReadExport reads a state that the native peer has exported (the format: peer/src/state/export.rs), makes its tries, and checks every root
-// and count that the file names.
+// ReadExport reads a state that the native peer has exported (the format:
+// peer/src/state/export.rs), makes its tries, and checks every root and count that the file names.
 func ReadExport(path string) (*State, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -90,7 +92,8 @@ func readState(file io.Reader, size int64) (*State, error) {
 	return s, s.growTries()
 }
 
-// reader reads until something goes wrong, and remembers what. What it answers is valid until it reads on.
+// reader reads until something goes wrong, and remembers what. What it answers is valid until it
+// reads on.
 type reader struct {
 	in  *bufio.Reader
 	buf []byte

@@ -88,8 +88,9 @@ func (p *inProcess) askState(root common.Hash, find func(*State) (bytes, nodes i
 	return p.ask(func() (int, int) { return find(state) }, deliver)
 }
 
-// ask has a question answered later. Find looks for the answer and says how many bytes it has; deliver takes it to the syncer, which verifies it
-// there and then, as it does where a connection reads.
+// ask has a question answered later. Find looks for the answer and says how many bytes it has;
+// deliver takes it to the syncer, which verifies it there and then, as it does where a connection
+// reads.
 func (p *inProcess) ask(find func() (bytes, nodes int), deliver func() error) error {
 	question := func() error {
 		start := time.Now()
@@ -126,7 +127,8 @@ func (p *inProcess) ID() string { return p.id }
 // Log is the peer's own.
 func (p *inProcess) Log() log.Logger { return log.Root() }
 
-// RequestAccountRange answers from the state. Bodies travel slim, so they are expanded here as where a message comes in.
+// RequestAccountRange answers from the state. Bodies travel slim, so they are expanded here as
+// where a message comes in.
 func (p *inProcess) RequestAccountRange(id uint64, root, origin, limit common.Hash, bytes int) error {
 	var keys []common.Hash
 	var slim, proof [][]byte

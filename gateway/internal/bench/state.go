@@ -1,5 +1,6 @@
-// Package bench measures go-ethereum and the gateway, to compare the browser with: on states that the native peer exports, on the
-// answers that the wasm benchmark exports, so that both sides work on the same bytes.
+// Package bench measures go-ethereum and the gateway, to compare the browser with: on states that
+// the native peer exports, on the answers that the wasm benchmark exports, so that both sides work
+// on the same bytes.
 package bench
 
 import (
@@ -13,8 +14,9 @@ import (
 	"github.com/ethereum/go-ethereum/trie"
 )
 
-// State is a whole state with all its trie nodes. It holds no pointers to speak of: Go's collector would otherwise walk it again and again,
-// on the account of what is measured. How large it is, is given by the file it was read from.
+// State is a whole state with all its trie nodes. It holds no pointers to speak of: Go's collector
+// would otherwise walk it again and again, on the account of what is measured. How large it is, is
+// given by the file it was read from.
 type State struct {
 	Root common.Hash
 

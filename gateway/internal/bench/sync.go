@@ -18,9 +18,10 @@ import (
 
 // Order is what shall be synced.
 type Order struct {
-	Cores int  `json:"cores"`
-	State int  `json:"state"` // by its place
-	Over  *int `json:"over"`  // a state that is synced before, which is not timed: the figures are then those of going on from there
+	Cores int `json:"cores"`
+	State int `json:"state"` // by its place
+	// Over is a state that is synced before, which is not timed: the figures are those of going on.
+	Over *int `json:"over"`
 }
 
 // SyncFigures are those of one sync.
@@ -29,13 +30,16 @@ type SyncFigures struct {
 	State int `json:"state"`
 	Counts
 	Seconds float64 `json:"seconds"`
-	// CPU is that of this whole process meanwhile: of the syncer, of Pebble, of Go's collector, and of the peers that serve.
+	// CPU is that of this whole process meanwhile: of the syncer, of Pebble, of Go's collector, and
+	// of the peers that serve.
 	CPU float64 `json:"cpuSeconds"`
-	// Serving is the time that peers took to find what they answer, all peers' added up. It is no part of a sync from elsewhere. On one core it
-	// can be taken off both times; on several ones, off the processor's.
+	// Serving is the time that peers took to find what they answer, all peers' added up. It is no
+	// part of a sync from elsewhere. It is taken by the clock, so whatever else the machine does
+	// makes it longer. On one core it can be taken off both times; on several ones, off CPU.
 	Serving float64 `json:"servingSeconds"`
 	Rate    float64 `json:"accountsPerSecond"`
-	Bytes   int64   `json:"bytes"` // of answers: keys, slim bodies, values, proofs, codes and nodes, without their framing
+	// Bytes are those of answers: keys, slim bodies, values, proofs, codes, nodes, without framing.
+	Bytes int64 `json:"bytes"`
 	// Requests are all that were answered.
 	Requests int64 `json:"requests"`
 	Nodes    int64 `json:"nodes"` // that were asked for one by one, to heal
@@ -47,10 +51,15 @@ const (
 	pebbleHandles = 1024
 )
 
-// Sync runs go-ethereum's syncer on so many cores, with peers in this process and Pebble on disk, and then checks what is on disk.
+// Sync runs go-ethereum's syncer on so many cores, with peers in this process and Pebble on disk,
+// and then checks what is on disk.
 //
-// With Over the same syncer is told the other state's root once it is done, as go-ethereum's downloader does when the chain has gone on. It
-// reads in its own notes that all ranges are there, and has nothing to do but to heal. The first sync may use all cores.
+// With Over the same syncer is told the other state's root once it is done, as go-ethereum's
+// downloader does when the chain has gone on. It reads in its own notes that all ranges are there,
+// and has nothing to do but to heal. The first sync may use all cores.
+//
+// The states are a large part of the heap, so that Go's collector runs more seldom than it would
+// in a node. That is in go-ethereum's favour.
 func Sync(states []*State, order Order, peers int) (figures SyncFigures, err error) {
 	if order.Cores < 1 {
 		return figures, errors.New("cores are needed, at least one")

@@ -91,8 +91,14 @@ func startNode(t *testing.T, config testnode.Config) *testnode.Node {
 	return node
 }
 
-// startPeer runs the native peer on a genesis file or with other arguments. Its path comes from whoever built it.
+// startPeer runs the native peer on a genesis file or with other arguments.
 func startPeer(t *testing.T, args ...string) *program {
+	t.Helper()
+	return start(t, peerProgram(t), args...)
+}
+
+// peerProgram is the native peer's path. It comes from whoever built it.
+func peerProgram(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("SNAPLIGHT_PEER")
 	if path == "" {
@@ -101,7 +107,7 @@ func startPeer(t *testing.T, args ...string) *program {
 		}
 		t.Skip("SNAPLIGHT_PEER is not set: build the native peer (cargo build --release -p snaplight-peer) and name it")
 	}
-	return start(t, path, args...)
+	return path
 }
 
 // writeGenesis puts a state into a file.

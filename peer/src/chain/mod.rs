@@ -19,9 +19,11 @@ use std::{collections::HashMap, sync::Arc};
 pub struct Chain {
     server: Arc<Server>,
     random: Random,
-    /// Accounts with code but for the delegated ones, in no particular order. May hold some that are gone.
+    /// Accounts with code but for the delegated ones, in no particular order. May hold some that are
+    /// gone.
     contracts: Vec<Hash>,
     /// Accounts that have delegated themselves, in no particular order. May hold some that are gone.
+    /// A block adds no more than it delegates or brings back.
     delegated: Vec<Hash>,
     /// How many accounts have a code.
     code_users: HashMap<Hash, u64>,
@@ -52,8 +54,8 @@ pub struct Change {
     /// Slots that are written: overwritten, added, cleared, or given back what the block before took; now
     /// and then a whole storage is cleared.
     pub slots: u64,
-    /// Contracts that these slots are in, half of them chosen by size. 0 leaves it to chance: some five slots
-    /// each, of whichever contracts.
+    /// Contracts that these slots are in, half of them chosen by size; then no account with a large
+    /// storage is deleted either. 0 leaves it to chance: some five slots each, of whichever contracts.
     pub contracts: u64,
     /// Accounts that delegate themselves (EIP-7702), change that, or take it back.
     pub delegations: u64,
@@ -76,9 +78,9 @@ impl Change {
         }
     }
 
-    /// A change of a share of the accounts, 1.0 for all of them, as blocks on mainnet make it: three slots
-    /// are written for each account that changes. One in four of these is a contract with slots that change,
-    /// one in twenty is deleted and another one created, one in fifty is a delegation.
+    /// A change of a share of the accounts, 1.0 for all of them, as blocks on mainnet make it: three
+    /// slots are written for each account that changes. One in four of these is a contract with slots
+    /// that change, one in twenty is deleted and another one created, one in fifty is a delegation.
     #[must_use]
     pub fn realistic(of: Counts, share: f64) -> Change {
         let accounts = (of.accounts as f64 * share.clamp(0.0, 1.0)).round() as u64;

@@ -1,4 +1,5 @@
-//! A state as a file, for programs that are not written in Rust. This is where its format is described.
+//! A state as a file, for programs that are not written in Rust. This is where its format is
+//! described.
 //!
 //! Numbers are little-endian. Everything can be written and read in one go, front to back.
 //!

@@ -155,8 +155,8 @@ impl Trie {
         }
     }
 
-    /// The account whose storage holds the slot with so many before it, if this is a trie of accounts that
-    /// carry their storages.
+    /// The account whose storage holds the slot with so many before it, if this is a trie of accounts
+    /// that carry their storages.
     pub(crate) fn with_slot(&self, index: u64) -> Option<&Hash> {
         match &self.0 {
             Repr::Flat(_) => None,

@@ -9,14 +9,15 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Whatever is chosen by chance is given up after so many tries: what is left may not be what is wanted.
+/// Whatever is chosen by chance is given up after so many tries: what is left may not be what is
+/// wanted.
 const TRIES: u64 = 16;
 
 /// One storage in so many, of those small enough, is emptied instead of written to.
 const WRITTEN_PER_EMPTIED: u64 = 32;
 
-/// From this part of all slots on, contracts get writes by their size. Below that the largest ones would
-/// get nearly all of them, so it is the size's square root.
+/// From this part of all slots on, contracts get writes by their size. Below that the largest ones
+/// would get nearly all of them, so it is the size's square root.
 const MANY: u64 = 8;
 
 /// One delegation in so many is to somebody whom no account was delegated to.
@@ -81,8 +82,8 @@ impl Draft<'_> {
         written
     }
 
-    /// Different contracts that this block has written nothing to yet. Half of them are chosen by their
-    /// slots, because large ones are what most transactions use.
+    /// Different contracts that this block has written nothing to yet. Half of them are chosen by
+    /// their slots, because large ones are what most transactions use.
     fn choose(&mut self, count: u64) -> BTreeSet<Hash> {
         if count * 4 >= self.chain.contracts.len() as u64 {
             return self.choose_of_all(count);
@@ -150,8 +151,8 @@ impl Draft<'_> {
         }
     }
 
-    /// The code of a delegation that is another one than `old`: as popular ones as there are, seldom a
-    /// new one.
+    /// The code of a delegation that is another one than `old`: as popular ones as there are,
+    /// seldom a new one.
     fn delegation(&mut self, old: Hash) -> Hash {
         let is_new = self.chain.random.below(DELEGATIONS_PER_DELEGATE) == 0;
         for _ in 0..if is_new { 0 } else { TRIES } {
@@ -185,8 +186,10 @@ impl Draft<'_> {
             };
             match fields.filter(is_delegated) {
                 Some(fields) => return Some((account, fields)),
-                // Gone, or another account has come to be there.
-                None => drop(self.chain.delegated.swap_remove(index)),
+                // Gone, or no longer delegated.
+                None => {
+                    self.chain.delegated.swap_remove(index);
+                }
             }
         }
         None

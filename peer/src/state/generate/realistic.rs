@@ -16,8 +16,8 @@ const ACCOUNTS_PER_CONTRACT: u64 = 4;
 /// with as many slots as there are accounts: giants always hold one slot for each account.
 const GIANT: u64 = 100_000;
 
-/// How large the storages of all other contracts are. They hold twelve slots on average, which are three
-/// for each account.
+/// How large the storages of all other contracts are. They hold twelve slots on average, which are
+/// three for each account.
 const STORAGES: Spread = Spread(&[
     (3000, 0, 0),
     (2200, 1, 1),
@@ -52,10 +52,10 @@ const OWNED_PER_DELEGATION: u64 = 50;
 /// What accounts delegate themselves to: a few wallets have all of them.
 const DELEGATES: u64 = 12;
 
-/// A state with the proportions of a small mainnet. A quarter of the accounts are contracts. There are
-/// four slots to an account; one of them belongs to giant contracts, three are spread with a heavy tail
-/// over the others. Codes are shared, from 100 bytes to 24 kB. One externally owned account in fifty is
-/// delegated.
+/// A state with the proportions of a small mainnet. A quarter of the accounts are contracts. There
+/// are four slots to an account; one of them belongs to giant contracts, three are spread with a
+/// heavy tail over the others. Codes are shared, from 100 bytes to 24 kB. One externally owned
+/// account in fifty is delegated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Realistic {
     /// Has the addresses and the slots' keys.
@@ -160,8 +160,8 @@ impl Realistic {
         (self.names.accounts / GIANT).max(1).min(self.contracts())
     }
 
-    /// The slots of a contract. Sizes are dealt out by rank and not drawn: a few storages more or less
-    /// of the largest kind would change the whole state's proportions.
+    /// The slots of a contract. Sizes are dealt out by rank and not drawn: a few storages more or
+    /// less of the largest kind would change the whole state's proportions.
     fn slots(&self, contract: u64) -> u64 {
         let giants = self.giants();
         match contract.checked_sub(giants) {
@@ -215,21 +215,22 @@ fn contract_at(account: u64) -> Option<u64> {
         .then_some(account / ACCOUNTS_PER_CONTRACT)
 }
 
-/// The hash of the code that the user with this number has. The first ones have one each, so that there is
-/// none without a user; for the others a few are by far the most popular.
+/// The hash of the code that the user with this number has. The first ones have one each, so that
+/// there is none without a user; for the others a few are by far the most popular.
 fn share(codes: &[(Hash, Arc<[u8]>)], user: u64, random: &mut Random) -> Hash {
     let popular = random.popular(codes.len());
     let code = codes.get(user as usize).or_else(|| codes.get(popular));
     code.map_or(EMPTY_CODE, |(hash, _)| *hash)
 }
 
-/// How sizes are spread: parts of a whole, with the smallest and the largest size in each. Within a part
-/// they are spaced evenly.
+/// How sizes are spread: parts of a whole, with the smallest and the largest size in each. Within a
+/// part they are spaced evenly.
 #[derive(Clone, Copy)]
 struct Spread(&'static [(u64, u64, u64)]);
 
 impl Spread {
-    /// The size at a place of all, which are in ascending order. `at` is below `of`, and that below 2^40.
+    /// The size at a place of all, which are in ascending order. `at` is below `of`, and that below
+    /// 2^40.
     fn at(self, at: u64, of: u64) -> u64 {
         let whole: u64 = self.0.iter().map(|(part, _, _)| part).sum();
         let mut rest = at * whole;
