@@ -25,10 +25,10 @@ const PACE = [
 const WIRE = [
   { head: 'accounts', width: 8, text: ({ block }) => count(block.changedAccounts) },
   { head: 'slots', width: 8, text: ({ block }) => count(block.changedSlots) },
-  { head: '/nodes', width: 7, text: ({ block, heal }) => short(heal.bytes / (block.changedNodeBytes + block.changedCodeBytes)) },
+  { head: '/node', width: 6, text: ({ block, heal }) => short(heal.bytes / (block.changedNodeBytes + block.changedCodeBytes)) },
   { head: '/fresh', width: 7, text: ({ heal, fresh }) => short(heal.bytes / fresh.bytes) },
   { head: 'nodes', width: 6, text: ({ heal }) => mega(heal.report.healing.bytes) },
-  { head: 'ranges', width: 7, text: ({ heal }) => mega(heal.report.ranges.bytes) },
+  { head: 'range', width: 6, text: ({ heal }) => mega(heal.report.ranges.bytes) },
   { head: 'asked', width: 6, text: ({ heal }) => count(heal.requests) },
   { head: 'trips', width: 6, text: ({ heal }) => count(heal.roundTrips) },
   { head: 'pages', width: 6, text: ({ block, heal }) => short(heal.report.pagesStored / changed(block)) },
@@ -36,9 +36,9 @@ const WIRE = [
 ]
 const WIRE_LEGEND = `
   accounts, slots  that the block has changed
-  /nodes, /fresh   bytes received, to those of the changed nodes and codes, and to those of a fresh sync; of plain accounts
+  /node, /fresh    bytes received, to those of the changed nodes and codes, and to those of a fresh sync; of plain accounts
                    the first has the bar 1.2 at 0.1 %, the second 1.1 at 1 % and more
-  nodes, ranges    MB of them received
+  nodes, range     MB received of nodes one by one, and of ranges
   asked, trips     requests, and round trips one after another
   pages, kB        written per changed item`
 
