@@ -1,23 +1,26 @@
 /**
- * The figures, as a table and as JSON.
+ * The figures, as tables and with `--json` as JSON: of a realistic state first, and of plain accounts beside it.
  *
- * `node bench.mjs [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync, records, memory,
- * heal, geth, size. `geth`, where Go is, runs kernel and sync as well: what is compared takes turns with go-ethereum.
+ * `node bench.mjs [--realistic=100000] [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync,
+ * records, memory, heal, geth, size. `sync` and `heal` take turns with go-ethereum where Go is; `geth` is what else is
+ * compared with it: kernel and sync, and the gateway.
  */
 
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { GETHBENCH, gethbench, startSyncer } from './bench/geth.mjs'
-import { measureHeals } from './bench/heal.mjs'
+import { GETHBENCH, gethbench } from './bench/geth.mjs'
+import { measureHeals, printHeals } from './bench/heal.mjs'
 import { kernel } from './bench/kernel.mjs'
 import { contributors } from './bench/module.mjs'
 import { measurePages } from './bench/pages.mjs'
-import { measureSync } from './bench/sync.mjs'
+import { printReads } from './bench/reads.mjs'
+import { plain, realistic } from './bench/states.mjs'
+import { measureMemory, measurePace, measureRecords, printMemory, printPace, printRecords } from './bench/sync.mjs'
+import { LEGEND, count, mega, percent, row, title } from './bench/tables.mjs'
 import { SHIPPED, sizeOf } from './sizes.mjs'
 
-const MIB = 1024 * 1024
-/** Bars, where there is one, in words. */
+/** Bars, where there is one, in words. Those of states are plain accounts'. */
 const BARS = {
   rate: '150,000 or more',
   records: '5 or fewer',
@@ -28,13 +31,14 @@ const BARS = {
   relay: '0.7 or more',
   idle: '100 or fewer',
 }
-/** Cores that go-ethereum's syncer gets. */
-const GETH_CORES = [1, 2]
+/** A block costs by what it changes: a larger state would only take longer to make. */
+const HEALED_ACCOUNTS = 100_000
 const RELAY_ACCOUNTS = 200_000
 const IDLE_CLIENTS = 1_000
 
 const { values: options } = parseArgs({
   options: {
+    realistic: { type: 'string', default: '100000' },
     accounts: { type: 'string', default: '1000000' },
     runs: { type: 'string', default: '3' },
     only: { type: 'string' },
@@ -45,76 +49,39 @@ const accounts = Number(options.accounts)
 const runs = Number(options.runs)
 const groups = ['kernel', 'sync', 'records', 'memory', 'heal', 'geth', 'size']
 if (options.only && !groups.includes(options.only)) throw new Error(`--only is one of ${groups.join(', ')}`)
-const wanted = (group) => !options.only || options.only === group
+const wanted = (...some) => !options.only || some.includes(options.only)
 
-const result = { machine: { cores: cpus().length, model: cpus()[0]?.model, node: process.version }, date: new Date().toISOString() }
-
-/** Whether go-ethereum is measured beside us. */
-const geth = wanted('geth') && Boolean(GETHBENCH)
-
-if (wanted('kernel') || geth) {
-  title(`verifying and hashing, in Node${geth ? ', and go-ethereum on the same answers, one core' : ''}`)
-  result.kernel = await kernel(...(geth ? ['--geth', GETHBENCH] : []), ...(wanted('kernel') ? [] : ['--without-mpt']))
+const states = [realistic(Number(options.realistic)), plain(accounts)]
+const result = {
+  machine: { cores: cpus().length, model: cpus()[0]?.model, node: process.version },
+  date: new Date().toISOString(),
+  options: { realistic: Number(options.realistic), accounts, runs },
 }
-if (wanted('sync') || geth) {
-  title(`full sync of ${count(accounts)} plain accounts from two peers, headless Chromium, ${runs} runs${geth ? ', in turns with go-ethereum’s' : ''}`)
-  result.sync = await syncs()
-  const { rate, hashing, storage, waiting, beside } = result.sync
-  row('accounts per second', count(rate), BARS.rate)
-  row('  hashing and proving', percent(hashing))
-  row('  waiting for storage', percent(storage))
-  row('  waiting for peers', percent(waiting))
-  for (const { cores, rate, ratio } of beside ?? []) {
-    row(`go-ethereum’s syncer, two peers in its process, Pebble, GOMAXPROCS=${cores}`, count(rate))
-    row('  the tab is so many times as fast', ratio.toFixed(2), cores === 1 ? BARS.oneCore : '')
-  }
+const geth = Boolean(GETHBENCH)
+const beside = geth ? ', in turns with go-ethereum' : ''
+
+if (wanted('sync', 'records', 'memory', 'heal', 'geth')) console.log(LEGEND)
+if (wanted('sync', 'geth')) {
+  title(`full sync from two peers, headless Chromium, ${times(runs)}${beside}`)
+  result.sync = await measurePace(states, runs)
+  printPace(result.sync, BARS)
 }
 if (wanted('records')) {
-  title('records in IndexedDB')
-  result.records = {}
-  for (const [name, state] of Object.entries({
-    [`${count(accounts)} plain accounts`]: { accounts },
-    '360,000 plain accounts': { accounts: 360_000 },
-    '200,000 accounts, 15 % contracts': { accounts: 200_000, contracts: 0.15 },
-  })) {
-    const run = await measureSync(state)
-    result.records[name] = run
-    row(`${name}: written per 1,000 accounts and slots`, run.writtenPerThousand.toFixed(2), BARS.records)
-    row('  left at the end per 1,000', run.leftPerThousand.toFixed(2))
-    row('  bytes of all keys and values per account and slot', run.bytesPerItem.toFixed(1), state.contracts ? '' : BARS.bytes)
-    if (state.contracts) row('  bytes of codes besides', count(run.codeBytes))
-  }
+  title(`records in IndexedDB after a sync from two peers, ${times(runs)}`)
+  result.records = await measureRecords(states, runs)
+  printRecords(result.records, BARS)
 }
 if (wanted('memory')) {
-  title('wasm memory after the sync')
-  const sizes = [accounts, 4 * accounts]
-  result.memory = {}
-  for (const size of sizes) result.memory[size] = (await measureSync({ accounts: size, peers: 1, count: false })).memory
-  const [one, four] = sizes.map((size) => result.memory[size])
-  sizes.forEach((size) => row(`${count(size)} accounts, MiB`, (result.memory[size] / MIB).toFixed(1), BARS.memory))
-  row('  the second to the first', (four / one).toFixed(2))
+  title(`wasm memory: a state, and one of four times as many accounts, from one peer, ${times(runs)}`)
+  result.memory = await measureMemory(states, runs)
+  printMemory(result.memory, BARS)
 }
 if (wanted('heal')) {
-  title('a block over 100,000 accounts: healing against a fresh sync of the same root')
-  result.heal = await measureHeals()
-  for (const { name, block, report, fresh } of result.heal.blocks) {
-    const changed = block.changedNodeBytes + block.changedCodeBytes
-    row(`${name}: bytes received to bytes of changed nodes and codes`, (report.received.bytes / changed).toFixed(2), fresh ? '' : '1.2 or less')
-    if (fresh) row('  bytes received to those of a fresh sync', (report.received.bytes / fresh.received.bytes).toFixed(2), '1.1 or less')
-    row('  bytes received, of nodes, and of ranges', [report.received, report.healing, report.ranges].map(({ bytes }) => count(bytes)).join(', '))
-    row('  accounts, slots and nodes changed', `${count(block.changedAccounts)}, ${count(block.changedSlots)}, ${count(block.changedNodes)}`)
-    row('  requests, and round trips one after another', `${report.requests}, ${report.roundTrips}`)
-    row('  pages and bytes written per changed account', `${(report.pagesStored / block.changedAccounts).toFixed(2)}, ${count(report.bytesStored / block.changedAccounts)}`)
-    row(fresh ? '  milliseconds, against the fresh sync' : '  milliseconds', [report, fresh].filter(Boolean).map(({ elapsedMs }) => count(elapsedMs)).join(', '))
-  }
-  for (const { thread, warm, idle, small, large } of result.heal.reads) {
-    for (const [name, reads] of Object.entries({ idle, 'while blocks of 0.1 % are healed': small, 'while blocks of 10 % are healed': large })) {
-      row(`${warm ? 'repeated' : 'first'} reads in the ${thread}'s thread, ${name}: p50, p99 in ms`, `${reads.p50.toFixed(2)}, ${reads.p99.toFixed(1)}`, reads === idle ? '' : `p50 within 2 x ${idle.p50.toFixed(2)}`)
-      row('  a second, one after another', count(reads.perSecond))
-    }
-  }
-}
-if (wanted('heal')) {
+  title(`blocks: healing, and a fresh sync of the same root, from one peer, ${times(runs)}${beside}`)
+  result.heal = await measureHeals([states[0], plain(Math.min(accounts, HEALED_ACCOUNTS))], runs)
+  printHeals(result.heal)
+  title('reads, idle and while blocks are healed')
+  printReads(result.heal)
   title('pages of other sizes: 100,000 plain accounts, the engine alone, natively')
   result.pages = await measurePages()
   for (const { pageBytes, what, changed, pagesWritten, bytesWritten, pagesLeft, milliseconds } of result.pages) {
@@ -123,7 +90,12 @@ if (wanted('heal')) {
     row('  pages left, and milliseconds of processor time, the peers\' included', `${count(pagesLeft)}, ${count(milliseconds)}`)
   }
 }
-if (geth) {
+if (wanted('kernel', ...(geth ? ['geth'] : []))) {
+  const compared = geth && wanted('geth')
+  title(`verifying and hashing, in Node${compared ? ', and go-ethereum on the same answers, one core' : ''}`)
+  result.kernel = await kernel(...(compared ? ['--geth', GETHBENCH] : []), ...(wanted('kernel') ? [] : ['--without-mpt']))
+}
+if (geth && wanted('geth')) {
   title('the gateway, between go-ethereum and a client, all on this machine')
   const relay = await gethbench('relay', '--accounts', String(Math.min(accounts, RELAY_ACCOUNTS)))
   const idle = await gethbench('idle', '--clients', String(IDLE_CLIENTS))
@@ -144,74 +116,11 @@ if (wanted('size')) {
   for (const { name, bytes, share } of result.size.largest) row(`  ${name}`, `${count(bytes)} B, ${percent(share)}`)
 }
 
-const json = JSON.stringify(result, null, 2)
-console.log(`\n${json}`)
 if (options.json) {
-  writeFileSync(options.json, `${json}\n`)
-  console.log(`\nwritten to ${options.json}`)
+  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
+  console.log(`\nall figures, each run's too, are in ${options.json}`)
 }
 
-/** The tab's syncs; where go-ethereum is measured beside them, each in turns with its own of the same state. */
-async function syncs() {
-  const syncer = geth ? await startSyncer(accounts) : undefined
-  const [all, others] = [[], []]
-  for (let at = 0; at < runs; at++) {
-    const run = await measureSync({ accounts, count: false })
-    console.log(`  run ${at + 1}: ${count(run.rate)} accounts/s, ${(run.elapsedMs / 1000).toFixed(1)} s`)
-    all.push(run)
-    if (!syncer) continue
-    if (run.report.root !== syncer.root) throw new Error(`the tab has synced ${run.report.root}, go-ethereum syncs ${syncer.root}`)
-    for (const cores of GETH_CORES) {
-      const other = await syncer.sync(cores)
-      console.log(`    go-ethereum, GOMAXPROCS=${cores}: ${count(other.accountsPerSecond)} accounts/s, ${other.seconds.toFixed(1)} s`)
-      others.push({ ...other, ratio: run.rate / other.accountsPerSecond })
-    }
-  }
-  await syncer?.stop()
-  const beside = syncer && GETH_CORES.map((cores) => {
-    const runs = others.filter((other) => other.cores === cores)
-    // Of each turn by itself: what else the machine did then, it did to both.
-    return { cores, runs, rate: median(runs.map((run) => run.accountsPerSecond)), ratio: median(runs.map((run) => run.ratio)) }
-  })
-  return { ...summary(all), ...(beside && { beside }) }
-}
-
-/** Medians of each figure by itself, with the extremes of the rate. */
-function summary(all) {
-  const middle = (of) => median(all.map(of))
-  return {
-    runs: all,
-    rate: middle((run) => run.rate),
-    slowest: Math.min(...all.map((run) => run.rate)),
-    fastest: Math.max(...all.map((run) => run.rate)),
-    hashing: middle((run) => run.hashing),
-    storage: middle((run) => run.storage),
-    waiting: middle((run) => run.waiting),
-  }
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  const half = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
-}
-
-function title(text) {
-  console.log(`\n${text}`)
-}
-
-function row(what, value, bar = '') {
-  console.log(`  ${what.padEnd(76)} ${String(value).padStart(14)}   ${bar && `bar: ${bar}`}`)
-}
-
-function count(value) {
-  return Math.round(value).toLocaleString('en')
-}
-
-function mega(bytes) {
-  return (bytes / 1e6).toFixed(0)
-}
-
-function percent(share) {
-  return `${(share * 100).toFixed(1)} %`
+function times(runs) {
+  return runs === 1 ? 'one run' : `${runs} runs`
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the figures, as a table and as JSON. Never a test: machines differ, ratios are what to compare.
+//! `cargo xtask bench`: the figures, as tables and as JSON. Never a test: machines differ, ratios are what to compare.
 
 use crate::arguments::Arguments;
 use crate::go;
@@ -10,6 +10,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
     let json = arguments.value("--json")?;
+    let realistic = arguments.number("--realistic")?.unwrap_or(100_000);
     let accounts = arguments.number("--accounts")?.unwrap_or(1_000_000);
     let runs = arguments.number("--runs")?.unwrap_or(3);
     let only = arguments.value("--only")?;
@@ -20,7 +21,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         (Some(why), Some("geth")) => {
             return Err(format!("go-ethereum cannot be measured: {why}").into());
         }
-        (Some(why), None) => say(&format!("go-ethereum is not measured beside us: {why}")),
+        (Some(why), None | Some("sync" | "heal")) => {
+            say(&format!("go-ethereum is not measured beside us: {why}"))
+        }
         _ => {}
     }
     let browser = tools::browser()?;
@@ -31,13 +34,15 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         tools::npm_packages(workspace, &kernel)?;
     }
     sources::peer(workspace)?;
-    if without_go.is_none() && matches!(only.as_deref(), None | Some("geth")) {
+    let beside = matches!(only.as_deref(), None | Some("sync" | "heal" | "geth"));
+    if without_go.is_none() && beside {
         go::programs(workspace)?;
     }
     say("measuring; other work on this machine shows in the figures\n");
 
     let mut bench = sources::script(workspace, "bench.mjs", Some(&browser));
     bench
+        .arg(format!("--realistic={realistic}"))
         .arg(format!("--accounts={accounts}"))
         .arg(format!("--runs={runs}"));
     if let Some(why) = without_go {

@@ -59,12 +59,14 @@ Snaplight's commands. Each installs what it lacks, and is quick the second time.
       --full-speed            no throttle; a sync that comes to its end is followed by another one
       --json FILE             write all figures there
 
-  cargo xtask bench   The figures: speed, records, bytes, memory and size, as a table and as JSON.
-      --json FILE             write the JSON there as well
-      --accounts N            accounts in the full sync (1,000,000 unless told; smaller is quicker and says less)
-      --runs N                runs of the full sync whose median is printed (3 unless told)
-      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size; geth needs Go 1.25 and takes
-                              kernel and sync with it, in turns with go-ethereum on the same answers and state
+  cargo xtask bench   The figures: speed, records, bytes, memory, processor time and size. First of a realistic state, with plain
+                      accounts beside it; where Go 1.25 is, also go-ethereum's on the same states, with one and two cores.
+      --json FILE             write all of them there, each run by itself
+      --realistic N           accounts of the realistic state (100,000 unless told)
+      --accounts N            plain accounts (1,000,000 unless told; smaller is quicker and says less)
+      --runs N                runs whose medians are printed (3 unless told)
+      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size; geth needs Go and is kernel and
+                              sync, in turns with go-ethereum, and the gateway
 
   cargo xtask build   The npm package in pkg/, as it is published (wasm-pack, then wasm-opt), with its sizes.
       --fast                  without command-line tools and without wasm-opt; this is what the demo uses

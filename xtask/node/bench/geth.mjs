@@ -23,12 +23,13 @@ export async function gethbench(...options) {
  * Starts go-ethereum's syncer on states that a peer has exported (`exportTo` in `../peers.mjs`).
  *
  * @param {string[]} files
+ * @param {{peers?: number}} [options] how many it has, in its own process
  * @returns {Promise<{states: object[], ask: (order: {cores: number, state: number, over?: number}) => Promise<object>,
  *   stop: () => Promise<void>}>} `states` has the root and the counts of each file. `ask` syncs one of them, by its place in
  *   `files`, and answers the figures; with `over` the state at that place is synced first, and only the rest is timed
  */
-export async function startSyncer(files) {
-  const { ready, ask: askLine, stop } = await startProgram('gethbench', GETHBENCH, ['sync', ...files], WITHIN_MS)
+export async function startSyncer(files, { peers = 2 } = {}) {
+  const { ready, ask: askLine, stop } = await startProgram('gethbench', GETHBENCH, ['sync', '--peers', String(peers), ...files], WITHIN_MS)
   const ask = (order) => {
     let timer
     const late = new Promise((_, reject) => {

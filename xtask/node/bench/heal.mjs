@@ -1,122 +1,151 @@
-/** What a block costs: the same page syncs a state, then heals block after block, in headless Chromium. */
+/** What a block costs: a page that has a state heals block after block, beside fresh syncs of the same roots, and go-ethereum. */
 
-import { launch } from '../browser.mjs'
-import { startPeer } from '../peers.mjs'
-import { serve } from '../serve.mjs'
+import { measureReads } from './reads.mjs'
+import { GETH_CORES, columnsOf, withPeers, withSyncer } from './states.mjs'
+import { figures, gethRows, syncInPage } from './sync.mjs'
+import { openTab } from './tab.mjs'
+import { costs, count, medians, mega, progress, seconds, short, table } from './tables.mjs'
 
-const ACCOUNTS = 100_000
-const THOUSANDTH = ACCOUNTS / 1000
-/** Blocks that change a thousandth, each of them in one way. */
-const KINDS = { values: `values=${THOUSANDTH}`, insertions: `insert=${THOUSANDTH}`, deletions: `delete=${THOUSANDTH}` }
+/** Blocks that change a thousandth, each of them in one way. Only a state that has slots gets one that writes them. */
+const KINDS = {
+  values: ({ accounts }) => `values=${thousandth(accounts)}`,
+  insertions: ({ accounts }) => `insert=${thousandth(accounts)}`,
+  deletions: ({ accounts }) => `delete=${thousandth(accounts)}`,
+  slots: ({ slots }) => slots > 0 && `slots=${thousandth(slots)}`,
+}
 /** Shares of everything that one block changes. */
 const SHARES = [0.01, 0.1, 1]
-/** Blocks of a thousandth during which reads are timed: one is over before many reads are. */
-const READ_BLOCKS = 10
-/** Accounts read one after another: as many as there are pages, so that most of the first ones have to be loaded. */
-const READS = 400
-/** Where the database lives: in the page's own thread, or in a worker that the page asks. */
-const THREADS = ['page', 'worker']
+
+const PACE = [
+  { head: 's', text: (run) => seconds(run.seconds) },
+  { head: 'items/s', text: (run) => count(run.itemsPerSecond) },
+  { head: 'MB', text: (run) => mega(run.bytes) },
+]
+/** What a block has changed, and what that cost on the wire and on the disk. */
+const WIRE = [
+  { head: 'accounts', width: 8, text: ({ block }) => count(block.changedAccounts) },
+  { head: 'slots', width: 8, text: ({ block }) => count(block.changedSlots) },
+  { head: '/node', width: 6, text: ({ block, heal }) => short(heal.bytes / (block.changedNodeBytes + block.changedCodeBytes)) },
+  { head: '/fresh', width: 7, text: ({ heal, fresh }) => short(heal.bytes / fresh.bytes) },
+  { head: 'nodes', width: 6, text: ({ heal }) => mega(heal.report.healing.bytes) },
+  { head: 'range', width: 6, text: ({ heal }) => mega(heal.report.ranges.bytes) },
+  { head: 'asked', width: 6, text: ({ heal }) => count(heal.requests) },
+  { head: 'trips', width: 6, text: ({ heal }) => count(heal.roundTrips) },
+  { head: 'pages', width: 6, text: ({ block, heal }) => short(heal.report.pagesStored / changed(block)) },
+  { head: 'kB', width: 5, text: ({ block, heal }) => short(heal.report.bytesStored / changed(block) / 1000) },
+]
+const WIRE_LEGEND = `
+  accounts, slots  that the block has changed
+  /node, /fresh    bytes received, to those of the changed nodes and codes, and to those of a fresh sync; of plain accounts
+                   the first has the bar 1.2 at 0.1 %, the second 1.1 at 1 % and more
+  nodes, range     MB received of nodes one by one, and of ranges
+  asked, trips     requests, and round trips one after another
+  pages, kB        written per changed item`
 
 /**
- * @returns {Promise<{blocks: object[], reads: object[]}>} `blocks`: for each, what it changed, what the heal received, asked,
- *   wrote and took, and for large ones a fresh sync of the same root beside it; `reads`: how long they took while nothing
- *   else was done and while blocks were healed
+ * @returns {Promise<object>} for each state by its name: `blocks`, for each what it changed, what the heal and the fresh sync
+ *   took, and go-ethereum's; `reads`: how long they took while nothing else was done and while blocks were healed
  */
-export async function measureHeals() {
-  const peer = await startPeer(['--accounts', String(ACCOUNTS), '--chain'])
-  const server = await serve()
-  const browser = await launch()
-  try {
-    const page = await browser.context.newPage()
-    await page.goto(`${server.origin}/blank`)
-    const setting = { url: peer.url, network: { id: peer.networkId, genesisHash: peer.genesisHash } }
-    await page.evaluate(heal, { ...setting, root: peer.root })
-    const blocks = []
-    for (const [name, what] of Object.entries(KINDS)) {
-      const block = await peer.advance(what)
-      blocks.push({ name: `0.1 % ${name}`, block, report: await page.evaluate(heal, { ...setting, root: block.stateRoot }) })
-    }
-    for (const share of SHARES) {
-      const block = await peer.advance(share)
-      const report = await page.evaluate(heal, { ...setting, root: block.stateRoot })
-      const fresh = await page.evaluate(freshSync, { ...setting, root: block.stateRoot })
-      blocks.push({ name: `${share * 100} % of everything`, block, report, fresh })
-    }
-    const { sample } = await peer.sample(READS)
-    const reading = { ...setting, addresses: sample.map(({ address }) => address) }
-    const reads = []
-    for (const thread of THREADS) {
-      for (const warm of [false, true]) {
-        const [idle, small, large] = [[], [], []]
-        for (let at = 0; at < READ_BLOCKS; at++) {
-          idle.push(await page.evaluate(read, { ...reading, thread, warm }))
-          small.push(await page.evaluate(read, { ...reading, thread, warm, root: (await peer.advance(0.001)).stateRoot }))
+export async function measureHeals(states, runs) {
+  const result = {}
+  for (const state of states) {
+    result[state.name] = await withPeers(state, { peers: 1, chain: true }, async ([peer]) => {
+      const blocks = []
+      const making = async (exported) => {
+        await exported(peer)
+        for (const [name, what] of changes(peer)) {
+          blocks.push({ name, block: await peer.advance(what) })
+          await exported(peer)
         }
-        for (let at = 0; at < 2; at++) large.push(await page.evaluate(read, { ...reading, thread, warm, root: (await peer.advance(0.1)).stateRoot }))
-        reads.push({ thread, warm, idle: figures(idle), small: figures(small), large: figures(large) })
+      }
+      return withSyncer(1, making, async (syncer) => {
+        const all = []
+        let reads
+        for (let at = 1; at <= runs; at++) {
+          progress(`${state.heading}, run ${at} of ${runs}`)
+          const tab = await openTab()
+          try {
+            all.push(await healOnce(tab, peer, blocks, syncer))
+            if (at === runs) reads = await measureReads(tab, peer, target(peer, blocks.at(-1).block.stateRoot))
+          } finally {
+            await tab.close()
+          }
+        }
+        return { heading: state.heading, runs: all, blocks: medians(all), reads }
+      })
+    })
+  }
+  return result
+}
+
+export function printHeals(result) {
+  const both = columnsOf(result)
+  const names = [...new Set(both.flatMap(({ blocks }) => Object.keys(blocks)))]
+  const rows = names.map((name) => ({ name, cells: both.map(({ blocks }) => blocks[name]) }))
+  const of = (cells, pick) => cells.map((cell) => cell && pick(cell))
+  costs(both, PACE, rows.flatMap(({ name, cells }) => [
+    { label: `${name}: healed`, cells: of(cells, ({ heal }) => heal) },
+    ...gethRows('  ', of(cells, ({ geth }) => geth.heal)),
+    { label: '  fresh sync in a tab', cells: of(cells, ({ fresh }) => fresh) },
+    ...gethRows('    ', of(cells, ({ geth }) => geth.fresh)),
+  ]))
+  console.log(WIRE_LEGEND)
+  table(both, WIRE, rows.map(({ name, cells }) => ({ label: name, cells })))
+}
+
+/** Name and order of each block. */
+function changes(counts) {
+  const kinds = Object.entries(KINDS).map(([name, order]) => [`0.1 % ${name}`, order(counts)])
+  const shares = SHARES.map((share) => [`${share * 100} % of all`, share])
+  return [...kinds.filter(([, order]) => order), ...shares]
+}
+
+/** One page through all blocks. What it has at the start is not measured: `fresh` are the first syncs. */
+async function healOnce(tab, peer, blocks, syncer) {
+  await tab.page.evaluate(syncInPage, { ...target(peer, peer.root), name: 'heal' })
+  const run = {}
+  for (const [at, { name, block }] of blocks.entries()) {
+    const setting = target(peer, block.stateRoot)
+    const heal = figures(await tab.measured(syncInPage, { ...setting, name: 'heal' }))
+    const geth = { heal: {}, fresh: {} }
+    const beside = async (what, order) => {
+      for (const cores of syncer ? GETH_CORES : []) {
+        // Exported state 0 is what the chain began with.
+        geth[what][cores] = await syncer.ask({ cores, state: at + 1, ...order })
       }
     }
-    return { blocks, reads }
+    await beside('heal', { over: at })
+    const fresh = figures(await freshSync(tab, setting))
+    await beside('fresh', {})
+    const took = [heal, geth.heal[1], geth.heal[2], fresh, geth.fresh[1], geth.fresh[2]].map((one) => one ? `${seconds(one.seconds)} s` : '–')
+    progress(`  ${name}: healed ${took.slice(0, 3).join(', ')}; fresh ${took.slice(3).join(', ')} (tab, go-ethereum on 1 and 2 cores)`)
+    // The same change for all of them, whatever each counts while it heals.
+    for (const one of [heal, ...Object.values(geth.heal)]) Object.assign(one, { items: changed(block), itemsPerSecond: changed(block) / one.seconds })
+    run[name] = { block, heal, fresh, geth }
+  }
+  return run
+}
+
+/** In a page of its own: its module is new, and so is its memory. */
+async function freshSync(tab, setting) {
+  const other = await tab.another()
+  try {
+    const run = await other.measured(syncInPage, { ...setting, name: 'fresh' })
+    await other.page.evaluate(async () => (await import('snaplight')).deleteDatabase('fresh'))
+    return run
   } finally {
-    await browser.close()
-    await Promise.all([server.close(), peer.stop()])
+    await other.close()
   }
 }
 
-/** Of several measurements together. */
-function figures(all) {
-  const times = all.flatMap(({ times }) => times).sort((a, b) => a - b)
-  const quantile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))]
-  const seconds = all.reduce((sum, { elapsed }) => sum + elapsed, 0) / 1000
-  return { count: times.length, perSecond: times.length / seconds, p50: quantile(0.5), p99: quantile(0.99) }
+function target({ url, networkId, genesisHash }, root) {
+  return { urls: [url], root, network: { id: networkId, genesisHash } }
 }
 
-// What follows runs in the page, so it can use nothing from outside.
-
-async function heal({ url, root, network }) {
-  const { open } = await import('snaplight')
-  const db = await open({ name: 'heal', network })
-  db.addPeer(url)
-  const report = await db.sync(root)
-  await db.close()
-  return report
+function changed({ changedAccounts, changedSlots }) {
+  return changedAccounts + changedSlots
 }
 
-/**
- * Reads accounts one after another from a database that was just opened, so that nothing is in memory yet, or (`warm`) after
- * all of them were read: each once, or while a heal runs if a root is given, as many as there is time for.
- */
-async function read({ url, root, network, addresses, thread, warm }) {
-  const [{ open }, { openInWorker }] = await Promise.all([import('snaplight'), import('snaplight/worker')])
-  const worker = thread === 'worker' && new Worker('/pkg/worker-entry.js', { type: 'module' })
-  const db = await (worker ? openInWorker(worker, { name: 'heal', network }) : open({ name: 'heal', network }))
-  const peer = db.addPeer(url)
-  while (peer.state !== 'ready') await new Promise((resolve) => setTimeout(resolve, 5))
-  if (warm) await Promise.all(addresses.map((address) => db.getAccount(address)))
-  const times = []
-  let done = false
-  const began = performance.now()
-  const healed = root && db.sync(root).finally(() => (done = true))
-  do {
-    const started = performance.now()
-    await db.getAccount(addresses[times.length % addresses.length])
-    times.push(performance.now() - started)
-    // Cached reads are microtasks: without this nothing else would ever run.
-    await new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); port1.onmessage = resolve; port2.postMessage(0) })
-  } while (root ? !done : times.length < addresses.length)
-  const elapsed = performance.now() - began
-  await healed
-  await db.close()
-  if (worker) worker.terminate()
-  return { times, elapsed }
-}
-
-async function freshSync({ url, root, network }) {
-  const { open, deleteDatabase } = await import('snaplight')
-  const other = await open({ name: 'fresh', network })
-  other.addPeer(url)
-  const report = await other.sync(root)
-  await other.close()
-  await deleteDatabase('fresh')
-  return report
+function thousandth(count) {
+  return Math.max(1, Math.round(count / 1000))
 }

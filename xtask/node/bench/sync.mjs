@@ -1,109 +1,194 @@
-/** One full sync in headless Chromium with a profile on disk, measured. */
+/** Full syncs in a tab with an empty profile: their pace, beside go-ethereum's; their records; their memory. */
 
-import { launch } from '../browser.mjs'
-import { startPeers } from '../peers.mjs'
-import { serve } from '../serve.mjs'
+import { GETH_CORES, columnsOf, plain, withPeers, withSyncer } from './states.mjs'
+import { openTab } from './tab.mjs'
+import { costs, count, medians, mega, pair, percent, progress, seconds, short } from './tables.mjs'
+
+/** Other states whose records have bars. */
+const MORE_RECORDS = {
+  '360,000 plain': plain(360_000),
+  '200,000, 15 % contracts': plain(200_000, 0.15),
+}
+/** A state of so many times as many accounts must not take more memory. */
+const LARGER = 4
+
+const PACE = [
+  { head: 's', text: (run) => seconds(run.seconds) },
+  { head: 'items/s', text: (run) => count(run.itemsPerSecond) },
+  { head: 'MB', text: (run) => mega(run.bytes) },
+]
+const RECORDS = [
+  { head: 'wrote', text: (run) => short(run.writtenPerThousand) },
+  { head: 'left', text: (run) => short(run.leftPerThousand) },
+  { head: 'B/item', text: (run) => short(run.bytesPerItem) },
+]
 
 /**
- * @param {{accounts: number, contracts?: number, peers?: number, count?: boolean}} state `contracts`: the share of
- *   accounts that are contracts, 0 to 1; `count`: also count and read all records, which costs time that is not measured
+ * The tab's syncs from two peers, each in turns with go-ethereum's of the same state where that is measured.
+ *
+ * @returns {Promise<object>} for each state by its name: all runs, and their medians
  */
-export async function measureSync({ accounts, contracts = 0, peers: many = 2, count = true }) {
-  const peers = await startPeers(many, ['--accounts', String(accounts), '--contracts', String(contracts)])
-  const server = await serve()
-  const browser = await launch()
-  try {
-    const page = await browser.context.newPage()
-    await page.goto(`${server.origin}/blank`)
-    const [{ root, networkId, genesisHash }] = peers
-    const setting = { urls: peers.map(({ url }) => url), root, network: { id: networkId, genesisHash }, count }
-    const run = await page.evaluate(syncInPage, setting)
-    if (run.report.accounts !== accounts) throw new Error(`synced ${run.report.accounts} of ${accounts} accounts`)
-    return figures(run)
-  } finally {
-    await browser.close()
-    await Promise.all([server.close(), ...peers.map((peer) => peer.stop())])
-  }
-}
-
-/** Runs in the page, so it can use nothing from outside. */
-async function syncInPage({ urls, root, network, count }) {
-  const written = {}
-  if (count) {
-    // Every record that is ever written, also those replaced or deleted later.
-    for (const method of ['put', 'add']) {
-      const original = IDBObjectStore.prototype[method]
-      IDBObjectStore.prototype[method] = function (...values) {
-        written[this.name] = (written[this.name] ?? 0) + 1
-        return original.apply(this, values)
-      }
-    }
-  }
-  const { open } = await import('snaplight')
-  const db = await open({ name: 'bench', network })
-  for (const url of urls) db.addPeer(url)
-  const report = await db.sync(root)
-  // The glue is one module per page: asking for it again answers the instance that has just worked.
-  const { memory } = await (await import('/pkg/wasm/snaplight.js')).default()
-  const memoryBytes = memory.buffer.byteLength
-  await db.close()
-  return count ? { report, memoryBytes, written, left: await readAll() } : { report, memoryBytes }
-
-  /** Number and bytes of the records, store by store, of the only database there is. */
-  async function readAll() {
-    const promised = (request) =>
-      new Promise((resolve, reject) => {
-        request.onsuccess = () => resolve(request.result)
-        request.onerror = () => reject(request.error)
-      })
-    const sizeOf = (value) => {
-      if (value === undefined || value === null) return 0
-      if (value.byteLength !== undefined) return value.byteLength
-      if (typeof value === 'string') return value.length
-      if (typeof value !== 'object') return 8
-      return Object.values(value).reduce((sum, part) => sum + sizeOf(part), 0)
-    }
-    const found = (await indexedDB.databases()).find(({ name }) => name.includes('bench'))
-    const database = await promised(indexedDB.open(found.name))
-    const left = {}
-    for (const name of database.objectStoreNames) {
-      const sum = { records: 0, bytes: 0 }
-      // A cursor, because a gigabyte does not fit into one getAll.
-      await new Promise((resolve, reject) => {
-        const request = database.transaction(name).objectStore(name).openCursor()
-        request.onerror = () => reject(request.error)
-        request.onsuccess = () => {
-          const cursor = request.result
-          if (!cursor) return resolve()
-          sum.records++
-          sum.bytes += sizeOf(cursor.key) + sizeOf(cursor.value)
-          cursor.continue()
+export async function measurePace(states, runs) {
+  const result = {}
+  for (const state of states) {
+    result[state.name] = await withPeers(state, {}, ([first, ...others]) =>
+      withSyncer(2, (exported) => exported(first), async (syncer) => {
+        const all = []
+        for (let at = 1; at <= runs; at++) {
+          const run = { tab: await syncOnce([first, ...others]), geth: {} }
+          progress(`${state.heading}, run ${at}: ${describe(run.tab)}`)
+          for (const cores of syncer ? GETH_CORES : []) {
+            const other = await syncer.ask({ cores, state: 0 })
+            progress(`  go-ethereum, GOMAXPROCS=${cores}: ${describe(other)}`)
+            // Of each turn by itself: what else the machine did then, it did to both.
+            run.geth[cores] = { ...other, timesAsFast: other.seconds / run.tab.seconds }
+          }
+          all.push(run)
         }
-      })
-      left[name] = sum
+        return { heading: state.heading, runs: all, median: medians(all) }
+      }))
+  }
+  return result
+}
+
+export function printPace(result, bars) {
+  const both = columnsOf(result)
+  const of = (pick) => both.map(({ median }) => pick(median))
+  costs(both, PACE, [
+    { label: 'Snaplight in a tab', cells: of(({ tab }) => tab) },
+    ...gethRows('', of(({ geth }) => geth)),
+  ])
+  console.log()
+  pair('accounts a second', of(({ tab }) => count(tab.rate)), bars.rate)
+  pair('  hashing and proving, of the time', of(({ tab }) => percent(tab.hashing)))
+  pair('  waiting for storage', of(({ tab }) => percent(tab.storage)))
+  pair('  waiting for peers', of(({ tab }) => percent(tab.waiting)))
+  pair('requests, and round trips one after another', of(({ tab }) => `${count(tab.requests)}, ${count(tab.roundTrips)}`))
+  for (const cores of GETH_CORES) {
+    const geth = of(({ geth }) => geth[cores])
+    if (geth.every((one) => !one)) continue
+    pair(`the tab is so many times as fast as go-ethereum, GOMAXPROCS=${cores}`, geth.map((one) => one?.timesAsFast.toFixed(2)), cores === 1 ? bars.oneCore : '')
+    pair('  go-ethereum’s accounts a second', geth.map((one) => one && count(one.accountsPerSecond)))
+    if (geth.some((one) => one?.servingSeconds !== undefined)) {
+      pair('  of its CPU seconds, those of its peers', geth.map((one) => short(one?.servingSeconds)))
     }
-    database.close()
-    return left
   }
 }
 
-function figures({ report, written, memoryBytes, left }) {
-  const { elapsedMs, accounts, slots } = report
-  const times = {
-    report,
-    elapsedMs,
-    rate: accounts / (elapsedMs / 1000),
+/** Rows of go-ethereum's figures, for each state by the number of cores; none where it was not measured. */
+export function gethRows(indent, all) {
+  return GETH_CORES.filter((cores) => all.some((geth) => geth?.[cores])).map((cores) => ({
+    label: `${indent}go-ethereum, ${cores} core${cores === 1 ? '' : 's'}`,
+    cells: all.map((geth) => geth?.[cores]),
+  }))
+}
+
+/** What IndexedDB is given and keeps: of each state, and of more plain ones. */
+export async function measureRecords(states, runs) {
+  const measure = async (state) => {
+    const all = await repeat(state, runs, {}, (peers) => syncOnce(peers, { records: true }))
+    return { heading: state.heading, runs: all, median: medians(all) }
+  }
+  const result = { more: {} }
+  for (const state of states) result[state.name] = await measure(state)
+  for (const [label, state] of Object.entries(MORE_RECORDS)) result.more[label] = await measure({ ...state })
+  return result
+}
+
+export function printRecords(result, bars) {
+  const both = columnsOf(result)
+  console.log('  wrote, left: records written, and left at the end, per 1,000 items; B/item: keys and values of all that are left, but for codes')
+  console.log(`  bars of plain accounts: wrote ${bars.records}; B/item ${bars.bytes}`)
+  costs(both, RECORDS, [
+    { label: 'first sync', cells: both.map(({ median }) => median) },
+    ...Object.entries(result.more).map(([label, { median }]) => ({ label, cells: [undefined, median] })),
+  ])
+  console.log()
+  pair('bytes of codes besides', both.map(({ median }) => count(median.codeBytes)))
+}
+
+/** Memory after a sync of a state, and of a larger one of the same kind. */
+export async function measureMemory(states, runs) {
+  const result = {}
+  for (const { name, make, accounts } of states) {
+    const sizes = []
+    for (const state of [make(accounts), make(LARGER * accounts)]) {
+      const all = await repeat(state, runs, { peers: 1 }, (peers) => syncOnce(peers))
+      sizes.push({ heading: state.heading, runs: all, median: medians(all) })
+    }
+    result[name] = { heading: sizes[0].heading, sizes }
+  }
+  return result
+}
+
+export function printMemory(result, bars) {
+  const both = columnsOf(result)
+  const [one, large] = [0, 1].map((at) => both.map(({ sizes }) => sizes[at].median))
+  costs(both, PACE, [
+    { label: 'one peer', cells: one },
+    { label: `${LARGER} times as many accounts`, cells: large },
+  ])
+  console.log()
+  pair('wasm memory of the second, to that of the first', large.map(({ memory }, at) => (memory.end / one[at].memory.end).toFixed(2)), bars.memory)
+}
+
+async function repeat(state, runs, options, once) {
+  return withPeers(state, options, async (peers) => {
+    const all = []
+    for (let at = 1; at <= runs; at++) {
+      const run = await once(peers)
+      progress(`${state.heading}, run ${at}: ${describe(run)}`)
+      all.push(run)
+    }
+    return all
+  })
+}
+
+function describe({ seconds: time, itemsPerSecond }) {
+  return `${seconds(time)} s, ${count(itemsPerSecond)} items/s`
+}
+
+/** One sync in a browser of its own. `records`: also count and read all records, which costs time that is not measured. */
+async function syncOnce(peers, { records = false } = {}) {
+  const tab = await openTab()
+  try {
+    const [{ root, networkId, genesisHash, accounts }] = peers
+    const setting = { urls: peers.map(({ url }) => url), root, network: { id: networkId, genesisHash }, name: 'bench' }
+    if (records) await tab.page.evaluate(countWrites)
+    const run = await tab.measured(syncInPage, setting)
+    if (run.report.accounts !== accounts) throw new Error(`synced ${run.report.accounts} of ${accounts} accounts`)
+    return records ? { ...figures(run), ...recordFigures(run, await tab.page.evaluate(readRecords)) } : figures(run)
+  } finally {
+    await tab.close()
+  }
+}
+
+/** What a report says, as rows want it. */
+export function figures({ report, memory, cpu }) {
+  const { elapsedMs, accounts, slots, received, requests, roundTrips } = report
+  const time = elapsedMs / 1000
+  return {
+    seconds: time,
+    items: accounts + slots,
+    itemsPerSecond: (accounts + slots) / time,
+    rate: accounts / time,
+    bytes: received.bytes,
     hashing: report.hashingMs / elapsedMs,
     storage: report.storageMs / elapsedMs,
     waiting: report.waitingMs / elapsedMs,
-    memory: memoryBytes,
+    requests,
+    roundTrips,
+    memory,
+    ...(cpu && { cpu }),
+    report,
   }
-  if (!written) return times
+}
+
+function recordFigures({ report: { accounts, slots } }, { written, left }) {
   const items = accounts + slots
   const sum = (stores, of) => Object.values(stores).reduce((total, store) => total + of(store), 0)
   const codeBytes = left.codes?.bytes ?? 0
   return {
-    ...times,
     written,
     left,
     writtenPerThousand: sum(written, (puts) => puts) / (items / 1000),
@@ -111,4 +196,66 @@ function figures({ report, written, memoryBytes, left }) {
     bytesPerItem: (sum(left, ({ bytes }) => bytes) - codeBytes) / items,
     codeBytes,
   }
+}
+
+// What follows runs in the page, so it can use nothing from outside.
+
+/** Syncs into the database of this name, whatever it holds already. */
+export async function syncInPage({ urls, root, network, name }) {
+  const { open } = await import('snaplight')
+  const db = await open({ name, network })
+  const memory = await window.watchMemory()
+  for (const url of urls) db.addPeer(url)
+  const report = await db.sync(root)
+  await db.close()
+  return { report, memory: await memory.stop() }
+}
+
+/** Counts every record that is ever written, also those replaced or deleted later. */
+function countWrites() {
+  window.written = {}
+  for (const method of ['put', 'add']) {
+    const original = IDBObjectStore.prototype[method]
+    IDBObjectStore.prototype[method] = function (...values) {
+      window.written[this.name] = (window.written[this.name] ?? 0) + 1
+      return original.apply(this, values)
+    }
+  }
+}
+
+/** Number and bytes of the records of the only database there is. */
+async function readRecords() {
+  const promised = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+  const sizeOf = (value) => {
+    if (value === undefined || value === null) return 0
+    if (value.byteLength !== undefined) return value.byteLength
+    if (typeof value === 'string') return value.length
+    if (typeof value !== 'object') return 8
+    return Object.values(value).reduce((sum, part) => sum + sizeOf(part), 0)
+  }
+  const found = (await indexedDB.databases()).find(({ name }) => name.includes('bench'))
+  const database = await promised(indexedDB.open(found.name))
+  const left = {}
+  for (const name of database.objectStoreNames) {
+    const sum = { records: 0, bytes: 0 }
+    // A cursor, because a gigabyte does not fit into one getAll.
+    await new Promise((resolve, reject) => {
+      const request = database.transaction(name).objectStore(name).openCursor()
+      request.onerror = () => reject(request.error)
+      request.onsuccess = () => {
+        const cursor = request.result
+        if (!cursor) return resolve()
+        sum.records++
+        sum.bytes += sizeOf(cursor.key) + sizeOf(cursor.value)
+        cursor.continue()
+      }
+    })
+    left[name] = sum
+  }
+  database.close()
+  return { written: window.written, left }
 }
