@@ -24,7 +24,7 @@ export {
   UnsupportedError,
 } from './lib/errors.js'
 
-export const version = '0.1.0'
+export const version = '0.1.1'
 
 export async function open(options) {
   const { checked, onEvent } = checkOptions(options)

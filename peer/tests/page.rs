@@ -53,7 +53,7 @@ fn conversation() -> String {
     let mut session = Session::new(Arc::clone(&server), Vec::new());
     let hello = Hello {
         version: 5,
-        name: b"snaplight/0.1.0".to_vec(),
+        name: concat!("snaplight/", env!("CARGO_PKG_VERSION")).into(),
         capabilities: vec![(b"eth".to_vec(), 69), (b"snap".to_vec(), 1)],
         node_id: [0x11; 64],
     };
