@@ -1,10 +1,13 @@
 // The public class Snaplight, written once on top of a backend: the wasm module in this realm (local.js), or a worker at
 // the other end of a MessagePort (remote.js).
 //
-// A backend has: addPeer(id, target), closePeer(id), startSync(target), cancelSync(), account(address),
+// A backend has: addPeer(id, target), closePeer(id), startSync(target, start), cancelSync(), account(address),
 // storage(address, slot), code(addressOrHash), close(), progress(). Arguments are checked and in bytes. It tells the
-// listener given to it: onProgress(raw), onComplete(state), onSynced(report, raw), onFailed(error), onPeer(id, state),
-// onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event), onEnded(), onCrashed(error).
+// listener given to it: onProgress(raw, start), onComplete(state), onSynced(report, raw, start), onFailed(error, start),
+// onPeer(id, state), onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event), onEnded(), onCrashed(error).
+//
+// `start` counts the calls of startSync. What a worker tells may be on its way while the next call is made, so each end says which
+// call it ends.
 
 import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
 import { CancelledError, ClosedError } from './errors.js'
@@ -26,6 +29,8 @@ export class Snaplight {
   /** PeerStats of open peers and of the last closed ones, by id. */
   #rows = new Map()
   #nextPeer = 1
+  /** How often startSync was called. */
+  #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
   /** The report of the last sync, until the next one starts. */
@@ -132,7 +137,7 @@ export class Snaplight {
 
   /** Starts a sync, or moves the engine from the one that runs: it keeps all it has, so only its caller has to be told. */
   #start(target, signal, callbacks) {
-    const running = { ...callbacks, refused: null, publish: null, settle: null, stopListening: () => {} }
+    const running = { ...callbacks, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
     const sync = new Sync(showTarget(target), {
       stop: () => this.#cancel(running),
       move: (next) => this.#move(running, next),
@@ -147,7 +152,7 @@ export class Snaplight {
       running.stopListening = () => signal.removeEventListener('abort', onAbort)
     }
     try {
-      this.#backend.startSync(target)
+      this.#backend.startSync(target, running.start)
     } catch (error) {
       // Thrown, and so not also the rejection of a promise that nobody has.
       this.#running = before
@@ -169,7 +174,17 @@ export class Snaplight {
   #move(running, target) {
     this.#checkOpen()
     const wanted = syncTarget(target)
-    if (this.#running === running) this.#backend.startSync(wanted)
+    if (this.#running === running) {
+      const before = running.start
+      // It may end within the call.
+      running.start = ++this.#starts
+      try {
+        this.#backend.startSync(wanted, running.start)
+      } catch (error) {
+        running.start = before
+        throw error
+      }
+    }
     return showTarget(wanted)
   }
 
@@ -231,20 +246,22 @@ export class Snaplight {
 
   #listener() {
     return {
-      onProgress: (raw) => {
+      onProgress: (raw, start) => {
         this.#take(raw)
-        if (this.#running) this.#publish(this.#running)
+        if (this.#running?.start === start) this.#publish(this.#running)
       },
       onComplete: (state) => {
         this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
         // What is there already when a database is opened is no news.
         if (this.#backend) this.#tell({ type: 'complete', complete: this.#complete })
       },
-      onSynced: (report, raw) => {
+      onSynced: (report, raw, start) => {
         this.#take(raw)
-        this.#end(shapeReport(report), null)
+        if (this.#running?.start === start) this.#end(shapeReport(report), null)
       },
-      onFailed: (error) => this.#end(null, error),
+      onFailed: (error, start) => {
+        if (this.#running?.start === start) this.#end(null, error)
+      },
       onPeer: (id, state) => {
         const row = this.#rows.get(id)
         if (row && row.state !== 'closed') this.#rows.set(id, { ...row, state })

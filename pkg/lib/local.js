@@ -43,6 +43,8 @@ class LocalBackend {
   /** Sockets by peer id: what is left to close when the module has crashed. */
   #sockets = new Map()
   #stopMourning
+  /** The last call of startSync, in database.js's count. */
+  #start = 0
 
   constructor(listener) {
     this.#listener = listener
@@ -72,9 +74,11 @@ class LocalBackend {
     else guard(() => this.#database.closePeer(id))
   }
 
-  startSync(target) {
+  startSync(target, start = this.#start) {
     if (this.#line?.error) throw this.#line.error
-    this.#ticker ??= setInterval(() => this.#listener.onProgress(this.progress()), PROGRESS_INTERVAL_MS)
+    const before = this.#start
+    this.#start = start
+    this.#ticker ??= setInterval(() => this.#showProgress(), PROGRESS_INTERVAL_MS)
     if (this.#line) {
       this.#line.target = target
       this.#endIfComplete()
@@ -83,6 +87,7 @@ class LocalBackend {
     try {
       guard(() => (target.root ? this.#database.startSync(target.root) : this.#database.startSyncToBlock(target.blockHash)))
     } catch (error) {
+      this.#start = before
       this.#stopTicker()
       throw error
     }
@@ -140,7 +145,7 @@ class LocalBackend {
       onSynced: (report) => this.#synced(report),
       onFailed: (error) => this.#failed(adoptError(error)),
       onEvent: (type, what, message) => {
-        if (type === 'waiting') listener.onProgress(this.progress())
+        if (type === 'waiting') this.#showProgress()
         else if (type === 'ended') listener.onEnded()
         else listener.onEvent(type === 'damaged' ? { type, what, message } : { type })
         if (type === 'repaired') this.#channel?.post({ type })
@@ -200,7 +205,7 @@ class LocalBackend {
       else letGo()
       throw error
     }
-    this.#watch ??= setInterval(() => this.#ticker ?? this.#listener.onProgress(this.progress()), IDLE_INTERVAL_MS)
+    this.#watch ??= setInterval(() => this.#ticker ?? this.#showProgress(), IDLE_INTERVAL_MS)
   }
 
   async #read(method, ...args) {
@@ -234,14 +239,18 @@ class LocalBackend {
     if (report) this.#synced(report)
   }
 
+  #showProgress() {
+    this.#listener.onProgress(this.progress(), this.#start)
+  }
+
   #synced(report) {
     this.#stopTicker()
-    this.#listener.onSynced(report, this.progress())
+    this.#listener.onSynced(report, this.progress(), this.#start)
   }
 
   #failed(error) {
     this.#stopTicker()
-    this.#listener.onFailed(error)
+    this.#listener.onFailed(error, this.#start)
   }
 
   #crashed(error) {

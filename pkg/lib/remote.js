@@ -58,8 +58,8 @@ class RemoteBackend {
     this.#tell('closePeer', id)
   }
 
-  startSync(target) {
-    this.#tell('startSync', target)
+  startSync(target, start) {
+    this.#tell('startSync', target, start)
   }
 
   cancelSync() {
@@ -134,7 +134,7 @@ class RemoteBackend {
     if (event === 'onProgress') this.#raw = args[0]
     if (event === 'onSynced') this.#raw = args[1]
     if (event === 'onCrashed') this.#crashed(adoptError(args[0]))
-    else if (event === 'onFailed') this.#listener.onFailed(adoptError(args[0]))
+    else if (event === 'onFailed') this.#listener.onFailed(adoptError(args[0]), args[1])
     else this.#listener[event](...args)
   }
 

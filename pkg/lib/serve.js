@@ -48,7 +48,7 @@ async function run(port, backend, listener, { id, method, args }) {
     backend[method](...args)
   } catch (error) {
     if (method === 'addPeer') listener.onPeerClosed(args[0], 'fault', 1006, error.message, {})
-    else if (method === 'startSync') listener.onFailed(error)
+    else if (method === 'startSync') listener.onFailed(error, args[1])
   }
 }
 
@@ -64,7 +64,7 @@ function tellingListener(port) {
     onRole: tell('onRole'),
     onEvent: tell('onEvent'),
     onEnded: tell('onEnded'),
-    onFailed: (error) => port.postMessage({ event: 'onFailed', args: [flattenError(adoptError(error))] }),
+    onFailed: (error, start) => port.postMessage({ event: 'onFailed', args: [flattenError(adoptError(error)), start] }),
     onCrashed: (error) => port.postMessage({ event: 'onCrashed', args: [flattenError(error)] }),
   }
 }

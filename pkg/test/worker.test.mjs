@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SnaplightError, openInWorker, serve } from '../worker.js'
-import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, SOME_ROOT } from './support/database.mjs'
+import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, SOME_ROOT, turn } from './support/database.mjs'
 import { EventSocket } from './support/sockets.mjs'
 
 /** An endpoint that serves, as a worker would be. */
@@ -65,6 +65,60 @@ test('a read that the worker does not answer before it closes rejects, and nothi
   await db.close()
   await read
   assert.equal(listeners.size, 0)
+})
+
+/** As `endpoint`, and what the worker tells waits while `held` is a list. */
+function slowEndpoint(t) {
+  const worker = endpoint(t)
+  const line = { held: null, release: null }
+  line.postMessage = ({ port, ...message }) => {
+    const { port1, port2 } = new MessageChannel()
+    worker.postMessage({ ...message, port: port2 }, [port2])
+    port.onmessage = ({ data }) => port1.postMessage(data)
+    port1.onmessage = ({ data }) => (line.held ? line.held.push(data) : port.postMessage(data))
+    line.release = () => {
+      for (const data of line.held) port.postMessage(data)
+      line.held = null
+    }
+  }
+  return line
+}
+
+/** Waits until the worker has told this, and the page has not heard it. */
+async function told(line, event) {
+  while (!line.held.some((data) => data.event === event)) await turn()
+}
+
+test('an end that is on its way while the next target is given is not the end of that one', async (t) => {
+  const line = slowEndpoint(t)
+  const db = await openInWorker(line, { network: NETWORK, memory: true })
+  t.after(() => db.close())
+  line.held = []
+  const first = assert.rejects(db.sync(EMPTY_ROOT), { name: 'CancelledError' })
+  await told(line, 'onSynced')
+  let ended = null
+  const second = db.sync(SOME_ROOT)
+  second.then((report) => (ended = report), (error) => (ended = error))
+  line.release()
+  await first
+  // The worker's answer to what it is asked now comes behind all that it told before.
+  await assert.rejects(db.getCode(SOME_ROOT))
+  assert.equal(ended, null)
+
+  line.held = []
+  const moved = db.sync(EMPTY_ROOT)
+  await told(line, 'onSynced')
+  moved.retarget(SOME_ROOT)
+  line.release()
+  await assert.rejects(db.getCode(SOME_ROOT))
+  assert.equal(await Promise.race([moved.catch(() => {}), turn().then(() => 'running')]), 'running')
+
+  line.held = []
+  moved.cancel()
+  await told(line, 'onFailed')
+  const last = db.sync(EMPTY_ROOT)
+  line.release()
+  assert.equal((await last).root, EMPTY_ROOT)
 })
 
 test('a signal reaches through', async (t) => {
