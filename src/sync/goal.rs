@@ -19,7 +19,7 @@
 //! | syncing | under way | moves | header, goes on | last batch, ending | last batch, ending |
 //! | syncing | header | moves, under way | header | last batch, ending, under way | ending, header |
 //! | repairing | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | ending |
-//! | ending | under way | next | header | no effect: it has everything | `Done`, or `Cancelled` if that is how it ends |
+//! | ending | under way | next | header | no effect: its last batch says how it ends | `Done`, or `Cancelled` after a cancel |
 //! | ending | header, next | next | header | `Cancelled` at once | idle, untold |
 //! | ending | nothing | next | header | no effect | idle, untold |
 //!
