@@ -39,17 +39,24 @@ impl Loading {
     /// Begins towards `aim` over a database with this record.
     pub(crate) fn start(aim: Aim, record: &Record, ticket: u64) -> Resumed {
         let next = record.next_page;
-        match (&record.building, &record.complete) {
-            (Some(building), _) if let Some(page) = building.top.page() => {
-                Loading::read(aim, building.clone(), page, ticket)
-            }
-            (_, Some(complete)) => {
-                let page = complete.top.page();
-                let tree = Tree::over_complete(aim.root, page).with_first_page(next);
-                Resumed::Ready(Box::new(Job::new(aim, tree, next, next)))
-            }
-            _ => Resumed::Ready(Box::new(Job::new(aim, Tree::new(aim.root), next, next))),
+        if let Some(building) = &record.building
+            && let Some(page) = building.top.page()
+        {
+            return Loading::read(aim, building.clone(), page, ticket);
         }
+        // A build that was cancelled at the empty state reaches no page, and what it wrote before that is swept with this one.
+        let building = record.building.as_ref();
+        let first = building.map_or(next, |building| building.first_page);
+        let tree = match &record.complete {
+            Some(complete) => Tree::over_complete(aim.root, complete.top.page()),
+            None => Tree::new(aim.root),
+        };
+        Resumed::Ready(Box::new(Job::new(
+            aim,
+            tree.with_first_page(first),
+            first,
+            next,
+        )))
     }
 
     /// Begins to heal damaged pages of the complete state.

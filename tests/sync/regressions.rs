@@ -157,6 +157,28 @@ fn a_target_that_is_cancelled_while_the_last_one_ends_has_the_only_end() {
 }
 
 #[test]
+fn pages_of_a_build_that_was_cancelled_at_the_empty_state_are_swept_with_the_next() {
+    let mut cancelled = 0;
+    for events in (0..120).step_by(3) {
+        let mut chain = chain(400, 14);
+        let mut world = world(&chain, 14, small());
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+        advance(&mut chain, &mut world);
+        if let End::Done(_) = world.run_some(events) {
+            break;
+        }
+        world.target(Hash::EMPTY_ROOT);
+        world.input(Input::Cancel);
+        // The last batch may have been on its way: then the empty state is complete.
+        cancelled += usize::from(matches!(world.run(), End::Cancelled));
+        world.target(Hash(chain.root()));
+        finish(&mut world, &chain);
+    }
+    assert!(cancelled > 0, "no build was cancelled");
+}
+
+#[test]
 fn the_root_that_moves_before_the_first_answers_reports_what_it_holds() {
     for events in (0..60).step_by(2) {
         let mut chain = chain(300, 6);
