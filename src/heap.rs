@@ -31,6 +31,20 @@ macro_rules! flat {
 }
 pub(crate) use flat;
 
+/// What owns what some of its fields own; the others own nothing.
+macro_rules! owns {
+    ($($name:ty: $($field:tt),+;)+) => {
+        $(impl $crate::heap::HeapBytes for $name {
+            fn heap_bytes(&self) -> usize {
+                [$($crate::heap::HeapBytes::heap_bytes(&self.$field)),+]
+                    .iter()
+                    .sum()
+            }
+        })+
+    };
+}
+pub(crate) use owns;
+
 flat!((), u8, u32, u64, usize, Hash, Path);
 
 impl<T: HeapBytes> HeapBytes for Vec<T> {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::entry::PageId;
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 
 /// One transaction: all of it or none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +21,6 @@ pub struct Batch {
     pub record: Vec<u8>,
 }
 
-impl HeapBytes for Batch {
-    fn heap_bytes(&self) -> usize {
-        self.pages.heap_bytes()
-            + self.codes.heap_bytes()
-            + self.delete.heap_bytes()
-            + self.record.heap_bytes()
-    }
+owns! {
+    Batch: pages, codes, delete, record;
 }

@@ -6,7 +6,7 @@
 
 use super::entry::{Entry, Item, PageId, PageRef, Storage};
 use super::page::{Page, PageError};
-use crate::heap::{HeapBytes, flat};
+use crate::heap::{flat, owns};
 use crate::trie::path::Path;
 
 /// Finds what a new complete state does not share with the one before: walks both, and stops wherever they have the same
@@ -311,20 +311,9 @@ fn nibble_at(path: &Path, depth: u8) -> u8 {
 
 flat!(Part, Below);
 
-impl HeapBytes for Side {
-    fn heap_bytes(&self) -> usize {
-        self.reached.heap_bytes() + self.inner.0.heap_bytes() + self.waiting.0.heap_bytes()
-    }
-}
-
-impl HeapBytes for Superseded {
-    fn heap_bytes(&self) -> usize {
-        self.old.heap_bytes() + self.new.heap_bytes() + self.read.heap_bytes()
-    }
-}
-
-impl HeapBytes for Reach {
-    fn heap_bytes(&self) -> usize {
-        self.side.heap_bytes()
-    }
+owns! {
+    Parts: 0;
+    Side: reached, inner, waiting;
+    Superseded: old, new, read;
+    Reach: side;
 }

@@ -8,7 +8,7 @@ use core::fmt;
 
 use super::entry::{Entry, Item, PageRef, StatePath, Storage};
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 use crate::trie::fold::{Fold, FoldError, Root};
 
 mod codec;
@@ -117,10 +117,8 @@ pub struct Folds {
     pub storage: Fold,
 }
 
-impl HeapBytes for Folds {
-    fn heap_bytes(&self) -> usize {
-        self.list.heap_bytes() + self.storage.heap_bytes()
-    }
+owns! {
+    Folds: list, storage;
 }
 
 impl Folds {

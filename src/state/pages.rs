@@ -3,7 +3,7 @@
 use super::entry::PageId;
 use super::page::MAX_PAGE;
 use super::tree::TreeError;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 
 /// Pages waiting to be written by the next batch, and the counter their ids come from.
 #[derive(Debug)]
@@ -81,8 +81,6 @@ impl Pages {
     }
 }
 
-impl HeapBytes for Pages {
-    fn heap_bytes(&self) -> usize {
-        self.written.heap_bytes()
-    }
+owns! {
+    Pages: written;
 }

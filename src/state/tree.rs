@@ -12,7 +12,7 @@ use core::ops::Range;
 use super::entry::{Entry, Item, PageId};
 use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::{HeapBytes, owns};
 use crate::trie::fold::FoldError;
 use crate::trie::node::NodeError;
 use crate::trie::path::Path;
@@ -216,8 +216,6 @@ impl Tree {
     }
 }
 
-impl HeapBytes for Tree {
-    fn heap_bytes(&self) -> usize {
-        self.entries.heap_bytes() + self.freed.heap_bytes() + self.folds.heap_bytes()
-    }
+owns! {
+    Tree: entries, freed, folds;
 }

@@ -1,7 +1,7 @@
 //! Batches on their way to the store, in the order of their sequence numbers.
 
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 use crate::state::Record;
 
 /// Batches handed to the store and not yet settled: two, so that one is written while the next is put together.
@@ -92,14 +92,7 @@ impl Commits {
     }
 }
 
-impl HeapBytes for Flight {
-    fn heap_bytes(&self) -> usize {
-        self.codes.heap_bytes()
-    }
-}
-
-impl HeapBytes for Commits {
-    fn heap_bytes(&self) -> usize {
-        self.flights.heap_bytes()
-    }
+owns! {
+    Flight: codes;
+    Commits: flights;
 }

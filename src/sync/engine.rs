@@ -268,22 +268,6 @@ impl Engine {
         &self.record
     }
 
-    /// Bytes that the entries of the tree in memory take on the heap, and of these what none uses.
-    pub(super) fn tree_heap(&self) -> (usize, usize) {
-        match &self.activity {
-            Activity::Syncing(job) => job.tree.entries_heap(),
-            _ => (0, 0),
-        }
-    }
-
-    /// Bytes of the tree in memory, and of what waits for the next batch.
-    pub(super) fn job_footprint(&self) -> (usize, usize) {
-        match &self.activity {
-            Activity::Syncing(job) => (job.tree.resident_bytes(), job.pending_bytes()),
-            _ => (0, 0),
-        }
-    }
-
     fn committed(&mut self, now: Millis, sequence: u64) {
         let Settled::Landed(record) = self.commits.landed(sequence) else {
             return;

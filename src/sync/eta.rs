@@ -3,7 +3,7 @@
 use super::Millis;
 use super::cursor::Cursor;
 use super::job::ACCOUNT_CURSORS;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 
 /// Units of a cursor's slice: fine enough that each second of a long sync shows.
 const SLICE: u32 = 1 << 16;
@@ -54,10 +54,8 @@ pub(crate) fn share(cursors: &[Cursor]) -> u64 {
     cursors.iter().map(|cursor| cursor.known(SLICE)).sum()
 }
 
-impl HeapBytes for Eta {
-    fn heap_bytes(&self) -> usize {
-        self.samples.heap_bytes()
-    }
+owns! {
+    Eta: samples;
 }
 
 #[cfg(test)]

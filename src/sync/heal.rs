@@ -5,7 +5,7 @@ use super::plan::{Asked, Plan};
 use super::want::Want;
 use super::{KEY_SPACE_CELLS, Ticket};
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 use crate::sorted::SortedSet;
 use crate::state::{Item, PageId, Received, StatePath};
 
@@ -248,11 +248,6 @@ impl Job {
     }
 }
 
-impl HeapBytes for Healing {
-    fn heap_bytes(&self) -> usize {
-        self.plan.heap_bytes()
-            + self.spans_asked.heap_bytes()
-            + self.loading.heap_bytes()
-            + self.read.heap_bytes()
-    }
+owns! {
+    Healing: plan, spans_asked, loading, read;
 }

@@ -1,7 +1,8 @@
 //! What the engine may hold, ask for and batch at a time. Together with two batches in flight, a kill costs about 8 MiB at most.
 
-use super::engine::{Activity, Arrived, Engine};
-use crate::heap::HeapBytes;
+use super::engine::{Activity, Arrived, Config, Engine};
+use super::job::Job;
+use crate::heap::{HeapBytes, owns};
 use crate::state::PAGE_BUDGET;
 
 /// The bounds of one engine. The defaults are for a browser; simulations make them small, so that small states press on them.
@@ -66,11 +67,14 @@ impl Engine {
 
     /// What it holds now.
     pub fn footprint(&self) -> Footprint {
-        let (tree, pending) = self.job_footprint();
-        let (tree_heap, tree_unused) = self.tree_heap();
+        let job = match &self.activity {
+            Activity::Syncing(job) => Some(&**job),
+            _ => None,
+        };
+        let (tree_heap, tree_unused) = job.map_or((0, 0), |job| job.tree.entries_heap());
         Footprint {
-            tree,
-            pending,
+            tree: job.map_or(0, |job| job.tree.resident_bytes()),
+            pending: job.map_or(0, Job::pending_bytes),
             asked: self.requests.bytes_asked(),
             arrived: self
                 .arrived
@@ -86,10 +90,11 @@ impl Engine {
     }
 }
 
-impl HeapBytes for Arrived {
-    fn heap_bytes(&self) -> usize {
-        self.payload.heap_bytes() + self.request.heap_bytes()
-    }
+owns! {
+    Arrived: payload, request;
+    Config: client;
+    Engine: activity, fold, codes_held, peers, requests, arrived, outbox, commits, sweep, garbage,
+        damage, config;
 }
 
 impl HeapBytes for Activity {
@@ -100,25 +105,5 @@ impl HeapBytes for Activity {
             Activity::Syncing(job) => job.heap_bytes(),
             Activity::Ending(ended) => size_of_val(&**ended),
         }
-    }
-}
-
-impl HeapBytes for Engine {
-    fn heap_bytes(&self) -> usize {
-        let tables = [
-            self.peers.heap_bytes(),
-            self.requests.heap_bytes(),
-            self.arrived.heap_bytes(),
-            self.outbox.heap_bytes(),
-            self.commits.heap_bytes(),
-            self.sweep.heap_bytes(),
-            self.garbage.heap_bytes(),
-            self.damage.heap_bytes(),
-            self.config.client.heap_bytes(),
-        ];
-        self.activity.heap_bytes()
-            + self.fold.heap_bytes()
-            + self.codes_held.heap_bytes()
-            + tables.iter().sum::<usize>()
     }
 }

@@ -1,7 +1,7 @@
 //! Whether healing keeps up with the chain.
 
 use super::{KEY_SPACE_CELLS, Millis, Outrun};
-use crate::heap::{HeapBytes, flat};
+use crate::heap::{flat, owns};
 
 /// Moves of the root over which the pace is judged: fewer may be an accident.
 const MOVES: usize = 6;
@@ -55,10 +55,8 @@ impl Pace {
 
 flat!(Move);
 
-impl HeapBytes for Pace {
-    fn heap_bytes(&self) -> usize {
-        self.moves.heap_bytes()
-    }
+owns! {
+    Pace: moves;
 }
 
 #[cfg(test)]

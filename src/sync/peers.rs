@@ -2,7 +2,7 @@
 
 use super::{Kind, Millis, PeerId, PeerProgress};
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::{HeapBytes, owns};
 use crate::wire::{Link, PeerFault, Severity};
 
 /// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
@@ -333,8 +333,6 @@ impl HeapBytes for Peer {
     }
 }
 
-impl HeapBytes for Peers {
-    fn heap_bytes(&self) -> usize {
-        self.table.heap_bytes()
-    }
+owns! {
+    Peers: table;
 }

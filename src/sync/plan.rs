@@ -6,7 +6,7 @@
 
 use super::cursor::leading;
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 use crate::sorted::SortedSet;
 use crate::state::{
     Churn, Entry, Estimate, Item, PageId, Received, StatePath, Storage, Tree, range_bytes,
@@ -426,12 +426,6 @@ fn pages_in(list: &[Entry]) -> (f64, f64) {
     })
 }
 
-impl HeapBytes for Plan {
-    fn heap_bytes(&self) -> usize {
-        self.nodes.heap_bytes()
-            + self.spans.heap_bytes()
-            + self.storages.heap_bytes()
-            + self.large.heap_bytes()
-            + self.pages.heap_bytes()
-    }
+owns! {
+    Plan: nodes, spans, storages, large, pages;
 }

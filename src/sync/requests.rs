@@ -4,7 +4,7 @@
 use super::want::{Kind, Want};
 use super::{Millis, PeerId};
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 
 /// Ids of ended requests that are remembered, so that a late answer is told from one that nobody asked for.
 const MAX_ENDED: usize = 1024;
@@ -139,14 +139,7 @@ impl Requests {
     }
 }
 
-impl HeapBytes for Request {
-    fn heap_bytes(&self) -> usize {
-        self.want.heap_bytes()
-    }
-}
-
-impl HeapBytes for Requests {
-    fn heap_bytes(&self) -> usize {
-        self.open.heap_bytes() + self.ended.heap_bytes()
-    }
+owns! {
+    Request: want;
+    Requests: open, ended;
 }

@@ -4,7 +4,7 @@ use super::headers::Aim;
 use super::job::Job;
 use super::{Damage, Output, Ticket};
 use crate::hash::Hash;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 use crate::state::{Building, Counts, PageId, PageRef, Record, StatePath, Tree};
 
 /// Pages asked for at a time, so that an answer stays below a mebibyte.
@@ -223,11 +223,6 @@ impl Loading {
     }
 }
 
-impl HeapBytes for Loading {
-    fn heap_bytes(&self) -> usize {
-        self.tree.heap_bytes()
-            + self.asked.heap_bytes()
-            + self.damage.heap_bytes()
-            + self.codes.heap_bytes()
-    }
+owns! {
+    Loading: tree, asked, damage, codes;
 }

@@ -1,7 +1,7 @@
 //! Sweeping: after a new state is complete, the pages that only the old one reaches are found and deleted, in the background.
 
 use super::Ticket;
-use crate::heap::HeapBytes;
+use crate::heap::owns;
 use crate::state::page::Page;
 use crate::state::{Litter, PageId, PageRef, Reach, Superseded};
 use std::ops::Range;
@@ -107,10 +107,8 @@ pub(super) fn ranges(ids: Vec<PageId>) -> Vec<Range<PageId>> {
     ranges
 }
 
-impl HeapBytes for Sweep {
-    fn heap_bytes(&self) -> usize {
-        self.superseded.heap_bytes() + self.reach.heap_bytes() + self.asked.heap_bytes()
-    }
+owns! {
+    Sweep: superseded, reach, asked;
 }
 
 #[cfg(test)]

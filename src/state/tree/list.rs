@@ -40,15 +40,18 @@ pub(super) fn put(list: &mut Vec<Entry>, part: Range<usize>, mut entries: Vec<En
 /// Room for so many entries in all, and a few more if some has to be made.
 pub(super) fn make_room(list: &mut Vec<Entry>, entries: usize) {
     if list.capacity() < entries {
-        let spare = (entries / ENTRIES_PER_SPARE).min(MOST_SPARE);
-        list.reserve_exact(entries + spare - list.len());
+        list.reserve_exact(with_spare(entries) - list.len());
     }
 }
 
 /// Gives back room that a list will hardly need: more than what [`put`] would have made.
 pub(super) fn trim(entries: &mut Vec<Entry>) {
-    let spare = (entries.len() / ENTRIES_PER_SPARE).min(MOST_SPARE);
-    entries.shrink_to(entries.len() + spare);
+    entries.shrink_to(with_spare(entries.len()));
+}
+
+/// So many entries, and those that room is made for besides.
+fn with_spare(entries: usize) -> usize {
+    entries + (entries / ENTRIES_PER_SPARE).min(MOST_SPARE)
 }
 
 /// Bytes of room that no entry uses, in this list and in those inside it.

@@ -1,0 +1,129 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn record() -> Record {
+    let page = PageRef {
+        hash: Hash([3; 32]),
+        id: PageId(70),
+        open: true,
+        inner: true,
+        leaves: 9,
+        slots: 4,
+        parent: 0,
+    };
+    let counts = Counts {
+        accounts: 1,
+        slots: 2,
+        codes: 3,
+    };
+    let block = Block {
+        hash: Hash([5; 32]),
+        number: 20_000_000,
+        timestamp: 1_700_000_000,
+    };
+    Record {
+        incarnation: [7; 16],
+        sequence: 12,
+        next_page: PageId(99),
+        network: Network {
+            id: 1,
+            genesis: Hash([1; 32]),
+        },
+        complete: Some(Complete {
+            top: RootPage::new(Hash::EMPTY_ROOT, None).unwrap(),
+            counts,
+            block: Some(block),
+        }),
+        building: Some(Building {
+            top: RootPage::new(page.hash, Some(page)).unwrap(),
+            first_page: PageId(9),
+            spine: PageId(60)..PageId(71),
+            counts,
+            block: None,
+        }),
+        litter: Some(Litter {
+            old: Some(page),
+            build: PageId(3)..PageId(9),
+        }),
+    }
+}
+
+#[test]
+fn reads_what_it_wrote() {
+    let full = record();
+    let empty = Record {
+        complete: None,
+        building: None,
+        litter: None,
+        ..record()
+    };
+    for record in [full, empty] {
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
+}
+
+#[test]
+fn any_changed_or_missing_byte_is_damage() {
+    let bytes = record().encode();
+    for at in 1..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        assert_eq!(Record::decode(&damaged), Err(RecordError::Damaged));
+        assert_eq!(Record::decode(&bytes[..at]), Err(RecordError::Damaged));
+    }
+    assert_eq!(Record::decode(&[]), Err(RecordError::Damaged));
+}
+
+/// The record's bytes, with other bytes in the place of some, under a checksum that is right.
+fn forged(record: &Record, from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = record.encode();
+    bytes.truncate(bytes.len() - 8);
+    let at = bytes.windows(from.len()).position(|part| part == from);
+    bytes.splice(at.unwrap()..at.unwrap() + from.len(), to.iter().copied());
+    bytes.extend(xxh64(&bytes, 0).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_root_over_another_page_or_over_none_is_damage_whatever_the_checksum() {
+    let page = record().building.unwrap().top.page();
+    let full = Record {
+        complete: Some(Complete {
+            top: RootPage(page),
+            ..record().complete.unwrap()
+        }),
+        building: None,
+        ..record()
+    };
+    let trusted = [9; 32];
+    let some = record();
+    for (record, from) in [
+        // The trusted root over another page, complete and being built.
+        (&full, [3; 32]),
+        (&some, [3; 32]),
+        // The trusted root over no page.
+        (&some, Hash::EMPTY_ROOT.0),
+    ] {
+        let bytes = forged(record, &from, &trusted);
+        assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
+    }
+    // The trusted root stays, and the page goes.
+    let mut encoded_page = Vec::new();
+    put_page(&page, &mut encoded_page);
+    let bytes = forged(&full, &encoded_page, &[0]);
+    assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
+    // What the forger changes is what was wrong with it.
+    let same = forged(&full, &[3; 32], &[3; 32]);
+    assert_eq!(Record::decode(&same), Ok(full));
+}
+
+#[test]
+fn newer_format_names_both_versions() {
+    let mut bytes = record().encode();
+    bytes[0] = 2;
+    let newer = RecordError::NewerFormat {
+        found: 2,
+        supported: 1,
+    };
+    assert_eq!(Record::decode(&bytes), Err(newer));
+}
