@@ -178,20 +178,25 @@ impl Deeds {
     }
 }
 
+/// Makes a realistic block and recounts it: the states before and after, and what it says it changed.
+fn advance(chain: &mut Chain, share: f64) -> (Arc<State>, Changed, Arc<State>) {
+    let before = chain.state(&chain.root()).unwrap();
+    let change = Change::realistic(before.counts(), share);
+    let changed = chain.advance(&change).changed;
+    let after = chain.state(&chain.root()).unwrap();
+    assert_whole(&after);
+    let recount = leaves_changed(&before, &after);
+    assert_eq!((changed.accounts, changed.slots), recount);
+    (before, changed, after)
+}
+
 #[test]
 fn realistic_blocks_write_three_slots_an_account_and_change_contracts_and_delegations() {
     let mut chain = Chain::new(Realistic::new(4000, 5).build(), 5);
     let mut deeds = Deeds::default();
     let mut total = Changed::default();
     for share in [0.02, 0.1, 0.02, 0.1, 0.05, 0.1] {
-        let before = chain.state(&chain.root()).unwrap();
-        let changed = chain
-            .advance(&Change::realistic(before.counts(), share))
-            .changed;
-        let after = chain.state(&chain.root()).unwrap();
-        assert_whole(&after);
-        let recount = leaves_changed(&before, &after);
-        assert_eq!((changed.accounts, changed.slots), recount);
+        let (before, changed, after) = advance(&mut chain, share);
         let wanted = before.counts().accounts as f64 * share;
         let accounts = changed.accounts as f64 / wanted;
         assert!((0.95..1.05).contains(&accounts), "{share}: {changed:?}");
@@ -225,16 +230,7 @@ fn a_whole_realistic_state_can_be_changed_at_once_or_be_a_tiny_one() {
     for accounts in [1, 2, 5, 60, 1000] {
         let mut chain = Chain::new(Realistic::new(accounts, 9).build(), 9);
         for share in [1.0, 0.5, 0.1, 0.0] {
-            let before = chain.state(&chain.root()).unwrap();
-            let changed = chain
-                .advance(&Change::realistic(before.counts(), share))
-                .changed;
-            let after = chain.state(&chain.root()).unwrap();
-            assert_whole(&after);
-            assert_eq!(
-                (changed.accounts, changed.slots),
-                leaves_changed(&before, &after)
-            );
+            advance(&mut chain, share);
         }
     }
 }

@@ -109,14 +109,8 @@ impl<'a> Draft<'a> {
             }
         }
         for account in self.pick(left) {
-            let (step, high, low) = (
-                1 + self.chain.random.below(3),
-                self.chain.random.next() >> 58,
-                self.chain.random.next(),
-            );
-            let mut balance = [0; 32];
-            balance[16..24].copy_from_slice(&high.to_be_bytes());
-            balance[24..].copy_from_slice(&low.to_be_bytes());
+            let step = 1 + self.chain.random.below(3);
+            let balance = self.chain.random.balance();
             self.set(account, |nonce| (nonce.wrapping_add(step), balance));
         }
     }
@@ -330,6 +324,16 @@ impl<'a> Draft<'a> {
         true
     }
 
+    /// Leaves `count` of some accounts, in an order that chance makes.
+    fn draw(&mut self, all: &mut Vec<Hash>, count: u64) {
+        let count = all.len().min(count as usize);
+        for index in 0..count {
+            let rest = (all.len() - index) as u64;
+            all.swap(index, index + self.chain.random.below(rest) as usize);
+        }
+        all.truncate(count);
+    }
+
     /// Different accounts that this block has not touched yet.
     fn pick(&mut self, count: u64) -> Vec<Hash> {
         let accounts = self.state.accounts();
@@ -340,12 +344,7 @@ impl<'a> Draft<'a> {
                 .map(|(account, _)| *account)
                 .filter(|account| !self.accounts.contains_key(account))
                 .collect();
-            let count = all.len().min(count as usize);
-            for index in 0..count {
-                let rest = (all.len() - index) as u64;
-                all.swap(index, index + self.chain.random.below(rest) as usize);
-            }
-            all.truncate(count);
+            self.draw(&mut all, count);
             return all;
         }
         let mut picked = BTreeSet::new();

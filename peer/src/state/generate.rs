@@ -77,20 +77,7 @@ impl Recipe {
         // One group per first byte: enough to share out evenly, and each is sorted by itself.
         let groups = in_parallel(&hashes, |group| self.group(group, &codes, &huge));
 
-        let mut accounts = Leaves::with_capacity(Kind::Accounts, self.accounts as usize);
-        let mut storages = HashMap::new();
-        for group in groups {
-            accounts.append(&group.accounts);
-            storages.extend(
-                group
-                    .storages
-                    .into_iter()
-                    .map(|trie| (trie.root(), Arc::new(trie))),
-            );
-        }
-        storages.extend(huge.into_values().map(|trie| (trie.root(), trie)));
-        let codes = codes.into_iter().collect();
-        State::new(Trie::build(accounts), storages, codes)
+        state_of(self.accounts, groups, huge.into_values(), codes)
     }
 
     /// Hashes of addresses with the accounts' numbers, by first byte, sorted.
@@ -127,10 +114,7 @@ impl Recipe {
         let mut storages = Vec::new();
         for (hash, index) in hashes {
             let mut random = Random::new(self.seed, Purpose::Account, *index);
-            // Up to a few thousand ether, seldom round.
-            let mut balance = [0; 32];
-            balance[16..24].copy_from_slice(&(random.next() >> 58).to_be_bytes());
-            balance[24..].copy_from_slice(&random.next().to_be_bytes());
+            let balance = random.balance();
             let huge = huge.get(index);
             let is_contract =
                 huge.is_some() || random.below(1000) < u64::from(self.contracts_per_mille);
@@ -234,6 +218,26 @@ struct Group {
     storages: Vec<Trie>,
 }
 
+/// Puts a state together: groups in the order of their hashes, and the storages that were made by
+/// themselves.
+fn state_of(
+    accounts: u64,
+    groups: Vec<Group>,
+    large: impl IntoIterator<Item = Arc<Trie>>,
+    codes: impl IntoIterator<Item = (Hash, Arc<[u8]>)>,
+) -> State {
+    let mut leaves = Leaves::with_capacity(Kind::Accounts, accounts as usize);
+    let mut storages = HashMap::new();
+    for group in groups {
+        leaves.append(&group.accounts);
+        for trie in group.storages {
+            storages.insert(trie.root(), Arc::new(trie));
+        }
+    }
+    storages.extend(large.into_iter().map(|trie| (trie.root(), trie)));
+    State::new(Trie::build(leaves), storages, codes.into_iter().collect())
+}
+
 /// Keeps the random numbers of different things apart.
 #[derive(Clone, Copy)]
 enum Purpose {
@@ -272,6 +276,14 @@ impl Random {
             chunk.copy_from_slice(&self.next().to_be_bytes());
         }
         hash
+    }
+
+    /// Up to a few thousand ether, seldom round; in wei.
+    pub(crate) fn balance(&mut self) -> Hash {
+        let mut balance = [0; 32];
+        balance[16..24].copy_from_slice(&(self.next() >> 58).to_be_bytes());
+        balance[24..].copy_from_slice(&self.next().to_be_bytes());
+        balance
     }
 
     pub(crate) fn next(&mut self) -> u64 {

@@ -94,37 +94,29 @@ impl Live {
         find(self.top.as_ref(), key)
     }
 
-    pub(super) fn nth(&self, mut index: usize) -> Option<&Hash> {
-        let mut node = self.top.as_ref()?;
-        'down: loop {
-            let branch = match &node.body {
-                Body::Leaf(leaf) => return (index == 0).then(|| leaf.key()),
-                Body::Branch(branch) => branch,
-            };
-            for child in branch.children.iter().flatten() {
-                if index < child.leaves() {
-                    node = child;
-                    continue 'down;
-                }
-                index -= child.leaves();
-            }
-            return None;
-        }
+    pub(super) fn nth(&self, index: usize) -> Option<&Hash> {
+        self.leaf_at(index as u64, |node| node.leaves() as u64)
     }
 
-    pub(super) fn with_slot(&self, mut index: u64) -> Option<&Hash> {
+    pub(super) fn with_slot(&self, index: u64) -> Option<&Hash> {
+        self.leaf_at(index, Node::slots)
+    }
+
+    /// The leaf to which an index belongs, where `count` says how many belong to a node.
+    fn leaf_at(&self, mut index: u64, count: impl Fn(&Node) -> u64) -> Option<&Hash> {
         let mut node = self.top.as_ref()?;
         'down: loop {
             let branch = match &node.body {
-                Body::Leaf(leaf) => return (index < leaf.slots()).then(|| leaf.key()),
+                Body::Leaf(leaf) => return (index < count(node)).then(|| leaf.key()),
                 Body::Branch(branch) => branch,
             };
             for child in branch.children.iter().flatten() {
-                if index < child.slots() {
+                let below = count(child);
+                if index < below {
                     node = child;
                     continue 'down;
                 }
-                index -= child.slots();
+                index -= below;
             }
             return None;
         }

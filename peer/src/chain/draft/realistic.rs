@@ -116,12 +116,8 @@ impl Draft<'_> {
         let is_free =
             |account: &Hash| self.is_contract(account) && !self.slots.contains_key(account);
         let mut all: Vec<Hash> = all.into_iter().filter(is_free).collect();
-        let count = all.len().min(count as usize);
-        for index in 0..count {
-            let rest = (all.len() - index) as u64;
-            all.swap(index, index + self.chain.random.below(rest) as usize);
-        }
-        all.into_iter().take(count).collect()
+        self.draw(&mut all, count);
+        all.into_iter().collect()
     }
 
     /// Half of so many accounts delegate themselves, the others change that or take it back.

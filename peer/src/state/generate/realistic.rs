@@ -1,13 +1,13 @@
 //! A state with the proportions of a small mainnet.
 
-use super::{Group, Purpose, Random, Recipe};
+use super::{Group, Purpose, Random, Recipe, state_of};
 use crate::{
     EMPTY_CODE, EMPTY_ROOT, Hash,
     keccak::keccak,
     state::{State, delegation, slim_body},
     trie::{Kind, Leaves, Trie, in_parallel},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// One account in so many is a contract.
 const ACCOUNTS_PER_CONTRACT: u64 = 4;
@@ -92,17 +92,13 @@ impl Realistic {
         let groups = in_parallel(&self.names.hashes(), |group| {
             self.group(group, &codes, &delegations, &giants)
         });
-        let mut accounts = Leaves::with_capacity(Kind::Accounts, self.names.accounts as usize);
-        let mut storages: HashMap<Hash, Arc<Trie>> = HashMap::new();
-        for group in groups {
-            accounts.append(&group.accounts);
-            for trie in group.storages {
-                storages.entry(trie.root()).or_insert(Arc::new(trie));
-            }
-        }
-        storages.extend(giants.into_iter().map(|trie| (trie.root(), Arc::new(trie))));
-        let codes = codes.into_iter().chain(delegations).collect();
-        State::new(Trie::build(accounts), storages, codes)
+        let giants = giants.into_iter().map(Arc::new);
+        state_of(
+            self.names.accounts,
+            groups,
+            giants,
+            codes.into_iter().chain(delegations),
+        )
     }
 
     fn group(
@@ -116,9 +112,7 @@ impl Realistic {
         let mut storages = Vec::new();
         for (hash, index) in hashes {
             let mut random = Random::new(self.names.seed, Purpose::Account, *index);
-            let mut balance = [0; 32];
-            balance[16..24].copy_from_slice(&(random.next() >> 58).to_be_bytes());
-            balance[24..].copy_from_slice(&random.next().to_be_bytes());
+            let mut balance = random.balance();
             let body = if let Some(contract) = contract_at(*index) {
                 let root = match (giants.get(contract as usize), self.slots(contract)) {
                     (Some(storage), _) => storage.root(),
