@@ -16,10 +16,8 @@ const GONE_WITHIN_MS = 10_000
  */
 export async function killTree(mark) {
   const all = await processes()
-  const tree = all.filter(({ parent, line }) => parent === process.pid && line.includes(mark))
+  const tree = withAllBelow(all.filter(({ parent, line }) => parent === process.pid && line.includes(mark)), all)
   if (tree.length === 0) throw new Error(`no process that was started here has ${mark} in its command line, so none was killed`)
-  // The list grows while it is walked.
-  for (const { id } of tree) tree.push(...all.filter(({ parent }) => parent === id))
   for (const { id } of tree) signal(id)
   const ids = new Set(tree.map(({ id }) => id))
   const end = Date.now() + GONE_WITHIN_MS
@@ -29,6 +27,21 @@ export async function killTree(mark) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   return tree.length
+}
+
+/**
+ * Some processes and everything below them, each once.
+ *
+ * @template {{id: number, parent: number}} P
+ * @param {P[]} some of `all`
+ * @param {P[]} all
+ * @returns {P[]}
+ */
+export function withAllBelow(some, all) {
+  // It grows while it is walked.
+  const tree = new Set(some)
+  for (const { id } of tree) for (const one of all) if (one.parent === id) tree.add(one)
+  return [...tree]
 }
 
 function signal(id) {

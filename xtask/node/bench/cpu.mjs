@@ -6,6 +6,7 @@
  */
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { withAllBelow } from '../processes.mjs'
 
 /** Linux tells times in hundredths of a second, whatever its own clock does (USER_HZ). */
 const TICKS_PER_SECOND = 100
@@ -55,16 +56,8 @@ export function between(before, after) {
 /** Notes what the processes of the tree have used by now. */
 function update(seen, mark, parent) {
   const all = processes()
-  const tree = all.filter((one) => seen.has(one.key) || (one.parent === parent && lineOf(one.id).includes(mark)))
-  // The list grows while it is walked.
-  const members = new Set(tree)
-  for (const { id } of tree) {
-    for (const child of all) {
-      if (child.parent !== id || members.has(child)) continue
-      members.add(child)
-      tree.push(child)
-    }
-  }
+  const isOurs = (one) => seen.has(one.key) || (one.parent === parent && lineOf(one.id).includes(mark))
+  const tree = withAllBelow(all.filter(isOurs), all)
   const keys = new Map(tree.map(({ id, key }) => [id, key]))
   for (const known of seen.values()) known.ended = true
   for (const { id, key, parent, own, collected } of tree) {

@@ -2,7 +2,7 @@
 
 import { measureReads } from './reads.mjs'
 import { GETH_CORES, columnsOf, withPeers, withSyncer } from './states.mjs'
-import { figures, gethRows, syncInPage } from './sync.mjs'
+import { PACE, figures, gethRows, syncInPage } from './sync.mjs'
 import { openTab } from './tab.mjs'
 import { costs, count, medians, mega, progress, seconds, short, table } from './tables.mjs'
 
@@ -16,11 +16,6 @@ const KINDS = {
 /** Shares of everything that one block changes. */
 const SHARES = [0.01, 0.1, 1]
 
-const PACE = [
-  { head: 's', text: (run) => seconds(run.seconds) },
-  { head: 'items/s', text: (run) => count(run.itemsPerSecond) },
-  { head: 'MB', text: (run) => mega(run.bytes) },
-]
 /** What a block has changed, and what that cost on the wire and on the disk. */
 const WIRE = [
   { head: 'accounts', width: 8, text: ({ block }) => count(block.changedAccounts) },

@@ -12,7 +12,8 @@ const MORE_RECORDS = {
 /** A state of so many times as many accounts must not take more memory. */
 const LARGER = 4
 
-const PACE = [
+/** How long a sync or a heal took, and what it received. */
+export const PACE = [
   { head: 's', text: (run) => seconds(run.seconds) },
   { head: 'items/s', text: (run) => count(run.itemsPerSecond) },
   { head: 'MB', text: (run) => mega(run.bytes) },
