@@ -1,7 +1,7 @@
 //! Snaplight: Ethereum's state, proven, persistent and readable offline, inside the browser.
 
+mod flat_map;
 mod heap;
-mod sorted;
 pub mod state;
 pub mod store;
 pub mod sync;

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashSet};
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, MIN_BUDGET, PageError};
 use snaplight::state::{
-    Entry, Item, Joined, Lookup, PageId, PageRef, SlimAccount, Spill, StatePath, Step, Storage,
-    Tree,
+    Entry, Item, Joined, Lookup, PageId, PageRef, SlimAccount, StatePath, Step, Storage, Tree,
+    Unfinished,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;
@@ -31,7 +31,7 @@ fn stored(seed: u64, without: Option<usize>) -> Stored {
     let world = World::odd(&mut Rng(seed), 300, 200, 20);
     let (mut tree, mut out) = fetched(&world, MIN_BUDGET, without);
     assert_eq!(tree.is_complete(), without.is_none());
-    let root = tree.snapshot(Spill::All, &mut out).unwrap();
+    let root = tree.snapshot(Unfinished::Write, &mut out).unwrap();
     Stored {
         world,
         root,
@@ -165,12 +165,12 @@ fn accounts_that_are_not_held_are_not_tracked_but_absence_between_held_ones_is_p
     let world = World::odd(&mut Rng(6), 300, 1, 0);
     let (mut fold, held) = (Fold::new(), HashSet::new());
     let mut tree = Tree::new(world.accounts.root);
-    let mut out = snaplight::state::Pages::new(PageId(1));
+    let mut out = snaplight::state::NewPages::new(PageId(1));
     let answer = world.accounts.serve(&Hash([0x30; 32]), &Hash::MAX, 100);
     let origin = Hash([0x30; 32]);
     let range = answer.accounts(&mut fold, &world.accounts.root, &origin);
     tree.join_accounts(&fold, &range, &held, &mut out).unwrap();
-    let root = tree.snapshot(Spill::All, &mut out).unwrap();
+    let root = tree.snapshot(Unfinished::Write, &mut out).unwrap();
     let stored = Stored {
         world,
         root,
@@ -198,9 +198,9 @@ fn accounts_that_are_not_held_are_not_tracked_but_absence_between_held_ones_is_p
 fn the_empty_state_holds_nothing() {
     let mut tree = Tree::new(Hash::EMPTY_ROOT);
     assert!(tree.is_complete());
-    let mut out = snaplight::state::Pages::new(PageId(1));
+    let mut out = snaplight::state::NewPages::new(PageId(1));
     tree.settle(&HashSet::new(), &mut out).unwrap();
-    assert_eq!(tree.snapshot(Spill::All, &mut out), Ok(None));
+    assert_eq!(tree.snapshot(Unfinished::Write, &mut out), Ok(None));
     assert!(out.is_empty());
     assert_eq!(
         *Lookup::account(None, Hash::ZERO).step(),
@@ -220,7 +220,7 @@ fn spans_are_the_runs_of_what_is_missing() {
         tree.blinded_span(&Hash::ZERO, &Hash::MAX),
         Some((Hash::ZERO, Hash::MAX))
     );
-    let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
+    let (mut fold, mut out) = (Fold::new(), snaplight::state::NewPages::new(PageId(1)));
     let origin = Hash([0x40; 32]);
     let answer = world.accounts.serve(&origin, &Hash::MAX, 50);
     let range = answer.accounts(&mut fold, &world.accounts.root, &origin);
@@ -262,7 +262,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
     let mut tree = Tree::new(accounts.root).with_budget(16 * 1024);
     let at = |nibbles: u8| StatePath::account_trie(Path::new(Hash([0xee; 32]), nibbles));
     assert_eq!(tree.estimated_leaves_below(&at(1)), None);
-    let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
+    let (mut fold, mut out) = (Fold::new(), snaplight::state::NewPages::new(PageId(1)));
     let answer = accounts.serve(&Hash::ZERO, &Hash::MAX, 12_000);
     let range = answer.accounts(&mut fold, &accounts.root, &Hash::ZERO);
     tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
@@ -275,7 +275,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
 
 #[test]
 fn an_answer_of_another_root_is_not_joined_but_a_base() {
-    let (mut fold, mut out) = (Fold::new(), snaplight::state::Pages::new(PageId(1)));
+    let (mut fold, mut out) = (Fold::new(), snaplight::state::NewPages::new(PageId(1)));
     let world = World::odd(&mut Rng(9), 50, 20, 30);
     let mut tree = Tree::new(Hash([1; 32]));
     let leaves: Vec<_> = world

@@ -13,8 +13,8 @@ use std::ops::Range;
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, MIN_BUDGET, Page};
 use snaplight::state::{
-    Entry, Item, Lookup, PageId, PageRef, Pages, RevealFault, SlimAccount, Spill, StatePath, Step,
-    Storage, Tree,
+    Entry, Item, Lookup, NewPages, PageId, PageRef, RevealFault, SlimAccount, StatePath, Step,
+    Storage, Tree, Unfinished,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;
@@ -28,7 +28,7 @@ struct Builder<'a> {
     budget: usize,
     fold: Fold,
     tree: Tree,
-    out: Pages,
+    out: NewPages,
     codes: BTreeSet<Hash>,
     // What is stored:
     pages: BTreeMap<PageId, Vec<u8>>,
@@ -46,7 +46,7 @@ impl<'a> Builder<'a> {
             budget,
             fold: Fold::new(),
             tree: Tree::new(world.accounts.root).with_budget(budget),
-            out: Pages::new(PageId(1)),
+            out: NewPages::new(PageId(1)),
             codes: BTreeSet::new(),
             pages: BTreeMap::new(),
             stored_codes: BTreeSet::new(),
@@ -62,8 +62,8 @@ impl<'a> Builder<'a> {
             40..65 => self.storage(),
             65..75 => self.code(),
             75..85 => self.reveal(),
-            85..95 => self.batch(Spill::Collapse),
-            95..98 => self.batch(Spill::All),
+            85..95 => self.batch(Unfinished::Blind),
+            95..98 => self.batch(Unfinished::Write),
             _ => self.crash(),
         }
         self.check_bytes();
@@ -133,11 +133,11 @@ impl<'a> Builder<'a> {
         assert_eq!(again, Err(RevealFault::NotBlinded));
     }
 
-    fn batch(&mut self, spill: Spill) {
+    fn batch(&mut self, unfinished: Unfinished) {
         self.tree.settle(&self.codes, &mut self.out).unwrap();
         let start = self.out.next_id();
         let before = self.tree.entries().to_vec();
-        let root = self.tree.snapshot(spill, &mut self.out).unwrap();
+        let root = self.tree.snapshot(unfinished, &mut self.out).unwrap();
         assert_eq!(before, self.tree.entries());
         // Stored: one transaction.
         self.pages.retain(|id, _| !self.spine.contains(id));
@@ -162,19 +162,19 @@ impl<'a> Builder<'a> {
         self.codes = self.stored_codes.clone();
         self.tree = Tree::new(self.world.accounts.root).with_budget(self.budget);
         // Ids handed out since the last batch were never stored.
-        self.out = Pages::new(self.spine.end);
+        self.out = NewPages::new(self.spine.end);
         if let Some(root) = self.root {
             let bytes = &self.pages[&root.id];
             let state_root = self.world.accounts.root;
             let tree = Tree::resume(state_root, &root, self.spine.clone(), bytes).unwrap();
             self.tree = tree.with_budget(self.budget);
             loop {
-                let ids = self.tree.pages_to_dissolve();
+                let ids = self.tree.pages_to_inline();
                 if ids.is_empty() {
                     break;
                 }
                 for id in ids {
-                    self.tree.dissolve(id, &self.pages[&id]).unwrap();
+                    self.tree.inline_page(id, &self.pages[&id]).unwrap();
                 }
             }
         }
@@ -191,7 +191,7 @@ impl<'a> Builder<'a> {
             steps += 1;
             assert!(steps < 5_000, "no end: {:?}", self.tree.entries());
         }
-        self.batch(Spill::All);
+        self.batch(Unfinished::Write);
         self.check_reachable();
         assert!(self.root.is_none_or(|root| !root.open));
     }

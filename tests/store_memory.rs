@@ -6,7 +6,7 @@ mod store_suite;
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use snaplight::store::{MemoryDisk, Mishap, Store, StoreFault};
+use snaplight::store::{MemoryDisk, Mishap, Store, StoreError};
 use store_suite::{batch, ids, page, record};
 
 #[test]
@@ -14,12 +14,12 @@ fn a_failure_told_in_advance_leaves_nothing_and_fails_the_one_behind() {
     let disk = MemoryDisk::default();
     let store = disk.writer().unwrap();
     block_on(store.commit(batch(1, [(1, page(1))]))).unwrap();
-    disk.next_commit(Mishap::Fail(StoreFault::Quota));
+    disk.next_commit(Mishap::Fail(StoreError::Quota));
     assert_eq!(
         block_on(store.commit(batch(2, [(2, page(2))]))),
-        Err(StoreFault::Quota)
+        Err(StoreError::Quota)
     );
-    let superseded = StoreFault::Superseded {
+    let superseded = StoreError::Superseded {
         sequence: 3,
         stored: 1,
     };

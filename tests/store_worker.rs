@@ -6,7 +6,7 @@ mod store_browser;
 mod store_suite;
 
 use snaplight::store::{
-    StoreFault,
+    StoreError,
     indexed_db::{self, WriterLock},
 };
 use store_browser::Database;
@@ -24,7 +24,7 @@ async fn the_writers_lock_is_exclusive() {
     let lock = WriterLock::acquire("worker").await.unwrap();
     assert_eq!(
         WriterLock::acquire("worker").await.err(),
-        Some(StoreFault::Locked)
+        Some(StoreError::Locked)
     );
     lock.release().await;
     WriterLock::acquire("worker").await.unwrap();
@@ -36,6 +36,6 @@ async fn usage_is_known_and_persistence_is_for_pages_to_ask() {
     let api = "navigator.storage.persist";
     assert_eq!(
         indexed_db::persist().await,
-        Err(StoreFault::Unsupported { api })
+        Err(StoreError::Unsupported { api })
     );
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use sha3::{Digest, Keccak256};
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
-use snaplight::state::{Account, Lookup, PageId, Pages, Spill, Step, Tree};
+use snaplight::state::{Account, Lookup, NewPages, PageId, Step, Tree, Unfinished};
 use snaplight::trie::{Fold, Root, keccak, keccak_pair, prove, verify_accounts};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -67,7 +67,7 @@ fn verified_ranges_are_cut_into_pages_that_can_be_read() {
     }
     let root = whole.run(Root::Trie).unwrap();
 
-    let (mut tree, mut pages) = (Tree::new(root), Pages::new(PageId(1)));
+    let (mut tree, mut pages) = (Tree::new(root), NewPages::new(PageId(1)));
     let mut fold = Fold::new();
     for part in leaves.chunks(1_000) {
         let (first, last) = (part[0].0, part[part.len() - 1].0);
@@ -82,7 +82,7 @@ fn verified_ranges_are_cut_into_pages_that_can_be_read() {
             .unwrap();
     }
     assert!(tree.is_complete());
-    let top = tree.snapshot(Spill::All, &mut pages).unwrap();
+    let top = tree.snapshot(Unfinished::Write, &mut pages).unwrap();
     let stored: BTreeMap<_, _> = pages.take().into_iter().collect();
 
     let mut folds = Folds::new();

@@ -10,13 +10,13 @@ use js_sys::{Array, JsString};
 use snaplight::{
     state::{Batch, PageId},
     store::{
-        MemoryDisk, Store, StoreFault,
+        MemoryDisk, Store, StoreError,
         indexed_db::{self, Durability, IndexedDb, SCHEMA_VERSION, WriterLock},
     },
 };
 use store_browser::{
-    Database, database_names, empty_disk, fill_disk, give_back, open_as_other, others_let_go,
-    put_raw, withhold,
+    Database, database_names, empty_disk, fill_disk, open_as_other, others_let_go, put_raw,
+    requeue, withhold,
 };
 use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -32,10 +32,10 @@ async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
     fill_disk(2);
     let first = store.commit(batch(2, (10..20).map(|id| (id, page(id)))));
     let second = store.commit(batch(3, [(20, page(20))]));
-    assert_eq!(first.await, Err(StoreFault::Quota));
+    assert_eq!(first.await, Err(StoreError::Quota));
     assert_eq!(
         second.await,
-        Err(StoreFault::Superseded {
+        Err(StoreError::Superseded {
             sequence: 3,
             stored: 1
         })
@@ -62,7 +62,7 @@ async fn a_newer_format_is_named_and_left_alone() {
         .await
         .unwrap();
     others_let_go();
-    let newer = StoreFault::NewerFormat {
+    let newer = StoreError::NewerFormat {
         found: SCHEMA_VERSION + 6,
         supported: SCHEMA_VERSION,
     };
@@ -114,15 +114,15 @@ async fn a_reader_becomes_the_writer_when_it_is_its_turn() {
     let database = Database::fresh("promoted").await;
     let writer = database.writer().await.unwrap();
     let reader = database.reader().await.unwrap();
-    assert_eq!(reader.commit(batch(1, [])).await, Err(StoreFault::ReadOnly));
+    assert_eq!(reader.commit(batch(1, [])).await, Err(StoreError::ReadOnly));
     let turn = WriterLock::wait(database.name(), JsValue::UNDEFINED);
     writer.commit(batch(1, [(1, page(1))])).await.unwrap();
     writer.close().await;
     reader.promote(turn.await.unwrap(), Durability::default());
     assert_eq!(reader.commit(batch(2, [])).await, Ok(()));
-    assert_eq!(database.writer().await.err(), Some(StoreFault::Locked));
+    assert_eq!(database.writer().await.err(), Some(StoreError::Locked));
     reader.demote();
-    assert_eq!(reader.commit(batch(3, [])).await, Err(StoreFault::ReadOnly));
+    assert_eq!(reader.commit(batch(3, [])).await, Err(StoreError::ReadOnly));
     assert_eq!(
         next_writer(&database).await.commit(batch(3, [])).await,
         Ok(())
@@ -170,7 +170,7 @@ async fn a_database_of_somebody_else_is_refused() {
         .await
         .unwrap();
     others_let_go();
-    let Err(StoreFault::Other { name, .. }) = database.writer().await else {
+    let Err(StoreError::Other { name, .. }) = database.writer().await else {
         panic!()
     };
     assert_eq!(name, "NotFoundError");
@@ -183,8 +183,8 @@ async fn a_deletion_closes_every_connection_and_frees_the_lock() {
     let reader = database.reader().await.unwrap();
     writer.commit(batch(1, [(1, page(1))])).await.unwrap();
     IndexedDb::delete(database.name()).await.unwrap();
-    assert_eq!(writer.commit(batch(2, [])).await, Err(StoreFault::Closed));
-    assert_eq!(reader.record().await, Err(StoreFault::Closed));
+    assert_eq!(writer.commit(batch(2, [])).await, Err(StoreError::Closed));
+    assert_eq!(reader.record().await, Err(StoreError::Closed));
     // Without waiting for the old writer to be dropped.
     let writer = database.writer().await.unwrap();
     assert_eq!(writer.record().await, Ok(None));
@@ -200,7 +200,7 @@ async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
         .unwrap();
     assert_eq!(
         IndexedDb::delete(database.name()).await,
-        Err(StoreFault::Blocked)
+        Err(StoreError::Blocked)
     );
     others_let_go();
     // Opening waits in the browser's queue behind the deletion.
@@ -264,7 +264,7 @@ async fn a_number_javascript_would_round_is_refused_with_its_batch() {
     let store = database.writer().await.unwrap();
     let highest = (1 << 53) - 1;
     let rounded = batch(1, [(1, page(1)), (highest + 1, page(2))]);
-    let Err(StoreFault::Other { name, .. }) = store.commit(rounded).await else {
+    let Err(StoreError::Other { name, .. }) = store.commit(rounded).await else {
         panic!()
     };
     assert_eq!(name, "RangeError");
@@ -289,10 +289,10 @@ async fn a_page_that_is_no_secure_context_may_read_but_not_write() {
     let database = Database::fresh("no locks").await;
     withhold("locks");
     let refused = WriterLock::acquire(database.name()).await.err();
-    give_back("locks");
+    requeue("locks");
     assert_eq!(
         refused,
-        Some(StoreFault::Unsupported {
+        Some(StoreError::Unsupported {
             api: "navigator.locks"
         })
     );

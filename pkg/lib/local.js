@@ -2,7 +2,7 @@
 
 import { adoptError } from './errors.js'
 import { peerUrl } from './input.js'
-import { Channel, Line } from './line.js'
+import { Channel, Follower } from './follower.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
 import { checkSocket, connect, drop, hearErrors, watchEnd } from './socket.js'
 
@@ -32,7 +32,7 @@ class LocalBackend {
   #database
   #channel
   /** What waits until this is the writer; `null` once it is. */
-  #line = null
+  #follower = null
   /** The last complete state. */
   #state = null
   #ticker = null
@@ -42,7 +42,7 @@ class LocalBackend {
   #leaving = new AbortController()
   /** Sockets by peer id: what is left to close when the module has crashed. */
   #sockets = new Map()
-  #stopMourning
+  #unsubscribe
   /** The last call of startSync, in database.js's count. */
   #start = 0
 
@@ -56,31 +56,31 @@ class LocalBackend {
    */
   adopt(database, name, takesOver) {
     this.#database = database
-    this.#stopMourning = onCrash((error) => this.#crashed(error))
+    this.#unsubscribe = onCrash((error) => this.#crashed(error))
     this.#channel = new Channel(name, (message) => this.#hear(message))
     if (!database.isWriter()) this.#follow(takesOver)
-    this.#listener.onRole(this.#line ? 'follower' : 'writer')
+    this.#listener.onRole(this.#follower ? 'follower' : 'writer')
   }
 
   addPeer(id, target) {
     const url = peerUrl(target)
     // Only the writer has questions; a connection that asks nothing would only cost the peer.
-    if (url && this.#line) this.#line.urls.set(id, url)
+    if (url && this.#follower) this.#follower.urls.set(id, url)
     else this.#connect(id, url ? connect(url) : target, url !== null)
   }
 
   closePeer(id) {
-    if (this.#line?.urls.delete(id)) this.#listener.onPeerClosed(id, 'user', 1000, 'closed by the user', {})
+    if (this.#follower?.urls.delete(id)) this.#listener.onPeerClosed(id, 'user', 1000, 'closed by the user', {})
     else guard(() => this.#database.closePeer(id))
   }
 
   startSync(target, start = this.#start) {
-    if (this.#line?.error) throw this.#line.error
+    if (this.#follower?.error) throw this.#follower.error
     const before = this.#start
     this.#start = start
     this.#ticker ??= setInterval(() => this.#showProgress(), PROGRESS_INTERVAL_MS)
-    if (this.#line) {
-      this.#line.target = target
+    if (this.#follower) {
+      this.#follower.target = target
       this.#endIfComplete()
       return
     }
@@ -94,14 +94,14 @@ class LocalBackend {
   }
 
   cancelSync() {
-    if (!this.#line) return guard(() => this.#database.cancelSync())
-    const error = this.#line.cancel()
+    if (!this.#follower) return guard(() => this.#database.cancelSync())
+    const error = this.#follower.cancel()
     if (error) this.#failed(error)
   }
 
   progress() {
     const raw = guard(() => this.#database.progress())
-    return this.#line ? this.#line.show(raw) : raw
+    return this.#follower ? this.#follower.show(raw) : raw
   }
 
   account(address) {
@@ -128,7 +128,7 @@ class LocalBackend {
     } catch {
       // It crashed, before or now: nothing is open any more, which is what was asked for.
     }
-    this.#stopMourning()
+    this.#unsubscribe()
     for (const id of [...this.#sockets.keys()]) this.#forget(id)
   }
 
@@ -139,7 +139,7 @@ class LocalBackend {
       onComplete: (state) => {
         this.#state = state
         listener.onComplete(state)
-        if (this.#line) this.#endIfComplete()
+        if (this.#follower) this.#endIfComplete()
         else this.#channel?.post({ type: 'switched' })
       },
       onSynced: (report) => this.#synced(report),
@@ -159,7 +159,7 @@ class LocalBackend {
   }
 
   async #follow(takesOver) {
-    this.#line = new Line()
+    this.#follower = new Follower()
     // The writer may have switched between the opening and now, when nobody listened.
     this.#catchUp()
     if (!takesOver) return
@@ -167,23 +167,23 @@ class LocalBackend {
       const { signal } = this.#leaving
       if ((await guardAsync(() => this.#database.takeOver(signal))) && !signal.aborted) this.#becomeWriter()
     } catch (error) {
-      this.#line.error = error
-      if (this.#line.takeTarget()) this.#failed(error)
+      this.#follower.error = error
+      if (this.#follower.takeTarget()) this.#failed(error)
     }
   }
 
   #becomeWriter() {
-    const line = this.#line
-    this.#line = null
+    const follower = this.#follower
+    this.#follower = null
     this.#listener.onRole('writer')
-    for (const [id, url] of line.takeUrls()) {
+    for (const [id, url] of follower.takeUrls()) {
       try {
         this.#connect(id, connect(url), true)
       } catch (error) {
         this.#listener.onPeerClosed(id, 'fault', 1006, error.message, {})
       }
     }
-    const target = line.takeTarget()
+    const target = follower.takeTarget()
     try {
       if (target) this.startSync(target)
     } catch (error) {
@@ -212,13 +212,13 @@ class LocalBackend {
     try {
       return await guardAsync(() => this.#database[method](...args))
     } catch (error) {
-      if (this.#line && error.code === 'DAMAGED') this.#channel.post({ type: 'damaged', read: [method, ...args] })
+      if (this.#follower && error.code === 'DAMAGED') this.#channel.post({ type: 'damaged', read: [method, ...args] })
       throw error
     }
   }
 
   #hear({ type, read }) {
-    if (this.#line) {
+    if (this.#follower) {
       if (type === 'switched') this.#catchUp()
       else if (type === 'repaired') this.#listener.onEvent({ type })
     } else if (type === 'damaged' && READS.includes(read[0])) {
@@ -235,7 +235,7 @@ class LocalBackend {
   }
 
   #endIfComplete() {
-    const report = this.#line.reportOn(this.#state)
+    const report = this.#follower.reportOn(this.#state)
     if (report) this.#synced(report)
   }
 

@@ -17,7 +17,7 @@ let loading = null
 /** The CrashError, once the module has stopped. */
 let crash = null
 /** Who wants to know of it. */
-const mourners = new Set()
+const crashListeners = new Set()
 
 /**
  * The glue's exports, with the module behind them ready to use.
@@ -51,10 +51,10 @@ export function guardAsync(call) {
   })
 }
 
-/** Calls `mourner` with the CrashError when the module stops. Returns the function that ends this. */
-export function onCrash(mourner) {
-  mourners.add(mourner)
-  return () => mourners.delete(mourner)
+/** Calls `listener` with the CrashError when the module stops. Returns the function that ends this. */
+export function onCrash(listener) {
+  crashListeners.add(listener)
+  return () => crashListeners.delete(listener)
 }
 
 async function instantiate(source) {
@@ -93,6 +93,6 @@ function crashed(message, cause) {
     `Snaplight stopped because of a defect of its own; please report it: ${message}. What was committed is intact: reload the page.`,
     cause === undefined ? undefined : { cause },
   )
-  for (const mourner of [...mourners]) mourner(crash)
+  for (const listener of [...crashListeners]) listener(crash)
   return crash
 }

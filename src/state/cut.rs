@@ -5,8 +5,8 @@
 //! sizes. An account leaf cannot be moved out, but its inline storage can.
 
 use super::entry::{PageId, PageRef, StatePath};
+use super::new_pages::NewPages;
 use super::page::{PageWriter, blinded_size, page_size};
-use super::pages::Pages;
 use super::tree::TreeError;
 use crate::hash::Hash;
 use crate::trie::fold::{ChildOf, Fold};
@@ -35,7 +35,7 @@ pub(crate) trait Source {
         0
     }
     /// Moves them.
-    fn evict(&mut self, _entry: usize, _out: &mut Pages) -> Result<(), TreeError> {
+    fn evict(&mut self, _entry: usize, _out: &mut NewPages) -> Result<(), TreeError> {
         Ok(())
     }
     /// Makes a blinded entry of an account.
@@ -108,7 +108,7 @@ pub(crate) fn cut(
     source: &mut (impl Source + ?Sized),
     place: Place,
     mode: Mode,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<Kept, TreeError> {
     let mut cut = Cut {
         fold,
@@ -132,7 +132,7 @@ pub(crate) fn cut_list(
     source: &mut dyn Source,
     place: Place,
     mode: Mode,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<Kept, TreeError> {
     cut(fold, source, place, mode, out)
 }
@@ -147,7 +147,7 @@ struct Cut<'a, S: ?Sized> {
     nodes: Vec<Node>,
     /// What stands for the branches that are gone.
     gone: Vec<Gone>,
-    out: &'a mut Pages,
+    out: &'a mut NewPages,
 }
 
 /// A branch that has been cut.

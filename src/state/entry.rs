@@ -4,9 +4,9 @@ use core::fmt;
 use std::collections::BinaryHeap;
 
 use super::account::SlimAccount;
+use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat};
-use crate::sorted::LongSet;
 use crate::trie::path::Path;
 
 /// One thing known at one path. Entries of a list are in the order of their paths, and none covers another.
@@ -292,7 +292,7 @@ impl CodesHeld for std::collections::HashSet<Hash> {
     }
 }
 
-impl CodesHeld for LongSet<Hash> {
+impl CodesHeld for ChunkedSet<Hash> {
     fn holds(&self, code_hash: &Hash) -> bool {
         self.contains(code_hash)
     }

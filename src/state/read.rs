@@ -19,7 +19,7 @@ pub struct Lookup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The next page.
-    Need(Wanted),
+    Need(NeededPage),
     /// The account; `None` if it is proven not to exist.
     Account(Option<FoundAccount>),
     /// The slot's value, big-endian; zero if it is proven not to be set.
@@ -44,9 +44,9 @@ pub struct FoundAccount {
     pub code: Code,
 }
 
-/// A page that is needed, and where. To cache proven pages, key them by [`Wanted::key`].
+/// A page that is needed, and where. To cache proven pages, key them by [`NeededPage::key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NeededPage {
     /// The page, and the hash of the subtrie in it that is meant.
     pub page: PageRef,
     /// Where that subtrie's top is.
@@ -71,7 +71,7 @@ impl Lookup {
             step: Step::NotTracked,
         };
         lookup.step = match root {
-            Some(page) => Step::Need(Wanted {
+            Some(page) => Step::Need(NeededPage {
                 page,
                 at: StatePath::account_trie(Path::ROOT),
             }),
@@ -168,7 +168,7 @@ impl Lookup {
     }
 }
 
-impl Wanted {
+impl NeededPage {
     /// Names a proven page for ever, within one incarnation of a database.
     pub fn key(&self) -> (PageId, Hash) {
         (self.page.id, self.page.hash)
@@ -190,7 +190,7 @@ impl Wanted {
 }
 
 fn need(page: PageRef, at: StatePath) -> Step {
-    Step::Need(Wanted { page, at })
+    Step::Need(NeededPage { page, at })
 }
 
 /// The entry that is at `key` or above it.

@@ -36,12 +36,12 @@ pub struct Record {
     /// The state being built.
     pub building: Option<Building>,
     /// What the last switch left behind, until it is swept away.
-    pub litter: Option<Litter>,
+    pub pending_gc: Option<PendingGc>,
 }
 
 /// What a switch from one complete state to the next leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Litter {
+pub struct PendingGc {
     /// The root page of the state before; what the new one shares with it stays. `None` if there was none.
     pub old: Option<PageRef>,
     /// The ids given out while the new state was built; those that it does not reach are of no use.
@@ -154,7 +154,7 @@ impl Record {
             network,
             complete: None,
             building: None,
-            litter: None,
+            pending_gc: None,
         }
     }
 
@@ -181,11 +181,11 @@ impl Record {
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
         }
-        out.push(self.litter.is_some().into());
-        if let Some(litter) = &self.litter {
-            put_page(&litter.old, &mut out);
-            out.extend(litter.build.start.0.to_le_bytes());
-            out.extend(litter.build.end.0.to_le_bytes());
+        out.push(self.pending_gc.is_some().into());
+        if let Some(pending_gc) = &self.pending_gc {
+            put_page(&pending_gc.old, &mut out);
+            out.extend(pending_gc.build.start.0.to_le_bytes());
+            out.extend(pending_gc.build.end.0.to_le_bytes());
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -272,8 +272,8 @@ impl Fields<'_> {
             } else {
                 None
             },
-            litter: if self.flag()? {
-                Some(Litter {
+            pending_gc: if self.flag()? {
+                Some(PendingGc {
                     old: self.page()?,
                     build: PageId(self.number()?)..PageId(self.number()?),
                 })

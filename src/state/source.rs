@@ -5,7 +5,7 @@ use super::cut::{Source, Sum};
 use super::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, Storage};
 use super::page::{PageWriter, entry_size, leaf_size};
 use crate::trie::fold::{EntryItem, Fold};
-use crate::trie::growing::Growing;
+use crate::trie::scratch::ScratchBuf;
 
 mod list;
 
@@ -97,7 +97,7 @@ impl Arena<'_> {
             (EntryItem::Ref(hash), _) => return Some(Item::blinded(hash)),
             (EntryItem::Leaf(full), Mark::Account { storage, code, .. }) => {
                 let body = VerifiedFull::split(full)?;
-                let mut slim = Growing::new(body.slim_len());
+                let mut slim = ScratchBuf::new(body.slim_len());
                 body.write_slim(&mut slim);
                 (slim.finish().into(), *storage, *code)
             }

@@ -19,17 +19,17 @@ use crate::trie::path::Path;
 
 mod adopt;
 mod base;
-mod dissolve;
 mod estimate;
+mod inline_page;
 mod join;
-mod late;
 mod list;
 mod persist;
 mod query;
 mod repair;
 mod reveal;
+mod stale;
 
-pub use estimate::{Churn, Estimate, Received, range_bytes};
+pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
 pub use reveal::Revealing;
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
@@ -94,12 +94,12 @@ pub struct Incomplete {
 
 /// How much a snapshot writes of what waits in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spill {
+pub enum Unfinished {
     /// Subtries without a page below are written as blinded, by their hash: they wait in memory, and what is still growing
     /// is not written again with every batch. A crash costs at most what waited.
-    Collapse,
+    Blind,
     /// Everything is written.
-    All,
+    Write,
 }
 
 /// Why a tree cannot do what it is asked. All of these are our own failures: peers' faults were found before. A tree that

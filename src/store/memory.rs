@@ -3,10 +3,10 @@
 //! A [`MemoryDisk`] is what survives, a [`MemoryStore`] one connection to it, so that reopening, a second writer and a
 //! killed tab look here as they do in a browser. The disk also has the bad days: see [`Mishap`].
 
-use super::{Store, StoreFault};
+use super::{Store, StoreError};
 use crate::{
+    flat_map::FlatMap,
     hash::Hash,
-    sorted::SortedMap,
     state::{Batch, PageId},
 };
 use std::{
@@ -31,7 +31,7 @@ pub struct MemoryDisk(Rc<RefCell<Disk>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mishap {
     /// It fails with this fault and leaves nothing.
-    Fail(StoreFault),
+    Fail(StoreError),
     /// The tab is killed before it lands: it leaves nothing and is never answered.
     CrashBefore,
     /// The tab is killed after it landed: it is stored and never answered.
@@ -41,8 +41,8 @@ pub enum Mishap {
 /// Bound: what the caller commits. Nobody but tests and small `memory: true` databases should put a whole state here.
 #[derive(Clone, Debug, Default)]
 struct Disk {
-    pages: SortedMap<PageId, Vec<u8>>,
-    codes: SortedMap<Hash, Vec<u8>>,
+    pages: FlatMap<PageId, Vec<u8>>,
+    codes: FlatMap<Hash, Vec<u8>>,
     meta: Option<Meta>,
     written_by_someone: bool,
     mishap: Option<Mishap>,
@@ -55,11 +55,11 @@ struct Meta {
 }
 
 impl MemoryDisk {
-    /// The one writing connection; [`StoreFault::Locked`] while there is another.
-    pub fn writer(&self) -> Result<MemoryStore, StoreFault> {
+    /// The one writing connection; [`StoreError::Locked`] while there is another.
+    pub fn writer(&self) -> Result<MemoryStore, StoreError> {
         let mut disk = self.0.borrow_mut();
         if disk.written_by_someone {
-            return Err(StoreFault::Locked);
+            return Err(StoreError::Locked);
         }
         disk.written_by_someone = true;
         Ok(self.connect(true))
@@ -100,32 +100,32 @@ impl MemoryDisk {
 }
 
 impl Store for MemoryStore {
-    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> {
         ready(self.read(|disk| disk.meta.as_ref().map(|meta| meta.record.clone())))
     }
 
     fn pages<'a>(
         &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a> {
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreError>> + use<'a> {
         ready(self.read(|disk| ids.iter().map(|id| disk.pages.get(id).cloned()).collect()))
     }
 
     fn code<'a>(
         &'a self,
         hash: &Hash,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a> {
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + use<'a> {
         ready(self.read(|disk| disk.codes.get(hash).cloned()))
     }
 
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>> {
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
         ready(self.read(|disk| match disk.meta {
             Some(_) => disk.codes.keys().take(limit).copied().collect(),
             None => Vec::new(),
         }))
     }
 
-    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> {
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: a call takes its place when it is made.
         let answer = self.land(batch);
         async move {
@@ -136,7 +136,7 @@ impl Store for MemoryStore {
         }
     }
 
-    fn clear(&self) -> impl Future<Output = Result<(), StoreFault>> {
+    fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
         ready(self.write().map(|()| self.disk.0.borrow_mut().empty()))
     }
 
@@ -148,7 +148,7 @@ impl Store for MemoryStore {
 
 impl MemoryStore {
     /// `None`: the tab did not live to hear.
-    fn land(&self, batch: Batch) -> Option<Result<(), StoreFault>> {
+    fn land(&self, batch: Batch) -> Option<Result<(), StoreError>> {
         if let Err(fault) = self.write() {
             return Some(Err(fault));
         }
@@ -167,17 +167,17 @@ impl MemoryStore {
         }
     }
 
-    fn read<T>(&self, what: impl FnOnce(&Disk) -> T) -> Result<T, StoreFault> {
+    fn read<T>(&self, what: impl FnOnce(&Disk) -> T) -> Result<T, StoreError> {
         if self.closed.get() {
-            return Err(StoreFault::Closed);
+            return Err(StoreError::Closed);
         }
         Ok(what(&self.disk.0.borrow()))
     }
 
-    fn write(&self) -> Result<(), StoreFault> {
+    fn write(&self) -> Result<(), StoreError> {
         match (self.closed.get(), self.writes) {
-            (true, _) => Err(StoreFault::Closed),
-            (false, false) => Err(StoreFault::ReadOnly),
+            (true, _) => Err(StoreError::Closed),
+            (false, false) => Err(StoreError::ReadOnly),
             (false, true) => Ok(()),
         }
     }
@@ -190,20 +190,20 @@ impl Drop for MemoryStore {
 }
 
 impl Disk {
-    fn apply(&mut self, batch: Batch) -> Result<(), StoreFault> {
+    fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         let stored = self.meta.as_ref().map_or(0, |meta| meta.sequence);
         if stored.checked_add(1) != Some(batch.sequence) {
-            return Err(StoreFault::Superseded {
+            return Err(StoreError::Superseded {
                 sequence: batch.sequence,
                 stored,
             });
         }
         let is_deleted = |id: &PageId| batch.delete.iter().any(|range| range.contains(id));
-        let mut new = SortedMap::default();
+        let mut new = FlatMap::default();
         for (id, _) in &batch.pages {
             let stays = self.meta.is_some() && !is_deleted(id);
             if (stays && self.pages.contains(id)) || !new.insert(*id, ()) {
-                return Err(StoreFault::Exists);
+                return Err(StoreError::Exists);
             }
         }
 

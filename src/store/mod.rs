@@ -15,12 +15,12 @@
 //! One writer at a time, any number of readers. The writer is the one who holds the database's lock (`WriterLock` in
 //! the browser); the sequence check above keeps a database whole even where the lock fails.
 
-mod fault;
+mod error;
 #[cfg(target_arch = "wasm32")]
 pub mod indexed_db;
 mod memory;
 
-pub use fault::StoreFault;
+pub use error::StoreError;
 pub use memory::{MemoryDisk, MemoryStore, Mishap};
 
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 /// gives up the answer, not the work.
 pub trait Store {
     /// The record of the last batch that landed; `None` in an empty store.
-    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>>;
+    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>>;
 
     /// The pages' bytes in the order of `ids`; `None` where there is no such page, or something that cannot be one.
     ///
@@ -42,27 +42,27 @@ pub trait Store {
     fn pages<'a>(
         &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a, Self>;
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreError>> + use<'a, Self>;
 
     /// The bytecode stored under `hash`. Not hashed again here.
     fn code<'a>(
         &'a self,
         hash: &Hash,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a, Self>;
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + use<'a, Self>;
 
     /// Hashes of the codes in the store, ascending, the first `limit` of them. None in a store without a record.
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>>;
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>>;
 
     /// Lands `batch`: first its deletions, then its pages, codes and record. Answers once the transaction is complete.
     ///
-    /// Fails with [`StoreFault::Superseded`] unless the stored sequence is `batch.sequence - 1` (an empty store's is 0),
-    /// and with [`StoreFault::Exists`] if a page's id is taken. After a failure nothing of the batch is in the store.
-    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>>;
+    /// Fails with [`StoreError::Superseded`] unless the stored sequence is `batch.sequence - 1` (an empty store's is 0),
+    /// and with [`StoreError::Exists`] if a page's id is taken. After a failure nothing of the batch is in the store.
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>>;
 
     /// Forgets everything: afterwards the store is empty and the next batch's sequence is 1.
-    fn clear(&self) -> impl Future<Output = Result<(), StoreFault>>;
+    fn clear(&self) -> impl Future<Output = Result<(), StoreError>>;
 
-    /// Ends this connection. What was asked before is still done; every later call is [`StoreFault::Closed`]. Answers once
+    /// Ends this connection. What was asked before is still done; every later call is [`StoreError::Closed`]. Answers once
     /// the next writer, in this tab or another, will find the lock free. Dropping a store does the same, unannounced.
     fn close(&self) -> impl Future<Output = ()>;
 }

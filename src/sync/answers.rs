@@ -5,8 +5,8 @@ use super::job::Job;
 use super::peers::Delivered;
 use super::want::Want;
 use super::{Failure, Millis, PeerId};
+use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
-use crate::sorted::LongSet;
 use crate::state::{RevealFault, StatePath, TreeError};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{PeerFault, snap::Answer};
@@ -20,28 +20,28 @@ enum Verdict {
 }
 
 /// Why an answer is of no use.
-enum Useless {
+enum AnswerError {
     /// The peer broke a rule.
     Fault(PeerFault),
     /// We did.
     Failure(Failure),
 }
 
-impl From<PeerFault> for Useless {
-    fn from(fault: PeerFault) -> Useless {
-        Useless::Fault(fault)
+impl From<PeerFault> for AnswerError {
+    fn from(fault: PeerFault) -> AnswerError {
+        AnswerError::Fault(fault)
     }
 }
 
-impl From<TreeError> for Useless {
-    fn from(error: TreeError) -> Useless {
-        Useless::Failure(Failure::Tree(error))
+impl From<TreeError> for AnswerError {
+    fn from(error: TreeError) -> AnswerError {
+        AnswerError::Failure(Failure::Tree(error))
     }
 }
 
 impl Engine {
     /// Verifies one answer. This is the expensive step.
-    pub(super) fn digest(&mut self, now: Millis, arrived: Arrived) {
+    pub(super) fn verify_answer(&mut self, now: Millis, arrived: Arrived) {
         if let Want::Header(hash) = arrived.request.want {
             return self.header(now, hash, &arrived);
         }
@@ -61,9 +61,9 @@ impl Engine {
         };
         let is_current = job.round == request.round;
         if !is_current {
-            job.late_ended(&request.want);
+            job.stale_ended(&request.want);
         }
-        let mut room = Room {
+        let mut context = AnswerContext {
             is_current,
             root,
             job,
@@ -71,8 +71,8 @@ impl Engine {
             codes_held: &mut self.codes_held,
         };
         let verdict = Answer::split(&payload)
-            .map_err(Useless::from)
-            .and_then(|answer| room.digest(request.want, answer));
+            .map_err(AnswerError::from)
+            .and_then(|answer| context.verify_answer(request.want, answer));
         let Some(peer) = self.peers.get_mut(id) else {
             return self.end(id, verdict);
         };
@@ -91,18 +91,18 @@ impl Engine {
         self.end(id, verdict);
     }
 
-    fn end(&mut self, id: PeerId, verdict: Result<Verdict, Useless>) {
+    fn end(&mut self, id: PeerId, verdict: Result<Verdict, AnswerError>) {
         match verdict {
             Ok(Verdict::Proven(_)) => self.waiting = None,
             Ok(Verdict::Refused) => {}
-            Err(Useless::Fault(fault)) => self.fault(id, fault),
-            Err(Useless::Failure(failure)) => self.fail(failure),
+            Err(AnswerError::Fault(fault)) => self.fault(id, fault),
+            Err(AnswerError::Failure(failure)) => self.fail(failure),
         }
     }
 }
 
 /// The parts of the engine that verification needs.
-struct Room<'a> {
+struct AnswerContext<'a> {
     /// Whether the target is still the one that the request was made for. If not, what is proven is used wherever it is
     /// wanted, and nothing goes back to the queues, which were filled anew.
     is_current: bool,
@@ -110,18 +110,18 @@ struct Room<'a> {
     root: Hash,
     job: &'a mut Job,
     fold: &'a mut Fold,
-    codes_held: &'a mut LongSet<Hash>,
+    codes_held: &'a mut ChunkedSet<Hash>,
 }
 
-impl Room<'_> {
-    fn give_back(&mut self, want: Want) {
+impl AnswerContext<'_> {
+    fn requeue(&mut self, want: Want) {
         if self.is_current {
-            self.job.give_back(want);
+            self.job.requeue(want);
         }
     }
 
     /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
-    fn digest(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, Useless> {
+    fn verify_answer(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let gain = match &want {
             Want::Accounts {
                 cursor,
@@ -144,12 +144,12 @@ impl Room<'_> {
         match gain {
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
             Ok(None) => {
-                self.give_back(want);
+                self.requeue(want);
                 Ok(Verdict::Refused)
             }
-            Err(useless) => {
-                self.give_back(want);
-                Err(useless)
+            Err(error) => {
+                self.requeue(want);
+                Err(error)
             }
         }
     }
@@ -160,7 +160,7 @@ impl Room<'_> {
         origin: &Hash,
         limit: &Hash,
         answer: Answer<'_>,
-    ) -> Result<Option<Delivered>, Useless> {
+    ) -> Result<Option<Delivered>, AnswerError> {
         let answer = answer.account_range()?;
         if answer.accounts.is_empty() && answer.proof.is_empty() {
             return Ok(None);
@@ -181,7 +181,7 @@ impl Room<'_> {
                 .join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
         match self.is_current {
             true => self.job.enqueue(&joined),
-            false => self.job.enqueue_late(&joined),
+            false => self.job.enqueue_stale(&joined),
         }
         match cursor {
             _ if !self.is_current => {}
@@ -198,18 +198,18 @@ impl Room<'_> {
         &mut self,
         accounts: &[(Hash, Hash)],
         answer: Answer<'_>,
-    ) -> Result<Verdict, Useless> {
+    ) -> Result<Verdict, AnswerError> {
         let mut gain = Delivered::default();
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
         // What was proven before a fault stays; servers may stop anywhere, the rest is asked for again.
-        self.give_back(Want::Storages(
+        self.requeue(Want::Storages(
             accounts.get(joined..).unwrap_or_default().to_vec(),
         ));
         match verdict {
             Ok(()) if joined == 0 => Ok(Verdict::Refused),
             Ok(()) => Ok(Verdict::Proven(gain)),
-            Err(useless) => Err(useless),
+            Err(error) => Err(error),
         }
     }
 
@@ -219,7 +219,7 @@ impl Room<'_> {
         answer: Answer<'_>,
         joined: &mut usize,
         gain: &mut Delivered,
-    ) -> Result<(), Useless> {
+    ) -> Result<(), AnswerError> {
         let answer = answer.storage_ranges()?;
         if answer.storages.len() > accounts.len() {
             return Err(PeerFault::TooMuch.into());
@@ -263,7 +263,7 @@ impl Room<'_> {
         origin: &Hash,
         limit: &Hash,
         answer: Answer<'_>,
-    ) -> Result<Option<Delivered>, Useless> {
+    ) -> Result<Option<Delivered>, AnswerError> {
         let answer = answer.storage_ranges()?;
         if answer.storages.len() > 1 {
             return Err(PeerFault::TooMuch.into());
@@ -294,7 +294,7 @@ impl Room<'_> {
         }))
     }
 
-    fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, Useless> {
+    fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let items = answer.items(hashes.len());
         let mut left: Vec<Hash> = Vec::new();
         let mut wanted = hashes.iter();
@@ -319,7 +319,7 @@ impl Room<'_> {
         });
         left.extend(wanted.copied());
         left.retain(|hash| !self.codes_held.contains(hash));
-        self.give_back(Want::Codes(left));
+        self.requeue(Want::Codes(left));
         self.job.counters.codes += gain.codes;
         match verdict {
             Ok(()) if found == 0 => Ok(Verdict::Refused),
@@ -332,10 +332,10 @@ impl Room<'_> {
         &mut self,
         nodes: &[(StatePath, Hash)],
         answer: Answer<'_>,
-    ) -> Result<Verdict, Useless> {
+    ) -> Result<Verdict, AnswerError> {
         let mut found = 0;
         let verdict = self.reveal(nodes, answer, &mut found);
-        self.give_back(Want::Nodes(nodes.to_vec()));
+        self.requeue(Want::Nodes(nodes.to_vec()));
         let gain = verdict?;
         match found {
             0 => Ok(Verdict::Refused),
@@ -348,7 +348,7 @@ impl Room<'_> {
         nodes: &[(StatePath, Hash)],
         answer: Answer<'_>,
         found: &mut usize,
-    ) -> Result<Delivered, Useless> {
+    ) -> Result<Delivered, AnswerError> {
         let mut revealing = self.job.tree.revealing(self.codes_held);
         let mut wanted = nodes.iter();
         let mut verdict = Ok(());
@@ -370,7 +370,9 @@ impl Room<'_> {
                 Err(RevealFault::Hash) if !self.is_current => {}
                 // It hashes to what the state root commits to, so no peer is to blame.
                 Err(_) => {
-                    verdict = Err(Useless::Failure(Failure::BogusRoot(self.job.aim.root)));
+                    verdict = Err(AnswerError::Failure(Failure::BogusRoot(
+                        self.job.pivot.root,
+                    )));
                     break;
                 }
             }

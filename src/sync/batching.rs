@@ -2,9 +2,11 @@
 
 use super::commits::Flight;
 use super::engine::{Activity, Ended, Ending, Engine};
-use super::sweep::ranges;
-use super::{Failure, Kind, Millis, Output};
-use crate::state::{Batch, Building, Complete, Counts, Litter, PageId, Record, RootPage, Spill};
+use super::gc::ranges;
+use super::{Failure, Millis, Output, RequestKind};
+use crate::state::{
+    Batch, Building, Complete, Counts, PageId, PendingGc, Record, RootPage, Unfinished,
+};
 use crate::wire::eth::HEADER_BYTES;
 
 /// Smallest request worth its round trip, in bytes.
@@ -12,8 +14,8 @@ const MIN_ASK: u64 = 16 * 1024;
 
 impl Engine {
     /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
-    pub(super) fn room_for(&self, kind: Kind) -> Option<u64> {
-        if kind == Kind::Headers {
+    pub(super) fn room_for(&self, kind: RequestKind) -> Option<u64> {
+        if kind == RequestKind::Headers {
             return Some(HEADER_BYTES);
         }
         let Activity::Syncing(job) = &self.activity else {
@@ -23,7 +25,7 @@ impl Engine {
             return None;
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
-        let brings_more = matches!(kind, Kind::Accounts | Kind::Nodes);
+        let brings_more = matches!(kind, RequestKind::Accounts | RequestKind::Nodes);
         // The edges of all cursors may be more than that; then they go on one request at a time.
         let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round);
         if brings_more && job.tree.resident_bytes() >= self.limits.waiting_bytes && !is_only_way {
@@ -47,10 +49,10 @@ impl Engine {
         }
         if job.is_exhausted() && !self.requests.awaits(job.round) {
             // One state at a time is swept away, so that the record needs to name but one.
-            if !self.is_swept() {
-                self.sweep_if_due(now);
+            if !self.is_collected() {
+                self.collect_if_due(now);
             }
-            if self.is_swept() || self.is_sweep_put_off {
+            if self.is_collected() || self.is_gc_put_off {
                 return self.commit_last(now, Ending::Done);
             }
             // Meanwhile batches go on by time, or their deadline would stand in the past.
@@ -73,9 +75,9 @@ impl Engine {
         }
         match (is_full, is_time) {
             // At full speed, what still waits is better left out: it would be written again and again.
-            (true, _) if !job.is_over_base() => self.commit(now, Spill::Collapse),
-            (true, _) => self.commit(now, Spill::All),
-            (false, true) => self.commit(now, Spill::All),
+            (true, _) if !job.is_over_base() => self.commit(now, Unfinished::Blind),
+            (true, _) => self.commit(now, Unfinished::Write),
+            (false, true) => self.commit(now, Unfinished::Write),
             (false, false) => false,
         }
     }
@@ -91,12 +93,12 @@ impl Engine {
 
     /// The last batch of a sync: everything in memory goes out, and on success the new state becomes the complete one.
     pub(super) fn commit_last(&mut self, now: Millis, how: Ending) -> bool {
-        if !self.commit_with(now, Spill::All, how == Ending::Done) {
+        if !self.commit_with(now, Unfinished::Write, how == Ending::Done) {
             return false;
         }
         if let Some(job) = self.leave() {
             self.activity = Activity::Ending(Box::new(Ended {
-                aim: job.aim,
+                pivot: job.pivot,
                 held: job.held(),
                 counters: job.counters,
                 how,
@@ -106,16 +108,16 @@ impl Engine {
         true
     }
 
-    fn commit(&mut self, now: Millis, spill: Spill) -> bool {
-        self.commit_with(now, spill, false)
+    fn commit(&mut self, now: Millis, unfinished: Unfinished) -> bool {
+        self.commit_with(now, unfinished, false)
     }
 
-    fn commit_with(&mut self, now: Millis, spill: Spill, is_last: bool) -> bool {
+    fn commit_with(&mut self, now: Millis, unfinished: Unfinished, is_last: bool) -> bool {
         let before = self.commits.last_record().unwrap_or(&self.record).clone();
         let Activity::Syncing(job) = &mut self.activity else {
             return false;
         };
-        let built = match job.build(&self.codes_held, spill) {
+        let built = match job.build(&self.codes_held, unfinished) {
             Ok(built) => built,
             Err(error) => {
                 self.fail(Failure::Tree(error));
@@ -128,7 +130,7 @@ impl Engine {
             ));
             return false;
         }
-        let Some(top) = RootPage::new(job.aim.root, built.root_page) else {
+        let Some(top) = RootPage::new(job.pivot.root, built.root_page) else {
             self.fail(Failure::Defect("the root page is not that of the target"));
             return false;
         };
@@ -148,26 +150,30 @@ impl Engine {
         let mut delete = ranges(built.freed);
         delete.extend(replaced);
         let garbage = self.garbage.take();
-        let is_swept = garbage.is_some() || before.litter.is_none();
+        let is_collected = garbage.is_some() || before.pending_gc.is_none();
         delete.extend(garbage.into_iter().flatten());
         let mut record = Record {
             sequence: before.sequence + 1,
             next_page: built.spine.end,
             ..before
         };
-        if is_swept {
-            record.litter = None;
+        if is_collected {
+            record.pending_gc = None;
         }
         if is_last {
-            record.litter = Some(Litter {
+            record.pending_gc = Some(PendingGc {
                 old: before.complete.and_then(|complete| complete.top.page()),
                 // What an earlier sweep could not look at is looked for everywhere.
-                build: if is_swept { job.first_page } else { PageId(0) }..record.next_page,
+                build: if is_collected {
+                    job.first_page
+                } else {
+                    PageId(0)
+                }..record.next_page,
             });
             record.complete = Some(Complete {
                 top,
                 counts,
-                block: job.aim.block,
+                block: job.pivot.block,
             });
             record.building = None;
         } else {
@@ -177,7 +183,7 @@ impl Engine {
                 first_page: job.first_page,
                 spine,
                 counts,
-                block: job.aim.block,
+                block: job.pivot.block,
             });
         }
         delete.retain(|range| range.start < range.end);
@@ -211,7 +217,7 @@ impl Engine {
         }
         let record = Record {
             sequence: self.record.sequence + 1,
-            litter: None,
+            pending_gc: None,
             ..self.record.clone()
         };
         let batch = Batch {

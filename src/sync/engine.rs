@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::commits::{Commits, Settled};
+use super::gc::Gc;
 use super::goal::Goal;
-use super::headers::Aim;
+use super::headers::Pivot;
 use super::job::Job;
 use super::limits::Limits;
 use super::peers::Peers;
-use super::requests::{Request, Requests};
+use super::requests::{PendingRequest, Requests};
 use super::resume::Loading;
-use super::sweep::Sweep;
 use super::{
     Counters, Damage, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble,
-    Why,
+    WaitReason,
 };
+use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
-use crate::sorted::LongSet;
 use crate::state::{Counts, Network, PageId, Record};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
@@ -48,15 +48,15 @@ pub struct Engine {
     pub(super) commits: Commits,
     pub(super) fold: Fold,
     /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
-    pub(super) codes_held: LongSet<Hash>,
+    pub(super) codes_held: ChunkedSet<Hash>,
     /// What the caller waits for.
     pub(super) goal: Goal,
     /// The walk that finds what the last switch left behind.
-    pub(super) sweep: Option<Sweep>,
+    pub(super) gc: Option<Gc>,
     /// What it found, until a batch deletes it.
     pub(super) garbage: Option<Vec<Range<PageId>>>,
     /// The store could not do what sweeping takes: it waits for the next target.
-    pub(super) is_sweep_put_off: bool,
+    pub(super) is_gc_put_off: bool,
     /// What is damaged in the complete state, until it is repaired. Bound: 64.
     pub(super) damage: Vec<Damage>,
     /// The first ones of them, which the repair under way is about.
@@ -64,7 +64,7 @@ pub struct Engine {
     pub(super) started: Millis,
     pub(super) last_commit: Millis,
     /// Stays until something is proven again, so that a peer's being asked once more is no flicker.
-    pub(super) waiting: Option<Why>,
+    pub(super) waiting: Option<WaitReason>,
     pub(super) tickets: u64,
     /// The round that the next job begins with.
     pub(super) rounds: u32,
@@ -82,7 +82,7 @@ pub(super) enum Activity {
 
 /// A sync that lacks nothing but its last batch.
 pub(super) struct Ended {
-    pub(super) aim: Aim,
+    pub(super) pivot: Pivot,
     pub(super) held: Counts,
     pub(super) counters: Counters,
     pub(super) how: Ending,
@@ -98,7 +98,7 @@ pub(super) enum Ending {
 /// An answer that matched its request.
 #[derive(Debug)]
 pub(super) struct Arrived {
-    pub(super) request: Request,
+    pub(super) request: PendingRequest,
     pub(super) payload: Vec<u8>,
     pub(super) at: Millis,
 }
@@ -106,7 +106,7 @@ pub(super) struct Arrived {
 impl Engine {
     /// An engine over a database whose record and stored codes are given.
     pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
-        let mut stored = LongSet::default();
+        let mut stored = ChunkedSet::default();
         stored.insert_all(codes_held);
         Engine {
             config,
@@ -121,9 +121,9 @@ impl Engine {
             fold: Fold::new(),
             codes_held: stored,
             goal: Goal::Nothing,
-            sweep: None,
+            gc: None,
             garbage: None,
-            is_sweep_put_off: false,
+            is_gc_put_off: false,
             damage: Vec::new(),
             repairing: 0,
             started: Millis(0),
@@ -154,7 +154,7 @@ impl Engine {
         if let Activity::Syncing(job) = &mut self.activity {
             job.note_pace(now);
         }
-        self.tend(now);
+        self.on_tick(now);
         self.start_next(now);
     }
 
@@ -164,7 +164,7 @@ impl Engine {
             return Some(output);
         }
         if let Some(arrived) = self.arrived.pop_front() {
-            self.digest(now, arrived);
+            self.verify_answer(now, arrived);
             self.assign(now);
             return Some(Output::Yield);
         }
@@ -181,7 +181,7 @@ impl Engine {
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
-        self.wait_aloud(now);
+        self.report_stall(now);
         self.outbox.pop_front()
     }
 
@@ -221,7 +221,7 @@ impl Engine {
                 };
                 (
                     phase,
-                    Some(job.aim.root),
+                    Some(job.pivot.root),
                     job.held(),
                     job.counters,
                     job.key_space(),
@@ -229,7 +229,7 @@ impl Engine {
             }
             Activity::Ending(ended) => (
                 Phase::Finishing,
-                Some(ended.aim.root),
+                Some(ended.pivot.root),
                 ended.held,
                 ended.counters,
                 [u8::MAX; _],
@@ -285,7 +285,7 @@ impl Engine {
             }
             match self.activity {
                 // Nobody waits for what a sweep deletes.
-                Activity::Idle => self.is_sweep_put_off = true,
+                Activity::Idle => self.is_gc_put_off = true,
                 _ => self.fail(Failure::Store(trouble)),
             }
         }
@@ -302,7 +302,7 @@ impl Engine {
     }
 
     pub(super) fn drop_job(&mut self) {
-        self.call_off_requests();
+        self.cancel_requests();
         self.waiting = None;
         if let Some(job) = self.leave() {
             for code in job.uncommitted_codes() {
@@ -312,8 +312,8 @@ impl Engine {
     }
 
     /// Nothing that was asked for, or has come and is not proven yet, is waited for any more.
-    pub(super) fn call_off_requests(&mut self) {
-        for request in self.requests.call_off() {
+    pub(super) fn cancel_requests(&mut self) {
+        for request in self.requests.cancel_all() {
             self.return_work(request);
         }
         for arrived in std::mem::take(&mut self.arrived) {
@@ -324,14 +324,14 @@ impl Engine {
     pub(super) fn report(
         &self,
         now: Millis,
-        aim: Aim,
+        pivot: Pivot,
         held: Counts,
         counters: Counters,
         already_complete: bool,
     ) -> Box<Report> {
         Box::new(Report {
-            root: aim.root,
-            block: aim.block,
+            root: pivot.root,
+            block: pivot.block,
             held: Counts {
                 codes: self.codes_held.len() as u64,
                 ..held

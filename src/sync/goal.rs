@@ -30,7 +30,7 @@
 use super::Event;
 use super::Output;
 use super::engine::Engine;
-use super::headers::{Aim, Sought};
+use super::headers::{HeaderSearch, Pivot};
 
 /// What the caller waits for.
 #[derive(Debug)]
@@ -38,24 +38,24 @@ pub(super) enum Goal {
     /// Nobody waits.
     Nothing,
     /// A block whose header is being looked for. A sync of before goes on meanwhile.
-    Header(Sought),
+    Header(HeaderSearch),
     /// A state to start towards as soon as every earlier batch is settled.
-    Next(Aim),
+    Next(Pivot),
     /// The end of the engine's activity, which is not idle then.
     UnderWay,
 }
 
 impl Goal {
-    pub(super) fn header(&self) -> Option<&Sought> {
+    pub(super) fn header(&self) -> Option<&HeaderSearch> {
         match self {
-            Goal::Header(sought) => Some(sought),
+            Goal::Header(search) => Some(search),
             _ => None,
         }
     }
 
-    pub(super) fn header_mut(&mut self) -> Option<&mut Sought> {
+    pub(super) fn header_mut(&mut self) -> Option<&mut HeaderSearch> {
         match self {
-            Goal::Header(sought) => Some(sought),
+            Goal::Header(search) => Some(search),
             _ => None,
         }
     }

@@ -2,15 +2,15 @@
 
 use super::engine::{Arrived, Engine};
 use super::peers::Delivered;
-use super::want::{Kind, Want};
-use super::{Millis, Why};
+use super::want::{RequestKind, Want};
+use super::{Millis, WaitReason};
 use crate::hash::Hash;
 use crate::state::{Block, Record};
 use crate::wire::{VerifiedHeader, snap::Answer};
 
 /// A state to make complete, once its root is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Aim {
+pub(crate) struct Pivot {
     pub(crate) root: Hash,
     /// The block it was taken from, if a block was asked for.
     pub(crate) block: Option<Block>,
@@ -18,15 +18,15 @@ pub(crate) struct Aim {
 
 /// A header that is being looked for.
 #[derive(Debug)]
-pub(crate) struct Sought {
+pub(crate) struct HeaderSearch {
     pub(crate) block: Hash,
     /// Whether a request for it is in flight.
     asked: bool,
 }
 
-impl Sought {
-    pub(crate) fn new(block: Hash) -> Sought {
-        Sought {
+impl HeaderSearch {
+    pub(crate) fn new(block: Hash) -> HeaderSearch {
+        HeaderSearch {
             block,
             asked: false,
         }
@@ -38,7 +38,7 @@ impl Sought {
     }
 
     /// The request for this block ended without its header.
-    pub(crate) fn give_back(&mut self, block: Hash) {
+    pub(crate) fn requeue(&mut self, block: Hash) {
         if block == self.block {
             self.asked = false;
         }
@@ -46,7 +46,7 @@ impl Sought {
 }
 
 /// The aim behind a block whose header was proven before.
-pub(super) fn known(record: &Record, block: &Hash) -> Option<Aim> {
+pub(super) fn known(record: &Record, block: &Hash) -> Option<Pivot> {
     let complete = record
         .complete
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn known(record: &Record, block: &Hash) -> Option<Aim> {
     complete
         .chain(building)
         .find(|(_, known)| known.is_some_and(|known| known.hash == *block))
-        .map(|(root, block)| Aim { root, block })
+        .map(|(root, block)| Pivot { root, block })
 }
 
 impl Engine {
@@ -67,38 +67,38 @@ impl Engine {
         let id = arrived.request.peer;
         let read =
             Answer::split(&arrived.payload).and_then(|answer| VerifiedHeader::read(answer, &hash));
-        let sought = self.goal.header_mut().filter(|sought| sought.block == hash);
+        let search = self.goal.header_mut().filter(|search| search.block == hash);
         if let Some(peer) = self.peers.get_mut(id) {
-            peer.freed(Kind::Headers);
+            peer.freed(RequestKind::Headers);
             match &read {
                 Ok(Some(_)) => {
                     let bytes = arrived.payload.len();
                     peer.proved(
-                        Kind::Headers,
+                        RequestKind::Headers,
                         arrived.request.sent,
                         arrived.at,
                         bytes,
                         Delivered::default(),
                     );
                 }
-                Ok(None) => peer.refused(Kind::Headers, hash, now),
+                Ok(None) => peer.refused(RequestKind::Headers, hash, now),
                 Err(_) => {}
             }
         }
-        match (read, sought) {
+        match (read, search) {
             (Ok(Some(header)), Some(_)) => {
                 self.waiting = None;
-                let aim = Aim {
+                let pivot = Pivot {
                     root: header.state_root(),
                     block: Some(header.block()),
                 };
-                self.aim(now, aim);
+                self.pivot(now, pivot);
                 self.start_next(now);
             }
-            (Ok(_), Some(sought)) => sought.give_back(hash),
-            (Err(fault), sought) => {
-                if let Some(sought) = sought {
-                    sought.give_back(hash);
+            (Ok(_), Some(search)) => search.requeue(hash),
+            (Err(fault), search) => {
+                if let Some(search) = search {
+                    search.requeue(hash);
                 }
                 self.fault(id, fault);
             }
@@ -107,13 +107,13 @@ impl Engine {
     }
 
     /// Why the header does not come, if nobody is being asked for it.
-    pub(super) fn header_waits_for(&self, now: Millis) -> Option<Why> {
-        let sought = self.goal.header().filter(|sought| !sought.asked)?;
-        let block = sought.block;
+    pub(super) fn header_waits_for(&self, now: Millis) -> Option<WaitReason> {
+        let search = self.goal.header().filter(|search| !search.asked)?;
+        let block = search.block;
         match self.peers.ready() {
-            0 => Some(Why::NoPeers),
-            ready => (self.peers.refusing(Kind::Headers, &block, now) == ready).then_some(
-                Why::BlockUnavailable {
+            0 => Some(WaitReason::NoPeers),
+            ready => (self.peers.refusing(RequestKind::Headers, &block, now) == ready).then_some(
+                WaitReason::BlockUnavailable {
                     block,
                     peers: ready,
                 },

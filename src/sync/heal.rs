@@ -4,9 +4,9 @@ use super::job::Job;
 use super::plan::{Asked, Plan};
 use super::want::Want;
 use super::{KEY_SPACE_CELLS, Ticket};
+use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::sorted::SortedSet;
 use crate::state::{Item, PageId, Received, StatePath};
 
 /// Paths in one request for trie nodes; servers stop at 1,024 look-ups, and a storage node costs several.
@@ -51,7 +51,7 @@ impl Healing {
         })
     }
 
-    pub(super) fn take_nodes(&mut self, asked: &mut SortedSet<StatePath>) -> Option<Want> {
+    pub(super) fn take_nodes(&mut self, asked: &mut FlatSet<StatePath>) -> Option<Want> {
         let most = self.plan.nodes.len().min(NODES_PER_REQUEST);
         let nodes: Vec<_> = self.plan.nodes.drain(..most).collect();
         for (at, _) in &nodes {
@@ -71,14 +71,14 @@ impl Healing {
 impl Job {
     /// Account ranges that are on their way since before the target moved: what they bring becomes base, so they are not asked
     /// for again meanwhile.
-    pub(crate) fn await_late(&mut self, spans: Vec<(Hash, Hash)>) {
+    pub(crate) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
         if let Some(healing) = &mut self.healing {
             healing.spans_asked.extend(spans);
         }
     }
 
     /// A request of before the target moved has ended.
-    pub(crate) fn late_ended(&mut self, want: &Want) {
+    pub(crate) fn stale_ended(&mut self, want: &Want) {
         if let (Want::Accounts { origin, limit, .. }, Some(healing)) = (want, &mut self.healing) {
             healing.span_ended(origin, limit);
         }
@@ -213,7 +213,7 @@ impl Job {
         if let Some(healing) = &mut self.healing {
             healing.plan.stale = true;
         }
-        match bytes.map(|bytes| self.tree.dissolve(id, bytes)) {
+        match bytes.map(|bytes| self.tree.inline_page(id, bytes)) {
             Some(Ok(joined)) => {
                 self.enter(&joined);
                 true

@@ -136,7 +136,7 @@ pub enum Event {
     /// What was damaged is whole again.
     Repaired,
     /// Nothing is in flight and something is missing; the sync goes on by itself when the reason goes away.
-    Waiting(Why),
+    Waiting(WaitReason),
     /// The state of the target is complete and durable.
     Done(Box<Report>),
     /// The sync ended because [`Input::Cancel`] asked for it; everything committed stays.
@@ -148,7 +148,7 @@ pub enum Event {
 
 /// Why nothing moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum WaitReason {
     /// No peer has shaken hands.
     NoPeers,
     /// Every peer says that it does not have the state of this root: a newer one is needed, or another peer.
@@ -196,20 +196,20 @@ impl fmt::Display for StoreTrouble {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::NoPeers => f.write_str("no peer is connected and ready"),
-            Why::NeedNewRoot { root, peers: 1 } => {
+            WaitReason::NoPeers => f.write_str("no peer is connected and ready"),
+            WaitReason::NeedNewRoot { root, peers: 1 } => {
                 write!(f, "the only peer does not have the state of {root}")
             }
-            Why::NeedNewRoot { root, peers } => {
+            WaitReason::NeedNewRoot { root, peers } => {
                 write!(f, "none of the {peers} peers has the state of {root}")
             }
-            Why::BlockUnavailable { block, peers: 1 } => {
+            WaitReason::BlockUnavailable { block, peers: 1 } => {
                 write!(f, "the only peer does not have the block {block}")
             }
-            Why::BlockUnavailable { block, peers } => {
+            WaitReason::BlockUnavailable { block, peers } => {
                 write!(f, "none of the {peers} peers has the block {block}")
             }
         }

@@ -7,17 +7,17 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::eta::{self, Eta};
-use super::headers::Aim;
+use super::headers::Pivot;
 use super::heal::{Healing, NODES_PER_REQUEST};
 use super::pace::Pace;
-use super::trips::Trips;
-use super::want::{Kind, Want};
+use super::round_trips::RoundTrips;
+use super::want::{RequestKind, Want};
 use super::{Counters, KEY_SPACE_CELLS, Millis};
+use crate::flat_map::{ChunkedMap, ChunkedSet, FlatMap, FlatSet};
 use crate::hash::Hash;
-use crate::sorted::{LongMap, LongSet, SortedMap, SortedSet};
 use crate::state::{
-    CodesHeld, Counts, Entry, Incomplete, Item, Joined, PageId, PageRef, Pages, Spill, StatePath,
-    StorageJoined, Tree, TreeError,
+    CodesHeld, Counts, Entry, Incomplete, Item, Joined, NewPages, PageId, PageRef, StatePath,
+    StorageJoined, Tree, TreeError, Unfinished,
 };
 
 mod memory;
@@ -31,10 +31,10 @@ const CODES_PER_REQUEST: usize = 84;
 
 /// A sync under way.
 pub(crate) struct Job {
-    pub(crate) aim: Aim,
+    pub(crate) pivot: Pivot,
     pub(crate) tree: Tree,
     /// Pages cut and not yet in a batch.
-    pub(crate) pages: Pages,
+    pub(crate) pages: NewPages,
     pub(crate) counters: Counters,
     /// Accounts and slots held of the target's state.
     held: Counts,
@@ -52,23 +52,23 @@ pub(crate) struct Job {
     dirty: bool,
     pub(super) cursors: Vec<Cursor>,
     /// Whole storages to ask for: account hash to storage root. Bound: the accounts waiting in the tree.
-    pub(super) storages: LongMap<Hash, Hash>,
+    pub(super) storages: ChunkedMap<Hash, Hash>,
     /// Storages too large for one answer. Bound: the accounts waiting in the tree.
-    pub(super) large: SortedMap<Hash, Large>,
+    pub(super) large: FlatMap<Hash, Large>,
     /// Codes to ask for. Bound: the accounts waiting in the tree.
-    pub(super) codes: LongSet<Hash>,
+    pub(super) codes: ChunkedSet<Hash>,
     /// Codes asked for.
-    codes_asked: LongSet<Hash>,
+    codes_asked: ChunkedSet<Hash>,
     /// Nodes asked for. Bound: requests in flight times the paths in one.
-    pub(super) nodes_asked: SortedSet<StatePath>,
+    pub(super) nodes_asked: FlatSet<StatePath>,
     /// Whole storages asked for. Bound: requests in flight times the accounts in one.
-    pub(super) storages_asked: LongSet<Hash>,
+    pub(super) storages_asked: ChunkedSet<Hash>,
     /// How often the target moved: what was asked before a move goes back to no queue.
     pub(crate) round: u32,
     /// While there is a base, what is missing is planned and not walked over.
     pub(super) healing: Option<Healing>,
     pub(crate) pace: Pace,
-    pub(crate) trips: Trips,
+    pub(crate) round_trips: RoundTrips,
     eta: Eta,
     /// Whether it heals damage.
     pub(crate) is_repair: bool,
@@ -96,11 +96,11 @@ pub(super) struct Large {
 
 impl Job {
     /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
-    pub(crate) fn new(aim: Aim, tree: Tree, first_page: PageId, next_page: PageId) -> Job {
+    pub(crate) fn new(pivot: Pivot, tree: Tree, first_page: PageId, next_page: PageId) -> Job {
         let mut job = Job {
-            aim,
+            pivot,
             cursors: Vec::new(),
-            pages: Pages::new(next_page),
+            pages: NewPages::new(next_page),
             counters: Counters::default(),
             held: Counts::default(),
             first_page,
@@ -109,16 +109,16 @@ impl Job {
             settled_bytes: 0,
             is_fed: false,
             dirty: false,
-            storages: LongMap::default(),
-            large: SortedMap::default(),
-            codes: LongSet::default(),
-            codes_asked: LongSet::default(),
-            nodes_asked: SortedSet::default(),
-            storages_asked: LongSet::default(),
+            storages: ChunkedMap::default(),
+            large: FlatMap::default(),
+            codes: ChunkedSet::default(),
+            codes_asked: ChunkedSet::default(),
+            nodes_asked: FlatSet::default(),
+            storages_asked: ChunkedSet::default(),
             round: 0,
             healing: None,
             pace: Pace::default(),
-            trips: Trips::after(0),
+            round_trips: RoundTrips::after(0),
             eta: Eta::default(),
             is_repair: false,
             tree,
@@ -136,20 +136,20 @@ impl Job {
     }
 
     /// Turns towards another root; everything held becomes the base of the new tree.
-    pub(crate) fn retarget(&mut self, now: Millis, aim: Aim) {
-        if self.aim.root != aim.root {
+    pub(crate) fn retarget(&mut self, now: Millis, pivot: Pivot) {
+        if self.pivot.root != pivot.root {
             let known = self.key_space().map(u64::from).iter().sum();
             let healed = self.counters.nodes + self.counters.accounts + self.counters.slots;
             self.pace.moved(now, known, healed);
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
-            self.tree = tree.retarget(aim.root);
+            self.tree = tree.retarget(pivot.root);
             self.round += 1;
-            self.trips = Trips::after(self.counters.round_trips);
+            self.round_trips = RoundTrips::after(self.counters.round_trips);
             self.counters.moves += 1;
             self.dirty = true;
             self.queue();
         }
-        self.aim = aim;
+        self.pivot = pivot;
     }
 
     /// Fills the queues from what the tree holds. What is in flight belongs to the round before.
@@ -201,7 +201,7 @@ impl Job {
     pub(crate) fn is_exhausted(&self) -> bool {
         !self.is_reading()
             && !self.awaits_ranges()
-            && !Kind::ALL.into_iter().any(|kind| self.lacks(kind))
+            && !RequestKind::ALL.into_iter().any(|kind| self.lacks(kind))
     }
 
     /// Bytes of pages and codes that the next batch will carry at least.
@@ -234,7 +234,11 @@ impl Job {
     }
 
     /// Cuts what is complete, writes the upper pages, and empties the queues towards the store.
-    pub(crate) fn build(&mut self, held: &dyn CodesHeld, spill: Spill) -> Result<Built, TreeError> {
+    pub(crate) fn build(
+        &mut self,
+        held: &dyn CodesHeld,
+        unfinished: Unfinished,
+    ) -> Result<Built, TreeError> {
         self.settle(held)?;
         let start = self.pages.next_id();
         let root_page = match self.tree.entries() {
@@ -245,7 +249,7 @@ impl Job {
                     item: Item::Page(page),
                 },
             ] if path.is_empty() && self.pages.get(page.id).is_none() => Some(*page),
-            _ => self.tree.snapshot(spill, &mut self.pages)?,
+            _ => self.tree.snapshot(unfinished, &mut self.pages)?,
         };
         let end = self.pages.next_id();
         self.dirty = false;
@@ -294,7 +298,7 @@ impl Job {
 
     /// Enters what a late answer brought. Part of it may only have become a base, which lacks nothing and does not count as
     /// received; so what is lacking is read off the tree.
-    pub(crate) fn enqueue_late(&mut self, joined: &Joined) {
+    pub(crate) fn enqueue_stale(&mut self, joined: &Joined) {
         self.enter(&Joined {
             storage: Vec::new(),
             codes: Vec::new(),
@@ -325,24 +329,24 @@ impl Job {
     }
 
     /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes.
-    pub(crate) fn take(&mut self, kind: Kind, bytes: u64) -> Option<Want> {
+    pub(crate) fn take(&mut self, kind: RequestKind, bytes: u64) -> Option<Want> {
         match kind {
-            Kind::Accounts => match &mut self.healing {
+            RequestKind::Accounts => match &mut self.healing {
                 Some(healing) => healing.take_span(),
                 None => self.take_accounts(),
             },
-            Kind::Storage => self.take_chunk().or_else(|| self.take_storages(bytes)),
-            Kind::Codes => self.take_codes(),
-            Kind::Nodes => match &mut self.healing {
+            RequestKind::Storage => self.take_chunk().or_else(|| self.take_storages(bytes)),
+            RequestKind::Codes => self.take_codes(),
+            RequestKind::Nodes => match &mut self.healing {
                 Some(healing) => healing.take_nodes(&mut self.nodes_asked),
                 None => self.take_nodes(),
             },
-            Kind::Headers => None,
+            RequestKind::Headers => None,
         }
     }
 
     /// Returns work whose request ended without an answer, or what an answer left over.
-    pub(crate) fn give_back(&mut self, want: Want) {
+    pub(crate) fn requeue(&mut self, want: Want) {
         match want {
             Want::Accounts {
                 cursor,
@@ -380,19 +384,19 @@ impl Job {
     }
 
     /// Whether work of this kind waits in the queues.
-    pub(crate) fn lacks(&self, kind: Kind) -> bool {
+    pub(crate) fn lacks(&self, kind: RequestKind) -> bool {
         match kind {
-            Kind::Accounts => match &self.healing {
+            RequestKind::Accounts => match &self.healing {
                 Some(healing) => !healing.plan.spans.is_empty(),
                 None => self.cursors.iter().any(|cursor| cursor.next.is_some()),
             },
-            Kind::Storage => !self.storages.is_empty() || !self.large.is_empty(),
-            Kind::Codes => !self.codes.is_empty(),
-            Kind::Nodes => match &self.healing {
+            RequestKind::Storage => !self.storages.is_empty() || !self.large.is_empty(),
+            RequestKind::Codes => !self.codes.is_empty(),
+            RequestKind::Nodes => match &self.healing {
                 Some(healing) => healing.plan.stale || !healing.plan.nodes.is_empty(),
                 None => self.next_nodes(1).next().is_some(),
             },
-            Kind::Headers => false,
+            RequestKind::Headers => false,
         }
     }
 
@@ -401,8 +405,8 @@ impl Job {
         if let Some(healing) = &self.healing {
             return healing.plan.spans.is_empty() && self.large.is_empty();
         }
-        !self.lacks(Kind::Accounts)
-            && !self.lacks(Kind::Storage)
+        !self.lacks(RequestKind::Accounts)
+            && !self.lacks(RequestKind::Storage)
             && self.tree.blinded().next().is_some()
     }
 

@@ -93,7 +93,7 @@ impl Engine {
 owns! {
     Arrived: payload, request;
     Config: client;
-    Engine: activity, fold, codes_held, peers, requests, arrived, outbox, commits, sweep, garbage,
+    Engine: activity, fold, codes_held, peers, requests, arrived, outbox, commits, gc, garbage,
         damage, config;
 }
 

@@ -13,6 +13,7 @@ mod commits;
 mod cursor;
 mod engine;
 mod eta;
+mod gc;
 mod goal;
 mod headers;
 mod heal;
@@ -26,10 +27,9 @@ mod progress;
 mod ranges;
 mod requests;
 mod resume;
+mod round_trips;
 mod sessions;
-mod sweep;
 mod targets;
-mod trips;
 mod upkeep;
 mod want;
 
@@ -41,4 +41,4 @@ pub use peers::MAX_PEERS;
 pub use progress::{
     Counters, KEY_SPACE_CELLS, Outrun, PeerProgress, Phase, Progress, Report, Traffic,
 };
-pub use want::Kind;
+pub use want::RequestKind;

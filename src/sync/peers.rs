@@ -1,9 +1,9 @@
 //! The table of peers: who may be asked, for how much, and what each delivered.
 
-use super::{Kind, Millis, PeerId, PeerProgress};
+use super::{Millis, PeerId, PeerProgress, RequestKind};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::wire::{Link, PeerFault, Severity};
+use crate::wire::{PeerFault, Session, Severity};
 
 /// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
 pub(super) const MAX_IN_FLIGHT: usize = 2;
@@ -45,12 +45,12 @@ pub(crate) struct Peers {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    pub(crate) link: Link,
+    pub(crate) session: Session,
     joined: Millis,
     heard: Millis,
     pinged: Option<Millis>,
-    in_flight: [usize; Kind::COUNT],
-    refused: [Option<Refusal>; Kind::COUNT],
+    in_flight: [usize; RequestKind::COUNT],
+    refused: [Option<Refusal>; RequestKind::COUNT],
     /// Bytes per second, smoothed; 0 before the first answer.
     rate: u64,
     round_trip_ms: u64,
@@ -107,9 +107,9 @@ impl Peers {
 
     /// Ready peers with room for a request of this kind that have not refused `root`, best first: fewest strikes,
     /// least to do, fastest.
-    pub(crate) fn idle(&self, kind: Kind, root: &Hash, now: Millis) -> Option<PeerId> {
+    pub(crate) fn idle(&self, kind: RequestKind, root: &Hash, now: Millis) -> Option<PeerId> {
         let usable = self.table.iter().filter(|(_, peer)| {
-            peer.link.is_ready()
+            peer.session.is_ready()
                 && peer.in_flight[kind.index()] < peer.room()
                 && !peer.refuses(kind, root, now)
         });
@@ -124,13 +124,13 @@ impl Peers {
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.all().filter(|peer| peer.link.is_ready()).count()
+        self.all().filter(|peer| peer.session.is_ready()).count()
     }
 
     /// How many ready peers refuse this kind for `root` now.
-    pub(crate) fn refusing(&self, kind: Kind, root: &Hash, now: Millis) -> usize {
+    pub(crate) fn refusing(&self, kind: RequestKind, root: &Hash, now: Millis) -> usize {
         self.all()
-            .filter(|peer| peer.link.is_ready() && peer.refuses(kind, root, now))
+            .filter(|peer| peer.session.is_ready() && peer.refuses(kind, root, now))
             .count()
     }
 
@@ -140,7 +140,7 @@ impl Peers {
     }
 
     /// The connections that are overdue, and those to be pinged now.
-    pub(crate) fn tend(&mut self, now: Millis) -> (Vec<(PeerId, PeerFault)>, Vec<PeerId>) {
+    pub(crate) fn on_tick(&mut self, now: Millis) -> (Vec<(PeerId, PeerFault)>, Vec<PeerId>) {
         let mut overdue = Vec::new();
         let mut pings = Vec::new();
         for (id, peer) in &mut self.table {
@@ -150,7 +150,7 @@ impl Peers {
             if now < peer.deadline() {
                 continue;
             }
-            match (peer.link.is_ready(), peer.pinged) {
+            match (peer.session.is_ready(), peer.pinged) {
                 (false, _) => overdue.push((*id, PeerFault::HandshakeTimeout)),
                 (true, Some(_)) => overdue.push((*id, PeerFault::PingTimeout)),
                 (true, None) => {
@@ -175,9 +175,9 @@ impl Peers {
     pub(crate) fn progress(&self, root: Option<&Hash>) -> Vec<PeerProgress> {
         let line = |(id, peer): &(PeerId, Peer)| PeerProgress {
             peer: *id,
-            client: peer.link.client().to_owned(),
-            head: peer.link.head(),
-            ready: peer.link.is_ready(),
+            client: peer.session.client().to_owned(),
+            head: peer.session.head(),
+            ready: peer.session.is_ready(),
             refused: root.is_some_and(|root| peer.has_refused(root)),
             in_flight: peer.in_flight.iter().sum(),
             answers: peer.delivered.answers,
@@ -195,7 +195,7 @@ impl Peers {
 impl Peer {
     fn new(now: Millis) -> Peer {
         Peer {
-            link: Link::default(),
+            session: Session::default(),
             joined: now,
             heard: now,
             pinged: None,
@@ -214,19 +214,19 @@ impl Peer {
         self.delivered.bytes += bytes as u64;
     }
 
-    pub(crate) fn asked(&mut self, kind: Kind) {
+    pub(crate) fn asked(&mut self, kind: RequestKind) {
         self.in_flight[kind.index()] += 1;
     }
 
     /// A request ended, in whatever way.
-    pub(crate) fn freed(&mut self, kind: Kind) {
+    pub(crate) fn freed(&mut self, kind: RequestKind) {
         let count = &mut self.in_flight[kind.index()];
         *count = count.saturating_sub(1);
     }
 
     /// It does not have what it was asked for: it is not asked for this kind and root for a while,
     /// longer each time.
-    pub(crate) fn refused(&mut self, kind: Kind, root: Hash, now: Millis) {
+    pub(crate) fn refused(&mut self, kind: RequestKind, root: Hash, now: Millis) {
         let last = self.refused[kind.index()].filter(|last| last.root == root);
         let lasts_ms = last.map_or(FIRST_REFUSAL_MS, |last| {
             (2 * last.lasts_ms).min(LONGEST_REFUSAL_MS)
@@ -244,7 +244,7 @@ impl Peer {
     }
 
     /// Counts a fault; whether it costs the connection.
-    pub(crate) fn is_out(&mut self, fault: &PeerFault) -> bool {
+    pub(crate) fn strike(&mut self, fault: &PeerFault) -> bool {
         match fault.severity() {
             Severity::Drop => true,
             Severity::Strike => {
@@ -258,7 +258,7 @@ impl Peer {
     /// kind before.
     pub(crate) fn proved(
         &mut self,
-        kind: Kind,
+        kind: RequestKind,
         sent: Millis,
         arrived: Millis,
         bytes: usize,
@@ -305,7 +305,7 @@ impl Peer {
     }
 
     /// Whether it is not to be asked for this kind and root now.
-    fn refuses(&self, kind: Kind, root: &Hash, now: Millis) -> bool {
+    fn refuses(&self, kind: RequestKind, root: &Hash, now: Millis) -> bool {
         self.refused[kind.index()].is_some_and(|refusal| {
             refusal.root == *root && refusal.until.is_some_and(|until| now < until)
         })
@@ -319,7 +319,7 @@ impl Peer {
     }
 
     fn deadline(&self) -> Millis {
-        match (self.link.is_ready(), self.pinged) {
+        match (self.session.is_ready(), self.pinged) {
             (false, _) => self.joined.after(HANDSHAKE_MS),
             (true, Some(pinged)) => pinged.after(PING_MS),
             (true, None) => self.heard.after(PING_MS),
@@ -329,7 +329,7 @@ impl Peer {
 
 impl HeapBytes for Peer {
     fn heap_bytes(&self) -> usize {
-        self.link.client().len()
+        self.session.client().len()
     }
 }
 

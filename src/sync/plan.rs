@@ -5,11 +5,11 @@
 //! that could disagree with the tree.
 
 use super::cursor::leading;
+use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::sorted::SortedSet;
 use crate::state::{
-    Churn, Entry, Estimate, Item, PageId, Received, StatePath, Storage, Tree, range_bytes,
+    ChangeRate, Entry, Estimate, Item, PageId, Received, StatePath, Storage, Tree, range_bytes,
 };
 use crate::trie::path::KEY_NIBBLES;
 
@@ -58,7 +58,7 @@ pub(super) struct Plan {
 
 /// What is being asked for already.
 pub(super) struct Asked<'a> {
-    pub(super) nodes: &'a SortedSet<StatePath>,
+    pub(super) nodes: &'a FlatSet<StatePath>,
     /// First and last keys.
     pub(super) spans: &'a [(Hash, Hash)],
     /// Storages that are queued or asked for, whole or in chunks.
@@ -77,7 +77,7 @@ enum Way {
 }
 
 /// What a blinded place of the account trie comes to. Nodes are entered in the order of their keys.
-enum Found {
+enum Piece {
     Node(StatePath, Hash),
     Span(Span),
 }
@@ -106,10 +106,10 @@ impl Plan {
     /// `received`: accounts that came since the tree has this root. `room`: bytes of the tree that may wait in memory; of
     /// more than that the bases behind one range would be moved out again before it is asked for.
     pub(super) fn make(tree: &Tree, asked: &Asked<'_>, received: Received, room: usize) -> Plan {
-        let churn = Churn::of(tree.entries(), received);
+        let change_rate = ChangeRate::of(tree.entries(), received);
         let mut plan = Plan {
             pages: tree
-                .pages_to_dissolve()
+                .pages_to_inline()
                 .into_iter()
                 .take(PAGES_AHEAD)
                 .collect(),
@@ -126,13 +126,15 @@ impl Plan {
         let mut span: Option<Span> = None;
         for entry in tree.entries() {
             let found = match &entry.item {
-                Item::Blinded { .. } if !is_first_sync => Plan::place(tree, asked, &churn, entry),
+                Item::Blinded { .. } if !is_first_sync => {
+                    Plan::place(tree, asked, &change_rate, entry)
+                }
                 Item::Account(leaf) => {
                     if let Storage::Inline(slots) = &leaf.storage
                         && !(asked.storage)(&entry.path.key())
                     {
                         let root = leaf.storage_root();
-                        plan.storage(tree, asked, &churn, &entry.path.key(), &root, slots);
+                        plan.storage(tree, asked, &change_rate, &entry.path.key(), &root, slots);
                     }
                     None
                 }
@@ -142,7 +144,7 @@ impl Plan {
                 continue;
             }
             span = match (span, found) {
-                (Some(span), Some(Found::Span(more)))
+                (Some(span), Some(Piece::Span(more)))
                     if span.leaves + more.leaves <= LEAVES_PER_RANGE
                         && span.behind + more.behind <= room / 2 =>
                 {
@@ -151,8 +153,8 @@ impl Plan {
                 (finished, found) => {
                     plan.finish(tree, finished);
                     match found {
-                        Some(Found::Span(span)) => Some(span),
-                        Some(Found::Node(at, hash)) => {
+                        Some(Piece::Span(span)) => Some(span),
+                        Some(Piece::Node(at, hash)) => {
                             plan.node(tree, at, hash);
                             None
                         }
@@ -162,7 +164,7 @@ impl Plan {
             };
         }
         plan.finish(tree, span);
-        plan.order(&churn);
+        plan.order(&change_rate);
         plan
     }
 
@@ -183,7 +185,12 @@ impl Plan {
     }
 
     /// How to get one blinded place of the account trie, unless it is being asked for.
-    fn place(tree: &Tree, asked: &Asked<'_>, churn: &Churn, entry: &Entry) -> Option<Found> {
+    fn place(
+        tree: &Tree,
+        asked: &Asked<'_>,
+        change_rate: &ChangeRate,
+        entry: &Entry,
+    ) -> Option<Piece> {
         let Item::Blinded { hash, .. } = entry.item else {
             return None;
         };
@@ -193,14 +200,14 @@ impl Plan {
         if asked.nodes.contains(&at) || asked.spans.iter().any(overlaps) {
             return None;
         }
-        let estimate = tree.estimate(&at, churn);
+        let estimate = tree.estimate(&at, change_rate);
         Some(match way(&estimate) {
-            Way::Node => Found::Node(at, hash),
+            Way::Node => Piece::Node(at, hash),
             Way::Range {
                 leaves,
                 nodes,
                 range,
-            } => Found::Span(Span {
+            } => Piece::Span(Span {
                 first,
                 last,
                 leaves,
@@ -232,12 +239,12 @@ impl Plan {
         &mut self,
         tree: &Tree,
         asked: &Asked<'_>,
-        churn: &Churn,
+        change_rate: &ChangeRate,
         account: &Hash,
         root: &Hash,
         slots: &[Entry],
     ) {
-        let churn = Churn::of(slots, Received::default()).or(*churn);
+        let change_rate = ChangeRate::of(slots, Received::default()).or(*change_rate);
         for entry in slots {
             let Item::Blinded { hash, .. } = entry.item else {
                 continue;
@@ -246,7 +253,7 @@ impl Plan {
             if asked.nodes.contains(&at) {
                 continue;
             }
-            let estimate = tree.estimate(&at, &churn);
+            let estimate = tree.estimate(&at, &change_rate);
             let is_all = slots.len() == 1 && entry.path.is_empty();
             let leaves = estimate.leaves.filter(|_| is_all);
             match way(&estimate) {
@@ -277,7 +284,7 @@ impl Plan {
         }
     }
 
-    fn order(&mut self, churn: &Churn) {
+    fn order(&mut self, change_rate: &ChangeRate) {
         if self.nodes.len() > BREADTH {
             // Key order is depth first.
             return self.nodes.truncate(DEPTH_AHEAD);
@@ -286,7 +293,7 @@ impl Plan {
             .into_iter()
             .partition(|(at, _)| at.account.is_none());
         let bytes = accounts.len() as u64 * NODE_BYTES;
-        if churn
+        if change_rate
             .all
             .is_some_and(|leaves| bytes > range_bytes(leaves) / PROBED_SHARE)
         {

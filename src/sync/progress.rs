@@ -1,6 +1,6 @@
 //! What the user sees of a sync.
 
-use super::Kind;
+use super::RequestKind;
 use crate::hash::Hash;
 use crate::state::{Block, Counts};
 use crate::wire::Head;
@@ -61,11 +61,11 @@ pub struct Counters {
 
 impl Counters {
     /// An answer of this kind was proven.
-    pub(crate) fn proved(&mut self, kind: Kind, bytes: usize) {
+    pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize) {
         let traffic = match kind {
-            Kind::Nodes => &mut self.healing,
-            Kind::Accounts | Kind::Storage => &mut self.ranges,
-            Kind::Codes | Kind::Headers => return,
+            RequestKind::Nodes => &mut self.healing,
+            RequestKind::Accounts | RequestKind::Storage => &mut self.ranges,
+            RequestKind::Codes | RequestKind::Headers => return,
         };
         traffic.answers += 1;
         traffic.bytes += bytes as u64;
@@ -112,7 +112,7 @@ pub struct Progress {
     /// Milliseconds since the sync started in this session.
     pub elapsed_ms: u64,
     /// Why nothing moves, while nothing does.
-    pub waiting: Option<super::Why>,
+    pub waiting: Option<super::WaitReason>,
     /// One element per connected peer.
     pub peers: Vec<PeerProgress>,
 }

@@ -1,7 +1,7 @@
 //! The one table of requests in flight. Every request ends in exactly one way: answered, timed out, or called off
 //! because its peer left or the target changed; that end hands its want back to the caller.
 
-use super::want::{Kind, Want};
+use super::want::{RequestKind, Want};
 use super::{Millis, PeerId};
 use crate::hash::Hash;
 use crate::heap::owns;
@@ -15,7 +15,7 @@ const LARGEST_ITEM: u64 = 256 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     /// By id, ascending.
-    open: Vec<(u64, Request)>,
+    open: Vec<(u64, PendingRequest)>,
     /// Recently ended without an answer. Bound: [`MAX_ENDED`].
     ended: Vec<(u64, PeerId)>,
     last_id: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Requests {
 
 /// One request in flight. It is judged by what it asked for, never by today's target.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct PendingRequest {
     pub(crate) peer: PeerId,
     pub(crate) root: Hash,
     pub(crate) want: Want,
@@ -36,7 +36,7 @@ pub(crate) struct Request {
     pub(crate) deadline: Millis,
 }
 
-impl Request {
+impl PendingRequest {
     /// Bytes of content above which an answer is more than was asked for: servers may exceed the soft limit by one
     /// item, and proofs come on top.
     pub(crate) fn most_bytes(&self) -> u64 {
@@ -48,7 +48,7 @@ impl Request {
 #[derive(Debug)]
 pub(crate) enum Match {
     /// The request it answers, taken out of the table.
-    Open(Box<Request>),
+    Open(Box<PendingRequest>),
     /// It was asked, but its time was over.
     Late,
     /// Nobody asked this peer.
@@ -57,7 +57,7 @@ pub(crate) enum Match {
 
 impl Requests {
     /// Enters a request and returns its id, which is never used again.
-    pub(crate) fn open(&mut self, request: Request) -> u64 {
+    pub(crate) fn open(&mut self, request: PendingRequest) -> u64 {
         self.last_id += 1;
         self.open.push((self.last_id, request));
         self.last_id
@@ -82,17 +82,17 @@ impl Requests {
     }
 
     /// Takes out what is over its deadline.
-    pub(crate) fn expire(&mut self, now: Millis) -> Vec<Request> {
+    pub(crate) fn expire(&mut self, now: Millis) -> Vec<PendingRequest> {
         self.end_where(|request| request.deadline <= now)
     }
 
     /// Takes out what a peer that left was asked for.
-    pub(crate) fn peer_left(&mut self, peer: PeerId) -> Vec<Request> {
+    pub(crate) fn peer_left(&mut self, peer: PeerId) -> Vec<PendingRequest> {
         self.end_where(|request| request.peer == peer)
     }
 
     /// Takes out everything.
-    pub(crate) fn call_off(&mut self) -> Vec<Request> {
+    pub(crate) fn cancel_all(&mut self) -> Vec<PendingRequest> {
         self.end_where(|_| true)
     }
 
@@ -107,7 +107,9 @@ impl Requests {
     /// Whether anything is asked for in this round of the job.
     pub(crate) fn awaits(&self, round: u32) -> bool {
         let mut open = self.open.iter();
-        open.any(|(_, request)| request.round == round && request.want.kind() != Kind::Headers)
+        open.any(|(_, request)| {
+            request.round == round && request.want.kind() != RequestKind::Headers
+        })
     }
 
     /// First and last keys of the account ranges asked for.
@@ -126,7 +128,7 @@ impl Requests {
         self.open.iter().map(|(_, request)| request.deadline).min()
     }
 
-    fn end_where(&mut self, is_over: impl Fn(&Request) -> bool) -> Vec<Request> {
+    fn end_where(&mut self, is_over: impl Fn(&PendingRequest) -> bool) -> Vec<PendingRequest> {
         let mut over = Vec::new();
         for (id, request) in self.open.extract_if(.., |(_, request)| is_over(request)) {
             if self.ended.len() == MAX_ENDED {
@@ -140,6 +142,6 @@ impl Requests {
 }
 
 owns! {
-    Request: want;
+    PendingRequest: want;
     Requests: open, ended;
 }

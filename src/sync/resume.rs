@@ -1,6 +1,6 @@
 //! Starting: from what an earlier session left, over the complete state, to repair it, or from nothing.
 
-use super::headers::Aim;
+use super::headers::Pivot;
 use super::job::Job;
 use super::{Damage, Output, Ticket};
 use crate::hash::Hash;
@@ -13,7 +13,7 @@ const PAGES_PER_LOAD: usize = 64;
 /// The pages of a tree on their way back into memory.
 pub(crate) struct Loading {
     /// Where to go once they are there.
-    aim: Aim,
+    pivot: Pivot,
     /// What is being read.
     from: Building,
     ticket: Ticket,
@@ -36,23 +36,23 @@ pub(crate) enum Resumed {
 }
 
 impl Loading {
-    /// Begins towards `aim` over a database with this record.
-    pub(crate) fn start(aim: Aim, record: &Record, ticket: u64) -> Resumed {
+    /// Begins towards `pivot` over a database with this record.
+    pub(crate) fn start(pivot: Pivot, record: &Record, ticket: u64) -> Resumed {
         let next = record.next_page;
         if let Some(building) = &record.building
             && let Some(page) = building.top.page()
         {
-            return Loading::read(aim, building.clone(), page, ticket);
+            return Loading::read(pivot, building.clone(), page, ticket);
         }
         // A build that was cancelled at the empty state reaches no page, and what it wrote before that is swept with this one.
         let building = record.building.as_ref();
         let first = building.map_or(next, |building| building.first_page);
         let tree = match &record.complete {
-            Some(complete) => Tree::over_complete(aim.root, complete.top.page()),
-            None => Tree::new(aim.root),
+            Some(complete) => Tree::over_complete(pivot.root, complete.top.page()),
+            None => Tree::new(pivot.root),
         };
         Resumed::Ready(Box::new(Job::new(
-            aim,
+            pivot,
             tree.with_first_page(first),
             first,
             next,
@@ -64,7 +64,7 @@ impl Loading {
         let complete = record.complete?;
         let page = complete.top.page()?;
         let next = record.next_page;
-        let aim = Aim {
+        let pivot = Pivot {
             root: complete.top.root(),
             block: complete.block,
         };
@@ -72,8 +72,8 @@ impl Loading {
             .iter()
             .any(|damage| matches!(damage, Damage::Page { .. }))
         {
-            let tree = Tree::over_complete(aim.root, complete.top.page());
-            let mut job = Job::new(aim, tree.with_first_page(next), next, next);
+            let tree = Tree::over_complete(pivot.root, complete.top.page());
+            let mut job = Job::new(pivot, tree.with_first_page(next), next, next);
             let code = |damage: &Damage| match damage {
                 Damage::Code(hash) => Some(*hash),
                 Damage::Page { .. } => None,
@@ -89,7 +89,7 @@ impl Loading {
             counts: complete.counts,
             block: complete.block,
         };
-        let Resumed::Load(loading, output) = Loading::read(aim, from, page, ticket) else {
+        let Resumed::Load(loading, output) = Loading::read(pivot, from, page, ticket) else {
             return None;
         };
         let mut loading = loading;
@@ -103,10 +103,10 @@ impl Loading {
         Some(Resumed::Load(loading, output))
     }
 
-    fn read(aim: Aim, from: Building, page: PageRef, ticket: u64) -> Resumed {
+    fn read(pivot: Pivot, from: Building, page: PageRef, ticket: u64) -> Resumed {
         let ticket = Ticket(ticket);
         let loading = Loading {
-            aim,
+            pivot,
             from,
             ticket,
             tree: None,
@@ -119,8 +119,8 @@ impl Loading {
     }
 
     /// Goes for another root as soon as everything is read.
-    pub(crate) fn retarget(&mut self, aim: Aim) {
-        self.aim = aim;
+    pub(crate) fn retarget(&mut self, pivot: Pivot) {
+        self.pivot = pivot;
     }
 
     /// Takes the pages asked for. `Some` asks for more. Damaged pages are done without, and named.
@@ -148,7 +148,7 @@ impl Loading {
     /// The sync, once everything is read. The last batch's root page may be damaged: then everything is fetched again.
     pub(crate) fn into_job(self, now: super::Millis, next_page: PageId) -> Job {
         let first_page = self.from.first_page;
-        let source = Aim {
+        let source = Pivot {
             root: self.from.top.root(),
             block: self.from.block,
         };
@@ -159,11 +159,11 @@ impl Loading {
             first_page,
             next_page,
         );
-        if self.aim.root != source.root {
-            job.retarget(now, self.aim);
+        if self.pivot.root != source.root {
+            job.retarget(now, self.pivot);
             job.counters.moves = 0;
         }
-        job.aim = self.aim;
+        job.pivot = self.pivot;
         job.is_repair = self.is_repair;
         job.fetch_codes(self.codes);
         job
@@ -184,12 +184,12 @@ impl Loading {
     }
 
     pub(crate) fn root(&self) -> Hash {
-        self.aim.root
+        self.pivot.root
     }
 
     fn take_page(&mut self, id: PageId, bytes: Option<&[u8]>) -> bool {
         match (&mut self.tree, bytes, self.from.top.page()) {
-            (Some(tree), Some(bytes), _) => match tree.dissolve(id, bytes) {
+            (Some(tree), Some(bytes), _) => match tree.inline_page(id, bytes) {
                 Ok(_) => true,
                 Err(_) => !tree.drop_base_page(id),
             },
@@ -208,7 +208,7 @@ impl Loading {
         let Some(tree) = &mut self.tree else {
             return Vec::new();
         };
-        let mut ids = tree.pages_to_dissolve();
+        let mut ids = tree.pages_to_inline();
         ids.truncate(PAGES_PER_LOAD);
         while let (true, Some((id, at))) = (ids.is_empty(), self.damage.first()) {
             match tree.blind_page(*id, at) {

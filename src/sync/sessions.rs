@@ -3,13 +3,13 @@
 use super::engine::{Activity, Arrived, Engine};
 use super::requests::Match;
 use super::{Event, Millis, Output, PeerId};
-use crate::wire::{Link, LinkEvent, Message, PeerFault, snap::Answer};
+use crate::wire::{Message, PeerFault, Session, SessionEvent, snap::Answer};
 
 impl Engine {
     pub(super) fn peer_joined(&mut self, now: Millis, peer: PeerId) {
         match self.peers.join(peer, now) {
             true => {
-                let hello = Link::hello(&self.config.client, &self.config.node_id);
+                let hello = Session::hello(&self.config.client, &self.config.node_id);
                 self.outbox.push_back(Output::Send(peer, hello));
             }
             false => self
@@ -33,19 +33,19 @@ impl Engine {
         if let Activity::Syncing(job) = &mut self.activity {
             job.counters.bytes_received += bytes.len() as u64;
         }
-        let head = peer.link.head();
-        let received = peer.link.receive(bytes, &self.config.network);
-        if peer.link.head() != head {
+        let head = peer.session.head();
+        let received = peer.session.receive(bytes, &self.config.network);
+        if peer.session.head() != head {
             peer.forgive();
         }
         match received {
-            Ok(LinkEvent::None) => {}
-            Ok(LinkEvent::Reply(reply)) => self.outbox.push_back(Output::Send(id, reply)),
-            Ok(LinkEvent::Ready(reply)) => {
+            Ok(SessionEvent::None) => {}
+            Ok(SessionEvent::Reply(reply)) => self.outbox.push_back(Output::Send(id, reply)),
+            Ok(SessionEvent::Ready(reply)) => {
                 self.outbox.push_back(Output::Send(id, reply));
                 self.outbox.push_back(Output::Event(Event::PeerReady(id)));
             }
-            Ok(LinkEvent::Answer(message, payload)) => {
+            Ok(SessionEvent::Answer(message, payload)) => {
                 if let Err(fault) = self.answer(now, id, message, payload) {
                     self.fault(id, fault);
                 }
@@ -54,7 +54,7 @@ impl Engine {
         }
     }
 
-    /// Holds an answer against its request: session, id, kind, size. Content is for [`Engine::digest`].
+    /// Holds an answer against its request: session, id, kind, size. Content is for [`Engine::verify_answer`].
     fn answer(
         &mut self,
         now: Millis,
@@ -92,28 +92,28 @@ impl Engine {
         };
         self.outbox
             .push_back(Output::Event(Event::PeerFault(id, fault.clone())));
-        if !peer.is_out(&fault) {
+        if !peer.strike(&fault) {
             return;
         }
         self.outbox
-            .push_back(Output::Send(id, Link::disconnect(fault.reason())));
+            .push_back(Output::Send(id, Session::disconnect(fault.reason())));
         self.outbox.push_back(Output::Drop(id, fault));
         self.peer_left(id);
     }
 
     /// Ends what is over its time, pings who is silent.
-    pub(super) fn tend(&mut self, now: Millis) {
+    pub(super) fn on_tick(&mut self, now: Millis) {
         for request in self.requests.expire(now) {
             let peer = request.peer;
             self.return_work(request);
             self.fault(peer, PeerFault::Timeout);
         }
-        let (overdue, pings) = self.peers.tend(now);
+        let (overdue, pings) = self.peers.on_tick(now);
         overdue
             .into_iter()
             .for_each(|(peer, fault)| self.fault(peer, fault));
         pings
             .into_iter()
-            .for_each(|peer| self.outbox.push_back(Output::Send(peer, Link::ping())));
+            .for_each(|peer| self.outbox.push_back(Output::Send(peer, Session::ping())));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::engine::{Activity, Ended, Ending, Engine};
 use super::goal::Goal;
-use super::headers::{Aim, Sought, known};
+use super::headers::{HeaderSearch, Pivot, known};
 use super::job::Job;
 use super::resume::{Loading, Resumed};
 use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
@@ -15,14 +15,14 @@ impl Engine {
             |event: &Event| matches!(event, Event::Done(_) | Event::Cancelled | Event::Failed(_));
         self.outbox
             .retain(|output| !matches!(output, Output::Event(event) if is_end(event)));
-        self.is_sweep_put_off = false;
-        let aim = match target {
-            Target::Root(root) => Some(Aim { root, block: None }),
+        self.is_gc_put_off = false;
+        let pivot = match target {
+            Target::Root(root) => Some(Pivot { root, block: None }),
             Target::Block(block) => known(&self.record, &block),
         };
-        match (aim, target) {
-            (Some(aim), _) => self.aim(now, aim),
-            (None, Target::Block(block)) => self.goal = Goal::Header(Sought::new(block)),
+        match (pivot, target) {
+            (Some(pivot), _) => self.pivot(now, pivot),
+            (None, Target::Block(block)) => self.goal = Goal::Header(HeaderSearch::new(block)),
             (None, Target::Root(_)) => {}
         }
         if matches!(self.activity, Activity::Idle) {
@@ -31,38 +31,38 @@ impl Engine {
     }
 
     /// Goes for a state whose root is known.
-    pub(super) fn aim(&mut self, now: Millis, aim: Aim) {
+    pub(super) fn pivot(&mut self, now: Millis, pivot: Pivot) {
         let complete = self.record.complete.map(|complete| complete.top.root());
         // It is there already: what is being built waits in the record for a target of its own.
-        let is_complete = complete == Some(aim.root);
+        let is_complete = complete == Some(pivot.root);
         match &mut self.activity {
             Activity::Syncing(job) if is_complete && !job.is_repair => {
                 self.drop_job();
-                self.goal = Goal::Next(aim);
+                self.goal = Goal::Next(pivot);
             }
             Activity::Loading(loading) if is_complete && !loading.is_repair() => {
                 self.activity = Activity::Idle;
-                self.goal = Goal::Next(aim);
+                self.goal = Goal::Next(pivot);
             }
             Activity::Syncing(job) => {
                 self.goal = Goal::UnderWay;
-                let has_moved = job.aim.root != aim.root;
+                let has_moved = job.pivot.root != pivot.root;
                 if has_moved {
                     self.waiting = None;
                     self.peers.forgive();
                 }
-                job.retarget(now, aim);
+                job.retarget(now, pivot);
                 if has_moved {
                     let arrived = self.arrived.iter();
                     let waiting = arrived.filter_map(|arrived| arrived.request.want.span());
-                    job.await_late(self.requests.spans().chain(waiting).collect());
+                    job.await_stale(self.requests.spans().chain(waiting).collect());
                 }
             }
             Activity::Loading(loading) => {
                 self.goal = Goal::UnderWay;
-                loading.retarget(aim);
+                loading.retarget(pivot);
             }
-            Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(aim),
+            Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(pivot),
         }
     }
 
@@ -75,11 +75,11 @@ impl Engine {
         if !self.commits.is_settled() {
             return;
         }
-        self.sweep_if_due(now);
+        self.collect_if_due(now);
         if !self.commits.is_settled() {
             return;
         }
-        let Goal::Next(aim) = self.goal else {
+        let Goal::Next(pivot) = self.goal else {
             return self.start_repair();
         };
         self.goal = Goal::UnderWay;
@@ -87,13 +87,13 @@ impl Engine {
         self.waiting = None;
         self.peers.forgive();
         if let Some(complete) = self.record.complete
-            && complete.top.root() == aim.root
+            && complete.top.root() == pivot.root
         {
-            let report = self.report(now, aim, complete.counts, Counters::default(), true);
+            let report = self.report(now, pivot, complete.counts, Counters::default(), true);
             return self.end_goal(Event::Done(report));
         }
         self.tickets += 1;
-        let resumed = Loading::start(aim, &self.record, self.tickets);
+        let resumed = Loading::start(pivot, &self.record, self.tickets);
         self.begin(resumed);
     }
 
@@ -125,10 +125,10 @@ impl Engine {
     }
 
     pub(super) fn loaded(&mut self, now: Millis, ticket: Ticket, pages: Vec<Option<Vec<u8>>>) {
-        if let Some(sweep) = &mut self.sweep
-            && sweep.loaded(ticket, &pages)
+        if let Some(gc) = &mut self.gc
+            && gc.loaded(ticket, &pages)
         {
-            return self.end_sweep(now);
+            return self.end_gc(now);
         }
         match &mut self.activity {
             // It takes them in one by one, as steps of its own.
@@ -181,10 +181,7 @@ impl Engine {
     }
 
     pub(super) fn load_failed(&mut self, ticket: Ticket, trouble: StoreTrouble) {
-        let is_sweeps = self
-            .sweep
-            .as_ref()
-            .is_some_and(|sweep| sweep.awaits_load(ticket));
+        let is_sweeps = self.gc.as_ref().is_some_and(|gc| gc.awaits_load(ticket));
         let is_ours = match &self.activity {
             Activity::Loading(loading) => loading.ticket() == ticket,
             Activity::Syncing(job) => job.awaits_load(ticket),
@@ -194,8 +191,8 @@ impl Engine {
             self.fail(Failure::Store(trouble));
         }
         if is_sweeps {
-            self.sweep = None;
-            self.is_sweep_put_off = true;
+            self.gc = None;
+            self.is_gc_put_off = true;
         }
     }
 
@@ -219,12 +216,12 @@ impl Engine {
             self.outbox.push_back(Output::Load(ticket, ids));
             return;
         }
-        if let Some(sweep) = &mut self.sweep {
-            if let Some(ids) = sweep.next_load(ticket) {
+        if let Some(gc) = &mut self.gc {
+            if let Some(ids) = gc.next_load(ticket) {
                 self.tickets += 1;
                 self.outbox.push_back(Output::Load(ticket, ids));
             } else {
-                self.end_sweep(now);
+                self.end_gc(now);
             }
         }
     }
@@ -251,7 +248,7 @@ impl Engine {
             }
             Activity::Syncing(_) => {
                 self.goal = Goal::UnderWay;
-                self.call_off_requests();
+                self.cancel_requests();
                 self.waiting = None;
                 self.commit_last(now, Ending::Cancelled);
             }
@@ -264,7 +261,7 @@ impl Engine {
             return;
         };
         let Ended {
-            aim,
+            pivot,
             held,
             counters,
             how,
@@ -284,7 +281,7 @@ impl Engine {
                     .record
                     .complete
                     .map_or(held, |complete| complete.counts);
-                Event::Done(self.report(now, aim, held, counters, false))
+                Event::Done(self.report(now, pivot, held, counters, false))
             }
         });
     }

@@ -2,9 +2,9 @@
 //! wrote is taken over.
 
 use super::engine::{Activity, Engine};
+use super::gc::Gc;
 use super::goal::Goal;
 use super::resume::Loading;
-use super::sweep::Sweep;
 use super::{Damage, Event, Millis, Output};
 use crate::hash::Hash;
 use crate::state::Record;
@@ -23,9 +23,9 @@ impl Engine {
             self.record = record;
             self.codes_held.clear();
             self.codes_held.insert_all(codes_held);
-            self.sweep = None;
+            self.gc = None;
             self.garbage = None;
-            self.is_sweep_put_off = false;
+            self.is_gc_put_off = false;
             self.repair_ended();
         }
         is_still
@@ -73,29 +73,30 @@ impl Engine {
 
     /// Begins to sweep what the last switch left, also after a crash in between. Only once every batch is settled: one on its
     /// way may have swept it.
-    pub(super) fn sweep_if_due(&mut self, now: Millis) {
-        if self.sweep.is_some() || self.is_sweep_put_off || !self.commits.is_settled() {
+    pub(super) fn collect_if_due(&mut self, now: Millis) {
+        if self.gc.is_some() || self.is_gc_put_off || !self.commits.is_settled() {
             return;
         }
         if self.garbage.is_some() {
             return self.commit_garbage(now);
         }
-        if let (Some(litter), Some(complete)) = (&self.record.litter, self.record.complete) {
-            self.sweep = Some(Sweep::new(litter, complete.top.page()));
+        if let (Some(pending_gc), Some(complete)) = (&self.record.pending_gc, self.record.complete)
+        {
+            self.gc = Some(Gc::new(pending_gc, complete.top.page()));
             // There may be nothing to read.
-            self.end_sweep(now);
+            self.end_gc(now);
         }
     }
 
     /// Whether nothing is left of the switch before, or the next batch deletes it.
-    pub(super) fn is_swept(&self) -> bool {
+    pub(super) fn is_collected(&self) -> bool {
         let record = self.commits.last_record().unwrap_or(&self.record);
-        self.sweep.is_none() && (self.garbage.is_some() || record.litter.is_none())
+        self.gc.is_none() && (self.garbage.is_some() || record.pending_gc.is_none())
     }
 
-    pub(super) fn end_sweep(&mut self, now: Millis) {
-        if let Some(sweep) = self.sweep.take_if(|sweep| sweep.is_over()) {
-            self.garbage = Some(sweep.finish());
+    pub(super) fn end_gc(&mut self, now: Millis) {
+        if let Some(gc) = self.gc.take_if(|gc| gc.is_over()) {
+            self.garbage = Some(gc.finish());
             self.commit_garbage(now);
         }
     }

@@ -7,7 +7,7 @@ use crate::wire::{Request, snap};
 
 /// The kinds of request, each with its own place in a peer's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RequestKind {
     /// Ranges of accounts.
     Accounts,
     /// Storages, whole or in part.
@@ -20,16 +20,16 @@ pub enum Kind {
     Headers,
 }
 
-impl Kind {
+impl RequestKind {
     /// How many kinds there are.
     pub const COUNT: usize = 5;
     /// All of them, in the order in which they are served: what lets accounts leave memory comes first.
-    pub const ALL: [Kind; Kind::COUNT] = [
-        Kind::Headers,
-        Kind::Codes,
-        Kind::Storage,
-        Kind::Accounts,
-        Kind::Nodes,
+    pub const ALL: [RequestKind; RequestKind::COUNT] = [
+        RequestKind::Headers,
+        RequestKind::Codes,
+        RequestKind::Storage,
+        RequestKind::Accounts,
+        RequestKind::Nodes,
     ];
 
     /// This kind's place in a table of all kinds.
@@ -75,13 +75,13 @@ impl Want {
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> RequestKind {
         match self {
-            Want::Accounts { .. } => Kind::Accounts,
-            Want::Storages(_) | Want::Chunk { .. } => Kind::Storage,
-            Want::Codes(_) => Kind::Codes,
-            Want::Nodes(_) => Kind::Nodes,
-            Want::Header(_) => Kind::Headers,
+            Want::Accounts { .. } => RequestKind::Accounts,
+            Want::Storages(_) | Want::Chunk { .. } => RequestKind::Storage,
+            Want::Codes(_) => RequestKind::Codes,
+            Want::Nodes(_) => RequestKind::Nodes,
+            Want::Header(_) => RequestKind::Headers,
         }
     }
 

@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use super::driver::Driver;
-use super::errors::Trouble;
+use super::errors::JsError;
 use crate::hash::Hash;
-use crate::state::Wanted;
+use crate::state::NeededPage;
 use crate::state::page::PageError;
 use crate::sync::{Damage, Input};
 
 /// What was found and is not healed yet. Bound: what is stored, a few bytes for each piece.
 #[derive(Debug, Default)]
-pub(super) struct Found(Vec<Damage>);
+pub(super) struct KnownDamage(Vec<Damage>);
 
-impl Found {
+impl KnownDamage {
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
@@ -21,26 +21,26 @@ impl Found {
 
 impl Driver {
     /// A reader met a page that is missing or not what its parent names. Answers what to tell whoever reads.
-    pub(super) fn damaged_page(self: &Rc<Self>, wanted: &Wanted, error: &PageError) -> Trouble {
+    pub(super) fn damaged_page(self: &Rc<Self>, wanted: &NeededPage, error: &PageError) -> JsError {
         let page = wanted.page.id;
         let what = format!("page {}: {error}", page.0);
         let at = Some(wanted.at);
-        self.hurt(Damage::Page { page, at }, &what)
+        self.report_damage(Damage::Page { page, at }, &what)
     }
 
     /// A reader met a code that is missing or has another hash.
-    pub(super) fn damaged_code(self: &Rc<Self>, hash: Hash) -> Trouble {
+    pub(super) fn damaged_code(self: &Rc<Self>, hash: Hash) -> JsError {
         let what = format!("the code {hash} is missing or has another hash");
-        self.hurt(Damage::Code(hash), &what)
+        self.report_damage(Damage::Code(hash), &what)
     }
 
-    fn hurt(self: &Rc<Self>, damage: Damage, what: &str) -> Trouble {
+    fn report_damage(self: &Rc<Self>, damage: Damage, what: &str) -> JsError {
         if !self.is_writer() {
-            return Trouble::damaged(what, "The tab that writes to it is asked to heal it");
+            return JsError::damaged(what, "The tab that writes to it is asked to heal it");
         }
         self.note_damage(damage, what);
         self.input(Input::Damaged(damage));
-        Trouble::damaged(what, "It is being healed from the peers")
+        JsError::damaged(what, "It is being healed from the peers")
     }
 
     /// Tells of it, the first time.

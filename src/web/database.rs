@@ -8,19 +8,19 @@ use js_sys::{Array, Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
+use super::backend::{Backend, OpenAs};
 use super::crash;
 use super::driver::Driver;
-use super::errors::Trouble;
+use super::errors::JsError;
 use super::event_loop;
 use super::listener::Listener;
 use super::object;
-use super::reader::{Answer, Query, Reader};
-use super::roles::Found;
+use super::reader::{Query, ReadResult, StateReader};
+use super::roles::StoredState;
 use super::socket::WebSocketLike;
-use super::storage::{Storage, Wish};
 use crate::hash::Hash;
 use crate::state::{Complete, Network};
-use crate::store::StoreFault;
+use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
 
@@ -39,7 +39,7 @@ pub fn on_crash(listener: Function) {
 #[wasm_bindgen(js_name = deleteDatabase)]
 pub fn delete_database(name: String) -> Promise {
     promise(async move {
-        Storage::delete(&name).await?;
+        Backend::delete(&name).await?;
         Ok(JsValue::UNDEFINED)
     })
 }
@@ -48,7 +48,7 @@ pub fn delete_database(name: String) -> Promise {
 #[wasm_bindgen]
 pub struct Database {
     driver: Rc<Driver>,
-    reader: Rc<Reader>,
+    reader: Rc<StateReader>,
     states: Rc<States>,
     name: String,
     network: Network,
@@ -68,10 +68,10 @@ impl Database {
         genesis: &[u8],
         listener: Listener,
     ) -> Promise {
-        let wish = match role {
-            "writer" => Wish::Write,
-            "follower" => Wish::Follow,
-            _ => Wish::Either,
+        let open_as = match role {
+            "writer" => OpenAs::Write,
+            "follower" => OpenAs::Follow,
+            _ => OpenAs::Either,
         };
         let genesis = hash(genesis);
         promise(async move {
@@ -79,7 +79,7 @@ impl Database {
                 id: network_id,
                 genesis: genesis?,
             };
-            let database = Database::open_network(name, memory, wish, network, listener).await?;
+            let database = Database::open_network(name, memory, open_as, network, listener).await?;
             Ok(database.into())
         })
     }
@@ -134,7 +134,7 @@ impl Database {
     }
 
     /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state: `[state, value]`.
-    pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
+    pub fn backend(&self, address: &[u8], slot: &[u8]) -> Promise {
         self.read(Query::Slot(keccak(address), keccak(slot)))
     }
 
@@ -190,12 +190,12 @@ impl Database {
     async fn open_network(
         name: String,
         memory: bool,
-        wish: Wish,
+        open_as: OpenAs,
         network: Network,
         listener: Listener,
-    ) -> Result<Database, Trouble> {
-        let (store, writes) = Storage::open(&name, memory, wish).await?;
-        let found = Found::load(&store, &name, network, writes).await?;
+    ) -> Result<Database, JsError> {
+        let (store, writes) = Backend::open(&name, memory, open_as).await?;
+        let found = StoredState::load(&store, &name, network, writes).await?;
         let config = Config {
             network,
             client: CLIENT.to_owned(),
@@ -209,7 +209,7 @@ impl Database {
         if writes {
             driver.begin_writing(found.lost);
         }
-        let reader = Rc::new(Reader::new(driver.clone()));
+        let reader = Rc::new(StateReader::new(driver.clone()));
         Ok(Database {
             driver,
             reader,
@@ -222,15 +222,15 @@ impl Database {
     fn start(&self, target: Target) -> Result<(), JsValue> {
         self.check_open()?;
         if !self.driver.is_writer() {
-            return Err(Trouble::from(StoreFault::Locked).into());
+            return Err(JsError::from(StoreError::Locked).into());
         }
         self.driver.start(target);
         Ok(())
     }
 
-    fn check_open(&self) -> Result<(), Trouble> {
+    fn check_open(&self) -> Result<(), JsError> {
         if self.driver.is_closing() {
-            Err(Trouble::closed())
+            Err(JsError::closed())
         } else {
             Ok(())
         }
@@ -242,7 +242,7 @@ impl Database {
         promise(async move {
             let answer = reader.read(query).await;
             driver.note_read();
-            let Answer {
+            let ReadResult {
                 state,
                 value,
                 code_hash,
@@ -279,15 +279,15 @@ fn bytes(bytes: &[u8]) -> JsValue {
 }
 
 /// 32 bytes. JavaScript has counted them; should it err, it hears of it.
-fn hash(bytes: &[u8]) -> Result<Hash, Trouble> {
-    Hash::from_slice(bytes).ok_or_else(|| Trouble::new("BAD_ARGUMENT", "A hash has 32 bytes."))
+fn hash(bytes: &[u8]) -> Result<Hash, JsError> {
+    Hash::from_slice(bytes).ok_or_else(|| JsError::new("BAD_ARGUMENT", "A hash has 32 bytes."))
 }
 
-fn promise(work: impl Future<Output = Result<JsValue, Trouble>> + 'static) -> Promise {
+fn promise(work: impl Future<Output = Result<JsValue, JsError>> + 'static) -> Promise {
     promise_of(Box::pin(work))
 }
 
 /// JavaScript's promise and the machinery behind it, compiled once and not for each call.
-fn promise_of(work: Pin<Box<dyn Future<Output = Result<JsValue, Trouble>>>>) -> Promise {
+fn promise_of(work: Pin<Box<dyn Future<Output = Result<JsValue, JsError>>>>) -> Promise {
     future_to_promise(async { work.await.map_err(JsValue::from) })
 }

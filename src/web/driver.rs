@@ -9,18 +9,18 @@ use std::task::{Poll, Waker};
 use js_sys::Array;
 use wasm_bindgen_futures::spawn_local;
 
+use super::backend::Backend;
 use super::connections::Connections;
 use super::crash::has_crashed;
 use super::damage;
-use super::errors::{Trouble, failure, trouble};
+use super::errors::{JsError, failure, trouble};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::listener::Listener;
 use super::meter::{Doing, Meter};
 use super::object::{self, Plain};
 use super::peers;
-use super::storage::Storage;
 use crate::state::{Batch, Complete, PageId, Record};
-use crate::store::{Store, StoreFault};
+use crate::store::{Store, StoreError};
 use crate::sync::{Engine, Event, Input, Output, Target, Ticket};
 
 /// How long we compute before the page gets its turn. One verified range takes one to four milliseconds, so a turn is one
@@ -36,12 +36,12 @@ const NEXT_READ_MS: f64 = 2.0;
 /// An engine at work.
 pub(super) struct Driver {
     pub(super) engine: RefCell<Engine>,
-    pub(super) store: Storage,
+    pub(super) store: Backend,
     pub(super) connections: Connections,
     pub(super) listener: Listener,
     /// The record that another tab wrote last, while that tab is the writer. The engine then stands still.
     pub(super) followed: RefCell<Option<Record>>,
-    pub(super) damage: RefCell<damage::Found>,
+    pub(super) damage: RefCell<damage::KnownDamage>,
     /// What happened while the loop was busy. Bound: what JavaScript adds while one output is being done.
     inbox: RefCell<VecDeque<Input>>,
     /// The loop is on the stack: whoever comes now leaves an input and goes.
@@ -61,7 +61,7 @@ pub(super) struct Driver {
     closing: Cell<bool>,
     closed: Cell<bool>,
     /// The store's fault behind the engine's next [`Event::Failed`].
-    store_fault: RefCell<Option<StoreFault>>,
+    store_error: RefCell<Option<StoreError>>,
     /// Whoever waits for the sync's end and the commits in flight: `close`.
     quiet: RefCell<Option<Waker>>,
 }
@@ -70,7 +70,7 @@ impl Driver {
     /// `followed`: the record of the tab that writes, if that is not we.
     pub(super) fn new(
         engine: Engine,
-        store: Storage,
+        store: Backend,
         listener: Listener,
         followed: Option<Record>,
     ) -> Rc<Driver> {
@@ -104,13 +104,13 @@ impl Driver {
                 is_syncing: Cell::new(false),
                 closing: Cell::new(false),
                 closed: Cell::new(false),
-                store_fault: RefCell::default(),
+                store_error: RefCell::default(),
                 quiet: RefCell::default(),
             }
         })
     }
 
-    pub(super) fn store(&self) -> &Storage {
+    pub(super) fn store(&self) -> &Backend {
         &self.store
     }
 
@@ -131,7 +131,7 @@ impl Driver {
         if !self.is_syncing.replace(true) {
             self.meter.start(precise_now());
         }
-        self.store_fault.take();
+        self.store_error.take();
         self.input(Input::Target(target));
     }
 
@@ -280,7 +280,7 @@ impl Driver {
         });
     }
 
-    fn committed(self: &Rc<Self>, sequence: u64, result: Result<(), StoreFault>) {
+    fn committed(self: &Rc<Self>, sequence: u64, result: Result<(), StoreError>) {
         let before = self.engine.borrow().record().complete;
         match result {
             Ok(()) => self
@@ -302,9 +302,9 @@ impl Driver {
     }
 
     /// Keeps the first fault since the sync began: of two batches in flight, the second fails only because of the first.
-    fn note(&self, fault: StoreFault) -> crate::sync::StoreTrouble {
+    fn note(&self, fault: StoreError) -> crate::sync::StoreTrouble {
         let words = trouble(&fault);
-        self.store_fault.borrow_mut().get_or_insert(fault);
+        self.store_error.borrow_mut().get_or_insert(fault);
         words
     }
 
@@ -323,13 +323,13 @@ impl Driver {
             }
             Event::Cancelled => {
                 self.end_sync();
-                self.listener.failed(Trouble::new(
+                self.listener.failed(JsError::new(
                     "CANCELLED",
                     "The sync was cancelled; what it stored stays.",
                 ));
             }
             Event::Failed(reason) => {
-                let fault = self.store_fault.take();
+                let fault = self.store_error.take();
                 self.end_sync();
                 self.listener.failed(failure(&reason, fault));
             }

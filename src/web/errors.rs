@@ -5,97 +5,97 @@ use wasm_bindgen::JsValue;
 
 use super::object::Plain;
 use crate::state::RecordError;
-use crate::store::StoreFault;
+use crate::store::StoreError;
 use crate::sync::{Failure, StoreTrouble};
 
 /// An error for JavaScript.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
+pub(super) struct JsError {
     code: &'static str,
     message: String,
 }
 
-impl Trouble {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Trouble {
-        Trouble {
+impl JsError {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> JsError {
+        JsError {
             code,
             message: message.into(),
         }
     }
 
-    pub(super) fn closed() -> Trouble {
-        Trouble::new(
+    pub(super) fn closed() -> JsError {
+        JsError::new(
             "CLOSED",
             "The database was closed before the answer was there.",
         )
     }
 
     /// `remedy`: what is done about it, without a full stop.
-    pub(super) fn damaged(what: &str, remedy: &str) -> Trouble {
+    pub(super) fn damaged(what: &str, remedy: &str) -> JsError {
         let message = format!(
             "The database is damaged: {what}. Nothing of that is answered. {remedy}: read again after the event 'repaired'."
         );
-        Trouble::new("DAMAGED", message)
+        JsError::new("DAMAGED", message)
     }
 }
 
-impl From<Trouble> for JsValue {
-    fn from(trouble: Trouble) -> JsValue {
+impl From<JsError> for JsValue {
+    fn from(error: JsError) -> JsValue {
         Plain::new()
-            .with("code", trouble.code)
-            .with("message", trouble.message)
+            .with("code", error.code)
+            .with("message", error.message)
             .into()
     }
 }
 
-impl From<StoreFault> for Trouble {
-    fn from(fault: StoreFault) -> Trouble {
+impl From<StoreError> for JsError {
+    fn from(fault: StoreError) -> JsError {
         let (code, advice) = match &fault {
-            StoreFault::Quota => (
+            StoreError::Quota => (
                 "QUOTA",
-                "Nothing is lost: make space, or ask navigator.storage.persist(), and call sync again",
+                "Nothing is lost: make space, or ask navigator.backend.persist(), and call sync again",
             ),
-            StoreFault::Aborted { .. } => ("STORE_ABORTED", "Nothing is lost: call sync again"),
-            StoreFault::Superseded { .. } | StoreFault::Exists => (
+            StoreError::Aborted { .. } => ("STORE_ABORTED", "Nothing is lost: call sync again"),
+            StoreError::Superseded { .. } | StoreError::Exists => (
                 "STORE_SUPERSEDED",
                 "Somebody else wrote to this database: close it and open it again",
             ),
-            StoreFault::Locked => (
+            StoreError::Locked => (
                 "LOCKED",
                 "The database is open already, here or in another tab or worker: close it there first",
             ),
-            StoreFault::Blocked => ("STORE_BLOCKED", "Close the other tabs of this site"),
-            StoreFault::Closed => ("CLOSED", "Open it again"),
-            StoreFault::NewerFormat { .. } => (
+            StoreError::Blocked => ("STORE_BLOCKED", "Close the other tabs of this site"),
+            StoreError::Closed => ("CLOSED", "Open it again"),
+            StoreError::NewerFormat { .. } => (
                 "STORE_NEWER",
                 "Update the package, or delete the database with deleteDatabase",
             ),
-            StoreFault::Unsupported { .. } => (
+            StoreError::Unsupported { .. } => (
                 "UNSUPPORTED",
                 "Use a secure page (https or localhost) in a current browser, or open with memory: true",
             ),
-            StoreFault::ReadOnly | StoreFault::Other { .. } => {
+            StoreError::ReadOnly | StoreError::Other { .. } => {
                 ("STORE_FAILED", "What was committed is intact; try again")
             }
         };
-        Trouble::new(
+        JsError::new(
             code,
             format!("{}. {advice}.", capitalised(&fault.to_string())),
         )
     }
 }
 
-impl From<RecordError> for Trouble {
-    fn from(error: RecordError) -> Trouble {
+impl From<RecordError> for JsError {
+    fn from(error: RecordError) -> JsError {
         match error {
-            RecordError::NewerFormat { found, supported } => Trouble::new(
+            RecordError::NewerFormat { found, supported } => JsError::new(
                 "STORE_NEWER",
                 format!(
                     "The database has format {found}, this version of the package knows {supported}. \
                      Update the package, or delete the database with deleteDatabase."
                 ),
             ),
-            RecordError::Damaged => Trouble::new(
+            RecordError::Damaged => JsError::new(
                 "STORE_FAILED",
                 "The root record is not what was written. Close the database and open it again.",
             ),
@@ -104,16 +104,16 @@ impl From<RecordError> for Trouble {
 }
 
 /// The engine's word for a store's failure; the fault itself stays with the driver, for the user.
-pub(super) fn trouble(fault: &StoreFault) -> StoreTrouble {
+pub(super) fn trouble(fault: &StoreError) -> StoreTrouble {
     match fault {
-        StoreFault::Quota => StoreTrouble::Full,
-        StoreFault::Superseded { .. } | StoreFault::Exists => StoreTrouble::Superseded,
+        StoreError::Quota => StoreTrouble::Full,
+        StoreError::Superseded { .. } | StoreError::Exists => StoreTrouble::Superseded,
         other => StoreTrouble::Failed(other.to_string()),
     }
 }
 
 /// Why a sync failed. `fault` is the store's fault behind it, if there was one: it says more than the engine's word.
-pub(super) fn failure(failure: &Failure, fault: Option<StoreFault>) -> Trouble {
+pub(super) fn failure(failure: &Failure, fault: Option<StoreError>) -> JsError {
     let code = match (failure, fault) {
         (Failure::Store(_), Some(fault)) => return fault.into(),
         (Failure::Store(StoreTrouble::Full), None) => "QUOTA",
@@ -123,7 +123,7 @@ pub(super) fn failure(failure: &Failure, fault: Option<StoreFault>) -> Trouble {
         (Failure::BogusRoot(_), _) => "BOGUS_ROOT",
         (Failure::Tree(_) | Failure::Defect(_), _) => "CRASHED",
     };
-    Trouble::new(code, format!("The sync failed: {failure}."))
+    JsError::new(code, format!("The sync failed: {failure}."))
 }
 
 fn capitalised(text: &str) -> String {

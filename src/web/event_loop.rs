@@ -7,7 +7,7 @@ use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::crash::has_crashed;
-use super::errors::Trouble;
+use super::errors::JsError;
 use crate::sync::Millis;
 
 #[wasm_bindgen]
@@ -59,13 +59,13 @@ pub(super) fn now() -> Millis {
 }
 
 /// Random bytes. They are names (of a database's incarnation, of a connection), no secrets.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Trouble> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], JsError> {
     let array = Uint8Array::new_with_length(N as u32);
     let mut bytes = [0; N];
     match get_random_values(&array) {
         Ok(()) => array.copy_to(&mut bytes),
         Err(_) => {
-            return Err(Trouble::new(
+            return Err(JsError::new(
                 "UNSUPPORTED",
                 "This realm has no crypto.getRandomValues. Use a current browser.",
             ));

@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::errors::Trouble;
+use super::errors::JsError;
 use super::object::Plain;
 
 #[wasm_bindgen]
@@ -54,8 +54,8 @@ impl Listener {
         let _ = self.on_synced(&report.into());
     }
 
-    pub(super) fn failed(&self, trouble: Trouble) {
-        let _ = self.on_failed(&trouble.into());
+    pub(super) fn failed(&self, error: JsError) {
+        let _ = self.on_failed(&error.into());
     }
 
     /// Anything else that happens: `waiting` for something; `damaged` (`what`: page, code or record; why in `words`);

@@ -13,6 +13,7 @@
 //! the core's. Two rules keep JavaScript from ever finding an object in use: every exported method takes `&self`, and no
 //! borrow is held while JavaScript is called or a future awaited, since either may come back with another call.
 
+mod backend;
 mod connections;
 mod crash;
 mod damage;
@@ -23,11 +24,10 @@ mod event_loop;
 mod listener;
 mod meter;
 mod object;
-mod pages;
+mod page_cache;
 mod peers;
 mod reader;
 mod roles;
 mod socket;
-mod storage;
 
 pub use database::{Database, delete_database, on_crash};

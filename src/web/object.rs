@@ -10,7 +10,7 @@ use wasm_bindgen::JsValue;
 use super::meter::Times;
 use crate::hash::Hash;
 use crate::state::{Block, Complete, Counts};
-use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, Why};
+use crate::sync::{Counters, PeerProgress, Phase, Progress, Report, WaitReason};
 
 /// An object under construction.
 pub(super) struct Plain(Object);
@@ -53,11 +53,11 @@ pub(super) fn progress(progress: &Progress, times: &Times, damaged: usize, peers
         .map(|outrun| numbers([outrun.needed_per_second, outrun.healed_per_second]));
     let (waiting_for, refused) = match &progress.waiting {
         None => (None, None),
-        Some(Why::NoPeers) => (Some("peers"), None),
-        Some(Why::NeedNewRoot { root, .. }) => (Some("root"), Some(*root)),
-        Some(Why::BlockUnavailable { .. }) => (Some("block"), None),
+        Some(WaitReason::NoPeers) => (Some("peers"), None),
+        Some(WaitReason::NeedNewRoot { root, .. }) => (Some("root"), Some(*root)),
+        Some(WaitReason::BlockUnavailable { .. }) => (Some("block"), None),
     };
-    let words = progress.waiting.as_ref().map(Why::to_string);
+    let words = progress.waiting.as_ref().map(WaitReason::to_string);
     Plain::new()
         .with("phase", phase)
         .with("root", hash_or_null(progress.target))

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use super::connections::Connections;
 use super::driver::Driver;
-use super::errors::Trouble;
+use super::errors::JsError;
 use super::event_loop::now;
 use super::listener::EndedBy;
 use super::object;
-use super::socket::{Deaf, Socket, SocketEvent, WebSocketLike};
+use super::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
 use crate::sync::{Input, PeerId, PeerProgress};
-use crate::wire::{Link, PeerFault};
+use crate::wire::{PeerFault, Session};
 
 /// devp2p's reason for a client that leaves, and the WebSocket's.
 const CLIENT_QUITTING: u64 = 0x08;
@@ -24,7 +24,9 @@ const CLOSE_ABNORMAL: u16 = 1006;
 pub(super) fn close_all(connections: &Connections) {
     for (_, connection) in connections.remove_all() {
         if connection.joined {
-            let _ = connection.socket.send(&Link::disconnect(CLIENT_QUITTING));
+            let _ = connection
+                .socket
+                .send(&Session::disconnect(CLIENT_QUITTING));
         }
         connection
             .socket
@@ -39,16 +41,16 @@ impl Driver {
         peer: PeerId,
         raw: WebSocketLike,
         protocol: Option<&'static str>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), JsError> {
         let driver = Rc::downgrade(self);
         let socket = Socket::listen(raw, protocol, move |event| {
             if let Some(driver) = driver.upgrade() {
                 driver.socket_event(peer, event);
             }
         })
-        .map_err(|Deaf(why)| {
+        .map_err(|ListenError(why)| {
             let message = format!("The events of this socket cannot be listened to: {why}. Pass an object like a WebSocket.");
-            Trouble::new("BAD_ARGUMENT", message)
+            JsError::new("BAD_ARGUMENT", message)
         })?;
         let is_open = socket.is_open();
         self.connections.add(peer, socket);
@@ -65,7 +67,7 @@ impl Driver {
             .socket(peer)
             .filter(|_| self.connections.has_joined(peer))
         {
-            let _ = socket.send(&Link::disconnect(CLIENT_QUITTING));
+            let _ = socket.send(&Session::disconnect(CLIENT_QUITTING));
         }
         self.part(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
     }

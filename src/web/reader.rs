@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::driver::Driver;
-use super::errors::Trouble;
-use super::pages::{Miss, Pages};
+use super::errors::JsError;
+use super::page_cache::{PageCache, PageLoadError};
 use crate::hash::Hash;
 use crate::state::read::{Lookup, Step};
 use crate::state::{Account, Code, Complete};
@@ -24,7 +24,7 @@ pub(super) enum Query {
 }
 
 /// What was read, in bytes, and the state that proves it.
-pub(super) struct Answer {
+pub(super) struct ReadResult {
     pub(super) state: Complete,
     /// Of an account: nonce 8 bytes, balance 32, code hash 32, storage root 32, or nothing if it is proven not to exist. Of a
     /// slot: its value, 32 bytes, zero if it is proven not to be set. A code.
@@ -34,17 +34,17 @@ pub(super) struct Answer {
 }
 
 /// Look-ups in the last complete state. Any number may be under way.
-pub(super) struct Reader {
+pub(super) struct StateReader {
     driver: Rc<Driver>,
-    pages: Rc<Pages>,
+    pages: Rc<PageCache>,
     /// Of which making of the database the proven pages are.
     incarnation: Cell<[u8; 16]>,
 }
 
-impl Reader {
-    pub(super) fn new(driver: Rc<Driver>) -> Reader {
-        Reader {
-            pages: Rc::new(Pages::new(driver.clone())),
+impl StateReader {
+    pub(super) fn new(driver: Rc<Driver>) -> StateReader {
+        StateReader {
+            pages: Rc::new(PageCache::new(driver.clone())),
             incarnation: Cell::new(driver.incarnation()),
             driver,
         }
@@ -56,7 +56,7 @@ impl Reader {
     }
 
     /// One function for all of it, because each of them would be compiled with a whole look-up inside.
-    pub(super) async fn read(&self, query: Query) -> Result<Answer, Trouble> {
+    pub(super) async fn read(&self, query: Query) -> Result<ReadResult, JsError> {
         let (account, slot) = match query {
             Query::Account(account) | Query::CodeOf(account) => (account, None),
             Query::Slot(account, slot) => (account, Some(slot)),
@@ -64,7 +64,7 @@ impl Reader {
         };
         let (step, state) = self.look_up(account, slot).await?;
         let found = match step {
-            Step::Slot(value) => return Ok(Answer::of(state, value.to_vec())),
+            Step::Slot(value) => return Ok(ReadResult::of(state, value.to_vec())),
             Step::Account(found) => found,
             _ => return Err(not_tracked("This part of the state", &state)),
         };
@@ -78,19 +78,19 @@ impl Reader {
             }
             (_, found) => {
                 let body = found.map(|found| body(&found.account)).unwrap_or_default();
-                Ok(Answer::of(state, body))
+                Ok(ReadResult::of(state, body))
             }
         }
     }
 
     /// `named`: an account's leaf says that it is held, so without it the database is damaged.
-    async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<Answer, Trouble> {
+    async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<ReadResult, JsError> {
         let code = match hash {
             hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
             hash => self.driver.store().code(&hash).await?,
         };
         match code {
-            Some(value) if keccak(&value) == hash => Ok(Answer {
+            Some(value) if keccak(&value) == hash => Ok(ReadResult {
                 state,
                 value,
                 code_hash: Some(hash),
@@ -106,7 +106,7 @@ impl Reader {
         &self,
         account: Hash,
         slot: Option<Hash>,
-    ) -> Result<(Step, Complete), Trouble> {
+    ) -> Result<(Step, Complete), JsError> {
         'state: loop {
             let state = self.complete()?;
             let incarnation = self.driver.incarnation();
@@ -122,8 +122,8 @@ impl Reader {
                     Ok(page) => {
                         lookup.feed_verified(&page);
                     }
-                    Err(Miss::Store(fault)) => return Err(fault.into()),
-                    Err(Miss::Page(error)) => {
+                    Err(PageLoadError::Store(fault)) => return Err(fault.into()),
+                    Err(PageLoadError::Page(error)) => {
                         self.driver.catch_up().await?;
                         if self.complete()? != state {
                             continue 'state;
@@ -136,12 +136,12 @@ impl Reader {
         }
     }
 
-    fn complete(&self) -> Result<Complete, Trouble> {
+    fn complete(&self) -> Result<Complete, JsError> {
         if self.driver.is_closing() {
-            return Err(Trouble::closed());
+            return Err(JsError::closed());
         }
         let no_state = || {
-            Trouble::new(
+            JsError::new(
                 "NO_STATE",
                 "No state is complete yet, so there is nothing to read: await a sync first.",
             )
@@ -150,9 +150,9 @@ impl Reader {
     }
 }
 
-impl Answer {
-    fn of(state: Complete, value: Vec<u8>) -> Answer {
-        Answer {
+impl ReadResult {
+    fn of(state: Complete, value: Vec<u8>) -> ReadResult {
+        ReadResult {
             state,
             value,
             code_hash: None,
@@ -172,8 +172,8 @@ fn body(account: &Account) -> Vec<u8> {
     body
 }
 
-fn not_tracked(what: &str, state: &Complete) -> Trouble {
-    Trouble::new(
+fn not_tracked(what: &str, state: &Complete) -> JsError {
+    JsError::new(
         "NOT_TRACKED",
         format!(
             "{what} is not held in the state of {}, so nothing can be said about it.",

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
+use super::backend::Backend;
 use super::driver::Driver;
-use super::errors::Trouble;
+use super::errors::JsError;
 use super::event_loop;
 use super::object;
-use super::storage::Storage;
 use crate::hash::Hash;
 use crate::state::{Network, Record, RecordError};
 use crate::store::Store;
@@ -19,22 +19,22 @@ use crate::store::indexed_db::WriterLock;
 const MAX_CODES_HELD: usize = 4_000_000;
 
 /// What a database holds when it is opened or taken over.
-pub(super) struct Found {
+pub(super) struct StoredState {
     pub(super) record: Record,
     pub(super) codes: Vec<Hash>,
     /// What had to be given up, in words.
     pub(super) lost: Option<&'static str>,
 }
 
-impl Found {
+impl StoredState {
     /// Reads the record, and a writer's codes. A record that is damaged or gone is replaced by a fresh one: whatever else
     /// is stored is then reached by nothing, and goes.
     pub(super) async fn load(
-        store: &Storage,
+        store: &Backend,
         name: &str,
         network: Network,
         writes: bool,
-    ) -> Result<Found, Trouble> {
+    ) -> Result<StoredState, JsError> {
         let stored = store.record().await?;
         let decoded = stored.as_deref().map(Record::decode).transpose();
         let (record, lost) = match decoded {
@@ -56,7 +56,7 @@ impl Found {
                  another name.",
                 record.network.id, record.network.genesis
             );
-            return Err(Trouble::new("WRONG_NETWORK", message));
+            return Err(JsError::new("WRONG_NETWORK", message));
         }
         let codes = match writes {
             true => store.codes_held(MAX_CODES_HELD).await?,
@@ -69,7 +69,7 @@ impl Found {
             Some(_) => (Vec::new(), lost.filter(|_| writes)),
             None => (codes, None),
         };
-        Ok(Found {
+        Ok(StoredState {
             record,
             codes,
             lost,
@@ -91,7 +91,7 @@ impl Driver {
     }
 
     /// A follower reads again what the writer has completed. A writer knows.
-    pub(super) async fn catch_up(&self) -> Result<(), Trouble> {
+    pub(super) async fn catch_up(&self) -> Result<(), JsError> {
         if self.is_writer() {
             return Ok(());
         }
@@ -120,14 +120,14 @@ impl Driver {
         name: &str,
         network: Network,
         leaving: JsValue,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, JsError> {
         let lock = WriterLock::wait(name, leaving).await?;
         if self.is_closing() {
             lock.release().await;
             return Ok(false);
         }
         self.store.promote(lock);
-        match Found::load(&self.store, name, network, true).await {
+        match StoredState::load(&self.store, name, network, true).await {
             Ok(found) => {
                 let before = self.complete();
                 self.engine.borrow_mut().adopt(found.record, found.codes);
@@ -137,9 +137,9 @@ impl Driver {
                 self.run();
                 Ok(true)
             }
-            Err(trouble) => {
+            Err(error) => {
                 self.store.resign();
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -189,6 +189,6 @@ fn is_later(record: &Record, last: &Record) -> bool {
 }
 
 /// The record of a database that holds nothing yet.
-fn fresh(network: Network) -> Result<Record, Trouble> {
+fn fresh(network: Network) -> Result<Record, JsError> {
     Ok(Record::fresh(event_loop::random()?, network))
 }

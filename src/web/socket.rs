@@ -74,11 +74,11 @@ type Translate = fn(&JsValue) -> SocketEvent;
 
 /// An object that lets nobody listen to it, and what it says about that.
 #[derive(Debug)]
-pub(super) struct Deaf(pub(super) String);
+pub(super) struct ListenError(pub(super) String);
 
-impl From<JsValue> for Deaf {
-    fn from(thrown: JsValue) -> Deaf {
-        Deaf(words(&thrown))
+impl From<JsValue> for ListenError {
+    fn from(thrown: JsValue) -> ListenError {
+        ListenError(words(&thrown))
     }
 }
 
@@ -101,7 +101,7 @@ impl Socket {
         raw: WebSocketLike,
         protocol: Option<&'static str>,
         on_event: impl Fn(SocketEvent) + Clone + 'static,
-    ) -> Result<Socket, Deaf> {
+    ) -> Result<Socket, ListenError> {
         if !get(&raw, "binaryType").is_undefined() {
             set(&raw, "binaryType", &"arraybuffer".into())?;
         }
@@ -170,7 +170,7 @@ impl Socket {
         let _ = self.raw.close(code, shorten(reason, MAX_REASON));
     }
 
-    fn attach(&self) -> Result<(), Deaf> {
+    fn attach(&self) -> Result<(), ListenError> {
         for (kind, listener) in &self.listeners {
             if self.has_listeners() {
                 self.raw.add_event_listener(kind, listener)?;
@@ -244,10 +244,10 @@ fn get(object: &JsValue, property: &str) -> JsValue {
 }
 
 /// Assigns a property, as a script in strict mode would: a frozen object is an error.
-fn set(object: &JsValue, property: &str, value: &JsValue) -> Result<(), Deaf> {
+fn set(object: &JsValue, property: &str, value: &JsValue) -> Result<(), ListenError> {
     match Reflect::set(object, &property.into(), value)? {
         true => Ok(()),
-        false => Err(Deaf(format!("its {property} cannot be set"))),
+        false => Err(ListenError(format!("its {property} cannot be set"))),
     }
 }
 

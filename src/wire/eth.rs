@@ -1,7 +1,7 @@
 //! What is used of eth/69 (devp2p `caps/eth.md`): one header by its hash, and the head that a peer announces.
 
 use super::PeerFault;
-use super::rlp::{Reader, frame};
+use super::rlp::{RlpReader, frame};
 use super::snap::Answer;
 use crate::hash::Hash;
 use crate::state::Block;
@@ -55,7 +55,7 @@ impl VerifiedHeader {
         if keccak(rlp) != *hash {
             return Err(PeerFault::WrongHeader);
         }
-        let mut fields = Reader::list_of(rlp)?;
+        let mut fields = RlpReader::list_of(rlp)?;
         skip(&mut fields, BEFORE_STATE_ROOT)?;
         let state_root = fields.hash()?;
         skip(&mut fields, BEFORE_NUMBER)?;
@@ -82,7 +82,7 @@ pub struct Head {
 
 impl Head {
     /// Reads a BlockRangeUpdate, or the end of a Status: `earliest, latest, latestHash`.
-    pub(super) fn read(fields: &mut Reader<'_>) -> Result<Head, PeerFault> {
+    pub(super) fn read(fields: &mut RlpReader<'_>) -> Result<Head, PeerFault> {
         fields.u64()?;
         Ok(Head {
             number: fields.u64()?,
@@ -101,7 +101,7 @@ pub fn get_header(offset: u64, id: u64, hash: &Hash) -> Vec<u8> {
     })
 }
 
-fn skip(fields: &mut Reader<'_>, count: usize) -> Result<(), PeerFault> {
+fn skip(fields: &mut RlpReader<'_>, count: usize) -> Result<(), PeerFault> {
     (0..count).try_for_each(|_| fields.bytes().map(|_| ()))
 }
 

@@ -5,15 +5,15 @@
 
 pub mod eth;
 mod fault;
-mod link;
 mod request;
 mod rlp;
+mod session;
 pub mod snap;
 
 pub use eth::{Head, VerifiedHeader};
 pub use fault::{PeerFault, Severity};
-pub use link::{Link, LinkEvent, Message, Offsets};
 pub use request::Request;
+pub use session::{Message, Offsets, Session, SessionEvent};
 
 /// Largest frame in either direction, in bytes: the limit of snap and of every devp2p capability in use.
 pub const MAX_FRAME: usize = 10 * 1024 * 1024;

@@ -7,22 +7,22 @@ use crate::hash::Hash;
 
 /// Reads the items of one RLP list, front to back.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct RlpReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RlpReader<'a> {
     /// The items of the one list that `bytes` consists of.
-    pub(crate) fn list_of(bytes: &'a [u8]) -> Result<Reader<'a>, PeerFault> {
-        let mut reader = Reader { rest: bytes };
+    pub(crate) fn list_of(bytes: &'a [u8]) -> Result<RlpReader<'a>, PeerFault> {
+        let mut reader = RlpReader { rest: bytes };
         let list = reader.list()?;
         reader.finish()?;
         Ok(list)
     }
 
     /// Reads items that follow one another without a list around them.
-    pub(crate) fn items(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { rest: bytes }
+    pub(crate) fn items(bytes: &'a [u8]) -> RlpReader<'a> {
+        RlpReader { rest: bytes }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -39,12 +39,12 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    pub(crate) fn list(&mut self) -> Result<Reader<'a>, PeerFault> {
+    pub(crate) fn list(&mut self) -> Result<RlpReader<'a>, PeerFault> {
         let header = self.header()?;
         if !header.list {
             return Err(PeerFault::Malformed("a string stands where a list is due"));
         }
-        Ok(Reader {
+        Ok(RlpReader {
             rest: self.take(header.payload_length)?,
         })
     }

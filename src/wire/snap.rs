@@ -4,7 +4,7 @@
 //! answer nobody asked for costs nothing; then the kind's own function reads the content, borrowing from the frame.
 
 use super::PeerFault;
-use super::rlp::{Reader, frame};
+use super::rlp::{RlpReader, frame};
 use crate::hash::Hash;
 use crate::state::{SlimAccount, check_slot_value};
 
@@ -156,13 +156,13 @@ impl Request {
 pub struct Answer<'a> {
     /// The request it answers.
     pub id: u64,
-    content: Reader<'a>,
+    content: RlpReader<'a>,
 }
 
 impl<'a> Answer<'a> {
     /// Reads the request id and nothing else.
     pub fn split(payload: &'a [u8]) -> Result<Answer<'a>, PeerFault> {
-        let mut content = Reader::list_of(payload)?;
+        let mut content = RlpReader::list_of(payload)?;
         Ok(Answer {
             id: content.u64()?,
             content,
@@ -217,7 +217,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Reads the outer list of an answer that is a list of lists, and nothing in it.
-    pub(super) fn lists(mut self) -> Result<Reader<'a>, PeerFault> {
+    pub(super) fn lists(mut self) -> Result<RlpReader<'a>, PeerFault> {
         let list = self.content.list()?;
         self.content.finish()?;
         Ok(list)
@@ -258,7 +258,7 @@ pub struct StorageRanges<'a> {
     pub proof: Vec<&'a [u8]>,
 }
 
-fn proof_nodes<'a>(content: &mut Reader<'a>) -> Result<Vec<&'a [u8]>, PeerFault> {
+fn proof_nodes<'a>(content: &mut RlpReader<'a>) -> Result<Vec<&'a [u8]>, PeerFault> {
     let mut list = content.list()?;
     let mut nodes = Vec::new();
     while !list.is_empty() {

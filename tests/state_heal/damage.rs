@@ -36,7 +36,7 @@ fn whichever_page_is_missing_only_what_is_below_it_is_fetched_again() {
         healer.open(state.clone());
         healer.build_on(Tree::repair(root.hash, root));
         while let Some(above) = healer.tree.blind_page(id, &at).unwrap() {
-            healer.dissolve(above);
+            healer.inline_page(above);
         }
         healer.received = Received::default();
         healer.heal_by_nodes();

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page};
 use snaplight::state::{
-    Entry, Item, Lookup, PageId, PageRef, Reach, SlimAccount, StatePath, Step, Storage, Superseded,
+    DiffWalk, Entry, Item, Lookup, MarkWalk, PageId, PageRef, SlimAccount, StatePath, Step, Storage,
 };
 use snaplight::trie::path::Path;
 
@@ -64,7 +64,7 @@ impl Database {
     /// Deletes what the state before does not share with the complete one. Returns how many pages were read for it.
     pub(crate) fn delete_superseded(&mut self, old: Option<PageRef>) -> usize {
         let new = self.complete.as_ref().and_then(|complete| complete.page);
-        let mut walk = Superseded::new(old, new);
+        let mut walk = DiffWalk::new(old, new);
         let mut read = 0;
         loop {
             let ids = walk.wanted(3);
@@ -88,7 +88,7 @@ impl Database {
 
     /// Deletes whatever no root reaches. Returns how much that was.
     pub(crate) fn sweep(&mut self) -> usize {
-        let mut walk = Reach::new(self.roots());
+        let mut walk = MarkWalk::new(self.roots());
         loop {
             let ids = walk.wanted(3);
             if ids.is_empty() {

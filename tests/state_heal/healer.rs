@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use snaplight::hash::Hash;
-use snaplight::state::{PageId, PageRef, Pages, RevealFault, Spill, StatePath, Tree};
+use snaplight::state::{NewPages, PageId, PageRef, RevealFault, StatePath, Tree, Unfinished};
 use snaplight::trie::fold::Fold;
 use snaplight::trie::node::{Node, decode};
 
@@ -34,7 +34,7 @@ pub(crate) struct Healer {
     pub(crate) tree: Tree,
     pub(crate) target: Rc<State>,
     pub(crate) received: Received,
-    out: Pages,
+    out: NewPages,
     budget: usize,
     fold: Fold,
     codes: BTreeSet<Hash>,
@@ -57,7 +57,7 @@ impl Healer {
             tree: Tree::new(Hash::EMPTY_ROOT),
             target,
             received: Received::default(),
-            out: Pages::new(PageId(0)),
+            out: NewPages::new(PageId(0)),
             budget,
             fold: Fold::new(),
             codes: BTreeSet::new(),
@@ -75,7 +75,7 @@ impl Healer {
     /// Begins towards a state with what the database has: memory is lost.
     pub(crate) fn open(&mut self, target: Rc<State>) {
         self.codes = self.db.codes.clone();
-        self.out = Pages::new(self.db.next_page);
+        self.out = NewPages::new(self.db.next_page);
         self.spine = PageId(0)..PageId(0);
         let building = self.db.building.clone();
         self.first_page = building
@@ -103,12 +103,12 @@ impl Healer {
             self.retarget(target.clone());
         }
         loop {
-            let ids = self.tree.pages_to_dissolve();
+            let ids = self.tree.pages_to_inline();
             if ids.is_empty() {
                 break;
             }
             for id in ids {
-                self.dissolve(id);
+                self.inline_page(id);
             }
         }
         self.retarget(target);
@@ -126,7 +126,7 @@ impl Healer {
         self.target = target;
     }
 
-    pub(crate) fn dissolve(&mut self, id: PageId) {
+    pub(crate) fn inline_page(&mut self, id: PageId) {
         if self.missing == Some(id) {
             assert!(self.tree.drop_base_page(id));
             self.dropped += 1;
@@ -134,7 +134,7 @@ impl Healer {
         }
         let bytes = self.out.get(id).or_else(|| self.db.page(id));
         let bytes = bytes.unwrap_or_else(|| panic!("base page {id:?} is gone"));
-        let joined = self.tree.dissolve(id, bytes).unwrap();
+        let joined = self.tree.inline_page(id, bytes).unwrap();
         self.received.reused += joined.reused;
         self.pages_read += 1;
     }
@@ -142,7 +142,7 @@ impl Healer {
     /// Reads what has to be read before an entry is asked for. `false` if that has made it go.
     fn read_base(&mut self, at: &StatePath) {
         while let Some(id) = self.tree.base_page_needed(at) {
-            self.dissolve(id);
+            self.inline_page(id);
         }
     }
 
@@ -161,7 +161,7 @@ impl Healer {
                 break;
             }
             for id in ids {
-                self.dissolve(id);
+                self.inline_page(id);
             }
         }
         // Reading may have folded something else meanwhile.
@@ -257,11 +257,11 @@ impl Healer {
     }
 
     /// One transaction. When nothing is missing, the complete state changes.
-    pub(crate) fn batch(&mut self, spill: Spill) -> Option<PageRef> {
+    pub(crate) fn batch(&mut self, unfinished: Unfinished) -> Option<PageRef> {
         self.tree.settle(&self.codes, &mut self.out).unwrap();
         let start = self.out.next_id();
         let before = self.tree.entries().to_vec();
-        let page = self.tree.snapshot(spill, &mut self.out).unwrap();
+        let page = self.tree.snapshot(unfinished, &mut self.out).unwrap();
         assert_eq!(before, self.tree.entries());
         let freed = self.out.forget(self.tree.take_freed());
         for (id, bytes) in self.out.take() {
@@ -292,7 +292,7 @@ impl Healer {
     /// The last batch: the built state becomes the complete one. Returns the root page of the one before.
     pub(crate) fn switch(&mut self) -> Option<PageRef> {
         assert!(self.tree.is_complete());
-        let page = self.batch(Spill::All);
+        let page = self.batch(Unfinished::Write);
         assert!(page.is_none_or(|page| !page.open));
         let state = self.target.clone();
         let old = self.db.complete.replace(Complete { state, page });

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use snaplight::hash::Hash;
-use snaplight::state::Spill;
+use snaplight::state::Unfinished;
 use snaplight::state::page::MIN_BUDGET;
 
 use crate::chain::{Chain, State};
@@ -47,10 +47,10 @@ impl History {
             45..50 => healer.code(),
             50..80 => healer.node(),
             80..86 => {
-                healer.batch(Spill::All);
+                healer.batch(Unfinished::Write);
             }
             86..90 => {
-                healer.batch(Spill::Collapse);
+                healer.batch(Unfinished::Blind);
             }
             90..93 => self.kill(),
             93..96 => self.late_answer(),

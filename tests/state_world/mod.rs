@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use alloy_trie::{HashBuilder, Nibbles};
 use snaplight::hash::Hash;
-use snaplight::state::{Account, PageId, Pages, StatePath, Tree};
+use snaplight::state::{Account, NewPages, PageId, StatePath, Tree};
 use snaplight::trie::fold::{Fold, Root};
 use snaplight::trie::node::{Child, Node, decode};
 use snaplight::trie::path::Path;
@@ -245,9 +245,9 @@ fn alloy_root(leaves: impl Iterator<Item = (Hash, Vec<u8>)>) -> Hash {
 
 /// A tree that has been given all of `world`, except the storage of every n-th account that has any (`without`), and what it
 /// has written so far.
-pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (Tree, Pages) {
+pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (Tree, NewPages) {
     let mut fold = Fold::new();
-    let mut out = Pages::new(PageId(1));
+    let mut out = NewPages::new(PageId(1));
     let mut tree = Tree::new(world.accounts.root).with_budget(budget);
     let codes: HashSet<Hash> = HashSet::new();
     let leaves: Vec<_> = world

@@ -3,7 +3,7 @@
 
 use crate::store_suite::Place;
 use snaplight::store::{
-    StoreFault,
+    StoreError,
     indexed_db::{Durability, IndexedDb, WriterLock},
 };
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
@@ -26,12 +26,12 @@ impl Database {
 impl Place for Database {
     type Store = IndexedDb;
 
-    async fn writer(&self) -> Result<IndexedDb, StoreFault> {
+    async fn writer(&self) -> Result<IndexedDb, StoreError> {
         let lock = WriterLock::acquire(self.0).await?;
         IndexedDb::open_to_write(lock, Durability::default()).await
     }
 
-    async fn reader(&self) -> Result<IndexedDb, StoreFault> {
+    async fn reader(&self) -> Result<IndexedDb, StoreError> {
         IndexedDb::open_to_read(self.0).await
     }
 
@@ -107,7 +107,7 @@ export function withhold(property) {
   Object.defineProperty(navigator, property, { value: undefined, configurable: true });
 }
 
-export function give_back(property) {
+export function requeue(property) {
   delete navigator[property];
 }
 "#)]
@@ -126,5 +126,5 @@ extern "C" {
     pub(crate) fn fill_disk(after: u32);
     pub(crate) fn empty_disk();
     pub(crate) fn withhold(property: &str);
-    pub(crate) fn give_back(property: &str);
+    pub(crate) fn requeue(property: &str);
 }

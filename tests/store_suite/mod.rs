@@ -7,14 +7,14 @@ use futures::future::{join, join_all};
 use snaplight::{
     hash::Hash,
     state::{Batch, PageId},
-    store::{MemoryDisk, MemoryStore, Store, StoreFault},
+    store::{MemoryDisk, MemoryStore, Store, StoreError},
 };
 
 /// Where a database lives; connections to it come and go.
 pub(crate) trait Place {
     type Store: Store;
-    async fn writer(&self) -> Result<Self::Store, StoreFault>;
-    async fn reader(&self) -> Result<Self::Store, StoreFault>;
+    async fn writer(&self) -> Result<Self::Store, StoreError>;
+    async fn reader(&self) -> Result<Self::Store, StoreError>;
     /// Takes the record away and leaves pages and codes.
     async fn lose_record(&self);
 }
@@ -22,11 +22,11 @@ pub(crate) trait Place {
 impl Place for MemoryDisk {
     type Store = MemoryStore;
 
-    async fn writer(&self) -> Result<MemoryStore, StoreFault> {
+    async fn writer(&self) -> Result<MemoryStore, StoreError> {
         MemoryDisk::writer(self)
     }
 
-    async fn reader(&self) -> Result<MemoryStore, StoreFault> {
+    async fn reader(&self) -> Result<MemoryStore, StoreError> {
         Ok(MemoryDisk::reader(self))
     }
 
@@ -79,7 +79,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
         // The taken id comes last, when everything before it has been asked for.
         ..batch(2, [(3, page(3)), (4, page(4)), (2, page(9))])
     };
-    assert_eq!(store.commit(failing).await, Err(StoreFault::Exists));
+    assert_eq!(store.commit(failing).await, Err(StoreError::Exists));
     assert_eq!(store.record().await, Ok(Some(record(1))));
     let found = store.pages(&ids(1..5)).await.unwrap();
     assert_eq!(found, [Some(page(1)), Some(page(2)), None, None]);
@@ -93,7 +93,7 @@ pub(crate) async fn a_batch_lands_only_on_its_predecessor(place: &impl Place) {
     for (stored, wrong) in [(0, vec![0, 2]), (1, vec![0, 1, 3])] {
         for sequence in wrong {
             let refused = store.commit(batch(sequence, [(9, page(9))])).await;
-            assert_eq!(refused, Err(StoreFault::Superseded { sequence, stored }));
+            assert_eq!(refused, Err(StoreError::Superseded { sequence, stored }));
         }
         assert_eq!(store.pages(&ids([9])).await, Ok(vec![None]));
         store
@@ -113,13 +113,13 @@ pub(crate) async fn of_two_in_flight_the_second_fails_with_the_first(place: &imp
     store.commit(batch(1, [(1, page(1))])).await.unwrap();
     let first = store.commit(batch(2, [(2, page(2)), (1, page(9))]));
     let second = store.commit(batch(3, [(3, page(3))]));
-    let refused = Err(StoreFault::Superseded {
+    let refused = Err(StoreError::Superseded {
         sequence: 3,
         stored: 1,
     });
     assert_eq!(
         join(first, second).await,
-        (Err(StoreFault::Exists), refused)
+        (Err(StoreError::Exists), refused)
     );
     assert_eq!(store.record().await, Ok(Some(record(1))));
     assert_eq!(
@@ -180,9 +180,9 @@ pub(crate) async fn a_page_is_never_overwritten(place: &impl Place) {
     let store = place.writer().await.unwrap();
     store.commit(batch(1, [(1, page(1))])).await.unwrap();
     let again = store.commit(batch(2, [(1, page(2))])).await;
-    assert_eq!(again, Err(StoreFault::Exists));
+    assert_eq!(again, Err(StoreError::Exists));
     let twice = store.commit(batch(2, [(2, page(2)), (2, page(3))])).await;
-    assert_eq!(twice, Err(StoreFault::Exists));
+    assert_eq!(twice, Err(StoreError::Exists));
     assert_eq!(
         store.pages(&ids([1, 2])).await,
         Ok(vec![Some(page(1)), None])
@@ -306,7 +306,7 @@ pub(crate) async fn a_closed_store_says_so(place: &impl Place) {
     let store = place.writer().await.unwrap();
     store.close().await;
     store.close().await;
-    let closed = StoreFault::Closed;
+    let closed = StoreError::Closed;
     assert_eq!(store.record().await, Err(closed.clone()));
     assert_eq!(store.pages(&ids([1])).await, Err(closed.clone()));
     assert_eq!(store.code(&hash(1)).await, Err(closed.clone()));
@@ -317,15 +317,15 @@ pub(crate) async fn a_closed_store_says_so(place: &impl Place) {
 
 pub(crate) async fn there_is_one_writer_at_a_time(place: &impl Place) {
     let writer = place.writer().await.unwrap();
-    assert_eq!(place.writer().await.err(), Some(StoreFault::Locked));
+    assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     // The one who was refused has not harmed the one who has it.
-    assert_eq!(place.writer().await.err(), Some(StoreFault::Locked));
+    assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     writer.commit(batch(1, [])).await.unwrap();
     writer.close().await;
     let second = place.writer().await.unwrap();
     // The first one's end is over: dropping it takes nothing from the second.
     drop(writer);
-    assert_eq!(place.writer().await.err(), Some(StoreFault::Locked));
+    assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     second.close().await;
     place.writer().await.unwrap();
 }
@@ -336,8 +336,8 @@ pub(crate) async fn a_reader_reads_beside_the_writer_and_cannot_write(place: &im
     assert_eq!(reader.record().await, Ok(None));
     writer.commit(batch(1, [(1, page(1))])).await.unwrap();
     assert_eq!(reader.record().await, Ok(Some(record(1))));
-    assert_eq!(reader.commit(batch(2, [])).await, Err(StoreFault::ReadOnly));
-    assert_eq!(reader.clear().await, Err(StoreFault::ReadOnly));
+    assert_eq!(reader.commit(batch(2, [])).await, Err(StoreError::ReadOnly));
+    assert_eq!(reader.clear().await, Err(StoreError::ReadOnly));
     assert_eq!(reader.record().await, Ok(Some(record(1))));
 }
 

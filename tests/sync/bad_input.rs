@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, StoreTrouble, Why};
+use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, StoreTrouble, WaitReason};
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::Server;
 use snaplight_peer::state::{Recipe, State};
@@ -92,7 +92,7 @@ fn a_silent_peer_alone_is_dropped_after_three_timeouts_and_the_engine_says_that_
     world.target(root);
     assert!(matches!(world.run_some(100_000), End::Stuck));
     assert_eq!(world.dropped, [silent]);
-    assert_eq!(world.waits.last(), Some(&Why::NoPeers));
+    assert_eq!(world.waits.last(), Some(&WaitReason::NoPeers));
     world.honest_peer();
     assert!(
         matches!(world.run(), End::Done(_)),
@@ -195,7 +195,7 @@ fn peers_without_the_root_are_named_and_the_sync_goes_on_when_one_has_it() {
     world.run_some(300);
     assert_eq!(
         world.waits.last(),
-        Some(&Why::NeedNewRoot { root, peers: 2 })
+        Some(&WaitReason::NeedNewRoot { root, peers: 2 })
     );
     assert_eq!(
         world.engine.progress(Millis(world.now)).waiting,

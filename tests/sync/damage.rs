@@ -3,7 +3,7 @@
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
 use snaplight::state::{Lookup, PageId, Step};
-use snaplight::sync::{Damage, Input, Target, Why};
+use snaplight::sync::{Damage, Input, Target, WaitReason};
 use snaplight_peer::chain::Chain;
 use snaplight_peer::state::Recipe;
 
@@ -134,7 +134,7 @@ fn damage_under_a_root_that_no_peer_serves_waits_aloud_and_goes_with_the_next_ro
         world.input(Input::Damaged(damage));
     }
     world.run_until(|world| !world.waits.is_empty());
-    let why = Why::NeedNewRoot {
+    let why = WaitReason::NeedNewRoot {
         root: old,
         peers: 1,
     };

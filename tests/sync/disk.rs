@@ -75,7 +75,7 @@ fn tell(batch: &Batch) {
     let pages: Vec<u64> = batch.pages.iter().map(|(id, _)| id.0).collect();
     let root = |top: RootPage| (top.root(), top.page().map(|page| page.id.0));
     println!(
-        "batch {}: pages {pages:?}, {} codes, deletes {:?}, complete {:?}, building {:?}, litter {:?}",
+        "batch {}: pages {pages:?}, {} codes, deletes {:?}, complete {:?}, building {:?}, pending_gc {:?}",
         batch.sequence,
         batch.codes.len(),
         batch.delete,
@@ -84,7 +84,7 @@ fn tell(batch: &Batch) {
             .building
             .map(|state| (root(state.top), state.first_page, state.spine)),
         record
-            .litter
-            .map(|litter| (litter.old.map(|page| page.id.0), litter.build)),
+            .pending_gc
+            .map(|pending_gc| (pending_gc.old.map(|page| page.id.0), pending_gc.build)),
     );
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{PeerId, Report, Why};
+use snaplight::sync::{PeerId, Report, WaitReason};
 use snaplight_peer::session::Server;
 use snaplight_peer::snap::Request;
 use snaplight_peer::state::{Account, Builder, Recipe, State};
@@ -64,7 +64,7 @@ fn sync_bloated_proof() {
     assert!(matches!(world.run_some(10_000), End::Stuck));
     assert_eq!(world.dropped, [peer]);
     assert_eq!(world.faults[0].1.code(), "bad-range");
-    assert_eq!(world.waits.last(), Some(&Why::NoPeers));
+    assert_eq!(world.waits.last(), Some(&WaitReason::NoPeers));
     assert!(world.disk.record().complete.is_none());
 }
 

@@ -1,7 +1,7 @@
 //! A block's hash as the target: its header is fetched, proven by its hash, and yields the root.
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Input, Target, Why};
+use snaplight::sync::{Input, Target, WaitReason};
 use snaplight::wire::PeerFault;
 use snaplight_peer::chain::Chain;
 use snaplight_peer::state::Recipe;
@@ -59,7 +59,7 @@ fn a_wrong_header_is_its_peers_fault_and_another_peer_has_the_right_one() {
         assert!(matches!(world.run(), End::Stuck), "{vice}");
         assert_eq!(world.faults, [(liar, fault)], "{vice}");
         assert_eq!(world.dropped, [liar], "{vice}");
-        assert_eq!(world.waits.last(), Some(&Why::NoPeers), "{vice}");
+        assert_eq!(world.waits.last(), Some(&WaitReason::NoPeers), "{vice}");
         world.honest_peer();
         let End::Done(report) = world.run() else {
             panic!("{vice}: not done")
@@ -78,7 +78,7 @@ fn a_block_that_no_peer_has_is_waited_for_aloud_until_one_has_it() {
     world.honest_peer();
     world.input(Input::Target(Target::Block(unknown)));
     world.run_some(200);
-    let why = Why::BlockUnavailable {
+    let why = WaitReason::BlockUnavailable {
         block: unknown,
         peers: 1,
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Input, Millis, Target, Why};
+use snaplight::sync::{Input, Millis, Target, WaitReason};
 use snaplight_peer::chain::Chain;
 use snaplight_peer::session::Server;
 use snaplight_peer::state::Recipe;
@@ -105,7 +105,7 @@ fn who_never_has_it_is_asked_less_and_less() {
     let asked = world.asked.len() - before;
     assert!((8..=14).contains(&asked), "{asked} requests in a minute");
     let root = Hash(ahead.root());
-    let why = Why::NeedNewRoot { root, peers: 1 };
+    let why = WaitReason::NeedNewRoot { root, peers: 1 };
     assert_eq!(world.waits, [why], "said once");
     // Whoever looks at any moment sees who has refused.
     let progress = world.engine.progress(Millis(world.now));

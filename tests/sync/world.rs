@@ -8,7 +8,7 @@ use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
     Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble,
-    Target, Ticket, Why,
+    Target, Ticket, WaitReason,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -43,7 +43,7 @@ pub(crate) struct World {
     pub(crate) server: Arc<Server>,
     pub(crate) faults: Vec<(PeerId, PeerFault)>,
     pub(crate) dropped: Vec<PeerId>,
-    pub(crate) waits: Vec<Why>,
+    pub(crate) waits: Vec<WaitReason>,
     /// Pages that the engine said are damaged.
     pub(crate) damaged: Vec<Damage>,
     /// How often it said that what was damaged is whole again.
@@ -244,7 +244,7 @@ impl World {
 
     /// Runs until the last state's pages are swept away.
     pub(crate) fn sweep(&mut self) {
-        self.run_until(|world| world.disk.record().litter.is_none());
+        self.run_until(|world| world.disk.record().pending_gc.is_none());
     }
 
     /// Runs until something is so, while no sync ends.

@@ -4,8 +4,8 @@
 
 use alloy_rlp::Header;
 
-use crate::growing::Growing;
 use crate::hash::Hash;
+use crate::scratch::ScratchBuf;
 
 /// One account's values, as the yellow paper (4.1) has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +199,7 @@ impl<'a> VerifiedFull<'a> {
     }
 
     /// Appends the slim body.
-    pub fn write_slim(&self, out: &mut Growing) {
+    pub fn write_slim(&self, out: &mut ScratchBuf) {
         let payload = self.slim_payload();
         if payload <= 55 {
             out.push(0xc0 + payload as u8);
@@ -341,7 +341,7 @@ mod tests {
                 assert_eq!(parsed.has_code(), code != Hash::EMPTY_CODE);
                 let full = account.to_full();
                 let verified = VerifiedFull::split(&full).unwrap();
-                let mut written = Growing::default();
+                let mut written = ScratchBuf::default();
                 verified.write_slim(&mut written);
                 assert_eq!(written.written(), slim);
                 assert_eq!(verified.slim_len(), slim.len());

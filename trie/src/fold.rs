@@ -8,11 +8,11 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-use super::batch::Batch;
 use super::encode::NodeBuffer;
 pub use super::encode::NodeRef;
-use super::growing::Growing;
+use super::hash_batch::HashBatch;
 use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
+use super::scratch::ScratchBuf;
 pub use super::shape::{Branch, ChildOf};
 use super::shape::{InnerNode, LEVELS, Shape, Top};
 use super::slim::{MAX_ITEM, expand};
@@ -32,13 +32,13 @@ pub struct Fold {
     /// At most [`MAX_ENTRIES`].
     entries: Vec<Entry>,
     /// Leaf values, each as it stands in its node: an RLP string.
-    items: Growing,
+    items: ScratchBuf,
     /// By entry: how its parent names it.
     refs: Vec<NodeRef>,
     /// Depth at which the top node's own path starts.
     top_from: u8,
     shape: Shape,
-    batch: Batch,
+    batch: HashBatch,
 }
 
 /// What the entries are taken to be, as a whole.
@@ -51,7 +51,7 @@ pub enum Root {
     Branch(u8),
     /// What hangs in one child slot of a branch: all entries share at least this many nibbles, and the top node, whatever it
     /// is, starts there. At least one entry.
-    Slot(u8),
+    Child(u8),
 }
 
 /// What an entry is.
@@ -68,11 +68,11 @@ impl Fold {
     pub fn new() -> Fold {
         Fold {
             entries: Vec::new(),
-            items: Growing::default(),
+            items: ScratchBuf::default(),
             refs: Vec::new(),
             top_from: 0,
             shape: Shape::default(),
-            batch: Batch::new(),
+            batch: HashBatch::new(),
         }
     }
 
@@ -82,7 +82,7 @@ impl Fold {
             + self.items.heap_bytes()
             + self.refs.capacity() * size_of::<NodeRef>()
             + self.shape.heap_bytes()
-            + Batch::HEAP_BYTES
+            + HashBatch::HEAP_BYTES
     }
 
     /// Forgets all entries; the memory stays.
@@ -128,7 +128,7 @@ impl Fold {
         self.entries.push(Entry {
             key,
             shared,
-            kind: Kind::Ref {
+            kind: EntryKind::Ref {
                 at,
                 len: path.len(),
             },
@@ -152,12 +152,12 @@ impl Fold {
             None => Path::ROOT,
             Some(Entry {
                 key,
-                kind: Kind::Leaf { .. },
+                kind: EntryKind::Leaf { .. },
                 ..
             }) => Path::full(*key),
             Some(Entry {
                 key,
-                kind: Kind::Ref { len, .. },
+                kind: EntryKind::Ref { len, .. },
                 ..
             }) => Path::new(*key, *len),
         }
@@ -166,13 +166,13 @@ impl Fold {
     /// Whether an entry is a leaf.
     pub fn is_leaf(&self, entry: usize) -> bool {
         let entry = self.entries.get(entry);
-        entry.is_some_and(|entry| matches!(entry.kind, Kind::Leaf { .. }))
+        entry.is_some_and(|entry| matches!(entry.kind, EntryKind::Leaf { .. }))
     }
 
     /// What an entry is, if there is such an entry.
     pub fn item(&self, entry: usize) -> Option<EntryItem<'_>> {
         match self.entries.get(entry)?.kind {
-            Kind::Leaf { at, len } => {
+            EntryKind::Leaf { at, len } => {
                 let item = self
                     .items
                     .written()
@@ -180,7 +180,7 @@ impl Fold {
                     .get(..usize::from(len))?;
                 string_content(item).map(EntryItem::Leaf)
             }
-            Kind::Ref { at, .. } => Some(EntryItem::Ref(hash_at(self.items.written(), at))),
+            EntryKind::Ref { at, .. } => Some(EntryItem::Ref(hash_at(self.items.written(), at))),
         }
     }
 
@@ -188,7 +188,7 @@ impl Fold {
     /// looked at afterwards.
     pub fn run(&mut self, root: Root) -> Result<Hash, FoldError> {
         self.top_from = match root {
-            Root::Slot(depth) => depth,
+            Root::Child(depth) => depth,
             Root::Trie | Root::Branch(_) => 0,
         };
         let shared = self.entries.iter().map(|entry| entry.shared);
@@ -198,7 +198,7 @@ impl Fold {
         match root {
             Root::Trie if self.entries.is_empty() => return Ok(Hash::EMPTY_ROOT),
             Root::Branch(depth) if top_depth != Some(depth) => return Err(FoldError::Shape),
-            Root::Slot(from) => {
+            Root::Child(from) => {
                 let first = self.entries.first().ok_or(FoldError::Shape)?;
                 if top_depth.unwrap_or(first.len()) < from {
                     return Err(FoldError::Shape);
@@ -253,7 +253,7 @@ impl Fold {
         self.entries.push(Entry {
             key: *key,
             shared,
-            kind: Kind::Leaf { at: at as u32, len },
+            kind: EntryKind::Leaf { at: at as u32, len },
         });
     }
 
@@ -282,8 +282,8 @@ impl Fold {
         let is_root = self.entries.len() == 1 && root == Root::Trie;
         for (i, entry) in self.entries.iter().enumerate() {
             refs.push(match entry.kind {
-                Kind::Leaf { .. } => NodeRef::from_hash(Hash::ZERO),
-                Kind::Ref { at, .. } => NodeRef::from_hash(hash_at(self.items.written(), at)),
+                EntryKind::Leaf { .. } => NodeRef::from_hash(Hash::ZERO),
+                EntryKind::Ref { at, .. } => NodeRef::from_hash(hash_at(self.items.written(), at)),
             });
             let buffer = self.batch.buffer();
             if !write_entry(
@@ -350,17 +350,17 @@ fn write_entry(
         None => entry.shared + 1,
     };
     match entry.kind {
-        Kind::Leaf { at, len } => {
+        EntryKind::Leaf { at, len } => {
             let at = at as usize;
             buffer.leaf(&entry.key, from, &items[at..at + usize::from(len)]);
             true
         }
-        Kind::Ref { at, len } if len > from => {
+        EntryKind::Ref { at, len } if len > from => {
             let child = NodeRef::from_hash(hash_at(items, at));
             buffer.extension(&entry.key, from, len, &child);
             true
         }
-        Kind::Ref { .. } => false,
+        EntryKind::Ref { .. } => false,
     }
 }
 
@@ -396,7 +396,7 @@ fn write_inner(
     writer.finish();
 }
 
-/// The hash that an entry of [`Kind::Ref`] has put there.
+/// The hash that an entry of [`EntryKind::Ref`] has put there.
 #[inline]
 fn hash_at(items: &[u8], at: u32) -> Hash {
     let at = at as usize;
@@ -424,7 +424,7 @@ pub enum FoldError {
     BadAccount,
     /// More than [`MAX_ENTRIES`].
     TooMany,
-    /// The entries are not what [`Root::Branch`] or [`Root::Slot`] says.
+    /// The entries are not what [`Root::Branch`] or [`Root::Child`] says.
     Shape,
     /// The top branch is under 32 bytes: no parent names it by its hash.
     EmbeddedTop,
@@ -451,11 +451,11 @@ struct Entry {
     key: Hash,
     /// Nibbles shared with the entry before; 0 for the first.
     shared: u8,
-    kind: Kind,
+    kind: EntryKind,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum EntryKind {
     /// Its item, in `items`.
     Leaf { at: u32, len: u8 },
     /// Length of its path. Its hash is in `items` too.
@@ -465,14 +465,14 @@ enum Kind {
 impl Entry {
     fn len(&self) -> u8 {
         match self.kind {
-            Kind::Leaf { .. } => KEY_NIBBLES,
-            Kind::Ref { len, .. } => len,
+            EntryKind::Leaf { .. } => KEY_NIBBLES,
+            EntryKind::Ref { len, .. } => len,
         }
     }
 }
 
 /// Appends a value of 1 to [`MAX_VALUE`] bytes as an RLP string.
-fn push_string(out: &mut Growing, value: &[u8]) {
+fn push_string(out: &mut ScratchBuf, value: &[u8]) {
     match *value {
         [byte] if byte < 0x80 => {}
         _ if value.len() < 56 => out.push(0x80 + value.len() as u8),

@@ -13,21 +13,21 @@
 //! - [`fold`]: entries in key order -> every branch, and the root.
 //! - [`range`]: a peer's leaves and edge proof -> entries that fold to the root, or a fault.
 //! - [`account`]: an account's body, as a peer sends it and as the trie holds it; a slot's value.
-//! - [`growing`]: bytes written in many short pieces, which a node's leaf and a page are.
+//! - [`scratch`]: bytes written in many short pieces, which a node's leaf and a page are.
 //! - [`proof`]: the nodes along one key's path, out of a fold or checked against a root.
 
 pub mod account;
-mod batch;
 mod copy;
 mod encode;
 pub mod fold;
-pub mod growing;
 pub mod hash;
+mod hash_batch;
 pub mod keccak;
 pub mod node;
 pub mod path;
 pub mod proof;
 pub mod range;
+pub mod scratch;
 mod shape;
 mod slim;
 

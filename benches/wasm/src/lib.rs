@@ -9,7 +9,7 @@ use sha3::{Digest, Keccak256};
 use snaplight::hash::Hash;
 use snaplight::state::account::SlimAccount;
 use snaplight::state::entry::PageId;
-use snaplight::state::pages::Pages;
+use snaplight::state::new_pages::NewPages;
 use snaplight::state::tree::Tree;
 use snaplight::trie::{Fold, Root, keccak_pair, prove, verify_accounts};
 
@@ -136,7 +136,7 @@ pub extern "C" fn verify_and_cut() -> u32 {
         let Ok(range) = verify_accounts(&mut bench.fold, &root, &origin, &leaves, &proof) else {
             return 0;
         };
-        let mut pages = Pages::new(PageId(1));
+        let mut pages = NewPages::new(PageId(1));
         let joined =
             Tree::new(root).join_accounts(&bench.fold, &range, &HashSet::new(), &mut pages);
         u32::from(joined.is_ok() && !black_box(pages.take()).is_empty())

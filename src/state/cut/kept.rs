@@ -3,8 +3,8 @@
 use super::{Place, Source, Sum};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageRef, StatePath};
+use crate::state::new_pages::NewPages;
 use crate::state::page::PageWriter;
-use crate::state::pages::Pages;
 use crate::state::tree::TreeError;
 use crate::trie::fold::Fold;
 use crate::trie::path::Path;
@@ -43,7 +43,7 @@ pub(crate) fn write_whole(
     source: &dyn Source,
     place: Place,
     root: Hash,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<PageRef, TreeError> {
     let at = StatePath {
         account: place.account,
@@ -61,7 +61,7 @@ fn write_kept(
     kept: &Kept,
     source: &dyn Source,
     mut page: PageWriter,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<PageRef, TreeError> {
     for item in &kept.items {
         match item {
@@ -81,7 +81,7 @@ pub(crate) fn write_top(
     source: &dyn Source,
     place: Place,
     root: Hash,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<Option<Entry>, TreeError> {
     let Some(top) = fold.branches().last() else {
         return Ok(None);

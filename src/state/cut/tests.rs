@@ -126,7 +126,7 @@ fn run(list: &[Entry], mode: Mode) -> Outcome {
 fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
     let mut folds = Folds::new();
     let root = fold_list(&mut folds.list, list, Root::Trie).unwrap();
-    let mut out = Pages::new(first);
+    let mut out = NewPages::new(first);
     let place = Place {
         account: None,
         budget: BUDGET,
@@ -155,7 +155,7 @@ fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
 }
 
 /// Puts the content of every page back, proving each, and checks that siblings of one page stand side by side in one list.
-fn dissolve(
+fn inline_page(
     list: Vec<Entry>,
     account: Option<Hash>,
     pages: &BTreeMap<PageId, Vec<u8>>,
@@ -176,7 +176,7 @@ fn dissolve(
                 let again = seen.contains(&page.id);
                 assert!(!again || seen.last() == Some(&page.id), "siblings apart");
                 seen.push(page.id);
-                result.extend(dissolve(
+                result.extend(inline_page(
                     verified(&page, StatePath { account, path }),
                     account,
                     pages,
@@ -187,9 +187,9 @@ fn dissolve(
                 leaf.storage = match leaf.storage {
                     Storage::Page(page) => {
                         let slots = verified(&page, StatePath::storage(key, Path::ROOT));
-                        Storage::Inline(dissolve(slots, Some(key), pages))
+                        Storage::Inline(inline_page(slots, Some(key), pages))
                     }
-                    Storage::Inline(slots) => Storage::Inline(dissolve(slots, Some(key), pages)),
+                    Storage::Inline(slots) => Storage::Inline(inline_page(slots, Some(key), pages)),
                     storage => storage,
                 };
                 result.push(Entry {
@@ -209,7 +209,10 @@ fn check(list: &[Entry], outcome: &Outcome) {
     for page in outcome.pages.values() {
         assert!(page.len() <= BUDGET + 100, "a page of {} bytes", page.len());
     }
-    assert_eq!(dissolve(outcome.kept.clone(), None, &outcome.pages), list);
+    assert_eq!(
+        inline_page(outcome.kept.clone(), None, &outcome.pages),
+        list
+    );
 }
 
 #[test]
@@ -294,9 +297,9 @@ fn a_collapsed_list_writes_only_what_has_pages_below() {
         assert!(collapsed.sum.size <= BUDGET);
         let mut pages = grown.pages.clone();
         pages.extend(collapsed.pages.clone());
-        let all = dissolve(collapsed.kept.clone(), None, &pages);
+        let all = inline_page(collapsed.kept.clone(), None, &pages);
         // Every page of before is still reached: what is missing was in memory only.
-        let held = dissolve(
+        let held = inline_page(
             grown
                 .kept
                 .iter()

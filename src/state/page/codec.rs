@@ -22,8 +22,8 @@ use super::{FRAME, MAX_PAGE, Page, PageError};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, VerifiedFull, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, Entry, Item, PageId, PageRef, StatePath, Storage};
-use crate::trie::growing::Growing;
 use crate::trie::path::{KEY_NIBBLES, Path};
+use crate::trie::scratch::ScratchBuf;
 
 const VERSION: u8 = 1;
 /// Flag: the page belongs to a storage trie.
@@ -59,18 +59,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     if xxh64(body, 0).to_le_bytes() != *checksum {
         return Err(PageError::Checksum);
     }
-    let mut reader = Reader {
+    let mut reader = PageReader {
         rest: body.get(1..).unwrap_or_default(),
     };
     reader.page()
 }
 
 /// What is left to read of a page.
-struct Reader<'a> {
+struct PageReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PageReader<'a> {
     fn page(&mut self) -> Result<Page, PageError> {
         let [flags] = self.take()?;
         if flags > STORAGE | WHOLE {
@@ -322,7 +322,7 @@ impl<'a> Reader<'a> {
 
 /// Writes one page.
 pub(crate) struct PageWriter {
-    bytes: Growing,
+    bytes: ScratchBuf,
     /// Bytes of every key that the parent's path covers.
     covered: usize,
 }
@@ -330,7 +330,7 @@ pub(crate) struct PageWriter {
 impl PageWriter {
     /// A page for children of the branch at `parent`, or for the whole trie there.
     pub(crate) fn new(parent: &StatePath, whole: bool, capacity: usize) -> PageWriter {
-        let mut bytes = Growing::new(capacity + FRAME);
+        let mut bytes = ScratchBuf::new(capacity + FRAME);
         let storage = if parent.account.is_some() { STORAGE } else { 0 };
         bytes.push(VERSION);
         bytes.push(storage | if whole { WHOLE } else { 0 });

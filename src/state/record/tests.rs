@@ -41,7 +41,7 @@ fn record() -> Record {
             counts,
             block: None,
         }),
-        litter: Some(Litter {
+        pending_gc: Some(PendingGc {
             old: Some(page),
             build: PageId(3)..PageId(9),
         }),
@@ -54,7 +54,7 @@ fn reads_what_it_wrote() {
     let empty = Record {
         complete: None,
         building: None,
-        litter: None,
+        pending_gc: None,
         ..record()
     };
     for record in [full, empty] {

@@ -6,8 +6,8 @@ use crate::state::cut::{
     Kept, KeptItem, Mode, Place, Source, Sum, cut_list, write_top, write_whole,
 };
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
+use crate::state::new_pages::NewPages;
 use crate::state::page::{PageWriter, base_size, fold_list, storage_size};
-use crate::state::pages::Pages;
 use crate::state::tree::TreeError;
 use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
@@ -49,7 +49,7 @@ impl<'a> EntryList<'a> {
 
     /// Cuts inline storage that is too large for its account's page, or has pages of its own already, before the accounts are
     /// cut.
-    pub(crate) fn cut_large_storage(&mut self, out: &mut Pages) -> Result<(), TreeError> {
+    pub(crate) fn cut_large_storage(&mut self, out: &mut NewPages) -> Result<(), TreeError> {
         let small = self.budget / 2;
         for index in 0..self.entries.len() {
             let inline = match self.get(index).map(|entry| &entry.item) {
@@ -89,7 +89,7 @@ impl<'a> EntryList<'a> {
         index: usize,
         mode: Mode,
         inline: usize,
-        out: &mut Pages,
+        out: &mut NewPages,
     ) -> Result<(), TreeError> {
         // Not `get`: the fold is used meanwhile.
         let replaced = self.replaced.get(index).and_then(Option::as_deref);
@@ -169,7 +169,7 @@ impl Source for EntryList<'_> {
         self.get(entry).map_or(0, |entry| movable(&entry.item))
     }
 
-    fn evict(&mut self, entry: usize, out: &mut Pages) -> Result<(), TreeError> {
+    fn evict(&mut self, entry: usize, out: &mut NewPages) -> Result<(), TreeError> {
         if let Some(Entry {
             path,
             item: Item::Blinded { hash, base },
@@ -231,7 +231,7 @@ pub(crate) fn move_base(
     account: Option<Hash>,
     budget: usize,
     inline: usize,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<Vec<Entry>, TreeError> {
     let place = Place { account, budget };
     let (mut fold, mut spare) = (Fold::new(), Fold::new());

@@ -107,7 +107,7 @@ impl Adopter<'_> {
             ] if at == path => held == hash,
             // A page above, which has not been read yet.
             [first, ..] if !path.is_prefix_of(&first.path) => false,
-            _ => fold_list(self.fold, part, Root::Slot(path.len())) == Ok(*hash),
+            _ => fold_list(self.fold, part, Root::Child(path.len())) == Ok(*hash),
         }
     }
 

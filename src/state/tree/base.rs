@@ -46,7 +46,7 @@ impl Tree {
         tree
     }
 
-    /// The page that has to be read ([`Tree::dissolve`]) before the blinded entry at this place is asked for or revealed;
+    /// The page that has to be read ([`Tree::inline_page`]) before the blinded entry at this place is asked for or revealed;
     /// afterwards it may turn out to be held already, or another page may be needed. If it is revealed all the same, what is
     /// blinded below inherits the page, but of a revealed account the storage is lost.
     pub fn base_page_needed(&self, at: &StatePath) -> Option<PageId> {

@@ -30,7 +30,7 @@ pub struct Estimate {
 /// The share of the leaves of one trie that is likely to have changed. Keys are hashes, so changes lie evenly: of subtries of n
 /// leaves, (1 - share)^n are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Churn {
+pub struct ChangeRate {
     share: Option<f64>,
     /// Leaves below the places that differ, if nothing was found to be the same: all of them may have changed.
     pub all: Option<u64>,
@@ -45,10 +45,10 @@ pub struct Received {
     pub revealed: u64,
 }
 
-impl Churn {
+impl ChangeRate {
     /// Judges the list of a trie: what is the same and what is blinded over a base. It is the share under which that is the
     /// likeliest to be found.
-    pub fn of(list: &[Entry], received: Received) -> Churn {
+    pub fn of(list: &[Entry], received: Received) -> ChangeRate {
         let mut held = 0;
         // Places that differ and the leaves of their bases, by the size of these.
         let mut sizes = [(0, 0); SIZES];
@@ -81,7 +81,7 @@ impl Churn {
         let all = (equal < least).then(|| sizes().map(|(sum, _)| sum).sum());
         let equal = equal.max(least);
         if equal == 0.0 || places == 0 {
-            return Churn::default();
+            return ChangeRate::default();
         }
         // The more have changed, the less do places that differ say, and the more those that do not.
         let (mut low, mut high) = (0.0, 1.0);
@@ -98,14 +98,14 @@ impl Churn {
                 false => high = share,
             }
         }
-        Churn {
+        ChangeRate {
             share: Some(low),
             all,
         }
     }
 
     /// This, or if there is nothing to judge by `other`.
-    pub fn or(self, other: Churn) -> Churn {
+    pub fn or(self, other: ChangeRate) -> ChangeRate {
         if self.share.is_some() { self } else { other }
     }
 
@@ -123,7 +123,7 @@ impl Churn {
 
 impl Tree {
     /// What is to be expected below the blinded entry at this place.
-    pub fn estimate(&self, at: &StatePath, churn: &Churn) -> Estimate {
+    pub fn estimate(&self, at: &StatePath, change_rate: &ChangeRate) -> Estimate {
         let base = self.base_at(at);
         let held: u64 = base.iter().map(held_leaves).sum();
         let based = held > 0;
@@ -134,7 +134,7 @@ impl Tree {
             },
             based,
             changed: match based {
-                true => churn.within(held),
+                true => change_rate.within(held),
                 false => None,
             },
             bytes: base.iter().map(|entry| self.bytes_behind(entry)).sum(),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     fn share(list: &[Entry]) -> f64 {
-        Churn::of(list, Received::default()).share.unwrap()
+        ChangeRate::of(list, Received::default()).share.unwrap()
     }
 
     #[test]
@@ -265,9 +265,9 @@ mod tests {
         let share = share(&list);
         assert!((0.0009..0.0011).contains(&share), "{share}");
         // Where a subtrie differs, at least one of its leaves does.
-        let churn = Churn::of(&list, Received::default());
-        assert!(churn.within(1).unwrap() > 0.99);
-        assert!(churn.within(400).unwrap() < 0.004);
+        let change_rate = ChangeRate::of(&list, Received::default());
+        assert!(change_rate.within(1).unwrap() > 0.99);
+        assert!(change_rate.within(400).unwrap() < 0.004);
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
         let small = share(&list(0, 4_096, 24));
         assert!(large < 0.001, "{large}");
         assert!(small > 0.3, "{small}");
-        let few = Churn::of(&list(0, 3, 6_000), Received::default());
+        let few = ChangeRate::of(&list(0, 3, 6_000), Received::default());
         assert_eq!(few.share, None);
     }
 
@@ -308,14 +308,14 @@ mod tests {
             leaves: 4_000 * 24,
             revealed: 0,
         };
-        let after = Churn::of(&list(4_000, 96, 24), ranged).share.unwrap();
+        let after = ChangeRate::of(&list(4_000, 96, 24), ranged).share.unwrap();
         assert!(after > before / 2.0, "{before} {after}");
         // Of 1,000 leaves that were looked at one by one, every third had changed.
         let revealed = Received {
             leaves: 333,
             revealed: 333,
         };
-        let third = Churn::of(&list(1_000, 0, 1), revealed).share.unwrap();
+        let third = ChangeRate::of(&list(1_000, 0, 1), revealed).share.unwrap();
         assert!((0.32..0.34).contains(&third), "{third}");
     }
 }

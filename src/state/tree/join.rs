@@ -8,8 +8,8 @@ use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
 use crate::state::cut::{KeptItem, Mode, Place, Source, cut, cut_list, write_whole};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
+use crate::state::new_pages::NewPages;
 use crate::state::page::{entry_size, fold_list, storage_size};
-use crate::state::pages::Pages;
 use crate::state::source::{Arena, Mark, SlotList};
 use crate::trie::fold::{EntryItem, Fold, Root};
 use crate::trie::path::Path;
@@ -25,10 +25,10 @@ impl Tree {
         fold: &Fold,
         range: &VerifiedRange,
         held: &dyn CodesHeld,
-        out: &mut Pages,
+        out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
         if range.root() != self.root {
-            return self.offer_accounts(fold, held, out);
+            return self.join_stale_accounts(fold, held, out);
         }
         let mut joined = Joined::default();
         let Some(overlap) = Overlap::find(&self.entries, fold, range)? else {
@@ -86,7 +86,7 @@ impl Tree {
         account: &Hash,
         fold: &Fold,
         range: &VerifiedRange,
-        out: &mut Pages,
+        out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
         let complete = StorageJoined {
             complete: true,
@@ -95,7 +95,7 @@ impl Tree {
         let budget = self.budget;
         let leaf = find_account(&mut self.entries, account);
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
-            return self.offer_storage(account, fold, range, out);
+            return self.join_stale_storage(account, fold, range, out);
         };
         let before = storage_size(&leaf.storage);
         let Some(mut slots) = leaf.storage.take_list(range.root()) else {
@@ -128,7 +128,7 @@ pub(super) fn join_slots(
     range: &VerifiedRange,
     place: Place,
     adopter: &mut Adopter<'_>,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<(Option<PageRef>, StorageJoined), TreeError> {
     let mut joined = StorageJoined::default();
     let large = place.budget / 2;
@@ -294,7 +294,7 @@ impl Overlap {
         arena: &mut Arena<'_>,
         place: Place,
         adopter: &mut Adopter<'_>,
-        out: &mut Pages,
+        out: &mut NewPages,
     ) -> Result<(usize, usize), TreeError> {
         let kept = cut(arena.fold, arena, place, Mode::Growing, out)?;
         let new = kept.items.iter().filter_map(|item| match item {

@@ -2,12 +2,12 @@
 
 use core::ops::Range;
 
-use super::{Spill, Tree, TreeError};
+use super::{Tree, TreeError, Unfinished};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, Mode, Place, cut_list, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::state::new_pages::NewPages;
 use crate::state::page::{Folds, Page, PageError, base_size, entry_size, fold_list};
-use crate::state::pages::Pages;
 use crate::state::source::{EntryList, move_base};
 use crate::trie::fold::Root;
 use crate::trie::path::Path;
@@ -18,7 +18,7 @@ const GIANT_PAGES: usize = 4;
 
 impl Tree {
     /// Notes the codes that have come, and moves complete subtries that fill a page out of memory.
-    pub fn settle(&mut self, held: &dyn CodesHeld, out: &mut Pages) -> Result<(), TreeError> {
+    pub fn settle(&mut self, held: &dyn CodesHeld, out: &mut NewPages) -> Result<(), TreeError> {
         for entry in &mut self.entries {
             if let Item::Account(leaf) = &mut entry.item
                 && leaf.code == Code::Missing
@@ -62,16 +62,16 @@ impl Tree {
     /// are contiguous; the next batch replaces them all. `None` for the empty trie.
     pub fn snapshot(
         &mut self,
-        spill: Spill,
-        out: &mut Pages,
+        unfinished: Unfinished,
+        out: &mut NewPages,
     ) -> Result<Option<PageRef>, TreeError> {
         if self.root == Hash::EMPTY_ROOT {
             return Ok(None);
         }
         self.fold()?;
-        let mode = match spill {
-            Spill::Collapse => Mode::Collapsing,
-            Spill::All => Mode::Closing,
+        let mode = match unfinished {
+            Unfinished::Blind => Mode::Collapsing,
+            Unfinished::Write => Mode::Closing,
         };
         let place = Place {
             account: None,
@@ -84,7 +84,7 @@ impl Tree {
         write_whole(&kept, &list, place, self.root, out).map(Some)
     }
 
-    /// Starts from a stored root page. Load and [`Tree::dissolve`] what [`Tree::pages_to_dissolve`] names, until it names none.
+    /// Starts from a stored root page. Load and [`Tree::inline_page`] what [`Tree::pages_to_inline`] names, until it names none.
     /// `spine`: the ids of the last batch's upper pages.
     pub fn resume(
         root: Hash,
@@ -113,7 +113,7 @@ fn move_giants(
     list: &mut [Entry],
     account: Option<Hash>,
     budget: usize,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<(), TreeError> {
     for entry in list {
         match &mut entry.item {

@@ -1,12 +1,12 @@
 //! Opening, upgrading, losing and deleting a database.
 
 use super::{
-    CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, fault,
+    CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, errors,
     global::{self, DurableDatabase, error, hear, result},
     signal::{Sender, signal},
     transaction::Transaction,
 };
-use crate::store::StoreFault;
+use crate::store::StoreError;
 use idb::{Factory, ObjectStoreParams};
 use js_sys::{Array, Object};
 use std::{cell::Cell, rc::Rc};
@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
 /// An open connection. Dropping it closes it: one left open would block every other tab's deletion or upgrade.
-pub(super) struct Connection {
+pub(super) struct DbConnection {
     database: IdbDatabase,
     life: Rc<Life>,
     /// The same database as `idb` sees it: owns the callbacks that end us from outside.
@@ -27,7 +27,7 @@ struct Life {
     /// Here, so that the next writer need not wait for our owner to notice that the connection has ended.
     lock: Cell<Option<WriterLock>>,
     /// Who wants to hear of the end, and whether it was our owner's wish.
-    mourner: Cell<Option<Sender<bool>>>,
+    close_listener: Cell<Option<Sender<bool>>>,
 }
 
 /// What a transaction may do.
@@ -37,9 +37,9 @@ pub(super) enum Mode {
     Write(Durability),
 }
 
-impl Connection {
+impl DbConnection {
     /// Opens the database, creating it if there is none.
-    pub(super) async fn open(name: &str) -> Result<Connection, StoreFault> {
+    pub(super) async fn open(name: &str) -> Result<DbConnection, StoreError> {
         let (sender, opened) = signal();
         let request = request_open(name, Some(SCHEMA_VERSION))?;
         let upgraded = sender.clone();
@@ -55,7 +55,7 @@ impl Connection {
                 connection.check_stores()?;
                 Ok(connection)
             }
-            Err(StoreFault::Other { name: error, .. }) if error == fault::VERSION => {
+            Err(StoreError::Other { name: error, .. }) if error == errors::VERSION => {
                 Err(newer_format(name).await)
             }
             Err(fault) => Err(fault),
@@ -79,14 +79,14 @@ impl Connection {
     /// Waits for the end; whether it came from outside.
     pub(super) fn ended(&self) -> impl Future<Output = bool> + 'static {
         let (sender, ended) = signal();
-        self.life.mourner.set(Some(sender));
+        self.life.close_listener.set(Some(sender));
         ended
     }
 
     /// Starts a transaction over `stores`. It takes its place in the database's queue now.
-    pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreFault> {
+    pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreError> {
         if self.life.closed.get() {
-            return Err(StoreFault::Closed);
+            return Err(StoreError::Closed);
         }
         let (mode, durability) = match mode {
             Mode::Read => ("readonly", Durability::Relaxed),
@@ -103,28 +103,28 @@ impl Connection {
         match database.transaction(&names, mode, &options) {
             Ok(transaction) => Transaction::new(transaction),
             // The browser closed the connection and has not told us yet.
-            Err(thrown) if fault::name_of(&thrown) == fault::INVALID_STATE => {
-                self.life.mourn(true);
+            Err(thrown) if errors::name_of(&thrown) == errors::INVALID_STATE => {
+                self.life.tell_closed(true);
                 drop(self.close());
-                Err(StoreFault::Closed)
+                Err(StoreError::Closed)
             }
-            Err(thrown) => Err(fault::thrown(&thrown)),
+            Err(thrown) => Err(errors::thrown(&thrown)),
         }
     }
 
     /// Ends the connection, and hands out the lock it had. Transactions under way still finish: the browser waits for them.
     pub(super) fn close(&self) -> Option<WriterLock> {
         self.database.close();
-        self.life.mourn(false);
+        self.life.tell_closed(false);
         self.life.end()
     }
 
-    fn new(database: idb::Database) -> Connection {
+    fn new(database: idb::Database) -> DbConnection {
         let database: IdbDatabase = database.into();
         let life = Rc::new(Life {
             closed: Cell::new(false),
             lock: Cell::new(None),
-            mourner: Cell::new(None),
+            close_listener: Cell::new(None),
         });
         let mut handlers = idb::Database::from(database.clone());
         // Another tab wants to delete or upgrade the database. It is the user's wish there, so we make way at once.
@@ -132,15 +132,15 @@ impl Connection {
         handlers.on_version_change(move |_| {
             making_way.close();
             drop(ended.end());
-            ended.mourn(true);
+            ended.tell_closed(true);
         });
         // The browser closed it, for instance because the user cleared the site's data.
         let ended = Rc::clone(&life);
         handlers.on_close(move |_| {
             drop(ended.end());
-            ended.mourn(true);
+            ended.tell_closed(true);
         });
-        Connection {
+        DbConnection {
             database,
             life,
             handlers,
@@ -148,7 +148,7 @@ impl Connection {
     }
 
     /// A database of this name and version that somebody else made would fail at every step; say so at the first.
-    fn check_stores(&self) -> Result<(), StoreFault> {
+    fn check_stores(&self) -> Result<(), StoreError> {
         let names = self.handlers.store_names();
         let ours = [PAGES, CODES, META]
             .iter()
@@ -156,14 +156,14 @@ impl Connection {
         if ours {
             return Ok(());
         }
-        Err(StoreFault::Other {
+        Err(StoreError::Other {
             name: "NotFoundError".to_owned(),
             message: "a database of this name exists and is not Snaplight's".to_owned(),
         })
     }
 }
 
-impl Drop for Connection {
+impl Drop for DbConnection {
     fn drop(&mut self) {
         drop(self.close());
         // Their closures go with us; the browser must not call them any more.
@@ -178,32 +178,32 @@ impl Life {
         self.lock.take()
     }
 
-    fn mourn(&self, from_outside: bool) {
-        if let Some(mourner) = self.mourner.take() {
-            mourner.send(from_outside);
+    fn tell_closed(&self, from_outside: bool) {
+        if let Some(close_listener) = self.close_listener.take() {
+            close_listener.send(from_outside);
         }
     }
 }
 
 /// Deletes the database, if there is one. Our own connections make way by themselves.
 ///
-/// [`StoreFault::Blocked`] if somebody's does not; the deletion then happens once it is gone.
-pub(super) async fn delete(name: &str) -> Result<(), StoreFault> {
+/// [`StoreError::Blocked`] if somebody's does not; the deletion then happens once it is gone.
+pub(super) async fn delete(name: &str) -> Result<(), StoreError> {
     let (sender, deleted) = signal();
     let request: IdbOpenDbRequest = Factory::new()
         .and_then(|factory| factory.delete(name))
-        .map_err(fault::idb)?
+        .map_err(errors::idb)?
         .into();
     answer(&request, sender, |_| Ok(()))?;
     deleted.await
 }
 
 /// Schema version 1: three stores without key paths or indexes. Later versions add their step here, from the old version on.
-fn create_stores(database: idb::Database) -> Result<(), StoreFault> {
+fn create_stores(database: idb::Database) -> Result<(), StoreError> {
     for name in [PAGES, CODES, META] {
         database
             .create_object_store(name, ObjectStoreParams::new())
-            .map_err(fault::idb)?;
+            .map_err(errors::idb)?;
     }
     Ok(())
 }
@@ -211,44 +211,44 @@ fn create_stores(database: idb::Database) -> Result<(), StoreFault> {
 /// Lets an open request answer `sender`, now or later: a connection that comes after a `Blocked` is closed by its `Drop`.
 fn answer_open(
     request: &IdbOpenDbRequest,
-    sender: Sender<Result<Connection, StoreFault>>,
-) -> Result<(), StoreFault> {
+    sender: Sender<Result<DbConnection, StoreError>>,
+) -> Result<(), StoreError> {
     answer(request, sender, |event| {
-        database(event).map(Connection::new)
+        database(event).map(DbConnection::new)
     })
 }
 
 /// Lets a request answer `sender`, also when the caller's future is gone.
 fn answer<T: 'static>(
     request: &IdbOpenDbRequest,
-    sender: Sender<Result<T, StoreFault>>,
-    value: impl FnOnce(&Event) -> Result<T, StoreFault> + 'static,
-) -> Result<(), StoreFault> {
+    sender: Sender<Result<T, StoreError>>,
+    value: impl FnOnce(&Event) -> Result<T, StoreError> + 'static,
+) -> Result<(), StoreError> {
     let (failed, blocked) = (sender.clone(), sender.clone());
     hear(request, "onsuccess", move |event| {
         sender.send(value(&event));
     })?;
     hear(request, "onerror", move |event| {
-        failed.send(Err(fault::thrown(&error(&event))));
+        failed.send(Err(errors::thrown(&error(&event))));
     })?;
     hear(request, "onblocked", move |_| {
-        blocked.send(Err(StoreFault::Blocked));
+        blocked.send(Err(StoreError::Blocked));
     })
 }
 
-fn request_open(name: &str, version: Option<u32>) -> Result<IdbOpenDbRequest, StoreFault> {
+fn request_open(name: &str, version: Option<u32>) -> Result<IdbOpenDbRequest, StoreError> {
     let request = Factory::new().and_then(|factory| factory.open(name, version));
-    request.map(IdbOpenDbRequest::from).map_err(fault::idb)
+    request.map(IdbOpenDbRequest::from).map_err(errors::idb)
 }
 
 /// The database that an open request's event is about.
-fn database(event: &Event) -> Result<idb::Database, StoreFault> {
+fn database(event: &Event) -> Result<idb::Database, StoreError> {
     let database: IdbDatabase = result(event)?.unchecked_into();
     Ok(database.into())
 }
 
 /// The browser says `VersionError` and not which version there is; opening without asking for one tells.
-async fn newer_format(name: &str) -> StoreFault {
+async fn newer_format(name: &str) -> StoreError {
     let found = async {
         let (sender, opened) = signal();
         let request = request_open(name, None)?;
@@ -263,10 +263,10 @@ async fn newer_format(name: &str) -> StoreFault {
         })?;
         answer_open(&request, sender)?;
         let connection = opened.await?;
-        connection.handlers.version().map_err(fault::idb)
+        connection.handlers.version().map_err(errors::idb)
     };
     match found.await {
-        Ok(found) => StoreFault::NewerFormat {
+        Ok(found) => StoreError::NewerFormat {
             found,
             supported: SCHEMA_VERSION,
         },

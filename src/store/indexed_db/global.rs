@@ -1,7 +1,7 @@
 //! The few browser interfaces that `web-sys` does not offer stably, reached the same way in pages and in workers.
 
-use super::fault;
-use crate::store::StoreFault;
+use super::errors;
+use crate::store::StoreError;
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use web_sys::{Event, IdbTransaction};
@@ -50,19 +50,19 @@ extern "C" {
 }
 
 /// Fills `array`, of at most 65,536 bytes.
-pub(super) fn random(array: &Uint8Array) -> Result<(), StoreFault> {
-    get_random_values(array).map_err(|thrown| fault::thrown(&thrown))
+pub(super) fn random(array: &Uint8Array) -> Result<(), StoreError> {
+    get_random_values(array).map_err(|thrown| errors::thrown(&thrown))
 }
 
 /// `navigator[property]`, or the typed word for a browser that has none (`api` is its full name).
-pub(super) fn navigator<T: JsCast>(property: &str, api: &'static str) -> Result<T, StoreFault> {
+pub(super) fn navigator<T: JsCast>(property: &str, api: &'static str) -> Result<T, StoreError> {
     let navigator = get(&js_sys::global(), "navigator")?;
     if !navigator.is_object() {
-        return Err(StoreFault::Unsupported { api });
+        return Err(StoreError::Unsupported { api });
     }
     let value = get(&navigator, property)?;
     if !value.is_object() {
-        return Err(StoreFault::Unsupported { api });
+        return Err(StoreError::Unsupported { api });
     }
     Ok(value.unchecked_into())
 }
@@ -77,7 +77,7 @@ pub(super) fn hear(
     target: &JsValue,
     handler: &str,
     callback: impl FnOnce(Event) + 'static,
-) -> Result<(), StoreFault> {
+) -> Result<(), StoreError> {
     let function = once(Box::new(move |event| {
         callback(event.unchecked_into());
         JsValue::UNDEFINED
@@ -96,7 +96,7 @@ pub(super) fn once(callback: Box<dyn FnOnce(JsValue) -> JsValue>) -> JsValue {
 }
 
 /// The result of the request that an event is about.
-pub(super) fn result(event: &Event) -> Result<JsValue, StoreFault> {
+pub(super) fn result(event: &Event) -> Result<JsValue, StoreError> {
     get(&of_target(event), "result")
 }
 
@@ -109,12 +109,12 @@ fn of_target(event: &Event) -> JsValue {
     event.target().map_or(JsValue::UNDEFINED, JsValue::from)
 }
 
-pub(super) fn get(object: &JsValue, key: &str) -> Result<JsValue, StoreFault> {
-    Reflect::get(object, &JsValue::from_str(key)).map_err(|thrown| fault::thrown(&thrown))
+pub(super) fn get(object: &JsValue, key: &str) -> Result<JsValue, StoreError> {
+    Reflect::get(object, &JsValue::from_str(key)).map_err(|thrown| errors::thrown(&thrown))
 }
 
-pub(super) fn set(object: &Object, key: &str, value: &JsValue) -> Result<(), StoreFault> {
+pub(super) fn set(object: &Object, key: &str, value: &JsValue) -> Result<(), StoreError> {
     Reflect::set(object, &JsValue::from_str(key), value)
         .map(|_| ())
-        .map_err(|thrown| fault::thrown(&thrown))
+        .map_err(|thrown| errors::thrown(&thrown))
 }

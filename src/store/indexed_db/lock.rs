@@ -1,11 +1,11 @@
 //! One writer per database, across tabs and workers: the Web Locks API.
 
 use super::{
-    fault,
+    errors,
     global::{self, LockManager, Pending},
     signal::signal,
 };
-use crate::store::StoreFault;
+use crate::store::StoreError;
 use js_sys::{Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -24,11 +24,11 @@ pub struct WriterLock {
 struct Held(Function);
 
 impl WriterLock {
-    /// Takes the lock if nobody has it; [`StoreFault::Locked`] at once if somebody does.
+    /// Takes the lock if nobody has it; [`StoreError::Locked`] at once if somebody does.
     ///
-    /// [`StoreFault::Unsupported`] where the browser has no locks to offer: on a page that is not a secure context (plain
+    /// [`StoreError::Unsupported`] where the browser has no locks to offer: on a page that is not a secure context (plain
     /// http, except localhost). Opening for reading still works there.
-    pub async fn acquire(database: &str) -> Result<WriterLock, StoreFault> {
+    pub async fn acquire(database: &str) -> Result<WriterLock, StoreError> {
         WriterLock::request(database, true, &JsValue::UNDEFINED).await
     }
 
@@ -38,7 +38,7 @@ impl WriterLock {
     /// nobody awaits any more is given back at once. `leaving`, an `AbortSignal` or `undefined`,
     /// gives the place up, and fails the wait: it may last as long as another tab lives, and
     /// whatever waits is held that long.
-    pub async fn wait(database: &str, leaving: JsValue) -> Result<WriterLock, StoreFault> {
+    pub async fn wait(database: &str, leaving: JsValue) -> Result<WriterLock, StoreError> {
         WriterLock::request(database, false, &leaving).await
     }
 
@@ -46,7 +46,7 @@ impl WriterLock {
         database: &str,
         if_available: bool,
         leaving: &JsValue,
-    ) -> Result<WriterLock, StoreFault> {
+    ) -> Result<WriterLock, StoreError> {
         let manager: LockManager = global::navigator("locks", "navigator.locks")?;
         let options = Object::new();
         global::set(&options, "mode", &JsValue::from_str("exclusive"))?;
@@ -58,7 +58,7 @@ impl WriterLock {
             let sender = sender.clone();
             global::once(Box::new(move |lock| {
                 if lock.is_null() {
-                    sender.send(Err(StoreFault::Locked));
+                    sender.send(Err(StoreError::Locked));
                     return JsValue::UNDEFINED;
                 }
                 let mut resolver = None;
@@ -72,13 +72,13 @@ impl WriterLock {
         };
         // The API itself may refuse, for instance in a document that is being torn down.
         let refused = global::once(Box::new(move |reason| {
-            sender.send(Err(fault::thrown(&reason)));
+            sender.send(Err(errors::thrown(&reason)));
             JsValue::UNDEFINED
         }));
         // Both outlive this future if it is dropped.
         let request = manager
             .request(&lock_name(database), &options, granted.unchecked_ref())
-            .map_err(|thrown| fault::thrown(&thrown))?;
+            .map_err(|thrown| errors::thrown(&thrown))?;
         let _ = request
             .unchecked_ref::<Pending>()
             .on_rejection(refused.unchecked_ref());

@@ -7,25 +7,25 @@
 //! are copied out first; a full disk shows only as an aborted transaction's reason.
 
 mod connection;
-mod fault;
+mod errors;
 mod global;
 mod lock;
-mod session;
 mod signal;
 mod space;
 mod transaction;
+mod unclean_shutdown;
 mod value;
 
 pub use lock::WriterLock;
 pub use space::{persist, usage};
 
 use self::{
-    connection::{Connection, Mode},
+    connection::{DbConnection, Mode},
     global::{hear, result},
     transaction::{Canceller, Transaction, found},
     value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
 };
-use super::{Store, StoreFault};
+use super::{Store, StoreError};
 use crate::{
     hash::Hash,
     state::{Batch, PageId},
@@ -48,7 +48,7 @@ const META_KEY: &str = "root";
 
 /// One connection to a database of the browser.
 pub struct IndexedDb {
-    connection: Connection,
+    connection: DbConnection,
     access: Cell<Access>,
     /// Whether the last session that wrote said good-bye, as far as the record read last tells.
     clean: Cell<bool>,
@@ -86,8 +86,8 @@ impl IndexedDb {
     pub async fn open_to_write(
         lock: WriterLock,
         durability: Durability,
-    ) -> Result<IndexedDb, StoreFault> {
-        let connection = match Connection::open(lock.database()).await {
+    ) -> Result<IndexedDb, StoreError> {
+        let connection = match DbConnection::open(lock.database()).await {
             Ok(connection) => connection,
             Err(fault) => {
                 lock.release().await;
@@ -99,8 +99,8 @@ impl IndexedDb {
     }
 
     /// Opens the database to read, whoever writes to it. If there is none, an empty one is made.
-    pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreFault> {
-        let connection = Connection::open(name).await?;
+    pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreError> {
+        let connection = DbConnection::open(name).await?;
         Ok(IndexedDb::over(connection, Access::Read))
     }
 
@@ -122,14 +122,14 @@ impl IndexedDb {
         self.connection.ended()
     }
 
-    /// Deletes a database, if there is one. Every Snaplight connection to it makes way and is [`StoreFault::Closed`] from
-    /// then on. [`StoreFault::Blocked`] if some other page's connection does not; it is deleted as soon as that ends.
-    pub async fn delete(name: &str) -> Result<(), StoreFault> {
+    /// Deletes a database, if there is one. Every Snaplight connection to it makes way and is [`StoreError::Closed`] from
+    /// then on. [`StoreError::Blocked`] if some other page's connection does not; it is deleted as soon as that ends.
+    pub async fn delete(name: &str) -> Result<(), StoreError> {
         connection::delete(name).await
     }
 
     /// Whether any page is stored, also where no record is.
-    pub async fn holds_pages(&self) -> Result<bool, StoreFault> {
+    pub async fn holds_pages(&self) -> Result<bool, StoreError> {
         let transaction = self.read(&[PAGES])?;
         let keys = get_keys(&transaction.store(PAGES)?, 1)?;
         transaction.complete().await?;
@@ -137,7 +137,7 @@ impl IndexedDb {
         Ok(keys.length() > 0)
     }
 
-    fn over(connection: Connection, access: Access) -> IndexedDb {
+    fn over(connection: DbConnection, access: Access) -> IndexedDb {
         IndexedDb {
             connection,
             access: Cell::new(access),
@@ -145,13 +145,13 @@ impl IndexedDb {
         }
     }
 
-    fn read(&self, stores: &[&str]) -> Result<Transaction, StoreFault> {
+    fn read(&self, stores: &[&str]) -> Result<Transaction, StoreError> {
         self.connection.begin(stores, Mode::Read)
     }
 
-    fn write(&self) -> Result<Transaction, StoreFault> {
+    fn write(&self) -> Result<Transaction, StoreError> {
         match self.access.get() {
-            Access::Read => Err(StoreFault::ReadOnly),
+            Access::Read => Err(StoreError::ReadOnly),
             Access::Write(durability) => self
                 .connection
                 .begin(&[PAGES, CODES, META], Mode::Write(durability)),
@@ -159,7 +159,7 @@ impl IndexedDb {
     }
 
     /// Reads values of one object store by key, in one transaction.
-    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<Gets, StoreFault> {
+    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<Gets, StoreError> {
         let transaction = self.read(&[store])?;
         let store = transaction.store(store)?;
         let requests = keys
@@ -178,7 +178,7 @@ impl IndexedDb {
     }
 
     /// Reads the keys of `codes`, and whether there is a record, in one transaction.
-    fn ask_codes(&self, limit: usize) -> Result<HeldCodes, StoreFault> {
+    fn ask_codes(&self, limit: usize) -> Result<HeldCodes, StoreError> {
         let transaction = self.read(&[CODES, META])?;
         let meta = get(&transaction.store(META)?, JsValue::from_str(META_KEY))?;
         // The browser takes a limit of 0 for none.
@@ -189,7 +189,7 @@ impl IndexedDb {
 }
 
 impl Store for IndexedDb {
-    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> {
         let gets = self.get_all(META, vec![JsValue::from_str(META_KEY)]);
         async move {
             let values = gets?.values().await?;
@@ -202,7 +202,7 @@ impl Store for IndexedDb {
     fn pages<'a>(
         &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a> {
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreError>> + use<'a> {
         // An id that JavaScript rounds, from a damaged parent, is rounded to one that was never given: a miss.
         let keys = ids
             .iter()
@@ -215,12 +215,12 @@ impl Store for IndexedDb {
     fn code<'a>(
         &'a self,
         hash: &Hash,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a> {
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + use<'a> {
         let gets = self.get_all(CODES, vec![code_key(hash)]);
         async move { Ok(gets?.values().await?.first().and_then(bytes)) }
     }
 
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>> {
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
         let asked = self.ask_codes(limit);
         async move {
             let (transaction, meta, keys) = asked?;
@@ -237,7 +237,7 @@ impl Store for IndexedDb {
         }
     }
 
-    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> {
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: the transaction takes its place when the call is made.
         let queued = self.write().and_then(|transaction| {
             all_or_nothing(transaction, |transaction| issue(transaction, batch))
@@ -245,11 +245,11 @@ impl Store for IndexedDb {
         async move { queued?.complete().await }
     }
 
-    fn clear(&self) -> impl Future<Output = Result<(), StoreFault>> {
+    fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
         let queued = self.write().and_then(|transaction| {
             all_or_nothing(transaction, |transaction| {
                 for store in [PAGES, CODES, META] {
-                    transaction.store(store)?.clear().map_err(fault::idb)?;
+                    transaction.store(store)?.clear().map_err(errors::idb)?;
                 }
                 Ok(())
             })
@@ -277,7 +277,7 @@ impl Store for IndexedDb {
 ///
 /// Nothing waits for the first request's answer: it comes in the middle of the others and takes all of them back if the
 /// sequence is wrong. So the second of two batches in flight has its bytes with the browser while the first still writes.
-fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreFault> {
+fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
     let (pages, codes, meta) = (
         transaction.store(PAGES)?,
         transaction.store(CODES)?,
@@ -286,33 +286,33 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreFault> {
     follow(&meta, batch.sequence, transaction.canceller())?;
     if batch.sequence == 1 {
         // There is no record before this one: whatever else lies here belongs to nobody.
-        pages.clear().map_err(fault::idb)?;
-        codes.clear().map_err(fault::idb)?;
+        pages.clear().map_err(errors::idb)?;
+        codes.clear().map_err(errors::idb)?;
     }
     for range in &batch.delete {
         if let Some(range) = key_range(range)? {
-            pages.delete(range).map_err(fault::idb)?;
+            pages.delete(range).map_err(errors::idb)?;
         }
     }
     for (id, page) in batch.pages {
         // `add`, not `put`: a taken id aborts the transaction.
         pages
             .add(&copied(&page), Some(&number(id.0)?))
-            .map_err(fault::idb)?;
+            .map_err(errors::idb)?;
     }
     for (hash, code) in batch.codes {
         codes
             .put(&copied(&code), Some(&code_key(&hash)))
-            .map_err(fault::idb)?;
+            .map_err(errors::idb)?;
     }
     let value = Meta::encode(batch.sequence, &batch.record)?;
     meta.put(&value, Some(&JsValue::from_str(META_KEY)))
-        .map_err(fault::idb)?;
+        .map_err(errors::idb)?;
     Ok(())
 }
 
 /// Reads the stored sequence inside the batch's own transaction, and cancels it unless that is the predecessor's.
-fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(), StoreFault> {
+fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(), StoreError> {
     let request = get(meta, JsValue::from_str(META_KEY))?;
     // It runs even if the commit's future is dropped: without it the batch would land unchecked.
     hear(&request, "onsuccess", move |event| {
@@ -322,7 +322,7 @@ fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(),
         };
         let stored = Meta::parse(&value).map_or(0, |meta| meta.sequence);
         if stored.checked_add(1) != Some(sequence) {
-            canceller.cancel(StoreFault::Superseded { sequence, stored });
+            canceller.cancel(StoreError::Superseded { sequence, stored });
         }
     })
 }
@@ -330,8 +330,8 @@ fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(),
 /// Runs `issue`; if it fails half-way, takes back what it had issued.
 fn all_or_nothing(
     transaction: Transaction,
-    issue: impl FnOnce(&Transaction) -> Result<(), StoreFault>,
-) -> Result<Transaction, StoreFault> {
+    issue: impl FnOnce(&Transaction) -> Result<(), StoreError>,
+) -> Result<Transaction, StoreError> {
     if let Err(fault) = issue(&transaction) {
         transaction.canceller().cancel(fault.clone());
         return Err(fault);
@@ -350,17 +350,17 @@ struct Gets {
 
 impl Gets {
     /// The values found, in the order asked; `undefined` where there is none.
-    async fn values(self) -> Result<Vec<JsValue>, StoreFault> {
+    async fn values(self) -> Result<Vec<JsValue>, StoreError> {
         self.transaction.complete().await?;
         self.requests.iter().map(found).collect()
     }
 }
 
-fn get(store: &ObjectStore, key: JsValue) -> Result<IdbRequest, StoreFault> {
-    store.get(key).map(IdbRequest::from).map_err(fault::idb)
+fn get(store: &ObjectStore, key: JsValue) -> Result<IdbRequest, StoreError> {
+    store.get(key).map(IdbRequest::from).map_err(errors::idb)
 }
 
-fn get_keys(store: &ObjectStore, limit: u32) -> Result<IdbRequest, StoreFault> {
+fn get_keys(store: &ObjectStore, limit: u32) -> Result<IdbRequest, StoreError> {
     let keys = store.get_all_keys(None, Some(limit));
-    keys.map(IdbRequest::from).map_err(fault::idb)
+    keys.map(IdbRequest::from).map_err(errors::idb)
 }

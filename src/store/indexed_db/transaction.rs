@@ -1,11 +1,11 @@
 //! One IndexedDB transaction, and how it ends.
 
 use super::{
-    fault,
+    errors,
     global::{error, hear},
     signal::{Receiver, Sender, signal},
 };
-use crate::store::StoreFault;
+use crate::store::StoreError;
 use idb::ObjectStore;
 use wasm_bindgen::JsValue;
 use web_sys::{IdbRequest, IdbTransaction};
@@ -18,25 +18,25 @@ use web_sys::{IdbRequest, IdbTransaction};
 pub(super) struct Transaction {
     inner: idb::Transaction,
     raw: IdbTransaction,
-    sender: Sender<Result<(), StoreFault>>,
-    over: Receiver<Result<(), StoreFault>>,
+    sender: Sender<Result<(), StoreError>>,
+    over: Receiver<Result<(), StoreError>>,
 }
 
 /// Takes a transaction back, from inside its own callbacks.
 #[derive(Clone)]
 pub(super) struct Canceller {
     raw: IdbTransaction,
-    sender: Sender<Result<(), StoreFault>>,
+    sender: Sender<Result<(), StoreError>>,
 }
 
 impl Transaction {
-    pub(super) fn new(raw: IdbTransaction) -> Result<Transaction, StoreFault> {
+    pub(super) fn new(raw: IdbTransaction) -> Result<Transaction, StoreError> {
         let (sender, over) = signal();
         let (completed, aborted) = (sender.clone(), sender.clone());
         hear(&raw, "oncomplete", move |_| completed.send(Ok(())))?;
         // A failed request aborts the transaction, whose `abort` event then has the reason.
         hear(&raw, "onabort", move |event| {
-            aborted.send(Err(fault::aborted(&error(&event))));
+            aborted.send(Err(errors::aborted(&error(&event))));
         })?;
         Ok(Transaction {
             inner: raw.clone().into(),
@@ -46,8 +46,8 @@ impl Transaction {
         })
     }
 
-    pub(super) fn store(&self, name: &str) -> Result<ObjectStore, StoreFault> {
-        self.inner.object_store(name).map_err(fault::idb)
+    pub(super) fn store(&self, name: &str) -> Result<ObjectStore, StoreError> {
+        self.inner.object_store(name).map_err(errors::idb)
     }
 
     pub(super) fn canceller(&self) -> Canceller {
@@ -64,14 +64,14 @@ impl Transaction {
     }
 
     /// Waits for the end: complete, or why not.
-    pub(super) async fn complete(self) -> Result<(), StoreFault> {
+    pub(super) async fn complete(self) -> Result<(), StoreError> {
         self.over.await
     }
 }
 
 impl Canceller {
     /// Nothing of the transaction will be in the store, and `fault` is the reason.
-    pub(super) fn cancel(&self, fault: StoreFault) {
+    pub(super) fn cancel(&self, fault: StoreError) {
         self.sender.send(Err(fault));
         // Throws if the browser has aborted it already, which is as well.
         let _ = self.raw.abort();
@@ -79,6 +79,6 @@ impl Canceller {
 }
 
 /// What a `get` found, once its transaction is complete; `undefined` if nothing.
-pub(super) fn found(request: &IdbRequest) -> Result<JsValue, StoreFault> {
-    request.result().map_err(|thrown| fault::thrown(&thrown))
+pub(super) fn found(request: &IdbRequest) -> Result<JsValue, StoreError> {
+    request.result().map_err(|thrown| errors::thrown(&thrown))
 }

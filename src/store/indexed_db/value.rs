@@ -1,7 +1,7 @@
 //! Keys and values as the browser keeps them. What comes back is believed only as far as its type and its length go.
 
-use super::{fault, global};
-use crate::{hash::Hash, state::PageId, store::StoreFault};
+use super::{errors, global};
+use crate::{hash::Hash, state::PageId, store::StoreError};
 use core::ops::Range;
 use idb::KeyRange;
 use js_sys::{Object, Uint8Array};
@@ -23,7 +23,7 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    pub(super) fn encode(sequence: u64, record: &[u8]) -> Result<JsValue, StoreFault> {
+    pub(super) fn encode(sequence: u64, record: &[u8]) -> Result<JsValue, StoreError> {
         let value = Object::new();
         global::set(&value, "sequence", &number(sequence)?)?;
         global::set(&value, "record", &copied(record))?;
@@ -48,13 +48,13 @@ impl Meta {
     }
 
     /// Marks a stored value of ours.
-    pub(super) fn mark_clean(value: &JsValue) -> Result<(), StoreFault> {
+    pub(super) fn mark_clean(value: &JsValue) -> Result<(), StoreError> {
         global::set(value.unchecked_ref(), "clean", &JsValue::TRUE)
     }
 }
 
 /// A range of page ids as the browser wants it; `None` if it is empty, which the browser would not take.
-pub(super) fn key_range(range: &Range<PageId>) -> Result<Option<KeyRange>, StoreFault> {
+pub(super) fn key_range(range: &Range<PageId>) -> Result<Option<KeyRange>, StoreError> {
     // Beyond the highest number there are no pages, so a range may end there.
     let end = range.end.0.min(MAX_NUMBER + 1);
     if range.start.0 >= end {
@@ -63,7 +63,7 @@ pub(super) fn key_range(range: &Range<PageId>) -> Result<Option<KeyRange>, Store
     let (lower, upper) = (number(range.start.0)?, JsValue::from_f64(end as f64));
     KeyRange::bound(&lower, &upper, Some(false), Some(true))
         .map(Some)
-        .map_err(fault::idb)
+        .map_err(errors::idb)
 }
 
 pub(super) fn code_key(hash: &Hash) -> JsValue {
@@ -90,9 +90,9 @@ pub(super) fn bytes(value: &JsValue) -> Option<Vec<u8>> {
 }
 
 /// A number as JavaScript keeps it, refused where it would be rounded: two pages must never share a key.
-pub(super) fn number(value: u64) -> Result<JsValue, StoreFault> {
+pub(super) fn number(value: u64) -> Result<JsValue, StoreError> {
     if value > MAX_NUMBER {
-        return Err(StoreFault::Other {
+        return Err(StoreError::Other {
             name: "RangeError".to_owned(),
             message: format!("{value} is beyond what JavaScript counts exactly"),
         });

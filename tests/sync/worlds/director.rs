@@ -363,7 +363,7 @@ impl Director {
             // A sweep that met it waits for the next target.
             self.aim(head);
         }
-        let is_swept = |director: &Director| director.world.disk.record().litter.is_none();
+        let is_swept = |director: &Director| director.world.disk.record().pending_gc.is_none();
         self.go_until("the last state is not swept away", is_swept);
         self.heal();
         let is_quiet = |director: &Director| {

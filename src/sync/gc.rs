@@ -3,7 +3,7 @@
 use super::Ticket;
 use crate::heap::owns;
 use crate::state::page::Page;
-use crate::state::{Litter, PageId, PageRef, Reach, Superseded};
+use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
 use std::ops::Range;
 
 /// Pages read at a time. Few, since nobody waits for them.
@@ -11,22 +11,22 @@ const PAGES_PER_LOAD: usize = 16;
 
 /// The walks after a switch: over the old and the new complete state, for what only the old one reaches; and over the new
 /// one's own pages, for what its building has dropped on the way.
-pub(crate) struct Sweep {
-    superseded: Superseded,
-    reach: Reach,
+pub(crate) struct Gc {
+    diff: DiffWalk,
+    mark: MarkWalk,
     complete: Option<PageRef>,
     build: Range<PageId>,
     /// The load under way. Bound: twice [`PAGES_PER_LOAD`].
     asked: Option<(Ticket, Vec<PageId>)>,
 }
 
-impl Sweep {
-    pub(crate) fn new(litter: &Litter, complete: Option<PageRef>) -> Sweep {
-        Sweep {
-            superseded: Superseded::new(litter.old, complete),
-            reach: Reach::since(litter.build.start, complete),
+impl Gc {
+    pub(crate) fn new(pending_gc: &PendingGc, complete: Option<PageRef>) -> Gc {
+        Gc {
+            diff: DiffWalk::new(pending_gc.old, complete),
+            mark: MarkWalk::since(pending_gc.build.start, complete),
             complete,
-            build: litter.build.clone(),
+            build: pending_gc.build.clone(),
             asked: None,
         }
     }
@@ -36,8 +36,8 @@ impl Sweep {
         if self.asked.is_some() {
             return None;
         }
-        let mut ids = self.superseded.wanted(PAGES_PER_LOAD);
-        ids.extend(self.reach.wanted(PAGES_PER_LOAD));
+        let mut ids = self.diff.wanted(PAGES_PER_LOAD);
+        ids.extend(self.mark.wanted(PAGES_PER_LOAD));
         let ids = PageId::in_order(ids);
         if ids.is_empty() {
             return None;
@@ -51,13 +51,13 @@ impl Sweep {
         let Some((_, ids)) = self.asked.take_if(|(asked, _)| *asked == ticket) else {
             return false;
         };
-        let superseded = self.superseded.wanted(usize::MAX);
+        let diff = self.diff.wanted(usize::MAX);
         for (index, id) in ids.into_iter().enumerate() {
             let bytes = pages.get(index).and_then(Option::as_deref);
-            if superseded.contains(&id) {
-                self.superseded.feed(id, bytes);
+            if diff.contains(&id) {
+                self.diff.feed(id, bytes);
             }
-            self.reach.feed(id, bytes);
+            self.mark.feed(id, bytes);
             if bytes.is_none_or(|bytes| Page::decode(bytes).is_err()) {
                 self.widen();
             }
@@ -69,7 +69,7 @@ impl Sweep {
     fn widen(&mut self) {
         if self.build.start > PageId(0) {
             self.build.start = PageId(0);
-            self.reach = Reach::new(self.complete);
+            self.mark = MarkWalk::new(self.complete);
         }
     }
 
@@ -81,7 +81,7 @@ impl Sweep {
 
     /// Whether everything has been looked at.
     pub(crate) fn is_over(&self) -> bool {
-        let is_over = self.superseded.wanted(1).is_empty() && self.reach.wanted(1).is_empty();
+        let is_over = self.diff.wanted(1).is_empty() && self.mark.wanted(1).is_empty();
         self.asked.is_none() && is_over
     }
 
@@ -89,8 +89,8 @@ impl Sweep {
     pub(crate) fn finish(self) -> Vec<Range<PageId>> {
         let Range { start, end } = self.build;
         let built = (start.0..end.0).map(PageId);
-        let mut ids = self.superseded.finish().unwrap_or_default();
-        ids.extend(self.reach.orphans(built, end).unwrap_or_default());
+        let mut ids = self.diff.finish().unwrap_or_default();
+        ids.extend(self.mark.orphans(built, end).unwrap_or_default());
         ranges(ids)
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn ranges(ids: Vec<PageId>) -> Vec<Range<PageId>> {
 }
 
 owns! {
-    Sweep: superseded, reach, asked;
+    Gc: diff, mark, asked;
 }
 
 #[cfg(test)]

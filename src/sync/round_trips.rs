@@ -9,7 +9,7 @@ const LEVELS: usize = KEY_NIBBLES as usize + 1;
 /// Round trips, counted along the tries: a node waits for the nodes above it, a storage for the accounts. Two requests of one level
 /// do not wait for each other, whenever they are sent.
 #[derive(Debug)]
-pub(crate) struct Trips {
+pub(crate) struct RoundTrips {
     /// What had been waited for before the target moved.
     before: u64,
     /// Of account trie nodes, by the length of their paths.
@@ -20,9 +20,9 @@ pub(crate) struct Trips {
     slots: [u64; LEVELS],
 }
 
-impl Trips {
-    pub(crate) fn after(before: u64) -> Trips {
-        Trips {
+impl RoundTrips {
+    pub(crate) fn after(before: u64) -> RoundTrips {
+        RoundTrips {
             before,
             accounts: [0; LEVELS],
             spans: 0,
@@ -34,8 +34,8 @@ impl Trips {
     pub(crate) fn ask(&mut self, want: &Want, answered: u64) -> u64 {
         match want {
             Want::Nodes(nodes) => {
-                let trips = nodes.iter().map(|(at, _)| self.node(at));
-                trips.max().unwrap_or(1)
+                let round_trips = nodes.iter().map(|(at, _)| self.node(at));
+                round_trips.max().unwrap_or(1)
             }
             Want::Accounts { cursor: None, .. } => {
                 self.spans = self.spans.max(1 + most(self.before, &self.accounts));

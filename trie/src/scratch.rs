@@ -5,16 +5,16 @@ use super::copy::copy;
 /// A vector that is written into memory which is there and cleared already, so that its many short pieces are neither
 /// calls of the allocator nor of the engine's routine for copies.
 #[derive(Default)]
-pub struct Growing {
+pub struct ScratchBuf {
     /// What has been written, and behind it whatever was there.
     bytes: Vec<u8>,
     len: usize,
 }
 
-impl Growing {
+impl ScratchBuf {
     /// Room for `capacity` bytes; more is found when needed.
-    pub fn new(capacity: usize) -> Growing {
-        Growing {
+    pub fn new(capacity: usize) -> ScratchBuf {
+        ScratchBuf {
             bytes: vec![0; capacity],
             len: 0,
         }
@@ -57,7 +57,7 @@ impl Growing {
         self.grow(piece.len());
     }
 
-    /// Memory for what comes next, at most `most` bytes; [`Growing::grow`] says how many it has become.
+    /// Memory for what comes next, at most `most` bytes; [`ScratchBuf::grow`] says how many it has become.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         if most > self.bytes.len() - self.len {
             self.enlarge(most);

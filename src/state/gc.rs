@@ -11,7 +11,7 @@ use crate::trie::path::Path;
 
 /// Finds what a new complete state does not share with the one before: walks both, and stops wherever they have the same
 /// page, so that it costs what has changed.
-pub struct Superseded {
+pub struct DiffWalk {
     old: Side,
     new: Side,
     /// What the pages that have been read name. Bound: the pages of which one of the states has a subtrie for itself.
@@ -21,7 +21,7 @@ pub struct Superseded {
 }
 
 /// Finds everything that some roots reach.
-pub struct Reach {
+pub struct MarkWalk {
     side: Side,
     /// Older pages are not looked at.
     since: PageId,
@@ -65,10 +65,10 @@ struct Below {
 /// The nibble of a subtrie that is a whole trie, and so alone in its page.
 const WHOLE: u8 = 16;
 
-impl Superseded {
+impl DiffWalk {
     /// The walk from both root pages (`None`: the empty state).
-    pub fn new(old: Option<PageRef>, new: Option<PageRef>) -> Superseded {
-        let mut walk = Superseded {
+    pub fn new(old: Option<PageRef>, new: Option<PageRef>) -> DiffWalk {
+        let mut walk = DiffWalk {
             old: Side::default(),
             new: Side::default(),
             read: Vec::new(),
@@ -92,7 +92,7 @@ impl Superseded {
     }
 
     /// Takes a page that is wanted (`None`: the database has none). One that cannot be read ends the walk there; what is only
-    /// below it is left to [`Reach`].
+    /// below it is left to [`MarkWalk`].
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
         let (in_old, in_new) = (self.old.take_waiting(id), self.new.take_waiting(id));
         let below = match pages_below(bytes) {
@@ -152,19 +152,19 @@ impl Superseded {
     }
 }
 
-impl Reach {
+impl MarkWalk {
     /// The walk from these root pages.
-    pub fn new(roots: impl IntoIterator<Item = PageRef>) -> Reach {
-        Reach::since(PageId(0), roots)
+    pub fn new(roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
+        MarkWalk::since(PageId(0), roots)
     }
 
-    /// As [`Reach::new`], of pages from `since` on. A page names only older ones, so nothing is missed by not looking into
+    /// As [`MarkWalk::new`], of pages from `since` on. A page names only older ones, so nothing is missed by not looking into
     /// those before.
-    pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> Reach {
+    pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
         let mut side = Side::default();
         let young = roots.into_iter().filter(|root| root.id >= since);
         young.for_each(|root| side.reach(&Below::new(WHOLE, &root, &Path::ROOT)));
-        Reach {
+        MarkWalk {
             side,
             since,
             blind: false,
@@ -314,6 +314,6 @@ flat!(Part, Below);
 owns! {
     Parts: 0;
     Side: reached, inner, waiting;
-    Superseded: old, new, read;
-    Reach: side;
+    DiffWalk: old, new, read;
+    MarkWalk: side;
 }

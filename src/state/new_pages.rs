@@ -7,16 +7,16 @@ use crate::heap::owns;
 
 /// Pages waiting to be written by the next batch, and the counter their ids come from.
 #[derive(Debug)]
-pub struct Pages {
+pub struct NewPages {
     next: PageId,
     written: Vec<(PageId, Vec<u8>)>,
     bytes: usize,
 }
 
-impl Pages {
+impl NewPages {
     /// The next page gets the id `next`.
-    pub fn new(next: PageId) -> Pages {
-        Pages {
+    pub fn new(next: PageId) -> NewPages {
+        NewPages {
             next,
             written: Vec::new(),
             bytes: 0,
@@ -82,5 +82,5 @@ impl Pages {
 }
 
 owns! {
-    Pages: written;
+    NewPages: written;
 }

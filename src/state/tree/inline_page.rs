@@ -11,7 +11,7 @@ use crate::trie::path::Path;
 impl Tree {
     /// Pages that have to be read before a resumed tree can go on, each once: open ones in the list, and wherever they are
     /// those that the next batch deletes.
-    pub fn pages_to_dissolve(&self) -> Vec<PageId> {
+    pub fn pages_to_inline(&self) -> Vec<PageId> {
         let mut ids = Vec::new();
         for entry in &self.entries {
             each_page(entry, false, &mut |page, in_base| {
@@ -26,7 +26,7 @@ impl Tree {
     /// Puts the content of a page in the place of its references, once it has been proven to be what they name. What
     /// a blinded entry was waiting for in it is adopted. A page that nothing refers to any more is no error. After an error
     /// nothing has changed.
-    pub fn dissolve(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
+    pub fn inline_page(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
         let mut page = Page::decode(bytes)?;
         // At most a page's subtries: sixteen.
         let mut named: Vec<(Path, PageRef)> = Vec::new();

@@ -5,18 +5,18 @@ use crate::heap::HeapBytes;
 /// A vector of entries, sorted by key. Inserting and removing move what is behind, which costs less than a tree up to some
 /// thousand entries; and each tree that is compiled is ten kilobytes of module.
 #[derive(Clone, Debug)]
-pub(crate) struct SortedMap<K, V>(Vec<(K, V)>);
+pub(crate) struct FlatMap<K, V>(Vec<(K, V)>);
 
-/// As [`SortedMap`], without values.
-pub(crate) type SortedSet<K> = SortedMap<K, ()>;
+/// As [`FlatMap`], without values.
+pub(crate) type FlatSet<K> = FlatMap<K, ()>;
 
-impl<K, V> Default for SortedMap<K, V> {
-    fn default() -> SortedMap<K, V> {
-        SortedMap(Vec::new())
+impl<K, V> Default for FlatMap<K, V> {
+    fn default() -> FlatMap<K, V> {
+        FlatMap(Vec::new())
     }
 }
 
-impl<K: Copy + Ord, V> SortedMap<K, V> {
+impl<K: Copy + Ord, V> FlatMap<K, V> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -74,23 +74,23 @@ impl<K: Copy + Ord, V> SortedMap<K, V> {
     }
 }
 
-/// As [`SortedMap`], for any number of entries: in parts, none of them empty, each behind the one before.
+/// As [`FlatMap`], for any number of entries: in parts, none of them empty, each behind the one before.
 #[derive(Clone, Debug)]
-pub(crate) struct LongMap<K, V>(Vec<SortedMap<K, V>>);
+pub(crate) struct ChunkedMap<K, V>(Vec<FlatMap<K, V>>);
 
-/// As [`LongMap`], without values.
-pub(crate) type LongSet<K> = LongMap<K, ()>;
+/// As [`ChunkedMap`], without values.
+pub(crate) type ChunkedSet<K> = ChunkedMap<K, ()>;
 
 /// A part that has grown to so many entries is divided: a power of two, to which vectors grow without waste.
 const PART: usize = 256;
 
-impl<K, V> Default for LongMap<K, V> {
-    fn default() -> LongMap<K, V> {
-        LongMap(Vec::new())
+impl<K, V> Default for ChunkedMap<K, V> {
+    fn default() -> ChunkedMap<K, V> {
+        ChunkedMap(Vec::new())
     }
 }
 
-impl<K: Copy + Ord, V> LongMap<K, V> {
+impl<K: Copy + Ord, V> ChunkedMap<K, V> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -109,7 +109,7 @@ impl<K: Copy + Ord, V> LongMap<K, V> {
         // What is behind all of them belongs to the last.
         let index = self.part_of(&key).min(self.0.len().saturating_sub(1));
         let Some(part) = self.0.get_mut(index) else {
-            self.0.push(SortedMap(vec![(key, value)]));
+            self.0.push(FlatMap(vec![(key, value)]));
             return true;
         };
         let is_new = part.insert(key, value);
@@ -118,7 +118,7 @@ impl<K: Copy + Ord, V> LongMap<K, V> {
             let is_last = part.0.last().is_some_and(|(last, _)| *last == key);
             let end = if is_last { PART - 1 } else { PART / 2 };
             let rest = part.0.split_off(end);
-            self.0.insert(index + 1, SortedMap(rest));
+            self.0.insert(index + 1, FlatMap(rest));
         }
         is_new
     }
@@ -149,7 +149,7 @@ impl<K: Copy + Ord, V> LongMap<K, V> {
 
     /// The only part in which this key can be.
     fn part_of(&self, key: &K) -> usize {
-        let is_before = |part: &SortedMap<K, V>| part.0.last().is_some_and(|(last, _)| last < key);
+        let is_before = |part: &FlatMap<K, V>| part.0.last().is_some_and(|(last, _)| last < key);
         self.0.partition_point(is_before)
     }
 
@@ -160,19 +160,19 @@ impl<K: Copy + Ord, V> LongMap<K, V> {
     }
 }
 
-impl<K: Copy + Ord> LongSet<K> {
+impl<K: Copy + Ord> ChunkedSet<K> {
     pub(crate) fn insert_all(&mut self, keys: impl IntoIterator<Item = K>) {
         self.extend(keys.into_iter().map(|key| (key, ())));
     }
 }
 
-impl<K: HeapBytes, V: HeapBytes> HeapBytes for SortedMap<K, V> {
+impl<K: HeapBytes, V: HeapBytes> HeapBytes for FlatMap<K, V> {
     fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }
 }
 
-impl<K: HeapBytes, V: HeapBytes> HeapBytes for LongMap<K, V> {
+impl<K: HeapBytes, V: HeapBytes> HeapBytes for ChunkedMap<K, V> {
     fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn entries_are_in_order_and_each_key_has_one() {
-        let mut map = SortedMap::default();
+        let mut map = FlatMap::default();
         let inserted = [5, 1, 9, 5, 3].map(|key| map.insert(key, 10 * key));
         assert_eq!(inserted, [true, true, true, false, true]);
         assert!(map.keys().eq(&[1, 3, 5, 9]));
@@ -206,7 +206,7 @@ mod tests {
         let steps = [1, 7, 4_095, 2_047];
         for step in steps {
             let keys = || (0..4_096u32).map(|index| index * step % 4_096);
-            let mut map = LongMap::default();
+            let mut map = ChunkedMap::default();
             assert!(keys().all(|key| map.insert(key, 2 * key)));
             assert!(!keys().any(|key| map.insert(key, 3 * key)));
             assert_eq!(map.len(), 4_096);
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_long_map_that_is_filled_in_order_has_full_parts() {
-        let mut map = LongSet::default();
+        let mut map = ChunkedSet::default();
         map.insert_all(0..10_000);
         assert_eq!(map.0.len(), 10_000usize.div_ceil(PART - 1));
     }

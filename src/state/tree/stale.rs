@@ -7,18 +7,18 @@ use super::{Joined, StorageJoined, Tree, TreeError};
 use crate::hash::Hash;
 use crate::state::cut::{Mode, Place, cut};
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
-use crate::state::pages::Pages;
+use crate::state::new_pages::NewPages;
 use crate::state::source::{Arena, Mark};
 use crate::trie::fold::{EntryItem, Fold};
 use crate::trie::range::VerifiedRange;
 
 impl Tree {
     /// Takes what it can use of an account range of another root.
-    pub(super) fn offer_accounts(
+    pub(super) fn join_stale_accounts(
         &mut self,
         fold: &Fold,
         held: &dyn CodesHeld,
-        out: &mut Pages,
+        out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
         let mut joined = Joined::default();
         let marks = marks(&self.entries, fold, |value| Mark::account(value, held));
@@ -31,8 +31,8 @@ impl Tree {
             joined: &mut joined,
             held: Some(held),
         };
-        if let Some(offered) = offered(fold, &marks, place, out)? {
-            offer(&mut self.entries, offered, &mut adopter);
+        if let Some(stale) = stale(fold, &marks, place, out)? {
+            join_stale(&mut self.entries, stale, &mut adopter);
             self.count_bytes();
         }
         Ok(joined)
@@ -40,12 +40,12 @@ impl Tree {
 
     /// Takes what it can use of a range of one account's storage, if the account has another storage root now or stands in a
     /// base.
-    pub(super) fn offer_storage(
+    pub(super) fn join_stale_storage(
         &mut self,
         account: &Hash,
         fold: &Fold,
         range: &VerifiedRange,
-        out: &mut Pages,
+        out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
         let mut joined = Joined::default();
         let mut complete = true;
@@ -69,10 +69,10 @@ impl Tree {
             } else if !slots.is_empty() {
                 let slot = |value: &[u8]| Some(Mark::Slot(value.len() as u32));
                 let marks = marks(&slots, fold, slot);
-                if let Some(offered) = offered(fold, &marks, place, out)?
+                if let Some(stale) = stale(fold, &marks, place, out)?
                     && !in_base
                 {
-                    offer(&mut slots, offered, &mut adopter);
+                    join_stale(&mut slots, stale, &mut adopter);
                 }
                 complete = in_base || !slots.iter().any(Entry::is_open);
                 leaf.storage = restored(slots);
@@ -148,11 +148,11 @@ fn marks(list: &[Entry], fold: &Fold, mark: impl Fn(&[u8]) -> Option<Mark>) -> V
 }
 
 /// What is offered of an answer, as a list; what is complete in it goes into pages first. `None` if nothing in it is lacking.
-fn offered(
+fn stale(
     fold: &Fold,
     marks: &[Mark],
     place: Place,
-    out: &mut Pages,
+    out: &mut NewPages,
 ) -> Result<Option<Vec<Entry>>, TreeError> {
     if marks.iter().all(|mark| *mark == Mark::Known) {
         return Ok(None);
@@ -163,19 +163,19 @@ fn offered(
         let path = fold.path(index);
         arena.item(index).map(|item| Entry { path, item })
     };
-    let offered = kept.items.iter().filter_map(|item| item.entry(own));
-    Ok(Some(offered.collect()))
+    let stale = kept.items.iter().filter_map(|item| item.entry(own));
+    Ok(Some(stale.collect()))
 }
 
 /// Gives every blinded entry of a list its part of what is offered.
-fn offer(list: &mut Vec<Entry>, offered: Vec<Entry>, adopter: &mut Adopter<'_>) {
+fn join_stale(list: &mut Vec<Entry>, stale: Vec<Entry>, adopter: &mut Adopter<'_>) {
     let depths: Vec<u8> = (0..list.len()).map(|i| depth_above(list, i)).collect();
-    let mut offered = Base::new(offered);
+    let mut stale = Base::new(stale);
     let mut after = Vec::with_capacity(list.len());
     for (entry, depth) in core::mem::take(list).into_iter().zip(depths) {
         match entry.item {
             Item::Blinded { hash, base } => {
-                let part = offered.take(&entry.path);
+                let part = stale.take(&entry.path);
                 if holds_anything(&part) {
                     let part = mix(base, part);
                     adopter.compare(entry.path, hash, part, depth, &mut after);
@@ -193,25 +193,25 @@ fn offer(list: &mut Vec<Entry>, offered: Vec<Entry>, adopter: &mut Adopter<'_>) 
 }
 
 /// Fills the gaps of a base with what is offered. Nothing that is held is given up for it.
-fn mix(base: Vec<Entry>, offered: Vec<Entry>) -> Vec<Entry> {
-    let mut mixed = Vec::with_capacity(base.len() + offered.len());
+fn mix(base: Vec<Entry>, stale: Vec<Entry>) -> Vec<Entry> {
+    let mut mixed = Vec::with_capacity(base.len() + stale.len());
     let mut base = base.into_iter().peekable();
-    let mut offered = offered.into_iter().peekable();
+    let mut stale = stale.into_iter().peekable();
     loop {
-        let (held, found) = match (base.peek(), offered.peek()) {
+        let (held, found) = match (base.peek(), stale.peek()) {
             (Some(held), Some(found)) => (held.path, found.path),
             (_, None) => {
                 mixed.extend(base);
                 return mixed;
             }
             (None, _) => {
-                mixed.extend(offered);
+                mixed.extend(stale);
                 return mixed;
             }
         };
         if held.is_prefix_of(&found) {
             let Some(above) = base.next() else { continue };
-            let below = core::iter::from_fn(|| offered.next_if(|e| held.is_prefix_of(&e.path)));
+            let below = core::iter::from_fn(|| stale.next_if(|e| held.is_prefix_of(&e.path)));
             let below: Vec<Entry> = below.collect();
             match above.item {
                 Item::Blinded { base, .. } if base.is_empty() && holds_anything(&below) => {
@@ -223,7 +223,7 @@ fn mix(base: Vec<Entry>, offered: Vec<Entry>) -> Vec<Entry> {
                 item => mixed.push(Entry { path: held, item }),
             }
         } else if found.is_prefix_of(&held) {
-            let Some(above) = offered.next() else {
+            let Some(above) = stale.next() else {
                 continue;
             };
             let below = core::iter::from_fn(|| base.next_if(|e| found.is_prefix_of(&e.path)));
@@ -235,7 +235,7 @@ fn mix(base: Vec<Entry>, offered: Vec<Entry>) -> Vec<Entry> {
         } else if held < found {
             mixed.extend(base.next());
         } else {
-            mixed.extend(offered.next());
+            mixed.extend(stale.next());
         }
     }
 }

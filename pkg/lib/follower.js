@@ -29,7 +29,7 @@ export class Channel {
 }
 
 /** What waits until this is the writer: a sync, and the peers to be connected to. */
-export class Line {
+export class Follower {
   /** The target of a sync that waits, in bytes, or `null`. */
   target = null
   /** URLs of peers by id. Bound: the caller's `addPeer`s. */

@@ -2,15 +2,15 @@
 
 use std::pin::Pin;
 
-use super::errors::Trouble;
+use super::errors::JsError;
 use crate::hash::Hash;
 use crate::state::{Batch, PageId};
 use crate::store::indexed_db::{Durability, IndexedDb, WriterLock};
-use crate::store::{MemoryDisk, MemoryStore, Store, StoreFault};
+use crate::store::{MemoryDisk, MemoryStore, Store, StoreError};
 
 /// What whoever opens a database wants to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum OpenAs {
     /// The writer if nobody is, else a reader.
     Either,
     Write,
@@ -18,7 +18,7 @@ pub(super) enum Wish {
 }
 
 /// An enum and not a trait object: the trait's methods return futures of their own types.
-pub(super) enum Storage {
+pub(super) enum Backend {
     Memory(MemoryStore),
     IndexedDb(IndexedDb),
 }
@@ -31,22 +31,22 @@ fn later<'a, T>(answer: impl Future<Output = T> + 'a) -> Later<'a, T> {
     Box::pin(answer)
 }
 
-impl Storage {
+impl Backend {
     /// The database `name`, or an empty one in memory; and whether it is ours to write.
     pub(super) async fn open(
         name: &str,
         memory: bool,
-        wish: Wish,
-    ) -> Result<(Storage, bool), Trouble> {
+        open_as: OpenAs,
+    ) -> Result<(Backend, bool), JsError> {
         if memory {
-            return Ok((Storage::Memory(MemoryDisk::default().writer()?), true));
+            return Ok((Backend::Memory(MemoryDisk::default().writer()?), true));
         }
-        let lock = match wish {
-            Wish::Follow => None,
-            Wish::Write => Some(WriterLock::acquire(name).await?),
-            Wish::Either => match WriterLock::acquire(name).await {
+        let lock = match open_as {
+            OpenAs::Follow => None,
+            OpenAs::Write => Some(WriterLock::acquire(name).await?),
+            OpenAs::Either => match WriterLock::acquire(name).await {
                 Ok(lock) => Some(lock),
-                Err(StoreFault::Locked) => None,
+                Err(StoreError::Locked) => None,
                 Err(fault) => return Err(fault.into()),
             },
         };
@@ -55,19 +55,19 @@ impl Storage {
             Some(lock) => IndexedDb::open_to_write(lock, Durability::default()).await?,
             None => IndexedDb::open_to_read(name).await?,
         };
-        Ok((Storage::IndexedDb(store), writes))
+        Ok((Backend::IndexedDb(store), writes))
     }
 
     /// Makes us the writer.
     pub(super) fn promote(&self, lock: WriterLock) {
-        if let Storage::IndexedDb(store) = self {
+        if let Backend::IndexedDb(store) = self {
             store.promote(lock, Durability::default());
         }
     }
 
     /// Lets somebody else write.
     pub(super) fn resign(&self) {
-        if let Storage::IndexedDb(store) = self {
+        if let Backend::IndexedDb(store) = self {
             store.demote();
         }
     }
@@ -75,37 +75,37 @@ impl Storage {
     /// Whether the last session that wrote was closed; as of the last reading of the record.
     pub(super) fn ended_well(&self) -> bool {
         match self {
-            Storage::Memory(_) => true,
-            Storage::IndexedDb(store) => store.ended_well(),
+            Backend::Memory(_) => true,
+            Backend::IndexedDb(store) => store.ended_well(),
         }
     }
 
     /// What is to be done when it was not.
-    pub(super) async fn rewrite_log(&self) -> Result<(), StoreFault> {
+    pub(super) async fn rewrite_log(&self) -> Result<(), StoreError> {
         match self {
-            Storage::Memory(_) => Ok(()),
-            Storage::IndexedDb(store) => store.rewrite_log().await,
+            Backend::Memory(_) => Ok(()),
+            Backend::IndexedDb(store) => store.rewrite_log().await,
         }
     }
 
     /// Whether any page is stored, also where no record is.
-    pub(super) async fn holds_pages(&self) -> Result<bool, StoreFault> {
+    pub(super) async fn holds_pages(&self) -> Result<bool, StoreError> {
         match self {
-            Storage::Memory(_) => Ok(false),
-            Storage::IndexedDb(store) => store.holds_pages().await,
+            Backend::Memory(_) => Ok(false),
+            Backend::IndexedDb(store) => store.holds_pages().await,
         }
     }
 
     /// Waits for the end of the connection; `true` if it was not ours to end it.
     pub(super) fn ended(&self) -> Option<impl Future<Output = bool> + 'static> {
         match self {
-            Storage::Memory(_) => None,
-            Storage::IndexedDb(store) => Some(store.ended()),
+            Backend::Memory(_) => None,
+            Backend::IndexedDb(store) => Some(store.ended()),
         }
     }
 
     /// Deletes the database `name`, if there is one and nobody has it open to write.
-    pub(super) async fn delete(name: &str) -> Result<(), Trouble> {
+    pub(super) async fn delete(name: &str) -> Result<(), JsError> {
         let lock = WriterLock::acquire(name).await?;
         let deleted = IndexedDb::delete(name).await;
         // Awaited, so that whoever opens it next finds the lock free.
@@ -114,59 +114,59 @@ impl Storage {
     }
 }
 
-impl Store for Storage {
-    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> {
+impl Store for Backend {
+    fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> {
         match self {
-            Storage::Memory(store) => later(store.record()),
-            Storage::IndexedDb(store) => later(store.record()),
+            Backend::Memory(store) => later(store.record()),
+            Backend::IndexedDb(store) => later(store.record()),
         }
     }
 
     fn pages<'a>(
         &'a self,
         ids: &[PageId],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreFault>> + use<'a> {
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreError>> + use<'a> {
         match self {
-            Storage::Memory(store) => later(store.pages(ids)),
-            Storage::IndexedDb(store) => later(store.pages(ids)),
+            Backend::Memory(store) => later(store.pages(ids)),
+            Backend::IndexedDb(store) => later(store.pages(ids)),
         }
     }
 
     fn code<'a>(
         &'a self,
         hash: &Hash,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreFault>> + use<'a> {
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + use<'a> {
         match self {
-            Storage::Memory(store) => later(store.code(hash)),
-            Storage::IndexedDb(store) => later(store.code(hash)),
+            Backend::Memory(store) => later(store.code(hash)),
+            Backend::IndexedDb(store) => later(store.code(hash)),
         }
     }
 
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreFault>> {
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
         match self {
-            Storage::Memory(store) => later(store.codes_held(limit)),
-            Storage::IndexedDb(store) => later(store.codes_held(limit)),
+            Backend::Memory(store) => later(store.codes_held(limit)),
+            Backend::IndexedDb(store) => later(store.codes_held(limit)),
         }
     }
 
-    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> {
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         match self {
-            Storage::Memory(store) => later(store.commit(batch)),
-            Storage::IndexedDb(store) => later(store.commit(batch)),
+            Backend::Memory(store) => later(store.commit(batch)),
+            Backend::IndexedDb(store) => later(store.commit(batch)),
         }
     }
 
-    fn clear(&self) -> impl Future<Output = Result<(), StoreFault>> {
+    fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
         match self {
-            Storage::Memory(store) => later(store.clear()),
-            Storage::IndexedDb(store) => later(store.clear()),
+            Backend::Memory(store) => later(store.clear()),
+            Backend::IndexedDb(store) => later(store.clear()),
         }
     }
 
     fn close(&self) -> impl Future<Output = ()> {
         match self {
-            Storage::Memory(store) => later(store.close()),
-            Storage::IndexedDb(store) => later(store.close()),
+            Backend::Memory(store) => later(store.close()),
+            Backend::IndexedDb(store) => later(store.close()),
         }
     }
 }

@@ -9,26 +9,26 @@ use crate::hash::Hash;
 const MAX_BLOCKS: usize = blocks_of(MAX_NODE);
 
 /// Nodes that wait for a partner of their own size: at most one per block count. Its owner's number says whose hash it is.
-pub(crate) struct Batch {
+pub(crate) struct HashBatch {
     /// The node being written.
     spare: Box<NodeBuffer>,
     /// By block count less one.
-    slots: [Slot; MAX_BLOCKS],
+    lanes: [Lane; MAX_BLOCKS],
 }
 
-struct Slot {
+struct Lane {
     buffer: Box<NodeBuffer>,
     owner: Option<u32>,
 }
 
-impl Batch {
+impl HashBatch {
     /// Bytes on the heap.
     pub(crate) const HEAP_BYTES: usize = (1 + MAX_BLOCKS) * size_of::<NodeBuffer>();
 
-    pub(crate) fn new() -> Batch {
-        Batch {
+    pub(crate) fn new() -> HashBatch {
+        HashBatch {
             spare: Box::new(NodeBuffer::new()),
-            slots: core::array::from_fn(|_| Slot {
+            lanes: core::array::from_fn(|_| Lane {
                 buffer: Box::new(NodeBuffer::new()),
                 owner: None,
             }),
@@ -43,17 +43,17 @@ impl Batch {
     /// Hashes the node just written, together with one that waited, or lets it wait. `done` gets each hash that is ready.
     pub(crate) fn submit(&mut self, owner: u32, mut done: impl FnMut(u32, Hash)) {
         let blocks = self.spare.pad();
-        let slot = &mut self.slots[blocks - 1];
-        match slot.owner.take() {
+        let lane = &mut self.lanes[blocks - 1];
+        match lane.owner.take() {
             Some(first) => {
                 let (a, b) =
-                    keccak_padded_pair(slot.buffer.padded(blocks), self.spare.padded(blocks));
+                    keccak_padded_pair(lane.buffer.padded(blocks), self.spare.padded(blocks));
                 done(first, a);
                 done(owner, b);
             }
             None => {
-                core::mem::swap(&mut slot.buffer, &mut self.spare);
-                slot.owner = Some(owner);
+                core::mem::swap(&mut lane.buffer, &mut self.spare);
+                lane.owner = Some(owner);
             }
         }
     }
@@ -61,9 +61,9 @@ impl Batch {
     /// Hashes what still waits, now paired across sizes.
     pub(crate) fn flush(&mut self, mut done: impl FnMut(u32, Hash)) {
         let mut rest = self
-            .slots
+            .lanes
             .iter_mut()
-            .filter_map(|slot| slot.owner.take().map(|owner| (owner, slot.buffer.rlp())));
+            .filter_map(|lane| lane.owner.take().map(|owner| (owner, lane.buffer.rlp())));
         while let Some((first, a)) = rest.next() {
             match rest.next() {
                 Some((second, b)) => {

@@ -1,7 +1,7 @@
 //! One connection's handshake and housekeeping: Hello, capability offsets, Status, Ping, Disconnect.
 
 use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head};
-use super::rlp::{Reader, frame};
+use super::rlp::{RlpReader, frame};
 use super::{MAX_FRAME, PeerFault};
 use crate::state::Network;
 
@@ -35,7 +35,7 @@ const MAX_CAPABILITIES: usize = 64;
 
 /// The state of one connection. Feed it every frame; it says what to do.
 #[derive(Debug)]
-pub struct Link {
+pub struct Session {
     state: State,
     client: String,
     head: Option<Head>,
@@ -68,7 +68,7 @@ pub enum Message {
 
 /// What a frame amounts to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum LinkEvent<'a> {
+pub enum SessionEvent<'a> {
     /// Nothing to do.
     None,
     /// Send this frame.
@@ -79,9 +79,9 @@ pub enum LinkEvent<'a> {
     Answer(Message, &'a [u8]),
 }
 
-impl Default for Link {
+impl Default for Session {
     fn default() -> Self {
-        Link {
+        Session {
             state: State::ExpectHello,
             client: String::new(),
             head: None,
@@ -89,7 +89,7 @@ impl Default for Link {
     }
 }
 
-impl Link {
+impl Session {
     /// The Hello to send as soon as the socket is open. `node_id` is 64 arbitrary bytes; without RLPx it proves nothing.
     pub fn hello(client: &str, node_id: &[u8; 64]) -> Vec<u8> {
         frame(HELLO, |hello| {
@@ -145,11 +145,11 @@ impl Link {
         &mut self,
         bytes: &'a [u8],
         network: &Network,
-    ) -> Result<LinkEvent<'a>, PeerFault> {
+    ) -> Result<SessionEvent<'a>, PeerFault> {
         if bytes.len() > MAX_FRAME {
             return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
         }
-        let mut message = Reader::items(bytes);
+        let mut message = RlpReader::items(bytes);
         let id = message
             .u64()
             .map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
@@ -161,13 +161,13 @@ impl Link {
             (HELLO, State::ExpectHello) => self.receive_hello(payload),
             (DISCONNECT, _) => Err(PeerFault::Disconnected(disconnect_reason(payload))),
             (_, State::ExpectHello) | (HELLO, _) => Err(PeerFault::HelloExpected),
-            (PING, _) => Ok(LinkEvent::Reply(frame(PONG, |_| {}))),
-            (PONG..BASE_LENGTH, _) => Ok(LinkEvent::None),
+            (PING, _) => Ok(SessionEvent::Reply(frame(PONG, |_| {}))),
+            (PONG..BASE_LENGTH, _) => Ok(SessionEvent::None),
             (_, State::ExpectStatus(offsets)) if id == offsets.eth + STATUS => {
                 self.head = Some(check_status(payload, network)?);
                 self.state = State::Ready(*offsets);
                 // Our Status is the peer's own, sent back: we have no chain to speak of.
-                Ok(LinkEvent::Ready(bytes.to_vec()))
+                Ok(SessionEvent::Ready(bytes.to_vec()))
             }
             (_, State::Ready(Offsets { eth, .. }))
                 if id > eth + STATUS && id < eth + ETH_LENGTH =>
@@ -175,26 +175,30 @@ impl Link {
                 self.receive_eth(id - eth, payload)
             }
             (_, State::Ready(Offsets { snap, .. })) if id >= *snap && id < snap + SNAP_LENGTH => {
-                Ok(LinkEvent::Answer(Message::Snap(id - snap), payload))
+                Ok(SessionEvent::Answer(Message::Snap(id - snap), payload))
             }
             _ => Err(PeerFault::UnknownMessage(id)),
         }
     }
 
-    fn receive_eth<'a>(&mut self, id: u64, payload: &'a [u8]) -> Result<LinkEvent<'a>, PeerFault> {
+    fn receive_eth<'a>(
+        &mut self,
+        id: u64,
+        payload: &'a [u8],
+    ) -> Result<SessionEvent<'a>, PeerFault> {
         match id {
-            BLOCK_HEADERS => Ok(LinkEvent::Answer(Message::Headers, payload)),
+            BLOCK_HEADERS => Ok(SessionEvent::Answer(Message::Headers, payload)),
             BLOCK_RANGE_UPDATE => {
-                self.head = Some(Head::read(&mut Reader::list_of(payload)?)?);
-                Ok(LinkEvent::None)
+                self.head = Some(Head::read(&mut RlpReader::list_of(payload)?)?);
+                Ok(SessionEvent::None)
             }
             // A gateway's node may talk of blocks and transactions; none of that is ours.
-            _ => Ok(LinkEvent::None),
+            _ => Ok(SessionEvent::None),
         }
     }
 
-    fn receive_hello<'a>(&mut self, payload: &[u8]) -> Result<LinkEvent<'a>, PeerFault> {
-        let mut hello = Reader::list_of(payload)?;
+    fn receive_hello<'a>(&mut self, payload: &[u8]) -> Result<SessionEvent<'a>, PeerFault> {
+        let mut hello = RlpReader::list_of(payload)?;
         if hello.u64()? < BASE_VERSION {
             return Err(PeerFault::OldProtocol);
         }
@@ -223,14 +227,14 @@ impl Link {
         self.client =
             String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
         self.state = State::ExpectStatus(Offsets { eth, snap });
-        Ok(LinkEvent::None)
+        Ok(SessionEvent::None)
     }
 }
 
 /// Status of eth/69: `[version, network id, genesis, [fork hash, fork next], earliest, latest, latest hash]`.
 /// Yields the peer's head.
 fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
-    let mut status = Reader::list_of(payload)?;
+    let mut status = RlpReader::list_of(payload)?;
     if status.u64()? != ETH_VERSION {
         return Err(PeerFault::Malformed(
             "Status names another version of eth than was agreed",
@@ -250,8 +254,8 @@ fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
 
 /// The reason in a Disconnect: a one-element list, or the bare number that some nodes send.
 fn disconnect_reason(payload: &[u8]) -> u64 {
-    let reason = Reader::list_of(payload).and_then(|mut list| list.u64());
+    let reason = RlpReader::list_of(payload).and_then(|mut list| list.u64());
     reason
-        .or_else(|_| Reader::items(payload).u64())
+        .or_else(|_| RlpReader::items(payload).u64())
         .unwrap_or(0)
 }

@@ -11,8 +11,8 @@ use super::driver::Driver;
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, Storage};
 use crate::state::page::{Folds, Page, PageError, VerifiedPage};
-use crate::state::{PageId, Wanted};
-use crate::store::{Store, StoreFault};
+use crate::state::{NeededPage, PageId};
+use crate::store::{Store, StoreError};
 
 /// Accounts and slots in proven pages kept, at about two hundred bytes each: the upper pages of a large state (a thousand
 /// accounts to a page, so some hundred pages name a hundred million) and what was read last, in 20 MiB.
@@ -25,13 +25,13 @@ const MAX_IN_FLIGHT: usize = 2;
 
 /// Why there is no proven page.
 #[derive(Clone, Debug)]
-pub(super) enum Miss {
-    Store(StoreFault),
+pub(super) enum PageLoadError {
+    Store(StoreError),
     Page(PageError),
 }
 
 /// Loads pages and remembers them.
-pub(super) struct Pages {
+pub(super) struct PageCache {
     driver: Rc<Driver>,
     /// Scratch memory for proving.
     folds: RefCell<Folds>,
@@ -44,16 +44,16 @@ pub(super) struct Pages {
 
 /// A page that is wanted, and who waits for it.
 struct Load {
-    wanted: Wanted,
+    wanted: NeededPage,
     outcome: RefCell<Option<Outcome>>,
     wakers: RefCell<Vec<Waker>>,
 }
 
-type Outcome = Result<Rc<VerifiedPage>, Miss>;
+type Outcome = Result<Rc<VerifiedPage>, PageLoadError>;
 
-impl Pages {
-    pub(super) fn new(driver: Rc<Driver>) -> Pages {
-        Pages {
+impl PageCache {
+    pub(super) fn new(driver: Rc<Driver>) -> PageCache {
+        PageCache {
             driver,
             folds: RefCell::new(Folds::new()),
             cache: RefCell::default(),
@@ -63,7 +63,7 @@ impl Pages {
     }
 
     /// The page, proven.
-    pub(super) async fn get(self: &Rc<Self>, wanted: &Wanted) -> Outcome {
+    pub(super) async fn get(self: &Rc<Self>, wanted: &NeededPage) -> Outcome {
         let cached = self.cache.borrow_mut().get(&wanted.key());
         if let Some(page) = cached {
             return Ok(page);
@@ -85,7 +85,7 @@ impl Pages {
     }
 
     /// The load of this page, which others may wait for already.
-    fn share(self: &Rc<Self>, wanted: &Wanted) -> Rc<Load> {
+    fn share(self: &Rc<Self>, wanted: &NeededPage) -> Rc<Load> {
         let key = wanted.key();
         let shared = [&self.begun, &self.queued].into_iter().find_map(|loads| {
             let loads = loads.borrow();
@@ -151,20 +151,20 @@ impl Pages {
         (ids, taken)
     }
 
-    fn settle(&self, loads: &[Rc<Load>], mut answer: Answer) {
+    fn settle(&self, loads: &[Rc<Load>], mut answer: LoadedPages) {
         let settled = |load: &Rc<Load>| loads.iter().any(|done| Rc::ptr_eq(done, load));
         self.begun.borrow_mut().retain(|load| !settled(load));
         for load in loads {
-            let outcome = self.prove(&load.wanted, &mut answer);
+            let outcome = self.verify(&load.wanted, &mut answer);
             load.outcome.replace(Some(outcome));
             load.wakers.take().into_iter().for_each(Waker::wake);
         }
     }
 
-    fn prove(&self, wanted: &Wanted, answer: &mut Answer) -> Outcome {
+    fn verify(&self, wanted: &NeededPage, answer: &mut LoadedPages) -> Outcome {
         let pages = answer
             .as_mut()
-            .map_err(|fault| Miss::Store(fault.clone()))?;
+            .map_err(|fault| PageLoadError::Store(fault.clone()))?;
         let page = pages.iter_mut().find(|(id, _)| *id == wanted.page.id);
         let page = match page {
             Some((_, Ok(page))) => {
@@ -173,14 +173,14 @@ impl Pages {
             Some((_, Err(error))) => Err(error.clone()),
             None => Err(PageError::Missing),
         };
-        let page = Rc::new(page.map_err(Miss::Page)?);
+        let page = Rc::new(page.map_err(PageLoadError::Page)?);
         self.cache.borrow_mut().keep(wanted.key(), page.clone());
         Ok(page)
     }
 }
 
 /// What a transaction found, by page. Each is taken apart once, whatever number of its subtries is wanted.
-type Answer = Result<Vec<(PageId, Result<Page, PageError>)>, StoreFault>;
+type LoadedPages = Result<Vec<(PageId, Result<Page, PageError>)>, StoreError>;
 
 fn decoded(ids: &[PageId], found: &[Option<Vec<u8>>]) -> Vec<(PageId, Result<Page, PageError>)> {
     let decode = |bytes: &Option<Vec<u8>>| match bytes {

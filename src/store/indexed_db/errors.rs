@@ -1,6 +1,6 @@
 //! What the browser throws, in the store's words.
 
-use crate::store::StoreFault;
+use crate::store::StoreError;
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 
@@ -11,11 +11,11 @@ pub(super) const VERSION: &str = "VersionError";
 pub(super) const INVALID_STATE: &str = "InvalidStateError";
 
 /// An exception, a rejection or an event's error.
-pub(super) fn thrown(value: &JsValue) -> StoreFault {
+pub(super) fn thrown(value: &JsValue) -> StoreError {
     let name = name_of(value);
     match name.as_str() {
-        QUOTA_EXCEEDED => StoreFault::Quota,
-        _ => StoreFault::Other {
+        QUOTA_EXCEEDED => StoreError::Quota,
+        _ => StoreError::Other {
             name,
             message: text(value, "message"),
         },
@@ -23,17 +23,17 @@ pub(super) fn thrown(value: &JsValue) -> StoreFault {
 }
 
 /// The reason a transaction gives for its abort. A full disk is told here and nowhere else: no request reports it.
-pub(super) fn aborted(reason: &JsValue) -> StoreFault {
+pub(super) fn aborted(reason: &JsValue) -> StoreError {
     let name = name_of(reason);
     match name.as_str() {
-        QUOTA_EXCEEDED => StoreFault::Quota,
+        QUOTA_EXCEEDED => StoreError::Quota,
         // Only `add` can break a constraint here, and only pages are added.
-        CONSTRAINT => StoreFault::Exists,
-        "" => StoreFault::Aborted {
+        CONSTRAINT => StoreError::Exists,
+        "" => StoreError::Aborted {
             name: "AbortError".to_owned(),
             message: String::new(),
         },
-        _ => StoreFault::Aborted {
+        _ => StoreError::Aborted {
             name,
             message: text(reason, "message"),
         },
@@ -41,10 +41,10 @@ pub(super) fn aborted(reason: &JsValue) -> StoreFault {
 }
 
 /// A failure the `idb` crate reports, most of which wrap what the browser threw.
-pub(super) fn idb(error: idb::Error) -> StoreFault {
+pub(super) fn idb(error: idb::Error) -> StoreError {
     use idb::Error;
     match error {
-        Error::IndexedDbNotFound(_) => StoreFault::Unsupported { api: "indexedDB" },
+        Error::IndexedDbNotFound(_) => StoreError::Unsupported { api: "indexedDB" },
         Error::DomException(exception) => thrown(&exception),
         Error::AddFailed(value)
         | Error::ClearFailed(value)
@@ -59,7 +59,7 @@ pub(super) fn idb(error: idb::Error) -> StoreFault {
         | Error::RequestResultNotFound(value)
         | Error::UpdateFailed(value) => thrown(&value),
         // An answer of a kind that browsers do not give. The crate's own words for it would cost the module 4 kB.
-        _ => StoreFault::Other {
+        _ => StoreError::Other {
             name: "TypeError".to_owned(),
             message: "the browser's answer is of an unexpected kind".to_owned(),
         },

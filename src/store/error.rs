@@ -4,7 +4,7 @@ use core::fmt;
 
 /// A store's failure. Whatever it is, nothing of the batch it answers is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreFault {
+pub enum StoreError {
     /// The origin's storage is full. Everything older is intact; the same batch may be tried again once there is room.
     Quota,
     /// The transaction was taken back by the browser, with the reason it gave (a `DOMException`'s name and message).
@@ -52,34 +52,34 @@ pub enum StoreFault {
     },
 }
 
-impl fmt::Display for StoreFault {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreFault::Quota => f.write_str("the storage quota is exhausted"),
-            StoreFault::Aborted { name, message } => {
+            StoreError::Quota => f.write_str("the storage quota is exhausted"),
+            StoreError::Aborted { name, message } => {
                 write!(f, "the transaction was aborted: {name}: {message}")
             }
-            StoreFault::Superseded { sequence, stored } => {
+            StoreError::Superseded { sequence, stored } => {
                 write!(
                     f,
                     "batch {sequence} does not follow the stored batch {stored}"
                 )
             }
-            StoreFault::Exists => f.write_str("a page of the batch is already stored"),
-            StoreFault::Locked => f.write_str("another tab or worker writes to this database"),
-            StoreFault::ReadOnly => f.write_str("the database was opened for reading only"),
-            StoreFault::Blocked => f.write_str("another tab keeps the database open"),
-            StoreFault::Closed => f.write_str("the database connection is closed"),
-            StoreFault::NewerFormat { found, supported } => {
+            StoreError::Exists => f.write_str("a page of the batch is already stored"),
+            StoreError::Locked => f.write_str("another tab or worker writes to this database"),
+            StoreError::ReadOnly => f.write_str("the database was opened for reading only"),
+            StoreError::Blocked => f.write_str("another tab keeps the database open"),
+            StoreError::Closed => f.write_str("the database connection is closed"),
+            StoreError::NewerFormat { found, supported } => {
                 write!(
                     f,
                     "the database has format {found}, this version knows up to {supported}"
                 )
             }
-            StoreFault::Unsupported { api } => write!(f, "{api} is not available here"),
-            StoreFault::Other { name, message } => write!(f, "{name}: {message}"),
+            StoreError::Unsupported { api } => write!(f, "{api} is not available here"),
+            StoreError::Other { name, message } => write!(f, "{name}: {message}"),
         }
     }
 }
 
-impl core::error::Error for StoreFault {}
+impl core::error::Error for StoreError {}

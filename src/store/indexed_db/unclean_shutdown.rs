@@ -8,14 +8,14 @@
 use super::{
     IndexedDb, META, META_KEY,
     connection::Mode,
-    fault, get,
+    errors, get,
     global::{hear, random, result},
     number,
     value::{Meta, key_range},
 };
 use crate::{
     state::PageId,
-    store::{StoreFault, indexed_db::Access},
+    store::{StoreError, indexed_db::Access},
 };
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
@@ -35,7 +35,7 @@ impl IndexedDb {
 
     /// Writes and deletes so much that Chromium replaces the log that a kill may have torn. The records go under numbers in
     /// `meta`, beside the one value of ours; those that a kill in the middle of this left are deleted too.
-    pub async fn rewrite_log(&self) -> Result<(), StoreFault> {
+    pub async fn rewrite_log(&self) -> Result<(), StoreError> {
         let scratch = Uint8Array::new_with_length(SCRATCH_BYTES);
         // What compresses well might not fill a log.
         random(&scratch)?;
@@ -46,7 +46,7 @@ impl IndexedDb {
             let meta = transaction.store(META)?;
             for key in next..end {
                 meta.put(&scratch, Some(&number(key)?))
-                    .map_err(fault::idb)?;
+                    .map_err(errors::idb)?;
             }
             transaction.complete().await?;
             next = end;
@@ -54,7 +54,10 @@ impl IndexedDb {
         let transaction = self.meta_transaction()?;
         let all = PageId(0)..PageId(SCRATCH_RECORDS);
         if let Some(range) = key_range(&all)? {
-            transaction.store(META)?.delete(range).map_err(fault::idb)?;
+            transaction
+                .store(META)?
+                .delete(range)
+                .map_err(errors::idb)?;
         }
         transaction.complete().await?;
         self.clean.set(true);
@@ -71,7 +74,7 @@ impl IndexedDb {
         self.mark_clean().ok()
     }
 
-    fn mark_clean(&self) -> Result<super::Transaction, StoreFault> {
+    fn mark_clean(&self) -> Result<super::Transaction, StoreError> {
         let transaction = self.meta_transaction()?;
         let meta = transaction.store(META)?;
         let key = JsValue::from_str(META_KEY);
@@ -87,9 +90,9 @@ impl IndexedDb {
         Ok(transaction)
     }
 
-    fn meta_transaction(&self) -> Result<super::Transaction, StoreFault> {
+    fn meta_transaction(&self) -> Result<super::Transaction, StoreError> {
         match self.access.get() {
-            Access::Read => Err(StoreFault::ReadOnly),
+            Access::Read => Err(StoreError::ReadOnly),
             Access::Write(durability) => self.connection.begin(&[META], Mode::Write(durability)),
         }
     }
