@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
         let held = &self.codes;
         let joined = self
             .tree
-            .join_accounts(&self.fold, &range, held, &mut self.out)
+            .join_accounts(&range, held, &mut self.out)
             .unwrap();
         assert!(joined.accounts <= answer.leaves.len() as u64 + 2);
         for (account, root) in joined.storage {
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
         let range = answer.slots(&mut self.fold, &trie.root, &origin);
         let joined = self
             .tree
-            .join_storage(&account, &self.fold, &range, &mut self.out)
+            .join_storage(&account, &range, &mut self.out)
             .unwrap();
         if max == usize::MAX {
             assert!(joined.complete);

@@ -175,10 +175,10 @@ impl AnswerContext<'_> {
         )
         .map_err(PeerFault::BadRange)?;
         let (last, more) = (answer.accounts.last().map(|(hash, _)| *hash), range.more());
-        let joined =
-            self.job
-                .tree
-                .join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
+        let joined = self
+            .job
+            .tree
+            .join_accounts(&range, self.codes_held, &mut self.job.pages)?;
         match self.is_current {
             true => self.job.enqueue(&joined),
             false => self.job.enqueue_stale(&joined),
@@ -235,10 +235,10 @@ impl AnswerContext<'_> {
             };
             let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof)
                 .map_err(PeerFault::BadRange)?;
-            let slots_joined =
-                self.job
-                    .tree
-                    .join_storage(account, self.fold, &range, &mut self.job.pages)?;
+            let slots_joined = self
+                .job
+                .tree
+                .join_storage(account, &range, &mut self.job.pages)?;
             self.job.touch();
             gain.slots += slots_joined.slots;
             self.job.slots_joined(slots_joined);
@@ -282,7 +282,7 @@ impl AnswerContext<'_> {
         let joined = self
             .job
             .tree
-            .join_storage(account, self.fold, &range, &mut self.job.pages)?;
+            .join_storage(account, &range, &mut self.job.pages)?;
         self.job.slots_joined(joined);
         if self.is_current {
             let last = slots.last().map(|(hash, _)| *hash);

@@ -153,7 +153,6 @@ impl Healer {
     }
 
     pub(crate) fn join_accounts(&mut self, origin: &Hash, answer: &Answer, of: Rc<State>) {
-        let range = answer.accounts(&mut self.fold, &of.accounts.root, origin);
         let last = answer.leaves.last().map_or(Hash::MAX, |(key, _)| *key);
         while self.careful {
             let ids = self.tree.base_pages_within(origin, &last, 4);
@@ -164,14 +163,10 @@ impl Healer {
                 self.inline_page(id);
             }
         }
-        // Reading may have folded something else meanwhile.
-        let range = match self.careful {
-            true => answer.accounts(&mut self.fold, &of.accounts.root, origin),
-            false => range,
-        };
+        let range = answer.accounts(&mut self.fold, &of.accounts.root, origin);
         let joined = self
             .tree
-            .join_accounts(&self.fold, &range, &self.codes, &mut self.out)
+            .join_accounts(&range, &self.codes, &mut self.out)
             .unwrap();
         self.received.reused += joined.reused;
         for (account, root) in joined.storage.iter().chain(&joined.partial) {
@@ -201,7 +196,7 @@ impl Healer {
         let range = answer.slots(&mut self.fold, &of.storage[account].root, origin);
         let joined = self
             .tree
-            .join_storage(account, &self.fold, &range, &mut self.out)
+            .join_storage(account, &range, &mut self.out)
             .unwrap();
         self.received.reused += joined.reused;
     }

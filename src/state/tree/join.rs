@@ -16,22 +16,22 @@ use crate::trie::path::Path;
 use crate::trie::range::VerifiedRange;
 
 impl Tree {
-    /// Joins a verified account range; `fold` is the one it was verified with. What is complete in the answer is cut into
+    /// Joins a verified account range. What is complete in the answer is cut into
     /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
     /// left as it is. A range of another root, because the answer comes late, reveals what is the same, and is a base for the
     /// rest.
     pub fn join_accounts(
         &mut self,
-        fold: &Fold,
-        range: &VerifiedRange,
+        range: &VerifiedRange<'_>,
         held: &dyn CodesHeld,
         out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
         if range.root() != self.root {
-            return self.join_stale_accounts(fold, held, out);
+            return self.join_stale_accounts(range, held, out);
         }
+        let fold = range.fold();
         let mut joined = Joined::default();
-        let Some(overlap) = Overlap::find(&self.entries, fold, range)? else {
+        let Some(overlap) = Overlap::find(&self.entries, range)? else {
             return Ok(joined);
         };
         let marks = overlap.marks(&self.entries, fold, |key, full| {
@@ -84,8 +84,7 @@ impl Tree {
     pub fn join_storage(
         &mut self,
         account: &Hash,
-        fold: &Fold,
-        range: &VerifiedRange,
+        range: &VerifiedRange<'_>,
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
         let complete = StorageJoined {
@@ -95,7 +94,7 @@ impl Tree {
         let budget = self.budget;
         let leaf = find_account(&mut self.entries, account);
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
-            return self.join_stale_storage(account, fold, range, out);
+            return self.join_stale_storage(account, range, out);
         };
         let before = storage_size(&leaf.storage);
         let Some(mut slots) = leaf.storage.take_list(range.root()) else {
@@ -111,7 +110,7 @@ impl Tree {
             joined: &mut adopted,
             held: None,
         };
-        let (page, joined) = join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
+        let (page, joined) = join_slots(&mut slots, range, place, &mut adopter, out)?;
         leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
         let after = storage_size(&leaf.storage);
         self.bytes = (self.bytes + after).saturating_sub(before);
@@ -124,15 +123,15 @@ impl Tree {
 /// it goes into pages of its own.
 pub(super) fn join_slots(
     slots: &mut Vec<Entry>,
-    fold: &Fold,
-    range: &VerifiedRange,
+    range: &VerifiedRange<'_>,
     place: Place,
     adopter: &mut Adopter<'_>,
     out: &mut NewPages,
 ) -> Result<(Option<PageRef>, StorageJoined), TreeError> {
+    let fold = range.fold();
     let mut joined = StorageJoined::default();
     let large = place.budget / 2;
-    if let Some(overlap) = Overlap::find(slots, fold, range)? {
+    if let Some(overlap) = Overlap::find(slots, range)? {
         let marks = overlap.marks(slots, fold, |_, value| {
             joined.slots += 1;
             Some(Mark::Slot(value.len() as u32))
@@ -202,11 +201,8 @@ struct Overlap {
 
 impl Overlap {
     /// `None` if the answer proves nothing new about any key.
-    fn find(
-        list: &[Entry],
-        fold: &Fold,
-        range: &VerifiedRange,
-    ) -> Result<Option<Overlap>, TreeError> {
+    fn find(list: &[Entry], range: &VerifiedRange<'_>) -> Result<Option<Overlap>, TreeError> {
+        let fold = range.fold();
         // Everything is proven between the last subtrie that is left of the origin and the first that is right of the
         // last leaf: that is more than the interval that was asked for, where there was nothing.
         let delivered = range.delivered();

@@ -16,10 +16,11 @@ impl Tree {
     /// Takes what it can use of an account range of another root.
     pub(super) fn join_stale_accounts(
         &mut self,
-        fold: &Fold,
+        range: &VerifiedRange<'_>,
         held: &dyn CodesHeld,
         out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
+        let fold = range.fold();
         let mut joined = Joined::default();
         let marks = marks(&self.entries, fold, |value| Mark::account(value, held));
         let place = Place {
@@ -43,10 +44,10 @@ impl Tree {
     pub(super) fn join_stale_storage(
         &mut self,
         account: &Hash,
-        fold: &Fold,
-        range: &VerifiedRange,
+        range: &VerifiedRange<'_>,
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
+        let fold = range.fold();
         let mut joined = Joined::default();
         let mut complete = true;
         let place = Place {
@@ -63,7 +64,7 @@ impl Tree {
             let mut slots = leaf.storage.take_list(root).unwrap_or_default();
             if root == range.root() && !slots.is_empty() {
                 let (page, done) =
-                    super::join::join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
+                    super::join::join_slots(&mut slots, range, place, &mut adopter, out)?;
                 complete = done.complete;
                 leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
             } else if !slots.is_empty() {
