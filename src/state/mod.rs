@@ -36,6 +36,6 @@ pub use record::{
     Block, Building, Complete, Counts, Network, PendingGc, Record, RecordError, RootPage,
 };
 pub use tree::{
-    ChangeRate, Estimate, Incomplete, Joined, Received, RevealFault, Revealing, StorageJoined,
-    Tree, TreeError, Unfinished, range_bytes,
+    ChangeRate, Estimate, HashedNode, Incomplete, Joined, Received, RevealFault, Revealing,
+    StorageJoined, Tree, TreeError, Unfinished, range_bytes,
 };

@@ -30,7 +30,7 @@ mod reveal;
 mod stale;
 
 pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
-pub use reveal::Revealing;
+pub use reveal::{HashedNode, Revealing};
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {

@@ -7,7 +7,7 @@ use super::want::Want;
 use super::{Failure, Millis, PeerId};
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
-use crate::state::{RevealFault, StatePath, TreeError};
+use crate::state::{HashedNode, RevealFault, StatePath, TreeError};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{PeerFault, snap::Answer};
 
@@ -357,13 +357,14 @@ impl AnswerContext<'_> {
             if blob.is_empty() {
                 continue;
             }
-            let hash = keccak(blob);
-            let Some((path, _)) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop) else {
+            let node = HashedNode::new(blob);
+            let is_wanted = |(_, hash): &(StatePath, Hash)| *hash == node.hash();
+            let Some((path, _)) = in_order(&mut wanted, is_wanted, drop) else {
                 verdict = Err(PeerFault::UnexpectedNode.into());
                 break;
             };
             *found += 1;
-            match revealing.node(path, blob) {
+            match revealing.node(path, &node) {
                 Ok(()) => self.job.counters.nodes += 1,
                 // A range has revealed it meanwhile, or the root has moved.
                 Err(RevealFault::NotBlinded) => {}

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use snaplight::hash::Hash;
-use snaplight::state::{NewPages, PageId, PageRef, RevealFault, StatePath, Tree, Unfinished};
+use snaplight::state::{
+    HashedNode, NewPages, PageId, PageRef, RevealFault, StatePath, Tree, Unfinished,
+};
 use snaplight::trie::fold::Fold;
 use snaplight::trie::node::{Node, decode};
 
@@ -240,9 +242,12 @@ impl Healer {
             .is_some_and(|old| old == blob);
         let mut wrong = blob.clone();
         wrong[0] ^= 1;
-        let refused = self.tree.reveal(&at, &wrong, &self.codes);
+        let refused = self.tree.reveal(&at, &HashedNode::new(&wrong), &self.codes);
         assert_eq!(refused, Err(RevealFault::Hash));
-        let joined = self.tree.reveal(&at, &blob, &self.codes).unwrap();
+        let joined = self
+            .tree
+            .reveal(&at, &HashedNode::new(&blob), &self.codes)
+            .unwrap();
         self.received.nodes += 1;
         self.received.bytes += blob.len();
         let is_leaf = matches!(decode(&blob), Ok(Node::Leaf { .. }));
