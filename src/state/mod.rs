@@ -23,6 +23,7 @@ pub mod read;
 pub mod record;
 mod source;
 pub mod tree;
+mod tree_error;
 
 pub use crate::trie::account;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
@@ -37,5 +38,6 @@ pub use record::{
 };
 pub use tree::{
     ChangeRate, Estimate, HashedNode, Incomplete, Joined, Received, RevealFault, Revealing,
-    StorageJoined, Tree, TreeError, Unfinished, range_bytes,
+    StorageJoined, Tree, Unfinished, range_bytes,
 };
+pub use tree_error::TreeError;

@@ -1,8 +1,8 @@
 //! Pages on their way back into memory: their content takes the place of every reference to them, in the list and in bases.
 
 use super::adopt::{Adopter, Base};
-use super::base::over;
-use super::{Joined, Tree, list};
+use super::list::{self, over};
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::page::{Page, PageError, entry_size};

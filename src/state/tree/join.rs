@@ -3,14 +3,16 @@
 use core::ops::Range;
 
 use super::adopt::{Adopter, depth_above};
-use super::{Joined, StorageJoined, Tree, TreeError, list};
+use super::list::{self, find_account};
+use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
 use crate::state::cut::{KeptItem, Mode, Place, Source, cut, cut_list, write_whole};
-use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
+use crate::state::entry::{Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{entry_size, fold_list, storage_size};
 use crate::state::source::{Arena, Mark, SlotList};
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::{EntryItem, Fold, Root};
 use crate::trie::path::Path;
 use crate::trie::range::VerifiedRange;
@@ -173,23 +175,6 @@ pub(super) fn join_slots(
 fn is_based(entry: &Entry) -> bool {
     matches!(&entry.item, Item::Blinded { base, .. } if !base.is_empty())
 }
-
-/// The leaf of an account, unless it is in a page or unknown.
-pub(super) fn find_account<'a>(
-    entries: &'a mut [Entry],
-    account: &Hash,
-) -> Option<&'a mut AccountLeaf> {
-    let index = entries
-        .binary_search_by(|entry| entry.path.cmp(&Path::full(*account)))
-        .ok()?;
-    match &mut entries.get_mut(index)?.item {
-        Item::Account(leaf) => Some(leaf),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests;
 
 /// Where a list and an answer say something about the same places.
 struct Overlap {
@@ -444,3 +429,6 @@ fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap
         false => Err(TreeError::Disjoint(fold.path(delivered.start))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
-//! Changing a part of a list, which may have tens of thousands of entries behind it, or none: there is one for the account
+//! Finding entries in a list, and changing a part of one, which may have tens of thousands of entries behind it, or none: there is one for the account
 //! trie, and one for each storage that waits in memory. Called from a few places and long when compiled, so neither is inlined.
 
 use core::ops::Range;
 
-use crate::state::entry::{Entry, Item, Storage};
+use crate::hash::Hash;
+use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
+use crate::trie::path::Path;
 
 /// Where there is no room, some is made for so many entries more: one for each eight there are, so that a
 /// contract of three slots gets no more than it needs, ...
@@ -65,4 +67,64 @@ pub(super) fn unused_bytes(entries: &Vec<Entry>) -> usize {
         Item::Slot(_) | Item::Page(_) => 0,
     });
     (entries.capacity() - entries.len()) * size_of::<Entry>() + inside.sum::<usize>()
+}
+
+/// What stands at a path.
+pub(super) fn find<'a>(list: &'a [Entry], path: &Path) -> Option<&'a Item> {
+    let index = list.binary_search_by(|entry| entry.path.cmp(path)).ok()?;
+    list.get(index).map(|entry| &entry.item)
+}
+
+/// The leaf of an account, unless it is in a page or unknown.
+pub(super) fn find_account<'a>(
+    entries: &'a mut [Entry],
+    account: &Hash,
+) -> Option<&'a mut AccountLeaf> {
+    let index = entries
+        .binary_search_by(|entry| entry.path.cmp(&Path::full(*account)))
+        .ok()?;
+    match &mut entries.get_mut(index)?.item {
+        Item::Account(leaf) => Some(leaf),
+        _ => None,
+    }
+}
+
+/// A blinded entry over what is held there under another hash.
+pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
+    loop {
+        match base.as_mut_slice() {
+            // At one place only the last word counts, and what lies under it.
+            [
+                Entry {
+                    path: below,
+                    item:
+                        Item::Blinded {
+                            hash: old,
+                            base: under,
+                        },
+                },
+            ] if *below == path => {
+                let is_same = *old == hash;
+                base = core::mem::take(under);
+                if is_same {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    if !holds_anything(&base) {
+        base = Vec::new();
+    }
+    trim(&mut base);
+    Entry {
+        path,
+        item: Item::Blinded { hash, base },
+    }
+}
+
+/// Whether a list says more than hashes.
+pub(super) fn holds_anything(list: &[Entry]) -> bool {
+    list.iter()
+        .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))
 }

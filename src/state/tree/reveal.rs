@@ -1,13 +1,14 @@
 //! Revealing nodes by their hashes.
 
 use super::adopt::{Adopter, depth_above};
-use super::{Joined, RevealFault, Tree, list};
+use super::list::{self, find_account};
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
 use crate::state::page::{entry_size, storage_size};
 use crate::trie::keccak::keccak;
-use crate::trie::node::{Child, Node, decode};
+use crate::trie::node::{Child, Node, NodeError, decode};
 use crate::trie::path::Path;
 
 /// A node's RLP together with its hash. It is made by hashing, so the two belong together.
@@ -38,6 +39,19 @@ pub struct Revealing<'a> {
     joined: Joined,
     /// What comes into the list, and the index of the blinded entry that it replaces, in order. Bound: the nodes revealed.
     replaced: Vec<(usize, Vec<Entry>)>,
+}
+
+/// Why a node cannot be revealed. If the blob answers a request for the entry's hash, the peer is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevealFault {
+    /// Nothing is blinded at that place (any more).
+    NotBlinded,
+    /// The blob does not hash to the blinded entry's hash.
+    Hash,
+    /// Not a trie node.
+    Node(NodeError),
+    /// A leaf ends above a key's length, or a node leads past it, or its value is no account or slot.
+    Content,
 }
 
 impl Tree {
@@ -112,8 +126,7 @@ impl Revealing<'_> {
         node: &HashedNode<'_>,
     ) -> Result<(), RevealFault> {
         let tree = &mut *self.tree;
-        let leaf =
-            super::join::find_account(&mut tree.entries, account).ok_or(RevealFault::NotBlinded)?;
+        let leaf = find_account(&mut tree.entries, account).ok_or(RevealFault::NotBlinded)?;
         let removed = storage_size(&leaf.storage);
         let mut whole = vec![Entry {
             path: Path::ROOT,

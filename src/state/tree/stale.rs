@@ -2,13 +2,15 @@
 //! be the same they reveal it; everywhere else they become base, where nothing is held yet.
 
 use super::adopt::{Adopter, Base, depth_above};
-use super::base::{holds_anything, over};
-use super::{Joined, StorageJoined, Tree, TreeError};
+use super::join::join_slots;
+use super::list::{holds_anything, over};
+use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::cut::{Mode, Place, cut};
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::source::{Arena, Mark};
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::{EntryItem, Fold};
 use crate::trie::range::VerifiedRange;
 
@@ -63,8 +65,7 @@ impl Tree {
             let root = leaf.storage_root();
             let mut slots = leaf.storage.take_list(root).unwrap_or_default();
             if root == range.root() && !slots.is_empty() {
-                let (page, done) =
-                    super::join::join_slots(&mut slots, range, place, &mut adopter, out)?;
+                let (page, done) = join_slots(&mut slots, range, place, &mut adopter, out)?;
                 complete = done.complete;
                 leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
             } else if !slots.is_empty() {
