@@ -11,12 +11,14 @@
 //! - [`page`]: a page's bytes, and the proof that they are what the parent says; [`new_pages`]: new ones.
 //! - [`read`]: looking up an account or a slot in pages.
 //! - [`gc`]: which pages no root reaches any more.
+//! - `key_space`: where keys lie, and how densely.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes.
 
 pub mod batch;
 mod cut;
 pub mod entry;
 pub mod gc;
+pub(crate) mod key_space;
 pub mod new_pages;
 pub mod page;
 pub mod read;

@@ -1,9 +1,10 @@
 //! Joining a verified answer to a list of the same root.
 
+use core::iter;
 use core::ops::Range;
 
 use super::adopt::{Adopter, depth_above};
-use super::list::{self, find_account};
+use super::list::{self, Overlay, find_account};
 use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
@@ -302,9 +303,10 @@ impl Overlap {
     }
 }
 
-/// Joins two lists of one trie, place by place what knows more. `old` says for each blinded entry that has a base how deep
-/// the branch above it is. `item` makes an item of what `new` has at a path, which may stay unmade; `None` stands for a leaf
-/// that `old` knows.
+/// Joins two lists of one trie and keeps, place by place, what knows more. `old` says for each
+/// blinded entry that has a base how deep the branch above it is. `item` makes an item of what
+/// `new` has at a path, and is only called where that is needed; it makes `None` of a leaf that
+/// `old` knows.
 fn merge<N>(
     old: impl Iterator<Item = (Entry, u8)>,
     new: impl Iterator<Item = (Path, N)>,
@@ -316,68 +318,82 @@ fn merge<N>(
     let mut old = old.peekable();
     let mut new = new.peekable();
     loop {
-        // Places of one trie are equal, one above the other, or apart; and both lists say something of every place that
-        // is not empty.
-        let (held, found) = match (old.peek(), new.peek()) {
-            (Some((held, _)), Some((found, _))) => (held.path, *found),
+        // Both lists say something of every place that is not empty.
+        let (held, found) = match (old.next(), new.next()) {
+            (Some(held), Some(found)) => (held, found),
             (Some((Entry { path, .. }, _)), None) | (None, Some((path, _))) => {
-                return Err(TreeError::Disjoint(*path));
+                return Err(TreeError::Disjoint(path));
             }
             (None, None) => return Ok(merged),
         };
-        if held == found {
-            let (Some((held, depth)), Some((_, kept))) = (old.next(), new.next()) else {
-                continue;
-            };
-            refine(held, item(kept), depth, adopter, &mut merged)?;
-        } else if held.is_prefix_of(&found) {
-            let Some((above, depth)) = old.next() else {
-                continue;
-            };
-            let below = core::iter::from_fn(|| new.next_if(|(path, _)| held.is_prefix_of(path)));
-            match above.item {
-                Item::Blinded { base, .. } => {
-                    let start = merged.len();
-                    for (path, kept) in below {
-                        let item = item(kept).ok_or(TreeError::Disjoint(path))?;
-                        merged.push(Entry { path, item });
-                    }
-                    if !base.is_empty() {
-                        let revealed = merged.split_off(start);
-                        merged.extend(adopter.merge(revealed, base, depth));
-                    }
-                }
-                _ => {
-                    below.for_each(drop);
-                    merged.push(above);
-                }
+        let (above, path) = (held.0.path, found.0);
+        match Overlay::of(&above, &path) {
+            Overlay::Same => refine(held, item(found.1), adopter, &mut merged)?,
+            Overlay::OldAbove => {
+                let next = || new.next_if(|(path, _)| above.is_prefix_of(path));
+                let below = iter::once(found).chain(iter::from_fn(next));
+                put_below(held, below, &item, adopter, &mut merged)?;
             }
-        } else if found.is_prefix_of(&held) {
-            let page = match new.next().and_then(|(_, kept)| item(kept)) {
-                Some(Item::Blinded { .. }) => None,
-                Some(item @ Item::Page(_)) => Some(item),
-                _ => return Err(TreeError::Disjoint(found)),
-            };
-            let in_page = page.is_some();
-            merged.extend(page.map(|item| Entry { path: found, item }));
-            while let Some((held, _)) = old.next_if(|(held, _)| found.is_prefix_of(&held.path)) {
-                match held.item {
-                    Item::Blinded { .. } if in_page => {}
-                    _ if in_page => return Err(TreeError::Disjoint(held.path)),
-                    _ => merged.push(held),
-                }
+            Overlay::NewAbove => {
+                let next = || old.next_if(|(held, _)| path.is_prefix_of(&held.path));
+                let below = iter::once(held).chain(iter::from_fn(next));
+                put_above((path, item(found.1)), below, &mut merged)?;
             }
-        } else {
-            return Err(TreeError::Disjoint(held.min(found)));
+            Overlay::Apart => return Err(TreeError::Disjoint(above.min(path))),
         }
     }
 }
 
+/// Where `old` knows a place, and `new` what is below it.
+fn put_below<N>(
+    (old, depth): (Entry, u8),
+    new: impl Iterator<Item = (Path, N)>,
+    item: impl Fn(N) -> Option<Item>,
+    adopter: &mut Adopter<'_>,
+    merged: &mut Vec<Entry>,
+) -> Result<(), TreeError> {
+    let Item::Blinded { base, .. } = old.item else {
+        new.for_each(drop);
+        merged.push(old);
+        return Ok(());
+    };
+    let start = merged.len();
+    for (path, found) in new {
+        let item = item(found).ok_or(TreeError::Disjoint(path))?;
+        merged.push(Entry { path, item });
+    }
+    if !base.is_empty() {
+        let revealed = merged.split_off(start);
+        merged.extend(adopter.merge(revealed, base, depth));
+    }
+    Ok(())
+}
+
+/// Where `new` knows a place, and `old` what is below it.
+fn put_above(
+    (path, new): (Path, Option<Item>),
+    old: impl Iterator<Item = (Entry, u8)>,
+    merged: &mut Vec<Entry>,
+) -> Result<(), TreeError> {
+    match new {
+        Some(Item::Blinded { .. }) => merged.extend(old.map(|(held, _)| held)),
+        Some(item @ Item::Page(_)) => {
+            merged.push(Entry { path, item });
+            for (held, _) in old {
+                if !matches!(held.item, Item::Blinded { .. }) {
+                    return Err(TreeError::Disjoint(held.path));
+                }
+            }
+        }
+        Some(Item::Account(_) | Item::Slot(_)) | None => return Err(TreeError::Disjoint(path)),
+    }
+    Ok(())
+}
+
 /// What two lists know at one path.
 fn refine(
-    held: Entry,
+    (held, depth): (Entry, u8),
     found: Option<Item>,
-    depth: u8,
     adopter: &mut Adopter<'_>,
     merged: &mut Vec<Entry>,
 ) -> Result<(), TreeError> {

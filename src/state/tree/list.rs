@@ -4,7 +4,7 @@
 use core::ops::Range;
 
 use crate::hash::Hash;
-use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
+use crate::state::entry::{AccountLeaf, Entry, Item};
 use crate::trie::path::Path;
 
 /// Where there is no room, some is made for so many entries more: one for each eight there are, so that a
@@ -58,15 +58,33 @@ fn with_spare(entries: usize) -> usize {
 
 /// Bytes of room that no entry uses, in this list and in those inside it.
 pub(super) fn unused_bytes(entries: &Vec<Entry>) -> usize {
-    let inside = entries.iter().map(|entry| match &entry.item {
-        Item::Account(leaf) => match &leaf.storage {
-            Storage::Inline(slots) => unused_bytes(slots),
-            Storage::Empty | Storage::Blinded | Storage::Page(_) => 0,
-        },
-        Item::Blinded { base, .. } => unused_bytes(base),
-        Item::Slot(_) | Item::Page(_) => 0,
-    });
+    let inside = entries.iter().filter_map(Entry::inside).map(unused_bytes);
     (entries.capacity() - entries.len()) * size_of::<Entry>() + inside.sum::<usize>()
+}
+
+/// How an entry of an old list lies to one of a new list of the same trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overlay {
+    /// At the same place.
+    Same,
+    /// The old one is above the new one.
+    OldAbove,
+    /// The new one is above the old one.
+    NewAbove,
+    /// Neither is above the other.
+    Apart,
+}
+
+impl Overlay {
+    pub(super) fn of(old: &Path, new: &Path) -> Overlay {
+        let shared = old.common(new);
+        match (shared == old.len(), shared == new.len()) {
+            (true, true) => Overlay::Same,
+            (true, false) => Overlay::OldAbove,
+            (false, true) => Overlay::NewAbove,
+            (false, false) => Overlay::Apart,
+        }
+    }
 }
 
 /// What stands at a path.

@@ -1,9 +1,11 @@
 //! Answers that come late: proven against a root that is not the tree's any more. Where the tree's own subtrie turns out to
 //! be the same they reveal it; everywhere else they become base, where nothing is held yet.
 
+use core::iter;
+
 use super::adopt::{Adopter, Base, depth_above};
 use super::join::join_slots;
-use super::list::{holds_anything, over};
+use super::list::{Overlay, holds_anything, over};
 use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::cut::{Mode, Place, cut};
@@ -194,50 +196,53 @@ fn join_stale(list: &mut Vec<Entry>, stale: Vec<Entry>, adopter: &mut Adopter<'_
     *list = after;
 }
 
-/// Fills the gaps of a base with what is offered. Nothing that is held is given up for it.
+/// Fills the gaps of a base with what a stale answer holds. Nothing that is held is given up for it.
 fn mix(base: Vec<Entry>, stale: Vec<Entry>) -> Vec<Entry> {
     let mut mixed = Vec::with_capacity(base.len() + stale.len());
     let mut base = base.into_iter().peekable();
     let mut stale = stale.into_iter().peekable();
+    let (mut held, mut found) = (base.next(), stale.next());
     loop {
-        let (held, found) = match (base.peek(), stale.peek()) {
-            (Some(held), Some(found)) => (held.path, found.path),
-            (_, None) => {
-                mixed.extend(base);
-                return mixed;
-            }
-            (None, _) => {
-                mixed.extend(stale);
+        let (old, new) = match (held, found) {
+            (Some(old), Some(new)) => (old, new),
+            (old, new) => {
+                mixed.extend(old.into_iter().chain(base));
+                mixed.extend(new.into_iter().chain(stale));
                 return mixed;
             }
         };
-        if held.is_prefix_of(&found) {
-            let Some(above) = base.next() else { continue };
-            let below = core::iter::from_fn(|| stale.next_if(|e| held.is_prefix_of(&e.path)));
-            let below: Vec<Entry> = below.collect();
-            match above.item {
-                Item::Blinded { base, .. } if base.is_empty() && holds_anything(&below) => {
-                    mixed.extend(below);
+        match Overlay::of(&old.path, &new.path) {
+            Overlay::Same | Overlay::OldAbove => {
+                let next = || stale.next_if(|entry| old.path.is_prefix_of(&entry.path));
+                let below: Vec<Entry> = iter::once(new).chain(iter::from_fn(next)).collect();
+                match old.item {
+                    Item::Blinded { base, .. } if base.is_empty() && holds_anything(&below) => {
+                        mixed.extend(below);
+                    }
+                    Item::Blinded { hash, base } if !base.is_empty() => {
+                        mixed.push(over(old.path, hash, mix(base, below)));
+                    }
+                    _ => mixed.push(old),
                 }
-                Item::Blinded { hash, base } if !base.is_empty() => {
-                    mixed.push(over(held, hash, mix(base, below)));
+                (held, found) = (base.next(), stale.next());
+            }
+            Overlay::NewAbove => {
+                let next = || base.next_if(|entry| new.path.is_prefix_of(&entry.path));
+                let below: Vec<Entry> = iter::once(old).chain(iter::from_fn(next)).collect();
+                match new.item {
+                    Item::Page(_) if !holds_anything(&below) => mixed.push(new),
+                    _ => mixed.extend(below),
                 }
-                item => mixed.push(Entry { path: held, item }),
+                (held, found) = (base.next(), stale.next());
             }
-        } else if found.is_prefix_of(&held) {
-            let Some(above) = stale.next() else {
-                continue;
-            };
-            let below = core::iter::from_fn(|| base.next_if(|e| found.is_prefix_of(&e.path)));
-            let below: Vec<Entry> = below.collect();
-            match above.item {
-                Item::Page(_) if !holds_anything(&below) => mixed.push(above),
-                _ => mixed.extend(below),
+            Overlay::Apart if old.path < new.path => {
+                mixed.push(old);
+                (held, found) = (base.next(), Some(new));
             }
-        } else if held < found {
-            mixed.extend(base.next());
-        } else {
-            mixed.extend(stale.next());
+            Overlay::Apart => {
+                mixed.push(new);
+                (held, found) = (Some(old), stale.next());
+            }
         }
     }
 }
