@@ -9,7 +9,7 @@ mod state_world;
 use std::collections::{BTreeMap, HashSet};
 
 use snaplight::hash::Hash;
-use snaplight::state::page::{Folds, MIN_BUDGET, PageError};
+use snaplight::state::page::{Folds, MIN_BUDGET, Page, PageError};
 use snaplight::state::{
     Entry, Item, Joined, Lookup, PageId, PageRef, SlimAccount, StatePath, Step, Storage, Tree,
     Unfinished,
@@ -40,23 +40,24 @@ fn stored(seed: u64, without: Option<usize>) -> Stored {
 }
 
 impl Stored {
-    fn look_up(&self, mut lookup: Lookup) -> Step {
+    /// The last step of a look-up, or the page that ends it because it is damaged.
+    fn look_up(&self, mut lookup: Lookup) -> Found {
         let mut folds = Folds::new();
         while let Step::Need(wanted) = *lookup.step() {
-            lookup.feed(
-                self.pages.get(&wanted.page.id).map(Vec::as_slice),
-                &mut folds,
-            );
+            let page = self.pages.get(&wanted.page.id).ok_or(PageError::Missing);
+            let page = page.and_then(|bytes| Page::decode(bytes));
+            let page = page.and_then(|mut page| page.verify(&wanted.page, &wanted.at, &mut folds));
+            lookup.feed_verified(&page.map_err(|error| (wanted.page.id, error))?);
         }
-        lookup.step().clone()
+        Ok(lookup.step().clone())
     }
 
     /// Every account and slot is answered rightly, or `allowed`. How often it was the latter.
-    fn check(&self, allowed: impl Fn(&Step) -> bool) -> usize {
+    fn check(&self, allowed: impl Fn(&Found) -> bool) -> usize {
         let mut other = 0;
         for (key, slim) in &self.world.accounts.leaves {
             match self.look_up(Lookup::account(self.root, *key)) {
-                Step::Account(Some(found)) => {
+                Ok(Step::Account(Some(found))) => {
                     assert_eq!(found.account, SlimAccount::parse(slim).unwrap().account());
                 }
                 step => {
@@ -72,7 +73,7 @@ impl Stored {
                 .flat_map(|t| t.leaves.iter().take(5))
             {
                 match self.look_up(Lookup::slot(self.root, *key, *slot)) {
-                    Step::Slot(word) => {
+                    Ok(Step::Slot(word)) => {
                         let value = snaplight::state::account::slot_value(rlp).unwrap();
                         assert_eq!(&word[32 - value.len()..], value);
                     }
@@ -87,8 +88,11 @@ impl Stored {
     }
 }
 
-fn is_damage(step: &Step) -> bool {
-    matches!(step, Step::Damaged { .. })
+/// What a look-up comes to.
+type Found = Result<Step, (PageId, PageError)>;
+
+fn is_damage(found: &Found) -> bool {
+    found.is_err()
 }
 
 #[test]
@@ -141,22 +145,18 @@ fn a_page_that_is_gone_is_named() {
     let mut stored = stored(4, None);
     let id = stored.root.unwrap().id;
     stored.pages.remove(&id);
-    let missing = Step::Damaged {
-        id,
-        error: PageError::Missing,
-    };
-    let step = stored.look_up(Lookup::account(stored.root, Hash::ZERO));
-    assert_eq!(step, missing);
+    let found = stored.look_up(Lookup::account(stored.root, Hash::ZERO));
+    assert_eq!(found, Err((id, PageError::Missing)));
 }
 
 #[test]
 fn storage_that_is_not_held_is_not_tracked_and_never_zero() {
     let stored = stored(5, Some(2));
     assert!(stored.root.unwrap().open);
-    assert!(stored.check(|step| *step == Step::NotTracked) > 0);
+    assert!(stored.check(|found| *found == Ok(Step::NotTracked)) > 0);
     for account in stored.world.storage.keys() {
         let step = stored.look_up(Lookup::slot(stored.root, *account, Hash([1; 32])));
-        assert!(matches!(step, Step::NotTracked | Step::Slot(_)));
+        assert!(matches!(step, Ok(Step::NotTracked | Step::Slot(_))));
     }
 }
 
@@ -180,18 +180,21 @@ fn accounts_that_are_not_held_are_not_tracked_but_absence_between_held_ones_is_p
     for key in stored.world.accounts.leaves.keys() {
         let step = stored.look_up(Lookup::account(root, *key));
         match (first..=last).contains(key) {
-            true => assert!(matches!(step, Step::Account(Some(_)))),
+            true => assert!(matches!(step, Ok(Step::Account(Some(_))))),
             // A proof may show a leaf beside the range.
-            false => assert!(matches!(step, Step::NotTracked | Step::Account(Some(_)))),
+            false => assert!(matches!(
+                step,
+                Ok(Step::NotTracked | Step::Account(Some(_)))
+            )),
         }
     }
     let between = first.next().unwrap();
     assert_eq!(
         stored.look_up(Lookup::account(root, between)),
-        Step::Account(None)
+        Ok(Step::Account(None))
     );
     let outside = stored.look_up(Lookup::account(root, Hash([0x01; 32])));
-    assert_eq!(outside, Step::NotTracked);
+    assert_eq!(outside, Ok(Step::NotTracked));
 }
 
 #[test]
@@ -199,9 +202,9 @@ fn the_empty_state_holds_nothing() {
     let mut tree = Tree::new(Hash::EMPTY_ROOT);
     assert!(tree.is_complete());
     let mut out = snaplight::state::NewPages::new(PageId(1));
-    tree.settle(&HashSet::new(), &mut out).unwrap();
+    tree.cut_complete(&HashSet::new(), &mut out).unwrap();
     assert_eq!(tree.snapshot(Unfinished::Write, &mut out), Ok(None));
-    assert!(out.is_empty());
+    assert_eq!(out.bytes(), 0);
     assert_eq!(
         *Lookup::account(None, Hash::ZERO).step(),
         Step::Account(None)

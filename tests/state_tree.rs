@@ -94,12 +94,12 @@ impl<'a> Builder<'a> {
         let trie = &self.world.storage[&account];
         let answer = trie.serve(&origin, &limit, max);
         let range = answer.slots(&mut self.fold, &trie.root, &origin);
-        let joined = self
-            .tree
+        self.tree
             .join_storage(&account, &range, &mut self.out)
             .unwrap();
         if max == usize::MAX {
-            assert!(joined.complete);
+            let mut incomplete = self.tree.incomplete_accounts();
+            assert!(!incomplete.any(|found| found.account == account && found.storage.is_some()));
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a> Builder<'a> {
     }
 
     fn batch(&mut self, unfinished: Unfinished) {
-        self.tree.settle(&self.codes, &mut self.out).unwrap();
+        self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
         let start = self.out.next_id();
         let before = self.tree.entries().to_vec();
         let root = self.tree.snapshot(unfinished, &mut self.out).unwrap();
@@ -189,7 +189,7 @@ impl<'a> Builder<'a> {
             self.accounts();
             self.storage();
             self.code();
-            self.tree.settle(&self.codes, &mut self.out).unwrap();
+            self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
             steps += 1;
             assert!(steps < 5_000, "no end: {:?}", self.tree.entries());
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use sha3::{Digest, Keccak256};
 use snaplight::hash::Hash;
-use snaplight::state::page::Folds;
+use snaplight::state::page::{Folds, Page};
 use snaplight::state::{Account, Lookup, NewPages, PageId, Step, Tree, Unfinished};
 use snaplight::trie::{Fold, Root, keccak, keccak_pair, prove, verify_accounts};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -89,7 +89,9 @@ fn verified_ranges_are_cut_into_pages_that_can_be_read() {
     let mut look_up = |key| {
         let mut lookup = Lookup::account(top, key);
         while let Step::Need(wanted) = *lookup.step() {
-            lookup.feed(stored.get(&wanted.page.id).map(Vec::as_slice), &mut folds);
+            let mut page = Page::decode(&stored[&wanted.page.id]).unwrap();
+            let verified = page.verify(&wanted.page, &wanted.at, &mut folds);
+            lookup.feed_verified(&verified.unwrap());
         }
         match *lookup.step() {
             Step::Account(found) => found.map(|found| found.account),

@@ -169,7 +169,7 @@ enum Gone {
 
 impl<S: Source + ?Sized> Cut<'_, S> {
     fn branch(&mut self, branch: usize) -> Result<(), TreeError> {
-        let node = self.total(branch);
+        let node = self.total(branch)?;
         self.nodes.push(node);
         let too_large = node.sum.size > self.place.budget;
         match self.mode {
@@ -177,7 +177,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             Mode::Growing | Mode::Closing if too_large => self.shrink(branch)?,
             Mode::Collapsing if node.sum.pages || node.sum.bases => {
                 self.collapse_children(branch);
-                if self.update(branch).size > self.place.budget {
+                if self.update(branch)?.size > self.place.budget {
                     self.shrink(branch)?;
                 }
             }
@@ -187,7 +187,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
     }
 
     /// What the children of a branch count for now.
-    fn total(&self, branch: usize) -> Node {
+    fn total(&self, branch: usize) -> Result<Node, TreeError> {
         let mut node = Node {
             sum: Sum::default(),
             changed: false,
@@ -197,24 +197,35 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             match child {
                 ChildOf::Entry(entry) => node.sum.add(self.source.sum(entry as usize)),
                 ChildOf::Branch(child) => {
-                    let Some(child) = self.nodes.get(child as usize) else {
-                        continue;
-                    };
+                    let child = self.node(child as usize)?;
                     node.sum.add(child.sum);
                     node.changed |= child.changed || child.gone.is_some();
                 }
             }
         }
-        node
+        Ok(node)
+    }
+
+    /// A branch that has been cut.
+    fn node(&self, branch: usize) -> Result<&Node, TreeError> {
+        let node = self.nodes.get(branch);
+        node.ok_or_else(|| TreeError::defect("children are cut before their parents"))
+    }
+
+    /// What has taken the place of a branch, if anything has.
+    fn gone(&self, node: &Node) -> Option<&Gone> {
+        let gone = node.gone.and_then(|gone| self.gone.get(gone as usize));
+        debug_assert_eq!(gone.is_some(), node.gone.is_some(), "what is gone is noted");
+        gone
     }
 
     /// Counts again after something has moved.
-    fn update(&mut self, branch: usize) -> Sum {
-        let node = self.total(branch);
+    fn update(&mut self, branch: usize) -> Result<Sum, TreeError> {
+        let node = self.total(branch)?;
         if let Some(slot) = self.nodes.get_mut(branch) {
             *slot = node;
         }
-        node.sum
+        Ok(node.sum)
     }
 
     /// Puts some children of a branch into one page.
@@ -229,18 +240,13 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             .map(|node| node.sum.size);
         let mut page = PageWriter::new(&at, false, size.sum());
         for child in run {
-            self.write(*child, &mut page);
+            self.write(*child, &mut page)?;
         }
         let id = self.out.push(page.finish())?;
         for child in run {
-            let hash = self
-                .fold
-                .branches()
-                .get(*child)
-                .and_then(|branch| branch.reference.hash());
-            let (Some(hash), Some(node)) = (hash, self.nodes.get(*child)) else {
-                continue;
-            };
+            let hash = self.hash(*child);
+            let hash = hash.ok_or_else(|| TreeError::defect("what moves out has a hash"))?;
+            let node = self.node(*child)?;
             let Sum {
                 leaves,
                 slots,
@@ -287,11 +293,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
     }
 
     fn collapse(&mut self, branch: usize) {
-        let hash = self
-            .fold
-            .branches()
-            .get(branch)
-            .and_then(|branch| branch.reference.hash());
+        let hash = self.hash(branch);
         let waiting = self.nodes.get(branch).filter(|node| {
             !node.sum.pages
                 && !node.sum.bases
@@ -334,8 +336,8 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 if self.mode == Mode::Collapsing {
                     self.collapse(top);
                 }
-                self.keep(top, &mut kept.items);
-                kept.sum = self.nodes.get(top).map(|node| node.sum).unwrap_or_default();
+                self.keep(top, &mut kept.items)?;
+                kept.sum = self.node(top)?.sum;
             }
             None if !self.fold.is_empty() => {
                 let too_large = self.source.sum(0).size > self.place.budget;
@@ -350,37 +352,34 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         Ok(kept)
     }
 
-    fn keep(&self, branch: usize, items: &mut Vec<KeptItem>) {
-        let Some(node) = self.nodes.get(branch) else {
-            return;
-        };
-        match node.gone.and_then(|gone| self.gone.get(gone as usize)) {
+    fn keep(&self, branch: usize, items: &mut Vec<KeptItem>) -> Result<(), TreeError> {
+        let node = self.node(branch)?;
+        match self.gone(node) {
             Some(Gone::Page(page)) => items.push(KeptItem::Page(self.path(branch), *page)),
             Some(Gone::Blinded(hash)) => items.push(KeptItem::Blinded(self.path(branch), *hash)),
             None if node.changed => {
                 for child in self.fold.children(branch) {
                     match child {
                         ChildOf::Entry(entry) => items.push(KeptItem::Entry(entry as usize)),
-                        ChildOf::Branch(child) => self.keep(child as usize, items),
+                        ChildOf::Branch(child) => self.keep(child as usize, items)?,
                     }
                 }
             }
             None => items.extend(self.entries(branch).map(KeptItem::Entry)),
         }
+        Ok(())
     }
 
-    fn write(&self, branch: usize, page: &mut PageWriter) {
-        let Some(node) = self.nodes.get(branch) else {
-            return;
-        };
-        match node.gone.and_then(|gone| self.gone.get(gone as usize)) {
+    fn write(&self, branch: usize, page: &mut PageWriter) -> Result<(), TreeError> {
+        let node = self.node(branch)?;
+        match self.gone(node) {
             Some(Gone::Page(reference)) => page.page(&self.path(branch), reference),
             Some(Gone::Blinded(hash)) => page.blinded(&self.path(branch), hash),
             None if node.changed => {
                 for child in self.fold.children(branch) {
                     match child {
                         ChildOf::Entry(entry) => self.source.write(entry as usize, page),
-                        ChildOf::Branch(child) => self.write(child as usize, page),
+                        ChildOf::Branch(child) => self.write(child as usize, page)?,
                     }
                 }
             }
@@ -388,6 +387,12 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 .entries(branch)
                 .for_each(|entry| self.source.write(entry, page)),
         }
+        Ok(())
+    }
+
+    /// The hash of a branch; `None` if its node is shorter than a hash, and so embedded above.
+    fn hash(&self, branch: usize) -> Option<Hash> {
+        self.fold.branches().get(branch)?.reference.hash()
     }
 
     fn entries(&self, branch: usize) -> core::ops::Range<usize> {

@@ -258,14 +258,26 @@ impl Entry {
 }
 
 impl AccountLeaf {
-    /// Root of its storage trie. (A body that is no account has none; there are only checked ones here.)
+    /// Root of its storage trie.
     pub fn storage_root(&self) -> Hash {
-        SlimAccount::parse(&self.slim).map_or(Hash::EMPTY_ROOT, |body| body.storage_root())
+        self.body()
+            .map_or(Hash::EMPTY_ROOT, |body| body.storage_root())
     }
 
     /// Hash of its bytecode.
     pub fn code_hash(&self) -> Hash {
-        SlimAccount::parse(&self.slim).map_or(Hash::EMPTY_CODE, |body| body.code_hash())
+        self.body()
+            .map_or(Hash::EMPTY_CODE, |body| body.code_hash())
+    }
+
+    /// Its body, which has been checked: it came out of a verified answer, or of a page's decoder.
+    fn body(&self) -> Option<SlimAccount<'_>> {
+        let body = SlimAccount::parse(&self.slim);
+        debug_assert!(
+            body.is_ok(),
+            "an account's body is checked before it is held"
+        );
+        body.ok()
     }
 
     /// Whether something of its storage is held under another root.

@@ -33,16 +33,6 @@ impl NewPages {
         self.bytes
     }
 
-    /// How many pages wait.
-    pub fn len(&self) -> usize {
-        self.written.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.written.is_empty()
-    }
-
     /// A page that waits: the database does not have it yet.
     pub fn get(&self, id: PageId) -> Option<&[u8]> {
         let index = self.written.binary_search_by_key(&id, |(id, _)| *id).ok()?;

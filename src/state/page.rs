@@ -53,6 +53,7 @@ pub struct VerifiedPage {
 
 /// Why a page cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PageError {
     /// The database has no page of this id.
     Missing,
@@ -96,16 +97,28 @@ impl fmt::Display for PageError {
             PageError::Hash { expected, found } => {
                 write!(f, "the page folds to {found} instead of {expected}")
             }
-            PageError::Fold(fault) => write!(f, "the page holds no trie: {fault}"),
+            PageError::Fold(error) => write!(f, "the page holds no trie: {error}"),
         }
     }
 }
 
-impl core::error::Error for PageError {}
+impl core::error::Error for PageError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            PageError::Fold(error) => Some(error),
+            PageError::Missing
+            | PageError::NewerFormat { .. }
+            | PageError::Checksum
+            | PageError::Malformed(_)
+            | PageError::Misplaced
+            | PageError::Hash { .. } => None,
+        }
+    }
+}
 
 impl From<FoldError> for PageError {
-    fn from(fault: FoldError) -> PageError {
-        PageError::Fold(fault)
+    fn from(error: FoldError) -> PageError {
+        PageError::Fold(error)
     }
 }
 

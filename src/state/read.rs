@@ -3,11 +3,12 @@
 
 use super::account::{Account, SlimAccount, slot_value};
 use super::entry::{Code, Entry, Item, PageId, PageRef, StatePath, Storage};
-use super::page::{Folds, Page, PageError, VerifiedPage};
+use super::page::VerifiedPage;
 use crate::hash::Hash;
 use crate::trie::path::Path;
 
-/// A look-up in progress. [`Lookup::step`] says how it stands; while it says [`Step::Need`], feed it that page.
+/// A look-up in progress. [`Lookup::step`] says how it stands; while it says [`Step::Need`], load
+/// and verify that page ([`Page::verify`](super::page::Page::verify)) and feed it.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     account: Hash,
@@ -17,6 +18,7 @@ pub struct Lookup {
 
 /// How a look-up stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
     /// The next page.
     Need(NeededPage),
@@ -26,13 +28,6 @@ pub enum Step {
     Slot([u8; 32]),
     /// That part of the state is not held: nothing can be said about it.
     NotTracked,
-    /// A page is not what its parent names.
-    Damaged {
-        /// The page.
-        id: PageId,
-        /// What is wrong with it.
-        error: PageError,
-    },
 }
 
 /// An account that exists.
@@ -85,23 +80,7 @@ impl Lookup {
         &self.step
     }
 
-    /// Goes on with the page that is needed, as the database has it (`None`: it has none).
-    pub fn feed(&mut self, page: Option<&[u8]>, folds: &mut Folds) -> &Step {
-        if let Step::Need(wanted) = self.step {
-            match wanted.verify(page, folds) {
-                Ok(page) => return self.feed_verified(&page),
-                Err(error) => {
-                    self.step = Step::Damaged {
-                        id: wanted.page.id,
-                        error,
-                    }
-                }
-            }
-        }
-        &self.step
-    }
-
-    /// Goes on with the page that is needed, which has been proven before. Any other page is not looked at.
+    /// Goes on with the page that is needed. Any other page is not looked at.
     pub fn feed_verified(&mut self, page: &VerifiedPage) -> &Step {
         if let Step::Need(wanted) = self.step
             && wanted.is(page)
@@ -172,16 +151,6 @@ impl NeededPage {
     /// Names a proven page for ever, within one incarnation of a database.
     pub fn key(&self) -> (PageId, Hash) {
         (self.page.id, self.page.hash)
-    }
-
-    /// Proves that some bytes are this page (`None`: the database has none).
-    pub fn verify(
-        &self,
-        bytes: Option<&[u8]>,
-        folds: &mut Folds,
-    ) -> Result<VerifiedPage, PageError> {
-        let bytes = bytes.ok_or(PageError::Missing)?;
-        Page::decode(bytes)?.verify(&self.page, &self.at, folds)
     }
 
     fn is(&self, page: &VerifiedPage) -> bool {

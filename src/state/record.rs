@@ -4,10 +4,12 @@
 //! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
 //! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8, slots 8), for the one being built its first page's id
 //! and the spine's first and end id (3 × 8), counts 3 × 8, and the block (again behind such a byte: hash 32, number 8,
-//! timestamp 8); then the litter (again behind such a byte: root page, first and end id); last XXH64 of all before, 8.
+//! timestamp 8); then what waits for garbage collection (again behind such a
+//! byte: root page, first and end id); last XXH64 of all before, 8.
 //!
 //! The checksum finds accidents. Against somebody who writes his own, the root is compared with its page ([`RootPage`]).
 
+use core::fmt;
 use core::ops::Range;
 
 use xxhash_rust::xxh64::xxh64;
@@ -132,6 +134,7 @@ pub struct Counts {
 
 /// Why a stored record cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecordError {
     /// A newer version of Snaplight has written it.
     NewerFormat {
@@ -143,6 +146,20 @@ pub enum RecordError {
     /// The bytes are not what was written: the checksum is wrong, or a root is not that of its page.
     Damaged,
 }
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::NewerFormat { found, supported } => {
+                let read = "this version reads up to";
+                write!(f, "record format {found}, {read} {supported}")
+            }
+            RecordError::Damaged => f.write_str("the root record is damaged"),
+        }
+    }
+}
+
+impl core::error::Error for RecordError {}
 
 impl Record {
     /// The record of a new database. `incarnation` is to be drawn at random.

@@ -75,7 +75,7 @@ impl Source for Arena<'_> {
 
     fn write(&self, entry: usize, page: &mut PageWriter) {
         let Some(EntryItem::Leaf(value)) = self.fold.item(entry) else {
-            return;
+            return debug_assert!(false, "a subtrie known by its hash is open and stays");
         };
         let key = self.fold.path(entry).key();
         match self.marks.get(entry) {
@@ -85,7 +85,7 @@ impl Source for Arena<'_> {
                     page.plain(&key, &body, *code);
                 }
             }
-            Some(Mark::Known) | None => {}
+            Some(Mark::Known) | None => debug_assert!(false, "what is known is open and stays"),
         }
     }
 }
@@ -122,6 +122,7 @@ pub(crate) struct SlotList<'a>(pub(crate) &'a [Entry]);
 
 impl Source for SlotList<'_> {
     fn sum(&self, entry: usize) -> Sum {
+        debug_assert!(entry < self.0.len(), "entries are those of the list");
         self.0.get(entry).map(sum_of).unwrap_or_default()
     }
 

@@ -3,7 +3,7 @@
 //! of the *same* root, and joining two of them keeps, place by place, what knows more: a leaf before a page before a
 //! blinded subtrie. Nothing needs to be folded for that: both sides fold to the root.
 //!
-//! What is complete leaves memory as pages: at once out of an answer that is complete in itself, otherwise when [`Tree::settle`]
+//! What is complete leaves memory as pages: at once out of an answer that is complete in itself, otherwise when [`Tree::cut_complete`]
 //! finds that what was missing has come.
 
 use core::ops::Range;
@@ -59,8 +59,6 @@ pub struct Joined {
     pub codes: Vec<Hash>,
     /// Leaves (accounts, slots) that were held under another root, have not changed, and were taken over.
     pub reused: u64,
-    /// Accounts that were taken over or revealed and whose storage is held in part, or under another root, and its root.
-    pub partial: Vec<(Hash, Hash)>,
 }
 
 /// What a storage answer added to the tree.
@@ -70,8 +68,6 @@ pub struct StorageJoined {
     pub slots: u64,
     /// Slots that were held under another root, have not changed, and were taken over.
     pub reused: u64,
-    /// Nothing of this storage is blinded any more.
-    pub complete: bool,
 }
 
 /// An account that waits in memory because something of it is missing.
@@ -138,11 +134,6 @@ impl Tree {
             first_page: first,
             ..self
         }
-    }
-
-    /// The state root.
-    pub fn root(&self) -> Hash {
-        self.root
     }
 
     /// Size of what is in memory, in bytes, as pages would hold it; in memory it takes three to five times as much.

@@ -227,7 +227,7 @@ impl Job {
 
     /// Moves what has become complete out of memory, into pages.
     pub(crate) fn settle(&mut self, held: &dyn CodesHeld) -> Result<(), TreeError> {
-        self.tree.settle(held, &mut self.pages)?;
+        self.tree.cut_complete(held, &mut self.pages)?;
         self.settled_bytes = self.tree.resident_bytes();
         self.is_fed = false;
         Ok(())

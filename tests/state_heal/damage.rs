@@ -34,7 +34,7 @@ fn whichever_page_is_missing_only_what_is_below_it_is_fetched_again() {
         healer.db = sound.clone();
         healer.db.pages.remove(&id);
         healer.open(state.clone());
-        healer.build_on(Tree::repair(root.hash, root));
+        healer.build_on(Tree::over_complete(root.hash, Some(root)));
         while let Some(above) = healer.tree.blind_page(id, &at).unwrap() {
             healer.inline_page(above);
         }

@@ -171,9 +171,14 @@ impl Healer {
             .join_accounts(&range, &self.codes, &mut self.out)
             .unwrap();
         self.received.reused += joined.reused;
-        for (account, root) in joined.storage.iter().chain(&joined.partial) {
-            if of.root() == self.target.root() {
-                assert_eq!(self.target.storage[account].root, *root);
+        if of.root() == self.target.root() {
+            let partial = self
+                .tree
+                .incomplete_accounts()
+                .filter(|found| found.partial);
+            let partial = partial.filter_map(|found| Some((found.account, found.storage?)));
+            for (account, root) in joined.storage.into_iter().chain(partial) {
+                assert_eq!(self.target.storage[&account].root, root);
             }
         }
     }
@@ -258,7 +263,7 @@ impl Healer {
 
     /// One transaction. When nothing is missing, the complete state changes.
     pub(crate) fn batch(&mut self, unfinished: Unfinished) -> Option<PageRef> {
-        self.tree.settle(&self.codes, &mut self.out).unwrap();
+        self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
         let start = self.out.next_id();
         let before = self.tree.entries().to_vec();
         let page = self.tree.snapshot(unfinished, &mut self.out).unwrap();
@@ -313,7 +318,7 @@ impl Healer {
             }
             while self.tree.incomplete_accounts().any(|a| a.code.is_some()) {
                 self.code();
-                self.tree.settle(&self.codes, &mut self.out).unwrap();
+                self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
             }
             let whole: Vec<Hash> = self
                 .tree
@@ -343,7 +348,7 @@ impl Healer {
             }
             self.storage();
             self.code();
-            self.tree.settle(&self.codes, &mut self.out).unwrap();
+            self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
             steps += 1;
             assert!(steps < 20_000, "no end: {:?}", self.tree.entries());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
-use snaplight::state::page::{Folds, VerifiedPage};
+use snaplight::state::page::{Folds, Page, VerifiedPage};
 use snaplight::state::{Lookup, PageId, Step, Tree};
 use snaplight::trie::fold::Fold;
 use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
@@ -101,8 +101,9 @@ impl ReadCache {
                 return lookup.step().clone();
             };
             let page = self.0.entry(wanted.key()).or_insert_with(|| {
-                let page = pages.get(&wanted.page.id).map(Vec::as_slice);
-                wanted.verify(page, &mut Folds::new()).unwrap()
+                let mut page = Page::decode(&pages[&wanted.page.id]).unwrap();
+                let verified = page.verify(&wanted.page, &wanted.at, &mut Folds::new());
+                verified.unwrap()
             });
             lookup.feed_verified(page);
         }

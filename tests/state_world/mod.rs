@@ -272,6 +272,6 @@ pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (
         tree.join_storage(&account, &range, &mut out).unwrap();
     }
     let codes: HashSet<Hash> = joined.codes.into_iter().collect();
-    tree.settle(&codes, &mut out).unwrap();
+    tree.cut_complete(&codes, &mut out).unwrap();
     (tree, out)
 }

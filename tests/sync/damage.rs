@@ -39,13 +39,14 @@ fn met(disk: &Disk, chain: &Chain) -> Vec<Damage> {
     for (account, _) in state.accounts().iter() {
         let mut lookup = Lookup::account(root, Hash(*account));
         while let Step::Need(wanted) = *lookup.step() {
-            let page = disk.pages.get(&wanted.page.id).map(Vec::as_slice);
-            if let Step::Damaged { id, .. } = lookup.feed(page, &mut folds) {
+            let Some(page) = disk.verified(&wanted, &mut folds) else {
                 met.push(Damage::Page {
-                    page: *id,
+                    page: wanted.page.id,
                     at: Some(wanted.at),
                 });
-            }
+                break;
+            };
+            lookup.feed_verified(&page);
         }
     }
     met.dedup();

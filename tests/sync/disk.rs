@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
-use snaplight::state::{Batch, Network, PageId, Record, RootPage};
+use snaplight::state::page::{Folds, Page, VerifiedPage};
+use snaplight::state::{Batch, NeededPage, Network, PageId, Record, RootPage};
 use snaplight::sync::StoreTrouble;
 
 #[derive(Clone, Debug)]
@@ -21,6 +22,12 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A page that a look-up needs; `None` if it is missing or damaged.
+    pub(crate) fn verified(&self, needed: &NeededPage, folds: &mut Folds) -> Option<VerifiedPage> {
+        let mut page = Page::decode(self.pages.get(&needed.page.id)?).ok()?;
+        page.verify(&needed.page, &needed.at, folds).ok()
+    }
+
     pub(crate) fn new(network: Network) -> Disk {
         let record = Record::fresh([7; 16], network);
         Disk {

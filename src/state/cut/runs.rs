@@ -35,7 +35,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 size += next;
             }
         }
-        self.update(branch);
+        self.update(branch)?;
         Ok(())
     }
 
@@ -43,7 +43,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
     /// left is mostly references: it stays in upper pages, which are walked, cached and written again more often.
     pub(super) fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
         let budget = self.place.budget;
-        while self.update(branch).size > budget {
+        while self.update(branch)?.size > budget {
             if let Some(entry) = self.most_movable(branch, budget / 2) {
                 self.source.evict(entry, self.out)?;
             } else if let Some((run, _)) = self.fullest_run(branch) {
@@ -60,7 +60,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         {
             self.move_out(branch, &run)?;
         }
-        self.update(branch);
+        self.update(branch)?;
         Ok(())
     }
 
@@ -120,16 +120,11 @@ impl<S: Source + ?Sized> Cut<'_, S> {
     }
 
     fn is_movable(&self, branch: usize) -> bool {
-        let named = self
-            .fold
-            .branches()
-            .get(branch)
-            .and_then(|branch| branch.reference.hash());
         let node = self.nodes.get(branch).filter(|node| {
             node.gone.is_none()
                 && node.sum.size <= self.place.budget
                 && !(self.mode == Mode::Growing && node.sum.open)
         });
-        named.is_some() && node.is_some()
+        node.is_some() && self.hash(branch).is_some()
     }
 }

@@ -79,6 +79,7 @@ impl<'a> EntryList<'a> {
 
     /// An entry as it is to be written.
     pub(crate) fn get(&self, entry: usize) -> Option<&Entry> {
+        debug_assert!(entry < self.entries.len(), "entries are those of the list");
         let replaced = self.replaced.get(entry).and_then(Option::as_deref);
         replaced.or_else(|| self.entries.get(entry))
     }
@@ -99,11 +100,11 @@ impl<'a> EntryList<'a> {
             item: Item::Account(leaf),
         }) = entry
         else {
-            return Ok(());
+            return Err(TreeError::defect("only accounts have storage"));
         };
         let path = *path;
         let Storage::Inline(slots) = &leaf.storage else {
-            return Ok(());
+            return Err(TreeError::defect("only inline storage moves"));
         };
         let place = Place {
             account: Some(path.key()),
@@ -135,18 +136,14 @@ impl<'a> EntryList<'a> {
             storage,
             code: leaf.code,
         };
-        self.replace(
-            index,
-            Entry {
-                path,
-                item: Item::Account(Box::new(leaf)),
-            },
-        );
+        let item = Item::Account(Box::new(leaf));
+        self.replace(index, Entry { path, item });
         Ok(())
     }
 
     fn replace(&mut self, index: usize, entry: Entry) {
         let slots = (self.sums.get_mut(index), self.replaced.get_mut(index));
+        debug_assert!(slots.0.is_some(), "an entry of the list is replaced");
         if let (Some(sum), Some(replaced)) = slots {
             *sum = sum_of(&entry);
             *replaced = Some(Box::new(entry));
@@ -156,6 +153,7 @@ impl<'a> EntryList<'a> {
 
 impl Source for EntryList<'_> {
     fn sum(&self, entry: usize) -> Sum {
+        debug_assert!(entry < self.sums.len(), "entries are those of the list");
         self.sums.get(entry).copied().unwrap_or_default()
     }
 
@@ -201,7 +199,13 @@ impl Source for EntryList<'_> {
 /// What was kept, as a list of its own.
 fn keep_clones<'a>(kept: &Kept, entry: impl Fn(usize) -> Option<&'a Entry>) -> Vec<Entry> {
     let keep = |item: &KeptItem| item.entry(|index| entry(index).cloned());
-    kept.items.iter().filter_map(keep).collect()
+    let entries: Vec<Entry> = kept.items.iter().filter_map(keep).collect();
+    debug_assert_eq!(
+        entries.len(),
+        kept.items.len(),
+        "what is kept is in the list"
+    );
+    entries
 }
 
 /// A base shorter than this stays where it is: a page of its own would not save anything.

@@ -86,8 +86,9 @@ impl Adopter<'_> {
             }
         }
         if (2..=TRY_ALONE).contains(&part.len())
-            && let Some(index) = (0..part.len())
-                .find(|i| self.folds_to(part.get(*i..=*i).unwrap_or_default(), &path, &hash))
+            && let Some(index) = part
+                .chunks(1)
+                .position(|alone| self.folds_to(alone, &path, &hash))
         {
             let alone = part.swap_remove(index);
             return self.adopt(vec![alone], parent, merged);
@@ -167,12 +168,8 @@ impl Adopter<'_> {
                 false => self.joined.codes.push(code),
             }
         }
-        match &leaf.storage {
-            Storage::Blinded => self.joined.storage.push((path.key(), leaf.storage_root())),
-            Storage::Inline(slots) if slots.iter().any(Entry::is_open) => {
-                self.joined.partial.push((path.key(), leaf.storage_root()));
-            }
-            _ => {}
+        if leaf.storage == Storage::Blinded {
+            self.joined.storage.push((path.key(), leaf.storage_root()));
         }
     }
 }

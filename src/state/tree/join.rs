@@ -76,7 +76,6 @@ impl Tree {
             joined.storage.retain(|(key, _)| !met(key));
             joined.storage.extend(adopted.storage);
             joined.codes.extend(adopted.codes);
-            joined.partial = adopted.partial;
             joined.reused = adopted.reused;
         }
         Ok(joined)
@@ -90,10 +89,6 @@ impl Tree {
         range: &VerifiedRange<'_>,
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
-        let complete = StorageJoined {
-            complete: true,
-            ..StorageJoined::default()
-        };
         let budget = self.budget;
         let leaf = find_account(&mut self.entries, account);
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
@@ -101,7 +96,7 @@ impl Tree {
         };
         let before = storage_size(&leaf.storage);
         let Some(mut slots) = leaf.storage.take_list(range.root()) else {
-            return Ok(complete);
+            return Ok(StorageJoined::default());
         };
         let place = Place {
             account: Some(*account),
@@ -151,7 +146,6 @@ pub(super) fn join_slots(
                 > large
         {
             // All of it in one answer: nothing becomes an entry.
-            joined.complete = true;
             let kept = cut(fold, &mut arena, place, Mode::Closing, out)?;
             let page = write_whole(&kept, &arena, place, range.root(), out)?;
             return Ok((Some(page), joined));
@@ -159,8 +153,8 @@ pub(super) fn join_slots(
         overlap.splice(slots, &mut arena, place, adopter, out)?;
     }
     let scratch = &mut *adopter.fold;
-    joined.complete = !slots.iter().any(Entry::is_open);
-    if !joined.complete || slots.iter().map(entry_size).sum::<usize>() <= large {
+    let is_open = slots.iter().any(Entry::is_open);
+    if is_open || slots.iter().map(entry_size).sum::<usize>() <= large {
         return Ok((None, joined));
     }
     let found = fold_list(scratch, slots, Root::Trie)?;
@@ -225,9 +219,16 @@ impl Overlap {
         }))
     }
 
+    /// The entries of the list that the answer meets.
+    fn met<'a>(&self, list: &'a [Entry]) -> &'a [Entry] {
+        let met = list.get(self.list.clone());
+        debug_assert!(met.is_some(), "the list is the one that was searched");
+        met.unwrap_or_default()
+    }
+
     /// Where the answer meets a base.
     fn based(&self, list: &[Entry]) -> Vec<Path> {
-        let met = list.get(self.list.clone()).unwrap_or_default().iter();
+        let met = self.met(list).iter();
         met.filter(|entry| is_based(entry))
             .map(|entry| entry.path)
             .collect()
@@ -241,11 +242,7 @@ impl Overlap {
         mut mark: impl FnMut(Hash, &[u8]) -> Option<Mark>,
     ) -> Result<Vec<Mark>, TreeError> {
         let mut marks = vec![Mark::Known; fold.len()];
-        let mut list = list
-            .get(self.list.clone())
-            .unwrap_or_default()
-            .iter()
-            .peekable();
+        let mut list = self.met(list).iter().peekable();
         // Leaves beside the range, which its proof shows, are as good as delivered ones.
         for index in self.arena.clone() {
             let Some(EntryItem::Leaf(value)) = fold.item(index) else {

@@ -17,6 +17,7 @@ const MOST_SPARE: usize = 1_024;
 /// Takes out what is in a part of a list; [`put`] fills it again.
 #[inline(never)]
 pub(super) fn take(list: &mut [Entry], part: Range<usize>) -> Vec<Entry> {
+    debug_assert!(part.end <= list.len(), "a part of a list lies in it");
     let entries = list.get_mut(part).unwrap_or_default().iter_mut();
     entries
         .map(|entry| Entry {

@@ -7,7 +7,7 @@ use crate::hash::Hash;
 use crate::state::cut::{Kept, Mode, Place, cut_list, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::new_pages::NewPages;
-use crate::state::page::{Folds, Page, PageError, base_size, entry_size, fold_list};
+use crate::state::page::{Folds, Page, PageError, base_size, fold_list};
 use crate::state::source::{EntryList, move_base};
 use crate::state::tree_error::TreeError;
 use crate::trie::fold::Root;
@@ -19,7 +19,11 @@ const GIANT_PAGES: usize = 4;
 
 impl Tree {
     /// Notes the codes that have come, and moves complete subtries that fill a page out of memory.
-    pub fn settle(&mut self, held: &dyn CodesHeld, out: &mut NewPages) -> Result<(), TreeError> {
+    pub fn cut_complete(
+        &mut self,
+        held: &dyn CodesHeld,
+        out: &mut NewPages,
+    ) -> Result<(), TreeError> {
         for entry in &mut self.entries {
             if let Item::Account(leaf) = &mut entry.item
                 && leaf.code == Code::Missing
@@ -46,8 +50,9 @@ impl Tree {
         let kept = cut_list(&self.folds.list, &mut list, place, Mode::Growing, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
 
+        let length = kept.items.len();
         let mut old = core::mem::take(&mut self.entries).into_iter().enumerate();
-        self.entries = Vec::with_capacity(kept.items.len());
+        self.entries = Vec::with_capacity(length);
         for item in kept.items {
             self.entries.extend(item.entry(|index| {
                 let entry = old.find(|(i, _)| *i == index).map(|(_, entry)| entry);
@@ -55,8 +60,11 @@ impl Tree {
                 replaced.map(|entry| *entry).or(entry)
             }));
         }
-        self.bytes = self.entries.iter().map(entry_size).sum();
-        Ok(())
+        self.count_bytes();
+        match self.entries.len() == length {
+            true => Ok(()),
+            false => Err(TreeError::defect("what was kept is in the list")),
+        }
     }
 
     /// Writes the current list as pages up to a new root page, without changing the list: a batch's upper pages. Their ids

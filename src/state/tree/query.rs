@@ -2,7 +2,6 @@
 
 use super::{Incomplete, Tree};
 use crate::hash::Hash;
-use crate::state::account::SlimAccount;
 use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
 use crate::state::key_space::{Density, width, width_below};
 use crate::state::record::Counts;
@@ -60,7 +59,6 @@ impl Tree {
             if !leaf.is_open() {
                 return None;
             }
-            let body = SlimAccount::parse(&leaf.slim).ok()?;
             let (missing, partial) = match &leaf.storage {
                 Storage::Empty => (false, false),
                 Storage::Blinded => (true, false),
@@ -69,10 +67,10 @@ impl Tree {
             };
             Some(Incomplete {
                 account: entry.path.key(),
-                storage: missing.then(|| body.storage_root()),
+                storage: missing.then(|| leaf.storage_root()),
                 partial,
                 based: leaf.has_base(),
-                code: (leaf.code == Code::Missing).then(|| body.code_hash()),
+                code: (leaf.code == Code::Missing).then(|| leaf.code_hash()),
             })
         })
     }
@@ -86,7 +84,7 @@ impl Tree {
         }
     }
 
-    /// Whether everything is held: no blinded entry, no missing storage, and no code that [`Tree::settle`] has not seen.
+    /// Whether everything is held: no blinded entry, no missing storage, and no code that [`Tree::cut_complete`] has not seen.
     pub fn is_complete(&self) -> bool {
         !self.entries.iter().any(Entry::is_open)
     }

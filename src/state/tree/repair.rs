@@ -2,17 +2,11 @@
 
 use super::Tree;
 use super::list::find_account;
-use crate::hash::Hash;
-use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::state::entry::{Entry, Item, PageId, StatePath, Storage};
 use crate::state::page::PageError;
 use crate::trie::path::Path;
 
 impl Tree {
-    /// A build towards the root that is complete, to blind damaged pages in ([`Tree::blind_page`]).
-    pub fn repair(root: Hash, page: PageRef) -> Tree {
-        Tree::over_complete(root, Some(page))
-    }
-
     /// Blinds every subtrie of a damaged page, of which a look-up met one at `at`. `Some`: read and dissolve this page
     /// first, then call again; if that page is damaged too, blind it.
     ///

@@ -1,5 +1,7 @@
 //! Revealing nodes by their hashes.
 
+use core::fmt;
+
 use super::adopt::{Adopter, depth_above};
 use super::list::{self, find_account};
 use super::{Joined, Tree};
@@ -41,17 +43,39 @@ pub struct Revealing<'a> {
     replaced: Vec<(usize, Vec<Entry>)>,
 }
 
-/// Why a node cannot be revealed. If the blob answers a request for the entry's hash, the peer is at fault.
+/// Why a node cannot be revealed. If it answers a request for the entry's hash, the peer is at
+/// fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RevealFault {
     /// Nothing is blinded at that place (any more).
     NotBlinded,
-    /// The blob does not hash to the blinded entry's hash.
+    /// The node does not have the blinded entry's hash.
     Hash,
     /// Not a trie node.
     Node(NodeError),
     /// A leaf ends above a key's length, or a node leads past it, or its value is no account or slot.
     Content,
+}
+
+impl fmt::Display for RevealFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RevealFault::NotBlinded => f.write_str("nothing is blinded at that place"),
+            RevealFault::Hash => f.write_str("the node does not have the blinded entry's hash"),
+            RevealFault::Node(error) => write!(f, "not a trie node: {error}"),
+            RevealFault::Content => f.write_str("the node does not lead to accounts or slots"),
+        }
+    }
+}
+
+impl core::error::Error for RevealFault {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            RevealFault::Node(error) => Some(error),
+            RevealFault::NotBlinded | RevealFault::Hash | RevealFault::Content => None,
+        }
+    }
 }
 
 impl Tree {
@@ -205,7 +229,10 @@ fn merge(
     let outer = depth_above(list, index);
     let base = match list.get_mut(index).map(|entry| &mut entry.item) {
         Some(Item::Blinded { base, .. }) => core::mem::take(base),
-        _ => Vec::new(),
+        _ => {
+            debug_assert!(false, "what is revealed was blinded");
+            Vec::new()
+        }
     };
     let merged = adopter.merge(revealed, base, outer);
     let added = merged.iter().map(entry_size).sum();

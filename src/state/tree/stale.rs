@@ -53,7 +53,6 @@ impl Tree {
     ) -> Result<StorageJoined, TreeError> {
         let fold = range.fold();
         let mut joined = Joined::default();
-        let mut complete = true;
         let place = Place {
             account: Some(*account),
             budget: self.budget,
@@ -63,14 +62,16 @@ impl Tree {
             joined: &mut joined,
             held: None,
         };
-        if let Some((leaf, in_base)) = find_anywhere(&mut self.entries, account, false) {
+        let found = find_anywhere(&mut self.entries, account, false).and_then(|(leaf, in_base)| {
             let root = leaf.storage_root();
-            let mut slots = leaf.storage.take_list(root).unwrap_or_default();
-            if root == range.root() && !slots.is_empty() {
-                let (page, done) = join_slots(&mut slots, range, place, &mut adopter, out)?;
-                complete = done.complete;
+            let slots = leaf.storage.take_list(root)?;
+            Some((leaf, in_base, root, slots))
+        });
+        if let Some((leaf, in_base, root, mut slots)) = found {
+            if root == range.root() {
+                let (page, _) = join_slots(&mut slots, range, place, &mut adopter, out)?;
                 leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
-            } else if !slots.is_empty() {
+            } else {
                 let slot = |value: &[u8]| Some(Mark::Slot(value.len() as u32));
                 let marks = marks(&slots, fold, slot);
                 if let Some(stale) = stale(fold, &marks, place, out)?
@@ -78,7 +79,6 @@ impl Tree {
                 {
                     join_stale(&mut slots, stale, &mut adopter);
                 }
-                complete = in_base || !slots.iter().any(Entry::is_open);
                 leaf.storage = restored(slots);
             }
         }
@@ -86,7 +86,6 @@ impl Tree {
         Ok(StorageJoined {
             slots: 0,
             reused: joined.reused,
-            complete,
         })
     }
 }

@@ -125,11 +125,10 @@ fn read(
     loop {
         match lookup.step().clone() {
             Step::Need(wanted) => {
-                let page = world.disk.pages.get(&wanted.page.id);
-                lookup.feed(page.map(Vec::as_slice), &mut folds);
-                if let Step::Damaged { id, .. } = lookup.step() {
-                    return Read::Damaged(*id, wanted.at);
-                }
+                let Some(page) = world.disk.verified(&wanted, &mut folds) else {
+                    return Read::Damaged(wanted.page.id, wanted.at);
+                };
+                lookup.feed_verified(&page);
             }
             Step::Account(found) => {
                 let body = truth.account(&account.0);
