@@ -1,13 +1,15 @@
-//! Maps as sorted vectors: one for a few entries, or for entries that mostly come in order, and one for any number.
+//! Maps as sorted vectors: one for few entries, or for entries that mostly come in order, and one
+//! for any number.
 
 use crate::heap::HeapBytes;
 
-/// A vector of entries, sorted by key. Inserting and removing move what is behind, which costs less than a tree up to some
-/// thousand entries; and each tree that is compiled is ten kilobytes of module.
+/// A vector of entries, sorted by key. Inserting and removing move what is behind, which costs less
+/// than a tree up to some thousand entries. A tree would also add ten kilobytes to the module for
+/// each type it is compiled for.
 #[derive(Clone, Debug)]
 pub(crate) struct FlatMap<K, V>(Vec<(K, V)>);
 
-/// As [`FlatMap`], without values.
+/// A [`FlatMap`] without values.
 pub(crate) type FlatSet<K> = FlatMap<K, ()>;
 
 impl<K, V> Default for FlatMap<K, V> {
@@ -35,7 +37,7 @@ impl<K: Copy + Ord, V> FlatMap<K, V> {
         self.0.get_mut(place).map(|(_, value)| value)
     }
 
-    /// Inserts an entry, in the place of one with the same key: that is `false`.
+    /// Inserts an entry, or replaces the one with the same key. Returns whether the key is new.
     pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
         let place = self.place(&key);
         match place {
@@ -74,14 +76,16 @@ impl<K: Copy + Ord, V> FlatMap<K, V> {
     }
 }
 
-/// As [`FlatMap`], for any number of entries: in parts, none of them empty, each behind the one before.
+/// A [`FlatMap`] for any number of entries, split into parts. No part is empty, and the keys of
+/// each come after those of the part before.
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkedMap<K, V>(Vec<FlatMap<K, V>>);
 
-/// As [`ChunkedMap`], without values.
+/// A [`ChunkedMap`] without values.
 pub(crate) type ChunkedSet<K> = ChunkedMap<K, ()>;
 
-/// A part that has grown to so many entries is divided: a power of two, to which vectors grow without waste.
+/// A part with so many entries is split. It is a power of two because vectors grow to one without
+/// waste, and small because inserting moves half of a part. Chosen without a measurement.
 const PART: usize = 256;
 
 impl<K, V> Default for ChunkedMap<K, V> {
@@ -104,9 +108,9 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
         part.is_some_and(|part| part.contains(key))
     }
 
-    /// Inserts an entry, in the place of one with the same key: that is `false`.
+    /// Inserts an entry, or replaces the one with the same key. Returns whether the key is new.
     pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
-        // What is behind all of them belongs to the last.
+        // A key behind all others belongs to the last part.
         let index = self.part_of(&key).min(self.0.len().saturating_sub(1));
         let Some(part) = self.0.get_mut(index) else {
             self.0.push(FlatMap(vec![(key, value)]));
@@ -114,7 +118,7 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
         };
         let is_new = part.insert(key, value);
         if part.0.len() == PART {
-            // What comes in order leaves full parts behind.
+            // Keys that come in order leave full parts behind.
             let is_last = part.0.last().is_some_and(|(last, _)| *last == key);
             let end = if is_last { PART - 1 } else { PART / 2 };
             let rest = part.0.split_off(end);
@@ -147,7 +151,7 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
         self.0.clear();
     }
 
-    /// The only part in which this key can be.
+    /// The index of the only part in which this key can be.
     fn part_of(&self, key: &K) -> usize {
         let is_before = |part: &FlatMap<K, V>| part.0.last().is_some_and(|(last, _)| last < key);
         self.0.partition_point(is_before)

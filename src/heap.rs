@@ -1,6 +1,5 @@
-//! How many bytes of the heap a value owns, by what its vectors have room for and not by what is in them:
-//! room that nothing uses is memory all the same. `tests/memory.rs` holds it against an allocator that
-//! counts.
+//! How many bytes of the heap a value owns, counted by the capacity of its vectors: unused capacity
+//! is memory as well. `tests/memory.rs` compares this with an allocator that counts.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,16 +7,16 @@ use std::ops::Range;
 use crate::hash::Hash;
 use crate::trie::{Fold, path::Path};
 
-/// A value that knows what it owns on the heap.
+/// A value that knows how much it owns on the heap.
 pub(crate) trait HeapBytes {
-    /// Whether no value of this type owns anything: then many of them need not be looked at.
+    /// Whether no value of this type owns anything. Collections of such values need not be walked.
     const IS_FLAT: bool = false;
 
-    /// Bytes on the heap, without those of the value itself.
+    /// Bytes on the heap, without the bytes of the value itself.
     fn heap_bytes(&self) -> usize;
 }
 
-/// What owns nothing.
+/// Implements [`HeapBytes`] for types that own nothing.
 macro_rules! flat {
     ($($name:ty),* $(,)?) => {
         $(impl $crate::heap::HeapBytes for $name {
@@ -31,7 +30,7 @@ macro_rules! flat {
 }
 pub(crate) use flat;
 
-/// What owns what some of its fields own; the others own nothing.
+/// Implements [`HeapBytes`] for a type by the fields that own something; the others own nothing.
 macro_rules! owns {
     ($($name:ty: $($field:tt),+;)+) => {
         $(impl $crate::heap::HeapBytes for $name {
@@ -115,7 +114,7 @@ impl HeapBytes for Fold {
     }
 }
 
-/// What the values themselves own.
+/// Bytes that the values themselves own.
 fn owned<'a, T: HeapBytes + 'a>(values: impl IntoIterator<Item = &'a T>) -> usize {
     match T::IS_FLAT {
         true => 0,

@@ -1,4 +1,5 @@
-//! What one transaction of the store writes. Pure data: the store carries it out, the engine puts it together.
+//! What one transaction of the store writes. This is pure data: the engine puts it together, the
+//! store carries it out.
 
 use core::ops::Range;
 
@@ -6,18 +7,21 @@ use super::entry::PageId;
 use crate::hash::Hash;
 use crate::heap::owns;
 
-/// One transaction: all of it or none of it.
+/// One transaction: either all of it lands or none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// This batch's sequence number; it may only land where the stored record has the one before.
+    /// This batch's sequence number. It may only land if the stored record has the number before
+    /// it.
     pub sequence: u64,
-    /// New pages. Their ids have never been used before.
+    /// New pages: id and bytes. Their ids have never been used before. Bound: what the engine lets
+    /// wait in memory.
     pub pages: Vec<(PageId, Vec<u8>)>,
-    /// Bytecodes by their hash.
+    /// New bytecodes by their Keccak-256 hash. Bound: as for `pages`.
     pub codes: Vec<(Hash, Vec<u8>)>,
-    /// Pages that no root reaches any more once this batch has landed.
+    /// Ids of pages that no root reaches once this batch has landed. Bound: the pages of the states
+    /// before.
     pub delete: Vec<Range<PageId>>,
-    /// The new root record ([`super::Record::encode`]), which names `sequence`.
+    /// The new root record ([`super::Record::encode`]), which carries `sequence`.
     pub record: Vec<u8>,
 }
 

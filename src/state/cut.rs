@@ -1,8 +1,9 @@
-//! Cuts a list into pages, along the branches that its fold has derived, children before parents.
+//! Cuts a list into pages along the branches that its fold has derived, children before parents.
 //!
-//! A branch that is too large gives away the fullest run of adjacent child subtries until it fits, as a B-tree would; what is
-//! left stays inline, and its parent decides about it. Splitting by nibble alone would make pages of a sixteenth at unlucky
-//! sizes. An account leaf cannot be moved out, but its inline storage can.
+//! A branch that is too large for a page moves out its fullest run of adjacent child subtries until
+//! it fits, as a B-tree would. What is left stays inline, and its parent decides about it. Cutting
+//! by nibble alone would leave pages a sixteenth full at unlucky sizes. An account leaf cannot be
+//! moved out, but its inline storage can.
 
 use super::entry::{PageId, PageRef, StatePath};
 use super::new_pages::NewPages;
@@ -19,42 +20,42 @@ mod tests;
 
 pub(crate) use kept::{Kept, KeptItem, write_top, write_whole};
 
-/// What a snapshot leaves out as blinded, to be fetched again after a crash, is at least this long: a request costs more
-/// than writing a few leaves once more.
+/// The least bytes that a snapshot leaves out as blinded, to be fetched again after a crash. Below
+/// that, writing a few leaves again costs less than requesting them. Chosen without a measurement.
 const COLLAPSE_FROM: usize = 256;
 
-/// The entries a fold was made of.
+/// The entries that a fold was run over.
 pub(crate) trait Source {
-    /// What an entry counts for.
+    /// What an entry adds to the sum of its branch.
     fn sum(&self, entry: usize) -> Sum;
-    /// Writes an entry.
+    /// Writes an entry into a page.
     fn write(&self, entry: usize, page: &mut PageWriter);
-    /// Bytes that hang on an entry and can move into pages of their own: an account's inline storage, a base. 0 if there are
-    /// none.
+    /// Bytes that hang on an entry and can move into pages of their own: an account's inline
+    /// storage, or a base. 0 if there are none.
     fn movable(&self, _entry: usize) -> usize {
         0
     }
-    /// Moves them.
+    /// Moves what [`Source::movable`] counts into pages of its own.
     fn evict(&mut self, _entry: usize, _out: &mut NewPages) -> Result<(), TreeError> {
         Ok(())
     }
-    /// Makes a blinded entry of an account.
+    /// Replaces an account's entry by a blinded entry.
     fn blind(&mut self, _entry: usize, _at: Path, _hash: Hash) {}
 }
 
-/// What stands in a list, added up.
+/// What a part of a list holds, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum {
-    /// Encoded size in bytes, at most.
+    /// Upper bound of the encoded size, in bytes.
     pub(crate) size: usize,
     pub(crate) leaves: u64,
-    /// Of the accounts in it.
+    /// Storage slots of the accounts in it.
     pub(crate) slots: u64,
-    /// Something below is still to be fetched.
+    /// Whether something below is still to be fetched.
     pub(crate) open: bool,
-    /// There are pages below.
+    /// Whether there are pages below.
     pub(crate) pages: bool,
-    /// There are bases below, which may stand nowhere else.
+    /// Whether there are bases below. They may stand nowhere else, so they are always written.
     pub(crate) bases: bool,
 }
 
@@ -68,7 +69,8 @@ impl Sum {
         self.bases |= other.bases;
     }
 
-    /// The page with this hash in which all of it stands now, its path counted from a branch at depth `parent`.
+    /// The reference to the page that holds all of it now. `parent` is the depth of the branch
+    /// whose children share the page.
     fn page(self, hash: Hash, id: PageId, parent: u8) -> PageRef {
         PageRef {
             hash,
@@ -85,20 +87,21 @@ impl Sum {
 /// How to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// More is to come: only complete subtries move out, and out of an open branch only runs that cannot grow any more.
+    /// More leaves are to come. Only complete subtries move out, and out of an open branch only
+    /// runs that cannot grow any more.
     Growing,
-    /// Nothing more is to come before this is written: everything is cut until it fits, open or not.
+    /// Nothing more comes before this is written. Everything is cut until it fits, open or not.
     Closing,
-    /// As `Closing`, but what has no page below is not written at all, it becomes blinded.
+    /// As `Closing`, but what has no page below is written as blinded only.
     Collapsing,
 }
 
-/// Which trie is cut, and to what.
+/// Which trie is cut, and to which size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// The account whose storage trie this is.
+    /// The account whose storage trie is cut; `None` for the account trie.
     pub(crate) account: Option<Hash>,
-    /// Bytes per page.
+    /// Most bytes of a page.
     pub(crate) budget: usize,
 }
 
@@ -126,7 +129,8 @@ pub(crate) fn cut(
     cut.top()
 }
 
-/// As [`cut`], compiled once for all lists in memory. An answer has a cut of its own, because every account goes through it.
+/// As [`cut`], compiled once for all lists in memory. Answers have their own compiled copy, because
+/// every account goes through it.
 pub(crate) fn cut_list(
     fold: &Fold,
     source: &mut dyn Source,
@@ -143,9 +147,9 @@ struct Cut<'a, S: ?Sized> {
     source: &'a mut S,
     place: Place,
     mode: Mode,
-    /// By branch, as far as they have been cut.
+    /// By branch, as far as they have been cut. Bound: the fold's branches.
     nodes: Vec<Node>,
-    /// What stands for the branches that are gone.
+    /// What has replaced the branches that are gone. Bound: the fold's branches.
     gone: Vec<Gone>,
     out: &'a mut NewPages,
 }
@@ -153,11 +157,11 @@ struct Cut<'a, S: ?Sized> {
 /// A branch that has been cut.
 #[derive(Clone, Copy)]
 struct Node {
-    /// What its parent counts for it.
+    /// What it adds to its parent's sum.
     sum: Sum,
-    /// Some branch below is gone.
+    /// Whether some branch below is gone.
     changed: bool,
-    /// It is gone itself: index into [`Cut::gone`].
+    /// Index into [`Cut::gone`] if the branch itself is gone.
     gone: Option<u32>,
 }
 
@@ -186,7 +190,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         Ok(())
     }
 
-    /// What the children of a branch count for now.
+    /// Adds up what the children of a branch hold now.
     fn total(&self, branch: usize) -> Result<Node, TreeError> {
         let mut node = Node {
             sum: Sum::default(),
@@ -219,7 +223,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         gone
     }
 
-    /// Counts again after something has moved.
+    /// Adds up again after something has moved out.
     fn update(&mut self, branch: usize) -> Result<Sum, TreeError> {
         let node = self.total(branch)?;
         if let Some(slot) = self.nodes.get_mut(branch) {
@@ -228,7 +232,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         Ok(node.sum)
     }
 
-    /// Puts some children of a branch into one page.
+    /// Moves some children of a branch into one page.
     fn move_out(&mut self, parent: usize, run: &[usize]) -> Result<(), TreeError> {
         let at = StatePath {
             account: self.place.account,
@@ -271,7 +275,8 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         Ok(())
     }
 
-    /// Leaves out what waits in memory below a branch that has pages: children without pages become blinded.
+    /// Blinds what waits in memory below a branch that has pages: children without pages become
+    /// blinded entries.
     fn collapse_children(&mut self, branch: usize) {
         for child in self.fold.children(branch) {
             match child {
@@ -325,7 +330,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         }
     }
 
-    /// The list that is left.
+    /// The list that is left of the top.
     fn top(mut self) -> Result<Kept, TreeError> {
         let mut kept = Kept {
             items: Vec::new(),

@@ -9,13 +9,14 @@ use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat};
 use crate::trie::path::Path;
 
-/// One thing known at one path. Entries of a list are in the order of their paths, and none covers another.
+/// One thing that is known at one path. The entries of a list are sorted by path, and no path is a
+/// prefix of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// A whole key for [`Item::Account`] and [`Item::Slot`]. For the others the place of the node that is named: below
-    /// its parent's child slot if an extension lies between them.
+    /// A whole key for [`Item::Account`] and [`Item::Slot`]. For the others the path of the named
+    /// node, which is below its parent's child slot if an extension lies between them.
     pub path: Path,
-    /// What is there.
+    /// What is known there.
     pub item: Item,
 }
 
@@ -30,46 +31,48 @@ pub enum Item {
     Blinded {
         /// Hash of the node at the path.
         hash: Hash,
-        /// What is held below this path under *another* hash, as a list like any other: what has not changed is adopted from
-        /// it when the subtrie is revealed. Empty if nothing is held; never made of nothing but blinded entries without a
-        /// base. A page that has not been loaded yet may stand here alone with a path above this one's.
+        /// What is held below this path under *another* hash, as a list like any other. When the
+        /// subtrie is revealed, what has not changed is adopted from it. Empty if nothing is held,
+        /// and never made of blinded entries without a base alone. A page that has not been loaded
+        /// yet may stand here alone with a path above this one's. Bound: what the complete state
+        /// and the builds before it held there.
         base: Vec<Entry>,
     },
     /// A subtrie that is held in a page. Its top is a branch.
     Page(PageRef),
 }
 
-/// A base costs the others nothing: there are as many entries as anything in memory.
+/// There are as many entries as anything in memory, so a base must not make every item larger.
 const _: () = assert!(size_of::<Item>() <= 64);
 
-/// An account and what hangs on it.
+/// An account, its storage and its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountLeaf {
-    /// The slim body, canonical ([`super::SlimAccount`]).
+    /// The canonical slim body ([`super::SlimAccount`]).
     pub slim: Box<[u8]>,
-    /// The storage trie.
+    /// What is known of its storage trie.
     pub storage: Storage,
-    /// The bytecode.
+    /// What is known of its bytecode.
     pub code: Code,
 }
 
-/// What is known of an account's storage trie. Its root is in the account's body.
+/// What is known of an account's storage trie. The trie's root is in the account's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// The account has none.
+    /// The account has no storage.
     Empty,
-    /// Nothing is known, and nothing is held of it under another root.
+    /// Nothing of it is known, and nothing is held of it under another root.
     Blinded,
-    /// The storage trie's own list: slots, and pages and blinded subtries of a large one. Never empty. One blinded entry at
-    /// the root's path if nothing is known but there is a base.
+    /// The storage trie's own list: slots, and the pages and blinded subtries of a large one. Never
+    /// empty. If nothing is known but there is a base, one blinded entry at the root's path.
     Inline(Vec<Entry>),
-    /// The whole storage trie is in a page: its hash is the storage root.
+    /// The whole storage trie is in a page, whose hash is the storage root.
     Page(PageRef),
 }
 
 impl Storage {
-    /// Takes the list of a storage trie with this root out, to be put back when it has changed. `None` if there is none: the trie
-    /// is empty or whole.
+    /// Takes out the list of a storage trie with this root; the caller puts it back once it has
+    /// changed. `None` if there is no list, because the trie is empty or whole in a page.
     pub(crate) fn take_list(&mut self, root: Hash) -> Option<Vec<Entry>> {
         match core::mem::replace(self, Storage::Blinded) {
             Storage::Blinded => Some(vec![Entry {
@@ -85,10 +88,10 @@ impl Storage {
     }
 }
 
-/// What is known of an account's bytecode. Its hash is in the account's body.
+/// What is known of an account's bytecode. The code's hash is in the account's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The account has none.
+    /// The account has no code.
     None,
     /// The code is stored.
     Held,
@@ -96,35 +99,38 @@ pub enum Code {
     Missing,
 }
 
-/// Names a page. Ids grow for ever: none is used twice in a database's life.
+/// The name of a page. Ids only grow, and none is used twice in a database's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId(pub u64);
 
-/// A subtrie that is held in a page. Several siblings may share a page, each with its own `PageRef`.
+/// The reference to a subtrie that is held in a page. Several siblings may share a page, each with
+/// its own `PageRef`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRef {
     /// Hash of the subtrie's top node: a branch, or a trie's root.
     pub hash: Hash,
     /// The page that holds it.
     pub id: PageId,
-    /// Something below is blinded, or an account's code is missing.
+    /// Whether something below is blinded, or an account's code is missing.
     pub open: bool,
-    /// Other pages hang below.
+    /// Whether other pages hang below.
     pub inner: bool,
-    /// Leaves of this trie below: accounts for a part of the account trie (without their slots), slots for a part of a
-    /// storage trie.
+    /// Leaves below in this trie: accounts (without their slots) for a part of the account trie,
+    /// slots for a part of a storage trie.
     pub leaves: u64,
-    /// Storage slots of the accounts below; 0 for a part of a storage trie, whose slots are its leaves.
+    /// Storage slots of the accounts below; 0 for a part of a storage trie, whose slots are its
+    /// leaves.
     pub slots: u64,
-    /// Depth of the branch whose children share the page; 0 for a whole trie. All entries of one page have to stay children
-    /// of one branch, or a page could lose one of its parents and be deleted under the other.
+    /// Depth of the branch whose children share the page; 0 for a whole trie. All subtries of one
+    /// page have to stay children of one branch: otherwise a page could lose one of its parents and
+    /// be deleted while the other still names it.
     pub parent: u8,
 }
 
 /// A place in the whole state: in the account trie, or in one account's storage trie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatePath {
-    /// The account (hash of its address) whose storage trie is meant; `None` for the account trie.
+    /// Hash of the address of the account whose storage trie is meant; `None` for the account trie.
     pub account: Option<Hash>,
     /// The place in that trie.
     pub path: Path,
@@ -158,7 +164,7 @@ impl fmt::Display for StatePath {
 }
 
 impl Item {
-    /// A subtrie known by its hash, of which nothing is held.
+    /// A subtrie known by its hash alone.
     pub fn blinded(hash: Hash) -> Item {
         Item::Blinded {
             hash,
@@ -168,7 +174,8 @@ impl Item {
 }
 
 impl Entry {
-    /// Whether something at or below it is still to be fetched: a blinded subtrie, or an account's storage or code.
+    /// Whether something at or below it is still to be fetched: a blinded subtrie, or an account's
+    /// storage or code.
     pub fn is_open(&self) -> bool {
         match &self.item {
             Item::Account(leaf) => leaf.is_open(),
@@ -190,8 +197,8 @@ impl Entry {
         }
     }
 
-    /// The page that it names itself, and the path of that page's subtrie in its own trie: a page,
-    /// or an account's storage.
+    /// The page that this entry itself names, and the path of that page's subtrie in its own trie.
+    /// The entry is a page, or an account whose storage is a page.
     fn page(&self) -> Option<(Path, &PageRef)> {
         match &self.item {
             Item::Page(page) => Some((self.path, page)),
@@ -203,8 +210,8 @@ impl Entry {
         }
     }
 
-    /// Calls for every page that is named in it, with the path of the page's subtrie and whether
-    /// it is named in a base.
+    /// Calls for every page that is named in this entry, with the path of the page's subtrie and
+    /// whether it is named in a base.
     pub(crate) fn each_page(&self, call: &mut impl FnMut(Path, &PageRef, bool)) {
         self.each_page_inside(false, call);
     }
@@ -225,7 +232,7 @@ impl Entry {
         self.page().is_some() || inside.any(Entry::has_pages)
     }
 
-    /// Whether there is a base in it, which a crash must not lose.
+    /// Whether there is a base in it. A base must survive a crash.
     pub fn has_base(&self) -> bool {
         match &self.item {
             Item::Account(leaf) => leaf.has_base(),
@@ -234,7 +241,7 @@ impl Entry {
         }
     }
 
-    /// Leaves of its own trie that it holds ([`PageRef::leaves`]).
+    /// The leaves of its own trie that it holds ([`PageRef::leaves`]).
     pub fn leaves(&self) -> u64 {
         match &self.item {
             Item::Account(_) | Item::Slot(_) => 1,
@@ -243,7 +250,7 @@ impl Entry {
         }
     }
 
-    /// Storage slots that the accounts in it hold ([`PageRef::slots`]).
+    /// The storage slots of the accounts that it holds ([`PageRef::slots`]).
     pub fn slots(&self) -> u64 {
         match &self.item {
             Item::Account(leaf) => match &leaf.storage {
@@ -312,12 +319,13 @@ impl Code {
 }
 
 impl PageId {
-    /// The id after this one. Ids are used up one page at a time: 64 bits last.
+    /// The id after this one. Each page uses one up, so 64 bits are enough for ever.
     pub fn next(self) -> PageId {
         PageId(self.0.saturating_add(1))
     }
 
-    /// These ids in their order, each once. By a heap, because a sort is four kilobytes of module.
+    /// These ids in ascending order, each once. A heap sorts them, because the library's sort would
+    /// add four kilobytes to the module.
     pub(crate) fn in_order(ids: Vec<PageId>) -> Vec<PageId> {
         let mut ids = BinaryHeap::from(ids).into_sorted_vec();
         ids.dedup();
@@ -325,7 +333,7 @@ impl PageId {
     }
 }
 
-/// Which bytecodes are stored (or are part of the batch being put together).
+/// Which bytecodes are stored, or are part of the batch being put together.
 pub trait CodesHeld {
     /// Whether the code with this hash is stored.
     fn holds(&self, code_hash: &Hash) -> bool;

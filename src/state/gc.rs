@@ -1,72 +1,75 @@
-//! Garbage: pages that no root reaches. Both walks say which pages they want to read and take them as bytes; they only ever
-//! read pages that have others below.
+//! Finding garbage: pages that no root reaches. Both walks say which pages they want to read and
+//! take the bytes. They only read pages that have others below.
 //!
-//! A page may hold several sibling subtries, and a state may name only some of them: so what is walked is subtries, and pages
-//! are what is read for it.
+//! A page may hold several sibling subtries, and a state may name only some of them. So the walks
+//! go through subtries, and read the pages in which these are.
 
 use super::entry::{PageId, PageRef};
 use super::page::{Page, PageError};
 use crate::heap::{flat, owns};
 use crate::trie::path::Path;
 
-/// Finds what a new complete state does not share with the one before: walks both, and stops wherever they have the same
-/// page, so that it costs what has changed.
+/// Finds the pages of the old complete state that the new one does not share. It walks both states
+/// and stops wherever they have the same page, so that its cost is in proportion to what has
+/// changed.
 pub struct DiffWalk {
     old: Side,
     new: Side,
-    /// What the pages that have been read name. Bound: the pages of which one of the states has a subtrie for itself.
+    /// The subtries that the pages read so far name. Bound: the pages of which only one of the
+    /// states has a subtrie.
     read: Vec<(PageId, Vec<Below>)>,
-    /// A page of the new state could not be read.
+    /// Whether a page of the new state could not be read.
     blind: bool,
 }
 
-/// Finds everything that some roots reach.
+/// Finds every page that some roots reach.
 pub struct MarkWalk {
     side: Side,
-    /// Older pages are not looked at.
+    /// Pages with lower ids are not read.
     since: PageId,
-    /// A page could not be read.
+    /// Whether a page could not be read.
     blind: bool,
 }
 
 /// One state, as far as it has been walked.
 #[derive(Default)]
 struct Side {
-    /// In any order, some more than once. Bound: the entries for pages in the state, 8 bytes each.
+    /// The pages reached, in any order, some more than once. Bound: the references to pages in the
+    /// state, 8 bytes each.
     reached: Vec<PageId>,
-    /// The subtries with pages below.
+    /// The subtries reached that have pages below. Bound: as for `reached`.
     inner: Parts,
-    /// Of these, what is to be read.
+    /// Those of `inner` that are still to be read.
     waiting: Parts,
 }
 
-/// A set, in order: none of these is as large as to be worth a tree.
+/// A sorted set. None of these is large enough to need a tree.
 #[derive(Default)]
 struct Parts(Vec<Part>);
 
-/// One of the subtries that stand in a page.
+/// One of the subtries in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
     page: PageId,
-    /// Its nibble at the depth of the branch whose children share the page.
+    /// The subtrie's nibble at the depth of the branch whose children share the page.
     nibble: u8,
 }
 
 /// A subtrie that a page names.
 #[derive(Clone, Copy, Debug)]
 struct Below {
-    /// Which of the page's own subtries it is in.
+    /// The nibble of the naming page's subtrie that it is in.
     nibble: u8,
     part: Part,
     /// Whether it has pages below.
     inner: bool,
 }
 
-/// The nibble of a subtrie that is a whole trie, and so alone in its page.
+/// The nibble of a subtrie that is a whole trie and so has its page to itself.
 const WHOLE: u8 = 16;
 
 impl DiffWalk {
-    /// The walk from both root pages (`None`: the empty state).
+    /// Starts at both root pages (`None`: the empty state).
     pub fn new(old: Option<PageRef>, new: Option<PageRef>) -> DiffWalk {
         let mut walk = DiffWalk {
             old: Side::default(),
@@ -82,7 +85,7 @@ impl DiffWalk {
         walk
     }
 
-    /// Pages to read next, at most so many. None: the walk is over.
+    /// Pages to read next, at most `limit` of them. The walk is over when there are none.
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
         let mut ids = self.old.wanted(limit);
         ids.extend(self.new.wanted(limit));
@@ -91,8 +94,8 @@ impl DiffWalk {
         ids
     }
 
-    /// Takes a page that is wanted (`None`: the database has none). One that cannot be read ends the walk there; what is only
-    /// below it is left to [`MarkWalk`].
+    /// Takes a page that is wanted (`None`: the database does not have it). The walk goes no
+    /// further below a page that cannot be read; [`MarkWalk`] finds what is only below it.
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
         let (in_old, in_new) = (self.old.take_waiting(id), self.new.take_waiting(id));
         let below = match pages_below(bytes) {
@@ -113,8 +116,8 @@ impl DiffWalk {
         self.reach(old, new);
     }
 
-    /// The pages that only the old state reaches. `None` if a page of the new one could not be read: nothing may be deleted
-    /// then.
+    /// The pages that only the old state reaches. `None` if a page of the new state could not be
+    /// read: nothing may be deleted then.
     pub fn finish(self) -> Option<Vec<PageId>> {
         let mut old = PageId::in_order(self.old.reached);
         let new = PageId::in_order(self.new.reached);
@@ -126,8 +129,8 @@ impl DiffWalk {
         self.read.binary_search_by_key(&id, |(id, _)| *id)
     }
 
-    /// Both sides have come to these subtries. Where both have the same one, neither has to look below it; unless its page has
-    /// been read already, then there is nothing to be saved.
+    /// Notes that both sides have come to these subtries. Where both have the same subtrie, neither
+    /// needs to look below it, unless its page has been read already.
     fn reach(&mut self, old: Vec<Below>, new: Vec<Below>) {
         let mut steps: Vec<(bool, Below)> = old.into_iter().map(|below| (true, below)).collect();
         steps.extend(new.into_iter().map(|below| (false, below)));
@@ -153,13 +156,13 @@ impl DiffWalk {
 }
 
 impl MarkWalk {
-    /// The walk from these root pages.
+    /// Starts at these root pages.
     pub fn new(roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
         MarkWalk::since(PageId(0), roots)
     }
 
-    /// As [`MarkWalk::new`], of pages from `since` on. A page names only older ones, so nothing is missed by not looking into
-    /// those before.
+    /// As [`MarkWalk::new`], but only of pages with ids from `since` on. A page names only pages
+    /// older than itself, so nothing is missed below older pages.
     pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
         let mut side = Side::default();
         let young = roots.into_iter().filter(|root| root.id >= since);
@@ -171,12 +174,12 @@ impl MarkWalk {
         }
     }
 
-    /// Pages to read next, at most so many. None: the walk is over.
+    /// Pages to read next, at most `limit` of them. The walk is over when there are none.
     pub fn wanted(&self, limit: usize) -> Vec<PageId> {
         self.side.wanted(limit)
     }
 
-    /// Takes a page that is wanted (`None`: the database has none).
+    /// Takes a page that is wanted (`None`: the database does not have it).
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
         let parts = self.side.take_waiting(id);
         if parts.is_empty() {
@@ -192,9 +195,9 @@ impl MarkWalk {
         }
     }
 
-    /// Of the stored pages those below `next_page` that no root reaches; `next_page` is the record's at the moment when the
-    /// roots were taken from it: what has been written since then is not known here. `None` if a page could not be read:
-    /// nothing may be deleted then.
+    /// The stored pages below `next_page` that no root reaches. `next_page` is the record's at the
+    /// moment when the roots were taken from it: what was written later is not known here. `None`
+    /// if a page could not be read: nothing may be deleted then.
     pub fn orphans(
         self,
         stored: impl IntoIterator<Item = PageId>,
@@ -221,7 +224,7 @@ impl Side {
         ids
     }
 
-    /// The subtries that wait for this page, which wait no longer.
+    /// Takes the subtries that wait for this page.
     fn take_waiting(&mut self, id: PageId) -> Vec<Part> {
         let waiting = &mut self.waiting.0;
         let from = waiting.partition_point(|part| part.page < id);
@@ -231,7 +234,7 @@ impl Side {
 }
 
 impl Part {
-    /// What is in this one of a page's subtries.
+    /// Those of a page's named subtries that are in this one of its own.
     fn select(self, below: &[Below]) -> impl Iterator<Item = Below> {
         let is_in = move |below: &&Below| self.nibble == WHOLE || self.nibble == below.nibble;
         below.iter().filter(is_in).copied()
@@ -239,7 +242,7 @@ impl Part {
 }
 
 impl Below {
-    /// `nibble`: of the subtrie of the page above it that names it; `path`: of its top.
+    /// `nibble` is that of the naming page's subtrie, `path` that of the named subtrie's top.
     fn new(nibble: u8, page: &PageRef, path: &Path) -> Below {
         let part = Part {
             page: page.id,
@@ -258,7 +261,7 @@ impl Parts {
         self.0.binary_search(&part).is_ok()
     }
 
-    /// `false` if it was there.
+    /// Returns `false` if it was there already.
     fn insert(&mut self, part: Part) -> bool {
         let place = self.0.binary_search(&part);
         if let Err(place) = place {
@@ -276,7 +279,7 @@ impl Parts {
 
 /// The subtries that a page names.
 ///
-/// It is not folded: its checksum covers the ids, and nothing is deleted or believed because of a hash in it.
+/// The page is not folded: its checksum covers the ids, and no hash in it is relied on here.
 fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
     let page = Page::decode(bytes.ok_or(PageError::Missing)?)?;
     let depth = page.parent.path.len();
@@ -288,7 +291,8 @@ fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
     Ok(below)
 }
 
-/// Which child of the branch at `depth` a path leads to; [`WHOLE`] if it does not lead below that branch.
+/// The child of the branch at `depth` that a path leads to; [`WHOLE`] if the path ends at or above
+/// that branch.
 fn nibble_at(path: &Path, depth: u8) -> u8 {
     match path.len() > depth {
         true => path.nibble(depth),

@@ -1,7 +1,8 @@
-//! Reckoning with the key space: where keys lie, how wide a part of it is, and how densely leaves lie.
+//! Arithmetic on the key space: where keys lie, how wide a part of it is, and how densely leaves
+//! lie.
 //!
-//! Keys are hashes, so leaves lie evenly and a share of the key space holds that share of the
-//! leaves. A key counts by its leading eight bytes: no state has so many leaves that the other
+//! Keys are hashes, so leaves lie evenly: a share of the key space holds that share of the leaves.
+//! A key counts by its leading eight bytes, because no state has so many leaves that the other
 //! bytes matter. Widths are in units of these, so the whole key space is 2^64 wide.
 
 use crate::hash::Hash;
@@ -28,13 +29,14 @@ pub(crate) fn width_below(path: &Path) -> u64 {
 pub(crate) struct Density(f64);
 
 impl Density {
-    /// So many leaves in so wide a part of the key space. `None` if either is 0 or less: then
-    /// there is nothing to judge by. The width may be a sum, and of more than one key space.
+    /// The density of so many leaves in a part of the key space of this width. `None` if either is
+    /// 0 or less, because there is nothing to judge by. The width may be a sum over several key
+    /// spaces.
     pub(crate) fn new(leaves: u64, width: f64) -> Option<Density> {
         (leaves > 0 && width > 0.0).then(|| Density(leaves as f64 / width))
     }
 
-    /// How many leaves are to be expected in so wide a part of the key space.
+    /// The leaves to be expected in a part of the key space of this width.
     pub(crate) fn leaves_in(self, width: u64) -> f64 {
         self.0 * width as f64
     }

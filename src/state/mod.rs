@@ -1,29 +1,37 @@
-//! The state as Snaplight holds it: one ordered keyspace of accounts and their storage, of which a part is known; in
-//! memory as a list of entries, on disk as pages that are written once.
+//! The state as Snaplight holds it: one ordered key space of accounts and their storage, of which a
+//! part is known. In memory it is a list of entries, on disk it is pages that are written once.
 //!
-//! What may not enter: peers and their messages, the clock, the database. Only what `trie` has verified is joined, and
-//! pages are byte strings that come and go as values.
+//! Peers and their messages, the clock and the database stay outside. Only what `trie` has verified
+//! is joined, and pages come and go as byte strings.
 //!
 //! - [`account`]: account bodies, slim and full; slot values.
 //! - [`entry`]: what can be known at a path, and how pages are named.
-//! - [`tree`]: the state being built: answers are joined to it, complete parts leave it as pages.
+//! - `tree`: the state being built. Answers are joined to it, complete parts leave it as pages.
 //! - `cut`: which subtries go into which page; `source`: what they are cut from.
-//! - [`page`]: a page's bytes, and the proof that they are what the parent says; [`new_pages`]: new ones.
+//! - [`page`]: a page's bytes, and the proof that they are what the parent names; `new_pages`: new
+//!   pages on their way into a batch.
 //! - [`read`]: looking up an account or a slot in pages.
-//! - [`gc`]: which pages no root reaches any more.
+//! - `gc`: which pages no root reaches any more.
 //! - `key_space`: where keys lie, and how densely.
-//! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes.
+//! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
+//!   [`store_error`]: why a store fails.
+//!
+//! `tree`, `gc` and `new_pages` are the engine's own. They are public for tests and benches only, and
+//! hidden from the documentation.
 
 pub mod batch;
 mod cut;
 pub mod entry;
+#[doc(hidden)]
 pub mod gc;
 pub(crate) mod key_space;
+#[doc(hidden)]
 pub mod new_pages;
 pub mod page;
 pub mod read;
 pub mod record;
 mod source;
+#[doc(hidden)]
 pub mod tree;
 mod tree_error;
 
@@ -31,13 +39,16 @@ pub use crate::trie::account;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
 pub use batch::Batch;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
+#[doc(hidden)]
 pub use gc::{DiffWalk, MarkWalk};
+#[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};
 pub use read::{FoundAccount, Lookup, NeededPage, Step};
 pub use record::{
     Block, Building, Complete, Counts, Network, PendingGc, Record, RecordError, RootPage,
 };
+#[doc(hidden)]
 pub use tree::{
     ChangeRate, Estimate, HashedNode, Incomplete, Joined, Received, RevealFault, Revealing,
     StorageJoined, Tree, Unfinished, range_bytes,

@@ -5,7 +5,8 @@ use super::page::MAX_PAGE;
 use super::tree_error::TreeError;
 use crate::heap::owns;
 
-/// Pages waiting to be written by the next batch, and the counter their ids come from.
+/// Pages that wait to be written by the next batch, and the counter for their ids. Bound: the
+/// engine commits when [`NewPages::bytes`] passes its limit.
 #[derive(Debug)]
 pub struct NewPages {
     next: PageId,
@@ -14,7 +15,7 @@ pub struct NewPages {
 }
 
 impl NewPages {
-    /// The next page gets the id `next`.
+    /// Starts with no pages; the first one gets the id `next`.
     pub fn new(next: PageId) -> NewPages {
         NewPages {
             next,
@@ -28,18 +29,19 @@ impl NewPages {
         self.next
     }
 
-    /// Bytes of the pages that wait.
+    /// Bytes of the waiting pages.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// A page that waits: the database does not have it yet.
+    /// A waiting page, which the database does not have yet.
     pub fn get(&self, id: PageId) -> Option<&[u8]> {
         let index = self.written.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         self.written.get(index).map(|(_, page)| page.as_slice())
     }
 
-    /// Drops those of some pages that still wait, and returns the others: they are in the database.
+    /// Drops those of these pages that still wait, and returns the ids of the others, which are in
+    /// the database.
     pub fn forget(&mut self, mut ids: Vec<PageId>) -> Vec<PageId> {
         ids.retain(|id| {
             let found = self.written.binary_search_by_key(id, |(id, _)| *id);
@@ -52,7 +54,7 @@ impl NewPages {
         ids
     }
 
-    /// Takes the pages for a batch.
+    /// Takes all waiting pages for a batch.
     pub fn take(&mut self) -> Vec<(PageId, Vec<u8>)> {
         self.bytes = 0;
         core::mem::take(&mut self.written)

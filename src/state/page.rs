@@ -1,8 +1,8 @@
-//! A page: one or several adjacent sibling subtries (children of one branch), or a whole trie, in one record. A page is
-//! written once and never changed. Its bytes are described in `codec`.
+//! A page: a database record that holds a whole trie, or one or several adjacent sibling subtries
+//! (children of one branch). A page is written once and never changed. `codec` describes its bytes.
 //!
-//! The checksum covers what no trie hash does (ids, flags, counts); everything else is believed only after folding it
-//! ([`Page::verify`]).
+//! The checksum covers what no trie hash covers (ids, flags, counts). Everything else is believed
+//! only after it has been folded ([`Page::verify`]).
 
 use core::fmt;
 
@@ -13,7 +13,7 @@ use crate::trie::fold::{Fold, FoldError, Root};
 
 mod codec;
 mod size;
-// proptest is a native dependency.
+// The tests need proptest, which is a native dependency.
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
@@ -22,28 +22,30 @@ pub(crate) use size::{
     FRAME, base_size, blinded_size, entry_size, leaf_size, page_size, storage_size,
 };
 
-/// What a page is cut to, in bytes. `cargo xtask bench --only heal` shows what other sizes cost. Against 16 KiB: 2.4 records for a
-/// thousand of a million accounts instead of 4.2, and no more bytes for a block that is healed; 56 KiB would double those bytes.
+/// The size that pages are cut to, in bytes. Measured by `cargo xtask bench --only heal`: against
+/// 16 KiB, a thousand of a million accounts need 2.4 records each instead of 4.2, and a healed
+/// block receives no more bytes; 56 KiB doubles those bytes.
 pub const PAGE_BUDGET: usize = 24 * 1024;
 
-/// Less does not hold what cannot be split: sixteen account leaves of one branch.
+/// The least budget, in bytes: sixteen account leaves of one branch, which cannot be split.
 pub const MIN_BUDGET: usize = 16 * 176;
 
-/// No page is longer: Chromium keeps values below 64 KiB inside its database, longer ones become files of their own.
+/// The longest page, in bytes: Chromium keeps values below 64 KiB inside its database, and makes a
+/// file of each longer one.
 pub const MAX_PAGE: usize = 60_000;
 
-/// A page's bytes taken apart, but not yet proven to be what its parent names.
+/// A page's decoded content, not yet proven to be what the parent names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Where the common parent of its subtries is; the root's path for a whole trie.
     pub parent: StatePath,
-    /// Whether it is a whole trie, root and all, rather than children of a branch.
+    /// Whether it holds a whole trie, rather than children of a branch.
     pub whole: bool,
-    /// What it holds, in the order of paths; none covers another.
+    /// Its entries in the order of paths; no path is a prefix of another. Bound: [`MAX_PAGE`].
     pub entries: Vec<Entry>,
 }
 
-/// One subtrie of a page, proven to fold to the hash its parent holds.
+/// One subtrie of a page, proven to fold to the hash that its parent holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedPage {
     hash: Hash,
@@ -64,11 +66,11 @@ pub enum PageError {
         /// The newest that this version reads.
         supported: u8,
     },
-    /// The bytes are not what was written.
+    /// The checksum does not fit: the bytes are not what was written.
     Checksum,
-    /// The bytes do not say what a page says.
+    /// The checksum fits, but the bytes are not those of a page: what is wrong.
     Malformed(&'static str),
-    /// It is a page of another place.
+    /// The page does not belong to this place.
     Misplaced,
     /// A subtrie, or an account's storage, folds to another hash than the one above it.
     Hash {
@@ -77,7 +79,7 @@ pub enum PageError {
         /// What the entries fold to.
         found: Hash,
     },
-    /// The entries are no trie.
+    /// The entries do not make a trie.
     Fold(FoldError),
 }
 
@@ -122,7 +124,7 @@ impl From<FoldError> for PageError {
     }
 }
 
-/// Scratch memory for folding: a list, and the storage lists inside it.
+/// Scratch memory for folding a list and the storage lists inside it.
 pub struct Folds {
     /// Folds the list itself.
     pub list: Fold,
@@ -135,7 +137,7 @@ owns! {
 }
 
 impl Folds {
-    /// No memory yet; it grows with the first use.
+    /// Starts without memory; it grows with the first use.
     pub fn new() -> Folds {
         Folds {
             list: Fold::new(),
@@ -151,13 +153,13 @@ impl Default for Folds {
 }
 
 impl Page {
-    /// Takes a page's bytes apart. Anything that cannot have been written is an error.
+    /// Decodes a page's bytes. Fails on anything that cannot have been written.
     pub fn decode(bytes: &[u8]) -> Result<Page, PageError> {
         codec::decode(bytes)
     }
 
-    /// Takes the subtrie at `at`, for which `expected` stands, out of this page and proves it: folds it, and the storage
-    /// inside it. `at` is the root's path for a whole trie.
+    /// Takes the subtrie at `at` out of this page and proves it to be what `expected` says: folds
+    /// it, and the storage inside it. For a whole trie `at` is the root's path.
     pub fn verify(
         &mut self,
         expected: &PageRef,
@@ -223,7 +225,7 @@ impl VerifiedPage {
         self.hash
     }
 
-    /// Where its top is.
+    /// The path of its top node.
     pub fn at(&self) -> &StatePath {
         &self.at
     }
@@ -233,13 +235,13 @@ impl VerifiedPage {
         &self.entries
     }
 
-    /// What the subtrie holds, to put in the place of its [`PageRef`].
+    /// What the subtrie holds, to replace its [`PageRef`].
     pub fn into_entries(self) -> Vec<Entry> {
         self.entries
     }
 }
 
-/// Folds one list; nested storage is not looked at.
+/// Folds one list. Nested storage is not looked at.
 pub(crate) fn fold_list(fold: &mut Fold, entries: &[Entry], root: Root) -> Result<Hash, FoldError> {
     fold.clear();
     for Entry { path, item } in entries {

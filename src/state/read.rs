@@ -1,5 +1,6 @@
-//! Looking up one account or slot in the pages of a state, from its root page down. Whoever looks up loads the pages, and may
-//! keep proven ones; nothing of a page is believed before it has been folded to the hash that its parent holds.
+//! Looking up one account or slot in the pages of a state, from its root page down. The caller
+//! loads the pages, and may keep verified ones. Nothing of a page is believed before it has been
+//! folded to the hash that its parent holds.
 
 use super::account::{Account, SlimAccount, slot_value};
 use super::entry::{Code, Entry, Item, PageId, PageRef, StatePath, Storage};
@@ -7,8 +8,8 @@ use super::page::VerifiedPage;
 use crate::hash::Hash;
 use crate::trie::path::Path;
 
-/// A look-up in progress. [`Lookup::step`] says how it stands; while it says [`Step::Need`], load
-/// and verify that page ([`Page::verify`](super::page::Page::verify)) and feed it.
+/// A look-up in progress. [`Lookup::step`] says how it stands. While that is [`Step::Need`], load
+/// and verify the page ([`Page::verify`](super::page::Page::verify)) and feed it.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     account: Hash,
@@ -20,41 +21,43 @@ pub struct Lookup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// The next page.
+    /// This page is needed next.
     Need(NeededPage),
-    /// The account; `None` if it is proven not to exist.
+    /// The account, or `None` if it is proven not to exist.
     Account(Option<FoundAccount>),
-    /// The slot's value, big-endian; zero if it is proven not to be set.
+    /// The slot's value, 32 bytes big-endian; zero if the slot is proven not to be set.
     Slot([u8; 32]),
-    /// That part of the state is not held: nothing can be said about it.
+    /// That part of the state is not held, so nothing can be said about it.
     NotTracked,
 }
 
 /// An account that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundAccount {
-    /// Its values.
+    /// Its nonce, balance, storage root and code hash.
     pub account: Account,
     /// Whether its code is stored.
     pub code: Code,
 }
 
-/// A page that is needed, and where. To cache proven pages, key them by [`NeededPage::key`].
+/// A page that is needed, and where. A cache of verified pages can use [`NeededPage::key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeededPage {
-    /// The page, and the hash of the subtrie in it that is meant.
+    /// The page, and the hash of the subtrie in it that is needed.
     pub page: PageRef,
-    /// Where that subtrie's top is.
+    /// The place of that subtrie's top node.
     pub at: StatePath,
 }
 
 impl Lookup {
-    /// Looks up an account by the hash of its address. `root`: the root page; `None` for the empty state.
+    /// Looks up an account by the Keccak-256 hash of its address. `root` is the root page; `None`
+    /// for the empty state.
     pub fn account(root: Option<PageRef>, account: Hash) -> Lookup {
         Lookup::new(root, account, None)
     }
 
-    /// Looks up a storage slot by the hashes of the account's address and of the slot's number.
+    /// Looks up a storage slot by the Keccak-256 hashes of the account's address and of the slot's
+    /// 32-byte number.
     pub fn slot(root: Option<PageRef>, account: Hash, slot: Hash) -> Lookup {
         Lookup::new(root, account, Some(slot))
     }
@@ -126,7 +129,7 @@ impl Lookup {
                 item: Item::Slot(rlp),
                 ..
             }) => {
-                // The page's decoder has checked it: at most 32 bytes.
+                // The page's decoder has checked that it has at most 32 bytes.
                 let value = slot_value(rlp).ok().and_then(Account::pad);
                 value.map_or(Step::NotTracked, Step::Slot)
             }
@@ -138,7 +141,7 @@ impl Lookup {
         }
     }
 
-    /// The list folds to its hash and has nothing there.
+    /// The list folds to its hash and has nothing there, so the key does not exist.
     fn absent(&self) -> Step {
         match self.slot {
             None => Step::Account(None),
@@ -148,7 +151,7 @@ impl Lookup {
 }
 
 impl NeededPage {
-    /// Names a proven page for ever, within one incarnation of a database.
+    /// Names a verified page uniquely within one incarnation of a database.
     pub fn key(&self) -> (PageId, Hash) {
         (self.page.id, self.page.hash)
     }
@@ -162,7 +165,7 @@ fn need(page: PageRef, at: StatePath) -> Step {
     Step::Need(NeededPage { page, at })
 }
 
-/// The entry that is at `key` or above it.
+/// The entry at or above `key`.
 fn find<'a>(entries: &'a [Entry], key: &Hash) -> Option<&'a Entry> {
     let after = entries.partition_point(|entry| entry.path.first_key() <= *key);
     entries

@@ -1,13 +1,19 @@
-//! The root record: the one record of a database that is overwritten, and from which everything else is reached.
+//! The root record: the only record of a database that is overwritten, and the one from which
+//! everything else is reached.
 //!
-//! Layout (integers little-endian): version 1 byte; incarnation 16; sequence 8; next page id 8; network id 8; genesis 32;
-//! then the complete root and the one being built, each behind a byte that says whether it is there (0 or 1): state root
-//! 32, root page (again behind such a byte: hash 32, id 8, flags 1, leaves 8, slots 8), for the one being built its first page's id
-//! and the spine's first and end id (3 × 8), counts 3 × 8, and the block (again behind such a byte: hash 32, number 8,
-//! timestamp 8); then what waits for garbage collection (again behind such a
-//! byte: root page, first and end id); last XXH64 of all before, 8.
+//! Layout (integers little-endian, numbers are lengths in bytes): version 1; incarnation 16;
+//! sequence 8; next page id 8; network id 8; genesis 32; the complete state; the state being built;
+//! what waits for garbage collection; XXH64 of all before it, 8. Each of the three parts stands
+//! behind a byte that says whether it is there (0 or 1).
 //!
-//! The checksum finds accidents. Against somebody who writes his own, the root is compared with its page ([`RootPage`]).
+//! A state is: state root 32; root page (behind such a byte: hash 32, id 8, flags 1, leaves 8,
+//! slots 8); only for the one being built its first page's id and the first and end id of its upper
+//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8). What
+//! waits for garbage collection is: the old root page (behind such a byte, as above), first and end
+//! id of the build's pages, 2 × 8.
+//!
+//! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
+//! with its page ([`RootPage`]).
 
 use core::fmt;
 use core::ops::Range;
@@ -17,7 +23,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
 
-/// The format that is written, and the newest that can be read.
+/// The format that is written, and the newest one that can be read.
 const VERSION: u8 = 1;
 const OPEN: u8 = 1;
 const INNER: u8 = 2;
@@ -25,28 +31,29 @@ const INNER: u8 = 2;
 /// The roots of a database, and the counters that must change together with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Drawn at random when the database is made: caches of pages hold for one incarnation only.
+    /// Drawn at random when the database is made. Caches of pages hold for one incarnation only.
     pub incarnation: [u8; 16],
-    /// Counts the batches.
+    /// The number of batches that have landed.
     pub sequence: u64,
-    /// The next page gets this id.
+    /// The id that the next page gets.
     pub next_page: PageId,
     /// The network this state belongs to.
     pub network: Network,
-    /// The state every read uses.
+    /// The state that every read uses.
     pub complete: Option<Complete>,
-    /// The state being built.
+    /// The state that is being built.
     pub building: Option<Building>,
-    /// What the last switch left behind, until it is swept away.
+    /// What the last switch to a new complete state left behind, until it has been collected.
     pub pending_gc: Option<PendingGc>,
 }
 
-/// What a switch from one complete state to the next leaves behind.
+/// What a switch from one complete state to the next leaves behind for garbage collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingGc {
-    /// The root page of the state before; what the new one shares with it stays. `None` if there was none.
+    /// The root page of the state before; `None` if there was none. Pages that the new state shares
+    /// with it stay.
     pub old: Option<PageRef>,
-    /// The ids given out while the new state was built; those that it does not reach are of no use.
+    /// The ids given out while the new state was built. Those that it does not reach are garbage.
     pub build: Range<PageId>,
 }
 
@@ -55,7 +62,7 @@ pub struct PendingGc {
 pub struct Network {
     /// Its network id (1: mainnet).
     pub id: u64,
-    /// Hash of its first block.
+    /// Hash of its genesis block.
     pub genesis: Hash,
 }
 
@@ -70,15 +77,15 @@ pub struct Block {
     pub timestamp: u64,
 }
 
-/// A state root together with the page that holds the top of its account trie. It cannot be made of
-/// two that do not belong together: the page's hash *is* the root. So whatever is proven by the page
-/// is proven by the root, also if the record was written by somebody else.
+/// A state root together with the page that holds the top of its account trie. The two always
+/// belong together, because the page's hash *is* the root. So what the page proves is proven by the
+/// root, even if somebody else wrote the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RootPage(Option<PageRef>);
 
 impl RootPage {
-    /// `page` as the page of the state with this root; `None` if it has another hash. No page stands
-    /// for the empty trie.
+    /// Takes `page` as the root page of the state with this root; `None` if it has another hash. No
+    /// page stands for the empty trie.
     pub fn new(root: Hash, page: Option<PageRef>) -> Option<RootPage> {
         let root_page = RootPage(page);
         (root_page.root() == root).then_some(root_page)
@@ -102,7 +109,7 @@ pub struct Complete {
     pub top: RootPage,
     /// What it holds.
     pub counts: Counts,
-    /// The block after which the state is this, if a block was asked for.
+    /// The block after which the state has this root, if a block was the target.
     pub block: Option<Block>,
 }
 
@@ -111,24 +118,25 @@ pub struct Complete {
 pub struct Building {
     /// Its root, and the page that proves it.
     pub top: RootPage,
-    /// Pages from this id on belong to this state, older ones to the complete one.
+    /// Pages with ids from this one on belong to this state, older ones to the complete state.
     pub first_page: PageId,
-    /// The upper pages of the last batch: the next batch writes them afresh and deletes these.
+    /// The ids of the last batch's upper pages. The next batch writes these pages again and deletes
+    /// the old ones.
     pub spine: Range<PageId>,
-    /// What the pages hold so far.
+    /// What its pages hold so far.
     pub counts: Counts,
-    /// The block after which the state is this, if a block was asked for.
+    /// The block after which the state has this root, if a block was the target.
     pub block: Option<Block>,
 }
 
-/// How much of a state there is.
+/// How much a state holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Accounts.
     pub accounts: u64,
     /// Storage slots of all accounts.
     pub slots: u64,
-    /// Different bytecodes.
+    /// Distinct bytecodes.
     pub codes: u64,
 }
 
@@ -143,7 +151,8 @@ pub enum RecordError {
         /// The newest that this version reads.
         supported: u8,
     },
-    /// The bytes are not what was written: the checksum is wrong, or a root is not that of its page.
+    /// The bytes are not what was written: the checksum does not fit, or a root is not that of its
+    /// page.
     Damaged,
 }
 
@@ -162,7 +171,7 @@ impl fmt::Display for RecordError {
 impl core::error::Error for RecordError {}
 
 impl Record {
-    /// The record of a new database. `incarnation` is to be drawn at random.
+    /// The record of a new database. `incarnation` has to be drawn at random.
     pub fn fresh(incarnation: [u8; 16], network: Network) -> Record {
         Record {
             incarnation,
@@ -175,7 +184,7 @@ impl Record {
         }
     }
 
-    /// The record's bytes.
+    /// The record's bytes, in the layout above.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend(self.incarnation);
@@ -211,7 +220,7 @@ impl Record {
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         match bytes.first() {
-            // Before the checksum: a newer format may have another one.
+            // Before the checksum, because a newer format may have another one.
             Some(&found) if found > VERSION => {
                 return Err(RecordError::NewerFormat {
                     found,
@@ -266,7 +275,7 @@ fn put_block(block: &Option<Block>, out: &mut Vec<u8>) {
     }
 }
 
-/// What is left to read.
+/// The bytes that are still to be read.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
@@ -318,7 +327,7 @@ impl Fields<'_> {
         })
     }
 
-    /// Of a root and a page that do not belong together there is nothing to read.
+    /// `None` also for a root and a page that do not belong together.
     fn root_page(&mut self) -> Option<RootPage> {
         RootPage::new(self.hash()?, self.page()?)
     }

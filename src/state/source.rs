@@ -1,4 +1,4 @@
-//! What is cut into pages: the arena of a verified answer, straight from the wire's bytes, or a list in memory.
+//! What pages are cut from: a verified answer, straight from the wire's bytes, or a list in memory.
 
 use super::account::VerifiedFull;
 use super::cut::{Source, Sum};
@@ -11,32 +11,32 @@ mod list;
 
 pub(crate) use list::{EntryList, move_base};
 
-/// A verified answer. No entry is made of what goes into a page from here.
+/// A verified answer. Leaves that go from here into a page never become entries.
 pub(crate) struct Arena<'a> {
     pub(crate) fold: &'a Fold,
-    /// By entry of the fold.
+    /// One mark per entry of the fold.
     pub(crate) marks: &'a [Mark],
 }
 
-/// What there is to know about an entry of an answer before it is cut.
+/// What has to be known about an entry of an answer before the answer is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// Not new: a subtrie known by its hash, or a leaf that is held already.
     Known,
-    /// A new slot, of so many bytes.
+    /// A new slot, and the length of its value in bytes.
     Slot(u32),
     /// A new account.
     Account {
-        /// Length of its slim body.
+        /// Length of its slim body in bytes.
         slim: u32,
-        /// Its storage is to be fetched.
+        /// Whether its storage is still to be fetched.
         storage: bool,
         code: Code,
     },
 }
 
 impl Mark {
-    /// A new account, by its full body.
+    /// The mark of a new account, from its full body.
     pub(crate) fn account(full: &[u8], held: &dyn CodesHeld) -> Option<Mark> {
         let body = VerifiedFull::split(full)?;
         Some(Mark::Account {
@@ -91,7 +91,7 @@ impl Source for Arena<'_> {
 }
 
 impl Arena<'_> {
-    /// What an entry is in a list; `None` for a leaf that is known already.
+    /// The item that an entry becomes in a list; `None` for a leaf that is held already.
     pub(crate) fn item(&self, entry: usize) -> Option<Item> {
         let (slim, storage, code) = match (self.fold.item(entry)?, self.marks.get(entry)?) {
             (EntryItem::Ref(hash), _) => return Some(Item::blinded(hash)),

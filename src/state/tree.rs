@@ -1,10 +1,11 @@
-//! The state that is being built, in memory: one ordered list of entries for the account trie, and inside it one for each
-//! storage trie that is not in a page. It starts as one blinded entry at the root; every verified answer is a partial trie
-//! of the *same* root, and joining two of them keeps, place by place, what knows more: a leaf before a page before a
-//! blinded subtrie. Nothing needs to be folded for that: both sides fold to the root.
+//! The state that is being built, in memory: one sorted list of entries for the account trie, and
+//! inside it one for each storage trie that is not in a page. It starts as one blinded entry at the
+//! root. Every verified answer is a partial trie of the *same* root. Joining two of them keeps,
+//! place by place, the one that knows more: a leaf before a page before a blinded subtrie. Nothing
+//! needs to be folded for that, because both sides fold to the root.
 //!
-//! What is complete leaves memory as pages: at once out of an answer that is complete in itself, otherwise when [`Tree::cut_complete`]
-//! finds that what was missing has come.
+//! What is complete leaves memory as pages. An answer that is complete in itself is cut at once;
+//! other subtries leave when [`Tree::cut_complete`] finds that what was missing has come.
 
 use core::ops::Range;
 
@@ -29,35 +30,38 @@ mod stale;
 pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
 pub use reveal::{HashedNode, RevealFault, Revealing};
 
-/// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
+/// A state of which a part is known. The caller bounds its size in memory
+/// ([`Tree::resident_bytes`]).
 pub struct Tree {
     root: Hash,
     entries: Vec<Entry>,
-    /// Encoded size of `entries`.
+    /// Encoded size of `entries` in bytes.
     bytes: usize,
-    /// What pages are cut to.
+    /// The size that pages are cut to, in bytes.
     budget: usize,
-    /// Ids of the upper pages that the next batch deletes: none of them may stay in the list.
+    /// Ids of the upper pages that the next batch deletes. None of them may stay in the list.
     spine: Range<PageId>,
-    /// Pages from this id on belong to this build, and to it alone.
+    /// Pages with ids from this one on belong to this build alone.
     first_page: PageId,
-    /// Pages of this build that nothing refers to any more. Bound: the pages dissolved since the last batch.
+    /// Pages of this build that nothing refers to any more. Bound: the pages inlined since the last
+    /// batch.
     freed: Vec<PageId>,
     folds: Folds,
 }
 
-/// What an answer added to the tree, and what the new accounts want.
+/// What an answer added to the tree, and what the new accounts still need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Joined {
     /// New accounts.
     pub accounts: u64,
     /// New storage slots.
     pub slots: u64,
-    /// New accounts whose storage is blinded, and its root.
+    /// New accounts whose storage is blinded: hash of the address, and storage root.
     pub storage: Vec<(Hash, Hash)>,
-    /// Hashes of missing codes of new accounts; one hash may stand here more than once.
+    /// Hashes of missing codes of new accounts. A hash may stand here more than once.
     pub codes: Vec<Hash>,
-    /// Leaves (accounts, slots) that were held under another root, have not changed, and were taken over.
+    /// Leaves (accounts, slots) that were held under another root, have not changed, and were
+    /// adopted.
     pub reused: u64,
 }
 
@@ -66,7 +70,7 @@ pub struct Joined {
 pub struct StorageJoined {
     /// New storage slots.
     pub slots: u64,
-    /// Slots that were held under another root, have not changed, and were taken over.
+    /// Slots that were held under another root, have not changed, and were adopted.
     pub reused: u64,
 }
 
@@ -75,28 +79,31 @@ pub struct StorageJoined {
 pub struct Incomplete {
     /// Hash of its address.
     pub account: Hash,
-    /// Its storage root, if its storage is blinded, wholly or in part.
+    /// Its storage root, if its storage is blinded wholly or in part.
     pub storage: Option<Hash>,
-    /// Whether a part of its storage is known: ask for the blinded spans ([`Tree::storage_span`]) then.
+    /// Whether a part of its storage is known. If so, ask for the blinded spans
+    /// ([`Tree::storage_span`]).
     pub partial: bool,
-    /// Whether something of its storage is held under another root: ask for what has changed ([`Tree::estimate`]) then.
+    /// Whether something of its storage is held under another root. If so, ask for what has changed
+    /// ([`Tree::estimate`]).
     pub based: bool,
-    /// The hash of its code, if that is missing.
+    /// The hash of its code, if the code is missing.
     pub code: Option<Hash>,
 }
 
 /// How much a snapshot writes of what waits in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfinished {
-    /// Subtries without a page below are written as blinded, by their hash: they wait in memory, and what is still growing
-    /// is not written again with every batch. A crash costs at most what waited.
+    /// Subtries without a page below are written as blinded, by their hash. They stay in memory, so
+    /// what is still growing is not written again with every batch. A crash loses at most what
+    /// waited in memory.
     Blind,
     /// Everything is written.
     Write,
 }
 
 impl Tree {
-    /// Nothing is known but the root.
+    /// A state of which nothing is known but the root.
     pub fn new(root: Hash) -> Tree {
         let mut entries = Vec::new();
         if root != Hash::EMPTY_ROOT {
@@ -122,13 +129,15 @@ impl Tree {
         }
     }
 
-    /// Cuts pages to `budget` bytes instead of [`PAGE_BUDGET`]; at least [`MIN_BUDGET`], at most [`MAX_PAGE`].
+    /// Cuts pages to `budget` bytes instead of [`PAGE_BUDGET`]: at least [`MIN_BUDGET`], at most
+    /// [`MAX_PAGE`] with its frame.
     pub fn with_budget(self, budget: usize) -> Tree {
         let budget = budget.clamp(MIN_BUDGET, MAX_PAGE - FRAME);
         Tree { budget, ..self }
     }
 
-    /// Pages from `first` on belong to this build alone: once nothing refers to one any more, [`Tree::take_freed`] names it.
+    /// Pages with ids from `first` on belong to this build alone. Once nothing refers to one any
+    /// more, [`Tree::take_freed`] names it.
     pub fn with_first_page(self, first: PageId) -> Tree {
         Tree {
             first_page: first,
@@ -136,12 +145,13 @@ impl Tree {
         }
     }
 
-    /// Size of what is in memory, in bytes, as pages would hold it; in memory it takes three to five times as much.
+    /// Size of what is in memory, in bytes as pages would hold it. On the heap it takes three to
+    /// five times as much.
     pub fn resident_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes that the entries take on the heap, and of these the room that none of them uses.
+    /// Bytes that the entries take on the heap, and how many of these are unused capacity.
     pub(crate) fn entries_heap(&self) -> (usize, usize) {
         (self.entries.heap_bytes(), list::unused_bytes(&self.entries))
     }

@@ -6,16 +6,18 @@ use crate::hash::Hash;
 use crate::trie::fold::FoldError;
 use crate::trie::path::Path;
 
-/// Why a tree cannot do what it is asked. All of these are our own failures: peers' faults were found before. A tree that
-/// has failed is of no further use; the database still has the state it was resumed from.
+/// Why a tree cannot do what it is asked. All of these are our own failures: faults of peers were
+/// found before. A tree that has failed is of no further use; the database still has the state that
+/// it was resumed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TreeError {
-    /// The list and a verified answer contradict each other at this path, although both fold to the same root.
+    /// The list and a verified answer contradict each other at this path, although both fold to the
+    /// same root.
     Disjoint(Path),
-    /// The list does not fold to its root.
+    /// The list does not fold to its root, but to this hash.
     Root(Hash),
-    /// The list is no trie.
+    /// The list does not make a trie.
     Fold(FoldError),
     /// A page came out longer than any may be: its length in bytes.
     PageTooLong(usize),

@@ -11,22 +11,22 @@ use crate::trie::path::Path;
 
 /// What takes the place of a list once it has been cut.
 pub(crate) struct Kept {
-    /// In the order of paths.
+    /// In the order of paths. Bound: the entries of the list that was cut.
     pub(crate) items: Vec<KeptItem>,
     pub(crate) sum: Sum,
 }
 
 pub(crate) enum KeptItem {
-    /// An entry of the source, as the source has it now.
+    /// An entry of the source, in its present form.
     Entry(usize),
-    /// A subtrie that has moved out.
+    /// A subtrie that has moved into a page.
     Page(Path, PageRef),
     /// A subtrie that is left out.
     Blinded(Path, Hash),
 }
 
 impl KeptItem {
-    /// The entry that this comes to; `entry` has the source's, by index.
+    /// The entry that this stands for. `entry` returns the source's entry at an index.
     pub(crate) fn entry(&self, entry: impl FnOnce(usize) -> Option<Entry>) -> Option<Entry> {
         let (path, item) = match self {
             KeptItem::Entry(index) => return entry(*index),
@@ -56,7 +56,7 @@ pub(crate) fn write_whole(
     })
 }
 
-/// Writes what was kept, and names it by no hash yet.
+/// Writes what was kept into one page. The reference has no hash yet.
 fn write_kept(
     kept: &Kept,
     source: &dyn Source,
@@ -73,8 +73,9 @@ fn write_kept(
     Ok(kept.sum.page(Hash::ZERO, out.push(page.finish())?, 0))
 }
 
-/// Writes what was kept of a list into one page, and returns the entry that names it. The list may be a part of a trie; a
-/// whole one's root need not be a branch. `None` if the top has no hash, because it is too small.
+/// Writes what was kept of a list into one page, and returns the entry that names the page. The
+/// list may be a part of a trie; a whole trie's root need not be a branch. `None` if the top node
+/// is too short to have a hash.
 pub(crate) fn write_top(
     fold: &Fold,
     kept: &Kept,

@@ -5,7 +5,8 @@ use crate::state::tree_error::TreeError;
 use crate::trie::fold::ChildOf;
 
 impl<S: Source + ?Sized> Cut<'_, S> {
-    /// Moves out what is complete and cannot grow into a fuller page: the next sibling would not fit any more.
+    /// Moves out the runs of complete children that cannot grow into a fuller page, because the
+    /// next sibling would not fit any more.
     pub(super) fn move_full_runs(&mut self, branch: usize) -> Result<(), TreeError> {
         let mut run: Vec<usize> = Vec::new();
         let mut size = 0;
@@ -39,8 +40,9 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         Ok(())
     }
 
-    /// Moves out the fullest runs until what is left fits; and then those that fill half a page and more, so that what is
-    /// left is mostly references: it stays in upper pages, which are walked, cached and written again more often.
+    /// Moves out the fullest runs until what is left fits, and then the runs that fill at least
+    /// half a page. What is left is mostly references, which matters because upper pages are
+    /// walked, cached and written more often.
     pub(super) fn shrink(&mut self, branch: usize) -> Result<(), TreeError> {
         let budget = self.place.budget;
         while self.update(branch)?.size > budget {
@@ -78,10 +80,11 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             .map(|(_, entry)| entry)
     }
 
-    /// Of all runs of adjacent movable children that fit a page, the longest in bytes; and its length.
+    /// The run of adjacent movable children that fits a page and has the most bytes, and these
+    /// bytes.
     fn fullest_run(&self, branch: usize) -> Option<(Vec<usize>, usize)> {
         let mut best = (0, 0..0);
-        // At most 16 children, `None` where a run ends.
+        // At most 16 children. `None` where a run ends.
         let mut children: Vec<Option<(usize, usize)>> = Vec::new();
         for child in self.fold.children(branch) {
             match child {
@@ -114,7 +117,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         (best.0 > 0).then_some((run, best.0))
     }
 
-    /// Leaves do not end a run: they stay with the parent, wherever their neighbours go.
+    /// Leaves do not end a run: they stay with the parent, wherever their siblings go.
     pub(super) fn is_leaf(&self, entry: u32) -> bool {
         self.fold.is_leaf(entry as usize)
     }

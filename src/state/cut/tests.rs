@@ -32,7 +32,8 @@ impl Rng {
         self.next() as usize % bound
     }
 
-    /// One key in four shares a stretch with the one before, so that there are extensions and deep branches.
+    /// One key in four shares a stretch with the one before, so that there are extensions and deep
+    /// branches.
     fn key(&mut self, last: &mut Hash) -> Hash {
         let mut key = Hash(core::array::from_fn(|_| self.next() as u8));
         if self.below(4) == 0 {
@@ -154,7 +155,8 @@ fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
     }
 }
 
-/// Puts the content of every page back, proving each, and checks that siblings of one page stand side by side in one list.
+/// Puts the content of every page back after proving it, and checks that the siblings of one page
+/// stand side by side in one list.
 fn inline_page(
     list: Vec<Entry>,
     account: Option<Hash>,

@@ -1,8 +1,15 @@
 //! The bytes of a page.
 //!
-//! Layout: version 1 byte; flags 1 byte; the account hash, 32 bytes, if the page belongs to a storage trie; the path of
-//! the common parent: nibble count 1 byte, nibbles packed, high first; the entries in key order; XXH64 of all before it,
-//! 8 bytes little-endian. Numbers are LEB128. Paths and keys leave out the whole bytes that the parent's path covers.
+//! Layout:
+//!
+//! - version, 1 byte; flags, 1 byte;
+//! - the account's hash, 32 bytes, if the page belongs to a storage trie;
+//! - the path of the common parent: number of nibbles, 1 byte, and the nibbles packed, high nibble
+//!   first;
+//! - the entries in key order;
+//! - XXH64 of all before it, 8 bytes little-endian.
+//!
+//! Numbers are LEB128. Paths and keys leave out the whole bytes that the parent's path covers.
 //!
 //! An entry starts with a tag byte, whose low three bits are its kind:
 //!
@@ -14,7 +21,7 @@
 //! | 3 page | open, inner | | nibble count, path, hash, depth of the common parent 1 byte, id, leaves, slots |
 //! | 4 blinded, with a base | | | nibble count, path, hash; number of the base's entries, and these |
 //!
-//! Inline storage and bases spell out whole keys and paths.
+//! Inline storage and bases have whole keys and paths.
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -42,10 +49,10 @@ const CODE_SHIFT: u8 = 5;
 const OPEN: u8 = 1 << 3;
 const INNER: u8 = 1 << 4;
 
-/// Takes a page's bytes apart. Anything that [`PageWriter`] cannot have written is an error.
+/// Decodes a page's bytes. Fails on anything that [`PageWriter`] cannot have written.
 pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     match bytes.first() {
-        // Before the checksum: a newer format may have another one.
+        // Before the checksum, because a newer format may have another one.
         Some(&found) if found > VERSION => {
             return Err(PageError::NewerFormat {
                 found,
@@ -65,7 +72,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     reader.page()
 }
 
-/// What is left to read of a page.
+/// The bytes of a page that are still to be read.
 struct PageReader<'a> {
     rest: &'a [u8],
 }
@@ -94,7 +101,7 @@ impl<'a> PageReader<'a> {
         })
     }
 
-    /// The entry after `last`, below `parent`.
+    /// Reads the entry after `last`, below `parent`.
     fn entry(
         &mut self,
         parent: &Path,
@@ -183,8 +190,8 @@ impl<'a> PageReader<'a> {
         })
     }
 
-    /// The base of the blinded entry at `at`. One in another lies deeper than it, so they are nested no deeper than a key is
-    /// long.
+    /// Reads the base of the blinded entry at `at`. A base inside another lies deeper, so bases are
+    /// nested no deeper than a key is long.
     fn base(&mut self, at: &Path, slots: bool) -> Result<Vec<Entry>, PageError> {
         let count = self.number()?;
         let mut base: Vec<Entry> = self.room_for(count);
@@ -219,9 +226,9 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// Room for so many entries, if the bytes that are left can be so many.
+    /// A list with capacity for `count` entries, but for no more than the remaining bytes can hold.
     fn room_for(&self, count: u64) -> Vec<Entry> {
-        /// Of a slot in a list of its own: tag, key, value.
+        /// The shortest entry of a list of its own, in bytes: a slot's tag, key and value.
         const SHORTEST: usize = 34;
         let most = self.rest.len() / SHORTEST;
         Vec::with_capacity(most.min(usize::try_from(count).unwrap_or(most)))
@@ -243,7 +250,7 @@ impl<'a> PageReader<'a> {
         })
     }
 
-    /// A leaf's path: the bytes that `parent` does not cover.
+    /// A leaf's path: reads the bytes that `parent` does not cover.
     fn key(&mut self, parent: &Path) -> Result<Path, PageError> {
         self.below(parent, KEY_NIBBLES)
     }
@@ -271,7 +278,7 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// One RLP item, header and all. What is in it is for the caller to check.
+    /// One RLP item with its header. The caller checks the content.
     fn rlp(&mut self) -> Result<&'a [u8], PageError> {
         let mut after = self.rest;
         let header =
@@ -289,7 +296,8 @@ impl<'a> PageReader<'a> {
         for shift in (0..u64::BITS).step_by(7) {
             let [byte] = self.take()?;
             let part = u64::from(byte & 0x7f);
-            // One spelling only: no bits past the 64th, no zero at the end of a longer number.
+            // Only one encoding is allowed: no bits past the 64th, no trailing zero byte in a
+            // longer number.
             if part << shift >> shift != part || (byte == 0 && shift > 0) {
                 break;
             }
@@ -323,12 +331,12 @@ impl<'a> PageReader<'a> {
 /// Writes one page.
 pub(crate) struct PageWriter {
     bytes: ScratchBuf,
-    /// Bytes of every key that the parent's path covers.
+    /// Leading bytes of every key that the parent's path covers.
     covered: usize,
 }
 
 impl PageWriter {
-    /// A page for children of the branch at `parent`, or for the whole trie there.
+    /// Starts a page for children of the branch at `parent`, or for the whole trie there.
     pub(crate) fn new(parent: &StatePath, whole: bool, capacity: usize) -> PageWriter {
         let mut bytes = ScratchBuf::new(capacity + FRAME);
         let storage = if parent.account.is_some() { STORAGE } else { 0 };
@@ -345,18 +353,18 @@ impl PageWriter {
         }
     }
 
-    /// A verified account without storage.
+    /// Writes a verified account that has no storage.
     pub(crate) fn plain(&mut self, key: &Hash, body: &VerifiedFull<'_>, code: Code) {
         self.leaf_key(ACCOUNT | code_bits(code), key);
         body.write_slim(&mut self.bytes);
     }
 
-    /// A storage slot.
+    /// Writes a storage slot.
     pub(crate) fn slot(&mut self, key: &Hash, value: &[u8]) {
         self.leaf(SLOT, key, value);
     }
 
-    /// Any entry.
+    /// Writes any entry.
     pub(crate) fn entry(&mut self, path: &Path, item: &Item) {
         match item {
             Item::Account(leaf) => self.account(path, leaf),
@@ -381,7 +389,7 @@ impl PageWriter {
         self.page_numbers(page);
     }
 
-    /// Entries that keep the bytes of their paths which the parent's path covers.
+    /// Writes entries with their whole paths, including the bytes that the parent's path covers.
     fn spelt_out(&mut self, entries: &[Entry]) {
         let covered = core::mem::take(&mut self.covered);
         for Entry { path, item } in entries {
@@ -396,7 +404,7 @@ impl PageWriter {
         self.number(page.slots);
     }
 
-    /// The page's bytes.
+    /// The finished page, with its checksum.
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut bytes = self.bytes.finish();
         let checksum = xxh64(&bytes, 0);

@@ -1,17 +1,18 @@
-//! How many bytes things take in a page, before they are written: an upper bound, by which pages are cut.
+//! How many bytes things take in a page, as upper bounds that are known before they are written.
+//! Pages are cut by these.
 
 use crate::state::entry::{Entry, Item, PageRef, Storage};
 use crate::trie::path::Path;
 
-/// Bytes that a page has besides its entries, at most.
+/// Most bytes that a page has besides its entries.
 pub(crate) const FRAME: usize = 2 + 32 + 33 + 8;
 
-/// Bytes of a leaf in a page, at most: the parent's path may cover some of its key.
+/// Most bytes of a leaf in a page: the parent's path may cover some of its key.
 pub(crate) fn leaf_size(value: usize) -> usize {
     1 + 32 + value
 }
 
-/// Bytes of an entry in a page, at most.
+/// Most bytes of an entry in a page.
 pub(crate) fn entry_size(entry: &Entry) -> usize {
     match &entry.item {
         Item::Account(leaf) => leaf_size(leaf.slim.len()) + storage_size(&leaf.storage),
@@ -21,7 +22,7 @@ pub(crate) fn entry_size(entry: &Entry) -> usize {
     }
 }
 
-/// Bytes that follow an account for its storage, at most.
+/// Most bytes that an account's storage adds to its entry.
 pub(crate) fn storage_size(storage: &Storage) -> usize {
     match storage {
         Storage::Empty | Storage::Blinded => 0,
@@ -32,7 +33,7 @@ pub(crate) fn storage_size(storage: &Storage) -> usize {
     }
 }
 
-/// Bytes that follow a blinded entry for its base, at most.
+/// Most bytes that a base adds to its blinded entry.
 pub(crate) fn base_size(base: &[Entry]) -> usize {
     match base.is_empty() {
         true => 0,

@@ -294,7 +294,8 @@ fn a_plain_account_takes_46_bytes_at_most() {
     assert!(size <= 46, "{size} bytes");
 }
 
-/// Two accounts under 0x5, one of them with storage: the page, its bytes, and what its parent holds.
+/// Two accounts under 0x5, one of them with storage: the page, its bytes, and what its parent
+/// holds.
 fn some_page() -> (Page, Vec<u8>, PageRef) {
     let slots: Vec<Entry> = [3u8, 0x77, 0xf0]
         .map(|key| Entry {

@@ -74,7 +74,7 @@ fn any_changed_or_missing_byte_is_damage() {
     assert_eq!(Record::decode(&[]), Err(RecordError::Damaged));
 }
 
-/// The record's bytes, with other bytes in the place of some, under a checksum that is right.
+/// The record's bytes with some bytes replaced, under a checksum that fits.
 fn forged(record: &Record, from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = record.encode();
     bytes.truncate(bytes.len() - 8);
@@ -112,7 +112,7 @@ fn a_root_over_another_page_or_over_none_is_damage_whatever_the_checksum() {
     put_page(&page, &mut encoded_page);
     let bytes = forged(&full, &encoded_page, &[0]);
     assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
-    // What the forger changes is what was wrong with it.
+    // The records that were refused differ from a good one only in what the forger changed.
     let same = forged(&full, &[3; 32], &[3; 32]);
     assert_eq!(Record::decode(&same), Ok(full));
 }

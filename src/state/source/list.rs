@@ -1,4 +1,5 @@
-//! A list in memory as something to cut, together with what hangs on its entries: storage and bases.
+//! A list in memory as something to cut, together with what hangs on its entries: storage and
+//! bases.
 
 use super::{SlotList, sum_of};
 use crate::hash::Hash;
@@ -12,16 +13,17 @@ use crate::state::tree_error::TreeError;
 use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
 
-/// Any list, and what becomes of some of its entries: what hangs on them, storage and bases, can move into pages of its own.
+/// Any list, and the new form of those entries whose storage or base has moved into pages of its
+/// own.
 pub(crate) struct EntryList<'a> {
     entries: &'a [Entry],
-    /// By entry.
+    /// By entry. Bound: the list's entries.
     sums: Vec<Sum>,
-    /// By entry: what is written instead of it.
+    /// By entry: what replaces it. Bound: the list's entries.
     pub(crate) replaced: Vec<Option<Box<Entry>>>,
-    /// The account whose storage trie the list is of.
+    /// The account whose storage trie the list belongs to; `None` for the account trie.
     account: Option<Hash>,
-    /// Folds the storage that moves out.
+    /// Scratch memory to fold the storage that moves out.
     fold: &'a mut Fold,
     budget: usize,
     mode: Mode,
@@ -47,8 +49,8 @@ impl<'a> EntryList<'a> {
         }
     }
 
-    /// Cuts inline storage that is too large for its account's page, or has pages of its own already, before the accounts are
-    /// cut.
+    /// Cuts inline storage that is too large for its account's page, or that has pages of its own
+    /// already. Comes before the accounts are cut.
     pub(crate) fn cut_large_storage(&mut self, out: &mut NewPages) -> Result<(), TreeError> {
         let small = self.budget / 2;
         for index in 0..self.entries.len() {
@@ -58,7 +60,7 @@ impl<'a> EntryList<'a> {
             };
             let Sum { open, pages, .. } = self.sum(index);
             match self.mode {
-                // It goes on growing in memory, without the runs that are full.
+                // The storage goes on growing in memory, without the runs that are full.
                 Mode::Growing if open && inline > small => {
                     self.replace_storage(index, Mode::Growing, usize::MAX, out)?;
                 }
@@ -77,14 +79,15 @@ impl<'a> EntryList<'a> {
         Ok(())
     }
 
-    /// An entry as it is to be written.
+    /// An entry in the form that is written.
     pub(crate) fn get(&self, entry: usize) -> Option<&Entry> {
         debug_assert!(entry < self.entries.len(), "entries are those of the list");
         let replaced = self.replaced.get(entry).and_then(Option::as_deref);
         replaced.or_else(|| self.entries.get(entry))
     }
 
-    /// Cuts an account's inline storage; what is left stays inline up to so many bytes, else goes into a page of its own.
+    /// Cuts an account's inline storage. What is left stays inline if it has at most `inline`
+    /// bytes; otherwise it goes into a page of its own.
     fn replace_storage(
         &mut self,
         index: usize,
@@ -92,7 +95,7 @@ impl<'a> EntryList<'a> {
         inline: usize,
         out: &mut NewPages,
     ) -> Result<(), TreeError> {
-        // Not `get`: the fold is used meanwhile.
+        // `get` would borrow all of `self`, and the fold is used meanwhile.
         let replaced = self.replaced.get(index).and_then(Option::as_deref);
         let entry = replaced.or_else(|| self.entries.get(index));
         let Some(Entry {
@@ -180,7 +183,7 @@ impl Source for EntryList<'_> {
             return Ok(());
         }
         let mode = match self.mode {
-            // Out of a growing list only storage that is complete moves.
+            // Out of a growing list only complete storage moves.
             Mode::Growing => Mode::Closing,
             mode => mode,
         };
@@ -208,10 +211,11 @@ fn keep_clones<'a>(kept: &Kept, entry: impl Fn(usize) -> Option<&'a Entry>) -> V
     entries
 }
 
-/// A base shorter than this stays where it is: a page of its own would not save anything.
+/// The least bytes of a base that moves into a page of its own: a shorter one would save next to
+/// nothing. Chosen without a measurement.
 const SMALL_BASE: usize = 256;
 
-/// Bytes of what [`Source::evict`] moves.
+/// The bytes that [`Source::evict`] would move.
 fn movable(item: &Item) -> usize {
     match item {
         Item::Account(leaf) => match &leaf.storage {
@@ -228,8 +232,8 @@ fn movable(item: &Item) -> usize {
     }
 }
 
-/// Moves a base of a list of the account trie, or of an account's storage trie, into pages, except for at most `inline` bytes
-/// of what is left at its top.
+/// Moves a base into pages, except for at most `inline` bytes that are left at its top. `account`
+/// is that of the storage trie in which the base is; `None` for the account trie.
 pub(crate) fn move_base(
     base: &[Entry],
     account: Option<Hash>,

@@ -1,6 +1,6 @@
-//! What is revealed meets what is held there under another root: the base. Every part of the base that folds, at its new
-//! place, to the hash that the new subtrie has is taken over as it is; any other part goes on as the base of what is still
-//! blinded there.
+//! Adopting what has not changed. What is revealed meets what is held there under another root: the
+//! base. A part of the base that folds, at its new place, to the new subtrie's hash is adopted as
+//! it is. Any other part becomes the base of what is still blinded there.
 
 use super::Joined;
 use super::list::over;
@@ -10,22 +10,24 @@ use crate::state::page::fold_list;
 use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
 
-/// A base is looked through entry by entry for one that makes up the new subtrie alone if it has at most so many: what is
-/// left when siblings were deleted is found by that, and a request saved for each.
+/// A base of at most so many entries is searched for one that makes up the new subtrie alone. That
+/// finds what is left when siblings were deleted, and saves a request for each. Sixteen are the
+/// children of one branch.
 const TRY_ALONE: usize = 16;
 
 /// Merges revealed entries with bases.
 pub(super) struct Adopter<'a> {
     pub(super) fold: &'a mut Fold,
-    /// Of adopted leaves, and of accounts revealed over a base.
+    /// Counts the adopted leaves, and notes what accounts revealed over a base lack.
     pub(super) joined: &'a mut Joined,
-    /// `None`: what accounts say of their codes stays as it is.
+    /// Which codes are stored; `None` leaves what accounts say of their codes as it is.
     pub(super) held: Option<&'a dyn CodesHeld>,
 }
 
 impl Adopter<'_> {
-    /// Merges what was revealed below one blinded entry with its base. `revealed` are leaves, new pages, and blinded entries
-    /// without a base, in order; `outer` is the depth of the branch above the blinded entry, 0 if there is none.
+    /// Merges what was revealed below one blinded entry with its base. `revealed` are leaves, new
+    /// pages and blinded entries without a base, in order. `outer` is the depth of the branch above
+    /// the blinded entry, 0 if there is none.
     pub(super) fn merge(
         &mut self,
         revealed: Vec<Entry>,
@@ -58,7 +60,8 @@ impl Adopter<'_> {
         merged
     }
 
-    /// Takes a part over if it folds to the new hash, else blinds it.
+    /// Adopts a part of a base if it folds to the new hash; otherwise it becomes the base of a
+    /// blinded entry. `parent` is the depth of the branch above.
     pub(super) fn compare(
         &mut self,
         path: Path,
@@ -74,7 +77,7 @@ impl Adopter<'_> {
             if self.folds_to(&part, &path, &hash) {
                 return self.adopt(part, parent, merged);
             }
-            // At one place only the last word counts, and what lies under it.
+            // Blinded over blinded at one place: only what lies under the inner one counts.
             match part.as_mut_slice() {
                 [
                     Entry {
@@ -96,7 +99,7 @@ impl Adopter<'_> {
         merged.push(over(path, hash, part));
     }
 
-    /// Whether a part of a base makes the node that has this hash, at this place.
+    /// Whether a part of a base makes up the node with this hash at this place.
     fn folds_to(&mut self, part: &[Entry], path: &Path, hash: &Hash) -> bool {
         match part {
             [] => false,
@@ -106,13 +109,13 @@ impl Adopter<'_> {
                     item: Item::Page(PageRef { hash: held, .. }) | Item::Blinded { hash: held, .. },
                 },
             ] if at == path => held == hash,
-            // A page above, which has not been read yet.
+            // The first entry is a page above this place that has not been read yet.
             [first, ..] if !path.is_prefix_of(&first.path) => false,
             _ => fold_list(self.fold, part, Root::Child(path.len())) == Ok(*hash),
         }
     }
 
-    /// `parent`: depth of the branch above.
+    /// Takes a part of a base over as it is. `parent` is the depth of the branch above.
     pub(super) fn adopt(&mut self, part: Vec<Entry>, parent: u8, merged: &mut Vec<Entry>) {
         let paths: Vec<Path> = part.iter().map(|entry| entry.path).collect();
         for (index, mut entry) in part.into_iter().enumerate() {
@@ -126,7 +129,8 @@ impl Adopter<'_> {
         }
     }
 
-    /// The storage of an account whose body has changed.
+    /// Adopts the storage of an account whose body has changed, or makes it the base of the new
+    /// storage.
     fn adopt_storage(&mut self, leaf: &mut AccountLeaf, old: AccountLeaf) {
         let root = leaf.storage_root();
         if root == Hash::EMPTY_ROOT {
@@ -174,9 +178,9 @@ impl Adopter<'_> {
     }
 }
 
-/// What is left of a base while it is handed out from left to right.
+/// The rest of a base, while it is handed out from left to right.
 pub(super) struct Base {
-    /// The next entry is the last. Bound: the base's entries.
+    /// In reverse order: the next entry is the last. Bound: the base's entries.
     rest: Vec<Entry>,
 }
 
@@ -186,8 +190,8 @@ impl Base {
         Base { rest: base }
     }
 
-    /// What the base has below `place`; what it has before that is dropped. A page above that has not been read stays for
-    /// the places that follow, too.
+    /// Takes what the base has below `place`, and drops what it has before that. A page above
+    /// `place` that has not been read stays for the following places, too.
     pub(super) fn take(&mut self, place: &Path) -> Vec<Entry> {
         let mut part = Vec::new();
         while let Some(next) = self.rest.pop() {
@@ -212,7 +216,7 @@ impl Base {
     }
 }
 
-/// The account that is all there is of a base at an account's key.
+/// The account's leaf in the part of a base at the account's key.
 fn account_in(mut part: Vec<Entry>) -> Option<AccountLeaf> {
     loop {
         match part.pop()?.item {
@@ -232,7 +236,7 @@ pub(super) fn depth_above(list: &[Entry], index: usize) -> u8 {
     depth_among(&paths, index.min(1)).unwrap_or(0)
 }
 
-/// Depth of the branch right above one of some paths in order; `None` if it stands alone.
+/// Depth of the branch right above one of some sorted paths; `None` if it stands alone.
 fn depth_among(paths: &[Path], index: usize) -> Option<u8> {
     let path = paths.get(index)?;
     let before = index.checked_sub(1).and_then(|before| paths.get(before));
@@ -241,9 +245,11 @@ fn depth_among(paths: &[Path], index: usize) -> Option<u8> {
     shared.map(|neighbour| neighbour.common(path)).max()
 }
 
-/// Readies an entry of a base for the list: `parent` is the depth of the branch that it gets. A page is not taken over as it
-/// is if something below it is missing, because then it has to be looked into, or if the branch is another than that whose
-/// children share the page, because they must stay together: it is blinded over itself, so that it will be read.
+/// Prepares an entry of a base for the list. `parent` is the depth of the branch that it gets.
+///
+/// A page is blinded over itself, so that it will be read, in two cases: something below it is
+/// missing and has to be looked for, or the new branch is not the one whose children share the
+/// page, and these must stay together.
 pub(super) fn close(entry: &mut Entry, parent: u8) {
     match &mut entry.item {
         Item::Page(page) if page.open || page.parent != parent => {

@@ -1,5 +1,5 @@
-//! Bases: what is held under another root. Where a tree with bases comes from, and which of their pages have to be read
-//! before they can be compared.
+//! Bases: what is held under another root. Where trees with bases come from, and which pages of a
+//! base have to be read before it can be compared.
 
 use super::adopt::Adopter;
 use super::list::{find, holds_anything, over};
@@ -9,8 +9,8 @@ use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::trie::path::Path;
 
 impl Tree {
-    /// Turns towards another root, whenever that may be: everything held so far is the base of the new tree, and what has
-    /// not changed is adopted from it as the new tree is revealed.
+    /// Turns towards another root, at any moment. Everything held so far becomes the base of the
+    /// new tree, and what has not changed is adopted from it as the new tree is revealed.
     pub fn retarget(mut self, root: Hash) -> Tree {
         if root == self.root {
             return self;
@@ -23,14 +23,15 @@ impl Tree {
                 joined: &mut Joined::default(),
                 held: None,
             };
-            // The root may have come back to one that is held in part.
+            // The new root may be one that is held in part.
             adopter.compare(Path::ROOT, root, base, 0, &mut self.entries);
         }
         self.count_bytes();
         self
     }
 
-    /// Starts towards `root` over a complete state, given by its root page (`None`: the empty state).
+    /// Starts towards `root` with a complete state as base. `complete` is its root page; `None` for
+    /// the empty state.
     pub fn over_complete(root: Hash, complete: Option<PageRef>) -> Tree {
         let mut tree = Tree::new(root);
         if let (Some(page), true) = (complete, root != Hash::EMPTY_ROOT) {
@@ -47,9 +48,10 @@ impl Tree {
         tree
     }
 
-    /// The page that has to be read ([`Tree::inline_page`]) before the blinded entry at this place is asked for or revealed;
-    /// afterwards it may turn out to be held already, or another page may be needed. If it is revealed all the same, what is
-    /// blinded below inherits the page, but of a revealed account the storage is lost.
+    /// The page that has to be read ([`Tree::inline_page`]) before the blinded entry at this place
+    /// is asked for or revealed. Afterwards the entry may turn out to be held already, or another
+    /// page may be needed. If the entry is revealed without it, what is blinded below inherits the
+    /// page, but the held storage of a revealed account is lost.
     pub fn base_page_needed(&self, at: &StatePath) -> Option<PageId> {
         match self.base_at(at) {
             [
@@ -62,8 +64,9 @@ impl Tree {
         }
     }
 
-    /// Pages of bases between two keys that hold storages (at most `limit` of them): to be read before a range of accounts
-    /// between them is joined, or what is held of those storages is lost. Ask again until there are none.
+    /// At most `limit` pages of bases between two keys that hold storages. They have to be read
+    /// before a range of accounts between these keys is joined; otherwise what is held of those
+    /// storages is lost. Ask again until there are none.
     pub fn base_pages_within(&self, from: &Hash, last: &Hash, limit: usize) -> Vec<PageId> {
         let mut ids = Vec::new();
         with_storages(&self.entries, from, last, false, &mut ids);
@@ -72,8 +75,8 @@ impl Tree {
         ids
     }
 
-    /// Forgets a page that is missing or damaged: a base does without it; where it stands in the list itself, its subtries
-    /// are blinded again. `true` if it was there.
+    /// Forgets a page that is missing or damaged. A base goes on without it; where it stands in the
+    /// list itself, its subtries are blinded. Returns whether it was there.
     pub fn drop_base_page(&mut self, id: PageId) -> bool {
         let mut found = false;
         blind(&mut self.entries, id, &mut found);
@@ -81,7 +84,7 @@ impl Tree {
         found
     }
 
-    /// Pages of this build that nothing refers to any more: the next batch deletes them.
+    /// Takes the pages of this build that nothing refers to any more. The next batch deletes them.
     pub fn take_freed(&mut self) -> Vec<PageId> {
         core::mem::take(&mut self.freed)
     }
@@ -105,7 +108,7 @@ impl Tree {
     }
 }
 
-/// Collects pages of bases that meet `from..=last` and hold storages.
+/// Collects the pages of bases that meet `from..=last` and hold storages.
 fn with_storages(list: &[Entry], from: &Hash, last: &Hash, in_base: bool, ids: &mut Vec<PageId>) {
     let start = list.partition_point(|entry| entry.path.last_key() < *from);
     let meeting = list.get(start..).unwrap_or_default().iter();
@@ -118,7 +121,7 @@ fn with_storages(list: &[Entry], from: &Hash, last: &Hash, in_base: bool, ids: &
     }
 }
 
-/// Takes a page out of bases, and blinds it elsewhere.
+/// Takes a page out of bases, and blinds it where it stands in a list.
 fn blind(list: &mut [Entry], id: PageId, found: &mut bool) {
     for entry in list {
         match &mut entry.item {

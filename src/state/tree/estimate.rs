@@ -1,21 +1,24 @@
-//! How much is to be expected below a blinded entry, to choose between asking for its node and asking for a range.
+//! Estimates how much is below a blinded entry, to choose between requesting its node and
+//! requesting a range.
 
 use super::Tree;
 use crate::state::entry::{Entry, Item, StatePath};
 use crate::state::page::entry_size;
 
-/// Bytes of a leaf's node, as a node request receives it: most accounts, most slots.
+/// Bytes of an account's leaf node: a full body of some 78, some 30 of the path, and headers. A
+/// slot's is shorter.
 const LEAF_NODE: f64 = 110.0;
-/// Bytes of a branch node: a hash per child, sixteen of them near the root, few where leaves are near.
+/// Bytes of a full branch node: sixteen children of 33 bytes, an empty value and a header of three.
+/// Near the leaves a branch has few children.
 const BRANCH_NODE: f64 = 532.0;
 /// Bytes of a leaf in a range, as snap sends it.
 const LEAF_IN_RANGE: u64 = 55;
-/// Subtries that must differ, where all do, before that says anything.
+/// If all subtries differ, that means something only if there are so many of them.
 const ENOUGH: u64 = 16;
 
-/// Halvings of the interval in which a share lies: to a millionth.
+/// How often the interval in which a share lies is halved: the share is exact to a millionth.
 const PRECISION: usize = 20;
-/// As many as [`size_class`] tells apart.
+/// The number of classes that [`size_class`] tells apart.
 const SIZE_CLASSES: usize = u64::BITS as usize + 1;
 
 /// What is to be expected below a blinded entry.
@@ -23,30 +26,32 @@ const SIZE_CLASSES: usize = u64::BITS as usize + 1;
 pub struct Estimate {
     /// Leaves below; `None` if there is nothing to judge by.
     pub leaves: Option<u64>,
-    /// Something is held there under another hash.
+    /// Whether something is held there under another hash.
     pub based: bool,
-    /// The share of these leaves that is likely to have changed, 0 to 1; `None` if there is nothing to judge by. Without a
-    /// base all of them have to come.
+    /// The share of these leaves that has probably changed, 0 to 1; `None` if there is nothing to
+    /// judge by. Without a base all leaves have to be fetched.
     pub changed: Option<f64>,
-    /// Bytes of what is held there and has to be in memory when a range over it comes: pages with storages.
+    /// Bytes of the base that have to be in memory when a range over it comes: pages with storages.
     pub bytes: usize,
 }
 
-/// The share of the leaves of one trie that is likely to have changed. Keys are hashes, so changes lie evenly: of subtries of n
-/// leaves, (1 - share)^n are the same.
+/// The share of the leaves of one trie that has probably changed. Keys are hashes, so changes lie
+/// evenly: of the subtries of n leaves, (1 - share)^n are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ChangeRate {
     share: Option<f64>,
-    /// Leaves below the places that differ, if nothing was found to be the same: all of them may have changed.
+    /// If nothing was found to be the same, the leaves of all subtries that differ: all of them may
+    /// have changed.
     pub all: Option<u64>,
 }
 
-/// Leaves that came since the trie was first compared with what is held. They are held now, but not because they are the same.
+/// Leaves that came since the trie was first compared with what is held. They are held now, but
+/// that does not mean that they are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// All of them.
     pub leaves: u64,
-    /// Those of them that came node by node, which come only if they have changed.
+    /// Those of them that came node by node. A leaf comes that way only if it has changed.
     pub revealed: u64,
 }
 
@@ -54,8 +59,8 @@ pub struct Received {
 struct Comparison {
     /// Leaves of the subtries that are the same.
     equal: u64,
-    /// The subtries that differ, and the leaves of their bases, by the size of these
-    /// ([`size_class`]).
+    /// By size class ([`size_class`]): the number of subtries that differ, and the leaves of their
+    /// bases.
     differing: [(u64, u64); SIZE_CLASSES],
 }
 
@@ -84,15 +89,16 @@ impl Comparison {
         }
     }
 
-    /// The sizes of subtries of which some differ: their leaves in all, and leaves per subtrie.
+    /// The size classes in which subtries differ: the leaves of all of them, and leaves per
+    /// subtrie.
     fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
         let some = self.differing.iter().filter(|(_, sum)| *sum > 0);
         some.map(|(subtries, sum)| (*sum, *sum / *subtries))
     }
 
-    /// The least leaves that count as equal. If none are, one subtrie more might have been: half
-    /// of one counts, of the smallest size up to which there are [`ENOUGH`] subtries. 0 if there
-    /// are fewer in all, `None` if none differ.
+    /// The least leaves that count as equal. If none are equal, one more subtrie might have been:
+    /// half of a subtrie counts, of the smallest size up to which [`ENOUGH`] subtries differ. 0 if
+    /// fewer differ in all, `None` if none differ.
     fn least_equal(&self) -> Option<f64> {
         let mut subtries = 0;
         let enough = self.sizes().find(|(sum, leaves)| {
@@ -103,8 +109,8 @@ impl Comparison {
         (subtries > 0).then_some(least)
     }
 
-    /// The likeliest share, by halving the interval in which it lies: so many leaves as `equal`
-    /// says are expected to be the same under it ([`ChangeRate::of`]).
+    /// The likeliest share, found by halving the interval in which it lies: under it, `equal`
+    /// leaves are expected to be the same ([`ChangeRate::of`]).
     fn likeliest_share(&self, equal: f64) -> f64 {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..PRECISION {
@@ -151,7 +157,7 @@ impl ChangeRate {
         }
     }
 
-    /// This, or if there is nothing to judge by `other`.
+    /// This rate, or `other` if there is nothing to judge by here.
     pub fn or(self, other: ChangeRate) -> ChangeRate {
         if self.share.is_some() { self } else { other }
     }
@@ -169,7 +175,7 @@ impl ChangeRate {
 }
 
 impl Tree {
-    /// What is to be expected below the blinded entry at this place.
+    /// Estimates what is below the blinded entry at this place.
     pub fn estimate(&self, at: &StatePath, change_rate: &ChangeRate) -> Estimate {
         let base = self.base_at(at);
         let held: u64 = base.iter().map(held_leaves).sum();
@@ -191,7 +197,7 @@ impl Tree {
     fn bytes_behind(&self, entry: &Entry) -> usize {
         match &entry.item {
             Item::Page(page) if page.slots == 0 => 0,
-            // Large storages have pages of their own.
+            // Large storages have pages of their own and are not loaded.
             Item::Page(page) => self
                 .budget
                 .min((page.leaves + page.slots).saturating_mul(LEAF_IN_RANGE) as usize),
@@ -202,7 +208,7 @@ impl Tree {
 }
 
 impl Estimate {
-    /// Bytes that revealing node by node is likely to receive.
+    /// Bytes that revealing all of it node by node will probably receive.
     pub fn node_bytes(&self) -> Option<u64> {
         let leaves = self.leaves? as f64;
         let changed = match self.based {
@@ -210,7 +216,7 @@ impl Estimate {
             false => 1.0,
         };
         let mut bytes = leaves * changed * LEAF_NODE;
-        // Level by level, the branches with a changed leaf below.
+        // Per level, the branches that have a changed leaf below.
         let mut nodes = 1.0;
         while nodes < leaves {
             let below = leaves / nodes;
@@ -221,13 +227,13 @@ impl Estimate {
         Some(bytes as u64)
     }
 
-    /// Bytes that ranges over all of it are likely to receive, without the proof of their two edges.
+    /// Bytes that ranges over all of it will probably receive, without the proofs of their edges.
     pub fn range_bytes(&self) -> Option<u64> {
         self.leaves.map(range_bytes)
     }
 }
 
-/// Bytes of so many leaves in a range.
+/// Bytes that so many leaves take in a range.
 pub fn range_bytes(leaves: u64) -> u64 {
     leaves.saturating_mul(LEAF_IN_RANGE)
 }
@@ -239,12 +245,12 @@ fn held_leaves(entry: &Entry) -> u64 {
     }
 }
 
-/// The sizes of subtries are told apart by their number of bits.
+/// Sizes of subtries are told apart by their number of bits.
 fn size_class(leaves: u64) -> usize {
     (u64::BITS - leaves.leading_zeros()) as usize
 }
 
-/// A share to a power, by squares. `f64::powi` knows every other case too, in a kilobyte of module.
+/// A share to a power, by repeated squaring. `f64::powi` would add a kilobyte to the module.
 fn power(share: f64, mut exponent: u64) -> f64 {
     let (mut product, mut square) = (1.0, share);
     while exponent > 0 {
@@ -323,7 +329,8 @@ mod tests {
         assert_eq!(few.share, None);
     }
 
-    /// Else a state of which everything had changed was healed node by node until most of it had been compared.
+    /// Otherwise a state of which everything had changed was healed node by node until most of it
+    /// had been compared.
     #[test]
     fn small_subtries_say_as_much_among_large_ones() {
         let mut list = list(0, 64, 24);
@@ -343,7 +350,8 @@ mod tests {
         }
     }
 
-    /// Else the rest of a state of which a third had changed was healed node by node, for 1.3 times a sync from nothing.
+    /// Otherwise the rest of a state of which a third had changed was healed node by node, for 1.3
+    /// times the bytes of a sync from nothing.
     #[test]
     fn what_was_received_does_not_make_the_rest_seem_unchanged() {
         let before = share(&list(0, 4_096, 24));

@@ -1,4 +1,5 @@
-//! Pages on their way back into memory: their content takes the place of every reference to them, in the list and in bases.
+//! Loading pages back into memory: a page's content takes the place of every reference to it, in
+//! lists and in bases.
 
 use super::adopt::{Adopter, Base};
 use super::list::{self, over};
@@ -9,8 +10,8 @@ use crate::state::page::{Page, PageError, entry_size};
 use crate::trie::path::Path;
 
 impl Tree {
-    /// Pages that have to be read before a resumed tree can go on, each once: open ones in the list, and wherever they are
-    /// those that the next batch deletes.
+    /// Pages that have to be read before a resumed tree can go on, each once: open pages in the
+    /// list, and all pages that the next batch deletes, wherever they are named.
     pub fn pages_to_inline(&self) -> Vec<PageId> {
         let mut ids = Vec::new();
         for entry in &self.entries {
@@ -23,24 +24,26 @@ impl Tree {
         PageId::in_order(ids)
     }
 
-    /// Puts the content of a page in the place of its references, once it has been proven to be what they name. What
-    /// a blinded entry was waiting for in it is adopted. A page that nothing refers to any more is no error. After an error
-    /// nothing has changed.
+    /// Replaces every reference to a page by the page's content, once the content is proven to be
+    /// what they name. A blinded entry that waited for it may be adopted. A page that nothing
+    /// refers to any more is no error. After an error nothing has changed.
     pub fn inline_page(&mut self, id: PageId, bytes: &[u8]) -> Result<Joined, PageError> {
         let mut page = Page::decode(bytes)?;
-        // At most a page's subtries: sixteen.
+        // Bound: a page's subtries, sixteen.
         let mut named: Vec<(Path, PageRef)> = Vec::new();
         let at = page.parent;
         let mut is_shared = false;
         name(&self.entries, id, &at, None, &mut |path, page, place| {
-            // What was blinded below a page that had not been read has inherited it, and so may entries that are not here.
+            // Entries blinded below a page that had not been read have inherited it. Entries that
+            // are not in this list may have inherited it as well.
             is_shared |= place.is_some_and(|place| place.len() > path.len());
             if !named.iter().any(|(known, _)| *known == path) {
                 named.push((path, *page));
             }
         });
         if named.is_empty() {
-            // It may have been dropped while it was read; but whoever waits for it must not be given another's content.
+            // The page may have been dropped while it was read. If it is still named, it is at
+            // another place than its bytes say.
             return match self.names(id) {
                 true => Err(PageError::Misplaced),
                 false => Ok(Joined::default()),
@@ -54,7 +57,7 @@ impl Tree {
                 .into_entries();
             content.push((path, Base::new(entries)));
         }
-        // A subtrie that nothing here refers to may be referred to by a page that has not been read.
+        // A page that has not been read may still name a subtrie that nothing here names.
         let is_free = page.entries.is_empty() && !is_shared && id >= self.first_page;
         if is_free && !self.spine.contains(&id) {
             self.freed.push(id);
@@ -92,19 +95,19 @@ impl Tree {
     }
 }
 
-/// A page whose content goes where it is referred to.
+/// A page whose content replaces its references.
 struct Opened<'a> {
     id: PageId,
-    /// Its parent.
+    /// The place of the common parent of its subtries.
     at: StatePath,
-    /// By the path of each subtrie.
+    /// The entries of each subtrie, by the subtrie's path. Bound: sixteen.
     content: Vec<(Path, Base)>,
     adopter: Adopter<'a>,
 }
 
 impl Opened<'_> {
-    /// Puts the content in the place of its references in a list. `place`: where the blinded entry
-    /// is whose base the list is; `None` if the list is no base.
+    /// Replaces the references in a list. If the list is a base, `place` is the path of its blinded
+    /// entry.
     fn open(&mut self, list: Vec<Entry>, place: Option<&Path>) -> Vec<Entry> {
         let mut opened = Vec::with_capacity(list.len());
         for Entry { path, mut item } in list {
@@ -154,7 +157,7 @@ impl Opened<'_> {
         }
     }
 
-    /// The content of the subtrie at `path`, as far as it lies below `place`.
+    /// Takes the content of the subtrie at `path`, as far as it lies below `place`.
     fn take(&mut self, path: &Path, place: &Path) -> Vec<Entry> {
         let place = if path.is_prefix_of(place) {
             place
@@ -182,20 +185,21 @@ impl Opened<'_> {
     }
 }
 
-/// What a blinded entry wants of a page.
+/// What a blinded entry needs the page for.
 enum Waits {
-    /// Nothing but its content: the hashes differ.
+    /// As a base only: the hashes differ.
     No,
-    /// It is the page's own subtrie, and blinded only because the page had to be read first.
+    /// It is the page's own subtrie, blinded only because the page had to be read first.
     ToBeAdopted,
     /// It lies inside the page's subtrie.
     ToBeCompared,
 }
 
-/// The branch above is not looked for: a page that would need it is blinded over itself.
+/// The depth of the branch above is not looked up. A page that would need it is blinded over
+/// itself.
 const UNKNOWN: u8 = u8::MAX;
 
-/// The entries of a list of the account trie that a page at this place can be below, above or among.
+/// The entries of an account trie's list that a page at this place can be below, above or among.
 fn related(list: &[Entry], at: &StatePath) -> core::ops::Range<usize> {
     let target = at.account.map_or(at.path, Path::full);
     let (from, to) = (target.first_key(), target.last_key());
@@ -204,7 +208,8 @@ fn related(list: &[Entry], at: &StatePath) -> core::ops::Range<usize> {
     start..end.max(start)
 }
 
-/// Calls for the subtries of a page that a list refers to, with the place of the blinded entry in whose base they are.
+/// Calls for each of the page's subtries that a list names, with the path of the blinded entry in
+/// whose base it is named.
 fn name(
     list: &[Entry],
     id: PageId,

@@ -19,10 +19,10 @@ use crate::trie::path::Path;
 use crate::trie::range::VerifiedRange;
 
 impl Tree {
-    /// Joins a verified account range. What is complete in the answer is cut into
-    /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
-    /// left as it is. A range of another root, because the answer comes late, reveals what is the same, and is a base for the
-    /// rest.
+    /// Joins a verified account range. What is complete in the answer is cut into pages at once.
+    /// Its edges, and accounts that wait for storage or code, become entries. What the tree knew
+    /// already stays as it is. A range of another root, because the answer comes late, reveals what
+    /// is the same and is a base for the rest.
     pub fn join_accounts(
         &mut self,
         range: &VerifiedRange<'_>,
@@ -70,7 +70,7 @@ impl Tree {
         let (added, removed) =
             overlap.splice(&mut self.entries, &mut arena, place, &mut adopter, out)?;
         self.bytes = (self.bytes + added).saturating_sub(removed);
-        // Of accounts that met a base, the base decides what they lack.
+        // For accounts that met a base, the base decides what they lack.
         if !based.is_empty() {
             let met = |key: &Hash| based.iter().any(|path| path.covers(key));
             joined.storage.retain(|(key, _)| !met(key));
@@ -81,8 +81,9 @@ impl Tree {
         Ok(joined)
     }
 
-    /// Joins a verified range of one account's storage, or all of it. An answer for an account that is complete already adds
-    /// nothing; one of another storage root is taken as [`Tree::join_accounts`] does.
+    /// Joins a verified range of one account's storage, or all of it. An answer for an account that
+    /// is complete already adds nothing. A range of another storage root is treated as in
+    /// [`Tree::join_accounts`].
     pub fn join_storage(
         &mut self,
         account: &Hash,
@@ -117,8 +118,8 @@ impl Tree {
     }
 }
 
-/// Joins an answer to a storage trie's list. If that completes a storage that is too large to stand in its account's page,
-/// it goes into pages of its own.
+/// Joins an answer to a storage trie's list. A storage that is complete then, and too large for its
+/// account's page, goes into pages of its own: the first value returned.
 pub(super) fn join_slots(
     slots: &mut Vec<Entry>,
     range: &VerifiedRange<'_>,
@@ -145,7 +146,7 @@ pub(super) fn join_slots(
                 .sum::<usize>()
                 > large
         {
-            // All of it in one answer: nothing becomes an entry.
+            // The answer is the whole storage, so nothing becomes an entry.
             let kept = cut(fold, &mut arena, place, Mode::Closing, out)?;
             let page = write_whole(&kept, &arena, place, range.root(), out)?;
             return Ok((Some(page), joined));
@@ -173,7 +174,7 @@ fn is_based(entry: &Entry) -> bool {
 
 /// Where a list and an answer say something about the same places.
 struct Overlap {
-    /// Entries of the list that meet what the answer proves everything about.
+    /// Entries of the list that meet the part of which the answer proves everything.
     list: Range<usize>,
     /// Entries of the fold that meet those.
     arena: Range<usize>,
@@ -183,8 +184,8 @@ impl Overlap {
     /// `None` if the answer proves nothing new about any key.
     fn find(list: &[Entry], range: &VerifiedRange<'_>) -> Result<Option<Overlap>, TreeError> {
         let fold = range.fold();
-        // Everything is proven between the last subtrie that is left of the origin and the first that is right of the
-        // last leaf: that is more than the interval that was asked for, where there was nothing.
+        // Everything is proven between the last subtrie left of the origin and the first right of
+        // the last leaf. That is more than the requested interval where the trie had nothing.
         let delivered = range.delivered();
         let from = match delivered.start.checked_sub(1) {
             None => Some(Hash::ZERO),
@@ -226,7 +227,7 @@ impl Overlap {
         met.unwrap_or_default()
     }
 
-    /// Where the answer meets a base.
+    /// The paths at which the answer meets a base.
     fn based(&self, list: &[Entry]) -> Vec<Path> {
         let met = self.met(list).iter();
         met.filter(|entry| is_based(entry))
@@ -234,7 +235,7 @@ impl Overlap {
             .collect()
     }
 
-    /// Marks the entries of the answer: `mark` is called for each new leaf.
+    /// Marks the entries of the answer; calls `mark` for each new leaf.
     fn marks(
         &self,
         list: &[Entry],
@@ -243,7 +244,7 @@ impl Overlap {
     ) -> Result<Vec<Mark>, TreeError> {
         let mut marks = vec![Mark::Known; fold.len()];
         let mut list = self.met(list).iter().peekable();
-        // Leaves beside the range, which its proof shows, are as good as delivered ones.
+        // Leaves beside the range that its proof shows are as good as delivered ones.
         for index in self.arena.clone() {
             let Some(EntryItem::Leaf(value)) = fold.item(index) else {
                 continue;
@@ -265,8 +266,8 @@ impl Overlap {
         Ok(marks)
     }
 
-    /// Cuts what is complete in the answer into pages and joins the rest to the list. Returns by how many bytes the list
-    /// has grown and shrunk.
+    /// Cuts what is complete in the answer into pages and joins the rest to the list. Returns by
+    /// how many bytes the list has grown and shrunk.
     fn splice(
         &self,
         list: &mut Vec<Entry>,
@@ -300,10 +301,10 @@ impl Overlap {
     }
 }
 
-/// Joins two lists of one trie and keeps, place by place, what knows more. `old` says for each
-/// blinded entry that has a base how deep the branch above it is. `item` makes an item of what
-/// `new` has at a path, and is only called where that is needed; it makes `None` of a leaf that
-/// `old` knows.
+/// Joins two lists of one trie and keeps, place by place, the one that knows more. With each entry,
+/// `old` gives the depth of the branch above it if the entry is blinded over a base. `item` makes
+/// the item of a new entry and is only called where it is needed; it returns `None` for a leaf that
+/// `old` has.
 fn merge<N>(
     old: impl Iterator<Item = (Entry, u8)>,
     new: impl Iterator<Item = (Path, N)>,
@@ -315,7 +316,7 @@ fn merge<N>(
     let mut old = old.peekable();
     let mut new = new.peekable();
     loop {
-        // Both lists say something of every place that is not empty.
+        // Both lists have an entry for every place that is not empty.
         let (held, found) = match (old.next(), new.next()) {
             (Some(held), Some(found)) => (held, found),
             (Some((Entry { path, .. }, _)), None) | (None, Some((path, _))) => {
@@ -341,7 +342,7 @@ fn merge<N>(
     }
 }
 
-/// Where `old` knows a place, and `new` what is below it.
+/// Joins where `old` has an entry and `new` has what is below it.
 fn put_below<N>(
     (old, depth): (Entry, u8),
     new: impl Iterator<Item = (Path, N)>,
@@ -366,7 +367,7 @@ fn put_below<N>(
     Ok(())
 }
 
-/// Where `new` knows a place, and `old` what is below it.
+/// Joins where `new` has an entry and `old` has what is below it.
 fn put_above(
     (path, new): (Path, Option<Item>),
     old: impl Iterator<Item = (Entry, u8)>,
@@ -387,7 +388,7 @@ fn put_above(
     Ok(())
 }
 
-/// What two lists know at one path.
+/// Joins what both lists have at one path.
 fn refine(
     (held, depth): (Entry, u8),
     found: Option<Item>,
@@ -422,7 +423,7 @@ fn hash_of(item: &Item) -> Option<Hash> {
     }
 }
 
-/// First index at which `before` does not hold any more; it holds for all entries before that.
+/// The first index for which `before` does not hold; it has to hold for all entries before that.
 fn partition(fold: &Fold, before: impl Fn(&Path) -> bool) -> usize {
     let (mut low, mut high) = (0, fold.len());
     while low < high {
@@ -435,7 +436,8 @@ fn partition(fold: &Fold, before: impl Fn(&Path) -> bool) -> usize {
     low
 }
 
-/// The list has nothing where the answer proves everything; so must the answer.
+/// Where the answer proves everything, the list has nothing, so the answer must have nothing
+/// either.
 fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap>, TreeError> {
     match delivered.is_empty() {
         true => Ok(None),

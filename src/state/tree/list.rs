@@ -1,5 +1,6 @@
-//! Finding entries in a list, and changing a part of one, which may have tens of thousands of entries behind it, or none: there is one for the account
-//! trie, and one for each storage that waits in memory. Called from a few places and long when compiled, so neither is inlined.
+//! Finding entries in a list, and replacing a part of one. The list of the account trie has tens of
+//! thousands of entries; there is also one for each storage that waits in memory. [`take`] and
+//! [`put`] are called from a few places and long when compiled, so they are not inlined.
 
 use core::ops::Range;
 
@@ -7,14 +8,14 @@ use crate::hash::Hash;
 use crate::state::entry::{AccountLeaf, Entry, Item};
 use crate::trie::path::Path;
 
-/// Where there is no room, some is made for so many entries more: one for each eight there are, so that a
-/// contract of three slots gets no more than it needs, ...
+/// A list that needs more capacity gets one spare entry for each eight that it has. So a contract
+/// of three slots gets no more than it needs. At most [`MOST_SPARE`].
 const ENTRIES_PER_SPARE: usize = 8;
-/// ... and a hundred kilobytes at most. To double the room, as vectors do, would take another megabyte when four million
-/// accounts are held.
+/// At most a hundred kilobytes of spare capacity. Doubling, as vectors do, would take another
+/// megabyte when four million accounts are held.
 const MOST_SPARE: usize = 1_024;
 
-/// Takes out what is in a part of a list; [`put`] fills it again.
+/// Takes the entries out of a part of a list; [`put`] fills the part again.
 #[inline(never)]
 pub(super) fn take(list: &mut [Entry], part: Range<usize>) -> Vec<Entry> {
     debug_assert!(part.end <= list.len(), "a part of a list lies in it");
@@ -27,10 +28,10 @@ pub(super) fn take(list: &mut [Entry], part: Range<usize>) -> Vec<Entry> {
         .collect()
 }
 
-/// Puts entries in the place of a part of a list. What is behind it moves only if it has to.
+/// Replaces a part of a list. Entries behind it move only if the length changes.
 #[inline(never)]
 pub(super) fn put(list: &mut Vec<Entry>, part: Range<usize>, mut entries: Vec<Entry>) {
-    // Most storages come whole.
+    // Most storages come whole and are taken as they are.
     if part == (0..list.len()) && entries.len() > list.capacity() {
         trim(&mut entries);
         *list = entries;
@@ -40,30 +41,30 @@ pub(super) fn put(list: &mut Vec<Entry>, part: Range<usize>, mut entries: Vec<En
     list.splice(part, entries);
 }
 
-/// Room for so many entries in all, and a few more if some has to be made.
+/// Makes capacity for so many entries in all; if the list has to grow, with some to spare.
 pub(super) fn make_room(list: &mut Vec<Entry>, entries: usize) {
     if list.capacity() < entries {
         list.reserve_exact(with_spare(entries) - list.len());
     }
 }
 
-/// Gives back room that a list will hardly need: more than what [`put`] would have made.
+/// Gives back capacity beyond what [`put`] would have made.
 pub(super) fn trim(entries: &mut Vec<Entry>) {
     entries.shrink_to(with_spare(entries.len()));
 }
 
-/// So many entries, and those that room is made for besides.
+/// The capacity that is made for so many entries.
 fn with_spare(entries: usize) -> usize {
     entries + (entries / ENTRIES_PER_SPARE).min(MOST_SPARE)
 }
 
-/// Bytes of room that no entry uses, in this list and in those inside it.
+/// Bytes of unused capacity, in this list and in those inside it.
 pub(super) fn unused_bytes(entries: &Vec<Entry>) -> usize {
     let inside = entries.iter().filter_map(Entry::inside).map(unused_bytes);
     (entries.capacity() - entries.len()) * size_of::<Entry>() + inside.sum::<usize>()
 }
 
-/// How an entry of an old list lies to one of a new list of the same trie.
+/// How an entry of an old list and one of a new list of the same trie lie to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overlay {
     /// At the same place.
@@ -88,13 +89,13 @@ impl Overlay {
     }
 }
 
-/// What stands at a path.
+/// The item at a path.
 pub(super) fn find<'a>(list: &'a [Entry], path: &Path) -> Option<&'a Item> {
     let index = list.binary_search_by(|entry| entry.path.cmp(path)).ok()?;
     list.get(index).map(|entry| &entry.item)
 }
 
-/// The leaf of an account, unless it is in a page or unknown.
+/// The leaf of an account; `None` if it is in a page or unknown.
 pub(super) fn find_account<'a>(
     entries: &'a mut [Entry],
     account: &Hash,
@@ -112,7 +113,7 @@ pub(super) fn find_account<'a>(
 pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
     loop {
         match base.as_mut_slice() {
-            // At one place only the last word counts, and what lies under it.
+            // Blinded over blinded at one place: only what lies under the inner one counts.
             [
                 Entry {
                     path: below,
@@ -142,7 +143,7 @@ pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
     }
 }
 
-/// Whether a list says more than hashes.
+/// Whether a list has more than hashes.
 pub(super) fn holds_anything(list: &[Entry]) -> bool {
     list.iter()
         .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))

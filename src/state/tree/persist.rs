@@ -1,4 +1,4 @@
-//! Out of memory into pages, and back after a restart.
+//! Moving subtries out of memory into pages, and starting again from pages.
 
 use core::ops::Range;
 
@@ -13,12 +13,12 @@ use crate::state::tree_error::TreeError;
 use crate::trie::fold::Root;
 use crate::trie::path::Path;
 
-/// Bases of more pages than this do not wait in memory for what is revealed above them: the whole list of a tree that was
-/// turned towards another root.
+/// Bases of more pages than this do not wait in memory for what is revealed above them: the whole
+/// list of a tree that was turned towards another root.
 const GIANT_PAGES: usize = 4;
 
 impl Tree {
-    /// Notes the codes that have come, and moves complete subtries that fill a page out of memory.
+    /// Notes which codes have come, and moves complete subtries that fill a page out of memory.
     pub fn cut_complete(
         &mut self,
         held: &dyn CodesHeld,
@@ -67,8 +67,9 @@ impl Tree {
         }
     }
 
-    /// Writes the current list as pages up to a new root page, without changing the list: a batch's upper pages. Their ids
-    /// are contiguous; the next batch replaces them all. `None` for the empty trie.
+    /// Writes the current list as pages up to a new root page, without changing the list. These are
+    /// the batch's upper pages: their ids are contiguous, and the next batch replaces them all.
+    /// Returns the root page; `None` for the empty trie.
     pub fn snapshot(
         &mut self,
         unfinished: Unfinished,
@@ -93,8 +94,9 @@ impl Tree {
         write_whole(&kept, &list, place, self.root, out).map(Some)
     }
 
-    /// Starts from a stored root page. Load and [`Tree::inline_page`] what [`Tree::pages_to_inline`] names, until it names none.
-    /// `spine`: the ids of the last batch's upper pages.
+    /// Starts from a stored root page. The caller then loads what [`Tree::pages_to_inline`] names
+    /// and gives it to [`Tree::inline_page`], until nothing is named. `spine` are the ids of the
+    /// last batch's upper pages.
     pub fn resume(
         root: Hash,
         page: &PageRef,

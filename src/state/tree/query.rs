@@ -1,4 +1,4 @@
-//! What is missing, and how much it may be.
+//! What is missing, and how much that probably is.
 
 use super::{Incomplete, Tree};
 use crate::hash::Hash;
@@ -7,12 +7,14 @@ use crate::state::key_space::{Density, width, width_below};
 use crate::state::record::Counts;
 use crate::trie::path::Path;
 
-/// Entries looked at on either side to judge how dense leaves lie: few as a rule, more where nothing is held among those.
+/// Entries looked at on either side to judge how dense leaves lie: few as a rule, more where
+/// nothing is held among those.
 const NEIGHBOURS: [usize; 2] = [256, 4096];
 
 impl Tree {
-    /// Every blinded entry of the account trie and of storage tries that are known in part, in key order. A storage trie of
-    /// which nothing is known is not among them ([`Tree::incomplete_accounts`]).
+    /// Every blinded entry of the account trie, and of storage tries that are known in part, in key
+    /// order. A storage trie of which nothing is known is not among them
+    /// ([`Tree::incomplete_accounts`]).
     pub fn blinded(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
         self.entries.iter().flat_map(|entry| {
             let (account, list) = match inline(entry) {
@@ -32,13 +34,14 @@ impl Tree {
         })
     }
 
-    /// The first run of neighbouring blinded entries of the account trie that meets the keys `from..=last`: first and last
-    /// key of what is to be asked for, within `from..=last`.
+    /// The first run of adjacent blinded entries of the account trie that meets `from..=last`: the
+    /// first and last key to request, within `from..=last`.
     pub fn blinded_span(&self, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
         span(&self.entries, from, last)
     }
 
-    /// As [`Tree::blinded_span`], in the storage trie of `account`; all of `from..=last` if nothing of it is known.
+    /// As [`Tree::blinded_span`], in the storage trie of `account`; all of `from..=last` if nothing
+    /// of the storage is known.
     pub fn storage_span(&self, account: &Hash, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
         match &self.account(account)?.item {
             Item::Account(leaf) => match &leaf.storage {
@@ -75,7 +78,7 @@ impl Tree {
         })
     }
 
-    /// Accounts and slots that are held; codes are not counted here.
+    /// How many accounts and slots are held. Codes are not counted here.
     pub fn held(&self) -> Counts {
         Counts {
             accounts: self.entries.iter().map(Entry::leaves).sum(),
@@ -84,15 +87,14 @@ impl Tree {
         }
     }
 
-    /// Whether everything is held: no blinded entry, no missing storage, and no code that [`Tree::cut_complete`] has not seen.
+    /// Whether everything is held: there is no blinded entry, no missing storage, and no code that
+    /// [`Tree::cut_complete`] has not seen.
     pub fn is_complete(&self) -> bool {
         !self.entries.iter().any(Entry::is_open)
     }
 
-    /// How many leaves are likely below `at`, judging by how dense what is held around it is: keys are hashes, so leaves lie
-    /// evenly. `None` if nothing near is held.
-    ///
-    /// To choose between a node request and a range.
+    /// How many leaves are probably below `at`, judged by the density of what is held around it.
+    /// `None` if nothing near is held.
     pub fn estimated_leaves_below(&self, at: &StatePath) -> Option<u64> {
         let list = match &at.account {
             None => self.entries.as_slice(),

@@ -1,4 +1,4 @@
-//! Damage: a build towards the same root in which the damaged page is blinded.
+//! Damaged pages: a repair is a build towards the same root in which the damaged page is blinded.
 
 use super::Tree;
 use super::list::find_account;
@@ -7,10 +7,12 @@ use crate::state::page::PageError;
 use crate::trie::path::Path;
 
 impl Tree {
-    /// Blinds every subtrie of a damaged page, of which a look-up met one at `at`. `Some`: read and dissolve this page
-    /// first, then call again; if that page is damaged too, blind it.
+    /// Blinds every subtrie of a damaged page. A look-up met one of them at `at`. If it returns a
+    /// page, read and inline that page first, then call again; if that page is damaged too, blind
+    /// it.
     ///
     /// # Errors
+    ///
     /// [`PageError::Misplaced`] if the page does not stand there (any more).
     pub fn blind_page(&mut self, id: PageId, at: &StatePath) -> Result<Option<PageId>, PageError> {
         let mut found = page_above(&self.entries, &at.account.map_or(at.path, Path::full));
@@ -33,7 +35,7 @@ impl Tree {
     }
 }
 
-/// The page of a list that stands at or above a path.
+/// The page of a list at or above a path.
 fn page_above(list: &[Entry], path: &Path) -> Option<PageId> {
     let after = list.partition_point(|entry| entry.path <= *path);
     let entry = list.get(after.checked_sub(1)?)?;

@@ -13,7 +13,7 @@ use crate::trie::keccak::keccak;
 use crate::trie::node::{Child, Node, NodeError, decode};
 use crate::trie::path::Path;
 
-/// A node's RLP together with its hash. It is made by hashing, so the two belong together.
+/// A node's RLP together with its hash. It can only be made by hashing, so the two belong together.
 #[derive(Clone, Copy, Debug)]
 pub struct HashedNode<'a> {
     rlp: &'a [u8],
@@ -21,7 +21,7 @@ pub struct HashedNode<'a> {
 }
 
 impl<'a> HashedNode<'a> {
-    /// Hashes a node's RLP, which is not looked at otherwise.
+    /// Hashes a node's RLP. The RLP is not checked otherwise.
     pub fn new(rlp: &'a [u8]) -> HashedNode<'a> {
         let hash = keccak(rlp);
         HashedNode { rlp, hash }
@@ -33,13 +33,15 @@ impl<'a> HashedNode<'a> {
     }
 }
 
-/// Nodes that are being revealed, one after the other. Those of the account trie come into the list together, when all are
-/// there: it may have tens of thousands of entries, and each that came by itself would move those behind it.
+/// Nodes that are being revealed, one after the other. Those of the account trie are put into the
+/// list together, at the end: the list may have tens of thousands of entries, and each node put in
+/// alone would move those behind it.
 pub struct Revealing<'a> {
     tree: &'a mut Tree,
     held: &'a dyn CodesHeld,
     joined: Joined,
-    /// What comes into the list, and the index of the blinded entry that it replaces, in order. Bound: the nodes revealed.
+    /// What is put into the list, and the index of the blinded entry that it replaces, in order.
+    /// Bound: the nodes revealed.
     replaced: Vec<(usize, Vec<Entry>)>,
 }
 
@@ -54,7 +56,7 @@ pub enum RevealFault {
     Hash,
     /// Not a trie node.
     Node(NodeError),
-    /// A leaf ends above a key's length, or a node leads past it, or its value is no account or slot.
+    /// A leaf ends above a key's length, or a node leads past it, or a value is no account or slot.
     Content,
 }
 
@@ -91,7 +93,7 @@ impl Tree {
         Ok(revealing.finish())
     }
 
-    /// Begins to reveal nodes.
+    /// Starts to reveal nodes.
     pub fn revealing<'a>(&'a mut self, held: &'a dyn CodesHeld) -> Revealing<'a> {
         Revealing {
             tree: self,
@@ -113,7 +115,7 @@ impl Revealing<'_> {
         }
     }
 
-    /// What all the nodes added to the tree.
+    /// Ends revealing, and returns what all the nodes added to the tree.
     pub fn finish(mut self) -> Joined {
         core::mem::take(&mut self.joined)
     }
@@ -186,7 +188,7 @@ impl Revealing<'_> {
     }
 }
 
-/// Whatever ends it, what was revealed is in the list.
+/// However it ends, what was revealed gets into the list.
 impl Drop for Revealing<'_> {
     fn drop(&mut self) {
         let Some((first, _)) = self.replaced.first() else {
@@ -218,7 +220,8 @@ fn blinded_at(list: &[Entry], path: &Path, node: &HashedNode<'_>) -> Result<usiz
     }
 }
 
-/// What was revealed in the place of a blinded entry, merged with its base, and the bytes that go and come with it.
+/// Merges what was revealed in the place of a blinded entry with the entry's base. Returns the
+/// merged entries, and the bytes that go and that come.
 fn merge(
     list: &mut [Entry],
     index: usize,
@@ -239,8 +242,9 @@ fn merge(
     (merged, removed, added)
 }
 
-/// What a node says is below `path`, in key order. Nodes embedded in it, which nothing names by a hash, are expanded at once;
-/// they are shorter than what holds them, so this ends soon.
+/// Adds what a node says is below `path`, in key order. Nodes embedded in it, which have no hash,
+/// are expanded at once. An embedded node is shorter than the node that holds it, so the recursion
+/// is shallow.
 fn expand(
     path: Path,
     blob: &[u8],
@@ -270,7 +274,7 @@ fn expand(
             Ok(())
         }
         Node::Extension { nibbles, child } => {
-            // There is a branch below an extension: no place for one at a whole key.
+            // Below an extension there is a branch, which cannot be at a whole key.
             below(path.join(nibbles).filter(|path| !path.is_full()), child)
         }
         Node::Branch(children) => children

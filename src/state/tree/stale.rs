@@ -1,5 +1,6 @@
-//! Answers that come late: proven against a root that is not the tree's any more. Where the tree's own subtrie turns out to
-//! be the same they reveal it; everywhere else they become base, where nothing is held yet.
+//! Stale answers: proven against a root that is not the tree's any more. Where the tree's own
+//! subtrie turns out to be the same, they reveal it. Everywhere else they become a base, where
+//! nothing is held yet.
 
 use core::iter;
 
@@ -17,7 +18,7 @@ use crate::trie::fold::{EntryItem, Fold};
 use crate::trie::range::VerifiedRange;
 
 impl Tree {
-    /// Takes what it can use of an account range of another root.
+    /// Takes what is of use in an account range of another root.
     pub(super) fn join_stale_accounts(
         &mut self,
         range: &VerifiedRange<'_>,
@@ -43,8 +44,8 @@ impl Tree {
         Ok(joined)
     }
 
-    /// Takes what it can use of a range of one account's storage, if the account has another storage root now or stands in a
-    /// base.
+    /// Takes what is of use in a range of one account's storage, if the account has another storage
+    /// root now or stands in a base.
     pub(super) fn join_stale_storage(
         &mut self,
         account: &Hash,
@@ -90,7 +91,7 @@ impl Tree {
     }
 }
 
-/// The storage whose list this is.
+/// The storage that has this list.
 fn restored(slots: Vec<Entry>) -> Storage {
     match slots.as_slice() {
         [
@@ -134,12 +135,12 @@ fn is_lacking(list: &[Entry], key: &Hash, in_base: bool) -> bool {
             ..
         }) => is_lacking(base, key, true),
         Some(_) => false,
-        // The list says of every place what is there, a base only what is held.
+        // A list has an entry for every place that is not empty; a base only has what is held.
         None => in_base,
     }
 }
 
-/// Marks what of an answer a list lacks, and a base could do with.
+/// Marks the leaves of an answer that are of use: those at which nothing is held.
 fn marks(list: &[Entry], fold: &Fold, mark: impl Fn(&[u8]) -> Option<Mark>) -> Vec<Mark> {
     let mark = |index| match fold.item(index) {
         Some(EntryItem::Leaf(value)) if is_lacking(list, &fold.path(index).key(), false) => {
@@ -150,7 +151,8 @@ fn marks(list: &[Entry], fold: &Fold, mark: impl Fn(&[u8]) -> Option<Mark>) -> V
     (0..fold.len()).map(mark).collect()
 }
 
-/// What is offered of an answer, as a list; what is complete in it goes into pages first. `None` if nothing in it is lacking.
+/// What is of use in a stale answer, as a list. What is complete in it goes into pages first.
+/// `None` if nothing is of use.
 fn stale(
     fold: &Fold,
     marks: &[Mark],
@@ -170,7 +172,7 @@ fn stale(
     Ok(Some(stale.collect()))
 }
 
-/// Gives every blinded entry of a list its part of what is offered.
+/// Joins a stale answer to a list: gives every blinded entry its part of the answer.
 fn join_stale(list: &mut Vec<Entry>, stale: Vec<Entry>, adopter: &mut Adopter<'_>) {
     let depths: Vec<u8> = (0..list.len()).map(|i| depth_above(list, i)).collect();
     let mut stale = Base::new(stale);
@@ -195,7 +197,7 @@ fn join_stale(list: &mut Vec<Entry>, stale: Vec<Entry>, adopter: &mut Adopter<'_
     *list = after;
 }
 
-/// Fills the gaps of a base with what a stale answer holds. Nothing that is held is given up for it.
+/// Fills the gaps of a base with what a stale answer holds. Nothing that is held is replaced.
 fn mix(base: Vec<Entry>, stale: Vec<Entry>) -> Vec<Entry> {
     let mut mixed = Vec::with_capacity(base.len() + stale.len());
     let mut base = base.into_iter().peekable();

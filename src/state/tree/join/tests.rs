@@ -51,7 +51,8 @@ fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
 
 #[test]
 fn of_two_lists_the_one_that_knows_more_wins_at_every_place() {
-    // 1: both by hash; 2: a page against its hash; 3: a leaf under a hash, from either side; 5: behind an extension.
+    // 1: both by hash; 2: a page against its hash; 3: a leaf under a hash, from either side; 5:
+    // behind an extension.
     let old = [
         blinded(&[1], 1),
         page(&[2], 2),
