@@ -22,6 +22,7 @@ pub mod page;
 pub mod read;
 pub mod record;
 mod source;
+mod store_error;
 pub mod tree;
 
 pub use crate::trie::account;
@@ -35,6 +36,7 @@ pub use read::{FoundAccount, Lookup, NeededPage, Step};
 pub use record::{
     Block, Building, Complete, Counts, Network, PendingGc, Record, RecordError, RootPage,
 };
+pub use store_error::StoreError;
 pub use tree::{
     ChangeRate, Estimate, Incomplete, Joined, Received, RevealFault, Revealing, StorageJoined,
     Tree, TreeError, Unfinished, range_bytes,
