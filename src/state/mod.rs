@@ -14,7 +14,7 @@
 //! - `gc`: which pages no root reaches any more.
 //! - `key_space`: where keys lie, and how densely.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
-//!   [`store_error`]: why a store fails.
+//!   [`StoreError`]: why a store fails.
 //!
 //! `tree`, `gc` and `new_pages` are the engine's own. They are public for tests and benches only, and
 //! hidden from the documentation.
@@ -31,6 +31,7 @@ pub mod page;
 pub mod read;
 pub mod record;
 mod source;
+mod store_error;
 #[doc(hidden)]
 pub mod tree;
 mod tree_error;
@@ -48,6 +49,7 @@ pub use read::{FoundAccount, Lookup, NeededPage, Step};
 pub use record::{
     Block, Building, Complete, Counts, Network, PendingGc, Record, RecordError, RootPage,
 };
+pub use store_error::StoreError;
 #[doc(hidden)]
 pub use tree::{
     ChangeRate, Estimate, HashedNode, Incomplete, Joined, Received, RevealFault, Revealing,

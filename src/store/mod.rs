@@ -15,12 +15,11 @@
 //! One writer at a time, any number of readers. The writer is the one who holds the database's lock (`WriterLock` in
 //! the browser); the sequence check above keeps a database whole even where the lock fails.
 
-mod error;
 #[cfg(target_arch = "wasm32")]
 pub mod indexed_db;
 mod memory;
 
-pub use error::StoreError;
+pub use crate::state::StoreError;
 pub use memory::{MemoryDisk, MemoryStore, Mishap};
 
 use crate::{

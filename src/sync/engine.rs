@@ -13,12 +13,11 @@ use super::peers::Peers;
 use super::requests::{PendingRequest, Requests};
 use super::resume::Loading;
 use super::{
-    Counters, Damage, Event, Failure, Input, Millis, Output, Phase, Progress, Report, StoreTrouble,
-    WaitReason,
+    Counters, Damage, Event, Failure, Input, Millis, Output, Phase, Progress, Report, WaitReason,
 };
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
-use crate::state::{Counts, Network, PageId, Record};
+use crate::state::{Counts, Network, PageId, Record, StoreError};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
 
@@ -143,9 +142,9 @@ impl Engine {
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
             Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
-            Input::LoadFailed(ticket, trouble) => self.load_failed(ticket, trouble),
+            Input::LoadFailed(ticket, error) => self.load_failed(ticket, error),
             Input::Committed(sequence) => self.committed(now, sequence),
-            Input::CommitFailed(sequence, trouble) => self.commit_failed(sequence, trouble),
+            Input::CommitFailed(sequence, error) => self.commit_failed(sequence, error),
             Input::Target(target) => self.target(now, target),
             Input::Damaged(damage) => self.damaged(damage),
             Input::Cancel => self.cancel(now),
@@ -278,7 +277,7 @@ impl Engine {
         }
     }
 
-    fn commit_failed(&mut self, sequence: u64, trouble: StoreTrouble) {
+    fn commit_failed(&mut self, sequence: u64, error: StoreError) {
         if let Settled::Lost(codes) = self.commits.failed(sequence) {
             for code in &codes {
                 self.codes_held.remove(code);
@@ -286,7 +285,7 @@ impl Engine {
             match self.activity {
                 // Nobody waits for what a sweep deletes.
                 Activity::Idle => self.is_gc_put_off = true,
-                _ => self.fail(Failure::Store(trouble)),
+                _ => self.fail(Failure::Store(error)),
             }
         }
     }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat};
-use crate::state::{Batch, PageId, StatePath, TreeError};
+use crate::state::{Batch, PageId, StatePath, StoreError, TreeError};
 
 use super::progress::Report;
 use crate::wire::PeerFault;
@@ -52,10 +52,10 @@ pub enum Input {
     /// The batch with this sequence number is durable.
     Committed(u64),
     /// The store could not read these pages.
-    LoadFailed(Ticket, StoreTrouble),
+    LoadFailed(Ticket, StoreError),
     /// The batch with this sequence number was not written. Every batch gets exactly one [`Input::Committed`] or
     /// `CommitFailed`; of two in flight the second fails too, because its predecessor is missing.
-    CommitFailed(u64, StoreTrouble),
+    CommitFailed(u64, StoreError),
     /// Make this state complete. A sync under way moves to it and keeps what it has. Of an older target
     /// nothing more is told; this one gets exactly one of [`Event::Done`], [`Event::Cancelled`] and
     /// [`Event::Failed`], unless a newer one overtakes it.
@@ -92,17 +92,6 @@ pub enum Target {
     Root(Hash),
     /// The state after the block with this hash; its header is fetched from a peer and proven by its hash.
     Block(Hash),
-}
-
-/// Why the store could not do what it was asked to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreTrouble {
-    /// The quota is exhausted. Nothing of the failed batch was written.
-    Full,
-    /// Another writer has committed to this database since it was opened.
-    Superseded,
-    /// Anything else, in the store's words.
-    Failed(String),
 }
 
 /// Everything the engine wants from the world.
@@ -171,7 +160,7 @@ pub enum WaitReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The store could not read or write.
-    Store(StoreTrouble),
+    Store(StoreError),
     /// A stored page is missing or does not fold to the hash its parent holds.
     Damaged(PageId),
     /// A state under this root cannot be decoded: no honest chain has it.
@@ -180,20 +169,6 @@ pub enum Failure {
     Tree(TreeError),
     /// Another defect of this library; please report it.
     Defect(&'static str),
-}
-
-impl fmt::Display for StoreTrouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreTrouble::Full => f.write_str(
-                "the storage quota of this origin is used up; nothing committed is lost",
-            ),
-            StoreTrouble::Superseded => {
-                f.write_str("another writer has changed this database; open it again")
-            }
-            StoreTrouble::Failed(words) => write!(f, "the database failed: {words}"),
-        }
-    }
 }
 
 impl fmt::Display for WaitReason {
@@ -219,7 +194,7 @@ impl fmt::Display for WaitReason {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Store(trouble) => trouble.fmt(f),
+            Failure::Store(error) => error.fmt(f),
             Failure::Damaged(PageId(page)) => {
                 write!(
                     f,

@@ -5,8 +5,8 @@ use super::goal::Goal;
 use super::headers::{HeaderSearch, Pivot, known};
 use super::job::Job;
 use super::resume::{Loading, Resumed};
-use super::{Counters, Damage, Event, Failure, Millis, Output, StoreTrouble, Target, Ticket};
-use crate::state::PageId;
+use super::{Counters, Damage, Event, Failure, Millis, Output, Target, Ticket};
+use crate::state::{PageId, StoreError};
 
 impl Engine {
     pub(super) fn target(&mut self, now: Millis, target: Target) {
@@ -180,7 +180,7 @@ impl Engine {
         self.enter(job);
     }
 
-    pub(super) fn load_failed(&mut self, ticket: Ticket, trouble: StoreTrouble) {
+    pub(super) fn load_failed(&mut self, ticket: Ticket, error: StoreError) {
         let is_sweeps = self.gc.as_ref().is_some_and(|gc| gc.awaits_load(ticket));
         let is_ours = match &self.activity {
             Activity::Loading(loading) => loading.ticket() == ticket,
@@ -188,7 +188,7 @@ impl Engine {
             Activity::Idle | Activity::Ending(_) => false,
         };
         if is_ours {
-            self.fail(Failure::Store(trouble));
+            self.fail(Failure::Store(error));
         }
         if is_sweeps {
             self.gc = None;

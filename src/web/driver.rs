@@ -13,7 +13,7 @@ use super::backend::Backend;
 use super::connections::Connections;
 use super::crash::has_crashed;
 use super::damage;
-use super::errors::{JsError, failure, trouble};
+use super::errors::{JsError, failure};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::listener::Listener;
 use super::meter::{Doing, Meter};
@@ -60,8 +60,6 @@ pub(super) struct Driver {
     is_syncing: Cell<bool>,
     closing: Cell<bool>,
     closed: Cell<bool>,
-    /// The store's fault behind the engine's next [`Event::Failed`].
-    store_error: RefCell<Option<StoreError>>,
     /// Whoever waits for the sync's end and the commits in flight: `close`.
     quiet: RefCell<Option<Waker>>,
 }
@@ -104,7 +102,6 @@ impl Driver {
                 is_syncing: Cell::new(false),
                 closing: Cell::new(false),
                 closed: Cell::new(false),
-                store_error: RefCell::default(),
                 quiet: RefCell::default(),
             }
         })
@@ -131,7 +128,6 @@ impl Driver {
         if !self.is_syncing.replace(true) {
             self.meter.start(precise_now());
         }
-        self.store_error.take();
         self.input(Input::Target(target));
     }
 
@@ -259,7 +255,7 @@ impl Driver {
         spawn_local(async move {
             let input = match driver.store.pages(&pages).await {
                 Ok(pages) => Input::Loaded(ticket, pages),
-                Err(fault) => Input::LoadFailed(ticket, driver.note(fault)),
+                Err(fault) => Input::LoadFailed(ticket, fault),
             };
             driver.input(input);
         });
@@ -288,7 +284,7 @@ impl Driver {
                 .borrow_mut()
                 .push_back(Input::Committed(sequence)),
             Err(fault) => {
-                let input = Input::CommitFailed(sequence, self.note(fault));
+                let input = Input::CommitFailed(sequence, fault);
                 self.inbox.borrow_mut().push_back(input);
             }
         }
@@ -299,13 +295,6 @@ impl Driver {
             self.listener.complete(&object::complete(after.as_ref()));
         }
         self.run();
-    }
-
-    /// Keeps the first fault since the sync began: of two batches in flight, the second fails only because of the first.
-    fn note(&self, fault: StoreError) -> crate::sync::StoreTrouble {
-        let words = trouble(&fault);
-        self.store_error.borrow_mut().get_or_insert(fault);
-        words
     }
 
     fn tell(&self, event: Event) {
@@ -329,9 +318,8 @@ impl Driver {
                 ));
             }
             Event::Failed(reason) => {
-                let fault = self.store_error.take();
                 self.end_sync();
-                self.listener.failed(failure(&reason, fault));
+                self.listener.failed(failure(reason));
             }
         }
     }

@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 use super::object::Plain;
 use crate::state::RecordError;
 use crate::store::StoreError;
-use crate::sync::{Failure, StoreTrouble};
+use crate::sync::Failure;
 
 /// An error for JavaScript.
 #[derive(Clone, Debug)]
@@ -103,25 +103,13 @@ impl From<RecordError> for JsError {
     }
 }
 
-/// The engine's word for a store's failure; the fault itself stays with the driver, for the user.
-pub(super) fn trouble(fault: &StoreError) -> StoreTrouble {
-    match fault {
-        StoreError::Quota => StoreTrouble::Full,
-        StoreError::Superseded { .. } | StoreError::Exists => StoreTrouble::Superseded,
-        other => StoreTrouble::Failed(other.to_string()),
-    }
-}
-
-/// Why a sync failed. `fault` is the store's fault behind it, if there was one: it says more than the engine's word.
-pub(super) fn failure(failure: &Failure, fault: Option<StoreError>) -> JsError {
-    let code = match (failure, fault) {
-        (Failure::Store(_), Some(fault)) => return fault.into(),
-        (Failure::Store(StoreTrouble::Full), None) => "QUOTA",
-        (Failure::Store(StoreTrouble::Superseded), None) => "STORE_SUPERSEDED",
-        (Failure::Store(StoreTrouble::Failed(_)), None) => "STORE_FAILED",
-        (Failure::Damaged(_), _) => "DAMAGED",
-        (Failure::BogusRoot(_), _) => "BOGUS_ROOT",
-        (Failure::Tree(_) | Failure::Defect(_), _) => "CRASHED",
+/// Why a sync failed.
+pub(super) fn failure(failure: Failure) -> JsError {
+    let code = match failure {
+        Failure::Store(error) => return error.into(),
+        Failure::Damaged(_) => "DAMAGED",
+        Failure::BogusRoot(_) => "BOGUS_ROOT",
+        Failure::Tree(_) | Failure::Defect(_) => "CRASHED",
     };
     JsError::new(code, format!("The sync failed: {failure}."))
 }

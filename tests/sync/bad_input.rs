@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, StoreTrouble, WaitReason};
+use snaplight::state::StoreError;
+use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, WaitReason};
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::Server;
 use snaplight_peer::state::{Recipe, State};
@@ -229,11 +230,11 @@ fn a_full_disk_is_a_typed_failure_and_nothing_committed_is_lost() {
     let root = Hash(state.root());
     let mut world = World::new(Arc::new(Server::new(state)), 306);
     world.honest_peer();
-    world.disk.fail_at = Some((2, StoreTrouble::Full));
+    world.disk.fail_at = Some((2, StoreError::Quota));
     world.target(root);
     assert!(matches!(
         world.run(),
-        End::Failed(Failure::Store(StoreTrouble::Full))
+        End::Failed(Failure::Store(StoreError::Quota))
     ));
     let received = world.received;
     let kept = world

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page, VerifiedPage};
-use snaplight::state::{Batch, NeededPage, Network, PageId, Record, RootPage};
-use snaplight::sync::StoreTrouble;
+use snaplight::state::{Batch, NeededPage, Network, PageId, Record, RootPage, StoreError};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
@@ -18,7 +17,7 @@ pub(crate) struct Disk {
     /// Whether every commit is told.
     pub(crate) tells: bool,
     /// Fail the commit with this sequence number.
-    pub(crate) fail_at: Option<(u64, StoreTrouble)>,
+    pub(crate) fail_at: Option<(u64, StoreError)>,
 }
 
 impl Disk {
@@ -45,7 +44,7 @@ impl Disk {
         Record::decode(&self.record).expect("the record that was written")
     }
 
-    pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), StoreTrouble> {
+    pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         if let Some((sequence, trouble)) = &self.fail_at
             && *sequence == batch.sequence
         {
@@ -54,7 +53,10 @@ impl Disk {
             return Err(trouble);
         }
         if self.record().sequence + 1 != batch.sequence {
-            return Err(StoreTrouble::Superseded);
+            return Err(StoreError::Superseded {
+                sequence: batch.sequence,
+                stored: self.record().sequence,
+            });
         }
         if self.tells {
             tell(&batch);

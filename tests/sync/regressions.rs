@@ -1,7 +1,8 @@
 //! What seeded worlds have found, each in the smallest world that shows it.
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Damage, Input, Limits, Millis, Phase, StoreTrouble};
+use snaplight::state::StoreError;
+use snaplight::sync::{Damage, Input, Limits, Millis, Phase};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::Recipe;
 
@@ -217,7 +218,7 @@ fn a_batch_that_fails_after_a_newer_target_was_set_is_no_end_of_that_one() {
         let mut chain = chain(40, 11);
         // All of it is one batch, the last one.
         let mut world = world(&chain, 11, Limits::default());
-        world.disk.fail_at = Some((1, StoreTrouble::Full));
+        world.disk.fail_at = Some((1, StoreError::Quota));
         world.target(Hash(chain.root()));
         if !matches!(world.run_some(events), End::Paused) {
             break;

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Damage, Input, Limits, Millis, Phase, StoreTrouble, Target};
+use snaplight::state::StoreError;
+use snaplight::sync::{Damage, Input, Limits, Millis, Phase, Target};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::Recipe;
 
@@ -182,7 +183,7 @@ impl Actor<'_> {
             Call::Trouble => {
                 self.has_trouble = true;
                 let next = self.world.disk.record().sequence + 1;
-                self.world.disk.fail_at = Some((next, StoreTrouble::Full));
+                self.world.disk.fail_at = Some((next, StoreError::Quota));
                 return;
             }
         };

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
+use snaplight::state::StoreError;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, StoreTrouble,
-    Target, Ticket, WaitReason,
+    Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, Target, Ticket,
+    WaitReason,
 };
 use snaplight::wire::PeerFault;
 use snaplight_peer::session::{Outgoing, Server, Session};
@@ -49,7 +50,7 @@ pub(crate) struct World {
     /// How often it said that what was damaged is whole again.
     pub(crate) repairs: u64,
     /// The next pages to be read are not, for this reason.
-    pub(crate) fail_load: Option<StoreTrouble>,
+    pub(crate) fail_load: Option<StoreError>,
     /// Milliseconds that a connection's way there and back takes, least and most.
     pub(crate) latency: (u64, u64),
     pub(crate) batches: u64,
@@ -79,7 +80,7 @@ enum Happening {
     ToPeer(PeerId, Vec<u8>),
     FromPeer(PeerId, Outgoing),
     Commit(Batch),
-    Committed(u64, Result<(), StoreTrouble>),
+    Committed(u64, Result<(), StoreError>),
     Load(Ticket, Vec<PageId>),
 }
 

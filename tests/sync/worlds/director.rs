@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
+use snaplight::state::StoreError;
 use snaplight::state::{Counts, PageId};
-use snaplight::sync::{Failure, Input, Millis, PeerId, Report, StoreTrouble, Target};
+use snaplight::sync::{Failure, Input, Millis, PeerId, Report, Target};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::{Builder, State};
 
@@ -328,8 +329,11 @@ impl Director {
 
     fn trouble(&mut self) {
         let trouble = match self.rng.below(2) {
-            0 => StoreTrouble::Full,
-            _ => StoreTrouble::Failed("aborted".to_owned()),
+            0 => StoreError::Quota,
+            _ => StoreError::Aborted {
+                name: "AbortError".to_owned(),
+                message: "aborted".to_owned(),
+            },
         };
         self.tell(|| format!("trouble ahead: {trouble}"));
         if self.rng.percent(30) {

@@ -1,49 +1,55 @@
-//! Why the store did not do as told.
+//! Why a store fails.
 
 use core::fmt;
 
-/// A store's failure. Whatever it is, nothing of the batch it answers is in the store.
+/// A store's failure. In every case nothing of the batch that failed is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoreError {
-    /// The origin's storage is full. Everything older is intact; the same batch may be tried again once there is room.
+    /// The origin's storage quota is used up. Everything older is intact, and the same batch may be
+    /// tried again once there is space.
     Quota,
-    /// The transaction was taken back by the browser, with the reason it gave (a `DOMException`'s name and message).
+    /// The browser aborted the transaction. The reason is a `DOMException`'s name and message.
     Aborted {
         /// For instance `UnknownError`; `AbortError` if the browser gave no reason.
         name: String,
         /// For people.
         message: String,
     },
-    /// The batch does not follow the last one that landed: the batch before it failed, or another writer was here.
+    /// The batch does not follow the last one that landed: the batch before it failed, or there was
+    /// another writer.
     Superseded {
         /// The refused batch's sequence.
         sequence: u64,
-        /// The sequence of what is stored, 0 if nothing is.
+        /// The stored record's sequence, 0 if there is none.
         stored: u64,
     },
-    /// The batch holds a page under an id that is taken. Pages never change, so one of the two writers is wrong.
+    /// The batch has a page under an id that is taken. Pages never change, so one of two writers is
+    /// wrong.
     Exists,
     /// Another tab or worker writes to this database.
     Locked,
     /// This connection was opened for reading.
     ReadOnly,
-    /// Another tab keeps an older connection open and does not let go of it. A deletion still happens when it does.
+    /// Another tab keeps an older connection open. A deletion still happens once that is closed.
     Blocked,
-    /// The connection has ended: by `close`, because another tab deletes or upgrades the database, or by the browser.
+    /// The connection has ended: by `close`, by the browser, or because another tab deletes or
+    /// upgrades the database.
     Closed,
-    /// The database was written by a newer Snaplight. Left untouched.
+    /// A newer version of Snaplight has written the database, which is left as it is.
     NewerFormat {
         /// The database's schema version.
         found: u32,
-        /// The highest this code knows.
+        /// The highest that this version knows.
         supported: u32,
     },
-    /// The browser lacks something the store needs, or withholds it from this page (Web Locks want a secure context).
+    /// The browser lacks something that the store needs, or withholds it from this page (Web Locks
+    /// need a secure context).
     Unsupported {
         /// The missing thing as JavaScript names it, for instance `navigator.locks`.
         api: &'static str,
     },
-    /// Anything else the browser threw.
+    /// Any other exception of the browser.
     Other {
         /// The exception's name, for instance `DataError`.
         name: String,
