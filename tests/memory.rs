@@ -1,6 +1,7 @@
-//! What the engine says it has on the heap, against what an allocator was asked for: within fifteen per
-//! cent at every moment of syncs and heals of plain accounts and of contracts. So no constant can make
-//! room for what is not there unseen.
+//! Compares what the engine says it has on the heap with what an allocator was asked for. They
+//! differ by at most fifteen per cent, at every moment of syncs and heals of plain accounts and of
+//! contracts. So no constant of the count can hide memory that is not counted, or count memory that
+//! is not there.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, clippy::panic)] // A test fails by panicking.
@@ -18,26 +19,26 @@ use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::session::{Outgoing, Session};
 use snaplight_peer::state::{Realistic, Recipe};
 
-/// An allocator that knows of each piece whether the engine asked for it, and of how many bytes.
+/// An allocator that records of each piece whether the engine asked for it, and how many bytes.
 struct Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 thread_local! {
-    /// Whether what is asked for now is the engine's.
+    /// Whether the engine is asking at the moment.
     static IS_ENGINES: Cell<bool> = const { Cell::new(false) };
-    /// Bytes that the engine has.
+    /// Bytes that the engine holds.
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The piece's own size stands in front of it, or 0 if it is not the engine's.
+/// The header: the piece's size, or 0 if it is not the engine's.
 fn with_header(layout: Layout) -> Option<(Layout, usize)> {
     Layout::new::<usize>().extend(layout).ok()
 }
 
-// SAFETY: every piece is the system allocator's, with a header in front whose size follows from the
-// layout alone, so that it is found again.
+// SAFETY: every piece comes from the system allocator, with a header in front of it. The header's
+// size follows from the layout alone, so the start of the piece is found again.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((whole, offset)) = with_header(layout) else {
@@ -69,7 +70,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What is asked for meanwhile is the engine's.
+/// Runs something whose allocations are the engine's.
 fn engines<T>(work: impl FnOnce() -> T) -> T {
     let before = IS_ENGINES.replace(true);
     let result = work();
@@ -77,7 +78,7 @@ fn engines<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The input in memory of its own: the engine may keep it.
+/// Copies the input into memory of its own, because the engine may keep it.
 fn engines_own(input: Input) -> Input {
     match input {
         Input::Frame(peer, frame) => Input::Frame(peer, frame.clone()),
@@ -86,11 +87,11 @@ fn engines_own(input: Input) -> Input {
     }
 }
 
-/// What the count may differ by: lists of a few elements, and words in messages.
+/// Bytes by which the count may differ: lists of a few elements, and text in messages.
 const SMALL: usize = 8 * 1024;
-/// Of what the tree takes, the share that no entry may leave unused ...
+/// The largest share of the tree's memory that may be unused capacity, apart from [`SPARE`].
 const MOST_UNUSED: f64 = 0.25;
-/// ... but for room in the list of the account trie, which is made for a thousand entries at a time.
+/// Bytes of unused capacity that the account trie's list may have: a thousand entries to spare.
 const SPARE: usize = 128 * 1024;
 
 /// The engine, two peers that answer at once, and a disk.
@@ -100,7 +101,7 @@ struct Tab {
     pages: BTreeMap<PageId, Vec<u8>>,
     inputs: VecDeque<Input>,
     now: u64,
-    /// The most that the engine was ever given, and what it said then.
+    /// The most that the engine ever held, and what it said at that moment.
     peak: (usize, Footprint),
 }
 
@@ -144,7 +145,7 @@ impl Tab {
         }
     }
 
-    /// Makes the state with this root complete.
+    /// Syncs to the state with this root.
     fn sync(&mut self, root: Hash) {
         self.inputs.push_back(Input::Target(Target::Root(root)));
         let mut is_done = false;
@@ -171,7 +172,8 @@ impl Tab {
         }
     }
 
-    /// Whether the sync is done. What has left the engine is copied, so that it is counted no more.
+    /// Whether the sync is done. Output that has left the engine is copied, so that it is not
+    /// counted any more.
     fn carry_out(&mut self, output: Output) -> bool {
         match output {
             Output::Send(peer, frame) => {
@@ -227,7 +229,7 @@ fn chain(accounts: u64, contracts_per_mille: u16, huge: &[(u64, u64)]) -> Chain 
     Chain::new(recipe.build(), 31)
 }
 
-/// Syncs, and heals over a block of one per cent and one of a third.
+/// Syncs, then heals over a block that changes one per cent and one that changes a third.
 fn measure(mut chain: Chain, limits: Limits) {
     let mut world = Tab::new(&chain, limits);
     world.sync(Hash(chain.root()));
@@ -241,7 +243,7 @@ fn measure(mut chain: Chain, limits: Limits) {
         let (heal, said) = world.peak;
         println!("{share} changed: at most {heal} bytes; {said:?}");
     }
-    // What is left of a sync is scratch memory and the hashes of codes.
+    // After a sync only scratch memory and the hashes of codes are left.
     let counts = chain.server().head().counts();
     assert!(world.engine.footprint().tree_heap == 0, "{counts:?}");
 }

@@ -1,4 +1,4 @@
-//! Reading a stored state: what is answered is right, and what cannot be answered says so.
+//! Reading a stored state: every answer is right, and what cannot be answered is reported as such.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -52,7 +52,8 @@ impl Stored {
         Ok(lookup.step().clone())
     }
 
-    /// Every account and slot is answered rightly, or `allowed`. How often it was the latter.
+    /// Looks up every account and some slots of each. Each answer is right or `allowed`; returns
+    /// how many were only allowed.
     fn check(&self, allowed: impl Fn(&Found) -> bool) -> usize {
         let mut other = 0;
         for (key, slim) in &self.world.accounts.leaves {
@@ -110,7 +111,7 @@ fn a_changed_page_is_damage_and_never_a_wrong_answer() {
         let mut changed = page.clone();
         let body = page.len() - 8;
         changed[1 + rng.below(body - 1)] ^= 1 << rng.below(8);
-        // Whoever changed it may have mended the checksum.
+        // An attacker can fix the checksum.
         let checksum = xxh64(&changed[..body], 0);
         changed[body..].copy_from_slice(&checksum.to_le_bytes());
         stored.pages.insert(id, changed);
@@ -234,13 +235,13 @@ fn spans_are_the_runs_of_what_is_missing() {
     assert!(from == Hash::ZERO && to < origin);
     let (from, to) = tree.blinded_span(&origin, &Hash::MAX).unwrap();
     assert!(from > last && to == Hash::MAX);
-    // Clipped to what was asked for; nothing where everything is known.
+    // Spans are clipped to the keys that were asked for. There is none where everything is known.
     assert_eq!(tree.blinded_span(&origin, &last), None);
     let clipped = tree
         .blinded_span(&Hash([0xd0; 32]), &Hash([0xd1; 32]))
         .unwrap();
     assert!(clipped.0 >= Hash([0xd0; 32]) && clipped.1 <= Hash([0xd1; 32]));
-    // Asking for what is named again and again ends.
+    // Asking for the span that is named, again and again, comes to an end.
     while let Some((from, to)) = tree.blinded_span(&Hash::ZERO, &Hash::MAX) {
         let answer = world.accounts.serve(&from, &to, 30);
         let range = answer.accounts(&mut fold, &world.accounts.root, &from);
@@ -270,7 +271,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
     let range = answer.accounts(&mut fold, &accounts.root, &Hash::ZERO);
     tree.join_accounts(&range, &HashSet::new(), &mut out)
         .unwrap();
-    // 20,000 / 16, and so on; whether the neighbours are in pages by now or not.
+    // A sixteenth of 20,000, and so on, whether or not the neighbours are in pages by now.
     assert!((1_100..1_400).contains(&tree.estimated_leaves_below(&at(1)).unwrap()));
     assert!((60..100).contains(&tree.estimated_leaves_below(&at(2)).unwrap()));
     assert_eq!(tree.estimated_leaves_below(&at(5)), Some(1));
@@ -298,7 +299,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
         ),
         entries => panic!("{entries:?}"),
     }
-    // Should the root come back, all of it is there.
+    // If the tree turns to that root, all of it is held.
     let tree = tree.retarget(root);
     assert_eq!(tree.blinded().count(), 0);
 

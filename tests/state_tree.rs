@@ -1,5 +1,6 @@
-//! Seeded histories of a state being fetched: random answers in random order, batches at random moments, crashes after any
-//! of them. Whatever happened, the end is the whole state, readable from pages alone, and nothing else in the database.
+//! Seeded histories of a state being fetched: random answers in random order, batches at random
+//! moments, and crashes after any of them. In the end the whole state can be read from pages alone,
+//! and the database holds nothing else.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -21,7 +22,7 @@ use snaplight::trie::path::Path;
 use state_world::asking::{Part, ReadCache};
 use state_world::{Rng, World};
 
-/// The database, and the engine's part of the work.
+/// The database, and a stand-in for the engine.
 struct Builder<'a> {
     world: &'a World,
     rng: Rng,
@@ -114,7 +115,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// One node, as `GetTrieNodes` brings it.
+    /// Reveals one node, in the form in which a peer answers `GetTrieNodes`.
     fn reveal(&mut self) {
         let blinded: Vec<_> = self.tree.blinded().collect();
         if blinded.is_empty() {
@@ -141,7 +142,7 @@ impl<'a> Builder<'a> {
         let before = self.tree.entries().to_vec();
         let root = self.tree.snapshot(unfinished, &mut self.out).unwrap();
         assert_eq!(before, self.tree.entries());
-        // Stored: one transaction.
+        // One transaction of the store.
         self.pages.retain(|id, _| !self.spine.contains(id));
         for (id, bytes) in self.out.take() {
             assert!(
@@ -159,11 +160,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Memory is lost; what the last batch stored is not.
+    /// Loses what is in memory, and starts again from what the last batch stored.
     fn crash(&mut self) {
         self.codes = self.stored_codes.clone();
         self.tree = Tree::new(self.world.accounts.root).with_budget(self.budget);
-        // Ids handed out since the last batch were never stored.
+        // Ids given out since the last batch were never stored.
         self.out = NewPages::new(self.spine.end);
         if let Some(root) = self.root {
             let bytes = &self.pages[&root.id];
@@ -185,7 +186,7 @@ impl<'a> Builder<'a> {
     fn finish(&mut self) {
         let mut steps = 0;
         while !self.tree.is_complete() {
-            // Whatever is blinded or missing can be asked for.
+            // Everything that is blinded or missing can be asked for.
             self.accounts();
             self.storage();
             self.code();
@@ -203,13 +204,14 @@ impl<'a> Builder<'a> {
         assert_eq!(self.tree.resident_bytes(), bytes);
     }
 
-    /// Every page is reached from the root, through references that prove it; and every page that is reached is there.
+    /// Every page is reached from the root by references that prove it, and every page that is
+    /// reached is there.
     fn check_reachable(&self) {
         let mut reached = BTreeSet::new();
         let mut folds = Folds::new();
         let at = StatePath::account_trie(Path::ROOT);
         let mut next: Vec<_> = self.root.map(|page| (page, at)).into_iter().collect();
-        // By page id: the places of its subtries, and of the page they are named in.
+        // By page id: the places of its subtries, and of the pages that name them.
         let mut siblings: BTreeMap<PageId, BTreeSet<(PageId, Option<Hash>)>> = BTreeMap::new();
         while let Some((page, at)) = next.pop() {
             reached.insert(page.id);
@@ -298,7 +300,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Encoded size by the documented layout, not by the code's own function.
+/// The encoded size by the documented layout, computed without the code's own function.
 fn size(entry: &Entry) -> usize {
     let number = |mut n: u64| {
         let mut bytes = 1;
@@ -345,7 +347,7 @@ fn history(seed: u64) {
     builder.check_reads();
 }
 
-/// `SNAPLIGHT_HISTORIES` asks for more.
+/// The environment variable `SNAPLIGHT_HISTORIES` asks for more of them.
 fn histories() -> u64 {
     let asked = std::env::var("SNAPLIGHT_HISTORIES")
         .ok()

@@ -22,14 +22,14 @@ pub(crate) struct Chain {
     slots: usize,
 }
 
-/// What changes.
+/// What a change does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Insertion,
     Deletion,
-    /// Of storages.
+    /// Slots of existing storages.
     Slots,
-    /// A whole storage.
+    /// Whole storages.
     Storage,
     Value,
 }
@@ -56,7 +56,8 @@ impl State {
 }
 
 impl Chain {
-    /// A first state with about so many accounts; `contracts` in a hundred have code, and as many storage.
+    /// A first state with about so many accounts. Of a hundred, `contracts` have code, and as many
+    /// have storage.
     pub(crate) fn new(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> Chain {
         let codes = (0..accounts / 4 + 1).map(|_| rng.hash()).collect();
         let mut chain = Chain {
@@ -72,7 +73,8 @@ impl Chain {
         chain
     }
 
-    /// A first state of evenly spread keys, as hashes are; `contracts` in a hundred have some slots.
+    /// A first state whose keys are spread evenly, as hashes are. Of a hundred accounts,
+    /// `contracts` have some slots.
     pub(crate) fn even(rng: &mut Rng, accounts: usize, contracts: usize) -> Chain {
         let (mut bodies, mut storage) = (BTreeMap::new(), BTreeMap::new());
         for _ in 0..accounts {
@@ -90,7 +92,7 @@ impl Chain {
         }
     }
 
-    /// The last state after so many changes of one kind.
+    /// The newest state after so many changes of one kind.
     pub(crate) fn change_by(&self, rng: &mut Rng, kind: Kind, changes: usize) -> Rc<State> {
         let last = self.last();
         let (mut bodies, mut storage) = (last.bodies.clone(), last.storage.clone());
@@ -114,7 +116,7 @@ impl Chain {
         self.states[self.states.len() - 1].clone()
     }
 
-    /// The next state: mostly a change of the last, sometimes one that was there before.
+    /// The next state: usually a change of the newest, sometimes an older state again.
     pub(crate) fn advance(&mut self, rng: &mut Rng) -> Rc<State> {
         let state = match rng.below(10) {
             0 => self.states[rng.below(self.states.len())].clone(),
@@ -126,12 +128,12 @@ impl Chain {
         state
     }
 
-    /// Changes about so many accounts in a hundred, at least one thing.
+    /// Changes about so many accounts of a hundred, at least one thing.
     pub(crate) fn change(&self, rng: &mut Rng, percent: usize) -> Rc<State> {
         let last = self.last();
         let (mut bodies, mut storage) = (last.bodies.clone(), last.storage.clone());
         let changes = 1 + rng.below(bodies.len() * percent / 100 + 1);
-        // A block of one kind of change, or of all.
+        // A block has one kind of change, or all kinds.
         let kinds = [
             Kind::Insertion,
             Kind::Deletion,
@@ -264,7 +266,8 @@ fn set_storage(
     storage.insert(*key, Rc::new(trie));
 }
 
-/// Two keys in five share a stretch with another, so that there are extensions and deep branches.
+/// Two keys of five share a long prefix with another, so that there are extensions and deep
+/// branches.
 fn odd_key(rng: &mut Rng, keys: &[Hash]) -> Hash {
     let mut key = rng.hash();
     if !keys.is_empty() && rng.chance(40) {

@@ -64,7 +64,7 @@ fn a_base_does_without_a_page_that_is_missing() {
         healer.dropped = 0;
         healer.open(new.clone());
         healer.heal_by_nodes();
-        // A page that is adopted unread is found missing when it is read.
+        // A page that was adopted unread turns out to be missing when it is read.
         if healer.dropped > 0 {
             healer.switch();
             healer.db.sweep();

@@ -1,4 +1,4 @@
-//! What is stored: pages, codes, and what the root record says.
+//! What is stored: pages, codes, and the content of the root record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -61,7 +61,8 @@ impl Database {
         complete.chain(building).collect()
     }
 
-    /// Deletes what the state before does not share with the complete one. Returns how many pages were read for it.
+    /// Deletes the pages of the state before that the complete one does not share. Returns how many
+    /// pages were read for it.
     pub(crate) fn delete_superseded(&mut self, old: Option<PageRef>) -> usize {
         let new = self.complete.as_ref().and_then(|complete| complete.page);
         let mut walk = DiffWalk::new(old, new);
@@ -86,7 +87,7 @@ impl Database {
         read
     }
 
-    /// Deletes whatever no root reaches. Returns how much that was.
+    /// Deletes the pages that no root reaches. Returns how many.
     pub(crate) fn sweep(&mut self) -> usize {
         let mut walk = MarkWalk::new(self.roots());
         loop {
@@ -107,8 +108,8 @@ impl Database {
         orphans.len()
     }
 
-    /// Every page that a root reaches is there and is what its parent names, and no page has two parents in one state.
-    /// Returns what is reached.
+    /// Checks that every page that a root reaches is there and is what its parent names, and that
+    /// no page has two parents in one state. Returns the pages reached.
     pub(crate) fn check_reachable(&self) -> BTreeSet<PageId> {
         let mut reached = BTreeSet::new();
         for root in self.roots() {
@@ -149,7 +150,7 @@ impl Database {
         }
     }
 
-    /// The pages of the complete state, and where each stands.
+    /// The pages of the complete state, and the place of each.
     pub(crate) fn places(&self) -> BTreeMap<PageId, StatePath> {
         let mut places = BTreeMap::new();
         let root = self.complete.as_ref().and_then(|complete| complete.page);
@@ -168,7 +169,7 @@ impl Database {
         places
     }
 
-    /// Reads some accounts and slots of the complete state; all if `share` is 1.
+    /// Reads some accounts and slots of the complete state, one in `share` of them.
     pub(crate) fn check_reads(&mut self, rng: &mut Rng, share: usize) {
         let Some(complete) = self.complete.clone() else {
             return;
@@ -205,7 +206,7 @@ impl Database {
     }
 }
 
-/// Calls for every page that an entry names, with its place and whether that is in a base.
+/// Calls for every page that an entry names, with its place and whether it is named in a base.
 fn named(
     entry: &Entry,
     account: Option<Hash>,

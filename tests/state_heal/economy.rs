@@ -1,4 +1,4 @@
-//! What a heal receives: what has changed, and next to nothing else.
+//! What a heal receives: what has changed, and hardly anything else.
 
 use std::rc::Rc;
 
@@ -7,13 +7,13 @@ use crate::database::Database;
 use crate::healer::{Healer, Received};
 use crate::state_world::{Rng, Trie};
 
-/// What a heal over a complete state has cost.
+/// The cost of a heal over a complete state.
 #[derive(Debug)]
 struct Cost {
     received: Received,
-    /// Leaves and branches that the new state has and the old one does not.
+    /// Leaves and branches of the new state that the old one does not have.
     changed: usize,
-    /// Pages read for the heal, of about 65; and for deleting what the old state has alone.
+    /// Pages read for the heal, of about 65, and to find what only the old state has.
     pages_read: usize,
     pages_walked: usize,
 }
@@ -51,7 +51,7 @@ fn new_nodes(old: Option<&Trie>, new: &Trie) -> usize {
     new.hashes().difference(&old).count()
 }
 
-/// Twenty thousand accounts, of which one in a thousand changes in one way.
+/// Twenty thousand accounts, of which one in a thousand changes, in one way.
 fn cost_of(kind: Kind, contracts: usize) -> Cost {
     let mut rng = Rng(kind as u64);
     let chain = Chain::even(&mut rng, 20_000, contracts);
@@ -64,7 +64,7 @@ fn changed_values_cost_the_nodes_that_differ_and_no_other() {
     let cost = cost_of(Kind::Value, 0);
     assert_eq!(cost.received.nodes, cost.changed, "{cost:?}");
     assert_eq!(cost.received.needless, 0);
-    // Some twenty pages with a changed leaf, and those above.
+    // Some twenty pages have a changed leaf; the others are above those.
     assert!(cost.pages_read <= 30, "{cost:?}");
     assert!(cost.pages_walked <= 20, "{cost:?}");
 }
@@ -72,7 +72,8 @@ fn changed_values_cost_the_nodes_that_differ_and_no_other() {
 #[test]
 fn insertions_cost_the_nodes_that_differ_and_no_other() {
     let cost = cost_of(Kind::Insertion, 0);
-    // A leaf that makes room for another is held, at its new place.
+    // A leaf that moves down because of a new one beside it is held, and is adopted at its new
+    // place.
     assert!(cost.received.nodes <= cost.changed, "{cost:?}");
     assert_eq!(cost.received.needless, 0);
 }

@@ -1,4 +1,5 @@
-//! The engine's part of the work: asks for what is missing, in any order, joins what comes, commits at any moment.
+//! A stand-in for the engine: asks for what is missing in any order, joins the answers, and commits
+//! at any moment.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -16,17 +17,17 @@ use crate::database::{Building, Complete, Database};
 use crate::state_world::asking::Part;
 use crate::state_world::{Answer, Rng};
 
-/// What a heal has received, and what it could have done without.
+/// What a heal has received, and how much of it was already held.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) nodes: usize,
     /// Bytes of these nodes.
     pub(crate) bytes: usize,
-    /// Nodes that the complete state has at the very same place.
+    /// Nodes that the complete state has at the same place.
     pub(crate) needless: usize,
     /// How many of them were leaves.
     pub(crate) leaves: usize,
-    /// Leaves taken over from bases.
+    /// Leaves adopted from bases.
     pub(crate) reused: u64,
 }
 
@@ -42,11 +43,11 @@ pub(crate) struct Healer {
     codes: BTreeSet<Hash>,
     first_page: PageId,
     spine: Range<PageId>,
-    /// Whether base pages are read before what is above them is asked for.
+    /// Whether base pages are read before anything above them is asked for.
     pub(crate) careful: bool,
     /// Pages read.
     pub(crate) pages_read: usize,
-    /// A page that the database has lost, and how often it was missed.
+    /// A page that the database has lost, and how often it was wanted.
     pub(crate) missing: Option<PageId>,
     pub(crate) dropped: usize,
 }
@@ -74,7 +75,7 @@ impl Healer {
         healer
     }
 
-    /// Begins towards a state with what the database has: memory is lost.
+    /// Starts towards a state from what the database has, with nothing in memory.
     pub(crate) fn open(&mut self, target: Rc<State>) {
         self.codes = self.db.codes.clone();
         self.out = NewPages::new(self.db.next_page);
@@ -141,7 +142,7 @@ impl Healer {
         self.pages_read += 1;
     }
 
-    /// Reads what has to be read before an entry is asked for. `false` if that has made it go.
+    /// Reads the pages that have to be read before an entry is asked for.
     fn read_base(&mut self, at: &StatePath) {
         while let Some(id) = self.tree.base_page_needed(at) {
             self.inline_page(id);
@@ -219,7 +220,7 @@ impl Healer {
         }
     }
 
-    /// One node, as `GetTrieNodes` brings it.
+    /// Reveals one node, in the form in which a peer answers `GetTrieNodes`.
     pub(crate) fn node(&mut self) {
         let blinded: Vec<_> = self.tree.blinded().collect();
         if !blinded.is_empty() {
@@ -233,7 +234,7 @@ impl Healer {
             self.read_base(&at);
         }
         if !self.tree.blinded().any(|(path, _)| path == at) {
-            // It was held; or the storage is not that of the list any more.
+            // It was held, or the storage is not the one in the list any more.
             return;
         }
         let blob = self.target.trie(&at).unwrap().node(&at.path).unwrap();
@@ -261,7 +262,7 @@ impl Healer {
         self.received.reused += joined.reused;
     }
 
-    /// One transaction. When nothing is missing, the complete state changes.
+    /// One transaction of the store. When nothing is missing, the complete state changes.
     pub(crate) fn batch(&mut self, unfinished: Unfinished) -> Option<PageRef> {
         self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
         let start = self.out.next_id();
@@ -294,7 +295,8 @@ impl Healer {
         page
     }
 
-    /// The last batch: the built state becomes the complete one. Returns the root page of the one before.
+    /// Writes the last batch: the built state becomes the complete one. Returns the root page of
+    /// the state before.
     pub(crate) fn switch(&mut self) -> Option<PageRef> {
         assert!(self.tree.is_complete());
         let page = self.batch(Unfinished::Write);
@@ -341,7 +343,7 @@ impl Healer {
     pub(crate) fn finish(&mut self) {
         let mut steps = 0;
         while !self.tree.is_complete() {
-            // Whatever is blinded or missing can be asked for.
+            // Everything that is blinded or missing can be asked for.
             match self.rng.below(3) {
                 0 => self.accounts(),
                 _ => self.node(),

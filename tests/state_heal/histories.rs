@@ -1,4 +1,4 @@
-//! The histories, and what must hold whatever happens in them.
+//! The histories, and what must hold in all of them.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::database::Database;
 use crate::healer::Healer;
 use crate::state_world::Rng;
 
-/// One life of a database.
+/// The history of one database.
 struct History {
     chain: Chain,
     healer: Healer,
@@ -74,7 +74,8 @@ impl History {
         self.healer.retarget(next);
     }
 
-    /// Memory is lost; what the last batch stored is not. The root may have moved meanwhile.
+    /// Loses what is in memory, and starts again from what the last batch stored. The root may have
+    /// moved meanwhile.
     fn kill(&mut self) {
         let mut target = self.healer.target.clone();
         if self.healer.rng.chance(50) {
@@ -83,7 +84,7 @@ impl History {
         self.healer.open(target);
     }
 
-    /// What was asked for under a root that is not the target any more.
+    /// Joins an answer to a request for a root that is not the target any more.
     fn late_answer(&mut self) {
         if self.stale.is_empty() {
             return;
@@ -107,7 +108,7 @@ impl History {
         }
     }
 
-    /// To the end of one heal, and the switch.
+    /// Heals to the end and switches to the new state.
     fn complete(&mut self) {
         self.healer.finish();
         let old = self.healer.switch();
@@ -140,7 +141,8 @@ fn history(seed: u64) {
     healer.db.check_reads(&mut healer.rng, 1);
 }
 
-/// `SNAPLIGHT_HISTORIES` asks for more, `SNAPLIGHT_SEED` for others.
+/// The environment variables `SNAPLIGHT_HISTORIES` and `SNAPLIGHT_SEED` ask for more of them, and
+/// for others.
 fn seeds_asked() -> std::ops::Range<u64> {
     let asked = |name| {
         std::env::var(name)
@@ -159,7 +161,7 @@ fn wherever_the_root_moves_the_new_state_is_whole_and_the_old_one_readable_until
     }
 }
 
-/// What broke once, by what it taught.
+/// Histories that failed once, named by the reason.
 mod seeds {
     use super::history;
 

@@ -1,6 +1,7 @@
-//! Seeded histories of a state that moves while it is fetched: values change, accounts and storages come and go and come
-//! back, the root moves at any moment, batches and crashes fall anywhere. Whatever happened, the complete state stays readable
-//! all the time, the end is the whole new state, and nothing else is left in the database.
+//! Seeded histories of a state that changes while it is fetched: values change, accounts and
+//! storages appear, disappear and reappear, the root moves at any moment, and batches and crashes
+//! happen at any moment. The complete state stays readable all the time, the whole new state is
+//! there in the end, and the database holds nothing else.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

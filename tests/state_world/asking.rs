@@ -1,4 +1,4 @@
-//! What somebody asks who fetches a state in any order, and what somebody sees who reads it.
+//! What a client asks that fetches a state in any order, and what a reader sees of it.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
 
 use super::{Answer, Rng};
 
-/// No look-up reads more pages than a path has nibbles, twice.
+/// More pages than any look-up reads, which is at most one per nibble of two paths.
 const MOST_PAGES: usize = 200;
 
-/// A part of a trie: from a key to a key, and how many leaves at most.
+/// A part of a trie: from one key to another, with at most so many leaves.
 pub(crate) struct Part {
     pub(crate) origin: Hash,
     pub(crate) limit: Hash,
@@ -21,7 +21,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Of the accounts: mostly of what is missing, from anywhere, of any length, sometimes past its limit.
+    /// A part of the account trie: usually of what is missing, from anywhere, of any length,
+    /// sometimes past its limit.
     pub(crate) fn of_accounts(rng: &mut Rng, tree: &Tree) -> Part {
         let from = anywhere(rng, Hash::ZERO);
         let (origin, limit) = match tree.blinded_span(&from, &Hash::MAX) {
@@ -33,7 +34,7 @@ impl Part {
         Part { origin, limit, max }
     }
 
-    /// Of one account's storage that is missing: the whole, or a part.
+    /// A part, or all, of one account's storage that is missing.
     pub(crate) fn of_storage(rng: &mut Rng, tree: &Tree) -> Option<(Hash, Part)> {
         let incomplete = tree.incomplete_accounts();
         let waiting: Vec<_> = incomplete.filter(|waits| waits.storage.is_some()).collect();
@@ -86,7 +87,7 @@ impl Answer {
     }
 }
 
-/// Pages proven by look-ups, as a reader keeps them.
+/// Pages verified by look-ups, as a reader caches them.
 #[derive(Clone, Default)]
 pub(crate) struct ReadCache(BTreeMap<(PageId, Hash), VerifiedPage>);
 

@@ -1,4 +1,5 @@
-//! A made-up state, and a peer that serves any part of it with proofs. Its roots are computed by alloy-trie.
+//! An artificial state, and a peer that serves any part of it with proofs. Its roots are computed
+//! by alloy-trie.
 
 pub(crate) mod asking;
 
@@ -13,7 +14,7 @@ use snaplight::trie::path::Path;
 use snaplight::trie::proof::prove;
 use snaplight::trie::range::{verify_accounts, verify_slots};
 
-/// Splitmix64: enough for tests, and the same everywhere.
+/// SplitMix64 (Steele, Lea, Flood): good enough for tests, and the same on every machine.
 #[derive(Clone)]
 pub(crate) struct Rng(pub(crate) u64);
 
@@ -43,7 +44,7 @@ impl Rng {
     }
 }
 
-/// One trie: its leaves as the wire has them, and what proves them.
+/// One trie: its leaves in the form that peers send, and the nodes that prove them.
 pub(crate) struct Trie {
     pub(crate) root: Hash,
     pub(crate) leaves: BTreeMap<Hash, Vec<u8>>,
@@ -90,7 +91,8 @@ impl Trie {
         Trie { root, leaves, fold }
     }
 
-    /// Leaves from `origin` on, up to the first past `limit`, at most `max` (at least one); with a proof unless it is all.
+    /// Leaves from `origin` on, up to the first past `limit`, at most `max` (at least one). There
+    /// is a proof unless it is the whole trie.
     pub(crate) fn serve(&self, origin: &Hash, limit: &Hash, max: usize) -> Answer {
         let mut leaves = Vec::new();
         for (key, value) in self.leaves.range(*origin..) {
@@ -128,7 +130,7 @@ impl Trie {
             if depth == *path {
                 return Some(blob);
             }
-            // Down to where the next node of the proof is, through embedded ones.
+            // Goes down to where the next node of the proof is, through embedded nodes.
             let mut rlp = blob.as_slice();
             loop {
                 let child = match decode(rlp).unwrap() {
@@ -159,8 +161,9 @@ impl World {
             .map_or(&self.accounts, |account| &self.storage[&account])
     }
 
-    /// A state with long shared prefixes (extensions, deep branches, embedded nodes), storage of many sizes, shared
-    /// codes. `contracts`: how many in a hundred accounts have code, and how many have storage.
+    /// A state with long shared prefixes (extensions, deep branches, embedded nodes), storage of
+    /// many sizes, and shared codes. Of a hundred accounts, `contracts` have code, and as many have
+    /// storage.
     pub(crate) fn odd(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> World {
         let codes: Vec<Hash> = (0..accounts / 4 + 1).map(|_| rng.hash()).collect();
         let mut storage = BTreeMap::new();
@@ -199,7 +202,7 @@ impl World {
     }
 }
 
-/// A plain account's body is about 13 bytes in its slim form, as on mainnet.
+/// The slim body of a plain account, about 13 bytes as on mainnet.
 pub(crate) fn body(rng: &mut Rng, storage_root: Hash, code_hash: Hash) -> Account {
     let mut balance = [0; 32];
     balance[24..].copy_from_slice(&(rng.next() >> 8).to_be_bytes());
@@ -243,8 +246,8 @@ fn alloy_root(leaves: impl Iterator<Item = (Hash, Vec<u8>)>) -> Hash {
     Hash(builder.root().0)
 }
 
-/// A tree that has been given all of `world`, except the storage of every n-th account that has any (`without`), and what it
-/// has written so far.
+/// A tree that has been given all of `world`, except the storage of every n-th account that has any
+/// (`without`), and the pages that it has written so far.
 pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (Tree, NewPages) {
     let mut fold = Fold::new();
     let mut out = NewPages::new(PageId(1));
