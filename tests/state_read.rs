@@ -282,12 +282,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
     let (mut fold, mut out) = (Fold::new(), snaplight::state::NewPages::new(PageId(1)));
     let world = World::odd(&mut Rng(9), 50, 20, 30);
     let mut tree = Tree::new(Hash([1; 32]));
-    let leaves: Vec<_> = world
-        .accounts
-        .leaves
-        .iter()
-        .map(|(key, slim)| (*key, slim.as_slice()))
-        .collect();
+    let leaves = world.accounts.all_leaves();
     let root = world.accounts.root;
     let range = verify_accounts(&mut fold, &root, &Hash::ZERO, &leaves, &[]).unwrap();
     let joined = tree.join_accounts(&range, &HashSet::new(), &mut out);
@@ -306,11 +301,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
     let (mut tree, mut out) = fetched(&world, MIN_BUDGET, Some(1));
     let mut storages = world.storage.iter();
     let ((first, _), (_, second)) = (storages.next().unwrap(), storages.next().unwrap());
-    let leaves: Vec<_> = second
-        .leaves
-        .iter()
-        .map(|(key, value)| (*key, value.as_slice()))
-        .collect();
+    let leaves = second.all_leaves();
     let range = verify_slots(&mut fold, &second.root, &Hash::ZERO, &leaves, &[]).unwrap();
     let joined = tree.join_storage(first, &range, &mut out);
     assert_eq!(joined.map(|joined| joined.slots), Ok(0));

@@ -19,7 +19,7 @@ use snaplight::state::{
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;
-use state_world::asking::{Part, ReadCache};
+use state_world::asking::{Part, ReadCache, blinded_node, missing_code};
 use state_world::{Rng, World};
 
 /// The database, and a stand-in for the engine.
@@ -105,23 +105,15 @@ impl<'a> Builder<'a> {
     }
 
     fn code(&mut self) {
-        let missing: Vec<Hash> = self
-            .tree
-            .incomplete_accounts()
-            .filter_map(|a| a.code)
-            .collect();
-        if !missing.is_empty() {
-            self.codes.insert(missing[self.rng.below(missing.len())]);
-        }
+        let missing = missing_code(&mut self.rng, &self.tree);
+        self.codes.extend(missing);
     }
 
     /// Reveals one node, in the form in which a peer answers `GetTrieNodes`.
     fn reveal(&mut self) {
-        let blinded: Vec<_> = self.tree.blinded().collect();
-        if blinded.is_empty() {
+        let Some(at) = blinded_node(&mut self.rng, &self.tree) else {
             return;
-        }
-        let (at, _) = blinded[self.rng.below(blinded.len())];
+        };
         let blob = self.world.trie(&at).node(&at.path).unwrap();
         let mut wrong = blob.clone();
         wrong[0] ^= 1;

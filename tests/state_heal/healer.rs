@@ -14,7 +14,7 @@ use snaplight::trie::node::{Node, decode};
 
 use crate::chain::State;
 use crate::database::{Building, Complete, Database};
-use crate::state_world::asking::Part;
+use crate::state_world::asking::{Part, blinded_node, missing_code};
 use crate::state_world::{Answer, Rng};
 
 /// What a heal has received, and how much of it was already held.
@@ -210,21 +210,13 @@ impl Healer {
     }
 
     pub(crate) fn code(&mut self) {
-        let missing: Vec<Hash> = self
-            .tree
-            .incomplete_accounts()
-            .filter_map(|a| a.code)
-            .collect();
-        if !missing.is_empty() {
-            self.codes.insert(missing[self.rng.below(missing.len())]);
-        }
+        let missing = missing_code(&mut self.rng, &self.tree);
+        self.codes.extend(missing);
     }
 
     /// Reveals one node, in the form in which a peer answers `GetTrieNodes`.
     pub(crate) fn node(&mut self) {
-        let blinded: Vec<_> = self.tree.blinded().collect();
-        if !blinded.is_empty() {
-            let (at, _) = blinded[self.rng.below(blinded.len())];
+        if let Some(at) = blinded_node(&mut self.rng, &self.tree) {
             self.node_at(at);
         }
     }

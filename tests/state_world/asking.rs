@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page, VerifiedPage};
-use snaplight::state::{Lookup, PageId, Step, Tree};
+use snaplight::state::{Lookup, PageId, StatePath, Step, Tree};
 use snaplight::trie::fold::Fold;
 use snaplight::trie::range::{VerifiedRange, verify_accounts, verify_slots};
 
@@ -52,6 +52,21 @@ impl Part {
         }
         Some((account, Part { origin, limit, max }))
     }
+}
+
+/// One of the codes that are missing.
+pub(crate) fn missing_code(rng: &mut Rng, tree: &Tree) -> Option<Hash> {
+    let missing: Vec<Hash> = tree
+        .incomplete_accounts()
+        .filter_map(|found| found.code)
+        .collect();
+    (!missing.is_empty()).then(|| missing[rng.below(missing.len())])
+}
+
+/// The place of one of the blinded nodes.
+pub(crate) fn blinded_node(rng: &mut Rng, tree: &Tree) -> Option<StatePath> {
+    let blinded: Vec<_> = tree.blinded().collect();
+    (!blinded.is_empty()).then(|| blinded[rng.below(blinded.len())].0)
 }
 
 fn anywhere(rng: &mut Rng, or: Hash) -> Hash {

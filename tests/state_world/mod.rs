@@ -63,6 +63,14 @@ pub(crate) struct Answer {
 }
 
 impl Trie {
+    /// Its leaves, in the form in which a verifier takes them.
+    pub(crate) fn all_leaves(&self) -> Vec<(Hash, &[u8])> {
+        let leaves = self.leaves.iter();
+        leaves
+            .map(|(key, value)| (*key, value.as_slice()))
+            .collect()
+    }
+
     pub(crate) fn of_slots(leaves: BTreeMap<Hash, Vec<u8>>) -> Trie {
         let root = alloy_root(leaves.iter().map(|(key, value)| (*key, value.clone())));
         let mut fold = Fold::new();
@@ -253,12 +261,7 @@ pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (
     let mut out = NewPages::new(PageId(1));
     let mut tree = Tree::new(world.accounts.root).with_budget(budget);
     let codes: HashSet<Hash> = HashSet::new();
-    let leaves: Vec<_> = world
-        .accounts
-        .leaves
-        .iter()
-        .map(|(key, slim)| (*key, slim.as_slice()))
-        .collect();
+    let leaves = world.accounts.all_leaves();
     let range =
         verify_accounts(&mut fold, &world.accounts.root, &Hash::ZERO, &leaves, &[]).unwrap();
     let joined = tree.join_accounts(&range, &codes, &mut out).unwrap();
@@ -266,11 +269,7 @@ pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (
         if without.is_some_and(|n| index % n == 0) {
             continue;
         }
-        let slots = &world.storage[&account].leaves;
-        let leaves: Vec<_> = slots
-            .iter()
-            .map(|(key, value)| (*key, value.as_slice()))
-            .collect();
+        let leaves = world.storage[&account].all_leaves();
         let range = verify_slots(&mut fold, &root, &Hash::ZERO, &leaves, &[]).unwrap();
         tree.join_storage(&account, &range, &mut out).unwrap();
     }
