@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::ids::{Millis, PeerId, Ticket};
+use super::ids::{PeerId, Ticket};
 use super::progress::{Report, WaitReason};
 use super::target::Target;
 use crate::hash::Hash;
@@ -65,9 +65,9 @@ pub enum Damage {
     Code(Hash),
 }
 
-/// Everything the engine wants from the world.
+/// Everything the engine wants from the world. A driver has to do each of them, so a new one is
+/// meant to break its `match`.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Output {
     /// Send one binary frame.
     Send(PeerId, Vec<u8>),

@@ -3,7 +3,7 @@
 use snaplight::hash::Hash;
 use snaplight::trie::RangeFault;
 
-use crate::support::{Answer, Random, Trie};
+use crate::support::{Answer, Random, Trie, Verified};
 
 /// A key with a zero in front, so that there is something before it.
 fn key(last: u8) -> Hash {
@@ -12,7 +12,7 @@ fn key(last: u8) -> Hash {
     key
 }
 
-fn is_mismatch(fault: Result<snaplight::trie::VerifiedRange, RangeFault>) -> bool {
+fn is_mismatch(fault: Result<Verified, RangeFault>) -> bool {
     matches!(fault, Err(RangeFault::RootMismatch { .. }))
 }
 

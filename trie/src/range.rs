@@ -16,16 +16,22 @@ use crate::hash::Hash;
 
 /// What [`verify_accounts`] or [`verify_slots`] has proven; only they can make one.
 ///
-/// The fold they were given holds, in key order, what the proof shows left of the origin, the delivered leaves, and what it
-/// shows right of the last one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedRange {
+/// It borrows the fold that they were given, so the fold cannot change while the range is in use.
+#[derive(Clone)]
+pub struct VerifiedRange<'f> {
+    fold: &'f Fold,
     root: Hash,
     delivered: Range<usize>,
     more: bool,
 }
 
-impl VerifiedRange {
+impl<'f> VerifiedRange<'f> {
+    /// What has been proven, in key order: what the proof shows left of the origin, the delivered
+    /// leaves, and what the proof shows right of the last one.
+    pub fn fold(&self) -> &'f Fold {
+        self.fold
+    }
+
     /// The root that the range has been proven against.
     pub fn root(&self) -> Hash {
         self.root
@@ -39,6 +45,16 @@ impl VerifiedRange {
     /// Whether the trie has anything right of the last delivered leaf.
     pub fn more(&self) -> bool {
         self.more
+    }
+}
+
+impl fmt::Debug for VerifiedRange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedRange")
+            .field("root", &self.root)
+            .field("delivered", &self.delivered)
+            .field("more", &self.more)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,37 +114,38 @@ impl core::error::Error for RangeFault {}
 ///
 /// `origin` is the first key that was asked for. `proof` holds raw nodes, as a set: in any order, repeated, more than
 /// needed. Without any, the leaves must be the whole trie. With a proof and no leaves, nothing is at or after the origin.
-/// On success `fold` holds the entries and everything derived from them; on a fault its content means nothing.
-pub fn verify_accounts(
-    fold: &mut Fold,
+/// On success the range holds `fold` with the entries and everything derived from them; on a fault the fold's content
+/// means nothing.
+pub fn verify_accounts<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     verify(fold, root, origin, leaves, proof, Fold::push_account)
 }
 
 /// Verifies a range of one account's storage. `leaves`: hashed slot and the RLP of its value. Otherwise as
 /// [`verify_accounts`].
-pub fn verify_slots(
-    fold: &mut Fold,
+pub fn verify_slots<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     verify(fold, root, origin, leaves, proof, Fold::push_leaf)
 }
 
-fn verify(
-    fold: &mut Fold,
+fn verify<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
     push: fn(&mut Fold, &Hash, &[u8]) -> Result<(), FoldError>,
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     fold.clear();
     if leaves.first().is_some_and(|(key, _)| key < origin) {
         return Err(RangeFault::BeforeOrigin);
@@ -167,6 +184,7 @@ fn verify(
 
     match fold.run(Root::Trie) {
         Ok(got) if got == *root => Ok(VerifiedRange {
+            fold,
             root: *root,
             delivered,
             more: !outside.right.is_empty(),

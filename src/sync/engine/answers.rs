@@ -3,7 +3,7 @@
 use super::{Activity, Engine};
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
-use crate::state::{RevealFault, Revealing, StatePath, TreeError};
+use crate::state::{HashedNode, RevealFault, Revealing, StatePath, TreeError};
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::Failure;
 use crate::sync::job::Job;
@@ -352,13 +352,14 @@ fn reveal(
     let mut wanted = nodes.iter();
     // Servers put an empty string where nothing is at a path.
     for blob in blobs.into_iter().filter(|blob| !blob.is_empty()) {
-        let hash = keccak(blob);
-        let Some((path, _)) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, |_| {}) else {
+        let node = HashedNode::new(blob);
+        let is_wanted = |(_, hash): &(StatePath, Hash)| *hash == node.hash();
+        let Some((path, _)) = in_order(&mut wanted, is_wanted, |_| {}) else {
             revealed.verdict = Err(PeerFault::UnexpectedNode.into());
             break;
         };
         revealed.found += 1;
-        match revealing.node(path, blob) {
+        match revealing.node(path, &node) {
             Ok(()) => revealed.new += 1,
             // A range has revealed it meanwhile, or the root has moved.
             Err(RevealFault::NotBlinded) => {}

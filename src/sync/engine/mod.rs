@@ -16,7 +16,7 @@ use super::ids::{Millis, PeerId};
 use super::io::{Event, Failure, Input, Output};
 use super::job::Job;
 use super::limits::{Footprint, Limits};
-use super::loads::{LoadPurpose, Loads};
+use super::loads::Loads;
 use super::peers::Peers;
 use super::progress::{Counters, PeerProgress, Phase, Progress, Report, WaitReason};
 use super::requests::{Arrived, Requests};

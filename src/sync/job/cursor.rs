@@ -5,6 +5,7 @@
 
 use crate::hash::Hash;
 use crate::heap::flat;
+use crate::state::key_space::{leading, width};
 
 /// Account ranges that are walked side by side, as in go-ethereum.
 pub(super) const ACCOUNT_CURSORS: usize = 16;
@@ -114,17 +115,10 @@ impl Cursor {
         let Some(next) = self.next else {
             return u64::from(parts);
         };
-        let (first, last, next) = (leading(&self.first), leading(&self.last), leading(&next));
-        let width = last.saturating_sub(first).max(1) as f64;
-        (next.saturating_sub(first) as f64 * f64::from(parts) / width) as u64
+        let known = width(&self.first, &next) as f64;
+        let whole = width(&self.first, &self.last).max(1) as f64;
+        (known * f64::from(parts) / whole) as u64
     }
-}
-
-/// The first eight bytes of a key as a number.
-pub(super) fn leading(key: &Hash) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&key.0[..8]);
-    u64::from_be_bytes(bytes)
 }
 
 flat!(Cursor);

@@ -1,11 +1,12 @@
 //! The first phase of a job over nothing: the account trie is walked by cursors, side by side. What
 //! no range covers is asked for node by node at the end.
 
-use super::cursor::{ACCOUNT_CURSORS, Cursor, leading};
+use super::cursor::{ACCOUNT_CURSORS, Cursor};
 use super::eta::{self, Eta};
 use super::price::WORTH_A_RANGE;
 use crate::hash::Hash;
 use crate::heap::owns;
+use crate::state::key_space::{Density, width};
 use crate::state::{Counts, Joined, StorageJoined, Tree};
 use crate::sync::ids::Millis;
 use crate::sync::progress::KEY_SPACE_CELLS;
@@ -67,15 +68,15 @@ impl FirstSync {
     /// The next range of accounts. Ranges that are too small to be worth their proof are passed over;
     /// their nodes are asked for at the end.
     pub(super) fn take_accounts(&mut self, tree: &Tree) -> Option<Want> {
-        let density = self.accounts_per_key();
+        let density = self.density();
         for (index, cursor) in self.cursors.iter_mut().enumerate() {
             while let Some((from, last)) = cursor.waiting() {
                 let Some((origin, limit)) = tree.blinded_span(&from, &last) else {
                     cursor.finish();
                     break;
                 };
-                let width = leading(&limit).saturating_sub(leading(&origin)) as f64;
-                if density.is_some_and(|per_key| per_key * width < WORTH_A_RANGE as f64) {
+                let width = width(&origin, &limit);
+                if density.is_some_and(|density| density.leaves_in(width) < WORTH_A_RANGE) {
                     cursor.advance(&limit);
                     continue;
                 }
@@ -132,12 +133,14 @@ impl FirstSync {
         self.eta.left(now, eta::share(&self.cursors))
     }
 
-    /// Accounts per unit of the leading eight key bytes, once enough is known to estimate.
-    fn accounts_per_key(&self) -> Option<f64> {
+    /// How densely accounts lie, once enough is known to estimate it.
+    fn density(&self) -> Option<Density> {
         let known: u64 = self.cursors.iter().map(|cursor| cursor.known(255)).sum();
         let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
         let is_enough = share > ENOUGH_SHARE && self.held.accounts > ENOUGH_ACCOUNTS;
-        is_enough.then(|| self.held.accounts as f64 / share / u64::MAX as f64)
+        is_enough
+            .then(|| Density::new(self.held.accounts, share * u64::MAX as f64))
+            .flatten()
     }
 }
 

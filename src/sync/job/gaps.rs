@@ -1,8 +1,8 @@
 //! The parts of the account trie of which nothing has ever been held under any root.
 
-use super::cursor::leading;
 use super::price::{LEAVES_PER_RANGE, WORTH_A_RANGE};
 use crate::hash::Hash;
+use crate::state::key_space::{Density, leading, width, width_below};
 use crate::state::{Entry, Item};
 
 /// Gaps that one plan asks for: more than peers take at a time.
@@ -11,14 +11,14 @@ const GAPS_AHEAD: usize = 64;
 /// First and last keys of the gaps, cut to what one range brings, at most [`GAPS_AHEAD`] of them.
 /// Empty if all gaps left are as narrow as those between any two accounts.
 pub(super) fn gaps(list: &[Entry]) -> Vec<(Hash, Hash)> {
+    let Some(density) = density(list) else {
+        return Vec::new();
+    };
     let mut finder = Finder {
-        density: density(list),
+        density,
         next: None,
         gaps: Vec::new(),
     };
-    if finder.density <= 0.0 {
-        return Vec::new();
-    }
     // What is not blinded is held, or known to be empty.
     for entry in list {
         if let Item::Blinded { base, .. } = &entry.item {
@@ -32,8 +32,7 @@ pub(super) fn gaps(list: &[Entry]) -> Vec<(Hash, Hash)> {
 }
 
 struct Finder {
-    /// Accounts per unit of the leading eight key bytes.
-    density: f64,
+    density: Density,
     /// The first key that has not been looked at, or `None` behind the last.
     next: Option<Hash>,
     /// Bound: [`GAPS_AHEAD`] for each gap that is walked past; only that many are kept.
@@ -68,10 +67,9 @@ impl Finder {
     /// Enters a gap if it is likely to hold more than a few accounts, in parts of what one range
     /// brings.
     fn enter(&mut self, first: Hash, last: Hash) {
-        let (from, to) = (leading(&first), leading(&last));
-        let width = to.saturating_sub(from);
-        let leaves = width as f64 * self.density;
-        if leaves < WORTH_A_RANGE as f64 || self.gaps.len() >= GAPS_AHEAD {
+        let width = width(&first, &last);
+        let leaves = self.density.leaves_in(width);
+        if leaves < WORTH_A_RANGE || self.gaps.len() >= GAPS_AHEAD {
             return;
         }
         let parts = (leaves / LEAVES_PER_RANGE as f64)
@@ -81,7 +79,7 @@ impl Finder {
         for part in 1..=parts {
             let mut end = last;
             if part < parts {
-                let place = from + (width / parts) * part;
+                let place = leading(&first) + (width / parts) * part;
                 end.0 = [0xff; 32];
                 end.0[..8].copy_from_slice(&place.to_be_bytes());
             }
@@ -94,24 +92,20 @@ impl Finder {
     }
 }
 
-/// Accounts per unit of the leading eight key bytes, judged by the pages that are held or stand in
-/// bases: a page holds all there is below its path.
-fn density(list: &[Entry]) -> f64 {
+/// How densely accounts lie, judged by the pages that are held or stand in bases: a page holds all
+/// there is below its path.
+fn density(list: &[Entry]) -> Option<Density> {
     let (leaves, width) = pages_in(list);
-    if width > 0.0 { leaves / width } else { 0.0 }
+    Density::new(leaves, width)
 }
 
 /// The leaves in pages, and the width of the key space that these pages cover.
-fn pages_in(list: &[Entry]) -> (f64, f64) {
-    list.iter().fold((0.0, 0.0), |(leaves, width), entry| {
+fn pages_in(list: &[Entry]) -> (u64, f64) {
+    list.iter().fold((0, 0.0), |(leaves, width), entry| {
         let (more, wider) = match &entry.item {
             Item::Blinded { base, .. } => pages_in(base),
-            Item::Page(page) => {
-                let (first, last) = (entry.path.first_key(), entry.path.last_key());
-                let wide = leading(&last).saturating_sub(leading(&first));
-                (page.leaves as f64, wide as f64)
-            }
-            Item::Account(_) | Item::Slot(_) => (0.0, 0.0),
+            Item::Page(page) => (page.leaves, width_below(&entry.path) as f64),
+            Item::Account(_) | Item::Slot(_) => (0, 0.0),
         };
         (leaves + more, width + wider)
     })

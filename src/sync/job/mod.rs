@@ -287,7 +287,7 @@ impl Job {
 
     /// Moves what has become complete out of memory, into pages.
     pub(crate) fn cut_complete(&mut self, held: &dyn CodesHeld) -> Result<(), TreeError> {
-        self.tree.cut_complete(held, self.staged.pages_mut())?;
+        self.tree.settle(held, self.staged.pages_mut())?;
         self.staged.cut_at(self.tree.resident_bytes());
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::state::Estimate;
 
 /// With fewer leaves, a range's proof costs more than the leaves it brings: 4,000 bytes of proof
 /// against some 130 for each leaf's own nodes.
-pub(super) const WORTH_A_RANGE: u64 = 30;
+pub(super) const WORTH_A_RANGE: f64 = 30.0;
 /// Leaves asked for by one range: what half a megabyte holds, the largest request. With more, the
 /// bases behind it would wait in memory.
 pub(super) const LEAVES_PER_RANGE: u64 = 8_192;

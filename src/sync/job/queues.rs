@@ -3,10 +3,11 @@
 //! The queues are an index over the tree, not a second truth: they are filled from whatever the tree
 //! holds, and a crash has nothing else to remember.
 
-use super::cursor::{Cursor, leading};
+use super::cursor::Cursor;
 use crate::flat_map::{ChunkedMap, ChunkedSet, FlatMap, FlatSet};
 use crate::hash::Hash;
 use crate::heap::owns;
+use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
 use crate::sync::want::Want;
 
@@ -285,8 +286,9 @@ fn next_chunk(tree: &Tree, account: &Hash, large: &mut LargeStorage) -> Option<W
 
 /// The slots behind `last`, if they are as dense as the `slots` up to it.
 fn slots_left(slots: u64, last: &Hash) -> u64 {
-    let known = leading(last).max(1) as f64 / u64::MAX as f64;
-    ((slots as f64 / known) as u64).saturating_sub(slots)
+    let density = Density::new(slots, leading(last).max(1) as f64);
+    let all = density.map_or(0.0, |density| density.leaves_in(u64::MAX));
+    (all as u64).saturating_sub(slots)
 }
 
 /// Servers may cut a range that starts at 0 and ends early without a proof. From 1 on there always is
