@@ -98,7 +98,7 @@ owns! {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     fn ticket(output: &Output) -> Ticket {
