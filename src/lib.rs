@@ -1,9 +1,9 @@
-//! Snaplight: the part of Ethereum's state that a wallet cares about, proven, persistent and readable
-//! offline, inside the browser.
+//! Snaplight: the part of Ethereum's state that a wallet cares about, proven, persistent and
+//! readable offline, inside the browser.
 //!
 //! It asks strangers for the state under a root that you name (snap/1 and eth/69 over WebSockets),
-//! proves every byte against that root, and keeps it in a database. When the root moves, it heals what
-//! it has. Nothing that is not proven is ever stored or answered.
+//! proves every byte against that root, and keeps it in a database. When the root moves, it heals
+//! what it has. Nothing that is not proven is ever stored or answered.
 //!
 //! JavaScript programs use it as the npm package `snaplight`, whose classes the `web` module
 //! implements for wasm. Rust programs drive [`sync::Engine`] themselves, as below.
@@ -25,20 +25,20 @@
 //!
 //! # Driving the engine
 //!
-//! The engine is a state machine. Time is an argument of every call, in milliseconds of any monotonic
-//! clock.
+//! The engine is a state machine. Time is an argument of every call, in milliseconds of any
+//! monotonic clock.
 //!
-//! 1. [`Engine::handle`](sync::Engine::handle) takes in what happened: a frame, a page that was read,
-//!    a batch that was written, a new target. It is cheap.
+//! 1. [`Engine::handle`](sync::Engine::handle) takes in what happened: a frame, a page that was
+//!    read, a batch that was written, a new target. It is cheap.
 //! 2. [`Engine::poll`](sync::Engine::poll) returns the next thing to do. Call it until it returns
 //!    `None`, which means: nothing until the next input. Each call does at most one expensive step
 //!    (some milliseconds); `Output::Yield` between two steps is the place to let others run.
 //! 3. [`Engine::next_deadline`](sync::Engine::next_deadline) says when to call `handle` with
 //!    `Input::Tick` if nothing else happens before.
 //!
-//! Each target ends exactly once, with `Event::Done`, `Event::Cancelled` or `Event::Failed`, unless a
-//! newer one takes its place. Batches may be written one after another only, each in one transaction;
-//! a process may be killed at any moment, and the next one goes on from the record.
+//! Each target ends exactly once, with `Event::Done`, `Event::Cancelled` or `Event::Failed`, unless
+//! a newer one takes its place. Batches may be written one after another only, each in one
+//! transaction; a process may be killed at any moment, and the next one goes on from the record.
 //!
 //! This is a whole run loop: it syncs a small state from a peer in the same process.
 //!

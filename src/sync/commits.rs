@@ -4,7 +4,8 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::Record;
 
-/// Batches handed to the store and not yet settled: two, so that one is written while the next is put together.
+/// Batches handed to the store and not yet settled: two, so that one is written while the next is
+/// put together.
 pub(crate) const MAX_IN_FLIGHT: usize = 2;
 
 /// Batches in batch. Bound: [`MAX_IN_FLIGHT`].

@@ -13,8 +13,8 @@ use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
 const PAGES_PER_WALK: usize = 16;
 const _: () = assert!(2 * PAGES_PER_WALK <= PAGES_PER_LOAD);
 
-/// The walks after a switch. One goes over the old and the new complete state, for what only the old
-/// one reaches. The other goes over the new one's own pages, for what its build has dropped.
+/// The walks after a switch. One goes over the old and the new complete state, for what only the
+/// old one reaches. The other goes over the new one's own pages, for what its build has dropped.
 pub(crate) struct Gc {
     diff: DiffWalk,
     mark: MarkWalk,

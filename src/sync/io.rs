@@ -25,8 +25,8 @@ pub enum Input {
     /// A frame above [`MAX_FRAME`](crate::wire::MAX_FRAME), with its size in bytes. The driver did
     /// not copy it in.
     Oversized(PeerId, usize),
-    /// The answer to [`Output::Load`]: one element for each id asked for, `None` where the store has
-    /// no such page.
+    /// The answer to [`Output::Load`]: one element for each id asked for, `None` where the store
+    /// has no such page.
     Loaded(Ticket, Vec<Option<Vec<u8>>>),
     /// The store could not read these pages.
     LoadFailed(Ticket, StoreError),
@@ -36,12 +36,13 @@ pub enum Input {
     /// [`Input::Committed`] or `CommitFailed`. Of two in flight the second fails too, because its
     /// predecessor is missing.
     CommitFailed(u64, StoreError),
-    /// Make this state complete. A sync under way moves to it and keeps what it has. Nothing more is
-    /// told of an older target. This one gets exactly one of [`Event::Done`], [`Event::Cancelled`]
-    /// and [`Event::Failed`], unless a newer one takes its place.
+    /// Make this state complete. A sync under way moves to it and keeps what it has. Nothing more
+    /// is told of an older target. This one gets exactly one of [`Event::Done`],
+    /// [`Event::Cancelled`] and [`Event::Failed`], unless a newer one takes its place.
     Target(Target),
     /// A reader found that something of the complete state is missing or not what it should be. It
-    /// is healed from peers as soon as no sync is under way. The same damage may be told many times.
+    /// is healed from peers as soon as no sync is under way. The same damage may be told many
+    /// times.
     Damaged(Damage),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`]
     /// follows. A sync that lacks nothing but its last batch ends as it would have, by
@@ -58,7 +59,8 @@ pub enum Damage {
     Page {
         /// The page.
         page: PageId,
-        /// The place of the subtrie that was looked for in it; `None` if the engine itself found it.
+        /// The place of the subtrie that was looked for in it; `None` if the engine itself found
+        /// it.
         at: Option<StatePath>,
     },
     /// A bytecode does not hash to its hash, or is not there.
@@ -77,8 +79,8 @@ pub enum Output {
     /// [`Input::CommitFailed`]. Batches are queued in the order in which they come. At most two are
     /// in flight, and a third once the sync is cancelled.
     Commit(Batch),
-    /// Close this connection; the fault says why, and [`PeerFault::close_code`] with which WebSocket
-    /// close code. No [`Input::PeerLeft`] is needed.
+    /// Close this connection; the fault says why, and [`PeerFault::close_code`] with which
+    /// WebSocket close code. No [`Input::PeerLeft`] is needed.
     Drop(PeerId, PeerFault),
     /// An expensive step is done and more is to do: let the event loop have its turn, then poll
     /// again.
@@ -95,8 +97,8 @@ pub enum Event {
     PeerReady(PeerId),
     /// The peer broke a rule. If the fault is grave, [`Output::Drop`] follows.
     PeerFault(PeerId, PeerFault),
-    /// Something stored is missing or not what it should be. Healing it starts at once, or after the
-    /// sync under way.
+    /// Something stored is missing or not what it should be. Healing it starts at once, or after
+    /// the sync under way.
     Damaged(Damage),
     /// What was damaged is whole again.
     Repaired,

@@ -1,5 +1,5 @@
-//! What the engine may hold, ask for and batch at a time. Together with two batches in flight, a kill
-//! costs about 8 MiB at most.
+//! What the engine may hold, ask for and batch at a time. Together with two batches in flight, a
+//! kill costs about 8 MiB at most.
 
 use crate::state::PAGE_BUDGET;
 
@@ -27,10 +27,10 @@ pub struct Limits {
 
 impl Default for Limits {
     /// The limits that everything in `docs/measurements.md` was measured with. At full speed
-    /// `batch_bytes` decides what a kill costs (7 MB at worst, `cargo xtask kills --full-speed`), and
-    /// `batch_ms` in a slow sync (0.3 MB at 240 kB/s, `cargo xtask kills`). `asked_bytes` lets four
-    /// of the largest requests be in flight. `waiting_bytes` and `cut_bytes` bound the memory, which
-    /// takes three to five times the encoded size (`cargo xtask bench`, memory).
+    /// `batch_bytes` decides what a kill costs (7 MB at worst, `cargo xtask kills --full-speed`),
+    /// and `batch_ms` in a slow sync (0.3 MB at 240 kB/s, `cargo xtask kills`). `asked_bytes` lets
+    /// four of the largest requests be in flight. `waiting_bytes` and `cut_bytes` bound the memory,
+    /// which takes three to five times the encoded size (`cargo xtask bench`, memory).
     fn default() -> Limits {
         Limits {
             batch_bytes: 3 * 512 * 1024,

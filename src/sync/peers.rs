@@ -9,7 +9,8 @@ use crate::heap::{HeapBytes, owns};
 use crate::state::Network;
 use crate::wire::{Offsets, PeerFault, Session, SessionEvent, Severity};
 
-/// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
+/// Requests of one kind in flight at one peer: two, so that a peer never idles while its last
+/// answer is verified.
 pub(super) const MAX_IN_FLIGHT: usize = 2;
 /// Timeouts in a row that close a connection: one may be an accident, three are a pattern.
 pub(super) const MAX_STRIKES: u32 = 3;
@@ -23,18 +24,19 @@ const PING_MS: u64 = 15_000;
 /// A peer that has refused is asked again after this: a node has a block some hundred milliseconds
 /// after a light client has heard of it.
 const FIRST_REFUSAL_MS: u64 = 250;
-/// Each refusal in a row lasts twice as long as the one before, up to this: whoever lacks something for
-/// good is asked six times in the first ten seconds, and then seven times a minute.
+/// Each refusal in a row lasts twice as long as the one before, up to this: whoever lacks something
+/// for good is asked six times in the first ten seconds, and then seven times a minute.
 const LONGEST_REFUSAL_MS: u64 = 8_000;
 
 /// Round trip that request sizes aim at. Chosen without a measurement: long against the latency of
 /// most networks (50 to 150 ms), short enough to share peers fairly.
 const TARGET_MS: u64 = 400;
-/// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks for at most.
+/// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks
+/// for at most.
 const MIN_REQUEST: u64 = 64 * 1024;
 const MAX_REQUEST: u64 = 512 * 1024;
-/// Bytes of the first request to a peer, of which nothing is known: at a megabit a second it takes one
-/// second. A kill before that costs all of it.
+/// Bytes of the first request to a peer, of which nothing is known: at a megabit a second it takes
+/// one second. A kill before that costs all of it.
 const FIRST_REQUEST: u64 = 128 * 1024;
 /// A deadline is this many smoothed round trips away, within bounds. go-ethereum's limits are three
 /// round trips and one minute at most; browsers on mobile networks stall longer.
@@ -92,8 +94,8 @@ impl Timing {
     }
 }
 
-/// The peer said "I do not have that", which is no fault. It stands until the peer proves that it has
-/// some of it, has a new head, or the target moves.
+/// The peer said "I do not have that", which is no fault. It stands until the peer proves that it
+/// has some of it, has a new head, or the target moves.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     root: Hash,
@@ -129,8 +131,9 @@ impl Peers {
         self.table.iter().map(|(_, peer)| peer)
     }
 
-    /// The best of the ready peers with room for a request of this kind that have not refused `root`:
-    /// fewest strikes, then least to do, then fastest. With it, how many bytes to ask it for.
+    /// The best of the ready peers with room for a request of this kind that have not refused
+    /// `root`: fewest strikes, then least to do, then fastest. With it, how many bytes to ask it
+    /// for.
     pub(crate) fn idle(
         &self,
         kind: RequestKind,
@@ -266,8 +269,8 @@ impl Peer {
         received
     }
 
-    /// A request of this kind is sent. Returns where message ids start, and the milliseconds that the
-    /// peer gets for it; `None` if the peer is not ready.
+    /// A request of this kind is sent. Returns where message ids start, and the milliseconds that
+    /// the peer gets for it; `None` if the peer is not ready.
     pub(crate) fn asked(&mut self, kind: RequestKind) -> Option<(Offsets, u64)> {
         let offsets = self.session.offsets()?;
         self.in_flight[kind.index()] += 1;
@@ -311,8 +314,8 @@ impl Peer {
         }
     }
 
-    /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of this
-    /// kind before.
+    /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of
+    /// this kind before.
     pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, what: Delivered) {
         self.refused[kind.index()] = None;
         let elapsed = timing.elapsed_ms.max(1);
@@ -361,8 +364,8 @@ impl Peer {
         })
     }
 
-    /// Whether the last that was heard of this root from it is that it does not have it. Being asked
-    /// again changes nothing about that.
+    /// Whether the last that was heard of this root from it is that it does not have it. Being
+    /// asked again changes nothing about that.
     fn has_refused(&self, root: &Hash) -> bool {
         let mut refusals = self.refused.iter().flatten();
         refusals.any(|refusal| refusal.root == *root)

@@ -58,7 +58,8 @@ pub struct Counters {
     pub requests: u64,
     /// How often the target moved.
     pub moves: u64,
-    /// Answers that had to be waited for one after another: a request counts one more than the answers that led to it.
+    /// Answers that had to be waited for one after another: a request counts one more than the
+    /// answers that led to it.
     pub round_trips: u64,
 }
 
@@ -84,11 +85,12 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// A healing that the chain outruns: over several moves of the root, it came no closer to a complete state.
+/// A healing that the chain outruns: over several moves of the root, it came no closer to a
+/// complete state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outrun {
-    /// Trie nodes and leaves that would have to be received per second, by the share of the key space that is known when the root
-    /// moves.
+    /// Trie nodes and leaves that would have to be received per second, by the share of the key
+    /// space that is known when the root moves.
     pub needed_per_second: u64,
     /// Trie nodes and leaves received per second.
     pub healed_per_second: u64,
@@ -105,8 +107,9 @@ pub struct Progress {
     pub counters: Counters,
     /// What is held of the target's state.
     pub held: Counts,
-    /// Milliseconds until the account ranges of a first sync are done at the pace of the last seconds; `None` in the first ones,
-    /// while it waits, and while it heals, since what differs is not known before.
+    /// Milliseconds until the account ranges of a first sync are done at the pace of the last
+    /// seconds; `None` in the first ones, while it waits, and while it heals, since what differs is
+    /// not known before.
     pub eta_ms: Option<u64>,
     /// Whether the chain moves faster than it can be healed.
     pub outrun: Option<Outrun>,
@@ -143,7 +146,8 @@ impl Progress {
 pub enum WaitReason {
     /// No peer has shaken hands.
     NoPeers,
-    /// Every peer says that it does not have the state of this root: a newer one is needed, or another peer.
+    /// Every peer says that it does not have the state of this root: a newer one is needed, or
+    /// another peer.
     NeedNewRoot {
         /// The root that all of them refused.
         root: Hash,

@@ -90,8 +90,8 @@ impl Subject {
 }
 
 impl PendingRequest {
-    /// Bytes of content above which an answer is more than was asked for. Servers may exceed the soft
-    /// limit by one item, and proofs come on top.
+    /// Bytes of content above which an answer is more than was asked for. Servers may exceed the
+    /// soft limit by one item, and proofs come on top.
     pub(crate) fn most_bytes(&self) -> u64 {
         self.bytes * 2 + LARGEST_ITEM
     }

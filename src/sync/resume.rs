@@ -26,8 +26,8 @@ impl Start {
         {
             return Resume::new(pivot, building.clone(), page).into_start();
         }
-        // A build that was cancelled at the empty state reaches no page. What it wrote before that is
-        // collected with what this one leaves.
+        // A build that was cancelled at the empty state reaches no page. What it wrote before that
+        // is collected with what this one leaves.
         let building = record.building.as_ref();
         let first = building.map_or(next, |building| building.first_page);
         let tree = match &record.complete {
@@ -93,7 +93,8 @@ pub(crate) struct Resume {
 
 /// What a repair is about.
 struct Repair {
-    /// Damaged pages still to be blinded. Bound: [`Upkeep`](super::upkeep::Upkeep)'s list of damage.
+    /// Damaged pages still to be blinded. Bound: [`Upkeep`](super::upkeep::Upkeep)'s list of
+    /// damage.
     pages: Vec<(PageId, StatePath)>,
     /// Damaged codes to be fetched again. Bound: the same.
     codes: Vec<Hash>,
@@ -120,8 +121,8 @@ impl Resume {
         self.pivot = pivot;
     }
 
-    /// Takes in pages that were read. Returns the ids of those that are missing or damaged; the tree
-    /// does without them.
+    /// Takes in pages that were read. Returns the ids of those that are missing or damaged; the
+    /// tree does without them.
     pub(crate) fn take(&mut self, pages: Vec<LoadedPage>) -> Vec<PageId> {
         let mut damaged = Vec::new();
         for (id, bytes) in pages {
@@ -159,7 +160,8 @@ impl Resume {
         while let (true, Some((id, at))) = (ids.is_empty(), repair.pages.first()) {
             match tree.blind_page(*id, at) {
                 Ok(Some(above)) => ids.push(above),
-                // It is blinded now; or it is no longer part of this state, and nothing is to repair.
+                // It is blinded now; or it is no longer part of this state, and nothing is to
+                // repair.
                 Ok(None) | Err(_) => {
                     repair.pages.remove(0);
                 }

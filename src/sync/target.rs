@@ -1,9 +1,9 @@
 //! Targets: which state to make complete, what the caller waits for, and how that ends.
 //!
 //! There is one goal at a time. A newer target takes the place of the one before, of which nothing
-//! more is told. Each goal that is not overtaken ends exactly once, by `Done`, `Cancelled` or `Failed`,
-//! and then nobody waits. What is under way besides (a repair, garbage collection, the last batch of an
-//! overtaken sync) is told to nobody.
+//! more is told. Each goal that is not overtaken ends exactly once, by `Done`, `Cancelled` or
+//! `Failed`, and then nobody waits. What is under way besides (a repair, garbage collection, the
+//! last batch of an overtaken sync) is told to nobody.
 //!
 //! The engine's activity says what it works on, [`Goal`] what is waited for. This is what each call
 //! does in each phase; the code is in `engine/targets.rs`.
@@ -23,9 +23,9 @@
 //! | ending | header, next | next | header | `Cancelled` at once | idle, untold |
 //! | ending | nothing | next | header | no effect | idle, untold |
 //!
-//! A target that is complete already stops a first sync or a heal (what was built waits in the record),
-//! and is next. A failure ends what is under way: the goal hears of it if it is that, and stays if it
-//! is a header or the next target.
+//! A target that is complete already stops a first sync or a heal (what was built waits in the
+//! record), and is next. A failure ends what is under way: the goal hears of it if it is that, and
+//! stays if it is a header or the next target.
 
 use crate::hash::Hash;
 use crate::state::{Block, Record};
@@ -35,8 +35,8 @@ use crate::state::{Block, Record};
 pub enum Target {
     /// The state with this root.
     Root(Hash),
-    /// The state after the block with this hash. Its header is fetched from a peer and proven by its
-    /// hash.
+    /// The state after the block with this hash. Its header is fetched from a peer and proven by
+    /// its hash.
     Block(Hash),
 }
 

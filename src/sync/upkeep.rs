@@ -52,8 +52,8 @@ impl Upkeep {
         self.damage.drain(..healed);
     }
 
-    /// Forgets all damage: the repair has ended without success. What is still damaged is found again
-    /// when it is read again.
+    /// Forgets all damage: the repair has ended without success. What is still damaged is found
+    /// again when it is read again.
     pub(crate) fn forget_damage(&mut self) {
         self.repairing = 0;
         self.damage.clear();

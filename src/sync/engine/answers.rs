@@ -187,7 +187,8 @@ impl AnswerContext<'_> {
         let mut gain = Delivered::default();
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
-        // What was proven before a fault stays. Servers may stop anywhere; the rest is asked for again.
+        // What was proven before a fault stays. Servers may stop anywhere; the rest is asked for
+        // again.
         let (_, rest) = accounts.split_at(joined.min(accounts.len()));
         self.requeue(Want::Storages(rest.to_vec()));
         match verdict {

@@ -20,7 +20,8 @@ impl Engine {
         }
     }
 
-    /// Asks a peer for the next piece of this kind. `false` if there is no peer, no work or no room.
+    /// Asks a peer for the next piece of this kind. `false` if there is no peer, no work or no
+    /// room.
     fn ask_for_state(&mut self, now: Millis, kind: RequestKind) -> bool {
         let Some(bytes_left) = self.room_for(kind) else {
             return false;

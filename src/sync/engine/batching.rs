@@ -39,8 +39,8 @@ impl Engine {
         (left >= MIN_ASK).then_some(left)
     }
 
-    /// Makes a batch if it is due, or the last one if everything is there. `true` if it did, or if it
-    /// failed.
+    /// Makes a batch if it is due, or the last one if everything is there. `true` if it did, or if
+    /// it failed.
     pub(super) fn commit_if_due(&mut self, now: Millis) -> bool {
         if self.job().is_none() || !self.commits.has_room() {
             return false;
@@ -73,7 +73,8 @@ impl Engine {
             return true;
         }
         match (is_full, is_time) {
-            // At full speed, what still waits is better left out: it would be written again and again.
+            // At full speed, what still waits is better left out: it would be written again and
+            // again.
             (true, _) if !is_over_base => self.commit(now, Unfinished::Blind),
             (true, _) | (false, true) => self.commit(now, Unfinished::Write),
             (false, false) => false,
@@ -101,8 +102,8 @@ impl Engine {
             .then(|| self.last_commit.after(self.limits.batch_ms))
     }
 
-    /// The last batch of a sync: everything in memory goes out, and on success the new state becomes
-    /// the complete one. `false` if it failed.
+    /// The last batch of a sync: everything in memory goes out, and on success the new state
+    /// becomes the complete one. `false` if it failed.
     pub(super) fn commit_last(&mut self, now: Millis, how: Ending) -> bool {
         if !self.commit_with(now, Unfinished::Write, how == Ending::Done) {
             return false;
@@ -142,7 +143,8 @@ impl Engine {
             }
         };
         let mut delete = ranges(built.freed);
-        // The last batch's upper pages are replaced by this one's, and nothing else ever named them.
+        // The last batch's upper pages are replaced by this one's, and nothing else ever named
+        // them.
         delete.extend(next.replaced);
         delete.extend(self.upkeep.take_garbage().into_iter().flatten());
         delete.retain(|range| range.start < range.end);

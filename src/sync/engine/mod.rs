@@ -58,8 +58,8 @@ pub struct Engine {
     arrived: VecDeque<Arrived>,
     loads: Loads,
     commits: Commits,
-    /// What [`Engine::poll`] returns next. Bound: a few outputs for each input, since the caller polls
-    /// until there are none.
+    /// What [`Engine::poll`] returns next. Bound: a few outputs for each input, since the caller
+    /// polls until there are none.
     outbox: VecDeque<Output>,
     /// Scratch memory of verification.
     fold: Fold,

@@ -72,8 +72,8 @@ impl Engine {
         }
     }
 
-    /// Starts towards the next target once every earlier batch is settled, so that the record is the
-    /// whole truth. Without a target, heals what is damaged.
+    /// Starts towards the next target once every earlier batch is settled, so that the record is
+    /// the whole truth. Without a target, heals what is damaged.
     pub(super) fn start_next(&mut self, now: Millis) {
         if !self.is_idle() || !self.commits.is_settled() {
             return;

@@ -1,7 +1,8 @@
-//! Cursors: neighbouring slices of one trie's key space, each walked from left to right by one request
-//! at a time.
+//! Cursors: neighbouring slices of one trie's key space, each walked from left to right by one
+//! request at a time.
 //!
-//! A cursor remembers no ranges, only where to look on. What is missing is always read off the tree.
+//! A cursor remembers no ranges, only where to look on. What is missing is always read off the
+//! tree.
 
 use crate::hash::Hash;
 use crate::heap::flat;

@@ -8,11 +8,11 @@ use crate::sync::ids::Millis;
 const SLICE: u32 = 1 << 16;
 /// The whole key space.
 const WHOLE: u64 = SLICE as u64 * ACCOUNT_CURSORS as u64;
-/// What has to be behind the cursors before anything is estimated: the first percent is dominated by
-/// the first round trips.
+/// What has to be behind the cursors before anything is estimated: the first percent is dominated
+/// by the first round trips.
 const ENOUGH: u64 = WHOLE / 100;
-/// The pace is judged over at least this long. Chosen without a measurement: a shorter time makes the
-/// figure jump with each answer.
+/// The pace is judged over at least this long. Chosen without a measurement: a shorter time makes
+/// the figure jump with each answer.
 const ENOUGH_MS: u64 = 3_000;
 /// The pace is judged over at most this many samples, so that a pace of before does not count.
 const SAMPLES: usize = 10;
@@ -30,7 +30,8 @@ impl Eta {
     pub(super) fn note(&mut self, now: Millis, share: u64) {
         if let Some((last, before)) = self.samples.last() {
             if share < *before {
-                // Another root, or a part that has to be fetched again: earlier samples do not count.
+                // Another root, or a part that has to be fetched again: earlier samples do not
+                // count.
                 self.samples.clear();
             } else if now.since(*last) < SAMPLE_MS {
                 return;

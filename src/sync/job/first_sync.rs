@@ -12,9 +12,9 @@ use crate::sync::ids::Millis;
 use crate::sync::progress::KEY_SPACE_CELLS;
 use crate::sync::want::Want;
 
-/// The share of the key space that has to be known, and the accounts in it, before the density of the
-/// rest is estimated from them. Chosen without a measurement: of 1,000 accounts the density is known
-/// to 3 %.
+/// The share of the key space that has to be known, and the accounts in it, before the density of
+/// the rest is estimated from them. Chosen without a measurement: of 1,000 accounts the density is
+/// known to 3 %.
 const ENOUGH_SHARE: f64 = 0.01;
 const ENOUGH_ACCOUNTS: u64 = 1_000;
 
@@ -65,8 +65,8 @@ impl FirstSync {
         !self.cursors.iter().all(Cursor::is_done)
     }
 
-    /// The next range of accounts. Ranges that are too small to be worth their proof are passed over;
-    /// their nodes are asked for at the end.
+    /// The next range of accounts. Ranges that are too small to be worth their proof are passed
+    /// over; their nodes are asked for at the end.
     pub(super) fn take_accounts(&mut self, tree: &Tree) -> Option<Want> {
         let density = self.density();
         for (index, cursor) in self.cursors.iter_mut().enumerate() {

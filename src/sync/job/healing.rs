@@ -1,5 +1,5 @@
-//! The phase of a job over a base: what is held under another root is compared from the top down, and
-//! only what differs is fetched.
+//! The phase of a job over a base: what is held under another root is compared from the top down,
+//! and only what differs is fetched.
 
 use super::plan::{Asked, Plan};
 use super::queues::Queues;
@@ -10,8 +10,8 @@ use crate::sync::loads::{LoadedPage, PAGES_PER_LOAD};
 use crate::sync::progress::KEY_SPACE_CELLS;
 use crate::sync::want::Want;
 
-/// Paths in one request for trie nodes. Servers stop at 1,024 look-ups (geth-wire, GetTrieNodes), and
-/// a storage node costs several.
+/// Paths in one request for trie nodes. Servers stop at 1,024 look-ups (geth-wire, GetTrieNodes),
+/// and a storage node costs several.
 pub(super) const NODES_PER_REQUEST: usize = 256;
 
 /// What a job over a base has beside the tree.
@@ -96,8 +96,8 @@ impl Healing {
         self.plan.is_used_up()
     }
 
-    /// Makes a new plan if the last one is used up and something has changed since. `waiting_bytes`:
-    /// bytes of the tree that may wait in memory.
+    /// Makes a new plan if the last one is used up and something has changed since.
+    /// `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(super) fn replan(&mut self, tree: &Tree, queues: &mut Queues, waiting_bytes: usize) {
         if !self.is_plan_stale || !self.plan.is_used_up() || !self.read.is_empty() {
             return;

@@ -30,7 +30,8 @@ impl Job {
         Ok(joined)
     }
 
-    /// The answer to a range of accounts was joined. `last`: its last key if more lies to the right.
+    /// The answer to a range of accounts was joined. `last`: its last key if more lies to the
+    /// right.
     pub(crate) fn accounts_joined(&mut self, want: &Want, last: Option<Hash>) {
         let Want::Accounts {
             cursor,
@@ -135,9 +136,9 @@ impl Job {
         self.touch();
     }
 
-    /// Enters what an answer brought that was asked under a root of before. Part of it may only have
-    /// become a base, which lacks nothing and does not count as received. So what is lacking is read
-    /// off the tree.
+    /// Enters what an answer brought that was asked under a root of before. Part of it may only
+    /// have become a base, which lacks nothing and does not count as received. So what is lacking
+    /// is read off the tree.
     fn enter_stale(&mut self, joined: &Joined) {
         self.count(joined);
         self.queues.add_missing(&self.tree);
@@ -172,8 +173,8 @@ impl Job {
 
 /// Reading pages of a base.
 impl Job {
-    /// The pages to read now, which may be none. `None` if pages that were read wait to be taken in.
-    /// `stored`: pages below it are durable.
+    /// The pages to read now, which may be none. `None` if pages that were read wait to be taken
+    /// in. `stored`: pages below it are durable.
     pub(crate) fn next_pages(&mut self, stored: PageId) -> Option<Vec<PageId>> {
         let JobPhase::Healing(healing) = &mut self.phase else {
             return None;

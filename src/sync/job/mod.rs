@@ -1,7 +1,7 @@
 //! One sync towards one root: the tree that is built, and what is asked for.
 //!
-//! A job is in one of two phases. Over nothing it is a [`FirstSync`], which walks the account trie by
-//! cursors. Over a base it is a [`Healing`], which plans what differs.
+//! A job is in one of two phases. Over nothing it is a [`FirstSync`], which walks the account trie
+//! by cursors. Over a base it is a [`Healing`], which plans what differs.
 
 mod asking;
 mod cursor;
@@ -104,8 +104,8 @@ impl Job {
         }
     }
 
-    /// The target has moved while the job was under way. Everything held becomes the base of the new
-    /// tree. `true` if the root is another one.
+    /// The target has moved while the job was under way. Everything held becomes the base of the
+    /// new tree. `true` if the root is another one.
     pub(crate) fn retarget(&mut self, now: Millis, pivot: Pivot) -> bool {
         let has_moved = self.pivot.root != pivot.root;
         if has_moved {

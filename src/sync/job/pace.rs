@@ -4,8 +4,8 @@ use crate::heap::{flat, owns};
 use crate::sync::ids::Millis;
 use crate::sync::progress::{KEY_SPACE_CELLS, Outrun};
 
-/// Moves of the root over which the pace is judged. Chosen without a measurement: with a block every
-/// 12 seconds it is a minute, and fewer may be an accident.
+/// Moves of the root over which the pace is judged. Chosen without a measurement: with a block
+/// every 12 seconds it is a minute, and fewer may be an accident.
 const MOVES: usize = 6;
 /// The whole key space, as [`Pace::moved`] is told of it.
 const ALL: u64 = KEY_SPACE_CELLS as u64 * 255;

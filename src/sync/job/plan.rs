@@ -1,8 +1,8 @@
 //! The plan of a healing: for every blinded place, whether to ask for its node, for the range below
 //! it, or for a page of the base first.
 //!
-//! A plan is made by one pass over the tree and used up; then the next is made. So there is no second
-//! list of what is missing that could disagree with the tree.
+//! A plan is made by one pass over the tree and used up; then the next is made. So there is no
+//! second list of what is missing that could disagree with the tree.
 
 use super::gaps::gaps;
 use super::price::{LEAVES_PER_RANGE, NODE_BYTES, RANGE_PROOF, Way};
@@ -14,8 +14,8 @@ use crate::state::{
 };
 use crate::trie::path::KEY_NIBBLES;
 
-/// A storage of up to this many slots is asked for whole, without a proof and in one round trip: its
-/// nodes would not be smaller.
+/// A storage of up to this many slots is asked for whole, without a proof and in one round trip:
+/// its nodes would not be smaller.
 const WHOLE_STORAGE: u64 = 8;
 /// A storage of up to this many slots is asked for whole if most of it is likely to have changed:
 /// several go into one answer.
@@ -26,9 +26,9 @@ const WHOLE_IF_CHANGED: u64 = 1_024;
 const BREADTH: usize = 8_192;
 /// Places that one pass in depth plans ahead: four requests for nodes.
 const DEPTH_AHEAD: usize = 1_024;
-/// Where all that was compared has changed, ranges of everything may be cheaper. If asking for a whole
-/// level of nodes would cost more than this part of those ranges, only [`PROBE`] of them are asked
-/// for: their children tell what has changed below.
+/// Where all that was compared has changed, ranges of everything may be cheaper. If asking for a
+/// whole level of nodes would cost more than this part of those ranges, only [`PROBE`] of them are
+/// asked for: their children tell what has changed below.
 const PROBED_SHARE: u64 = 16;
 /// Nodes that are asked for to see what is below: they have up to 256 children.
 const PROBE: usize = 16;
@@ -74,9 +74,9 @@ impl Plan {
     /// first, by ranges. The rest waits: it would have to be healed again if the root moved before
     /// everything is there.
     ///
-    /// `received`: accounts that came since the tree has this root. `waiting_bytes`: bytes of the tree
-    /// that may wait in memory. If the bases behind one range took more, they would be moved out again
-    /// before it is asked for.
+    /// `received`: accounts that came since the tree has this root. `waiting_bytes`: bytes of the
+    /// tree that may wait in memory. If the bases behind one range took more, they would be moved
+    /// out again before it is asked for.
     pub(super) fn make(
         tree: &Tree,
         asked: &Asked<'_>,
@@ -177,8 +177,8 @@ struct Span {
     nodes: u64,
     /// What the range costs, in bytes, without its proof.
     range: u64,
-    /// Leaves behind its last place that are held. Receiving them again costs less than the proof of
-    /// another range.
+    /// Leaves behind its last place that are held. Receiving them again costs less than the proof
+    /// of another range.
     held: u64,
     /// Bytes of bases that have to be in memory with it.
     behind: usize,
@@ -196,8 +196,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans what differs from the base, in key order: places of the account trie if `accounts`, and
-    /// of storages that are held in part.
+    /// Plans what differs from the base, in key order: places of the account trie if `accounts`,
+    /// and of storages that are held in part.
     fn compare(&mut self, accounts: bool) {
         for entry in self.tree.entries() {
             let piece = match &entry.item {
@@ -267,7 +267,8 @@ impl Planner<'_> {
         self.span = Some(more);
     }
 
-    /// The range does not grow any more: it is asked for if it is worth its proof, else its nodes are.
+    /// The range does not grow any more: it is asked for if it is worth its proof, else its nodes
+    /// are.
     fn finish_span(&mut self) {
         let Some(span) = self.span.take() else {
             return;
@@ -314,8 +315,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans to ask for a range of accounts. Pages that hold storages of the base's accounts in it are
-    /// read before: without them, what is held of those storages would be lost.
+    /// Plans to ask for a range of accounts. Pages that hold storages of the base's accounts in it
+    /// are read before: without them, what is held of those storages would be lost.
     fn ask_span(&mut self, first: Hash, last: Hash) {
         let pages = self.tree.base_pages_within(&first, &last, PAGES_AHEAD);
         if pages.is_empty() {
@@ -367,8 +368,8 @@ impl Planner<'_> {
 }
 
 impl Span {
-    /// Whether the range goes on behind an entry that is held, because that costs less than the proof
-    /// of another range.
+    /// Whether the range goes on behind an entry that is held, because that costs less than the
+    /// proof of another range.
     fn passes(&mut self, entry: &Entry) -> bool {
         self.held += entry.leaves();
         !matches!(entry.item, Item::Blinded { .. }) && range_bytes(self.held) < RANGE_PROOF

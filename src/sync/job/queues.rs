@@ -1,7 +1,7 @@
 //! What both phases of a job ask for: storages, bytecodes and trie nodes, queued or in flight.
 //!
-//! The queues are an index over the tree, not a second truth: they are filled from whatever the tree
-//! holds, and a crash has nothing else to remember.
+//! The queues are an index over the tree, not a second truth: they are filled from whatever the
+//! tree holds, and a crash has nothing else to remember.
 
 use super::cursor::Cursor;
 use crate::flat_map::{ChunkedMap, ChunkedSet, FlatMap, FlatSet};
@@ -167,8 +167,8 @@ impl Queues {
         }
     }
 
-    /// The first part of a storage was joined. If more is to come, the rest is cut into chunks by its
-    /// density: `more` is the number of slots received, and the last of them.
+    /// The first part of a storage was joined. If more is to come, the rest is cut into chunks by
+    /// its density: `more` is the number of slots received, and the last of them.
     pub(super) fn storage_joined(
         &mut self,
         account: Hash,
@@ -217,8 +217,8 @@ impl Queues {
         taken
     }
 
-    /// A chunk's range was joined: its cursor goes on behind `last`, or is done if nothing more is to
-    /// come.
+    /// A chunk's range was joined: its cursor goes on behind `last`, or is done if nothing more is
+    /// to come.
     pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, next: Option<Hash>) {
         let Some(cursor) = self.chunk_mut(account, chunk) else {
             return;
@@ -291,8 +291,8 @@ fn slots_left(slots: u64, last: &Hash) -> u64 {
     (all as u64).saturating_sub(slots)
 }
 
-/// Servers may cut a range that starts at 0 and ends early without a proof. From 1 on there always is
-/// one, and it shows slot 0 too.
+/// Servers may cut a range that starts at 0 and ends early without a proof. From 1 on there always
+/// is one, and it shows slot 0 too.
 fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
     match origin == Hash::ZERO && *limit != Hash::MAX {
         true => origin.next().unwrap_or(origin),

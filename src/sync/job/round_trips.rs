@@ -1,5 +1,5 @@
-//! Counts which requests had to wait for which answers: the round trips that no number of peers could
-//! save.
+//! Counts which requests had to wait for which answers: the round trips that no number of peers
+//! could save.
 
 use crate::state::StatePath;
 use crate::sync::want::Want;

@@ -6,8 +6,8 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::{Entry, Item, NewPages, PageId, PageRef, Tree, TreeError, Unfinished};
 
-/// What the next batch carries. Bound: [`Limits::batch_bytes`](crate::sync::Limits::batch_bytes) and
-/// what one step adds; above, nothing is asked for.
+/// What the next batch carries. Bound: [`Limits::batch_bytes`](crate::sync::Limits::batch_bytes)
+/// and what one step adds; above, nothing is asked for.
 #[derive(Debug)]
 pub(super) struct Staged {
     /// Pages that were cut.
@@ -19,8 +19,8 @@ pub(super) struct Staged {
     is_dirty: bool,
     /// What stayed in memory when it was last cut, in bytes.
     bytes_after_cut: usize,
-    /// Whether anything has come from a peer since the last cut. What was only read of a base is there
-    /// to be asked about. If it were moved out before, it would be read again, for ever.
+    /// Whether anything has come from a peer since the last cut. What was only read of a base is
+    /// there to be asked about. If it were moved out before, it would be read again, for ever.
     is_fed: bool,
 }
 
