@@ -8,7 +8,7 @@ use crate::state::Record;
 /// put together.
 pub(crate) const MAX_IN_FLIGHT: usize = 2;
 
-/// Batches in batch. Bound: [`MAX_IN_FLIGHT`].
+/// Batches in flight. Bound: [`MAX_IN_FLIGHT`].
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
     in_flight: Vec<BatchInFlight>,
@@ -16,7 +16,7 @@ pub(crate) struct Commits {
     doomed: bool,
 }
 
-/// One batch in batch.
+/// One batch in flight.
 #[derive(Debug)]
 pub(crate) struct BatchInFlight {
     /// The record it writes, which is the truth once it has landed.
@@ -34,7 +34,7 @@ pub(crate) enum Settled {
     Lost(Vec<Hash>),
     /// A follower of a failed batch failed as expected.
     Follower,
-    /// No such batch is in batch.
+    /// No such batch is in flight.
     Unknown,
 }
 
