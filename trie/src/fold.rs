@@ -11,12 +11,12 @@ use core::fmt;
 use super::encode::NodeBuffer;
 pub use super::encode::NodeRef;
 use super::hash_batch::HashBatch;
-use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
+use super::path::{KEY_NIBBLES, Path, nibble};
 use super::scratch::ScratchBuf;
 pub use super::shape::{Branch, ChildOf};
 use super::shape::{InnerNode, LEVELS, Shape, Top};
 use super::slim::{MAX_ITEM, expand};
-use crate::hash::Hash;
+use crate::hash::{Hash, compare_keys};
 
 /// Longest value a leaf may hold. An account's is at most 110 bytes, a slot's 33.
 pub const MAX_VALUE: usize = 128;

@@ -1,12 +1,9 @@
 //! Where something is in a trie: up to 64 nibbles of a 32-byte key.
 
-use core::cmp::Ordering;
 use core::fmt;
 
-use crate::hash::Hash;
-
-/// Nibbles in a whole key.
-pub const KEY_NIBBLES: u8 = 64;
+pub use crate::hash::KEY_NIBBLES;
+use crate::hash::{Hash, compare_keys};
 
 /// A place in a trie: 0 to 64 nibbles, packed high nibble first; the nibbles past its end are zero.
 ///
@@ -171,23 +168,6 @@ fn beyond(len: u8) -> [u8; 32] {
 /// How many leading nibbles two keys share: 0, or up to 64 if they are equal.
 pub fn common_nibbles(a: &Hash, b: &Hash) -> u8 {
     compare_keys(a, b).1
-}
-
-/// The order of two keys and how many leading nibbles they share.
-///
-/// By words, of which only the first that differ are turned to the order of bytes: wasm has no instruction for that, and the
-/// derived comparison, which turns all of them, is long and shows in the fold.
-#[inline(never)]
-pub(crate) fn compare_keys(a: &Hash, b: &Hash) -> (Ordering, u8) {
-    let (a, _) = a.0.as_chunks::<8>();
-    let (b, _) = b.0.as_chunks::<8>();
-    match (0..).zip(a.iter().zip(b)).find(|(_, (a, b))| a != b) {
-        Some((word, (a, b))) => {
-            let (a, b) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
-            (a.cmp(&b), 16 * word + ((a ^ b).leading_zeros() / 4) as u8)
-        }
-        None => (Ordering::Equal, KEY_NIBBLES),
-    }
 }
 
 /// The nibble of `key` at `i`; 0 past the end.

@@ -11,8 +11,8 @@ use core::ops::Range;
 use super::fold::{Fold, FoldError, Root};
 use super::keccak::keccak_pair;
 use super::node::{Child, Node, NodeError, decode};
-use super::path::{Path, compare_keys};
-use crate::hash::Hash;
+use super::path::Path;
+use crate::hash::{Hash, compare_keys};
 
 /// What [`verify_accounts`] or [`verify_slots`] has proven; only they can make one.
 ///
