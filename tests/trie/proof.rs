@@ -4,7 +4,7 @@ use alloy_trie::Nibbles;
 use alloy_trie::proof::verify_proof as alloy_verify;
 use proptest::prelude::*;
 use snaplight::hash::Hash;
-use snaplight::trie::{Blinded, Fold, Path, ProofFault, Root, prove, verify_proof};
+use snaplight::trie::{Fold, Path, ProofFault, ProveError, Root, prove, verify_proof};
 
 use crate::support::{Random, Trie, any_key, any_trie};
 
@@ -96,6 +96,18 @@ fn the_empty_trie_needs_no_proof_of_absence() {
 }
 
 #[test]
+fn a_fold_that_was_not_run_proves_nothing() {
+    let mut fold = Fold::new();
+    fold.push_leaf(&Hash([0x11; 32]), &[1]).unwrap();
+    let missing = prove(&fold, &Hash([0x11; 32]));
+    assert_eq!(missing, Err(ProveError::NotRun));
+    fold.run(Root::Trie).unwrap();
+    fold.push_leaf(&Hash([0x22; 32]), &[1]).unwrap();
+    let missing = prove(&fold, &Hash([0x11; 32]));
+    assert_eq!(missing, Err(ProveError::NotRun));
+}
+
+#[test]
 fn a_key_below_a_blinded_subtrie_cannot_be_proven_but_its_neighbours_can() {
     let mut fold = Fold::new();
     fold.push_leaf(&Hash([0x11; 32]), &[1; 40]).unwrap();
@@ -104,7 +116,7 @@ fn a_key_below_a_blinded_subtrie_cannot_be_proven_but_its_neighbours_can() {
     let root = fold.run(Root::Trie).unwrap();
     assert_eq!(
         prove(&fold, &Hash([0x22; 32])),
-        Err(Blinded { entry: 1, path })
+        Err(ProveError::Blinded { entry: 1, path })
     );
     let ours = prove(&fold, &Hash([0x11; 32])).unwrap();
     assert_eq!(
