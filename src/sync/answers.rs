@@ -220,10 +220,7 @@ impl AnswerContext<'_> {
         joined: &mut usize,
         gain: &mut Delivered,
     ) -> Result<(), AnswerError> {
-        let answer = answer.storage_ranges()?;
-        if answer.storages.len() > accounts.len() {
-            return Err(PeerFault::TooMuch.into());
-        }
+        let answer = answer.storage_ranges(accounts.len())?;
         let sets = answer.storages.len();
         for (index, (slots, (account, storage_root))) in
             answer.storages.iter().zip(accounts).enumerate()
@@ -264,10 +261,7 @@ impl AnswerContext<'_> {
         limit: &Hash,
         answer: Answer<'_>,
     ) -> Result<Option<Delivered>, AnswerError> {
-        let answer = answer.storage_ranges()?;
-        if answer.storages.len() > 1 {
-            return Err(PeerFault::TooMuch.into());
-        }
+        let answer = answer.storage_ranges(1)?;
         let slots = answer
             .storages
             .first()

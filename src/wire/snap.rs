@@ -197,12 +197,17 @@ impl<'a> Answer<'a> {
     /// value is an RLP string around the RLP that the storage trie holds.
     ///
     /// # Errors
-    /// [`PeerFault::BadSlot`], [`PeerFault::TooManyProofNodes`] or [`PeerFault::Malformed`].
-    pub fn storage_ranges(self) -> Result<StorageRanges<'a>, PeerFault> {
+    /// [`PeerFault::TooMuch`] if there are more than `most` storages; [`PeerFault::BadSlot`],
+    /// [`PeerFault::TooManyProofNodes`] or [`PeerFault::Malformed`].
+    pub fn storage_ranges(self, most: usize) -> Result<StorageRanges<'a>, PeerFault> {
         let mut content = self.content();
         let mut list = content.list()?;
         let mut storages = Vec::new();
         while !list.is_empty() {
+            // An empty storage takes one byte of the frame and 24 of memory.
+            if storages.len() == most {
+                return Err(PeerFault::TooMuch);
+            }
             let mut slots = list.list()?;
             let mut storage = Vec::with_capacity(slots.len() / TYPICAL_SLOT);
             while !slots.is_empty() {
@@ -239,8 +244,8 @@ pub struct AccountRange<'a> {
 
 /// The slots of one or several accounts as sent: not proven yet, but the values are canonical.
 pub struct StorageRanges<'a> {
-    /// For each account, the hash of each slot and the RLP of its value. Each slot takes at least
-    /// 35 bytes of the frame.
+    /// For each account, the hash of each slot and the RLP of its value. There are at most as many
+    /// accounts as were asked for; each slot takes at least 35 bytes of the frame.
     pub storages: Vec<Vec<(Hash, &'a [u8])>>,
     /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`]. They belong to the last account.
     pub proof: Vec<&'a [u8]>,
