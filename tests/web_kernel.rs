@@ -79,7 +79,7 @@ fn verified_ranges_are_cut_into_pages_that_can_be_read() {
         .concat();
         let proof: Vec<_> = proof.iter().map(Vec::as_slice).collect();
         let range = verify_accounts(&mut fold, &root, &first, part, &proof).unwrap();
-        tree.join_accounts(&fold, &range, &HashSet::new(), &mut pages)
+        tree.join_accounts(&range, &HashSet::new(), &mut pages)
             .unwrap();
     }
     assert!(tree.is_complete());

@@ -91,7 +91,7 @@ proptest! {
         let verified = verify_accounts(&mut fold, &trie.root(), &trie.key(start), &leaves, &proof).unwrap();
         prop_assert_eq!(verified.more(), end < slim.len());
         for (entry, (_, full)) in verified.delivered().zip(&trie.leaves[start..end]) {
-            prop_assert_eq!(fold.item(entry), Some(EntryItem::Leaf(full)));
+            prop_assert_eq!(verified.fold().item(entry), Some(EntryItem::Leaf(full)));
         }
 
         // With one bit of a body changed, it is another account or none.

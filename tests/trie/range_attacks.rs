@@ -242,8 +242,8 @@ fn embedded_nodes_outside_the_range_become_leaves() {
         .unwrap();
     assert_eq!(range.delivered(), 5..9);
     assert!(range.more());
-    assert_eq!(fold.len(), 16);
-    assert!((0..16).all(|i| fold.path(i).is_full()));
+    assert_eq!(range.fold().len(), 16);
+    assert!((0..16).all(|i| range.fold().path(i).is_full()));
 }
 
 #[test]
@@ -257,6 +257,7 @@ fn bodies_that_are_not_slim_accounts_are_bad_values() {
             &[(key, body)],
             &[],
         )
+        .map(|range| range.more())
     };
     assert_eq!(verify(&[]), Err(RangeFault::EmptyValue(0)));
     assert_eq!(verify(&[0xc0]), Err(RangeFault::BadValue(0)));

@@ -4,7 +4,7 @@
 use snaplight::hash::Hash;
 use snaplight::trie::RangeFault;
 
-use crate::support::{Answer, Random, Trie};
+use crate::support::{Answer, Random, Trie, Verified};
 
 /// A key that starts with zeros, so that there are keys before it.
 fn key(last: u8) -> Hash {
@@ -13,7 +13,7 @@ fn key(last: u8) -> Hash {
     key
 }
 
-fn is_mismatch(fault: Result<snaplight::trie::VerifiedRange, RangeFault>) -> bool {
+fn is_mismatch(fault: Result<Verified, RangeFault>) -> bool {
     matches!(fault, Err(RangeFault::RootMismatch { .. }))
 }
 

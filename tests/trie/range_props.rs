@@ -40,7 +40,7 @@ proptest! {
         prop_assert_eq!(verified.delivered().len(), range.len());
         prop_assert_eq!(verified.more(), range.end < trie.leaves.len());
         for (entry, (key, _)) in verified.delivered().zip(&trie.leaves[range]) {
-            prop_assert_eq!(fold.path(entry), Path::full(*key));
+            prop_assert_eq!(verified.fold().path(entry), Path::full(*key));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tries made by alloy-trie, and their proofs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles};
@@ -88,12 +89,43 @@ pub(crate) struct Answer {
     pub(crate) proof: Vec<Vec<u8>>,
 }
 
-impl Answer {
-    pub(crate) fn verify(&self) -> Result<VerifiedRange, RangeFault> {
-        self.verify_with(&mut Fold::new())
+/// What an answer has proven, without its fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    root: Hash,
+    delivered: Range<usize>,
+    more: bool,
+}
+
+impl Verified {
+    pub(crate) fn root(&self) -> Hash {
+        self.root
     }
 
-    pub(crate) fn verify_with(&self, fold: &mut Fold) -> Result<VerifiedRange, RangeFault> {
+    pub(crate) fn delivered(&self) -> Range<usize> {
+        self.delivered.clone()
+    }
+
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+}
+
+impl Answer {
+    pub(crate) fn verify(&self) -> Result<Verified, RangeFault> {
+        let mut fold = Fold::new();
+        let range = self.verify_with(&mut fold)?;
+        Ok(Verified {
+            root: range.root(),
+            delivered: range.delivered(),
+            more: range.more(),
+        })
+    }
+
+    pub(crate) fn verify_with<'f>(
+        &self,
+        fold: &'f mut Fold,
+    ) -> Result<VerifiedRange<'f>, RangeFault> {
         let leaves: Vec<_> = self
             .leaves
             .iter()

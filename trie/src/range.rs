@@ -18,16 +18,22 @@ use crate::hash::{Hash, compare_keys};
 
 /// A proven range. Only [`verify_accounts`] and [`verify_slots`] make one.
 ///
-/// The fold that they were given holds, in key order, what the proof shows left of the origin, then
-/// the delivered leaves, then what it shows right of the last one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedRange {
+/// It borrows the fold that they were given, so the fold cannot change while the range is in use.
+#[derive(Clone)]
+pub struct VerifiedRange<'f> {
+    fold: &'f Fold,
     root: Hash,
     delivered: Range<usize>,
     more: bool,
 }
 
-impl VerifiedRange {
+impl<'f> VerifiedRange<'f> {
+    /// What has been proven, in key order: what the proof shows left of the origin, the delivered
+    /// leaves, and what the proof shows right of the last one.
+    pub fn fold(&self) -> &'f Fold {
+        self.fold
+    }
+
     /// The root that the range is proven against.
     pub fn root(&self) -> Hash {
         self.root
@@ -41,6 +47,16 @@ impl VerifiedRange {
     /// Whether the trie has anything right of the last delivered leaf.
     pub fn more(&self) -> bool {
         self.more
+    }
+}
+
+impl fmt::Debug for VerifiedRange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedRange")
+            .field("root", &self.root)
+            .field("delivered", &self.delivered)
+            .field("more", &self.more)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,38 +130,38 @@ impl core::error::Error for RangeFault {
 ///   is empty, the leaves must be the whole trie. A proof without leaves must show that nothing is
 ///   at or after the origin.
 ///
-/// On success `fold` holds the entries and everything derived from them. On a fault its content
-/// means nothing.
-pub fn verify_accounts(
-    fold: &mut Fold,
+/// On success the range holds `fold`, with the entries and everything derived from them. On a fault
+/// the content of `fold` means nothing.
+pub fn verify_accounts<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     verify(fold, root, origin, leaves, proof, Fold::push_account)
 }
 
 /// Verifies a range of one account's storage against its storage root. `leaves` are the hash of
 /// each slot and the RLP of its value. Everything else is as in [`verify_accounts`].
-pub fn verify_slots(
-    fold: &mut Fold,
+pub fn verify_slots<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     verify(fold, root, origin, leaves, proof, Fold::push_leaf)
 }
 
-fn verify(
-    fold: &mut Fold,
+fn verify<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
     push: fn(&mut Fold, &Hash, &[u8]) -> Result<(), FoldError>,
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     fold.clear();
     if leaves.first().is_some_and(|(key, _)| key < origin) {
         return Err(RangeFault::BeforeOrigin);
@@ -184,6 +200,7 @@ fn verify(
 
     match fold.run(Root::Trie) {
         Ok(got) if got == *root => Ok(VerifiedRange {
+            fold,
             root: *root,
             delivered,
             more: !outside.right.is_empty(),
