@@ -2,7 +2,7 @@
 //! requests and reads answers.
 
 use super::PeerFault;
-pub use super::answer::Answer;
+use super::answer::Answer;
 use super::capabilities::Offsets;
 use super::message::Message;
 use super::rlp::{RlpReader, frame};

@@ -11,7 +11,7 @@ use crate::sync::peers::{Delivered, Timing};
 use crate::sync::requests::{Arrived, Subject};
 use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
-use crate::wire::{PeerFault, snap::Answer};
+use crate::wire::{Answer, PeerFault};
 
 /// What an answer came to.
 enum Verdict {
