@@ -68,7 +68,7 @@ impl Subject {
     /// The message that answers it.
     pub(crate) fn answer(&self) -> Message {
         match self {
-            Subject::Header(_) => Message::Headers,
+            Subject::Header(_) => Message::BlockHeaders,
             Subject::State(state) => state.want.answer(),
         }
     }

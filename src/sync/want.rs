@@ -87,13 +87,12 @@ impl Want {
 
     /// The message that answers a request for this.
     pub(crate) fn answer(&self) -> Message {
-        Message::Snap(match self.kind() {
-            RequestKind::Accounts => snap::ACCOUNT_RANGE,
-            RequestKind::Storage => snap::STORAGE_RANGES,
-            RequestKind::Codes => snap::BYTE_CODES,
-            RequestKind::Nodes => snap::TRIE_NODES,
-            RequestKind::Headers => return Message::Headers,
-        })
+        match self {
+            Want::Accounts { .. } => Message::AccountRange,
+            Want::Storages(_) | Want::Chunk { .. } => Message::StorageRanges,
+            Want::Codes(_) => Message::ByteCodes,
+            Want::Nodes(_) => Message::TrieNodes,
+        }
     }
 
     /// The request that asks for this under `root`, for about `bytes` bytes.

@@ -11,7 +11,7 @@ use crate::sync::peers::{Delivered, Timing};
 use crate::sync::requests::{Arrived, Subject};
 use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
-use crate::wire::{PeerFault, snap::Answer};
+use crate::wire::{Answer, PeerFault};
 
 /// What an answer came to.
 enum Verdict {
@@ -205,11 +205,8 @@ impl AnswerContext<'_> {
         joined: &mut usize,
         gain: &mut Delivered,
     ) -> Result<(), AnswerError> {
-        let answer = answer.storage_ranges()?;
+        let answer = answer.storage_ranges(accounts.len())?;
         let sets = answer.storages.len();
-        if sets > accounts.len() {
-            return Err(PeerFault::TooMuch.into());
-        }
         for (index, (slots, (account, storage_root))) in
             answer.storages.iter().zip(accounts).enumerate()
         {
@@ -242,7 +239,7 @@ impl AnswerContext<'_> {
         else {
             return Err(Failure::Defect("a chunk of a storage was not asked for").into());
         };
-        let answer = answer.storage_ranges()?;
+        let answer = answer.storage_ranges(1)?;
         let slots: &[_] = match answer.storages.as_slice() {
             [] => &[],
             [slots] => slots,

@@ -9,7 +9,7 @@ use crate::sync::requests::{Arrived, Subject};
 use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 use crate::wire::eth::HEADER_BYTES;
-use crate::wire::{VerifiedHeader, snap::Answer};
+use crate::wire::{Answer, VerifiedHeader};
 
 impl Engine {
     /// Asks a peer for the header that is looked for. `false` if none is, or if there is no peer.

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::{Event, Output};
 use crate::sync::requests::{AnswerFrame, Arrived, Match};
-use crate::wire::{Message, PeerFault, Session, SessionEvent, snap::Answer};
+use crate::wire::{Answer, Message, PeerFault, Session, SessionEvent};
 
 impl Engine {
     pub(super) fn peer_joined(&mut self, now: Millis, peer: PeerId) {
