@@ -11,8 +11,9 @@ use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
 
 /// A base of at most so many entries is searched for one that makes up the new subtrie alone. That
-/// finds what is left when siblings were deleted, and saves a request for each. Sixteen are the
-/// children of one branch.
+/// finds what is left when siblings were deleted, and saves a request for each: 43 of 9,004 nodes
+/// where a fifth of a state changes (`benches/heal_shares.rs`). Sixteen are the children of one
+/// branch.
 const TRY_ALONE: usize = 16;
 
 /// Merges revealed entries with bases.

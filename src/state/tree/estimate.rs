@@ -11,9 +11,14 @@ const LEAF_NODE: f64 = 110.0;
 /// Bytes of a full branch node: sixteen children of 33 bytes, an empty value and a header of three.
 /// Near the leaves a branch has few children.
 const BRANCH_NODE: f64 = 532.0;
-/// Bytes of a leaf in a range, as snap sends it.
+/// Bytes of a leaf in a range, as snap sends it: some 50 for a plain account, 115 for a contract,
+/// 36 to 70 for a slot. Measured by `benches/heal_shares.rs` at 20,000 accounts: with 80 a heal of
+/// 30 % changed plain accounts receives 1.43 of a fresh sync's bytes instead of 1.02; with 40 it
+/// receives up to a tenth less there where the choice is close, but mainnet has more contracts and
+/// slots.
 const LEAF_IN_RANGE: u64 = 55;
-/// If all subtries differ, that means something only if there are so many of them.
+/// If all subtries differ, that means something only if there are so many of them. Measured by
+/// `benches/heal_shares.rs` at 20,000 accounts: 4 and 64 receive the same bytes to a hundredth.
 const ENOUGH: u64 = 16;
 
 /// How often the interval in which a share lies is halved: the share is exact to a millionth.

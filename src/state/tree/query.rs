@@ -7,8 +7,9 @@ use crate::state::key_space::{Density, width, width_below};
 use crate::state::record::Counts;
 use crate::trie::path::Path;
 
-/// Entries looked at on either side to judge how dense leaves lie: few as a rule, more where
-/// nothing is held among those.
+/// Entries looked at on either side to judge how densely leaves lie: first few, and more if nothing
+/// is held among those. Measured by `benches/heal_shares.rs`: a quarter and four times as many
+/// change the nodes and requests of no heal.
 const NEIGHBOURS: [usize; 2] = [256, 4096];
 
 impl Tree {
