@@ -31,6 +31,7 @@ pub mod chain;
 pub mod keccak;
 pub mod link;
 pub mod net;
+mod outgoing;
 mod rlp;
 mod server;
 pub mod session;

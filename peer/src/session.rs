@@ -1,7 +1,7 @@
 //! One connection without a socket: frames in, frames out. Sockets are `net`'s; tests of a client
 //! drive a session by hand, in one process and without a clock.
 
-pub use crate::server::Server;
+pub use crate::{outgoing::Outgoing, server::Server};
 
 use crate::{
     block::{self, GetBlockHeaders},
@@ -10,23 +10,6 @@ use crate::{
     vice::{Fault, Vice, Vices},
 };
 use std::{sync::Arc, time::Duration};
-
-/// Something to do with the socket, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outgoing {
-    /// Send a binary frame.
-    Frame(Vec<u8>),
-    /// Hold back what follows.
-    Wait(Duration),
-    /// Send a text frame (a vice).
-    Text(String),
-    /// Send the beginning of a binary frame that is never finished (a vice).
-    Fragment(Vec<u8>),
-    /// Drop the connection without saying so.
-    Cut,
-    /// Close with this code; nothing follows.
-    Close(u16),
-}
 
 /// How far a connection got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

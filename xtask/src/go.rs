@@ -1,8 +1,6 @@
 //! The Go side: the gateway, and go-ethereum in the tests.
 
-use std::env;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::counts::Counts;
@@ -77,21 +75,12 @@ pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, 
     Ok((total, finished))
 }
 
-/// Where [`programs`] puts a program.
-pub(crate) fn program(workspace: &Workspace, name: &str) -> PathBuf {
-    folder(workspace).join(format!("{name}{}", env::consts::EXE_SUFFIX))
-}
-
-fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("go")
-}
-
 /// Builds the gateway, the go-ethereum node, and what measures both.
 pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
     if let Some(why) = missing() {
         return Err(format!("go-ethereum and the gateway cannot be built: {why}").into());
     }
-    let output = folder(workspace);
+    let output = workspace.go_programs();
     let fresh = if output.exists() {
         ""
     } else {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::go;
 use crate::run::{Outcome, required, say};
 use crate::tools::{self, Browser};
 use crate::workspace::Workspace;
@@ -59,9 +58,9 @@ pub(crate) fn environment(workspace: &Workspace, command: &mut Command, browser:
         .current_dir(&workspace.root)
         .env("SNAPLIGHT_TARGET", &workspace.target)
         .env("SNAPLIGHT_PEER", workspace.release("snaplight-peer"))
-        .env("SNAPLIGHT_TESTNODE", go::program(workspace, "testnode"))
-        .env("SNAPLIGHT_GATEWAY", go::program(workspace, "gateway"))
-        .env("SNAPLIGHT_GETHBENCH", go::program(workspace, "gethbench"))
+        .env("SNAPLIGHT_TESTNODE", workspace.go_program("testnode"))
+        .env("SNAPLIGHT_GATEWAY", workspace.go_program("gateway"))
+        .env("SNAPLIGHT_GETHBENCH", workspace.go_program("gethbench"))
         .env(
             "SNAPLIGHT_GENESIS",
             workspace.target.join("genesis/mainnet.json"),

@@ -45,6 +45,17 @@ impl Workspace {
             .join(format!("{program}{}", env::consts::EXE_SUFFIX))
     }
 
+    /// The folder of the programs that are written in Go.
+    pub(crate) fn go_programs(&self) -> PathBuf {
+        self.target.join("go")
+    }
+
+    /// A program that is written in Go, whether it is built or not.
+    pub(crate) fn go_program(&self, program: &str) -> PathBuf {
+        self.go_programs()
+            .join(format!("{program}{}", env::consts::EXE_SUFFIX))
+    }
+
     /// A path as the developer would write it: below the root where possible.
     pub(crate) fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root)

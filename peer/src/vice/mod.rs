@@ -4,6 +4,7 @@
 mod answer;
 mod corrupt;
 mod parse;
+mod spoil;
 
 pub use corrupt::Field;
 pub use parse::ParseViceError;
@@ -12,7 +13,7 @@ use crate::{
     Hash,
     block::{Blocks, GetBlockHeaders},
     link::{self, eth},
-    session::Outgoing,
+    outgoing::Outgoing,
     snap::{self, Request},
     state::States,
 };
