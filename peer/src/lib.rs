@@ -26,6 +26,8 @@
 //! assert!(matches!(hello.as_slice(), [Outgoing::Frame(frame)] if frame[0] == 0x80));
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod block;
 pub mod chain;
 pub mod keccak;

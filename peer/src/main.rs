@@ -1,5 +1,7 @@
 //! `snaplight-peer`: serves a state over WebSocket. See `--help`.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod blocks;
 mod sample;

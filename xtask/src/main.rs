@@ -3,6 +3,8 @@
 //! Rust prepares (tools, the package, the native peer) and judges; what happens in a browser is run by the Node scripts in
 //! `xtask/node/`, which the end-to-end tests share. Every command installs what it lacks and says so.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod bench;
 mod counts;

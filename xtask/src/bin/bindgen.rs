@@ -3,6 +3,8 @@
 //!
 //! `xtask-bindgen INPUT.wasm OUTPUT_DIRECTORY NAME`
 
+#![forbid(unsafe_code)]
+
 use std::env;
 use std::process::ExitCode;
 
