@@ -1,5 +1,5 @@
-//! Writes the JavaScript glue and the final module for the web target: what `wasm-bindgen --target web` does, from the
-//! library, so that the demo needs no command-line tool compiled first.
+//! Writes the JavaScript glue and the final module for the web target, as `wasm-bindgen --target web`
+//! does. It uses the library, so that the demo need not compile the command-line tool first.
 //!
 //! `xtask-bindgen INPUT.wasm OUTPUT_DIRECTORY NAME`
 
