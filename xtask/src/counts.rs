@@ -31,8 +31,8 @@ impl Counts {
         self == Counts::default()
     }
 
-    /// Adds a failure where the counts alone would hide one: a runner that failed without a failed test
-    /// (it did not compile, or it was killed), and a runner that ran no test at all.
+    /// Adds a failure where the counts alone would hide one: a runner that failed without a failed
+    /// test (it did not compile, or it was killed), and a runner that ran no test at all.
     pub(crate) fn judged(self, success: bool) -> Counts {
         if (!success && self.failed == 0) || self.is_empty() {
             return Counts { failed: 1, ..self };
@@ -49,8 +49,8 @@ impl AddAssign for Counts {
     }
 }
 
-/// Sums lines such as `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out`.
-/// Cargo prints one for each test program, and wasm-bindgen's runner one for each module.
+/// Sums lines such as `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered
+/// out`. Cargo prints one for each test program, and wasm-bindgen's runner one for each module.
 pub(crate) fn of_cargo(output: &str) -> Counts {
     let mut counts = Counts::default();
     for line in output

@@ -34,8 +34,8 @@ pub(crate) fn missing() -> Option<String> {
     }
 }
 
-/// Runs gofmt, vet and the tests of the gateway's module. Without Go this fails if `unattended`, and is
-/// skipped otherwise.
+/// Runs gofmt, vet and the tests of the gateway's module. Without Go this fails if `unattended`,
+/// and is skipped otherwise.
 pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, Finished)> {
     if let Some(why) = missing() {
         if unattended {

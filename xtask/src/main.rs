@@ -1,8 +1,8 @@
 //! The developer's commands: `cargo xtask help` lists them.
 //!
-//! This program prepares the tools, the package and the native peer, and judges the results. The Node
-//! scripts in `xtask/node/` run what happens in a browser; the end-to-end tests use them too. Each
-//! command installs what is missing and says so.
+//! This program prepares the tools, the package and the native peer, and judges the results. The
+//! Node scripts in `xtask/node/` run what happens in a browser; the end-to-end tests use them too.
+//! Each command installs what is missing and says so.
 
 #![forbid(unsafe_code)]
 
@@ -30,8 +30,8 @@ use workspace::Workspace;
 const HELP: &str = "\
 Snaplight's commands. Each one installs what is missing. The second run is quick.
 
-  cargo xtask demo    Shows it at work. Starts two native peers with Ethereum mainnet's genesis state
-                      and a page that syncs this state into IndexedDB, and opens the page.
+  cargo xtask demo    Shows it at work. Starts two native peers with Ethereum mainnet's genesis
+                      state and a page that syncs this state into IndexedDB, and opens the page.
       --headless              run the page in headless Chromium, print progress and the result, and
                               save target/demo.png
       --state genesis         mainnet's genesis state, 8,893 accounts (the default)
@@ -48,19 +48,20 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                               whole browser
       --port PORT             serve the page on this port instead of any free one
 
-  cargo xtask test    Runs all checks: formatting, lints, which file may import which, documentation,
-                      licences, native tests, tests in headless Chromium, the package's types, and the
-                      built package in Node and in a real page. Where Go 1.25 is installed, also the
-                      gateway, and pages on a real go-ethereum node. The last line adds everything up.
-      --only STEP             run one step. The steps are formatting, imports, lints, lints-wasm, docs,
-                              docs-wasm, deny, native, worlds, genesis, browser, package, types,
-                              gateway and e2e. The step deny checks licences and dependencies against
-                              deny.toml; it is skipped where cargo-deny is not installed
+  cargo xtask test    Runs all checks: formatting, lints, which file may import which,
+                      documentation, licences, native tests, tests in headless Chromium, the
+                      package's types, and the built package in Node and in a real page. Where Go
+                      1.25 is installed, also the gateway, and pages on a real go-ethereum node. The
+                      last line adds everything up.
+      --only STEP             run one step. The steps are formatting, imports, lints, lints-wasm,
+                              docs, docs-wasm, deny, native, worlds, genesis, browser, package,
+                              types, gateway and e2e. The step deny checks licences and dependencies
+                              against deny.toml; it is skipped where cargo-deny is not installed
                               (`cargo install cargo-deny --locked`)
 
-  cargo xtask sim     Runs simulated worlds in optimised code on all cores: moving roots, faulty peers,
-                      kills, damage. A world is made from its seed. The seeds of failed worlds are
-                      printed.
+  cargo xtask sim     Runs simulated worlds in optimised code on all cores: moving roots, faulty
+                      peers, kills, damage. A world is made from its seed. The seeds of failed
+                      worlds are printed.
       --seeds N               how many worlds to run (default 2,500)
       --from S                the first world's seed (default 0)
       --seed S                run one world and print its story
@@ -68,27 +69,27 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
   cargo xtask kills   Kills headless Chromium (SIGKILL to every process) at random moments of one
                       throttled sync while the root moves. Prints what each kill cost, and compares
                       the end with the true state. Takes some minutes.
-      --backend NAME          Chromium's IndexedDB: leveldb, sqlite, or both one after the other (the
-                              default)
+      --backend NAME          Chromium's IndexedDB: leveldb, sqlite, or both one after the other
+                              (the default)
       --kills N               how many kills (default 20)
       --accounts N            accounts of the state (default 200,000)
       --seed S                the seed of the moments (default 1)
       --full-speed            no throttle; when a sync completes, another one follows
       --json FILE             write all figures to this file
 
-  cargo xtask bench   Measures speed, records, bytes, memory, processor time and size, on a realistic
-                      state and on plain accounts. Where Go 1.25 is installed, also go-ethereum on the
-                      same states, with one core and with two.
+  cargo xtask bench   Measures speed, records, bytes, memory, processor time and size, on a
+                      realistic state and on plain accounts. Where Go 1.25 is installed, also
+                      go-ethereum on the same states, with one core and with two.
       --json FILE             write all figures to this file, one entry for each run
       --realistic N           accounts of the realistic state (default 100,000)
       --accounts N            plain accounts (default 1,000,000; fewer are quicker and say less)
       --runs N                how many runs the medians are taken of (default 3)
-      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size. The group
-                              geth needs Go: it is kernel and sync, in turns with go-ethereum, and
-                              the gateway
+      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size. The
+                              group geth needs Go: it is kernel and sync, in turns with go-ethereum,
+                              and the gateway
 
-  cargo xtask build   Builds the npm package in pkg/ as it is published (wasm-pack, then wasm-opt), and
-                      prints its sizes.
+  cargo xtask build   Builds the npm package in pkg/ as it is published (wasm-pack, then wasm-opt),
+                      and prints its sizes.
       --fast                  without command-line tools and without wasm-opt, as the demo does
 
   cargo xtask help    Prints this text.

@@ -1,5 +1,5 @@
-//! `cargo xtask build`: builds the npm package. Its JavaScript, types and README are kept in `pkg/`.
-//! The module and its glue are built here.
+//! `cargo xtask build`: builds the npm package. Its JavaScript, types and README are kept in
+//! `pkg/`. The module and its glue are built here.
 
 use std::fs;
 use std::io;
@@ -29,7 +29,8 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     tools::npm_packages(workspace, &workspace.node)?;
     say("building the package with wasm-pack");
     let mut pack = Command::new("wasm-pack");
-    // Without `--no-opt`, wasm-pack would download a wasm-opt of its own. The one from npm is pinned.
+    // Without `--no-opt`, wasm-pack would download a wasm-opt of its own. The one from npm is
+    // pinned.
     pack.args([
         "build",
         "--target",
@@ -70,8 +71,8 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     );
     if crates != glue {
         return Err(format!(
-            "Cargo.lock has wasm-bindgen {crates} but wasm-bindgen-cli-support {glue}; both must be \
-             the same version, so write ={crates} in xtask/Cargo.toml"
+            "Cargo.lock has wasm-bindgen {crates} but wasm-bindgen-cli-support {glue}; both must \
+             be the same version, so write ={crates} in xtask/Cargo.toml"
         )
         .into());
     }

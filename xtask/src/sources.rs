@@ -32,8 +32,8 @@ pub(crate) fn peer(workspace: &Workspace) -> Outcome<PathBuf> {
     Ok(program)
 }
 
-/// Writes mainnet's genesis state as `{address: {balance, nonce, code, storage}}` and returns the file.
-/// An npm package contains it.
+/// Writes mainnet's genesis state as `{address: {balance, nonce, code, storage}}` and returns the
+/// file. An npm package contains it.
 pub(crate) fn mainnet_genesis(workspace: &Workspace) -> Outcome<PathBuf> {
     tools::npm_packages(workspace, &workspace.node)?;
     let file = workspace.target.join("genesis/mainnet.json");

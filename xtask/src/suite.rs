@@ -1,4 +1,5 @@
-//! `cargo xtask test`: runs all checks, prints one line per step, and adds everything up in the last.
+//! `cargo xtask test`: runs all checks, prints one line per step, and adds everything up in the
+//! last.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,8 +18,8 @@ use crate::sources;
 use crate::tools::{self, Browser, WASM_TARGET};
 use crate::workspace::Workspace;
 
-/// Milliseconds after which a Node test counts as hanging. Chosen without a measurement: it only has to
-/// be longer than any test takes on a slow machine.
+/// Milliseconds after which a Node test counts as hanging. Chosen without a measurement: it only
+/// has to be longer than any test takes on a slow machine.
 const NODE_TEST_TIMEOUT: u32 = 180_000;
 
 /// The native test that needs a file to be made first.
@@ -222,15 +223,16 @@ impl Suite<'_> {
     fn native(&mut self) -> Outcome<(Counts, Finished)> {
         let finished = captured(
             "native",
-            // The step `genesis` runs this test, so it is filtered out and does not count as skipped.
+            // The step `genesis` runs this test, so it is filtered out and does not count as
+            // skipped.
             self.cargo(&["test", "--workspace", "--no-fail-fast", "--"])
                 .args(["--skip", GENESIS_TEST]),
         )?;
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// Runs far more simulated worlds than the native tests do. They count as one test; the line that
-    /// they print says how many worlds ran.
+    /// Runs far more simulated worlds than the native tests do. They count as one test; the line
+    /// that they print says how many worlds ran.
     fn worlds(&mut self) -> Outcome<(Counts, Finished)> {
         let finished = captured(
             "worlds",
@@ -276,8 +278,9 @@ impl Suite<'_> {
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// `--test NAME` for every test program that is made for the browser. The other test programs and
-    /// the unit tests use crates that only compile natively, so cargo must not compile them for wasm.
+    /// `--test NAME` for every test program that is made for the browser. The other test programs
+    /// and the unit tests use crates that only compile natively, so cargo must not compile them for
+    /// wasm.
     fn browser_tests(&self) -> Outcome<Vec<String>> {
         let mut options = Vec::new();
         for file in files_in(&self.workspace.root.join("tests"), ".rs")? {

@@ -99,8 +99,8 @@ pub(crate) fn npm_packages(workspace: &Workspace, folder: &Path) -> Outcome<()> 
     Ok(())
 }
 
-/// Installs wasm-pack, and wasm-bindgen in exactly the version of Cargo.lock. Returns a PATH that has
-/// both.
+/// Installs wasm-pack, and wasm-bindgen in exactly the version of Cargo.lock. Returns a PATH that
+/// has both.
 pub(crate) fn wasm_pack(workspace: &Workspace) -> Outcome<OsString> {
     let tools = workspace.target.join("tools");
     let mut folders = vec![tools.join("bin")];

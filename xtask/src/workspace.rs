@@ -65,7 +65,8 @@ impl Workspace {
     }
 }
 
-/// This program is in `<target>/<profile>/`, so the folder is known without running `cargo metadata`.
+/// This program is in `<target>/<profile>/`, so the folder is known without running `cargo
+/// metadata`.
 fn target_directory(root: &Path) -> PathBuf {
     env::current_exe()
         .ok()

@@ -1,5 +1,5 @@
-//! Writes the JavaScript glue and the final module for the web target, as `wasm-bindgen --target web`
-//! does. It uses the library, so that the demo need not compile the command-line tool first.
+//! Writes the JavaScript glue and the final module for the web target, as the program wasm-bindgen
+//! does. It uses the library, so that the demo need not compile that program first.
 //!
 //! `xtask-bindgen INPUT.wasm OUTPUT_DIRECTORY NAME`
 

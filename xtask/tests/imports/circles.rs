@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::graph::Edge;
 
-/// The circles in a crate's dependencies, one text each: its files, and every line that is part of it.
+/// The circles in a crate's dependencies, one text each: its files, and every line that is part of
+/// it.
 ///
 /// Files that reach each other belong to one circle. A module and its own descendants may name each
 /// other both ways.

@@ -1,4 +1,5 @@
-//! Which file of a crate depends on which: every path is followed to the file that defines its item.
+//! Which file of a crate depends on which: every path is followed to the file that defines its
+//! item.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;

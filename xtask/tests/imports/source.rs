@@ -1,7 +1,7 @@
 //! Reads one crate: its modules, the items each of them defines, and the paths each of them names.
 //!
-//! Only what a build without tests compiles is read: items under `#[cfg(test)]` are left out, and so
-//! are the files that only such a module declares. All other `cfg`s count as true.
+//! Only what a build without tests compiles is read: items under `#[cfg(test)]` are left out, and
+//! so are the files that only such a module declares. All other `cfg`s count as true.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
