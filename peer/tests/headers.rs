@@ -1,5 +1,5 @@
-//! Headers over the wire, decoded with alloy-rlp alone: they hash to what was asked for, and the state
-//! root in them is the one that is served.
+//! Headers over the wire, decoded with alloy-rlp alone: they hash to what was asked for, and the
+//! state root in them is the one that is served.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

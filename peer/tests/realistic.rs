@@ -178,7 +178,8 @@ impl Deeds {
     }
 }
 
-/// Makes a realistic block and recounts it: the states before and after, and what it says it changed.
+/// Makes a realistic block and recounts it: the states before and after, and what it says it
+/// changed.
 fn advance(chain: &mut Chain, share: f64) -> (Arc<State>, Changed, Arc<State>) {
     let before = chain.state(&chain.root()).unwrap();
     let change = Change::realistic(before.counts(), share);

@@ -1,5 +1,5 @@
-//! Vices that only a proof or a hash can show: answers in good order with one thing in them untrue; and the
-//! peer that does not follow the chain.
+//! Vices that only a proof or a hash can show: answers in good order with one thing in them untrue;
+//! and the peer that does not follow the chain.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! An answer taken apart, so that single pieces of it can be spoilt.
+//! A decoded answer, so that single parts of it can be changed.
 
 use crate::{
     Hash,
@@ -17,26 +17,26 @@ pub(super) struct Answer {
 
 #[derive(Debug, Clone)]
 pub(super) enum Content {
-    /// One list of accounts.
+    /// One list of accounts, and its proof.
     Accounts {
         items: Vec<Item>,
         proof: Vec<Vec<u8>>,
     },
-    /// A list of slots per account.
+    /// One list of slots for each account, and the last list's proof.
     Storage {
         sets: Vec<Vec<Item>>,
         proof: Vec<Vec<u8>>,
     },
     Codes(Vec<Vec<u8>>),
     Nodes(Vec<Vec<u8>>),
-    /// Headers, encoded.
+    /// Encoded headers.
     Headers(Vec<Vec<u8>>),
 }
 
-/// A key and its value's RLP.
+/// A key, and the RLP of its value.
 pub(super) type Item = (Hash, Vec<u8>);
 
-/// The code of a request.
+/// The message code of a request.
 pub(super) fn code(request: &Request) -> u64 {
     match request {
         Request::Accounts(_) => code::GET_ACCOUNT_RANGE,
@@ -78,7 +78,7 @@ impl Answer {
         }
     }
 
-    /// The same under another id.
+    /// The same answer with another request id.
     pub(super) fn with_id(&self, id: u64) -> Answer {
         Answer {
             id,

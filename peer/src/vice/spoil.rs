@@ -1,4 +1,4 @@
-//! The faults of an answer's content: whole items and proofs, left out, exchanged or added.
+//! Puts faults into an answer's content: items and proofs that are left out, exchanged or added.
 
 use super::Fault;
 use super::answer::{Answer, Content, Item};
@@ -12,7 +12,7 @@ use crate::{
 use std::sync::Arc;
 
 impl Answer {
-    /// The same as `spoil`, for headers; `asked` are those that were asked for.
+    /// As `spoil`, for headers. `asked` are the headers that were asked for.
     pub(super) fn spoil_headers(&mut self, fault: &Fault, blocks: &Blocks, asked: &[Arc<Block>]) {
         let Content::Headers(headers) = &mut self.content else {
             return;
@@ -26,7 +26,8 @@ impl Answer {
             }
             Fault::CorruptHeader | Fault::ModifyValue => {
                 for header in headers {
-                    // A list's header of 3 bytes, two hashes and an address before the state root.
+                    // Before the state root are a list header of 3 bytes, two hashes and an
+                    // address.
                     if let Some(byte) = header.get_mut(3 + 33 + 33 + 21 + 1) {
                         *byte ^= 1;
                     }
@@ -37,7 +38,8 @@ impl Answer {
         }
     }
 
-    /// Does to the answer's content what the fault says, if it says anything about that.
+    /// Changes the answer's content as the fault says. Faults that do not concern the content
+    /// change nothing.
     pub(super) fn spoil(&mut self, fault: &Fault, states: &States, request: &Request) {
         match fault {
             Fault::WrongId => self.id = !self.id,
@@ -126,7 +128,7 @@ impl Answer {
         }
     }
 
-    /// The trie that list is from.
+    /// The trie that this list is from.
     fn last_trie<'a>(&self, states: &'a States, request: &Request) -> Option<&'a Trie> {
         match (&self.content, request) {
             (Content::Accounts { .. }, Request::Accounts(request)) => {
@@ -179,8 +181,8 @@ impl Answer {
             return;
         };
         let middle = items.len() / 2;
-        // The last byte is of a balance's or hash's or slot's content, or says "empty" (0x80): then
-        // the one before it, or the item would not be RLP any more.
+        // The last byte belongs to a balance, a hash or a slot's content, or it means "empty"
+        // (0x80). In that case the byte before it is changed, or the item would no longer be RLP.
         if let Some((_, value)) = items.get_mut(middle)
             && let Some(byte) = value
                 .iter_mut()
@@ -193,7 +195,7 @@ impl Answer {
 
     fn add_more(&mut self, states: &States) {
         match &mut self.content {
-            // The request was changed to give more.
+            // The request has been changed, so there is more already.
             Content::Accounts { .. } | Content::Headers(_) => {}
             Content::Storage { sets, .. } => sets.extend(sets.last().cloned()),
             Content::Codes(strings) | Content::Nodes(strings) => {
@@ -221,7 +223,7 @@ impl Answer {
     }
 }
 
-/// A header that is in order by itself, but of another block: the one before, or one that never was.
+/// A well-formed header of another block: the block before, or one that never existed.
 fn other_header(blocks: &Blocks, block: &Block) -> Vec<u8> {
     let before = block.header.number.checked_sub(1);
     match before.and_then(|number| blocks.at(number)) {

@@ -1,5 +1,6 @@
-//! The conformance cases that go-ethereum's `devp2p` tool asks of a snap/1 server, numbered as in its
-//! suite, on a state of our own with the same shapes (the counts differ from those of its chain).
+//! The conformance cases that go-ethereum's `devp2p` tool asks of a snap/1 server, numbered as in
+//! its suite, on a state of our own with the same shapes (the counts differ from those of its
+//! chain).
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

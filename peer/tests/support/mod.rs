@@ -1,5 +1,5 @@
-//! What the tests share: a client's half of the handshake, and answers taken apart. Decoding is done
-//! with alloy-rlp alone, not with the crate's own helpers.
+//! What the tests share: a client's half of the handshake, and answers taken apart. Decoding is
+//! done with alloy-rlp alone, not with the crate's own helpers.
 
 #![allow(dead_code, clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Tries that change, against tries made anew and against alloy-trie.
+//! Compares tries that change with tries built anew and with alloy-trie.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -36,7 +36,8 @@ impl Dice {
     }
 }
 
-/// Few enough keys that they meet again, with long common beginnings in some worlds.
+/// So few keys that the same ones are chosen again. In some worlds they have many first nibbles in
+/// common.
 fn key(dice: &mut Dice, crowded: bool) -> Hash {
     let mut key = keccak(&dice.below(300).to_be_bytes());
     if crowded {
@@ -121,7 +122,7 @@ fn after_any_history_the_trie_is_the_one_made_anew() {
             all_anew.sort();
             assert_eq!(all, all_anew);
 
-            // The old one is as it was, and what the new one has more is counted exactly.
+            // The old trie is unchanged, and what is new is counted exactly.
             assert_eq!(old.root(), flat(&before).root());
             let (was, is) = (nodes(&old, &before), nodes(&trie, &map));
             let new: Vec<_> = is.difference(&was).collect();
