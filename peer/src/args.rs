@@ -42,14 +42,14 @@ On standard input, with --chain:
     block values=N insert=N delete=N slots=N contracts=N delegations=N
                            makes a block that changes exactly these numbers of things; each of them
                            may be left out
-    sample N               prints N generated accounts as they are now, in one line of JSON: address,
-                           slim body and first slots of each, many of them changed by blocks; and how
-                           many accounts and slots there are
+    sample N               prints N generated accounts as they are now, in one line of JSON:
+                           address, slim body and first slots of each, many of them changed by
+                           blocks; and how many accounts and slots there are
 
 On standard input, with --chain or --exit-with-stdin:
-    export FILE            writes the newest state to a file and prints a line of JSON: exported (the
-                           file), root, accounts, slots and codes, or error. The format is described
-                           in peer/src/state/export.rs
+    export FILE            writes the newest state to a file and prints a line of JSON: exported
+                           (the file), root, accounts, slots and codes, or error. The format is
+                           described in peer/src/state/export.rs
 
 Options:
     --listen ADDRESS       default 127.0.0.1:0; with port 0 the system chooses a free port

@@ -207,8 +207,8 @@ fn on_demand(line: &str, usual: f64) -> Option<Order> {
     };
     if order.is_none() {
         log(&format!(
-            "{line:?} is no order; orders are: block [SHARE], block with values=N, insert=N, delete=N, \
-             slots=N, contracts=N or delegations=N, sample N, export FILE"
+            "{line:?} is no order; orders are: block [SHARE], block with values=N, insert=N, \
+             delete=N, slots=N, contracts=N or delegations=N, sample N, export FILE"
         ));
     }
     order

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_too_large_is_refused() {
+    fn a_text_that_is_no_number_or_too_large_is_refused() {
         let too_large =
             "115792089237316195423570985008687907853269984665640564039457584007913129639936";
         for text in ["", "x", "12a", "0xg", "-1", too_large] {

@@ -112,7 +112,7 @@ fn both_shapes_of_genesis_files_and_all_ways_to_write_numbers_give_the_same_stat
 }
 
 #[test]
-fn a_bad_genesis_file_is_refused_with_the_place() {
+fn a_bad_genesis_file_is_refused_and_the_error_names_the_place() {
     for (json, place) in [
         ("[", ""),
         ("[]", "no object of accounts"),
@@ -224,7 +224,7 @@ fn a_recipe_does_not_change() {
 }
 
 #[test]
-fn a_window_of_states_forgets_the_oldest_one_but_no_root_that_came_again() {
+fn a_window_of_states_forgets_the_oldest_one_but_no_root_that_occurs_again() {
     let state = |balance| {
         Arc::new(
             Builder::new()

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_names_no_vice_is_refused() {
+    fn a_text_that_is_no_vice_is_refused() {
         for text in [
             "",
             "bogus",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vice_with_everything() {
+    fn a_vice_with_argument_kind_and_count_is_parsed() {
         let vice = Vice {
             fault: Fault::Capped(500),
             only: Some(Kind::Storage),

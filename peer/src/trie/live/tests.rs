@@ -89,7 +89,7 @@ fn nodes(trie: &Trie, map: &Map) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn after_any_history_the_trie_is_the_one_made_anew() {
+fn after_any_edits_the_trie_equals_one_that_is_built_anew() {
     for world in 0..24 {
         let (mut map, mut dice, crowded) = (Map::new(), Dice(world << 32), world % 2 == 1);
         let mut trie = flat(&map);
@@ -143,7 +143,7 @@ fn after_any_history_the_trie_is_the_one_made_anew() {
 }
 
 #[test]
-fn a_flat_trie_thaws_without_a_change_and_an_edit_that_changes_nothing_shares_everything() {
+fn a_flat_trie_becomes_an_equal_live_one_and_an_edit_without_effect_shares_all_nodes() {
     let map: Map = (0..3000_u64)
         .map(|i| (keccak(&i.to_be_bytes()), vec![i as u8 | 0x80; 20]))
         .collect();
