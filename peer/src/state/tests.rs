@@ -115,11 +115,11 @@ fn both_shapes_of_genesis_files_and_all_ways_to_write_numbers_give_the_same_stat
 fn a_bad_genesis_file_is_refused_and_the_error_names_the_place() {
     for (json, place) in [
         ("[", ""),
-        ("[]", "no object of accounts"),
+        ("[]", "not an object of accounts"),
         (r#"{"0x12": {}}"#, "0x12"),
         (
             r#"{"alloc": {"0x0000000000000000000000000000000000000001": 5}}"#,
-            "01: no object",
+            "01: not an object",
         ),
         (
             r#"{"0000000000000000000000000000000000000001": {"balance": 1.5}}"#,
@@ -131,7 +131,7 @@ fn a_bad_genesis_file_is_refused_and_the_error_names_the_place() {
         ),
         (
             r#"{"0000000000000000000000000000000000000001": {"nonce": "0x10000000000000000"}}"#,
-            "01.nonce: above 64 bits",
+            "01.nonce: a nonce has at most 64 bits",
         ),
         (
             r#"{"0000000000000000000000000000000000000001": {"storage": {"g": "1"}}}"#,
