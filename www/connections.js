@@ -1,20 +1,20 @@
-/** The connections to peers: a peer that was lost is called again, one that lied is not. */
+/** The connections to peers. A lost peer is called again, and a peer that lied is not. */
 
 import { brief } from './view/format.js'
 
-/** After the first loss, the second, ...; the last one from then on. */
+/** The delays after the first loss, the second loss and so on. The last one repeats. */
 const CALL_AGAIN_AFTER_MS = [1_000, 2_000, 5_000, 15_000]
-/** How often an idle database is asked how its peers are: while it syncs, its progress says so. */
+/** How often an idle database is asked about its peers. During a sync, the progress says this. */
 const LOOK_EVERY_MS = 500
 
 /**
  * @param database a function that returns the open database, or nothing
  * @param {{show: Function, lost: Function, again: Function}} table that of `view/peers.js`
- * @param onProblem hears of a URL that cannot be used at all
+ * @param onProblem called with a URL that cannot be used at all
  */
 export function createConnections(database, table, onProblem) {
   const timers = new Set()
-  /** Why those were lost that are not there yet again, by URL. */
+  /** Why lost peers were lost, by URL, until they are there again. */
   const lost = new Map()
 
   function connect(url, losses = 0, before) {
@@ -38,7 +38,7 @@ export function createConnections(database, table, onProblem) {
     look()
     peer.closed.then(({ by, code, reason }) => {
       forget(looking)
-      // The database that this was a peer of may be gone: then nobody waits for it.
+      // The peer's database may be gone. Then nobody waits for the peer.
       if (database() !== db) return
       look()
       const why = by === 'peer' ? words(url, code, reason, answered) : fault(url, reason)
@@ -73,7 +73,7 @@ export function createConnections(database, table, onProblem) {
       lost.clear()
     },
 
-    /** Why nobody is there, in words, while nobody is. */
+    /** Why there is no peer, in words. Nothing if there is one. */
     trouble() {
       const db = database()
       if (!db || db.peers.some((peer) => peer.state === 'ready')) return ''
@@ -83,7 +83,7 @@ export function createConnections(database, table, onProblem) {
   }
 }
 
-/** A browser tells a page nothing about a connection that failed; this is what it can mean. */
+/** A browser does not say why a connection failed. This lists the possible reasons. */
 function words(url, code, reason, answered) {
   const { host } = new URL(url)
   if (code !== 1006) return `${host} ended the connection: ${reason.replace(/[.!]*$/, '')} (${code}).`
@@ -92,7 +92,7 @@ function words(url, code, reason, answered) {
     : `Nobody answers at ${host}: nothing listens there, it turns this page’s origin away, or it is no WebSocket.`
 }
 
-/** What it was dropped for: the package's words begin with a verb. */
+/** Why a peer was dropped. The package's messages begin with a verb. */
 function fault(url, reason) {
   const { host } = new URL(url)
   const other = /^is on /.test(reason) ? ', and not on the one that this page asks for' : ''

@@ -1,9 +1,9 @@
-/** The database this page holds, in a worker of its own, which can be killed. */
+/** This page's database, in a worker of its own, which can be killed. */
 
 import { open } from '/pkg/snaplight.js'
 import { openInWorker } from '/pkg/worker.js'
 
-/** A killed worker's lock is let go by the browser in its own time; no browser needs this long. */
+/** The browser releases a killed worker's lock after a while. No browser takes this long. */
 const LOCK_PATIENCE_MS = 5_000
 
 export function createSession(options, thread) {
@@ -11,10 +11,10 @@ export function createSession(options, thread) {
   const session = {
     /** @type {import('/pkg/snaplight.js').Snaplight | undefined} */
     db: undefined,
-    /** What runs in the page's own thread can only be killed with the page. */
+    /** A database in the page's own thread can only be killed with the page. */
     killable: thread === 'worker',
 
-    /** @param {boolean} [patiently] wait for a lock that nobody holds any more */
+    /** @param {boolean} [patiently] waits for the lock of a worker that was killed */
     async open(patiently = false) {
       const until = performance.now() + LOCK_PATIENCE_MS
       for (;;) {
@@ -28,7 +28,10 @@ export function createSession(options, thread) {
       }
     },
 
-    /** As when the browser does it: nobody in there is asked or told, nothing is written or closed. */
+    /**
+     * Ends the worker as the browser would: without a message to it, and without writing or closing
+     * anything.
+     */
     kill() {
       worker?.terminate()
       worker = session.db = undefined

@@ -1,4 +1,4 @@
-/** The table of blocks: what each cost, the newest first. */
+/** The table of blocks: what each of them cost, the newest first. */
 
 import { median } from './chain.js'
 import { bytes, count, duration, shortHash } from './format.js'
@@ -17,7 +17,10 @@ const COLUMNS = [
   (row) => orNothing(row.reused, count),
   (row) => duration(row.elapsedMs),
 ]
-/** What of a row its median is taken of; the first sync and those after a kill are no blocks like others. */
+/**
+ * The fields of a row that have a median. The first sync and the first block after a kill do not
+ * count.
+ */
 const FIGURES = [
   ['received', 'bytes'], ['ranges', 'bytes'], ['healing', 'bytes'], ['healing', 'nodes'], ['requests'], ['roundTrips'], ['reused'], ['elapsedMs'],
 ]
@@ -65,18 +68,21 @@ export function createBlocks({ body, median: foot, all }) {
   }
 
   return {
-    /** Oldest first. */
+    /** The oldest row is first. */
     rows,
 
-    /** @param report a SyncReport of a block; `after`: what it followed, if that was no ordinary block */
+    /**
+     * @param report a SyncReport of a block; `after`: what came before it, if it was no ordinary
+     *   block
+     */
     add(report, after) {
-      // A target that was there already cost nothing, and stands in its row.
+      // A target that was complete already cost nothing and has a row already.
       if (rows.at(-1)?.hash === report.block.hash) return
       const since = rows.length > 0 ? report.block.number - rows.at(-1).number : 0
       add({ ...report, ...report.block, since, after })
     },
 
-    /** Another tab completed it; what that cost is known there. */
+    /** Another tab completed the block, and knows what it cost. */
     addElsewhere(block) {
       if (rows.at(-1)?.hash === block.hash) return
       add({ ...block, elsewhere: true, since: 0, received: { bytes: 0 }, ranges: { bytes: 0 }, healing: { bytes: 0 } })

@@ -1,11 +1,11 @@
-/** Counters, their rates, the rate's history, and where the time went. */
+/** Counters, their rates, the rates' history, and how the time was spent. */
 
 import { bytes, count, duration, percent } from './format.js'
 
 const COUNTS = ['accounts', 'slots', 'codes', 'bytesReceived', 'bytesStored']
 const FACTS = ['accounts', 'slots', 'codes']
 const SHARES = { hashingMs: 'hashing and proving', storageMs: 'storing', waitingMs: 'waiting for peers' }
-/** Rates are means over this long: shorter flickers, longer lags. */
+/** Rates are means over this time. A shorter time flickers, and a longer one lags. */
 const WINDOW_MS = 2000
 const HISTORY = 240
 
@@ -33,13 +33,13 @@ export function createCounters(root) {
   }
 
   return {
-    /** A sync begins: what an earlier one showed is not its history. */
+    /** A sync begins: the history of an earlier one is removed. */
     restart() {
       samples = []
       history = []
     },
 
-    /** What a complete state holds, while nothing moves. */
+    /** Shows what a complete state contains while nothing is running. */
     hold(state) {
       for (const name of FACTS) find(`[data-count=${name}]`).textContent = written(name, state[name])
       for (const name of COUNTS) find(`[data-rate=${name}]`).textContent = ''
@@ -47,8 +47,8 @@ export function createCounters(root) {
 
     /**
      * @param given a Progress of the package
-     * @param done no rate is current any more
-     * @param following one sync comes after another: neither a mean nor a history says anything
+     * @param done whether the sync has ended, so that no rate is current
+     * @param following whether one sync follows another, so that means and histories say nothing
      */
     show(given, done, following) {
       const progress = { ...given, bytesReceived: given.received.bytes }
@@ -65,7 +65,7 @@ export function createCounters(root) {
       const items = done
         ? (progress.accounts + progress.slots) / Math.max(seconds, 0.001)
         : rate('accounts') + rate('slots')
-      // The first sample has nothing to be compared with.
+      // There is nothing to compare the first sample with.
       if (!done && samples.length > 1) history = [...history, items].slice(-HISTORY)
       find('#rate-now').textContent = items >= 1 ? `${count(items)}/s${done ? ' on average' : ''}` : ''
       sparkline()

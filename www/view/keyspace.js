@@ -1,4 +1,7 @@
-/** The key space as a map: sixteen blocks, one for each first digit, of sixteen cells, one for each second digit. */
+/**
+ * The key space as a map: sixteen blocks, one for each first digit, of sixteen cells, one for each
+ * second digit.
+ */
 
 import { percent } from './format.js'
 
@@ -20,12 +23,12 @@ export function createKeySpace(element) {
   const shown = new Uint8Array(256)
 
   return {
-    /** @param {Uint8Array} levels 256 of them, 0 for nothing known to 255 for all */
+    /** @param {Uint8Array} levels 256 of them, from 0 (nothing is known) to 255 (everything is) */
     show(levels) {
       let sum = 0
       levels.forEach((level, at) => {
         sum += level
-        // Most cells have not changed since a tenth of a second ago.
+        // Most cells have not changed in the last tenth of a second.
         if (level === shown[at]) return
         shown[at] = level
         cells[at].style.setProperty('--fill', (level / 255).toFixed(3))

@@ -1,4 +1,4 @@
-/** The table of peers: who they are, what each delivered, and what each did wrong. */
+/** The table of peers: their names, what each of them delivered, and their faults. */
 
 import { bytes, count, duration } from './format.js'
 import { write } from './say.js'
@@ -7,11 +7,14 @@ const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready',
 
 export function createPeers(body) {
   const rows = new Map()
-  /** Why those that left did, by id. */
+  /** Why lost peers were lost, by id. */
   const lost = new Map()
   const replaced = new Set()
 
-  /** A row is made once and its cells rewritten: a table rebuilt ten times a second cannot be read or selected. */
+  /**
+   * A row is made once and its cells are rewritten. A table that is rebuilt ten times a second
+   * cannot be read or selected.
+   */
   function rowOf(peer) {
     let row = rows.get(peer.id)
     if (!row) {
@@ -31,7 +34,7 @@ export function createPeers(body) {
         const row = rowOf(peer)
         const [name, state, head, items, size, answers, flying, latency, faults] = row.cells
         row.dataset.state = peer.state
-        // A peer chooses its own name, so it is only ever set as text.
+        // A peer chooses its own name, so it is only set as text.
         write(name, peer.client ? `${peer.name} · ${peer.client}` : peer.name)
         name.title = name.textContent
         state.firstChild.dataset.state = peer.state
@@ -50,7 +53,7 @@ export function createPeers(body) {
       }
     },
 
-    /** It left, or never came; `why` in words. */
+    /** The peer was lost, or never connected; `why` says it in words. */
     lost(id, why) {
       lost.set(id, why)
       const row = rows.get(id)
@@ -59,7 +62,10 @@ export function createPeers(body) {
       row.cells[8].className = 'fault'
     },
 
-    /** The peer `id` is called again, under another id, and keeps its row: until it answers, that says why it was lost. */
+    /**
+     * The peer `id` is called again under another id and keeps its row. Until it answers, the row
+     * says why it was lost.
+     */
     again(id, newId) {
       rows.set(newId, rows.get(id))
       rows.delete(id)

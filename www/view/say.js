@@ -1,4 +1,4 @@
-/** The few places where the page says in words how it is. */
+/** What the page says about itself in words. */
 
 const PHASES = {
   idle: 'Ready',
@@ -15,13 +15,16 @@ const PHASES = {
   waiting: 'Waiting',
   problem: 'Stopped',
 }
-/** A screen reader that is told of every block says nothing else. */
+/** A screen reader that reads every block reads nothing else. */
 const ANNOUNCE_EVERY_MS = 10_000
 
 const find = (id) => document.getElementById(id)
 let announced = -Infinity
 
-/** @param name a phase of the package, or one of the page's own; `detail` true or text: it waits, or other words */
+/**
+ * @param name a phase of the package, or one of the page's own; `detail`: true or a text if it
+ *   waits, or other words
+ */
 export function phase(name, detail) {
   const pill = find('phase')
   write(pill, typeof detail === 'string' && name === 'problem' ? detail : detail ? PHASES.waiting : PHASES[name])
@@ -33,19 +36,19 @@ export function headline(text, below = '') {
   write(find('subline'), below)
 }
 
-/** What went wrong, or nothing any more. */
+/** Shows what went wrong, or removes it. */
 export function problem(error) {
   find('problem').hidden = !error
   write(find('problem'), error ? `${error.message}${error.code ? ` (${error.code})` : ''}` : '')
 }
 
-/** What is good to know while it goes on. */
+/** Shows a notice during a sync, or removes it. */
 export function notice(text) {
   find('notice').hidden = !text
   write(find('notice'), text)
 }
 
-/** For those who listen. `often`: it comes again and again, so most of it may be left out. */
+/** For screen readers. `often`: the text is repeated often, so most of it may be left out. */
 export function announce(text, often = false) {
   const now = performance.now()
   if (often && now - announced < ANNOUNCE_EVERY_MS) return
@@ -58,7 +61,9 @@ export function buttons(usable) {
   for (const [id, can] of Object.entries(usable)) find(id).disabled = !can
 }
 
-/** Text that is written only where it differs: what somebody selects or listens to stays what it is. */
+/**
+ * Writes a text only if it has changed, so that a selection stays and screen readers are silent.
+ */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }

@@ -1,4 +1,4 @@
-/** The forms that point the page at another chain and other peers. What is wrong with a field is said below it. */
+/** The forms for another chain and other peers. What is wrong with a field is shown below it. */
 
 import { listed, peerProblem, problemsOf, writeTarget } from '../target.js'
 import { write } from './say.js'
@@ -31,7 +31,7 @@ export function createSetup({ details, form }, target) {
     return { peers: listed(text('peers')), network: text('network'), genesis: text('genesis'), want: fields.want.value, hash: text('hash') }
   }
 
-  /** Following the peers' head needs no hash. */
+  /** The peers' head needs no hash. */
   function showHash() {
     const label = HASH_OF[fields.want.value]
     form.querySelector('#hash-field').hidden = !label
@@ -39,7 +39,7 @@ export function createSetup({ details, form }, target) {
     fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
   }
 
-  /** Says what is wrong where it is wrong. Answers whether nothing is. */
+  /** Shows below each field what is wrong. Returns whether nothing is. */
   function complain(problems) {
     let first
     for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {
@@ -54,7 +54,7 @@ export function createSetup({ details, form }, target) {
   }
 
   return {
-    /** @param form the form that adds one peer to those that are there */
+    /** @param form the form that adds a peer */
     onPeer(form, connect) {
       const input = form.elements.url
       form.addEventListener('submit', (event) => {
@@ -73,7 +73,7 @@ export function createSetup({ details, form }, target) {
       })
     },
 
-    /** Shows the form, with what is wrong in the page's address. */
+    /** Shows the form, and what is wrong in the page's address. */
     open() {
       details.open = true
       complain(target.problems)
