@@ -1,14 +1,14 @@
-/** Where the newest block comes from: the peers' announcements, or a node that the user trusts. */
-
 /**
- * How often an unreachable node is tried again, and how often a node is asked that does not
- * announce blocks.
+ * Tells the newest block: the one that the peers announce, or that of a node that the user trusts.
  */
+
+/** How often a node is asked that cannot be reached, or that tells nothing by itself. */
 const ASK_EVERY_MS = 1_000
 const SILENCE_MS = 10_000
 
 /**
- * The highest block that a peer says it has. It is proven when its header is fetched, by its hash.
+ * The highest block that a peer says it has. Nothing proves it before its header is fetched; then
+ * its hash does.
  */
 export function announcedHead(db) {
   let highest
@@ -19,12 +19,11 @@ export function announcedHead(db) {
 }
 
 /**
- * The head of a node, by JSON-RPC: over a WebSocket the node announces it, and over HTTP the node
- * is asked.
+ * The head of a node, by JSON-RPC: over a WebSocket it tells each new one, over HTTP it is asked.
  *
  * @param {string} url
  * @returns {{head: () => {number: number, hash: string} | undefined, trouble: () => string}}
- *   `trouble` is why there is no head
+ *   `trouble`: why there is none
  */
 export function trustedHead(url) {
   let head

@@ -1,9 +1,12 @@
-/** This page's database, in a worker of its own, which can be killed. */
+/** The database this page holds, in a worker of its own, which can be killed. */
 
 import { open } from '/pkg/snaplight.js'
 import { openInWorker } from '/pkg/worker.js'
 
-/** The browser releases a killed worker's lock after a while. No browser takes this long. */
+/**
+ * How long to wait for a killed worker's lock, which the browser frees some time later. No browser
+ * needs this long.
+ */
 const LOCK_PATIENCE_MS = 5_000
 
 export function createSession(options, thread) {
@@ -11,10 +14,10 @@ export function createSession(options, thread) {
   const session = {
     /** @type {import('/pkg/snaplight.js').Snaplight | undefined} */
     db: undefined,
-    /** A database in the page's own thread can only be killed with the page. */
+    /** Work in the page's own thread can only be killed with the page. */
     killable: thread === 'worker',
 
-    /** @param {boolean} [patiently] waits for the lock of a worker that was killed */
+    /** @param {boolean} [patiently] wait for a lock that nobody holds any more */
     async open(patiently = false) {
       const until = performance.now() + LOCK_PATIENCE_MS
       for (;;) {
@@ -28,10 +31,7 @@ export function createSession(options, thread) {
       }
     },
 
-    /**
-     * Ends the worker as the browser would: without a message to it, and without writing or closing
-     * anything.
-     */
+    /** Kills the worker as the browser would: it is not told, and writes and closes nothing. */
     kill() {
       worker?.terminate()
       worker = session.db = undefined

@@ -1,10 +1,10 @@
 /**
- * What the page's address asks for, and whether it is valid.
+ * Reads what the page's address asks for, and says what is wrong with it.
  *
  * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's
- * hash), `follow` (the peers' head, block after block) or `follow=ws://…` (the head of a trusted
- * node, by JSON-RPC). `start` begins at once. `thread=main` works in the page's own thread instead
- * of a worker. `examples=0x…,0x…` are addresses to offer.
+ * hash), `follow` (the peers' head, block after block) or `follow=ws://…` (the head of a node that
+ * is trusted, by JSON-RPC). `start` begins at once; `thread=main` works in the page's own thread
+ * instead of a worker; `examples=0x…,0x…` are addresses to offer.
  */
 
 /** Ethereum mainnet, and the state of its genesis block. */
@@ -18,8 +18,8 @@ const ADDRESS = /^0x[0-9a-f]{40}$/i
 
 /**
  * @param {string} search an address's query
- * @returns what was asked for, as text and parsed; `problems` says in words what is not valid, by
- *   field
+ * @returns what was asked for, as text and as values; `problems` says in words, by field, what is
+ *   wrong
  */
 export function readTarget(search) {
   const query = new URLSearchParams(search)
@@ -43,7 +43,7 @@ export function readTarget(search) {
     follow: want === 'follow' || want === 'node',
     /** The node whose head is followed, if it is not the peers' head. */
     node: want === 'node' ? fields.hash : undefined,
-    /** The target for the package's `sync`. Nothing if a head is followed. */
+    /** The target as the package's `sync` takes it; nothing if a head is followed. */
     sync: { root: { root: fields.hash.toLowerCase() }, block: { blockHash: fields.hash.toLowerCase() } }[want],
     start: query.has('start'),
     thread: query.get('thread') === 'main' ? 'main' : 'worker',
@@ -51,22 +51,22 @@ export function readTarget(search) {
   }
 }
 
-/** The query for this target. */
+/** The query that says the same. */
 export function writeTarget({ peers, network, genesis, want, hash }) {
   const query = new URLSearchParams({ peers: peers.join(','), network, genesis })
   query.set(want === 'node' ? 'follow' : want, want === 'follow' ? '' : hash)
   query.set('start', '')
-  // Colons, slashes and commas are allowed in a query, and an address without escapes is easier to
-  // read.
+  // Colons, slashes and commas are allowed in a query, and people can read an address without
+  // escapes.
   return `?${query}`.replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/').replace(/=(?=&|$)/g, '')
 }
 
-/** Addresses or URLs, separated by line breaks or commas. */
+/** Addresses or URLs, one a line or with commas between them. */
 export function listed(text) {
   return (text ?? '').split(/[\s,]+/).filter(Boolean)
 }
 
-/** What is wrong, in words, by field. Empty if nothing is. */
+/** What is wrong, in words, by field; empty if nothing is. */
 export function problemsOf({ peers, network, genesis, want, hash }) {
   const problems = {}
   const wrong = peers.map(peerProblem).find(Boolean)

@@ -1,10 +1,10 @@
-/** The table of blocks: what each of them cost, the newest first. */
+/** The table of blocks: what each cost, the newest first. */
 
 import { median } from './chain.js'
 import { bytes, count, duration, shortHash } from './format.js'
 
 const SHOWN = 10
-/** A page that follows for a day keeps its last half hour. */
+/** Most rows kept: the last half hour of a page that follows for a day. */
 const KEPT = 200
 
 const COLUMNS = [
@@ -18,8 +18,7 @@ const COLUMNS = [
   (row) => duration(row.elapsedMs),
 ]
 /**
- * The fields of a row that have a median. The first sync and the first block after a kill do not
- * count.
+ * The figures of which medians are shown. The first sync and the syncs after a kill do not count.
  */
 const FIGURES = [
   ['received', 'bytes'], ['ranges', 'bytes'], ['healing', 'bytes'], ['healing', 'nodes'], ['requests'], ['roundTrips'], ['reused'], ['elapsedMs'],
@@ -68,21 +67,21 @@ export function createBlocks({ body, median: foot, all }) {
   }
 
   return {
-    /** The oldest row is first. */
+    /** Oldest first. */
     rows,
 
     /**
-     * @param report a SyncReport of a block; `after`: what came before it, if it was no ordinary
+     * @param report a SyncReport of a block; `after`: what it followed, if that was no ordinary
      *   block
      */
     add(report, after) {
-      // A target that was complete already cost nothing and has a row already.
+      // A target that was complete already cost nothing and has a row.
       if (rows.at(-1)?.hash === report.block.hash) return
       const since = rows.length > 0 ? report.block.number - rows.at(-1).number : 0
       add({ ...report, ...report.block, since, after })
     },
 
-    /** Another tab completed the block, and knows what it cost. */
+    /** Notes a block that another tab completed. Only that tab knows its cost. */
     addElsewhere(block) {
       if (rows.at(-1)?.hash === block.hash) return
       add({ ...block, elsewhere: true, since: 0, received: { bytes: 0 }, ranges: { bytes: 0 }, healing: { bytes: 0 } })

@@ -1,11 +1,11 @@
-/** Counters, their rates, the rates' history, and how the time was spent. */
+/** Counters, their rates, the rate's history, and where the time went. */
 
 import { bytes, count, duration, percent } from './format.js'
 
 const COUNTS = ['accounts', 'slots', 'codes', 'bytesReceived', 'bytesStored']
 const FACTS = ['accounts', 'slots', 'codes']
 const SHARES = { hashingMs: 'hashing and proving', storageMs: 'storing', waitingMs: 'waiting for peers' }
-/** Rates are means over this time. A shorter time flickers, and a longer one lags. */
+/** Rates are means over this time: a shorter one flickers, a longer one lags. */
 const WINDOW_MS = 2000
 const HISTORY = 240
 
@@ -33,13 +33,13 @@ export function createCounters(root) {
   }
 
   return {
-    /** A sync begins: the history of an earlier one is removed. */
+    /** Clears the history of an earlier sync when one begins. */
     restart() {
       samples = []
       history = []
     },
 
-    /** Shows what a complete state contains while nothing is running. */
+    /** Shows what a complete state holds, while nothing moves. */
     hold(state) {
       for (const name of FACTS) find(`[data-count=${name}]`).textContent = written(name, state[name])
       for (const name of COUNTS) find(`[data-rate=${name}]`).textContent = ''
@@ -47,8 +47,8 @@ export function createCounters(root) {
 
     /**
      * @param given a Progress of the package
-     * @param done whether the sync has ended, so that no rate is current
-     * @param following whether one sync follows another, so that means and histories say nothing
+     * @param done no rate is current any more
+     * @param following one sync comes after another: neither a mean nor a history says anything
      */
     show(given, done, following) {
       const progress = { ...given, bytesReceived: given.received.bytes }
@@ -65,7 +65,7 @@ export function createCounters(root) {
       const items = done
         ? (progress.accounts + progress.slots) / Math.max(seconds, 0.001)
         : rate('accounts') + rate('slots')
-      // There is nothing to compare the first sample with.
+      // The first sample has nothing to be compared with.
       if (!done && samples.length > 1) history = [...history, items].slice(-HISTORY)
       find('#rate-now').textContent = items >= 1 ? `${count(items)}/s${done ? ' on average' : ''}` : ''
       sparkline()

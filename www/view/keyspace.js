@@ -23,12 +23,12 @@ export function createKeySpace(element) {
   const shown = new Uint8Array(256)
 
   return {
-    /** @param {Uint8Array} levels 256 of them, from 0 (nothing is known) to 255 (everything is) */
+    /** @param {Uint8Array} levels 256 of them, 0 for nothing known to 255 for all */
     show(levels) {
       let sum = 0
       levels.forEach((level, at) => {
         sum += level
-        // Most cells have not changed in the last tenth of a second.
+        // This is called ten times a second, and most cells have not changed.
         if (level === shown[at]) return
         shown[at] = level
         cells[at].style.setProperty('--fill', (level / 255).toFixed(3))

@@ -1,20 +1,20 @@
 /**
- * What a kill cost: what was running, what was there again after opening, and what had to be
+ * Shows what a kill cost: what was under way, what was held after opening, and what had to be
  * fetched again.
  */
 
 import { bytes, count, duration, shortHash } from './format.js'
 
 /**
- * In these phases, the progress says how much of the target is there. Before them, stored pages are
- * still being read.
+ * Progress of these phases says what is held of the target. Before them the stored pages are still
+ * being read.
  */
 const COUNTED = ['ranges', 'healing', 'finishing', 'done']
 
 export function createKills({ card, story }) {
-  /** All kills since the page was opened. */
+  /** Every kill since the page was opened. */
   const list = []
-  /** The last kill, until its block is complete. */
+  /** The last one, until its block is complete. */
   let open
 
   function say(at, text) {
@@ -27,8 +27,8 @@ export function createKills({ card, story }) {
 
     /**
      * @param complete the last complete state
-     * @param progress the progress of the killed sync, or nothing
-     * @param standing the follower's standing
+     * @param progress of the sync that is killed, or nothing
+     * @param standing the follower's
      */
     killed(complete, progress, standing) {
       open = { at: performance.now(), complete: complete?.block?.number, before: progress && held(progress), bytesBefore: progress?.received.bytes ?? 0 }
@@ -43,7 +43,7 @@ export function createKills({ card, story }) {
       say(1, 'Opening again …')
     },
 
-    /** @param complete the complete state right after opening again */
+    /** @param complete what is complete right after opening again */
     reopened(complete) {
       open.reopenedMs = performance.now() - open.at
       const took = `Open again after ${duration(open.reopenedMs)}`
@@ -65,7 +65,7 @@ export function createKills({ card, story }) {
         `${count(lost)} have to be fetched again …`)
     },
 
-    /** The first block after a kill says what it took. Returns the remark for its row. */
+    /** Shows what the first block after a kill took. Returns the remark for its row. */
     blockDone(report) {
       if (!open) return undefined
       const { lost } = open

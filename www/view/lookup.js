@@ -1,11 +1,11 @@
-/** The form that looks up an account, and a storage slot of it, in the last complete state. */
+/** The form that looks up any account, and a storage slot of it, in the last complete state. */
 
 import { bytes, count, duration, ether } from './format.js'
 
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 /**
- * The largest account of Ethereum mainnet's genesis, one that was created later, and one that
- * provably does not exist.
+ * The largest account of Ethereum mainnet's genesis, a later one of it, and one that is provably
+ * not there.
  */
 const EXAMPLES = {
   '0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544': [
@@ -42,8 +42,8 @@ export function createLookup({ form, examples, answer }, database) {
       const stored = slot === '' ? undefined : await db.getStorage(address, /^\d+$/.test(slot) ? BigInt(slot) : slot)
       if (question === asked) show(account, held, stored, performance.now() - started)
     } catch (error) {
-      // A database that was just killed or closed will be asked again. Until then the old answer
-      // stays.
+      // A database that was just killed or closed is asked again later. The answer shown still
+      // holds.
       if (question !== asked || (shown && ['CLOSED', 'CRASHED'].includes(error.code))) return
       const line = document.createElement('p')
       line.className = 'error'
@@ -83,7 +83,7 @@ export function createLookup({ form, examples, answer }, database) {
   }
 
   return {
-    /** Offers addresses to try: the given ones, or known ones if this page knows the state. */
+    /** Offers addresses to try: those given, or some where this page knows the state. */
     offer(root, given) {
       const addresses = given.length > 0 ? given : (EXAMPLES[root] ?? [])
       if (offered === addresses.join()) return
@@ -104,16 +104,17 @@ export function createLookup({ form, examples, answer }, database) {
     },
 
     /**
-     * @param {{root: string, number: number, hash: string}[]} rows blocks that an answer may name
+     * @param {{root: string, number: number, hash: string}[]} rows blocks that may be named as
+     *   proof
      */
     knows(rows) {
       blocks = new Map(rows.map((row) => [row.root, row]))
     },
 
-    /** A newer state is complete: answers from it. */
+    /** Asks again when a newer state is complete. */
     refresh() {
       if (!asked) return
-      // Screen readers must not read it again with every block.
+      // It is not said again with every block.
       answer.setAttribute('aria-live', 'off')
       look(asked)
     },

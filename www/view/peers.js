@@ -1,4 +1,4 @@
-/** The table of peers: their names, what each of them delivered, and their faults. */
+/** The table of peers: who they are, what each delivered, and what each did wrong. */
 
 import { bytes, count, duration } from './format.js'
 import { write } from './say.js'
@@ -7,13 +7,13 @@ const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready',
 
 export function createPeers(body) {
   const rows = new Map()
-  /** Why lost peers were lost, by id. */
+  /** Why peers have left, by id. */
   const lost = new Map()
   const replaced = new Set()
 
   /**
-   * A row is made once and its cells are rewritten. A table that is rebuilt ten times a second
-   * cannot be read or selected.
+   * Rows by id. A row is made once and its cells are rewritten, because nobody can select text in a
+   * table that is rebuilt ten times a second.
    */
   function rowOf(peer) {
     let row = rows.get(peer.id)
@@ -34,7 +34,7 @@ export function createPeers(body) {
         const row = rowOf(peer)
         const [name, state, head, items, size, answers, flying, latency, faults] = row.cells
         row.dataset.state = peer.state
-        // A peer chooses its own name, so it is only set as text.
+        // A peer chooses its own name, so it is only ever set as text.
         write(name, peer.client ? `${peer.name} · ${peer.client}` : peer.name)
         name.title = name.textContent
         state.firstChild.dataset.state = peer.state
@@ -53,7 +53,7 @@ export function createPeers(body) {
       }
     },
 
-    /** The peer was lost, or never connected; `why` says it in words. */
+    /** To be called when it left or could not be connected to; `why` in words. */
     lost(id, why) {
       lost.set(id, why)
       const row = rows.get(id)
@@ -63,8 +63,8 @@ export function createPeers(body) {
     },
 
     /**
-     * The peer `id` is called again under another id and keeps its row. Until it answers, the row
-     * says why it was lost.
+     * To be called when the peer `id` is connected to again, under another id. It keeps its row,
+     * which says why it was lost until it answers.
      */
     again(id, newId) {
       rows.set(newId, rows.get(id))

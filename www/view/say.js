@@ -1,4 +1,4 @@
-/** What the page says about itself in words. */
+/** The places where the page says its status in words. */
 
 const PHASES = {
   idle: 'Ready',
@@ -15,15 +15,18 @@ const PHASES = {
   waiting: 'Waiting',
   problem: 'Stopped',
 }
-/** A screen reader that reads every block reads nothing else. */
+/**
+ * Least time between two announcements of a kind: a screen reader that is told of every block says
+ * nothing else.
+ */
 const ANNOUNCE_EVERY_MS = 10_000
 
 const find = (id) => document.getElementById(id)
 let announced = -Infinity
 
 /**
- * @param name a phase of the package, or one of the page's own; `detail`: true or a text if it
- *   waits, or other words
+ * @param name a phase of the package, or one of the page's own; `detail` true or text: it waits, or
+ *   other words
  */
 export function phase(name, detail) {
   const pill = find('phase')
@@ -36,19 +39,21 @@ export function headline(text, below = '') {
   write(find('subline'), below)
 }
 
-/** Shows what went wrong, or removes it. */
+/** Shows what went wrong, or nothing. */
 export function problem(error) {
   find('problem').hidden = !error
   write(find('problem'), error ? `${error.message}${error.code ? ` (${error.code})` : ''}` : '')
 }
 
-/** Shows a notice during a sync, or removes it. */
+/** Shows a notice while the work goes on. */
 export function notice(text) {
   find('notice').hidden = !text
   write(find('notice'), text)
 }
 
-/** For screen readers. `often`: the text is repeated often, so most of it may be left out. */
+/**
+ * Announces it to screen readers. `often`: it comes again and again, so most of it may be left out.
+ */
 export function announce(text, often = false) {
   const now = performance.now()
   if (often && now - announced < ANNOUNCE_EVERY_MS) return
@@ -61,9 +66,7 @@ export function buttons(usable) {
   for (const [id, can] of Object.entries(usable)) find(id).disabled = !can
 }
 
-/**
- * Writes a text only if it has changed, so that a selection stays and screen readers are silent.
- */
+/** Writes a text only if it differs, so that a selection or a reading aloud is not disturbed. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }

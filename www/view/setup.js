@@ -1,4 +1,7 @@
-/** The forms for another chain and other peers. What is wrong with a field is shown below it. */
+/**
+ * The forms that point the page at another chain and other peers. What is wrong with a field is
+ * said below it.
+ */
 
 import { listed, peerProblem, problemsOf, writeTarget } from '../target.js'
 import { write } from './say.js'
@@ -31,7 +34,7 @@ export function createSetup({ details, form }, target) {
     return { peers: listed(text('peers')), network: text('network'), genesis: text('genesis'), want: fields.want.value, hash: text('hash') }
   }
 
-  /** The peers' head needs no hash. */
+  /** Following the peers' head needs no hash. */
   function showHash() {
     const label = HASH_OF[fields.want.value]
     form.querySelector('#hash-field').hidden = !label
@@ -39,7 +42,7 @@ export function createSetup({ details, form }, target) {
     fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
   }
 
-  /** Shows below each field what is wrong. Returns whether nothing is. */
+  /** Says what is wrong below each field. Returns whether nothing is. */
   function complain(problems) {
     let first
     for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {
@@ -54,7 +57,7 @@ export function createSetup({ details, form }, target) {
   }
 
   return {
-    /** @param form the form that adds a peer */
+    /** @param form the form that adds one peer to those that are there */
     onPeer(form, connect) {
       const input = form.elements.url
       form.addEventListener('submit', (event) => {
@@ -73,7 +76,7 @@ export function createSetup({ details, form }, target) {
       })
     },
 
-    /** Shows the form, and what is wrong in the page's address. */
+    /** Shows the form, with what is wrong in the page's address. */
     open() {
       details.open = true
       complain(target.problems)

@@ -1,5 +1,5 @@
 /**
- * Where this tab is on the chain: the peers' head, how far the tab is behind it, and what the last
+ * Where this tab stands on the chain: the peers' head, how far it is behind that, and what the last
  * block cost.
  */
 
@@ -14,7 +14,7 @@ export function createStanding(root) {
     latest: undefined,
 
     /**
-     * @param now the follower's last standing
+     * @param now what the follower saw last
      * @param last the last block's row, if there is one
      */
     show(now, last) {
