@@ -25,12 +25,16 @@ const NODE_TEST_TIMEOUT: u32 = 180_000;
 /// The native test that needs a file to be made first.
 const GENESIS_TEST: &str = "mainnets_genesis_state_has_its_root_and_8893_accounts";
 
+/// The native test that the step `imports` runs alone.
+const IMPORTS_TEST: &str = "files_import_in_no_circle_and_no_floor_imports_from_above";
+
 /// Runs one step. An error says why the step could not be tried.
 type Step = fn(&mut Suite) -> Outcome<(Counts, Finished)>;
 
 /// All steps in the order in which they run: quick ones first, and `package` before what uses it.
-const STEPS: [(&str, Step); 14] = [
+const STEPS: [(&str, Step); 15] = [
     ("formatting", |suite| suite.formatting()),
+    ("imports", |suite| suite.imports()),
     ("lints", |suite| suite.lints()),
     ("lints-wasm", |suite| suite.lints_wasm()),
     ("docs", |suite| suite.docs()),
@@ -156,6 +160,16 @@ impl Suite<'_> {
         self.whole("formatting", self.cargo(&["fmt", "--all", "--check"]))
     }
 
+    /// Checks which file imports which. The rules are in `xtask/tests/imports/main.rs`.
+    fn imports(&mut self) -> Outcome<(Counts, Finished)> {
+        let mut test = self.cargo(&["test", "--package", "xtask", "--test", "imports"]);
+        test.args(["--", "--exact", IMPORTS_TEST])
+            // A stack trace would only hide the list of imports.
+            .env("RUST_BACKTRACE", "0");
+        let finished = captured("imports", &mut test)?;
+        Ok((counts::of_cargo(&finished.output), finished))
+    }
+
     fn lints(&mut self) -> Outcome<(Counts, Finished)> {
         tools::rust_component("clippy", "clippy")?;
         let clippy = self.cargo(&[
@@ -226,7 +240,7 @@ impl Suite<'_> {
             // The step `genesis` runs this test, so it is filtered out and does not count as
             // skipped.
             self.cargo(&["test", "--workspace", "--no-fail-fast", "--"])
-                .args(["--skip", GENESIS_TEST]),
+                .args(["--skip", GENESIS_TEST, "--skip", IMPORTS_TEST]),
         )?;
         Ok((counts::of_cargo(&finished.output), finished))
     }

@@ -38,7 +38,6 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-#[ignore = "circles that are known are being untied"]
 fn files_import_in_no_circle_and_no_floor_imports_from_above() -> Result<(), String> {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut faults = Vec::new();
