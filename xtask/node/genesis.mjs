@@ -1,4 +1,7 @@
-/** Writes Ethereum mainnet's genesis state as `{address: {balance, nonce, code, storage}}`: `node genesis.mjs FILE`. */
+/**
+ * Writes Ethereum mainnet's genesis state as `{address: {balance, nonce, code, storage}}`:
+ * `node genesis.mjs FILE`.
+ */
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
