@@ -1,4 +1,7 @@
-/** The forms that point the page at another chain and other peers. What is wrong with a field is said below it. */
+/**
+ * The forms that point the page at another chain and other peers. What is wrong with a field is
+ * said below it.
+ */
 
 import { listed, peerProblem, problemsOf, writeTarget } from '../target.js'
 import { write } from './say.js'
@@ -39,7 +42,7 @@ export function createSetup({ details, form }, target) {
     fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
   }
 
-  /** Says what is wrong where it is wrong. Answers whether nothing is. */
+  /** Says what is wrong below each field. Returns whether nothing is. */
   function complain(problems) {
     let first
     for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {

@@ -1,4 +1,7 @@
-/** Where this tab stands on the chain: the peers' head, how far it is behind that, and what the last block cost. */
+/**
+ * Where this tab stands on the chain: the peers' head, how far it is behind that, and what the last
+ * block cost.
+ */
 
 import { bytes, count, duration } from './format.js'
 import { write } from './say.js'
@@ -23,7 +26,7 @@ export function createStanding(root) {
       const lag = find('behind')
       if (behind === undefined) write(lag, '–')
       else if (behind === 0) write(lag, 'in step')
-      // Below a second the time would only flicker.
+      // A time below a second would only flicker.
       else write(lag, `${count(behind)} ${behind === 1 ? 'block' : 'blocks'}${behindMs >= 1000 ? ` · ${duration(behindMs)}` : ''}`)
       lag.dataset.far = behind === undefined || behind < 2 ? '' : behind < 10 ? 'some' : 'much'
     },
