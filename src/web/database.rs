@@ -134,7 +134,7 @@ impl Database {
     }
 
     /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state: `[state, value]`.
-    pub fn backend(&self, address: &[u8], slot: &[u8]) -> Promise {
+    pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
         self.read(Query::Slot(keccak(address), keccak(slot)))
     }
 

@@ -53,7 +53,7 @@ impl From<StoreError> for JsError {
         let (code, advice) = match &fault {
             StoreError::Quota => (
                 "QUOTA",
-                "Nothing is lost: make space, or ask navigator.backend.persist(), and call sync again",
+                "Nothing is lost: make space, or ask navigator.storage.persist(), and call sync again",
             ),
             StoreError::Aborted { .. } => ("STORE_ABORTED", "Nothing is lost: call sync again"),
             StoreError::Superseded { .. } | StoreError::Exists => (
