@@ -13,7 +13,7 @@ import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
 import { CancelledError, ClosedError } from './errors.js'
 import { abortSignal, addressBytes, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
 import { Peer, defaultName } from './peer.js'
-import { IDLE, forgetOldRows, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Sync } from './sync.js'
 
 export class Snaplight {
@@ -35,7 +35,7 @@ export class Snaplight {
   #running = null
   /** The report of the last sync, until the next one starts. */
   #report = null
-  #raw = IDLE
+  #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
 

@@ -2,7 +2,7 @@
 
 import { ClosedError, CrashError, adoptError } from './errors.js'
 import { bad, peerUrl } from './input.js'
-import { IDLE } from './progress.js'
+import { idle } from './progress.js'
 import { OPEN } from './serve.js'
 
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
@@ -34,7 +34,7 @@ class RemoteBackend {
   #port
   #listener
   #letGo
-  #raw = IDLE
+  #raw = idle()
   /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
   #calls = new Map()
   #nextCall = 1

@@ -13,7 +13,8 @@ use super::peers::Peers;
 use super::requests::{PendingRequest, Requests};
 use super::resume::Loading;
 use super::{
-    Counters, Damage, Event, Failure, Input, Millis, Output, Phase, Progress, Report, WaitReason,
+    Counters, Damage, Event, Failure, Input, Millis, Output, PeerId, PeerProgress, Phase, Progress,
+    Report, WaitReason,
 };
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
@@ -259,6 +260,21 @@ impl Engine {
             elapsed_ms,
             waiting: self.waiting.clone(),
             peers,
+        }
+    }
+
+    /// What one peer delivered; `None` if there is no such peer. [`Progress::peers`] has all of them.
+    pub fn peer_progress(&self, peer: PeerId) -> Option<PeerProgress> {
+        self.peers.progress_of(peer, self.root().as_ref())
+    }
+
+    /// The root being made complete.
+    fn root(&self) -> Option<Hash> {
+        match &self.activity {
+            Activity::Idle => None,
+            Activity::Loading(loading) => Some(loading.root()),
+            Activity::Syncing(job) => Some(job.pivot.root),
+            Activity::Ending(ended) => Some(ended.pivot.root),
         }
     }
 

@@ -173,26 +173,35 @@ impl Peers {
     }
 
     pub(crate) fn progress(&self, root: Option<&Hash>) -> Vec<PeerProgress> {
-        let line = |(id, peer): &(PeerId, Peer)| PeerProgress {
-            peer: *id,
-            client: peer.session.client().to_owned(),
-            head: peer.session.head(),
-            ready: peer.session.is_ready(),
-            refused: root.is_some_and(|root| peer.has_refused(root)),
-            in_flight: peer.in_flight.iter().sum(),
-            answers: peer.delivered.answers,
-            bytes: peer.delivered.bytes,
-            accounts: peer.delivered.accounts,
-            slots: peer.delivered.slots,
-            codes: peer.delivered.codes,
-            strikes: peer.strikes,
-            round_trip_ms: peer.round_trip_ms,
-        };
-        self.table.iter().map(line).collect()
+        let table = self.table.iter();
+        table.map(|(id, peer)| peer.progress(*id, root)).collect()
+    }
+
+    pub(crate) fn progress_of(&self, peer: PeerId, root: Option<&Hash>) -> Option<PeerProgress> {
+        let found = self.table.iter().find(|(id, _)| *id == peer);
+        found.map(|(id, peer)| peer.progress(*id, root))
     }
 }
 
 impl Peer {
+    fn progress(&self, id: PeerId, root: Option<&Hash>) -> PeerProgress {
+        PeerProgress {
+            peer: id,
+            client: self.session.client().to_owned(),
+            head: self.session.head(),
+            ready: self.session.is_ready(),
+            refused: root.is_some_and(|root| self.has_refused(root)),
+            in_flight: self.in_flight.iter().sum(),
+            answers: self.delivered.answers,
+            bytes: self.delivered.bytes,
+            accounts: self.delivered.accounts,
+            slots: self.delivered.slots,
+            codes: self.delivered.codes,
+            strikes: self.strikes,
+            round_trip_ms: self.round_trip_ms,
+        }
+    }
+
     fn new(now: Millis) -> Peer {
         Peer {
             session: Session::default(),

@@ -15,9 +15,10 @@ use super::errors::JsError;
 use super::event_loop;
 use super::listener::Listener;
 use super::object;
+use super::read_priority::ReadPriority;
 use super::reader::{Query, ReadResult, StateReader};
-use super::roles::StoredState;
 use super::socket::WebSocketLike;
+use super::stored_state::StoredState;
 use crate::hash::Hash;
 use crate::state::{Complete, Network};
 use crate::store::StoreError;
@@ -124,7 +125,7 @@ impl Database {
 
     /// Where the sync stands.
     pub fn progress(&self) -> JsValue {
-        self.driver.progress().into()
+        self.driver.progress()
     }
 
     /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`, where the body is nonce 8
@@ -201,15 +202,16 @@ impl Database {
             client: CLIENT.to_owned(),
             node_id: event_loop::random()?,
         };
-        listener.complete(&object::complete(found.record.complete.as_ref()));
+        listener.complete(found.record.complete.as_ref());
         let followed = (!writes).then(|| found.record.clone());
         let engine = Engine::new(config, found.record, found.codes);
-        let driver = Driver::new(engine, store, listener, followed);
+        let (store, readers) = (Rc::new(store), Rc::new(ReadPriority::default()));
+        let driver = Driver::new(engine, store.clone(), listener, followed, readers.clone());
         driver.watch_connection();
         if writes {
             driver.begin_writing(found.lost);
         }
-        let reader = Rc::new(StateReader::new(driver.clone()));
+        let reader = Rc::new(StateReader::new(driver.clone(), store, readers));
         Ok(Database {
             driver,
             reader,
@@ -238,10 +240,9 @@ impl Database {
 
     fn read(&self, query: Query) -> Promise {
         let (reader, states) = (self.reader.clone(), self.states.clone());
-        let driver = self.driver.clone();
         promise(async move {
             let answer = reader.read(query).await;
-            driver.note_read();
+            reader.note_read();
             let ReadResult {
                 state,
                 value,
@@ -266,7 +267,7 @@ impl States {
         match &*last {
             Some((known, object)) if known == state => object.clone(),
             _ => {
-                let object = object::complete(Some(state));
+                let object = object::to_js(&object::Complete::new(state));
                 *last = Some((*state, object.clone()));
                 object
             }

@@ -7,7 +7,8 @@ use std::task::{Poll, Waker};
 
 use wasm_bindgen_futures::spawn_local;
 
-use super::driver::Driver;
+use super::backend::Backend;
+use super::read_priority::ReadPriority;
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, Storage};
 use crate::state::page::{Folds, Page, PageError, VerifiedPage};
@@ -32,7 +33,8 @@ pub(super) enum PageLoadError {
 
 /// Loads pages and remembers them.
 pub(super) struct PageCache {
-    driver: Rc<Driver>,
+    store: Rc<Backend>,
+    readers: Rc<ReadPriority>,
     /// Scratch memory for proving.
     folds: RefCell<Folds>,
     cache: RefCell<Cache>,
@@ -52,9 +54,10 @@ struct Load {
 type Outcome = Result<Rc<VerifiedPage>, PageLoadError>;
 
 impl PageCache {
-    pub(super) fn new(driver: Rc<Driver>) -> PageCache {
+    pub(super) fn new(store: Rc<Backend>, readers: Rc<ReadPriority>) -> PageCache {
         PageCache {
-            driver,
+            store,
+            readers,
             folds: RefCell::new(Folds::new()),
             cache: RefCell::default(),
             queued: RefCell::default(),
@@ -113,19 +116,16 @@ impl PageCache {
     }
 
     fn begin_queued(self: &Rc<Self>) {
-        while self.driver.reads_in_flight.get() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty()
-        {
+        while self.readers.in_flight() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty() {
             let (ids, loads) = self.next_transaction();
             self.begun.borrow_mut().extend_from_slice(&loads);
-            self.driver.reads_in_flight.update(|count| count + 1);
+            self.readers.transaction_began();
             let pages = self.clone();
             spawn_local(async move {
-                let found = pages.driver.store().pages(&ids).await;
+                let found = pages.store.pages(&ids).await;
                 let answer = found.map(|found| decoded(&ids, &found));
                 pages.settle(&loads, answer);
-                let in_flight = &pages.driver.reads_in_flight;
-                in_flight.update(|count| count.saturating_sub(1));
-                pages.driver.note_read();
+                pages.readers.transaction_ended();
                 pages.begin_queued();
             });
         }

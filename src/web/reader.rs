@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::backend::Backend;
 use super::driver::Driver;
 use super::errors::JsError;
 use super::page_cache::{PageCache, PageLoadError};
+use super::read_priority::ReadPriority;
 use crate::hash::Hash;
 use crate::state::read::{Lookup, Step};
 use crate::state::{Account, Code, Complete};
@@ -36,18 +38,31 @@ pub(super) struct ReadResult {
 /// Look-ups in the last complete state. Any number may be under way.
 pub(super) struct StateReader {
     driver: Rc<Driver>,
+    store: Rc<Backend>,
+    readers: Rc<ReadPriority>,
     pages: Rc<PageCache>,
-    /// Of which making of the database the proven pages are.
+    /// Which incarnation of the database the proven pages belong to.
     incarnation: Cell<[u8; 16]>,
 }
 
 impl StateReader {
-    pub(super) fn new(driver: Rc<Driver>) -> StateReader {
+    pub(super) fn new(
+        driver: Rc<Driver>,
+        store: Rc<Backend>,
+        readers: Rc<ReadPriority>,
+    ) -> StateReader {
         StateReader {
-            pages: Rc::new(PageCache::new(driver.clone())),
+            pages: Rc::new(PageCache::new(store.clone(), readers.clone())),
             incarnation: Cell::new(driver.incarnation()),
             driver,
+            store,
+            readers,
         }
+    }
+
+    /// Somebody was given what [`StateReader::read`] found.
+    pub(super) fn note_read(&self) {
+        self.readers.note_read();
     }
 
     /// Forgets the pages that were proven, so that the next reads look at what is stored.
@@ -87,7 +102,7 @@ impl StateReader {
     async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<ReadResult, JsError> {
         let code = match hash {
             hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
-            hash => self.driver.store().code(&hash).await?,
+            hash => self.store.code(&hash).await?,
         };
         match code {
             Some(value) if keccak(&value) == hash => Ok(ReadResult {
