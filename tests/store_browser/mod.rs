@@ -40,6 +40,11 @@ impl Place for Database {
     }
 }
 
+/// Bytes that the whole origin stores, as the browser estimates.
+pub(crate) async fn bytes_used() -> f64 {
+    usage().await.as_f64().unwrap()
+}
+
 /// Puts `value` under the key every test of foreign values looks at (`root` in `meta`, 1 elsewhere); `None` deletes it.
 pub(crate) async fn put_raw(
     name: &str,
@@ -107,8 +112,16 @@ export function withhold(property) {
   Object.defineProperty(navigator, property, { value: undefined, configurable: true });
 }
 
-export function requeue(property) {
+export function give_back(property) {
   delete navigator[property];
+}
+
+export async function usage() {
+  return (await navigator.storage.estimate()).usage;
+}
+
+export async function persist() {
+  return navigator.storage.persist();
 }
 "#)]
 extern "C" {
@@ -126,5 +139,9 @@ extern "C" {
     pub(crate) fn fill_disk(after: u32);
     pub(crate) fn empty_disk();
     pub(crate) fn withhold(property: &str);
-    pub(crate) fn requeue(property: &str);
+    pub(crate) fn give_back(property: &str);
+    async fn usage() -> JsValue;
+    /// What the message of a full disk advises: asks the browser to keep the origin's data.
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn persist() -> Result<JsValue, JsValue>;
 }

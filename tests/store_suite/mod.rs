@@ -1,6 +1,6 @@
 //! What every store promises, written once and run on each of them: natively and in browsers.
 //!
-//! A case gets a fresh [`Place`], so none depends on another.
+//! Each case gets a fresh [`Place`], so none depends on another. `every_case!` makes a test of each.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use futures::future::{join, join_all};
@@ -9,6 +9,35 @@ use snaplight::{
     state::{Batch, PageId},
     store::{MemoryDisk, MemoryStore, Store, StoreError},
 };
+
+/// Calls the macro `$test` with the names of all cases.
+macro_rules! every_case {
+    ($test:ident) => {
+        $test! {
+            a_new_store_is_empty
+            a_batch_is_read_back_by_writer_and_reader
+            a_failed_batch_leaves_nothing
+            a_batch_lands_only_on_its_predecessor
+            of_two_in_flight_the_second_fails_with_the_first
+            a_call_takes_its_place_when_it_is_made
+            a_commit_nobody_waits_for_is_still_checked
+            ranges_of_pages_are_deleted
+            a_page_is_never_overwritten
+            many_pages_land_in_batches_two_in_flight
+            reads_overlap
+            codes_held_are_ascending_and_at_most_the_limit
+            a_code_may_be_stored_again
+            no_bytes_and_sixty_thousand_come_back_as_they_were
+            clear_starts_over
+            everything_is_there_after_reopening
+            a_batch_queued_before_the_close_still_lands
+            a_closed_store_says_so
+            there_is_one_writer_at_a_time
+            a_reader_reads_beside_the_writer_and_cannot_write
+            without_its_record_a_store_is_empty
+        }
+    };
+}
 
 /// Where a database lives; connections to it come and go.
 pub(crate) trait Place {
@@ -362,31 +391,6 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
     );
     assert_eq!(store.code(&hash(1)).await, Ok(None));
     assert_eq!(store.codes_held(9).await, Ok(vec![]));
-}
-
-/// For where a name per case would say nothing new.
-pub(crate) async fn every_case<P: Place>(fresh: impl AsyncFn(&'static str) -> P) {
-    a_new_store_is_empty(&fresh("suite: new").await).await;
-    a_batch_is_read_back_by_writer_and_reader(&fresh("suite: read back").await).await;
-    a_failed_batch_leaves_nothing(&fresh("suite: failed batch").await).await;
-    a_batch_lands_only_on_its_predecessor(&fresh("suite: predecessor").await).await;
-    of_two_in_flight_the_second_fails_with_the_first(&fresh("suite: two in flight").await).await;
-    a_call_takes_its_place_when_it_is_made(&fresh("suite: place").await).await;
-    a_commit_nobody_waits_for_is_still_checked(&fresh("suite: nobody waits").await).await;
-    ranges_of_pages_are_deleted(&fresh("suite: deleted ranges").await).await;
-    a_page_is_never_overwritten(&fresh("suite: overwritten").await).await;
-    many_pages_land_in_batches_two_in_flight(&fresh("suite: many pages").await).await;
-    reads_overlap(&fresh("suite: overlap").await).await;
-    codes_held_are_ascending_and_at_most_the_limit(&fresh("suite: codes held").await).await;
-    a_code_may_be_stored_again(&fresh("suite: code again").await).await;
-    no_bytes_and_sixty_thousand_come_back_as_they_were(&fresh("suite: sizes").await).await;
-    clear_starts_over(&fresh("suite: clear").await).await;
-    everything_is_there_after_reopening(&fresh("suite: reopening").await).await;
-    a_batch_queued_before_the_close_still_lands(&fresh("suite: queued").await).await;
-    a_closed_store_says_so(&fresh("suite: closed").await).await;
-    there_is_one_writer_at_a_time(&fresh("suite: one writer").await).await;
-    a_reader_reads_beside_the_writer_and_cannot_write(&fresh("suite: reader").await).await;
-    without_its_record_a_store_is_empty(&fresh("suite: no record").await).await;
 }
 
 pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Batch {

@@ -25,15 +25,6 @@ extern "C" {
     #[wasm_bindgen(method, js_name = catch)]
     pub(super) fn on_rejection(this: &Pending, callback: &Function) -> Promise;
 
-    /// `navigator.storage`.
-    pub(super) type StorageManager;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn estimate(this: &StorageManager) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn persist(this: &StorageManager) -> Result<Promise, JsValue>;
-
     /// `IDBDatabase`, for the one call that takes a durability.
     pub(super) type DurableDatabase;
 

@@ -1,23 +1,27 @@
 //! The store in the browser: IndexedDB, one transaction per batch.
 //!
-//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, `meta` with one value, the sequence number
-//! and the record, and whether the session that wrote it has ended well (`session.rs`). What shaped it, all measured: a request costs the same whatever its size up to some KiB, so pages are
-//! few and large; waiting for each request triples the time, so only `complete` is awaited; a value over 64 KiB becomes a
-//! file of its own, so pages stay below; a view of wasm memory would be cloned with the whole memory behind it, so bytes
-//! are copied out first; a full disk shows only as an aborted transaction's reason.
+//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, and `meta` with one
+//! value: the sequence number, the record, and whether the session that wrote it was closed
+//! (`unclean_shutdown.rs`).
+//!
+//! Measurements shaped it:
+//! - A request costs the same for any size up to some KiB, so pages are few and large.
+//! - Waiting for each request triples the time, so only a transaction's `complete` is awaited.
+//! - A value over 64 KiB becomes a file of its own, so pages stay below.
+//! - A view of wasm memory would be cloned with the whole memory behind it, so bytes are copied out
+//!   first.
+//! - A full disk shows only as the reason of an aborted transaction.
 
 mod connection;
 mod errors;
 mod global;
 mod lock;
 mod signal;
-mod space;
 mod transaction;
 mod unclean_shutdown;
 mod value;
 
 pub use lock::WriterLock;
-pub use space::{persist, usage};
 
 use self::{
     connection::{DbConnection, Mode},
