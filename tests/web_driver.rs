@@ -1,4 +1,5 @@
-//! The driver in a page: what the engine wants is done to sockets that look like WebSockets, and what they do comes back.
+//! The driver in a page: what the engine wants is done to sockets that look like WebSockets, and
+//! what they do comes back.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used)]
 
@@ -73,7 +74,7 @@ extern "C" {
     fn hang_up(this: &Socket, code: u32);
 }
 
-/// A Ping, which is a breach before Hello.
+/// A Ping, which breaks the protocol before Hello.
 const PING: [u8; 2] = [0x02, 0xc0];
 /// The first byte of a Hello: message id 0.
 const HELLO: u8 = 0x80;
@@ -200,7 +201,8 @@ async fn faults_close_with_codes_that_a_page_may_send_and_are_told_once() {
 async fn a_socket_that_answers_from_inside_send_is_heard_after_it() {
     let (listener, socket) = (Listener::new(), Socket::new());
     let database = in_memory(&listener).await;
-    // The answer comes while the driver is in the middle of sending: before Hello, so it is a fault.
+    // The answer comes while the driver is in the middle of sending: before Hello, so it is a
+    // fault.
     let answer = Function::new_no_args(
         "if (!this.answered) { this.answered = true; this.deliver(Uint8Array.of(2, 0xc0).buffer) }",
     );

@@ -1,4 +1,5 @@
-//! The store in a real browser keeps every promise of the suite, and meets the days only browsers have.
+//! The store in a real browser keeps every promise of the suite, and survives what happens only in
+//! browsers.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::panic, clippy::unwrap_used)]
 
@@ -46,7 +47,7 @@ async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
         store.pages(&ids([1, 10, 20])).await,
         Ok(vec![Some(page(1)), None, None])
     );
-    // Once there is room, the same batch goes in.
+    // Once there is space, the same batch lands.
     empty_disk();
     assert_eq!(
         store
@@ -85,7 +86,7 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     let store = next_writer(&database).await;
     assert_eq!(store.record().await, Ok(Some(record(1))));
     assert!(!store.ended_well());
-    // Closing does not make up for it: the log is still the torn one.
+    // Closing does not repair it: the log is still the torn one.
     store.close().await;
     let store = database.writer().await.unwrap();
     store.record().await.unwrap();
@@ -104,7 +105,7 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     let store = database.writer().await.unwrap();
     store.record().await.unwrap();
     assert!(store.ended_well());
-    // The next batch takes the mark away again.
+    // The next batch removes the mark again.
     store.commit(batch(2, [])).await.unwrap();
     store.record().await.unwrap();
     assert!(!store.ended_well());
@@ -208,7 +209,8 @@ async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
     assert_eq!(database.reader().await.unwrap().record().await, Ok(None));
 }
 
-/// The farewell that a writer leaves was still being written when its `close` had ended, about once in ten times.
+/// Once the mark of a closed writer was still being written when its `close` had ended, in about
+/// one of ten runs.
 #[wasm_bindgen_test]
 async fn a_closed_writer_blocks_no_deletion() {
     for _ in 0..30 {
@@ -226,7 +228,7 @@ async fn a_dropped_connection_blocks_nobody() {
     let database = Database::fresh("dropped").await;
     drop(database.reader().await.unwrap());
     drop(database.writer().await.unwrap());
-    // Nor does one that was asked for and then given up before it was there.
+    // Nor does a connection that was asked for and then given up before it was open.
     assert!(
         IndexedDb::open_to_read(database.name())
             .now_or_never()
@@ -254,7 +256,7 @@ async fn values_that_cannot_be_ours_count_as_missing() {
         put_raw(database.name(), "meta", Some(value)).await.unwrap();
         assert_eq!(store.record().await, Ok(None));
     }
-    // The next life starts as in an empty store.
+    // The next writer starts as in an empty store.
     assert_eq!(store.commit(batch(1, [(1, page(2))])).await, Ok(()));
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![Some(page(2))]));
 }

@@ -1,6 +1,7 @@
 /**
- * The demo page: it is told by its address what to sync and from whom (see `target.js`), and uses nothing but the
- * package's public interface. This file holds it together; `view/` is what one sees.
+ * The demo page: it is told by its address what to sync and from whom (see `target.js`), and uses
+ * nothing but the package's public interface. This file holds it together; `view/` is what one
+ * sees.
  */
 
 import { deleteDatabase } from '/pkg/snaplight.js'
@@ -23,7 +24,10 @@ import { createStanding } from './view/standing.js'
 
 const target = readTarget(location.search)
 const { follow } = target
-/** One database per network, so that the page can be pointed at another one without losing the first. */
+/**
+ * One database per network, so that the page can be pointed at another one without losing the
+ * first.
+ */
 const name = `snaplight-demo-${target.network.id}-${target.network.genesisHash.slice(2, 10)}`
 
 const find = (id) => document.getElementById(id)
@@ -41,7 +45,10 @@ const kills = createKills({ card: find('kills'), story: find('kill-story') })
 const standing = createStanding(document)
 const setup = createSetup({ details: find('connection'), form: find('setup') }, target)
 
-/** How a script outside (`cargo xtask demo --headless`) follows the page. `db` is there to be read from. */
+/**
+ * How a script outside (`cargo xtask demo --headless`) follows the page. `db` is there to be read
+ * from.
+ */
 window.demo = {
   progress: undefined, report: undefined, error: undefined, standing: undefined, blocks: [], kills: [],
   get db() {

@@ -1,23 +1,25 @@
 /**
- * Following a chain: whenever there is a new head, that block becomes the target, whatever is under way. A wallet takes
- * the head from a light client, and calls the same two methods with it: `db.sync({ blockHash })` when nothing runs,
- * `sync.retarget({ blockHash })` when something does.
+ * Following a chain: whenever there is a new head, that block becomes the target, whatever is under
+ * way. A wallet takes the head from a light client, and calls the same two methods with it:
+ * `db.sync({ blockHash })` when nothing runs, `sync.retarget({ blockHash })` when something does.
  */
 
 /** How often the head is looked at. */
 const LOOK_EVERY_MS = 100
 /**
- * A first sync keeps its block until the chain is so many ahead: what it has fetched of it would differ after each move, and
- * peers keep the states of some 128 blocks. Later blocks differ little from what is held, and are moved to at once.
+ * A first sync keeps its block until the chain is so many ahead: what it has fetched of it would
+ * differ after each move, and peers keep the states of some 128 blocks. Later blocks differ little
+ * from what is held, and are moved to at once.
  */
 const FIRST_KEEPS = 16
 
 /**
  * @param database a function that returns the open database, or nothing
- * @param headOf a function that returns the newest block's number and hash, or nothing, given the database
+ * @param headOf a function that returns the newest block's number and hash, or nothing, given the
+ *   database
  * @param {{onProgress: Function, onBlock: Function, onChange: Function, onEnd: Function}} listener
- *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it. `onChange(standing)`: each
- *   time this looked. `onEnd(error)`: it follows no more.
+ *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it.
+ *   `onChange(standing)`: each time this looked. `onEnd(error)`: it follows no more.
  */
 export function createFollower(database, headOf, listener) {
   /** The running sync, and the head it is to reach. */
@@ -112,7 +114,10 @@ export function createFollower(database, headOf, listener) {
       else listener.onEnd()
     },
 
-    /** The database was killed: what ran in it neither ends nor fails, it is just not there any more. */
+    /**
+     * The database was killed: what ran in it neither ends nor fails, it is just not there any
+     * more.
+     */
     forget() {
       sync = target = undefined
     },

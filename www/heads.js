@@ -1,10 +1,16 @@
 /** Where the newest block comes from: what the peers announce, or a node that the user trusts. */
 
-/** A node that cannot be reached is asked again so often, and one that has to be asked each time as well. */
+/**
+ * A node that cannot be reached is asked again so often, and one that has to be asked each time as
+ * well.
+ */
 const ASK_EVERY_MS = 1_000
 const SILENCE_MS = 10_000
 
-/** The highest block that a peer says it has. Nothing proves it before its header is fetched; then its hash does. */
+/**
+ * The highest block that a peer says it has. Nothing proves it before its header is fetched; then
+ * its hash does.
+ */
 export function announcedHead(db) {
   let highest
   for (const { stats } of db.peers) {
@@ -17,7 +23,8 @@ export function announcedHead(db) {
  * The head of a node, by JSON-RPC: over a WebSocket it tells each new one, over HTTP it is asked.
  *
  * @param {string} url
- * @returns {{head: () => {number: number, hash: string} | undefined, trouble: () => string}} `trouble`: why there is none
+ * @returns {{head: () => {number: number, hash: string} | undefined, trouble: () => string}}
+ *   `trouble`: why there is none
  */
 export function trustedHead(url) {
   let head

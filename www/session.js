@@ -28,7 +28,9 @@ export function createSession(options, thread) {
       }
     },
 
-    /** As when the browser does it: nobody in there is asked or told, nothing is written or closed. */
+    /**
+     * As when the browser does it: nobody in there is asked or told, nothing is written or closed.
+     */
     kill() {
       worker?.terminate()
       worker = session.db = undefined

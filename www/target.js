@@ -1,9 +1,10 @@
 /**
  * What the page's address asks for, and whether it can be meant.
  *
- * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's hash), `follow` (the
- * peers' head, block after block) or `follow=ws://…` (the head of a node that is trusted, by JSON-RPC). `start` begins at
- * once; `thread=main` works in the page's own thread instead of a worker; `examples=0x…,0x…` are addresses to offer.
+ * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's
+ * hash), `follow` (the peers' head, block after block) or `follow=ws://…` (the head of a node that
+ * is trusted, by JSON-RPC). `start` begins at once; `thread=main` works in the page's own thread
+ * instead of a worker; `examples=0x…,0x…` are addresses to offer.
  */
 
 /** Ethereum mainnet, and the state of its genesis block. */
@@ -17,7 +18,8 @@ const ADDRESS = /^0x[0-9a-f]{40}$/i
 
 /**
  * @param {string} search an address's query
- * @returns what was asked for, as text and understood; `problems` says in words, by field, what cannot be meant
+ * @returns what was asked for, as text and understood; `problems` says in words, by field, what
+ *   cannot be meant
  */
 export function readTarget(search) {
   const query = new URLSearchParams(search)

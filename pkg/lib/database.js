@@ -1,13 +1,15 @@
-// The public class Snaplight, written once on top of a backend: the wasm module in this realm (local.js), or a worker at
-// the other end of a MessagePort (remote.js).
+// The public class Snaplight, written once on top of a backend: the wasm module in this realm
+// (local.js), or a worker at the other end of a MessagePort (remote.js).
 //
-// A backend has: addPeer(id, target), closePeer(id), startSync(target, start), cancelSync(), account(address),
-// storage(address, slot), code(addressOrHash), close(), progress(). Arguments are checked and in bytes. It tells the
-// listener given to it: onProgress(raw, start), onComplete(state), onSynced(report, raw, start), onFailed(error, start),
-// onPeer(id, state), onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event), onEnded(), onCrashed(error).
+// A backend has: addPeer(id, target), closePeer(id), startSync(target, start), cancelSync(),
+// account(address), storage(address, slot), code(addressOrHash), close(), progress(). Arguments are
+// checked and in bytes. It tells the listener given to it: onProgress(raw, start),
+// onComplete(state), onSynced(report, raw, start), onFailed(error, start), onPeer(id, state),
+// onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event), onEnded(),
+// onCrashed(error).
 //
-// `start` counts the calls of startSync. What a worker tells may be on its way while the next call is made, so each end says which
-// call it ends.
+// `start` counts the calls of startSync. What a worker tells may be on its way while the next call
+// is made, so each end says which call it ends.
 
 import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
 import { CancelledError, ClosedError } from './errors.js'
@@ -77,7 +79,8 @@ export class Snaplight {
     const { name } = optionsOf(options)
     const id = this.#nextPeer++
     const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
-    // Known before the backend hears of it: an open socket may be greeted, or even be lost, before its call returns.
+    // Known before the backend hears of it: an open socket may be greeted, or even be lost, before
+    // its call returns.
     this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name)))
     this.#peers.set(id, peer)
     try {
@@ -135,7 +138,10 @@ export class Snaplight {
     return this.close()
   }
 
-  /** Starts a sync, or moves the engine from the one that runs: it keeps all it has, so only its caller has to be told. */
+  /**
+   * Starts a sync, or moves the engine from the one that runs: it keeps all it has, so only its
+   * caller has to be told.
+   */
   #start(target, signal, callbacks) {
     const running = { ...callbacks, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
     const sync = new Sync(showTarget(target), {
@@ -285,7 +291,9 @@ export class Snaplight {
   }
 }
 
-/** A caller's own error in a callback goes where its other uncaught errors go, not into the sync. */
+/**
+ * A caller's own error in a callback goes where its other uncaught errors go, not into the sync.
+ */
 function call(callback, argument) {
   try {
     callback(argument)

@@ -19,7 +19,8 @@ export class UnsupportedError extends SnaplightError {}
 export class LoadError extends SnaplightError {}
 export class CrashError extends SnaplightError {}
 
-// On the prototypes and spelled out, so that `error.name` and stack traces survive a minifier that renames classes.
+// On the prototypes and spelled out, so that `error.name` and stack traces survive a minifier that
+// renames classes.
 for (const [name, { prototype }] of Object.entries({
   SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, DamagedError, CancelledError, ClosedError, LockedError,
   UnsupportedError, LoadError, CrashError,
@@ -62,7 +63,10 @@ export function flattenError(error) {
   return { code, message }
 }
 
-/** Makes an error of this package of whatever was thrown. What nobody foresaw is our defect, and says so. */
+/**
+ * Makes an error of this package of whatever was thrown. What nobody foresaw is our defect, and
+ * says so.
+ */
 export function adoptError(thrown) {
   if (thrown instanceof SnaplightError) return thrown
   if (thrown !== null && typeof thrown === 'object' && Object.hasOwn(CLASS_OF, thrown.code ?? '')) {

@@ -1,5 +1,5 @@
-// Standing in line behind the tab that writes: what a follower has to keep until it is the writer, and how tabs of one
-// database hear of each other.
+// Standing in line behind the tab that writes: what a follower has to keep until it is the writer,
+// and how tabs of one database hear of each other.
 
 import { CancelledError } from './errors.js'
 import { showTarget } from './input.js'
@@ -7,7 +7,10 @@ import { reportOf } from './progress.js'
 
 const WAITING = 'another tab has this database open to write; this one takes over when that closes'
 
-/** Between the tabs of one database: `{ type: 'switched' | 'repaired' }` from the writer, `{ type: 'damaged', read }` to it. */
+/**
+ * Between the tabs of one database: `{ type: 'switched' | 'repaired' }` from the writer, `{ type:
+ * 'damaged', read }` to it.
+ */
 export class Channel {
   #channel = null
 

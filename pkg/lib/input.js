@@ -1,5 +1,6 @@
-// What callers hand in, checked and brought into one form (bytes) before it reaches wasm. Each function throws a
-// MisuseError that names the argument, shows what it got and says what is expected.
+// What callers hand in, checked and brought into one form (bytes) before it reaches wasm. Each
+// function throws a MisuseError that names the argument, shows what it got and says what is
+// expected.
 
 import { MisuseError } from './errors.js'
 
@@ -112,7 +113,10 @@ function parseHex(digits) {
   return bytes
 }
 
-/** Short enough for a message, whatever it is; must not throw, not even for objects whose `toString` does. */
+/**
+ * Short enough for a message, whatever it is; must not throw, not even for objects whose `toString`
+ * does.
+ */
 function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'bigint') return `${value}n`.slice(0, 90)

@@ -1,4 +1,5 @@
-// The backend in this realm: the wasm module's Database, WebSockets, and the ticker that turns numbers into progress.
+// The backend in this realm: the wasm module's Database, WebSockets, and the ticker that turns
+// numbers into progress.
 
 import { adoptError } from './errors.js'
 import { peerUrl } from './input.js'
@@ -191,7 +192,10 @@ class LocalBackend {
     }
   }
 
-  /** @param {boolean} ours Whether we made it: then nobody else closes it, and the server's choice of protocol is checked. */
+  /**
+   * @param {boolean} ours Whether we made it: then nobody else closes it, and the server's choice
+   *   of protocol is checked.
+   */
   #connect(id, socket, ours) {
     checkSocket(socket, inUse)
     inUse.add(socket)

@@ -1,9 +1,13 @@
-// The WebAssembly module of this realm: loaded once, shared by all its databases, and once crashed, gone for all of them.
+// The WebAssembly module of this realm: loaded once, shared by all its databases, and once crashed,
+// gone for all of them.
 
 import * as glue from '../wasm/snaplight.js'
 import { CrashError, LoadError, UnsupportedError, adoptError } from './errors.js'
 
-/** The smallest module with what ours needs: a table of references, and a function that is `v128.const 0; drop`. */
+/**
+ * The smallest module with what ours needs: a table of references, and a function that is
+ * `v128.const 0; drop`.
+ */
 const PROBE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, // magic, version 1
   1, 4, 1, 96, 0, 0, // type 0: () -> ()
@@ -32,7 +36,9 @@ export function load(source) {
   return loading
 }
 
-/** Calls into the module. What it throws comes out as an error of this package; a trap is a crash. */
+/**
+ * Calls into the module. What it throws comes out as an error of this package; a trap is a crash.
+ */
 export function guard(call) {
   if (crash) throw crash
   try {
@@ -42,7 +48,10 @@ export function guard(call) {
   }
 }
 
-/** Calls into the module, for the promise it answers: that of a crashed module would stay pending for ever. */
+/**
+ * Calls into the module, for the promise it answers: that of a crashed module would stay pending
+ * for ever.
+ */
 export function guardAsync(call) {
   return new Promise((resolve, reject) => {
     const answer = guard(call)
@@ -51,7 +60,9 @@ export function guardAsync(call) {
   })
 }
 
-/** Calls `listener` with the CrashError when the module stops. Returns the function that ends this. */
+/**
+ * Calls `listener` with the CrashError when the module stops. Returns the function that ends this.
+ */
 export function onCrash(listener) {
   crashListeners.add(listener)
   return () => crashListeners.delete(listener)
@@ -81,12 +92,16 @@ async function instantiate(source) {
 /** What the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
 function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
   const isFile = /^file:/.test(source instanceof URL ? source.href : source)
-  // Node does not fetch files. Asked for this way, no bundler for browsers stumbles over the import.
+  // Node does not fetch files. Asked for this way, no bundler for browsers stumbles over the
+  // import.
   const fs = isFile ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
   return fs ? fs.promises.readFile(new URL(source)) : source
 }
 
-/** Runs inside a dying module, so it must not call back into it: it only rejects promises and notes the error. */
+/**
+ * Runs inside a dying module, so it must not call back into it: it only rejects promises and notes
+ * the error.
+ */
 function crashed(message, cause) {
   crash ??= new CrashError(
     'CRASHED',

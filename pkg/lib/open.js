@@ -5,8 +5,8 @@ import { bad, callback, databaseName, hashBytes, networkId, optionsOf } from './
 const ROLES = [undefined, 'writer', 'follower']
 
 /**
- * The options in one form, and the callback among them by itself: all else can be posted to a worker, but for some kinds
- * of `wasm`.
+ * The options in one form, and the callback among them by itself: all else can be posted to a
+ * worker, but for some kinds of `wasm`.
  */
 export function checkOptions(options) {
   const { network, name, memory = false, role, wasm, onEvent } = optionsOf(options)

@@ -41,7 +41,10 @@ export class Peer {
     if (this.state !== 'closed') this.#close()
   }
 
-  /** Internal: the connection is gone; `lastRow` is what stays of its numbers, since the database forgets old ones. */
+  /**
+   * Internal: the connection is gone; `lastRow` is what stays of its numbers, since the database
+   * forgets old ones.
+   */
   static closed(peer, closed, lastRow) {
     peer.#row = () => lastRow
     peer.#resolveClosed(closed)

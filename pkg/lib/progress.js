@@ -15,7 +15,8 @@ export function idle() {
 /**
  * @param raw The driver's progress: phases are the engine's, peers have no names.
  * @param {Map<number, object>} rows PeerStats by id, of open and closed peers.
- * @param {object | null} report The report of the last sync if it succeeded and none has started since.
+ * @param {object | null} report The report of the last sync if it succeeded and none has started
+ *   since.
  */
 export function shapeProgress(raw, rows, report) {
   const peers = [...rows.values()]
@@ -53,7 +54,9 @@ export function newRow(id, name) {
   }
 }
 
-/** Takes the driver's rows over; those it no longer knows stay as they are until they are forgotten. */
+/**
+ * Takes the driver's rows over; those it no longer knows stay as they are until they are forgotten.
+ */
 export function updateRows(rows, rawPeers) {
   for (const raw of rawPeers) {
     const row = rows.get(raw.id)
@@ -88,7 +91,10 @@ function refusing(rawPeers, rows) {
   return rawPeers.filter(({ session }) => session?.refused).map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` }))
 }
 
-/** The engine knows no "connecting": it is ready for ranges at once. A user wants to know that nobody is there yet. */
+/**
+ * The engine knows no "connecting": it is ready for ranges at once. A user wants to know that
+ * nobody is there yet.
+ */
 function shapePhase(phase, peers) {
   if (phase === 'resuming') return 'connecting'
   if (phase === 'ranges' && !peers.some((peer) => peer.state === 'ready' || peer.answers > 0)) return 'connecting'

@@ -156,7 +156,10 @@ function startWorker() {
   return new Worker(new URL('../worker-entry.js', import.meta.url), { type: 'module', name: 'snaplight' })
 }
 
-/** What of `options.wasm` can cross: bytes and modules as they are, URLs spelled out, a Response as its bytes. */
+/**
+ * What of `options.wasm` can cross: bytes and modules as they are, URLs spelled out, a Response as
+ * its bytes.
+ */
 async function postable(source) {
   const wasm = await source
   if (wasm instanceof URL) return wasm.href

@@ -1,12 +1,16 @@
 // The worker's side: each `open` brings a port of its own, over which one database is used.
 //
-// Messages in: `{ id, method, args }`. Out: `{ id, value }` or `{ id, error }` in answer, and `{ event, args }` for what
-// database.js's listener is to hear. Everything in them can be cloned; errors go flat and are revived.
+// Messages in: `{ id, method, args }`. Out: `{ id, value }` or `{ id, error }` in answer, and `{
+// event, args }` for what database.js's listener is to hear. Everything in them can be cloned;
+// errors go flat and are revived.
 
 import { adoptError, flattenError } from './errors.js'
 import { connectLocal } from './local.js'
 
-/** What the first message on an endpoint must carry, so that a worker can have other things to do as well. */
+/**
+ * What the first message on an endpoint must carry, so that a worker can have other things to do as
+ * well.
+ */
 export const OPEN = 'snaplight:open'
 
 /** Methods that answer with a promise; those of the others that fail say so through an event. */

@@ -37,7 +37,10 @@ export function drop(socket) {
   unharmed(() => socket.close())
 }
 
-/** The one listener for errors. It holds nothing; the close event that follows an error says all that is told. */
+/**
+ * The one listener for errors. It holds nothing; the close event that follows an error says all
+ * that is told.
+ */
 const ignore = () => {}
 
 /**

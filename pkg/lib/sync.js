@@ -1,4 +1,5 @@
-// A running sync as its caller sees it: a promise of the report and an async iterable of the progress.
+// A running sync as its caller sees it: a promise of the report and an async iterable of the
+// progress.
 
 import { CancelledError, MisuseError } from './errors.js'
 
@@ -20,9 +21,10 @@ export class Sync {
   /**
    * Made by `Snaplight.sync`.
    * @param {{root: string} | {blockHash: string}} target
-   * @param {{stop: () => void, move: (target) => object, handOver: (controls: {publish: Function, settle: Function}) => void}} engine
-   *   `stop` asks the engine to stop (the end comes through `settle`), `move` to go elsewhere and answers the target as shown;
-   *   `handOver` gets what moves this object.
+   * @param {{stop: () => void, move: (target) => object, handOver: (controls: {publish: Function,
+   *   settle: Function}) => void}} engine `stop` asks the engine to stop (the end comes through
+   *   `settle`), `move` to go elsewhere and answers the target as shown; `handOver` gets what moves
+   *   this object.
    */
   constructor(target, { stop, move, handOver }) {
     this.#target = target
@@ -72,7 +74,8 @@ export class Sync {
   }
 
   [Symbol.asyncIterator]() {
-    // Whoever iterates hears of the failure from `next`, so it is not unhandled if nobody awaits the promise as well.
+    // Whoever iterates hears of the failure from `next`, so it is not unhandled if nobody awaits
+    // the promise as well.
     this.#promise.catch(() => {})
     let shown = 0
     let left = false

@@ -1,7 +1,7 @@
 //! A store in memory, for databases that leave no trace and for tests.
 //!
-//! A [`MemoryDisk`] is what survives, a [`MemoryStore`] is one connection to it, so that reopening, a
-//! second writer and a killed tab look here as they do in a browser.
+//! A [`MemoryDisk`] is what survives, a [`MemoryStore`] is one connection to it, so that reopening,
+//! a second writer and a killed tab look here as they do in a browser.
 
 use super::{Store, StoreError};
 use crate::{

@@ -1,5 +1,5 @@
-//! Errors on their way to JavaScript: a code that `pkg/lib/errors.js` makes a class of, and a message
-//! that says what happened, to what, and what to do.
+//! Errors on their way to JavaScript: a code that `pkg/lib/errors.js` makes a class of, and a
+//! message that says what happened, to what, and what to do.
 
 use serde::Serialize;
 use wasm_bindgen::JsValue;

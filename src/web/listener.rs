@@ -8,7 +8,8 @@ use crate::state::Complete;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Its methods may call back into the database at once, so no borrow is held when one is called.
+    /// Its methods may call back into the database at once, so no borrow is held when one is
+    /// called.
     pub type Listener;
 
     #[wasm_bindgen(method, catch, js_name = onComplete)]

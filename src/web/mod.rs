@@ -1,6 +1,6 @@
 //! The browser's module, the only one that knows JavaScript beside the browser's store
-//! (`store::indexed_db`). It runs the engine on the browser's event loop and gives JavaScript a thin
-//! handle. What users see is written in `pkg/` on top of it.
+//! (`store::indexed_db`). It runs the engine on the browser's event loop and gives JavaScript a
+//! thin handle. What users see is written in `pkg/` on top of it.
 //!
 //! ```text
 //! JavaScript ── Database (database.rs) ──► Driver (driver/) ──► Engine     handle, then poll
@@ -12,9 +12,9 @@
 //! ```
 //!
 //! No judgement about bytes is made here: whether an answer is right, what to ask next and what a
-//! page means are the core's business. Two rules keep JavaScript from ever finding an object in use:
-//! every exported method takes `&self`, and no borrow is held while JavaScript is called or a future
-//! is awaited, since either may come back with another call.
+//! page means are the core's business. Two rules keep JavaScript from ever finding an object in
+//! use: every exported method takes `&self`, and no borrow is held while JavaScript is called or a
+//! future is awaited, since either may come back with another call.
 
 #![deny(unsafe_code)]
 

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use super::event_loop::precise_now;
 
 /// How long we compute before the page gets its turn, in milliseconds. One verified range takes one
-/// to four, so a turn is one range or a few, and a frame of an animation (16 ms) fits several turns.
+/// to four, so a turn is one range or a few, and a frame of an animation (16 ms) fits several
+/// turns.
 const TURN_MS: f64 = 4.0;
 /// How long work is put off for readers after the last work, in milliseconds: most pages are there
 /// by then, and a reader who never stops costs a sync half of its pace and no more.

@@ -24,8 +24,8 @@ pub(super) struct StoredState {
 impl StoredState {
     /// Reads the record, and a writer's codes.
     ///
-    /// A fresh record replaces one that is damaged or gone. Nothing leads to the old pages and codes
-    /// then, and a writer clears them.
+    /// A fresh record replaces one that is damaged or gone. Nothing leads to the old pages and
+    /// codes then, and a writer clears them.
     pub(super) async fn load(
         store: &Backend,
         name: &str,

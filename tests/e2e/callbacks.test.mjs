@@ -1,4 +1,7 @@
-/** Functions that the module hands to the browser: none is called in vain after its end, and none is kept for ever. */
+/**
+ * Functions that the module hands to the browser: none is called in vain after its end, and none is
+ * kept for ever.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

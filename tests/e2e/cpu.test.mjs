@@ -1,4 +1,7 @@
-/** What the benchmarks say a browser's processes have used: here the processes are Node's own, with a browser's arguments. */
+/**
+ * What the benchmarks say a browser's processes have used: here the processes are Node's own, with
+ * a browser's arguments.
+ */
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -13,9 +16,10 @@ const BURNT = 0.3
 const ROUNDED = 0.02
 
 /**
- * A program that keeps children with a browser's arguments. Each line on its input is one deed: `start MARK` starts a child,
- * which uses the processor until it has used BURNT seconds of it and waits; `end` ends the last one and collects it; `whole
- * MARK` does both. It answers each with a line.
+ * A program that keeps children with a browser's arguments. Each line on its input is one deed:
+ * `start MARK` starts a child, which uses the processor until it has used BURNT seconds of it and
+ * waits; `end` ends the last one and collects it; `whole MARK` does both. It answers each with a
+ * line.
  */
 const KEEPER = `
   const { spawn } = require('node:child_process')

@@ -1,4 +1,7 @@
-/** Whatever happens to what is stored between two openings: nothing false is answered, it is told, and healed or rebuilt. */
+/**
+ * Whatever happens to what is stored between two openings: nothing false is answered, it is told,
+ * and healed or rebuilt.
+ */
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -20,7 +23,10 @@ async function tampered(name, peer, tamper) {
   return page
 }
 
-/** Runs `tamper` in the page, on the raw database, with `input` if there is any, and answers what it returns. */
+/**
+ * Runs `tamper` in the page, on the raw database, with `input` if there is any, and answers what it
+ * returns.
+ */
 async function tamperWith(page, name, tamper, input) {
   return page.evaluate(
     async ([name, tamper, input]) => {
@@ -40,7 +46,10 @@ async function tamperWith(page, name, tamper, input) {
   )
 }
 
-/** Reads every account of the genesis state: how many were refused as damaged, and which answers were wrong. */
+/**
+ * Reads every account of the genesis state: how many were refused as damaged, and which answers
+ * were wrong.
+ */
 async function readAll(page) {
   const answers = await page.evaluate(async (addresses) => {
     const answers = await Promise.allSettled(addresses.map((address) => db.getAccount(address)))

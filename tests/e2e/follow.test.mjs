@@ -1,4 +1,7 @@
-/** The demo page on a chain: it follows block after block, is killed and opened again, and is read along by a second tab. */
+/**
+ * The demo page on a chain: it follows block after block, is killed and opened again, and is read
+ * along by a second tab.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

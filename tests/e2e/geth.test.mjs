@@ -1,4 +1,7 @@
-/** A tab syncs from a real go-ethereum node through the gateway, then says the same as the node itself, and hears of its next block. */
+/**
+ * A tab syncs from a real go-ethereum node through the gateway, then says the same as the node
+ * itself, and hears of its next block.
+ */
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -8,11 +11,20 @@ import { setUp } from './lib/harness.mjs'
 
 const SCHEMES = ['path', 'hash']
 const STATE = { accounts: 100_000, contracts: 500, huge: 20_000 }
-/** Blocks on top of the genesis state: they move balances, create contracts, write storage and clear it. */
+/**
+ * Blocks on top of the genesis state: they move balances, create contracts, write storage and clear
+ * it.
+ */
 const BLOCKS = 3
-/** Keys that are compared with the node's own proofs: so many accounts, and below them slots, 1,000 in all. */
+/**
+ * Keys that are compared with the node's own proofs: so many accounts, and below them slots, 1,000
+ * in all.
+ */
 const KEYS = { plain: 250, contracts: 150, absent: 100, slots: 500 }
-/** A sync that stands still is given up before the test's own end, because it can say where it stands. */
+/**
+ * A sync that stands still is given up before the test's own end, because it can say where it
+ * stands.
+ */
 const GIVE_UP_AFTER_MS = 150_000
 
 /** The gateway hears of a block at once, where go-ethereum tells its peers of every 32nd. */
@@ -89,7 +101,10 @@ async function syncedTo(page, name, { url, networkId, genesisHash }, { hash }) {
   )
 }
 
-/** Begins a sync to a block, as `window.early`, and returns when its only peer has said that it does not have it. */
+/**
+ * Begins a sync to a block, as `window.early`, and returns when its only peer has said that it does
+ * not have it.
+ */
 function asksTooEarly(page, url, { hash }) {
   return page.evaluate(async ({ url, hash, ms }) => {
     for (const peer of db.peers) peer.close()
@@ -109,7 +124,10 @@ async function touchedBy({ rpc }, blocks) {
   return [...addresses]
 }
 
-/** Accounts and slots to ask for: what blocks have touched, then evenly over the rest, and some that are not there. */
+/**
+ * Accounts and slots to ask for: what blocks have touched, then evenly over the rest, and some that
+ * are not there.
+ */
 function keysOf(genesis, touched) {
   const contracts = Object.keys(genesis).filter((address) => Object.keys(genesis[address].storage ?? {}).length > 0)
   const plain = Object.keys(genesis).filter((address) => !genesis[address].code)
@@ -118,7 +136,8 @@ function keysOf(genesis, touched) {
   const owners = distinct([huge, ...written, ...spread(contracts, KEYS.contracts)]).slice(0, KEYS.contracts)
   const others = distinct([...touched, ...spread(plain, KEYS.plain)].filter((address) => !owners.includes(address))).slice(0, KEYS.plain)
   const nobody = Array.from({ length: KEYS.absent }, (_, at) => `0x${(0xabcdef + at * 7919).toString(16).padStart(40, '0')}`)
-  // One that is there and one that is not of each contract, and all that is left of the huge one, a third of it absent.
+  // One that is there and one that is not of each contract, and all that is left of the huge one, a
+  // third of it absent.
   const left = KEYS.slots - 2 * (owners.length - 1)
   const slotsOf = (address, count, absent) => [...spread(Object.keys(genesis[address].storage), count - absent), ...Array.from({ length: absent }, (_, at) => word(0xfeed + at))]
   return [

@@ -1,4 +1,7 @@
-/** Peers that lie, stall or break the protocol: each is caught, and the sync completes from an honest one all the same. */
+/**
+ * Peers that lie, stall or break the protocol: each is caught, and the sync completes from an
+ * honest one all the same.
+ */
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'

@@ -1,4 +1,7 @@
-/** Whatever JavaScript hands over, the answer is a typed error with a stable code and a message, never a panic. */
+/**
+ * Whatever JavaScript hands over, the answer is a typed error with a stable code and a message,
+ * never a panic.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

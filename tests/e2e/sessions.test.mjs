@@ -16,7 +16,9 @@ const profile = mkdtempSync(join(tmpdir(), 'snaplight-sessions-'))
 const world = setUp({ profile })
 after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }))
 
-/** Begins a sync as `window.db` and `window.running`, and returns when something of it is stored. */
+/**
+ * Begins a sync as `window.db` and `window.running`, and returns when something of it is stored.
+ */
 async function begin(page, name, peer) {
   await page.evaluate(
     async ({ name, url, root, network }) => {

@@ -1,4 +1,7 @@
-/** Many tabs, one database: one of them writes, the others read what it completes and take its place when it goes. */
+/**
+ * Many tabs, one database: one of them writes, the others read what it completes and take its place
+ * when it goes.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,7 +10,10 @@ import { chain, setUp } from './lib/harness.mjs'
 const world = setUp()
 const NOBODY = `0x${'12'.repeat(20)}`
 
-/** Opens `name` in a page as `window.db`, its events in `window.events`, with the peer added; answers its role. */
+/**
+ * Opens `name` in a page as `window.db`, its events in `window.events`, with the peer added;
+ * answers its role.
+ */
 async function open(page, name, peer, options = {}) {
   return page.evaluate(
     async ({ name, url, network, options }) => {

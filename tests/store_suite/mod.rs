@@ -1,6 +1,7 @@
 //! What every store promises, written once and run on each of them: natively and in browsers.
 //!
-//! Each case gets a fresh [`Place`], so none depends on another. `every_case!` makes a test of each.
+//! Each case gets a fresh [`Place`], so none depends on another. `every_case!` makes a test of
+//! each.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use futures::future::{join, join_all};
@@ -64,7 +65,7 @@ impl Place for MemoryDisk {
     }
 }
 
-/// A page of the size that suits IndexedDB, and as many as make a batch.
+/// Bytes of a page, of the size that suits IndexedDB, and how many pages make a batch.
 const PAGE: usize = 16 * 1024;
 const PAGES_IN_BATCH: u64 = 256;
 
@@ -105,7 +106,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
     let failing = Batch {
         codes: vec![(hash(7), vec![1])],
         delete: vec![PageId(1)..PageId(2)],
-        // The taken id comes last, when everything before it has been asked for.
+        // The taken id comes last, when everything before it is issued.
         ..batch(2, [(3, page(3)), (4, page(4)), (2, page(9))])
     };
     assert_eq!(store.commit(failing).await, Err(StoreError::Exists));
@@ -113,7 +114,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
     let found = store.pages(&ids(1..5)).await.unwrap();
     assert_eq!(found, [Some(page(1)), Some(page(2)), None, None]);
     assert_eq!(store.code(&hash(7)).await, Ok(None));
-    // And the store goes on.
+    // The store still works.
     assert_eq!(store.commit(batch(2, [(3, page(3))])).await, Ok(()));
 }
 
@@ -347,12 +348,12 @@ pub(crate) async fn a_closed_store_says_so(place: &impl Place) {
 pub(crate) async fn there_is_one_writer_at_a_time(place: &impl Place) {
     let writer = place.writer().await.unwrap();
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
-    // The one who was refused has not harmed the one who has it.
+    // The refused writer has not harmed the one that has the lock.
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     writer.commit(batch(1, [])).await.unwrap();
     writer.close().await;
     let second = place.writer().await.unwrap();
-    // The first one's end is over: dropping it takes nothing from the second.
+    // The first writer has ended already: dropping it takes nothing from the second.
     drop(writer);
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     second.close().await;
@@ -383,7 +384,7 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
     let store = place.writer().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
     assert_eq!(store.codes_held(9).await, Ok(vec![]));
-    // The new life gives the same ids again, and finds nothing of the old one.
+    // The emptied store gives the same ids again, and finds nothing of before.
     store.commit(batch(1, [(1, page(11))])).await.unwrap();
     assert_eq!(
         store.pages(&ids(1..3)).await,
@@ -411,7 +412,7 @@ pub(crate) fn coded(batch: Batch, codes: Vec<(Hash, Vec<u8>)>) -> Batch {
     Batch { codes, ..batch }
 }
 
-/// A page's bytes, told apart from every other page's.
+/// A page's bytes, different from every other page's.
 pub(crate) fn page(seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let words = (0..PAGE / 8).flat_map(|_| {

@@ -17,7 +17,10 @@ const COLUMNS = [
   (row) => orNothing(row.reused, count),
   (row) => duration(row.elapsedMs),
 ]
-/** What of a row its median is taken of; the first sync and those after a kill are no blocks like others. */
+/**
+ * What of a row its median is taken of; the first sync and those after a kill are no blocks like
+ * others.
+ */
 const FIGURES = [
   ['received', 'bytes'], ['ranges', 'bytes'], ['healing', 'bytes'], ['healing', 'nodes'], ['requests'], ['roundTrips'], ['reused'], ['elapsedMs'],
 ]
@@ -68,7 +71,10 @@ export function createBlocks({ body, median: foot, all }) {
     /** Oldest first. */
     rows,
 
-    /** @param report a SyncReport of a block; `after`: what it followed, if that was no ordinary block */
+    /**
+     * @param report a SyncReport of a block; `after`: what it followed, if that was no ordinary
+     *   block
+     */
     add(report, after) {
       // A target that was there already cost nothing, and stands in its row.
       if (rows.at(-1)?.hash === report.block.hash) return

@@ -1,12 +1,14 @@
 /**
- * The last blocks of the chain as a row: a bar for what each cost, and below it a square for how it stands. The newest is
- * on the right.
+ * The last blocks of the chain as a row: a bar for what each cost, and below it a square for how it
+ * stands. The newest is on the right.
  */
 
 import { bytes, count } from './format.js'
 
 const SLOTS = 48
-/** What is above so many times the median is cut off, or the first sync would flatten all others. */
+/**
+ * What is above so many times the median is cut off, or the first sync would flatten all others.
+ */
 const TALLEST = 4
 const LABEL_EVERY = 10
 /** A label closer than so many blocks to the newest one's would touch it. */

@@ -1,4 +1,7 @@
-/** The key space as a map: sixteen blocks, one for each first digit, of sixteen cells, one for each second digit. */
+/**
+ * The key space as a map: sixteen blocks, one for each first digit, of sixteen cells, one for each
+ * second digit.
+ */
 
 import { percent } from './format.js'
 

@@ -1,8 +1,14 @@
-/** What a kill cost: what was under way, what was there again after opening, and what had to be fetched again. */
+/**
+ * What a kill cost: what was under way, what was there again after opening, and what had to be
+ * fetched again.
+ */
 
 import { bytes, count, duration, shortHash } from './format.js'
 
-/** Progress of these phases says what of the target is held; before them, what was stored is still being looked at. */
+/**
+ * Progress of these phases says what of the target is held; before them, what was stored is still
+ * being looked at.
+ */
 const COUNTED = ['ranges', 'healing', 'finishing', 'done']
 
 export function createKills({ card, story }) {

@@ -3,7 +3,10 @@
 import { bytes, count, duration, ether } from './format.js'
 
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
-/** The largest account of Ethereum mainnet's genesis, a later one of it, and one that is provably not there. */
+/**
+ * The largest account of Ethereum mainnet's genesis, a later one of it, and one that is provably
+ * not there.
+ */
 const EXAMPLES = {
   '0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544': [
     '0x5abfec25f74cd88437631a7731906932776356f9',
@@ -39,7 +42,8 @@ export function createLookup({ form, examples, answer }, database) {
       const stored = slot === '' ? undefined : await db.getStorage(address, /^\d+$/.test(slot) ? BigInt(slot) : slot)
       if (question === asked) show(account, held, stored, performance.now() - started)
     } catch (error) {
-      // A database that was just killed or closed will be asked again; an answer that is there still holds.
+      // A database that was just killed or closed will be asked again; an answer that is there
+      // still holds.
       if (question !== asked || (shown && ['CLOSED', 'CRASHED'].includes(error.code))) return
       const line = document.createElement('p')
       line.className = 'error'
@@ -99,7 +103,10 @@ export function createLookup({ form, examples, answer }, database) {
       }
     },
 
-    /** @param {{root: string, number: number, hash: string}[]} rows blocks that may be named as proof */
+    /**
+     * @param {{root: string, number: number, hash: string}[]} rows blocks that may be named as
+     *   proof
+     */
     knows(rows) {
       blocks = new Map(rows.map((row) => [row.root, row]))
     },

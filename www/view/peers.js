@@ -11,7 +11,10 @@ export function createPeers(body) {
   const lost = new Map()
   const replaced = new Set()
 
-  /** A row is made once and its cells rewritten: a table rebuilt ten times a second cannot be read or selected. */
+  /**
+   * A row is made once and its cells rewritten: a table rebuilt ten times a second cannot be read
+   * or selected.
+   */
   function rowOf(peer) {
     let row = rows.get(peer.id)
     if (!row) {
@@ -59,7 +62,10 @@ export function createPeers(body) {
       row.cells[8].className = 'fault'
     },
 
-    /** The peer `id` is called again, under another id, and keeps its row: until it answers, that says why it was lost. */
+    /**
+     * The peer `id` is called again, under another id, and keeps its row: until it answers, that
+     * says why it was lost.
+     */
     again(id, newId) {
       rows.set(newId, rows.get(id))
       rows.delete(id)

@@ -21,7 +21,10 @@ const ANNOUNCE_EVERY_MS = 10_000
 const find = (id) => document.getElementById(id)
 let announced = -Infinity
 
-/** @param name a phase of the package, or one of the page's own; `detail` true or text: it waits, or other words */
+/**
+ * @param name a phase of the package, or one of the page's own; `detail` true or text: it waits, or
+ *   other words
+ */
 export function phase(name, detail) {
   const pill = find('phase')
   write(pill, typeof detail === 'string' && name === 'problem' ? detail : detail ? PHASES.waiting : PHASES[name])
@@ -58,7 +61,9 @@ export function buttons(usable) {
   for (const [id, can] of Object.entries(usable)) find(id).disabled = !can
 }
 
-/** Text that is written only where it differs: what somebody selects or listens to stays what it is. */
+/**
+ * Text that is written only where it differs: what somebody selects or listens to stays what it is.
+ */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }

@@ -1,4 +1,7 @@
-/** The forms that point the page at another chain and other peers. What is wrong with a field is said below it. */
+/**
+ * The forms that point the page at another chain and other peers. What is wrong with a field is
+ * said below it.
+ */
 
 import { listed, peerProblem, problemsOf, writeTarget } from '../target.js'
 import { write } from './say.js'

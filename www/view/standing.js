@@ -1,4 +1,7 @@
-/** Where this tab stands on the chain: the peers' head, how far it is behind that, and what the last block cost. */
+/**
+ * Where this tab stands on the chain: the peers' head, how far it is behind that, and what the last
+ * block cost.
+ */
 
 import { bytes, count, duration } from './format.js'
 import { write } from './say.js'

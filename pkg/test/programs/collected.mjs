@@ -5,7 +5,10 @@ import { open } from '../../snaplight.js'
 import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, turn } from '../support/database.mjs'
 import { EventSocket } from '../support/sockets.mjs'
 
-/** The collector works in several rounds, since one thing holds the next; it never took more than a few. */
+/**
+ * The collector works in several rounds, since one thing holds the next; it never took more than a
+ * few.
+ */
 const ROUNDS = 100
 const given = []
 

@@ -155,7 +155,9 @@ async function ended() {
   }
 }
 
-/** Not `once` of `node:events`, which listens to errors too and would hide that nobody else does. */
+/**
+ * Not `once` of `node:events`, which listens to errors too and would hide that nobody else does.
+ */
 function end(socket) {
   return new Promise((resolve) => (socket.readyState === WebSocket.CLOSED ? resolve() : socket.once('close', resolve)))
 }

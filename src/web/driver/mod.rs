@@ -226,9 +226,9 @@ impl Driver {
         });
     }
 
-    /// Answers the engine of a follower, which would delete what the writer deletes: the record that
-    /// it was made with may name garbage. Answered at once, so that nothing is under way when the
-    /// follower takes over.
+    /// Answers the engine of a follower, which would delete what the writer deletes: the record
+    /// that it was made with may name garbage. Answered at once, so that nothing is under way when
+    /// the follower takes over.
     fn refuse_to_store(&self, refusal: Input) {
         self.inbox.borrow_mut().push_back(refusal);
     }

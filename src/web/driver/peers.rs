@@ -1,5 +1,5 @@
-//! The driver's side that talks to sockets: what they say becomes inputs, and what ends a connection
-//! is told.
+//! The driver's side that talks to sockets: what they say becomes inputs, and what ends a
+//! connection is told.
 
 use std::rc::Rc;
 

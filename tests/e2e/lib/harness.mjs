@@ -1,11 +1,17 @@
-/** What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages with the package loaded. */
+/**
+ * What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages
+ * with the package loaded.
+ */
 
 import { after, afterEach, before } from 'node:test'
 import { launch } from '../../../xtask/node/browser.mjs'
 import { startPeer } from '../../../xtask/node/peers.mjs'
 import { serve } from '../../../xtask/node/serve.mjs'
 
-/** Runs in every page before its own scripts: the helpers that the tests' functions use inside the page. */
+/**
+ * Runs in every page before its own scripts: the helpers that the tests' functions use inside the
+ * page.
+ */
 function inPageHelpers() {
   /** What an error is, in a form that can leave the page. */
   window.described = (error) => ({
@@ -27,9 +33,15 @@ function inPageHelpers() {
     }
     return { code: 'NO ERROR', classes: [] }
   }
-  /** The next turn of the event loop: answers from the cache come so fast that nothing else would get one. */
+  /**
+   * The next turn of the event loop: answers from the cache come so fast that nothing else would
+   * get one.
+   */
   window.turn = () => new Promise((resolve) => setTimeout(resolve))
-  /** A listener for `open({ onEvent })` that keeps what it hears, and with `next(type)` waits for what it has not heard yet. */
+  /**
+   * A listener for `open({ onEvent })` that keeps what it hears, and with `next(type)` waits for
+   * what it has not heard yet.
+   */
   window.listen = () => {
     const [heard, waiting] = [[], []]
     const onEvent = (event) => {
@@ -42,10 +54,11 @@ function inPageHelpers() {
 }
 
 /**
- * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything after the file's last.
+ * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything
+ * after the file's last.
  *
- * @param {{profile?: string, sideBySide?: boolean}} [options] `profile`: a folder to keep; `sideBySide`: tests of this file
- *   run at the same time and close their pages themselves
+ * @param {{profile?: string, sideBySide?: boolean}} [options] `profile`: a folder to keep;
+ *   `sideBySide`: tests of this file run at the same time and close their pages themselves
  */
 export function setUp({ profile, sideBySide = false } = {}) {
   const world = new World({ profile })
@@ -89,7 +102,10 @@ class World {
     await this.context.addInitScript(inPageHelpers)
   }
 
-  /** Ends the browser as a crash would: nothing in it is told. Only a profile of the file's own outlives it. */
+  /**
+   * Ends the browser as a crash would: nothing in it is told. Only a profile of the file's own
+   * outlives it.
+   */
   async killBrowser() {
     const session = await this.context.newCDPSession(this.context.pages()[0])
     const gone = new Promise((resolve) => this.context.once('close', resolve))
@@ -105,7 +121,9 @@ class World {
     return peer
   }
 
-  /** Closes what a test has left open, so that a failed one holds no lock that the next one needs. */
+  /**
+   * Closes what a test has left open, so that a failed one holds no lock that the next one needs.
+   */
   async closePages() {
     await Promise.all(this.context.pages().map((page) => page.url() !== 'about:blank' && page.close()))
   }
@@ -140,7 +158,8 @@ export function chain(peer) {
 }
 
 /**
- * Opens `name`, syncs it to the peers' root and answers the report; the database stays open as `window.db`.
+ * Opens `name`, syncs it to the peers' root and answers the report; the database stays open as
+ * `window.db`.
  *
  * @param {import('playwright-core').Page} page
  * @param {string} name
