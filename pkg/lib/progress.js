@@ -1,10 +1,10 @@
-// From the driver's numbers to the Progress and SyncReport of snaplight.d.ts. The raw objects are
-// those of src/web/object.rs.
+// Makes the Progress and SyncReport of snaplight.d.ts of the driver's raw objects, which are those
+// of src/web/object.rs.
 
-/** Closed peers a session remembers, so that a page can show why they went. */
+/** Most closed peers that are remembered, so that a page can show why they went. */
 const CLOSED_PEERS_SHOWN = 64
 
-/** A raw progress before the driver has told any. */
+/** The raw progress before the driver has told any. */
 export function idle() {
   return {
     phase: 'idle', root: null, figures: noFigures(), etaMs: null, outrun: null, keySpace: new Uint8Array(256),
@@ -13,7 +13,7 @@ export function idle() {
 }
 
 /**
- * @param raw The driver's progress: phases are the engine's, peers have no names.
+ * @param raw The driver's progress, with the engine's phases and peers without names.
  * @param {Map<number, object>} rows PeerStats by id, of open and closed peers.
  * @param {object | null} report The report of the last sync if it succeeded and none has started
  *   since.
@@ -46,7 +46,7 @@ export function reportOf({ root, block, accounts, slots, codes }) {
   return { root, block, figures: { ...noFigures(), accounts, slots, codes } }
 }
 
-/** What a peer's row says before the driver knows it. */
+/** The PeerStats of a peer that the driver does not know yet. */
 export function newRow(id, name) {
   return {
     id, name, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
@@ -55,7 +55,8 @@ export function newRow(id, name) {
 }
 
 /**
- * Takes the driver's rows over; those it no longer knows stay as they are until they are forgotten.
+ * Takes the driver's rows. Rows that the driver no longer knows stay as they are until they are
+ * forgotten.
  */
 export function updateRows(rows, rawPeers) {
   for (const raw of rawPeers) {
@@ -64,7 +65,10 @@ export function updateRows(rows, rawPeers) {
   }
 }
 
-/** What a raw row says. It has no session while the engine does not know of the connection. */
+/**
+ * The part of PeerStats in a raw row, which has no session while the engine does not know of the
+ * connection.
+ */
 export function shapePeer({ session, ...row }) {
   const { refused, ...figures } = session ?? {}
   return { ...row, ...figures }
@@ -75,7 +79,7 @@ export function forgetOldRows(rows) {
   for (const row of closed.slice(0, -CLOSED_PEERS_SHOWN)) rows.delete(row.id)
 }
 
-/** SyncFigures of a sync that has done nothing. */
+/** The SyncFigures of a sync that has done nothing. */
 function noFigures() {
   return {
     accounts: 0, slots: 0, codes: 0,
@@ -92,8 +96,8 @@ function refusing(rawPeers, rows) {
 }
 
 /**
- * The engine knows no "connecting": it is ready for ranges at once. A user wants to know that
- * nobody is there yet.
+ * The phase for the user. The engine has no phase "connecting": it waits in "ranges" for its first
+ * peer.
  */
 function shapePhase(phase, peers) {
   if (phase === 'resuming') return 'connecting'

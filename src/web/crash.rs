@@ -23,6 +23,7 @@ pub(super) fn report_to(listener: Function) {
         }
         let listener = LISTENER.take();
         if let Some(listener) = listener {
+            // The listener is ours; nobody is left to hear of its errors.
             let _ = listener.call1(&JsValue::UNDEFINED, &panic.to_string().into());
         }
     }));

@@ -93,12 +93,12 @@ pub(super) fn callback(work: impl Fn(JsValue) + 'static) -> Function {
 /// already waits there. `setTimeout(0)` would wait 4 ms each time, and a promise would let nothing
 /// else run.
 pub(super) struct Turns {
-    means: Means,
+    mechanism: Mechanism,
     requested: Rc<Cell<bool>>,
     callback: Function,
 }
 
-enum Means {
+enum Mechanism {
     /// For Node: unlike a listening port, an idle `setImmediate` does not keep the process alive.
     Immediate(Function),
     Channel {
@@ -121,19 +121,19 @@ impl Turns {
         let immediate = Reflect::get(&js_sys::global(), &JsValue::from_str("setImmediate"))
             .ok()
             .and_then(|function| function.dyn_into::<Function>().ok());
-        let means = match immediate {
-            Some(set_immediate) => Means::Immediate(set_immediate),
+        let mechanism = match immediate {
+            Some(set_immediate) => Mechanism::Immediate(set_immediate),
             None => {
                 let channel = MessageChannel::new();
                 channel.port1().set_onmessage(&callback);
-                Means::Channel {
+                Mechanism::Channel {
                     inner: channel.port1(),
                     outer: channel.port2(),
                 }
             }
         };
         Turns {
-            means,
+            mechanism,
             requested,
             callback,
         }
@@ -144,12 +144,12 @@ impl Turns {
         if self.requested.replace(true) {
             return;
         }
-        match &self.means {
+        match &self.mechanism {
             // `setImmediate` does not throw if it is given a function.
-            Means::Immediate(set_immediate) => {
+            Mechanism::Immediate(set_immediate) => {
                 let _ = set_immediate.call1(&JsValue::UNDEFINED, &self.callback);
             }
-            Means::Channel { outer, .. } => outer.post_message(&JsValue::UNDEFINED),
+            Mechanism::Channel { outer, .. } => outer.post_message(&JsValue::UNDEFINED),
         }
     }
 
@@ -163,7 +163,7 @@ impl Turns {
     /// keep the callback alive.
     pub(super) fn stop(&self) {
         self.requested.set(true);
-        if let Means::Channel { inner, .. } = &self.means {
+        if let Mechanism::Channel { inner, .. } = &self.mechanism {
             inner.close();
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, errors,
-    global::{self, DurableDatabase, error, hear, result},
+    global::{self, DurableDatabase, error, listen_once, result},
     signal::{Sender, signal},
     transaction::Transaction,
 };
@@ -17,13 +17,13 @@ use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 /// deletion or upgrade.
 pub(super) struct DbConnection {
     database: IdbDatabase,
-    life: Rc<Life>,
+    shared: Rc<SharedState>,
     /// The same database for `idb`, which owns the callbacks that end the connection from outside.
     handlers: idb::Database,
 }
 
 /// Shared with the callbacks that end a connection from outside.
-struct Life {
+struct SharedState {
     closed: Cell<bool>,
     /// The writer's lock. It is here, so that it is given back at once when the connection ends
     /// from outside.
@@ -45,7 +45,7 @@ impl DbConnection {
         let (sender, opened) = signal();
         let request = request_open(name, Some(SCHEMA_VERSION))?;
         let upgraded = sender.clone();
-        hear(&request, "onupgradeneeded", move |event| {
+        listen_once(&request, "onupgradeneeded", move |event| {
             if let Err(error) = database(&event).and_then(create_stores) {
                 upgraded.send(Err(error));
             }
@@ -66,29 +66,29 @@ impl DbConnection {
 
     /// Ties the writer's lock to this connection. It is given back when the connection ends in any
     /// way.
-    pub(super) fn keep(&self, lock: WriterLock) {
-        self.life.lock.set(Some(lock));
+    pub(super) fn hold_lock(&self, lock: WriterLock) {
+        self.shared.lock.set(Some(lock));
         // Another tab may have ended the connection in between.
-        if self.life.closed.get() {
-            drop(self.life.end());
+        if self.shared.closed.get() {
+            drop(self.shared.end());
         }
     }
 
     /// Gives the writer's lock back and stays open.
-    pub(super) fn give_up_lock(&self) {
-        drop(self.life.lock.take());
+    pub(super) fn release_lock(&self) {
+        drop(self.shared.lock.take());
     }
 
     /// Waits for the end. Answers whether it came from outside.
     pub(super) fn ended(&self) -> impl Future<Output = bool> + 'static {
         let (sender, ended) = signal();
-        self.life.close_listener.set(Some(sender));
+        self.shared.close_listener.set(Some(sender));
         ended
     }
 
     /// Starts a transaction over `stores`. It takes its place in the database's queue now.
     pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreError> {
-        if self.life.closed.get() {
+        if self.shared.closed.get() {
             return Err(StoreError::Closed);
         }
         let (mode, durability) = match mode {
@@ -107,7 +107,7 @@ impl DbConnection {
             Ok(transaction) => Transaction::new(transaction),
             // The browser has closed the connection and has not told us yet.
             Err(thrown) if errors::name_of(&thrown) == errors::INVALID_STATE => {
-                self.life.tell_closed(true);
+                self.shared.tell_closed(true);
                 drop(self.close());
                 Err(StoreError::Closed)
             }
@@ -119,13 +119,13 @@ impl DbConnection {
     /// browser waits for them.
     pub(super) fn close(&self) -> Option<WriterLock> {
         self.database.close();
-        self.life.tell_closed(false);
-        self.life.end()
+        self.shared.tell_closed(false);
+        self.shared.end()
     }
 
     fn new(database: idb::Database) -> DbConnection {
         let database: IdbDatabase = database.into();
-        let life = Rc::new(Life {
+        let shared = Rc::new(SharedState {
             closed: Cell::new(false),
             lock: Cell::new(None),
             close_listener: Cell::new(None),
@@ -133,21 +133,21 @@ impl DbConnection {
         let mut handlers = idb::Database::from(database.clone());
         // Another tab wants to delete or upgrade the database. Its user has asked for that, so we
         // close at once.
-        let (making_way, ended) = (database.clone(), Rc::clone(&life));
+        let (making_way, ended) = (database.clone(), Rc::clone(&shared));
         handlers.on_version_change(move |_| {
             making_way.close();
             drop(ended.end());
             ended.tell_closed(true);
         });
         // The browser closed it, for instance because the user cleared the site's data.
-        let ended = Rc::clone(&life);
+        let ended = Rc::clone(&shared);
         handlers.on_close(move |_| {
             drop(ended.end());
             ended.tell_closed(true);
         });
         DbConnection {
             database,
-            life,
+            shared,
             handlers,
         }
     }
@@ -178,7 +178,7 @@ impl Drop for DbConnection {
     }
 }
 
-impl Life {
+impl SharedState {
     fn end(&self) -> Option<WriterLock> {
         self.closed.set(true);
         self.lock.take()
@@ -234,13 +234,13 @@ fn answer<T: 'static>(
     value: impl FnOnce(&Event) -> Result<T, StoreError> + 'static,
 ) -> Result<(), StoreError> {
     let (failed, blocked) = (sender.clone(), sender.clone());
-    hear(request, "onsuccess", move |event| {
+    listen_once(request, "onsuccess", move |event| {
         sender.send(value(&event));
     })?;
-    hear(request, "onerror", move |event| {
+    listen_once(request, "onerror", move |event| {
         failed.send(Err(errors::thrown(&error(&event))));
     })?;
-    hear(request, "onblocked", move |_| {
+    listen_once(request, "onblocked", move |_| {
         blocked.send(Err(StoreError::Blocked));
     })
 }
@@ -264,11 +264,12 @@ async fn newer_format(name: &str) -> StoreError {
         let request = request_open(name, None)?;
         // The database was deleted in between. Without this, an empty one without object stores
         // would take its place.
-        hear(&request, "onupgradeneeded", |event| {
+        listen_once(&request, "onupgradeneeded", |event| {
             let request = event
                 .target()
                 .map(JsCast::unchecked_into::<IdbOpenDbRequest>);
             if let Some(upgrade) = request.and_then(|request| request.transaction()) {
+                // It throws if the upgrade was aborted already.
                 let _ = upgrade.abort();
             }
         })?;

@@ -66,7 +66,7 @@ pub(super) fn navigator<T: JsCast>(property: &str, api: &'static str) -> Result<
 /// It works even if nobody waits any more. The function belongs to `target`, so the browser's
 /// collector frees both. The `idb` crate removes its functions too early or keeps them for ever,
 /// with all that they own.
-pub(super) fn hear(
+pub(super) fn listen_once(
     target: &JsValue,
     handler: &str,
     callback: impl FnOnce(Event) + 'static,

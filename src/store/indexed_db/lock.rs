@@ -65,10 +65,9 @@ impl WriterLock {
                 }
                 let mut resolver = None;
                 let holding = Promise::new(&mut |resolve, _reject| resolver = Some(resolve));
-                if let Some(resolve) = resolver {
-                    // If nobody waits any more, this is dropped at once, which gives the lock back.
-                    sender.send(Ok(Held(resolve)));
-                }
+                // If nobody waits any more, this is dropped at once, which gives the lock back.
+                let held = resolver.map(Held);
+                sender.send(held.ok_or(StoreError::Unsupported { api: "Promise" }));
                 holding.into()
             }))
         };

@@ -25,7 +25,7 @@ pub use lock::WriterLock;
 
 use self::{
     connection::{DbConnection, Mode},
-    global::{hear, result},
+    global::{listen_once, result},
     transaction::{Canceller, Transaction, found},
     value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
 };
@@ -100,26 +100,26 @@ impl IndexedDb {
                 return Err(error);
             }
         };
-        connection.keep(lock);
-        Ok(IndexedDb::over(connection, Access::Write(durability)))
+        connection.hold_lock(lock);
+        Ok(IndexedDb::new(connection, Access::Write(durability)))
     }
 
     /// Opens the database to read. If there is none, an empty one is made.
     pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreError> {
         let connection = DbConnection::open(name).await?;
-        Ok(IndexedDb::over(connection, Access::Read))
+        Ok(IndexedDb::new(connection, Access::Read))
     }
 
     /// Makes a reader the writer: `lock` is kept until the connection ends.
     pub fn promote(&self, lock: WriterLock, durability: Durability) {
         self.access.set(Access::Write(durability));
-        self.connection.keep(lock);
+        self.connection.hold_lock(lock);
     }
 
     /// Makes a writer a reader again, and gives its lock back.
     pub fn demote(&self) {
         self.access.set(Access::Read);
-        self.connection.give_up_lock();
+        self.connection.release_lock();
     }
 
     /// Waits for the connection's end; `true` if somebody else ended it: another tab that deletes
@@ -144,7 +144,7 @@ impl IndexedDb {
         Ok(keys.length() > 0)
     }
 
-    fn over(connection: DbConnection, access: Access) -> IndexedDb {
+    fn new(connection: DbConnection, access: Access) -> IndexedDb {
         IndexedDb {
             connection,
             access: Cell::new(access),
@@ -166,7 +166,7 @@ impl IndexedDb {
     }
 
     /// Reads values of one object store by key, in one transaction.
-    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<Gets, StoreError> {
+    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<PendingReads, StoreError> {
         let transaction = self.read(&[store])?;
         let store = transaction.store(store)?;
         let requests = keys
@@ -177,9 +177,9 @@ impl IndexedDb {
             // Requests succeed in order, so a reader has all its answers when the last one
             // succeeds: a fifth sooner than `complete` comes.
             let answered = transaction.answered();
-            hear(last, "onsuccess", move |_| answered())?;
+            listen_once(last, "onsuccess", move |_| answered())?;
         }
-        Ok(Gets {
+        Ok(PendingReads {
             transaction,
             requests,
         })
@@ -293,7 +293,7 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
         transaction.store(CODES)?,
         transaction.store(META)?,
     );
-    follow(&meta, batch.sequence, transaction.canceller())?;
+    check_predecessor(&meta, batch.sequence, transaction.canceller())?;
     if batch.sequence == 1 {
         // There is no record before this one, so all pages and codes here are left-overs.
         pages.clear().map_err(errors::idb)?;
@@ -323,10 +323,14 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
 
 /// Reads the stored sequence inside the batch's own transaction, and cancels the transaction unless
 /// it is the sequence before this one.
-fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(), StoreError> {
+fn check_predecessor(
+    meta: &ObjectStore,
+    sequence: u64,
+    canceller: Canceller,
+) -> Result<(), StoreError> {
     let request = get(meta, JsValue::from_str(META_KEY))?;
     // It runs even if the commit's future is dropped. Without it the batch would land unchecked.
-    hear(&request, "onsuccess", move |event| {
+    listen_once(&request, "onsuccess", move |event| {
         let value = match result(&event) {
             Ok(value) => value,
             Err(error) => return canceller.cancel(error),
@@ -354,12 +358,12 @@ fn all_or_nothing(
 type HeldCodes = (Transaction, IdbRequest, IdbRequest);
 
 /// Reads under way.
-struct Gets {
+struct PendingReads {
     transaction: Transaction,
     requests: Vec<IdbRequest>,
 }
 
-impl Gets {
+impl PendingReads {
     /// The values found, in the order asked; `undefined` where there is none.
     async fn values(self) -> Result<Vec<JsValue>, StoreError> {
         self.transaction.complete().await?;

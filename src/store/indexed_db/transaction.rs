@@ -2,7 +2,7 @@
 
 use super::{
     errors,
-    global::{error, hear},
+    global::{error, listen_once},
     signal::{Receiver, Sender, signal},
 };
 use crate::store::StoreError;
@@ -34,9 +34,9 @@ impl Transaction {
     pub(super) fn new(raw: IdbTransaction) -> Result<Transaction, StoreError> {
         let (sender, over) = signal();
         let (completed, aborted) = (sender.clone(), sender.clone());
-        hear(&raw, "oncomplete", move |_| completed.send(Ok(())))?;
+        listen_once(&raw, "oncomplete", move |_| completed.send(Ok(())))?;
         // A failed request aborts the transaction, whose `abort` event has the reason.
-        hear(&raw, "onabort", move |event| {
+        listen_once(&raw, "onabort", move |event| {
             aborted.send(Err(errors::aborted(&error(&event))));
         })?;
         Ok(Transaction {

@@ -11,7 +11,7 @@ use super::{
     IndexedDb, META, META_KEY,
     connection::Mode,
     errors, get,
-    global::{hear, random, result},
+    global::{listen_once, random, result},
     number,
     value::{Meta, key_range},
 };
@@ -85,11 +85,12 @@ impl IndexedDb {
         let meta = transaction.store(META)?;
         let key = JsValue::from_str(META_KEY);
         let request = get(&meta, key.clone())?;
-        hear(&request, "onsuccess", move |event| {
+        listen_once(&request, "onsuccess", move |event| {
             let Ok(value) = result(&event) else {
                 return;
             };
             if Meta::parse(&value).is_some() && Meta::mark_clean(&value).is_ok() {
+                // If it fails, the next session does a needless rewrite.
                 let _ = meta.put(&value, Some(&key));
             }
         })?;

@@ -51,7 +51,7 @@ impl Driver {
     /// Says good-bye and closes.
     pub(in crate::web) fn close_peer(self: &Rc<Self>, peer: PeerId) {
         self.connections.say_goodbye(peer);
-        self.part(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
+        self.end_connection(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
     }
 
     pub(super) fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
@@ -59,7 +59,7 @@ impl Driver {
             return;
         };
         if let Err(reason) = socket.send(frame) {
-            self.part(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
+            self.end_connection(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
         }
     }
 
@@ -79,7 +79,7 @@ impl Driver {
             SocketEvent::Unreadable => {
                 let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set \
                               its binaryType to 'arraybuffer'";
-                self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+                self.end_connection(peer, EndedBy::Fault, CLOSE_BREACH, reason);
             }
             SocketEvent::Closed(code, reason) => self.hung_up(peer, code, &reason),
         }
@@ -92,7 +92,7 @@ impl Driver {
         if !socket.speaks_protocol() {
             let reason = "the server did not select the WebSocket subprotocol devp2p.1";
             self.connections.note_fault(peer, reason);
-            self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+            self.end_connection(peer, EndedBy::Fault, CLOSE_BREACH, reason);
         } else if self.connections.join(peer) {
             self.listener.peer(peer.0, "greeting");
             self.input(Input::PeerJoined(peer));
@@ -108,13 +108,13 @@ impl Driver {
             "" => "the peer closed the connection",
             words => words,
         };
-        self.part(peer, EndedBy::Peer, code, reason);
+        self.end_connection(peer, EndedBy::Peer, code, reason);
     }
 
     /// Ends a connection for a fault that the socket sees before the engine could.
     fn refuse(self: &Rc<Self>, peer: PeerId, fault: &PeerFault) {
         self.connections.note_fault(peer, &fault.to_string());
-        self.part(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
+        self.end_connection(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
     }
 
     /// Ends a connection that the engine has given up, and knows nothing of any more.
@@ -129,7 +129,7 @@ impl Driver {
     }
 
     /// Ends a connection otherwise than by the engine's wish, and tells the engine.
-    fn part(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
+    fn end_connection(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
         let row = self.engine.borrow().peer_progress(peer);
         if self.disconnect(peer, by, code, reason, row.as_ref()) {
             self.input(Input::PeerLeft(peer));
