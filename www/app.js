@@ -1,7 +1,6 @@
 /**
- * The demo page: it is told by its address what to sync and from whom (see `target.js`), and uses
- * nothing but the package's public interface. This file holds it together; `view/` is what one
- * sees.
+ * The demo page. Its address says what to sync and from whom (`target.js`). It uses only the
+ * package's public interface. This file connects the parts; `view/` has what is shown.
  */
 
 import { deleteDatabase } from '/pkg/snaplight.js'
@@ -25,7 +24,7 @@ import { createStanding } from './view/standing.js'
 const target = readTarget(location.search)
 const { follow } = target
 /**
- * One database per network, so that the page can be pointed at another one without losing the
+ * One database per network, so that the page can switch to another network without losing the
  * first.
  */
 const name = `snaplight-demo-${target.network.id}-${target.network.genesisHash.slice(2, 10)}`
@@ -46,8 +45,7 @@ const standing = createStanding(document)
 const setup = createSetup({ details: find('connection'), form: find('setup') }, target)
 
 /**
- * How a script outside (`cargo xtask demo --headless`) follows the page. `db` is there to be read
- * from.
+ * For a script outside (`cargo xtask demo --headless`) that follows the page and reads from `db`.
  */
 window.demo = {
   progress: undefined, report: undefined, error: undefined, standing: undefined, blocks: [], kills: [],
@@ -56,12 +54,12 @@ window.demo = {
   },
 }
 
-/** The running sync to one state; in follow mode the follower has its own. */
+/** The running sync to one state. In follow mode the follower has its own. */
 let sync
-/** The sum over all syncs since the page was opened, and what the running one adds to it. */
+/** The sums over all syncs since the page was opened, and what the running one adds to them. */
 let [received, stored, current] = [0, 0, undefined]
 
-/** The node whose word is taken for the head; without one, the peers' is. */
+/** The node that tells the head; without one, the peers' announcements do. */
 const node = target.node && Object.keys(target.problems).length === 0 ? trustedHead(target.node) : undefined
 const follower = follow && createFollower(database, node ? node.head : announcedHead, {
   onProgress: show,
@@ -104,7 +102,7 @@ async function begin() {
   if (target.start && (follow || !isComplete())) start()
 }
 
-/** @param {boolean} [patiently] after a kill, when the lock is about to be let go */
+/** @param {boolean} [patiently] after a kill, when the browser is about to free the lock */
 async function openDatabase(patiently) {
   try {
     await session.open(patiently)
@@ -122,7 +120,7 @@ async function openDatabase(patiently) {
   return true
 }
 
-/** Nothing is under way: says what is there already. */
+/** Shows what is held while nothing is under way. */
 function idle() {
   const { complete } = session.db
   enable(false)
@@ -170,7 +168,7 @@ async function start() {
   }
 }
 
-/** What the database tells without being asked. */
+/** Handles the events of the database. */
 function heard({ type }) {
   if (type === 'role') notice(readsAlong())
 }
@@ -181,7 +179,7 @@ function readsAlong() {
     : ''
 }
 
-/** A sync ended without its state. */
+/** Handles the failure of a sync. */
 function stopped(error) {
   window.demo.error = { code: error.code, message: error.message }
   const again = `What was proven is stored. ${follow ? 'Follow' : 'Start'} goes on from there.`
@@ -214,7 +212,7 @@ function show(progress) {
   else headline(items, below)
 }
 
-/** What the user should know while it goes on, or nothing. */
+/** What the user should know while the sync goes on, or nothing. */
 function words({ outrun, needNewRoot, waiting }) {
   if (outrun) {
     return `The chain outruns this: some ${count(outrun.neededPerSecond)} trie nodes and leaves would have to come each second, and ` +
@@ -264,7 +262,7 @@ function showStanding(now) {
   }
 }
 
-/** Nothing is held yet, and it is not known what the newest block is. */
+/** Shown while nothing is held and the newest block is unknown. */
 function waitForHead(trouble) {
   if (trouble) headline(node?.trouble() ? 'The head is not known' : 'No peer can be asked', 'It goes on as soon as one can; others are added below.')
   else if (node) headline('Waiting for a head', 'The node that is trusted has not said yet which block is the newest.')
@@ -279,7 +277,7 @@ function followEnded(error) {
   idle()
 }
 
-/** What a browser may do at any moment: the worker ends in the middle of whatever it does. */
+/** Kills the worker in the middle of its work, as a browser may do at any moment. */
 async function killAndReopen() {
   enable(true)
   kills.killed(session.db.complete, current, standing.latest)

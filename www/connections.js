@@ -1,20 +1,20 @@
-/** The connections to peers: a peer that was lost is called again, one that lied is not. */
+/** The connections to peers. A lost peer is connected to again, one that lied is not. */
 
 import { brief } from './view/format.js'
 
-/** After the first loss, the second, ...; the last one from then on. */
+/** Milliseconds to wait after the first loss, the second, and so on; then always the last one. */
 const CALL_AGAIN_AFTER_MS = [1_000, 2_000, 5_000, 15_000]
-/** How often an idle database is asked how its peers are: while it syncs, its progress says so. */
+/** How often an idle database is asked for its peers. While it syncs, its progress tells. */
 const LOOK_EVERY_MS = 500
 
 /**
  * @param database a function that returns the open database, or nothing
  * @param {{show: Function, lost: Function, again: Function}} table that of `view/peers.js`
- * @param onProblem hears of a URL that cannot be used at all
+ * @param onProblem called with a URL that cannot be used
  */
 export function createConnections(database, table, onProblem) {
   const timers = new Set()
-  /** Why those were lost that are not there yet again, by URL. */
+  /** Why peers that are not connected again were lost, by URL. */
   const lost = new Map()
 
   function connect(url, losses = 0, before) {
@@ -38,7 +38,7 @@ export function createConnections(database, table, onProblem) {
     look()
     peer.closed.then(({ by, code, reason }) => {
       forget(looking)
-      // The database that this was a peer of may be gone: then nobody waits for it.
+      // The database of this peer may be gone. Then nobody waits for the peer.
       if (database() !== db) return
       look()
       const why = by === 'peer' ? words(url, code, reason, answered) : fault(url, reason)
@@ -67,13 +67,13 @@ export function createConnections(database, table, onProblem) {
   return {
     connect,
 
-    /** The database was killed or closed, and its peers with it. */
+    /** To be called when the database was killed or closed, and its peers with it. */
     clear() {
       timers.forEach(forget)
       lost.clear()
     },
 
-    /** Why nobody is there, in words, while nobody is. */
+    /** Why no peer is connected, in words, while none is. */
     trouble() {
       const db = database()
       if (!db || db.peers.some((peer) => peer.state === 'ready')) return ''
@@ -83,7 +83,7 @@ export function createConnections(database, table, onProblem) {
   }
 }
 
-/** A browser tells a page nothing about a connection that failed; this is what it can mean. */
+/** What a failed connection can mean. A browser tells a page nothing about it. */
 function words(url, code, reason, answered) {
   const { host } = new URL(url)
   if (code !== 1006) return `${host} ended the connection: ${reason.replace(/[.!]*$/, '')} (${code}).`
@@ -92,7 +92,7 @@ function words(url, code, reason, answered) {
     : `Nobody answers at ${host}: nothing listens there, it turns this page’s origin away, or it is no WebSocket.`
 }
 
-/** What it was dropped for: the package's words begin with a verb. */
+/** Why it was dropped. The package's words begin with a verb. */
 function fault(url, reason) {
   const { host } = new URL(url)
   const other = /^is on /.test(reason) ? ', and not on the one that this page asks for' : ''

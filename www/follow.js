@@ -1,15 +1,15 @@
 /**
- * Following a chain: whenever there is a new head, that block becomes the target, whatever is under
- * way. A wallet takes the head from a light client, and calls the same two methods with it:
- * `db.sync({ blockHash })` when nothing runs, `sync.retarget({ blockHash })` when something does.
+ * Follows a chain: each new head becomes the target, whatever is under way. A wallet takes the head
+ * from a light client, and calls the same two methods with it: `db.sync({ blockHash })` when
+ * nothing runs, `sync.retarget({ blockHash })` when something does.
  */
 
 /** How often the head is looked at. */
 const LOOK_EVERY_MS = 100
 /**
- * A first sync keeps its block until the chain is so many ahead: what it has fetched of it would
- * differ after each move, and peers keep the states of some 128 blocks. Later blocks differ little
- * from what is held, and are moved to at once.
+ * A first sync keeps its block until the chain is this many blocks ahead. After each move a part of
+ * what it has fetched would differ, and peers keep the states of some 128 blocks. Later blocks
+ * differ little from what is held, so a later sync moves to them at once.
  */
 const FIRST_KEEPS = 16
 
@@ -19,12 +19,13 @@ const FIRST_KEEPS = 16
  *   database
  * @param {{onProgress: Function, onBlock: Function, onChange: Function, onEnd: Function}} listener
  *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it.
- *   `onChange(standing)`: each time this looked. `onEnd(error)`: it follows no more.
+ *   `onChange(standing)`: called after each look at the head. `onEnd(error)`: the following has
+ *   ended.
  */
 export function createFollower(database, headOf, listener) {
-  /** The running sync, and the head it is to reach. */
+  /** The running sync, and the head that it has to reach. */
   let sync, target
-  /** No peer has what is asked for. */
+  /** Whether no peer has what is asked for. */
   let refused = false
   let following = false
   let seen
@@ -40,7 +41,8 @@ export function createFollower(database, headOf, listener) {
       seen = complete?.root
       if (another) listener.onBlock(null)
     }
-    // A follower's tab reads what the writer's tab completes; two would fetch everything twice.
+    // A follower's tab reads what the writer's tab completes. If both synced, everything would be
+    // fetched twice.
     if (following && db.role !== 'follower') aim(db, head)
     const held = complete?.block
     const behind = head && held ? Math.max(head.number - held.number, 0) : undefined
@@ -66,7 +68,7 @@ export function createFollower(database, headOf, listener) {
         sync.retarget({ blockHash: head.hash })
         target = head
       } catch (error) {
-        // It has just ended, and its end is on its way here: the next look starts another.
+        // It has just ended, and its end is on its way here. The next look starts another.
         if (error.code !== 'SYNC_ENDED') throw error
       }
     } else if (head.hash !== db.complete?.block?.hash) {
@@ -77,7 +79,7 @@ export function createFollower(database, headOf, listener) {
 
   async function run(db) {
     let current
-    // What a killed worker still had to say may arrive after its end.
+    // A killed worker's last messages may arrive after its end.
     const onProgress = (progress) => {
       if (sync !== current) return
       refused = ['root', 'block'].includes(progress.waitingFor)
@@ -90,7 +92,7 @@ export function createFollower(database, headOf, listener) {
       sync = target = undefined
       seen = report.root
       listener.onBlock(report)
-      // The next head may have been announced while this one was finished.
+      // The next head may have been announced while the sync to this one ended.
       look()
     } catch (error) {
       if (sync !== current) return
@@ -115,8 +117,7 @@ export function createFollower(database, headOf, listener) {
     },
 
     /**
-     * The database was killed: what ran in it neither ends nor fails, it is just not there any
-     * more.
+     * To be called when the database was killed. What ran in it neither ends nor fails any more.
      */
     forget() {
       sync = target = undefined

@@ -1,9 +1,8 @@
-/** Where the newest block comes from: what the peers announce, or a node that the user trusts. */
-
 /**
- * A node that cannot be reached is asked again so often, and one that has to be asked each time as
- * well.
+ * Tells the newest block: the one that the peers announce, or that of a node that the user trusts.
  */
+
+/** How often a node is asked that cannot be reached, or that tells nothing by itself. */
 const ASK_EVERY_MS = 1_000
 const SILENCE_MS = 10_000
 

@@ -3,7 +3,10 @@
 import { open } from '/pkg/snaplight.js'
 import { openInWorker } from '/pkg/worker.js'
 
-/** A killed worker's lock is let go by the browser in its own time; no browser needs this long. */
+/**
+ * How long to wait for a killed worker's lock, which the browser frees some time later. No browser
+ * needs this long.
+ */
 const LOCK_PATIENCE_MS = 5_000
 
 export function createSession(options, thread) {
@@ -11,7 +14,7 @@ export function createSession(options, thread) {
   const session = {
     /** @type {import('/pkg/snaplight.js').Snaplight | undefined} */
     db: undefined,
-    /** What runs in the page's own thread can only be killed with the page. */
+    /** Work in the page's own thread can only be killed with the page. */
     killable: thread === 'worker',
 
     /** @param {boolean} [patiently] wait for a lock that nobody holds any more */
@@ -28,9 +31,7 @@ export function createSession(options, thread) {
       }
     },
 
-    /**
-     * As when the browser does it: nobody in there is asked or told, nothing is written or closed.
-     */
+    /** Kills the worker as the browser would: it is not told, and writes and closes nothing. */
     kill() {
       worker?.terminate()
       worker = session.db = undefined

@@ -1,5 +1,5 @@
 /**
- * What the page's address asks for, and whether it can be meant.
+ * Reads what the page's address asks for, and says what is wrong with it.
  *
  * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's
  * hash), `follow` (the peers' head, block after block) or `follow=ws://…` (the head of a node that
@@ -18,8 +18,8 @@ const ADDRESS = /^0x[0-9a-f]{40}$/i
 
 /**
  * @param {string} search an address's query
- * @returns what was asked for, as text and understood; `problems` says in words, by field, what
- *   cannot be meant
+ * @returns what was asked for, as text and as values; `problems` says in words, by field, what is
+ *   wrong
  */
 export function readTarget(search) {
   const query = new URLSearchParams(search)
@@ -41,9 +41,9 @@ export function readTarget(search) {
     peers: fields.peers,
     network: { id: Number(fields.network), genesisHash: fields.genesis.toLowerCase() },
     follow: want === 'follow' || want === 'node',
-    /** The node whose head is followed, if not the peers'. */
+    /** The node whose head is followed, if it is not the peers' head. */
     node: want === 'node' ? fields.hash : undefined,
-    /** As the package's `sync` takes it; nothing where a head is followed. */
+    /** The target as the package's `sync` takes it; nothing if a head is followed. */
     sync: { root: { root: fields.hash.toLowerCase() }, block: { blockHash: fields.hash.toLowerCase() } }[want],
     start: query.has('start'),
     thread: query.get('thread') === 'main' ? 'main' : 'worker',
@@ -56,7 +56,8 @@ export function writeTarget({ peers, network, genesis, want, hash }) {
   const query = new URLSearchParams({ peers: peers.join(','), network, genesis })
   query.set(want === 'node' ? 'follow' : want, want === 'follow' ? '' : hash)
   query.set('start', '')
-  // Colons, slashes and commas are fine in a query, and an address without escapes can be read.
+  // Colons, slashes and commas are allowed in a query, and people can read an address without
+  // escapes.
   return `?${query}`.replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/').replace(/=(?=&|$)/g, '')
 }
 

@@ -4,7 +4,7 @@ import { median } from './chain.js'
 import { bytes, count, duration, shortHash } from './format.js'
 
 const SHOWN = 10
-/** A page that follows for a day keeps its last half hour. */
+/** Most rows kept: the last half hour of a page that follows for a day. */
 const KEPT = 200
 
 const COLUMNS = [
@@ -18,8 +18,7 @@ const COLUMNS = [
   (row) => duration(row.elapsedMs),
 ]
 /**
- * What of a row its median is taken of; the first sync and those after a kill are no blocks like
- * others.
+ * The figures of which medians are shown. The first sync and the syncs after a kill do not count.
  */
 const FIGURES = [
   ['received', 'bytes'], ['ranges', 'bytes'], ['healing', 'bytes'], ['healing', 'nodes'], ['requests'], ['roundTrips'], ['reused'], ['elapsedMs'],
@@ -76,13 +75,13 @@ export function createBlocks({ body, median: foot, all }) {
      *   block
      */
     add(report, after) {
-      // A target that was there already cost nothing, and stands in its row.
+      // A target that was complete already cost nothing and has a row.
       if (rows.at(-1)?.hash === report.block.hash) return
       const since = rows.length > 0 ? report.block.number - rows.at(-1).number : 0
       add({ ...report, ...report.block, since, after })
     },
 
-    /** Another tab completed it; what that cost is known there. */
+    /** Notes a block that another tab completed. Only that tab knows its cost. */
     addElsewhere(block) {
       if (rows.at(-1)?.hash === block.hash) return
       add({ ...block, elsewhere: true, since: 0, received: { bytes: 0 }, ranges: { bytes: 0 }, healing: { bytes: 0 } })

@@ -7,11 +7,12 @@ import { bytes, count } from './format.js'
 
 const SLOTS = 48
 /**
- * What is above so many times the median is cut off, or the first sync would flatten all others.
+ * A bar above this many times the median is cut off. Otherwise the first sync would flatten all
+ * others.
  */
 const TALLEST = 4
 const LABEL_EVERY = 10
-/** A label closer than so many blocks to the newest one's would touch it. */
+/** A label closer than this many blocks to that of the newest block would touch it. */
 const LABEL_APART = 4
 
 export function createChain(list) {
@@ -22,7 +23,7 @@ export function createChain(list) {
     return cell
   })
   let shown = ''
-  /** The first block that this page heard of: before it, nothing is known. */
+  /** The first block that this page heard of. Nothing is known of earlier ones. */
   let first
 
   return {
@@ -34,7 +35,7 @@ export function createChain(list) {
       const newest = Math.max(held?.number ?? 0, head?.number ?? 0, target?.number ?? 0)
       first ??= held?.number ?? head?.number
       const state = first !== undefined ? `${newest} ${held?.number} ${head?.number} ${target?.number} ${rows.length} ${rows.at(-1)?.number}` : ''
-      // Ten times a second nothing has happened.
+      // This is called ten times a second, and mostly nothing has changed.
       if (state === shown) return
       shown = state
       const costs = new Map(rows.slice(-SLOTS).map((row) => [row.number, row]))

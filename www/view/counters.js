@@ -5,7 +5,7 @@ import { bytes, count, duration, percent } from './format.js'
 const COUNTS = ['accounts', 'slots', 'codes', 'bytesReceived', 'bytesStored']
 const FACTS = ['accounts', 'slots', 'codes']
 const SHARES = { hashingMs: 'hashing and proving', storageMs: 'storing', waitingMs: 'waiting for peers' }
-/** Rates are means over this long: shorter flickers, longer lags. */
+/** Rates are means over this time: a shorter one flickers, a longer one lags. */
 const WINDOW_MS = 2000
 const HISTORY = 240
 
@@ -33,13 +33,13 @@ export function createCounters(root) {
   }
 
   return {
-    /** A sync begins: what an earlier one showed is not its history. */
+    /** Clears the history of an earlier sync when one begins. */
     restart() {
       samples = []
       history = []
     },
 
-    /** What a complete state holds, while nothing moves. */
+    /** Shows what a complete state holds, while nothing moves. */
     hold(state) {
       for (const name of FACTS) find(`[data-count=${name}]`).textContent = written(name, state[name])
       for (const name of COUNTS) find(`[data-rate=${name}]`).textContent = ''

@@ -28,7 +28,7 @@ export function createKeySpace(element) {
       let sum = 0
       levels.forEach((level, at) => {
         sum += level
-        // Most cells have not changed since a tenth of a second ago.
+        // This is called ten times a second, and most cells have not changed.
         if (level === shown[at]) return
         shown[at] = level
         cells[at].style.setProperty('--fill', (level / 255).toFixed(3))

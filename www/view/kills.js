@@ -1,13 +1,13 @@
 /**
- * What a kill cost: what was under way, what was there again after opening, and what had to be
+ * Shows what a kill cost: what was under way, what was held after opening, and what had to be
  * fetched again.
  */
 
 import { bytes, count, duration, shortHash } from './format.js'
 
 /**
- * Progress of these phases says what of the target is held; before them, what was stored is still
- * being looked at.
+ * Progress of these phases says what is held of the target. Before them the stored pages are still
+ * being read.
  */
 const COUNTED = ['ranges', 'healing', 'finishing', 'done']
 
@@ -65,7 +65,7 @@ export function createKills({ card, story }) {
         `${count(lost)} have to be fetched again …`)
     },
 
-    /** The first block after a kill says what it took. Answers what its row should remark. */
+    /** Shows what the first block after a kill took. Returns the remark for its row. */
     blockDone(report) {
       if (!open) return undefined
       const { lost } = open

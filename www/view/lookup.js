@@ -17,7 +17,7 @@ const EXAMPLES = {
 
 /** @param database a function that returns the open database, or nothing */
 export function createLookup({ form, examples, answer }, database) {
-  /** What was asked for last, and its answer: asked again whenever a newer block is complete. */
+  /** The last question and its answer. It is asked again whenever a newer block is complete. */
   let asked, shown
   /** Blocks by their state root. */
   let blocks = new Map()
@@ -42,8 +42,8 @@ export function createLookup({ form, examples, answer }, database) {
       const stored = slot === '' ? undefined : await db.getStorage(address, /^\d+$/.test(slot) ? BigInt(slot) : slot)
       if (question === asked) show(account, held, stored, performance.now() - started)
     } catch (error) {
-      // A database that was just killed or closed will be asked again; an answer that is there
-      // still holds.
+      // A database that was just killed or closed is asked again later. The answer shown still
+      // holds.
       if (question !== asked || (shown && ['CLOSED', 'CRASHED'].includes(error.code))) return
       const line = document.createElement('p')
       line.className = 'error'
@@ -111,10 +111,10 @@ export function createLookup({ form, examples, answer }, database) {
       blocks = new Map(rows.map((row) => [row.root, row]))
     },
 
-    /** A newer state is complete: the answer becomes that one's. */
+    /** Asks again when a newer state is complete. */
     refresh() {
       if (!asked) return
-      // Nobody wants to hear it again with every block.
+      // It is not said again with every block.
       answer.setAttribute('aria-live', 'off')
       look(asked)
     },

@@ -7,13 +7,13 @@ const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready',
 
 export function createPeers(body) {
   const rows = new Map()
-  /** Why those that left did, by id. */
+  /** Why peers have left, by id. */
   const lost = new Map()
   const replaced = new Set()
 
   /**
-   * A row is made once and its cells rewritten: a table rebuilt ten times a second cannot be read
-   * or selected.
+   * Rows by id. A row is made once and its cells are rewritten, because nobody can select text in a
+   * table that is rebuilt ten times a second.
    */
   function rowOf(peer) {
     let row = rows.get(peer.id)
@@ -53,7 +53,7 @@ export function createPeers(body) {
       }
     },
 
-    /** It left, or never came; `why` in words. */
+    /** To be called when it left or could not be connected to; `why` in words. */
     lost(id, why) {
       lost.set(id, why)
       const row = rows.get(id)
@@ -63,8 +63,8 @@ export function createPeers(body) {
     },
 
     /**
-     * The peer `id` is called again, under another id, and keeps its row: until it answers, that
-     * says why it was lost.
+     * To be called when the peer `id` is connected to again, under another id. It keeps its row,
+     * which says why it was lost until it answers.
      */
     again(id, newId) {
       rows.set(newId, rows.get(id))

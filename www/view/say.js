@@ -1,4 +1,4 @@
-/** The few places where the page says in words how it is. */
+/** The places where the page says its status in words. */
 
 const PHASES = {
   idle: 'Ready',
@@ -15,7 +15,10 @@ const PHASES = {
   waiting: 'Waiting',
   problem: 'Stopped',
 }
-/** A screen reader that is told of every block says nothing else. */
+/**
+ * Least time between two announcements of a kind: a screen reader that is told of every block says
+ * nothing else.
+ */
 const ANNOUNCE_EVERY_MS = 10_000
 
 const find = (id) => document.getElementById(id)
@@ -36,19 +39,21 @@ export function headline(text, below = '') {
   write(find('subline'), below)
 }
 
-/** What went wrong, or nothing any more. */
+/** Shows what went wrong, or nothing. */
 export function problem(error) {
   find('problem').hidden = !error
   write(find('problem'), error ? `${error.message}${error.code ? ` (${error.code})` : ''}` : '')
 }
 
-/** What is good to know while it goes on. */
+/** Shows a notice while the work goes on. */
 export function notice(text) {
   find('notice').hidden = !text
   write(find('notice'), text)
 }
 
-/** For those who listen. `often`: it comes again and again, so most of it may be left out. */
+/**
+ * Announces it to screen readers. `often`: it comes again and again, so most of it may be left out.
+ */
 export function announce(text, often = false) {
   const now = performance.now()
   if (often && now - announced < ANNOUNCE_EVERY_MS) return
@@ -61,9 +66,7 @@ export function buttons(usable) {
   for (const [id, can] of Object.entries(usable)) find(id).disabled = !can
 }
 
-/**
- * Text that is written only where it differs: what somebody selects or listens to stays what it is.
- */
+/** Writes a text only if it differs, so that a selection or a reading aloud is not disturbed. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }

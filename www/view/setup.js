@@ -42,7 +42,7 @@ export function createSetup({ details, form }, target) {
     fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
   }
 
-  /** Says what is wrong where it is wrong. Answers whether nothing is. */
+  /** Says what is wrong below each field. Returns whether nothing is. */
   function complain(problems) {
     let first
     for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {

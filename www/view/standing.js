@@ -26,7 +26,7 @@ export function createStanding(root) {
       const lag = find('behind')
       if (behind === undefined) write(lag, '–')
       else if (behind === 0) write(lag, 'in step')
-      // Below a second the time would only flicker.
+      // A time below a second would only flicker.
       else write(lag, `${count(behind)} ${behind === 1 ? 'block' : 'blocks'}${behindMs >= 1000 ? ` · ${duration(behindMs)}` : ''}`)
       lag.dataset.far = behind === undefined || behind < 2 ? '' : behind < 10 ? 'some' : 'much'
     },

@@ -34,13 +34,13 @@ function inPageHelpers() {
     return { code: 'NO ERROR', classes: [] }
   }
   /**
-   * The next turn of the event loop: answers from the cache come so fast that nothing else would
-   * get one.
+   * Waits for the next turn of the event loop. Answers from the cache come so fast that nothing
+   * else would get a turn.
    */
   window.turn = () => new Promise((resolve) => setTimeout(resolve))
   /**
-   * A listener for `open({ onEvent })` that keeps what it hears, and with `next(type)` waits for
-   * what it has not heard yet.
+   * A listener for `open({ onEvent })` that keeps all events; `next(type)` waits for an event that
+   * has not come yet.
    */
   window.listen = () => {
     const [heard, waiting] = [[], []]
@@ -102,14 +102,11 @@ class World {
     await this.context.addInitScript(inPageHelpers)
   }
 
-  /**
-   * Ends the browser as a crash would: nothing in it is told. Only a profile of the file's own
-   * outlives it.
-   */
+  /** Kills the browser, which is not told. Only a profile that `setUp` was given is left. */
   async killBrowser() {
     const session = await this.context.newCDPSession(this.context.pages()[0])
     const gone = new Promise((resolve) => this.context.once('close', resolve))
-    // The answer never comes: whoever should give it is dead.
+    // The answer never comes, because the browser is dead.
     session.send('Browser.crash').catch(() => {})
     await gone
   }
@@ -135,7 +132,7 @@ class World {
     return page
   }
 
-  /** A page in a tab of its own. What is thrown to its top is kept in `page.uncaught`. */
+  /** A page in a tab of its own. Uncaught errors are kept in `page.uncaught`. */
   async open(url) {
     const page = await this.context.newPage()
     page.uncaught = []
@@ -152,7 +149,7 @@ export async function load(page) {
   })
 }
 
-/** What `open` and `sync` need to know of a peer, as a value that can enter a page. */
+/** What `open` and `sync` need to know of a peer, as a value that can be passed to a page. */
 export function chain(peer) {
   return { url: peer.url, root: peer.root, block: peer.block, network: { id: peer.networkId, genesisHash: peer.genesisHash } }
 }

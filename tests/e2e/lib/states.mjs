@@ -25,8 +25,8 @@ function value(...parts) {
 }
 
 /**
- * How many slots the n-th contract has: mostly few, sometimes thousands, once enough for several
- * requests.
+ * How many slots the n-th contract has: mostly few, sometimes thousands, and once so many that they
+ * take several requests.
  */
 function slotsOf(contract) {
   if (contract === 0) return 30_000
@@ -67,7 +67,7 @@ export function mixedState(accounts, seed = 'mixed') {
   return state
 }
 
-/** Writes a state where a peer can read it; `remove()` takes it away again. */
+/** Writes a state to a file for a peer; `remove()` deletes the file. */
 export function stateFile(state) {
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-state-'))
   const file = join(folder, 'state.json')
