@@ -272,7 +272,7 @@ fn the_engines_own_count_is_the_allocators_within_small_bounds() {
     let limits = Limits {
         batch_bytes: 64 * 1024,
         waiting_bytes: 128 * 1024,
-        settle_bytes: 32 * 1024,
+        cut_bytes: 32 * 1024,
         asked_bytes: 256 * 1024,
         page_bytes: 4 * 1024,
         ..Limits::default()

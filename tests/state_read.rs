@@ -169,7 +169,7 @@ fn accounts_that_are_not_held_are_not_tracked_but_absence_between_held_ones_is_p
     let answer = world.accounts.serve(&Hash([0x30; 32]), &Hash::MAX, 100);
     let origin = Hash([0x30; 32]);
     let range = answer.accounts(&mut fold, &world.accounts.root, &origin);
-    tree.join_accounts(&fold, &range, &held, &mut out).unwrap();
+    tree.join_accounts(&range, &held, &mut out).unwrap();
     let root = tree.snapshot(Unfinished::Write, &mut out).unwrap();
     let stored = Stored {
         world,
@@ -224,7 +224,7 @@ fn spans_are_the_runs_of_what_is_missing() {
     let origin = Hash([0x40; 32]);
     let answer = world.accounts.serve(&origin, &Hash::MAX, 50);
     let range = answer.accounts(&mut fold, &world.accounts.root, &origin);
-    tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
+    tree.join_accounts(&range, &HashSet::new(), &mut out)
         .unwrap();
     let last = answer.leaves[49].0;
     let (from, to) = tree.blinded_span(&Hash::ZERO, &Hash::MAX).unwrap();
@@ -241,7 +241,7 @@ fn spans_are_the_runs_of_what_is_missing() {
     while let Some((from, to)) = tree.blinded_span(&Hash::ZERO, &Hash::MAX) {
         let answer = world.accounts.serve(&from, &to, 30);
         let range = answer.accounts(&mut fold, &world.accounts.root, &from);
-        tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
+        tree.join_accounts(&range, &HashSet::new(), &mut out)
             .unwrap();
     }
     assert!(tree.is_complete());
@@ -265,7 +265,7 @@ fn what_is_missing_is_estimated_from_what_is_held_beside_it() {
     let (mut fold, mut out) = (Fold::new(), snaplight::state::NewPages::new(PageId(1)));
     let answer = accounts.serve(&Hash::ZERO, &Hash::MAX, 12_000);
     let range = answer.accounts(&mut fold, &accounts.root, &Hash::ZERO);
-    tree.join_accounts(&fold, &range, &HashSet::new(), &mut out)
+    tree.join_accounts(&range, &HashSet::new(), &mut out)
         .unwrap();
     // 20,000 / 16, and so on; whether the neighbours are in pages by now or not.
     assert!((1_100..1_400).contains(&tree.estimated_leaves_below(&at(1)).unwrap()));
@@ -286,7 +286,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
         .collect();
     let root = world.accounts.root;
     let range = verify_accounts(&mut fold, &root, &Hash::ZERO, &leaves, &[]).unwrap();
-    let joined = tree.join_accounts(&fold, &range, &HashSet::new(), &mut out);
+    let joined = tree.join_accounts(&range, &HashSet::new(), &mut out);
     assert_eq!(joined, Ok(Joined::default()));
     let hash = Hash([1; 32]);
     match tree.entries() {
@@ -308,7 +308,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
         .map(|(key, value)| (*key, value.as_slice()))
         .collect();
     let range = verify_slots(&mut fold, &second.root, &Hash::ZERO, &leaves, &[]).unwrap();
-    let joined = tree.join_storage(first, &fold, &range, &mut out);
+    let joined = tree.join_storage(first, &range, &mut out);
     assert_eq!(joined.map(|joined| joined.slots), Ok(0));
     assert_eq!(
         tree.blinded().count(),

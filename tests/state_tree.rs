@@ -13,8 +13,8 @@ use std::ops::Range;
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, MIN_BUDGET, Page};
 use snaplight::state::{
-    Entry, Item, Lookup, NewPages, PageId, PageRef, RevealFault, SlimAccount, StatePath, Step,
-    Storage, Tree, Unfinished,
+    Entry, HashedNode, Item, Lookup, NewPages, PageId, PageRef, RevealFault, SlimAccount,
+    StatePath, Step, Storage, Tree, Unfinished,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;
@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
         let held = &self.codes;
         let joined = self
             .tree
-            .join_accounts(&self.fold, &range, held, &mut self.out)
+            .join_accounts(&range, held, &mut self.out)
             .unwrap();
         assert!(joined.accounts <= answer.leaves.len() as u64 + 2);
         for (account, root) in joined.storage {
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
         let range = answer.slots(&mut self.fold, &trie.root, &origin);
         let joined = self
             .tree
-            .join_storage(&account, &self.fold, &range, &mut self.out)
+            .join_storage(&account, &range, &mut self.out)
             .unwrap();
         if max == usize::MAX {
             assert!(joined.complete);
@@ -125,11 +125,13 @@ impl<'a> Builder<'a> {
         let mut wrong = blob.clone();
         wrong[0] ^= 1;
         assert_eq!(
-            self.tree.reveal(&at, &wrong, &self.codes),
+            self.tree.reveal(&at, &HashedNode::new(&wrong), &self.codes),
             Err(RevealFault::Hash)
         );
-        self.tree.reveal(&at, &blob, &self.codes).unwrap();
-        let again = self.tree.reveal(&at, &blob, &self.codes);
+        self.tree
+            .reveal(&at, &HashedNode::new(&blob), &self.codes)
+            .unwrap();
+        let again = self.tree.reveal(&at, &HashedNode::new(&blob), &self.codes);
         assert_eq!(again, Err(RevealFault::NotBlinded));
     }
 

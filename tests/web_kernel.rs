@@ -1,4 +1,5 @@
-//! What only wasm has: the Keccak kernel of 128-bit lanes; and on top of it a range verified, cut into pages and read back.
+//! What only wasm has: the Keccak kernel of 128-bit registers. With it, a range is verified, cut
+//! into pages and read back.
 
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -14,7 +15,7 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// Longest message: four blocks and some.
+/// Longest message in bytes: more than four blocks.
 const LONGEST: usize = 600;
 
 fn reference(data: &[u8]) -> Hash {
@@ -25,7 +26,7 @@ fn reference(data: &[u8]) -> Hash {
 fn every_length_hashes_as_sha3_does_in_either_lane() {
     let data: Vec<u8> = (0..LONGEST).map(|i| (i * 31) as u8).collect();
     for len in 0..=LONGEST {
-        // The rest is of another number of blocks but for the middle.
+        // Near the middle both have the same number of blocks, elsewhere not.
         let (a, b) = data.split_at(len);
         assert_eq!(keccak(a), reference(a), "{len} bytes");
         assert_eq!(
@@ -78,7 +79,7 @@ fn verified_ranges_are_cut_into_pages_that_can_be_read() {
         .concat();
         let proof: Vec<_> = proof.iter().map(Vec::as_slice).collect();
         let range = verify_accounts(&mut fold, &root, &first, part, &proof).unwrap();
-        tree.join_accounts(&fold, &range, &HashSet::new(), &mut pages)
+        tree.join_accounts(&range, &HashSet::new(), &mut pages)
             .unwrap();
     }
     assert!(tree.is_complete());

@@ -7,7 +7,7 @@
 use super::entry::{PageId, PageRef, StatePath};
 use super::new_pages::NewPages;
 use super::page::{PageWriter, blinded_size, page_size};
-use super::tree::TreeError;
+use super::tree_error::TreeError;
 use crate::hash::Hash;
 use crate::trie::fold::{ChildOf, Fold};
 use crate::trie::path::Path;

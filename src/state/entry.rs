@@ -178,18 +178,51 @@ impl Entry {
         }
     }
 
-    /// Whether it is a page or has pages below.
-    pub fn has_pages(&self) -> bool {
+    /// The list inside it: an account's inline storage, or the base of a blinded entry.
+    pub(crate) fn inside(&self) -> Option<&Vec<Entry>> {
         match &self.item {
             Item::Account(leaf) => match &leaf.storage {
-                Storage::Empty | Storage::Blinded => false,
-                Storage::Inline(slots) => slots.iter().any(Entry::has_pages),
-                Storage::Page(_) => true,
+                Storage::Inline(slots) => Some(slots),
+                Storage::Empty | Storage::Blinded | Storage::Page(_) => None,
             },
-            Item::Slot(_) => false,
-            Item::Blinded { base, .. } => base.iter().any(Entry::has_pages),
-            Item::Page(_) => true,
+            Item::Blinded { base, .. } => Some(base),
+            Item::Slot(_) | Item::Page(_) => None,
         }
+    }
+
+    /// The page that it names itself, and the path of that page's subtrie in its own trie: a page,
+    /// or an account's storage.
+    fn page(&self) -> Option<(Path, &PageRef)> {
+        match &self.item {
+            Item::Page(page) => Some((self.path, page)),
+            Item::Account(leaf) => match &leaf.storage {
+                Storage::Page(page) => Some((Path::ROOT, page)),
+                Storage::Empty | Storage::Blinded | Storage::Inline(_) => None,
+            },
+            Item::Slot(_) | Item::Blinded { .. } => None,
+        }
+    }
+
+    /// Calls for every page that is named in it, with the path of the page's subtrie and whether
+    /// it is named in a base.
+    pub(crate) fn each_page(&self, call: &mut impl FnMut(Path, &PageRef, bool)) {
+        self.each_page_inside(false, call);
+    }
+
+    fn each_page_inside(&self, in_base: bool, call: &mut impl FnMut(Path, &PageRef, bool)) {
+        if let Some((path, page)) = self.page() {
+            call(path, page, in_base);
+        }
+        let in_base = in_base || matches!(self.item, Item::Blinded { .. });
+        for entry in self.inside().into_iter().flatten() {
+            entry.each_page_inside(in_base, call);
+        }
+    }
+
+    /// Whether it is a page or has pages below.
+    pub fn has_pages(&self) -> bool {
+        let mut inside = self.inside().into_iter().flatten();
+        self.page().is_some() || inside.any(Entry::has_pages)
     }
 
     /// Whether there is a base in it, which a crash must not lose.
@@ -308,21 +341,11 @@ flat!(PageId, PageRef, StatePath);
 
 impl HeapBytes for Entry {
     fn heap_bytes(&self) -> usize {
-        match &self.item {
-            Item::Account(leaf) => leaf.heap_bytes(),
+        let own = match &self.item {
+            Item::Account(leaf) => size_of::<AccountLeaf>() + leaf.slim.heap_bytes(),
             Item::Slot(value) => value.heap_bytes(),
-            Item::Blinded { base, .. } => base.heap_bytes(),
-            Item::Page(_) => 0,
-        }
-    }
-}
-
-impl HeapBytes for AccountLeaf {
-    fn heap_bytes(&self) -> usize {
-        let storage = match &self.storage {
-            Storage::Inline(slots) => slots.heap_bytes(),
-            Storage::Empty | Storage::Blinded | Storage::Page(_) => 0,
+            Item::Blinded { .. } | Item::Page(_) => 0,
         };
-        self.slim.heap_bytes() + storage
+        own + self.inside().map_or(0, HeapBytes::heap_bytes)
     }
 }

@@ -4,7 +4,7 @@
 //! A page may hold several sibling subtries, and a state may name only some of them: so what is walked is subtries, and pages
 //! are what is read for it.
 
-use super::entry::{Entry, Item, PageId, PageRef, Storage};
+use super::entry::{PageId, PageRef};
 use super::page::{Page, PageError};
 use crate::heap::{flat, owns};
 use crate::trie::path::Path;
@@ -282,23 +282,10 @@ fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
     let depth = page.parent.path.len();
     let mut below = Vec::new();
     for entry in &page.entries {
-        named_by(entry, nibble_at(&entry.path, depth), &mut below);
+        let nibble = nibble_at(&entry.path, depth);
+        entry.each_page(&mut |path, page, _| below.push(Below::new(nibble, page, &path)));
     }
     Ok(below)
-}
-
-/// Adds the subtries in other pages that an entry names, in bases too.
-fn named_by(entry: &Entry, nibble: u8, below: &mut Vec<Below>) {
-    match &entry.item {
-        Item::Page(page) => below.push(Below::new(nibble, page, &entry.path)),
-        Item::Account(leaf) => match &leaf.storage {
-            Storage::Page(page) => below.push(Below::new(nibble, page, &Path::ROOT)),
-            Storage::Inline(slots) => slots.iter().for_each(|slot| named_by(slot, nibble, below)),
-            Storage::Empty | Storage::Blinded => {}
-        },
-        Item::Blinded { base, .. } => base.iter().for_each(|entry| named_by(entry, nibble, below)),
-        Item::Slot(_) => {}
-    }
 }
 
 /// Which child of the branch at `depth` a path leads to; [`WHOLE`] if it does not lead below that branch.

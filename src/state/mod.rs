@@ -11,12 +11,14 @@
 //! - [`page`]: a page's bytes, and the proof that they are what the parent says; [`new_pages`]: new ones.
 //! - [`read`]: looking up an account or a slot in pages.
 //! - [`gc`]: which pages no root reaches any more.
+//! - `key_space`: where keys lie, and how densely.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes.
 
 pub mod batch;
 mod cut;
 pub mod entry;
 pub mod gc;
+pub(crate) mod key_space;
 pub mod new_pages;
 pub mod page;
 pub mod read;
@@ -24,6 +26,7 @@ pub mod record;
 mod source;
 mod store_error;
 pub mod tree;
+mod tree_error;
 
 pub use crate::trie::account;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
@@ -38,6 +41,7 @@ pub use record::{
 };
 pub use store_error::StoreError;
 pub use tree::{
-    ChangeRate, Estimate, Incomplete, Joined, Received, RevealFault, Revealing, StorageJoined,
-    Tree, TreeError, Unfinished, range_bytes,
+    ChangeRate, Estimate, HashedNode, Incomplete, Joined, Received, RevealFault, Revealing,
+    StorageJoined, Tree, Unfinished, range_bytes,
 };
+pub use tree_error::TreeError;

@@ -2,7 +2,7 @@
 
 use super::entry::PageId;
 use super::page::MAX_PAGE;
-use super::tree::TreeError;
+use super::tree_error::TreeError;
 use crate::heap::owns;
 
 /// Pages waiting to be written by the next batch, and the counter their ids come from.

@@ -6,15 +6,12 @@
 //! What is complete leaves memory as pages: at once out of an answer that is complete in itself, otherwise when [`Tree::settle`]
 //! finds that what was missing has come.
 
-use core::fmt;
 use core::ops::Range;
 
 use super::entry::{Entry, Item, PageId};
 use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::trie::fold::FoldError;
-use crate::trie::node::NodeError;
 use crate::trie::path::Path;
 
 mod adopt;
@@ -30,7 +27,7 @@ mod reveal;
 mod stale;
 
 pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
-pub use reveal::Revealing;
+pub use reveal::{HashedNode, RevealFault, Revealing};
 
 /// A state of which a part is known. Its size in memory is bounded by whoever feeds it ([`Tree::resident_bytes`]).
 pub struct Tree {
@@ -100,54 +97,6 @@ pub enum Unfinished {
     Blind,
     /// Everything is written.
     Write,
-}
-
-/// Why a tree cannot do what it is asked. All of these are our own failures: peers' faults were found before. A tree that
-/// has failed is of no further use; the database still has the state it was resumed from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TreeError {
-    /// The list and a verified answer contradict each other at this path, although both fold to the same root.
-    Disjoint(Path),
-    /// The list does not fold to its root.
-    Root(Hash),
-    /// The list is no trie.
-    Fold(FoldError),
-    /// A page came out longer than any may be.
-    PageTooLong(usize),
-}
-
-/// Why a node cannot be revealed. If the blob answers a request for the entry's hash, the peer is at fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RevealFault {
-    /// Nothing is blinded at that place (any more).
-    NotBlinded,
-    /// The blob does not hash to the blinded entry's hash.
-    Hash,
-    /// Not a trie node.
-    Node(NodeError),
-    /// A leaf ends above a key's length, or a node leads past it, or its value is no account or slot.
-    Content,
-}
-
-impl fmt::Display for TreeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TreeError::Disjoint(path) => {
-                write!(f, "list and answer contradict each other at '{path}'")
-            }
-            TreeError::Root(found) => write!(f, "the list folds to {found} instead of its root"),
-            TreeError::Fold(fault) => write!(f, "the list is no trie: {fault}"),
-            TreeError::PageTooLong(length) => write!(f, "a page of {length} bytes"),
-        }
-    }
-}
-
-impl core::error::Error for TreeError {}
-
-impl From<FoldError> for TreeError {
-    fn from(fault: FoldError) -> TreeError {
-        TreeError::Fold(fault)
-    }
 }
 
 impl Tree {

@@ -4,20 +4,21 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::Record;
 
-/// Batches handed to the store and not yet settled: two, so that one is written while the next is put together.
+/// Batches handed to the store and not yet settled: two, so that one is written while the next is
+/// put together.
 pub(crate) const MAX_IN_FLIGHT: usize = 2;
 
 /// Batches in flight. Bound: [`MAX_IN_FLIGHT`].
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
-    flights: Vec<Flight>,
+    in_flight: Vec<BatchInFlight>,
     /// One of the batches failed, so those behind it will fail too.
     doomed: bool,
 }
 
 /// One batch in flight.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct BatchInFlight {
     /// The record it writes, which is the truth once it has landed.
     pub(crate) record: Record,
     /// The codes it writes.
@@ -38,61 +39,61 @@ pub(crate) enum Settled {
 }
 
 impl Commits {
-    pub(crate) fn push(&mut self, flight: Flight) {
-        self.flights.push(flight);
+    pub(crate) fn push(&mut self, batch: BatchInFlight) {
+        self.in_flight.push(batch);
     }
 
     pub(crate) fn landed(&mut self, sequence: u64) -> Settled {
         match self.take(sequence) {
-            Some(flight) => Settled::Landed(Box::new(flight.record)),
+            Some(batch) => Settled::Landed(Box::new(batch.record)),
             None => Settled::Unknown,
         }
     }
 
     pub(crate) fn failed(&mut self, sequence: u64) -> Settled {
-        let Some(flight) = self.take(sequence) else {
+        let Some(batch) = self.take(sequence) else {
             return Settled::Unknown;
         };
         let was_doomed = self.doomed;
-        self.doomed = !self.flights.is_empty();
+        self.doomed = !self.in_flight.is_empty();
         if was_doomed {
             return Settled::Follower;
         }
-        let mut codes = flight.codes;
-        self.flights
+        let mut codes = batch.codes;
+        self.in_flight
             .iter()
             .for_each(|follower| codes.extend(&follower.codes));
         Settled::Lost(codes)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.flights.len()
+        self.in_flight.len()
     }
 
     /// Whether nothing is in flight, so that the committed record is the whole truth.
     pub(crate) fn is_settled(&self) -> bool {
-        self.flights.is_empty()
+        self.in_flight.is_empty()
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.flights.len() < MAX_IN_FLIGHT && !self.doomed
+        self.in_flight.len() < MAX_IN_FLIGHT && !self.doomed
     }
 
-    /// The record that the next batch follows, if any batch is in flight.
+    /// The record that the next batch follows, if any batch is in batch.
     pub(crate) fn last_record(&self) -> Option<&Record> {
-        self.flights.last().map(|flight| &flight.record)
+        self.in_flight.last().map(|batch| &batch.record)
     }
 
-    fn take(&mut self, sequence: u64) -> Option<Flight> {
+    fn take(&mut self, sequence: u64) -> Option<BatchInFlight> {
         let index = self
-            .flights
+            .in_flight
             .iter()
-            .position(|flight| flight.record.sequence == sequence)?;
-        Some(self.flights.remove(index))
+            .position(|batch| batch.record.sequence == sequence)?;
+        Some(self.in_flight.remove(index))
     }
 }
 
 owns! {
-    Flight: codes;
-    Commits: flights;
+    BatchInFlight: codes;
+    Commits: in_flight;
 }

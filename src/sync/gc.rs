@@ -1,71 +1,61 @@
-//! Sweeping: after a new state is complete, the pages that only the old one reaches are found and deleted, in the background.
+//! Garbage collection: after a new state is complete, the pages that only the old one reaches are
+//! found and deleted, in the background.
 
-use super::Ticket;
+use std::ops::Range;
+
+use super::loads::{LoadedPage, PAGES_PER_LOAD};
 use crate::heap::owns;
 use crate::state::page::Page;
 use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
-use std::ops::Range;
 
-/// Pages read at a time. Few, since nobody waits for them.
-const PAGES_PER_LOAD: usize = 16;
+/// Pages that each walk reads at a time. Few, since nobody waits for them and reads of the user
+/// should not wait behind them.
+const PAGES_PER_WALK: usize = 16;
+const _: () = assert!(2 * PAGES_PER_WALK <= PAGES_PER_LOAD);
 
-/// The walks after a switch: over the old and the new complete state, for what only the old one reaches; and over the new
-/// one's own pages, for what its building has dropped on the way.
+/// The walks after a switch. One goes over the old and the new complete state, for what only the
+/// old one reaches. The other goes over the new one's own pages, for what its build has dropped.
 pub(crate) struct Gc {
     diff: DiffWalk,
     mark: MarkWalk,
     complete: Option<PageRef>,
     build: Range<PageId>,
-    /// The load under way. Bound: twice [`PAGES_PER_LOAD`].
-    asked: Option<(Ticket, Vec<PageId>)>,
 }
 
 impl Gc {
-    pub(crate) fn new(pending_gc: &PendingGc, complete: Option<PageRef>) -> Gc {
+    pub(crate) fn new(pending: &PendingGc, complete: Option<PageRef>) -> Gc {
         Gc {
-            diff: DiffWalk::new(pending_gc.old, complete),
-            mark: MarkWalk::since(pending_gc.build.start, complete),
+            diff: DiffWalk::new(pending.old, complete),
+            mark: MarkWalk::since(pending.build.start, complete),
             complete,
-            build: pending_gc.build.clone(),
-            asked: None,
+            build: pending.build.clone(),
         }
     }
 
-    /// The pages to read now, unless some are being read.
-    pub(crate) fn next_load(&mut self, ticket: Ticket) -> Option<Vec<PageId>> {
-        if self.asked.is_some() {
-            return None;
-        }
-        let mut ids = self.diff.wanted(PAGES_PER_LOAD);
-        ids.extend(self.mark.wanted(PAGES_PER_LOAD));
-        let ids = PageId::in_order(ids);
-        if ids.is_empty() {
-            return None;
-        }
-        self.asked = Some((ticket, ids.clone()));
-        Some(ids)
+    /// The pages to read next; none if everything has been looked at.
+    pub(crate) fn next_pages(&self) -> Vec<PageId> {
+        let mut ids = self.diff.wanted(PAGES_PER_WALK);
+        ids.extend(self.mark.wanted(PAGES_PER_WALK));
+        PageId::in_order(ids)
     }
 
-    /// Takes in the pages of a load; `false` if it is not this sweep's.
-    pub(crate) fn loaded(&mut self, ticket: Ticket, pages: &[Option<Vec<u8>>]) -> bool {
-        let Some((_, ids)) = self.asked.take_if(|(asked, _)| *asked == ticket) else {
-            return false;
-        };
+    /// Takes in pages that were read.
+    pub(crate) fn take(&mut self, pages: &[LoadedPage]) {
         let diff = self.diff.wanted(usize::MAX);
-        for (index, id) in ids.into_iter().enumerate() {
-            let bytes = pages.get(index).and_then(Option::as_deref);
-            if diff.contains(&id) {
-                self.diff.feed(id, bytes);
+        for (id, bytes) in pages {
+            let bytes = bytes.as_deref();
+            if diff.contains(id) {
+                self.diff.feed(*id, bytes);
             }
-            self.mark.feed(id, bytes);
+            self.mark.feed(*id, bytes);
             if bytes.is_none_or(|bytes| Page::decode(bytes).is_err()) {
                 self.widen();
             }
         }
-        true
     }
 
-    /// Nobody knows any more what is below a page that cannot be read: so everything that the new state does not reach goes.
+    /// What is below a page that cannot be read is not known any more. So everything that the new
+    /// state does not reach is collected.
     fn widen(&mut self) {
         if self.build.start > PageId(0) {
             self.build.start = PageId(0);
@@ -73,19 +63,8 @@ impl Gc {
         }
     }
 
-    /// Whether this ticket is of a load of this sweep.
-    pub(crate) fn awaits_load(&self, ticket: Ticket) -> bool {
-        let asked = self.asked.as_ref();
-        asked.is_some_and(|(asked, _)| *asked == ticket)
-    }
-
-    /// Whether everything has been looked at.
-    pub(crate) fn is_over(&self) -> bool {
-        let is_over = self.diff.wanted(1).is_empty() && self.mark.wanted(1).is_empty();
-        self.asked.is_none() && is_over
-    }
-
-    /// What to delete: nothing if a page of the new state could not be read, since then nobody knows what it reaches.
+    /// What to delete: nothing if a page of the new state could not be read, since then it is not
+    /// known what that state reaches.
     pub(crate) fn finish(self) -> Vec<Range<PageId>> {
         let Range { start, end } = self.build;
         let built = (start.0..end.0).map(PageId);
@@ -108,7 +87,7 @@ pub(super) fn ranges(ids: Vec<PageId>) -> Vec<Range<PageId>> {
 }
 
 owns! {
-    Gc: diff, mark, asked;
+    Gc: diff, mark;
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! The table of peers: who may be asked, for how much, and what each delivered.
 
-use super::{Millis, PeerId, PeerProgress, RequestKind};
+use super::ids::{Millis, PeerId};
+use super::progress::PeerProgress;
+use super::requests::Arrived;
+use super::want::RequestKind;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::wire::{PeerFault, Session, Severity};
+use crate::state::Network;
+use crate::wire::{Offsets, PeerFault, Session, SessionEvent, Severity};
 
-/// Requests of one kind in flight at one peer: two, so that a peer never idles while its last answer is verified.
+/// Requests of one kind in flight at one peer: two, so that a peer never idles while its last
+/// answer is verified.
 pub(super) const MAX_IN_FLIGHT: usize = 2;
 /// Timeouts in a row that close a connection: one may be an accident, three are a pattern.
 pub(super) const MAX_STRIKES: u32 = 3;
@@ -19,18 +24,22 @@ const PING_MS: u64 = 15_000;
 /// A peer that has refused is asked again after this: a node has a block some hundred milliseconds
 /// after a light client has heard of it.
 const FIRST_REFUSAL_MS: u64 = 250;
-/// Each refusal in a row lasts twice as long as the one before, up to this: whoever lacks something for
-/// good is asked six times in the first ten seconds, and then seven times a minute.
+/// Each refusal in a row lasts twice as long as the one before, up to this: whoever lacks something
+/// for good is asked six times in the first ten seconds, and then seven times a minute.
 const LONGEST_REFUSAL_MS: u64 = 8_000;
 
-/// Round trip that request sizes aim at: long enough to amortise latency, short enough to share peers fairly.
+/// Round trip that request sizes aim at. Chosen without a measurement: long against the latency of
+/// most networks (50 to 150 ms), short enough to share peers fairly.
 const TARGET_MS: u64 = 400;
-/// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks for at most.
+/// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks
+/// for at most.
 const MIN_REQUEST: u64 = 64 * 1024;
 const MAX_REQUEST: u64 = 512 * 1024;
-/// Bytes of the first one, of whose peer nothing is known: at a megabit a second it takes one second. A kill before costs all of it.
+/// Bytes of the first request to a peer, of which nothing is known: at a megabit a second it takes
+/// one second. A kill before that costs all of it.
 const FIRST_REQUEST: u64 = 128 * 1024;
-/// A deadline is this many smoothed round trips away, within bounds.
+/// A deadline is this many smoothed round trips away, within bounds. go-ethereum's limits are three
+/// round trips and one minute at most; browsers on mobile networks stall longer.
 const DEADLINE_FACTOR: u64 = 5;
 const MIN_DEADLINE_MS: u64 = 5_000;
 const MAX_DEADLINE_MS: u64 = 30_000;
@@ -38,14 +47,14 @@ const MAX_DEADLINE_MS: u64 = 30_000;
 /// All connections. Bound: [`MAX_PEERS`].
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    /// In the order of joining. So few are looked through faster than a map is walked down.
+    /// In the order of joining. With so few, looking through all is faster than a map.
     table: Vec<(PeerId, Peer)>,
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    pub(crate) session: Session,
+    session: Session,
     joined: Millis,
     heard: Millis,
     pinged: Option<Millis>,
@@ -54,8 +63,8 @@ pub(crate) struct Peer {
     /// Bytes per second, smoothed; 0 before the first answer.
     rate: u64,
     round_trip_ms: u64,
-    pub(crate) strikes: u32,
-    pub(crate) delivered: Delivered,
+    strikes: u32,
+    delivered: Delivered,
 }
 
 /// Totals of what a peer delivered and what was proven of it.
@@ -68,8 +77,25 @@ pub(crate) struct Delivered {
     pub(crate) codes: u64,
 }
 
-/// The peer said "I do not have that", which is no fault. It stands until the peer proves that it has
-/// some of it, has a new head, or the target moves.
+/// How long an answer took, and how large it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) elapsed_ms: u64,
+    /// Bytes of its payload.
+    pub(crate) bytes: usize,
+}
+
+impl Timing {
+    pub(crate) fn of(arrived: &Arrived) -> Timing {
+        Timing {
+            elapsed_ms: arrived.at.since(arrived.request.sent),
+            bytes: arrived.payload().len(),
+        }
+    }
+}
+
+/// The peer said "I do not have that", which is no fault. It stands until the peer proves that it
+/// has some of it, has a new head, or the target moves.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     root: Hash,
@@ -81,6 +107,7 @@ struct Refusal {
 
 impl Peers {
     /// Adds a connection; `false` if the table is full.
+    #[must_use]
     pub(crate) fn join(&mut self, peer: PeerId, now: Millis) -> bool {
         if self.table.len() >= MAX_PEERS {
             return false;
@@ -90,10 +117,9 @@ impl Peers {
         true
     }
 
-    pub(crate) fn leave(&mut self, peer: PeerId) -> bool {
-        let before = self.table.len();
+    /// Removes a connection, if it is there.
+    pub(crate) fn leave(&mut self, peer: PeerId) {
         self.table.retain(|(id, _)| *id != peer);
-        self.table.len() < before
     }
 
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
@@ -105,9 +131,15 @@ impl Peers {
         self.table.iter().map(|(_, peer)| peer)
     }
 
-    /// Ready peers with room for a request of this kind that have not refused `root`, best first: fewest strikes,
-    /// least to do, fastest.
-    pub(crate) fn idle(&self, kind: RequestKind, root: &Hash, now: Millis) -> Option<PeerId> {
+    /// The best of the ready peers with room for a request of this kind that have not refused
+    /// `root`: fewest strikes, then least to do, then fastest. With it, how many bytes to ask it
+    /// for.
+    pub(crate) fn idle(
+        &self,
+        kind: RequestKind,
+        root: &Hash,
+        now: Millis,
+    ) -> Option<(PeerId, u64)> {
         let usable = self.table.iter().filter(|(_, peer)| {
             peer.session.is_ready()
                 && peer.in_flight[kind.index()] < peer.room()
@@ -120,7 +152,7 @@ impl Peers {
                 u64::MAX - peer.rate,
             )
         });
-        best.map(|(id, _)| *id)
+        best.map(|(id, peer)| (*id, peer.request_bytes()))
     }
 
     pub(crate) fn ready(&self) -> usize {
@@ -134,7 +166,7 @@ impl Peers {
             .count()
     }
 
-    /// Refusals hold for a root; a new target starts with a clean slate.
+    /// Forgets all refusals: they hold for a root, and the target is a new one.
     pub(crate) fn forgive(&mut self) {
         self.table.iter_mut().for_each(|(_, peer)| peer.forgive());
     }
@@ -172,18 +204,35 @@ impl Peers {
         refusals.filter_map(|refusal| refusal.until).min()
     }
 
+    /// What each peer delivered. `root`: the target's.
     pub(crate) fn progress(&self, root: Option<&Hash>) -> Vec<PeerProgress> {
         let table = self.table.iter();
         table.map(|(id, peer)| peer.progress(*id, root)).collect()
     }
 
+    /// What one peer delivered.
     pub(crate) fn progress_of(&self, peer: PeerId, root: Option<&Hash>) -> Option<PeerProgress> {
-        let found = self.table.iter().find(|(id, _)| *id == peer);
-        found.map(|(id, peer)| peer.progress(*id, root))
+        let (id, peer) = self.table.iter().find(|(id, _)| *id == peer)?;
+        Some(peer.progress(*id, root))
     }
 }
 
 impl Peer {
+    fn new(now: Millis) -> Peer {
+        Peer {
+            session: Session::default(),
+            joined: now,
+            heard: now,
+            pinged: None,
+            in_flight: Default::default(),
+            refused: Default::default(),
+            rate: 0,
+            round_trip_ms: 0,
+            strikes: 0,
+            delivered: Delivered::default(),
+        }
+    }
+
     fn progress(&self, id: PeerId, root: Option<&Hash>) -> PeerProgress {
         PeerProgress {
             peer: id,
@@ -202,29 +251,30 @@ impl Peer {
         }
     }
 
-    fn new(now: Millis) -> Peer {
-        Peer {
-            session: Session::default(),
-            joined: now,
-            heard: now,
-            pinged: None,
-            in_flight: Default::default(),
-            refused: Default::default(),
-            rate: 0,
-            round_trip_ms: 0,
-            strikes: 0,
-            delivered: Delivered::default(),
-        }
-    }
-
-    pub(crate) fn heard(&mut self, now: Millis, bytes: usize) {
+    /// Judges one frame. A new head ends its refusals: what it lacked, it may have by now.
+    pub(crate) fn receive<'a>(
+        &mut self,
+        now: Millis,
+        frame: &'a [u8],
+        network: &Network,
+    ) -> Result<SessionEvent<'a>, PeerFault> {
         self.heard = now;
         self.pinged = None;
-        self.delivered.bytes += bytes as u64;
+        self.delivered.bytes += frame.len() as u64;
+        let head = self.session.head();
+        let received = self.session.receive(frame, network);
+        if self.session.head() != head {
+            self.forgive();
+        }
+        received
     }
 
-    pub(crate) fn asked(&mut self, kind: RequestKind) {
+    /// A request of this kind is sent. Returns where message ids start, and the milliseconds that
+    /// the peer gets for it; `None` if the peer is not ready.
+    pub(crate) fn asked(&mut self, kind: RequestKind) -> Option<(Offsets, u64)> {
+        let offsets = self.session.offsets()?;
         self.in_flight[kind.index()] += 1;
+        Some((offsets, self.patience()))
     }
 
     /// A request ended, in whatever way.
@@ -248,11 +298,12 @@ impl Peer {
     }
 
     /// What it lacked it may have by now.
-    pub(crate) fn forgive(&mut self) {
+    fn forgive(&mut self) {
         self.refused = Default::default();
     }
 
-    /// Counts a fault; whether it costs the connection.
+    /// Counts a fault. `true` if it costs the connection.
+    #[must_use]
     pub(crate) fn strike(&mut self, fault: &PeerFault) -> bool {
         match fault.severity() {
             Severity::Drop => true,
@@ -263,19 +314,12 @@ impl Peer {
         }
     }
 
-    /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of this
-    /// kind before.
-    pub(crate) fn proved(
-        &mut self,
-        kind: RequestKind,
-        sent: Millis,
-        arrived: Millis,
-        bytes: usize,
-        what: Delivered,
-    ) {
+    /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of
+    /// this kind before.
+    pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, what: Delivered) {
         self.refused[kind.index()] = None;
-        let elapsed = arrived.since(sent).max(1);
-        let rate = bytes as u64 * 1000 / elapsed;
+        let elapsed = timing.elapsed_ms.max(1);
+        let rate = timing.bytes as u64 * 1000 / elapsed;
         self.rate = if self.rate == 0 {
             rate
         } else {
@@ -293,7 +337,7 @@ impl Peer {
     }
 
     /// Bytes to ask for in one request.
-    pub(crate) fn request_bytes(&self) -> u64 {
+    fn request_bytes(&self) -> u64 {
         match self.rate {
             0 => FIRST_REQUEST,
             rate => (rate.saturating_mul(TARGET_MS) / 1000).clamp(MIN_REQUEST, MAX_REQUEST),
@@ -301,7 +345,7 @@ impl Peer {
     }
 
     /// Milliseconds this peer gets for a request.
-    pub(crate) fn patience(&self) -> u64 {
+    fn patience(&self) -> u64 {
         match self.round_trip_ms {
             0 => MAX_DEADLINE_MS / 2,
             smoothed => (smoothed * DEADLINE_FACTOR).clamp(MIN_DEADLINE_MS, MAX_DEADLINE_MS),
@@ -320,8 +364,8 @@ impl Peer {
         })
     }
 
-    /// Whether the last that was heard of this root from it is that it does not have it. Being asked
-    /// again changes nothing about that.
+    /// Whether the last that was heard of this root from it is that it does not have it. Being
+    /// asked again changes nothing about that.
     fn has_refused(&self, root: &Hash) -> bool {
         let mut refusals = self.refused.iter().flatten();
         refusals.any(|refusal| refusal.root == *root)

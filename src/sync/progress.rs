@@ -1,6 +1,9 @@
 //! What the user sees of a sync.
 
-use super::RequestKind;
+use core::fmt;
+
+use super::ids::PeerId;
+use super::want::RequestKind;
 use crate::hash::Hash;
 use crate::state::{Block, Counts};
 use crate::wire::Head;
@@ -55,7 +58,8 @@ pub struct Counters {
     pub requests: u64,
     /// How often the target moved.
     pub moves: u64,
-    /// Answers that had to be waited for one after another: a request counts one more than the answers that led to it.
+    /// Answers that had to be waited for one after another: a request counts one more than the
+    /// answers that led to it.
     pub round_trips: u64,
 }
 
@@ -81,11 +85,12 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// A healing that the chain outruns: over several moves of the root, it came no closer to a complete state.
+/// A healing that the chain outruns: over several moves of the root, it came no closer to a
+/// complete state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outrun {
-    /// Trie nodes and leaves that would have to be received per second, by the share of the key space that is known when the root
-    /// moves.
+    /// Trie nodes and leaves that would have to be received per second, by the share of the key
+    /// space that is known when the root moves.
     pub needed_per_second: u64,
     /// Trie nodes and leaves received per second.
     pub healed_per_second: u64,
@@ -102,8 +107,9 @@ pub struct Progress {
     pub counters: Counters,
     /// What is held of the target's state.
     pub held: Counts,
-    /// Milliseconds until the account ranges of a first sync are done at the pace of the last seconds; `None` in the first ones,
-    /// while it waits, and while it heals, since what differs is not known before.
+    /// Milliseconds until the account ranges of a first sync are done at the pace of the last
+    /// seconds; `None` in the first ones, while it waits, and while it heals, since what differs is
+    /// not known before.
     pub eta_ms: Option<u64>,
     /// Whether the chain moves faster than it can be healed.
     pub outrun: Option<Outrun>,
@@ -112,16 +118,56 @@ pub struct Progress {
     /// Milliseconds since the sync started in this session.
     pub elapsed_ms: u64,
     /// Why nothing moves, while nothing does.
-    pub waiting: Option<super::WaitReason>,
+    pub waiting: Option<WaitReason>,
     /// One element per connected peer.
     pub peers: Vec<PeerProgress>,
+}
+
+impl Progress {
+    /// A copy that says nothing but the phase.
+    pub(crate) fn idle(phase: Phase) -> Progress {
+        Progress {
+            phase,
+            target: None,
+            counters: Counters::default(),
+            held: Counts::default(),
+            eta_ms: None,
+            outrun: None,
+            key_space: [0; KEY_SPACE_CELLS],
+            elapsed_ms: 0,
+            waiting: None,
+            peers: Vec::new(),
+        }
+    }
+}
+
+/// Why nothing moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// No peer has shaken hands.
+    NoPeers,
+    /// Every peer says that it does not have the state of this root: a newer one is needed, or
+    /// another peer.
+    NeedNewRoot {
+        /// The root that all of them refused.
+        root: Hash,
+        /// How many did.
+        peers: usize,
+    },
+    /// Every peer says that it does not have this block.
+    BlockUnavailable {
+        /// The block's hash.
+        block: Hash,
+        /// How many said so.
+        peers: usize,
+    },
 }
 
 /// What one peer delivered.
 #[derive(Clone, Debug)]
 pub struct PeerProgress {
     /// The connection.
-    pub peer: super::PeerId,
+    pub peer: PeerId,
     /// The client name of its Hello, empty before.
     pub client: String,
     /// The newest block that it says it has. Nothing proves it.
@@ -163,4 +209,24 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// Whether nothing had to be done, because the root was complete already.
     pub already_complete: bool,
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitReason::NoPeers => f.write_str("no peer is connected and ready"),
+            WaitReason::NeedNewRoot { root, peers: 1 } => {
+                write!(f, "the only peer does not have the state of {root}")
+            }
+            WaitReason::NeedNewRoot { root, peers } => {
+                write!(f, "none of the {peers} peers has the state of {root}")
+            }
+            WaitReason::BlockUnavailable { block, peers: 1 } => {
+                write!(f, "the only peer does not have the block {block}")
+            }
+            WaitReason::BlockUnavailable { block, peers } => {
+                write!(f, "none of the {peers} peers has the block {block}")
+            }
+        }
+    }
 }

@@ -1,14 +1,18 @@
-//! The one table of requests in flight. Every request ends in exactly one way: answered, timed out, or called off
-//! because its peer left or the target changed; that end hands its want back to the caller.
+//! The one table of requests in flight. Every request ends in exactly one way: answered, timed out,
+//! or cancelled because its peer left or the target changed. That end hands what was asked for back
+//! to the caller.
 
+use super::ids::{Millis, PeerId};
 use super::want::{RequestKind, Want};
-use super::{Millis, PeerId};
 use crate::hash::Hash;
-use crate::heap::owns;
+use crate::heap::{HeapBytes, owns};
+use crate::wire::{Message, Request};
 
-/// Ids of ended requests that are remembered, so that a late answer is told from one that nobody asked for.
+/// Ids of ended requests that are remembered, so that a late answer is told from one that nobody
+/// asked for. Far more than peers have in flight (64 peers, 5 kinds, 2 requests each).
 const MAX_ENDED: usize = 1024;
-/// Room for one code or two full proofs behind the soft limit, in bytes.
+/// Bytes above the soft limit that an answer may have: one item goes over it, which is a code of at
+/// most 24 KiB (EIP-170), and two full proofs come on top.
 const LARGEST_ITEM: u64 = 256 * 1024;
 
 /// Requests in flight. Bound: peers x kinds x requests per kind.
@@ -25,22 +29,121 @@ pub(crate) struct Requests {
 #[derive(Debug)]
 pub(crate) struct PendingRequest {
     pub(crate) peer: PeerId,
-    pub(crate) root: Hash,
-    pub(crate) want: Want,
+    pub(crate) subject: Subject,
+    /// The soft limit of the answer's bytes.
     pub(crate) bytes: u64,
-    /// The job's round when it was made.
-    pub(crate) round: u32,
-    /// Round trips until it is answered, those that had to come before it included.
-    pub(crate) trip: u64,
     pub(crate) sent: Millis,
     pub(crate) deadline: Millis,
 }
 
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    /// The header of the block with this hash. It is the engine's.
+    Header(Hash),
+    /// A piece of a state. It is the job's.
+    State(StateRequest),
+}
+
+/// A request for a piece of a state.
+#[derive(Debug)]
+pub(crate) struct StateRequest {
+    /// The state root that it names.
+    pub(crate) root: Hash,
+    pub(crate) want: Want,
+    /// The job's round when it was made.
+    pub(crate) round: u32,
+    /// Round trips until it is answered, including those that had to come before it.
+    pub(crate) trip: u64,
+}
+
+impl Subject {
+    pub(crate) fn kind(&self) -> RequestKind {
+        match self {
+            Subject::Header(_) => RequestKind::Headers,
+            Subject::State(state) => state.want.kind(),
+        }
+    }
+
+    /// The message that answers it.
+    pub(crate) fn answer(&self) -> Message {
+        match self {
+            Subject::Header(_) => Message::BlockHeaders,
+            Subject::State(state) => state.want.answer(),
+        }
+    }
+
+    /// The request that asks for it, for about `bytes` bytes.
+    pub(crate) fn request(&self, bytes: u64) -> Request {
+        match self {
+            Subject::Header(hash) => Request::Header(*hash),
+            Subject::State(state) => state.want.request(state.root, bytes),
+        }
+    }
+
+    fn as_state(&self) -> Option<&StateRequest> {
+        match self {
+            Subject::Header(_) => None,
+            Subject::State(state) => Some(state),
+        }
+    }
+}
+
 impl PendingRequest {
-    /// Bytes of content above which an answer is more than was asked for: servers may exceed the soft limit by one
-    /// item, and proofs come on top.
+    /// Bytes of content above which an answer is more than was asked for. Servers may exceed the
+    /// soft limit by one item, and proofs come on top.
     pub(crate) fn most_bytes(&self) -> u64 {
         self.bytes * 2 + LARGEST_ITEM
+    }
+
+    /// First and last key, if it asks for a range of accounts.
+    pub(crate) fn account_range(&self) -> Option<(Hash, Hash)> {
+        self.subject.as_state()?.want.account_range()
+    }
+}
+
+/// An answer that matched its request, and waits for verification.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) request: PendingRequest,
+    pub(crate) at: Millis,
+    frame: AnswerFrame,
+}
+
+/// An answer's frame, which is not copied.
+#[derive(Debug)]
+pub(crate) struct AnswerFrame {
+    bytes: Vec<u8>,
+    /// Where in it the message starts, behind its id.
+    start: usize,
+}
+
+impl AnswerFrame {
+    /// `length`: how many of the last bytes are the message.
+    pub(crate) fn new(bytes: Vec<u8>, length: usize) -> AnswerFrame {
+        let start = bytes.len().saturating_sub(length);
+        AnswerFrame { bytes, start }
+    }
+
+    /// The message without its id.
+    pub(crate) fn payload(&self) -> &[u8] {
+        debug_assert!(self.start <= self.bytes.len());
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+impl Arrived {
+    pub(crate) fn new(request: PendingRequest, frame: AnswerFrame, at: Millis) -> Arrived {
+        Arrived { request, at, frame }
+    }
+
+    /// The message without its id.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.frame.payload()
+    }
+
+    pub(crate) fn into_parts(self) -> (PendingRequest, AnswerFrame) {
+        (self.request, self.frame)
     }
 }
 
@@ -106,17 +209,18 @@ impl Requests {
 
     /// Whether anything is asked for in this round of the job.
     pub(crate) fn awaits(&self, round: u32) -> bool {
-        let mut open = self.open.iter();
-        open.any(|(_, request)| {
-            request.round == round && request.want.kind() != RequestKind::Headers
-        })
+        let mut states = self
+            .open
+            .iter()
+            .filter_map(|(_, request)| request.subject.as_state());
+        states.any(|state| state.round == round)
     }
 
     /// First and last keys of the account ranges asked for.
-    pub(crate) fn spans(&self) -> impl Iterator<Item = (Hash, Hash)> + '_ {
+    pub(crate) fn account_ranges(&self) -> impl Iterator<Item = (Hash, Hash)> + '_ {
         self.open
             .iter()
-            .filter_map(|(_, request)| request.want.span())
+            .filter_map(|(_, request)| request.account_range())
     }
 
     /// Bytes asked for and not yet answered.
@@ -141,7 +245,15 @@ impl Requests {
     }
 }
 
+impl HeapBytes for Subject {
+    fn heap_bytes(&self) -> usize {
+        self.as_state().map_or(0, |state| state.want.heap_bytes())
+    }
+}
+
 owns! {
-    PendingRequest: want;
+    PendingRequest: subject;
+    AnswerFrame: bytes;
+    Arrived: frame, request;
     Requests: open, ended;
 }

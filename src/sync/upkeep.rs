@@ -1,103 +1,155 @@
-//! Upkeep of the complete state: damage is healed, what a switch left behind is swept away, and a record that another writer
-//! wrote is taken over.
+//! What the complete state needs besides syncs: the damage to be repaired, and the garbage that the
+//! last switch left.
 
-use super::engine::{Activity, Engine};
+use std::ops::Range;
+
 use super::gc::Gc;
-use super::goal::Goal;
-use super::resume::Loading;
-use super::{Damage, Event, Millis, Output};
-use crate::hash::Hash;
-use crate::state::Record;
+use super::io::Damage;
+use super::loads::LoadedPage;
+use crate::heap::owns;
+use crate::state::PageId;
 
-/// Damage remembered at a time; more is met again when it is read again.
+/// Damage remembered at a time. More is found again when it is read again.
 const MAX_DAMAGE: usize = 64;
 
-impl Engine {
-    /// Goes on from another record and other stored codes, with the same peers: another tab was the writer until now. `false`,
-    /// and nothing changes, while anything is under way.
-    pub fn adopt(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
-        let is_still = matches!(self.activity, Activity::Idle)
-            && self.commits.is_settled()
-            && matches!(self.goal, Goal::Nothing);
-        if is_still {
-            self.record = record;
-            self.codes_held.clear();
-            self.codes_held.insert_all(codes_held);
-            self.gc = None;
-            self.garbage = None;
-            self.is_gc_put_off = false;
-            self.repair_ended();
+/// What is to be repaired and what is to be deleted.
+#[derive(Default)]
+pub(crate) struct Upkeep {
+    /// The collection under way.
+    gc: Option<Gc>,
+    /// What a collection found, until a batch deletes it. Bound: the pages that one sync wrote, and
+    /// the one before it.
+    garbage: Option<Vec<Range<PageId>>>,
+    /// The store could not do what a collection takes: it waits for the next target.
+    is_gc_put_off: bool,
+    /// What is damaged in the complete state, until it is repaired. Bound: [`MAX_DAMAGE`].
+    damage: Vec<Damage>,
+    /// How many of the first ones the repair under way is about.
+    repairing: usize,
+}
+
+impl Upkeep {
+    /// Enters damage. `false` if it was known, or if no more can be remembered.
+    #[must_use]
+    pub(crate) fn damaged(&mut self, damage: Damage) -> bool {
+        let is_new = !self.damage.contains(&damage) && self.damage.len() < MAX_DAMAGE;
+        if is_new {
+            self.damage.push(damage);
         }
-        is_still
+        is_new
     }
 
-    /// A reader met damage: it is healed as soon as nothing else is under way.
-    pub(super) fn damaged(&mut self, damage: Damage) {
-        if self.damage.contains(&damage) || self.damage.len() >= MAX_DAMAGE {
-            return;
-        }
-        if let Damage::Code(hash) = damage {
-            self.codes_held.remove(&hash);
-        }
-        self.damage.push(damage);
-        self.outbox.push_back(Output::Event(Event::Damaged(damage)));
-    }
-
-    /// Heals what readers found damaged, if anything.
-    pub(super) fn start_repair(&mut self) {
-        if self.damage.is_empty() {
-            return;
-        }
-        self.tickets += 1;
+    /// What the repair that begins now is about; `None` if nothing is damaged.
+    pub(crate) fn begin_repair(&mut self) -> Option<Vec<Damage>> {
         self.repairing = self.damage.len();
-        match Loading::repair(&self.record, self.damage.clone(), self.tickets) {
-            Some(resumed) => self.begin(resumed),
-            // No state, no damage.
-            None => self.repaired(),
-        }
+        (!self.damage.is_empty()).then(|| self.damage.clone())
     }
 
-    /// Everything that was known to be damaged when the repair began is whole, or no longer part of the state. What was met
-    /// since is next.
-    pub(super) fn repaired(&mut self) {
+    /// What was known to be damaged when the repair began is whole, or no longer part of the state.
+    /// What was found since is next.
+    pub(crate) fn repaired(&mut self) {
         let healed = std::mem::take(&mut self.repairing).min(self.damage.len());
         self.damage.drain(..healed);
-        self.outbox.push_back(Output::Event(Event::Repaired));
     }
 
-    /// A repair is over, well or not; what is still damaged is met again when it is read again.
-    pub(super) fn repair_ended(&mut self) {
+    /// Forgets all damage: the repair has ended without success. What is still damaged is found
+    /// again when it is read again.
+    pub(crate) fn forget_damage(&mut self) {
         self.repairing = 0;
         self.damage.clear();
     }
 
-    /// Begins to sweep what the last switch left, also after a crash in between. Only once every batch is settled: one on its
-    /// way may have swept it.
-    pub(super) fn collect_if_due(&mut self, now: Millis) {
-        if self.gc.is_some() || self.is_gc_put_off || !self.commits.is_settled() {
-            return;
-        }
-        if self.garbage.is_some() {
-            return self.commit_garbage(now);
-        }
-        if let (Some(pending_gc), Some(complete)) = (&self.record.pending_gc, self.record.complete)
-        {
-            self.gc = Some(Gc::new(pending_gc, complete.top.page()));
-            // There may be nothing to read.
-            self.end_gc(now);
+    /// Whether a collection may begin.
+    pub(crate) fn may_collect(&self) -> bool {
+        self.gc.is_none() && !self.is_gc_put_off
+    }
+
+    pub(crate) fn collect(&mut self, gc: Gc) {
+        self.gc = Some(gc);
+    }
+
+    /// Whether a collection is under way.
+    pub(crate) fn is_collecting(&self) -> bool {
+        self.gc.is_some()
+    }
+
+    /// The pages that the collection reads next: none if it is over, `None` if there is none.
+    pub(crate) fn next_pages(&self) -> Option<Vec<PageId>> {
+        self.gc.as_ref().map(Gc::next_pages)
+    }
+
+    /// Takes in pages that were read for the collection.
+    pub(crate) fn take(&mut self, pages: &[LoadedPage]) {
+        if let Some(gc) = &mut self.gc {
+            gc.take(pages);
         }
     }
 
-    /// Whether nothing is left of the switch before, or the next batch deletes it.
-    pub(super) fn is_collected(&self) -> bool {
-        let record = self.commits.last_record().unwrap_or(&self.record);
-        self.gc.is_none() && (self.garbage.is_some() || record.pending_gc.is_none())
-    }
-
-    pub(super) fn end_gc(&mut self, now: Millis) {
-        if let Some(gc) = self.gc.take_if(|gc| gc.is_over()) {
+    /// The collection has looked at everything: what it found is garbage now.
+    pub(crate) fn end_collection(&mut self) {
+        if let Some(gc) = self.gc.take() {
             self.garbage = Some(gc.finish());
-            self.commit_garbage(now);
+        }
+    }
+
+    /// No collection begins until [`Upkeep::resume_gc`].
+    pub(crate) fn put_off_gc(&mut self) {
+        self.is_gc_put_off = true;
+    }
+
+    /// Gives up the collection under way: the store could not read for it.
+    pub(crate) fn give_up_gc(&mut self) {
+        self.gc = None;
+        self.is_gc_put_off = true;
+    }
+
+    /// Collections may begin again.
+    pub(crate) fn resume_gc(&mut self) {
+        self.is_gc_put_off = false;
+    }
+
+    pub(crate) fn is_gc_put_off(&self) -> bool {
+        self.is_gc_put_off
+    }
+
+    pub(crate) fn has_garbage(&self) -> bool {
+        self.garbage.is_some()
+    }
+
+    /// What the next batch deletes, if a collection has ended.
+    pub(crate) fn take_garbage(&mut self) -> Option<Vec<Range<PageId>>> {
+        self.garbage.take()
+    }
+}
+
+owns! {
+    Upkeep: gc, garbage, damage;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Hash;
+
+    #[test]
+    fn damage_found_during_a_repair_is_left_for_the_next_one() {
+        let mut upkeep = Upkeep::default();
+        let code = |byte| Damage::Code(Hash([byte; 32]));
+        assert_eq!(upkeep.begin_repair(), None);
+        assert!(upkeep.damaged(code(1)));
+        assert!(!upkeep.damaged(code(1)));
+        assert_eq!(upkeep.begin_repair(), Some(vec![code(1)]));
+        assert!(upkeep.damaged(code(2)));
+        upkeep.repaired();
+        assert_eq!(upkeep.begin_repair(), Some(vec![code(2)]));
+    }
+
+    #[test]
+    fn no_more_damage_is_remembered_than_the_bound() {
+        let mut upkeep = Upkeep::default();
+        for byte in 0..=255 {
+            let is_new = upkeep.damaged(Damage::Code(Hash([byte; 32])));
+            assert_eq!(is_new, usize::from(byte) < MAX_DAMAGE);
         }
     }
 }

@@ -1,12 +1,13 @@
-//! What is asked of a peer: a piece of the state that the tree lacks.
+//! What is asked of a peer: the kinds of request, and a piece of the state that the tree lacks.
 
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
 use crate::state::StatePath;
-use crate::wire::{Request, snap};
+use crate::wire::{Message, Request, snap};
 
 /// The kinds of request, each with its own place in a peer's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RequestKind {
     /// Ranges of accounts.
     Accounts,
@@ -23,7 +24,8 @@ pub enum RequestKind {
 impl RequestKind {
     /// How many kinds there are.
     pub const COUNT: usize = 5;
-    /// All of them, in the order in which they are served: what lets accounts leave memory comes first.
+    /// All of them, in the order in which they are served: what lets accounts leave memory comes
+    /// first.
     pub const ALL: [RequestKind; RequestKind::COUNT] = [
         RequestKind::Headers,
         RequestKind::Codes,
@@ -38,19 +40,20 @@ impl RequestKind {
     }
 }
 
-/// A piece of work that one request carries. It goes back to where it came from unless it is answered.
+/// A piece of the state that one request asks for. It goes back to where it came from unless it is
+/// answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Want {
-    /// A span of one account cursor.
+    /// A range of accounts.
     Accounts {
-        /// The cursor whose slice it is; none for a range that a healing asks for.
+        /// The cursor whose slice it is; `None` for a range that a healing asks for.
         cursor: Option<usize>,
         origin: Hash,
         limit: Hash,
     },
     /// Whole storages: account hash and storage root, ascending.
     Storages(Vec<(Hash, Hash)>),
-    /// A span of one chunk of a large storage.
+    /// A range of one chunk of a large storage.
     Chunk {
         account: Hash,
         storage_root: Hash,
@@ -60,15 +63,13 @@ pub(crate) enum Want {
     },
     /// Bytecodes by hash.
     Codes(Vec<Hash>),
-    /// Trie nodes by path, with the hash each must have.
+    /// Trie nodes by path, with the hash that each must have.
     Nodes(Vec<(StatePath, Hash)>),
-    /// The header of the block with this hash.
-    Header(Hash),
 }
 
 impl Want {
     /// First and last key, if it is a range of accounts.
-    pub(crate) fn span(&self) -> Option<(Hash, Hash)> {
+    pub(crate) fn account_range(&self) -> Option<(Hash, Hash)> {
         match self {
             Want::Accounts { origin, limit, .. } => Some((*origin, *limit)),
             _ => None,
@@ -81,28 +82,33 @@ impl Want {
             Want::Storages(_) | Want::Chunk { .. } => RequestKind::Storage,
             Want::Codes(_) => RequestKind::Codes,
             Want::Nodes(_) => RequestKind::Nodes,
-            Want::Header(_) => RequestKind::Headers,
+        }
+    }
+
+    /// The message that answers a request for this.
+    pub(crate) fn answer(&self) -> Message {
+        match self {
+            Want::Accounts { .. } => Message::AccountRange,
+            Want::Storages(_) | Want::Chunk { .. } => Message::StorageRanges,
+            Want::Codes(_) => Message::ByteCodes,
+            Want::Nodes(_) => Message::TrieNodes,
         }
     }
 
     /// The request that asks for this under `root`, for about `bytes` bytes.
     pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
-        let request = match self {
-            Want::Header(hash) => return Request::Header(*hash),
+        Request::Snap(match self {
             Want::Accounts { origin, limit, .. } => snap::Request::AccountRange {
                 root,
                 origin: *origin,
                 limit: *limit,
                 bytes,
             },
-            Want::Storages(accounts) => {
-                let accounts = accounts.iter().map(|(account, _)| *account).collect();
-                snap::Request::Storages {
-                    root,
-                    accounts,
-                    bytes,
-                }
-            }
+            Want::Storages(accounts) => snap::Request::Storages {
+                root,
+                accounts: accounts.iter().map(|(account, _)| *account).collect(),
+                bytes,
+            },
             Want::Chunk {
                 account,
                 origin,
@@ -119,12 +125,12 @@ impl Want {
                 hashes: hashes.clone(),
                 bytes,
             },
-            Want::Nodes(nodes) => {
-                let paths = nodes.iter().map(|(path, _)| path_set(path)).collect();
-                snap::Request::TrieNodes { root, paths, bytes }
-            }
-        };
-        Request::Snap(request)
+            Want::Nodes(nodes) => snap::Request::TrieNodes {
+                root,
+                paths: nodes.iter().map(|(path, _)| path_set(path)).collect(),
+                bytes,
+            },
+        })
     }
 }
 
@@ -143,7 +149,7 @@ impl HeapBytes for Want {
             Want::Storages(accounts) => accounts.heap_bytes(),
             Want::Codes(hashes) => hashes.heap_bytes(),
             Want::Nodes(nodes) => nodes.heap_bytes(),
-            Want::Accounts { .. } | Want::Chunk { .. } | Want::Header(_) => 0,
+            Want::Accounts { .. } | Want::Chunk { .. } => 0,
         }
     }
 }

@@ -106,7 +106,6 @@ impl From<RecordError> for JsError {
 pub(super) fn failure(failure: Failure) -> JsError {
     let code = match failure {
         Failure::Store(error) => return error.into(),
-        Failure::Damaged(_) => "DAMAGED",
         Failure::BogusRoot(_) => "BOGUS_ROOT",
         Failure::Tree(_) | Failure::Defect(_) => "CRASHED",
     };

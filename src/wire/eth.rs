@@ -1,30 +1,37 @@
-//! What is used of eth/69 (devp2p `caps/eth.md`): one header by its hash, and the head that a peer announces.
+//! The messages of eth/69 that are used (devp2p `caps/eth.md`, EIP-7642): one header by its hash,
+//! and the head that a peer announces.
 
-use super::PeerFault;
+use super::capabilities::Offsets;
 use super::rlp::{RlpReader, frame};
-use super::snap::Answer;
+use super::{Answer, PeerFault};
 use crate::hash::Hash;
 use crate::state::Block;
 use crate::trie::keccak;
 
-/// Message ids of eth/69, relative to the capability's offset.
-pub const GET_BLOCK_HEADERS: u64 = 0x03;
-/// Answer to [`GET_BLOCK_HEADERS`].
-pub const BLOCK_HEADERS: u64 = 0x04;
+/// Says who a peer is. The ids are relative to the capability's offset.
+pub(super) const STATUS: u64 = 0x00;
+/// Asks for headers.
+const GET_BLOCK_HEADERS: u64 = 0x03;
+/// Answers [`GET_BLOCK_HEADERS`].
+pub(super) const BLOCK_HEADERS: u64 = 0x04;
 /// Announces which blocks a peer has.
-pub const BLOCK_RANGE_UPDATE: u64 = 0x11;
+pub(super) const BLOCK_RANGE_UPDATE: u64 = 0x11;
 
-/// A header is half a kilobyte to a kilobyte; this leaves room for fields to come.
+/// How many bytes a request for one header is taken to ask for. A header of the current fork has
+/// some 600 (`docs/websocket-peers.md`, section 11, shows one of 624), and later forks append
+/// fields.
 pub const HEADER_BYTES: u64 = 4096;
 
-/// Fields of a header (yellow paper, section 4.3) before those that are read: parent, uncles, beneficiary.
+/// Fields of a header (yellow paper, section 4.3) in front of the state root: parent, uncles,
+/// beneficiary.
 const BEFORE_STATE_ROOT: usize = 3;
-/// Between state root and number: transactions root, receipts root, bloom, difficulty.
+/// Fields between state root and number: transactions root, receipts root, bloom, difficulty.
 const BEFORE_NUMBER: usize = 4;
-/// Between number and timestamp: gas limit, gas used.
+/// Fields between number and timestamp: gas limit, gas used.
 const BEFORE_TIMESTAMP: usize = 2;
 
-/// What a block's header says of its state. Only [`VerifiedHeader::read`] makes one, so it hashes to the block's hash.
+/// A block and its state root, read from a header that has the block's hash. Only
+/// [`VerifiedHeader::read`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedHeader {
     block: Block,
@@ -37,15 +44,18 @@ impl VerifiedHeader {
         self.block
     }
 
-    /// Root of the state after this block.
+    /// Root of the state after the block.
     pub fn state_root(&self) -> Hash {
         self.state_root
     }
 
-    /// Reads a BlockHeaders answer, `[[field, ...]]`, to a request for the one header that hashes to `hash`. `None` if the
-    /// peer does not have it.
+    /// Reads a BlockHeaders, `[request id, [header, ...]]`, that answers a request for the one
+    /// header with this hash. A header is an RLP list. `None` if the peer does not have it.
+    ///
+    /// # Errors
+    /// [`PeerFault::TooMuch`], [`PeerFault::WrongHeader`] or [`PeerFault::Malformed`].
     pub fn read(answer: Answer<'_>, hash: &Hash) -> Result<Option<VerifiedHeader>, PeerFault> {
-        let mut headers = answer.lists()?;
+        let mut headers = answer.only_list()?;
         let Some(rlp) = headers.next_item()? else {
             return Ok(None);
         };
@@ -74,14 +84,15 @@ impl VerifiedHeader {
 /// The newest block that a peer says it has. Nothing proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Its number.
+    /// Number of the block.
     pub number: u64,
-    /// Its hash.
+    /// Hash of the block.
     pub hash: Hash,
 }
 
 impl Head {
-    /// Reads a BlockRangeUpdate, or the end of a Status: `earliest, latest, latestHash`.
+    /// Reads `earliest block, latest block, latest block's hash`: the fields of a BlockRangeUpdate,
+    /// and the last fields of a Status.
     pub(super) fn read(fields: &mut RlpReader<'_>) -> Result<Head, PeerFault> {
         fields.u64()?;
         Ok(Head {
@@ -91,11 +102,12 @@ impl Head {
     }
 }
 
-/// The frame that asks for the header of one block, on a connection where eth's messages start at `offset`.
-pub fn get_header(offset: u64, id: u64, hash: &Hash) -> Vec<u8> {
-    frame(offset + GET_BLOCK_HEADERS, |list| {
+/// The frame that asks for the header of one block: GetBlockHeaders,
+/// `[request id, [start hash, amount, skip, reverse]]`.
+pub(super) fn get_header(offsets: Offsets, id: u64, hash: &Hash) -> Vec<u8> {
+    frame(offsets.eth(GET_BLOCK_HEADERS), |list| {
         list.u64(id).list(|query| {
-            // One header, nothing skipped, upwards.
+            // One header. Skip and direction mean nothing then.
             query.bytes(&hash.0).u64(1).u64(0).u64(0);
         });
     })
@@ -108,11 +120,11 @@ fn skip(fields: &mut RlpReader<'_>, count: usize) -> Result<(), PeerFault> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::rlp::Writer;
+    use super::super::rlp::RlpWriter;
     use super::*;
 
     fn header(number: u64) -> Vec<u8> {
-        let mut writer = Writer::new();
+        let mut writer = RlpWriter::new();
         writer.list(|fields| {
             for _ in 0..3 {
                 fields.bytes(&[1; 32]);
@@ -153,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_hashes_right_yields_root_number_and_time() {
+    fn a_header_with_the_right_hash_yields_root_number_and_time() {
         let rlp = header(20);
         let found = read(&payload(&[&rlp]), &keccak(&rlp)).unwrap().unwrap();
         assert_eq!(found.state_root(), Hash([7; 32]));
@@ -170,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn no_header_is_a_refusal_and_two_are_too_many() {
+    fn no_header_means_the_peer_has_none_and_two_are_too_many() {
         let rlp = header(20);
         assert_eq!(read(&payload(&[]), &keccak(&rlp)), Ok(None));
         let two = read(&payload(&[&rlp, &rlp]), &keccak(&rlp));
@@ -178,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn what_hashes_right_and_is_no_header_is_malformed() {
-        let mut writer = Writer::new();
+    fn a_list_with_the_right_hash_that_is_not_a_header_is_malformed() {
+        let mut writer = RlpWriter::new();
         writer.list(|fields| {
             fields.u64(1);
         });

@@ -1,76 +1,86 @@
-//! A peer's faults: one variant per rule of `docs/websocket-peers.md`, and what each costs.
+//! The faults of a peer: one for each rule of `docs/websocket-peers.md`, and what it costs the
+//! peer.
 
 use core::fmt;
 
+use super::{MAX_BASE_FRAME, MAX_FRAME};
+use crate::hash::Hash;
 use crate::trie::RangeFault;
 
-/// What a peer did wrong. Nothing here can be caused by the caller or by us.
+/// What a peer did wrong, or why its connection ends. Neither the caller nor we can cause any of
+/// it, [`PeerFault::TooManyPeers`] aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PeerFault {
-    /// A text frame, where only binary frames are allowed.
+    /// It sent a text frame. Only binary frames are allowed.
     TextFrame,
-    /// A frame above the limit of the protocol.
+    /// It sent a frame above [`MAX_FRAME`], or a message of the base protocol above 2,048 bytes.
     OversizedFrame {
-        /// Its size in bytes.
+        /// Size of the frame in bytes.
         bytes: usize,
     },
-    /// Bytes that are no message: no message id, or RLP that does not decode.
+    /// It sent a frame without a message id, or RLP that does not decode. Says what was found.
     Malformed(&'static str),
-    /// A message id outside every shared capability, or one that only a client may send.
+    /// It sent a message with an id outside every shared capability, or one that only a client may
+    /// send. Holds the id on the connection.
     UnknownMessage(u64),
-    /// The first message was not Hello, or Hello came twice.
+    /// Its first message was not Hello, or Hello came twice.
     HelloExpected,
     /// Its devp2p base protocol is older than version 5.
     OldProtocol,
-    /// More connections than we keep. Not its fault at all, but the reason it is closed.
+    /// There are as many connections as we keep. This is not the peer's fault, but why its
+    /// connection is closed.
     TooManyPeers,
-    /// The handshake was not finished in time.
+    /// It did not finish the handshake in time.
     HandshakeTimeout,
-    /// Nothing in common: no shared `snap/1` and `eth/69`.
+    /// It does not offer both `snap/1` and `eth/69`.
     NoSharedCapability,
-    /// The peer's Status names another network.
+    /// Its Status names another network. Holds that network's id.
     WrongNetwork(u64),
-    /// The peer's Status names another genesis block.
-    WrongGenesis(crate::hash::Hash),
-    /// No Pong within the time allowed.
+    /// Its Status names another genesis block. Holds that block's hash.
+    WrongGenesis(Hash),
+    /// It sent nothing in the time allowed after a Ping.
     PingTimeout,
-    /// The peer said goodbye with this devp2p reason.
+    /// It sent a Disconnect. Holds its devp2p reason.
     Disconnected(u64),
-    /// An answer with an id that was never asked, or was answered already.
+    /// It answered a request that was never made, or is answered already. Holds the request id.
     Unrequested(u64),
-    /// An answer of another kind than its request.
+    /// It answered with another message than the one that answers the request.
     WrongKind,
-    /// More items than were asked for, or more bytes than twice what was asked for.
+    /// It sent more items than were asked for, or far more bytes.
     TooMuch,
-    /// More proof nodes than any honest range needs.
+    /// It sent more proof nodes than [`MAX_PROOF_NODES`](super::snap::MAX_PROOF_NODES). Holds their
+    /// number.
     TooManyProofNodes(usize),
-    /// An account body that is no canonical slim account.
+    /// It sent an account body that is not a canonical slim account.
     BadAccount,
-    /// A slot value that is no canonical RLP of a 256-bit number.
+    /// It sent a slot's value that is not the canonical RLP of a 256-bit number above zero.
     BadSlot,
-    /// The range does not prove what it says.
+    /// It sent a range that its proof does not prove.
     BadRange(RangeFault),
-    /// A code whose hash was not asked for, or out of order.
+    /// It sent a bytecode whose hash was not asked for, or in the wrong order.
     UnexpectedCode,
-    /// A trie node whose hash was not asked for, or out of order.
+    /// It sent a trie node whose hash was not asked for, or in the wrong order.
     UnexpectedNode,
-    /// A header that is not the one of the block asked for.
+    /// It sent the header of another block than was asked for.
     WrongHeader,
-    /// A request ended by its deadline.
+    /// It did not answer a request before its deadline.
     Timeout,
 }
 
 /// What a fault costs the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Severity {
     /// The connection is closed.
     Drop,
-    /// Counted; several in a row close the connection.
+    /// The fault is counted. Several in a row close the connection.
     Strike,
 }
 
 impl PeerFault {
-    /// Policy in one place: a lie or a broken protocol closes the connection, slowness is counted.
+    /// What this fault costs the peer: a lie or a breach of protocol closes the connection,
+    /// slowness is counted.
     pub fn severity(&self) -> Severity {
         match self {
             PeerFault::Timeout => Severity::Strike,
@@ -78,7 +88,7 @@ impl PeerFault {
         }
     }
 
-    /// A stable name for programs, in kebab case.
+    /// The name of this fault for programs, in kebab case. It stays the same in later versions.
     pub fn code(&self) -> &'static str {
         match self {
             PeerFault::TextFrame => "text-frame",
@@ -108,7 +118,7 @@ impl PeerFault {
         }
     }
 
-    /// The devp2p reason to disconnect with (`docs/websocket-peers.md`, section 7).
+    /// The devp2p reason to send in a Disconnect (`docs/websocket-peers.md`, section 7).
     pub fn reason(&self) -> u64 {
         match self {
             PeerFault::Disconnected(_) => 0x00,
@@ -122,7 +132,8 @@ impl PeerFault {
         }
     }
 
-    /// The WebSocket close code that goes with [`PeerFault::reason`]. A page may close with 1000 and 3000-4999 only.
+    /// The WebSocket close code that goes with [`PeerFault::reason`]: 1000, or 4000 plus the
+    /// reason. A page may use no codes but 1000 and 3000 to 4999.
     pub fn close_code(&self) -> u16 {
         match self.reason() {
             0 => 1000,
@@ -137,6 +148,11 @@ impl fmt::Display for PeerFault {
             PeerFault::TextFrame => {
                 f.write_str("sent a text frame where only binary frames are allowed")
             }
+            PeerFault::OversizedFrame { bytes } if *bytes <= MAX_FRAME => write!(
+                f,
+                "sent a message of the base protocol of {bytes} bytes, above the limit of \
+                 {MAX_BASE_FRAME} bytes"
+            ),
             PeerFault::OversizedFrame { bytes } => write!(
                 f,
                 "sent a frame of {bytes} bytes, above the limit of 10 MiB"
@@ -173,6 +189,15 @@ impl fmt::Display for PeerFault {
             PeerFault::UnexpectedNode => f.write_str("sent a trie node that was not asked for"),
             PeerFault::WrongHeader => f.write_str("sent another block's header than was asked for"),
             PeerFault::Timeout => f.write_str("did not answer in time"),
+        }
+    }
+}
+
+impl core::error::Error for PeerFault {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            PeerFault::BadRange(fault) => Some(fault),
+            _ => None,
         }
     }
 }

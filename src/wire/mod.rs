@@ -1,19 +1,36 @@
-//! What crosses the WebSocket: devp2p messages as `docs/websocket-peers.md` defines them.
+//! What crosses the WebSocket: devp2p messages, as `docs/websocket-peers.md` defines them.
 //!
-//! Decoding borrows from the frame and judges form only (RLP, counts, lengths); what an answer proves is for
-//! [`crate::trie`] to say. May not enter: who asked what, when, and why.
+//! Decoding borrows from the frame and checks only the form: RLP, counts, lengths. Whether an
+//! answer is true is for [`crate::trie`] to prove. This module does not know who asked for what,
+//! when, or why.
+//!
+//! - [`Session`]: the handshake of one connection, and its base messages.
+//! - [`Request`]: what can be asked, and which [`Message`] answers it.
+//! - [`Answer`]: an answer of which only the request id has been read.
+//! - [`eth`], [`snap`]: the messages of the two capabilities.
+//! - [`PeerFault`]: what a peer can do wrong, and what that costs it.
 
+mod answer;
+mod capabilities;
 pub mod eth;
 mod fault;
+mod message;
 mod request;
 mod rlp;
 mod session;
 pub mod snap;
 
+pub use answer::Answer;
+pub use capabilities::Offsets;
 pub use eth::{Head, VerifiedHeader};
 pub use fault::{PeerFault, Severity};
+pub use message::Message;
 pub use request::Request;
-pub use session::{Message, Offsets, Session, SessionEvent};
+pub use session::{Session, SessionEvent};
 
-/// Largest frame in either direction, in bytes: the limit of snap and of every devp2p capability in use.
+/// Largest frame in either direction, in bytes: the limit of every devp2p capability in use
+/// (go-ethereum's `maxMessageSize` of eth and of snap).
 pub const MAX_FRAME: usize = 10 * 1024 * 1024;
+
+/// Largest frame of the base protocol, in bytes (`docs/websocket-peers.md`, section 1).
+const MAX_BASE_FRAME: usize = 2048;

@@ -1,10 +1,13 @@
-//! What can be asked of a peer, in whichever capability.
+//! What can be asked of a peer, and which message answers it.
 
-use super::{Message, Offsets, eth, snap};
+use super::capabilities::Offsets;
+use super::message::Message;
+use super::{eth, snap};
 use crate::hash::Hash;
 
-/// A request's content.
+/// The content of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request {
     /// The header of the block with this hash, over eth/69.
     Header(Hash),
@@ -13,19 +16,19 @@ pub enum Request {
 }
 
 impl Request {
-    /// The frame that asks this.
+    /// The frame that asks this under the request id `id`.
     pub fn frame(&self, offsets: Offsets, id: u64) -> Vec<u8> {
         match self {
-            Request::Header(hash) => eth::get_header(offsets.eth, id, hash),
-            Request::Snap(request) => request.frame(offsets.snap, id),
+            Request::Header(hash) => eth::get_header(offsets, id, hash),
+            Request::Snap(request) => request.frame(offsets, id),
         }
     }
 
     /// The message that answers it.
     pub fn answer(&self) -> Message {
         match self {
-            Request::Header(_) => Message::Headers,
-            Request::Snap(request) => Message::Snap(request.answer_id()),
+            Request::Header(_) => Message::BlockHeaders,
+            Request::Snap(request) => request.answer(),
         }
     }
 }

@@ -1,45 +1,50 @@
-//! Reading and writing RLP without copying (yellow paper, appendix B). Canonical forms only.
+//! Reads and writes RLP (yellow paper, appendix B).
+//!
+//! The reader accepts canonical encodings only. It borrows from the frame, where `alloy_rlp`'s own
+//! decoding would copy, and its errors are peers' faults. Headers are decoded by `alloy_rlp`.
 
 use alloy_rlp::Header;
 
 use super::PeerFault;
 use crate::hash::Hash;
 
-/// Reads the items of one RLP list, front to back.
+/// Reads the items of one RLP list from front to back.
 #[derive(Clone, Copy)]
-pub(crate) struct RlpReader<'a> {
+pub(super) struct RlpReader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> RlpReader<'a> {
-    /// The items of the one list that `bytes` consists of.
-    pub(crate) fn list_of(bytes: &'a [u8]) -> Result<RlpReader<'a>, PeerFault> {
+    /// Reads the items of the one list that `bytes` consists of.
+    pub(super) fn list_of(bytes: &'a [u8]) -> Result<RlpReader<'a>, PeerFault> {
         let mut reader = RlpReader { rest: bytes };
         let list = reader.list()?;
         reader.finish()?;
         Ok(list)
     }
 
-    /// Reads items that follow one another without a list around them.
-    pub(crate) fn items(bytes: &'a [u8]) -> RlpReader<'a> {
+    /// Reads items that follow one another, without a list around them.
+    pub(super) fn items(bytes: &'a [u8]) -> RlpReader<'a> {
         RlpReader { rest: bytes }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether all items have been read.
+    pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Bytes left to read.
-    pub(crate) fn len(&self) -> usize {
+    /// Length of the encoded items that are left, in bytes.
+    pub(super) fn len(&self) -> usize {
         self.rest.len()
     }
 
-    /// What is left, unread.
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    /// The encoded items that are left.
+    pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub(crate) fn list(&mut self) -> Result<RlpReader<'a>, PeerFault> {
+    /// The next item, which must be a list.
+    pub(super) fn list(&mut self) -> Result<RlpReader<'a>, PeerFault> {
         let header = self.header()?;
         if !header.list {
             return Err(PeerFault::Malformed("a string stands where a list is due"));
@@ -49,18 +54,19 @@ impl<'a> RlpReader<'a> {
         })
     }
 
-    /// The next item with its RLP header, whatever it is; `None` at the end.
-    pub(crate) fn next_item(&mut self) -> Result<Option<&'a [u8]>, PeerFault> {
+    /// The next item of either kind with its RLP header; `None` at the end.
+    pub(super) fn next_item(&mut self) -> Result<Option<&'a [u8]>, PeerFault> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let start = self.rest;
         let header = self.header()?;
         self.take(header.payload_length)?;
-        Ok(start.get(..start.len() - self.rest.len()))
+        Ok(Some(&start[..start.len() - self.rest.len()]))
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], PeerFault> {
+    /// The next item, which must be a string.
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], PeerFault> {
         let header = self.header()?;
         if header.list {
             return Err(PeerFault::Malformed("a list stands where a string is due"));
@@ -68,11 +74,13 @@ impl<'a> RlpReader<'a> {
         self.take(header.payload_length)
     }
 
-    pub(crate) fn hash(&mut self) -> Result<Hash, PeerFault> {
+    /// The next item, which must be a string of 32 bytes.
+    pub(super) fn hash(&mut self) -> Result<Hash, PeerFault> {
         Hash::from_slice(self.bytes()?).ok_or(PeerFault::Malformed("a hash is not 32 bytes long"))
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, PeerFault> {
+    /// The next item, which must be a canonical number of at most 64 bits.
+    pub(super) fn u64(&mut self) -> Result<u64, PeerFault> {
         let bytes = self.bytes()?;
         if bytes.len() > 8 || bytes.first() == Some(&0) {
             return Err(PeerFault::Malformed(
@@ -84,8 +92,8 @@ impl<'a> RlpReader<'a> {
             .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    /// Nothing may be left.
-    pub(crate) fn finish(&self) -> Result<(), PeerFault> {
+    /// Checks that all items have been read.
+    pub(super) fn finish(&self) -> Result<(), PeerFault> {
         match self.rest.is_empty() {
             true => Ok(()),
             false => Err(PeerFault::Malformed(
@@ -111,27 +119,32 @@ impl<'a> RlpReader<'a> {
 
 /// Appends RLP items to a buffer.
 #[derive(Default)]
-pub(crate) struct Writer {
+pub(super) struct RlpWriter {
     out: Vec<u8>,
 }
 
-impl Writer {
-    pub(crate) fn new() -> Writer {
-        Writer::default()
+impl RlpWriter {
+    pub(super) fn new() -> RlpWriter {
+        RlpWriter::default()
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Writer {
+    /// Appends a string.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut RlpWriter {
         alloy_rlp::Encodable::encode(bytes, &mut self.out);
         self
     }
 
-    pub(crate) fn u64(&mut self, number: u64) -> &mut Writer {
+    /// Appends a number.
+    pub(super) fn u64(&mut self, number: u64) -> &mut RlpWriter {
         alloy_rlp::Encodable::encode(&number, &mut self.out);
         self
     }
 
-    /// A list of hashes.
-    pub(crate) fn hashes<'a>(&mut self, hashes: impl IntoIterator<Item = &'a Hash>) -> &mut Writer {
+    /// Appends a list of hashes.
+    pub(super) fn hashes<'a>(
+        &mut self,
+        hashes: impl IntoIterator<Item = &'a Hash>,
+    ) -> &mut RlpWriter {
         self.list(|list| {
             for hash in hashes {
                 list.bytes(&hash.0);
@@ -139,9 +152,9 @@ impl Writer {
         })
     }
 
-    /// A list of what `fill` writes.
-    pub(crate) fn list(&mut self, fill: impl FnOnce(&mut Writer)) -> &mut Writer {
-        let mut inner = Writer::new();
+    /// Appends a list of the items that `fill` writes.
+    pub(super) fn list(&mut self, fill: impl FnOnce(&mut RlpWriter)) -> &mut RlpWriter {
+        let mut inner = RlpWriter::new();
         fill(&mut inner);
         Header {
             list: true,
@@ -152,14 +165,15 @@ impl Writer {
         self
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    /// The encoded items.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
         self.out
     }
 }
 
-/// A frame: the message id as an RLP number, then the payload.
-pub(crate) fn frame(id: u64, fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer::new();
+/// A frame: the message id as a number, then the payload as a list of the items that `fill` writes.
+pub(super) fn frame(id: u64, fill: impl FnOnce(&mut RlpWriter)) -> Vec<u8> {
+    let mut writer = RlpWriter::new();
     writer.u64(id);
     writer.list(fill);
     writer.into_bytes()

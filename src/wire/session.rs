@@ -1,81 +1,68 @@
-//! One connection's handshake and housekeeping: Hello, capability offsets, Status, Ping, Disconnect.
+//! One connection's handshake and base messages (devp2p `rlpx.md`, "p2p Capability"; how they go
+//! over a WebSocket: `docs/websocket-peers.md`, sections 2 to 5).
+//!
+//! - Hello: `[version, client name, [[capability, version], ...], listen port, node id]`
+//! - Disconnect: `[reason]`
+//! - Ping and Pong: `[]`
+//! - Status of eth/69 (EIP-7642): `[version, network id, genesis hash, [fork hash, fork next],
+//!   earliest block, latest block, latest block's hash]`
 
-use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head};
+use super::capabilities::{BASE_LENGTH, ETH_VERSION, MessageId, OFFERED, Offsets};
+use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head, STATUS};
+use super::message::Message;
 use super::rlp::{RlpReader, frame};
-use super::{MAX_FRAME, PeerFault};
+use super::snap::answer_with_id;
+use super::{MAX_BASE_FRAME, MAX_FRAME, PeerFault};
 use crate::state::Network;
 
-/// Message ids of the devp2p base protocol.
+/// Message ids of the base protocol.
 const HELLO: u64 = 0x00;
 const DISCONNECT: u64 = 0x01;
 const PING: u64 = 0x02;
 const PONG: u64 = 0x03;
-/// First message id of the first shared capability.
-const BASE_LENGTH: u64 = 0x10;
-/// Version of the devp2p base protocol that Hello names; 5 is the one with capability offsets and Snappy, and this
-/// transport does without the latter.
+
+/// Version of the base protocol that our Hello names. Version 5 brought Snappy compression to RLPx
+/// (EIP-706), which this transport does without.
 const BASE_VERSION: u64 = 5;
 
-/// Ids of eth that matter here, relative to the capability's offset.
-const STATUS: u64 = 0x00;
-const ETH_VERSION: u64 = 69;
-/// How many message ids eth/69 and snap/1 take.
-const ETH_LENGTH: u64 = 18;
-const SNAP_LENGTH: u64 = 8;
-
-/// What we offer: name, version, number of message ids. Sorted by name, as offsets are assigned.
-const OFFERED: [(&str, u64, u64); 2] = [("eth", ETH_VERSION, ETH_LENGTH), ("snap", 1, SNAP_LENGTH)];
-
-/// Largest frame of the base protocol, in bytes.
-const MAX_BASE_FRAME: usize = 2048;
-/// Longest client name kept, in bytes, so that a peer can't make us hold more.
+/// How much of a peer's client name is kept, in bytes. It is shown to people. Chosen without a
+/// measurement: go-ethereum's name has some 50 bytes.
 const MAX_CLIENT_NAME: usize = 128;
-/// Most capabilities read from a Hello; real nodes send fewer than ten.
+/// Most capabilities in a Hello (`docs/websocket-peers.md`, section 3). Real nodes send fewer than
+/// ten.
 const MAX_CAPABILITIES: usize = 64;
 
-/// The state of one connection. Feed it every frame; it says what to do.
+/// The state of one connection. It takes every frame that comes and says what follows from it.
 #[derive(Debug)]
 pub struct Session {
     state: State,
+    /// At most [`MAX_CLIENT_NAME`] bytes of the peer's Hello, three times that if none of them is
+    /// UTF-8.
     client: String,
     head: Option<Head>,
 }
 
 #[derive(Debug)]
 enum State {
+    /// The peer's Hello has not come.
     ExpectHello,
+    /// The Hello has come, the peer's Status has not.
     ExpectStatus(Offsets),
+    /// Both have come: requests may be sent.
     Ready(Offsets),
 }
 
-/// Where the message ids of the two capabilities start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offsets {
-    /// eth/69.
-    pub eth: u64,
-    /// snap/1.
-    pub snap: u64,
-}
-
-/// A message that answers a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// eth's BlockHeaders.
-    Headers,
-    /// snap's, by its id relative to the capability's offset.
-    Snap(u64),
-}
-
-/// What a frame amounts to.
+/// What follows from a frame.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SessionEvent<'a> {
     /// Nothing to do.
     None,
     /// Send this frame.
     Reply(Vec<u8>),
-    /// Send this frame; the connection is ready for requests.
+    /// Send this frame. The connection is ready for requests now.
     Ready(Vec<u8>),
-    /// A message that can answer a request, and its payload.
+    /// The message may answer a request. Its payload is `[request id, content...]`.
     Answer(Message, &'a [u8]),
 }
 
@@ -90,29 +77,31 @@ impl Default for Session {
 }
 
 impl Session {
-    /// The Hello to send as soon as the socket is open. `node_id` is 64 arbitrary bytes; without RLPx it proves nothing.
+    /// The frame of our Hello, to be sent as soon as the socket is open. `client` is a name of at
+    /// most 256 bytes. `node_id` is 64 arbitrary bytes: without RLPx it proves nothing.
     pub fn hello(client: &str, node_id: &[u8; 64]) -> Vec<u8> {
         frame(HELLO, |hello| {
             hello.u64(BASE_VERSION).bytes(client.as_bytes());
             hello.list(|capabilities| {
-                for (name, version, _) in OFFERED {
+                for (name, version) in OFFERED {
                     capabilities.list(|pair| {
                         pair.bytes(name.as_bytes()).u64(version);
                     });
                 }
             });
+            // We listen on no port.
             hello.u64(0).bytes(node_id);
         })
     }
 
-    /// A Disconnect with a devp2p reason.
+    /// The frame of a Disconnect, with a reason of [`PeerFault::reason`]'s.
     pub fn disconnect(reason: u64) -> Vec<u8> {
         frame(DISCONNECT, |list| {
             list.u64(reason);
         })
     }
 
-    /// A Ping.
+    /// The frame of a Ping.
     pub fn ping() -> Vec<u8> {
         frame(PING, |_| {})
     }
@@ -122,7 +111,7 @@ impl Session {
         matches!(self.state, State::Ready(_))
     }
 
-    /// Where message ids start, once the connection is ready.
+    /// Where the message ids of the capabilities start, once the connection is ready.
     pub fn offsets(&self) -> Option<Offsets> {
         match self.state {
             State::Ready(offsets) => Some(offsets),
@@ -130,17 +119,20 @@ impl Session {
         }
     }
 
-    /// The newest block the peer says it has, once its Status came. Nothing proves it.
+    /// The newest block that the peer says it has, once its Status has come. Nothing proves it.
     pub fn head(&self) -> Option<Head> {
         self.head
     }
 
-    /// The client name of the peer's Hello, empty before it came.
+    /// The client name in the peer's Hello; empty before it has come. The peer chooses it freely.
     pub fn client(&self) -> &str {
         &self.client
     }
 
-    /// Judges one frame.
+    /// Takes one frame: `RLP(message id)`, then `RLP(payload)`.
+    ///
+    /// # Errors
+    /// The rule that the peer breaks with it, or [`PeerFault::Disconnected`].
     pub fn receive<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -163,38 +155,42 @@ impl Session {
             (_, State::ExpectHello) | (HELLO, _) => Err(PeerFault::HelloExpected),
             (PING, _) => Ok(SessionEvent::Reply(frame(PONG, |_| {}))),
             (PONG..BASE_LENGTH, _) => Ok(SessionEvent::None),
-            (_, State::ExpectStatus(offsets)) if id == offsets.eth + STATUS => {
+            (_, State::ExpectStatus(offsets)) if id == offsets.eth(STATUS) => {
                 self.head = Some(check_status(payload, network)?);
                 self.state = State::Ready(*offsets);
-                // Our Status is the peer's own, sent back: we have no chain to speak of.
+                // We have no chain of our own, so our Status is the peer's, sent back.
                 Ok(SessionEvent::Ready(bytes.to_vec()))
             }
-            (_, State::Ready(Offsets { eth, .. }))
-                if id > eth + STATUS && id < eth + ETH_LENGTH =>
-            {
-                self.receive_eth(id - eth, payload)
-            }
-            (_, State::Ready(Offsets { snap, .. })) if id >= *snap && id < snap + SNAP_LENGTH => {
-                Ok(SessionEvent::Answer(Message::Snap(id - snap), payload))
+            (_, State::Ready(offsets)) => {
+                let known = match offsets.resolve(id) {
+                    Some(MessageId::Eth(id)) => self.receive_eth(id, payload)?,
+                    Some(MessageId::Snap(id)) => {
+                        answer_with_id(id).map(|answer| SessionEvent::Answer(answer, payload))
+                    }
+                    None => None,
+                };
+                known.ok_or(PeerFault::UnknownMessage(id))
             }
             _ => Err(PeerFault::UnknownMessage(id)),
         }
     }
 
+    /// `None` if the message may not come.
     fn receive_eth<'a>(
         &mut self,
         id: u64,
         payload: &'a [u8],
-    ) -> Result<SessionEvent<'a>, PeerFault> {
-        match id {
-            BLOCK_HEADERS => Ok(SessionEvent::Answer(Message::Headers, payload)),
+    ) -> Result<Option<SessionEvent<'a>>, PeerFault> {
+        Ok(match id {
+            STATUS => None,
+            BLOCK_HEADERS => Some(SessionEvent::Answer(Message::BlockHeaders, payload)),
             BLOCK_RANGE_UPDATE => {
                 self.head = Some(Head::read(&mut RlpReader::list_of(payload)?)?);
-                Ok(SessionEvent::None)
+                Some(SessionEvent::None)
             }
-            // A gateway's node may talk of blocks and transactions; none of that is ours.
-            _ => Ok(SessionEvent::None),
-        }
+            // The node behind a gateway may send blocks and transactions. None of that is used.
+            _ => Some(SessionEvent::None),
+        })
     }
 
     fn receive_hello<'a>(&mut self, payload: &[u8]) -> Result<SessionEvent<'a>, PeerFault> {
@@ -204,35 +200,24 @@ impl Session {
         }
         let client = hello.bytes()?;
         let mut capabilities = hello.list()?;
-        let mut offered = Vec::new();
+        let mut theirs = Vec::new();
         while !capabilities.is_empty() {
-            if offered.len() == MAX_CAPABILITIES {
+            if theirs.len() == MAX_CAPABILITIES {
                 return Err(PeerFault::Malformed("Hello offers too many capabilities"));
             }
             let mut pair = capabilities.list()?;
-            offered.push((pair.bytes()?, pair.u64()?));
+            theirs.push((pair.bytes()?, pair.u64()?));
         }
-        let mut next = BASE_LENGTH;
-        let mut offset_of = |index: usize| {
-            let (name, version, length) = OFFERED[index];
-            offered.contains(&(name.as_bytes(), version)).then(|| {
-                let offset = next;
-                next += length;
-                offset
-            })
-        };
-        let (Some(eth), Some(snap)) = (offset_of(0), offset_of(1)) else {
-            return Err(PeerFault::NoSharedCapability);
-        };
+        let offsets = Offsets::agree(&theirs).ok_or(PeerFault::NoSharedCapability)?;
         self.client =
             String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
-        self.state = State::ExpectStatus(Offsets { eth, snap });
+        self.state = State::ExpectStatus(offsets);
         Ok(SessionEvent::None)
     }
 }
 
-/// Status of eth/69: `[version, network id, genesis, [fork hash, fork next], earliest, latest, latest hash]`.
-/// Yields the peer's head.
+/// Checks that a Status names our version of eth, network and genesis block. Returns the peer's
+/// head.
 fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
     let mut status = RlpReader::list_of(payload)?;
     if status.u64()? != ETH_VERSION {
@@ -252,10 +237,81 @@ fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
     Head::read(&mut status)
 }
 
-/// The reason in a Disconnect: a one-element list, or the bare number that some nodes send.
+/// The reason in a Disconnect: `[reason]`, or the bare number that some nodes send. 0 if there is
+/// neither.
 fn disconnect_reason(payload: &[u8]) -> u64 {
     let reason = RlpReader::list_of(payload).and_then(|mut list| list.u64());
     reason
         .or_else(|_| RlpReader::items(payload).u64())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::hash::Hash;
+
+    const NETWORK: Network = Network {
+        id: 1,
+        genesis: Hash([7; 32]),
+    };
+
+    fn ready() -> Session {
+        let mut session = Session::default();
+        let hello = Session::hello("a peer", &[0; 64]);
+        let event = session.receive(&hello, &NETWORK);
+        assert_eq!(event, Ok(SessionEvent::None), "Hello");
+        let status = frame(0x10, |status| {
+            status.u64(ETH_VERSION).u64(NETWORK.id);
+            status.bytes(&NETWORK.genesis.0);
+            status.list(|fork| {
+                fork.bytes(&[0; 4]).u64(0);
+            });
+            status.u64(0).u64(9).bytes(&[9; 32]);
+        });
+        let event = session.receive(&status, &NETWORK);
+        assert_eq!(event, Ok(SessionEvent::Ready(status.clone())), "Status");
+        assert_eq!(session.head().unwrap().number, 9);
+        session
+    }
+
+    #[test]
+    fn each_answer_is_recognised_by_its_id() {
+        let mut session = ready();
+        for (id, message) in [
+            (0x14, Message::BlockHeaders),
+            (0x23, Message::AccountRange),
+            (0x25, Message::StorageRanges),
+            (0x27, Message::ByteCodes),
+            (0x29, Message::TrieNodes),
+        ] {
+            let answer = frame(id, |list| {
+                list.u64(5);
+            });
+            let event = session.receive(&answer, &NETWORK);
+            assert_eq!(event, Ok(SessionEvent::Answer(message, &[0xc1, 5])));
+        }
+    }
+
+    #[test]
+    fn a_request_to_the_client_and_a_second_status_are_unknown_messages() {
+        let mut session = ready();
+        for id in [0x10, 0x22, 0x24, 0x26, 0x28, 0x2a] {
+            let request = frame(id, |_| {});
+            let fault = session.receive(&request, &NETWORK);
+            assert_eq!(fault, Err(PeerFault::UnknownMessage(id)));
+        }
+    }
+
+    #[test]
+    fn a_large_message_of_the_base_protocol_is_an_oversized_frame() {
+        let large = frame(PING, |list| {
+            list.bytes(&[0; MAX_BASE_FRAME]);
+        });
+        let fault = ready().receive(&large, &NETWORK).unwrap_err();
+        let bytes = large.len();
+        assert_eq!(fault, PeerFault::OversizedFrame { bytes });
+        assert!(fault.to_string().ends_with("the limit of 2048 bytes"));
+    }
 }

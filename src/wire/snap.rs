@@ -1,37 +1,42 @@
-//! snap/1 messages (devp2p `caps/snap.md`): requests are written, answers are read.
-//!
-//! An answer is read in two steps: [`Answer::split`] finds the request id without decoding anything else, so that an
-//! answer nobody asked for costs nothing; then the kind's own function reads the content, borrowing from the frame.
+//! The messages of snap/1 (devp2p `caps/snap.md`; `docs/websocket-peers.md`, section 6): writes
+//! requests and reads answers.
 
 use super::PeerFault;
+use super::answer::Answer;
+use super::capabilities::Offsets;
+use super::message::Message;
 use super::rlp::{RlpReader, frame};
 use crate::hash::Hash;
 use crate::state::{SlimAccount, check_slot_value};
 
-/// Message ids of snap/1, relative to the capability's offset.
-pub const GET_ACCOUNT_RANGE: u64 = 0x00;
-/// Answer to [`GET_ACCOUNT_RANGE`].
-pub const ACCOUNT_RANGE: u64 = 0x01;
+/// Asks for a range of accounts. The ids are relative to the capability's offset.
+const GET_ACCOUNT_RANGE: u64 = 0x00;
+/// Answers [`GET_ACCOUNT_RANGE`].
+const ACCOUNT_RANGE: u64 = 0x01;
 /// Asks for slots of one or several accounts.
-pub const GET_STORAGE_RANGES: u64 = 0x02;
-/// Answer to [`GET_STORAGE_RANGES`].
-pub const STORAGE_RANGES: u64 = 0x03;
+const GET_STORAGE_RANGES: u64 = 0x02;
+/// Answers [`GET_STORAGE_RANGES`].
+const STORAGE_RANGES: u64 = 0x03;
 /// Asks for bytecodes by hash.
-pub const GET_BYTE_CODES: u64 = 0x04;
-/// Answer to [`GET_BYTE_CODES`].
-pub const BYTE_CODES: u64 = 0x05;
+const GET_BYTE_CODES: u64 = 0x04;
+/// Answers [`GET_BYTE_CODES`].
+const BYTE_CODES: u64 = 0x05;
 /// Asks for trie nodes by path.
-pub const GET_TRIE_NODES: u64 = 0x06;
-/// Answer to [`GET_TRIE_NODES`].
-pub const TRIE_NODES: u64 = 0x07;
+const GET_TRIE_NODES: u64 = 0x06;
+/// Answers [`GET_TRIE_NODES`].
+const TRIE_NODES: u64 = 0x07;
 
-/// Most proof nodes in one answer: two paths of at most 64 nodes each.
+/// Most proof nodes in one answer (`docs/websocket-peers.md`, section 7): two paths of 64 nibbles.
 pub const MAX_PROOF_NODES: usize = 128;
 
-/// A request's content. Byte limits are soft: servers may exceed them by one item.
+/// The content of a request.
+///
+/// `bytes` is a soft limit of the answer's size in bytes: servers exceed it by up to one item, and
+/// proofs come on top.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request {
-    /// Accounts of `root` with hashes from `origin` to the first at or after `limit`.
+    /// GetAccountRange: the accounts from `origin` up to the first one at or after `limit`.
     AccountRange {
         /// State root.
         root: Hash,
@@ -42,17 +47,18 @@ pub enum Request {
         /// Soft limit of the answer, in bytes.
         bytes: u64,
     },
-    /// Whole storages of several accounts.
+    /// GetStorageRanges: the whole storages of several accounts.
     Storages {
         /// State root.
         root: Hash,
-        /// Account hashes, ascending; accounts without storage must not be asked for (they leave no trace in an answer).
+        /// Account hashes, ascending. Never of an account without storage, because an answer skips
+        /// those without a trace.
         accounts: Vec<Hash>,
         /// Soft limit of the answer, in bytes.
         bytes: u64,
     },
-    /// A part of one account's storage. `origin` 0 with a limit below the highest key is never to be sent: servers
-    /// may cut such an answer without a proof.
+    /// GetStorageRanges: a part of one account's storage. Never ask with `origin` zero and a
+    /// `limit` below [`Hash::MAX`]: servers may cut such an answer without a proof.
     StorageRange {
         /// State root.
         root: Hash,
@@ -65,18 +71,20 @@ pub enum Request {
         /// Soft limit of the answer, in bytes.
         bytes: u64,
     },
-    /// Bytecodes by hash.
+    /// GetByteCodes: bytecodes by hash.
     ByteCodes {
         /// Code hashes.
         hashes: Vec<Hash>,
         /// Soft limit of the answer, in bytes.
         bytes: u64,
     },
-    /// Trie nodes by path.
+    /// GetTrieNodes: trie nodes by path.
     TrieNodes {
         /// State root.
         root: Hash,
-        /// Path sets: one compact path of the account trie, or an account hash and compact paths of its storage trie.
+        /// Path sets. Each is one path in the account trie, or an account hash (32 bytes) followed
+        /// by paths in that account's storage trie. Paths are in hex-prefix encoding
+        /// ([`Path::to_compact`](crate::trie::Path::to_compact)).
         paths: Vec<Vec<Vec<u8>>>,
         /// Soft limit of the answer, in bytes.
         bytes: u64,
@@ -84,15 +92,15 @@ pub enum Request {
 }
 
 impl Request {
-    /// The frame that asks this, on a connection where snap's messages start at `offset`.
-    pub fn frame(&self, offset: u64, id: u64) -> Vec<u8> {
+    /// The frame that asks this under the request id `id`.
+    pub(super) fn frame(&self, offsets: Offsets, id: u64) -> Vec<u8> {
         match self {
             Request::AccountRange {
                 root,
                 origin,
                 limit,
                 bytes,
-            } => frame(offset + GET_ACCOUNT_RANGE, |list| {
+            } => frame(offsets.snap(GET_ACCOUNT_RANGE), |list| {
                 list.u64(id)
                     .bytes(&root.0)
                     .bytes(&origin.0)
@@ -103,7 +111,7 @@ impl Request {
                 root,
                 accounts,
                 bytes,
-            } => frame(offset + GET_STORAGE_RANGES, |list| {
+            } => frame(offsets.snap(GET_STORAGE_RANGES), |list| {
                 list.u64(id).bytes(&root.0);
                 list.hashes(accounts);
                 list.bytes(&[]).bytes(&[]).u64(*bytes);
@@ -114,74 +122,65 @@ impl Request {
                 origin,
                 limit,
                 bytes,
-            } => frame(offset + GET_STORAGE_RANGES, |list| {
+            } => frame(offsets.snap(GET_STORAGE_RANGES), |list| {
                 list.u64(id).bytes(&root.0);
                 list.hashes([account]);
                 list.bytes(&origin.0).bytes(&limit.0).u64(*bytes);
             }),
-            Request::ByteCodes { hashes, bytes } => frame(offset + GET_BYTE_CODES, |list| {
+            Request::ByteCodes { hashes, bytes } => frame(offsets.snap(GET_BYTE_CODES), |list| {
                 list.u64(id);
                 list.hashes(hashes);
                 list.u64(*bytes);
             }),
-            Request::TrieNodes { root, paths, bytes } => frame(offset + GET_TRIE_NODES, |list| {
-                list.u64(id).bytes(&root.0);
-                list.list(|sets| {
-                    for set in paths {
-                        sets.list(|elements| {
-                            for path in set {
-                                elements.bytes(path);
-                            }
-                        });
-                    }
-                });
-                list.u64(*bytes);
-            }),
+            Request::TrieNodes { root, paths, bytes } => {
+                frame(offsets.snap(GET_TRIE_NODES), |list| {
+                    list.u64(id).bytes(&root.0);
+                    list.list(|sets| {
+                        for set in paths {
+                            sets.list(|elements| {
+                                for path in set {
+                                    elements.bytes(path);
+                                }
+                            });
+                        }
+                    });
+                    list.u64(*bytes);
+                })
+            }
         }
     }
 
-    /// The relative message id of the answer.
-    pub fn answer_id(&self) -> u64 {
+    /// The message that answers this.
+    pub(super) fn answer(&self) -> Message {
         match self {
-            Request::AccountRange { .. } => ACCOUNT_RANGE,
-            Request::Storages { .. } | Request::StorageRange { .. } => STORAGE_RANGES,
-            Request::ByteCodes { .. } => BYTE_CODES,
-            Request::TrieNodes { .. } => TRIE_NODES,
+            Request::AccountRange { .. } => Message::AccountRange,
+            Request::Storages { .. } | Request::StorageRange { .. } => Message::StorageRanges,
+            Request::ByteCodes { .. } => Message::ByteCodes,
+            Request::TrieNodes { .. } => Message::TrieNodes,
         }
     }
 }
 
-/// An answer whose id is known and whose content is not read yet.
-#[derive(Clone, Copy)]
-pub struct Answer<'a> {
-    /// The request it answers.
-    pub id: u64,
-    content: RlpReader<'a>,
+/// The answer that has this id, relative to the capability's offset. `None` if the id is that of a
+/// request, which only a client sends.
+pub(super) fn answer_with_id(id: u64) -> Option<Message> {
+    match id {
+        ACCOUNT_RANGE => Some(Message::AccountRange),
+        STORAGE_RANGES => Some(Message::StorageRanges),
+        BYTE_CODES => Some(Message::ByteCodes),
+        TRIE_NODES => Some(Message::TrieNodes),
+        _ => None,
+    }
 }
 
 impl<'a> Answer<'a> {
-    /// Reads the request id and nothing else.
-    pub fn split(payload: &'a [u8]) -> Result<Answer<'a>, PeerFault> {
-        let mut content = RlpReader::list_of(payload)?;
-        Ok(Answer {
-            id: content.u64()?,
-            content,
-        })
-    }
-
-    /// Bytes of undecoded content, to be held against what was asked for.
-    pub fn len(&self) -> usize {
-        self.content.len()
-    }
-
-    /// Whether nothing follows the request id.
-    pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
-    }
-
-    /// Reads an AccountRange: `[[hash, slim body], ...], [proof node, ...]`.
-    pub fn account_range(mut self) -> Result<AccountRange<'a>, PeerFault> {
-        let mut list = self.content.list()?;
+    /// Reads an AccountRange: `[request id, [[hash, slim body], ...], [proof node, ...]]`.
+    ///
+    /// # Errors
+    /// [`PeerFault::BadAccount`], [`PeerFault::TooManyProofNodes`] or [`PeerFault::Malformed`].
+    pub fn account_range(self) -> Result<AccountRange<'a>, PeerFault> {
+        let mut content = self.content();
+        let mut list = content.list()?;
         let mut accounts = Vec::with_capacity(list.len() / TYPICAL_ACCOUNT);
         while !list.is_empty() {
             let mut pair = list.list()?;
@@ -189,16 +188,26 @@ impl<'a> Answer<'a> {
             let body = SlimAccount::parse(pair.rest()).map_err(|_| PeerFault::BadAccount)?;
             accounts.push((hash, body.raw()));
         }
-        let proof = proof_nodes(&mut self.content)?;
-        self.content.finish()?;
+        let proof = proof_nodes(&mut content)?;
+        content.finish()?;
         Ok(AccountRange { accounts, proof })
     }
 
-    /// Reads a StorageRanges: `[[[hash, value], ...], ...], [proof node, ...]`.
-    pub fn storage_ranges(mut self) -> Result<StorageRanges<'a>, PeerFault> {
-        let mut list = self.content.list()?;
+    /// Reads a StorageRanges: `[request id, [[[hash, value], ...], ...], [proof node, ...]]`. A
+    /// value is an RLP string around the RLP that the storage trie holds.
+    ///
+    /// # Errors
+    /// [`PeerFault::TooMuch`] if there are more than `most` storages; [`PeerFault::BadSlot`],
+    /// [`PeerFault::TooManyProofNodes`] or [`PeerFault::Malformed`].
+    pub fn storage_ranges(self, most: usize) -> Result<StorageRanges<'a>, PeerFault> {
+        let mut content = self.content();
+        let mut list = content.list()?;
         let mut storages = Vec::new();
         while !list.is_empty() {
+            // An empty storage takes one byte of the frame and 24 of memory.
+            if storages.len() == most {
+                return Err(PeerFault::TooMuch);
+            }
             let mut slots = list.list()?;
             let mut storage = Vec::with_capacity(slots.len() / TYPICAL_SLOT);
             while !slots.is_empty() {
@@ -211,61 +220,51 @@ impl<'a> Answer<'a> {
             }
             storages.push(storage);
         }
-        let proof = proof_nodes(&mut self.content)?;
-        self.content.finish()?;
+        let proof = proof_nodes(&mut content)?;
+        content.finish()?;
         Ok(StorageRanges { storages, proof })
     }
-
-    /// Reads the outer list of an answer that is a list of lists, and nothing in it.
-    pub(super) fn lists(mut self) -> Result<RlpReader<'a>, PeerFault> {
-        let list = self.content.list()?;
-        self.content.finish()?;
-        Ok(list)
-    }
-
-    /// Reads a ByteCodes or TrieNodes: `[item, ...]`, at most `most` of them.
-    pub fn items(mut self, most: usize) -> Result<Vec<&'a [u8]>, PeerFault> {
-        let mut list = self.content.list()?;
-        let mut items = Vec::new();
-        while !list.is_empty() {
-            if items.len() == most {
-                return Err(PeerFault::TooMuch);
-            }
-            items.push(list.bytes()?);
-        }
-        self.content.finish()?;
-        Ok(items)
-    }
 }
 
-/// Encoded bytes of a plain account and of a slot, to size the vectors they are read into.
+/// Encoded bytes of a plain account: a list's header (1), the hash (33), and a body with a nonce of
+/// one byte and a balance of nine (14). It only sizes the vector that accounts are read into:
+/// longer accounts leave some of it unused, shorter ones make it grow once.
 const TYPICAL_ACCOUNT: usize = 48;
+/// Encoded bytes of a slot: a list's header (1), the hash (33), and a number of two bytes with two
+/// headers (4). Used as [`TYPICAL_ACCOUNT`] is.
 const TYPICAL_SLOT: usize = 38;
 
-/// Accounts with their hashes as sent, unproven; the bodies are canonical.
+/// An account range as sent: not proven yet, but the bodies are canonical.
 pub struct AccountRange<'a> {
-    /// Account hash and slim body.
+    /// Account hash and slim body. Each takes at least 39 bytes of the frame.
     pub accounts: Vec<(Hash, &'a [u8])>,
-    /// Trie nodes as sent.
+    /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`].
     pub proof: Vec<&'a [u8]>,
 }
 
-/// Slots of one or several accounts as sent, unproven; the values are canonical.
+/// The slots of one or several accounts as sent: not proven yet, but the values are canonical.
 pub struct StorageRanges<'a> {
-    /// For each account its slots' hashes and RLP values.
+    /// For each account, the hash of each slot and the RLP of its value. There are at most as many
+    /// accounts as were asked for; each slot takes at least 35 bytes of the frame.
     pub storages: Vec<Vec<(Hash, &'a [u8])>>,
-    /// Trie nodes as sent; they belong to the last account.
+    /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`]. They belong to the last account.
     pub proof: Vec<&'a [u8]>,
 }
 
+/// Reads `[proof node, ...]`. Counts those above the limit, but does not keep them.
 fn proof_nodes<'a>(content: &mut RlpReader<'a>) -> Result<Vec<&'a [u8]>, PeerFault> {
     let mut list = content.list()?;
     let mut nodes = Vec::new();
+    let mut count = 0;
     while !list.is_empty() {
-        nodes.push(list.bytes()?);
+        let node = list.bytes()?;
+        count += 1;
+        if count <= MAX_PROOF_NODES {
+            nodes.push(node);
+        }
     }
-    match nodes.len() > MAX_PROOF_NODES {
-        true => Err(PeerFault::TooManyProofNodes(nodes.len())),
+    match count > MAX_PROOF_NODES {
+        true => Err(PeerFault::TooManyProofNodes(count)),
         false => Ok(nodes),
     }
 }

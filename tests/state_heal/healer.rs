@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use snaplight::hash::Hash;
-use snaplight::state::{NewPages, PageId, PageRef, RevealFault, StatePath, Tree, Unfinished};
+use snaplight::state::{
+    HashedNode, NewPages, PageId, PageRef, RevealFault, StatePath, Tree, Unfinished,
+};
 use snaplight::trie::fold::Fold;
 use snaplight::trie::node::{Node, decode};
 
@@ -153,7 +155,6 @@ impl Healer {
     }
 
     pub(crate) fn join_accounts(&mut self, origin: &Hash, answer: &Answer, of: Rc<State>) {
-        let range = answer.accounts(&mut self.fold, &of.accounts.root, origin);
         let last = answer.leaves.last().map_or(Hash::MAX, |(key, _)| *key);
         while self.careful {
             let ids = self.tree.base_pages_within(origin, &last, 4);
@@ -164,14 +165,10 @@ impl Healer {
                 self.inline_page(id);
             }
         }
-        // Reading may have folded something else meanwhile.
-        let range = match self.careful {
-            true => answer.accounts(&mut self.fold, &of.accounts.root, origin),
-            false => range,
-        };
+        let range = answer.accounts(&mut self.fold, &of.accounts.root, origin);
         let joined = self
             .tree
-            .join_accounts(&self.fold, &range, &self.codes, &mut self.out)
+            .join_accounts(&range, &self.codes, &mut self.out)
             .unwrap();
         self.received.reused += joined.reused;
         for (account, root) in joined.storage.iter().chain(&joined.partial) {
@@ -201,7 +198,7 @@ impl Healer {
         let range = answer.slots(&mut self.fold, &of.storage[account].root, origin);
         let joined = self
             .tree
-            .join_storage(account, &self.fold, &range, &mut self.out)
+            .join_storage(account, &range, &mut self.out)
             .unwrap();
         self.received.reused += joined.reused;
     }
@@ -245,9 +242,12 @@ impl Healer {
             .is_some_and(|old| old == blob);
         let mut wrong = blob.clone();
         wrong[0] ^= 1;
-        let refused = self.tree.reveal(&at, &wrong, &self.codes);
+        let refused = self.tree.reveal(&at, &HashedNode::new(&wrong), &self.codes);
         assert_eq!(refused, Err(RevealFault::Hash));
-        let joined = self.tree.reveal(&at, &blob, &self.codes).unwrap();
+        let joined = self
+            .tree
+            .reveal(&at, &HashedNode::new(&blob), &self.codes)
+            .unwrap();
         self.received.nodes += 1;
         self.received.bytes += blob.len();
         let is_leaf = matches!(decode(&blob), Ok(Node::Leaf { .. }));

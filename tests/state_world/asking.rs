@@ -58,11 +58,21 @@ fn anywhere(rng: &mut Rng, or: Hash) -> Hash {
 }
 
 impl Answer {
-    pub(crate) fn accounts(&self, fold: &mut Fold, root: &Hash, origin: &Hash) -> VerifiedRange {
+    pub(crate) fn accounts<'f>(
+        &self,
+        fold: &'f mut Fold,
+        root: &Hash,
+        origin: &Hash,
+    ) -> VerifiedRange<'f> {
         verify_accounts(fold, root, origin, &self.leaves(), &self.nodes()).unwrap()
     }
 
-    pub(crate) fn slots(&self, fold: &mut Fold, root: &Hash, origin: &Hash) -> VerifiedRange {
+    pub(crate) fn slots<'f>(
+        &self,
+        fold: &'f mut Fold,
+        root: &Hash,
+        origin: &Hash,
+    ) -> VerifiedRange<'f> {
         verify_slots(fold, root, origin, &self.leaves(), &self.nodes()).unwrap()
     }
 

@@ -258,7 +258,7 @@ pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (
         .collect();
     let range =
         verify_accounts(&mut fold, &world.accounts.root, &Hash::ZERO, &leaves, &[]).unwrap();
-    let joined = tree.join_accounts(&fold, &range, &codes, &mut out).unwrap();
+    let joined = tree.join_accounts(&range, &codes, &mut out).unwrap();
     for (index, (account, root)) in joined.storage.into_iter().enumerate() {
         if without.is_some_and(|n| index % n == 0) {
             continue;
@@ -269,8 +269,7 @@ pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (
             .map(|(key, value)| (*key, value.as_slice()))
             .collect();
         let range = verify_slots(&mut fold, &root, &Hash::ZERO, &leaves, &[]).unwrap();
-        tree.join_storage(&account, &fold, &range, &mut out)
-            .unwrap();
+        tree.join_storage(&account, &range, &mut out).unwrap();
     }
     let codes: HashSet<Hash> = joined.codes.into_iter().collect();
     tree.settle(&codes, &mut out).unwrap();

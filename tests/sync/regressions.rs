@@ -249,7 +249,7 @@ fn the_base_of_a_large_storage_is_not_written_out_before_it_is_compared() {
         batch_bytes: 4 * 1024,
         batch_ms: 1_000,
         asked_bytes: 16 * 1024,
-        settle_bytes: 8 * 1024,
+        cut_bytes: 8 * 1024,
         page_bytes: 3 * 1024,
         ..Limits::default()
     };

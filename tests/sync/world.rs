@@ -327,6 +327,7 @@ impl World {
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
+            Output::Event(event) => panic!("an event that this world does not know: {event:?}"),
         }
         None
     }

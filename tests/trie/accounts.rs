@@ -1,4 +1,4 @@
-//! Account ranges: slim bodies in, and alloy's full accounts as the truth.
+//! Account ranges of slim bodies, compared with alloy's tries of full accounts.
 
 use alloy_trie::TrieAccount;
 use proptest::collection::btree_map;
@@ -91,10 +91,10 @@ proptest! {
         let verified = verify_accounts(&mut fold, &trie.root(), &trie.key(start), &leaves, &proof).unwrap();
         prop_assert_eq!(verified.more(), end < slim.len());
         for (entry, (_, full)) in verified.delivered().zip(&trie.leaves[start..end]) {
-            prop_assert_eq!(fold.item(entry), Some(EntryItem::Leaf(full)));
+            prop_assert_eq!(verified.fold().item(entry), Some(EntryItem::Leaf(full)));
         }
 
-        // One bit of one body more or less is another account, or none.
+        // With one bit of a body changed, it is another account or none.
         let mut changed = leaves[0].1.to_vec();
         let at = len % changed.len();
         changed[at] ^= 1;

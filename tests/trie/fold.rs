@@ -1,3 +1,5 @@
+//! The fold: roots and branches compared with alloy-trie, and the entries it refuses.
+
 use proptest::prelude::*;
 use snaplight::hash::Hash;
 use snaplight::trie::fold::MAX_VALUE;
@@ -32,7 +34,8 @@ fn tries_of_every_small_and_some_large_sizes_have_the_right_root() {
 
 #[test]
 fn values_around_the_lengths_where_rlp_changes_its_header_have_the_right_root() {
-    // As geth's TestValLength56: a string or list of 55 bytes has a one-byte header, one of 56 bytes has two.
+    // As in geth's TestValLength56: the header of a string or list has one byte up to a length of
+    // 55 bytes, and two from 56 on.
     for len in 1..=MAX_VALUE {
         for first in [0x00, 0x7f, 0x80, 0xff] {
             let mut trie = Trie::random(3, len as u64);
@@ -43,8 +46,9 @@ fn values_around_the_lengths_where_rlp_changes_its_header_have_the_right_root() 
 }
 
 #[test]
-fn a_root_under_32_bytes_is_hashed_all_the_same() {
-    // 64 nibbles of path make any root leaf longer; only a subtrie at the very end of its key is that short.
+fn a_top_under_32_bytes_has_a_hash_only_as_the_root_of_a_trie() {
+    // A leaf with a path of 64 nibbles is longer. Only a subtrie at the very end of a key is that
+    // short.
     let mut fold = Fold::new();
     let mut key = Hash([0x11; 32]);
     fold.push_leaf(&key, &[1]).unwrap();
@@ -57,7 +61,7 @@ fn a_root_under_32_bytes_is_hashed_all_the_same() {
 
 #[test]
 fn account_bodies_expand_to_the_full_form() {
-    // [nonce 5, balance 0x0102, root, code], once slim and once full, worked out by hand.
+    // [nonce 5, balance 0x0102, root, code] as a slim and as a full body, encoded by hand.
     let (root, code) = (Hash([7; 32]), Hash([8; 32]));
     for (slim_root, slim_code) in [
         (None, None),
@@ -88,7 +92,7 @@ fn account_bodies_expand_to_the_full_form() {
 }
 
 #[test]
-fn odd_account_bodies_are_refused() {
+fn malformed_account_bodies_are_refused() {
     let good = [0xc4, 5, 2, 0x80, 0x80];
     let mut fold = Fold::new();
     for bad in [
@@ -116,7 +120,7 @@ fn odd_account_bodies_are_refused() {
 }
 
 #[test]
-fn entries_out_of_order_or_under_each_other_are_refused() {
+fn entries_out_of_order_or_that_cover_each_other_are_refused() {
     let mut fold = Fold::new();
     let key = Hash([0x22; 32]);
     fold.push_leaf(&key, &[1]).unwrap();
@@ -179,7 +183,7 @@ fn a_lone_reference_folds_to_itself_at_the_root_and_to_an_extension_below() {
 }
 
 #[test]
-fn a_fold_used_again_remembers_nothing() {
+fn a_fold_that_is_used_again_starts_empty() {
     let mut fold = Fold::new();
     let mut random = Random(9);
     for round in 0..50 {
@@ -192,7 +196,7 @@ fn a_fold_used_again_remembers_nothing() {
         assert_eq!(
             fold.run(Root::Trie),
             Ok(trie.root()),
-            "and a second run changes nothing"
+            "a second run changes nothing"
         );
     }
 }
@@ -203,7 +207,8 @@ proptest! {
         prop_assert_eq!(root_of(&trie), trie.root());
     }
 
-    /// Each branch and each leaf can be replaced by its hash, any number of them at once, and nothing changes above.
+    /// Any number of branches and leaves can be replaced by their hashes without a change above
+    /// them.
     #[test]
     fn blinding_any_set_of_subtries_keeps_the_root(trie in any_trie(60), picks in any::<u64>()) {
         let mut whole = folded(&trie);
@@ -212,7 +217,8 @@ proptest! {
         let mut blinded = Fold::new();
         let mut i = 0;
         while i < whole.len() {
-            // The highest of the branches that begin here and are picked, else the leaf, by hash if picked.
+            // Takes the highest branch that starts here and is picked, else the leaf, by its hash
+            // if that is picked.
             let pick = whole.branches().iter().rev().find(|branch| {
                 branch.first as usize == i && branch.reference.hash().is_some() && random.below(4) == 0
             });
@@ -239,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn each_branch_folds_on_its_own_to_the_hash_its_parent_names(trie in any_trie(60)) {
+    fn each_branch_folds_on_its_own_to_the_hash_that_its_parent_holds(trie in any_trie(60)) {
         let mut whole = folded(&trie);
         whole.run(Root::Trie).unwrap();
         for branch in whole.branches() {
@@ -248,7 +254,8 @@ proptest! {
             match (folded(&part).run(Root::Branch(branch.depth)), branch.reference.hash()) {
                 (Ok(got), Some(hash)) => prop_assert_eq!(got, hash),
                 (Err(error), None) => prop_assert_eq!(error, FoldError::EmbeddedTop),
-                // The whole trie's root branch has a hash whatever its size; on its own it is embedded.
+                // A trie's root branch has a hash whatever its size. Folded as a branch, a short
+                // one is embedded.
                 (Err(FoldError::EmbeddedTop), Some(_)) => prop_assert_eq!(branch.depth, 0),
                 other => prop_assert!(false, "{:?}", other),
             }

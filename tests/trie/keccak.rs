@@ -1,3 +1,5 @@
+//! Keccak-256, compared with the crate sha3.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sha3::{Digest, Keccak256};
@@ -18,14 +20,14 @@ fn every_length_around_the_block_boundaries_hashes_as_sha3_does() {
 }
 
 #[test]
-fn the_empty_code_is_the_hash_of_nothing() {
+fn the_empty_code_and_the_empty_trie_have_the_hashes_of_their_constants() {
     assert_eq!(keccak(&[]), Hash::EMPTY_CODE);
     assert_eq!(keccak(&[0x80]), Hash::EMPTY_ROOT);
 }
 
 proptest! {
     #[test]
-    fn two_messages_of_any_lengths_do_not_disturb_each_other(
+    fn two_messages_of_any_lengths_are_hashed_independently(
         a in vec(any::<u8>(), 0..600), b in vec(any::<u8>(), 0..600),
     ) {
         prop_assert_eq!(keccak_pair(&a, &b), (reference(&a), reference(&b)));

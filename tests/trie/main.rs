@@ -1,4 +1,4 @@
-//! The trie room from outside, against alloy-trie: roots, range verification, single proofs.
+//! The trie crate from outside, compared with alloy-trie: roots, range verification, single proofs.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,3 +1,5 @@
+//! Nodes: which bytes decode, and which rule the others break.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use snaplight::hash::Hash;
@@ -56,7 +58,7 @@ fn well_formed_nodes_decode() {
 }
 
 #[test]
-fn each_malformed_node_breaks_the_rule_it_is_named_after() {
+fn each_malformed_node_is_refused_by_the_rule_that_it_breaks() {
     use NodeError::*;
     let embedded_31 = list(&[&[0x20], &[&[0x80 + 28][..], &[1; 28]].concat()]);
     let embedded_32 = list(&[&[0x20], &[&[0x80 + 29][..], &[1; 29]].concat()]);
@@ -115,7 +117,7 @@ fn each_malformed_node_breaks_the_rule_it_is_named_after() {
 }
 
 #[test]
-fn compact_paths_are_those_of_the_yellow_paper() {
+fn paths_have_the_hex_prefix_encoding_of_the_yellow_paper() {
     let key = Hash([0x12; 32]);
     assert_eq!(Path::ROOT.to_compact(), [0x00]);
     assert_eq!(Path::new(key, 1).to_compact(), [0x11]);

@@ -1,10 +1,11 @@
-//! Proofs of single keys, out to alloy-trie and in from it. Names as in go-ethereum's `trie/proof_test.go`.
+//! Proofs of single keys, exchanged with alloy-trie in both directions. Scenarios of go-ethereum's
+//! `trie/proof_test.go` have its names.
 
 use alloy_trie::Nibbles;
 use alloy_trie::proof::verify_proof as alloy_verify;
 use proptest::prelude::*;
 use snaplight::hash::Hash;
-use snaplight::trie::{Blinded, Fold, Path, ProofFault, Root, prove, verify_proof};
+use snaplight::trie::{Fold, Path, ProofFault, ProveError, Root, prove, verify_proof};
 
 use crate::support::{Random, Trie, any_key, any_trie};
 
@@ -90,9 +91,21 @@ fn missing_key_proof() {
 }
 
 #[test]
-fn the_empty_trie_needs_no_proof_of_absence() {
+fn the_proof_of_the_empty_trie_has_no_nodes() {
     assert_eq!(prove(&Fold::new(), &Hash::MAX), Ok(vec![]));
     assert_eq!(verify_proof(&Hash::EMPTY_ROOT, &Hash::MAX, &[]), Ok(None));
+}
+
+#[test]
+fn a_fold_that_was_not_run_proves_nothing() {
+    let mut fold = Fold::new();
+    fold.push_leaf(&Hash([0x11; 32]), &[1]).unwrap();
+    let missing = prove(&fold, &Hash([0x11; 32]));
+    assert_eq!(missing, Err(ProveError::NotRun));
+    fold.run(Root::Trie).unwrap();
+    fold.push_leaf(&Hash([0x22; 32]), &[1]).unwrap();
+    let missing = prove(&fold, &Hash([0x11; 32]));
+    assert_eq!(missing, Err(ProveError::NotRun));
 }
 
 #[test]
@@ -104,14 +117,15 @@ fn a_key_below_a_blinded_subtrie_cannot_be_proven_but_its_neighbours_can() {
     let root = fold.run(Root::Trie).unwrap();
     assert_eq!(
         prove(&fold, &Hash([0x22; 32])),
-        Err(Blinded { entry: 1, path })
+        Err(ProveError::Blinded { entry: 1, path })
     );
     let ours = prove(&fold, &Hash([0x11; 32])).unwrap();
     assert_eq!(
         check(&root, &Hash([0x11; 32]), &ours),
         Ok(Some(&[1; 40][..]))
     );
-    // The extension to the blinded branch shows that nothing else starts with 2.
+    // The extension above the blinded branch shows that all keys with the first nibble 2 are below
+    // it.
     let ours = prove(&fold, &Hash([0x23; 32])).unwrap();
     assert_eq!(ours.len(), 2);
     assert_eq!(check(&root, &Hash([0x23; 32]), &ours), Ok(None));

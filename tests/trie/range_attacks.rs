@@ -1,5 +1,7 @@
-//! What a dishonest peer may try. The first part follows the attacks in ethrex's `verify_range`, the second this crate's own
-//! way of verifying.
+//! Attacks of a dishonest peer. The first part are those that ethrex's tests of `verify_range`
+//! know, the second aims at this crate's own way of verifying.
+
+use std::error::Error;
 
 use snaplight::hash::Hash;
 use snaplight::trie::{Fold, NodeError, Path, RangeFault, keccak, verify_accounts};
@@ -35,7 +37,7 @@ fn a_gap_in_the_proof_is_a_missing_node() {
     for missing in 0..honest.proof.len() {
         let mut answer = honest.clone();
         let node = answer.proof.remove(missing);
-        // The end leaves themselves are delivered, so their nodes are not needed.
+        // The leaves at both ends are delivered, so their nodes are not needed.
         let needed = node.len() > 100;
         match answer.verify() {
             Ok(_) => assert!(!needed),
@@ -109,7 +111,8 @@ fn an_existence_proof_for_an_empty_range_is_refused() {
 
 #[test]
 fn a_dropped_account_whose_hash_stands_in_the_proof_is_a_root_mismatch() {
-    // The peer leaves an account out and shows its node instead: its parent's child reference would complete the branch.
+    // The peer leaves an account out and shows its node instead. Its hash would complete the branch
+    // above it.
     let trie = Trie::random(1000, 7);
     for dropped in (301..699).step_by(9) {
         let mut answer = trie.answer(trie.key(300), 300..700);
@@ -126,7 +129,8 @@ fn a_dropped_first_or_last_account_is_found_at_the_edge() {
     answer.leaves.remove(0);
     answer.proof.extend(trie.prove(&[trie.key(301)]));
     assert!(is_mismatch(&answer));
-    // Without its last leaf it is a shorter answer, honest as soon as the proof shows the new edge.
+    // Without its last leaf it is a shorter answer, which is honest if the proof shows the new
+    // edge.
     let mut answer = trie.answer(trie.key(300), 300..700);
     answer.leaves.pop();
     answer.proof.extend(trie.prove(&[trie.key(698)]));
@@ -166,7 +170,7 @@ fn a_changed_byte_in_any_proof_node_is_found() {
         let mut answer = honest.clone();
         let at = i % answer.proof[i].len();
         answer.proof[i][at] ^= 1;
-        // The nodes of the end leaves, which are delivered, are not looked at.
+        // The leaves at both ends are delivered, so their nodes are ignored.
         if honest.proof[i].len() > 100 {
             assert!(matches!(fault(&answer), RangeFault::MissingNode(_)));
         }
@@ -187,7 +191,7 @@ fn order_repetition_and_surplus_of_proof_nodes_do_not_matter() {
 }
 
 #[test]
-fn a_node_that_hashes_right_but_is_no_node_is_its_own_fault() {
+fn bytes_with_the_right_hash_that_are_not_a_node_are_a_bad_node() {
     let no_node = vec![0xc3, 1, 2, 3];
     let answer = Answer {
         root: keccak(&no_node),
@@ -195,15 +199,15 @@ fn a_node_that_hashes_right_but_is_no_node_is_its_own_fault() {
         leaves: vec![(Hash([1; 32]), vec![1])],
         proof: vec![no_node],
     };
-    assert_eq!(
-        fault(&answer),
-        RangeFault::BadNode(Path::ROOT, NodeError::ItemCount)
-    );
+    let fault = fault(&answer);
+    assert_eq!(fault, RangeFault::BadNode(Path::ROOT, NodeError::ItemCount));
+    let source = fault.source().unwrap();
+    assert_eq!(source.to_string(), NodeError::ItemCount.to_string());
 }
 
 #[test]
-fn a_path_of_the_wrong_length_is_its_own_fault() {
-    // A root leaf of 62 and one of 63 nibbles, and an extension of 64 nibbles to a branch that would begin there.
+fn a_path_of_the_wrong_length_is_a_bad_depth() {
+    // Root leaves of 62 and 63 nibbles, and an extension of 64 nibbles with a branch below it.
     let short = [&[0xe2, 0xa0, 0x20][..], &[0x11; 31], &[7]].concat();
     let odd = [&[0xe2, 0xa0, 0x31][..], &[0x11; 31], &[7]].concat();
     let branch = [&[0xd5, 0xc2, 0x20, 1, 0xc2, 0x20, 2][..], &[0x80; 15]].concat();
@@ -225,7 +229,7 @@ fn a_path_of_the_wrong_length_is_its_own_fault() {
 
 #[test]
 fn embedded_nodes_outside_the_range_become_leaves() {
-    // 16 leaves at the very end of a key, of three bytes each, all inside one branch.
+    // 16 leaves of three bytes each, all embedded in one branch at the very end of a key.
     let trie = Trie::new((0..16).map(|i| {
         let mut key = [0x77; 32];
         key[31] = 0x70 | i;
@@ -238,12 +242,12 @@ fn embedded_nodes_outside_the_range_become_leaves() {
         .unwrap();
     assert_eq!(range.delivered(), 5..9);
     assert!(range.more());
-    assert_eq!(fold.len(), 16);
-    assert!((0..16).all(|i| fold.path(i).is_full()));
+    assert_eq!(range.fold().len(), 16);
+    assert!((0..16).all(|i| range.fold().path(i).is_full()));
 }
 
 #[test]
-fn accounts_that_are_no_slim_accounts_are_bad_values() {
+fn bodies_that_are_not_slim_accounts_are_bad_values() {
     let key = Hash([1; 32]);
     let verify = |body: &[u8]| {
         verify_accounts(
@@ -253,6 +257,7 @@ fn accounts_that_are_no_slim_accounts_are_bad_values() {
             &[(key, body)],
             &[],
         )
+        .map(|range| range.more())
     };
     assert_eq!(verify(&[]), Err(RangeFault::EmptyValue(0)));
     assert_eq!(verify(&[0xc0]), Err(RangeFault::BadValue(0)));

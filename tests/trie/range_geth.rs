@@ -1,18 +1,19 @@
-//! The scenarios of go-ethereum's `trie/proof_test.go`, by the same names. Here a range ends at its last leaf.
+//! The scenarios of go-ethereum's `trie/proof_test.go`, with the same names. Here a range ends at
+//! its last leaf.
 
 use snaplight::hash::Hash;
 use snaplight::trie::RangeFault;
 
-use crate::support::{Answer, Random, Trie};
+use crate::support::{Answer, Random, Trie, Verified};
 
-/// A key with a zero in front, so that there is something before it.
+/// A key that starts with zeros, so that there are keys before it.
 fn key(last: u8) -> Hash {
     let mut key = Hash::ZERO;
     key.0[31] = last;
     key
 }
 
-fn is_mismatch(fault: Result<snaplight::trie::VerifiedRange, RangeFault>) -> bool {
+fn is_mismatch(fault: Result<Verified, RangeFault>) -> bool {
     matches!(fault, Err(RangeFault::RootMismatch { .. }))
 }
 
@@ -102,7 +103,7 @@ fn bad_range_proof() {
             0 => answer.leaves[at].0 = random.hash(),
             1 => answer.leaves[at].1 = random.hash().0.to_vec(),
             2 => {
-                // An inner one: without the last, the answer would be a shorter one.
+                // Never the last one: without it, the answer is only shorter.
                 answer.leaves.remove(at.clamp(1, end - start - 2));
             }
             3 => answer.leaves.swap(at, (at + 1) % (end - start)),
@@ -127,7 +128,8 @@ fn bad_range_proof() {
 
 #[test]
 fn gapped_range_proof() {
-    // Small values: the leaves are embedded in their branch, which is part of the proof. Leaf 5 is left out.
+    // The values are small, so the leaves are embedded in their branch, which is part of the proof.
+    // Leaf 5 is left out.
     let trie = Trie::new((0..10).map(|i| (key(i << 4 | 1), vec![i + 1])));
     let mut answer = trie.answer(key(0x21), 2..8);
     answer.verify().unwrap();
@@ -139,12 +141,12 @@ fn gapped_range_proof() {
 fn same_side_proofs() {
     let trie = Trie::random(4096, 8);
     let key = trie.key(2000);
-    // Both edges that the proof shows are left of the only leaf.
+    // Both edges of the proof are left of the only leaf.
     let origin = trie.key(1600).previous().unwrap();
     let mut answer = trie.answer(origin, 2000..2001);
     answer.proof = trie.prove(&[origin, origin.previous().unwrap()]);
     assert!(matches!(answer.verify(), Err(RangeFault::MissingNode(_))));
-    // Both are right of it.
+    // Both edges are right of it.
     let origin = key.next().unwrap();
     let mut answer = trie.answer(origin, 2000..2001);
     answer.proof = trie.prove(&[origin, origin.next().unwrap()]);
@@ -199,7 +201,7 @@ fn empty_range_proof() {
 
 #[test]
 fn bloated_proof() {
-    // The whole trie as the proof of one leaf: geth accepts it, and so must whoever talks to other clients.
+    // The proof of one leaf is the whole trie. geth accepts it, so servers may send it.
     let trie = Trie::new((0..100).map(|i| (key(i), vec![i; 20])));
     let mut answer = trie.answer(key(50), 50..51);
     answer.proof = trie.prove_all();
@@ -208,7 +210,8 @@ fn bloated_proof() {
 
 #[test]
 fn empty_value_range_proof() {
-    // Geth once took an empty value for a deletion, which let a peer remove leaves from the proof (743769f48e).
+    // geth once took an empty value for a deletion, so a peer could remove leaves from the proof
+    // (743769f48e).
     let trie = Trie::random(512, 11);
     let middle = trie.key(256).next().unwrap();
     let mut answer = trie.answer(trie.key(200), 200..300);

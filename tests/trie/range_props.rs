@@ -1,4 +1,4 @@
-//! Range verification over arbitrary tries, embedded nodes and shared prefixes included.
+//! Range verification over arbitrary tries, including embedded nodes and shared prefixes.
 
 use proptest::prelude::*;
 use snaplight::hash::Hash;
@@ -6,7 +6,7 @@ use snaplight::trie::{Fold, Path};
 
 use crate::support::{Random, Trie, any_key, any_trie};
 
-/// Where the answer to `origin` starts, and some end for it.
+/// The leaves of an answer to `origin`: where it starts, and an end chosen by `pick`.
 fn cut(trie: &Trie, origin: &Hash, pick: usize) -> std::ops::Range<usize> {
     let start = trie.leaves.partition_point(|(key, _)| key < origin);
     let rest = trie.leaves.len() - start;
@@ -40,7 +40,7 @@ proptest! {
         prop_assert_eq!(verified.delivered().len(), range.len());
         prop_assert_eq!(verified.more(), range.end < trie.leaves.len());
         for (entry, (key, _)) in verified.delivered().zip(&trie.leaves[range]) {
-            prop_assert_eq!(fold.path(entry), Path::full(*key));
+            prop_assert_eq!(verified.fold().path(entry), Path::full(*key));
         }
     }
 
@@ -53,7 +53,7 @@ proptest! {
         let honest = trie.answer(origin, range);
         let mut answer = honest.clone();
         let mut random = Random(seed);
-        // With every node there is, so that no missing node comes to the rescue.
+        // The proof holds every node, so that the fault cannot be a missing one.
         answer.proof = trie.prove_all();
         for _ in 0..1 + random.below(3) {
             let at = random.below(answer.leaves.len() + 1);
@@ -76,7 +76,8 @@ proptest! {
         prop_assert_eq!(answer.verify().is_ok(), is_true);
     }
 
-    /// As geth's fuzzer `rangeproof`: whatever is done to an answer, nothing panics, and what verifies is true.
+    /// As geth's fuzzer `rangeproof`: no change to an answer causes a panic, and an answer that
+    /// verifies is true.
     #[test]
     fn random_damage_never_panics_and_never_proves_a_falsehood(
         trie in any_trie(30), anywhere in any_key(), pick in any::<usize>(), seed in any::<u64>(),

@@ -1,6 +1,7 @@
 //! Tries made by alloy-trie, and their proofs.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles};
@@ -52,7 +53,7 @@ impl Trie {
         self.prove(&self.leaves.iter().map(|(key, _)| *key).collect::<Vec<_>>())
     }
 
-    /// Leaves `first..=last`, unless that is empty, with the proof that an honest peer adds.
+    /// The leaves in `range`, with the proof that an honest peer adds.
     pub(crate) fn answer(&self, origin: Hash, range: std::ops::Range<usize>) -> Answer {
         let leaves = self.leaves[range].to_vec();
         let last = leaves.last().map_or(origin, |(key, _)| *key);
@@ -88,12 +89,43 @@ pub(crate) struct Answer {
     pub(crate) proof: Vec<Vec<u8>>,
 }
 
-impl Answer {
-    pub(crate) fn verify(&self) -> Result<VerifiedRange, RangeFault> {
-        self.verify_with(&mut Fold::new())
+/// What an answer has proven, without its fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    root: Hash,
+    delivered: Range<usize>,
+    more: bool,
+}
+
+impl Verified {
+    pub(crate) fn root(&self) -> Hash {
+        self.root
     }
 
-    pub(crate) fn verify_with(&self, fold: &mut Fold) -> Result<VerifiedRange, RangeFault> {
+    pub(crate) fn delivered(&self) -> Range<usize> {
+        self.delivered.clone()
+    }
+
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+}
+
+impl Answer {
+    pub(crate) fn verify(&self) -> Result<Verified, RangeFault> {
+        let mut fold = Fold::new();
+        let range = self.verify_with(&mut fold)?;
+        Ok(Verified {
+            root: range.root(),
+            delivered: range.delivered(),
+            more: range.more(),
+        })
+    }
+
+    pub(crate) fn verify_with<'f>(
+        &self,
+        fold: &'f mut Fold,
+    ) -> Result<VerifiedRange<'f>, RangeFault> {
         let leaves: Vec<_> = self
             .leaves
             .iter()
@@ -104,7 +136,7 @@ impl Answer {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood): a seed in, the same numbers on every machine out.
+/// SplitMix64 (Steele, Lea, Flood): a seed gives the same numbers on every machine.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -150,14 +182,15 @@ pub(crate) fn any_key() -> impl Strategy<Value = Hash> {
     .prop_map(Hash)
 }
 
-/// Tries of fewer than `max` leaves, with values short enough to embed their nodes and as long as the fold takes them.
+/// Tries of fewer than `max` leaves. Some values are short enough for embedded nodes, others as
+/// long as the fold takes.
 pub(crate) fn any_trie(max: usize) -> impl Strategy<Value = Trie> {
     let value = prop_oneof![
         vec(any::<u8>(), 1..4),
         vec(any::<u8>(), 1..=snaplight::trie::fold::MAX_VALUE)
     ];
     (btree_map(any_key(), value, 0..max), 0usize..=32).prop_map(|(leaves, shared)| {
-        // Now and then all keys begin alike: an extension at the root.
+        // In some tries all keys start alike, so that there is an extension at the root.
         Trie::new(leaves.into_iter().map(|(mut key, value)| {
             if shared < 8 {
                 key.0[..shared].fill(0x12);

@@ -1,30 +1,39 @@
-//! Account bodies in their two spellings: *slim*, as snap sends and pages keep them, and *full*, as the trie hashes
-//! them. Both are the RLP list `[nonce, balance, storage root, code hash]`; slim leaves the last two out (as empty
-//! strings) where they are those of an account without storage and without code.
+//! Account bodies in their two encodings, and the values of storage slots.
+//!
+//! - *Slim*: as snap/1 sends accounts (devp2p `caps/snap.md`, "Account Data Format") and as pages
+//!   keep them.
+//! - *Full*: as the state trie hashes them (yellow paper, section 4.1).
+//!
+//! Both are the RLP list `[nonce, balance, storage root, code hash]`. The slim encoding has an
+//! empty string in place of the root of the empty trie and of the hash of the empty code.
+
+use core::fmt;
 
 use alloy_rlp::Header;
 
 use crate::hash::Hash;
 use crate::scratch::ScratchBuf;
 
-/// One account's values, as the yellow paper (4.1) has them.
+/// The values of one account (yellow paper, section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Transactions sent (or, by a contract, contracts created).
+    /// Number of transactions sent, or of contracts created by a contract.
     pub nonce: u64,
-    /// In wei, big-endian.
+    /// Balance in wei, big-endian.
     pub balance: [u8; 32],
-    /// Root of the account's storage trie; [`Hash::EMPTY_ROOT`] if there is none.
+    /// Root of the account's storage trie; [`Hash::EMPTY_ROOT`] if it has no storage.
     pub storage_root: Hash,
-    /// Hash of its bytecode; [`Hash::EMPTY_CODE`] if there is none.
+    /// Keccak-256 of its bytecode; [`Hash::EMPTY_CODE`] if it has none.
     pub code_hash: Hash,
 }
 
-/// A slim account body that has been checked: canonical in every field, so that an account has one spelling only.
+/// A slim account body that has been checked. Every field is canonical, so each account has exactly
+/// one slim body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlimAccount<'a> {
     raw: &'a [u8],
     nonce: u64,
+    /// Big-endian without leading zeros, 0 to 32 bytes.
     balance: &'a [u8],
     storage_root: Option<Hash>,
     code_hash: Option<Hash>,
@@ -32,6 +41,7 @@ pub struct SlimAccount<'a> {
 
 /// Why some bytes are not an account body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AccountError {
     /// Not canonical RLP, or not one list of four strings.
     Rlp,
@@ -39,15 +49,33 @@ pub enum AccountError {
     Nonce,
     /// The balance has a leading zero or more than 32 bytes.
     Balance,
-    /// The storage root is neither left out nor 32 bytes; or spelt out where slim leaves it out.
+    /// The storage root is neither empty nor 32 bytes; or a slim body spells out the empty root.
     StorageRoot,
-    /// The code hash is neither left out nor 32 bytes; or spelt out where slim leaves it out.
+    /// The code hash is neither empty nor 32 bytes; or a slim body spells out the empty code's
+    /// hash.
     CodeHash,
 }
 
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AccountError::Rlp => "the account body is not a canonical RLP list of four strings",
+            AccountError::Nonce => "the account's nonce is not a canonical 64-bit number",
+            AccountError::Balance => "the account's balance is not a canonical 256-bit number",
+            AccountError::StorageRoot => "the account's storage root is not in its canonical form",
+            AccountError::CodeHash => "the account's code hash is not in its canonical form",
+        })
+    }
+}
+
+impl core::error::Error for AccountError {}
+
 impl<'a> SlimAccount<'a> {
-    /// Checks a slim body. The hash of an account says nothing about *how* its slim body was spelt, so a second
-    /// spelling of the same account is refused here: page contents stay a function of the state.
+    /// Checks a slim body.
+    ///
+    /// Refuses every encoding but the canonical one. The trie hashes the full body, so it cannot
+    /// tell two slim encodings of one account apart; with one encoding only, the bytes of a page
+    /// depend on nothing but the state.
     pub fn parse(rlp: &'a [u8]) -> Result<SlimAccount<'a>, AccountError> {
         let Fields {
             nonce,
@@ -57,11 +85,11 @@ impl<'a> SlimAccount<'a> {
         } = Fields::parse(rlp)?;
         let storage_root = match storage_root {
             [] => None,
-            bytes => Some(digest(bytes, &Hash::EMPTY_ROOT).ok_or(AccountError::StorageRoot)?),
+            bytes => Some(spelled_out(bytes, &Hash::EMPTY_ROOT).ok_or(AccountError::StorageRoot)?),
         };
         let code_hash = match code_hash {
             [] => None,
-            bytes => Some(digest(bytes, &Hash::EMPTY_CODE).ok_or(AccountError::CodeHash)?),
+            bytes => Some(spelled_out(bytes, &Hash::EMPTY_CODE).ok_or(AccountError::CodeHash)?),
         };
         Ok(SlimAccount {
             raw: rlp,
@@ -72,7 +100,7 @@ impl<'a> SlimAccount<'a> {
         })
     }
 
-    /// The slim spelling of a full body (the value of an account's leaf in the trie).
+    /// The slim encoding of a full body (the value of an account's leaf in the trie).
     pub fn from_full(rlp: &[u8]) -> Result<Vec<u8>, AccountError> {
         let Fields {
             nonce,
@@ -82,10 +110,9 @@ impl<'a> SlimAccount<'a> {
         } = Fields::parse(rlp)?;
         let storage_root = Hash::from_slice(storage_root).ok_or(AccountError::StorageRoot)?;
         let code_hash = Hash::from_slice(code_hash).ok_or(AccountError::CodeHash)?;
-        let balance = Account::pad(balance).ok_or(AccountError::Balance)?;
         Ok(Account {
             nonce,
-            balance,
+            balance: Account::pad(balance).ok_or(AccountError::Balance)?,
             storage_root,
             code_hash,
         }
@@ -97,12 +124,12 @@ impl<'a> SlimAccount<'a> {
         self.raw
     }
 
-    /// Root of the storage trie; [`Hash::EMPTY_ROOT`] if there is none.
+    /// Root of the storage trie; [`Hash::EMPTY_ROOT`] if the account has no storage.
     pub fn storage_root(&self) -> Hash {
         self.storage_root.unwrap_or(Hash::EMPTY_ROOT)
     }
 
-    /// Hash of the bytecode; [`Hash::EMPTY_CODE`] if there is none.
+    /// Keccak-256 of the bytecode; [`Hash::EMPTY_CODE`] if the account has none.
     pub fn code_hash(&self) -> Hash {
         self.code_hash.unwrap_or(Hash::EMPTY_CODE)
     }
@@ -117,11 +144,17 @@ impl<'a> SlimAccount<'a> {
         self.code_hash.is_some()
     }
 
-    /// The values.
+    /// The account's values.
     pub fn account(&self) -> Account {
+        let mut balance = [0; 32];
+        // `Fields::parse` let no balance of more than 32 bytes through.
+        debug_assert!(self.balance.len() <= balance.len());
+        for (to, byte) in balance.iter_mut().rev().zip(self.balance.iter().rev()) {
+            *to = *byte;
+        }
         Account {
             nonce: self.nonce,
-            balance: Account::pad(self.balance).unwrap_or_default(),
+            balance,
             storage_root: self.storage_root(),
             code_hash: self.code_hash(),
         }
@@ -129,20 +162,20 @@ impl<'a> SlimAccount<'a> {
 }
 
 impl Account {
-    /// The slim body.
+    /// The slim body: an RLP list of 5 to 110 bytes.
     pub fn to_slim(&self) -> Vec<u8> {
         let root = (self.storage_root != Hash::EMPTY_ROOT).then_some(&self.storage_root);
         let code = (self.code_hash != Hash::EMPTY_CODE).then_some(&self.code_hash);
         self.encode(root, code)
     }
 
-    /// The full body: the value of the account's leaf.
+    /// The full body, the value of the account's leaf: an RLP list of 70 to 110 bytes.
     pub fn to_full(&self) -> Vec<u8> {
         self.encode(Some(&self.storage_root), Some(&self.code_hash))
     }
 
     fn encode(&self, storage_root: Option<&Hash>, code_hash: Option<&Hash>) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(2 * 33 + 42);
+        let mut payload = Vec::with_capacity(MAX_PAYLOAD);
         push_string(trim(&self.nonce.to_be_bytes()), &mut payload);
         push_string(trim(&self.balance), &mut payload);
         push_string(storage_root.map_or(&[][..], |hash| &hash.0), &mut payload);
@@ -157,7 +190,7 @@ impl Account {
         rlp
     }
 
-    /// A number of at most 32 bytes as a word.
+    /// A big-endian number of at most 32 bytes, padded in front to 32; `None` if it is longer.
     pub fn pad(balance: &[u8]) -> Option<[u8; 32]> {
         let mut padded = [0; 32];
         let start = padded.len().checked_sub(balance.len())?;
@@ -166,18 +199,22 @@ impl Account {
     }
 }
 
-/// A verified full body on its way into the slim spelling, without a copy in between.
+/// A verified full body on its way into the slim encoding, without a copy in between.
 pub struct VerifiedFull<'a> {
+    /// Two RLP strings, one behind the other.
     nonce_and_balance: &'a [u8],
-    /// What slim leaves out is `None`.
+    /// `None` if it is the root of the empty trie, which a slim body leaves out.
     storage_root: Option<&'a [u8; 32]>,
+    /// `None` if it is the hash of the empty code, which a slim body leaves out.
     code_hash: Option<&'a [u8; 32]>,
 }
 
 impl<'a> VerifiedFull<'a> {
-    /// Takes a full body apart that has been proven to be in the state: only where its fields are is looked at.
+    /// Splits a full body that is proven to be in the state, so only the positions of its fields
+    /// matter. `None` if it is too short for an account.
     pub fn split(full: &'a [u8]) -> Option<VerifiedFull<'a>> {
-        // The two hashes alone make the list longer than 55 bytes, and at most 108: its header has two bytes.
+        // The two hashes make the payload longer than 55 bytes, and it has at most MAX_PAYLOAD: its
+        // header takes two bytes.
         let (rest, code_hash) = full.get(2..)?.split_last_chunk::<32>()?;
         let (rest, storage_root) = rest.split_last()?.1.split_last_chunk::<32>()?;
         let (_, nonce_and_balance) = rest.split_last()?;
@@ -188,23 +225,23 @@ impl<'a> VerifiedFull<'a> {
         })
     }
 
-    /// The storage root, unless it is that of the empty trie.
+    /// The storage root, unless it is the root of the empty trie.
     pub fn storage_root(&self) -> Option<Hash> {
         self.storage_root.map(|root| Hash(*root))
     }
 
-    /// The code's hash, if there is code.
+    /// The code hash, unless it is the hash of the empty code.
     pub fn code_hash(&self) -> Option<Hash> {
         self.code_hash.map(|hash| Hash(*hash))
     }
 
-    /// Appends the slim body.
+    /// Appends the slim body to `out`.
     pub fn write_slim(&self, out: &mut ScratchBuf) {
         let payload = self.slim_payload();
         if payload <= 55 {
             out.push(0xc0 + payload as u8);
         } else {
-            // Two numbers and two hashes are at most 108 bytes.
+            // At most MAX_PAYLOAD, which fits one byte.
             out.push(0xf8);
             out.push(payload as u8);
         }
@@ -233,17 +270,26 @@ impl<'a> VerifiedFull<'a> {
     }
 }
 
-/// Why some bytes are not the value of a storage slot.
+/// Some bytes are not the value of a storage slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotError;
 
-/// Checks a slot's value as the storage trie holds it: the canonical RLP of a string of 1 to 32 bytes without a leading
-/// zero (a slot that is zero is not in the trie).
+impl fmt::Display for SlotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the slot's value is not the canonical RLP of a 256-bit number above zero")
+    }
+}
+
+impl core::error::Error for SlotError {}
+
+/// Checks a slot's value as the storage trie holds it: the canonical RLP of a string of 1 to 32
+/// bytes without a leading zero. (A slot that is zero is not in the trie.)
 pub fn check_slot_value(rlp: &[u8]) -> Result<(), SlotError> {
     slot_value(rlp).map(|_| ())
 }
 
-/// The number in a slot's value, big-endian without leading zeros. Fails as [`check_slot_value`] does.
+/// The number in a slot's value, big-endian without leading zeros. Fails as [`check_slot_value`]
+/// does.
 pub fn slot_value(rlp: &[u8]) -> Result<&[u8], SlotError> {
     let mut rest = rlp;
     let value = string(&mut rest).ok_or(SlotError)?;
@@ -254,7 +300,11 @@ pub fn slot_value(rlp: &[u8]) -> Result<&[u8], SlotError> {
     }
 }
 
-/// The four fields of either spelling, numbers checked.
+/// Longest payload of an account's list: a nonce of 8 bytes, a balance of 32 bytes and two hashes,
+/// each with an RLP header of one byte.
+const MAX_PAYLOAD: usize = 9 + 33 + 2 * 33;
+
+/// The four fields of either encoding. The numbers have been checked.
 struct Fields<'a> {
     nonce: u64,
     balance: &'a [u8],
@@ -291,9 +341,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A digest spelt out; `None` if it is not 32 bytes or is the one that slim leaves out.
+/// A hash as a slim body spells it out; `None` if it is not 32 bytes, or is `left_out`.
 #[inline]
-fn digest(bytes: &[u8], left_out: &Hash) -> Option<Hash> {
+fn spelled_out(bytes: &[u8], left_out: &Hash) -> Option<Hash> {
     Hash::from_slice(bytes).filter(|hash| hash != left_out)
 }
 
@@ -306,12 +356,15 @@ fn push_string(bytes: &[u8], out: &mut Vec<u8>) {
     alloy_rlp::Encodable::encode(bytes, out);
 }
 
+/// A big-endian number without its leading zeros.
 fn trim(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
+    match number.iter().position(|byte| *byte != 0) {
+        Some(first) => &number[first..],
+        None => &[],
+    }
 }
 
-// proptest is a native dependency.
+// alloy-trie is a dev-dependency of native builds only.
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -329,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn slim_and_full_say_the_same() {
+    fn slim_and_full_bodies_convert_into_each_other() {
         for root in [Hash::EMPTY_ROOT, Hash([1; 32])] {
             for code in [Hash::EMPTY_CODE, Hash([2; 32])] {
                 let account = account(root, code);
@@ -351,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn full_body_is_what_alloy_hashes() {
+    fn the_full_body_is_the_one_that_alloy_hashes() {
         let ours = account(Hash([1; 32]), Hash::EMPTY_CODE);
         let theirs = alloy_trie::TrieAccount {
             nonce: ours.nonce,
@@ -363,16 +416,16 @@ mod tests {
     }
 
     #[test]
-    fn a_second_spelling_is_refused() {
+    fn an_encoding_that_is_not_canonical_is_refused() {
         let good = account(Hash::EMPTY_ROOT, Hash::EMPTY_CODE);
-        let spelt = |root, code| good.encode(root, code);
+        let encoded = |root, code| good.encode(root, code);
         let error = |rlp: &[u8]| SlimAccount::parse(rlp).unwrap_err();
         assert_eq!(
-            error(&spelt(Some(&Hash::EMPTY_ROOT), None)),
+            error(&encoded(Some(&Hash::EMPTY_ROOT), None)),
             AccountError::StorageRoot
         );
         assert_eq!(
-            error(&spelt(None, Some(&Hash::EMPTY_CODE))),
+            error(&encoded(None, Some(&Hash::EMPTY_CODE))),
             AccountError::CodeHash
         );
         let mut trailing = good.to_slim();

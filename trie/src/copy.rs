@@ -1,14 +1,16 @@
-//! Copies of a few bytes without a call: in wasm a copy of a length unknown to the compiler leaves the module for the engine's
-//! own routine, which costs more than these bytes do, several times per leaf.
+//! Copies a few bytes without a call.
+//!
+//! In wasm, a copy whose length the compiler does not know calls the browser's own routine. That
+//! call costs more than the few bytes it copies, and folding makes several such copies per leaf.
 
-/// Copies all of `from` to the start of `to`, or as much as there is room for.
+/// Copies all of `from` to the start of `to`, or as much as `to` has space for.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     let len = from.len().min(to.len());
     let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) else {
         return;
     };
-    // Two copies of a fixed length, from either end, that overlap in the middle.
+    // Two copies of one fixed length, from the start and from the end. They overlap in the middle.
     match len {
         0 => {}
         1..2 => ends::<1>(to, from),
@@ -17,7 +19,8 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
         8..16 => ends::<8>(to, from),
         16..32 => ends::<16>(to, from),
         32..64 => ends::<32>(to, from),
-        // In halves: what is longer than 32 bytes becomes a call again where the compiler is told to save space.
+        // In halves, because a copy of more than 32 bytes becomes a call again when the compiler
+        // optimises for size.
         64..=128 => {
             let ((to, to_rest), (from, from_rest)) =
                 (to.split_at_mut(len / 2), from.split_at(len / 2));
@@ -28,6 +31,7 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
+/// Copies the first and the last `N` bytes. Both slices have one length, from `N` to `2 * N`.
 #[inline(always)]
 fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
     if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {

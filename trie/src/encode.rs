@@ -1,4 +1,4 @@
-//! Nodes on their way into the hash: written once, right where they are hashed from.
+//! Writes trie nodes (yellow paper, appendix D) into the buffer that they are hashed from.
 
 use super::copy::copy;
 use super::keccak::{BLOCK, blocks_of};
@@ -6,17 +6,17 @@ use super::node::{EMBEDDED_LIMIT, MAX_NODE};
 use super::path::{KEY_NIBBLES, nibble};
 use crate::hash::Hash;
 
-/// How a parent names a child: its hash, or, of a node under 32 bytes, the node itself.
+/// How a parent refers to a child: by its hash, or by the child's RLP if that is under 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NodeRef {
     /// The hash, or the embedded node's RLP followed by zeros.
     bytes: [u8; 32],
-    /// Length of the embedded RLP; 32 means that it is a hash.
+    /// Length of the embedded RLP in bytes; 32 means a hash.
     len: u8,
 }
 
 impl NodeRef {
-    /// A node of 32 bytes or more, or a trie's root.
+    /// A reference by hash: to a node of 32 bytes or more, or to a trie's root.
     pub const fn from_hash(hash: Hash) -> NodeRef {
         NodeRef {
             bytes: hash.0,
@@ -29,7 +29,7 @@ impl NodeRef {
         (self.len == 32).then_some(Hash(self.bytes))
     }
 
-    /// The RLP of a node of fewer than 32 bytes, unless it is named by its hash.
+    /// The embedded node's RLP, unless the reference is a hash.
     pub fn embedded(&self) -> Option<&[u8]> {
         if self.len == 32 {
             return None;
@@ -52,13 +52,14 @@ pub(crate) const EMPTY: u8 = 0x80;
 /// RLP header of a 32-byte string.
 pub(crate) const HASH_HEADER: u8 = 0xa0;
 
-/// Where a node's last part starts in its buffer. In front of it stands what is only written once its length is known: a
-/// leaf's path (33 bytes) and its header, the list's header (3).
+/// Where the last part of a node starts in its buffer. The parts in front are written backwards,
+/// once their length is known: a path of up to 33 bytes, its header (1) and the list's header (3).
+/// That is 37 bytes at most. Chosen without a measurement: 48 is the next multiple of 16.
 const HEAD: usize = 48;
-/// Behind a node: the padding of its last block, cleared as a whole.
+/// Size of the buffer. Behind the node is space for the padding of its last block.
 const BUFFER: usize = HEAD + MAX_NODE + BLOCK;
 
-/// One node's RLP, padded to whole Keccak blocks where it stands.
+/// One node's RLP, which can be padded in place to whole Keccak blocks.
 #[derive(Clone)]
 pub(crate) struct NodeBuffer {
     bytes: [u8; BUFFER],
@@ -75,13 +76,13 @@ impl NodeBuffer {
         }
     }
 
-    /// The node.
+    /// The node's RLP.
     #[inline]
     pub(crate) fn rlp(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// How a parent names the node, if it may stand inside it.
+    /// The node as an embedded reference, if it is short enough to stand inside its parent.
     pub(crate) fn embedded(&self) -> Option<NodeRef> {
         let rlp = self.rlp();
         if rlp.len() >= EMBEDDED_LIMIT {
@@ -95,12 +96,14 @@ impl NodeBuffer {
         })
     }
 
-    /// Writes a leaf: the nibbles of `key` from `from` on, and `item`, its value as an RLP string.
+    /// Writes a leaf: the nibbles of `key` from `from` on, and `item`, its value as an RLP string
+    /// of at most [`MAX_NODE`] bytes.
     #[inline]
     pub(crate) fn leaf(&mut self, key: &Hash, from: u8, item: &[u8]) {
         self.end = HEAD + item.len();
         copy(&mut self.bytes[HEAD..self.end], item);
-        // The whole key is laid down so that it ends where the item starts; the flag then overwrites what is too much.
+        // Writes the whole key right in front of the item, since a copy of known size is inline.
+        // The flag and the headers then overwrite the part that does not belong to the path.
         self.bytes[HEAD - 32..HEAD].copy_from_slice(&key.0);
         let whole_bytes = usize::from((KEY_NIBBLES - from) / 2);
         let flag = if from % 2 == 1 {
@@ -114,7 +117,7 @@ impl NodeBuffer {
         self.list_header();
     }
 
-    /// Writes an extension: the nibbles of `key` from `from` to before `to`, at least one, and the child.
+    /// Writes an extension: the nibbles of `key` in `from..to`, at least one, and the child.
     pub(crate) fn extension(&mut self, key: &Hash, from: u8, to: u8, child: &NodeRef) {
         self.end = HEAD;
         self.child(child);
@@ -133,7 +136,7 @@ impl NodeBuffer {
         self.list_header();
     }
 
-    /// Begins a branch.
+    /// Starts a branch.
     pub(crate) fn branch(&mut self) -> BranchWriter<'_> {
         self.start = HEAD;
         self.end = HEAD;
@@ -146,7 +149,7 @@ impl NodeBuffer {
     /// Pads the node to whole blocks and returns their number.
     #[inline]
     pub(crate) fn pad(&mut self) -> usize {
-        // In pieces, each short enough to be written out instead of becoming a call.
+        // In pieces of 32 bytes, which the compiler writes inline. A longer one becomes a call.
         let (pieces, rest) = self.bytes[self.end..self.end + BLOCK].as_chunks_mut::<32>();
         if let [a, b, c, d] = pieces {
             (*a, *b, *c, *d) = ([0; 32], [0; 32], [0; 32], [0; 32]);
@@ -170,7 +173,8 @@ impl NodeBuffer {
             self.bytes[self.end] = HASH_HEADER;
             self.end += 1;
         }
-        // Always 32 bytes, a copy of known size: what is too much gets overwritten.
+        // Always copies 32 bytes, since a copy of known size is inline. The next child overwrites
+        // the bytes that do not belong to this one.
         self.bytes[self.end..self.end + 32].copy_from_slice(&child.bytes);
         self.end += usize::from(child.len);
     }
@@ -181,7 +185,8 @@ impl NodeBuffer {
         self.bytes[self.start] = byte;
     }
 
-    /// Puts the header in front of a hex-prefix string of `len` bytes. A single such byte is below 0x80: its own header.
+    /// Puts the RLP header in front of a hex-prefix string of `len` bytes. A single byte is below
+    /// 0x80 there, so it is its own encoding.
     #[inline]
     fn string_header(&mut self, len: usize) {
         if len > 1 {
@@ -189,7 +194,7 @@ impl NodeBuffer {
         }
     }
 
-    /// Puts the header of the list in front of its payload.
+    /// Puts the RLP header of the list in front of its payload.
     #[inline]
     fn list_header(&mut self) {
         let payload = self.end - self.start;
@@ -207,14 +212,15 @@ impl NodeBuffer {
     }
 }
 
-/// A branch half written.
+/// A branch that is being written.
 pub(crate) struct BranchWriter<'a> {
     buffer: &'a mut NodeBuffer,
+    /// Nibble of the next child to be written.
     next: u8,
 }
 
 impl BranchWriter<'_> {
-    /// Writes the child at `nibble`, which is past the one before.
+    /// Writes the child at `nibble`. Nibbles must be given in ascending order.
     #[inline]
     pub(crate) fn child(&mut self, nibble: u8, child: &NodeRef) {
         self.skip_to(nibble);
@@ -222,8 +228,9 @@ impl BranchWriter<'_> {
         self.next = nibble + 1;
     }
 
+    /// Writes the empty children that are left, and the headers.
     pub(crate) fn finish(mut self) {
-        // Sixteen children and the value, which is absent too.
+        // Sixteen children, and the branch's own value, which is always empty.
         self.skip_to(17);
         self.buffer.list_header();
     }

@@ -1,9 +1,10 @@
-//! The one left-to-right fold: entries in key order in, every branch and the root's hash out.
+//! The fold: takes entries in key order, derives every branch and the hash of the root.
 //!
-//! Branches and extensions are never stored, they follow from the entries: how many nibbles neighbouring keys share gives
-//! the shape. First all leaves are hashed, whose depth is known from their two neighbours, then the inner nodes from the
-//! lowest level up, so that there are always two nodes of a size to hash together. All memory is scratch that is kept for
-//! the next fold; entries cost no allocation of their own.
+//! Branches and extensions are never stored. They follow from how many nibbles neighbouring keys
+//! share. All leaves are hashed first, since a leaf's depth follows from its two neighbours; then
+//! the inner nodes, from the lowest level up. This order nearly always offers two nodes of one
+//! size, which the Keccak kernel hashes together. The memory is kept for the next fold, so that an
+//! entry needs no allocation of its own.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -11,55 +12,60 @@ use core::fmt;
 use super::encode::NodeBuffer;
 pub use super::encode::NodeRef;
 use super::hash_batch::HashBatch;
-use super::path::{KEY_NIBBLES, Path, compare_keys, nibble};
+use super::path::{KEY_NIBBLES, Path, nibble};
 use super::scratch::ScratchBuf;
 pub use super::shape::{Branch, ChildOf};
 use super::shape::{InnerNode, LEVELS, Shape, Top};
 use super::slim::{MAX_ITEM, expand};
-use crate::hash::Hash;
+use crate::hash::{Hash, compare_keys};
 
-/// Longest value a leaf may hold. An account's is at most 110 bytes, a slot's 33.
+/// Longest value that a leaf may hold, in bytes. A full account has at most 110 (its RLP list), a
+/// slot at most 33.
 pub const MAX_VALUE: usize = 128;
 
-/// Most entries of one fold; far above any answer or page, and small enough for every index and offset to fit 32 bits.
+/// Most entries of one fold. An answer has at most 10 MiB and each entry takes at least 33 bytes of
+/// it, so this is far above any answer or page. It makes every index and offset fit 32 bits.
 pub const MAX_ENTRIES: usize = 1 << 24;
 
 /// Folds an ordered list of entries into the nodes and the hash that they determine.
 ///
-/// Push entries in key order, [`Fold::run`], then look at what it derived; [`Fold::clear`] and start over. All its memory
-/// grows with the entries, some 250 bytes each, and stays at the size of the largest fold there was: one answer, or one page.
+/// Push entries in key order, call [`Fold::run`], then look at what it derived. [`Fold::clear`]
+/// starts over and keeps the memory. That is some 250 bytes per entry of the largest fold so far,
+/// which is one answer or one page.
 pub struct Fold {
     /// At most [`MAX_ENTRIES`].
     entries: Vec<Entry>,
-    /// Leaf values, each as it stands in its node: an RLP string.
+    /// By entry, in their order: a leaf's value as the RLP string in its node, or a reference's 32
+    /// bytes. At most [`MAX_VALUE`] + 2 bytes each.
     items: ScratchBuf,
-    /// By entry: how its parent names it.
+    /// How an entry's parent refers to it, by entry. Filled by a run.
     refs: Vec<NodeRef>,
-    /// Depth at which the top node's own path starts.
+    /// Depth at which the path of the top node starts.
     top_from: u8,
     shape: Shape,
     batch: HashBatch,
 }
 
-/// What the entries are taken to be, as a whole.
+/// What all the entries together are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// A whole trie. Its root is hashed whatever its size; no entries give [`Hash::EMPTY_ROOT`], a single
-    /// reference at [`Path::ROOT`] gives its own hash.
+    /// A whole trie. Its root is hashed whatever its size. Without entries the hash is
+    /// [`Hash::EMPTY_ROOT`]; a single reference at [`Path::ROOT`] gives its own hash.
     Trie,
-    /// One subtrie, whose top is the branch at this depth: all entries share that many nibbles, and no more.
+    /// One subtrie whose top is the branch at this depth: all entries share exactly this many
+    /// nibbles.
     Branch(u8),
-    /// What hangs in one child slot of a branch: all entries share at least this many nibbles, and the top node, whatever it
-    /// is, starts there. At least one entry.
+    /// The content of one child slot of a branch: at least one entry, all of which share at least
+    /// this many nibbles. The path of the top node, whatever its kind, starts at this depth.
     Child(u8),
 }
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryItem<'a> {
-    /// A leaf, with the value that the trie holds (a full account, or a slot's RLP).
+    /// A leaf, with the value that the trie holds: a full account, or a slot's RLP.
     Leaf(&'a [u8]),
-    /// A subtrie known by its hash only.
+    /// A blinded subtrie: only its hash is known.
     Ref(Hash),
 }
 
@@ -76,7 +82,7 @@ impl Fold {
         }
     }
 
-    /// Bytes on the heap, used or not.
+    /// Bytes on the heap, including spare capacity.
     pub fn heap_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
             + self.items.heap_bytes()
@@ -85,7 +91,7 @@ impl Fold {
             + HashBatch::HEAP_BYTES
     }
 
-    /// Forgets all entries; the memory stays.
+    /// Removes all entries and keeps the memory.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.items.clear();
@@ -93,7 +99,12 @@ impl Fold {
         self.shape.clear();
     }
 
-    /// Appends a leaf. `value` is the trie's: a full account, or a slot's RLP; 1 to [`MAX_VALUE`] bytes.
+    /// Appends a leaf. `value` is what the trie holds: a full account, or a slot's RLP; 1 to
+    /// [`MAX_VALUE`] bytes.
+    ///
+    /// # Errors
+    /// [`FoldError::EmptyValue`], [`FoldError::ValueTooLong`], [`FoldError::Order`] or
+    /// [`FoldError::TooMany`]. The fold is unchanged then.
     pub fn push_leaf(&mut self, key: &Hash, value: &[u8]) -> Result<(), FoldError> {
         if value.is_empty() {
             return Err(FoldError::EmptyValue);
@@ -108,7 +119,11 @@ impl Fold {
         Ok(())
     }
 
-    /// Appends an account leaf, given its slim form (devp2p, snap/1: an empty root or code hash left out).
+    /// Appends an account leaf, given its slim body (see [`account`](crate::account)).
+    ///
+    /// # Errors
+    /// [`FoldError::BadAccount`], [`FoldError::Order`] or [`FoldError::TooMany`]. The fold is
+    /// unchanged then.
     pub fn push_account(&mut self, key: &Hash, slim: &[u8]) -> Result<(), FoldError> {
         let shared = self.next_shared(key, KEY_NIBBLES)?;
         let at = self.items.len();
@@ -118,8 +133,12 @@ impl Fold {
         Ok(())
     }
 
-    /// Appends a subtrie known by its hash only. One nibble below its parent it is the child reference itself, whatever
-    /// node that is; further down it hangs below an extension, so it has to be a branch then.
+    /// Appends a blinded subtrie. If its path ends one nibble below its parent, `hash` is the child
+    /// reference itself, of whatever kind of node. If its path is longer, an extension leads to it,
+    /// and `hash` is that of a branch.
+    ///
+    /// # Errors
+    /// [`FoldError::Order`] or [`FoldError::TooMany`]. The fold is unchanged then.
     pub fn push_ref(&mut self, path: &Path, hash: &Hash) -> Result<(), FoldError> {
         let key = path.key();
         let shared = self.next_shared(&key, path.len())?;
@@ -146,7 +165,8 @@ impl Fold {
         self.entries.is_empty()
     }
 
-    /// The path of an entry: a whole key for a leaf. [`Path::ROOT`] if there is no such entry.
+    /// The path of an entry, which is a whole key for a leaf. [`Path::ROOT`] if there is no such
+    /// entry.
     pub fn path(&self, entry: usize) -> Path {
         match self.entries.get(entry) {
             None => Path::ROOT,
@@ -163,7 +183,7 @@ impl Fold {
         }
     }
 
-    /// Whether an entry is a leaf.
+    /// Whether there is such an entry and it is a leaf.
     pub fn is_leaf(&self, entry: usize) -> bool {
         let entry = self.entries.get(entry);
         entry.is_some_and(|entry| matches!(entry.kind, EntryKind::Leaf { .. }))
@@ -184,8 +204,12 @@ impl Fold {
         }
     }
 
-    /// Hashes everything and returns the hash of the top: a trie's root, or the top branch. The branches below it can be
-    /// looked at afterwards.
+    /// Derives and hashes all nodes, and returns the hash of the top one. [`Fold::branches`],
+    /// [`Fold::children`] and [`Fold::leaf_ref`] tell about the rest afterwards.
+    ///
+    /// # Errors
+    /// [`FoldError::Shape`] if the entries are not what `root` says; [`FoldError::EmbeddedTop`] if
+    /// the top node is embedded, which cannot happen to a [`Root::Trie`].
     pub fn run(&mut self, root: Root) -> Result<Hash, FoldError> {
         self.top_from = match root {
             Root::Child(depth) => depth,
@@ -216,23 +240,24 @@ impl Fold {
         top.and_then(NodeRef::hash).ok_or(FoldError::EmbeddedTop)
     }
 
-    /// The branches that the last run derived, children before parents; the top is the last.
+    /// The branches that the last run derived, children before parents. The last one is the top.
     pub fn branches(&self) -> &[Branch] {
         &self.shape.branches
     }
 
-    /// The children of a branch, in nibble order.
+    /// The children of a branch, in nibble order. None if there is no such branch.
     pub fn children(&self, branch: usize) -> impl Iterator<Item = ChildOf> + '_ {
         self.shape.children(branch).iter().copied()
     }
 
-    /// How an entry's parent names it, after a run: by the leaf's hash, the hash of a reference or of the extension above
-    /// it, or the embedded leaf. `None` if there is no such entry.
+    /// How an entry's parent refers to it, after a run: by the hash of the leaf, of the blinded
+    /// subtrie or of the extension above that; or the embedded leaf itself. `None` if there is no
+    /// such entry, or no run since it was pushed.
     pub fn leaf_ref(&self, entry: usize) -> Option<NodeRef> {
         self.refs.get(entry).copied()
     }
 
-    /// Room for the next entry, and the nibbles it shares with the one before.
+    /// Checks that the next entry may follow, and counts the nibbles it shares with the last one.
     #[inline]
     fn next_shared(&self, key: &Hash, len: u8) -> Result<u8, FoldError> {
         let Some(last) = self.entries.last() else {
@@ -257,8 +282,8 @@ impl Fold {
         });
     }
 
-    /// Writes the node that the entry contributes: a leaf, or the extension above a reference. A reference without one
-    /// contributes nothing, which is `false`.
+    /// Writes the node that an entry contributes: a leaf, or the extension above a blinded subtrie.
+    /// Returns `false` if it contributes none.
     #[inline]
     pub(crate) fn write_entry(&self, entry: usize, buffer: &mut NodeBuffer) -> bool {
         entry < self.entries.len()
@@ -271,12 +296,12 @@ impl Fold {
             )
     }
 
-    /// Writes a branch, or the extension above it.
+    /// Writes a branch, or the extension above it. Only after a run.
     pub(crate) fn write_inner(&self, node: InnerNode, buffer: &mut NodeBuffer) {
         write_inner(&self.entries, &self.refs, &self.shape, node, buffer);
     }
 
-    /// Level 0: the leaves, and the extensions above references.
+    /// Hashes level 0: the leaves, and the extensions above blinded subtries.
     fn hash_entries(&mut self, root: Root) {
         let refs = &mut self.refs;
         let is_root = self.entries.len() == 1 && root == Root::Trie;
@@ -306,7 +331,7 @@ impl Fold {
             .flush(|i, hash| refs[i as usize] = NodeRef::from_hash(hash));
     }
 
-    /// The inner nodes, from the lowest level up: an extension is one level above its branch.
+    /// Hashes the inner nodes from the lowest level up. An extension is one level above its branch.
     fn hash_inner(&mut self, root: Root) {
         let shape = &mut self.shape;
         for level in 0..LEVELS {
@@ -315,7 +340,7 @@ impl Fold {
                 next = shape.next_after(node);
                 let top = shape.top_of(node);
                 if top == Some(Top::Link) && matches!(root, Root::Branch(_)) {
-                    // The extension above a subtrie is the business of whoever holds it.
+                    // The extension above a subtrie does not belong to the subtrie.
                     continue;
                 }
                 let buffer = self.batch.buffer();
@@ -343,7 +368,8 @@ fn write_entry(
     buffer: &mut NodeBuffer,
 ) -> bool {
     let entry = &entries[i];
-    // The parent is the branch at the deeper of the two places where the neighbours turn off.
+    // Each neighbour leaves the path of this entry at some depth. The parent is the branch at the
+    // deeper of the two.
     let from = match entries.get(i + 1) {
         Some(next) => entry.shared.max(next.shared) + 1,
         None if i == 0 => top_from,
@@ -396,7 +422,7 @@ fn write_inner(
     writer.finish();
 }
 
-/// The hash that an entry of [`EntryKind::Ref`] has put there.
+/// The hash of an [`EntryKind::Ref`], which is at `at` in `items`.
 #[inline]
 fn hash_at(items: &[u8], at: u32) -> Hash {
     let at = at as usize;
@@ -413,20 +439,21 @@ impl Default for Fold {
 
 /// Why entries cannot be folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FoldError {
-    /// An entry does not come after the one before, or covers it, or is covered by it.
+    /// An entry does not come after the one before, or one of the two covers the other.
     Order,
-    /// A leaf without a value, which no trie holds.
+    /// A leaf has no value, which no leaf of a trie lacks.
     EmptyValue,
-    /// A value of more than [`MAX_VALUE`] bytes.
+    /// A value has more than [`MAX_VALUE`] bytes.
     ValueTooLong,
-    /// Not an account in its slim form.
+    /// An account is not in its slim encoding.
     BadAccount,
-    /// More than [`MAX_ENTRIES`].
+    /// There are more than [`MAX_ENTRIES`] entries.
     TooMany,
     /// The entries are not what [`Root::Branch`] or [`Root::Child`] says.
     Shape,
-    /// The top branch is under 32 bytes: no parent names it by its hash.
+    /// The top node is under 32 bytes, so it stands inside its parent and has no hash.
     EmbeddedTop,
 }
 
@@ -435,9 +462,9 @@ impl fmt::Display for FoldError {
         f.write_str(match self {
             FoldError::Order => "an entry does not come after the one before",
             FoldError::EmptyValue => "a leaf has no value",
-            FoldError::ValueTooLong => "a value is longer than any of the state",
-            FoldError::BadAccount => "not an account in its slim form",
-            FoldError::TooMany => "too many entries",
+            FoldError::ValueTooLong => "a leaf's value is longer than any value of the state",
+            FoldError::BadAccount => "an account is not in its slim encoding",
+            FoldError::TooMany => "there are more entries than a fold takes",
             FoldError::Shape => "the entries do not meet in a branch at the depth given",
             FoldError::EmbeddedTop => "the top node is embedded in its parent",
         })
@@ -456,13 +483,14 @@ struct Entry {
 
 #[derive(Clone, Copy)]
 enum EntryKind {
-    /// Its item, in `items`.
+    /// A leaf, and where its item is in `items`.
     Leaf { at: u32, len: u8 },
-    /// Length of its path. Its hash is in `items` too.
+    /// A blinded subtrie: where its hash is in `items`, and the number of nibbles in its path.
     Ref { at: u32, len: u8 },
 }
 
 impl Entry {
+    /// Number of nibbles in its path.
     fn len(&self) -> u8 {
         match self.kind {
             EntryKind::Leaf { .. } => KEY_NIBBLES,
@@ -481,7 +509,7 @@ fn push_string(out: &mut ScratchBuf, value: &[u8]) {
     out.append(value);
 }
 
-/// What [`push_string`] took.
+/// The value that [`push_string`] has written.
 fn string_content(item: &[u8]) -> Option<&[u8]> {
     match *item.first()? {
         0..0x80 => Some(item),

@@ -4,10 +4,11 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::hash::Hasher;
 
-use crate::path::compare_keys;
+/// Nibbles in a whole key.
+pub const KEY_NIBBLES: u8 = 64;
 
-/// A 32-byte Keccak-256 digest; also the hashed key of an account (`keccak(address)`) or slot (`keccak(slot)`).
-/// Its order is the order of keys in the trie.
+/// A 32-byte Keccak-256 digest; also the hashed key of an account (`keccak(address)`) or of a
+/// storage slot (`keccak(slot)`). Its order is the order of keys in the trie: big-endian numbers.
 #[derive(Clone, Copy)]
 pub struct Hash(pub [u8; 32]);
 
@@ -34,7 +35,7 @@ impl Hash {
         bytes.try_into().ok().map(Hash)
     }
 
-    /// Parses 64 hexadecimal digits, with or without `0x`.
+    /// Parses 64 hexadecimal digits of either case, with or without `0x` in front.
     pub fn from_hex(text: &str) -> Option<Hash> {
         let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
         if digits.len() != 64 {
@@ -49,7 +50,7 @@ impl Hash {
         Some(Hash(bytes))
     }
 
-    /// The next key, or `None` after the highest.
+    /// The key plus one, or `None` after the highest.
     pub fn next(&self) -> Option<Hash> {
         let mut bytes = self.0;
         for byte in bytes.iter_mut().rev() {
@@ -61,7 +62,7 @@ impl Hash {
         None
     }
 
-    /// The key before, or `None` before the lowest.
+    /// The key minus one, or `None` before the lowest.
     pub fn previous(&self) -> Option<Hash> {
         let mut bytes = self.0;
         for byte in bytes.iter_mut().rev() {
@@ -74,7 +75,8 @@ impl Hash {
     }
 }
 
-// By words: what would be derived compares byte for byte, since wasm has no instruction for that many.
+// Compares words. The derived comparison would go byte by byte in wasm, which has no instruction
+// that compares 32 bytes.
 impl PartialEq for Hash {
     fn eq(&self, other: &Hash) -> bool {
         let (a, b) = (self.0.as_chunks().0, other.0.as_chunks().0);
@@ -114,5 +116,23 @@ impl fmt::Display for Hash {
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// The order of two keys, and how many leading nibbles they share (64 if they are equal).
+///
+/// Compares words and turns only the first two that differ to big-endian order. Wasm has no
+/// instruction for that turn, and the derived comparison, which turns every word, measurably slows
+/// the fold.
+#[inline(never)]
+pub(crate) fn compare_keys(a: &Hash, b: &Hash) -> (Ordering, u8) {
+    let (a, _) = a.0.as_chunks::<8>();
+    let (b, _) = b.0.as_chunks::<8>();
+    match (0..).zip(a.iter().zip(b)).find(|(_, (a, b))| a != b) {
+        Some((word, (a, b))) => {
+            let (a, b) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
+            (a.cmp(&b), 16 * word + ((a ^ b).leading_zeros() / 4) as u8)
+        }
+        None => (Ordering::Equal, KEY_NIBBLES),
     }
 }

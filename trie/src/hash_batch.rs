@@ -1,21 +1,24 @@
-//! Pairs nodes by their number of Keccak blocks, so that both halves of the kernel work to the end.
+//! Pairs nodes that have the same number of Keccak blocks, so that no half of the kernel is idle.
 
 use super::encode::NodeBuffer;
 use super::keccak::{blocks_of, keccak_padded_pair, keccak_pair};
 use super::node::MAX_NODE;
 use crate::hash::Hash;
 
-/// Most blocks a node can take.
+/// Most Keccak blocks that a node takes.
 const MAX_BLOCKS: usize = blocks_of(MAX_NODE);
 
-/// Nodes that wait for a partner of their own size: at most one per block count. Its owner's number says whose hash it is.
+/// Nodes that wait for a second one of their size, at most one per number of blocks.
+///
+/// The caller names each node by a number, its owner, and gets it back with the hash.
 pub(crate) struct HashBatch {
     /// The node being written.
     spare: Box<NodeBuffer>,
-    /// By block count less one.
+    /// By number of blocks, less one.
     lanes: [Lane; MAX_BLOCKS],
 }
 
+/// The node of one size that waits, if there is one.
 struct Lane {
     buffer: Box<NodeBuffer>,
     owner: Option<u32>,
@@ -40,7 +43,8 @@ impl HashBatch {
         &mut self.spare
     }
 
-    /// Hashes the node just written, together with one that waited, or lets it wait. `done` gets each hash that is ready.
+    /// Takes the node that was just written. If one of its size waits, hashes both and calls `done`
+    /// with each owner and hash; otherwise lets this one wait.
     pub(crate) fn submit(&mut self, owner: u32, mut done: impl FnMut(u32, Hash)) {
         let blocks = self.spare.pad();
         let lane = &mut self.lanes[blocks - 1];
@@ -58,7 +62,7 @@ impl HashBatch {
         }
     }
 
-    /// Hashes what still waits, now paired across sizes.
+    /// Hashes all nodes that wait, in pairs of different sizes.
     pub(crate) fn flush(&mut self, mut done: impl FnMut(u32, Hash)) {
         let mut rest = self
             .lanes

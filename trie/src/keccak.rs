@@ -1,7 +1,9 @@
-//! Keccak-256 (the original padding, as Ethereum uses it), two messages at a time.
+//! Keccak-256 of two messages at a time, with the original padding, as Ethereum uses it. (SHA-3
+//! pads differently.)
 //!
-//! A node's hash is the main cost of everything this crate does. Two sponge states run side by side in the halves of a
-//! 128-bit register; hand in messages of equal block count to use both halves to the end.
+//! Hashing nodes is the main cost of everything this crate does. Two sponge states run side by side
+//! in the halves of a 128-bit register. Messages with the same number of blocks use both halves to
+//! the end.
 
 use super::copy::copy;
 use crate::hash::Hash;
@@ -11,24 +13,25 @@ use crate::hash::Hash;
 mod pair;
 use pair::Pair;
 
-/// Bytes absorbed per permutation: 1600 bits of state less twice the digest's 256.
+/// Bytes absorbed per permutation: 1600 bits of state, less twice the digest's 256 bits.
 pub const BLOCK: usize = 136;
 
 /// Keccak-256 of `data`.
 pub fn keccak(data: &[u8]) -> Hash {
-    // The second half of the register is idle: still twice as fast in wasm as a kernel of 64-bit words with rolled rounds,
-    // and no second kernel to ship.
+    // The second half of the register is idle. In wasm this is still twice as fast as a kernel of
+    // 64-bit words with rolled rounds, and the module needs no second kernel.
     keccak_pair(data, &[]).0
 }
 
-/// Keccak-256 of `a` and of `b`, for not much more than the price of one if they have the same number of blocks.
+/// Keccak-256 of `a` and of `b`. If both have the same number of blocks, this takes little longer
+/// than one of them alone.
 pub fn keccak_pair(a: &[u8], b: &[u8]) -> (Hash, Hash) {
     let (a_blocks, b_blocks) = (blocks_of(a.len()), blocks_of(b.len()));
     let mut state = [Pair::ZERO; 25];
     let mut digests = (Hash::ZERO, Hash::ZERO);
     let (mut a_rest, mut b_rest) = (a, b);
     for done in 1..=a_blocks.max(b_blocks) {
-        // Past its own end a message keeps absorbing padding: its digest has been taken by then.
+        // The shorter message absorbs more padding after its end. Its digest is taken before that.
         let (a_block, b_block) = (next_block(&mut a_rest), next_block(&mut b_rest));
         absorb(&mut state, &a_block, &b_block);
         permute(&mut state);
@@ -42,13 +45,13 @@ pub fn keccak_pair(a: &[u8], b: &[u8]) -> (Hash, Hash) {
     digests
 }
 
-/// How many blocks a message of `len` bytes takes: at least one byte of padding follows it.
+/// How many blocks a message of `len` bytes takes. At least one byte of padding follows it.
 #[inline]
 pub(crate) const fn blocks_of(len: usize) -> usize {
     len / BLOCK + 1
 }
 
-/// Keccak-256 of two messages that are padded already and equally long: whole blocks.
+/// Keccak-256 of two messages that are padded already: whole blocks, equally many of them.
 #[inline]
 pub(crate) fn keccak_padded_pair(a: &[u8], b: &[u8]) -> (Hash, Hash) {
     let mut state = [Pair::ZERO; 25];
@@ -60,7 +63,8 @@ pub(crate) fn keccak_padded_pair(a: &[u8], b: &[u8]) -> (Hash, Hash) {
     squeeze(&state)
 }
 
-/// Takes a message's next block, padded if the message ends in it (`0x01`, zeros, and `0x80` in the last byte).
+/// Takes a message's next block. If the message ends in it, the block is padded: `0x01` behind the
+/// message, then zeros, and `0x80` in the last byte.
 fn next_block(rest: &mut &[u8]) -> [u8; BLOCK] {
     if let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
         *rest = after;
@@ -124,10 +128,11 @@ const ROUND_CONSTANTS: [u64; 24] = [
     0x8000000080008008,
 ];
 
-/// Keccak-f[1600] on both states: 24 rounds of theta, rho, pi, chi and iota (FIPS 202, 3.3), lane (x, y) at x + 5y.
+/// Keccak-f\[1600\] on both states: 24 rounds of theta, rho, pi, chi and iota (FIPS 202, 3.3). The
+/// lane (x, y) is at index x + 5y.
 ///
-/// A round is spelled out, so that the state lives in locals; the rounds themselves stay a loop, because unrolling them
-/// grows the module and gains nothing measurable.
+/// Each round is spelled out, so that the state lives in locals. The rounds stay a loop: unrolling
+/// them grows the module and gains nothing measurable.
 fn permute(state: &mut [Pair; 25]) {
     let mut s = *state;
     for constant in ROUND_CONSTANTS {
@@ -142,7 +147,7 @@ fn permute(state: &mut [Pair; 25]) {
         let d3 = c2.xor(c4.rotl::<1>());
         let d4 = c3.xor(c0.rotl::<1>());
 
-        // Rho and pi: where each lane comes from, and how far it turns on the way.
+        // Rho and pi: which lane each one comes from, and by how many bits it is rotated.
         let b0 = s[0].xor(d0);
         let b1 = s[6].xor(d1).rotl::<44>();
         let b2 = s[12].xor(d2).rotl::<43>();

@@ -1,14 +1,15 @@
-//! One trie node's RLP, read strictly: what a peer sends has exactly one spelling.
+//! Decodes the RLP of one trie node, and accepts its canonical encoding only.
 
 use alloy_rlp::{Header, PayloadView};
 
 use super::path::{KEY_NIBBLES, Nibbles};
 use crate::hash::Hash;
 
-/// Nodes shorter than this stand inside their parent instead of being named by their hash (yellow paper, appendix D).
+/// Nodes of fewer bytes than this stand inside their parent, which holds the hash of longer ones
+/// (yellow paper, appendix D).
 pub const EMBEDDED_LIMIT: usize = 32;
 
-/// The longest node there is: a branch of sixteen hashes. A leaf of the state stays far below.
+/// Length of the longest node in bytes: a branch of sixteen hashes. A leaf of the state is shorter.
 pub const MAX_NODE: usize = 3 + 16 * 33 + 1;
 
 /// A decoded node (yellow paper, appendix D). Borrows from its RLP.
@@ -16,50 +17,52 @@ pub const MAX_NODE: usize = 3 + 16 * 33 + 1;
 pub enum Node<'a> {
     /// The end of a path.
     Leaf {
-        /// What is left of the key.
+        /// The nibbles of the key below the parent.
         suffix: Nibbles<'a>,
-        /// Never empty.
+        /// The value: an account's full body or a slot's RLP. Never empty.
         value: &'a [u8],
     },
-    /// A stretch of path without a choice; at least one nibble.
+    /// A piece of path without a branch.
     Extension {
-        /// The stretch.
+        /// The piece; at least one nibble.
         nibbles: Nibbles<'a>,
-        /// Never [`Child::Empty`].
+        /// The node below. Never [`Child::Empty`].
         child: Child<'a>,
     },
-    /// A choice of sixteen, at least two of them taken. It has no value of its own: all keys are of one length.
+    /// Sixteen children, by their nibble; at least two are not empty. A branch of the state has no
+    /// value of its own, because all keys have the same length.
     Branch(Box<[Child<'a>; 16]>),
 }
 
-/// What a node holds of the node below it.
+/// How a node refers to the node below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Child<'a> {
-    /// Nothing there.
+    /// There is no node.
     Empty,
-    /// A node of 32 bytes or more, by its hash.
+    /// The hash of a node of 32 bytes or more.
     Hash(Hash),
-    /// A node of fewer than 32 bytes: its RLP, not decoded yet.
+    /// The RLP of a node of fewer than 32 bytes, not decoded yet.
     Embedded(&'a [u8]),
 }
 
 /// Why some bytes are not a trie node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NodeError {
-    /// Longer than [`MAX_NODE`].
+    /// It is longer than [`MAX_NODE`].
     TooLong,
-    /// Not canonical RLP, or bytes behind its end.
+    /// It is not canonical RLP, or bytes follow its end.
     Rlp,
-    /// A list of neither 2 nor 17 items.
+    /// It is a list of neither 2 nor 17 items.
     ItemCount,
-    /// The hex-prefix encoding has an unknown flag or a non-zero filler, is empty where it may not be, or is longer than
-    /// a key.
+    /// A path in hex-prefix encoding has an unknown flag or a non-zero filler, is longer than a
+    /// key, or is empty in an extension.
     HexPrefix,
-    /// A child that is neither empty, nor a hash, nor an embedded node of fewer than 32 bytes.
+    /// A child is neither empty, nor a hash, nor an embedded node of fewer than 32 bytes.
     Child,
-    /// A leaf's value is empty, or a branch has one.
+    /// A leaf has no value, or a branch has one.
     Value,
-    /// A branch of fewer than two children.
+    /// A branch has fewer than two children.
     LonelyChild,
 }
 
@@ -79,11 +82,13 @@ impl core::fmt::Display for NodeError {
 
 impl core::error::Error for NodeError {}
 
-/// Decodes one node. An embedded child is only checked for its size: decode it in its turn.
+/// Decodes one node.
 ///
-/// The caller, who knows where the node stands, checks that the path does not exceed (or, at a leaf, fall short of) a key.
+/// Of an embedded child only the size is checked; decode it separately. The caller knows where the
+/// node is in the trie, so it has to check that no path is longer than a key and that each leaf's
+/// path is a whole key.
 pub fn decode(rlp: &[u8]) -> Result<Node<'_>, NodeError> {
-    // Before the list is opened: each of its items costs memory.
+    // Checked before the list is opened, because each of its items takes memory.
     if rlp.len() > MAX_NODE {
         return Err(NodeError::TooLong);
     }

@@ -1,19 +1,17 @@
 //! Where something is in a trie: up to 64 nibbles of a 32-byte key.
 
-use core::cmp::Ordering;
 use core::fmt;
 
-use crate::hash::Hash;
+pub use crate::hash::KEY_NIBBLES;
+use crate::hash::{Hash, compare_keys};
 
-/// Nibbles in a whole key.
-pub const KEY_NIBBLES: u8 = 64;
-
-/// A place in a trie: 0 to 64 nibbles, packed high nibble first; the nibbles past its end are zero.
+/// A place in a trie: 0 to 64 nibbles, packed with the high nibble first. The nibbles past its end
+/// are zero.
 ///
-/// Ordered by [`Path::first_key`], and a prefix before what it covers.
+/// Paths are ordered by [`Path::first_key`]; a path comes before those it is a prefix of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
-    // The order of these two fields is the order of paths.
+    // The derived order compares these fields from the first on.
     key: Hash,
     len: u8,
 }
@@ -25,7 +23,7 @@ impl Path {
         len: 0,
     };
 
-    /// The first `len` nibbles of `key` (all 64 of them if `len` is larger).
+    /// The first `len` nibbles of `key`, or all 64 if `len` is larger.
     pub fn new(key: Hash, len: u8) -> Path {
         let len = len.min(KEY_NIBBLES);
         let mut key = key;
@@ -44,7 +42,7 @@ impl Path {
         }
     }
 
-    /// Number of nibbles, 0 to 64; also the depth of what is there.
+    /// Number of nibbles, 0 to 64. This is also the depth of the node at this path.
     pub fn len(&self) -> u8 {
         self.len
     }
@@ -54,17 +52,18 @@ impl Path {
         self.len == 0
     }
 
-    /// Whether this is a whole key, where only a leaf can be.
+    /// Whether this is a whole key. Only a leaf's value can be there.
     pub fn is_full(&self) -> bool {
         self.len == KEY_NIBBLES
     }
 
-    /// The nibble at `i`, counted from the root; 0 past the end.
+    /// The nibble at index `i`, counted from the root; 0 past the end.
     pub fn nibble(&self, i: u8) -> u8 {
         nibble(&self.key, i)
     }
 
-    /// The path one nibble (its low four bits) further down, or `None` below a whole key.
+    /// The path one nibble (the low four bits of `nibble`) further down, or `None` below a whole
+    /// key.
     pub fn child(&self, nibble: u8) -> Option<Path> {
         let mut bytes = self.key.0;
         let byte = bytes.get_mut(usize::from(self.len / 2))?;
@@ -79,41 +78,41 @@ impl Path {
         })
     }
 
-    /// The path reached by following `nibbles` from here, or `None` if that is longer than a key.
+    /// This path followed by `nibbles`, or `None` if that is longer than a key.
     pub fn join(&self, nibbles: Nibbles<'_>) -> Option<Path> {
         nibbles
             .iter()
             .try_fold(*self, |path, nibble| path.child(nibble))
     }
 
-    /// The first `len` nibbles of this path (itself if it has no more than that).
+    /// The first `len` nibbles of this path, or all of it if it is not longer.
     pub fn prefix(&self, len: u8) -> Path {
         Path::new(self.key, len.min(self.len))
     }
 
-    /// Whether `other` is here or below.
+    /// Whether `other` starts with this path.
     pub fn is_prefix_of(&self, other: &Path) -> bool {
         self.len <= other.len && self.common(other) == self.len
     }
 
-    /// Whether `key` is here or below.
+    /// Whether `key` starts with this path.
     pub fn covers(&self, key: &Hash) -> bool {
         common_nibbles(&self.key, key) >= self.len
     }
 
-    /// How many leading nibbles both paths share.
+    /// Number of leading nibbles that both paths share.
     pub fn common(&self, other: &Path) -> u8 {
         common_nibbles(&self.key, &other.key)
             .min(self.len)
             .min(other.len)
     }
 
-    /// The lowest key here or below: padded with `0`.
+    /// The lowest key that starts with this path: the path padded with `0`.
     pub fn first_key(&self) -> Hash {
         self.key
     }
 
-    /// The highest key here or below: padded with `f`.
+    /// The highest key that starts with this path: the path padded with `f`.
     pub fn last_key(&self) -> Hash {
         let mut key = self.key;
         key.0
@@ -123,19 +122,20 @@ impl Path {
         key
     }
 
-    /// The packed nibbles; for a whole key, the key.
+    /// The packed nibbles, padded with `0`. For a whole key, this is the key.
     pub fn key(&self) -> Hash {
         self.key
     }
 
-    /// Hex-prefix encoding without the leaf flag (yellow paper, appendix C), as `GetTrieNodes` names a node.
+    /// Hex-prefix encoding without the leaf flag (yellow paper, appendix C), as snap's GetTrieNodes
+    /// takes a path: 1 to 33 bytes.
     pub fn to_compact(&self) -> Vec<u8> {
         let mut compact = Vec::with_capacity(usize::from(self.len / 2) + 1);
         if self.len.is_multiple_of(2) {
             compact.push(0);
             compact.extend_from_slice(&self.key.0[..usize::from(self.len / 2)]);
         } else {
-            // Everything moves by half a byte: the flag takes the first.
+            // The first byte holds the flag and the first nibble, so the rest moves by half a byte.
             compact.push(0x10 | self.nibble(0));
             compact.extend(
                 (1..self.len)
@@ -159,38 +159,21 @@ impl fmt::Debug for Path {
     }
 }
 
-/// The nibbles of a key that a path of `len` nibbles does not reach, all ones.
+/// A mask of the nibbles of a key behind its first `len`.
 fn beyond(len: u8) -> [u8; 32] {
-    // Byte for byte alike, so that sixteen of them are done at once.
+    // The same computation for each byte, so that the compiler does sixteen of them at once.
     core::array::from_fn(|byte| {
         let nibble = 2 * byte as u8;
         (if len <= nibble { 0xf0 } else { 0 }) | if len <= nibble + 1 { 0x0f } else { 0 }
     })
 }
 
-/// How many leading nibbles two keys share: 0, or up to 64 if they are equal.
+/// Number of leading nibbles that two keys share, 0 to 64.
 pub fn common_nibbles(a: &Hash, b: &Hash) -> u8 {
     compare_keys(a, b).1
 }
 
-/// The order of two keys and how many leading nibbles they share.
-///
-/// By words, of which only the first that differ are turned to the order of bytes: wasm has no instruction for that, and the
-/// derived comparison, which turns all of them, is long and shows in the fold.
-#[inline(never)]
-pub(crate) fn compare_keys(a: &Hash, b: &Hash) -> (Ordering, u8) {
-    let (a, _) = a.0.as_chunks::<8>();
-    let (b, _) = b.0.as_chunks::<8>();
-    match (0..).zip(a.iter().zip(b)).find(|(_, (a, b))| a != b) {
-        Some((word, (a, b))) => {
-            let (a, b) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
-            (a.cmp(&b), 16 * word + ((a ^ b).leading_zeros() / 4) as u8)
-        }
-        None => (Ordering::Equal, KEY_NIBBLES),
-    }
-}
-
-/// The nibble of `key` at `i`; 0 past the end.
+/// The nibble of `key` at index `i`; 0 past the end.
 pub(crate) fn nibble(key: &Hash, i: u8) -> u8 {
     let byte = key.0.get(usize::from(i / 2)).copied().unwrap_or(0);
     if i.is_multiple_of(2) {
@@ -200,17 +183,17 @@ pub(crate) fn nibble(key: &Hash, i: u8) -> u8 {
     }
 }
 
-/// Some nibbles inside a node: the part of a path that a leaf or an extension takes.
+/// The nibbles in a leaf or an extension, still in their hex-prefix encoding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Nibbles<'a> {
     bytes: &'a [u8],
-    /// 1 if the first half byte belongs to the hex-prefix flag.
+    /// 1 if the first half byte belongs to the hex-prefix flag, otherwise 0.
     skip: u8,
 }
 
 impl<'a> Nibbles<'a> {
-    /// The nibbles of a hex-prefix encoding, and whether it carries the leaf flag. `None` if the encoding is not the
-    /// canonical one.
+    /// The nibbles of a hex-prefix encoding (yellow paper, appendix C), and whether it has the leaf
+    /// flag. `None` if the encoding is not canonical.
     pub fn from_compact(compact: &'a [u8]) -> Option<(Nibbles<'a>, bool)> {
         let (&first, rest) = compact.split_first()?;
         let leaf = first & 0x20 != 0;
@@ -243,7 +226,7 @@ impl<'a> Nibbles<'a> {
         self.len() == 0
     }
 
-    /// The nibbles, from the root's side on.
+    /// The nibbles, starting with the one nearest to the root.
     pub fn iter(&self) -> impl Iterator<Item = u8> + 'a {
         self.bytes
             .iter()

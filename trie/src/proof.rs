@@ -1,40 +1,55 @@
-//! Proofs of one key: the nodes along its path, as EIP-1186 (`eth_getProof`) returns them.
+//! Proofs of one key: the trie nodes along its path, as `eth_getProof` (EIP-1186) returns them.
 
 use core::fmt;
 
 use super::encode::NodeBuffer;
-use super::fold::{ChildOf, EntryItem, Fold};
+use super::fold::{ChildOf, Fold};
 use super::keccak::keccak;
 use super::node::{Child, EMBEDDED_LIMIT, Node, NodeError, decode};
 use super::path::{Path, common_nibbles, nibble};
 use super::shape::InnerNode;
 use crate::hash::Hash;
 
-/// The key's path leads into a subtrie that is known by its hash only.
+/// Why a fold yields no proof of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blinded {
-    /// The entry.
-    pub entry: usize,
-    /// Its path.
-    pub path: Path,
+#[non_exhaustive]
+pub enum ProveError {
+    /// The key's path leads into a blinded subtrie.
+    Blinded {
+        /// Index of the subtrie's entry in the fold.
+        entry: usize,
+        /// Path of the subtrie.
+        path: Path,
+    },
+    /// The fold was not run since its last entry was pushed.
+    NotRun,
 }
 
-impl fmt::Display for Blinded {
+impl fmt::Display for ProveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nothing is known below '{}'", self.path)
+        match self {
+            ProveError::Blinded { path, .. } => {
+                write!(
+                    f,
+                    "the subtrie at '{path}' is blinded: only its hash is known"
+                )
+            }
+            ProveError::NotRun => f.write_str("the fold was not run"),
+        }
     }
 }
 
-impl core::error::Error for Blinded {}
+impl core::error::Error for ProveError {}
 
-/// Why a proof shows neither a key's value nor its absence.
+/// Why a proof shows neither a key's value nor that there is none. The fault of whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProofFault {
-    /// The node at this path is not in the proof.
+    /// The proof lacks the node at this path.
     MissingNode(Path),
-    /// The node at this path hashes right but is no trie node.
+    /// The node at this path has the right hash but is not a trie node.
     BadNode(Path, NodeError),
-    /// The node at this path leads past, or its leaf ends before, the 64 nibbles of a key.
+    /// The node at this path leads further than the 64 nibbles of a key, or is a leaf with fewer.
     BadDepth(Path),
 }
 
@@ -48,14 +63,30 @@ impl fmt::Display for ProofFault {
     }
 }
 
-impl core::error::Error for ProofFault {}
+impl core::error::Error for ProofFault {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            ProofFault::BadNode(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
-/// The nodes along the path of `key`, from the root on, out of a fold that was run as a whole trie. They end with the leaf,
-/// or with the node that shows that there is none; embedded nodes stand inside their parents. The empty trie has none.
+/// Proves what is under `key` in a fold that was run as [`Root::Trie`](super::fold::Root::Trie).
+///
+/// Returns the RLP of the nodes along the key's path, from the root down; at most 65. The last one
+/// is the leaf, or the node that shows that there is none. Embedded nodes stand inside their
+/// parents and are not listed. The proof of the empty trie has no nodes.
 ///
 /// # Errors
-/// [`Blinded`] if the path leads into an entry that is known by its hash only.
-pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, Blinded> {
+/// [`ProveError::Blinded`] if the path leads into a blinded subtrie; [`ProveError::NotRun`] if the
+/// fold was not run.
+pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, ProveError> {
+    if let Some(last) = fold.len().checked_sub(1)
+        && fold.leaf_ref(last).is_none()
+    {
+        return Err(ProveError::NotRun);
+    }
     let mut nodes = Nodes {
         proof: Vec::new(),
         buffer: NodeBuffer::new(),
@@ -70,8 +101,8 @@ pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, Blinded> {
             ChildOf::Entry(entry) => {
                 let entry = entry as usize;
                 let path = fold.path(entry);
-                if matches!(fold.item(entry), Some(EntryItem::Ref(_))) && path.covers(key) {
-                    return Err(Blinded { entry, path });
+                if !fold.is_leaf(entry) && path.covers(key) {
+                    return Err(ProveError::Blinded { entry, path });
                 }
                 if fold.write_entry(entry, &mut nodes.buffer) {
                     nodes.keep();
@@ -79,9 +110,7 @@ pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, Blinded> {
                 break;
             }
             ChildOf::Branch(index) => {
-                let Some(branch) = fold.branches().get(index as usize) else {
-                    break;
-                };
+                let branch = &fold.branches()[index as usize];
                 if branch.has_link() {
                     fold.write_inner(InnerNode::link_above(index), &mut nodes.buffer);
                     nodes.keep();
@@ -96,9 +125,7 @@ pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, Blinded> {
                 let below = fold.children(index as usize).find(|child| {
                     let first = match *child {
                         ChildOf::Entry(i) => i,
-                        ChildOf::Branch(i) => {
-                            fold.branches().get(i as usize).map_or(0, |b| b.first)
-                        }
+                        ChildOf::Branch(i) => fold.branches()[i as usize].first,
                     };
                     fold.path(first as usize).nibble(branch.depth) == wanted
                 });
@@ -112,13 +139,14 @@ pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, Blinded> {
     Ok(nodes.proof)
 }
 
+/// The proof so far, and the node being written. A path has at most 65 nodes.
 struct Nodes {
     proof: Vec<Vec<u8>>,
     buffer: NodeBuffer,
 }
 
 impl Nodes {
-    /// Adds the node just written, unless it stands inside the one before.
+    /// Adds the node that was just written, unless it is embedded in the one before.
     fn keep(&mut self) {
         let rlp = self.buffer.rlp();
         if self.proof.is_empty() || rlp.len() >= EMBEDDED_LIMIT {
@@ -127,8 +155,14 @@ impl Nodes {
     }
 }
 
-/// The value under `key` in the trie with this root, or `None` where the proof shows that there is none. `proof`: raw nodes, as
-/// a set.
+/// Verifies a proof of what is under `key` in the trie with this root. Returns the value, or `None`
+/// if the proof shows that there is none.
+///
+/// `proof` is the RLP of trie nodes, as a set: in any order, repeated, and more than needed. The
+/// caller bounds their number; each of them is hashed.
+///
+/// # Errors
+/// A [`ProofFault`] if the proof shows neither.
 pub fn verify_proof<'a>(
     root: &Hash,
     key: &Hash,
@@ -168,10 +202,7 @@ pub fn verify_proof<'a>(
             Node::Branch(children) => {
                 let taken = nibble(key, path.len());
                 path = path.child(taken).ok_or(too_deep)?;
-                child = children
-                    .get(usize::from(taken))
-                    .copied()
-                    .unwrap_or(Child::Empty);
+                child = children[usize::from(taken)];
             }
         }
     }

@@ -1,8 +1,10 @@
-//! Range verification: a peer's leaves and its proof of their edges become entries that fold to the root, or a fault.
+//! Range verification: checks that a peer's leaves, with the proof of their edges, fold to the
+//! root.
 //!
-//! The proof is only ever read from the root down: what it shows left of the origin and right of the last leaf becomes
-//! entries, by hash. **Inside, only delivered leaves count**: the fold then says whether they are all there are, and a
-//! dropped leaf cannot hide behind its hash. Whatever else a proof contains is never looked at.
+//! The proof is read from the root down. What it shows left of the origin and right of the last
+//! leaf becomes blinded entries. **Inside the range only delivered leaves count.** So the fold
+//! shows whether leaves are missing, and a peer cannot hide a dropped leaf behind its hash. Proof
+//! nodes that are not reached this way are ignored.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -11,27 +13,33 @@ use core::ops::Range;
 use super::fold::{Fold, FoldError, Root};
 use super::keccak::keccak_pair;
 use super::node::{Child, Node, NodeError, decode};
-use super::path::{Path, compare_keys};
-use crate::hash::Hash;
+use super::path::Path;
+use crate::hash::{Hash, compare_keys};
 
-/// What [`verify_accounts`] or [`verify_slots`] has proven; only they can make one.
+/// A proven range. Only [`verify_accounts`] and [`verify_slots`] make one.
 ///
-/// The fold they were given holds, in key order, what the proof shows left of the origin, the delivered leaves, and what it
-/// shows right of the last one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedRange {
+/// It borrows the fold that they were given, so the fold cannot change while the range is in use.
+#[derive(Clone)]
+pub struct VerifiedRange<'f> {
+    fold: &'f Fold,
     root: Hash,
     delivered: Range<usize>,
     more: bool,
 }
 
-impl VerifiedRange {
-    /// The root that the range has been proven against.
+impl<'f> VerifiedRange<'f> {
+    /// What has been proven, in key order: what the proof shows left of the origin, the delivered
+    /// leaves, and what the proof shows right of the last one.
+    pub fn fold(&self) -> &'f Fold {
+        self.fold
+    }
+
+    /// The root that the range is proven against.
     pub fn root(&self) -> Hash {
         self.root
     }
 
-    /// The delivered leaves, as indexes into the fold's entries.
+    /// The indexes of the delivered leaves among the fold's entries.
     pub fn delivered(&self) -> Range<usize> {
         self.delivered.clone()
     }
@@ -42,28 +50,40 @@ impl VerifiedRange {
     }
 }
 
+impl fmt::Debug for VerifiedRange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedRange")
+            .field("root", &self.root)
+            .field("delivered", &self.delivered)
+            .field("more", &self.more)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Which rule an answer breaks. All of them are the peer's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RangeFault {
     /// The key at this index does not come after the one before.
     Unsorted(usize),
     /// The first key is before the origin that was asked for.
     BeforeOrigin,
-    /// The leaf at this index has no value: it would delete what the trie holds.
+    /// The leaf at this index has no value, which no leaf of a trie lacks.
     EmptyValue(usize),
-    /// The value at this index is longer than any of the state, or no slim account.
+    /// The value at this index is longer than any value of the state, or not a slim account.
     BadValue(usize),
     /// The proof lacks the node at this path, which lies on the edge of the range.
     MissingNode(Path),
-    /// The node at this path hashes right but is no trie node.
+    /// The node at this path has the right hash but is not a trie node.
     BadNode(Path, NodeError),
-    /// The node at this path leads past, or its leaf ends before, the 64 nibbles of a key.
+    /// The node at this path leads further than the 64 nibbles of a key, or is a leaf with fewer.
     BadDepth(Path),
-    /// Nothing was delivered, but the proof shows something at or after the origin, at this path.
+    /// No leaves were delivered, but the proof shows something at or after the origin, at this
+    /// path.
     NotEmpty(Path),
-    /// What was delivered and shown does not fold to the root: leaves are missing, added or changed.
+    /// Leaves and proof do not fold to the root: leaves are missing, added or changed.
     RootMismatch {
-        /// The hash it folds to.
+        /// The hash that they fold to.
         got: Hash,
     },
     /// The answer has more entries than a fold takes.
@@ -92,49 +112,62 @@ impl fmt::Display for RangeFault {
     }
 }
 
-impl core::error::Error for RangeFault {}
+impl core::error::Error for RangeFault {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            RangeFault::BadNode(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
-/// Verifies an account range. `leaves`: hashed address and slim body (checked to be canonical where it came in).
+/// Verifies a range of accounts against a state root.
 ///
-/// `origin` is the first key that was asked for. `proof` holds raw nodes, as a set: in any order, repeated, more than
-/// needed. Without any, the leaves must be the whole trie. With a proof and no leaves, nothing is at or after the origin.
-/// On success `fold` holds the entries and everything derived from them; on a fault its content means nothing.
-pub fn verify_accounts(
-    fold: &mut Fold,
+/// - `origin`: the first key that was asked for.
+/// - `leaves`: hashed address and slim body of each account, in key order. Whoever reads the answer
+///   checks that the bodies are canonical.
+/// - `proof`: the RLP of trie nodes, as a set: in any order, repeated, and more than needed. If it
+///   is empty, the leaves must be the whole trie. A proof without leaves must show that nothing is
+///   at or after the origin.
+///
+/// On success the range holds `fold`, with the entries and everything derived from them. On a fault
+/// the content of `fold` means nothing.
+pub fn verify_accounts<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     verify(fold, root, origin, leaves, proof, Fold::push_account)
 }
 
-/// Verifies a range of one account's storage. `leaves`: hashed slot and the RLP of its value. Otherwise as
-/// [`verify_accounts`].
-pub fn verify_slots(
-    fold: &mut Fold,
+/// Verifies a range of one account's storage against its storage root. `leaves` are the hash of
+/// each slot and the RLP of its value. Everything else is as in [`verify_accounts`].
+pub fn verify_slots<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     verify(fold, root, origin, leaves, proof, Fold::push_leaf)
 }
 
-fn verify(
-    fold: &mut Fold,
+fn verify<'f>(
+    fold: &'f mut Fold,
     root: &Hash,
     origin: &Hash,
     leaves: &[(Hash, &[u8])],
     proof: &[&[u8]],
     push: fn(&mut Fold, &Hash, &[u8]) -> Result<(), FoldError>,
-) -> Result<VerifiedRange, RangeFault> {
+) -> Result<VerifiedRange<'f>, RangeFault> {
     fold.clear();
     if leaves.first().is_some_and(|(key, _)| key < origin) {
         return Err(RangeFault::BeforeOrigin);
     }
     for (i, pair) in leaves.windows(2).enumerate() {
-        // The fold checks this too, but the walk relies on the last key being the highest.
+        // The fold checks this too, but the walk below relies on the last key being the highest.
         if let [(before, _), (key, _)] = pair
             && compare_keys(before, key).0 != Ordering::Less
         {
@@ -167,24 +200,27 @@ fn verify(
 
     match fold.run(Root::Trie) {
         Ok(got) if got == *root => Ok(VerifiedRange {
+            fold,
             root: *root,
             delivered,
             more: !outside.right.is_empty(),
         }),
         Ok(got) => Err(RangeFault::RootMismatch { got }),
-        // A whole trie always has a hash.
-        Err(_) => Err(RangeFault::TooMany),
+        Err(error) => {
+            debug_assert!(false, "the fold of a whole trie failed: {error}");
+            Err(RangeFault::TooMany)
+        }
     }
 }
 
-/// What a proof shows outside the range, in key order. Bounded by the proof: at most sixteen per node.
+/// What a proof shows outside the range, in key order. At most sixteen parts per proof node.
 #[derive(Default)]
 struct Outside<'a> {
     left: Vec<Part<'a>>,
     right: Vec<Part<'a>>,
 }
 
-/// A subtrie outside the range.
+/// A subtrie outside the range: blinded, or a leaf with its value.
 enum Part<'a> {
     Ref(Path, Hash),
     Leaf(Path, &'a [u8]),
@@ -198,7 +234,7 @@ impl Part<'_> {
         };
         pushed.map_err(|error| match error {
             FoldError::TooMany => RangeFault::TooMany,
-            // The walk goes in key order, so only the value can be wrong.
+            // The walk goes in key order, so only the value can be at fault.
             _ => RangeFault::BadNode(*path, NodeError::Value),
         })
     }
@@ -206,13 +242,14 @@ impl Part<'_> {
 
 /// A walk over the proof's nodes, in key order.
 struct Walk<'a> {
-    /// The range in which only delivered leaves count; both ends belong to it.
+    /// The range in which only delivered leaves count. Both ends belong to it.
     first: Hash,
     last: Hash,
-    /// Nothing was delivered: nothing may be in the range.
+    /// No leaves were delivered, so nothing may be in the range.
     empty: bool,
-    /// As many as the wire room lets through, and looked up once per level of each edge: too few to be worth an index, and
-    /// a sort of its own is ten kilobytes of module.
+    /// The proof's nodes and their hashes. `wire` limits their number (to 128), and they are looked
+    /// up once per level of each edge. That is too few for an index; sorting them would add ten
+    /// kilobytes to the module.
     nodes: Vec<(Hash, &'a [u8])>,
     outside: Outside<'a>,
 }
@@ -230,7 +267,7 @@ impl<'a> Walk<'a> {
         }
         Walk {
             first: *origin,
-            // Without leaves, the answer speaks about everything from the origin on.
+            // An answer without leaves is about everything from the origin on.
             last: leaves.last().map_or(Hash::MAX, |(key, _)| *key),
             empty: leaves.is_empty(),
             nodes,
@@ -245,14 +282,15 @@ impl<'a> Walk<'a> {
         Ok(self.outside)
     }
 
-    /// Sorts in what is at `path`. Every call goes at least one nibble down, so no more than 65 of them are ever nested.
+    /// Visits the subtrie at `path`. Each nested call is at least one nibble further down, so at
+    /// most 65 calls are nested.
     fn subtrie(&mut self, path: Path, child: Child<'a>) -> Result<(), RangeFault> {
         let side = self.side(&path);
         match (child, side) {
             (Child::Empty, _) => Ok(()),
             (_, Side::Inside) if self.empty => Err(RangeFault::NotEmpty(path)),
             (_, Side::Inside) => Ok(()),
-            // Nobody can ask for an embedded node by its hash: it falls apart into its leaves wherever it lies.
+            // An embedded node has no hash to stay blinded by, so it is opened on any side.
             (Child::Embedded(rlp), _) => self.node(path, rlp),
             (Child::Hash(hash), Side::Edge) => {
                 let rlp = self.find(&hash).ok_or(RangeFault::MissingNode(path))?;
@@ -269,7 +307,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Sorts in what is below the node at `path`.
+    /// Visits what is below the node at `path`.
     fn node(&mut self, path: Path, rlp: &'a [u8]) -> Result<(), RangeFault> {
         let too_deep = RangeFault::BadDepth(path);
         match decode(rlp).map_err(|error| RangeFault::BadNode(path, error))? {
@@ -318,11 +356,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Where a subtrie lies.
+/// Where a subtrie is, relative to the range.
 enum Side {
     Left,
     Inside,
     Right,
-    /// Across an end of the range.
+    /// Partly inside, or around the whole range.
     Edge,
 }

@@ -1,18 +1,21 @@
-//! Bytes written one short piece after another, the inner loop of both folding and cutting pages.
+//! A buffer that is written in many short pieces. Folding and cutting pages both do that in their
+//! inner loop.
 
 use super::copy::copy;
 
-/// A vector that is written into memory which is there and cleared already, so that its many short pieces are neither
-/// calls of the allocator nor of the engine's routine for copies.
+/// A growing buffer whose whole capacity is initialised, so that a short piece is written without a
+/// call of the allocator or of the browser's routine for copies.
+///
+/// Whoever writes bounds its size: a fold by its entries, a page by its budget.
 #[derive(Default)]
 pub struct ScratchBuf {
-    /// What has been written, and behind it whatever was there.
+    /// The first `len` bytes have been written. The content of the rest means nothing.
     bytes: Vec<u8>,
     len: usize,
 }
 
 impl ScratchBuf {
-    /// Room for `capacity` bytes; more is found when needed.
+    /// An empty buffer of `capacity` bytes. It grows when it has to.
     pub fn new(capacity: usize) -> ScratchBuf {
         ScratchBuf {
             bytes: vec![0; capacity],
@@ -20,27 +23,27 @@ impl ScratchBuf {
         }
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, including spare capacity.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// How many bytes have been written.
+    /// Number of bytes written.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing has been written.
+    /// Whether no bytes have been written.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Forgets what has been written; the memory stays.
+    /// Removes all bytes and keeps the memory.
     pub fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// What has been written.
+    /// The bytes written.
     pub fn written(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
@@ -51,13 +54,14 @@ impl ScratchBuf {
         self.grow(1);
     }
 
-    /// Writes a piece, fastest up to 128 bytes.
+    /// Writes a piece. This is fastest for pieces of up to 128 bytes.
     pub fn append(&mut self, piece: &[u8]) {
         copy(self.room(piece.len()), piece);
         self.grow(piece.len());
     }
 
-    /// Memory for what comes next, at most `most` bytes; [`ScratchBuf::grow`] says how many it has become.
+    /// Space for the next `most` bytes. Write to it, then call [`ScratchBuf::grow`] with how many
+    /// bytes they have become.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         if most > self.bytes.len() - self.len {
             self.enlarge(most);
@@ -65,12 +69,13 @@ impl ScratchBuf {
         &mut self.bytes[self.len..self.len + most]
     }
 
-    /// The next `by` bytes of the room have been written.
+    /// Counts the first `by` bytes of [`ScratchBuf::room`] as written. There must be that many.
     pub fn grow(&mut self, by: usize) {
+        debug_assert!(by <= self.bytes.len() - self.len);
         self.len = self.bytes.len().min(self.len + by);
     }
 
-    /// What has been written, as a vector.
+    /// The bytes written, as a vector.
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.truncate(self.len);
         self.bytes
@@ -79,7 +84,8 @@ impl ScratchBuf {
     #[cold]
     fn enlarge(&mut self, by: usize) {
         self.bytes.truncate(self.len);
-        // A vector at least doubles its memory, and all of it is taken: the next piece must not find it full again.
+        // `reserve` at least doubles the capacity. All of it is initialised, so that the next
+        // pieces find space.
         self.bytes.reserve(by);
         self.bytes.resize(self.bytes.capacity(), 0);
     }

@@ -1,55 +1,58 @@
-//! Which branches there are: a tree out of nothing but how many nibbles each entry shares with the one before.
+//! Derives which branches there are, from how many nibbles each entry shares with the one before.
 
 use super::encode::NodeRef;
 use super::path::KEY_NIBBLES;
 use crate::hash::Hash;
 
-/// Levels of inner nodes, counted from the entries up: each takes at least one nibble, so there are no more than a key has.
+/// Most levels of inner nodes, counted from the entries up. Each level takes at least one nibble of
+/// a key.
 pub(crate) const LEVELS: usize = KEY_NIBBLES as usize;
 
 /// A branch that the entries determine.
 #[derive(Clone, Copy, Debug)]
 pub struct Branch {
-    /// Nibbles above it: what its entries share.
+    /// Number of nibbles in its path: those that all its entries share.
     pub depth: u8,
     /// Index of its first entry.
     pub first: u32,
     /// Index of its last entry, inclusive.
     pub last: u32,
-    /// Names the branch itself, not an extension above it.
+    /// Refers to the branch itself, not to an extension above it.
     pub reference: NodeRef,
-    /// What its parent holds: the same, or an extension.
+    /// What its parent holds: a reference to the branch, or to the extension above it.
     pub(crate) link: NodeRef,
-    /// Depth at which its link starts: one below the parent branch, 0 for the top.
+    /// Depth at which its link starts: one below the parent branch. For the top, where the fold
+    /// starts.
     pub(crate) link_from: u8,
-    /// Its level in the order of hashing.
+    /// Its level in the order of hashing, from 1 on.
     level: u8,
-    /// Its children, a stretch of [`Shape::children`].
+    /// Start and end of its children in [`Shape::children`].
     children: (u32, u32),
 }
 
 impl Branch {
-    /// Whether an extension leads to it.
+    /// Whether there is an extension above it.
     pub(crate) fn has_link(&self) -> bool {
         self.link_from < self.depth
     }
 }
 
-/// A child of a branch, by its index.
+/// A child of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildOf {
-    /// An entry.
+    /// An entry, by its index.
     Entry(u32),
-    /// A branch, maybe below an extension; an index into [`super::Fold::branches`].
+    /// A branch, maybe below an extension, by its index in
+    /// [`Fold::branches`](crate::Fold::branches).
     Branch(u32),
 }
 
-/// A node to be hashed: a branch, or the extension above it.
+/// A node to be hashed: twice the index of a branch, plus 1 for the extension above it.
 #[derive(Clone, Copy)]
 pub(crate) struct InnerNode(pub(crate) u32);
 
 impl InnerNode {
-    /// Ends a level's list; no index gets there.
+    /// The end of a level's list. No index is that large.
     const NONE: InnerNode = InnerNode(u32::MAX);
 
     fn some(self) -> Option<InnerNode> {
@@ -73,28 +76,33 @@ impl InnerNode {
     }
 }
 
-/// What stands at a trie's root, where there is a branch at all.
+/// Which node is the root of a trie that has a branch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Top {
-    /// The branch.
+    /// The top branch.
     Branch,
-    /// An extension above it.
+    /// The extension above the top branch.
     Link,
 }
 
-/// The branches over a list of entries, and the order to hash them in. All bounds follow from the number of entries n:
-/// fewer than n branches, fewer than 2n children.
+/// The branches over a list of entries, and the order in which they are hashed.
+///
+/// All sizes are bounded by the number of entries, n: fewer than n branches and 2n children.
 #[derive(Default)]
 pub(crate) struct Shape {
-    /// Children before parents.
+    /// Children before parents. Fewer than n.
     pub(crate) branches: Vec<Branch>,
+    /// The children of all branches, those of one branch side by side. Fewer than 2n.
     children: Vec<ChildOf>,
-    /// Branches that may still get children: depth, and where those start in `pending`. At most one per nibble of a key.
+    /// Branches that may still get children, from the top down: the depth of each, and where its
+    /// children start in `pending`. At most one per nibble of a key.
     open: Vec<(u8, usize)>,
-    /// Children of open branches, in key order.
+    /// Children of open branches, in key order. At most n.
     pending: Vec<ChildOf>,
-    /// First node of each level, and after each node (branch and link in turn) the next of its level.
+    /// The first node of each level. [`LEVELS`] of them.
     levels: Vec<InnerNode>,
+    /// For each branch and for the extension above it: the next node of the same level. Fewer than
+    /// 2n.
     next: Vec<InnerNode>,
 }
 
@@ -117,33 +125,33 @@ impl Shape {
         self.levels.resize(LEVELS, InnerNode::NONE);
     }
 
-    /// Derives the branches. `shared` says for each entry how many nibbles it shares with the one before (0 for the first).
-    /// The path of the top node starts at depth `from`.
+    /// Derives the branches. `shared` gives for each entry how many nibbles it shares with the one
+    /// before (0 for the first). The path of the top node starts at depth `from`.
     pub(crate) fn build(&mut self, shared: impl Iterator<Item = u8>, from: u8) {
         self.clear();
         for (i, shared) in shared.enumerate() {
             if i > 0 {
-                self.turn_off(shared);
+                self.branch_at(shared);
             }
             self.pending.push(ChildOf::Entry(i as u32));
         }
         while let Some((depth, start)) = self.open.pop() {
             self.close(depth, start);
         }
-        // Only the top is left: if its path is not empty, an extension leads to it.
+        // Only the top is left. If it is deeper than `from`, it gets an extension.
         if let Some(ChildOf::Branch(top)) = self.pending.pop() {
             self.link(top, from);
         }
     }
 
-    /// The children of a branch, in nibble order.
+    /// The children of a branch, in nibble order. None if there is no such branch.
     pub(crate) fn children(&self, branch: usize) -> &[ChildOf] {
         self.branches.get(branch).map_or(&[], |branch| {
             &self.children[branch.children.0 as usize..branch.children.1 as usize]
         })
     }
 
-    /// The first node to be hashed at this level.
+    /// The first node to be hashed at a level.
     pub(crate) fn first_at(&self, level: usize) -> Option<InnerNode> {
         self.levels[level].some()
     }
@@ -153,7 +161,7 @@ impl Shape {
         self.next[node.0 as usize].some()
     }
 
-    /// Whether the node is the root of the trie that the entries would be.
+    /// Whether the node would be the root if the entries were a whole trie.
     pub(crate) fn top_of(&self, node: InnerNode) -> Option<Top> {
         if node.branch() + 1 != self.branches.len() {
             return None;
@@ -165,7 +173,7 @@ impl Shape {
         }
     }
 
-    /// Notes how the node is named.
+    /// Sets how the parent of a node refers to it.
     #[inline]
     pub(crate) fn set(&mut self, node: InnerNode, reference: NodeRef) {
         let branch = &mut self.branches[node.branch()];
@@ -175,10 +183,10 @@ impl Shape {
         }
     }
 
-    /// The next entry leaves the path of those before at depth `shared`: there is a branch there, and what lies deeper is
-    /// complete.
+    /// The next entry shares `shared` nibbles with the one before. So there is a branch at that
+    /// depth, and all open branches below it are complete.
     #[inline]
-    fn turn_off(&mut self, shared: u8) {
+    fn branch_at(&mut self, shared: u8) {
         while let Some(&(depth, start)) = self.open.last() {
             if depth < shared {
                 break;
@@ -189,11 +197,12 @@ impl Shape {
             self.open.pop();
             self.close(depth, start);
         }
-        // Its first child is what was just completed.
+        // The new branch's first child is the last one that is pending.
         self.open.push((shared, self.pending.len() - 1));
     }
 
-    /// Makes a branch of the pending children from `start` on, and a pending child of the branch.
+    /// Completes an open branch: takes its children out of `pending`, from `start` on, and puts the
+    /// branch there instead.
     fn close(&mut self, depth: u8, start: usize) {
         let mut level = 0;
         let (mut first, mut last) = (u32::MAX, 0);
@@ -229,7 +238,8 @@ impl Shape {
         self.pending.push(ChildOf::Branch(branch));
     }
 
-    /// Now that the branch's parent is known: its link starts at depth `from`. Returns the level of what its parent names.
+    /// Sets where the link of a branch starts, once its parent is known. Returns the level of the
+    /// node that the parent refers to.
     #[inline]
     fn link(&mut self, branch: u32, from: u8) -> u8 {
         let Branch { depth, level, .. } = self.branches[branch as usize];
@@ -241,6 +251,7 @@ impl Shape {
         level + 1
     }
 
+    /// Puts a node in front of its level's list.
     #[inline]
     fn schedule(&mut self, node: InnerNode, level: u8) {
         let head = &mut self.levels[usize::from(level) - 1];

@@ -1,18 +1,21 @@
-//! An account's slim form, as snap sends it, becomes the full form that its leaf holds.
+//! Expands a slim account body, as snap/1 sends it, to the full body that the account's leaf holds.
 
 use super::copy::copy;
 use super::encode::{EMPTY, HASH_HEADER};
 use crate::hash::Hash;
 
-/// Nonce and balance at their longest, 64 and 256 bits with an RLP header each.
+/// Longest nonce and balance in bytes: 64 and 256 bits, each with an RLP header.
 const MAX_NUMBERS: usize = 9 + 33;
 
-/// The longest item: two long headers, the numbers, two hashes.
+/// Longest item in bytes: two headers of two bytes, the numbers, two hashes.
 pub(crate) const MAX_ITEM: usize = 4 + MAX_NUMBERS + 2 * 33;
 
-/// Writes the full account as it stands in its leaf, an RLP string that holds a list, to the start of `item`, which has room for
-/// [`MAX_ITEM`] bytes, and returns its length; `None` if `slim` is no slim account. Looks at positions and lengths only: whether
-/// the numbers are canonical is checked where the account comes in.
+/// Writes the full account as its leaf holds it, an RLP string around a list, to the start of
+/// `item`, which has [`MAX_ITEM`] bytes. Returns its length, or `None` if `slim` is not a slim
+/// account.
+///
+/// Checks positions and lengths only. Whether the numbers are canonical is checked where an answer
+/// is read.
 #[inline]
 pub(crate) fn expand(slim: &[u8], item: &mut [u8]) -> Option<usize> {
     let payload = match *slim {
@@ -35,7 +38,7 @@ pub(crate) fn expand(slim: &[u8], item: &mut [u8]) -> Option<usize> {
     }
 
     let list_len = numbers.len() + 2 * 33;
-    // Both headers are those of more than 55 bytes: two hashes are that already.
+    // The two hashes alone have more than 55 bytes, so both headers take two bytes.
     *item.first_chunk_mut()? = [0xb8, list_len as u8 + 2, 0xf8, list_len as u8];
     copy(item.get_mut(4..)?, numbers);
     let hashes = item.get_mut(4 + numbers.len()..)?;
@@ -45,7 +48,8 @@ pub(crate) fn expand(slim: &[u8], item: &mut [u8]) -> Option<usize> {
     Some(4 + list_len)
 }
 
-/// Length of the string of at most 55 bytes that `rlp` starts with, header included.
+/// Length of the RLP string at the start of `rlp`, header included. `None` if its content has more
+/// than 55 bytes.
 fn string_len(rlp: &[u8]) -> Option<usize> {
     match *rlp.first()? {
         0..0x80 => Some(1),
@@ -54,7 +58,7 @@ fn string_len(rlp: &[u8]) -> Option<usize> {
     }
 }
 
-/// The 32-byte string that `rlp` starts with, or `absent` where it is empty, and what follows.
+/// The 32-byte string at the start of `rlp`, or `absent` if that string is empty; and what follows.
 fn hash_or<'a>(absent: &'a Hash, rlp: &'a [u8]) -> Option<(&'a [u8; 32], &'a [u8])> {
     match rlp.split_first()? {
         (&EMPTY, rest) => Some((&absent.0, rest)),

@@ -137,8 +137,7 @@ pub extern "C" fn verify_and_cut() -> u32 {
             return 0;
         };
         let mut pages = NewPages::new(PageId(1));
-        let joined =
-            Tree::new(root).join_accounts(&bench.fold, &range, &HashSet::new(), &mut pages);
+        let joined = Tree::new(root).join_accounts(&range, &HashSet::new(), &mut pages);
         u32::from(joined.is_ok() && !black_box(pages.take()).is_empty())
     })
 }

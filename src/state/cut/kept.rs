@@ -5,7 +5,7 @@ use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageRef, StatePath};
 use crate::state::new_pages::NewPages;
 use crate::state::page::PageWriter;
-use crate::state::tree::TreeError;
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::Fold;
 use crate::trie::path::Path;
 

@@ -1,7 +1,7 @@
 //! Which children of a branch move out together.
 
 use super::{Cut, Mode, Source};
-use crate::state::tree::TreeError;
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::ChildOf;
 
 impl<S: Source + ?Sized> Cut<'_, S> {

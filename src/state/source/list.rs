@@ -8,7 +8,7 @@ use crate::state::cut::{
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{PageWriter, base_size, fold_list, storage_size};
-use crate::state::tree::TreeError;
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
 

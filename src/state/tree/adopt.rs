@@ -3,7 +3,7 @@
 //! blinded there.
 
 use super::Joined;
-use super::base::over;
+use super::list::over;
 use crate::hash::Hash;
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::page::fold_list;

@@ -2,7 +2,8 @@
 //! before they can be compared.
 
 use super::adopt::Adopter;
-use super::{Joined, Tree, list};
+use super::list::{find, holds_anything, over};
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::trie::path::Path;
@@ -102,51 +103,6 @@ impl Tree {
             _ => &[],
         }
     }
-}
-
-fn find<'a>(list: &'a [Entry], path: &Path) -> Option<&'a Item> {
-    let index = list.binary_search_by(|entry| entry.path.cmp(path)).ok()?;
-    list.get(index).map(|entry| &entry.item)
-}
-
-/// A blinded entry over what is held there under another hash.
-pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
-    loop {
-        match base.as_mut_slice() {
-            // At one place only the last word counts, and what lies under it.
-            [
-                Entry {
-                    path: below,
-                    item:
-                        Item::Blinded {
-                            hash: old,
-                            base: under,
-                        },
-                },
-            ] if *below == path => {
-                let is_same = *old == hash;
-                base = core::mem::take(under);
-                if is_same {
-                    break;
-                }
-            }
-            _ => break,
-        }
-    }
-    if !holds_anything(&base) {
-        base = Vec::new();
-    }
-    list::trim(&mut base);
-    Entry {
-        path,
-        item: Item::Blinded { hash, base },
-    }
-}
-
-/// Whether a list says more than hashes.
-pub(super) fn holds_anything(list: &[Entry]) -> bool {
-    list.iter()
-        .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))
 }
 
 /// Collects pages of bases that meet `from..=last` and hold storages.

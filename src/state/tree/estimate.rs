@@ -13,6 +13,11 @@ const LEAF_IN_RANGE: u64 = 55;
 /// Subtries that must differ, where all do, before that says anything.
 const ENOUGH: u64 = 16;
 
+/// Halvings of the interval in which a share lies: to a millionth.
+const PRECISION: usize = 20;
+/// As many as [`size_class`] tells apart.
+const SIZE_CLASSES: usize = u64::BITS as usize + 1;
+
 /// What is to be expected below a blinded entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
@@ -45,62 +50,104 @@ pub struct Received {
     pub revealed: u64,
 }
 
-impl ChangeRate {
-    /// Judges the list of a trie: what is the same and what is blinded over a base. It is the share under which that is the
-    /// likeliest to be found.
-    pub fn of(list: &[Entry], received: Received) -> ChangeRate {
+/// A trie's list compared with what is held: what the change rate is judged by.
+struct Comparison {
+    /// Leaves of the subtries that are the same.
+    equal: u64,
+    /// The subtries that differ, and the leaves of their bases, by the size of these
+    /// ([`size_class`]).
+    differing: [(u64, u64); SIZE_CLASSES],
+}
+
+impl Comparison {
+    fn of(list: &[Entry], received: Received) -> Comparison {
         let mut held = 0;
-        // Places that differ and the leaves of their bases, by the size of these.
-        let mut sizes = [(0, 0); SIZES];
-        sizes[1] = (received.revealed, received.revealed);
+        let mut differing = [(0, 0); SIZE_CLASSES];
+        // Every leaf that was revealed is a subtrie of one leaf that differs.
+        differing[1] = (received.revealed, received.revealed);
         for entry in list {
             match &entry.item {
                 Item::Blinded { base, .. } if base.is_empty() => {}
                 Item::Blinded { .. } => {
                     let leaves = held_leaves(entry);
-                    if let Some((places, sum)) = sizes.get_mut(size_of(leaves)) {
-                        *places += 1;
+                    if let Some((subtries, sum)) = differing.get_mut(size_class(leaves)) {
+                        *subtries += 1;
                         *sum += leaves;
                     }
                 }
                 _ => held += entry.leaves(),
             }
         }
-        let equal = held.saturating_sub(received.leaves) as f64;
-        let sizes = || {
-            let some = sizes.iter().filter(|(_, sum)| *sum > 0);
-            some.map(|(places, sum)| (*sum, *sum / *places))
-        };
-        // Where all differ, half a place more would have been the same: of the smallest ones of which there are enough.
-        let mut places = 0;
-        let enough = sizes().find(|(sum, leaves)| {
-            places += sum / leaves;
-            places >= ENOUGH
+        Comparison {
+            equal: held.saturating_sub(received.leaves),
+            differing,
+        }
+    }
+
+    /// The sizes of subtries of which some differ: their leaves in all, and leaves per subtrie.
+    fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let some = self.differing.iter().filter(|(_, sum)| *sum > 0);
+        some.map(|(subtries, sum)| (*sum, *sum / *subtries))
+    }
+
+    /// The least leaves that count as equal. If none are, one subtrie more might have been: half
+    /// of one counts, of the smallest size up to which there are [`ENOUGH`] subtries. 0 if there
+    /// are fewer in all, `None` if none differ.
+    fn least_equal(&self) -> Option<f64> {
+        let mut subtries = 0;
+        let enough = self.sizes().find(|(sum, leaves)| {
+            subtries += sum / leaves;
+            subtries >= ENOUGH
         });
         let least = enough.map_or(0.0, |(_, leaves)| leaves as f64 / 2.0);
-        let all = (equal < least).then(|| sizes().map(|(sum, _)| sum).sum());
-        let equal = equal.max(least);
-        if equal == 0.0 || places == 0 {
-            return ChangeRate::default();
-        }
-        // The more have changed, the less do places that differ say, and the more those that do not.
+        (subtries > 0).then_some(least)
+    }
+
+    /// The likeliest share, by halving the interval in which it lies: so many leaves as `equal`
+    /// says are expected to be the same under it ([`ChangeRate::of`]).
+    fn likeliest_share(&self, equal: f64) -> f64 {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..PRECISION {
             let share = (low + high) / 2.0;
-            let said: f64 = sizes()
+            let expected: f64 = self
+                .sizes()
                 .map(|(sum, leaves)| {
                     let same = power(1.0 - share, leaves);
                     sum as f64 * same / (1.0 - same)
                 })
                 .sum();
-            match said > equal {
+            match expected > equal {
                 true => low = share,
                 false => high = share,
             }
         }
+        low
+    }
+}
+
+impl ChangeRate {
+    /// Judges the list of a trie by what is the same in it and what is blinded over a base.
+    ///
+    /// The share s is the one under which the list is the likeliest. A subtrie of n leaves is the
+    /// same with the probability (1 - s)^n. With E leaves in subtries that are the same, and
+    /// subtries of n leaves that differ, the likelihood (1 - s)^E * product(1 - (1 - s)^n) is
+    /// highest where
+    ///
+    /// E = sum(n * (1 - s)^n / (1 - (1 - s)^n))
+    ///
+    /// over the subtries that differ. The right side falls as s grows.
+    pub fn of(list: &[Entry], received: Received) -> ChangeRate {
+        let comparison = Comparison::of(list, received);
+        let Some(least) = comparison.least_equal() else {
+            return ChangeRate::default();
+        };
+        let equal = comparison.equal as f64;
+        if equal.max(least) == 0.0 {
+            return ChangeRate::default();
+        }
         ChangeRate {
-            share: Some(low),
-            all,
+            share: Some(comparison.likeliest_share(equal.max(least))),
+            all: (equal < least).then(|| comparison.sizes().map(|(sum, _)| sum).sum()),
         }
     }
 
@@ -192,12 +239,8 @@ fn held_leaves(entry: &Entry) -> u64 {
     }
 }
 
-/// Sizes are told apart by their number of bits.
-const SIZES: usize = 65;
-/// Halvings of the interval in which a share lies: to a millionth.
-const PRECISION: usize = 20;
-
-fn size_of(leaves: u64) -> usize {
+/// The sizes of subtries are told apart by their number of bits.
+fn size_class(leaves: u64) -> usize {
     (u64::BITS - leaves.leading_zeros()) as usize
 }
 

@@ -1,8 +1,8 @@
 //! Pages on their way back into memory: their content takes the place of every reference to them, in the list and in bases.
 
 use super::adopt::{Adopter, Base};
-use super::base::over;
-use super::{Joined, Tree, list};
+use super::list::{self, over};
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::page::{Page, PageError, entry_size};
@@ -14,7 +14,7 @@ impl Tree {
     pub fn pages_to_inline(&self) -> Vec<PageId> {
         let mut ids = Vec::new();
         for entry in &self.entries {
-            each_page(entry, false, &mut |page, in_base| {
+            entry.each_page(&mut |_, page, in_base| {
                 if self.spine.contains(&page.id) || (page.open && !in_base) {
                     ids.push(page.id);
                 }
@@ -74,7 +74,7 @@ impl Tree {
         let range = related(&self.entries, &at);
         let part = list::take(&mut self.entries, range.clone());
         let removed: usize = part.iter().map(entry_size).sum();
-        let part = opened.list(part, false);
+        let part = opened.open(part, None);
         let added: usize = part.iter().map(entry_size).sum();
         self.bytes = (self.bytes + added).saturating_sub(removed);
         list::put(&mut self.entries, range, part);
@@ -86,7 +86,7 @@ impl Tree {
     fn names(&self, id: PageId) -> bool {
         let mut found = false;
         for entry in &self.entries {
-            each_page(entry, false, &mut |page, _| found |= page.id == id);
+            entry.each_page(&mut |_, page, _| found |= page.id == id);
         }
         found
     }
@@ -103,58 +103,38 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    /// Goes through a list: `slots` if it is of the storage trie that the page belongs to.
-    fn list(&mut self, list: Vec<Entry>, slots: bool) -> Vec<Entry> {
+    /// Puts the content in the place of its references in a list. `place`: where the blinded entry
+    /// is whose base the list is; `None` if the list is no base.
+    fn open(&mut self, list: Vec<Entry>, place: Option<&Path>) -> Vec<Entry> {
         let mut opened = Vec::with_capacity(list.len());
-        for mut entry in list {
-            match &mut entry.item {
+        for Entry { path, mut item } in list {
+            match &mut item {
                 Item::Page(page) if page.id == self.id => {
-                    opened.extend(self.take(&entry.path, &entry.path));
+                    opened.extend(self.take(&path, place.unwrap_or(&path)));
                     continue;
                 }
                 Item::Blinded { hash, base } if !base.is_empty() => {
-                    let (path, hash) = (entry.path, *hash);
-                    let waits = self.waits(&path, &hash, base);
-                    let base = self.base(&path, core::mem::take(base), slots);
+                    let waits = match place {
+                        None => self.waits(&path, hash, base),
+                        Some(_) => Waits::No,
+                    };
+                    let base = self.open(core::mem::take(base), Some(&path));
                     match waits {
                         Waits::ToBeAdopted => self.adopter.adopt(base, UNKNOWN, &mut opened),
                         Waits::ToBeCompared => {
-                            self.adopter.compare(path, hash, base, UNKNOWN, &mut opened);
+                            let adopter = &mut self.adopter;
+                            adopter.compare(path, *hash, base, UNKNOWN, &mut opened);
                         }
-                        Waits::No => opened.push(over(path, hash, base)),
+                        Waits::No => opened.push(over(path, *hash, base)),
                     }
                     continue;
                 }
-                Item::Account(leaf) if self.at.account == Some(entry.path.key()) => {
+                Item::Account(leaf) if self.at.account == Some(path.key()) => {
                     self.storage(&mut leaf.storage);
                 }
                 _ => {}
             }
-            opened.push(entry);
-        }
-        opened
-    }
-
-    /// Goes through the base of the blinded entry at `place`.
-    fn base(&mut self, place: &Path, base: Vec<Entry>, slots: bool) -> Vec<Entry> {
-        let mut opened = Vec::with_capacity(base.len());
-        for mut entry in base {
-            match &mut entry.item {
-                Item::Page(page) if page.id == self.id => {
-                    opened.extend(self.take(&entry.path, place));
-                    continue;
-                }
-                Item::Blinded { hash, base } if !base.is_empty() => {
-                    let (path, hash) = (entry.path, *hash);
-                    let base = core::mem::take(base);
-                    entry = over(path, hash, self.base(&path, base, slots));
-                }
-                Item::Account(leaf) if !slots && self.at.account == Some(entry.path.key()) => {
-                    self.storage(&mut leaf.storage);
-                }
-                _ => {}
-            }
-            opened.push(entry);
+            opened.push(Entry { path, item });
         }
         opened
     }
@@ -167,7 +147,7 @@ impl Opened<'_> {
                 *storage = Storage::Inline(slots);
             }
             Storage::Inline(slots) => {
-                *slots = self.list(core::mem::take(slots), true);
+                *slots = self.open(core::mem::take(slots), None);
                 list::trim(slots);
             }
             _ => {}
@@ -246,19 +226,5 @@ fn name(
             },
             _ => {}
         }
-    }
-}
-
-/// Calls for every page that an entry names, and whether it does so in a base.
-fn each_page(entry: &Entry, in_base: bool, call: &mut impl FnMut(&PageRef, bool)) {
-    match &entry.item {
-        Item::Page(page) => call(page, in_base),
-        Item::Account(leaf) => match &leaf.storage {
-            Storage::Page(page) => call(page, in_base),
-            Storage::Inline(slots) => slots.iter().for_each(|slot| each_page(slot, in_base, call)),
-            Storage::Empty | Storage::Blinded => {}
-        },
-        Item::Blinded { base, .. } => base.iter().for_each(|entry| each_page(entry, true, call)),
-        Item::Slot(_) => {}
     }
 }

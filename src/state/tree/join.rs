@@ -1,37 +1,40 @@
 //! Joining a verified answer to a list of the same root.
 
+use core::iter;
 use core::ops::Range;
 
 use super::adopt::{Adopter, depth_above};
-use super::{Joined, StorageJoined, Tree, TreeError, list};
+use super::list::{self, Overlay, find_account};
+use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
 use crate::state::cut::{KeptItem, Mode, Place, Source, cut, cut_list, write_whole};
-use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
+use crate::state::entry::{Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{entry_size, fold_list, storage_size};
 use crate::state::source::{Arena, Mark, SlotList};
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::{EntryItem, Fold, Root};
 use crate::trie::path::Path;
 use crate::trie::range::VerifiedRange;
 
 impl Tree {
-    /// Joins a verified account range; `fold` is the one it was verified with. What is complete in the answer is cut into
+    /// Joins a verified account range. What is complete in the answer is cut into
     /// pages at once; its edges, and accounts that wait for storage or code, become entries. What the tree knew already is
     /// left as it is. A range of another root, because the answer comes late, reveals what is the same, and is a base for the
     /// rest.
     pub fn join_accounts(
         &mut self,
-        fold: &Fold,
-        range: &VerifiedRange,
+        range: &VerifiedRange<'_>,
         held: &dyn CodesHeld,
         out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
         if range.root() != self.root {
-            return self.join_stale_accounts(fold, held, out);
+            return self.join_stale_accounts(range, held, out);
         }
+        let fold = range.fold();
         let mut joined = Joined::default();
-        let Some(overlap) = Overlap::find(&self.entries, fold, range)? else {
+        let Some(overlap) = Overlap::find(&self.entries, range)? else {
             return Ok(joined);
         };
         let marks = overlap.marks(&self.entries, fold, |key, full| {
@@ -84,8 +87,7 @@ impl Tree {
     pub fn join_storage(
         &mut self,
         account: &Hash,
-        fold: &Fold,
-        range: &VerifiedRange,
+        range: &VerifiedRange<'_>,
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
         let complete = StorageJoined {
@@ -95,7 +97,7 @@ impl Tree {
         let budget = self.budget;
         let leaf = find_account(&mut self.entries, account);
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
-            return self.join_stale_storage(account, fold, range, out);
+            return self.join_stale_storage(account, range, out);
         };
         let before = storage_size(&leaf.storage);
         let Some(mut slots) = leaf.storage.take_list(range.root()) else {
@@ -111,7 +113,7 @@ impl Tree {
             joined: &mut adopted,
             held: None,
         };
-        let (page, joined) = join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
+        let (page, joined) = join_slots(&mut slots, range, place, &mut adopter, out)?;
         leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
         let after = storage_size(&leaf.storage);
         self.bytes = (self.bytes + after).saturating_sub(before);
@@ -124,15 +126,15 @@ impl Tree {
 /// it goes into pages of its own.
 pub(super) fn join_slots(
     slots: &mut Vec<Entry>,
-    fold: &Fold,
-    range: &VerifiedRange,
+    range: &VerifiedRange<'_>,
     place: Place,
     adopter: &mut Adopter<'_>,
     out: &mut NewPages,
 ) -> Result<(Option<PageRef>, StorageJoined), TreeError> {
+    let fold = range.fold();
     let mut joined = StorageJoined::default();
     let large = place.budget / 2;
-    if let Some(overlap) = Overlap::find(slots, fold, range)? {
+    if let Some(overlap) = Overlap::find(slots, range)? {
         let marks = overlap.marks(slots, fold, |_, value| {
             joined.slots += 1;
             Some(Mark::Slot(value.len() as u32))
@@ -175,23 +177,6 @@ fn is_based(entry: &Entry) -> bool {
     matches!(&entry.item, Item::Blinded { base, .. } if !base.is_empty())
 }
 
-/// The leaf of an account, unless it is in a page or unknown.
-pub(super) fn find_account<'a>(
-    entries: &'a mut [Entry],
-    account: &Hash,
-) -> Option<&'a mut AccountLeaf> {
-    let index = entries
-        .binary_search_by(|entry| entry.path.cmp(&Path::full(*account)))
-        .ok()?;
-    match &mut entries.get_mut(index)?.item {
-        Item::Account(leaf) => Some(leaf),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests;
-
 /// Where a list and an answer say something about the same places.
 struct Overlap {
     /// Entries of the list that meet what the answer proves everything about.
@@ -202,11 +187,8 @@ struct Overlap {
 
 impl Overlap {
     /// `None` if the answer proves nothing new about any key.
-    fn find(
-        list: &[Entry],
-        fold: &Fold,
-        range: &VerifiedRange,
-    ) -> Result<Option<Overlap>, TreeError> {
+    fn find(list: &[Entry], range: &VerifiedRange<'_>) -> Result<Option<Overlap>, TreeError> {
+        let fold = range.fold();
         // Everything is proven between the last subtrie that is left of the origin and the first that is right of the
         // last leaf: that is more than the interval that was asked for, where there was nothing.
         let delivered = range.delivered();
@@ -321,9 +303,10 @@ impl Overlap {
     }
 }
 
-/// Joins two lists of one trie, place by place what knows more. `old` says for each blinded entry that has a base how deep
-/// the branch above it is. `item` makes an item of what `new` has at a path, which may stay unmade; `None` stands for a leaf
-/// that `old` knows.
+/// Joins two lists of one trie and keeps, place by place, what knows more. `old` says for each
+/// blinded entry that has a base how deep the branch above it is. `item` makes an item of what
+/// `new` has at a path, and is only called where that is needed; it makes `None` of a leaf that
+/// `old` knows.
 fn merge<N>(
     old: impl Iterator<Item = (Entry, u8)>,
     new: impl Iterator<Item = (Path, N)>,
@@ -335,68 +318,82 @@ fn merge<N>(
     let mut old = old.peekable();
     let mut new = new.peekable();
     loop {
-        // Places of one trie are equal, one above the other, or apart; and both lists say something of every place that
-        // is not empty.
-        let (held, found) = match (old.peek(), new.peek()) {
-            (Some((held, _)), Some((found, _))) => (held.path, *found),
+        // Both lists say something of every place that is not empty.
+        let (held, found) = match (old.next(), new.next()) {
+            (Some(held), Some(found)) => (held, found),
             (Some((Entry { path, .. }, _)), None) | (None, Some((path, _))) => {
-                return Err(TreeError::Disjoint(*path));
+                return Err(TreeError::Disjoint(path));
             }
             (None, None) => return Ok(merged),
         };
-        if held == found {
-            let (Some((held, depth)), Some((_, kept))) = (old.next(), new.next()) else {
-                continue;
-            };
-            refine(held, item(kept), depth, adopter, &mut merged)?;
-        } else if held.is_prefix_of(&found) {
-            let Some((above, depth)) = old.next() else {
-                continue;
-            };
-            let below = core::iter::from_fn(|| new.next_if(|(path, _)| held.is_prefix_of(path)));
-            match above.item {
-                Item::Blinded { base, .. } => {
-                    let start = merged.len();
-                    for (path, kept) in below {
-                        let item = item(kept).ok_or(TreeError::Disjoint(path))?;
-                        merged.push(Entry { path, item });
-                    }
-                    if !base.is_empty() {
-                        let revealed = merged.split_off(start);
-                        merged.extend(adopter.merge(revealed, base, depth));
-                    }
-                }
-                _ => {
-                    below.for_each(drop);
-                    merged.push(above);
-                }
+        let (above, path) = (held.0.path, found.0);
+        match Overlay::of(&above, &path) {
+            Overlay::Same => refine(held, item(found.1), adopter, &mut merged)?,
+            Overlay::OldAbove => {
+                let next = || new.next_if(|(path, _)| above.is_prefix_of(path));
+                let below = iter::once(found).chain(iter::from_fn(next));
+                put_below(held, below, &item, adopter, &mut merged)?;
             }
-        } else if found.is_prefix_of(&held) {
-            let page = match new.next().and_then(|(_, kept)| item(kept)) {
-                Some(Item::Blinded { .. }) => None,
-                Some(item @ Item::Page(_)) => Some(item),
-                _ => return Err(TreeError::Disjoint(found)),
-            };
-            let in_page = page.is_some();
-            merged.extend(page.map(|item| Entry { path: found, item }));
-            while let Some((held, _)) = old.next_if(|(held, _)| found.is_prefix_of(&held.path)) {
-                match held.item {
-                    Item::Blinded { .. } if in_page => {}
-                    _ if in_page => return Err(TreeError::Disjoint(held.path)),
-                    _ => merged.push(held),
-                }
+            Overlay::NewAbove => {
+                let next = || old.next_if(|(held, _)| path.is_prefix_of(&held.path));
+                let below = iter::once(held).chain(iter::from_fn(next));
+                put_above((path, item(found.1)), below, &mut merged)?;
             }
-        } else {
-            return Err(TreeError::Disjoint(held.min(found)));
+            Overlay::Apart => return Err(TreeError::Disjoint(above.min(path))),
         }
     }
 }
 
+/// Where `old` knows a place, and `new` what is below it.
+fn put_below<N>(
+    (old, depth): (Entry, u8),
+    new: impl Iterator<Item = (Path, N)>,
+    item: impl Fn(N) -> Option<Item>,
+    adopter: &mut Adopter<'_>,
+    merged: &mut Vec<Entry>,
+) -> Result<(), TreeError> {
+    let Item::Blinded { base, .. } = old.item else {
+        new.for_each(drop);
+        merged.push(old);
+        return Ok(());
+    };
+    let start = merged.len();
+    for (path, found) in new {
+        let item = item(found).ok_or(TreeError::Disjoint(path))?;
+        merged.push(Entry { path, item });
+    }
+    if !base.is_empty() {
+        let revealed = merged.split_off(start);
+        merged.extend(adopter.merge(revealed, base, depth));
+    }
+    Ok(())
+}
+
+/// Where `new` knows a place, and `old` what is below it.
+fn put_above(
+    (path, new): (Path, Option<Item>),
+    old: impl Iterator<Item = (Entry, u8)>,
+    merged: &mut Vec<Entry>,
+) -> Result<(), TreeError> {
+    match new {
+        Some(Item::Blinded { .. }) => merged.extend(old.map(|(held, _)| held)),
+        Some(item @ Item::Page(_)) => {
+            merged.push(Entry { path, item });
+            for (held, _) in old {
+                if !matches!(held.item, Item::Blinded { .. }) {
+                    return Err(TreeError::Disjoint(held.path));
+                }
+            }
+        }
+        Some(Item::Account(_) | Item::Slot(_)) | None => return Err(TreeError::Disjoint(path)),
+    }
+    Ok(())
+}
+
 /// What two lists know at one path.
 fn refine(
-    held: Entry,
+    (held, depth): (Entry, u8),
     found: Option<Item>,
-    depth: u8,
     adopter: &mut Adopter<'_>,
     merged: &mut Vec<Entry>,
 ) -> Result<(), TreeError> {
@@ -448,3 +445,6 @@ fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap
         false => Err(TreeError::Disjoint(fold.path(delivered.start))),
     }
 }
+
+#[cfg(test)]
+mod tests;

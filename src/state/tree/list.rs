@@ -1,9 +1,11 @@
-//! Changing a part of a list, which may have tens of thousands of entries behind it, or none: there is one for the account
+//! Finding entries in a list, and changing a part of one, which may have tens of thousands of entries behind it, or none: there is one for the account
 //! trie, and one for each storage that waits in memory. Called from a few places and long when compiled, so neither is inlined.
 
 use core::ops::Range;
 
-use crate::state::entry::{Entry, Item, Storage};
+use crate::hash::Hash;
+use crate::state::entry::{AccountLeaf, Entry, Item};
+use crate::trie::path::Path;
 
 /// Where there is no room, some is made for so many entries more: one for each eight there are, so that a
 /// contract of three slots gets no more than it needs, ...
@@ -56,13 +58,91 @@ fn with_spare(entries: usize) -> usize {
 
 /// Bytes of room that no entry uses, in this list and in those inside it.
 pub(super) fn unused_bytes(entries: &Vec<Entry>) -> usize {
-    let inside = entries.iter().map(|entry| match &entry.item {
-        Item::Account(leaf) => match &leaf.storage {
-            Storage::Inline(slots) => unused_bytes(slots),
-            Storage::Empty | Storage::Blinded | Storage::Page(_) => 0,
-        },
-        Item::Blinded { base, .. } => unused_bytes(base),
-        Item::Slot(_) | Item::Page(_) => 0,
-    });
+    let inside = entries.iter().filter_map(Entry::inside).map(unused_bytes);
     (entries.capacity() - entries.len()) * size_of::<Entry>() + inside.sum::<usize>()
+}
+
+/// How an entry of an old list lies to one of a new list of the same trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overlay {
+    /// At the same place.
+    Same,
+    /// The old one is above the new one.
+    OldAbove,
+    /// The new one is above the old one.
+    NewAbove,
+    /// Neither is above the other.
+    Apart,
+}
+
+impl Overlay {
+    pub(super) fn of(old: &Path, new: &Path) -> Overlay {
+        let shared = old.common(new);
+        match (shared == old.len(), shared == new.len()) {
+            (true, true) => Overlay::Same,
+            (true, false) => Overlay::OldAbove,
+            (false, true) => Overlay::NewAbove,
+            (false, false) => Overlay::Apart,
+        }
+    }
+}
+
+/// What stands at a path.
+pub(super) fn find<'a>(list: &'a [Entry], path: &Path) -> Option<&'a Item> {
+    let index = list.binary_search_by(|entry| entry.path.cmp(path)).ok()?;
+    list.get(index).map(|entry| &entry.item)
+}
+
+/// The leaf of an account, unless it is in a page or unknown.
+pub(super) fn find_account<'a>(
+    entries: &'a mut [Entry],
+    account: &Hash,
+) -> Option<&'a mut AccountLeaf> {
+    let index = entries
+        .binary_search_by(|entry| entry.path.cmp(&Path::full(*account)))
+        .ok()?;
+    match &mut entries.get_mut(index)?.item {
+        Item::Account(leaf) => Some(leaf),
+        _ => None,
+    }
+}
+
+/// A blinded entry over what is held there under another hash.
+pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
+    loop {
+        match base.as_mut_slice() {
+            // At one place only the last word counts, and what lies under it.
+            [
+                Entry {
+                    path: below,
+                    item:
+                        Item::Blinded {
+                            hash: old,
+                            base: under,
+                        },
+                },
+            ] if *below == path => {
+                let is_same = *old == hash;
+                base = core::mem::take(under);
+                if is_same {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    if !holds_anything(&base) {
+        base = Vec::new();
+    }
+    trim(&mut base);
+    Entry {
+        path,
+        item: Item::Blinded { hash, base },
+    }
+}
+
+/// Whether a list says more than hashes.
+pub(super) fn holds_anything(list: &[Entry]) -> bool {
+    list.iter()
+        .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))
 }

@@ -2,13 +2,14 @@
 
 use core::ops::Range;
 
-use super::{Tree, TreeError, Unfinished};
+use super::{Tree, Unfinished};
 use crate::hash::Hash;
 use crate::state::cut::{Kept, Mode, Place, cut_list, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{Folds, Page, PageError, base_size, entry_size, fold_list};
 use crate::state::source::{EntryList, move_base};
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::Root;
 use crate::trie::path::Path;
 

@@ -4,6 +4,7 @@ use super::{Incomplete, Tree};
 use crate::hash::Hash;
 use crate::state::account::SlimAccount;
 use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
+use crate::state::key_space::{Density, width, width_below};
 use crate::state::record::Counts;
 use crate::trie::path::Path;
 
@@ -100,10 +101,10 @@ impl Tree {
             Some(account) => inline(self.account(account)?)?,
         };
         let place = list.partition_point(|entry| entry.path < at.path);
-        let width = width(&at.path);
+        let width = width_below(&at.path);
         NEIGHBOURS.into_iter().find_map(|most| {
             let near = list.get(place.saturating_sub(most)..(place + most).min(list.len()))?;
-            Some(((density(near)? * width) as u64).max(1))
+            Some((density(near)?.leaves_in(width) as u64).max(1))
         })
     }
 
@@ -117,30 +118,17 @@ impl Tree {
     }
 }
 
-/// Leaves held per unit of key space, in a part of a list; `None` if nothing of it is held.
-fn density(near: &[Entry]) -> Option<f64> {
+/// How densely leaves lie in a part of a list; `None` if nothing of it is held.
+fn density(near: &[Entry]) -> Option<Density> {
     let (first, last) = (near.first()?, near.last()?);
-    let span = position(&last.path.last_key()) - position(&first.path.first_key());
-    let blinded: f64 = near
+    let span = width(&first.path.first_key(), &last.path.last_key());
+    let blinded = near
         .iter()
         .filter(|entry| matches!(entry.item, Item::Blinded { .. }))
-        .map(|entry| width(&entry.path))
+        .map(|entry| width_below(&entry.path))
         .sum();
-    let leaves: u64 = near.iter().map(Entry::leaves).sum();
-    let known = span - blinded;
-    (leaves > 0 && known > 0.0).then(|| leaves as f64 / known)
-}
-
-/// A key's place in the key space, 0 to 2^64.
-fn position(key: &Hash) -> f64 {
-    let mut leading = [0; 8];
-    leading.copy_from_slice(&key.0[..8]);
-    u64::from_be_bytes(leading) as f64
-}
-
-/// The share of the key space below a path, of 2^64.
-fn width(path: &Path) -> f64 {
-    position(&path.last_key()) - position(&path.first_key())
+    let known = span.saturating_sub(blinded);
+    Density::new(near.iter().map(Entry::leaves).sum(), known as f64)
 }
 
 /// The storage list inside an account's entry.

@@ -1,6 +1,7 @@
 //! Damage: a build towards the same root in which the damaged page is blinded.
 
 use super::Tree;
+use super::list::find_account;
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::page::PageError;
@@ -20,7 +21,7 @@ impl Tree {
     pub fn blind_page(&mut self, id: PageId, at: &StatePath) -> Result<Option<PageId>, PageError> {
         let mut found = page_above(&self.entries, &at.account.map_or(at.path, Path::full));
         if let (Some(account), None) = (&at.account, found) {
-            let leaf = super::join::find_account(&mut self.entries, account);
+            let leaf = find_account(&mut self.entries, account);
             found = match leaf.map(|leaf| &leaf.storage) {
                 Some(Storage::Page(page)) => Some(page.id),
                 Some(Storage::Inline(slots)) => page_above(slots, &at.path),

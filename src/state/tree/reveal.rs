@@ -1,14 +1,35 @@
 //! Revealing nodes by their hashes.
 
 use super::adopt::{Adopter, depth_above};
-use super::{Joined, RevealFault, Tree, list};
+use super::list::{self, find_account};
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
 use crate::state::page::{entry_size, storage_size};
 use crate::trie::keccak::keccak;
-use crate::trie::node::{Child, Node, decode};
+use crate::trie::node::{Child, Node, NodeError, decode};
 use crate::trie::path::Path;
+
+/// A node's RLP together with its hash. It is made by hashing, so the two belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct HashedNode<'a> {
+    rlp: &'a [u8],
+    hash: Hash,
+}
+
+impl<'a> HashedNode<'a> {
+    /// Hashes a node's RLP, which is not looked at otherwise.
+    pub fn new(rlp: &'a [u8]) -> HashedNode<'a> {
+        let hash = keccak(rlp);
+        HashedNode { rlp, hash }
+    }
+
+    /// Keccak-256 of the RLP.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+}
 
 /// Nodes that are being revealed, one after the other. Those of the account trie come into the list together, when all are
 /// there: it may have tens of thousands of entries, and each that came by itself would move those behind it.
@@ -20,16 +41,29 @@ pub struct Revealing<'a> {
     replaced: Vec<(usize, Vec<Entry>)>,
 }
 
+/// Why a node cannot be revealed. If the blob answers a request for the entry's hash, the peer is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevealFault {
+    /// Nothing is blinded at that place (any more).
+    NotBlinded,
+    /// The blob does not hash to the blinded entry's hash.
+    Hash,
+    /// Not a trie node.
+    Node(NodeError),
+    /// A leaf ends above a key's length, or a node leads past it, or its value is no account or slot.
+    Content,
+}
+
 impl Tree {
     /// Reveals one node, as [`Revealing::node`] does.
     pub fn reveal(
         &mut self,
         at: &StatePath,
-        blob: &[u8],
+        node: &HashedNode<'_>,
         held: &dyn CodesHeld,
     ) -> Result<Joined, RevealFault> {
         let mut revealing = self.revealing(held);
-        revealing.node(at, blob)?;
+        revealing.node(at, node)?;
         Ok(revealing.finish())
     }
 
@@ -45,12 +79,13 @@ impl Tree {
 }
 
 impl Revealing<'_> {
-    /// Replaces the blinded entry at `at` by the node `blob`, if it hashes to it. A storage trie of which nothing is known is
-    /// revealed from its root's path on. What lies below a node that is revealed here can be revealed after the end.
-    pub fn node(&mut self, at: &StatePath, blob: &[u8]) -> Result<(), RevealFault> {
+    /// Replaces the blinded entry at `at` by this node, if it has the entry's hash. A storage trie
+    /// of which nothing is known is revealed from its root's path on. What lies below a node that
+    /// is revealed here can be revealed after [`Revealing::finish`].
+    pub fn node(&mut self, at: &StatePath, node: &HashedNode<'_>) -> Result<(), RevealFault> {
         match &at.account {
-            None => self.account_node(&at.path, blob),
-            Some(account) => self.storage_node(account, &at.path, blob),
+            None => self.account_node(&at.path, node),
+            Some(account) => self.storage_node(account, &at.path, node),
         }
     }
 
@@ -59,9 +94,9 @@ impl Revealing<'_> {
         core::mem::take(&mut self.joined)
     }
 
-    fn account_node(&mut self, path: &Path, blob: &[u8]) -> Result<(), RevealFault> {
+    fn account_node(&mut self, path: &Path, node: &HashedNode<'_>) -> Result<(), RevealFault> {
         let tree = &mut *self.tree;
-        let index = blinded_at(&tree.entries, path, blob)?;
+        let index = blinded_at(&tree.entries, path, node)?;
         let place = self.replaced.partition_point(|(at, _)| *at < index);
         if self.replaced.get(place).is_some_and(|(at, _)| *at == index) {
             return Err(RevealFault::NotBlinded);
@@ -71,7 +106,7 @@ impl Revealing<'_> {
             accounts += 1;
             account(value, self.held)
         };
-        expand(*path, blob, &mut leaf, &mut revealed)?;
+        expand(*path, node.rlp, &mut leaf, &mut revealed)?;
         self.joined.accounts += accounts;
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
@@ -88,11 +123,10 @@ impl Revealing<'_> {
         &mut self,
         account: &Hash,
         path: &Path,
-        blob: &[u8],
+        node: &HashedNode<'_>,
     ) -> Result<(), RevealFault> {
         let tree = &mut *self.tree;
-        let leaf =
-            super::join::find_account(&mut tree.entries, account).ok_or(RevealFault::NotBlinded)?;
+        let leaf = find_account(&mut tree.entries, account).ok_or(RevealFault::NotBlinded)?;
         let removed = storage_size(&leaf.storage);
         let mut whole = vec![Entry {
             path: Path::ROOT,
@@ -103,14 +137,14 @@ impl Revealing<'_> {
             Storage::Blinded => &mut whole,
             Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
         };
-        let index = blinded_at(slots, path, blob)?;
+        let index = blinded_at(slots, path, node)?;
         let (mut revealed, mut count) = (Vec::new(), 0);
         let mut slot = |value: &[u8]| {
             check_slot_value(value).map_err(|_| RevealFault::Content)?;
             count += 1;
             Ok(Item::Slot(value.into()))
         };
-        expand(*path, blob, &mut slot, &mut revealed)?;
+        expand(*path, node.rlp, &mut slot, &mut revealed)?;
         self.joined.slots += count;
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
@@ -148,13 +182,13 @@ impl Drop for Revealing<'_> {
     }
 }
 
-/// Index of the blinded entry at `path`, if `blob` hashes to it.
-fn blinded_at(list: &[Entry], path: &Path, blob: &[u8]) -> Result<usize, RevealFault> {
+/// Index of the blinded entry at `path`, if it has the node's hash.
+fn blinded_at(list: &[Entry], path: &Path, node: &HashedNode<'_>) -> Result<usize, RevealFault> {
     let index = list
         .binary_search_by(|entry| entry.path.cmp(path))
         .map_err(|_| RevealFault::NotBlinded)?;
     match list.get(index).map(|entry| &entry.item) {
-        Some(Item::Blinded { hash, .. }) if keccak(blob) == *hash => Ok(index),
+        Some(Item::Blinded { hash, .. }) if *hash == node.hash => Ok(index),
         Some(Item::Blinded { .. }) => Err(RevealFault::Hash),
         _ => Err(RevealFault::NotBlinded),
     }

@@ -1,14 +1,18 @@
 //! Answers that come late: proven against a root that is not the tree's any more. Where the tree's own subtrie turns out to
 //! be the same they reveal it; everywhere else they become base, where nothing is held yet.
 
+use core::iter;
+
 use super::adopt::{Adopter, Base, depth_above};
-use super::base::{holds_anything, over};
-use super::{Joined, StorageJoined, Tree, TreeError};
+use super::join::join_slots;
+use super::list::{Overlay, holds_anything, over};
+use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::cut::{Mode, Place, cut};
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::source::{Arena, Mark};
+use crate::state::tree_error::TreeError;
 use crate::trie::fold::{EntryItem, Fold};
 use crate::trie::range::VerifiedRange;
 
@@ -16,10 +20,11 @@ impl Tree {
     /// Takes what it can use of an account range of another root.
     pub(super) fn join_stale_accounts(
         &mut self,
-        fold: &Fold,
+        range: &VerifiedRange<'_>,
         held: &dyn CodesHeld,
         out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
+        let fold = range.fold();
         let mut joined = Joined::default();
         let marks = marks(&self.entries, fold, |value| Mark::account(value, held));
         let place = Place {
@@ -43,10 +48,10 @@ impl Tree {
     pub(super) fn join_stale_storage(
         &mut self,
         account: &Hash,
-        fold: &Fold,
-        range: &VerifiedRange,
+        range: &VerifiedRange<'_>,
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
+        let fold = range.fold();
         let mut joined = Joined::default();
         let mut complete = true;
         let place = Place {
@@ -62,8 +67,7 @@ impl Tree {
             let root = leaf.storage_root();
             let mut slots = leaf.storage.take_list(root).unwrap_or_default();
             if root == range.root() && !slots.is_empty() {
-                let (page, done) =
-                    super::join::join_slots(&mut slots, fold, range, place, &mut adopter, out)?;
+                let (page, done) = join_slots(&mut slots, range, place, &mut adopter, out)?;
                 complete = done.complete;
                 leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
             } else if !slots.is_empty() {
@@ -192,50 +196,53 @@ fn join_stale(list: &mut Vec<Entry>, stale: Vec<Entry>, adopter: &mut Adopter<'_
     *list = after;
 }
 
-/// Fills the gaps of a base with what is offered. Nothing that is held is given up for it.
+/// Fills the gaps of a base with what a stale answer holds. Nothing that is held is given up for it.
 fn mix(base: Vec<Entry>, stale: Vec<Entry>) -> Vec<Entry> {
     let mut mixed = Vec::with_capacity(base.len() + stale.len());
     let mut base = base.into_iter().peekable();
     let mut stale = stale.into_iter().peekable();
+    let (mut held, mut found) = (base.next(), stale.next());
     loop {
-        let (held, found) = match (base.peek(), stale.peek()) {
-            (Some(held), Some(found)) => (held.path, found.path),
-            (_, None) => {
-                mixed.extend(base);
-                return mixed;
-            }
-            (None, _) => {
-                mixed.extend(stale);
+        let (old, new) = match (held, found) {
+            (Some(old), Some(new)) => (old, new),
+            (old, new) => {
+                mixed.extend(old.into_iter().chain(base));
+                mixed.extend(new.into_iter().chain(stale));
                 return mixed;
             }
         };
-        if held.is_prefix_of(&found) {
-            let Some(above) = base.next() else { continue };
-            let below = core::iter::from_fn(|| stale.next_if(|e| held.is_prefix_of(&e.path)));
-            let below: Vec<Entry> = below.collect();
-            match above.item {
-                Item::Blinded { base, .. } if base.is_empty() && holds_anything(&below) => {
-                    mixed.extend(below);
+        match Overlay::of(&old.path, &new.path) {
+            Overlay::Same | Overlay::OldAbove => {
+                let next = || stale.next_if(|entry| old.path.is_prefix_of(&entry.path));
+                let below: Vec<Entry> = iter::once(new).chain(iter::from_fn(next)).collect();
+                match old.item {
+                    Item::Blinded { base, .. } if base.is_empty() && holds_anything(&below) => {
+                        mixed.extend(below);
+                    }
+                    Item::Blinded { hash, base } if !base.is_empty() => {
+                        mixed.push(over(old.path, hash, mix(base, below)));
+                    }
+                    _ => mixed.push(old),
                 }
-                Item::Blinded { hash, base } if !base.is_empty() => {
-                    mixed.push(over(held, hash, mix(base, below)));
+                (held, found) = (base.next(), stale.next());
+            }
+            Overlay::NewAbove => {
+                let next = || base.next_if(|entry| new.path.is_prefix_of(&entry.path));
+                let below: Vec<Entry> = iter::once(old).chain(iter::from_fn(next)).collect();
+                match new.item {
+                    Item::Page(_) if !holds_anything(&below) => mixed.push(new),
+                    _ => mixed.extend(below),
                 }
-                item => mixed.push(Entry { path: held, item }),
+                (held, found) = (base.next(), stale.next());
             }
-        } else if found.is_prefix_of(&held) {
-            let Some(above) = stale.next() else {
-                continue;
-            };
-            let below = core::iter::from_fn(|| base.next_if(|e| found.is_prefix_of(&e.path)));
-            let below: Vec<Entry> = below.collect();
-            match above.item {
-                Item::Page(_) if !holds_anything(&below) => mixed.push(above),
-                _ => mixed.extend(below),
+            Overlay::Apart if old.path < new.path => {
+                mixed.push(old);
+                (held, found) = (base.next(), Some(new));
             }
-        } else if held < found {
-            mixed.extend(base.next());
-        } else {
-            mixed.extend(stale.next());
+            Overlay::Apart => {
+                mixed.push(new);
+                (held, found) = (Some(old), stale.next());
+            }
         }
     }
 }

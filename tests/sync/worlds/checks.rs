@@ -86,7 +86,7 @@ fn check_bounds(world: &World, limits: &Limits) {
     assert!(footprint.arrived <= most_arrived, "{footprint:?}");
     let most_pending = limits.batch_bytes + limits.waiting_bytes + ONE_ANSWER;
     assert!(footprint.pending <= most_pending, "{footprint:?}");
-    let most_waiting = limits.waiting_bytes + limits.settle_bytes + ONE_ANSWER;
+    let most_waiting = limits.waiting_bytes + limits.cut_bytes + ONE_ANSWER;
     assert!(footprint.tree <= most_waiting, "{footprint:?}");
 }
 

@@ -83,7 +83,7 @@ fn limits(rng: &mut Rng) -> Limits {
         batch_ms: rng.pick(&[20, 100, 1_000]),
         asked_bytes: rng.pick(&[16, 64, 512]) * 1024,
         waiting_bytes: rng.pick(&[8, 32, 128, 1_024]) * 1024,
-        settle_bytes: rng.pick(&[2, 8, 64]) * 1024,
+        cut_bytes: rng.pick(&[2, 8, 64]) * 1024,
         page_bytes: rng.pick(&[3, 4, 8, 16]) * 1024,
     }
 }

@@ -1,4 +1,5 @@
-//! Two 64-bit words side by side, for targets without a kernel of their own: the compiler finds the vectors there are.
+//! Two 64-bit words side by side, for all targets but wasm. The compiler uses whatever vector
+//! instructions the target has.
 
 /// One lane of each of two sponge states.
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ impl Pair {
         Pair([self.0[0].rotate_left(N), self.0[1].rotate_left(N)])
     }
 
-    /// `self ^ (!next & after)`, a row's step of chi.
+    /// `self ^ (!next & after)`: the step chi for one lane of a row.
     #[inline(always)]
     pub(super) fn chi(self, next: Pair, after: Pair) -> Pair {
         Pair([

@@ -34,7 +34,7 @@ impl Pair {
         Pair(v128_or(u64x2_shl(self.0, N), u64x2_shr(self.0, 64 - N)))
     }
 
-    /// `self ^ (!next & after)`, a row's step of chi.
+    /// `self ^ (!next & after)`: the step chi for one lane of a row.
     #[inline(always)]
     pub(super) fn chi(self, next: Pair, after: Pair) -> Pair {
         Pair(v128_xor(self.0, v128_andnot(after.0, next.0)))

@@ -1,15 +1,17 @@
 //! Verifying answers and joining what they prove to the tree.
 
-use super::engine::{Activity, Arrived, Engine};
-use super::job::Job;
-use super::peers::Delivered;
-use super::want::Want;
-use super::{Failure, Millis, PeerId};
+use super::{Activity, Engine};
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
-use crate::state::{RevealFault, StatePath, TreeError};
+use crate::state::{HashedNode, RevealFault, Revealing, StatePath, TreeError};
+use crate::sync::ids::{Millis, PeerId};
+use crate::sync::io::Failure;
+use crate::sync::job::Job;
+use crate::sync::peers::{Delivered, Timing};
+use crate::sync::requests::{Arrived, Subject};
+use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
-use crate::wire::{PeerFault, snap::Answer};
+use crate::wire::{Answer, PeerFault};
 
 /// What an answer came to.
 enum Verdict {
@@ -33,6 +35,12 @@ impl From<PeerFault> for AnswerError {
     }
 }
 
+impl From<Failure> for AnswerError {
+    fn from(failure: Failure) -> AnswerError {
+        AnswerError::Failure(failure)
+    }
+}
+
 impl From<TreeError> for AnswerError {
     fn from(error: TreeError) -> AnswerError {
         AnswerError::Failure(Failure::Tree(error))
@@ -42,27 +50,23 @@ impl From<TreeError> for AnswerError {
 impl Engine {
     /// Verifies one answer. This is the expensive step.
     pub(super) fn verify_answer(&mut self, now: Millis, arrived: Arrived) {
-        if let Want::Header(hash) = arrived.request.want {
-            return self.header(now, hash, &arrived);
+        if let Subject::Header(block) = arrived.request.subject {
+            return self.verify_header(now, block, &arrived);
         }
-        let Arrived {
-            request,
-            payload,
-            at,
-        } = arrived;
-        let (id, root, kind, sent) = (
-            request.peer,
-            request.root,
-            request.want.kind(),
-            request.sent,
-        );
         let Activity::Syncing(job) = &mut self.activity else {
-            return self.return_work(request);
+            return self.return_work(arrived.request);
         };
-        let is_current = job.round == request.round;
+        let timing = Timing::of(&arrived);
+        let (request, frame) = arrived.into_parts();
+        let (id, kind) = (request.peer, request.subject.kind());
+        let Subject::State(request) = request.subject else {
+            return;
+        };
+        let is_current = job.round() == request.round;
         if !is_current {
             job.stale_ended(&request.want);
         }
+        let (root, trip) = (request.root, request.trip);
         let mut context = AnswerContext {
             is_current,
             root,
@@ -70,28 +74,26 @@ impl Engine {
             fold: &mut self.fold,
             codes_held: &mut self.codes_held,
         };
-        let verdict = Answer::split(&payload)
+        let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
-            .and_then(|answer| context.verify_answer(request.want, answer));
-        let Some(peer) = self.peers.get_mut(id) else {
-            return self.end(id, verdict);
-        };
-        peer.freed(kind);
-        match &verdict {
-            Ok(Verdict::Proven(gain)) => {
-                peer.proved(kind, sent, at, payload.len(), *gain);
-                if let Activity::Syncing(job) = &mut self.activity {
-                    job.counters.proved(kind, payload.len());
-                    job.counters.round_trips = job.counters.round_trips.max(request.trip);
-                }
-            }
-            Ok(Verdict::Refused) => peer.refused(kind, root, now),
-            Err(_) => {}
+            .and_then(|answer| context.verify(request.want, answer));
+        if let Ok(Verdict::Proven(_)) = &verdict
+            && let Some(job) = self.job_mut()
+        {
+            job.proved(kind, timing.bytes, trip);
         }
-        self.end(id, verdict);
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.freed(kind);
+            match &verdict {
+                Ok(Verdict::Proven(gain)) => peer.proved(kind, timing, *gain),
+                Ok(Verdict::Refused) => peer.refused(kind, root, now),
+                Err(_) => {}
+            }
+        }
+        self.end_answer(id, verdict);
     }
 
-    fn end(&mut self, id: PeerId, verdict: Result<Verdict, AnswerError>) {
+    fn end_answer(&mut self, id: PeerId, verdict: Result<Verdict, AnswerError>) {
         match verdict {
             Ok(Verdict::Proven(_)) => self.waiting = None,
             Ok(Verdict::Refused) => {}
@@ -103,8 +105,8 @@ impl Engine {
 
 /// The parts of the engine that verification needs.
 struct AnswerContext<'a> {
-    /// Whether the target is still the one that the request was made for. If not, what is proven is used wherever it is
-    /// wanted, and nothing goes back to the queues, which were filled anew.
+    /// Whether the target is still the one that the request was made for. If not, what is proven is
+    /// used wherever it is wanted, and nothing goes back to the queues, which were filled anew.
     is_current: bool,
     /// The root that the request named, by which the answer is judged.
     root: Hash,
@@ -121,25 +123,13 @@ impl AnswerContext<'_> {
     }
 
     /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
-    fn verify_answer(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, AnswerError> {
+    fn verify(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let gain = match &want {
-            Want::Accounts {
-                cursor,
-                origin,
-                limit,
-            } => self.accounts(*cursor, origin, limit, answer),
+            Want::Accounts { .. } => self.accounts(&want, answer),
+            Want::Chunk { .. } => self.chunk(&want, answer),
             Want::Storages(accounts) => return self.storages(accounts, answer),
-            Want::Chunk {
-                account,
-                storage_root,
-                chunk,
-                origin,
-                limit,
-            } => self.chunk(account, storage_root, *chunk, origin, limit, answer),
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
-            // Read before, by Engine::header.
-            Want::Header(_) => return Ok(Verdict::Refused),
         };
         match gain {
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
@@ -156,11 +146,12 @@ impl AnswerContext<'_> {
 
     fn accounts(
         &mut self,
-        cursor: Option<usize>,
-        origin: &Hash,
-        limit: &Hash,
+        want: &Want,
         answer: Answer<'_>,
     ) -> Result<Option<Delivered>, AnswerError> {
+        let Want::Accounts { origin, limit, .. } = want else {
+            return Err(Failure::Defect("an account range was not asked for").into());
+        };
         let answer = answer.account_range()?;
         if answer.accounts.is_empty() && answer.proof.is_empty() {
             return Ok(None);
@@ -174,19 +165,13 @@ impl AnswerContext<'_> {
             &answer.proof,
         )
         .map_err(PeerFault::BadRange)?;
-        let (last, more) = (answer.accounts.last().map(|(hash, _)| *hash), range.more());
-        let joined =
+        let joined = self
+            .job
+            .join_accounts(&range, self.codes_held, !self.is_current)?;
+        if self.is_current {
+            let last = answer.accounts.last().map(|(hash, _)| *hash);
             self.job
-                .tree
-                .join_accounts(self.fold, &range, self.codes_held, &mut self.job.pages)?;
-        match self.is_current {
-            true => self.job.enqueue(&joined),
-            false => self.job.enqueue_stale(&joined),
-        }
-        match cursor {
-            _ if !self.is_current => {}
-            Some(cursor) => self.job.accounts_joined(cursor, last, more),
-            None => self.job.span_returned(None, origin, limit),
+                .accounts_joined(want, last.filter(|_| range.more()));
         }
         Ok(Some(Delivered {
             accounts: joined.accounts,
@@ -202,10 +187,10 @@ impl AnswerContext<'_> {
         let mut gain = Delivered::default();
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
-        // What was proven before a fault stays; servers may stop anywhere, the rest is asked for again.
-        self.requeue(Want::Storages(
-            accounts.get(joined..).unwrap_or_default().to_vec(),
-        ));
+        // What was proven before a fault stays. Servers may stop anywhere; the rest is asked for
+        // again.
+        let (_, rest) = accounts.split_at(joined.min(accounts.len()));
+        self.requeue(Want::Storages(rest.to_vec()));
         match verdict {
             Ok(()) if joined == 0 => Ok(Verdict::Refused),
             Ok(()) => Ok(Verdict::Proven(gain)),
@@ -220,73 +205,57 @@ impl AnswerContext<'_> {
         joined: &mut usize,
         gain: &mut Delivered,
     ) -> Result<(), AnswerError> {
-        let answer = answer.storage_ranges()?;
-        if answer.storages.len() > accounts.len() {
-            return Err(PeerFault::TooMuch.into());
-        }
+        let answer = answer.storage_ranges(accounts.len())?;
         let sets = answer.storages.len();
         for (index, (slots, (account, storage_root))) in
             answer.storages.iter().zip(accounts).enumerate()
         {
-            let proof: &[&[u8]] = if index + 1 == sets {
-                &answer.proof
-            } else {
-                &[]
+            // Only the last set may be cut, so the proof is about that.
+            let proof: &[&[u8]] = match index + 1 == sets {
+                true => &answer.proof,
+                false => &[],
             };
             let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof)
                 .map_err(PeerFault::BadRange)?;
-            let slots_joined =
-                self.job
-                    .tree
-                    .join_storage(account, self.fold, &range, &mut self.job.pages)?;
-            self.job.touch();
-            gain.slots += slots_joined.slots;
-            self.job.slots_joined(slots_joined);
+            gain.slots += self.job.join_storage(account, &range)?.slots;
             *joined += 1;
-            if !self.is_current {
-                continue;
-            }
-            self.job.storages_asked.remove(account);
-            if let (true, Some((last, _))) = (range.more(), slots.last()) {
-                self.job
-                    .storage_cut(*account, *storage_root, slots.len() as u64, last);
+            if self.is_current {
+                let last = slots.last().filter(|_| range.more());
+                let more = last.map(|(last, _)| (slots.len() as u64, *last));
+                self.job.storage_joined(*account, *storage_root, more);
             }
         }
         Ok(())
     }
 
-    fn chunk(
-        &mut self,
-        account: &Hash,
-        storage_root: &Hash,
-        chunk: usize,
-        origin: &Hash,
-        limit: &Hash,
-        answer: Answer<'_>,
-    ) -> Result<Option<Delivered>, AnswerError> {
-        let answer = answer.storage_ranges()?;
-        if answer.storages.len() > 1 {
-            return Err(PeerFault::TooMuch.into());
-        }
-        let slots = answer
-            .storages
-            .first()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+    fn chunk(&mut self, want: &Want, answer: Answer<'_>) -> Result<Option<Delivered>, AnswerError> {
+        let Want::Chunk {
+            account,
+            storage_root,
+            chunk,
+            origin,
+            limit,
+        } = want
+        else {
+            return Err(Failure::Defect("a chunk of a storage was not asked for").into());
+        };
+        let answer = answer.storage_ranges(1)?;
+        let slots: &[_] = match answer.storages.as_slice() {
+            [] => &[],
+            [slots] => slots,
+            _ => return Err(PeerFault::TooMuch.into()),
+        };
         if slots.is_empty() && answer.proof.is_empty() {
             return Ok(None);
         }
         stops_at_limit(slots.iter().map(|(hash, _)| hash), limit)?;
         let range = verify_slots(self.fold, storage_root, origin, slots, &answer.proof)
             .map_err(PeerFault::BadRange)?;
-        let joined = self
-            .job
-            .tree
-            .join_storage(account, self.fold, &range, &mut self.job.pages)?;
-        self.job.slots_joined(joined);
+        let joined = self.job.join_storage(account, &range)?;
         if self.is_current {
             let last = slots.last().map(|(hash, _)| *hash);
-            self.job.chunk_joined(account, chunk, last, range.more());
+            self.job
+                .chunk_joined(account, *chunk, last.filter(|_| range.more()));
         }
         Ok(Some(Delivered {
             slots: joined.slots,
@@ -295,11 +264,10 @@ impl AnswerContext<'_> {
     }
 
     fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, AnswerError> {
-        let items = answer.items(hashes.len());
         let mut left: Vec<Hash> = Vec::new();
         let mut wanted = hashes.iter();
         let (mut found, mut gain) = (0, Delivered::default());
-        let verdict = items.and_then(|items| {
+        let verdict = answer.items(hashes.len()).and_then(|items| {
             for code in items {
                 let hash = keccak(code);
                 in_order(
@@ -320,7 +288,6 @@ impl AnswerContext<'_> {
         left.extend(wanted.copied());
         left.retain(|hash| !self.codes_held.contains(hash));
         self.requeue(Want::Codes(left));
-        self.job.counters.codes += gain.codes;
         match verdict {
             Ok(()) if found == 0 => Ok(Verdict::Refused),
             Ok(()) => Ok(Verdict::Proven(gain)),
@@ -333,58 +300,76 @@ impl AnswerContext<'_> {
         nodes: &[(StatePath, Hash)],
         answer: Answer<'_>,
     ) -> Result<Verdict, AnswerError> {
-        let mut found = 0;
-        let verdict = self.reveal(nodes, answer, &mut found);
+        let (is_current, root) = (self.is_current, self.job.root());
+        let (revealed, joined) = self.job.reveal(self.codes_held, |revealing| {
+            reveal(revealing, nodes, answer, is_current, root)
+        });
+        self.job.count_nodes(revealed.new);
         self.requeue(Want::Nodes(nodes.to_vec()));
-        let gain = verdict?;
-        match found {
+        revealed.verdict?;
+        match revealed.found {
             0 => Ok(Verdict::Refused),
-            _ => Ok(Verdict::Proven(gain)),
+            _ => Ok(Verdict::Proven(Delivered {
+                accounts: joined.accounts,
+                slots: joined.slots,
+                ..Delivered::default()
+            })),
         }
     }
+}
 
-    fn reveal(
-        &mut self,
-        nodes: &[(StatePath, Hash)],
-        answer: Answer<'_>,
-        found: &mut usize,
-    ) -> Result<Delivered, AnswerError> {
-        let mut revealing = self.job.tree.revealing(self.codes_held);
-        let mut wanted = nodes.iter();
-        let mut verdict = Ok(());
-        for blob in answer.items(nodes.len())? {
-            // Servers put an empty string where nothing is at a path.
-            if blob.is_empty() {
-                continue;
-            }
-            let hash = keccak(blob);
-            let Some((path, _)) = in_order(&mut wanted, |(_, wanted)| *wanted == hash, drop) else {
-                verdict = Err(PeerFault::UnexpectedNode.into());
+/// What an answer's nodes came to.
+struct Revealed {
+    /// Nodes that were asked for and have come.
+    found: u64,
+    /// Those of them that were still blinded.
+    new: u64,
+    verdict: Result<(), AnswerError>,
+}
+
+/// Reveals the nodes of an answer to the request for `nodes`. `root`: the target's.
+fn reveal(
+    revealing: &mut Revealing<'_>,
+    nodes: &[(StatePath, Hash)],
+    answer: Answer<'_>,
+    is_current: bool,
+    root: Hash,
+) -> Revealed {
+    let mut revealed = Revealed {
+        found: 0,
+        new: 0,
+        verdict: Ok(()),
+    };
+    let blobs = match answer.items(nodes.len()) {
+        Ok(blobs) => blobs,
+        Err(fault) => {
+            revealed.verdict = Err(fault.into());
+            return revealed;
+        }
+    };
+    let mut wanted = nodes.iter();
+    // Servers put an empty string where nothing is at a path.
+    for blob in blobs.into_iter().filter(|blob| !blob.is_empty()) {
+        let node = HashedNode::new(blob);
+        let is_wanted = |(_, hash): &(StatePath, Hash)| *hash == node.hash();
+        let Some((path, _)) = in_order(&mut wanted, is_wanted, |_| {}) else {
+            revealed.verdict = Err(PeerFault::UnexpectedNode.into());
+            break;
+        };
+        revealed.found += 1;
+        match revealing.node(path, &node) {
+            Ok(()) => revealed.new += 1,
+            // A range has revealed it meanwhile, or the root has moved.
+            Err(RevealFault::NotBlinded) => {}
+            Err(RevealFault::Hash) if !is_current => {}
+            // It hashes to what the state root commits to, so no peer is to blame.
+            Err(_) => {
+                revealed.verdict = Err(Failure::BogusRoot(root).into());
                 break;
-            };
-            *found += 1;
-            match revealing.node(path, blob) {
-                Ok(()) => self.job.counters.nodes += 1,
-                // A range has revealed it meanwhile, or the root has moved.
-                Err(RevealFault::NotBlinded) => {}
-                Err(RevealFault::Hash) if !self.is_current => {}
-                // It hashes to what the state root commits to, so no peer is to blame.
-                Err(_) => {
-                    verdict = Err(AnswerError::Failure(Failure::BogusRoot(
-                        self.job.pivot.root,
-                    )));
-                    break;
-                }
             }
         }
-        let revealed = revealing.finish();
-        self.job.enqueue_revealed(&revealed);
-        verdict.map(|()| Delivered {
-            accounts: revealed.accounts,
-            slots: revealed.slots,
-            ..Delivered::default()
-        })
     }
+    revealed
 }
 
 /// Servers return the first item at or behind the limit, and nothing after it.
@@ -398,7 +383,7 @@ fn stops_at_limit<'a>(
     }
 }
 
-/// The next of `wanted` that matches; those before it were left out by the peer, which is allowed.
+/// The next of `wanted` that matches. Those before it were left out by the peer, which is allowed.
 fn in_order<'a, T>(
     wanted: &mut impl Iterator<Item = &'a T>,
     matches: impl Fn(&T) -> bool,

@@ -1,16 +1,18 @@
 //! Whether healing keeps up with the chain.
 
-use super::{KEY_SPACE_CELLS, Millis, Outrun};
 use crate::heap::{flat, owns};
+use crate::sync::ids::Millis;
+use crate::sync::progress::{KEY_SPACE_CELLS, Outrun};
 
-/// Moves of the root over which the pace is judged: fewer may be an accident.
+/// Moves of the root over which the pace is judged. Chosen without a measurement: with a block
+/// every 12 seconds it is a minute, and fewer may be an accident.
 const MOVES: usize = 6;
 /// The whole key space, as [`Pace::moved`] is told of it.
 const ALL: u64 = KEY_SPACE_CELLS as u64 * 255;
 
 /// The last moves of the root since a state was complete. Bound: [`MOVES`].
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(super) struct Pace {
     moves: Vec<Move>,
 }
 
@@ -25,15 +27,16 @@ struct Move {
 
 impl Pace {
     /// The root moved, and of the key space so much was known; the whole is 256 times 255.
-    pub(crate) fn moved(&mut self, at: Millis, known: u64, healed: u64) {
+    pub(super) fn moved(&mut self, at: Millis, known: u64, healed: u64) {
         if self.moves.len() == MOVES {
             self.moves.remove(0);
         }
         self.moves.push(Move { at, known, healed });
     }
 
-    /// Both rates, if of the last moves the later half came no closer to a complete state than the earlier.
-    pub(crate) fn outrun(&self) -> Option<Outrun> {
+    /// Both rates, if the later half of the last moves came no closer to a complete state than the
+    /// earlier half.
+    pub(super) fn outrun(&self) -> Option<Outrun> {
         let (first, last) = (self.moves.first()?, self.moves.last()?);
         let closest = |moves: &[Move]| moves.iter().map(|moved| moved.known).max();
         let (earlier, later) = self.moves.split_at(self.moves.len() / 2);
@@ -43,7 +46,7 @@ impl Pace {
         if self.moves.len() < MOVES || comes_closer || millis == 0 || healed == 0 {
             return None;
         }
-        // What one root's healing received made so much of the key space known, of all that it would have had to.
+        // Scales the work done by the known share of the key space, to estimate the work needed.
         let known: u64 = self.moves.iter().skip(1).map(|moved| moved.known).sum();
         let all = ALL * (MOVES as u64 - 1);
         Some(Outrun {

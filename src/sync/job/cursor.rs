@@ -1,30 +1,36 @@
-//! Cursors: neighbouring slices of one trie's key space, each walked from left to right by one request at a time.
+//! Cursors: neighbouring slices of one trie's key space, each walked from left to right by one
+//! request at a time.
 //!
-//! A cursor remembers no ranges, only where to look on. What is missing is always read off the tree.
+//! A cursor remembers no ranges, only where to look on. What is missing is always read off the
+//! tree.
 
 use crate::hash::Hash;
 use crate::heap::flat;
+use crate::state::key_space::{leading, width};
+
+/// Account ranges that are walked side by side, as in go-ethereum.
+pub(super) const ACCOUNT_CURSORS: usize = 16;
 
 /// One slice of a key space.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
+pub(super) struct Cursor {
     /// First key of the slice.
-    pub(crate) first: Hash,
+    first: Hash,
     /// Last key of the slice, inclusive.
-    pub(crate) last: Hash,
+    last: Hash,
     /// Where to look on, or `None` at the end.
-    pub(crate) next: Option<Hash>,
+    next: Option<Hash>,
     /// Whether a request for this slice is in flight.
-    pub(crate) busy: bool,
+    is_busy: bool,
 }
 
 impl Cursor {
     /// Cuts the keys from `first` to the highest into at most `count` slices of equal width.
-    pub(crate) fn slices(first: Hash, count: usize) -> Vec<Cursor> {
+    pub(super) fn slices(first: Hash, count: usize) -> Vec<Cursor> {
         let start = leading(&first);
         let count = count.max(1) as u64;
-        // Slices are aligned by the first eight bytes; below that, nobody has data enough to care. All of them together are one
-        // wider than a number of 64 bits may say.
+        // Slices are aligned by the first eight bytes, which is finer than any state is dense. The
+        // width of all of them together is 2^64, one more than 64 bits can say.
         let (width, rest) = ((u64::MAX - start) / count, (u64::MAX - start) % count + 1);
         let begin = |index: u64| match index {
             0 => first,
@@ -47,37 +53,73 @@ impl Cursor {
                     first,
                     last,
                     next: Some(first),
-                    busy: false,
+                    is_busy: false,
                 });
             }
         }
         cursors
     }
 
-    /// Everything up to and including `key` is known now; a key at or behind the end finishes the slice.
-    pub(crate) fn advance(&mut self, key: &Hash) {
+    /// First and last key of what the slice still has to look at, unless a request for it is in
+    /// flight or it is done.
+    pub(super) fn waiting(&self) -> Option<(Hash, Hash)> {
+        let next = self.next.filter(|_| !self.is_busy)?;
+        Some((next, self.last))
+    }
+
+    /// Looks on at this key of the slice.
+    pub(super) fn start_at(&mut self, key: Hash) {
+        self.next = Some(key);
+    }
+
+    /// A request for this slice was sent.
+    pub(super) fn asked(&mut self) {
+        self.is_busy = true;
+    }
+
+    /// The request ended without an answer.
+    pub(super) fn requeue(&mut self) {
+        self.is_busy = false;
+    }
+
+    /// The request's answer was joined: the slice goes on behind `last`, or is done if nothing lies
+    /// to the right.
+    pub(super) fn joined(&mut self, last: Option<Hash>) {
+        self.is_busy = false;
+        match last {
+            Some(last) => self.advance(&last),
+            None => self.finish(),
+        }
+    }
+
+    /// Everything up to and including `key` is known now. A key at or behind the end finishes the
+    /// slice.
+    pub(super) fn advance(&mut self, key: &Hash) {
         self.next = match *key >= self.last {
             true => None,
             false => key.next(),
         };
     }
 
+    /// Everything to the right is known.
+    pub(super) fn finish(&mut self) {
+        self.next = None;
+    }
+
+    /// Whether nothing is left to look at.
+    pub(super) fn is_done(&self) -> bool {
+        self.next.is_none()
+    }
+
     /// How many of the slice's equal parts lie behind the cursor.
-    pub(crate) fn known(&self, parts: u32) -> u64 {
+    pub(super) fn known(&self, parts: u32) -> u64 {
         let Some(next) = self.next else {
             return u64::from(parts);
         };
-        let (first, last, next) = (leading(&self.first), leading(&self.last), leading(&next));
-        let width = last.saturating_sub(first).max(1) as f64;
-        (next.saturating_sub(first) as f64 * f64::from(parts) / width) as u64
+        let known = width(&self.first, &next) as f64;
+        let whole = width(&self.first, &self.last).max(1) as f64;
+        (known * f64::from(parts) / whole) as u64
     }
-}
-
-/// The first eight bytes of a key as a number.
-pub(crate) fn leading(key: &Hash) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&key.0[..8]);
-    u64::from_be_bytes(bytes)
 }
 
 flat!(Cursor);

@@ -1,34 +1,37 @@
-//! How long the ranges will still take, once there is a saying.
+//! Estimates how long the account ranges will still take, once there is enough data.
 
-use super::Millis;
-use super::cursor::Cursor;
-use super::job::ACCOUNT_CURSORS;
+use super::cursor::{ACCOUNT_CURSORS, Cursor};
 use crate::heap::owns;
+use crate::sync::ids::Millis;
 
-/// Units of a cursor's slice: fine enough that each second of a long sync shows.
+/// Units of a cursor's slice: fine enough that each second of a sync of some hours shows.
 const SLICE: u32 = 1 << 16;
 /// The whole key space.
 const WHOLE: u64 = SLICE as u64 * ACCOUNT_CURSORS as u64;
-/// What has to be behind the cursors before the pace says anything.
+/// What has to be behind the cursors before anything is estimated: the first percent is dominated
+/// by the first round trips.
 const ENOUGH: u64 = WHOLE / 100;
-/// The pace is judged over at least so long,
+/// The pace is judged over at least this long. Chosen without a measurement: a shorter time makes
+/// the figure jump with each answer.
 const ENOUGH_MS: u64 = 3_000;
-/// and over at most so many seconds: what was before is no measure of now.
+/// The pace is judged over at most this many samples, so that a pace of before does not count.
 const SAMPLES: usize = 10;
+/// Time between two samples.
 const SAMPLE_MS: u64 = 1_000;
 
 /// How far the account cursors were in the last seconds. Bound: [`SAMPLES`].
 #[derive(Debug, Default)]
-pub(crate) struct Eta {
+pub(super) struct Eta {
     samples: Vec<(Millis, u64)>,
 }
 
 impl Eta {
-    /// The cursors have come so far.
-    pub(crate) fn note(&mut self, now: Millis, share: u64) {
+    /// Notes how far the cursors have come.
+    pub(super) fn note(&mut self, now: Millis, share: u64) {
         if let Some((last, before)) = self.samples.last() {
             if share < *before {
-                // Another root, or a part that has to be fetched again: what was is no measure any more.
+                // Another root, or a part that has to be fetched again: earlier samples do not
+                // count.
                 self.samples.clear();
             } else if now.since(*last) < SAMPLE_MS {
                 return;
@@ -40,17 +43,18 @@ impl Eta {
         self.samples.push((now, share));
     }
 
-    /// Milliseconds until the rest is there as well, at the pace of the last seconds.
-    pub(crate) fn left(&self, now: Millis, share: u64) -> Option<u64> {
+    /// Milliseconds until the rest is there, at the pace of the last seconds. `None` while there is
+    /// too little data.
+    pub(super) fn left(&self, now: Millis, share: u64) -> Option<u64> {
         let (since, before) = self.samples.first()?;
         let (took, gained) = (now.since(*since), share.saturating_sub(*before));
-        let says = took >= ENOUGH_MS && gained > 0 && (ENOUGH..WHOLE).contains(&share);
-        says.then(|| (WHOLE - share) * took / gained)
+        let is_enough = took >= ENOUGH_MS && gained > 0 && (ENOUGH..WHOLE).contains(&share);
+        is_enough.then(|| (WHOLE - share) * took / gained)
     }
 }
 
 /// How much of the key space lies behind the cursors.
-pub(crate) fn share(cursors: &[Cursor]) -> u64 {
+pub(super) fn share(cursors: &[Cursor]) -> u64 {
     cursors.iter().map(|cursor| cursor.known(SLICE)).sum()
 }
 
@@ -73,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_pace_says_when_the_rest_will_be_there() {
+    fn a_steady_pace_gives_the_time_of_the_rest() {
         let left = steady(20).left(Millis(20_000), 20 * WHOLE / 50);
         assert_eq!(left.map(|millis| millis.div_ceil(1_000)), Some(30));
     }
 
     #[test]
-    fn nothing_is_said_in_the_first_seconds_or_of_the_first_percent_or_at_the_end() {
+    fn there_is_no_estimate_in_the_first_seconds_or_of_the_first_percent_or_at_the_end() {
         assert_eq!(steady(2).left(Millis(2_000), 2 * WHOLE / 50), None);
         assert_eq!(Eta::default().left(Millis(9_000), WHOLE / 2), None);
         let mut slow = Eta::default();
@@ -89,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_comes_the_rest_takes_longer_and_longer_and_then_there_is_no_saying() {
+    fn while_nothing_comes_the_rest_takes_longer_and_longer_and_then_there_is_no_estimate() {
         let mut eta = steady(20);
         let share = 20 * WHOLE / 50;
         assert!(eta.left(Millis(25_000), share) > eta.left(Millis(21_000), share));
@@ -115,7 +119,7 @@ mod tests {
         }
         assert!((u64::from(SLICE) / 3..u64::from(SLICE) / 2).contains(&share(&cursors)));
         for cursor in &mut cursors {
-            cursor.next = None;
+            cursor.finish();
         }
         assert_eq!(share(&cursors), WHOLE);
     }

@@ -1,27 +1,28 @@
-//! Which requests had to wait for which answers: the round trips that no number of peers could save.
+//! Counts which requests had to wait for which answers: the round trips that no number of peers
+//! could save.
 
-use super::want::Want;
 use crate::state::StatePath;
+use crate::sync::want::Want;
 use crate::trie::path::KEY_NIBBLES;
 
 const LEVELS: usize = KEY_NIBBLES as usize + 1;
 
-/// Round trips, counted along the tries: a node waits for the nodes above it, a storage for the accounts. Two requests of one level
-/// do not wait for each other, whenever they are sent.
+/// Round trips, counted along the tries: a node waits for the nodes above it, a storage for the
+/// accounts. Two requests of one level do not wait for each other, whenever they are sent.
 #[derive(Debug)]
-pub(crate) struct RoundTrips {
-    /// What had been waited for before the target moved.
+pub(super) struct RoundTrips {
+    /// The round trips before the target moved.
     before: u64,
     /// Of account trie nodes, by the length of their paths.
     accounts: [u64; LEVELS],
-    /// Of account ranges that a healing asked for.
+    /// Of account ranges that a healing asks for.
     spans: u64,
     /// Of storage trie nodes, by the length of their paths.
     slots: [u64; LEVELS],
 }
 
 impl RoundTrips {
-    pub(crate) fn after(before: u64) -> RoundTrips {
+    pub(super) fn after(before: u64) -> RoundTrips {
         RoundTrips {
             before,
             accounts: [0; LEVELS],
@@ -30,8 +31,8 @@ impl RoundTrips {
         }
     }
 
-    /// The round trips until `want` will be answered. `answered`: those that all answers so far took.
-    pub(crate) fn ask(&mut self, want: &Want, answered: u64) -> u64 {
+    /// The round trips until `want` is answered. `answered`: those that all answers so far took.
+    pub(super) fn ask(&mut self, want: &Want, answered: u64) -> u64 {
         match want {
             Want::Nodes(nodes) => {
                 let round_trips = nodes.iter().map(|(at, _)| self.node(at));
@@ -42,8 +43,7 @@ impl RoundTrips {
                 self.spans
             }
             Want::Storages(_) | Want::Codes(_) => 1 + self.leaves(),
-            Want::Header(_) => 1,
-            // A span of a walk waits for the one before it.
+            // A range of a cursor waits for the range before it.
             Want::Accounts { .. } | Want::Chunk { .. } => 1 + answered,
         }
     }
@@ -62,7 +62,7 @@ impl RoundTrips {
         trip
     }
 
-    /// Until all accounts that are known by now were.
+    /// Round trips until all accounts that are known now were.
     fn leaves(&self) -> u64 {
         most(self.before.max(self.spans), &self.accounts)
     }

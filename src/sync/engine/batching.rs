@@ -1,0 +1,257 @@
+//! When a batch is put together, what goes into it, and how much may wait in memory meanwhile.
+
+use std::ops::Range;
+
+use super::{Activity, Ending, Engine, LastBatch};
+use crate::hash::Hash;
+use crate::state::{
+    Batch, Building, Complete, Counts, PageId, PendingGc, Record, RootPage, Unfinished,
+};
+use crate::sync::commits::BatchInFlight;
+use crate::sync::gc::ranges;
+use crate::sync::ids::Millis;
+use crate::sync::io::{Failure, Output};
+use crate::sync::job::{Built, Job};
+use crate::sync::loads::LoadPurpose;
+use crate::sync::want::RequestKind;
+
+/// Smallest request worth its round trip, in bytes. Chosen without a measurement: at a megabyte a
+/// second and 50 ms of latency, a round trip is worth 50 kB.
+const MIN_ASK: u64 = 16 * 1024;
+
+impl Engine {
+    /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
+    pub(super) fn room_for(&self, kind: RequestKind) -> Option<u64> {
+        let job = self.job()?;
+        if job.pending_bytes() >= self.limits.batch_bytes && !self.commits.has_room() {
+            return None;
+        }
+        // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
+        let brings_more = matches!(kind, RequestKind::Accounts | RequestKind::Nodes);
+        let is_full = job.tree().resident_bytes() >= self.limits.waiting_bytes;
+        // The edges of all cursors may be more than that; then they go on one request at a time.
+        let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round());
+        if brings_more && is_full && !is_only_way {
+            return None;
+        }
+        let asked = self.requests.bytes_asked();
+        let left = self.limits.asked_bytes.saturating_sub(asked);
+        (left >= MIN_ASK).then_some(left)
+    }
+
+    /// Makes a batch if it is due, or the last one if everything is there. `true` if it did, or if
+    /// it failed.
+    pub(super) fn commit_if_due(&mut self, now: Millis) -> bool {
+        if self.job().is_none() || !self.commits.has_room() {
+            return false;
+        }
+        if self.is_exhausted() {
+            // The record names the garbage of one state at a time.
+            if !self.is_collected() {
+                self.collect_if_due(now);
+            }
+            if self.is_collected() || self.upkeep.is_gc_put_off() {
+                return self.commit_last(now, Ending::Done);
+            }
+            // Meanwhile batches go on by time, or their deadline would stand in the past.
+        }
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
+        let is_full = job.pending_bytes() >= self.limits.batch_bytes;
+        let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
+        let has_grown = job.grown_since_cut() >= self.limits.cut_bytes;
+        // What is read of a base is worked on next. If it were written out before, it would be read
+        // again, and again.
+        let is_over_base = job.is_over_base();
+        let is_worked_on = is_over_base && job.tree().resident_bytes() < self.limits.waiting_bytes;
+        if !is_full && has_grown && !is_worked_on {
+            match job.cut_complete(&self.codes_held) {
+                Ok(()) => self.outbox.push_back(Output::Yield),
+                Err(error) => self.fail(Failure::Tree(error)),
+            }
+            return true;
+        }
+        match (is_full, is_time) {
+            // At full speed, what still waits is better left out: it would be written again and
+            // again.
+            (true, _) if !is_over_base => self.commit(now, Unfinished::Blind),
+            (true, _) | (false, true) => self.commit(now, Unfinished::Write),
+            (false, false) => false,
+        }
+    }
+
+    /// Whether nothing is left to ask for, to read or to wait for.
+    fn is_exhausted(&self) -> bool {
+        self.job().is_some_and(|job| {
+            job.is_exhausted()
+                && !self.loads.is_open(LoadPurpose::Heal)
+                && !self.requests.awaits(job.round())
+        })
+    }
+
+    /// Whether pages are being read for the job, or have to be.
+    pub(super) fn is_reading(&self) -> bool {
+        self.loads.is_open(LoadPurpose::Heal) || self.job().is_some_and(Job::is_reading)
+    }
+
+    /// When [`Engine::commit_if_due`] will find the next batch due by time.
+    pub(super) fn commit_deadline(&self) -> Option<Millis> {
+        let job = self.job()?;
+        (job.is_dirty() && self.commits.has_room())
+            .then(|| self.last_commit.after(self.limits.batch_ms))
+    }
+
+    /// The last batch of a sync: everything in memory goes out, and on success the new state
+    /// becomes the complete one. `false` if it failed.
+    pub(super) fn commit_last(&mut self, now: Millis, how: Ending) -> bool {
+        if !self.commit_with(now, Unfinished::Write, how == Ending::Done) {
+            return false;
+        }
+        if let Some(job) = self.leave() {
+            self.activity = Activity::Ending(Box::new(LastBatch {
+                pivot: job.pivot(),
+                held: job.held(),
+                counters: *job.counters(),
+                how,
+                is_repair: job.is_repair(),
+            }));
+        }
+        true
+    }
+
+    fn commit(&mut self, now: Millis, unfinished: Unfinished) -> bool {
+        self.commit_with(now, unfinished, false)
+    }
+
+    fn commit_with(&mut self, now: Millis, unfinished: Unfinished, is_last: bool) -> bool {
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
+        let built = match job.build(&self.codes_held, unfinished) {
+            Ok(built) => built,
+            Err(error) => {
+                self.fail(Failure::Tree(error));
+                return false;
+            }
+        };
+        let next = match self.next_record(&built, is_last) {
+            Ok(next) => next,
+            Err(failure) => {
+                self.fail(failure);
+                return false;
+            }
+        };
+        let mut delete = ranges(built.freed);
+        // The last batch's upper pages are replaced by this one's, and nothing else ever named
+        // them.
+        delete.extend(next.replaced);
+        delete.extend(self.upkeep.take_garbage().into_iter().flatten());
+        delete.retain(|range| range.start < range.end);
+        self.push_batch(now, next.record, built.pages, built.codes, delete);
+        true
+    }
+
+    /// The record of the batch that these pages go into. `is_last`: the state is complete with it.
+    fn next_record(&self, built: &Built, is_last: bool) -> Result<NextRecord, Failure> {
+        let before = self.commits.last_record().unwrap_or(&self.record);
+        let Some(job) = self.job() else {
+            return Err(Failure::Defect("a batch without a job"));
+        };
+        if is_last && !job.tree().is_complete() {
+            return Err(Failure::Defect(
+                "nothing is left to ask for, and the state is incomplete",
+            ));
+        }
+        let Some(top) = RootPage::new(job.root(), built.root_page) else {
+            return Err(Failure::Defect("the root page is not that of the target"));
+        };
+        let held = built.root_page.map_or(Counts::default(), |page| Counts {
+            accounts: page.leaves,
+            slots: page.slots,
+            ..Counts::default()
+        });
+        let counts = self.with_codes(held);
+        let block = job.pivot().block;
+        let first_page = job.first_page();
+        let is_collected = self.upkeep.has_garbage() || before.pending_gc.is_none();
+        let mut record = Record {
+            sequence: before.sequence + 1,
+            next_page: built.spine.end,
+            ..before.clone()
+        };
+        if is_collected {
+            record.pending_gc = None;
+        }
+        if is_last {
+            // What an earlier collection could not look at is looked for everywhere.
+            let start = if is_collected { first_page } else { PageId(0) };
+            record.pending_gc = Some(PendingGc {
+                old: before.complete.and_then(|complete| complete.top.page()),
+                build: start..record.next_page,
+            });
+            record.complete = Some(Complete { top, counts, block });
+            record.building = None;
+        } else {
+            record.building = Some(Building {
+                top,
+                first_page,
+                spine: built.spine.clone(),
+                counts,
+                block,
+            });
+        }
+        let replaced = before
+            .building
+            .as_ref()
+            .map(|building| building.spine.clone());
+        Ok(NextRecord { record, replaced })
+    }
+
+    /// Deletes what a collection found, unless a batch of the sync under way will.
+    pub(super) fn commit_garbage(&mut self, now: Millis) {
+        if !self.is_idle() || !self.commits.is_settled() {
+            return;
+        }
+        let Some(garbage) = self.upkeep.take_garbage() else {
+            debug_assert!(false, "a collection has ended");
+            return;
+        };
+        let record = Record {
+            sequence: self.record.sequence + 1,
+            pending_gc: None,
+            ..self.record.clone()
+        };
+        self.push_batch(now, record, Vec::new(), Vec::new(), garbage);
+    }
+
+    /// Hands a batch to the store.
+    fn push_batch(
+        &mut self,
+        now: Millis,
+        record: Record,
+        pages: Vec<(PageId, Vec<u8>)>,
+        codes: Vec<(Hash, Vec<u8>)>,
+        delete: Vec<Range<PageId>>,
+    ) {
+        let batch = Batch {
+            sequence: record.sequence,
+            pages,
+            codes,
+            delete,
+            record: record.encode(),
+        };
+        self.commits.push(BatchInFlight {
+            record,
+            codes: batch.codes.iter().map(|(hash, _)| *hash).collect(),
+        });
+        self.last_commit = now;
+        self.outbox.push_back(Output::Commit(batch));
+    }
+}
+
+/// The record of the next batch, and the pages that it replaces.
+struct NextRecord {
+    record: Record,
+    replaced: Option<Range<PageId>>,
+}

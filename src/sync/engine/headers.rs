@@ -1,0 +1,84 @@
+//! From a block's hash to the root of its state: one header, proven by its own hash.
+
+use super::Engine;
+use crate::hash::Hash;
+use crate::sync::ids::Millis;
+use crate::sync::peers::{Delivered, Timing};
+use crate::sync::progress::WaitReason;
+use crate::sync::requests::{Arrived, Subject};
+use crate::sync::target::Pivot;
+use crate::sync::want::RequestKind;
+use crate::wire::eth::HEADER_BYTES;
+use crate::wire::{Answer, VerifiedHeader};
+
+impl Engine {
+    /// Asks a peer for the header that is looked for. `false` if none is, or if there is no peer.
+    pub(super) fn ask_for_header(&mut self, now: Millis) -> bool {
+        let search = self.goal.header().filter(|search| search.is_open());
+        let Some(block) = search.map(|search| search.block()) else {
+            return false;
+        };
+        let Some((peer, _)) = self.peers.idle(RequestKind::Headers, &block, now) else {
+            return false;
+        };
+        if let Some(search) = self.goal.header_of(&block) {
+            search.asked();
+        }
+        if let Some(job) = self.job_mut() {
+            job.count_request();
+        }
+        self.send(now, peer, Subject::Header(block), HEADER_BYTES);
+        true
+    }
+
+    /// Takes in the answer to a request for a header.
+    pub(super) fn verify_header(&mut self, now: Millis, block: Hash, arrived: &Arrived) {
+        let id = arrived.request.peer;
+        let read = Answer::split(arrived.payload())
+            .and_then(|answer| VerifiedHeader::read(answer, &block));
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.freed(RequestKind::Headers);
+            match &read {
+                Ok(Some(_)) => {
+                    let timing = Timing::of(arrived);
+                    peer.proved(RequestKind::Headers, timing, Delivered::default());
+                }
+                Ok(None) => peer.refused(RequestKind::Headers, block, now),
+                Err(_) => {}
+            }
+        }
+        let search = self.goal.header_of(&block);
+        match (read, search) {
+            (Ok(Some(header)), Some(_)) => {
+                self.waiting = None;
+                let pivot = Pivot {
+                    root: header.state_root(),
+                    block: Some(header.block()),
+                };
+                self.set_pivot(now, pivot);
+                self.start_next(now);
+            }
+            (Ok(None), Some(search)) => search.requeue(),
+            // Another target has taken its place meanwhile.
+            (Ok(_), None) => {}
+            (Err(fault), search) => {
+                if let Some(search) = search {
+                    search.requeue();
+                }
+                self.fault(id, fault);
+            }
+        }
+    }
+
+    /// Why the header does not come, if nobody is being asked for it.
+    pub(super) fn header_stall(&self, now: Millis) -> Option<WaitReason> {
+        let search = self.goal.header().filter(|search| search.is_open())?;
+        let block = search.block();
+        let peers = self.peers.ready();
+        if peers == 0 {
+            return Some(WaitReason::NoPeers);
+        }
+        let refusing = self.peers.refusing(RequestKind::Headers, &block, now);
+        (refusing == peers).then_some(WaitReason::BlockUnavailable { block, peers })
+    }
+}

@@ -1,0 +1,117 @@
+//! Reading pages back from the store, for whatever needs them.
+
+use super::{Activity, Engine};
+use crate::state::{PageId, StoreError};
+use crate::sync::ids::{Millis, Ticket};
+use crate::sync::io::{Damage, Event, Failure, Output};
+use crate::sync::loads::{LoadPurpose, LoadedPage};
+
+impl Engine {
+    /// Reads these pages.
+    pub(super) fn load(&mut self, purpose: LoadPurpose, pages: Vec<PageId>) {
+        let output = self.loads.open(purpose, pages);
+        self.outbox.push_back(output);
+    }
+
+    pub(super) fn loaded(&mut self, now: Millis, ticket: Ticket, pages: Vec<Option<Vec<u8>>>) {
+        let Some((purpose, pages)) = self.loads.loaded(ticket, pages) else {
+            return;
+        };
+        match purpose {
+            LoadPurpose::Resume => self.resume(now, pages),
+            // The job takes them in one by one, as steps of their own.
+            LoadPurpose::Heal => {
+                if let Some(job) = self.job_mut() {
+                    job.loaded(pages);
+                }
+            }
+            LoadPurpose::Gc => {
+                self.upkeep.take(&pages);
+                self.end_gc_if_over(now);
+            }
+        }
+    }
+
+    pub(super) fn load_failed(&mut self, ticket: Ticket, error: StoreError) {
+        match self.loads.failed(ticket) {
+            Some(LoadPurpose::Resume | LoadPurpose::Heal) => self.fail(Failure::Store(error)),
+            Some(LoadPurpose::Gc) => self.upkeep.give_up_gc(),
+            None => {}
+        }
+    }
+
+    fn resume(&mut self, now: Millis, pages: Vec<LoadedPage>) {
+        let Activity::Resuming(resume) = &mut self.activity else {
+            return;
+        };
+        let damaged = resume.take(pages);
+        let more = resume.next_pages();
+        match more.is_empty() {
+            true => self.finish_resuming(now),
+            false => self.load(LoadPurpose::Resume, more),
+        }
+        self.found_damaged(damaged);
+    }
+
+    fn finish_resuming(&mut self, now: Millis) {
+        let Activity::Resuming(resume) = std::mem::replace(&mut self.activity, Activity::Idle)
+        else {
+            return;
+        };
+        let job = resume.into_job(self.record.next_page);
+        self.last_commit = now;
+        let is_wanted = self.goal.is_under_way();
+        if job.is_repair() && !is_wanted && job.tree().is_complete() && job.is_exhausted() {
+            return self.repaired();
+        }
+        self.enter(job);
+    }
+
+    /// Takes in some pages that were read for the job. `true` if there were any.
+    pub(super) fn take_read(&mut self) -> bool {
+        let Some(job) = self.job_mut().filter(|job| job.has_read()) else {
+            return false;
+        };
+        let damaged = job.take_read();
+        self.found_damaged(damaged);
+        true
+    }
+
+    fn found_damaged(&mut self, pages: Vec<PageId>) {
+        for page in pages {
+            self.tell(Event::Damaged(Damage::Page { page, at: None }));
+        }
+    }
+
+    /// Reads what the job or the garbage collection needs.
+    pub(super) fn load_if_due(&mut self, now: Millis) {
+        let waiting_bytes = self.limits.waiting_bytes;
+        let stored = self.record.next_page;
+        let is_open = self.loads.is_open(LoadPurpose::Heal);
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.replan(waiting_bytes);
+            // What was read is asked about before more is read.
+            let is_due = job.tree().resident_bytes() < waiting_bytes
+                || !self.requests.awaits(job.round()) && job.has_no_plan();
+            if !is_open
+                && is_due
+                && let Some(pages) = job.next_pages(stored)
+            {
+                if !pages.is_empty() {
+                    return self.load(LoadPurpose::Heal, pages);
+                }
+                // Some of them were in memory: they are the next step.
+                if job.has_read() {
+                    return self.outbox.push_back(Output::Yield);
+                }
+            }
+        }
+        if !self.loads.is_open(LoadPurpose::Gc) {
+            match self.upkeep.next_pages() {
+                Some(pages) if pages.is_empty() => self.end_gc_if_over(now),
+                Some(pages) => self.load(LoadPurpose::Gc, pages),
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The engine: inputs in, outputs out, and the order in which things are done.
+
+mod answers;
+mod asking;
+mod batching;
+mod headers;
+mod loading;
+mod sessions;
+mod targets;
+mod upkeep;
+
+use std::collections::VecDeque;
+
+use super::commits::{Commits, Settled};
+use super::ids::{Millis, PeerId};
+use super::io::{Event, Failure, Input, Output};
+use super::job::Job;
+use super::limits::{Footprint, Limits};
+use super::loads::Loads;
+use super::peers::Peers;
+use super::progress::{Counters, PeerProgress, Phase, Progress, Report, WaitReason};
+use super::requests::{Arrived, Requests};
+use super::resume::Resume;
+use super::target::{Goal, Pivot};
+use super::upkeep::Upkeep;
+use crate::flat_map::ChunkedSet;
+use crate::hash::Hash;
+use crate::heap::{HeapBytes, owns};
+use crate::state::{Counts, Network, Record, StoreError};
+use crate::trie::Fold;
+use crate::wire::PeerFault;
+
+/// What the caller fixes for the engine's life.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The chain that peers must be on.
+    pub network: Network,
+    /// The client name that our Hello carries, at most 256 bytes.
+    pub client: String,
+    /// 64 random bytes for our Hello. They prove nothing; they only tell connections apart in a
+    /// peer's log.
+    pub node_id: [u8; 64],
+}
+
+/// The sync engine. See [the module](super) for how to drive it.
+pub struct Engine {
+    config: Config,
+    limits: Limits,
+    /// What the database holds: the record of the last batch that landed.
+    record: Record,
+    activity: Activity,
+    /// What the caller waits for.
+    goal: Goal,
+    upkeep: Upkeep,
+    peers: Peers,
+    requests: Requests,
+    /// Answers that wait for verification. Bound: requests in flight, since each answers one.
+    arrived: VecDeque<Arrived>,
+    loads: Loads,
+    commits: Commits,
+    /// What [`Engine::poll`] returns next. Bound: a few outputs for each input, since the caller
+    /// polls until there are none.
+    outbox: VecDeque<Output>,
+    /// Scratch memory of verification.
+    fold: Fold,
+    /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
+    codes_held: ChunkedSet<Hash>,
+    /// When the sync under way started.
+    started: Millis,
+    last_commit: Millis,
+    /// Why nothing moves. Kept until an answer is proven, so that progress does not flicker while a
+    /// peer is asked again.
+    waiting: Option<WaitReason>,
+    /// The round that the next job begins with.
+    next_round: u32,
+}
+
+/// What the engine works on.
+enum Activity {
+    Idle,
+    /// Reading the pages that the last session left open.
+    Resuming(Box<Resume>),
+    Syncing(Box<Job>),
+    /// The last batch is on its way.
+    Ending(Box<LastBatch>),
+}
+
+/// A sync that lacks nothing but its last batch.
+struct LastBatch {
+    pivot: Pivot,
+    held: Counts,
+    counters: Counters,
+    how: Ending,
+    is_repair: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Done,
+    Cancelled,
+}
+
+impl Engine {
+    /// An engine over a database whose record and stored codes are given.
+    pub fn new(config: Config, record: Record, codes_held: Vec<Hash>) -> Engine {
+        let mut stored = ChunkedSet::default();
+        stored.insert_all(codes_held);
+        Engine {
+            config,
+            limits: Limits::default(),
+            record,
+            activity: Activity::Idle,
+            goal: Goal::Nothing,
+            upkeep: Upkeep::default(),
+            peers: Peers::default(),
+            requests: Requests::default(),
+            arrived: VecDeque::new(),
+            loads: Loads::default(),
+            commits: Commits::default(),
+            outbox: VecDeque::new(),
+            fold: Fold::new(),
+            codes_held: stored,
+            started: Millis(0),
+            last_commit: Millis(0),
+            waiting: None,
+            next_round: 0,
+        }
+    }
+
+    /// The same engine with other bounds, before anything has happened to it.
+    pub fn with_limits(self, limits: Limits) -> Engine {
+        Engine { limits, ..self }
+    }
+
+    /// Takes in what happened. Nothing that a peer sends can be an error of this call.
+    pub fn handle(&mut self, now: Millis, input: Input) {
+        match input {
+            Input::PeerJoined(peer) => self.peer_joined(now, peer),
+            Input::PeerLeft(peer) => self.peer_left(peer),
+            Input::Frame(peer, bytes) => self.frame(now, peer, bytes),
+            Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
+            Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
+            Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
+            Input::LoadFailed(ticket, error) => self.load_failed(ticket, error),
+            Input::Committed(sequence) => self.committed(now, sequence),
+            Input::CommitFailed(sequence, error) => self.commit_failed(sequence, error),
+            Input::Target(target) => self.target(now, target),
+            Input::Damaged(damage) => self.damaged(damage),
+            Input::Cancel => self.cancel(now),
+            Input::Tick => {}
+        }
+        if let Some(job) = self.job_mut() {
+            job.note_pace(now);
+        }
+        self.on_tick(now);
+        self.start_next(now);
+    }
+
+    /// The next thing to do, or `None` until the next input. At most one expensive step is done per
+    /// call.
+    pub fn poll(&mut self, now: Millis) -> Option<Output> {
+        if let Some(output) = self.outbox.pop_front() {
+            return Some(output);
+        }
+        if let Some(arrived) = self.arrived.pop_front() {
+            self.verify_answer(now, arrived);
+            self.assign(now);
+            return Some(Output::Yield);
+        }
+        if self.take_read() {
+            self.outbox.push_back(Output::Yield);
+            return self.outbox.pop_front();
+        }
+        self.load_if_due(now);
+        if self.commit_if_due(now) {
+            return self.outbox.pop_front();
+        }
+        self.assign(now);
+        // A page that was taken in just now may have been the last that was missing.
+        if self.commit_if_due(now) {
+            return self.outbox.pop_front();
+        }
+        self.report_stall(now);
+        self.outbox.pop_front()
+    }
+
+    /// When to come back with [`Input::Tick`] if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        [
+            self.peers.next_deadline(),
+            self.requests.next_deadline(),
+            self.commit_deadline(),
+            self.peers.next_forgiveness(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The database's record as of the last batch that landed: what is complete, and what is being
+    /// built.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// A copy of where things stand.
+    pub fn progress(&self, now: Millis) -> Progress {
+        let mut progress = match &self.activity {
+            Activity::Idle => Progress::idle(match self.goal {
+                Goal::Header(_) => Phase::Locating,
+                Goal::Nothing | Goal::Next(_) | Goal::UnderWay => Phase::Idle,
+            }),
+            Activity::Resuming(resume) => Progress {
+                target: Some(resume.root()),
+                held: resume.held(),
+                ..Progress::idle(Phase::Resuming)
+            },
+            Activity::Syncing(job) => Progress {
+                target: Some(job.root()),
+                held: job.held(),
+                counters: *job.counters(),
+                eta_ms: job.eta(now).filter(|_| self.waiting.is_none()),
+                outrun: job.outrun(),
+                key_space: job.key_space(),
+                ..Progress::idle(match job.is_healing() {
+                    true => Phase::Healing,
+                    false => Phase::Ranges,
+                })
+            },
+            Activity::Ending(last) => Progress {
+                target: Some(last.pivot.root),
+                held: last.held,
+                counters: last.counters,
+                key_space: [u8::MAX; _],
+                ..Progress::idle(Phase::Finishing)
+            },
+        };
+        progress.held = self.with_codes(progress.held);
+        progress.elapsed_ms = match progress.phase {
+            Phase::Idle => 0,
+            _ => now.since(self.started),
+        };
+        progress.waiting = self.waiting.clone();
+        progress.peers = self.peers.progress(progress.target.as_ref());
+        progress
+    }
+
+    /// What one peer delivered; `None` if the engine does not know it.
+    pub fn peer_progress(&self, peer: PeerId) -> Option<PeerProgress> {
+        let target = match &self.activity {
+            Activity::Idle => None,
+            Activity::Resuming(resume) => Some(resume.root()),
+            Activity::Syncing(job) => Some(job.root()),
+            Activity::Ending(last) => Some(last.pivot.root),
+        };
+        self.peers.progress_of(peer, target.as_ref())
+    }
+
+    /// What it holds now.
+    pub fn footprint(&self) -> Footprint {
+        let tree = self.job().map(Job::tree);
+        let (tree_heap, tree_unused) = tree.map_or((0, 0), |tree| tree.entries_heap());
+        let arrived = self.arrived.iter();
+        Footprint {
+            tree: tree.map_or(0, |tree| tree.resident_bytes()),
+            pending: self.job().map_or(0, Job::pending_bytes),
+            asked: self.requests.bytes_asked(),
+            arrived: arrived.map(|arrived| arrived.payload().len()).sum(),
+            requests: self.requests.len(),
+            batches: self.commits.len(),
+            heap: self.heap_bytes(),
+            tree_heap,
+            tree_unused,
+        }
+    }
+
+    fn job(&self) -> Option<&Job> {
+        match &self.activity {
+            Activity::Syncing(job) => Some(job),
+            Activity::Idle | Activity::Resuming(_) | Activity::Ending(_) => None,
+        }
+    }
+
+    fn job_mut(&mut self) -> Option<&mut Job> {
+        match &mut self.activity {
+            Activity::Syncing(job) => Some(job),
+            Activity::Idle | Activity::Resuming(_) | Activity::Ending(_) => None,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        matches!(self.activity, Activity::Idle)
+    }
+
+    /// These counts with all codes that are held: codes are counted across states.
+    fn with_codes(&self, held: Counts) -> Counts {
+        Counts {
+            codes: self.codes_held.len() as u64,
+            ..held
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outbox.push_back(Output::Event(event));
+    }
+
+    fn committed(&mut self, now: Millis, sequence: u64) {
+        let Settled::Landed(record) = self.commits.landed(sequence) else {
+            return;
+        };
+        self.record = *record;
+        if matches!(self.activity, Activity::Ending(_)) && self.commits.is_settled() {
+            self.landed(now);
+        }
+    }
+
+    fn commit_failed(&mut self, sequence: u64, error: StoreError) {
+        let Settled::Lost(codes) = self.commits.failed(sequence) else {
+            return;
+        };
+        for code in &codes {
+            self.codes_held.remove(code);
+        }
+        match self.is_idle() {
+            // It was to delete garbage, and nobody waits for that.
+            true => self.upkeep.put_off_gc(),
+            false => self.fail(Failure::Store(error)),
+        }
+    }
+
+    /// Ends the sync by an error that is no peer's. The tree in memory is thrown away; the record
+    /// stays.
+    fn fail(&mut self, failure: Failure) {
+        debug_assert!(
+            !matches!(failure, Failure::Defect(_) | Failure::Tree(_)),
+            "{failure}"
+        );
+        self.drop_job();
+        // A repair would start at once again, and fail again.
+        self.upkeep.forget_damage();
+        if self.goal.is_under_way() {
+            self.end_goal(Event::Failed(failure));
+        }
+    }
+
+    /// Throws away what is under way. Codes that are in no batch yet have to be fetched again.
+    fn drop_job(&mut self) {
+        self.cancel_requests();
+        self.waiting = None;
+        if let Some(job) = self.leave() {
+            for code in job.uncommitted_codes() {
+                self.codes_held.remove(code);
+            }
+        }
+    }
+
+    /// Nothing that was asked for, or has come and is not proven yet, is waited for any more.
+    fn cancel_requests(&mut self) {
+        for request in self.requests.cancel_all() {
+            self.return_work(request);
+        }
+        for arrived in std::mem::take(&mut self.arrived) {
+            self.return_work(arrived.request);
+        }
+    }
+
+    fn report(
+        &self,
+        now: Millis,
+        pivot: Pivot,
+        held: Counts,
+        counters: Counters,
+        already_complete: bool,
+    ) -> Box<Report> {
+        Box::new(Report {
+            root: pivot.root,
+            block: pivot.block,
+            held: self.with_codes(held),
+            counters,
+            elapsed_ms: now.since(self.started),
+            already_complete,
+        })
+    }
+}
+
+owns! {
+    Config: client;
+    Engine: activity, fold, codes_held, peers, requests, arrived, outbox, loads, commits, upkeep,
+        config;
+}
+
+impl HeapBytes for Activity {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Activity::Idle => 0,
+            Activity::Resuming(resume) => resume.heap_bytes(),
+            Activity::Syncing(job) => job.heap_bytes(),
+            Activity::Ending(last) => size_of_val(&**last),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! How a sync starts, moves and stops. The table is in [`target`](crate::sync::target).
+
+use super::{Activity, Ending, Engine, LastBatch};
+use crate::sync::ids::Millis;
+use crate::sync::io::{Event, Output};
+use crate::sync::job::Job;
+use crate::sync::loads::LoadPurpose;
+use crate::sync::progress::Counters;
+use crate::sync::resume::Start;
+use crate::sync::target::{Goal, HeaderSearch, Pivot, Target};
+
+impl Engine {
+    /// The caller wants this state.
+    pub(super) fn target(&mut self, now: Millis, target: Target) {
+        // An end that nobody has heard of yet would be taken for this target's.
+        let is_end = |output: &Output| matches!(output, Output::Event(event) if event.is_end());
+        self.outbox.retain(|output| !is_end(output));
+        self.upkeep.resume_gc();
+        let pivot = match target {
+            Target::Root(root) => Some(Pivot { root, block: None }),
+            Target::Block(block) => Pivot::recorded(&self.record, &block),
+        };
+        match (pivot, target) {
+            (Some(pivot), _) => self.set_pivot(now, pivot),
+            (None, Target::Block(block)) => self.goal = Goal::Header(HeaderSearch::new(block)),
+            (None, Target::Root(_)) => debug_assert!(false, "a root is its own pivot"),
+        }
+        if self.is_idle() {
+            self.started = now;
+        }
+    }
+
+    /// Goes for a state whose root is known.
+    pub(super) fn set_pivot(&mut self, now: Millis, pivot: Pivot) {
+        let complete = self.record.complete.map(|complete| complete.top.root());
+        let is_complete = complete == Some(pivot.root);
+        match &mut self.activity {
+            Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(pivot),
+            // It is there already: what is being built waits in the record for a target of its own.
+            Activity::Syncing(job) if is_complete && !job.is_repair() => {
+                self.drop_job();
+                self.goal = Goal::Next(pivot);
+            }
+            Activity::Resuming(resume) if is_complete && !resume.is_repair() => {
+                self.stop_resuming();
+                self.goal = Goal::Next(pivot);
+            }
+            Activity::Resuming(resume) => {
+                resume.retarget(pivot);
+                self.goal = Goal::UnderWay;
+            }
+            Activity::Syncing(job) => {
+                let has_moved = job.retarget(now, pivot);
+                self.goal = Goal::UnderWay;
+                if has_moved {
+                    self.job_moved();
+                }
+            }
+        }
+    }
+
+    /// The root of the job has moved: what was asked before belongs to an earlier round.
+    fn job_moved(&mut self) {
+        self.waiting = None;
+        self.peers.forgive();
+        self.loads.cancel(LoadPurpose::Heal);
+        let arrived = self.arrived.iter();
+        let ranges = arrived.filter_map(|arrived| arrived.request.account_range());
+        let on_their_way = self.requests.account_ranges().chain(ranges).collect();
+        if let Some(job) = self.job_mut() {
+            job.await_stale(on_their_way);
+        }
+    }
+
+    /// Starts towards the next target once every earlier batch is settled, so that the record is
+    /// the whole truth. Without a target, heals what is damaged.
+    pub(super) fn start_next(&mut self, now: Millis) {
+        if !self.is_idle() || !self.commits.is_settled() {
+            return;
+        }
+        self.collect_if_due(now);
+        if !self.commits.is_settled() {
+            return;
+        }
+        let Goal::Next(pivot) = self.goal else {
+            return self.start_repair();
+        };
+        self.goal = Goal::UnderWay;
+        self.last_commit = now;
+        self.waiting = None;
+        self.peers.forgive();
+        if let Some(complete) = self.record.complete
+            && complete.top.root() == pivot.root
+        {
+            let counts = complete.counts;
+            let report = self.report(now, pivot, counts, Counters::default(), true);
+            return self.end_goal(Event::Done(report));
+        }
+        self.begin(Start::towards(pivot, &self.record));
+    }
+
+    /// Begins a job, or to read what it needs.
+    pub(super) fn begin(&mut self, start: Start) {
+        match start {
+            Start::Read(resume, root_page) => {
+                self.activity = Activity::Resuming(resume);
+                self.load(LoadPurpose::Resume, vec![root_page]);
+            }
+            Start::Ready(job) => self.enter(*job),
+        }
+    }
+
+    /// The job is what the engine works on now.
+    pub(super) fn enter(&mut self, job: Job) {
+        let job = job.in_round(self.next_round, self.limits.page_bytes);
+        self.activity = Activity::Syncing(Box::new(job));
+    }
+
+    /// The job is over. What it asked for and is not there yet is of no later job's round.
+    pub(super) fn leave(&mut self) -> Option<Job> {
+        self.loads.cancel(LoadPurpose::Resume);
+        self.loads.cancel(LoadPurpose::Heal);
+        match std::mem::replace(&mut self.activity, Activity::Idle) {
+            Activity::Syncing(job) => {
+                self.next_round = job.round() + 1;
+                Some(*job)
+            }
+            Activity::Idle | Activity::Resuming(_) | Activity::Ending(_) => None,
+        }
+    }
+
+    fn stop_resuming(&mut self) {
+        self.loads.cancel(LoadPurpose::Resume);
+        self.activity = Activity::Idle;
+    }
+
+    /// Ends what the caller waits for, and a repair.
+    pub(super) fn cancel(&mut self, now: Millis) {
+        let is_under_way = self.goal.is_under_way();
+        match &self.activity {
+            // It lacks nothing: its last batch says how it ends.
+            Activity::Ending(_) if is_under_way => {}
+            Activity::Ending(_) | Activity::Idle => self.end_cancelled(),
+            Activity::Resuming(resume) => {
+                if resume.is_repair() {
+                    self.upkeep.forget_damage();
+                }
+                self.stop_resuming();
+                self.end_cancelled();
+            }
+            // What is damaged is found again when it is read again.
+            Activity::Syncing(job) if job.is_repair() && !is_under_way => {
+                self.drop_job();
+                self.upkeep.forget_damage();
+                self.end_cancelled();
+            }
+            Activity::Syncing(_) => {
+                self.goal = Goal::UnderWay;
+                self.cancel_requests();
+                self.waiting = None;
+                self.commit_last(now, Ending::Cancelled);
+            }
+        }
+    }
+
+    /// The last batch of what was under way has landed.
+    pub(super) fn landed(&mut self, now: Millis) {
+        let Activity::Ending(last) = std::mem::replace(&mut self.activity, Activity::Idle) else {
+            return;
+        };
+        let LastBatch {
+            pivot,
+            held,
+            counters,
+            how,
+            is_repair,
+        } = *last;
+        if is_repair && how == Ending::Done {
+            self.repaired();
+        }
+        if !self.goal.is_under_way() {
+            return;
+        }
+        self.end_goal(match how {
+            Ending::Cancelled => Event::Cancelled,
+            Ending::Done => {
+                // The counts in the record are of the whole tree.
+                let complete = self.record.complete;
+                let held = complete.map_or(held, |complete| complete.counts);
+                Event::Done(self.report(now, pivot, held, counters, false))
+            }
+        });
+    }
+
+    /// Tells the end of what the caller waits for.
+    pub(super) fn end_goal(&mut self, end: Event) {
+        self.goal = Goal::Nothing;
+        self.waiting = None;
+        self.tell(end);
+    }
+
+    /// Ends the goal by a cancellation, if somebody waits.
+    fn end_cancelled(&mut self) {
+        if !matches!(self.goal, Goal::Nothing) {
+            self.end_goal(Event::Cancelled);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Upkeep of the complete state: damage is healed, what a switch left behind is collected, and a
+//! record that another writer wrote is taken over.
+
+use super::Engine;
+use crate::hash::Hash;
+use crate::state::Record;
+use crate::sync::gc::Gc;
+use crate::sync::ids::Millis;
+use crate::sync::io::{Damage, Event};
+use crate::sync::loads::LoadPurpose;
+use crate::sync::resume::Start;
+use crate::sync::target::Goal;
+use crate::sync::upkeep::Upkeep;
+
+impl Engine {
+    /// Goes on from another record and other stored codes, with the same peers: another tab was the
+    /// writer until now. `false`, and nothing changes, while anything is under way.
+    #[must_use]
+    pub fn adopt(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
+        let is_still =
+            self.is_idle() && self.commits.is_settled() && matches!(self.goal, Goal::Nothing);
+        if is_still {
+            self.record = record;
+            self.codes_held.clear();
+            self.codes_held.insert_all(codes_held);
+            self.loads.cancel(LoadPurpose::Gc);
+            self.upkeep = Upkeep::default();
+        }
+        is_still
+    }
+
+    /// A reader found damage: it is healed as soon as nothing else is under way.
+    pub(super) fn damaged(&mut self, damage: Damage) {
+        if !self.upkeep.damaged(damage) {
+            return;
+        }
+        if let Damage::Code(hash) = damage {
+            self.codes_held.remove(&hash);
+        }
+        self.tell(Event::Damaged(damage));
+    }
+
+    /// Heals what readers found damaged, if anything.
+    pub(super) fn start_repair(&mut self) {
+        let Some(damage) = self.upkeep.begin_repair() else {
+            return;
+        };
+        match Start::repair(&self.record, damage) {
+            Some(start) => self.begin(start),
+            // There is no state that could be damaged.
+            None => self.repaired(),
+        }
+    }
+
+    /// Everything that was known to be damaged when the repair began is whole, or no longer part of
+    /// the state.
+    pub(super) fn repaired(&mut self) {
+        self.upkeep.repaired();
+        self.tell(Event::Repaired);
+    }
+
+    /// Begins to collect what the last switch left, also after a crash in between. It waits until
+    /// every batch is settled: one on its way may have collected it.
+    pub(super) fn collect_if_due(&mut self, now: Millis) {
+        if !self.upkeep.may_collect() || !self.commits.is_settled() {
+            return;
+        }
+        if self.upkeep.has_garbage() {
+            return self.commit_garbage(now);
+        }
+        if let (Some(pending), Some(complete)) = (&self.record.pending_gc, self.record.complete) {
+            self.upkeep.collect(Gc::new(pending, complete.top.page()));
+            // There may be nothing to read.
+            self.end_gc_if_over(now);
+        }
+    }
+
+    /// Whether nothing is left of the switch before, or the next batch deletes it.
+    pub(super) fn is_collected(&self) -> bool {
+        let record = self.commits.last_record().unwrap_or(&self.record);
+        !self.upkeep.is_collecting() && (self.upkeep.has_garbage() || record.pending_gc.is_none())
+    }
+
+    /// Ends the collection once everything has been looked at.
+    pub(super) fn end_gc_if_over(&mut self, now: Millis) {
+        let is_over = self
+            .upkeep
+            .next_pages()
+            .is_some_and(|pages| pages.is_empty());
+        if is_over && !self.loads.is_open(LoadPurpose::Gc) {
+            self.upkeep.end_collection();
+            self.commit_garbage(now);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a job asks for next, and what comes back unanswered.
+
+use super::first_sync::FirstSync;
+use super::healing::NODES_PER_REQUEST;
+use super::{Job, JobPhase};
+use crate::hash::Hash;
+use crate::state::StatePath;
+use crate::sync::want::{RequestKind, Want};
+
+impl Job {
+    /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes.
+    pub(crate) fn take(&mut self, kind: RequestKind, bytes: u64) -> Option<Want> {
+        match (kind, &mut self.phase) {
+            (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.take_accounts(&self.tree),
+            (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.take_span(),
+            (RequestKind::Storage, _) => self
+                .queues
+                .take_chunk(&self.tree)
+                .or_else(|| self.queues.take_storages(bytes)),
+            (RequestKind::Codes, _) => self.queues.take_codes(),
+            (RequestKind::Nodes, _) => self.take_nodes(),
+            (RequestKind::Headers, _) => None,
+        }
+    }
+
+    fn take_nodes(&mut self) -> Option<Want> {
+        let nodes = match &mut self.phase {
+            JobPhase::Healing(healing) => healing.take_nodes(),
+            JobPhase::FirstSync(_) => self.first_nodes(),
+        };
+        self.queues.ask_nodes(nodes)
+    }
+
+    fn first_nodes(&self) -> Vec<(StatePath, Hash)> {
+        match &self.phase {
+            JobPhase::FirstSync(first) => self.next_nodes(first).take(NODES_PER_REQUEST).collect(),
+            JobPhase::Healing(_) => Vec::new(),
+        }
+    }
+
+    /// A request for this was sent. Returns its round trips, including those before it.
+    pub(crate) fn asked(&mut self, want: &Want) -> u64 {
+        self.counters.requests += 1;
+        self.round_trips.ask(want, self.counters.round_trips)
+    }
+
+    /// Returns work whose request ended without an answer, or what an answer left over.
+    pub(crate) fn requeue(&mut self, want: Want) {
+        match want {
+            Want::Accounts {
+                cursor,
+                origin,
+                limit,
+            } => match (cursor, &mut self.phase) {
+                (Some(cursor), JobPhase::FirstSync(first)) => first.requeue(cursor),
+                (None, JobPhase::Healing(healing)) => healing.span_ended(&origin, &limit),
+                (_, JobPhase::FirstSync(_) | JobPhase::Healing(_)) => {
+                    debug_assert!(false, "a range of another phase");
+                }
+            },
+            Want::Storages(accounts) => self.queues.requeue_storages(accounts),
+            Want::Chunk { account, chunk, .. } => self.queues.requeue_chunk(&account, chunk),
+            Want::Codes(hashes) => self.queues.requeue_codes(hashes),
+            Want::Nodes(nodes) => {
+                self.queues.nodes_ended(&nodes);
+                if let JobPhase::Healing(healing) = &mut self.phase {
+                    healing.changed();
+                }
+            }
+        }
+    }
+
+    /// Makes a new plan if one is due. `waiting_bytes`: bytes of the tree that may wait in memory.
+    pub(crate) fn replan(&mut self, waiting_bytes: usize) {
+        if let JobPhase::Healing(healing) = &mut self.phase {
+            healing.replan(&self.tree, &mut self.queues, waiting_bytes);
+        }
+    }
+
+    /// Whether there is nothing to ask for until more was read.
+    pub(crate) fn has_no_plan(&self) -> bool {
+        let is_used_up = match &self.phase {
+            JobPhase::FirstSync(_) => true,
+            JobPhase::Healing(healing) => healing.has_no_plan(),
+        };
+        is_used_up && self.lacks_only_accounts()
+    }
+
+    /// Blinded places that no range will cover any more, in a first sync.
+    pub(super) fn next_nodes<'a>(
+        &'a self,
+        first: &'a FirstSync,
+    ) -> impl Iterator<Item = (StatePath, Hash)> + 'a {
+        let ranges_done = !first.lacks_accounts();
+        self.tree.blinded().filter(move |(path, _)| {
+            let is_left = match path.account {
+                None => ranges_done,
+                Some(account) => !self.queues.is_large(&account),
+            };
+            is_left && !self.queues.nodes_asked().contains(path)
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! The first phase of a job over nothing: the account trie is walked by cursors, side by side. What
+//! no range covers is asked for node by node at the end.
+
+use super::cursor::{ACCOUNT_CURSORS, Cursor};
+use super::eta::{self, Eta};
+use super::price::WORTH_A_RANGE;
+use crate::hash::Hash;
+use crate::heap::owns;
+use crate::state::key_space::{Density, width};
+use crate::state::{Counts, Joined, StorageJoined, Tree};
+use crate::sync::ids::Millis;
+use crate::sync::progress::KEY_SPACE_CELLS;
+use crate::sync::want::Want;
+
+/// The share of the key space that has to be known, and the accounts in it, before the density of
+/// the rest is estimated from them. Chosen without a measurement: of 1,000 accounts the density is
+/// known to 3 %.
+const ENOUGH_SHARE: f64 = 0.01;
+const ENOUGH_ACCOUNTS: u64 = 1_000;
+
+/// The account cursors of a first sync.
+#[derive(Debug)]
+pub(super) struct FirstSync {
+    /// Bound: [`ACCOUNT_CURSORS`]. Empty if nothing is blinded.
+    cursors: Vec<Cursor>,
+    eta: Eta,
+    /// Accounts and slots held of the target's state.
+    held: Counts,
+}
+
+impl FirstSync {
+    /// Looks for what `tree` does not hold.
+    pub(super) fn of(tree: &Tree) -> FirstSync {
+        let mut cursors = match tree.blinded().next().is_some() {
+            true => Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
+            false => Vec::new(),
+        };
+        for cursor in &mut cursors {
+            skip_held(tree, cursor);
+        }
+        FirstSync {
+            cursors,
+            eta: Eta::default(),
+            held: tree.held(),
+        }
+    }
+
+    pub(super) fn held(&self) -> Counts {
+        self.held
+    }
+
+    /// Counts what an answer brought.
+    pub(super) fn joined(&mut self, joined: &Joined) {
+        self.held.accounts += joined.accounts;
+        self.held.slots += joined.slots;
+    }
+
+    /// Counts what a storage answer brought.
+    pub(super) fn slots_joined(&mut self, joined: StorageJoined) {
+        self.held.slots += joined.slots;
+    }
+
+    /// Whether a cursor is not at its end.
+    pub(super) fn lacks_accounts(&self) -> bool {
+        !self.cursors.iter().all(Cursor::is_done)
+    }
+
+    /// The next range of accounts. Ranges that are too small to be worth their proof are passed
+    /// over; their nodes are asked for at the end.
+    pub(super) fn take_accounts(&mut self, tree: &Tree) -> Option<Want> {
+        let density = self.density();
+        for (index, cursor) in self.cursors.iter_mut().enumerate() {
+            while let Some((from, last)) = cursor.waiting() {
+                let Some((origin, limit)) = tree.blinded_span(&from, &last) else {
+                    cursor.finish();
+                    break;
+                };
+                let width = width(&origin, &limit);
+                if density.is_some_and(|density| density.leaves_in(width) < WORTH_A_RANGE) {
+                    cursor.advance(&limit);
+                    continue;
+                }
+                cursor.asked();
+                return Some(Want::Accounts {
+                    cursor: Some(index),
+                    origin,
+                    limit,
+                });
+            }
+        }
+        None
+    }
+
+    /// An account range was joined. `last`: its last key if more lies to the right.
+    pub(super) fn accounts_joined(&mut self, cursor: usize, last: Option<Hash>) {
+        if let Some(cursor) = self.cursors.get_mut(cursor) {
+            cursor.joined(last);
+        }
+    }
+
+    /// The request for this cursor's range ended without an answer.
+    pub(super) fn requeue(&mut self, cursor: usize) {
+        if let Some(cursor) = self.cursors.get_mut(cursor) {
+            cursor.requeue();
+        }
+    }
+
+    /// What is known of each 1/256 of the account key space, 0 to 255; `None` without cursors.
+    pub(super) fn key_space(&self) -> Option<[u8; KEY_SPACE_CELLS]> {
+        if self.cursors.is_empty() {
+            return None;
+        }
+        let mut cells = [0; KEY_SPACE_CELLS];
+        let per_cursor = KEY_SPACE_CELLS / ACCOUNT_CURSORS;
+        for (cursor, cells) in self.cursors.iter().zip(cells.chunks_mut(per_cursor)) {
+            let known = cursor.known(255) as usize * per_cursor;
+            for (index, cell) in cells.iter_mut().enumerate() {
+                *cell = known.saturating_sub(index * 255).min(255) as u8;
+            }
+        }
+        Some(cells)
+    }
+
+    /// Time has passed: notes how far the cursors are, for the estimate.
+    pub(super) fn note_pace(&mut self, now: Millis) {
+        if !self.cursors.is_empty() {
+            self.eta.note(now, eta::share(&self.cursors));
+        }
+    }
+
+    /// Milliseconds until the account ranges are done, once there is enough data to estimate.
+    pub(super) fn eta(&self, now: Millis) -> Option<u64> {
+        self.eta.left(now, eta::share(&self.cursors))
+    }
+
+    /// How densely accounts lie, once enough is known to estimate it.
+    fn density(&self) -> Option<Density> {
+        let known: u64 = self.cursors.iter().map(|cursor| cursor.known(255)).sum();
+        let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
+        let is_enough = share > ENOUGH_SHARE && self.held.accounts > ENOUGH_ACCOUNTS;
+        is_enough
+            .then(|| Density::new(self.held.accounts, share * u64::MAX as f64))
+            .flatten()
+    }
+}
+
+/// Moves the cursor to the first key of its slice that is blinded.
+fn skip_held(tree: &Tree, cursor: &mut Cursor) {
+    let Some((from, last)) = cursor.waiting() else {
+        return;
+    };
+    match tree.blinded_span(&from, &last) {
+        Some((origin, _)) => cursor.start_at(origin),
+        None => cursor.finish(),
+    }
+}
+
+owns! {
+    FirstSync: cursors, eta;
+}

@@ -1,0 +1,197 @@
+//! The phase of a job over a base: what is held under another root is compared from the top down,
+//! and only what differs is fetched.
+
+use super::plan::{Asked, Plan};
+use super::queues::Queues;
+use crate::hash::Hash;
+use crate::heap::owns;
+use crate::state::{Item, PageId, Received, StatePath, Tree};
+use crate::sync::loads::{LoadedPage, PAGES_PER_LOAD};
+use crate::sync::progress::KEY_SPACE_CELLS;
+use crate::sync::want::Want;
+
+/// Paths in one request for trie nodes. Servers stop at 1,024 look-ups (geth-wire, GetTrieNodes),
+/// and a storage node costs several.
+pub(super) const NODES_PER_REQUEST: usize = 256;
+
+/// What a job over a base has beside the tree.
+#[derive(Debug)]
+pub(super) struct Healing {
+    plan: Plan,
+    /// The tree has changed since the plan was made.
+    is_plan_stale: bool,
+    /// Accounts that came since the tree has this root.
+    received: Received,
+    /// Account ranges asked for. Bound: requests in flight.
+    spans_asked: Vec<(Hash, Hash)>,
+    /// Pages that were read and are not taken in yet. Bound: [`PAGES_PER_LOAD`], or what no batch
+    /// carries yet.
+    read: Vec<LoadedPage>,
+}
+
+impl Healing {
+    /// Nothing is planned yet.
+    pub(super) fn new() -> Healing {
+        Healing {
+            plan: Plan::default(),
+            is_plan_stale: true,
+            received: Received::default(),
+            spans_asked: Vec::new(),
+            read: Vec::new(),
+        }
+    }
+
+    /// The tree has changed.
+    pub(super) fn changed(&mut self) {
+        self.is_plan_stale = true;
+    }
+
+    /// Counts accounts that came by a range.
+    pub(super) fn received_leaves(&mut self, accounts: u64) {
+        self.received.leaves += accounts;
+    }
+
+    /// Counts accounts that came by a range or node by node; `revealed` are those by nodes.
+    pub(super) fn received_revealed(&mut self, accounts: u64) {
+        self.received.revealed += accounts;
+    }
+
+    pub(super) fn take_span(&mut self) -> Option<Want> {
+        let (origin, limit) = self.plan.take_span()?;
+        self.spans_asked.push((origin, limit));
+        Some(Want::Accounts {
+            cursor: None,
+            origin,
+            limit,
+        })
+    }
+
+    pub(super) fn take_nodes(&mut self) -> Vec<(StatePath, Hash)> {
+        self.plan.take_nodes(NODES_PER_REQUEST)
+    }
+
+    /// The request for this range ended.
+    pub(super) fn span_ended(&mut self, origin: &Hash, limit: &Hash) {
+        self.spans_asked
+            .retain(|(from, to)| (from, to) != (origin, limit));
+        self.is_plan_stale = true;
+    }
+
+    /// These ranges have been on their way since before the target moved. What they bring becomes
+    /// base, so they are not asked for again meanwhile.
+    pub(super) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
+        self.spans_asked.extend(spans);
+    }
+
+    pub(super) fn lacks_spans(&self) -> bool {
+        self.plan.has_spans()
+    }
+
+    pub(super) fn lacks_nodes(&self) -> bool {
+        self.is_plan_stale || self.plan.has_nodes()
+    }
+
+    /// Whether the plan is used up.
+    pub(super) fn has_no_plan(&self) -> bool {
+        self.plan.is_used_up()
+    }
+
+    /// Makes a new plan if the last one is used up and something has changed since.
+    /// `waiting_bytes`: bytes of the tree that may wait in memory.
+    pub(super) fn replan(&mut self, tree: &Tree, queues: &mut Queues, waiting_bytes: usize) {
+        if !self.is_plan_stale || !self.plan.is_used_up() || !self.read.is_empty() {
+            return;
+        }
+        let asked = Asked {
+            nodes: queues.nodes_asked(),
+            spans: &self.spans_asked,
+            storage: &|account| queues.knows_storage(account),
+        };
+        let mut plan = Plan::make(tree, &asked, self.received, waiting_bytes);
+        let (storages, large) = plan.take_storages();
+        queues.add_storages(storages);
+        for (account, root, slots) in large {
+            queues.enlarge_for(account, root, Hash::ZERO, slots);
+        }
+        self.plan = plan;
+        self.is_plan_stale = false;
+    }
+
+    /// Takes the pages that the plan wants read. Those that `recent` still has go to what was read;
+    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `None` while pages that were
+    /// read wait to be taken in. `stored`: pages below it are durable.
+    pub(super) fn next_pages(
+        &mut self,
+        stored: PageId,
+        recent: impl Fn(PageId) -> Option<Vec<u8>>,
+    ) -> Option<Vec<PageId>> {
+        if !self.read.is_empty() {
+            return None;
+        }
+        let wanted = self.plan.take_pages();
+        let (mut durable, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
+        for id in new {
+            // If it is on its way to the store, a later plan wants it again.
+            match recent(id) {
+                Some(bytes) => self.read.push((id, Some(bytes))),
+                None => self.is_plan_stale = true,
+            }
+        }
+        let rest = durable.split_off(durable.len().min(PAGES_PER_LOAD));
+        self.plan.put_back_pages(rest);
+        Some(durable)
+    }
+
+    /// Keeps pages that were read, to be taken in step by step.
+    pub(super) fn loaded(&mut self, pages: Vec<LoadedPage>) {
+        self.read.extend(pages);
+    }
+
+    /// Whether pages that were read wait to be taken in.
+    pub(super) fn has_read(&self) -> bool {
+        !self.read.is_empty()
+    }
+
+    /// One of the pages that were read. The order does not matter: each page knows its place.
+    pub(super) fn take_read(&mut self) -> Option<LoadedPage> {
+        self.read.pop()
+    }
+
+    /// Whether pages have to be read or taken in.
+    pub(super) fn is_reading(&self) -> bool {
+        self.has_read() || self.plan.has_pages()
+    }
+
+    /// Whether account ranges are on their way, of this round or of one before. What they cover is
+    /// planned when they are here.
+    pub(super) fn awaits_ranges(&self) -> bool {
+        !self.spans_asked.is_empty()
+    }
+}
+
+/// What is known of each 1/256 of the account key space, 0 to 255, judged by what is blinded.
+pub(super) fn key_space(tree: &Tree) -> [u8; KEY_SPACE_CELLS] {
+    let mut unknown = [0u64; KEY_SPACE_CELLS];
+    // In 65,536ths of the key space, of which a cell has 256.
+    let place = |key: &Hash| u64::from(u16::from_be_bytes([key.0[0], key.0[1]]));
+    for entry in tree.entries() {
+        if !matches!(entry.item, Item::Blinded { .. }) {
+            continue;
+        }
+        let (first, last) = (
+            place(&entry.path.first_key()),
+            place(&entry.path.last_key()),
+        );
+        for cell in first / 256..=last / 256 {
+            let (from, to) = (first.max(cell * 256), last.min(cell * 256 + 255));
+            if let Some(unknown) = unknown.get_mut(cell as usize) {
+                *unknown += to - from + 1;
+            }
+        }
+    }
+    unknown.map(|share| 255 - share.min(255) as u8)
+}
+
+owns! {
+    Healing: plan, spans_asked, read;
+}

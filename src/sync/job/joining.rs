@@ -1,0 +1,240 @@
+//! Taking in what was proven: answers of peers, and pages of a base that were read.
+
+use super::{Job, JobPhase};
+use crate::hash::Hash;
+use crate::state::{CodesHeld, Joined, PageId, Revealing, StorageJoined, TreeError};
+use crate::sync::loads::LoadedPage;
+use crate::sync::want::{RequestKind, Want};
+use crate::trie::VerifiedRange;
+
+/// Pages taken in by one step: each is proven, which takes as long as a few hundred hashes, and one
+/// step should not take longer than verifying an answer.
+const PAGES_PER_STEP: usize = 4;
+
+/// Taking in what was proven.
+impl Job {
+    /// Joins a range of accounts. `stale`: it was asked under a root of before.
+    pub(crate) fn join_accounts(
+        &mut self,
+        range: &VerifiedRange<'_>,
+        held: &dyn CodesHeld,
+        is_stale: bool,
+    ) -> Result<Joined, TreeError> {
+        let joined = self
+            .tree
+            .join_accounts(range, held, self.staged.pages_mut())?;
+        match is_stale {
+            true => self.enter_stale(&joined),
+            false => self.enter_received(&joined),
+        }
+        Ok(joined)
+    }
+
+    /// The answer to a range of accounts was joined. `last`: its last key if more lies to the
+    /// right.
+    pub(crate) fn accounts_joined(&mut self, want: &Want, last: Option<Hash>) {
+        let Want::Accounts {
+            cursor,
+            origin,
+            limit,
+        } = want
+        else {
+            return;
+        };
+        match (cursor, &mut self.phase) {
+            (Some(cursor), JobPhase::FirstSync(first)) => first.accounts_joined(*cursor, last),
+            (_, JobPhase::Healing(healing)) => healing.span_ended(origin, limit),
+            (None, JobPhase::FirstSync(_)) => {
+                debug_assert!(false, "a range of a healing in a first sync");
+            }
+        }
+    }
+
+    /// Joins a range of one account's storage.
+    pub(crate) fn join_storage(
+        &mut self,
+        account: &Hash,
+        range: &VerifiedRange<'_>,
+    ) -> Result<StorageJoined, TreeError> {
+        let pages = self.staged.pages_mut();
+        let joined = self.tree.join_storage(account, range, pages)?;
+        self.counters.slots += joined.slots;
+        self.counters.reused += joined.reused;
+        if let JobPhase::FirstSync(first) = &mut self.phase {
+            first.slots_joined(joined);
+        }
+        self.touch();
+        Ok(joined)
+    }
+
+    /// The first range of a whole storage was joined. `more`: if more is to come, how many slots it
+    /// held and the last of them.
+    pub(crate) fn storage_joined(
+        &mut self,
+        account: Hash,
+        storage_root: Hash,
+        more: Option<(u64, Hash)>,
+    ) {
+        self.queues.storage_joined(account, storage_root, more);
+    }
+
+    /// A chunk's range was joined. `last`: its last key if more lies to the right.
+    pub(crate) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>) {
+        self.queues.chunk_joined(account, chunk, last);
+    }
+
+    /// Lets `reveal` reveal nodes, and enters what they bring.
+    pub(crate) fn reveal<T>(
+        &mut self,
+        held: &dyn CodesHeld,
+        reveal: impl FnOnce(&mut Revealing<'_>) -> T,
+    ) -> (T, Joined) {
+        let mut revealing = self.tree.revealing(held);
+        let result = reveal(&mut revealing);
+        let joined = revealing.finish();
+        if let JobPhase::Healing(healing) = &mut self.phase {
+            healing.received_revealed(joined.accounts);
+        }
+        self.enter_received(&joined);
+        (result, joined)
+    }
+
+    /// Keeps a verified code for the next batch.
+    pub(crate) fn code_arrived(&mut self, hash: Hash, code: &[u8]) {
+        self.queues.code_arrived(&hash);
+        self.staged.push_code(hash, code);
+        self.counters.codes += 1;
+    }
+
+    /// An answer was proven: its kind, its bytes, and its request's round trips.
+    pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize, trip: u64) {
+        self.counters.proved(kind, bytes);
+        self.counters.round_trips = self.counters.round_trips.max(trip);
+    }
+
+    /// Counts a request that is not the job's own.
+    pub(crate) fn count_request(&mut self) {
+        self.counters.requests += 1;
+    }
+
+    /// Counts nodes that were revealed.
+    pub(crate) fn count_nodes(&mut self, nodes: u64) {
+        self.counters.nodes += nodes;
+    }
+
+    /// Counts bytes that were received, of whatever kind.
+    pub(crate) fn count_received(&mut self, bytes: usize) {
+        self.counters.bytes_received += bytes as u64;
+    }
+
+    /// Enters what a peer brought under the target's root.
+    fn enter_received(&mut self, joined: &Joined) {
+        if let JobPhase::Healing(healing) = &mut self.phase {
+            healing.received_leaves(joined.accounts);
+        }
+        self.enter(joined);
+        self.touch();
+    }
+
+    /// Enters what an answer brought that was asked under a root of before. Part of it may only
+    /// have become a base, which lacks nothing and does not count as received. So what is lacking
+    /// is read off the tree.
+    fn enter_stale(&mut self, joined: &Joined) {
+        self.count(joined);
+        self.queues.add_missing(&self.tree);
+        self.touch();
+    }
+
+    /// Counts what came, and queues what it lacks.
+    fn enter(&mut self, joined: &Joined) {
+        self.count(joined);
+        self.queues.add_storages(joined.storage.iter().copied());
+        self.queues.add_codes(joined.codes.iter().copied());
+    }
+
+    fn count(&mut self, joined: &Joined) {
+        self.counters.accounts += joined.accounts;
+        self.counters.slots += joined.slots;
+        self.counters.reused += joined.reused;
+        if let JobPhase::FirstSync(first) = &mut self.phase {
+            first.joined(joined);
+        }
+    }
+
+    /// The tree has changed by what a peer sent.
+    fn touch(&mut self) {
+        self.staged.touch();
+        self.staged.fed();
+        if let JobPhase::Healing(healing) = &mut self.phase {
+            healing.changed();
+        }
+    }
+}
+
+/// Reading pages of a base.
+impl Job {
+    /// The pages to read now, which may be none. `None` if pages that were read wait to be taken
+    /// in. `stored`: pages below it are durable.
+    pub(crate) fn next_pages(&mut self, stored: PageId) -> Option<Vec<PageId>> {
+        let JobPhase::Healing(healing) = &mut self.phase else {
+            return None;
+        };
+        let staged = &self.staged;
+        healing.next_pages(stored, |id| staged.page(id).map(<[u8]>::to_vec))
+    }
+
+    /// Keeps pages that were read. They are taken in one by one, as steps of their own.
+    pub(crate) fn loaded(&mut self, pages: Vec<LoadedPage>) {
+        if let JobPhase::Healing(healing) = &mut self.phase {
+            healing.loaded(pages);
+        }
+    }
+
+    /// Whether pages have to be read or taken in.
+    pub(crate) fn is_reading(&self) -> bool {
+        match &self.phase {
+            JobPhase::FirstSync(_) => false,
+            JobPhase::Healing(healing) => healing.is_reading(),
+        }
+    }
+
+    /// Whether pages that were read wait to be taken in.
+    pub(crate) fn has_read(&self) -> bool {
+        match &self.phase {
+            JobPhase::FirstSync(_) => false,
+            JobPhase::Healing(healing) => healing.has_read(),
+        }
+    }
+
+    /// Takes in some of the pages that were read. Returns the ids of those that are missing or
+    /// damaged; the tree does without them.
+    pub(crate) fn take_read(&mut self) -> Vec<PageId> {
+        let mut damaged = Vec::new();
+        for _ in 0..PAGES_PER_STEP {
+            let JobPhase::Healing(healing) = &mut self.phase else {
+                break;
+            };
+            let Some((id, bytes)) = healing.take_read() else {
+                break;
+            };
+            healing.changed();
+            if !self.take_page(id, bytes.as_deref()) {
+                damaged.push(id);
+            }
+        }
+        damaged
+    }
+
+    /// Takes a page of the base in; `false` if it is missing or damaged.
+    #[must_use]
+    fn take_page(&mut self, id: PageId, bytes: Option<&[u8]>) -> bool {
+        match bytes.map(|bytes| self.tree.inline_page(id, bytes)) {
+            Some(Ok(joined)) => {
+                self.enter(&joined);
+                true
+            }
+            // Nothing is lost if the tree went past it while it was being read.
+            Some(Err(_)) | None => !self.tree.drop_base_page(id),
+        }
+    }
+}

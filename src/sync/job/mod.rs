@@ -1,0 +1,326 @@
+//! One sync towards one root: the tree that is built, and what is asked for.
+//!
+//! A job is in one of two phases. Over nothing it is a [`FirstSync`], which walks the account trie
+//! by cursors. Over a base it is a [`Healing`], which plans what differs.
+
+mod asking;
+mod cursor;
+mod eta;
+mod first_sync;
+mod gaps;
+mod healing;
+mod joining;
+mod pace;
+mod plan;
+mod price;
+mod queues;
+mod round_trips;
+mod staged;
+
+use first_sync::FirstSync;
+use healing::Healing;
+use pace::Pace;
+use queues::Queues;
+use round_trips::RoundTrips;
+use staged::Staged;
+
+use super::ids::Millis;
+use super::progress::{Counters, KEY_SPACE_CELLS, Outrun};
+use super::target::Pivot;
+use super::want::{RequestKind, Want};
+use crate::hash::Hash;
+use crate::heap::{HeapBytes, owns};
+use crate::state::{CodesHeld, Counts, Entry, PageId, Tree, TreeError, Unfinished};
+
+pub(super) use staged::Built;
+
+/// A sync under way.
+pub(crate) struct Job {
+    pivot: Pivot,
+    tree: Tree,
+    phase: JobPhase,
+    queues: Queues,
+    /// What the next batch carries.
+    staged: Staged,
+    /// The first page id of this build: older ones belong to the complete state.
+    first_page: PageId,
+    /// How often the target moved. What was asked before a move goes back to no queue.
+    round: u32,
+    counters: Counters,
+    pace: Pace,
+    round_trips: RoundTrips,
+    is_repair: bool,
+}
+
+enum JobPhase {
+    /// Nothing is held under another root: what is missing is walked over.
+    FirstSync(FirstSync),
+    /// Something is held under another root: what is missing is planned.
+    Healing(Healing),
+}
+
+impl JobPhase {
+    fn of(tree: &Tree) -> JobPhase {
+        match tree.entries().iter().any(Entry::has_base) {
+            true => JobPhase::Healing(Healing::new()),
+            false => JobPhase::FirstSync(FirstSync::of(tree)),
+        }
+    }
+}
+
+/// Beginning, and moving to another root.
+impl Job {
+    /// Starts from whatever `tree` holds; new pages get ids from `next_page` on.
+    pub(crate) fn new(pivot: Pivot, tree: Tree, first_page: PageId, next_page: PageId) -> Job {
+        let tree = tree.with_first_page(first_page);
+        Job {
+            pivot,
+            phase: JobPhase::of(&tree),
+            queues: Queues::of(&tree),
+            staged: Staged::new(next_page),
+            first_page,
+            round: 0,
+            counters: Counters::default(),
+            pace: Pace::default(),
+            round_trips: RoundTrips::after(0),
+            is_repair: false,
+            tree,
+        }
+    }
+
+    /// The same job as a repair, which fetches these codes again.
+    pub(crate) fn repairing(mut self, codes: Vec<Hash>) -> Job {
+        self.is_repair = true;
+        self.queues.add_codes(codes);
+        self
+    }
+
+    /// The same job in this round, with pages of so many bytes.
+    pub(crate) fn in_round(self, round: u32, page_bytes: usize) -> Job {
+        Job {
+            round,
+            tree: self.tree.with_budget(page_bytes),
+            ..self
+        }
+    }
+
+    /// The target has moved while the job was under way. Everything held becomes the base of the
+    /// new tree. `true` if the root is another one.
+    pub(crate) fn retarget(&mut self, now: Millis, pivot: Pivot) -> bool {
+        let has_moved = self.pivot.root != pivot.root;
+        if has_moved {
+            let known = self.key_space().map(u64::from).iter().sum();
+            let healed = self.counters.nodes + self.counters.accounts + self.counters.slots;
+            self.pace.moved(now, known, healed);
+            self.counters.moves += 1;
+        }
+        self.turn_to(pivot);
+        has_moved
+    }
+
+    /// Turns towards another root. What is in flight belongs to the round before.
+    pub(crate) fn turn_to(&mut self, pivot: Pivot) {
+        if self.pivot.root != pivot.root {
+            let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
+            self.tree = tree.retarget(pivot.root);
+            self.phase = JobPhase::of(&self.tree);
+            self.queues = Queues::of(&self.tree);
+            self.staged.touch();
+            self.round += 1;
+            self.round_trips = RoundTrips::after(self.counters.round_trips);
+        }
+        self.pivot = pivot;
+    }
+
+    /// Account ranges that have been on their way since before the target moved.
+    pub(crate) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
+        if let JobPhase::Healing(healing) = &mut self.phase {
+            healing.await_stale(spans);
+        }
+    }
+
+    /// A request of before the target moved has ended.
+    pub(crate) fn stale_ended(&mut self, want: &Want) {
+        if let (Want::Accounts { origin, limit, .. }, JobPhase::Healing(healing)) =
+            (want, &mut self.phase)
+        {
+            healing.span_ended(origin, limit);
+        }
+    }
+}
+
+/// Looking at it.
+impl Job {
+    pub(crate) fn pivot(&self) -> Pivot {
+        self.pivot
+    }
+
+    pub(crate) fn root(&self) -> Hash {
+        self.pivot.root
+    }
+
+    pub(crate) fn round(&self) -> u32 {
+        self.round
+    }
+
+    pub(crate) fn first_page(&self) -> PageId {
+        self.first_page
+    }
+
+    pub(crate) fn is_repair(&self) -> bool {
+        self.is_repair
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Bytes of pages and codes that the next batch will carry at least.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.staged.bytes()
+    }
+
+    /// Whether a batch would carry anything new.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.staged.is_dirty()
+    }
+
+    /// Accounts and slots held of the target's state.
+    pub(crate) fn held(&self) -> Counts {
+        match &self.phase {
+            JobPhase::FirstSync(first) => first.held(),
+            // What is adopted is not counted one by one.
+            JobPhase::Healing(_) => self.tree.held(),
+        }
+    }
+
+    /// What is known of each 1/256 of the account key space, 0 to 255.
+    pub(crate) fn key_space(&self) -> [u8; KEY_SPACE_CELLS] {
+        let by_cursors = match &self.phase {
+            JobPhase::FirstSync(first) => first.key_space(),
+            JobPhase::Healing(_) => None,
+        };
+        by_cursors.unwrap_or_else(|| healing::key_space(&self.tree))
+    }
+
+    /// Milliseconds until the account ranges are done, once there is enough data to estimate.
+    pub(crate) fn eta(&self, now: Millis) -> Option<u64> {
+        match &self.phase {
+            JobPhase::FirstSync(first) => first.eta(now),
+            JobPhase::Healing(_) => None,
+        }
+    }
+
+    /// Both rates, if the chain moves faster than it is healed.
+    pub(crate) fn outrun(&self) -> Option<Outrun> {
+        self.pace.outrun()
+    }
+
+    /// Whether ranges are done and only single nodes are missing.
+    pub(crate) fn is_healing(&self) -> bool {
+        match &self.phase {
+            JobPhase::Healing(healing) => !healing.lacks_spans() && !self.queues.has_large(),
+            JobPhase::FirstSync(first) => {
+                !first.lacks_accounts()
+                    && !self.queues.lacks_storage()
+                    && self.tree.blinded().next().is_some()
+            }
+        }
+    }
+
+    /// Whether something is held under another root.
+    pub(crate) fn is_over_base(&self) -> bool {
+        matches!(self.phase, JobPhase::Healing(_))
+    }
+
+    /// Whether nothing is left to ask for, to read or to wait for, beside the requests and the load
+    /// in flight.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let awaits_ranges = match &self.phase {
+            JobPhase::FirstSync(_) => false,
+            JobPhase::Healing(healing) => healing.awaits_ranges(),
+        };
+        !awaits_ranges
+            && !self.is_reading()
+            && !RequestKind::ALL.into_iter().any(|kind| self.lacks(kind))
+    }
+
+    /// Whether work of this kind waits in the queues.
+    pub(crate) fn lacks(&self, kind: RequestKind) -> bool {
+        match (kind, &self.phase) {
+            (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.lacks_accounts(),
+            (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.lacks_spans(),
+            (RequestKind::Storage, _) => self.queues.lacks_storage(),
+            (RequestKind::Codes, _) => self.queues.lacks_codes(),
+            (RequestKind::Nodes, JobPhase::FirstSync(first)) => {
+                self.next_nodes(first).next().is_some()
+            }
+            (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
+            (RequestKind::Headers, _) => false,
+        }
+    }
+
+    /// Whether only accounts and nodes can go on: no storage or code is missing that would let
+    /// accounts leave memory.
+    pub(crate) fn lacks_only_accounts(&self) -> bool {
+        !self.queues.lacks_storage() && !self.queues.lacks_codes()
+    }
+}
+
+/// Time and batches.
+impl Job {
+    /// Time has passed.
+    pub(crate) fn note_pace(&mut self, now: Millis) {
+        if let JobPhase::FirstSync(first) = &mut self.phase {
+            first.note_pace(now);
+        }
+    }
+
+    /// Bytes that have come to wait in memory since it was last cut, if anything came from a peer.
+    pub(crate) fn grown_since_cut(&self) -> usize {
+        self.staged.grown_since_cut(self.tree.resident_bytes())
+    }
+
+    /// Moves what has become complete out of memory, into pages.
+    pub(crate) fn cut_complete(&mut self, held: &dyn CodesHeld) -> Result<(), TreeError> {
+        self.tree.settle(held, self.staged.pages_mut())?;
+        self.staged.cut_at(self.tree.resident_bytes());
+        Ok(())
+    }
+
+    /// Cuts what is complete, writes the upper pages, and empties what is staged into a batch.
+    pub(crate) fn build(
+        &mut self,
+        held: &dyn CodesHeld,
+        unfinished: Unfinished,
+    ) -> Result<Built, TreeError> {
+        self.cut_complete(held)?;
+        let built = self.staged.build(&mut self.tree, unfinished)?;
+        self.counters.bytes_stored += built.bytes();
+        self.counters.pages_stored += built.pages.len() as u64;
+        self.counters.batches += 1;
+        Ok(built)
+    }
+
+    /// Codes that are in no batch yet.
+    pub(crate) fn uncommitted_codes(&self) -> impl Iterator<Item = &Hash> {
+        self.staged.codes()
+    }
+}
+
+impl HeapBytes for JobPhase {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            JobPhase::FirstSync(first) => first.heap_bytes(),
+            JobPhase::Healing(healing) => healing.heap_bytes(),
+        }
+    }
+}
+
+owns! {
+    Job: tree, phase, queues, staged, pace;
+}

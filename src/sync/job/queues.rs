@@ -1,0 +1,327 @@
+//! What both phases of a job ask for: storages, bytecodes and trie nodes, queued or in flight.
+//!
+//! The queues are an index over the tree, not a second truth: they are filled from whatever the
+//! tree holds, and a crash has nothing else to remember.
+
+use super::cursor::Cursor;
+use crate::flat_map::{ChunkedMap, ChunkedSet, FlatMap, FlatSet};
+use crate::hash::Hash;
+use crate::heap::owns;
+use crate::state::key_space::{Density, leading};
+use crate::state::{Incomplete, StatePath, Tree};
+use crate::sync::want::Want;
+
+/// Most chunks of one large storage, as in go-ethereum.
+const STORAGE_CHUNKS: u64 = 16;
+/// Slots that make a chunk of its own worth while: about two full answers.
+const SLOTS_PER_CHUNK: u64 = 16_384;
+/// Bytes of an answer that one small storage takes on average, to size requests: go-ethereum's
+/// estimate.
+const BYTES_PER_STORAGE: u64 = 1024;
+/// Hashes in one request for bytecodes: half a megabyte of average contracts, as in go-ethereum.
+const CODES_PER_REQUEST: usize = 84;
+
+/// The queues of a job.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    /// Whole storages to ask for: account hash to storage root. Bound: the accounts waiting in the
+    /// tree.
+    storages: ChunkedMap<Hash, Hash>,
+    /// Whole storages asked for. Bound: requests in flight times the accounts in one.
+    storages_asked: ChunkedSet<Hash>,
+    /// Storages too large for one answer. Bound: the accounts waiting in the tree.
+    large: FlatMap<Hash, LargeStorage>,
+    /// Codes to ask for. Bound: the accounts waiting in the tree.
+    codes: ChunkedSet<Hash>,
+    /// Codes asked for. Bound: requests in flight times [`CODES_PER_REQUEST`].
+    codes_asked: ChunkedSet<Hash>,
+    /// Nodes asked for. Bound: requests in flight times the paths in one.
+    nodes_asked: FlatSet<StatePath>,
+}
+
+/// A storage that is fetched in chunks.
+#[derive(Debug)]
+struct LargeStorage {
+    storage_root: Hash,
+    /// Bound: [`STORAGE_CHUNKS`].
+    chunks: Vec<Cursor>,
+}
+
+impl LargeStorage {
+    fn is_done(&self) -> bool {
+        self.chunks.iter().all(Cursor::is_done)
+    }
+}
+
+impl Queues {
+    /// Queues what the accounts in the tree lack. What a base holds is left to a plan.
+    pub(super) fn of(tree: &Tree) -> Queues {
+        let mut queues = Queues::default();
+        for account in tree.incomplete_accounts() {
+            match account.storage {
+                Some(_) if account.based => {}
+                Some(root) if account.partial => {
+                    queues.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS);
+                }
+                root => queues.add_storage(&account, root),
+            }
+            queues.add_codes(account.code);
+        }
+        queues
+    }
+
+    /// Queues what the accounts in the tree lack and is neither queued nor in flight yet.
+    pub(super) fn add_missing(&mut self, tree: &Tree) {
+        for account in tree.incomplete_accounts() {
+            if !account.partial && !self.knows_storage(&account.account) {
+                self.add_storage(&account, account.storage);
+            }
+            self.add_codes(account.code);
+        }
+    }
+
+    fn add_storage(&mut self, account: &Incomplete, root: Option<Hash>) {
+        self.storages
+            .extend(root.map(|root| (account.account, root)));
+    }
+
+    /// Queues whole storages: account hash and storage root.
+    pub(super) fn add_storages(&mut self, storages: impl IntoIterator<Item = (Hash, Hash)>) {
+        self.storages.extend(storages);
+    }
+
+    /// Queues codes, unless they are in flight.
+    pub(super) fn add_codes(&mut self, hashes: impl IntoIterator<Item = Hash>) {
+        let asked = &self.codes_asked;
+        let new = hashes.into_iter().filter(|hash| !asked.contains(hash));
+        self.codes.insert_all(new);
+    }
+
+    /// A code is here.
+    pub(super) fn code_arrived(&mut self, hash: &Hash) {
+        self.codes_asked.remove(hash);
+        self.codes.remove(hash);
+    }
+
+    /// Whether this storage is queued or in flight, whole or in chunks.
+    pub(super) fn knows_storage(&self, account: &Hash) -> bool {
+        self.storages.contains(account)
+            || self.storages_asked.contains(account)
+            || self.large.contains(account)
+    }
+
+    /// Whether this storage is fetched in chunks.
+    pub(super) fn is_large(&self, account: &Hash) -> bool {
+        self.large.contains(account)
+    }
+
+    pub(super) fn has_large(&self) -> bool {
+        !self.large.is_empty()
+    }
+
+    pub(super) fn lacks_storage(&self) -> bool {
+        !self.storages.is_empty() || !self.large.is_empty()
+    }
+
+    pub(super) fn lacks_codes(&self) -> bool {
+        !self.codes.is_empty()
+    }
+
+    pub(super) fn take_codes(&mut self) -> Option<Want> {
+        let mut hashes = Vec::new();
+        while hashes.len() < CODES_PER_REQUEST {
+            let Some((hash, ())) = self.codes.pop_first() else {
+                break;
+            };
+            self.codes_asked.insert(hash, ());
+            hashes.push(hash);
+        }
+        (!hashes.is_empty()).then_some(Want::Codes(hashes))
+    }
+
+    pub(super) fn requeue_codes(&mut self, hashes: Vec<Hash>) {
+        for hash in hashes {
+            self.codes_asked.remove(&hash);
+            self.codes.insert(hash, ());
+        }
+    }
+
+    /// Whole storages, as many as an answer of `bytes` bytes is likely to hold.
+    pub(super) fn take_storages(&mut self, bytes: u64) -> Option<Want> {
+        let most = (bytes / BYTES_PER_STORAGE).max(1) as usize;
+        let mut accounts = Vec::new();
+        while accounts.len() < most {
+            let Some(next) = self.storages.pop_first() else {
+                break;
+            };
+            self.storages_asked.insert(next.0, ());
+            accounts.push(next);
+        }
+        (!accounts.is_empty()).then_some(Want::Storages(accounts))
+    }
+
+    pub(super) fn requeue_storages(&mut self, accounts: Vec<(Hash, Hash)>) {
+        for (account, root) in accounts {
+            self.storages_asked.remove(&account);
+            self.storages.insert(account, root);
+        }
+    }
+
+    /// The first part of a storage was joined. If more is to come, the rest is cut into chunks by
+    /// its density: `more` is the number of slots received, and the last of them.
+    pub(super) fn storage_joined(
+        &mut self,
+        account: Hash,
+        storage_root: Hash,
+        more: Option<(u64, Hash)>,
+    ) {
+        self.storages_asked.remove(&account);
+        if let Some((slots, last)) = more
+            && let Some(rest) = last.next()
+        {
+            self.enlarge_for(account, storage_root, rest, slots_left(slots, &last));
+        }
+    }
+
+    /// Walks a storage from `first` on in as many chunks as the slots expected there are worth.
+    pub(super) fn enlarge_for(&mut self, account: Hash, root: Hash, first: Hash, slots: u64) {
+        let chunks = (slots / SLOTS_PER_CHUNK + 1).min(STORAGE_CHUNKS);
+        self.enlarge(account, root, first, chunks);
+    }
+
+    fn enlarge(&mut self, account: Hash, storage_root: Hash, first: Hash, chunks: u64) {
+        let chunks = Cursor::slices(first, chunks as usize);
+        self.large.insert(
+            account,
+            LargeStorage {
+                storage_root,
+                chunks,
+            },
+        );
+    }
+
+    /// The next range of a large storage. Storages that turn out to be there are done.
+    pub(super) fn take_chunk(&mut self, tree: &Tree) -> Option<Want> {
+        let mut done = Vec::new();
+        let mut taken = None;
+        for (account, large) in self.large.iter_mut() {
+            taken = next_chunk(tree, account, large);
+            if taken.is_some() {
+                break;
+            }
+            if large.is_done() {
+                done.push(*account);
+            }
+        }
+        self.large.retain(|account| !done.contains(account));
+        taken
+    }
+
+    /// A chunk's range was joined: its cursor goes on behind `last`, or is done if nothing more is
+    /// to come.
+    pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, next: Option<Hash>) {
+        let Some(cursor) = self.chunk_mut(account, chunk) else {
+            return;
+        };
+        cursor.joined(next);
+        if self.large.get(account).is_some_and(LargeStorage::is_done) {
+            self.large.remove(account);
+        }
+    }
+
+    pub(super) fn requeue_chunk(&mut self, account: &Hash, chunk: usize) {
+        if let Some(cursor) = self.chunk_mut(account, chunk) {
+            cursor.requeue();
+        }
+    }
+
+    fn chunk_mut(&mut self, account: &Hash, chunk: usize) -> Option<&mut Cursor> {
+        let large = self.large.get_mut(account)?;
+        large.chunks.get_mut(chunk)
+    }
+
+    /// Nodes asked for.
+    pub(super) fn nodes_asked(&self) -> &FlatSet<StatePath> {
+        &self.nodes_asked
+    }
+
+    /// Notes that these nodes are asked for; `None` if there are none.
+    pub(super) fn ask_nodes(&mut self, nodes: Vec<(StatePath, Hash)>) -> Option<Want> {
+        for (path, _) in &nodes {
+            self.nodes_asked.insert(*path, ());
+        }
+        (!nodes.is_empty()).then_some(Want::Nodes(nodes))
+    }
+
+    /// These nodes are not asked for any more. Those that are still blinded are found in the tree.
+    pub(super) fn nodes_ended(&mut self, nodes: &[(StatePath, Hash)]) {
+        for (path, _) in nodes {
+            self.nodes_asked.remove(path);
+        }
+    }
+}
+
+/// The next range of this storage that is blinded and not in flight.
+fn next_chunk(tree: &Tree, account: &Hash, large: &mut LargeStorage) -> Option<Want> {
+    let storage_root = large.storage_root;
+    for (chunk, cursor) in large.chunks.iter_mut().enumerate() {
+        let Some((from, last)) = cursor.waiting() else {
+            continue;
+        };
+        let Some((origin, limit)) = tree.storage_span(account, &from, &last) else {
+            cursor.finish();
+            continue;
+        };
+        cursor.asked();
+        return Some(Want::Chunk {
+            account: *account,
+            storage_root,
+            chunk,
+            origin: provable_origin(origin, &limit),
+            limit,
+        });
+    }
+    None
+}
+
+/// The slots behind `last`, if they are as dense as the `slots` up to it.
+fn slots_left(slots: u64, last: &Hash) -> u64 {
+    let density = Density::new(slots, leading(last).max(1) as f64);
+    let all = density.map_or(0.0, |density| density.leaves_in(u64::MAX));
+    (all as u64).saturating_sub(slots)
+}
+
+/// Servers may cut a range that starts at 0 and ends early without a proof. From 1 on there always
+/// is one, and it shows slot 0 too.
+fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
+    match origin == Hash::ZERO && *limit != Hash::MAX {
+        true => origin.next().unwrap_or(origin),
+        false => origin,
+    }
+}
+
+owns! {
+    LargeStorage: chunks;
+    Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slots_left;
+    use crate::hash::Hash;
+
+    #[test]
+    fn the_slots_left_are_estimated_from_the_share_that_was_covered() {
+        let key = |first: u8| {
+            let mut key = [0; 32];
+            key[0] = first;
+            Hash(key)
+        };
+        // go-ethereum's cases: half of the space, a sixteenth, nearly all of it, nothing.
+        assert_eq!(slots_left(100, &key(0x80)), 100);
+        assert_eq!(slots_left(100, &key(0x10)), 1_500);
+        assert_eq!(slots_left(100, &key(0xf0)), 6);
+        assert_eq!(slots_left(100, &Hash::MAX), 0);
+        assert!(slots_left(100, &Hash::ZERO) > u64::MAX / 2);
+    }
+}

@@ -1,0 +1,68 @@
+//! An answer whose request id has been read, and nothing else.
+
+use super::PeerFault;
+use super::rlp::RlpReader;
+
+/// An answer `[request id, content...]` whose content is not decoded yet.
+///
+/// An answer is read in two steps. [`Answer::split`] finds the request id, so that an answer that
+/// nobody asked for costs next to nothing. Then the function for its kind reads the content, and
+/// borrows from the frame.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// Id of the request that it answers.
+    pub id: u64,
+    content: RlpReader<'a>,
+}
+
+impl<'a> Answer<'a> {
+    /// Reads the request id of a message's payload.
+    ///
+    /// # Errors
+    /// [`PeerFault::Malformed`] if the payload is not one list that starts with a number.
+    pub fn split(payload: &'a [u8]) -> Result<Answer<'a>, PeerFault> {
+        let mut content = RlpReader::list_of(payload)?;
+        Ok(Answer {
+            id: content.u64()?,
+            content,
+        })
+    }
+
+    /// Length of the encoded content in bytes, to be compared with what was asked for.
+    pub fn len(&self) -> usize {
+        self.content.len()
+    }
+
+    /// Whether nothing follows the request id.
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty()
+    }
+
+    /// Reads a ByteCodes or TrieNodes: `[request id, [item, ...]]`.
+    ///
+    /// # Errors
+    /// [`PeerFault::TooMuch`] if there are more than `most` items; [`PeerFault::Malformed`].
+    pub fn items(self, most: usize) -> Result<Vec<&'a [u8]>, PeerFault> {
+        let mut list = self.only_list()?;
+        let mut items = Vec::new();
+        while !list.is_empty() {
+            if items.len() == most {
+                return Err(PeerFault::TooMuch);
+            }
+            items.push(list.bytes()?);
+        }
+        Ok(items)
+    }
+
+    /// Opens the one list that the content consists of.
+    pub(super) fn only_list(mut self) -> Result<RlpReader<'a>, PeerFault> {
+        let list = self.content.list()?;
+        self.content.finish()?;
+        Ok(list)
+    }
+
+    /// The content, undecoded.
+    pub(super) fn content(self) -> RlpReader<'a> {
+        self.content
+    }
+}
