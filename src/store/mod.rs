@@ -18,8 +18,6 @@
 //! (`WriterLock` in the browser). The sequence check above keeps a database whole even where the
 //! lock fails.
 
-#![deny(unsafe_code)]
-
 #[cfg(target_arch = "wasm32")]
 pub mod indexed_db;
 mod memory;

@@ -16,8 +16,6 @@
 //! use: every exported method takes `&self`, and no borrow is held while JavaScript is called or a
 //! future is awaited, since either may come back with another call.
 
-#![deny(unsafe_code)]
-
 mod backend;
 mod connections;
 mod crash;
