@@ -1,9 +1,12 @@
-//! What a heal receives, by how much has changed, against a fresh sync of the same root: `cargo bench --profile sim --bench
-//! heal_shares [-- SEED]` prints a line for each share and each number of accounts.
+//! Measures what a heal receives, depending on how much has changed, compared with a fresh sync of
+//! the same root. `cargo bench --profile sim --bench heal_shares [-- SEED]` prints a line for each
+//! share and each number of accounts.
 //!
-//! The engine runs in the tests' world, in virtual time and with a disk in memory, so only bytes and requests mean something.
+//! The engine runs in the tests' world, in virtual time and with a disk in memory, so only bytes
+//! and requests are meaningful.
 
-#![allow(clippy::expect_used, clippy::panic, dead_code, missing_docs)] // The tests' world, of which this needs little.
+// Most of the tests' world is not used here.
+#![allow(clippy::expect_used, clippy::panic, dead_code, missing_docs)]
 
 #[path = "../tests/sync/disk.rs"]
 mod disk;
@@ -58,7 +61,8 @@ fn line(recipe: Recipe, share: f64, plain: bool, seed: u64) {
     let fresh = sync(&mut World::new(chain.server(), seed), &chain).counters;
     let ratio = healed.bytes_received as f64 / fresh.bytes_received as f64;
     println!(
-        "{accounts} accounts, {}, {:>5.1} % changed: {ratio:.2} of a fresh sync's bytes; {} nodes, {} requests ({} fresh)",
+        "{accounts} accounts, {}, {:>5.1} % changed: {ratio:.2} of a fresh sync's bytes; {} nodes, \
+         {} requests ({} fresh)",
         if plain {
             "plain, values"
         } else {

@@ -1,9 +1,12 @@
-//! What a page's size costs: `cargo bench --profile sim --bench page_budgets` prints a line of JSON for each.
+//! Measures what a page's size costs. `cargo bench --profile sim --bench page_budgets` prints a
+//! line of JSON for each size.
 //!
-//! The engine syncs and heals in the tests' world, in virtual time and with a disk in memory, so what is counted is what would
-//! be written to IndexedDB, and the time is the processor's alone. `cargo xtask bench --only heal` prints it as a table.
+//! The engine syncs and heals in the tests' world, in virtual time and with a disk in memory. So
+//! the counts are those of what would be written to IndexedDB, and the time is the processor's
+//! alone. `cargo xtask bench --only heal` prints it as a table.
 
-#![allow(clippy::expect_used, clippy::panic, dead_code, missing_docs)] // The tests' world, of which this needs little.
+// Most of the tests' world is not used here.
+#![allow(clippy::expect_used, clippy::panic, dead_code, missing_docs)]
 
 #[path = "../tests/sync/disk.rs"]
 mod disk;
@@ -24,7 +27,7 @@ use world::{End, World};
 
 const ACCOUNTS: u64 = 100_000;
 const BUDGETS: [usize; 5] = [8 * 1024, 16 * 1024, 24 * 1024, 32 * 1024, 56 * 1024];
-/// The engine's events between two looks at what it holds.
+/// How many events the engine handles between two looks at its memory.
 const EVENTS: u64 = 20;
 
 fn main() {
@@ -79,7 +82,7 @@ struct Figures {
     report: Report,
     pages: u64,
     bytes: u64,
-    /// Most bytes of the tree that were in memory.
+    /// The most bytes of the tree that were in memory.
     held: usize,
     left: usize,
     millis: f64,
@@ -112,8 +115,9 @@ fn measure(world: &mut World, chain: &Chain) -> Figures {
 fn line(budget: usize, name: &str, changed: u64, figures: &Figures) -> String {
     let counters = figures.report.counters;
     format!(
-        "{{\"pageBytes\": {budget}, \"what\": \"{name}\", \"changed\": {changed}, \"pagesWritten\": {}, \"bytesWritten\": {}, \
-         \"pagesLeft\": {}, \"bytesReceived\": {}, \"requests\": {}, \"roundTrips\": {}, \"bytesInMemory\": {}, \"milliseconds\": {:.1}}}",
+        "{{\"pageBytes\": {budget}, \"what\": \"{name}\", \"changed\": {changed}, \
+         \"pagesWritten\": {}, \"bytesWritten\": {}, \"pagesLeft\": {}, \"bytesReceived\": {}, \
+         \"requests\": {}, \"roundTrips\": {}, \"bytesInMemory\": {}, \"milliseconds\": {:.1}}}",
         figures.pages,
         figures.bytes,
         figures.left,

@@ -1,12 +1,14 @@
 // Measures the hot path in WebAssembly, as a browser would run it:
 // `node benches/run.mjs [--json FILE] [--without-mpt] [--geth GETHBENCH]`.
-// It takes an `npm ci` in xtask/node first, for wasm-opt; comparing with @ethereumjs/mpt takes one in this folder, comparing with
-// go-ethereum the program that `go build ./cmd/gethbench` makes in gateway/, which gets the very same answers.
+// It needs `npm ci` in xtask/node, for wasm-opt. Comparing with @ethereumjs/mpt needs `npm ci` in
+// this folder. Comparing with go-ethereum needs the program that `go build ./cmd/gethbench` makes
+// in gateway/; it gets the same answers.
 //
-// Contenders take turns, in slices of a few milliseconds, many times, and are compared by the processor time
-// of their undisturbed slices: the slowest of the fastest tenth. So neither other work on the machine nor a clock that changes
-// its speed favours one of them, and the ratios hold where absolute rates drift. The medians are printed beside it: where they
-// tell another story, the machine was busy.
+// Contenders take turns in slices of a few milliseconds, many times. They are compared by the
+// processor time of their undisturbed slices, which is the slowest of the fastest tenth. So neither
+// other work on the machine nor a changing clock speed favours one of them, and the ratios are
+// stable where absolute rates vary. The medians are printed beside them. If they differ much, the
+// machine was busy.
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,22 +19,23 @@ import { setFlagsFromString } from 'node:v8'
 import { optimize } from '../xtask/node/optimize.mjs'
 import { startProgram } from '../xtask/node/program.mjs'
 
-/** Answers to verify, in accounts. */
+/** Sizes of the answers to verify, in accounts. */
 const SIZES = [1000, 5000]
-/** Accounts, and branches, that a slice verifies or hashes at least. */
+/** How many accounts a slice verifies and how many branches it hashes, at least. */
 const SLICE = { accounts: 10_000, branches: 4000 }
 /** Slices per contender. */
 const SLICES = 200
-/** Slices before those count. */
+/** Slices that run before the counted ones. */
 const WARM_UP = 20
 /**
- * Places on the stack that the slices take turns at. V8 does not align its frames for vectors, and where the kernel's state comes to
- * lie across the processor's cache lines it runs at half its rate: all of a process's runs, if they started from one place.
+ * How many stack depths the slices take turns at. V8 does not align its frames for vectors. Where
+ * the kernel's state crosses the processor's cache lines, it runs at half the rate, and with one
+ * depth this would concern all slices of a process or none.
  */
 const STACKS = 8
-/** What must hold, as ratios. */
+/** The ratios that must be reached. */
 const BARS = { pairsToSha3: 3.5, cutToHashing: 0.6, verifyToMpt: 200, cutToGeth: 2.5 }
-/** What go-ethereum is given: verifying and making the trie of what was verified, as its sync does. */
+/** What go-ethereum does: it verifies, and makes the trie of what it verified, as its sync does. */
 const GETH_WORK = { both: 'VerifyRangeProof + StackTrie', expanded: 'expanding bodies + VerifyRangeProof + StackTrie' }
 const GETH_READY_WITHIN_MS = 30_000
 
@@ -40,12 +43,13 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const jsonFile = option('--json')
 const gethbench = option('--geth')
 
-// Compiles for speed at once what would be so after it has been seen busy: when that is depends on what else the machine does.
+// Compiles everything for speed at once. V8 would otherwise do so after a while, and when depends
+// on what else the machine does.
 setFlagsFromString('--no-liftoff')
 setFlagsFromString('--no-wasm-lazy-compilation')
 
 const wasm = await load()
-if (wasm.check() !== 1) throw new Error('the kernel hashes wrong')
+if (wasm.check() !== 1) throw new Error('the kernel computes wrong hashes')
 const results = [...(await keccak()), ...(await ranges())]
 console.table(results.map(({ name, rate, median, unit, ratio, medianRatio, bar }) => ({
   name,
@@ -64,7 +68,7 @@ async function load() {
   execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
   const metadata = JSON.parse(execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], { cwd: root }))
   const file = join(metadata.target_directory, 'wasm32-unknown-unknown/release/snaplight_bench_wasm.wasm')
-  // As the package is made.
+  // wasm-opt makes it as the package is made.
   const optimized = `${file}.opt`
   optimize(file, optimized)
   const module = await WebAssembly.compile(readFileSync(optimized))
@@ -72,7 +76,7 @@ async function load() {
   return exports
 }
 
-/** The crate's browser room is linked too and wants its imports, but nothing here calls into it. */
+/** The module imports what the crate's browser code needs, but nothing here calls it. */
 function unused(imports) {
   const object = {}
   for (const { module, name } of imports) {
@@ -109,7 +113,8 @@ async function ranges() {
       { name: 'hash the same nodes by sha3', ...figures(sha3), ...timesAsFast(sha3, hashing) },
     )
     if (geth) {
-      // By themselves: whoever comes after another process finds its caches cold.
+      // These take turns by themselves: a contender finds cold caches after another process has
+      // run.
       const works = Object.keys(GETH_WORK)
       const [ours, ...theirs] = await takeTurns([contenders[0], ...works.map((what) => inGeth(geth, at, what))], SLICE.accounts / size)
       works.forEach((what, i) => {
@@ -126,7 +131,7 @@ async function ranges() {
   return rows
 }
 
-/** go-ethereum in a process of its own, with the answers that the module makes. */
+/** Starts go-ethereum in a process of its own, with the answers that the module makes. */
 async function startGeth() {
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-answers-'))
   try {
@@ -144,12 +149,14 @@ async function startGeth() {
   }
 }
 
-/** A slice in go-ethereum's process, which says what processor time it took. */
+/**
+ * A slice in go-ethereum's process. Resolves to the processor time that it took, in milliseconds.
+ */
 function inGeth(geth, answer, what) {
   return async (runs) => (await geth.ask(JSON.stringify({ answer, runs, what }))).cpuMs
 }
 
-/** A slice in this process, which answers what processor time it took. */
+/** A slice in this process. Returns the processor time that it took, in milliseconds. */
 function here(contender) {
   return (runs, depth) => {
     const start = processorTime()
@@ -162,7 +169,7 @@ function here(contender) {
   }
 }
 
-/** What a run of each contender takes; they take turns, each for a slice of so many runs. */
+/** What one run of each contender takes. They take turns, each for a slice of `runs` runs. */
 async function takeTurns(contenders, runs) {
   const slices = contenders.map(() => [])
   for (let slice = -WARM_UP; slice < SLICES; slice++) {
@@ -174,12 +181,12 @@ async function takeTurns(contenders, runs) {
   return slices.map(summary)
 }
 
-/** Works so many frames further up the stack. */
+/** Does the work with this many more frames on the stack. */
 function deeper(frames, work, ...more) {
   return frames === 0 ? work() : deeper(frames - 1, work, ...more, frames)
 }
 
-/** Milliseconds that this process has kept a processor busy. */
+/** How many milliseconds of processor time this process has used. */
 function processorTime() {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
@@ -191,7 +198,7 @@ function summary(times) {
   return { undisturbed: at(0.1), median: at(0.5) }
 }
 
-/** So many pieces of work per second. */
+/** How much work is done per second. */
 function rates(work, unit, { undisturbed, median }) {
   return { rate: work / (undisturbed / 1000), median: work / (median / 1000), unit }
 }
@@ -201,7 +208,7 @@ function timesAsFast(times, other) {
   return { ratio: other.undisturbed / times.undisturbed, medianRatio: other.median / times.median }
 }
 
-/** Milliseconds that @ethereumjs/mpt takes for the same answer. */
+/** How many milliseconds @ethereumjs/mpt takes for the same answer. */
 async function verifyWithMpt() {
   const { verifyMerkleRangeProof } = await import('@ethereumjs/mpt')
   const { accountBodyFromSlim, RLP } = await rlpTools()
@@ -209,7 +216,7 @@ async function verifyWithMpt() {
   const runs = []
   for (let run = -1; run < 3; run++) {
     const start = processorTime()
-    // The full body is what the trie holds; whoever syncs has to expand it, so it counts.
+    // The trie contains the full body. Whoever syncs has to expand the slim one, so this counts.
     const values = bodies.map((slim) => RLP.encode(accountBodyFromSlim(RLP.decode(slim))))
     const more = await verifyMerkleRangeProof(rootHash, origin, keys.at(-1), keys, values, proof)
     if (more !== true) throw new Error('@ethereumjs/mpt did not verify the answer')
@@ -224,7 +231,7 @@ async function rlpTools() {
   return { accountBodyFromSlim, RLP }
 }
 
-/** The answer that the module has prepared, as bytes; see `answer` in wasm/src/lib.rs. */
+/** The bytes of the answer that the module has prepared, see `answer` in wasm/src/lib.rs. */
 function exported() {
   return new Uint8Array(wasm.memory.buffer, wasm.answer(), wasm.answer_len()).slice()
 }
@@ -248,7 +255,7 @@ function readAnswer() {
   return { rootHash, origin, keys, bodies, proof }
 }
 
-/** The word after an option of the command line. */
+/** The word after an option on the command line. */
 function option(name) {
   const at = process.argv.indexOf(name)
   return at < 0 ? undefined : process.argv[at + 1]

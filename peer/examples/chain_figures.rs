@@ -1,4 +1,4 @@
-//! How long blocks take, and how much memory 128 states do:
+//! Measures how long blocks take to make, and how much memory 128 states take:
 //! `cargo run --release -p snaplight-peer --example chain_figures [ACCOUNTS]`
 
 use snaplight_peer::{chain::Chain, state::Recipe};
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Resident memory, on Linux.
+/// The resident memory. Only on Linux.
 fn megabytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

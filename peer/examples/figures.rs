@@ -1,4 +1,4 @@
-//! How fast states are made and served:
+//! Measures how fast states are made and served:
 //! `cargo run --release -p snaplight-peer --example figures [ACCOUNTS]`
 
 use futures_util::{SinkExt, StreamExt};
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What it takes to get all accounts, 512 KiB at a time.
+/// Fetches all accounts in answers of 512 KiB.
 fn requests(state: &State) -> Vec<Request> {
     let (root, limit, bytes) = (state.root(), [0xff; 32], 512 * 1024);
     let request = |origin: &Hash, id| {
@@ -121,7 +121,7 @@ async fn over_a_socket(server: Arc<Server>, requests: &[Request]) -> Result<f64,
     }
     let start = Instant::now();
     for pair in requests.chunks(2) {
-        // Two at a time, as a client does that never lets a peer idle.
+        // Two requests at a time, as a client does that keeps its peer busy.
         for request in pair {
             let frame = link::frame(0x22, &request.encode());
             socket.send(Message::Binary(frame.into())).await?;

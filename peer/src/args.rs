@@ -19,53 +19,63 @@ Serves an Ethereum state over WebSocket (snap/1, see docs/websocket-peers.md).
 
 The state:
     --genesis FILE         {address: {balance, nonce, code, storage}}, or that under \"alloc\"
-    --accounts N           N made-up accounts
-    --contracts SHARE      so many of them are contracts, 0 to 1 (0)
-    --realistic N          N made-up accounts with the proportions of a small mainnet: a quarter are
-                           contracts, four slots to an account, a few of them giants, shared codes of
-                           100 bytes to 24 kB, delegated accounts (EIP-7702)
-    --seed S               another seed, another state (1)
-    --huge N:SLOTS         N contracts with so many slots each; may come several times
+    --accounts N           N generated accounts
+    --contracts SHARE      the share of them that are contracts, 0 to 1 (default 0)
+    --realistic N          N generated accounts with the proportions of a small mainnet: a quarter
+                           are contracts, there are four slots for each account, a few contracts are
+                           giants, contracts share codes of 100 bytes to 24 kB, and some accounts
+                           are delegated (EIP-7702)
+    --seed S               another seed gives another state (default 1)
+    --huge N:SLOTS         N contracts with this many slots each; may be repeated
 
 A chain of states:
-    --chain                blocks that change the state, a line of JSON for each; also by any of these:
-    --block-every TIME     such as 12s or 500ms; without it only for each line \"block [SHARE]\" that
-                           comes on standard input; \"block values=N insert=N delete=N slots=N
-                           contracts=N delegations=N\", or some of these, is one that changes just that
-                           \"sample N\" there prints N made-up accounts as they are now, in one line of
-                           JSON: address, slim body, first slots; many of them such as blocks changed; and
-                           how many accounts and slots there are
-    --change SHARE         of the accounts and slots, in each block, 0 to 1 (0.001). The seed is --seed.
-                           Of a realistic state it is the accounts, and three slots for each of them
-    --keep N               so many roots are served (128)
+    --chain                make blocks that change the state, and print a line of JSON for each.
+                           Any of the options below does the same
+    --block-every TIME     such as 12s or 500ms. Without it, blocks are made only on demand
+    --change SHARE         the share of accounts and slots that each block changes, 0 to 1
+                           (default 0.001), by the seed of --seed. With --realistic it is a share of
+                           the accounts, and three slots are written for each of them
+    --keep N               how many roots are served (default 128)
+
+On standard input, with --chain:
+    block [SHARE]          makes a block
+    block values=N insert=N delete=N slots=N contracts=N delegations=N
+                           makes a block that changes exactly these numbers of things; each of them
+                           may be left out
+    sample N               prints N generated accounts as they are now, in one line of JSON:
+                           address, slim body and first slots of each, many of them changed by
+                           blocks; and how many accounts and slots there are
+
+On standard input, with --chain or --exit-with-stdin:
+    export FILE            writes the newest state to a file and prints a line of JSON: exported
+                           (the file), root, accounts, slots and codes, or error. The format is
+                           described in peer/src/state/export.rs
 
 Options:
-    --listen ADDRESS       127.0.0.1:0; port 0 is any free one
-    --network-id ID        1 for mainnet's genesis state, else 1337
-    --genesis-hash HASH    mainnet's for mainnet's genesis state, else one made from the root
-    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST_ANSWERS], where KIND is accounts,
-                           storage, codes, nodes or headers;
-                           may come several times. slow=MS, capped=BYTES, silent, empty, stale-root,
-                           drop-first-proof, drop-last-proof, drop-item, swap-values, unsorted,
-                           modify-value, lie, short, stuck, replay, twice, unasked, wrong-id, wrong-code, more,
-                           truncated, garbage, oversized, text, always-prove, no-proof,
-                           shuffled-proof, huge-proof, many-proof-nodes, codes-as-hashes, one-code,
-                           wrong-header, corrupt-header, cut, wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
-                           too-many-peers, corrupt=FIELD of key, nonce, balance, storage-root,
-                           code-hash, slot, code, node, proof
-    --throttle BYTES       a second and connection
-    --max-connections N    64
-    --max-seconds N        ends after that time
-    --exit-with-stdin      ends when standard input does
-
-With --chain or --exit-with-stdin, \"export FILE\" on standard input writes the newest state to a file and
-prints one line of JSON: exported (the file), root, accounts, slots, codes; or error. The format is
-described in peer/src/state/export.rs.
+    --listen ADDRESS       default 127.0.0.1:0; with port 0 the system chooses a free port
+    --network-id ID        default 1 for mainnet's genesis state, and 1337 otherwise
+    --genesis-hash HASH    default mainnet's for mainnet's genesis state, and otherwise one that is
+                           made from the root
+    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST_ANSWERS], where KIND is accounts, storage,
+                           codes, nodes or headers; may be repeated. Names: slow=MS, capped=BYTES,
+                           silent, empty, stale-root, drop-first-proof, drop-last-proof, drop-item,
+                           swap-values, unsorted, modify-value, lie, short, stuck, replay, twice,
+                           unasked, wrong-id, wrong-code, more, truncated, garbage, oversized, text,
+                           always-prove, no-proof, shuffled-proof, huge-proof, many-proof-nodes,
+                           codes-as-hashes, one-code, wrong-header, corrupt-header, cut,
+                           wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
+                           too-many-peers, and corrupt=FIELD where FIELD is key, nonce, balance,
+                           storage-root, code-hash, slot, code, node or proof
+    --throttle BYTES       the most bytes per second for each connection
+    --max-connections N    default 64
+    --max-seconds N        end after this time
+    --exit-with-stdin      end when standard input ends
 
 Prints one line of JSON when it is ready: ready, url, root, accounts, slots, codes, networkId,
-genesisHash, block {number, hash, stateRoot, timestamp}. Prints another one for each block of a chain:
-number, hash, stateRoot, timestamp, and what the block changed: changedAccounts, changedSlots,
-changedNodes (of all tries), changedNodeBytes, changedCodes, changedCodeBytes. Logs go to standard error. Ends on SIGINT and SIGTERM.
+genesisHash, block {number, hash, stateRoot, timestamp}. With a chain, prints another line for each
+block: number, hash, stateRoot, timestamp, and what the block changed: changedAccounts,
+changedSlots, changedNodes (of all tries), changedNodeBytes, changedCodes, changedCodeBytes. Logs go
+to standard error. Ends on SIGINT and SIGTERM.
 ";
 
 pub(crate) struct Args {
@@ -76,7 +86,7 @@ pub(crate) struct Args {
     pub(crate) options: Options,
     pub(crate) max_seconds: Option<u64>,
     pub(crate) exit_with_stdin: bool,
-    /// None: the state stays as it is.
+    /// `None` if the state does not change.
     pub(crate) blocks: Option<Blocks>,
 }
 
@@ -88,7 +98,7 @@ pub(crate) enum Source {
 }
 
 impl Args {
-    /// None if help was asked for.
+    /// `None` if help was asked for.
     pub(crate) fn parse() -> Result<Option<Args>, Box<dyn Error>> {
         let mut genesis = None;
         let mut recipe = Recipe::plain(0, 1);
@@ -145,11 +155,11 @@ impl Args {
                 Source::Realistic(Realistic::new(realistic, recipe.seed))
             }
             (None, 0, 1..) => {
-                return Err("--contracts and --huge do not go with --realistic".into());
+                return Err("--contracts and --huge exclude --realistic".into());
             }
             _ => {
                 return Err(
-                    "one of --genesis FILE, --accounts N and --realistic N is needed".into(),
+                    "give exactly one of --genesis FILE, --accounts N and --realistic N".into(),
                 );
             }
         };
@@ -166,11 +176,12 @@ fn share(text: &str) -> Result<f64, Box<dyn Error + Send + Sync>> {
     if (0.0..=1.0).contains(&share) {
         Ok(share)
     } else {
-        Err("a share is from 0 to 1".into())
+        Err("a share must be from 0 to 1".into())
     }
 }
 
-/// `12s`, `0.5s`, `500ms`, or a bare number of seconds; never none, or blocks would be all there is.
+/// `12s`, `0.5s`, `500ms`, or a bare number of seconds. At least a millisecond: with less, the
+/// program would do nothing but make blocks.
 fn duration(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 0.001),
@@ -178,20 +189,20 @@ fn duration(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     };
     let time = Duration::try_from_secs_f64(number.parse::<f64>()? * unit)?;
     if time < Duration::from_millis(1) {
-        return Err("a millisecond at least".into());
+        return Err("the time must be at least a millisecond".into());
     }
     Ok(time)
 }
 
 fn huge(text: &str) -> Result<(u64, u64), Box<dyn Error + Send + Sync>> {
-    let (count, slots) = text.split_once(':').ok_or("N:SLOTS is needed")?;
+    let (count, slots) = text.split_once(':').ok_or("the form is N:SLOTS")?;
     Ok((count.parse()?, slots.parse()?))
 }
 
 fn hash(text: &str) -> Result<Hash, Box<dyn Error + Send + Sync>> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err("32 bytes of hex are needed".into());
+        return Err("a hash is 32 bytes of hex".into());
     }
     let mut hash = [0; 32];
     for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {

@@ -1,7 +1,7 @@
-//! Block headers: how they are written down, and a chain of them to be asked for.
+//! Block headers: their encoding, and a chain of them that answers requests.
 //!
-//! There are no blocks behind these headers, only states: transactions, receipts and withdrawals are
-//! those of empty blocks. What a client checks of a header is that it hashes to the hash it asked for.
+//! Only states are behind these headers. Transactions, receipts and withdrawals are those of
+//! empty blocks: a client only checks that a header hashes to the hash that it asked for.
 
 use crate::{EMPTY_ROOT, Hash, keccak::keccak, link::eth, rlp};
 use std::{
@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-/// The state root of mainnet's first block: who serves that serves mainnet.
+/// The state root of mainnet's first block. A server with this state serves mainnet.
 pub const MAINNET_GENESIS_ROOT: Hash = [
     0xd7, 0xf8, 0x97, 0x4f, 0xb5, 0xac, 0x78, 0xd9, 0xac, 0x09, 0x9b, 0x9a, 0xd5, 0x01, 0x8b, 0xed,
     0xc2, 0xce, 0x0a, 0x72, 0xda, 0xd1, 0x82, 0x7a, 0x17, 0x09, 0xda, 0x30, 0x58, 0x0f, 0x05, 0x44,
@@ -20,37 +20,39 @@ pub const MAINNET_GENESIS: Hash = [
     0x45, 0xa1, 0x18, 0xd0, 0x90, 0x6a, 0x34, 0xe6, 0x9a, 0xec, 0x8c, 0x0d, 0xb1, 0xcb, 0x8f, 0xa3,
 ];
 
-/// A header. On the wire and for its hash an RLP list: in Frontier, mainnet's first fork, of
-/// `[parentHash, ommersHash, coinbase B_20, stateRoot, transactionsRoot, receiptsRoot, logsBloom B_256,
-/// difficulty P, number P, gasLimit P, gasUsed P, timestamp P, extraData B, mixHash, nonce B_8]`; since
-/// Prague with `[..., baseFeePerGas P, withdrawalsRoot, blobGasUsed P, excessBlobGas P,
-/// parentBeaconBlockRoot, requestsHash]` behind them. Hashes are B_32.
+/// A header. Its RLP, which is hashed and sent, is a list.
+///
+/// In Frontier, mainnet's first fork, the list is `[parentHash, ommersHash, coinbase B_20,
+/// stateRoot, transactionsRoot, receiptsRoot, logsBloom B_256, difficulty P, number P, gasLimit P,
+/// gasUsed P, timestamp P, extraData B, mixHash, nonce B_8]`. Since Prague, `baseFeePerGas P,
+/// withdrawalsRoot, blobGasUsed P, excessBlobGas P, parentBeaconBlockRoot, requestsHash` follow.
+/// Hashes are B_32.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Hash of the block before; zero for the first one.
+    /// Hash of the parent block. Zero for block 0.
     pub parent: Hash,
     /// Root of the state after the block.
     pub state_root: Hash,
-    /// Blocks before it.
+    /// The block's number: how many blocks are before it.
     pub number: u64,
     /// Unix time in seconds.
     pub timestamp: u64,
-    /// Up to 32 bytes of the block's maker.
+    /// At most 32 bytes that the block's maker chose.
     pub extra_data: Vec<u8>,
     fork: Fork,
 }
 
-/// What decides over the fields.
+/// Which fields the header has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fork {
-    /// Mainnet's genesis block, and only that.
+    /// Mainnet's genesis block only.
     Frontier,
-    /// Prague and Osaka: the same fields.
+    /// Prague and Osaka, which have the same fields.
     Prague,
 }
 
 impl Header {
-    /// Time of block 0. Fixed, as everything here, so that the same states make the same hashes.
+    /// Time of block 0. It is fixed, so that the same states always give the same hashes.
     pub const GENESIS_TIME: u64 = 1_750_000_000;
     /// Seconds between blocks.
     pub const SECONDS_PER_BLOCK: u64 = 12;
@@ -69,7 +71,7 @@ impl Header {
         }
     }
 
-    /// Mainnet's first one, whose hash everybody knows.
+    /// Mainnet's block 0, whose hash is well known.
     #[must_use]
     pub fn mainnet_genesis() -> Header {
         Header {
@@ -95,7 +97,7 @@ impl Header {
         } else {
             (0, 45_000_000)
         };
-        // The random number that proof of stake has in this place.
+        // Proof of stake puts its random number here (EIP-4399).
         let mix = if is_frontier {
             [0; 32]
         } else {
@@ -136,7 +138,7 @@ impl Header {
     }
 }
 
-/// keccak of an empty RLP list.
+/// Keccak-256 of an empty RLP list.
 const EMPTY_OMMERS: Hash = [
     0x1d, 0xcc, 0x4d, 0xe8, 0xde, 0xc7, 0x5d, 0x7a, 0xab, 0x85, 0xb5, 0x67, 0xb6, 0xcc, 0xd4, 0x1a,
     0xd3, 0x12, 0x45, 0x1b, 0x94, 0x8a, 0x74, 0x13, 0xf0, 0xa1, 0x42, 0xfd, 0x40, 0xd4, 0x93, 0x47,
@@ -147,12 +149,12 @@ const EMPTY_REQUESTS: Hash = [
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
-/// A block of a chain that is served.
+/// A block of the served chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// The header's hash.
     pub hash: Hash,
-    /// What the hash is of.
+    /// The header that `hash` is the hash of.
     pub header: Header,
     /// The header's RLP.
     pub encoded: Arc<[u8]>,
@@ -169,23 +171,24 @@ impl From<Header> for Block {
     }
 }
 
-/// The newest blocks of a chain without forks. Never none.
+/// The newest blocks of a chain without forks. There is always at least one.
 #[derive(Debug, Clone)]
 pub struct Blocks {
-    /// By number, without gaps. At most `Blocks::KEPT`.
+    /// In the order of their numbers, without gaps. Bound: `Blocks::KEPT`.
     blocks: VecDeque<Arc<Block>>,
     numbers: HashMap<Hash, u64>,
 }
 
 impl Blocks {
-    /// Real nodes hold all headers. More than this would only be memory.
+    /// How many blocks are held. Real nodes hold all headers; tests need fewer. Chosen without a
+    /// measurement.
     pub const KEPT: usize = 8192;
-    /// Headers in an answer.
+    /// The most headers in an answer, as in go-ethereum.
     pub const ANSWER_LIMIT: u64 = 1024;
-    /// Bytes in an answer: as soon as there are so many it ends.
+    /// An answer ends once it has this many bytes, as in go-ethereum.
     const ANSWER_BYTES: usize = 2 * 1024 * 1024;
 
-    /// The chain's first block; its number need not be 0.
+    /// A chain that begins with this block. Its number need not be 0.
     #[must_use]
     pub fn new(first: Header) -> Blocks {
         let mut blocks = Blocks {
@@ -196,7 +199,7 @@ impl Blocks {
         blocks
     }
 
-    /// The next block.
+    /// Adds a block with this state root, and returns it.
     pub fn push(&mut self, state_root: Hash) -> Arc<Block> {
         let head = self.head();
         self.append(Header::new(head.header.number + 1, head.hash, state_root))
@@ -214,7 +217,7 @@ impl Blocks {
         block
     }
 
-    /// The blocks without the newest ones. The oldest one stays.
+    /// The same chain without its newest `count` blocks. The oldest block always stays.
     #[must_use]
     pub fn without_newest(&self, count: usize) -> Blocks {
         let mut older = self.clone();
@@ -251,8 +254,8 @@ impl Blocks {
         self.at(*self.numbers.get(hash)?)
     }
 
-    /// What a request for headers is answered with, by go-ethereum's rules: as many as there are
-    /// without a gap, none if the first one is not there.
+    /// The answer to a request for headers, by go-ethereum's rules: the headers up to the first
+    /// missing one. It is empty if the first header is missing.
     #[must_use]
     pub fn answer(&self, request: &GetBlockHeaders) -> Vec<Arc<Block>> {
         let count = request.amount.min(Blocks::ANSWER_LIMIT);
@@ -265,7 +268,9 @@ impl Blocks {
         };
         let head = self.head().header.number;
         if request.reverse && request.skip == 0 && number > head {
-            // Asked for by number, without gaps, go-ethereum takes what lies beyond the head as left out.
+            // With a number, in reverse and without skips, go-ethereum counts the headers beyond
+            // the head as
+            // left out of the answer.
             count = count.saturating_sub(number - head);
             number = head;
         }
@@ -291,15 +296,15 @@ impl Blocks {
 /// A request for headers: `[reqId P, [start P or B_32, amount P, skip P, reverse P]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetBlockHeaders {
-    /// To be echoed.
+    /// The request id, which the answer repeats.
     pub id: u64,
-    /// The first header wanted.
+    /// The first header that is wanted.
     pub start: Start,
-    /// How many are wanted.
+    /// How many headers are wanted.
     pub amount: u64,
-    /// Blocks left out between two.
+    /// How many blocks are skipped between two headers.
     pub skip: u64,
-    /// Towards the chain's beginning.
+    /// Whether the numbers descend.
     pub reverse: bool,
 }
 
@@ -313,10 +318,10 @@ pub enum Start {
 }
 
 impl GetBlockHeaders {
-    /// The code of the message, relative to eth's first id.
+    /// The message's code, relative to eth's first id.
     pub const CODE: u64 = eth::GET_BLOCK_HEADERS;
 
-    /// None if malformed.
+    /// `None` if the payload is malformed.
     #[must_use]
     pub fn decode(mut payload: &[u8]) -> Option<GetBlockHeaders> {
         let mut fields = rlp::list(&mut payload).ok()?;
@@ -324,7 +329,7 @@ impl GetBlockHeaders {
         let id = rlp::uint(&mut fields).ok()?;
         let mut query = rlp::list(&mut fields).ok()?;
         rlp::end(fields).ok()?;
-        // 33 bytes are a hash with its header; a hash of zeros is no hash to go-ethereum, but number 0.
+        // A hash with its RLP header has 33 bytes. go-ethereum takes a hash of zeros for number 0.
         let start = match rlp::hash(&mut query.get(..33).unwrap_or_default()) {
             Ok(hash) => {
                 rlp::string(&mut query).ok()?;

@@ -1,5 +1,5 @@
-//! `--chain`: blocks on a timer and on demand, a line of JSON for each. And what else standard input
-//! asks for.
+//! `--chain`: makes blocks on a timer and on demand and prints a line of JSON for each. Also
+//! carries out the other orders on standard input.
 
 use crate::{hex, sample::Sampler};
 use serde_json::{Value, json};
@@ -18,29 +18,29 @@ use std::{
 };
 use tokio::{sync::mpsc, time};
 
-/// Bytes that an export writes at once.
+/// Size of the write buffer of an export, in bytes. Chosen without a measurement.
 const EXPORT_BUFFER: usize = 1 << 18;
 
-/// What blocks are like.
+/// How blocks are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Blocks {
-    /// Time between two; none makes them on demand only.
+    /// Time between two blocks. `None` makes blocks on demand only.
     pub(crate) every: Option<Duration>,
-    /// Share of the state that each one changes.
+    /// The share of the state that each block changes, 0 to 1.
     pub(crate) change: f64,
-    /// Roots that are served.
+    /// How many state roots are served.
     pub(crate) keep: usize,
     pub(crate) seed: u64,
-    /// Whether shares are meant as [`Change::realistic`] does.
+    /// Whether a share is meant as in [`Change::realistic`].
     pub(crate) is_realistic: bool,
 }
 
-/// What orders are about.
+/// What the orders are carried out on.
 pub(crate) struct Source {
     pub(crate) server: Arc<Server>,
-    /// None: the state stays as it is.
+    /// `None` if the state does not change.
     pub(crate) chain: Option<Chain>,
-    /// None: nobody knows the addresses.
+    /// `None` if the accounts' addresses are not known.
     pub(crate) sampler: Option<Sampler>,
 }
 
@@ -56,9 +56,9 @@ impl Default for Blocks {
     }
 }
 
-/// Lines of standard input; it has ended when there are no more.
+/// The lines of standard input. The channel closes when standard input ends.
 pub(crate) fn stdin_lines() -> mpsc::Receiver<String> {
-    // Who writes faster than blocks can be made has to wait.
+    // Bounded: whoever writes faster than blocks are made has to wait.
     let (sender, lines) = mpsc::channel(16);
     std::thread::spawn(move || {
         for line in io::stdin().lock().split(b'\n') {
@@ -72,7 +72,7 @@ pub(crate) fn stdin_lines() -> mpsc::Receiver<String> {
     lines
 }
 
-/// Makes blocks until standard input ends; if `ends` is not set, for ever.
+/// Makes blocks until standard input ends, or for ever if `ends` is false.
 pub(crate) async fn run(
     source: Source,
     blocks: Blocks,
@@ -97,18 +97,18 @@ pub(crate) async fn run(
                 _ => std::future::pending().await,
             }
         };
-        let what = tokio::select! {
-            _ = tick => Some(What::Share(blocks.change)),
+        let changes = tokio::select! {
+            _ = tick => Some(Changes::Share(blocks.change)),
             line = lines.recv(), if stdin_open => match line {
                 Some(line) => match on_demand(&line, blocks.change) {
-                    Some(Order::Block(what)) => Some(what),
+                    Some(Order::Block(changes)) => Some(changes),
                     Some(Order::Sample(count)) => {
                         sample(sampler.as_ref(), chain.as_ref(), count);
                         None
                     }
                     Some(Order::Export(file)) => {
                         let head = server.head();
-                        // It takes seconds where the state is large.
+                        // An export of a large state takes seconds.
                         let told = tokio::task::spawn_blocking(move || export(&head, &file)).await;
                         print(&told.unwrap_or_else(|error| json!({ "error": error.to_string() })));
                         None
@@ -122,19 +122,19 @@ pub(crate) async fn run(
                 }
             },
         };
-        let Some(what) = what else { continue };
+        let Some(changes) = changes else { continue };
         let Some(mut growing) = chain.take() else {
             continue;
         };
-        // Connections are served meanwhile.
+        // Connections are served meanwhile, so this runs on a thread of its own.
         let made = tokio::task::spawn_blocking(move || {
-            let new = match what {
-                What::Share(share) if blocks.is_realistic => {
+            let new = match changes {
+                Changes::Share(share) if blocks.is_realistic => {
                     let counts = growing.server().head().counts();
                     growing.advance(&Change::realistic(counts, share))
                 }
-                What::Share(share) => growing.advance_by(share),
-                What::Change(change) => growing.advance(&change),
+                Changes::Share(share) => growing.advance_by(share),
+                Changes::Exact(change) => growing.advance(&change),
             };
             (growing, new)
         });
@@ -148,26 +148,26 @@ pub(crate) async fn run(
     }
 }
 
-/// What a line of standard input asks for.
+/// An order on standard input.
 enum Order {
-    /// A block.
-    Block(What),
-    /// So many accounts as they are now.
+    /// Make a block.
+    Block(Changes),
+    /// Print this many accounts as they are now.
     Sample(u64),
-    /// The newest state, in a file.
+    /// Write the newest state to this file.
     Export(String),
 }
 
 /// What a block changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum What {
-    /// Some of everything.
+enum Changes {
+    /// This share of everything.
     Share(f64),
-    /// This.
-    Change(Change),
+    /// Exactly these numbers of things.
+    Exact(Change),
 }
 
-/// `values=N insert=N delete=N slots=N contracts=N delegations=N`, or some of them.
+/// Reads `values=N insert=N delete=N slots=N contracts=N delegations=N`, or some of them.
 fn change(words: &[&str]) -> Option<Change> {
     let mut change = Change::default();
     for word in words {
@@ -185,7 +185,8 @@ fn change(words: &[&str]) -> Option<Change> {
     Some(change)
 }
 
-/// `block`, `block SHARE`, `block` with what of each kind, `sample N`, or `export FILE`.
+/// Reads `block`, `block SHARE`, `block` with numbers as in [`change`], `sample N` or
+/// `export FILE`.
 fn on_demand(line: &str, usual: f64) -> Option<Order> {
     if let Some(file) = line.trim().strip_prefix("export ") {
         return Some(Order::Export(file.trim().to_owned()));
@@ -193,21 +194,21 @@ fn on_demand(line: &str, usual: f64) -> Option<Order> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let order = match words.as_slice() {
         [] => return None,
-        ["block"] => Some(Order::Block(What::Share(usual))),
+        ["block"] => Some(Order::Block(Changes::Share(usual))),
         ["block", counts @ ..] if line.contains('=') => {
-            change(counts).map(|change| Order::Block(What::Change(change)))
+            change(counts).map(|change| Order::Block(Changes::Exact(change)))
         }
         ["block", share] => share
             .parse()
             .ok()
-            .map(|share| Order::Block(What::Share(share))),
+            .map(|share| Order::Block(Changes::Share(share))),
         ["sample", count] => count.parse().ok().map(Order::Sample),
         _ => None,
     };
     if order.is_none() {
         log(&format!(
-            "{line:?}: block [SHARE], block with values=N, insert=N, delete=N, slots=N, contracts=N or \
-             delegations=N, sample N and export FILE are all that is understood here"
+            "{line:?} is no order; orders are: block [SHARE], block with values=N, insert=N, \
+             delete=N, slots=N, contracts=N or delegations=N, sample N, export FILE"
         ));
     }
     order
@@ -215,7 +216,7 @@ fn on_demand(line: &str, usual: f64) -> Option<Order> {
 
 fn sample(sampler: Option<&Sampler>, chain: Option<&Chain>, count: u64) {
     let (Some(sampler), Some(chain)) = (sampler, chain) else {
-        log("no sample: only of a chain of made-up states are the addresses known");
+        log("no sample: the addresses are only known in a chain of generated states");
         return;
     };
     let head = chain.head();
@@ -230,7 +231,7 @@ fn sample(sampler: Option<&Sampler>, chain: Option<&Chain>, count: u64) {
     }
 }
 
-/// Writes a state to a file, and says what it is.
+/// Writes a state to a file. Returns the line to print about it.
 fn export(state: &State, file: &str) -> Value {
     let written = File::create(file).and_then(|created| {
         let mut out = BufWriter::with_capacity(EXPORT_BUFFER, created);
@@ -250,7 +251,7 @@ fn export(state: &State, file: &str) -> Value {
     }
 }
 
-/// Number, hash and root of a block.
+/// A block's number, hash, state root and time.
 pub(crate) fn fields(block: &Block) -> Value {
     json!({
         "number": block.header.number,
@@ -276,7 +277,7 @@ fn of_block(new: &NewBlock) -> Value {
     line
 }
 
-/// A line on standard output, for whoever started the program. It may be gone; clients may be not.
+/// Prints a line on standard output. If nobody reads it any more, the peer goes on serving.
 pub(crate) fn print(line: &Value) {
     let mut stdout = io::stdout();
     if writeln!(stdout, "{line}")
@@ -294,17 +295,20 @@ mod tests {
     #[test]
     fn a_line_orders_a_block_by_share_or_by_counts() {
         let block = |line: &str| match on_demand(line, 0.5) {
-            Some(Order::Block(what)) => Some(what),
+            Some(Order::Block(changes)) => Some(changes),
             _ => None,
         };
-        assert_eq!(block("block"), Some(What::Share(0.5)));
-        assert_eq!(block("block 0.01"), Some(What::Share(0.01)));
+        assert_eq!(block("block"), Some(Changes::Share(0.5)));
+        assert_eq!(block("block 0.01"), Some(Changes::Share(0.01)));
         let change = Change {
             values: 3,
             delete: 2,
             ..Change::default()
         };
-        assert_eq!(block("block values=3 delete=2"), Some(What::Change(change)));
+        assert_eq!(
+            block("block values=3 delete=2"),
+            Some(Changes::Exact(change))
+        );
         assert_eq!(block("block other=3"), None);
         assert_eq!(block("block more"), None);
     }

@@ -1,5 +1,5 @@
-//! What two peers say to each other before and besides state: Hello, Status, Disconnect, ping, and
-//! which message id means what. The page is `docs/websocket-peers.md`, §2 to §5.
+//! What two peers say to each other besides state: Hello, Status, Disconnect and Ping, and which
+//! message id means what. See `docs/websocket-peers.md`, §2 to §5.
 
 use crate::{
     Hash,
@@ -8,13 +8,13 @@ use crate::{
 
 /// The WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "devp2p.1";
-/// The largest frame, either direction.
+/// The largest frame in either direction, in bytes.
 pub const FRAME_LIMIT: usize = 10 * 1024 * 1024;
-/// The largest frame with an id below `CAPABILITIES_FROM`.
+/// The largest frame with an id below `CAPABILITIES_FROM`, in bytes.
 pub const BASE_FRAME_LIMIT: usize = 2048;
 /// The first id of the first shared capability.
 pub const CAPABILITIES_FROM: u64 = 0x10;
-/// Version of the base protocol.
+/// The version of the base protocol.
 pub const P2P_VERSION: u64 = 5;
 
 /// Ids of the base messages.
@@ -29,7 +29,7 @@ pub mod id {
     pub const PONG: u64 = 3;
 }
 
-/// Codes of eth/69 that matter here, relative to its first id.
+/// The codes of eth/69 that are used here, relative to its first id.
 pub mod eth {
     /// See [`super::Status`].
     pub const STATUS: u64 = 0x00;
@@ -44,24 +44,24 @@ pub mod eth {
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// Nothing wrong.
+    /// Nothing is wrong.
     Requested = 0x00,
     /// The other side broke the protocol.
     Breach = 0x02,
-    /// Nothing in common: capabilities or network.
+    /// No common capabilities, or another network.
     Useless = 0x03,
-    /// No room.
+    /// Too many connections.
     TooManyPeers = 0x04,
-    /// A version of the base protocol below 5.
+    /// The other side's base protocol is older than version 5.
     Incompatible = 0x06,
     /// This side shuts down.
     Quitting = 0x08,
-    /// No Hello, no Status, or no sign of life.
+    /// No Hello, no Status, or no answer to a Ping in time.
     Timeout = 0x0b,
 }
 
 impl Reason {
-    /// The WebSocket close code that goes with it.
+    /// The WebSocket close code for this reason.
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
@@ -84,7 +84,7 @@ pub const CLOSE_TEXT: u16 = 1003;
 /// Close code after a frame above the limit.
 pub const CLOSE_OVERSIZED: u16 = 1009;
 
-/// A frame: the id and an encoded payload.
+/// A frame: the message id and an encoded payload.
 #[must_use]
 pub fn frame(id: u64, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(payload.len() + 1);
@@ -93,7 +93,7 @@ pub fn frame(id: u64, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A frame's id and payload; None if it is not made so.
+/// A frame's id and payload. `None` if it is malformed.
 pub(crate) fn split(mut frame: &[u8]) -> Option<(u64, &[u8])> {
     let id = rlp::uint(&mut frame).ok()?;
     let payload = frame;
@@ -106,11 +106,11 @@ pub(crate) fn split(mut frame: &[u8]) -> Option<(u64, &[u8])> {
 pub struct Hello {
     /// `P2P_VERSION`.
     pub version: u64,
-    /// Meant to be UTF-8, not to be trusted.
+    /// Should be UTF-8. Must not be trusted.
     pub name: Vec<u8>,
-    /// Names and versions.
+    /// Names and versions of the capabilities.
     pub capabilities: Vec<(Vec<u8>, u64)>,
-    /// Means nothing.
+    /// 64 bytes without a meaning.
     pub node_id: [u8; 64],
 }
 
@@ -137,7 +137,8 @@ impl Hello {
         rlp::wrap(&fields)
     }
 
-    /// None if malformed or beyond a limit. Further elements are ignored.
+    /// `None` if the payload is malformed or above a limit. Elements beyond the known ones are
+    /// ignored.
     #[must_use]
     pub fn decode(payload: &[u8]) -> Option<Hello> {
         let mut buf = payload;
@@ -172,7 +173,7 @@ impl Hello {
     }
 }
 
-/// A capability both sides run, and the ids it got.
+/// A capability that both sides have, and its message ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shared {
     /// Name and version.
@@ -183,7 +184,7 @@ pub struct Shared {
     pub len: u64,
 }
 
-/// What a version reserves, for every capability this page knows.
+/// How many ids a capability's version reserves, for all capabilities that are used here.
 const LENGTHS: [((&str, u64), u64); 4] = [
     (("eth", 66), 17),
     (("eth", 69), 18),
@@ -191,7 +192,8 @@ const LENGTHS: [((&str, u64), u64); 4] = [
     (("snap", 2), 10),
 ];
 
-/// The capabilities both offer: one version per name, the highest; ids by name from 0x10 on.
+/// The capabilities that both sides have. Of each name it is the highest common version. Ids are
+/// given out in the order of the names from 0x10 on.
 #[must_use]
 pub fn share(ours: &[(&str, u64)], theirs: &[(Vec<u8>, u64)]) -> Vec<Shared> {
     let mut shared: Vec<Shared> = Vec::new();
@@ -203,7 +205,7 @@ pub fn share(ours: &[(&str, u64)], theirs: &[(Vec<u8>, u64)]) -> Vec<Shared> {
         if !both {
             continue;
         }
-        // `LENGTHS` is sorted, so a later version of the same name is a higher one.
+        // `LENGTHS` is sorted, so of the same name the later entry is the higher version.
         shared.retain(|other| other.capability.0 != name);
         let from = shared
             .last()
@@ -217,27 +219,27 @@ pub fn share(ours: &[(&str, u64)], theirs: &[(Vec<u8>, u64)]) -> Vec<Shared> {
     shared
 }
 
-/// eth/69's Status.
+/// The Status message of eth/69.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// 69.
+    /// The version: 69.
     pub version: u64,
-    /// The chain.
+    /// The network id.
     pub network_id: u64,
-    /// The chain's first block.
+    /// The hash of the chain's first block.
     pub genesis: Hash,
-    /// EIP-2124: checksum, and the next fork's block or time.
+    /// The fork id of EIP-2124: a checksum, and the next fork's block or time.
     pub fork: ([u8; 4], u64),
-    /// First block with a body.
+    /// The first block that the peer has.
     pub earliest: u64,
-    /// Head.
+    /// The number of the head.
     pub latest: u64,
-    /// Head's hash.
+    /// The hash of the head.
     pub latest_hash: Hash,
 }
 
 impl Status {
-    /// Of a server that has a state, but no chain.
+    /// The Status of a server with a state and no chain.
     #[must_use]
     pub fn without_chain(network_id: u64, genesis: Hash) -> Status {
         Status {
@@ -266,7 +268,7 @@ impl Status {
         rlp::wrap(&fields)
     }
 
-    /// The payload of BlockRangeUpdate: its last three fields.
+    /// The payload of BlockRangeUpdate: Status's last three fields.
     #[must_use]
     pub fn encode_range(&self) -> Vec<u8> {
         let mut fields = Vec::new();
@@ -280,7 +282,7 @@ impl Status {
         rlp::put_string(&self.latest_hash, fields);
     }
 
-    /// None if malformed.
+    /// `None` if the payload is malformed.
     #[must_use]
     pub fn decode(mut payload: &[u8]) -> Option<Status> {
         let mut fields = rlp::list(&mut payload).ok()?;
@@ -309,7 +311,7 @@ impl Status {
     }
 }
 
-/// The CRC-32 of EIP-2124 (IEEE).
+/// The CRC-32 that EIP-2124 uses (IEEE).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

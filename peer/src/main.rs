@@ -1,5 +1,7 @@
 //! `snaplight-peer`: serves a state over WebSocket. See `--help`.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod blocks;
 mod sample;
@@ -95,7 +97,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Before anybody can know that we run.
+        // Signals are handled from before the program says that it is ready.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let listener = Listener::bind(args.listen, Arc::clone(&server), args.options).await?;
@@ -135,7 +137,7 @@ fn run(args: Args) -> Result<(), Box<dyn Error>> {
         listener.run(shutdown).await;
         Ok::<(), Box<dyn Error>>(())
     })?;
-    // A thread may still wait for standard input; nothing waits for the thread.
+    // A thread may still wait for standard input. The program does not wait for this thread.
     runtime.shutdown_background();
     Ok(())
 }

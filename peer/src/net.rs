@@ -1,7 +1,7 @@
 //! Sessions on real WebSockets.
 //!
-//! One task per connection, which answers one frame after the other: what a client has asked for
-//! beyond that waits in the client's socket, so no queue here can grow.
+//! There is one task per connection, which answers one frame after the other. Further requests wait
+//! in the client's socket, so no queue grows here.
 
 use crate::{
     link,
@@ -41,23 +41,25 @@ use tokio_tungstenite::{
     },
 };
 
-/// For the HTTP part.
+/// How long the HTTP upgrade may take. Chosen without a measurement.
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(5);
-/// For one frame to leave. The largest answers have some 2 MiB, so this is a very slow line.
+/// How long sending one frame may take. The largest answers have about 2 MiB, so this allows for
+/// very slow connections. Chosen without a measurement.
 const SEND_PATIENCE: Duration = Duration::from_secs(60);
-/// For the other side to close too.
+/// How long the other side may take to close. Chosen without a measurement.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-/// Connections beyond the limit that are told so at the same time; the rest is dropped.
+/// How many connections above the limit are told so at the same time. Further ones are dropped.
+/// Chosen without a measurement.
 const REFUSALS: usize = 32;
 
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Of every connection.
+    /// The vices of every connection.
     pub vices: Vec<Vice>,
-    /// Bytes a second and connection; none is as fast as it goes.
+    /// The most bytes per second for each connection. `None` is no limit.
     pub throttle: Option<u64>,
-    /// Connections at the same time.
+    /// The most connections at the same time.
     pub max_connections: usize,
 }
 
@@ -71,7 +73,7 @@ impl Default for Options {
     }
 }
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
@@ -81,10 +83,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at `address`; port 0 takes any free one.
+    /// Listens on `address`. With port 0 the system chooses a free port.
     ///
     /// # Errors
-    /// If the address cannot be had.
+    /// If the address is not available.
     pub async fn bind(
         address: SocketAddr,
         server: Arc<Server>,
@@ -98,15 +100,16 @@ impl Listener {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not know it.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 
-    /// Serves until `shutdown` is ready, then tells everybody and waits a moment for them.
+    /// Serves until `shutdown` is ready, then says so to all connections and waits for them a
+    /// moment.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.options.max_connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS));
@@ -121,7 +124,7 @@ impl Listener {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     log(&format!("accept: {error}"));
-                    // Out of file descriptors, most likely: some time may bring some back.
+                    // Probably there are no file descriptors left. Some may be free a little later.
                     sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -148,7 +151,7 @@ impl Listener {
         }
         quit.send_replace(true);
         drop(quitting);
-        // Each connection holds a receiver.
+        // Each connection holds a receiver, so this waits until all of them have ended.
         let _ = timeout(CLOSE_PATIENCE * 2, quit.closed()).await;
     }
 }
@@ -162,17 +165,17 @@ struct Connection {
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// What to do after some frames were sent.
-enum Then {
-    GoOn,
+/// Whether the connection goes on after some frames were sent.
+enum Next {
+    Continue,
     Close(u16),
     Cut,
 }
 
 impl Connection {
-    /// Serves one connection to its end, and says what the end was.
+    /// Serves one connection until it ends. Returns a text that says how it ended.
     async fn serve(mut self, stream: TcpStream, has_room: bool) -> String {
-        // Answers are written whole, so waiting to fill packets would only delay small ones.
+        // Answers are written as a whole, so Nagle's algorithm would only delay small ones.
         let _ = stream.set_nodelay(true);
         let config = WebSocketConfig::default()
             .max_message_size(Some(link::FRAME_LIMIT))
@@ -181,27 +184,27 @@ impl Connection {
         let mut socket = match timeout(UPGRADE_PATIENCE, upgrade).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return format!("no WebSocket: {error}"),
-            Err(_) => return "no WebSocket in time".to_owned(),
+            Err(_) => return "no WebSocket handshake in time".to_owned(),
         };
         match self.talk(&mut socket, has_room).await {
-            Ok(Then::Close(code)) => {
+            Ok(Next::Close(code)) => {
                 close(&mut socket, code).await;
                 format!("closed with {code}")
             }
-            Ok(Then::Cut) => "cut off".to_owned(),
-            Ok(Then::GoOn) => "closed by the client".to_owned(),
-            Err(error) => format!("broken: {error}"),
+            Ok(Next::Cut) => "cut off".to_owned(),
+            Ok(Next::Continue) => "closed by the client".to_owned(),
+            Err(error) => format!("failed: {error}"),
         }
     }
 
-    async fn talk(&mut self, socket: &mut Socket, has_room: bool) -> Result<Then, Error> {
+    async fn talk(&mut self, socket: &mut Socket, has_room: bool) -> Result<Next, Error> {
         let outgoing = if has_room {
             self.session.open()
         } else {
             self.session.disconnect(link::Reason::TooManyPeers)
         };
         match self.send(socket, outgoing).await? {
-            Then::GoOn => {}
+            Next::Continue => {}
             end => return Ok(end),
         }
         let mut phase = self.session.phase();
@@ -209,10 +212,10 @@ impl Connection {
         loop {
             let outgoing = tokio::select! {
                 message = socket.next() => match message {
-                    None => return Ok(Then::GoOn),
+                    None => return Ok(Next::Continue),
                     Some(Ok(Message::Binary(frame))) => {
                         let outgoing = self.session.on_frame(&frame);
-                        // The handshake's time runs from its phases' beginnings.
+                        // During the handshake, the time runs from the beginning of a phase.
                         if self.session.phase() == Phase::Ready || self.session.phase() != phase {
                             phase = self.session.phase();
                             deadline = Instant::now() + self.session.patience();
@@ -221,7 +224,7 @@ impl Connection {
                     }
                     Some(Ok(Message::Text(_)) | Err(Error::Utf8(_))) => self.session.on_text(),
                     Some(Err(Error::Capacity(_))) => self.session.on_oversized(),
-                    // Pings and closing are answered by the library.
+                    // The library answers pings and close frames.
                     Some(Ok(_)) => continue,
                     Some(Err(error)) => return Err(error),
                 },
@@ -230,19 +233,19 @@ impl Connection {
                     self.session.on_silence()
                 }
                 Ok(()) = self.heads.changed() => self.session.on_head(),
-                // Also when the listener is gone.
+                // This is also ready when the listener is gone.
                 _ = self.quitting.wait_for(|quitting| *quitting) => {
                     self.session.disconnect(link::Reason::Quitting)
                 }
             };
             match self.send(socket, outgoing).await? {
-                Then::GoOn => {}
+                Next::Continue => {}
                 end => return Ok(end),
             }
         }
     }
 
-    async fn send(&self, socket: &mut Socket, outgoing: Vec<Outgoing>) -> Result<Then, Error> {
+    async fn send(&self, socket: &mut Socket, outgoing: Vec<Outgoing>) -> Result<Next, Error> {
         for out in outgoing {
             let (message, size) = match out {
                 Outgoing::Frame(frame) => {
@@ -258,19 +261,20 @@ impl Connection {
                     sleep(time).await;
                     continue;
                 }
-                Outgoing::Cut => return Ok(Then::Cut),
-                Outgoing::Close(code) => return Ok(Then::Close(code)),
+                Outgoing::Cut => return Ok(Next::Cut),
+                Outgoing::Close(code) => return Ok(Next::Close(code)),
             };
             if let Some(rate) = self.options.throttle {
-                // A page sees whole frames only, so that it comes late is all there is to a slow line.
+                // A page only sees whole frames, so a delay is all that it can see of a slow
+                // connection.
                 sleep(Duration::from_secs_f64(size as f64 / rate.max(1) as f64)).await;
             }
             match timeout(SEND_PATIENCE, socket.send(message)).await {
                 Ok(sent) => sent?,
-                Err(_) => return Ok(Then::Cut),
+                Err(_) => return Ok(Next::Cut),
             }
         }
-        Ok(Then::GoOn)
+        Ok(Next::Continue)
     }
 }
 
@@ -304,7 +308,7 @@ impl Callback for ChooseSubprotocol {
     }
 }
 
-/// Says goodbye and lets the other side do so.
+/// Sends a close frame and waits until the other side closes too.
 async fn close(socket: &mut Socket, code: u16) {
     let goodbye = CloseFrame {
         code: CloseCode::from(code),
@@ -312,8 +316,9 @@ async fn close(socket: &mut Socket, code: u16) {
     };
     let farewell = async {
         if socket.close(Some(goodbye)).await.is_err() || code == link::CLOSE_OVERSIZED {
-            // In the middle of a frame that nobody will read. Closing a socket with unread bytes resets
-            // the connection, and the other side might never see why; so they are read and dropped.
+            // Unread bytes are left after half a frame. Closing a socket with unread bytes resets
+            // the connection, and the other side might never see the close code. So they are read
+            // and dropped.
             let stream = socket.get_mut();
             let _ = stream.shutdown().await;
             let mut scrap = vec![0; 64 * 1024];
@@ -325,7 +330,7 @@ async fn close(socket: &mut Socket, code: u16) {
     let _ = timeout(CLOSE_PATIENCE, farewell).await;
 }
 
-/// 64 bytes that differ from server to server. They mean nothing, so any randomness will do.
+/// 64 random bytes that differ from server to server. They have no meaning.
 fn random_node_id() -> [u8; 64] {
     let random = RandomState::new();
     let mut id = [0; 64];
@@ -335,7 +340,7 @@ fn random_node_id() -> [u8; 64] {
     id
 }
 
-/// A line for people. Losing it is better than failing over it.
+/// Writes a line to standard error. An error is ignored: serving is more important.
 pub fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

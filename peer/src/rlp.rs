@@ -1,10 +1,10 @@
-//! The little of RLP that is needed besides `alloy_rlp`: reading item by item, strictly, and
-//! writing into buffers whose length is known beforehand.
+//! What is needed of RLP besides `alloy_rlp`: strict reading item by item, and writing into buffers
+//! whose length is known beforehand.
 
 use crate::Hash;
 use alloy_rlp::{Decodable, Header};
 
-/// Not canonical RLP, or not of the expected shape.
+/// The bytes are not canonical RLP, or not of the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -14,17 +14,17 @@ impl From<alloy_rlp::Error> for Malformed {
     }
 }
 
-/// The payload of the list at the front of `buf`, which moves behind it.
+/// The payload of the list at the front of `buf`. `buf` moves behind the list.
 pub(crate) fn list<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     Ok(Header::decode_bytes(buf, true)?)
 }
 
-/// The content of the string at the front of `buf`, which moves behind it.
+/// The content of the string at the front of `buf`. `buf` moves behind the string.
 pub(crate) fn string<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     Ok(Header::decode_bytes(buf, false)?)
 }
 
-/// A minimal integer of up to 64 bits.
+/// An integer of up to 64 bits without leading zeros.
 pub(crate) fn uint(buf: &mut &[u8]) -> Result<u64, Malformed> {
     Ok(u64::decode(buf)?)
 }
@@ -34,7 +34,7 @@ pub(crate) fn hash(buf: &mut &[u8]) -> Result<Hash, Malformed> {
     string(buf)?.try_into().map_err(|_| Malformed)
 }
 
-/// One whole item, header included, whatever it is.
+/// One whole item with its header.
 pub(crate) fn item<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     let start = *buf;
     let header = Header::decode(buf)?;
@@ -45,7 +45,7 @@ pub(crate) fn item<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     start.get(..start.len() - rest.len()).ok_or(Malformed)
 }
 
-/// Nothing may be left.
+/// Fails if bytes are left.
 pub(crate) fn end(buf: &[u8]) -> Result<(), Malformed> {
     if buf.is_empty() {
         Ok(())
@@ -54,7 +54,7 @@ pub(crate) fn end(buf: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// Every item of a list's payload, read by `read`.
+/// Reads every item of a list's payload by `read`.
 pub(crate) fn each<'a, T>(
     payload: &'a [u8],
     read: impl FnMut(&mut &'a [u8]) -> Result<T, Malformed>,
@@ -62,8 +62,8 @@ pub(crate) fn each<'a, T>(
     first(usize::MAX, payload, read)
 }
 
-/// Every item of a list's payload is read by `read`, but only the first `count` are kept: decoded, a
-/// list of tiny items takes many times the bytes it came in.
+/// Reads every item of a list's payload by `read`, and keeps only the first `count`. Decoded, a
+/// list of tiny items takes many times the memory of its bytes.
 pub(crate) fn first<'a, T>(
     count: usize,
     mut payload: &'a [u8],
@@ -79,7 +79,7 @@ pub(crate) fn first<'a, T>(
     Ok(items)
 }
 
-/// Bytes a header in front of `payload` bytes takes (not for a single byte below 0x80).
+/// The length of the header before `payload` bytes. Not for a single byte below 0x80.
 pub(crate) fn header_len(payload: usize) -> usize {
     if payload < 56 {
         1
@@ -88,7 +88,7 @@ pub(crate) fn header_len(payload: usize) -> usize {
     }
 }
 
-/// Bytes a string takes, header included.
+/// The length of a string with its header.
 pub(crate) fn string_len(content: &[u8]) -> usize {
     match content {
         [byte] if *byte < 0x80 => 1,
@@ -96,7 +96,7 @@ pub(crate) fn string_len(content: &[u8]) -> usize {
     }
 }
 
-/// Bytes an integer takes, header included.
+/// The length of an integer with its header.
 pub(crate) fn uint_len(value: u64) -> usize {
     if value < 0x80 {
         1
@@ -124,7 +124,7 @@ pub(crate) fn put_uint(value: u64, out: &mut Vec<u8>) {
     put_string(&bytes[8 - significant_bytes(value)..], out);
 }
 
-/// A list around items that are already encoded.
+/// A list of items that are already encoded.
 pub(crate) fn wrap(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(header_len(payload.len()) + payload.len());
     put_list_header(payload.len(), &mut out);

@@ -1,4 +1,4 @@
-//! `sample N`: what accounts of a made-up state are by now, for whoever wants to compare.
+//! `sample N`: prints what accounts of a generated state are now, so that a caller can compare.
 
 use crate::hex;
 use serde_json::{Value, json};
@@ -8,17 +8,19 @@ use snaplight_peer::{
 };
 use std::sync::Arc;
 
-/// Slots of a contract that are told: those with which it numbers its variables.
+/// How many slots of a contract are printed. They are the ones of its numbered variables.
 const SLOTS: u64 = 3;
 
-/// What a chain began with: its addresses are known, those of accounts that blocks insert are not.
+/// The state that a chain began with. Its addresses are known; those of accounts that blocks add
+/// are not.
 pub(crate) struct Sampler {
     pub(crate) recipe: Recipe,
     pub(crate) start: Arc<State>,
 }
 
 impl Sampler {
-    /// `count` accounts, up to half of them such as the chain has changed or deleted since it began.
+    /// Takes `count` accounts. Up to half of them are accounts that the chain has changed or
+    /// deleted since it began.
     pub(crate) fn take(&self, now: &State, count: u64) -> Vec<Value> {
         let count = count.min(self.recipe.accounts);
         let changed = (0..self.recipe.accounts)

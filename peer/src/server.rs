@@ -1,4 +1,4 @@
-//! What all connections share: the states that are served, and the blocks they belong to.
+//! What all connections share: the served states and their blocks.
 
 use crate::{
     Hash,
@@ -9,7 +9,7 @@ use crate::{
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What all connections share. A chain moves it on while they are served.
+/// What all connections share. A chain adds blocks while the server serves.
 #[derive(Debug)]
 pub struct Server {
     view: watch::Sender<View>,
@@ -18,7 +18,8 @@ pub struct Server {
     name: String,
 }
 
-/// What is served at one moment. Requests are answered from one view, whatever happens meanwhile.
+/// What is served at one moment. A request is answered from one view, even if a block comes
+/// meanwhile.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     states: Arc<States>,
@@ -26,7 +27,7 @@ pub(crate) struct View {
 }
 
 impl Server {
-    /// Serves one state: block 0 of a network of its own, with id 1337.
+    /// Serves one state as block 0 of a network of its own, with network id 1337.
     #[must_use]
     pub fn new(state: State) -> Server {
         let mut states = States::new(States::WINDOW);
@@ -34,7 +35,7 @@ impl Server {
         Server::of_chain(states)
     }
 
-    /// Serves the states of a chain, the oldest one as block 0.
+    /// Serves the states of a chain. The oldest state is that of block 0.
     #[must_use]
     pub fn of_chain(states: States) -> Server {
         let first = states.roots().next().copied().unwrap_or_default();
@@ -51,9 +52,9 @@ impl Server {
         }
     }
 
-    /// The same on another network. If the genesis hash is another one than that of the first state's
-    /// block 0, then that state is block 1, on top of a block 0 that nobody has here; mainnet's genesis
-    /// state is mainnet's block 0.
+    /// Moves the server to another network. If `genesis` is not the hash of the first state's block
+    /// 0, the first state becomes that of block 1, on top of a block 0 that is not served.
+    /// Mainnet's genesis state is that of mainnet's block 0.
     #[must_use]
     pub fn on_network(mut self, id: u64, genesis: Hash) -> Server {
         self.network_id = id;
@@ -79,15 +80,15 @@ impl Server {
         Arc::clone(&self.view.borrow().states)
     }
 
-    /// The newest state; an empty one if none was ever there.
+    /// The newest state. An empty state if there was never one.
     #[must_use]
     pub fn head(&self) -> Arc<State> {
         let head = self.states().head().cloned();
         head.unwrap_or_else(|| Arc::new(Builder::new().build()))
     }
 
-    /// The same server as it was some blocks ago, and as it stays: a peer that does not keep up. States and
-    /// headers that it would have forgotten since are gone all the same; the oldest state stays.
+    /// A server that stays at the state of some blocks ago: a peer that does not keep up. It has no
+    /// states and headers that the original has already forgotten. The oldest state always stays.
     #[must_use]
     pub fn behind(&self, blocks: usize) -> Server {
         let View {
@@ -107,26 +108,26 @@ impl Server {
         }
     }
 
-    /// The same state in another form.
+    /// Replaces a state by the same state in another form.
     pub(crate) fn replace(&self, state: Arc<State>) {
         self.view
             .send_modify(|view| Arc::make_mut(&mut view.states).replace(state));
     }
 
-    /// The blocks that are known now.
+    /// The blocks that are served now.
     #[must_use]
     pub fn blocks(&self) -> Arc<Blocks> {
         Arc::clone(&self.view.borrow().blocks)
     }
 
-    /// A new block with this state, which is the head from now on.
+    /// Adds a block with this state as the new head, and returns it.
     pub fn push(&self, state: Arc<State>) -> Arc<Block> {
         let mut pushed = None;
         self.view.send_modify(|view| {
             pushed = Some(Arc::make_mut(&mut view.blocks).push(state.root()));
             Arc::make_mut(&mut view.states).push(Arc::clone(&state));
         });
-        // `send_modify` always runs what it is given.
+        // Not reached: `send_modify` always runs its closure.
         pushed.unwrap_or_else(|| Arc::clone(self.blocks().head()))
     }
 
@@ -141,7 +142,7 @@ impl Server {
         (self.network_id, self.genesis)
     }
 
-    /// What the server says about itself now.
+    /// The Status that the server sends now.
     #[must_use]
     pub fn status(&self) -> Status {
         let blocks = self.blocks();
@@ -158,7 +159,7 @@ impl Server {
     }
 }
 
-/// A block for each state.
+/// One block for each state.
 fn blocks(first: Header, states: &States) -> Blocks {
     let mut blocks = Blocks::new(first);
     states.roots().skip(1).for_each(|root| {

@@ -1,7 +1,7 @@
-//! One connection without a socket: frames in, frames out. Sockets are `net`'s; tests of a client
-//! drive a session by hand, in one process and without a clock.
+//! One connection without a socket: frames in, frames out. The module `net` has the sockets. Tests
+//! of a client drive a session by hand, in one process and without a clock.
 
-pub use crate::server::Server;
+pub use crate::{outgoing::Outgoing, server::Server};
 
 use crate::{
     block::{self, GetBlockHeaders},
@@ -11,37 +11,20 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Something to do with the socket, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outgoing {
-    /// Send a binary frame.
-    Frame(Vec<u8>),
-    /// Hold back what follows.
-    Wait(Duration),
-    /// Send a text frame (a vice).
-    Text(String),
-    /// Send the beginning of a binary frame that is never finished (a vice).
-    Fragment(Vec<u8>),
-    /// Drop the connection without saying so.
-    Cut,
-    /// Close with this code; nothing follows.
-    Close(u16),
-}
-
-/// How far a connection got.
+/// How far a connection has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Waits for the client's Hello.
+    /// Waiting for the client's Hello.
     Hello,
-    /// Waits for the client's Status.
+    /// Waiting for the client's Status.
     Status,
-    /// Answers requests.
+    /// Answering requests.
     Ready,
-    /// Over.
+    /// Closed.
     Closed,
 }
 
-/// One connection, serving side.
+/// The serving side of one connection.
 #[derive(Debug)]
 pub struct Session {
     server: Arc<Server>,
@@ -49,7 +32,7 @@ pub struct Session {
     phase: Phase,
     shared: Vec<Shared>,
     node_id: [u8; 64],
-    /// A Ping was sent and nothing came since.
+    /// A Ping was sent, and nothing has arrived since.
     pinged: bool,
 }
 
@@ -57,7 +40,7 @@ const CAPABILITIES: [(&str, u64); 2] = [("eth", 69), ("snap", 1)];
 const EMPTY_LIST: &[u8] = &[0xc0];
 
 impl Session {
-    /// A connection that is about to open. Without vices it is an honest one.
+    /// A connection that is about to open. Without vices it is honest.
     #[must_use]
     pub fn new(server: Arc<Server>, vices: Vec<Vice>) -> Session {
         let head = server.states().head().map(|state| state.root());
@@ -71,21 +54,21 @@ impl Session {
         }
     }
 
-    /// The same under another node id (64 bytes that mean nothing).
+    /// The same connection with another node id (64 bytes without a meaning).
     #[must_use]
     pub fn with_node_id(mut self, node_id: [u8; 64]) -> Session {
         self.node_id = node_id;
         self
     }
 
-    /// How far it got.
+    /// How far the connection has got.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// How long the client may be silent in this phase before `on_silence`: while the handshake lasts
-    /// from its phase's beginning, later from the last frame.
+    /// How long the client may be silent in this phase before `on_silence` is called. During the
+    /// handshake the time runs from the phase's beginning, later from the last frame.
     #[must_use]
     pub fn patience(&self) -> Duration {
         match self.phase {
@@ -115,7 +98,7 @@ impl Session {
         vec![Outgoing::Frame(link::frame(id::HELLO, &hello.encode()))]
     }
 
-    /// A binary frame came.
+    /// A binary frame has arrived.
     pub fn on_frame(&mut self, frame: &[u8]) -> Vec<Outgoing> {
         self.pinged = false;
         if self.phase == Phase::Closed || self.is_mute() {
@@ -142,17 +125,17 @@ impl Session {
         }
     }
 
-    /// A text frame came.
+    /// A text frame has arrived.
     pub fn on_text(&mut self) -> Vec<Outgoing> {
         self.close(link::CLOSE_TEXT)
     }
 
-    /// A frame above the limit came, or its beginning.
+    /// A frame above the limit has arrived, or its beginning.
     pub fn on_oversized(&mut self) -> Vec<Outgoing> {
         self.close(link::CLOSE_OVERSIZED)
     }
 
-    /// Nothing came for `patience`.
+    /// Nothing has arrived for `patience`.
     pub fn on_silence(&mut self) -> Vec<Outgoing> {
         match self.phase {
             Phase::Closed => Vec::new(),
@@ -165,7 +148,8 @@ impl Session {
         }
     }
 
-    /// The server has a new head. Nothing is said of it before the handshake is over: the Status says it.
+    /// The server has a new head. During the handshake nothing is sent about it: the Status will
+    /// say it.
     pub fn on_head(&mut self) -> Vec<Outgoing> {
         if self.phase != Phase::Ready || self.vices.has(&Fault::Stuck) {
             return Vec::new();
@@ -175,7 +159,7 @@ impl Session {
         vec![Outgoing::Frame(link::frame(id, &update))]
     }
 
-    /// This side ends it.
+    /// This side ends the connection.
     pub fn disconnect(&mut self, reason: Reason) -> Vec<Outgoing> {
         if self.phase == Phase::Closed {
             return Vec::new();
@@ -187,7 +171,7 @@ impl Session {
         ]
     }
 
-    /// By vice, nothing more will ever be said.
+    /// A vice says that nothing more is ever sent.
     fn is_mute(&self) -> bool {
         self.vices.has(&Fault::NoHello)
             || self.phase == Phase::Status && self.vices.has(&Fault::NoStatus)
@@ -199,7 +183,7 @@ impl Session {
     }
 
     fn capabilities(&self) -> &'static [(&'static str, u64)] {
-        // The last one is snap.
+        // Snap is the last one of the list.
         if self.vices.has(&Fault::NoSnap) {
             &CAPABILITIES[..1]
         } else {
@@ -215,7 +199,7 @@ impl Session {
             return self.disconnect(Reason::Incompatible);
         }
         self.shared = link::share(self.capabilities(), &hello.capabilities);
-        // Both of them, or there is nothing to talk about.
+        // Both capabilities are needed.
         if self.shared.len() < CAPABILITIES.len() {
             return self.disconnect(Reason::Useless);
         }
@@ -264,7 +248,8 @@ impl Session {
                 }
                 Some(_) => {
                     self.phase = Phase::Ready;
-                    // The client sends our own Status back: a head that has moved since then was not announced to it.
+                    // The client's Status repeats ours. If our head has moved since, the client
+                    // does not know the new one yet.
                     match payload == self.server.status().encode() {
                         true => Vec::new(),
                         false => self.on_head(),

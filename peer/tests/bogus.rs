@@ -1,4 +1,5 @@
-//! States whose roots commit to bytes that mean nothing: what they prove hashes right and decodes wrong.
+//! States whose roots commit to bytes without a meaning: the proofs are right, and what they prove
+//! does not decode.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! A chain of states: every root against alloy-trie, answers at old roots against their proofs.
+//! Compares a chain's state roots with alloy-trie's, and answers at old roots with their proofs.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -53,7 +53,7 @@ fn every_root_of_a_chain_is_the_one_alloy_trie_computes() {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_chain_and_another_one_another() {
+fn the_same_seed_makes_the_same_chain_and_another_seed_another_chain() {
     let run = |seed| {
         let mut chain = Chain::new(recipe(200, 1), seed);
         (0..5).for_each(|_| drop(chain.advance_by(0.1)));
@@ -65,7 +65,7 @@ fn the_same_seed_makes_the_same_chain_and_another_one_another() {
 
 #[test]
 fn a_chain_does_not_change() {
-    // Simulated worlds and figures of different days compare only if this root stays.
+    // Simulated worlds and measurements of different days are comparable only if this root stays.
     let mut chain = Chain::new(recipe(1000, 1), 1);
     for share in [0.01, 0.1, 0.5, 0.02, 1.0, 0.1] {
         chain.advance_by(share);
@@ -77,7 +77,7 @@ fn a_chain_does_not_change() {
 }
 
 #[test]
-fn each_kind_of_change_changes_that_and_as_much_as_asked() {
+fn a_change_of_one_kind_changes_exactly_as_much_of_it_as_asked() {
     let start = || Chain::new(recipe(1000, 3), 3);
     let advance = |change: Change| {
         let mut chain = start();
@@ -127,7 +127,7 @@ fn each_kind_of_change_changes_that_and_as_much_as_asked() {
 }
 
 #[test]
-fn values_come_back_and_so_do_accounts_and_slots() {
+fn replaced_values_accounts_and_slots_come_back() {
     let mut chain = Chain::new(recipe(400, 5), 5);
     let mut states = vec![chain.state(&chain.root()).unwrap()];
     for _ in 0..6 {
@@ -272,12 +272,12 @@ fn assert_codes_and_nodes(session: &mut snaplight_peer::session::Session, state:
     assert_eq!(keccak(&nodes[1]), storage.root());
 }
 
-/// A state of a chain and the same state made in one go are told apart by no request.
+/// No request shows whether a state comes from a chain or was made in one go.
 #[test]
 fn answers_do_not_depend_on_how_a_state_came_to_be() {
     let mut chain = Chain::new(recipe(500, 9), 9);
     (0..3).for_each(|_| drop(chain.advance_by(0.3)));
-    // A chain of no blocks from a state is that state in the chain's form.
+    // A chain without blocks is its first state in the chain's form.
     let server = Arc::new(Server::new(recipe(500, 9)));
     let first = Chain::new(recipe(500, 9), 9);
     let state = Arc::clone(server.states().head().unwrap());

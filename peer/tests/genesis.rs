@@ -1,11 +1,11 @@
-//! Mainnet's genesis state, whose root everybody knows.
+//! Mainnet's genesis state, whose root is well known.
 
 #![allow(clippy::unwrap_used)]
 
 use snaplight_peer::{block::MAINNET_GENESIS, keccak::keccak, session::Server, state::State};
 
-/// The file is too large to keep here. `cargo xtask test` makes it from the npm package
-/// `@ethereumjs/genesis` and names it in SNAPLIGHT_MAINNET_GENESIS.
+/// The file is too large for the repository. `cargo xtask test` makes it from the npm package
+/// `@ethereumjs/genesis` and sets SNAPLIGHT_MAINNET_GENESIS to its path.
 #[test]
 #[ignore = "needs SNAPLIGHT_MAINNET_GENESIS=file, which `cargo xtask test` provides"]
 fn mainnets_genesis_state_has_its_root_and_8893_accounts() {
@@ -21,7 +21,7 @@ fn mainnets_genesis_state_has_its_root_and_8893_accounts() {
         "d7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544"
     );
     assert_eq!(state.counts().accounts, 8893);
-    // Under mainnet's genesis hash it has mainnet's header, which hashes to it.
+    // With mainnet's genesis hash it has mainnet's header, which hashes to it.
     let server = Server::new(state).on_network(1, MAINNET_GENESIS);
     let head = server.blocks().head().clone();
     assert_eq!((head.hash, head.header.number), (MAINNET_GENESIS, 0));

@@ -1,5 +1,5 @@
-//! Headers over the wire, decoded with alloy-rlp alone: they hash to what was asked for, and the state
-//! root in them is the one that is served.
+//! Headers over the wire, decoded with alloy-rlp alone. They hash to what was asked for, and they
+//! contain the served state root.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -129,7 +129,7 @@ fn headers_by_number_with_gaps_and_backwards_are_those_of_go_ethereums_rules() {
         ((H([9; 32]), 5, 0, false), vec![]),
         ((H([0; 32]), 2, 0, false), vec![0, 1]),
         ((N(10), 1, 0, false), vec![]),
-        // Beyond the head and backwards: what is beyond counts as left out.
+        // Backwards from beyond the head: the headers beyond it count as left out.
         ((N(11), 5, 0, true), vec![9, 8, 7]),
         ((N(11), 5, 1, true), vec![]),
         ((N(5), 2, u64::MAX, false), vec![5]),
@@ -176,7 +176,7 @@ fn a_malformed_request_for_headers_is_a_breach_and_any_other_is_answered() {
 }
 
 #[test]
-fn mainnets_genesis_header_has_the_hash_that_everybody_knows() {
+fn mainnets_genesis_header_has_its_well_known_hash() {
     assert_eq!(Header::mainnet_genesis().hash(), MAINNET_GENESIS);
     assert_eq!(Header::mainnet_genesis().state_root, MAINNET_GENESIS_ROOT);
 }
@@ -197,7 +197,7 @@ fn a_state_on_a_foreign_genesis_block_is_block_1() {
 }
 
 #[test]
-fn a_new_head_is_announced_to_who_is_ready_and_served_at_once() {
+fn a_new_head_is_announced_to_ready_sessions_and_served_at_once() {
     let server = server();
     let mut session = ready(&server, Vec::new());
     let mut opening = Session::new(Arc::clone(&server), Vec::new());
@@ -253,7 +253,7 @@ fn vices_about_headers() {
     ));
     assert_eq!(frame_id(&frames(spoilt("wrong-code"))[0]), ETH + 6);
 
-    // Of the only block there is, a wrong one has to be made up.
+    // There is only one block, so a wrong header must be made up.
     let server = Arc::new(Server::new(state(1)));
     let hash = server.blocks().head().hash;
     let mut session = ready(&server, vec!["wrong-header".parse().unwrap()]);

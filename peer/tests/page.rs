@@ -1,5 +1,5 @@
-//! The bytes on the page `docs/websocket-peers.md` are those the server sends. With
-//! `SNAPLIGHT_WRITE_PAGE=1` in the environment the test writes them there.
+//! Checks that the bytes in `docs/websocket-peers.md` are those that the server sends. With
+//! `SNAPLIGHT_WRITE_PAGE=1` in the environment, writes them there.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -16,7 +16,7 @@ use snaplight_peer::{
 use std::{fmt::Write, fs, path::Path, sync::Arc};
 use support::{Answer, ETH, ask, frames, request_frame, status_frame, word};
 
-/// A frame with a line that says what it is.
+/// A frame and a line that describes it.
 fn write(page: &mut String, title: &str, frame: &[u8]) {
     writeln!(page, "\n{title}\n```hex").unwrap();
     for line in frame.chunks(32) {
@@ -84,7 +84,8 @@ fn conversation() -> String {
     let title = "Client: GetBlockHeaders 0, the one with the latest block's hash.";
     write(&mut page, title, &frame);
     let answer = only_frame(session.on_frame(&frame));
-    // The frame's id, the answer's header and id, the list's header: 1 + 3 + 1 + 3 bytes.
+    // Before it are the frame's id, the answer's header, the request id and the list's header: 1 +
+    // 3 + 1 + 3 bytes.
     assert_eq!(keccak(&answer[8..]), head);
     let title = format!(
         "Server: BlockHeaders 0. The keccak of the header, the last {} bytes, is that hash.",

@@ -26,7 +26,7 @@ fn is_delegated(state: &State, body: &[u8]) -> bool {
     state.code(&code_hash(body)).is_some_and(is_delegation)
 }
 
-/// Slots by contract, ascending; 0 for those without storage.
+/// How many slots each contract has, in ascending order.
 fn sizes(state: &State) -> Vec<usize> {
     let is_contract = |body: &[u8]| code_hash(body) != EMPTY_CODE && !is_delegated(state, body);
     let mut sizes: Vec<usize> = state
@@ -102,7 +102,7 @@ fn giants_hold_a_slot_for_each_account_and_have_a_hundred_thousand_at_most() {
 
 #[test]
 fn a_realistic_state_and_its_chain_do_not_change() {
-    // Benchmarks of different days compare only if these roots stay.
+    // Benchmarks of different days are comparable only if these roots stay the same.
     let state = Realistic::new(2000, 1).build();
     assert_eq!(
         hex(&state.root()),
@@ -135,7 +135,7 @@ fn the_names_of_a_realistic_state_are_those_of_its_accounts() {
     }
 }
 
-/// What became of contracts and delegations in a block.
+/// What a block changed of contracts and delegations.
 #[derive(Debug, Default)]
 struct Deeds {
     created: u64,
@@ -178,7 +178,8 @@ impl Deeds {
     }
 }
 
-/// Makes a realistic block and recounts it: the states before and after, and what it says it changed.
+/// Makes a realistic block and counts again: the states before and after it, and what it says it
+/// changed.
 fn advance(chain: &mut Chain, share: f64) -> (Arc<State>, Changed, Arc<State>) {
     let before = chain.state(&chain.root()).unwrap();
     let change = Change::realistic(before.counts(), share);
@@ -218,7 +219,7 @@ fn realistic_blocks_write_three_slots_an_account_and_change_contracts_and_delega
         cleared,
     } = deeds;
     assert!(created > 3 && deleted > 3 && emptied > 3, "{deeds:?}");
-    // A quarter of what changes.
+    // A quarter of the changed accounts.
     let contracts = written as f64 / total.accounts as f64;
     assert!((0.2..0.3).contains(&contracts), "{deeds:?}");
     assert!(set > 8 && moved > 3 && cleared > 3, "{deeds:?}");
@@ -226,7 +227,7 @@ fn realistic_blocks_write_three_slots_an_account_and_change_contracts_and_delega
 }
 
 #[test]
-fn a_whole_realistic_state_can_be_changed_at_once_or_be_a_tiny_one() {
+fn a_realistic_state_can_be_changed_as_a_whole_and_can_be_tiny() {
     for accounts in [1, 2, 5, 60, 1000] {
         let mut chain = Chain::new(Realistic::new(accounts, 9).build(), 9);
         for share in [1.0, 0.5, 0.1, 0.0] {
@@ -236,7 +237,7 @@ fn a_whole_realistic_state_can_be_changed_at_once_or_be_a_tiny_one() {
 }
 
 #[test]
-fn each_field_of_a_change_does_that_alone() {
+fn each_field_of_a_change_changes_only_its_own_kind() {
     let start = Realistic::new(2000, 11).build();
     let mut chain = Chain::new(start, 11);
     let before = chain.state(&chain.root()).unwrap();
@@ -260,7 +261,7 @@ fn each_field_of_a_change_does_that_alone() {
     assert!((80..200).contains(&changed.slots), "{changed:?}");
 }
 
-/// Reads an export as a program would that knows nothing but the description of the format.
+/// Reads an export as a program would that only knows the description of the format.
 struct Export<'a>(&'a [u8]);
 
 impl<'a> Export<'a> {
@@ -316,7 +317,7 @@ fn assert_exported(bytes: &[u8], state: &State) {
         assert_eq!(state.code(&keccak(code)), Some(code));
     }
     assert!(export.0.is_empty());
-    // The bodies name the storages' roots, and these are made anew.
+    // The bodies name the storages' roots, which are computed anew.
     let read = builder.build();
     assert_eq!(read.root(), state.root());
     for (account, storage) in state.storages() {
@@ -343,7 +344,7 @@ fn an_export_has_the_whole_state_whatever_form_it_is_in() {
     assert_exported(&write(&Builder::new().build()), &Builder::new().build());
 }
 
-/// The program, asked on its standard input.
+/// Runs the program and sends lines to its standard input.
 struct Program {
     child: Child,
     stdin: ChildStdin,
@@ -424,7 +425,7 @@ fn the_program_makes_realistic_blocks_and_exports_its_head() {
         assert_eq!(told[name], count);
     }
     assert_exported(&std::fs::read(&file).unwrap(), &state);
-    // A folder is no file.
+    // A folder is not a file.
     assert!(program.ask(&format!("export {}", folder.display()))["error"].is_string());
     program.end();
 

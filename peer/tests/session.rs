@@ -1,4 +1,5 @@
-//! A connection's course by `docs/websocket-peers.md`, without a socket: order, breaches, silence.
+//! A connection's phases as in `docs/websocket-peers.md`, without a socket: order, breaches,
+//! silence.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -249,7 +250,7 @@ fn a_damaged_request_has_one_answer_or_ends_the_connection_and_never_anything_el
 fn assert_one_answer_or_the_end(server: &Arc<Server>, frame: &[u8]) {
     let mut session = ready(server, Vec::new());
     match session.on_frame(frame).as_slice() {
-        // Ignored: it became a message that may come at any time.
+        // This one is ignored: the damage made it a message that may come at any time.
         [] => assert!(frame[0] < 0x22),
         [Outgoing::Frame(answer)] => assert!(Answer::decode(answer).is_some() || frame[0] < 0x22),
         [Outgoing::Frame(_), Outgoing::Close(4002 | 4003)] | [Outgoing::Close(1000)] => {}

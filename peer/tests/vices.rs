@@ -1,4 +1,5 @@
-//! Every vice does what its name says, and nothing else: the spoilt answer against the honest one.
+//! Checks that every vice does what its name says and nothing else: compares its answer with the
+//! honest one.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -16,7 +17,7 @@ use snaplight_peer::{
 use std::{sync::Arc, time::Duration};
 use support::{Answer, SNAP, client_hello, frames, ready, request_frame, status_frame, word};
 
-/// 200 accounts; the first ones have code and 30 slots.
+/// 200 accounts. The first ones have code and 30 slots.
 fn server() -> Arc<Server> {
     let mut builder = Builder::new();
     for number in 0..200_u8 {
@@ -106,7 +107,7 @@ fn vicious(server: &Arc<Server>, vice: &str) -> Session {
     ready(server, vec![vice.parse().unwrap()])
 }
 
-/// What comes for a request from a peer with this vice.
+/// What a peer with this vice sends for a request.
 fn outgoing(server: &Arc<Server>, vice: &str, request: &Request) -> Vec<Outgoing> {
     vicious(server, vice).on_frame(&request_frame(request))
 }
@@ -119,7 +120,7 @@ fn spoilt(server: &Arc<Server>, vice: &str, request: &Request) -> Answer {
     support::ask(&mut vicious(server, vice), request)
 }
 
-/// The answer of a vice is the honest one changed like this.
+/// Checks that the answer of a vice is the honest one with this change.
 #[track_caller]
 fn expect(vice: &str, request: fn(&Server, u64) -> Request, change: impl FnOnce(&mut Answer)) {
     let server = server();
@@ -237,7 +238,7 @@ fn drop_item_leaves_one_out_and_proves_its_hash() {
             _ => state.storage(&contracts(&server)[1]).unwrap(),
         };
         let dropped = missing.first().copied().unwrap_or_else(|| {
-            // A slot's key may be in the first account's set too.
+            // The first account's list may have a slot with the same key.
             sets.iter()
                 .map(|(key, _)| *key)
                 .find(|key| !kept.iter().any(|(k, _)| k == key))

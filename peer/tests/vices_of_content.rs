@@ -1,5 +1,5 @@
-//! Vices that only a proof or a hash can show: answers in good order with one thing in them untrue; and the
-//! peer that does not follow the chain.
+//! Vices that only a proof or a hash can show, since the answers are well-formed; and the peer that
+//! does not follow the chain.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -65,7 +65,7 @@ fn answer(server: &Arc<Server>, vice: Option<Vice>, request: &Request) -> Answer
     ask(&mut ready(server, vice.into_iter().collect()), request)
 }
 
-/// How many keys, values, and strings of an answer differ. The lists must be of one length.
+/// How many keys, values and strings of two answers differ. Their lists must have the same lengths.
 fn differences(a: &Answer, b: &Answer) -> [usize; 3] {
     assert_eq!((a.id, a.code), (b.id, b.code));
     let items = |answer: &Answer| answer.sets.concat();
@@ -87,7 +87,7 @@ fn each_field_can_be_corrupted_alone_and_only_where_there_is_one() {
     let [key, value, string] = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
     let none = [0; 3];
     for (name, field) in Field::ALL {
-        // Of accounts, slots, codes, nodes.
+        // Of accounts, slots, codes and nodes.
         let expected = match field {
             Field::Key => [key, key, none, none],
             Field::Nonce | Field::Balance | Field::StorageRoot | Field::CodeHash => {
@@ -223,7 +223,7 @@ fn a_stuck_peer_keeps_to_the_root_it_began_with() {
         }
         assert_eq!(ask(&mut honest, &codes), ask(&mut stuck, &codes));
     }
-    // Who connects later is stuck later.
+    // A connection that begins later stays at a later root.
     let mut later = ready(&chain.server(), vec!["stuck".parse().unwrap()]);
     let [accounts, ..] = requests(&chain.state(&chain.root()).unwrap());
     assert!(!ask(&mut later, &accounts).is_nothing());

@@ -1,4 +1,4 @@
-//! Real WebSockets on loopback, the library's and the program's.
+//! Real WebSockets on loopback, both the library's and the program's.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// The code that the server closes with, after at most a Disconnect.
+    /// The code that the server closes with. Before it may come one Disconnect.
     async fn close_code(&mut self) -> u16 {
         loop {
             match self.0.next().await.unwrap().unwrap() {
@@ -230,7 +230,7 @@ async fn a_text_frame_closes_with_1003() {
 async fn an_oversized_frame_closes_with_1009_and_one_at_the_limit_is_read() {
     let running = start(Options::default()).await;
     let client = ready(&running).await;
-    // Does not matter when the server stops reading: what counts is that the reason arrives.
+    // The server may stop reading in the middle: only the close code must arrive.
     let oversized = Message::Binary(vec![0x22; link::FRAME_LIMIT + 1].into());
     let (mut sending, mut receiving) = client.0.split();
     let sent = tokio::spawn(async move { sending.send(oversized).await.is_ok() });
@@ -261,7 +261,7 @@ async fn a_breach_closes_with_4002_and_another_network_with_4003() {
 }
 
 #[tokio::test]
-async fn beyond_the_connection_limit_a_client_is_told_so() {
+async fn a_client_above_the_connection_limit_is_told_so() {
     let running = start(Options {
         max_connections: 1,
         ..Options::default()
@@ -277,7 +277,7 @@ async fn beyond_the_connection_limit_a_client_is_told_so() {
 async fn a_server_that_shuts_down_says_so_and_ends() {
     let running = start(Options::default()).await;
     let mut client = ready(&running).await;
-    // One answer, so that the server surely has the Status.
+    // After one answer the server certainly has the Status.
     client.ask(accounts_request(&running, 1)).await;
     running.stop.send(()).unwrap();
     assert_eq!(client.close_code().await, 4008);
@@ -324,7 +324,7 @@ async fn vices_of_the_socket_reach_the_client() {
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_is_refused_and_harms_nobody() {
+async fn a_connection_that_is_no_websocket_is_refused_and_disturbs_no_other() {
     let running = start(Options::default()).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream
@@ -440,7 +440,7 @@ async fn the_program_makes_blocks_on_demand_announces_and_serves_them() {
     client.frame().await;
     let status = client.frame().await;
     client.send(status).await;
-    // An answer, so that the server surely has the Status.
+    // After one answer the server certainly has the Status.
     client
         .send(link::frame(
             ETH + 3,

@@ -30,12 +30,12 @@ export function shortHash(hash) {
   return hash.length > 20 ? `${hash.slice(0, 10)}…${hash.slice(-6)}` : hash
 }
 
-/** A text of the package with its hashes shortened, for where it is read and not copied. */
+/** A message of the package with shortened hashes, where it is read and not copied. */
 export function brief(text) {
   return text.replace(/0x[0-9a-f]{64}/g, shortHash)
 }
 
-/** Wei as ether, exactly, without trailing zeros. */
+/** Wei as ether, exactly and without trailing zeros. */
 export function ether(wei) {
   const digits = wei.toString().padStart(19, '0')
   const fraction = digits.slice(-18).replace(/0+$/, '')

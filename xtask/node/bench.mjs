@@ -1,9 +1,13 @@
 /**
- * The figures, as tables and with `--json` as JSON: of a realistic state first, and of plain accounts beside it.
+ * Prints measurements as tables and writes them with `--json` as JSON: of a realistic state first,
+ * and of plain accounts beside it.
  *
- * `node bench.mjs [--realistic=100000] [--accounts=1000000] [--runs=3] [--only=GROUP] [--json=FILE]`, groups: kernel, sync,
- * records, memory, heal, geth, size. `sync` and `heal` take turns with go-ethereum where Go is; `geth` is what else is
- * compared with it: kernel and sync, and the gateway.
+ * `node bench.mjs [--realistic=100000] [--accounts=1000000] [--runs=3] [--only=GROUP]
+ * [--json=FILE]`
+ *
+ * Groups are kernel, sync, records, memory, heal, geth and size. `sync` and `heal` take turns with
+ * go-ethereum where Go is installed. `geth` is kernel and sync compared with go-ethereum, and the
+ * gateway.
  */
 
 import { writeFileSync } from 'node:fs'
@@ -20,7 +24,7 @@ import { measureMemory, measurePace, measureRecords, printMemory, printPace, pri
 import { LEGEND, count, mega, percent, row, title } from './bench/tables.mjs'
 import { SHIPPED, sizeOf } from './sizes.mjs'
 
-/** Bars, where there is one, in words. Those of states are plain accounts'. */
+/** What must be reached, in words. For states, it is meant for plain accounts. */
 const BARS = {
   rate: '150,000 or more',
   records: '5 or fewer',
@@ -31,7 +35,7 @@ const BARS = {
   relay: '0.7 or more',
   idle: '100 or fewer',
 }
-/** A block costs by what it changes: a larger state would only take longer to make. */
+/** A block's cost depends on what it changes. A larger state would only take longer to make. */
 const HEALED_ACCOUNTS = 100_000
 const RELAY_ACCOUNTS = 200_000
 const IDLE_CLIENTS = 1_000
@@ -48,7 +52,7 @@ const { values: options } = parseArgs({
 const accounts = Number(options.accounts)
 const runs = Number(options.runs)
 const groups = ['kernel', 'sync', 'records', 'memory', 'heal', 'geth', 'size']
-if (options.only && !groups.includes(options.only)) throw new Error(`--only is one of ${groups.join(', ')}`)
+if (options.only && !groups.includes(options.only)) throw new Error(`--only must be one of ${groups.join(', ')}`)
 const wanted = (...some) => !options.only || some.includes(options.only)
 
 const states = [realistic(Number(options.realistic)), plain(accounts)]
@@ -80,7 +84,7 @@ if (wanted('heal')) {
   title(`blocks: healing, and a fresh sync of the same root, from one peer, ${times(runs)}${beside}`)
   result.heal = await measureHeals([states[0], plain(Math.min(accounts, HEALED_ACCOUNTS))], runs)
   printHeals(result.heal)
-  title('reads, idle and while blocks are healed')
+  title('reads, while nothing else is done and while blocks are healed')
   printReads(result.heal)
   title('pages of other sizes: 100,000 plain accounts, the engine alone, natively')
   result.pages = await measurePages()
@@ -103,7 +107,7 @@ if (geth && wanted('geth')) {
   for (const [what, path] of Object.entries(relay)) {
     const { directBytesPerSecond, relayedBytesPerSecond, ratio, directClientCpuMsPerMB, gatewayCpuMsPerMB, webSocketClientCpuMsPerMB } = path
     row(`${what}: MB/s through it, and directly over RLPx`, `${mega(relayedBytesPerSecond)}, ${mega(directBytesPerSecond)}`)
-    row('  so many times as fast as directly', ratio.toFixed(2), BARS.relay)
+    row('  through it / directly', ratio.toFixed(2), BARS.relay)
     row('  CPU per MB: the gateway, a client of it, a direct client (ms)', [gatewayCpuMsPerMB, webSocketClientCpuMsPerMB, directClientCpuMsPerMB].map((ms) => ms.toFixed(1)).join(', '))
   }
   row(`memory per idle client, of ${count(idle.clients)} (kB)`, (idle.bytesPerClient / 1000).toFixed(0), BARS.idle)
@@ -118,7 +122,7 @@ if (wanted('size')) {
 
 if (options.json) {
   writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
-  console.log(`\nall figures, each run's too, are in ${options.json}`)
+  console.log(`\nall figures, also those of each run, are in ${options.json}`)
 }
 
 function times(runs) {

@@ -1,4 +1,6 @@
-/** Headless Chromium by playwright-core. The browser is the machine's own; nothing is downloaded. */
+/**
+ * Headless Chromium by playwright-core. The browser is the machine's own; nothing is downloaded.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,7 +10,7 @@ import { killTree } from './processes.mjs'
 
 const PROGRAM = process.env.SNAPLIGHT_CHROMIUM ?? '/usr/bin/chromium'
 
-/** Quiet on the network: the browser's own services have nothing to do here. */
+/** The browser's own services are not needed, so they must not use the network. */
 const ARGUMENTS = [
   '--no-first-run',
   '--disable-quic',
@@ -16,20 +18,22 @@ const ARGUMENTS = [
   '--disable-component-update',
   '--disable-sync',
   '--disable-gpu',
-  // A page in the background of nothing still counts as visible: its timers must run as a user's would.
+  // A page in the background counts as visible, so that its timers run as a user's would.
   '--disable-background-timer-throttling',
   '--disable-renderer-backgrounding',
   '--disable-backgrounding-occluded-windows',
 ]
 
 /**
- * A browser with a profile on disk, as users have: what a page stores is really written.
+ * Starts a browser with a profile on disk, as users have one: what a page stores is really written.
  *
- * @param {{profile?: string, headless?: boolean, features?: string[], viewport?: {width: number, height: number}, colorScheme?: 'light' | 'dark'}} [options]
- *   `profile`: a folder to keep; without it a temporary one is used and removed by `close()`
- *   `features`: of Chromium's, to be turned on
- * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: () => Promise<void>,
- *   kill: () => Promise<void>}>} `kill` ends every process of it at once, as a crash of the machine would
+ * @param {{profile?: string, headless?: boolean, features?: string[], viewport?: {width: number,
+ *   height: number}, colorScheme?: 'light' | 'dark'}} [options]
+ *   `profile`: a folder to keep. Without it, a temporary one is used, and `close()` removes it.
+ *   `features`: Chromium's features to turn on.
+ * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string,
+ *   close: () => Promise<void>, kill: () => Promise<void>}>} `kill` ends all its processes at once,
+ *   as a crash of the machine would.
  */
 export async function launch({ profile, headless = true, features = [], ...page } = {}) {
   const folder = profile ?? (await mkdtemp(join(tmpdir(), 'snaplight-profile-')))

@@ -1,8 +1,8 @@
 /**
- * The demo: peers, the page, and with `--headless` a browser that plays it to the end.
+ * The demo: peers, the page, and with `--headless` a browser that goes through it to the end.
  *
  * `node demo.mjs (--genesis=FILE | --state-of=N | --chain | --geth) [--accounts=N] [--port=PORT]
- *  [--headless [--blocks=10] [--kills=1] [--keys=300]]`
+ * [--headless [--blocks=10] [--kills=1] [--keys=300]]`
  */
 
 import { spawn } from 'node:child_process'
@@ -20,7 +20,10 @@ const MAINNET = {
   accounts: 8893,
 }
 const CHAIN_ACCOUNTS = 100_000
-/** Native peers make a block as often as Ethereum's layers do, go-ethereum as fast as its timer sensibly goes. */
+/**
+ * How often blocks are made: by native peers as often as on Ethereum's layers, by go-ethereum as
+ * fast as its timer allows.
+ */
 const CHAIN_EVERY_MS = 2_000
 const GETH_EVERY_MS = 1_000
 
@@ -41,7 +44,7 @@ const { values: options } = parseArgs({
 const accounts = Number(options.accounts ?? CHAIN_ACCOUNTS)
 const scene = await prepared()
 const server = await serve({ port: Number(options.port) })
-// Colons and commas are fine in a query, and an address without escapes can be read.
+// Colons and commas are allowed in a query, and an address without escapes is easier to read.
 const query = new URLSearchParams(scene.query).toString().replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/')
 const url = `${server.origin}/?${query}&${scene.flags}`
 
@@ -57,7 +60,7 @@ if (options.headless) {
   showInBrowser(url)
 }
 
-/** Who is asked, what the page's address says, and how it is played. */
+/** Which peers are asked, what is in the page's address, and which scene is run. */
 async function prepared() {
   if (options.chain || options.geth) {
     const everyMs = options.geth ? GETH_EVERY_MS : CHAIN_EVERY_MS
@@ -85,7 +88,7 @@ async function prepared() {
   }
 }
 
-/** Opens the developer's own browser. Where there is none, the printed address is enough. */
+/** Opens the developer's own browser. If there is none, the printed address is enough. */
 function showInBrowser(address) {
   const [program, ...before] = { darwin: ['open'], win32: ['cmd', '/c', 'start', ''] }[process.platform] ?? ['xdg-open']
   const child = spawn(program, [...before, address], { stdio: 'ignore', detached: true })

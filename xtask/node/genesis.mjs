@@ -1,4 +1,7 @@
-/** Writes Ethereum mainnet's genesis state as `{address: {balance, nonce, code, storage}}`: `node genesis.mjs FILE`. */
+/**
+ * Writes Ethereum mainnet's genesis state as `{address: {balance, nonce, code, storage}}`:
+ * `node genesis.mjs FILE`.
+ */
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -8,7 +11,7 @@ const MAINNET = 1
 const ACCOUNTS = 8893
 
 const file = process.argv[2]
-if (!file) throw new Error('genesis.mjs needs the file to write after it')
+if (!file) throw new Error('give the file to write: node genesis.mjs FILE')
 
 const state = {}
 for (const [address, entry] of Object.entries(getGenesis(MAINNET))) {
@@ -21,6 +24,6 @@ if (found !== ACCOUNTS) {
   throw new Error(`@ethereumjs/genesis holds ${found} accounts of mainnet's genesis, but there are ${ACCOUNTS}`)
 }
 mkdirSync(dirname(file), { recursive: true })
-// Renamed into place, so that an interrupted run leaves no half of it.
+// Written under another name and renamed, so that an interrupted run leaves no partial file.
 writeFileSync(`${file}.new`, JSON.stringify(state))
 renameSync(`${file}.new`, file)

@@ -11,12 +11,17 @@ const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
 const NODE = process.env.SNAPLIGHT_TESTNODE ?? join(TARGET, 'go/testnode')
 const GATEWAY = process.env.SNAPLIGHT_GATEWAY ?? join(TARGET, 'go/gateway')
 
-/** A node with 100,000 accounts needs seconds, of which a busy machine makes many. */
+/**
+ * A node with 100,000 accounts is ready within seconds. A busy machine takes many times as long.
+ */
 const READY_WITHIN_MS = 120_000
 const CONNECTED_WITHIN_MS = 30_000
 const LOOK_EVERY_MS = 100
 
-/** Why neither can be started here; nothing if they can. `cargo xtask` says so where it cannot build them. */
+/**
+ * Why they cannot be started here, or nothing if they can. `cargo xtask` sets it if it cannot build
+ * them.
+ */
 export function missing() {
   if (process.env.SNAPLIGHT_WITHOUT_GO) return process.env.SNAPLIGHT_WITHOUT_GO
   const absent = [NODE, GATEWAY].find((program) => !existsSync(program))
@@ -24,13 +29,17 @@ export function missing() {
 }
 
 /**
- * Starts both, and waits until the gateway is connected to the node, which then serves its genesis state.
+ * Starts both. Resolves when the gateway is connected to the node, which then serves its genesis
+ * state.
  *
- * @param {{accounts: number, contracts?: number, huge?: number, scheme?: 'path' | 'hash', everyMs?: number}} options `contracts`:
- *   with a few slots each; `huge`: slots of one contract more; `everyMs`: a block so often, otherwise when `makeBlock` is called
- * @returns what page and test need to know. `genesis`: the whole state as `{address: {balance, nonce, code, storage}}`; `rpc`:
- *   the node's JSON-RPC; `makeBlock()`: what the node says of the block it made; `withhold(block)`: takes the newest block from the
- *   node and answers the `url` of another gateway, since the first has told of it, and `giveBack()`, which puts it there again
+ * @param {{accounts: number, contracts?: number, huge?: number, scheme?: 'path' | 'hash', everyMs?:
+ *   number}} options `contracts` have a few slots each; `huge` is the number of slots of one more
+ *   contract; `everyMs` is the time between blocks, and without it `makeBlock` makes them
+ * @returns what the page and the tests need. `genesis` is the whole state as
+ *   `{address: {balance, nonce, code, storage}}`. `rpc` is the node's JSON-RPC. `makeBlock()`
+ *   resolves to what the node says of the block that it made. `withhold(block)` takes the newest
+ *   block from the node; it resolves to the `url` of another gateway, since the first one has
+ *   already announced the block, and to `giveBack()`, which gives the block back to the node.
  */
 export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'path', everyMs = 0 }) {
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-geth-'))
@@ -71,7 +80,7 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
         try {
           const file = join(folder, 'block.rlp')
           writeFileSync(file, Buffer.from(raw.slice(2), 'hex'))
-          if (!(await rpc.call('admin_importChain', [file]))) throw new Error('the node does not take its block back')
+          if (!(await rpc.call('admin_importChain', [file]))) throw new Error('the node refuses to take its block back')
         } finally {
           rmSync(folder, { recursive: true })
         }
@@ -91,7 +100,7 @@ function quantity(number) {
   return `0x${number.toString(16)}`
 }
 
-/** Looks again and again, and fails with `otherwise` when it takes too long. */
+/** Tries again and again. Fails with `otherwise` if it takes too long. */
 export async function until(ms, otherwise, reached) {
   const end = Date.now() + ms
   while (!(await reached())) {

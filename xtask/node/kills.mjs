@@ -1,7 +1,8 @@
 /**
- * Real kills: one sync in headless Chromium, which is killed at random moments while the root moves.
+ * Kills headless Chromium at random moments of one sync while the root moves.
  *
- * `node kills.mjs [--backend=leveldb|sqlite|both] [--kills=20] [--accounts=200000] [--seed=1] [--full-speed] [--json=FILE]`
+ * `node kills.mjs [--backend=leveldb|sqlite|both] [--kills=20] [--accounts=200000] [--seed=1]
+ * [--full-speed] [--json=FILE]`
  */
 
 import { writeFileSync } from 'node:fs'
@@ -9,10 +10,10 @@ import { parseArgs } from 'node:util'
 import { BACKENDS, campaign } from './kills/campaign.mjs'
 import { bars, headline, line, summary } from './kills/table.mjs'
 
-/** Two peers with so many bytes a second each need well over a minute for 200,000 accounts. */
+/** Two peers at this many bytes per second each take well over a minute for 200,000 accounts. */
 const THROTTLE = 120_000
 const LIVES_MS = [100, 8_000]
-/** At full speed a sync is over within seconds. */
+/** At full speed a sync takes a few seconds. */
 const FAST_LIVES_MS = [100, 2_500]
 const BLOCK_MS = 8_000
 const SHARE = 0.001
@@ -29,7 +30,7 @@ const { values: options } = parseArgs({
   },
 })
 const backends = options.backend === 'both' ? Object.keys(BACKENDS) : [options.backend]
-if (backends.some((backend) => !(backend in BACKENDS))) throw new Error(`--backend is leveldb, sqlite or both, not "${options.backend}"`)
+if (backends.some((backend) => !(backend in BACKENDS))) throw new Error(`--backend must be leveldb, sqlite or both, not "${options.backend}"`)
 
 const results = {}
 for (const backend of backends) {
@@ -47,5 +48,5 @@ for (const backend of backends) {
 }
 const problems = Object.values(results).flatMap(({ problems }) => problems)
 if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
-console.log(problems.length === 0 ? '\nCOMPLETE: every kill was survived' : `\nWRONG: ${problems.length} things should not have been, see above`)
+console.log(problems.length === 0 ? '\nCOMPLETE: every kill was survived' : `\nWRONG: ${problems.length} things are wrong, see above`)
 process.exitCode = problems.length === 0 ? 0 : 1

@@ -1,4 +1,4 @@
-/** wasm-opt (npm's binaryen). As a program: optimizes the built module. */
+/** wasm-opt (npm's binaryen). Run as a program, it optimizes the built module. */
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -10,13 +10,15 @@ import { ROOT } from './serve.mjs'
 import { sizeOf } from './sizes.mjs'
 
 const MODULE = 'wasm/snaplight_bg.wasm'
-/** Where the names stand by which the module and its JavaScript call each other. */
+/** Where the names are by which the module and its JavaScript call each other. */
 const SOURCES = ['wasm/snaplight.js', 'wasm/snaplight.d.ts', 'wasm/snaplight_bg.wasm.d.ts']
-/** The package's module, but with the names of its functions. */
+/** The package's module, with the names of its functions. */
 export const NAMED = join(process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target'), 'snaplight_named.wasm')
 const WASM_OPT = fileURLToPath(new URL('node_modules/binaryen/bin/wasm-opt', import.meta.url))
 
-/** What rustc emits for wasm32-unknown-unknown today, plus the SIMD that the crate asks for. */
+/**
+ * The features that rustc uses for wasm32-unknown-unknown today, and the SIMD that the crate needs.
+ */
 const FEATURES = [
   '--enable-simd',
   '--enable-bulk-memory',
@@ -28,9 +30,12 @@ const FEATURES = [
   '--enable-multivalue',
 ]
 
-/** Writes to `output` what wasm-opt makes of the module `input`, and to `named` the same before it loses its names. */
+/**
+ * Writes what wasm-opt makes of the module `input` to `output`, and the same before its names are
+ * removed to `named`.
+ */
 export function optimize(input, output, named = `${output}.named`) {
-  // In the order of names, in which brotli finds more alike next to each other.
+  // In the order of names: brotli then finds more similar code side by side.
   const passes = ['-Os', '--reorder-functions-by-name']
   execFileSync(process.execPath, [WASM_OPT, input, ...FEATURES, ...passes, '--debuginfo', '--output', named], { stdio: 'inherit' })
   writeFileSync(output, withoutCustom(readFileSync(named)))

@@ -1,4 +1,4 @@
-/** Native peers as child processes, on loopback. */
+/** Native peers as child processes on loopback. */
 
 import { join } from 'node:path'
 import { startProgram } from './program.mjs'
@@ -9,19 +9,25 @@ const PROGRAM = process.env.SNAPLIGHT_PEER ?? join(ROOT, 'target/release/snaplig
 /** Mainnet's genesis state, written by `genesis.mjs`. */
 export const GENESIS = process.env.SNAPLIGHT_GENESIS ?? join(ROOT, 'target/genesis/mainnet.json')
 
-/** Generating four million accounts takes a while; no peer needs longer than this to say that it is ready. */
+/**
+ * Generating four million accounts takes a while. No peer takes longer than this until it is ready.
+ */
 const READY_WITHIN_MS = 180_000
 
 /**
- * Starts a peer and waits until it listens. It ends with `stop()`, and with this process whatever happens to it.
+ * Starts a peer. Resolves when it listens. It ends with `stop()`, and in any case with this
+ * process.
  *
- * @param {string[]} options e.g. `['--genesis', GENESIS]`, `['--accounts', '1000']` or `['--realistic', '1000']`
- * @returns {Promise<{url: string, root: string, accounts: number, networkId: number, genesisHash: string, block: object,
- *   advance: (share?: number | string) => Promise<object>, sample: (count: number) => Promise<object>,
- *   exportTo: (file: string) => Promise<object>, stop: () => Promise<void>}>}
- *   with `--chain`, `advance` makes a block that changes this share of everything (or `'values=N insert=N delete=N slots=N'`, or some of these) and answers what the peer says of it, and
- *   `sample` answers accounts as they are now. `exportTo` writes the newest state to a file, for gethbench, and answers its
- *   root and counts
+ * @param {string[]} options for example `['--genesis', GENESIS]`, `['--accounts', '1000']` or
+ *   `['--realistic', '1000']`
+ * @returns {Promise<{url: string, root: string, accounts: number, networkId: number,
+ *   genesisHash: string, block: object, advance: (share?: number | string) => Promise<object>,
+ *   sample: (count: number) => Promise<object>, exportTo: (file: string) => Promise<object>,
+ *   stop: () => Promise<void>}>}
+ *   With `--chain`, `advance` makes a block that changes this share of everything, or
+ *   `'values=N insert=N delete=N slots=N'`, or some of these. It resolves to what the peer says of
+ *   the block. `sample` resolves to accounts as they are now. `exportTo` writes the newest state to
+ *   a file, for gethbench, and resolves to its root and counts.
  */
 export async function startPeer(options) {
   const { ready, ask, stop } = await startProgram(
@@ -40,7 +46,7 @@ export async function startPeer(options) {
   }
 }
 
-/** Several peers with the same state, which they generate at the same time. */
+/** Starts several peers with the same state, which they generate at the same time. */
 export async function startPeers(count, options) {
   return Promise.all(Array.from({ length: count }, () => startPeer(options)))
 }

@@ -1,18 +1,19 @@
-/** The processes that this one has started, and their end. */
+/** Finds and ends the processes that this one has started. */
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-/** A process that was killed is gone as soon as the system has cleaned up behind it. */
+/** How long a killed process may still be listed. The system cleans up behind it quickly. */
 const GONE_WITHIN_MS = 10_000
 
 /**
- * Kills the child of this process whose command line has `mark` in it, with everything below, without telling any of them;
- * resolves when they are gone. Nothing that this process did not start is looked at.
+ * Kills the child of this process whose command line contains `mark`, and all processes below it,
+ * without telling any of them. Resolves when they are gone. It never looks at processes that this
+ * process did not start.
  *
  * @param {string} mark
- * @returns {Promise<number>} how many they were
+ * @returns {Promise<number>} how many processes it killed
  */
 export async function killTree(mark) {
   const all = await processes()
@@ -21,7 +22,7 @@ export async function killTree(mark) {
   for (const { id } of tree) signal(id)
   const ids = new Set(tree.map(({ id }) => id))
   const end = Date.now() + GONE_WITHIN_MS
-  // Zombies are dead; whoever should collect them may take a while.
+  // A zombie has ended. Its parent may take a while to collect it.
   while ((await processes()).some(({ id, state }) => ids.has(id) && !state.startsWith('Z'))) {
     if (Date.now() > end) throw new Error(`processes of ${mark} are still there ${GONE_WITHIN_MS / 1000} s after they were killed`)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -33,12 +34,12 @@ export async function killTree(mark) {
  * Some processes and everything below them, each once.
  *
  * @template {{id: number, parent: number}} P
- * @param {P[]} some of `all`
+ * @param {P[]} some processes of `all`
  * @param {P[]} all
  * @returns {P[]}
  */
 export function withAllBelow(some, all) {
-  // It grows while it is walked.
+  // The list grows while the loop goes through it.
   const tree = new Set(some)
   for (const { id } of tree) for (const one of all) if (one.parent === id) tree.add(one)
   return [...tree]
@@ -48,7 +49,7 @@ function signal(id) {
   try {
     process.kill(id, 'SIGKILL')
   } catch (error) {
-    // It may have gone with its parent.
+    // It may have ended with its parent.
     if (error.code !== 'ESRCH') throw error
   }
 }

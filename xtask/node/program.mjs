@@ -1,23 +1,27 @@
-/** Programs as child processes that say in one line of JSON that they are ready, and more such lines later. */
+/**
+ * Programs as child processes that print a line of JSON when they are ready, and more such lines
+ * later.
+ */
 
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-/** How much of what a program complained is kept for an error message. */
+/** How much of a program's standard error is kept for an error message. */
 const COMPLAINT = 4_000
-/** A program that was told to end gets so long. */
+/** How long a program may take to end. */
 const ENDS_WITHIN_MS = 5_000
 
 /**
- * Starts a program and waits for its first line. It ends with `stop()`, and with this process whatever happens to it,
- * because its standard input then closes: the programs of this repository are started with `--exit-with-stdin`.
+ * Starts a program. Resolves at its first line. It ends with `stop()`, and in any case with this
+ * process, because its standard input then closes: the programs of this repository are started with
+ * `--exit-with-stdin`.
  *
- * @param {string} name how error messages call it
+ * @param {string} name the name in error messages
  * @param {string} file
  * @param {string[]} options
  * @param {number} readyWithinMs
- * @returns {Promise<{ready: object, ask: (line: string) => Promise<object>, stop: () => Promise<void>}>} `ask` writes a line
- *   to a program that answers each with one of its own
+ * @returns {Promise<{ready: object, ask: (line: string) => Promise<object>, stop: () =>
+ *   Promise<void>}>} `ask` writes a line to a program that answers each line with one of its own
  */
 export async function startProgram(name, file, options, readyWithinMs) {
   const child = spawn(file, options, { stdio: ['pipe', 'pipe', 'pipe'] })
@@ -25,18 +29,18 @@ export async function startProgram(name, file, options, readyWithinMs) {
   child.stderr.on('data', (data) => {
     complaint = (complaint + data).slice(-COMPLAINT)
   })
-  // It may be gone before it reads what it is told.
+  // The program may have ended before it reads its input.
   child.stdin.on('error', () => {})
   const gone = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
   const stop = async () => {
     child.stdin.destroy()
-    // It has been told; one that hangs must not keep a test run from ending.
+    // A program that does not end must not keep a test run from ending.
     const insist = setTimeout(() => child.kill('SIGKILL'), ENDS_WITHIN_MS)
     await gone
     clearTimeout(insist)
   }
 
-  /** Whoever waits for the lines to come. */
+  /** The callers that wait for a line. */
   const waiting = []
   const ask = (line) => {
     child.stdin.write(`${line}\n`)
@@ -51,7 +55,8 @@ export async function startProgram(name, file, options, readyWithinMs) {
       reject(new Error(`${name} ended with ${signal ?? code} before it was ready: ${complaint.trim()}`))
     })
     createInterface({ input: child.stdout }).on('line', (line) => {
-      // The first is that it is ready; of the others, those that nobody asked for are let go.
+      // The first line says that the program is ready. Later lines that nobody waits for are
+      // ignored.
       const reader = waiting.shift() ?? { resolve, reject }
       try {
         reader.resolve(JSON.parse(line))

@@ -1,8 +1,8 @@
-/** Numbers that look random and are the same for the same seed (mulberry32). */
+/** Numbers that look random and depend only on the seed (mulberry32). */
 
 /**
  * @param {number} seed
- * @returns {() => number} from 0 up to 1
+ * @returns {() => number} at least 0 and below 1
  */
 export function random(seed) {
   let state = seed >>> 0

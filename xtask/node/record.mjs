@@ -1,19 +1,22 @@
-/** A database's root record (`src/state/record.rs`), as somebody writes it who knows how its checksum is made. */
+/**
+ * Forges a database's root record (`src/state/record.rs`), as somebody would who knows its
+ * checksum.
+ */
 
 import xxhash from 'xxhash-wasm'
 
 const CHECKSUM = 8
-/** Behind the hash of a page: its id, flags, leaves and slots. */
+/** What follows a page's hash: its id, flags, leaves and slots. */
 const REST_OF_PAGE = 8 + 1 + 8 + 8
 
 /**
  * The record with another root over the page of its complete state, or over no page.
  *
  * @param {number[]} record
- * @param {string} root the complete state's
- * @param {string} trusted the root to be named instead
+ * @param {string} root the complete state's root
+ * @param {string} trusted the root that the new record names
  * @param {{page: boolean}} options whether the page stays
- * @returns {Promise<number[]>} with a checksum that is right
+ * @returns {Promise<number[]>} a record with a correct checksum
  */
 export async function forgedRecord(record, root, trusted, { page }) {
   const body = Buffer.from(record.slice(0, -CHECKSUM))

@@ -1,22 +1,24 @@
 /**
- * Shorter names for what the module and its JavaScript call each other by. wasm-bindgen puts a hash into most of them, which
- * cannot be compressed: together more than a kilobyte of the module as it is sent.
+ * Shortens the names by which the module and its JavaScript call each other. wasm-bindgen puts a
+ * hash into most of them. Hashes cannot be compressed, and together they are more than a kilobyte
+ * of the module as it is sent.
  */
 
 import { leb, sections, text, toLeb, withSection } from './sections.mjs'
 
 const [IMPORT, EXPORT] = [2, 7]
-/** Kinds of imports. */
+/** The kinds of imports. */
 const [FUNCTION, TABLE, MEMORY, GLOBAL] = [0, 1, 2, 3]
 const HASH = /_?[0-9a-f]{16}(?![0-9a-f])/g
-/** What all imports begin with. */
+/** The beginning of all imports' names. */
 const PREFIX = /^__wbg_(__wbindgen_)?/
-/** What calls a closure is named by all the types of its arguments. */
+/** The functions that call a closure are named by all types of its arguments. */
 const CLOSURE = /^wasm_bindgen_+convert_+closures_+(invoke).*/
 
 /**
  * @param {Buffer} file a module
- * @returns {{file: Buffer, names: Map<string, string>}} the module with shorter names, and what was renamed to what
+ * @returns {{file: Buffer, names: Map<string, string>}} the module with shorter names, and the new
+ *   name of each old one
  */
 export function withoutHashes(file) {
   const taken = new Set(fields(file).map(({ name }) => name))
@@ -33,7 +35,10 @@ export function withoutHashes(file) {
   return { file, names }
 }
 
-/** Source code with the same names. Each has a hash in it, so nothing else is called like that. */
+/**
+ * Replaces the same names in source code. Each old name contains a hash, so nothing else has this
+ * name.
+ */
 export function inSource(source, names) {
   return source.replace(/[\w$]+/g, (word) => names.get(word) ?? word)
 }
@@ -42,7 +47,10 @@ function fields(file) {
   return [...fieldsOf(file, IMPORT), ...fieldsOf(file, EXPORT)]
 }
 
-/** Where in the file the names of imports or exports are: of the length before it, and of its end. */
+/**
+ * Finds the names of imports or exports in the file: where the length before each name is, and
+ * where the name ends.
+ */
 function fieldsOf(file, wanted) {
   const section = [...sections(file)].find(({ id }) => id === wanted)
   if (!section) return []
@@ -72,7 +80,7 @@ function renamed({ file, from, end }, found, names) {
   return Buffer.concat([...parts, file.subarray(at, end)])
 }
 
-/** Passes over what an import says of its kind. */
+/** Skips what an import says about its kind. */
 export function skipImport(reader) {
   const kind = reader.file[reader.at++]
   if (kind === FUNCTION) leb(reader)
@@ -82,6 +90,6 @@ export function skipImport(reader) {
     const isLimited = reader.file[reader.at++] & 1
     leb(reader)
     if (isLimited) leb(reader)
-  } else throw new Error(`an import of kind ${kind} is not known here`)
+  } else throw new Error(`an import has the unknown kind ${kind}`)
   return kind
 }

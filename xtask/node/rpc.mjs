@@ -1,4 +1,7 @@
-/** JSON-RPC over a WebSocket, by hand: Node 20 has none of its own, and the demo needs nothing from npm for this. */
+/**
+ * JSON-RPC over a WebSocket, written by hand: Node 20 has no WebSocket client, and the demo needs
+ * no npm package for this.
+ */
 
 import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
@@ -9,8 +12,9 @@ const PING = 9
 const PONG = 10
 
 /**
- * @param {string} url of a node on loopback, `ws://...`
- * @returns {Promise<{call: (method: string, params: unknown[]) => Promise<any>, close: () => void}>}
+ * @param {string} url a node on loopback, `ws://...`
+ * @returns {Promise<{call: (method: string, params: unknown[]) => Promise<any>, close: () =>
+ *   void}>}
  */
 export async function connectRpc(url) {
   const socket = await upgraded(url)
@@ -62,7 +66,7 @@ function upgraded(url) {
   })
 }
 
-/** A client's frames are masked; on loopback the mask may as well be zero, which changes nothing. */
+/** A client must mask its frames. On loopback the mask may be zero, which changes no byte. */
 function send(socket, opcode, payload) {
   const { length } = payload
   const size = Buffer.alloc(length < 126 ? 1 : length < 65_536 ? 3 : 9)

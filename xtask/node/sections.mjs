@@ -1,14 +1,15 @@
-/** The outer form of a WebAssembly module. */
+/** The sections of a WebAssembly module. */
 
 const HEADER = 8
-/** The kind of section that says nothing to whoever runs the module: names, producers, features. */
+/** The kind of section that does not change what the module does: names, producers, features. */
 export const CUSTOM = 0
 
 /**
- * A module's sections, in order.
+ * A module's sections in order.
  *
  * @param {Buffer} file
- * @returns {Iterable<{id: number, start: number, from: number, end: number}>} `start`: where it begins; `from`: its content
+ * @returns {Iterable<{id: number, start: number, from: number, end: number}>} `start` is where the
+ *   section begins, and `from` where its content begins
  */
 export function* sections(file) {
   for (let start = HEADER; start < file.length; ) {
@@ -20,7 +21,10 @@ export function* sections(file) {
   }
 }
 
-/** The module without what nobody needs to run it. wasm-opt would write the code anew for that, half a kilobyte larger. */
+/**
+ * The module without the sections that are not needed to run it. wasm-opt would write the code anew
+ * for this, and make it half a kilobyte larger.
+ */
 export function withoutCustom(file) {
   const kept = [...sections(file)].filter(({ id }) => id !== CUSTOM)
   return Buffer.concat([file.subarray(0, HEADER), ...kept.map(({ start, end }) => file.subarray(start, end))])
@@ -35,7 +39,7 @@ export function withSection(file, wanted, change) {
   })])
 }
 
-/** Reads a number of variable length, and moves on. */
+/** Reads a number of variable length and moves on. */
 export function leb(reader) {
   let value = 0
   for (let shift = 1; ; shift *= 128) {
@@ -52,7 +56,7 @@ export function toLeb(value) {
   return Buffer.from([...bytes, value])
 }
 
-/** Reads a text after its length, and moves on. */
+/** Reads a length and a text of this length, and moves on. */
 export function text(reader) {
   const length = leb(reader)
   reader.at += length

@@ -1,4 +1,7 @@
-/** A static server for loopback: the demo page at `/`, the package at `/pkg/`, an empty page at `/blank`. */
+/**
+ * A static server on loopback: the demo page at `/`, the package at `/pkg/`, an empty page at
+ * `/blank`.
+ */
 
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -6,7 +9,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The repository. */
+/** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 const TYPES = {
@@ -19,12 +22,12 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-/** For tests: a page with nothing on it but the package's name mapped to its file, as a bundler would. */
+/** A page for tests. It only maps the package's name to its file, as a bundler would. */
 const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>blank</title>
 <script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js"}}</script>`
 
 /**
- * @param {{port?: number}} [options] any free port unless told
+ * @param {{port?: number}} [options] any free port by default
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
 export async function serve({ port = 0 } = {}) {
@@ -51,7 +54,7 @@ export async function serve({ port = 0 } = {}) {
 
 async function answer(request, response) {
   const { pathname } = new URL(request.url, 'http://loopback')
-  // Nothing may come from a cache: a rebuilt package under the same name is the point of a development server.
+  // Nothing may be cached: a development server must serve a rebuilt package under the same name.
   const headers = { 'cache-control': 'no-store' }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, headers).end()
@@ -73,7 +76,7 @@ async function answer(request, response) {
   else createReadStream(file).pipe(response)
 }
 
-/** The file behind a path, or nothing if the path leaves the two folders that are served. */
+/** The file at a path. Nothing if the path leaves the two folders that are served. */
 function fileOf(pathname) {
   const [folder, rest] = pathname.startsWith('/pkg/') ? ['pkg', pathname.slice(5)] : ['www', pathname.slice(1)]
   const base = join(ROOT, folder) + sep

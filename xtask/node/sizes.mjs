@@ -1,11 +1,11 @@
-/** Prints how large the package is, raw and as brotli sends it. */
+/** Prints how large the package is, raw and compressed with brotli, as servers send it. */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants } from 'node:zlib'
 import { ROOT } from './serve.mjs'
 
-/** @returns {{file: string, raw: number, brotli: number}} bytes */
+/** @returns {{file: string, raw: number, brotli: number}} sizes in bytes */
 export function sizeOf(file) {
   const bytes = readFileSync(join(ROOT, 'pkg', file))
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }

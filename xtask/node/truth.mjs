@@ -1,9 +1,12 @@
-/** What accounts are in truth, against what a page's database says of them. */
+/** Compares what accounts really are with what a page's database says of them. */
 
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 
-/** Accounts of a native peer's answer to `sample`: from its own state, not from what it answers to clients. */
+/**
+ * Accounts from a native peer's answer to `sample`, which comes from its own state and not from
+ * what it serves.
+ */
 export function fromSample(sample) {
   return sample.map(({ address, slim, slots }) => ({
     address,
@@ -12,11 +15,13 @@ export function fromSample(sample) {
   }))
 }
 
-/** An account and slots of it by the `eth_getProof` of a node. `account` is null if there is none. */
+/**
+ * An account and some of its slots by a node's `eth_getProof`. `account` is null if there is none.
+ */
 export async function proven(rpc, address, slots, block) {
   const proof = await rpc.call('eth_getProof', [address, slots, `0x${block.number.toString(16)}`])
   const [nonce, balance] = [BigInt(proof.nonce), BigInt(proof.balance)]
-  // go-ethereum says zero for the code hash of an account that is not there.
+  // go-ethereum's code hash of an account that does not exist is zero.
   const exists = BigInt(proof.codeHash) !== 0n && (nonce !== 0n || balance !== 0n || proof.codeHash !== EMPTY_CODE || proof.storageHash !== EMPTY_ROOT)
   return {
     address,
@@ -26,11 +31,12 @@ export async function proven(rpc, address, slots, block) {
 }
 
 /**
- * The same accounts as the page's database has them, with the root under which each was proven. BigInts leave a page as such.
+ * The same accounts as the page's database has them, each with the root under which it was proven.
+ * BigInts can be sent out of a page.
  *
  * @param {import('playwright-core').Page} page
  * @param {object[]} truth
- * @param {string} place where the page keeps its database: an expression
+ * @param {string} place the expression that gives the page's database
  */
 export function readBack(page, truth, place = 'window.db') {
   const questions = truth.map(({ address, slots }) => ({ address, slots: slots.map(({ slot }) => slot) }))
@@ -44,13 +50,13 @@ export function readBack(page, truth, place = 'window.db') {
   }, { questions, place })
 }
 
-/** Says what differs, and answers whether nothing does. */
+/** Prints what differs. Returns whether nothing does. */
 export function isSame(truth, found, where) {
   const wrong = truth.map((account, at) => ({ account, found: found[at] })).filter(({ account, found }) => described(account) !== described(found))
-  for (const { account, found } of wrong.slice(0, 5)) console.log(`  WRONG: ${account.address} is ${described(account)} in truth, but ${described(found)} here`)
+  for (const { account, found } of wrong.slice(0, 5)) console.log(`  WRONG: ${account.address} should be ${described(account)}, but is ${described(found)}`)
   const slots = truth.reduce((sum, account) => sum + account.slots.length, 0)
   const absent = truth.filter(({ account }) => !account).length
-  console.log(`  read back ${where}: ${truth.length - wrong.length} of ${truth.length} accounts (${absent} absent) and their ${slots} slots as in truth`)
+  console.log(`  read back ${where}: ${truth.length - wrong.length} of ${truth.length} accounts (${absent} absent) and their ${slots} slots are right`)
   return wrong.length === 0
 }
 
@@ -74,7 +80,10 @@ function text(bytes) {
   return bytes.length > 0 ? `0x${bytes.toString('hex')}` : '0x0'
 }
 
-/** RLP of short strings, or of one list of them whose payload is below 256 bytes: all that a slim body and a slot can be. */
+/**
+ * RLP of short strings, or of one list of them whose payload is below 256 bytes. Slim bodies and
+ * slots are never more.
+ */
 function items(hex) {
   let rest = Buffer.from(hex.slice(2), 'hex')
   if (rest[0] >= 0xf8) rest = rest.subarray(2)

@@ -1,8 +1,8 @@
-//! The words after a command.
+//! Reads the words after a command.
 
 use crate::run::Outcome;
 
-/// Takes known options out one by one; what is left at the end is a mistake worth naming.
+/// The words that no option has taken yet. A word that is left at the end is an error.
 pub(crate) struct Arguments {
     words: Vec<String>,
 }
@@ -14,14 +14,14 @@ impl Arguments {
         }
     }
 
-    /// Whether `--name` was given.
+    /// Takes `--name`. Returns whether it was there.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         let before = self.words.len();
         self.words.retain(|word| word != name);
         self.words.len() < before
     }
 
-    /// The word after `--name`, or after `--name=`.
+    /// Takes `--name VALUE` or `--name=VALUE`.
     pub(crate) fn value(&mut self, name: &str) -> Outcome<Option<String>> {
         let assigned = format!("{name}=");
         if let Some(at) = self
@@ -43,7 +43,7 @@ impl Arguments {
         }
     }
 
-    /// A whole number above zero after `--name`; underscores and commas between digits are fine.
+    /// Takes `--name NUMBER`: a whole number above zero, with underscores or commas if wished.
     pub(crate) fn number(&mut self, name: &str) -> Outcome<Option<u64>> {
         let Some(word) = self.value(name)? else {
             return Ok(None);
@@ -54,7 +54,7 @@ impl Arguments {
         }
     }
 
-    /// Fails on whatever no option has taken.
+    /// Fails if a word is left that no option has taken.
     pub(crate) fn finish(&self) -> Outcome<()> {
         match self.words.first() {
             None => Ok(()),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_taken_in_both_spellings_and_in_any_order() {
+    fn options_are_read_in_both_spellings_and_in_any_order() {
         let mut given = arguments("--port 80 --headless --state=generated:5 --runs 1_000");
         assert_eq!(
             given.value("--state").unwrap().as_deref(),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_value_a_wrong_number_and_an_unknown_option_are_named() {
+    fn a_missing_value_a_wrong_number_and_an_unknown_option_are_errors() {
         assert!(arguments("--port").value("--port").is_err());
         assert!(arguments("--port zero").number("--port").is_err());
         assert!(arguments("--port 0").number("--port").is_err());

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the figures, as tables and as JSON. Never a test: machines differ, ratios are what to compare.
+//! `cargo xtask bench`: prints measurements as tables and writes them as JSON. It is no test, since
+//! machines differ: compare the ratios within one run.
 
 use crate::arguments::Arguments;
 use crate::go;
@@ -38,7 +39,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     if without_go.is_none() && beside {
         go::programs(workspace)?;
     }
-    say("measuring; other work on this machine shows in the figures\n");
+    say("measuring; other work on this machine makes the figures worse\n");
 
     let mut bench = sources::script(workspace, "bench.mjs", Some(&browser));
     bench

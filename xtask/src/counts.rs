@@ -1,8 +1,8 @@
-//! Reading how many tests passed from what the test runners print.
+//! Reads from the output of test runners how many tests passed.
 
 use std::ops::AddAssign;
 
-/// Tests by how they ended.
+/// How many tests ended in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) passed: u64,
@@ -31,8 +31,8 @@ impl Counts {
         self == Counts::default()
     }
 
-    /// What a step counts as. A runner that fails without naming a failed test (it did not compile, it was killed) has
-    /// failed once all the same; one that ran nothing at all proves nothing, and must not look like success.
+    /// Adds a failure where the counts alone would hide one: a runner that failed without a failed
+    /// test (it did not compile, or it was killed), and a runner that ran no test at all.
     pub(crate) fn judged(self, success: bool) -> Counts {
         if (!success && self.failed == 0) || self.is_empty() {
             return Counts { failed: 1, ..self };
@@ -49,8 +49,8 @@ impl AddAssign for Counts {
     }
 }
 
-/// Sums lines like `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out`, of which cargo prints
-/// one per test program and wasm-bindgen's runner one per module.
+/// Sums lines such as `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered
+/// out`. Cargo prints one for each test program, and wasm-bindgen's runner one for each module.
 pub(crate) fn of_cargo(output: &str) -> Counts {
     let mut counts = Counts::default();
     for line in output
@@ -71,7 +71,8 @@ pub(crate) fn of_cargo(output: &str) -> Counts {
     counts
 }
 
-/// Reads the totals of Node's test runner in TAP: `# pass 3`, `# fail 0`, `# cancelled 0`, `# skipped 0`, `# todo 0`.
+/// Reads the totals that Node's test runner prints in TAP: `# pass 3`, `# fail 0`, `# cancelled 0`,
+/// `# skipped 0`, `# todo 0`.
 pub(crate) fn of_node(tap: &str) -> Counts {
     let number = |word: &str| {
         let mut totals = tap.lines().filter_map(|line| {
@@ -81,7 +82,7 @@ pub(crate) fn of_node(tap: &str) -> Counts {
                 .parse::<u64>()
                 .ok()
         });
-        // The runner's own totals come last; a test may have printed a line that looks like one.
+        // A test may print a line that looks like a total. The runner's own totals come last.
         totals.next_back().unwrap_or(0)
     };
     Counts {
@@ -96,7 +97,7 @@ mod tests {
     use super::{Counts, of_cargo, of_node};
 
     #[test]
-    fn every_test_program_of_cargo_is_summed() {
+    fn the_results_of_all_of_cargos_test_programs_are_summed() {
         let output = "running 3 tests\ntest a ... ok\n\
             test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
             test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 4 filtered out; finished in 1.50s\n";
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wasm_runner_is_read_like_cargo() {
+    fn the_results_of_the_wasm_runner_are_read_as_cargos_are() {
         let output =
             "    test result: ok. 7 passed; 0 failed; 0 ignored; 0 filtered out; finished in 0.33s";
         assert_eq!(
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelled_node_tests_have_failed_and_todos_are_skipped() {
+    fn cancelled_node_tests_count_as_failed_and_todos_as_skipped() {
         let tap = "# Subtest: x\nok 1 - x\n# pass 99\n1..9\n# tests 9\n# pass 4\n# fail 1\n# cancelled 1\n# skipped 2\n# todo 1\n";
         assert_eq!(
             of_node(tap),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_that_fails_without_naming_a_test_or_runs_none_has_failed() {
+    fn a_runner_that_fails_without_a_failed_test_or_runs_no_test_counts_as_failed() {
         assert_eq!(Counts::default().judged(false).failed, 1);
         assert_eq!(Counts::default().judged(true).failed, 1);
         let all_good = Counts {

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the page, its peers and all their set-up.
+//! `cargo xtask demo`: sets up the demo's page and its peers, and runs them.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
     let started = Instant::now();
     let headless = arguments.flag("--headless");
-    let what = What::from(arguments)?;
+    let shown = Shown::from(arguments)?;
     let port = arguments.number("--port")?;
     let mut plan = Vec::new();
     for name in ["--blocks", "--kills", "--keys"] {
@@ -22,10 +22,10 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         }
     }
     arguments.finish()?;
-    let is_counted = headless && matches!(what, What::Chain | What::Geth);
-    if !plan.is_empty() && !is_counted {
+    let follows_chain = headless && matches!(shown, Shown::Chain | Shown::Geth);
+    if !plan.is_empty() && !follows_chain {
         return Err(String::from(
-            "--blocks, --kills and --keys go with --headless and one of --chain and --geth",
+            "--blocks, --kills and --keys need --headless and one of --chain and --geth",
         )
         .into());
     }
@@ -36,19 +36,19 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     } else {
         None
     };
-    // What needs a network comes before the long compilation, so that a machine without one fails early.
+    // Downloads come before the long compilation, so that a machine without a network fails early.
     tools::npm_packages(workspace, &workspace.node)?;
-    let source = match &what {
-        What::Genesis => format!(
+    let source = match &shown {
+        Shown::Genesis => format!(
             "--genesis={}",
             sources::mainnet_genesis(workspace)?.display()
         ),
-        What::Generated(accounts) => format!("--state-of={accounts}"),
-        What::Chain => String::from("--chain"),
-        What::Geth => String::from("--geth"),
+        Shown::Generated(accounts) => format!("--state-of={accounts}"),
+        Shown::Chain => String::from("--chain"),
+        Shown::Geth => String::from("--geth"),
     };
-    match what {
-        What::Geth => go::programs(workspace)?,
+    match shown {
+        Shown::Geth => go::programs(workspace)?,
         _ => drop(sources::peer(workspace)?),
     }
     package::build_fast(workspace)?;
@@ -75,28 +75,28 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     Ok(reached)
 }
 
-/// What the page is shown with.
-enum What {
+/// What the page syncs.
+enum Shown {
     /// Mainnet's genesis state.
     Genesis,
-    /// So many made-up accounts.
+    /// A generated state with this number of accounts.
     Generated(String),
-    /// Native peers whose chain grows.
+    /// The growing chain of native peers.
     Chain,
-    /// go-ethereum behind the gateway.
+    /// The chain of go-ethereum behind the gateway.
     Geth,
 }
 
-impl What {
-    fn from(arguments: &mut Arguments) -> Outcome<What> {
+impl Shown {
+    fn from(arguments: &mut Arguments) -> Outcome<Shown> {
         let (chain, geth) = (arguments.flag("--chain"), arguments.flag("--geth"));
         let state = arguments.value("--state")?;
         match (chain, geth, state.as_deref()) {
-            (true, false, None) => Ok(What::Chain),
-            (false, true, None) => Ok(What::Geth),
-            (false, false, None | Some("genesis")) => Ok(What::Genesis),
+            (true, false, None) => Ok(Shown::Chain),
+            (false, true, None) => Ok(Shown::Geth),
+            (false, false, None | Some("genesis")) => Ok(Shown::Genesis),
             (false, false, Some(state)) => match state.strip_prefix("generated:") {
-                Some(accounts) => Ok(What::Generated(accounts.replace(['_', ','], ""))),
+                Some(accounts) => Ok(Shown::Generated(accounts.replace(['_', ','], ""))),
                 None => Err(
                     format!("--state is \"genesis\" or \"generated:N\", not \"{state}\"").into(),
                 ),
@@ -109,27 +109,27 @@ impl What {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::What;
+    use super::Shown;
     use crate::arguments::Arguments;
 
-    fn what(line: &str) -> Option<What> {
-        What::from(&mut Arguments::new(
+    fn shown(line: &str) -> Option<Shown> {
+        Shown::from(&mut Arguments::new(
             line.split_whitespace().map(str::to_owned),
         ))
         .ok()
     }
 
     #[test]
-    fn one_thing_is_shown_and_the_genesis_state_unless_told() {
-        assert!(matches!(what(""), Some(What::Genesis)));
-        assert!(matches!(what("--state genesis"), Some(What::Genesis)));
+    fn one_chain_or_state_is_shown_and_mainnets_genesis_state_by_default() {
+        assert!(matches!(shown(""), Some(Shown::Genesis)));
+        assert!(matches!(shown("--state genesis"), Some(Shown::Genesis)));
         assert!(
-            matches!(what("--state=generated:1_000"), Some(What::Generated(accounts)) if accounts == "1000")
+            matches!(shown("--state=generated:1_000"), Some(Shown::Generated(accounts)) if accounts == "1000")
         );
-        assert!(matches!(what("--chain"), Some(What::Chain)));
-        assert!(matches!(what("--geth"), Some(What::Geth)));
-        assert!(what("--chain --geth").is_none());
-        assert!(what("--chain --state genesis").is_none());
-        assert!(what("--state other").is_none());
+        assert!(matches!(shown("--chain"), Some(Shown::Chain)));
+        assert!(matches!(shown("--geth"), Some(Shown::Geth)));
+        assert!(shown("--chain --geth").is_none());
+        assert!(shown("--chain --state genesis").is_none());
+        assert!(shown("--state other").is_none());
     }
 }

@@ -1,8 +1,6 @@
-//! The Go side: the gateway, and go-ethereum in the tests.
+//! What is written in Go: the gateway, and go-ethereum, which the tests and the bench run.
 
-use std::env;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::counts::Counts;
@@ -10,12 +8,12 @@ use crate::run::{Finished, Outcome, captured, first_line, required, say};
 use crate::sources;
 use crate::workspace::Workspace;
 
-/// What go-ethereum's module asks for.
+/// The Go that go-ethereum's go.mod requires.
 const GO: (u32, u32) = (1, 25);
-/// One package of tests may take this long before it counts as hanging.
+/// After this time one package's tests count as hanging. It is Go's own default, written down.
 const TIMEOUT: &str = "10m";
 
-/// Why the Go side cannot be built here, if it cannot.
+/// Why Go programs cannot be built here. `None` if they can.
 pub(crate) fn missing() -> Option<String> {
     let wanted = format!(
         "Go {}.{} or newer (https://go.dev/dl, or `apt-get install golang`)",
@@ -36,18 +34,15 @@ pub(crate) fn missing() -> Option<String> {
     }
 }
 
-/// Formatting, vet and tests of the gateway's module. `None` if Go is missing, which is said.
+/// Runs gofmt, vet and the tests of the gateway's module. Without Go this fails if `unattended`,
+/// and is skipped otherwise.
 pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, Finished)> {
     if let Some(why) = missing() {
         if unattended {
             return Err(format!("the gateway was not tested: {why}").into());
         }
         say(&format!("        the gateway is not tested here: {why}"));
-        let nothing = Finished {
-            success: true,
-            output: String::new(),
-        };
-        return Ok((Counts::SKIPPED, nothing));
+        return Ok((Counts::SKIPPED, Finished::nothing()));
     }
     let peer = sources::peer(workspace)?;
     let mut total = Counts::default();
@@ -77,21 +72,12 @@ pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, 
     Ok((total, finished))
 }
 
-/// Where [`programs`] puts a program.
-pub(crate) fn program(workspace: &Workspace, name: &str) -> PathBuf {
-    folder(workspace).join(format!("{name}{}", env::consts::EXE_SUFFIX))
-}
-
-fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("go")
-}
-
-/// Builds the gateway, the go-ethereum node, and what measures both.
+/// Builds the gateway, the go-ethereum node, and the program that measures go-ethereum.
 pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
     if let Some(why) = missing() {
         return Err(format!("go-ethereum and the gateway cannot be built: {why}").into());
     }
-    let output = folder(workspace);
+    let output = workspace.go_programs();
     let fresh = if output.exists() {
         ""
     } else {
@@ -113,7 +99,7 @@ fn go(workspace: &Workspace, program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Counts `--- PASS: Name (0.1s)` and its kind, one of each test and of each of its parts.
+/// Counts lines such as `--- PASS: Name (0.1s)`. There is one for each test and each subtest.
 fn of_go(output: &str) -> Counts {
     let ended = |word: &str| {
         let mark = format!("--- {word}:");
@@ -135,7 +121,7 @@ mod tests {
     use crate::counts::Counts;
 
     #[test]
-    fn tests_and_their_parts_are_counted_by_how_they_ended() {
+    fn tests_and_subtests_are_counted_by_how_they_ended() {
         let output = "=== RUN   TestA\n    --- PASS: TestA/one (0.00s)\n--- PASS: TestA (0.01s)\n\
             --- FAIL: TestB (0.00s)\n--- SKIP: TestC (0.00s)\nPASS\nok  \tx\t0.1s\n";
         let expected = Counts {

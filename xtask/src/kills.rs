@@ -1,5 +1,5 @@
-//! `cargo xtask kills`: a browser that is killed again and again in the middle of one sync. What a life is, `xtask/node/kills/`
-//! says.
+//! `cargo xtask kills`: kills a browser again and again in the middle of one sync. The script is in
+//! `xtask/node/kills/`.
 
 use std::time::Instant;
 

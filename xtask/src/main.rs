@@ -1,7 +1,10 @@
 //! The developer's commands: `cargo xtask help` lists them.
 //!
-//! Rust prepares (tools, the package, the native peer) and judges; what happens in a browser is run by the Node scripts in
-//! `xtask/node/`, which the end-to-end tests share. Every command installs what it lacks and says so.
+//! This program prepares the tools, the package and the native peer, and judges the results. The
+//! Node scripts in `xtask/node/` run what happens in a browser; the end-to-end tests use them too.
+//! Each command installs what is missing and says so.
+
+#![forbid(unsafe_code)]
 
 mod arguments;
 mod bench;
@@ -25,53 +28,71 @@ use run::Outcome;
 use workspace::Workspace;
 
 const HELP: &str = "\
-Snaplight's commands. Each installs what it lacks, and is quick the second time.
+Snaplight's commands. Each one installs what is missing. The second run is quick.
 
-  cargo xtask demo    See it work: starts two native peers with Ethereum mainnet's genesis state and a page that
-                      syncs it into IndexedDB, and opens the page.
-      --headless              run the page in headless Chromium, print progress and result, save target/demo.png
-      --state genesis         the mainnet genesis state, 8,893 accounts (the default)
+  cargo xtask demo    Shows it at work. Starts two native peers with Ethereum mainnet's genesis
+                      state and a page that syncs this state into IndexedDB, and opens the page.
+      --headless              run the page in headless Chromium, print progress and the result, and
+                              save target/demo.png
+      --state genesis         mainnet's genesis state, 8,893 accounts (the default)
       --state generated:N     a generated state of N accounts, some of them contracts
-      --chain                 follow a chain instead: two native peers, 100,000 accounts, a block each two seconds;
-                              headless: ten blocks, a kill, a second tab, 300 accounts compared; target/demo-chain.png
-      --geth                  the same with a real go-ethereum node behind the gateway, a block a second (needs Go
-                              1.25); headless: compared with the node's own eth_getProof; target/demo-geth.png
-      --blocks N --kills N --keys N   headless, of a chain: 100, 2 and 1000 are what docs/testing.md runs; every second kill is
-                              of the whole browser
-      --port PORT             serve the page there instead of on any free port
+      --chain                 follow a chain instead: two native peers, 100,000 accounts, a block
+                              every two seconds. Headless: ten blocks, a kill, a second tab, 300
+                              accounts compared, target/demo-chain.png
+      --geth                  follow a real go-ethereum node behind the gateway instead, a block a
+                              second (needs Go 1.25). Headless: compared with the node's own
+                              eth_getProof, target/demo-geth.png
+      --blocks N --kills N --keys N
+                              headless, with --chain or --geth: how many blocks, kills and compared
+                              keys. docs/testing.md uses 100, 2 and 1000. Every second kill ends the
+                              whole browser
+      --port PORT             serve the page on this port instead of any free one
 
-  cargo xtask test    Everything that must hold: formatting, lints, native tests, tests in headless Chromium, the
-                      package's types, and the built package in Node and in a real page; where Go 1.25 is, also the gateway, and
-                      pages on a real go-ethereum node. The last line counts it all.
+  cargo xtask test    Runs all checks: formatting, lints, which file may import which,
+                      documentation, licences, native tests, tests in headless Chromium, the
+                      package's types, and the built package in Node and in a real page. Where Go
+                      1.25 is installed, also the gateway, and pages on a real go-ethereum node. The
+                      last line adds everything up.
+      --only STEP             run one step. The steps are formatting, imports, lints, lints-wasm,
+                              docs, docs-wasm, deny, native, worlds, genesis, browser, package,
+                              types, gateway and e2e. The step deny checks licences and dependencies
+                              against deny.toml; it is skipped where cargo-deny is not installed
+                              (`cargo install cargo-deny --locked`)
 
-  cargo xtask sim     Simulated worlds, in optimised code on all cores: moving roots, vicious peers, kills, damage. Each is
-                      made from its seed; the seeds of those that fail are printed.
-      --seeds N               worlds to run (2,500 unless told)
-      --from S                the first one's seed (0 unless told)
-      --seed S                run one world alone, and tell its story
+  cargo xtask sim     Runs simulated worlds in optimised code on all cores: moving roots, faulty
+                      peers, kills, damage. A world is made from its seed. The seeds of failed
+                      worlds are printed.
+      --seeds N               how many worlds to run (default 2,500)
+      --from S                the first world's seed (default 0)
+      --seed S                run one world and print its story
 
-  cargo xtask kills   Headless Chromium, killed (SIGKILL, every process) at random moments in one throttled sync while the root
-                      moves. What each kill cost is printed; the end is compared with the true state. Some minutes.
-      --backend NAME          Chromium's IndexedDB: leveldb, sqlite, or both one after the other (the default)
-      --kills N               how often (20 unless told)
-      --accounts N            of the state (200,000 unless told)
-      --seed S                other moments (1 unless told)
-      --full-speed            no throttle; a sync that comes to its end is followed by another one
-      --json FILE             write all figures there
+  cargo xtask kills   Kills headless Chromium (SIGKILL to every process) at random moments of one
+                      throttled sync while the root moves. Prints what each kill cost, and compares
+                      the end with the true state. Takes some minutes.
+      --backend NAME          Chromium's IndexedDB: leveldb, sqlite, or both one after the other
+                              (the default)
+      --kills N               how many kills (default 20)
+      --accounts N            accounts of the state (default 200,000)
+      --seed S                the seed of the moments (default 1)
+      --full-speed            no throttle; when a sync completes, another one follows
+      --json FILE             write all figures to this file
 
-  cargo xtask bench   The figures: speed, records, bytes, memory, processor time and size. First of a realistic state, with plain
-                      accounts beside it; where Go 1.25 is, also go-ethereum's on the same states, with one and two cores.
-      --json FILE             write all of them there, each run by itself
-      --realistic N           accounts of the realistic state (100,000 unless told)
-      --accounts N            plain accounts (1,000,000 unless told; smaller is quicker and says less)
-      --runs N                runs whose medians are printed (3 unless told)
-      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size; geth needs Go and is kernel and
-                              sync, in turns with go-ethereum, and the gateway
+  cargo xtask bench   Measures speed, records, bytes, memory, processor time and size, on a
+                      realistic state and on plain accounts. Where Go 1.25 is installed, also
+                      go-ethereum on the same states, with one core and with two.
+      --json FILE             write all figures to this file, one entry for each run
+      --realistic N           accounts of the realistic state (default 100,000)
+      --accounts N            plain accounts (default 1,000,000; fewer are quicker and say less)
+      --runs N                how many runs the medians are taken of (default 3)
+      --only GROUP            one group: kernel, sync, records, memory, heal, geth or size. The
+                              group geth needs Go: it is kernel and sync, in turns with go-ethereum,
+                              and the gateway
 
-  cargo xtask build   The npm package in pkg/, as it is published (wasm-pack, then wasm-opt), with its sizes.
-      --fast                  without command-line tools and without wasm-opt; this is what the demo uses
+  cargo xtask build   Builds the npm package in pkg/ as it is published (wasm-pack, then wasm-opt),
+                      and prints its sizes.
+      --fast                  without command-line tools and without wasm-opt, as the demo does
 
-  cargo xtask help    This text.
+  cargo xtask help    Prints this text.
 ";
 
 fn main() -> ExitCode {
@@ -88,7 +109,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the command reached its goal; an error is a reason why it could not be tried.
+/// Runs a command. `Ok` says whether it reached its goal; an error says why it could not be tried.
 fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
     match command {
         None | Some("help" | "--help" | "-h") => {

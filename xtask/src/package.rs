@@ -1,5 +1,5 @@
-//! `cargo xtask build`: the npm package. Its JavaScript, types and README are kept in `pkg/`; the module and its glue are
-//! made here.
+//! `cargo xtask build`: builds the npm package. Its JavaScript, types and README are kept in
+//! `pkg/`. The module and its glue are built here.
 
 use std::fs;
 use std::io;
@@ -8,10 +8,8 @@ use std::process::Command;
 use crate::arguments::Arguments;
 use crate::run::{Outcome, required, say, streamed};
 use crate::sources;
-use crate::tools;
+use crate::tools::{self, WASM_TARGET};
 use crate::workspace::Workspace;
-
-const TARGET: &str = "wasm32-unknown-unknown";
 
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
     let fast = arguments.flag("--fast");
@@ -24,14 +22,15 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     sizes(workspace)
 }
 
-/// The way the package is published: wasm-pack for the web target, then wasm-opt.
+/// Builds the package as it is published: wasm-pack for the web target, then wasm-opt.
 pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     tools::wasm_target()?;
     let path = tools::wasm_pack(workspace)?;
     tools::npm_packages(workspace, &workspace.node)?;
     say("building the package with wasm-pack");
     let mut pack = Command::new("wasm-pack");
-    // wasm-pack would fetch its own wasm-opt; the one from npm is pinned.
+    // Without `--no-opt`, wasm-pack would download a wasm-opt of its own. The one from npm is
+    // pinned.
     pack.args([
         "build",
         "--target",
@@ -46,7 +45,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     .current_dir(&workspace.root)
     .env("PATH", path);
     required("wasm-pack build", &mut pack)?;
-    // It ignores everything beside it, and npm would heed that and publish a package without a module.
+    // wasm-pack writes a .gitignore that ignores the module. npm would obey it and publish none.
     let ignore = workspace.package.join("wasm/.gitignore");
     fs::remove_file(&ignore).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
@@ -63,7 +62,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     .map(drop)
 }
 
-/// The same package without a command-line tool to compile first and without wasm-opt.
+/// Builds the same package without wasm-opt and without tools that must be compiled first.
 pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     tools::wasm_target()?;
     let (crates, glue) = (
@@ -72,8 +71,8 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     );
     if crates != glue {
         return Err(format!(
-            "Cargo.lock has wasm-bindgen {crates} but wasm-bindgen-cli-support {glue}, and they only understand their own \
-             version; put ={crates} in xtask/Cargo.toml"
+            "Cargo.lock has wasm-bindgen {crates} but wasm-bindgen-cli-support {glue}; both must \
+             be the same version, so write ={crates} in xtask/Cargo.toml"
         )
         .into());
     }
@@ -96,7 +95,7 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
             "snaplight",
             "--lib",
             "--target",
-            TARGET,
+            WASM_TARGET,
         ])
         .current_dir(&workspace.root);
     required("compiling the module", &mut module)?;
@@ -117,9 +116,14 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     fs::create_dir_all(&output)
         .map_err(|error| format!("{} could not be created: {error}", output.display()))?;
     let mut glue = Command::new(program);
-    glue.arg(workspace.target.join(TARGET).join("release/snaplight.wasm"))
-        .arg(output)
-        .arg("snaplight");
+    glue.arg(
+        workspace
+            .target
+            .join(WASM_TARGET)
+            .join("release/snaplight.wasm"),
+    )
+    .arg(output)
+    .arg("snaplight");
     required("writing the JavaScript glue", &mut glue).map(drop)
 }
 

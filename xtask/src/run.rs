@@ -1,4 +1,4 @@
-//! Running other programs: with their output shown, or kept until it is wanted.
+//! Runs other programs, with their output shown or kept.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
@@ -26,18 +26,28 @@ impl From<String> for Failure {
     }
 }
 
-/// What a program that ran to its end left behind.
+/// The result of a program that has ended.
 pub(crate) struct Finished {
-    /// Whether it ended with exit status 0.
+    /// Whether its exit status was 0.
     pub(crate) success: bool,
-    /// Both its streams, line by line in the order of arrival.
+    /// The lines of standard output and standard error in the order of their arrival.
     pub(crate) output: String,
 }
 
-/// After this long a quiet step says what it is at, and again each time it has passed.
+impl Finished {
+    /// In place of a program that was not run.
+    pub(crate) fn nothing() -> Self {
+        Finished {
+            success: true,
+            output: String::new(),
+        }
+    }
+}
+
+/// A running program's latest line is shown this often, so that a slow step does not look dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Runs a program and keeps its output. A long one shows a sign of life with its latest line.
+/// Runs a program and keeps its output. Shows its latest line every [`HEARTBEAT`].
 pub(crate) fn captured(label: &str, command: &mut Command) -> Outcome<Finished> {
     let started = Instant::now();
     let mut child = command
@@ -47,7 +57,7 @@ pub(crate) fn captured(label: &str, command: &mut Command) -> Outcome<Finished> 
         .spawn()
         .map_err(|error| cannot_start(command, &error))?;
     let (sender, lines) = mpsc::channel();
-    // One thread per stream: a program that fills the pipe nobody reads would stop for ever.
+    // One thread per stream: a program blocks for ever once it has filled a pipe that nobody reads.
     for stream in [
         child.stdout.take().map(boxed),
         child.stderr.take().map(boxed),
@@ -72,7 +82,7 @@ pub(crate) fn captured(label: &str, command: &mut Command) -> Outcome<Finished> 
                     latest = line;
                 }
             }
-            // A grandchild left behind may hold the pipe open: what the program itself had to say is in.
+            // The program has ended, but a process that it left behind still holds the pipe open.
             Err(RecvTimeoutError::Timeout) if matches!(child.try_wait(), Ok(Some(_))) => break,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -95,7 +105,7 @@ pub(crate) fn captured(label: &str, command: &mut Command) -> Outcome<Finished> 
     })
 }
 
-/// As [`captured`], for a program that must succeed: its output is shown only when it does not.
+/// As [`captured`], for a program that must succeed. If it fails, the error contains its output.
 pub(crate) fn required(label: &str, command: &mut Command) -> Outcome<Finished> {
     let finished = captured(label, command)?;
     if finished.success {
@@ -108,7 +118,7 @@ pub(crate) fn required(label: &str, command: &mut Command) -> Outcome<Finished> 
     )))
 }
 
-/// Runs a program on this terminal.
+/// Runs a program on this terminal. Returns whether it succeeded.
 pub(crate) fn streamed(command: &mut Command) -> Outcome<bool> {
     let status = command
         .status()
@@ -116,7 +126,7 @@ pub(crate) fn streamed(command: &mut Command) -> Outcome<bool> {
     Ok(status.success())
 }
 
-/// The first line a program prints, or nothing when it is not there or fails.
+/// The first line that a program prints. `None` if the program is missing or fails.
 pub(crate) fn first_line(program: impl AsRef<Path>, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program.as_ref())
         .args(arguments)
@@ -130,7 +140,7 @@ pub(crate) fn first_line(program: impl AsRef<Path>, arguments: &[&str]) -> Optio
         .then(|| text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-/// One line of progress.
+/// Prints a line. Lines of progress are dimmed on a terminal.
 pub(crate) fn say(line: &str) {
     if io::stdout().is_terminal() && line.starts_with("  …") {
         println!("\x1b[2m{line}\x1b[0m");
@@ -139,7 +149,7 @@ pub(crate) fn say(line: &str) {
     }
 }
 
-/// A command line as one could type it.
+/// A command as it could be typed.
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words

@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: worlds in numbers. What a world is, `tests/sync/worlds.rs` says.
+//! `cargo xtask sim`: runs many simulated worlds. `tests/sync/worlds.rs` says what a world is.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::arguments::Arguments;
 use crate::run::{Outcome, say, streamed};
 use crate::workspace::Workspace;
 
-/// Worlds that `cargo xtask sim` runs unless told, and that `cargo xtask test` runs.
+/// How many worlds `cargo xtask test` runs, and `cargo xtask sim` by default.
 pub(crate) const WORLDS: u64 = 2_500;
 const TEST: &str = "in_any_world_the_newest_state_becomes_complete_and_nothing_false_is_ever_read";
 
@@ -21,12 +21,13 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     }
     let is_well = streamed(&mut test)?;
     if !is_well {
-        say("\none of the worlds above, with its story: cargo xtask sim --seed NUMBER");
+        say("\nto print a failed world's story: cargo xtask sim --seed SEED");
     }
     Ok(is_well)
 }
 
-/// The test that runs so many worlds from this seed on, in optimised code, on all cores.
+/// The test that runs `worlds` worlds, the first one from the seed `from`, in optimised code on all
+/// cores.
 pub(crate) fn worlds_test(workspace: &Workspace, from: u64, worlds: u64) -> Command {
     let mut cargo = Command::new("cargo");
     cargo

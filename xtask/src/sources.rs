@@ -1,14 +1,14 @@
-//! The two things a browser run is made of besides the package: the native peer, and mainnet's genesis state.
+//! What the Node scripts need besides the package: the native peer, mainnet's genesis state, and an
+//! environment that says where everything is.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::go;
 use crate::run::{Outcome, required, say};
 use crate::tools::{self, Browser};
 use crate::workspace::Workspace;
 
-/// The native peer in release mode: a peer that generates a million accounts should not be what a sync waits for.
+/// Builds the native peer in release mode, so that a measured sync does not wait for its peer.
 pub(crate) fn peer(workspace: &Workspace) -> Outcome<PathBuf> {
     let program = workspace.release("snaplight-peer");
     let fresh = if program.exists() {
@@ -32,7 +32,8 @@ pub(crate) fn peer(workspace: &Workspace) -> Outcome<PathBuf> {
     Ok(program)
 }
 
-/// Mainnet's genesis state as `{address: {balance, nonce, code, storage}}`, from the npm package that carries it.
+/// Writes mainnet's genesis state as `{address: {balance, nonce, code, storage}}` and returns the
+/// file. An npm package contains it.
 pub(crate) fn mainnet_genesis(workspace: &Workspace) -> Outcome<PathBuf> {
     tools::npm_packages(workspace, &workspace.node)?;
     let file = workspace.target.join("genesis/mainnet.json");
@@ -45,7 +46,7 @@ pub(crate) fn mainnet_genesis(workspace: &Workspace) -> Outcome<PathBuf> {
     Ok(file)
 }
 
-/// A Node script of this folder, told by its environment where everything is.
+/// A command that runs a script of `xtask/node/` with the environment it needs.
 pub(crate) fn script(workspace: &Workspace, name: &str, browser: Option<&Browser>) -> Command {
     let mut node = Command::new("node");
     node.arg(workspace.node.join(name));
@@ -53,15 +54,15 @@ pub(crate) fn script(workspace: &Workspace, name: &str, browser: Option<&Browser
     node
 }
 
-/// What the Node scripts and the end-to-end tests read from their environment.
+/// Sets the environment variables that the Node scripts and the end-to-end tests read.
 pub(crate) fn environment(workspace: &Workspace, command: &mut Command, browser: Option<&Browser>) {
     command
         .current_dir(&workspace.root)
         .env("SNAPLIGHT_TARGET", &workspace.target)
         .env("SNAPLIGHT_PEER", workspace.release("snaplight-peer"))
-        .env("SNAPLIGHT_TESTNODE", go::program(workspace, "testnode"))
-        .env("SNAPLIGHT_GATEWAY", go::program(workspace, "gateway"))
-        .env("SNAPLIGHT_GETHBENCH", go::program(workspace, "gethbench"))
+        .env("SNAPLIGHT_TESTNODE", workspace.go_program("testnode"))
+        .env("SNAPLIGHT_GATEWAY", workspace.go_program("gateway"))
+        .env("SNAPLIGHT_GETHBENCH", workspace.go_program("gethbench"))
         .env(
             "SNAPLIGHT_GENESIS",
             workspace.target.join("genesis/mainnet.json"),

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: everything that must hold, one line per step, and one last line that counts it all.
+//! `cargo xtask test`: runs all checks, prints one line per step, and adds everything up in the
+//! last.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,45 +12,70 @@ use crate::arguments::Arguments;
 use crate::counts::{self, Counts};
 use crate::go;
 use crate::package;
-use crate::run::{Finished, Outcome, captured, say};
+use crate::run::{Finished, Outcome, captured, first_line, say};
 use crate::sim;
 use crate::sources;
-use crate::tools::{self, Browser};
+use crate::tools::{self, Browser, WASM_TARGET};
 use crate::workspace::Workspace;
 
-/// One node test may take this long before it counts as hanging (milliseconds).
+/// Milliseconds after which a Node test counts as hanging. Chosen without a measurement: it only
+/// has to be longer than any test takes on a slow machine.
 const NODE_TEST_TIMEOUT: u32 = 180_000;
 
-/// The one native test that needs a file made first.
+/// The native test that needs a file to be made first.
 const GENESIS_TEST: &str = "mainnets_genesis_state_has_its_root_and_8893_accounts";
+
+/// The native test that the step `imports` runs alone.
+const IMPORTS_TEST: &str = "files_import_in_no_circle_and_no_floor_imports_from_above";
+
+/// Runs one step. An error says why the step could not be tried.
+type Step = fn(&mut Suite) -> Outcome<(Counts, Finished)>;
+
+/// All steps in the order in which they run: quick ones first, and `package` before what uses it.
+const STEPS: [(&str, Step); 15] = [
+    ("formatting", |suite| suite.formatting()),
+    ("imports", |suite| suite.imports()),
+    ("lints", |suite| suite.lints()),
+    ("lints-wasm", |suite| suite.lints_wasm()),
+    ("docs", |suite| suite.docs()),
+    ("docs-wasm", |suite| suite.docs_wasm()),
+    ("deny", |suite| suite.deny()),
+    ("native", |suite| suite.native()),
+    ("worlds", |suite| suite.worlds()),
+    ("genesis", |suite| suite.genesis()),
+    ("browser", |suite| suite.browser()),
+    ("package", |suite| suite.package()),
+    ("types", |suite| suite.types()),
+    ("gateway", |suite| {
+        go::test(suite.workspace, suite.unattended)
+    }),
+    ("e2e", |suite| suite.e2e()),
+];
 
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
     let only = arguments.value("--only")?;
     arguments.finish()?;
     let unattended = env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     if unattended && only.is_some() {
-        return Err(String::from("--only leaves steps out, and with CI set none may be").into());
+        return Err(String::from("--only leaves steps out, which CI must not do").into());
+    }
+    if let Some(only) = &only
+        && !STEPS.iter().any(|(name, _)| name == only)
+    {
+        let names = STEPS.map(|(name, _)| name).join(", ");
+        return Err(format!("there is no step \"{only}\"; the steps are {names}").into());
     }
     let mut suite = Suite {
         workspace,
+        unattended,
         only,
         total: Counts::default(),
-        ready: None,
+        browser_tools: None,
     };
     let started = Instant::now();
-
-    suite.step("formatting", |suite| suite.formatting());
-    suite.step("lints", |suite| suite.lints());
-    suite.step("lints-wasm", |suite| suite.lints_wasm());
-    suite.step("docs", |suite| suite.docs());
-    suite.step("native", |suite| suite.native());
-    suite.step("worlds", |suite| suite.worlds());
-    suite.step("genesis", |suite| suite.genesis());
-    suite.step("browser", |suite| suite.browser());
-    suite.step("package", |suite| suite.package());
-    suite.step("types", |suite| suite.types());
-    suite.step("gateway", |suite| go::test(suite.workspace, unattended));
-    suite.step("e2e", |suite| suite.e2e());
+    for (name, run) in STEPS {
+        suite.step(name, run);
+    }
 
     let Counts {
         passed,
@@ -65,22 +91,24 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
 
 struct Suite<'a> {
     workspace: &'a Workspace,
-    /// The one step wanted, if not all are.
+    /// CI is set: without Go, the step `gateway` then fails instead of being skipped.
+    unattended: bool,
+    /// The only step to run. `None` runs all.
     only: Option<String>,
     total: Counts,
-    /// What a browser step needs, looked for once; the reason why not otherwise.
-    ready: Option<Result<Ready, String>>,
+    /// What the browser steps need, or why it is not there. `None` until a step asks for it.
+    browser_tools: Option<Result<BrowserTools, String>>,
 }
 
 /// What the steps in a browser share.
-struct Ready {
+struct BrowserTools {
     browser: Browser,
     /// The PATH with wasm-pack and its wasm-bindgen.
     path: OsString,
 }
 
 impl Suite<'_> {
-    fn step(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Outcome<(Counts, Finished)>) {
+    fn step(&mut self, name: &str, run: Step) {
         let started = Instant::now();
         if self.only.as_deref().is_some_and(|only| only != name) {
             self.report("skip", name, Counts::SKIPPED, started.elapsed());
@@ -132,6 +160,16 @@ impl Suite<'_> {
         self.whole("formatting", self.cargo(&["fmt", "--all", "--check"]))
     }
 
+    /// Checks which file imports which. The rules are in `xtask/tests/imports/main.rs`.
+    fn imports(&mut self) -> Outcome<(Counts, Finished)> {
+        let mut test = self.cargo(&["test", "--package", "xtask", "--test", "imports"]);
+        test.args(["--", "--exact", IMPORTS_TEST])
+            // A stack trace would only hide the list of imports.
+            .env("RUST_BACKTRACE", "0");
+        let finished = captured("imports", &mut test)?;
+        Ok((counts::of_cargo(&finished.output), finished))
+    }
+
     fn lints(&mut self) -> Outcome<(Counts, Finished)> {
         tools::rust_component("clippy", "clippy")?;
         let clippy = self.cargo(&[
@@ -155,7 +193,7 @@ impl Suite<'_> {
             "--package",
             "snaplight",
             "--target",
-            "wasm32-unknown-unknown",
+            WASM_TARGET,
             "--lib",
         ]);
         clippy
@@ -165,36 +203,63 @@ impl Suite<'_> {
     }
 
     fn docs(&mut self) -> Outcome<(Counts, Finished)> {
-        let mut doc = self.cargo(&["doc", "--workspace", "--no-deps"]);
-        doc.env("RUSTDOCFLAGS", "-D warnings");
-        self.whole("docs", doc)
+        self.documented("docs", &["--workspace"])
+    }
+
+    /// The modules that only the browser's target compiles.
+    fn docs_wasm(&mut self) -> Outcome<(Counts, Finished)> {
+        tools::wasm_target()?;
+        let options = ["--package", "snaplight", "--target", WASM_TARGET];
+        self.documented("docs-wasm", &options)
+    }
+
+    /// Fails on every warning of rustdoc, also about links in the docs of private items.
+    fn documented(&self, step: &str, options: &[&str]) -> Outcome<(Counts, Finished)> {
+        let mut doc = self.cargo(&["doc", "--no-deps", "--document-private-items"]);
+        doc.args(options).env("RUSTDOCFLAGS", "-D warnings");
+        self.whole(step, doc)
+    }
+
+    /// Checks licences, versions and sources of all dependencies against `deny.toml`. Compiling
+    /// cargo-deny takes minutes, so it is not installed here: without it, this step is skipped.
+    fn deny(&mut self) -> Outcome<(Counts, Finished)> {
+        if first_line("cargo", &["deny", "--version"]).is_none() {
+            say(
+                "        licences are not checked here: cargo-deny is not installed \
+                 (`cargo install cargo-deny --locked`)",
+            );
+            return Ok((Counts::SKIPPED, Finished::nothing()));
+        }
+        let arguments = ["deny", "--offline", "check", "licenses", "bans", "sources"];
+        self.whole("deny", self.cargo(&arguments))
     }
 
     fn native(&mut self) -> Outcome<(Counts, Finished)> {
         let finished = captured(
             "native",
-            // What the next step runs is no test left out.
+            // The step `genesis` runs this test, so it is filtered out and does not count as
+            // skipped.
             self.cargo(&["test", "--workspace", "--no-fail-fast", "--"])
-                .args(["--skip", GENESIS_TEST]),
+                .args(["--skip", GENESIS_TEST, "--skip", IMPORTS_TEST]),
         )?;
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// Simulated worlds, far more of them than the native tests run. They count as one test, and as worlds in the line that
-    /// they print.
+    /// Runs far more simulated worlds than the native tests do. They count as one test; the line
+    /// that they print says how many worlds ran.
     fn worlds(&mut self) -> Outcome<(Counts, Finished)> {
         let finished = captured(
             "worlds",
             &mut sim::worlds_test(self.workspace, 0, sim::WORLDS),
         )?;
-        let count = finished.output.lines().map(str::trim);
-        for line in count.filter(|line| line.contains(" worlds from seed ")) {
+        let lines = finished.output.lines().map(str::trim);
+        for line in lines.filter(|line| line.contains(" worlds from seed ")) {
             say(&format!("        {line}"));
         }
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// The tests that need mainnet's genesis state, which cargo alone would leave out.
+    /// Runs the tests that need mainnet's genesis state. `cargo test` alone ignores them.
     fn genesis(&mut self) -> Outcome<(Counts, Finished)> {
         let genesis = sources::mainnet_genesis(self.workspace)?;
         let mut test = self.cargo(&["test", "--package", "snaplight-peer", "--test", "genesis"]);
@@ -204,12 +269,12 @@ impl Suite<'_> {
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// The tests of the root crate that need a browser, in one.
+    /// Runs the root crate's browser tests in a browser.
     fn browser(&mut self) -> Outcome<(Counts, Finished)> {
         tools::wasm_target()?;
         let tests = self.browser_tests()?;
         let mut pack = Command::new("wasm-pack");
-        let ready = self.ready()?;
+        let browser_tools = self.browser_tools()?;
         pack.args([
             "test",
             "--headless",
@@ -218,17 +283,18 @@ impl Suite<'_> {
             "no-install",
             "--chromedriver",
         ])
-        .arg(&ready.browser.driver)
+        .arg(&browser_tools.browser.driver)
         .arg("--")
         .args(tests)
-        .env("PATH", &ready.path);
+        .env("PATH", &browser_tools.path);
         pack.current_dir(&self.workspace.root);
         let finished = captured("browser", &mut pack)?;
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// `--test NAME` for every test program that is made for the browser. The others, and the unit tests, compare with
-    /// crates that only exist natively, so cargo must not be asked to compile them for wasm.
+    /// `--test NAME` for every test program that is made for the browser. The other test programs
+    /// and the unit tests use crates that only compile natively, so cargo must not compile them for
+    /// wasm.
     fn browser_tests(&self) -> Outcome<Vec<String>> {
         let mut options = Vec::new();
         for file in files_in(&self.workspace.root.join("tests"), ".rs")? {
@@ -247,7 +313,7 @@ impl Suite<'_> {
         }
     }
 
-    /// The package as it is published, and its own tests, in Node.
+    /// Builds the package as it is published, and runs its own tests in Node.
     fn package(&mut self) -> Outcome<(Counts, Finished)> {
         package::build(self.workspace)?;
         sources::mainnet_genesis(self.workspace)?;
@@ -258,7 +324,7 @@ impl Suite<'_> {
         self.node_tests("package", node, tests)
     }
 
-    /// A program in strict TypeScript that uses the whole public surface.
+    /// Checks a program in strict TypeScript that uses the whole public interface.
     fn types(&mut self) -> Outcome<(Counts, Finished)> {
         tools::npm_packages(self.workspace, &self.workspace.node)?;
         let mut tsc = Command::new("node");
@@ -268,7 +334,7 @@ impl Suite<'_> {
         self.whole("types", tsc)
     }
 
-    /// The built package in a real page, with real peers.
+    /// Tests the built package in a real page with real peers.
     fn e2e(&mut self) -> Outcome<(Counts, Finished)> {
         let files = files_in(&self.workspace.root.join("tests/e2e"), ".test.mjs")?;
         if !self
@@ -278,7 +344,8 @@ impl Suite<'_> {
             .exists()
         {
             return Err(String::from(
-                "the package was not built, so there is nothing to try in a page",
+                "the package is not built, so there is nothing to test in a page; \
+                 the step `package` builds it",
             )
             .into());
         }
@@ -286,16 +353,18 @@ impl Suite<'_> {
         sources::mainnet_genesis(self.workspace)?;
         sources::peer(self.workspace)?;
         let mut node = Command::new("node");
-        sources::environment(self.workspace, &mut node, Some(&self.ready()?.browser));
+        let workspace = self.workspace;
+        let browser = &self.browser_tools()?.browser;
+        sources::environment(workspace, &mut node, Some(browser));
         match go::missing() {
             None => go::programs(self.workspace)?,
-            // Those tests then skip themselves, with this reason.
+            // The tests that need Go then skip themselves with this reason.
             Some(why) => drop(node.env("SNAPLIGHT_WITHOUT_GO", why)),
         }
         self.node_tests("e2e", node, files)
     }
 
-    /// Runs files of Node's tests, one after the other; `node` knows where everything is.
+    /// Runs files of Node tests one after the other. `node` has the environment that they read.
     fn node_tests(
         &self,
         name: &str,
@@ -328,7 +397,7 @@ impl Suite<'_> {
         cargo
     }
 
-    /// A step that passes or fails as one.
+    /// Runs a step that counts as one test.
     fn whole(&self, name: &str, mut command: Command) -> Outcome<(Counts, Finished)> {
         let finished = captured(name, &mut command)?;
         Ok((
@@ -341,25 +410,26 @@ impl Suite<'_> {
         ))
     }
 
-    fn ready(&mut self) -> Result<&Ready, String> {
-        if self.ready.is_none() {
+    /// Looks for the browser and its tools once, and remembers the outcome.
+    fn browser_tools(&mut self) -> Result<&BrowserTools, String> {
+        if self.browser_tools.is_none() {
             let found = tools::browser().and_then(|browser| {
-                Ok(Ready {
+                Ok(BrowserTools {
                     browser,
                     path: tools::wasm_pack(self.workspace)?,
                 })
             });
-            self.ready = Some(found.map_err(|failure| failure.to_string()));
+            self.browser_tools = Some(found.map_err(|failure| failure.to_string()));
         }
-        match &self.ready {
-            Some(Ok(ready)) => Ok(ready),
+        match &self.browser_tools {
+            Some(Ok(tools)) => Ok(tools),
             Some(Err(reason)) => Err(reason.clone()),
             None => Err(String::from("the browser's tools were not looked for")),
         }
     }
 }
 
-/// The files of a folder whose names end like this, in order.
+/// The files of a folder whose names end with `end`, sorted by name.
 fn files_in(folder: &Path, end: &str) -> Outcome<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)
         .map_err(|error| format!("{} could not be read: {error}", folder.display()))?;
@@ -371,7 +441,7 @@ fn files_in(folder: &Path, end: &str) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Tests that a runner left out, by the line that says so.
+/// The lines of a runner's output that name a test it skipped.
 fn skipped_tests(output: &str) -> impl Iterator<Item = &str> {
     output.lines().map(str::trim).filter(|line| {
         let of_cargo =
@@ -389,7 +459,7 @@ mod tests {
     use super::skipped_tests;
 
     #[test]
-    fn what_a_runner_left_out_is_named() {
+    fn the_tests_that_a_runner_skipped_are_found_in_its_output() {
         let output = "test a ... ok\n  test b ... ignored\ntest c ... ignored, needs a disk\n\
             test ignored_names_are_fine ... ok\n\u{fe63} d (0.1ms) # SKIP\ntest result: ok. 1 passed; 2 ignored; 0 measured\n";
         let named: Vec<_> = skipped_tests(output).collect();

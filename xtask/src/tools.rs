@@ -1,5 +1,7 @@
-//! What the commands need beyond Rust itself, installed when it is missing. Everything comes from the four places a
-//! developer already trusts: rustup, crates.io, npm and Debian; no prebuilt binary is fetched from anywhere else.
+//! Installs what the commands need beyond Rust itself.
+//!
+//! Everything comes from rustup, crates.io, npm or Debian, which a developer trusts already. No
+//! prebuilt binary is fetched from anywhere else.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,31 +12,32 @@ use std::process::Command;
 use crate::run::{Outcome, first_line, required, say};
 use crate::workspace::Workspace;
 
-/// The line of wasm-pack releases the package is built with.
+/// The browser's compilation target.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// The wasm-pack that is installed. Any release with the same first two numbers is accepted.
 const WASM_PACK: &str = "0.15.0";
-/// The oldest Node whose test runner and fetch the scripts rely on.
+/// The oldest Node with the test runner and the `fetch` that the scripts use.
 const NODE_MAJOR: u32 = 20;
 
-/// The compiler for WebAssembly's standard library.
+/// Installs Rust's standard library for WebAssembly.
 pub(crate) fn wasm_target() -> Outcome<()> {
-    const TARGET: &str = "wasm32-unknown-unknown";
     let sysroot = first_line("rustc", &["--print", "sysroot"]).unwrap_or_default();
     if Path::new(&sysroot)
         .join("lib/rustlib")
-        .join(TARGET)
+        .join(WASM_TARGET)
         .exists()
     {
         return Ok(());
     }
-    say(&format!("installing Rust's {TARGET} target"));
+    say(&format!("installing Rust's {WASM_TARGET} target"));
     required(
         "rustup target add",
-        Command::new("rustup").args(["target", "add", TARGET]),
+        Command::new("rustup").args(["target", "add", WASM_TARGET]),
     )
     .map(drop)
 }
 
-/// rustfmt or clippy, which a minimal Rust comes without.
+/// Installs rustfmt or clippy, which a minimal Rust does not contain.
 pub(crate) fn rust_component(command: &str, component: &str) -> Outcome<()> {
     if first_line("cargo", &[command, "--version"]).is_some() {
         return Ok(());
@@ -47,7 +50,7 @@ pub(crate) fn rust_component(command: &str, component: &str) -> Outcome<()> {
     .map(drop)
 }
 
-/// Node and npm, which only the developer can install.
+/// Fails without Node and npm, which only the developer can install.
 pub(crate) fn node() -> Outcome<()> {
     let advice = format!(
         "install Node {NODE_MAJOR} or newer with npm (https://nodejs.org, or `apt-get install nodejs npm`)"
@@ -69,7 +72,7 @@ pub(crate) fn node() -> Outcome<()> {
     }
 }
 
-/// The npm packages a folder's package-lock.json names, as it names them.
+/// Installs the npm packages that a folder's package-lock.json lists, in exactly these versions.
 pub(crate) fn npm_packages(workspace: &Workspace, folder: &Path) -> Outcome<()> {
     node()?;
     let lock = fs::read_to_string(folder.join("package-lock.json")).map_err(|error| {
@@ -78,7 +81,7 @@ pub(crate) fn npm_packages(workspace: &Workspace, folder: &Path) -> Outcome<()> 
             workspace.shown(folder)
         )
     })?;
-    // The lock file as it was at the last installation, kept next to what it installed.
+    // A copy of the lock file that the installed packages came from.
     let stamp = folder.join("node_modules/.installed-from");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
@@ -96,7 +99,8 @@ pub(crate) fn npm_packages(workspace: &Workspace, folder: &Path) -> Outcome<()> 
     Ok(())
 }
 
-/// wasm-pack and the wasm-bindgen of exactly the version in Cargo.lock. Returns the PATH under which both are found.
+/// Installs wasm-pack, and wasm-bindgen in exactly the version of Cargo.lock. Returns a PATH that
+/// has both.
 pub(crate) fn wasm_pack(workspace: &Workspace) -> Outcome<OsString> {
     let tools = workspace.target.join("tools");
     let mut folders = vec![tools.join("bin")];
@@ -122,14 +126,14 @@ pub(crate) fn wasm_pack(workspace: &Workspace) -> Outcome<OsString> {
     if !ready("wasm-pack", series) {
         cargo_install(&tools, "wasm-pack", WASM_PACK, true)?;
     }
-    // Without --locked: its lock file names crates that are no longer compiled by every Rust.
+    // Without --locked: its lock file contains crates that some versions of Rust do not compile.
     if !ready("wasm-bindgen", &bindgen) || !ready("wasm-bindgen-test-runner", &bindgen) {
         cargo_install(&tools, "wasm-bindgen-cli", &bindgen, false)?;
     }
     Ok(path)
 }
 
-/// Into the target folder: a developer's own version in ~/.cargo/bin stays what it is.
+/// Installs a program below `root`. A developer's own version in ~/.cargo/bin is not touched.
 fn cargo_install(root: &Path, name: &str, version: &str, locked: bool) -> Outcome<()> {
     say(&format!(
         "compiling {name} {version} once (4 to 6 minutes on two cores)"
@@ -156,7 +160,7 @@ pub(crate) fn locked_version(workspace: &Workspace, name: &str) -> Outcome<Strin
     let lock = fs::read_to_string(&file)
         .map_err(|error| format!("{} could not be read: {error}", file.display()))?;
     version_in(&lock, name).ok_or_else(|| {
-        format!("Cargo.lock names no crate {name}; something in the workspace should depend on it")
+        format!("Cargo.lock has no crate {name}; something in the workspace should depend on it")
             .into()
     })
 }
@@ -166,19 +170,19 @@ fn version_in(lock: &str, name: &str) -> Option<String> {
     rest.split_once('"').map(|(version, _)| version.to_owned())
 }
 
-/// A Chromium and the WebDriver that belongs to it.
+/// Chromium and its WebDriver.
 pub(crate) struct Browser {
     pub(crate) chromium: PathBuf,
     pub(crate) driver: PathBuf,
 }
 
-/// Finds Chromium, or installs Debian's when this runs as root.
+/// Finds Chromium, or installs Debian's if this runs as root.
 pub(crate) fn browser() -> Outcome<Browser> {
     if let Some(browser) = installed_browser() {
         return Ok(browser);
     }
-    let by_hand = "install them (on Debian: `apt-get update && apt-get install chromium chromium-driver`), \
-                   or name others in SNAPLIGHT_CHROMIUM and SNAPLIGHT_CHROMEDRIVER";
+    let by_hand = "install them (on Debian: `apt-get update && apt-get install chromium \
+                   chromium-driver`), or set SNAPLIGHT_CHROMIUM and SNAPLIGHT_CHROMEDRIVER";
     let root = first_line("id", &["-u"]).is_some_and(|id| id == "0");
     if !root || first_line("apt-get", &["--version"]).is_none() {
         return Err(format!("Chromium and its WebDriver were not found; {by_hand}").into());
@@ -202,7 +206,7 @@ pub(crate) fn browser() -> Outcome<Browser> {
     ];
     required("apt-get install", &mut apt(&packages))?;
     installed_browser().ok_or_else(|| {
-        format!("apt-get installed no Chromium that could be found; {by_hand}").into()
+        format!("Chromium was not found after apt-get installed it; {by_hand}").into()
     })
 }
 
@@ -234,7 +238,7 @@ mod tests {
     use super::version_in;
 
     #[test]
-    fn a_crate_is_found_by_its_whole_name() {
+    fn a_crate_is_found_only_by_its_whole_name() {
         let lock = "[[package]]\nname = \"wasm-bindgen-shared\"\nversion = \"0.1.0\"\n\n\
             [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"x\"\n";
         assert_eq!(version_in(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));

@@ -1,19 +1,19 @@
-//! Where things are.
+//! Where the files and folders of the workspace are.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::run::Outcome;
 
-/// The folders every command needs.
+/// The folders that every command needs.
 pub(crate) struct Workspace {
     /// The repository's root.
     pub(crate) root: PathBuf,
-    /// Cargo's target folder, whatever CARGO_TARGET_DIR or a configuration file made of it.
+    /// Cargo's target folder, as CARGO_TARGET_DIR or a configuration file sets it.
     pub(crate) target: PathBuf,
-    /// The npm package: types and README are kept there, the built module lands in `wasm/`.
+    /// The npm package. Its types and README are kept there; the module is built into `wasm/`.
     pub(crate) package: PathBuf,
-    /// The Node scripts and what they need from npm.
+    /// The Node scripts and their npm packages.
     pub(crate) node: PathBuf,
 }
 
@@ -38,14 +38,25 @@ impl Workspace {
         })
     }
 
-    /// A native program of the workspace, built in release mode.
+    /// Where a native program of the workspace is when it is built in release mode.
     pub(crate) fn release(&self, program: &str) -> PathBuf {
         self.target
             .join("release")
             .join(format!("{program}{}", env::consts::EXE_SUFFIX))
     }
 
-    /// A path as the developer would write it: below the root where possible.
+    /// The folder for the programs that are written in Go.
+    pub(crate) fn go_programs(&self) -> PathBuf {
+        self.target.join("go")
+    }
+
+    /// Where a program that is written in Go is when it is built.
+    pub(crate) fn go_program(&self, program: &str) -> PathBuf {
+        self.go_programs()
+            .join(format!("{program}{}", env::consts::EXE_SUFFIX))
+    }
+
+    /// A path for messages: relative to the root if it is below it.
     pub(crate) fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root)
             .unwrap_or(path)
@@ -54,7 +65,8 @@ impl Workspace {
     }
 }
 
-/// This program lies in `<target>/<profile>/`, which is cheaper to know than asking `cargo metadata`.
+/// This program is in `<target>/<profile>/`, so the folder is known without running `cargo
+/// metadata`.
 fn target_directory(root: &Path) -> PathBuf {
     env::current_exe()
         .ok()

@@ -1,5 +1,6 @@
-//! What the benchmark script calls: plain exports, no bindings. Each contender does one run of its work per call, so that the
-//! script can interleave them. All work is over one seeded answer, made by [`prepare`].
+//! What the benchmark script calls: plain exports without bindings. Each call does one run of a
+//! contender's work, so that the script can interleave contenders. All work is on one answer from a
+//! seed, which [`prepare`] makes.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -13,10 +14,11 @@ use snaplight::state::new_pages::NewPages;
 use snaplight::state::tree::Tree;
 use snaplight::trie::{Fold, Root, keccak_pair, prove, verify_accounts};
 
-/// Accounts in the state that answers are taken from: enough for proofs of mainnet's shape, quick to make.
+/// Accounts of the state that answers are taken from. These are enough for proofs of mainnet's
+/// shape, and quick to make.
 const STATE: usize = 200_000;
 
-/// A full branch, the longest node.
+/// The length of a full branch, the longest node, in bytes.
 const BRANCH: usize = 532;
 
 thread_local! {
@@ -31,16 +33,18 @@ struct Bench {
     /// Key and slim body.
     leaves: Vec<(Hash, Vec<u8>)>,
     proof: Vec<Vec<u8>>,
-    /// Every node of the range, as the fold hashes it, end to end, so that hashing alone waits for no memory; neighbours take equally
-    /// many Keccak blocks. That the proof's nodes have to be hashed too is left to the verifier's account.
+    /// All nodes of the range as the fold hashes them, without gaps, so that hashing alone waits
+    /// for no memory. Neighbours have equally many Keccak blocks. The proof's nodes are not among
+    /// them: hashing those counts as a part of verifying.
     nodes: Vec<u8>,
     /// Where each node ends.
     ends: Vec<usize>,
-    /// The answer for JavaScript, see [`answer`].
+    /// The answer for JavaScript, see [`answer()`].
     exported: Vec<u8>,
 }
 
-/// Compares the kernel, as compiled for wasm, with sha3 for messages of up to five blocks. 1 if they agree.
+/// Compares the kernel, as compiled for wasm, with the crate sha3 for messages of up to five
+/// blocks. 1 if they agree.
 #[unsafe(no_mangle)]
 pub extern "C" fn check() -> u32 {
     let data: Vec<u8> = (0..600u32).map(|i| (i * 31) as u8).collect();
@@ -52,8 +56,8 @@ pub extern "C" fn check() -> u32 {
     u32::from(agree)
 }
 
-/// Makes a state and an answer of `accounts` plain accounts out of its middle. Returns the number of nodes that verifying it
-/// hashes.
+/// Makes a state, and an answer of `accounts` plain accounts from its middle. Returns how many
+/// nodes are hashed to verify it.
 #[unsafe(no_mangle)]
 pub extern "C" fn prepare(accounts: usize) -> usize {
     BENCH.with_borrow_mut(|bench| {
@@ -73,7 +77,7 @@ pub extern "C" fn prepare(accounts: usize) -> usize {
             return 0;
         };
         bench.origin = Some(*first);
-        // As go-ethereum sends it: the paths of both ends from the root on, repetitions and all.
+        // As go-ethereum sends it: the paths of both ends from the root on, with repetitions.
         bench.proof = [first, last]
             .iter()
             .flat_map(|key| prove(&fold, key))
@@ -118,7 +122,8 @@ pub extern "C" fn verify() -> u32 {
     })
 }
 
-/// What a sync does with the answer, but for its messages: checks the bodies, verifies, and cuts pages. 1 if there are any.
+/// Does what a sync does with the answer after decoding it: checks the bodies, verifies, and cuts
+/// pages. 1 if there are any.
 #[unsafe(no_mangle)]
 pub extern "C" fn verify_and_cut() -> u32 {
     BENCH.with_borrow_mut(|bench| {
@@ -142,7 +147,7 @@ pub extern "C" fn verify_and_cut() -> u32 {
     })
 }
 
-/// Hashes the nodes that [`verify`] hashes, and nothing else.
+/// Hashes only the nodes that [`verify`] hashes.
 #[unsafe(no_mangle)]
 pub extern "C" fn hash_only() -> u32 {
     BENCH.with_borrow(|bench| {
@@ -159,7 +164,7 @@ pub extern "C" fn hash_only() -> u32 {
     })
 }
 
-/// As [`hash_only`], by the crate sha3.
+/// As [`hash_only`], with the crate sha3.
 #[unsafe(no_mangle)]
 pub extern "C" fn hash_only_sha3() -> u32 {
     BENCH.with_borrow(|bench| {
@@ -182,7 +187,7 @@ pub extern "C" fn pairs(count: usize) -> u32 {
     1
 }
 
-/// Hashes `count` full branches by the crate sha3.
+/// Hashes `count` full branches with the crate sha3.
 #[unsafe(no_mangle)]
 pub extern "C" fn sha3(count: usize) -> u32 {
     let a = [1; BRANCH];
@@ -192,14 +197,15 @@ pub extern "C" fn sha3(count: usize) -> u32 {
     1
 }
 
-/// The answer, for other implementations: root, origin, then a count of accounts and each as key, length and slim body, then
-/// the same for proof nodes without the key. Counts and lengths are 32-bit little-endian.
+/// The answer for other implementations: the root, the origin, the number of accounts, for each of
+/// them its key, the length of its slim body and the body, then the number of proof nodes, and for
+/// each of them its length and the node. Numbers and lengths are 32-bit little-endian.
 #[unsafe(no_mangle)]
 pub extern "C" fn answer() -> *const u8 {
     BENCH.with_borrow(|bench| bench.exported.as_ptr())
 }
 
-/// Length of [`answer`].
+/// The length of [`answer()`] in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn answer_len() -> usize {
     BENCH.with_borrow(|bench| bench.exported.len())
@@ -230,7 +236,8 @@ fn export(bench: &Bench) -> Vec<u8> {
     out
 }
 
-/// An account without storage and code, as most are: a small nonce, a balance of nine bytes.
+/// An account without storage and code, as most are: with a small nonce and a balance of nine
+/// bytes.
 fn plain_account(i: u64) -> (Hash, Vec<u8>) {
     let key = keccak_pair(&i.to_be_bytes(), &[]).0;
     let mut slim = vec![0xcd, (i % 0x7f) as u8 + 1, 0x89, 0x01];

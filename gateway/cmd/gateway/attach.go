@@ -13,15 +13,16 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// attachPatience is how long a node may take to say who it is.
+// attachPatience is how long a node may take to answer which enode it is. Chosen without a
+// measurement.
 const attachPatience = 10 * time.Second
 
-// attach asks a node beside us for its enode, and to always have room for this gateway.
+// attach asks a local node for its enode, and asks it to always accept this gateway.
 func attach(ctx context.Context, at string, key *ecdsa.PrivateKey, log *slog.Logger) (*enode.Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, attachPatience)
 	defer cancel()
 	failed := func(err error) (*enode.Node, error) {
-		return nil, fmt.Errorf("--attach %s: %w; expected is go-ethereum's geth.ipc, or a URL where the admin API is on", at, err)
+		return nil, fmt.Errorf("--attach %s: %w; expected go-ethereum's geth.ipc, or the URL of an RPC with the admin API", at, err)
 	}
 	client, err := rpc.DialContext(ctx, at)
 	if err != nil {
@@ -39,7 +40,8 @@ func attach(ctx context.Context, at string, key *ecdsa.PrivateKey, log *slog.Log
 	if err != nil {
 		return failed(err)
 	}
-	// The address in it is how the Internet sees the node; we come from where its RPC is.
+	// The enode's address is the public one. The gateway connects to the address of the RPC
+	// instead.
 	host := "127.0.0.1"
 	if u, err := url.Parse(at); err == nil && u.Hostname() != "" {
 		host = u.Hostname()
@@ -48,10 +50,10 @@ func attach(ctx context.Context, at string, key *ecdsa.PrivateKey, log *slog.Log
 	if err != nil {
 		return failed(err)
 	}
-	const anyPort = 30303 // a trusted peer is known by its key; its address is not used
+	const anyPort = 30303 // a trusted peer is recognised by its key; its address is not used
 	self := enode.NewV4(&key.PublicKey, net.IPv4(127, 0, 0, 1), anyPort, 0)
 	if err := client.CallContext(ctx, nil, "admin_addTrustedPeer", self.URLv4()); err != nil {
-		log.Warn("the node could not be asked to keep room for this gateway", "error", err)
+		log.Warn("the node could not be asked to always accept this gateway", "error", err)
 	}
 	return enode.NewV4(said.Pubkey(), ips[0], info.Ports.Listener, 0), nil
 }

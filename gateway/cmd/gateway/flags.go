@@ -17,7 +17,7 @@ import (
 	"snaplight/gateway/internal/upstream"
 )
 
-// Limits by default; docs/gateway.md has the table with their reasons.
+// The default limits. docs/gateway.md has a table with their reasons.
 const (
 	defaultClients     = 256
 	defaultClientBytes = 4 << 20
@@ -26,12 +26,12 @@ const (
 	defaultNodes       = 8
 )
 
-// loopbackOrigins are pages that are being developed. Whoever serves others says so.
+// loopbackOrigins are pages under development. Other pages must be allowed by --origin.
 var loopbackOrigins = []string{
 	"http://localhost", "http://localhost:*", "http://127.0.0.1", "http://127.0.0.1:*", `http://\[::1\]`, `http://\[::1\]:*`,
 }
 
-// options is the whole command line, understood.
+// options are the parsed command line.
 type options struct {
 	listen, admin, attach, nodeKey string
 	headRPC                        string
@@ -51,7 +51,7 @@ func (o *options) discovers() bool {
 	return o.discovery.V4 || o.discovery.V5 || len(o.discovery.DNS) > 0
 }
 
-// list is a flag that may come several times.
+// list is a flag that may be repeated.
 type list []string
 
 func (l *list) String() string { return fmt.Sprint(*l) }
@@ -68,39 +68,45 @@ func parse(arguments []string) (*options, error) {
 	var genesis string
 	f := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	f.Usage = func() {
-		fmt.Fprint(f.Output(), "Brings Ethereum nodes to browsers: snap over WebSocket, see docs/gateway.md.\n\n    gateway --node ENODE [flags]\n    gateway --attach ~/.ethereum/geth.ipc [flags]\n\n")
+		fmt.Fprint(f.Output(), "Brings Ethereum nodes to browsers: snap over WebSocket, see docs/gateway.md.\n\n"+
+			"    gateway --node ENODE [flags]\n"+
+			"    gateway --attach ~/.ethereum/geth.ipc [flags]\n\n")
 		f.PrintDefaults()
 	}
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8580", "WebSocket `ADDRESS`; port 0 is any free one")
-	f.StringVar(&o.admin, "admin", "", "`ADDRESS` of /metrics and /healthz; default is together with the WebSocket")
-	f.Var(&nodes, "node", "`ENODE` to stay connected to; may come several times")
-	f.StringVar(&o.attach, "attach", "", "go-ethereum's IPC file or RPC `URL` with the admin API: connects to that node, and asks it to always have room for this gateway")
-	f.StringVar(&o.headRPC, "head-rpc", "", "ws:// `URL` or IPC file of the JSON-RPC of the one --node: announces each of its blocks, and not only every 32nd; --attach does so by itself")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8580", "WebSocket `ADDRESS`; with port 0 the system chooses a free port")
+	f.StringVar(&o.admin, "admin", "", "`ADDRESS` of /metrics and /healthz; by default that of the WebSocket")
+	f.Var(&nodes, "node", "`ENODE` to stay connected to; may be repeated")
+	f.StringVar(&o.attach, "attach", "", "go-ethereum's IPC file or RPC `URL` with the admin API: "+
+		"connects to this node, and asks it to always accept this gateway")
+	f.StringVar(&o.headRPC, "head-rpc", "", "ws:// `URL` or IPC file of the JSON-RPC of the only --node: "+
+		"announces each of its blocks instead of every 32nd; --attach does this by itself")
 	f.UintVar(&o.snap, "snap", 1, "version of snap to speak; 2 cannot heal by trie nodes")
-	f.StringVar(&o.chain, "network", "", "mainnet, sepolia or hoodi: only its nodes, its bootnodes, its forks")
+	f.StringVar(&o.chain, "network", "", "mainnet, sepolia or hoodi: use only its nodes, boot nodes and forks")
 	f.Uint64Var(&o.network.ID, "network-id", 0, "only nodes of this network; 0 is any")
 	f.StringVar(&genesis, "genesis-hash", "", "only nodes of the chain with this genesis `HASH`")
 	f.BoolVar(&o.discovery.V4, "discovery-v4", false, "search for nodes by discovery v4")
 	f.BoolVar(&o.discovery.V5, "discovery-v5", false, "search for nodes by discovery v5")
-	f.Var(&dns, "dns", "search for nodes in an enrtree `URL`; `default` is the network's own")
-	f.Var(&bootnodes, "bootnode", "`ENODE or ENR` to start discovery from; default is the network's own")
-	f.StringVar(&o.discovery.Listen, "discovery-listen", "127.0.0.1:0", "UDP `ADDRESS` of discovery; the Internet needs 0.0.0.0:30303 or the like")
-	f.IntVar(&o.discovery.MaxNodes, "max-nodes", defaultNodes, "discovered nodes at a time, those of --node not counted")
-	f.StringVar(&o.nodeKey, "node-key", "", "`FILE` with the gateway's private key in hex, made if it does not exist; default is a new one each time")
-	f.Var(&origins, "origin", "pages that may connect, as scheme://host with * as wildcard; may come several times; * alone is any; default is loopback")
-	f.IntVar(&o.front.MaxClients, "max-clients", defaultClients, "clients at a time")
-	f.IntVar(&o.clientBytes, "client-bytes", defaultClientBytes, "answers that one client may have in flight, in bytes; at least one goes always")
-	f.Int64Var(&o.front.RequestSize, "max-request", defaultRequestSize, "largest message from a client, in bytes")
-	f.DurationVar(&o.front.Idle, "idle", defaultIdle, "a client that asks for nothing that long is sent away")
+	f.Var(&dns, "dns", "search for nodes in an enrtree `URL`; `default` is the network's own; may be repeated")
+	f.Var(&bootnodes, "bootnode", "`ENODE or ENR` to start discovery from; default the network's own; may be repeated")
+	f.StringVar(&o.discovery.Listen, "discovery-listen", "127.0.0.1:0", "UDP `ADDRESS` of discovery; use 0.0.0.0:30303 or similar on the Internet")
+	f.IntVar(&o.discovery.MaxNodes, "max-nodes", defaultNodes, "the most discovered nodes at a time, without those of --node")
+	f.StringVar(&o.nodeKey, "node-key", "", "`FILE` with the gateway's private key in hex; "+
+		"it is created if it does not exist; by default a new key each time")
+	f.Var(&origins, "origin", "pages that may connect, as scheme://host with * as wildcard; "+
+		"* alone is any page; default loopback; may be repeated")
+	f.IntVar(&o.front.MaxClients, "max-clients", defaultClients, "the most clients at a time")
+	f.IntVar(&o.clientBytes, "client-bytes", defaultClientBytes, "the most bytes of answers in flight for a client; one answer can always be sent")
+	f.Int64Var(&o.front.RequestSize, "max-request", defaultRequestSize, "the largest message from a client, in bytes")
+	f.DurationVar(&o.front.Idle, "idle", defaultIdle, "disconnect a client that asks for nothing this long")
 	f.TextVar(&o.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.BoolVar(&o.logJSON, "log-json", false, "log as JSON")
-	f.IntVar(&o.maxSeconds, "max-seconds", 0, "end after that time; 0 is never")
-	f.BoolVar(&o.exitWithStdin, "exit-with-stdin", false, "end when standard input does")
+	f.IntVar(&o.maxSeconds, "max-seconds", 0, "end after this time; 0 is never")
+	f.BoolVar(&o.exitWithStdin, "exit-with-stdin", false, "end when standard input ends")
 	if err := f.Parse(arguments); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {
-		return nil, fmt.Errorf("what is %q? Flags only, see --help", f.Arg(0))
+		return nil, fmt.Errorf("%q is not a flag; see --help", f.Arg(0))
 	}
 	o.front.Origins = origins
 	if len(origins) == 0 {
@@ -121,31 +127,33 @@ func parseNodes(flag string, texts []string) (nodes []*enode.Node, err error) {
 	for _, text := range texts {
 		node, err := enode.Parse(enode.ValidSchemes, text)
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w; expected is enode://KEY@HOST:PORT or enr:...", flag, text, err)
+			return nil, fmt.Errorf("%s %s: %w; expected enode://KEY@HOST:PORT or enr:...", flag, text, err)
 		}
 		nodes = append(nodes, node)
 	}
 	return nodes, nil
 }
 
-// complete checks what belongs together and fills in what follows.
+// complete checks flags that depend on each other and fills in derived values.
 func (o *options) complete(genesis string, dns []string) error {
 	switch {
 	case o.snap != 1 && o.snap != 2:
-		return fmt.Errorf("--snap is 1 or 2, not %d", o.snap)
+		return fmt.Errorf("--snap must be 1 or 2, not %d", o.snap)
 	case o.front.MaxClients < 1 || o.clientBytes < 1 || o.front.RequestSize < 1 || o.front.Idle < time.Second || o.discovery.MaxNodes < 1:
-		return errors.New("--max-clients, --client-bytes, --max-request and --max-nodes are at least 1, --idle at least a second")
+		return errors.New("--max-clients, --client-bytes, --max-request and --max-nodes must be at least 1, " +
+			"and --idle at least a second")
 	case len(o.nodes) == 0 && o.attach == "" && !o.discovers():
 		return errors.New("no nodes: give --node ENODE, --attach geth.ipc, or a way to search (--network mainnet --discovery-v4)")
 	case o.headRPC != "" && (len(o.nodes) != 1 || o.attach != ""):
-		return errors.New("--head-rpc is of one node: give exactly one --node with it; --attach follows its node by itself")
+		return errors.New("--head-rpc needs exactly one --node; --attach follows its node by itself")
 	case strings.HasPrefix(o.headRPC, "http"):
-		return fmt.Errorf("--head-rpc %s: over HTTP a node cannot tell its blocks; give its WebSocket (ws://127.0.0.1:8546) or its IPC file", o.headRPC)
+		return fmt.Errorf("--head-rpc %s: over HTTP a node cannot announce its blocks; "+
+			"give its WebSocket (ws://127.0.0.1:8546) or its IPC file", o.headRPC)
 	}
 	if genesis != "" {
 		hash := common.HexToHash(genesis)
 		if hash.Hex() != genesis && hash.Hex() != "0x"+genesis {
-			return fmt.Errorf("--genesis-hash %s: 32 bytes of lower-case hex are needed", genesis)
+			return fmt.Errorf("--genesis-hash %s must be 32 bytes of lower-case hex", genesis)
 		}
 		o.network.Genesis = &hash
 	}
@@ -153,7 +161,7 @@ func (o *options) complete(genesis string, dns []string) error {
 	if o.chain != "" {
 		chain, ok := upstream.Chains[o.chain]
 		if !ok {
-			return fmt.Errorf("--network %s: known are mainnet, sepolia and hoodi; for others --network-id and --genesis-hash", o.chain)
+			return fmt.Errorf("--network %s must be mainnet, sepolia or hoodi; for others use --network-id and --genesis-hash", o.chain)
 		}
 		o.discovery.Chain, ownNodes = chain()
 		hash := o.discovery.Chain.ToBlock().Hash()
@@ -165,7 +173,7 @@ func (o *options) complete(genesis string, dns []string) error {
 				return errors.New("--dns default needs --network")
 			}
 			if url = params.KnownDNSNetwork(*o.network.Genesis, "snap"); url == "" {
-				return fmt.Errorf("network %s has no DNS list of snap nodes that is known here; give its enrtree URL", o.chain)
+				return fmt.Errorf("no DNS list of snap nodes is known for the network %s; give its enrtree URL", o.chain)
 			}
 		}
 		o.discovery.DNS = append(o.discovery.DNS, url)
@@ -184,5 +192,5 @@ func (o *options) complete(genesis string, dns []string) error {
 	return nil
 }
 
-// arguments are the command line's, without the program.
+// arguments are the command line without the program's name.
 func arguments() []string { return os.Args[1:] }

@@ -1,5 +1,5 @@
-// Command gateway brings Ethereum nodes to browsers: devp2p nodes on one side, WebSockets that speak
-// docs/websocket-peers.md on the other. See docs/gateway.md.
+// Command gateway brings Ethereum nodes to browsers: devp2p nodes on one side, WebSockets that
+// speak docs/websocket-peers.md on the other. See docs/gateway.md.
 package main
 
 import (
@@ -29,21 +29,25 @@ import (
 	"snaplight/gateway/internal/upstream"
 )
 
-// name is how the gateway introduces itself on both sides.
+// name is the gateway's name for clients and for nodes.
 const name = "snaplight-gateway/0.1.0"
 
-// How long others get to hear that the gateway goes. Together it is less than the ten seconds after which Docker kills; of a node in the middle of
-// its handshake p2p would wait half a minute.
+// How long the gateway waits at its end until clients and nodes have been told. The sum is less
+// than the ten seconds after which Docker kills. Without nodesPatience, p2p would wait half a
+// minute for a node in the middle of its handshake.
 const (
 	clientsPatience = 5 * time.Second
 	nodesPatience   = 3 * time.Second
 )
 
-// What the gateway may take at most, see docs/gateway.md: Go's collector is told to stay below.
+// The gateway's memory limit is made of these, see docs/gateway.md. Go's garbage collector is told
+// to stay below the limit.
 const (
-	baseMemory   = 64 << 20
-	clientMemory = 1 << 20  // of a client besides its answers: at most 512 kB of requests, buffers, stacks
-	nodeMemory   = 64 << 20 // a message of devp2p has 16 MiB at most, and is held sealed, opened and unpacked
+	baseMemory = 64 << 20
+	// Of a client without its answers: at most 512 kB of requests, and buffers and stacks.
+	clientMemory = 1 << 20
+	// A devp2p message has at most 16 MiB, and is held encrypted, decrypted and decompressed.
+	nodeMemory = 64 << 20
 )
 
 func main() {
@@ -117,7 +121,7 @@ func run(o *options) error {
 		nodes.Go(func() { pool.KeepStatic(nodesCtx, id, node) })
 	}
 	if o.headRPC != "" {
-		followed := o.nodes[len(o.nodes)-1].ID() // the one that is attached, or the only one
+		followed := o.nodes[len(o.nodes)-1].ID() // the attached node, or the only one
 		nodes.Go(func() { pool.FollowHeads(nodesCtx, followed, o.headRPC) })
 	}
 	if o.discovers() {
@@ -137,7 +141,7 @@ func run(o *options) error {
 	patience, cancel := context.WithTimeout(context.Background(), clientsPatience)
 	defer cancel()
 	for _, s := range servers {
-		go s.Shutdown(patience) // no new connections; WebSockets are not its concern
+		go s.Shutdown(patience) // ends new connections only; it does not know of WebSockets
 	}
 	server.Close(patience)
 	leaveNodes()
@@ -161,7 +165,7 @@ func logger(o *options) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, handler))
 }
 
-// memoryBound is what the gateway may take: the sum of its limits.
+// memoryBound is the most memory that the gateway may use: the sum of its limits.
 func memoryBound(o *options) int64 {
 	nodes := len(o.nodes)
 	if o.discovers() {
@@ -170,7 +174,7 @@ func memoryBound(o *options) int64 {
 	return baseMemory + int64(o.front.MaxClients)*int64(o.clientBytes+clientMemory) + int64(nodes)*nodeMemory
 }
 
-// identity reads the gateway's key, or makes one.
+// identity reads the gateway's private key, or makes one.
 func identity(path string) (*ecdsa.PrivateKey, error) {
 	if path == "" {
 		return crypto.GenerateKey()

@@ -1,18 +1,23 @@
-// Command gethbench measures go-ethereum and the gateway for comparison with the browser. It prints lines of JSON.
+// Command gethbench measures go-ethereum and the gateway, for comparison with the browser. It
+// prints lines of JSON.
 //
 //	gethbench sync   FILE ... [--peers 2]
 //	gethbench verify FILE ...
 //	gethbench relay  [--accounts 200000] [--rounds 5]
 //	gethbench idle   [--clients 1000]
 //
-// sync: go-ethereum's syncer, peers in its own process, Pebble on disk, on states that
-// snaplight-peer exports ("export FILE"). verify: VerifyRangeProof and StackTrie, one core, on
-// answers that benches/run.mjs exports. These two say that they are ready and then answer each line
-// on standard input, {"cores": 1, "state": 0} and {"answer": 0, "runs": 10, "what": "both"}, until
-// it ends: so they can take turns with what they are compared with. {"cores": 1, "state": 1,
-// "over": 0} syncs the first file's state before, which is not timed, and then heals to the second.
-// relay: bytes a second and CPU, through the gateway and directly over RLPx. idle: memory per client that asks nothing. Both take
-// the node and the gateway from SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
+// sync runs go-ethereum's syncer on states that snaplight-peer exports ("export FILE"), with peers
+// in its own process and Pebble on disk. verify runs VerifyRangeProof and StackTrie on one core, on
+// answers that benches/run.mjs exports.
+//
+// These two print that they are ready and then answer each line on standard input until it ends:
+// {"cores": 1, "state": 0} and {"answer": 0, "runs": 10, "what": "both"}. So they can take turns
+// with what they are compared with. {"cores": 1, "state": 1, "over": 0} first syncs the first
+// file's state, which is not timed, and then heals to the second.
+//
+// relay measures bytes per second and CPU time, through the gateway and directly over RLPx. idle
+// measures memory per client that asks nothing. Both take the node and the gateway from
+// SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
 package main
 
 import (
@@ -38,15 +43,15 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("what to measure: sync, verify, relay or idle")
+		return errors.New("name what to measure: sync, verify, relay or idle")
 	}
 	f := flag.NewFlagSet("gethbench "+args[0], flag.ExitOnError)
 	accounts := f.Int("accounts", 200_000, "accounts in the state (relay)")
 	peers := f.Int("peers", 2, "peers (sync)")
-	rounds := f.Int("rounds", 5, "sweeps each way; medians are told (relay)")
+	rounds := f.Int("rounds", 5, "rounds of loads, whose medians are printed (relay)")
 	clients := f.Int("clients", 1000, "clients (idle)")
 	var files []string
-	// Options may come behind files.
+	// Options may follow files.
 	for f.Parse(args[1:]); f.NArg() > 0; f.Parse(f.Args()[1:]) {
 		files = append(files, f.Arg(0))
 	}
@@ -68,12 +73,12 @@ func run(args []string) error {
 		figures, err := bench.Relay(built, *accounts, *rounds)
 		return tell(figures, err)
 	}
-	return fmt.Errorf("%q cannot be measured: sync, verify, relay or idle can", args[0])
+	return fmt.Errorf("%q cannot be measured; use sync, verify, relay or idle", args[0])
 }
 
 func sync(files []string, peers int) error {
 	if len(files) == 0 || peers < 1 {
-		return errors.New("sync needs a file and a peer, at least one")
+		return errors.New("sync needs at least one file and one peer")
 	}
 	type told struct {
 		Root common.Hash `json:"root"`
@@ -110,7 +115,7 @@ func verify(files []string) error {
 	return answerLines(func(slice bench.Slice) (any, error) { return bench.Verify(answers, slice) })
 }
 
-// answerLines does what each line of standard input asks for, and tells what came of it.
+// answerLines carries out the orders on standard input and prints the results.
 func answerLines[Order any](do func(Order) (any, error)) error {
 	lines := json.NewDecoder(os.Stdin)
 	for {

@@ -1,6 +1,6 @@
-// Command testnode runs a real go-ethereum node for tests, on loopback, in a temporary folder: RLPx with eth
-// and snap, JSON-RPC over WebSocket, and blocks on a timer or for every line `block` on standard
-// input. It prints one line of JSON when it is ready and one for every block.
+// Command testnode runs a real go-ethereum node for tests, on loopback and in a temporary folder:
+// RLPx with eth and snap, and JSON-RPC over WebSocket. It makes blocks on a timer or for every line
+// `block` on standard input. It prints a line of JSON when it is ready, and one for every block.
 package main
 
 import (
@@ -43,36 +43,38 @@ type flags struct {
 
 func parse() (flags, error) {
 	var f flags
-	flag.StringVar(&f.genesis, "genesis", "", "`FILE` with {address: {balance, nonce, code, storage}}, as the native peer takes it")
-	flag.IntVar(&f.recipe.Accounts, "accounts", 0, "so many made-up plain accounts")
-	flag.IntVar(&f.recipe.Contracts, "contracts", 0, "so many made-up contracts")
-	flag.IntVar(&f.recipe.HugeSlots, "huge", 0, "one contract more, with so many slots")
-	flag.Uint64Var(&f.recipe.Seed, "seed", 1, "another seed, another state, other blocks, another node")
+	flag.StringVar(&f.genesis, "genesis", "", "`FILE` with {address: {balance, nonce, code, storage}}, as for the native peer")
+	flag.IntVar(&f.recipe.Accounts, "accounts", 0, "generated plain accounts")
+	flag.IntVar(&f.recipe.Contracts, "contracts", 0, "generated contracts")
+	flag.IntVar(&f.recipe.HugeSlots, "huge", 0, "one more contract with this many slots")
+	flag.Uint64Var(&f.recipe.Seed, "seed", 1, "another seed gives another state, other blocks and another node")
 	flag.StringVar(&f.writeGenesis, "write-genesis", "", "write the whole genesis state to `FILE`, for the native peer")
-	flag.BoolVar(&f.config.Bare, "bare", false, "exactly this state, without the contracts and the faucet that blocks need; makes no blocks")
+	flag.BoolVar(&f.config.Bare, "bare", false, "serve exactly this state, without the contracts and the faucet "+
+		"that blocks need; makes no blocks")
 	flag.StringVar(&f.config.Scheme, "scheme", "path", "state scheme, path or hash")
 	flag.BoolVar(&f.config.Amsterdam, "amsterdam", false, "activate Amsterdam: block access lists")
 	flag.StringVar(&f.config.Listen, "listen", "127.0.0.1:0", "RLPx `ADDRESS`")
-	flag.IntVar(&f.config.RPCPort, "rpc-port", 0, "port of JSON-RPC over WebSocket; 0 is any free one")
-	flag.StringVar(&f.key, "node-key", "", "private key in hex; default is made from the seed")
-	flag.StringVar(&f.config.Folder, "data", "", "`FOLDER` to keep everything in, a new one each time; default is a temporary one, removed at the end")
-	flag.IntVar(&f.config.MaxPeers, "max-peers", 50, "peers at most")
-	flag.DurationVar(&f.blockEvery, "block-every", 0, "make blocks on a timer (`1s`); 0 is on demand only")
-	flag.IntVar(&f.maxSeconds, "max-seconds", 0, "end after that time")
-	flag.BoolVar(&f.exitWithStdin, "exit-with-stdin", false, "end when standard input does")
-	flag.BoolVar(&f.verbose, "verbose", false, "go-ethereum's log to standard error")
+	flag.IntVar(&f.config.RPCPort, "rpc-port", 0, "port of JSON-RPC over WebSocket; with 0 the system chooses a free port")
+	flag.StringVar(&f.key, "node-key", "", "private key in hex; by default made from the seed")
+	flag.StringVar(&f.config.Folder, "data", "", "`FOLDER` to keep everything in, a new one each time; "+
+		"by default a temporary one that is removed at the end")
+	flag.IntVar(&f.config.MaxPeers, "max-peers", 50, "the most peers at a time")
+	flag.DurationVar(&f.blockEvery, "block-every", 0, "make blocks on a timer (`1s`); with 0 only on demand")
+	flag.IntVar(&f.maxSeconds, "max-seconds", 0, "end after this time")
+	flag.BoolVar(&f.exitWithStdin, "exit-with-stdin", false, "end when standard input ends")
+	flag.BoolVar(&f.verbose, "verbose", false, "write go-ethereum's log to standard error")
 	flag.Parse()
 
 	f.config.Seed = f.recipe.Seed
 	switch {
 	case flag.NArg() > 0:
-		return f, fmt.Errorf("what is %q?", flag.Arg(0))
+		return f, fmt.Errorf("%q is not a flag", flag.Arg(0))
 	case f.genesis != "" && f.recipe.Accounts+f.recipe.Contracts+f.recipe.HugeSlots > 0:
-		return f, errors.New("--genesis or a made-up state, not both")
+		return f, errors.New("--genesis and a generated state exclude each other")
 	case f.config.Bare && f.blockEvery > 0:
 		return f, errors.New("a --bare chain makes no blocks")
 	case f.config.Scheme != "path" && f.config.Scheme != "hash":
-		return f, errors.New("--scheme is path or hash")
+		return f, errors.New("--scheme must be path or hash")
 	}
 	return f, nil
 }
@@ -85,7 +87,8 @@ func run() error {
 	if f.verbose {
 		log.SetDefault(log.NewLogger(log.NewTerminalHandler(os.Stderr, false)))
 	}
-	// Watched from the beginning: whoever started us may be gone before we are ready.
+	// Watched from the beginning: the program that started this one may end before the node is
+	// ready.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if f.maxSeconds > 0 {
@@ -143,7 +146,7 @@ func writeGenesis(path string, alloc types.GenesisAlloc) error {
 	return errors.Join(testnode.WriteAlloc(buffered, alloc), buffered.Flush(), file.Close())
 }
 
-// readOrders passes on a line `block` at a time, until standard input ends.
+// readOrders passes on the lines `block`, one at a time, until standard input ends.
 func readOrders(ctx context.Context, orders chan<- struct{}) {
 	lines := bufio.NewReader(os.Stdin)
 	for {

@@ -5,12 +5,12 @@ import (
 	"github.com/ethereum/go-ethereum/eth/protocols/snap"
 )
 
-// lastHash is the end of every range.
+// lastHash is the last key of every trie.
 var lastHash = common.MaxHash
 
-// Range answers as a node does: accounts from origin on until limit or so many bytes, and the proof
-// of both ends. One account is told in any case, the first one behind the limit if there is none
-// before it.
+// Range answers as a node does: the accounts from origin on until limit or until this many bytes,
+// and the proof of both ends. There is at least one account. If there is none up to the limit, it
+// is the first one behind it.
 func (s *State) Range(origin, limit common.Hash, size int) (keys []common.Hash, slim, proof [][]byte) {
 	at, _ := find(s.keys, origin)
 	start := at
@@ -30,13 +30,13 @@ func (s *State) Range(origin, limit common.Hash, size int) (keys []common.Hash, 
 	return keys, slim, proof
 }
 
-// sliceSlack is how much larger than asked for an answer of slots may become, as a part of it, so
-// that a storage need not be cut.
+// sliceSlack is the part by which an answer of slots may exceed the asked size, so that a storage
+// need not be cut.
 const sliceSlack = 10
 
-// Slots answers as a node does: the slots of several accounts, whole and without a proof as long as
-// the bytes suffice. Origin and limit, if they are given, are the first account's. A storage that
-// is cut, or does not begin at its beginning, is the last one and comes with a proof.
+// Slots answers as a node does: the slots of several accounts, complete and without a proof as long
+// as they fit. Origin and limit are for the first account, if they are given. A storage that is
+// cut, or that does not begin at its first slot, is the last one and has a proof.
 func (s *State) Slots(accounts []common.Hash, origin, limit []byte, size int) (keys [][]common.Hash, values [][][]byte, proof [][]byte) {
 	weight := 0
 	for _, account := range accounts {
@@ -74,7 +74,7 @@ func (s *State) Slots(accounts []common.Hash, origin, limit []byte, size int) (k
 	return keys, values, nil
 }
 
-// Code is the code with this hash; nil if there is none.
+// Code returns the code with this hash, or nil.
 func (s *State) Code(hash common.Hash) []byte {
 	if at, ok := find(s.codeKeys, hash); ok {
 		return s.codes.get(at)
@@ -82,8 +82,8 @@ func (s *State) Code(hash common.Hash) []byte {
 	return nil
 }
 
-// Nodes answers with the nodes of all tries at these paths, empty where there is none, until so
-// many bytes.
+// Nodes returns the nodes of all tries at these paths, empty where there is none, until this many
+// bytes.
 func (s *State) Nodes(sets []snap.TrieNodePathSet, size int) (blobs [][]byte) {
 	weight := 0
 	add := func(in part, path []byte) {
@@ -111,7 +111,7 @@ func (s *State) Nodes(sets []snap.TrieNodePathSet, size int) (blobs [][]byte) {
 	return blobs
 }
 
-// nibbles undoes the hex-prefix form.
+// nibbles decodes the hex-prefix form.
 func nibbles(compact []byte) []byte {
 	var out []byte
 	if len(compact) > 0 && compact[0]&0x10 != 0 {

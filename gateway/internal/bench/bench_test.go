@@ -21,10 +21,10 @@ import (
 	"github.com/ethereum/go-ethereum/trie/trienode"
 )
 
-// owned is an account to be exported.
+// owned is an account that is exported.
 type owned struct {
 	types.StateAccount
-	slots map[common.Hash][]byte // RLP, by the hash of the key
+	slots map[common.Hash][]byte // RLP of values, by the hash of the key
 	code  []byte
 }
 
@@ -40,7 +40,8 @@ func sortedKeys[V any](of map[common.Hash]V) []common.Hash {
 	return keys
 }
 
-// newWorld has a contract with many slots, a few with some, and accounts without.
+// newWorld has a contract with many slots, a few contracts with some slots, and accounts without
+// slots.
 func newWorld(random *rand.Rand, accounts, hugeSlots int) world {
 	w := make(world)
 	for i := range accounts {
@@ -77,7 +78,7 @@ func anyValue(random *rand.Rand) []byte {
 	return value
 }
 
-// export writes the world as the native peer would, with roots by go-ethereum's StackTrie.
+// export writes the world as the native peer would, with roots computed by go-ethereum's StackTrie.
 func (w world) export(t *testing.T) []byte {
 	t.Helper()
 	var body bytes.Buffer
@@ -164,8 +165,8 @@ func spoilSlot(file []byte, state *State) []byte {
 	return file
 }
 
-// verify checks an answer as the syncer does, and says whether there is more behind it. Without a
-// proof it must be all there is.
+// verify checks an answer as the syncer does, and returns whether there are more leaves behind it.
+// Without a proof, the answer must be complete.
 func verify(t *testing.T, root, origin common.Hash, keys []common.Hash, values, proof [][]byte) (more bool) {
 	t.Helper()
 	var plain [][]byte
@@ -301,7 +302,7 @@ func TestNodesOfAllTriesAreAnsweredByPath(t *testing.T) {
 	}
 }
 
-// change does to a world what blocks do.
+// change changes a world as blocks do.
 func (w world) change(random *rand.Rand) {
 	for i, key := range sortedKeys(w) {
 		account := w[key]
@@ -326,7 +327,7 @@ func (w world) change(random *rand.Rand) {
 
 func TestGoEthereumSyncsAStateAndHealsToAnotherOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
-	// So many slots that the huge contract takes several answers, side by side.
+	// So many slots that the huge contract takes several answers at the same time.
 	w := newWorld(random, 3000, 40_000)
 	states := []*State{w.state(t), nil}
 	w.change(random)
@@ -356,7 +357,7 @@ func TestGoEthereumSyncsAStateAndHealsToAnotherOne(t *testing.T) {
 	if heal.Bytes >= fresh.Bytes || heal.Nodes < 100 {
 		t.Errorf("%+v after %+v", heal, fresh)
 	}
-	// What is checked is there because it was synced: it is missed where it is not.
+	// The check only finds the state because it was synced: on an empty database it fails.
 	code := states[1].codeKeys[0]
 	rawdb.DeleteCode(db, code)
 	if err := checkSome(db, states[1], all); err == nil || !strings.Contains(err.Error(), "code") {

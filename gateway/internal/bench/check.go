@@ -14,11 +14,11 @@ import (
 	"github.com/ethereum/go-ethereum/triedb/pathdb"
 )
 
-// checkedAccounts are so many, spaced evenly, with all that belongs to them; and the one with the
-// largest storage.
+// checkedAccounts is how many accounts are checked, evenly spaced, with all that belongs to them.
+// The one with the largest storage is also checked.
 const checkedAccounts = 1000
 
-// check reads the state out of the database as go-ethereum does: accounts, whole storages, codes.
+// check reads the state from the database as go-ethereum does: accounts, complete storages, codes.
 func check(db ethdb.Database, want *State) error {
 	every := max(1, len(want.keys)/checkedAccounts)
 	largest := want.largest()
@@ -90,7 +90,7 @@ func checkSlots(tries *triedb.Database, want *State, account int, root common.Ha
 	return nil
 }
 
-// largest is the account with the most slots; 0 if there are none.
+// largest is the index of the account with the most slots; 0 if no account has any.
 func (s *State) largest() (largest int) {
 	most := 0
 	for at, end := range s.slotEnds {

@@ -14,7 +14,7 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// direct is a client that speaks RLPx to a node by itself.
+// direct is a client that speaks RLPx to a node itself.
 type direct struct {
 	server *p2p.Server
 	snap   chan p2p.MsgReadWriter
@@ -27,7 +27,7 @@ type direct struct {
 	once sync.Once
 }
 
-// dialPatience is how long a node may take to be connected.
+// dialPatience is how long connecting to a node may take. Chosen without a measurement.
 const dialPatience = 10 * time.Second
 
 func dialDirect(url string) (*direct, error) {
@@ -61,7 +61,7 @@ func dialDirect(url string) (*direct, error) {
 	}
 }
 
-// mirror answers a Status by itself, and ignores the rest.
+// mirror answers a Status with the same Status, and ignores everything else.
 func mirror(rw p2p.MsgReadWriter, agreed chan<- struct{}) error {
 	msg, err := rw.ReadMsg()
 	if err != nil {

@@ -13,23 +13,23 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// exportMagic is what an export begins with.
+// exportMagic is how an export begins.
 const exportMagic = "snapst01"
 
-// smallest are the bytes that one of a kind takes in an export at least: what is said to be there
-// must fit into the file.
+// smallest is the fewest bytes that one thing of each kind takes in an export. The counts in the
+// file must fit into its size.
 const (
 	smallestAccount = 32 + 4 + 4
 	smallestSlot    = 32 + 4
 	smallestCode    = 4
 )
 
-// longest is how long a body, a value or a code may be. 24 kB is a code's limit; there is room for
-// those that come.
+// longest is how long a body, a value or a code may be. A code has at most 24 kB today; this leaves
+// room for larger ones.
 const longest = 1 << 20
 
-// ReadExport reads a state that the native peer has exported (the format:
-// peer/src/state/export.rs), makes its tries, and checks every root and count that the file names.
+// ReadExport reads a state that the native peer has exported, makes its tries, and checks all roots
+// and counts in the file. peer/src/state/export.rs describes the format.
 func ReadExport(path string) (*State, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -60,7 +60,7 @@ func readState(file io.Reader, size int64) (*State, error) {
 		}
 	}
 	accounts, slots, codes := int(counts[0]), int(counts[1]), int(counts[2])
-	// Room in advance: what grows leaves as much garbage again.
+	// Allocated in advance: growing would leave as much garbage again.
 	s.keys, s.slotEnds, s.storageNodes = make([]common.Hash, 0, accounts), make([]int, 0, accounts), make([]part, 0, accounts)
 	s.slotKeys, s.slotValues.ends = make([]common.Hash, 0, slots), make([]int, 0, slots)
 	for i := 0; i < accounts && r.err == nil; i++ {
@@ -92,8 +92,8 @@ func readState(file io.Reader, size int64) (*State, error) {
 	return s, s.growTries()
 }
 
-// reader reads until something goes wrong, and remembers what. What it answers is valid until it
-// reads on.
+// reader reads until the first error, and remembers it. What it returns is valid until the next
+// read.
 type reader struct {
 	in  *bufio.Reader
 	buf []byte

@@ -16,13 +16,14 @@ type IdleFigures struct {
 	Bytes   float64 `json:"bytesPerClient"`
 }
 
-// warmClients come first: what the gateway takes for having clients at all is not any client's own.
+// warmClients connect first: what the gateway allocates for its first clients is not a cost of each
+// client.
 const warmClients = 20
 
-// handshakes are so many at a time.
+// handshakes is how many clients connect at the same time.
 const handshakes = 16
 
-// Idle measures the gateway's resident memory per client that is ready and asks nothing.
+// Idle measures the gateway's resident memory per client that is connected and asks nothing.
 func Idle(built *programs.Built, clients int) (IdleFigures, error) {
 	figures := IdleFigures{Clients: clients}
 	node, err := programs.Start(built.Testnode, "--accounts", "100", "--bare")

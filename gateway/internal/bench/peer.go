@@ -16,22 +16,22 @@ type inProcess struct {
 	id        string
 	states    map[common.Hash]*State // by root
 	syncer    snap.Syncer
-	questions chan func() error // bounded: the syncer has one request of a kind with a peer
-	over      chan struct{}     // closed when no more is answered
-	ended     chan struct{}     // closed when nothing is being answered any more
+	questions chan func() error // bounded: one request of each kind at a time
+	over      chan struct{}     // closed when nothing more is answered
+	ended     chan struct{}     // closed when the last answer has ended
 
 	mu     sync.Mutex
 	served served
 	fault  error
 }
 
-// served is what a peer has done.
+// served is what a peer has answered.
 type served struct {
 	bytes, requests, nodes int64
-	took                   time.Duration // to find what was asked for
+	took                   time.Duration // for finding what was asked for
 }
 
-// questionsWaiting are more than the syncer's kinds of requests.
+// questionsWaiting is more than the number of the syncer's kinds of requests.
 const questionsWaiting = 16
 
 func newInProcess(id string, states map[common.Hash]*State, syncer snap.Syncer) *inProcess {
@@ -65,21 +65,21 @@ func (p *inProcess) close() {
 	<-p.ended
 }
 
-// forget makes what was served so far none of what will be told.
+// forget resets what told returns.
 func (p *inProcess) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.served = served{}
 }
 
-// told is what was served, and the first thing that the syncer did not like.
+// told returns what has been served, and the first error of the syncer.
 func (p *inProcess) told() (served, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.served, p.fault
 }
 
-// askState has a question about one state answered later, see ask.
+// askState queues a question about one state, see ask.
 func (p *inProcess) askState(root common.Hash, find func(*State) (bytes, nodes int), deliver func() error) error {
 	state := p.states[root]
 	if state == nil {
@@ -88,9 +88,8 @@ func (p *inProcess) askState(root common.Hash, find func(*State) (bytes, nodes i
 	return p.ask(func() (int, int) { return find(state) }, deliver)
 }
 
-// ask has a question answered later. Find looks for the answer and says how many bytes it has;
-// deliver takes it to the syncer, which verifies it there and then, as it does where a connection
-// reads.
+// ask queues a question. Find looks for the answer and returns its size in bytes. Deliver hands it
+// to the syncer, which verifies it at once, as it does in a connection's reader.
 func (p *inProcess) ask(find func() (bytes, nodes int), deliver func() error) error {
 	question := func() error {
 		start := time.Now()
@@ -121,14 +120,14 @@ func size(lists ...[][]byte) (bytes int) {
 	return bytes
 }
 
-// ID implements snap.SyncPeerV2, as all below.
+// ID implements snap.SyncPeerV2, as do all methods below.
 func (p *inProcess) ID() string { return p.id }
 
-// Log is the peer's own.
+// Log returns the peer's own logger.
 func (p *inProcess) Log() log.Logger { return log.Root() }
 
-// RequestAccountRange answers from the state. Bodies travel slim, so they are expanded here as
-// where a message comes in.
+// RequestAccountRange answers from the state. Bodies are sent slim, so they are expanded here, as
+// they are where a message arrives.
 func (p *inProcess) RequestAccountRange(id uint64, root, origin, limit common.Hash, bytes int) error {
 	var keys []common.Hash
 	var slim, proof [][]byte
@@ -161,7 +160,7 @@ func (p *inProcess) RequestStorageRanges(id uint64, root common.Hash, accounts [
 	}, func() error { return p.syncer.OnStorage(p, id, keys, values, proof) })
 }
 
-// RequestByteCodes answers from whichever state has them: the request names none.
+// RequestByteCodes answers from any state: the request names none.
 func (p *inProcess) RequestByteCodes(id uint64, hashes []common.Hash, bytes int) error {
 	var codes [][]byte
 	return p.ask(func() (int, int) {

@@ -21,14 +21,14 @@ import (
 	"snaplight/gateway/internal/wsclient"
 )
 
-// RelayFigures compare the gateway with a client that speaks RLPx to the same node, for accounts, where the node itself has most of the work, and
-// for codes, where carrying bytes is nearly all there is to do.
+// RelayFigures compare the gateway with a client that speaks RLPx to the same node: for accounts,
+// where the node does most of the work, and for codes, where carrying bytes is almost all the work.
 type RelayFigures struct {
 	Accounts PathFigures `json:"accounts"`
 	Codes    PathFigures `json:"codes"`
 }
 
-// PathFigures are those of both paths; medians. The node's own CPU is in none.
+// PathFigures are the medians of both paths. They do not contain the node's own CPU time.
 type PathFigures struct {
 	Direct        float64 `json:"directBytesPerSecond"`
 	Relayed       float64 `json:"relayedBytesPerSecond"`
@@ -38,28 +38,28 @@ type PathFigures struct {
 	GatewayClient float64 `json:"webSocketClientCpuMsPerMB"`
 }
 
-// How both ask: as a syncing client does.
+// How both of them ask: as a syncing client does.
 const (
 	relaySegments = 8
 	relayAnswer   = 512 << 10
 )
 
-// The node's state: accounts to sweep, and codes to ask for again and again.
+// The node's state: accounts to fetch, and codes to fetch again and again.
 const (
 	relayContracts = 1500
 	codeAnswers    = 100 // answers of codes per segment and round
 	relaySeed      = 1
 )
 
-// asker is anybody who can ask a node.
+// asker is any client that can ask a node.
 type asker interface {
 	ask(code uint64, fields ...any) (payload []byte, err error)
 }
 
-// load asks a node for a lot, and says how many bytes came in what time.
+// load sends many requests to a node. It returns how many bytes arrived and how long it took.
 type load func(asker) (bytes int64, took time.Duration, err error)
 
-// Relay puts the same loads on the node, in turns directly and through the gateway.
+// Relay puts the same loads on the node, directly and through the gateway in turns.
 func Relay(built *programs.Built, accounts, rounds int) (figures RelayFigures, err error) {
 	node, err := programs.Start(built.Testnode, "--accounts", fmt.Sprint(accounts), "--contracts", fmt.Sprint(relayContracts), "--seed", fmt.Sprint(relaySeed), "--bare")
 	if err != nil {
@@ -92,7 +92,7 @@ func Relay(built *programs.Built, accounts, rounds int) (figures RelayFigures, e
 	return figures, err
 }
 
-// paths are both ways to one node.
+// paths are the two ways to a node.
 type paths struct {
 	direct, relayed asker
 	gateway         *programs.Program
@@ -126,10 +126,11 @@ func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
 		if round < 0 {
 			continue
 		}
-		const perMB = 1e9 // seconds a byte to milliseconds a megabyte
+		const perMB = 1e9 // seconds per byte to milliseconds per megabyte
 		direct, relayed := float64(directBytes)/directTime.Seconds(), float64(relayBytes)/relayTime.Seconds()
 		directRates, relayRates = append(directRates, direct), append(relayRates, relayed)
-		ratios = append(ratios, relayed/direct) // of one round: what else the machine did then, it did to both
+		// Within one round: what else the machine did then slowed both down.
+		ratios = append(ratios, relayed/direct)
 		directCPU = append(directCPU, own.Seconds()/float64(directBytes)*perMB)
 		gatewayCPU = append(gatewayCPU, (gatewayAfter-gatewayBefore)/float64(relayBytes)*perMB)
 		clientCPU = append(clientCPU, ownRelay.Seconds()/float64(relayBytes)*perMB)
@@ -137,7 +138,7 @@ func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
 	return PathFigures{median(directRates), median(relayRates), median(ratios), median(directCPU), median(gatewayCPU), median(clientCPU)}, nil
 }
 
-// codeHashes are those of all codes of a state.
+// codeHashes are the hashes of all codes of a state.
 func codeHashes(alloc types.GenesisAlloc) []common.Hash {
 	seen := make(map[common.Hash]bool)
 	var hashes []common.Hash
@@ -162,7 +163,7 @@ func askCodes(a asker, codes []common.Hash) (bytes int64, took time.Duration, er
 	})
 }
 
-// sweep asks for all accounts, several parts of them side by side.
+// sweep asks for all accounts, several parts of the key space at the same time.
 func sweep(a asker, root common.Hash) (bytes int64, took time.Duration, err error) {
 	segments := wsclient.Segments(relaySegments)
 	return sideBySide(func(at int, ask question) error {
@@ -182,10 +183,11 @@ func sweep(a asker, root common.Hash) (bytes int64, took time.Duration, err erro
 	})
 }
 
-// question asks somebody, and counts the bytes of the answer.
+// question sends a request, and counts the bytes of the answer.
 type question func(a asker, code uint64, fields ...any) (payload []byte, err error)
 
-// sideBySide runs relaySegments parts of a load at the same time; what they ask with counts what they receive.
+// sideBySide runs relaySegments parts of a load at the same time. Their askers count what they
+// receive.
 func sideBySide(part func(at int, ask question) error) (bytes int64, took time.Duration, err error) {
 	var total atomic.Int64
 	ask := func(a asker, code uint64, fields ...any) ([]byte, error) {
@@ -212,7 +214,8 @@ func sideBySide(part func(at int, ask question) error) (bytes int64, took time.D
 	return total.Load(), took, err
 }
 
-// lastKey finds the last account of an answer with as little work as can be: decoding is not what is measured.
+// lastKey finds the last account of an answer with as little work as possible, because decoding is
+// not measured.
 func lastKey(payload []byte) (last common.Hash, ok bool) {
 	_, content, err := wire.SplitID(payload)
 	if err != nil {
@@ -237,7 +240,7 @@ func (c overWebSocket) ask(code uint64, fields ...any) ([]byte, error) {
 	return c.Ask(wire.Snap, code, fields...)
 }
 
-// ownCPU is what this process has used.
+// ownCPU is the CPU time that this process has used.
 func ownCPU() time.Duration {
 	var usage syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)

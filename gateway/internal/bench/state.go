@@ -1,6 +1,6 @@
-// Package bench measures go-ethereum and the gateway, to compare the browser with: on states that
-// the native peer exports, on the answers that the wasm benchmark exports, so that both sides work
-// on the same bytes.
+// Package bench measures go-ethereum and the gateway, for comparison with the browser. It uses
+// states that the native peer exports and answers that the wasm benchmark exports, so that both
+// sides work on the same bytes.
 package bench
 
 import (
@@ -14,38 +14,38 @@ import (
 	"github.com/ethereum/go-ethereum/trie"
 )
 
-// State is a whole state with all its trie nodes. It holds no pointers to speak of: Go's collector
-// would otherwise walk it again and again, on the account of what is measured. How large it is, is
-// given by the file it was read from.
+// State is a whole state with all its trie nodes. It has almost no pointers, because Go's garbage
+// collector would walk them again and again during the measurement. Its size is bounded by the file
+// that it was read from.
 type State struct {
 	Root common.Hash
 
 	keys []common.Hash // hashes of addresses, ascending
 	slim arena         // bodies, in the same order
 
-	slotEnds   []int // of each account, where its slots end
+	slotEnds   []int // for each account, where its slots end
 	slotKeys   []common.Hash
 	slotValues arena
 
 	accountNodes part
-	storageNodes []part // of each account
+	storageNodes []part // one for each account
 	nodes        nodes
 
 	codeKeys []common.Hash // ascending
 	codes    arena
 }
 
-// Counts say how much a state holds.
+// Counts say how much a state contains.
 type Counts struct {
 	Accounts int `json:"accounts"`
 	Slots    int `json:"slots"`
 	Codes    int `json:"codes"`
 }
 
-// Counts are the state's.
+// Counts returns the state's counts.
 func (s *State) Counts() Counts { return Counts{len(s.keys), len(s.slotKeys), len(s.codeKeys)} }
 
-// arena is many byte strings in one.
+// arena is many byte strings in one slice.
 type arena struct {
 	bytes []byte
 	ends  []int
@@ -64,16 +64,16 @@ func (a *arena) get(i int) []byte {
 	return a.bytes[start:a.ends[i]:a.ends[i]]
 }
 
-// nodes are those of many tries, one trie after the other, each in the order of the packed paths.
+// nodes are the nodes of many tries, one trie after the other, each sorted by packed path.
 type nodes struct {
 	paths []uint64
 	blobs arena
 }
 
-// part is one trie's share of the nodes.
+// part is one trie's part of the nodes.
 type part struct{ start, end int }
 
-// find looks a node up by its path of nibbles; nil if there is none.
+// find returns the node at a path of nibbles, or nil.
 func (n *nodes) find(in part, path []byte) []byte {
 	packed, ok := pack(path)
 	if !ok {
@@ -86,7 +86,7 @@ func (n *nodes) find(in part, path []byte) []byte {
 	return n.blobs.get(in.start + at)
 }
 
-// prove adds the nodes on the way to a key to a proof that may have some of them.
+// prove adds the nodes on the way to a key to a proof, which may have some of them already.
 func (n *nodes) prove(in part, key common.Hash, proof [][]byte) [][]byte {
 	var path [maxDepth]byte
 	for depth := range maxDepth {
@@ -102,10 +102,10 @@ func (n *nodes) prove(in part, key common.Hash, proof [][]byte) [][]byte {
 	return proof
 }
 
-// maxDepth is how many nibbles a packed path has at most. A million accounts need some ten.
+// maxDepth is how many nibbles a packed path has at most. A million accounts need about ten.
 const maxDepth = 14
 
-// pack makes a number of a path; different paths are different numbers.
+// pack turns a path into a number. Different paths give different numbers.
 func pack(path []byte) (uint64, bool) {
 	packed := uint64(len(path))
 	for _, nibble := range path[:min(len(path), maxDepth)] {
@@ -114,15 +114,15 @@ func pack(path []byte) (uint64, bool) {
 	return packed, len(path) <= maxDepth
 }
 
-// grower makes the nodes of one trie after the other.
+// grower makes the nodes of one trie after another.
 type grower struct {
 	nodes *nodes
-	fresh nodes // of the trie at hand, in the order of its making
+	fresh nodes // of the trie that is being made, in the order of their making
 	order []int
 	deep  bool
 }
 
-// grow makes a trie of leaves with ascending keys.
+// grow makes the trie of leaves with ascending keys.
 func (g *grower) grow(count int, leaf func(i int) (key common.Hash, value []byte, err error)) (root common.Hash, made part, err error) {
 	g.fresh.paths, g.fresh.blobs.bytes, g.fresh.blobs.ends = g.fresh.paths[:0], g.fresh.blobs.bytes[:0], g.fresh.blobs.ends[:0]
 	tr := trie.NewStackTrie(func(path []byte, _ common.Hash, blob []byte) {
@@ -158,7 +158,7 @@ func (g *grower) grow(count int, leaf func(i int) (key common.Hash, value []byte
 	return root, made, nil
 }
 
-// growTries makes all tries of what was read, and compares their roots with those that are named.
+// growTries makes all tries of what was read, and compares their roots with those in the file.
 func (s *State) growTries() error {
 	g := grower{nodes: &s.nodes}
 	for at := range s.keys {
@@ -199,7 +199,7 @@ func (s *State) slotStart(account int) int {
 	return s.slotEnds[account-1]
 }
 
-// find is the place of the first key that is not before this one, and whether it is this one.
+// find returns the index of the first key that is not below this one, and whether it is equal.
 func find(keys []common.Hash, key common.Hash) (int, bool) {
 	return slices.BinarySearchFunc(keys, key, common.Hash.Cmp)
 }

@@ -16,50 +16,51 @@ import (
 	"github.com/ethereum/go-ethereum/ethdb/pebble"
 )
 
-// Order is what shall be synced.
+// Order says what to sync.
 type Order struct {
 	Cores int `json:"cores"`
-	State int `json:"state"` // by its place
-	// Over is a state that is synced before, which is not timed: the figures are those of going on.
+	State int `json:"state"` // the index of its file
+	// Over is the state that is synced before, which is not timed. The figures are those of
+	// healing.
 	Over *int `json:"over"`
 }
 
-// SyncFigures are those of one sync.
+// SyncFigures are the figures of one sync.
 type SyncFigures struct {
 	Cores int `json:"cores"`
 	State int `json:"state"`
 	Counts
 	Seconds float64 `json:"seconds"`
-	// CPU is that of this whole process meanwhile: of the syncer, of Pebble, of Go's collector, and
-	// of the peers that serve.
+	// CPU is the CPU time of this whole process: of the syncer, of Pebble, of Go's garbage
+	// collector, and of the peers that serve.
 	CPU float64 `json:"cpuSeconds"`
-	// Serving is the time that peers took to find what they answer, all peers' added up. It is no
-	// part of a sync from elsewhere. It is taken by the clock, so whatever else the machine does
-	// makes it longer. On one core it can be taken off both times; on several ones, off CPU.
+	// Serving is how long all peers together took to find their answers. It is no part of a sync
+	// from other machines. It is measured by the clock, so other work on the machine makes it
+	// longer. On one core, it can be subtracted from both times; on several cores, only from CPU.
 	Serving float64 `json:"servingSeconds"`
 	Rate    float64 `json:"accountsPerSecond"`
 	// Bytes are those of answers: keys, slim bodies, values, proofs, codes, nodes, without framing.
 	Bytes int64 `json:"bytes"`
-	// Requests are all that were answered.
+	// Requests is how many requests were answered.
 	Requests int64 `json:"requests"`
-	Nodes    int64 `json:"nodes"` // that were asked for one by one, to heal
+	Nodes    int64 `json:"nodes"` // asked for one by one, to heal
 }
 
-// What go-ethereum gives its database where little memory is spent.
+// The database sizes that go-ethereum uses where memory is short.
 const (
 	pebbleCache   = 512
 	pebbleHandles = 1024
 )
 
-// Sync runs go-ethereum's syncer on so many cores, with peers in this process and Pebble on disk,
+// Sync runs go-ethereum's syncer on this many cores, with peers in this process and Pebble on disk,
 // and then checks what is on disk.
 //
-// With Over the same syncer is told the other state's root once it is done, as go-ethereum's
-// downloader does when the chain has gone on. It reads in its own notes that all ranges are there,
-// and has nothing to do but to heal. The first sync may use all cores.
+// With Over, the same syncer then gets the other state's root, as go-ethereum's downloader does
+// when the chain has gone on. Its own notes say that all ranges are complete, so it only heals. The
+// first sync may use all cores.
 //
-// The states are a large part of the heap, so that Go's collector runs more seldom than it would
-// in a node. That is in go-ethereum's favour.
+// The states are a large part of the heap, so Go's garbage collector runs less often than in a
+// node. This favours go-ethereum.
 func Sync(states []*State, order Order, peers int) (figures SyncFigures, err error) {
 	if order.Cores < 1 {
 		return figures, errors.New("cores are needed, at least one")

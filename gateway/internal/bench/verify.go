@@ -51,7 +51,7 @@ func ReadAnswer(path string) (a Answer, err error) {
 	return a, err
 }
 
-// expand makes the trie's bodies out of slim ones, as go-ethereum does where a message comes in.
+// expand makes the trie's bodies from slim ones, as go-ethereum does where a message arrives.
 func expand(slim [][]byte) ([][]byte, error) {
 	full := make([][]byte, len(slim))
 	for i, body := range slim {
@@ -63,22 +63,24 @@ func expand(slim [][]byte) ([][]byte, error) {
 	return full, nil
 }
 
-// Len is how many accounts it has.
+// Len is the number of its accounts.
 func (a Answer) Len() int { return len(a.keys) }
 
-// Slice is some runs of one kind of work on one answer.
+// Slice is a number of runs of one kind of work on one answer.
 type Slice struct {
-	Answer int    `json:"answer"`
-	Runs   int    `json:"runs"`
-	What   string `json:"what"` // verify: VerifyRangeProof; both: and a StackTrie, as its sync does; expanded: after making full bodies, as its sync does, too
+	Answer int `json:"answer"`
+	Runs   int `json:"runs"`
+	// What is the work. "verify" is VerifyRangeProof. "both" is this and a StackTrie, as in
+	// go-ethereum's sync. "expanded" is both after expanding the bodies, as its sync does, too.
+	What string `json:"what"`
 }
 
-// Took is the processor time of this whole process for a slice, Go's collector included.
+// Took is this process's CPU time for a slice, with Go's garbage collector.
 type Took struct {
 	Milliseconds float64 `json:"cpuMs"`
 }
 
-// Verify works off a slice, on one core.
+// Verify does the work of a slice, on one core.
 func Verify(answers []Answer, slice Slice) (Took, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	if slice.Answer < 0 || slice.Answer >= len(answers) {

@@ -21,8 +21,8 @@ const (
 	requestSeed      = 2024
 )
 
-// The real node, asked through the gateway, and the native peer give the same bytes to whatever well-formed request, sensible or
-// odd, on the same state.
+// The real node, asked through the gateway, and the native peer answer every well-formed request on
+// the same state with the same bytes, whether it is sensible or odd.
 func TestTheNativePeerAnswersAsGoEthereumDoes(t *testing.T) {
 	for _, scheme := range []string{"path", "hash"} {
 		node := startNode(t, testnode.Config{
@@ -71,7 +71,7 @@ func brief(answer []byte) string {
 	return fmt.Sprintf("%x", answer)
 }
 
-// query is a request and how to show it.
+// query is a request and a description of it.
 type query struct {
 	kind   string
 	code   uint64
@@ -94,7 +94,7 @@ type asker struct {
 	*rand.Rand
 	root      common.Hash
 	accounts  []common.Hash // all keys, sorted
-	contracts []common.Hash // those with storage
+	contracts []common.Hash // those with a storage
 	slots     map[common.Hash][]common.Hash
 	codes     []common.Hash
 }
@@ -116,7 +116,8 @@ func newAsker(node *testnode.Node, seed uint64) *asker {
 		}
 	}
 	for _, list := range [][]common.Hash{a.accounts, a.contracts, a.codes} {
-		slices.SortFunc(list, common.Hash.Cmp) // a map has no order, and the seed shall mean something
+		// A map has no order, and a seed must give the same requests.
+		slices.SortFunc(list, common.Hash.Cmp)
 	}
 	return a
 }
@@ -145,7 +146,7 @@ func (a *asker) hash() (h common.Hash) {
 
 func pick[T any](a *asker, list []T) T { return list[a.IntN(len(list))] }
 
-// state is nearly always the one there is.
+// state is nearly always the existing state's root.
 func (a *asker) state() common.Hash {
 	if !a.oneIn(12) {
 		return a.root
@@ -153,7 +154,7 @@ func (a *asker) state() common.Hash {
 	return pick(a, []common.Hash{a.hash(), {}, types.EmptyRootHash, pick(a, a.accounts)})
 }
 
-// key is a place in a trie: anywhere, at a leaf, beside one, at an end.
+// key is a key of a trie: any key, a leaf's, one beside a leaf, or one at an end.
 func (a *asker) key(leaves []common.Hash) common.Hash {
 	switch a.IntN(7) {
 	case 0:
@@ -168,7 +169,7 @@ func (a *asker) key(leaves []common.Hash) common.Hash {
 		return pick(a, leaves)
 	}
 	key := pick(a, leaves)
-	key[31] += byte(1 + a.IntN(2)*254) // beside it
+	key[31] += byte(1 + a.IntN(2)*254) // a key beside it
 	return key
 }
 
@@ -176,10 +177,10 @@ func (a *asker) bytes() uint64 {
 	return pick(a, []uint64{0, 1, 100, 1000, 5000, 50_000, 500_000, 2 << 20, 1 << 40, 1<<64 - 1})
 }
 
-// some are hashes out of a list, unknown ones, some twice, and a special one.
+// some returns hashes of a list: unknown ones, some twice, and a special one.
 func (a *asker) some(list []common.Hash, most int, special common.Hash) []common.Hash {
 	if a.oneIn(60) {
-		most = 1300 // more than is looked at
+		most = 1300 // more than a server looks up
 	}
 	out := []common.Hash{}
 	for range a.IntN(most + 1) {
@@ -263,7 +264,7 @@ func (a *asker) pathSets() [][][]byte {
 	return sets
 }
 
-// path is a place on the way to a leaf, mostly near the root, where nodes are; sometimes nonsense.
+// path is a path towards a leaf. It is mostly short, where nodes are, and sometimes invalid.
 func (a *asker) path(leaves []common.Hash) []byte {
 	key := pick(a, leaves)
 	if a.oneIn(5) {
@@ -280,7 +281,7 @@ func (a *asker) path(leaves []common.Hash) []byte {
 		odd := a.hash().Bytes()
 		return append([]byte{byte(a.Uint32())}, odd[:a.IntN(len(odd))]...) // any flags
 	case a.oneIn(40):
-		return append(append([]byte{0}, key[:]...), 1, 2, 3) // beyond the leaf
+		return append(append([]byte{0}, key[:]...), 1, 2, 3) // longer than a leaf's
 	}
 	return compact(key, length)
 }

@@ -9,9 +9,10 @@ import (
 	"snaplight/gateway/internal/wsclient"
 )
 
-// One command beside a node: it says who it is, and keeps room, even when it is full.
+// With --attach, a node says who it is and always accepts the gateway, even when it is full.
 func TestAttachingFindsTheNodeAndRoomInIt(t *testing.T) {
-	node := smallNode(t, testnode.Config{MaxPeers: 1}) // and that one is for whom it dials itself
+	// The one place is for peers that the node dials itself.
+	node := smallNode(t, testnode.Config{MaxPeers: 1})
 	stranger := startGateway(t, []string{node.Enode()})
 	var ended *wsclient.Ended
 	if _, err := wsclient.Dial(deadline(t), stranger.URL); !errors.As(err, &ended) || ended.Reason != wire.Other {

@@ -22,18 +22,21 @@ const (
 	crowdBad      = 100
 	crowdAccounts = 20_000
 	crowdBytes    = 1 << 20   // a client's answers in flight
-	crowdAnswer   = 200 << 10 // so that several are
-	crowdNuisance = 10        // times that a client comes back to send rubbish
+	crowdAnswer   = 200 << 10 // small enough for several of them
+	crowdNuisance = 10        // how often a client comes back to send garbage
 )
 
-// smallBuffer makes a client's system hold next to nothing, so that what it does not read stays with the gateway.
+// smallBuffer makes a client's system hold almost nothing, so that what the client does not read
+// stays at the gateway.
 const smallBuffer = 4 << 10
 
-// crowdBound is what docs/gateway.md states for so many clients: base, clients with their answers and their own MiB, one node. The gateway is allowed more of
-// them, as those who come back may be faster than the end of their last connection.
+// crowdBound is the bound of docs/gateway.md for this many clients: base, clients with their
+// answers and their own MiB, one node. The gateway allows for more clients, because those that come
+// back may be faster than the end of their last connection.
 const crowdBound = 64<<20 + (crowdGood+crowdBad+10)*(crowdBytes+1<<20) + 64<<20
 
-// Whatever half of the clients do, the other half syncs, and memory stays within its bound.
+// Whatever half of the clients do, the other half completes its syncs, and memory stays below its
+// bound.
 func TestACrowdOfBadClientsHarmsNobody(t *testing.T) {
 	node := startNode(t, testnode.Config{Alloc: testnode.Generate(testnode.Recipe{Accounts: crowdAccounts, Contracts: 50, Seed: 31})})
 	gateway := startGateway(t, []string{node.Enode()}, "--max-clients", "460", "--client-bytes", "1048576", "--log-level", "info")
@@ -41,7 +44,7 @@ func TestACrowdOfBadClientsHarmsNobody(t *testing.T) {
 
 	ctx, stop := context.WithCancel(deadline(t))
 	var bad sync.WaitGroup
-	var settled sync.WaitGroup // bad clients that do their worst already
+	var settled sync.WaitGroup // bad clients that are already at their worst
 	settled.Add(crowdBad)
 	var told, untold atomic.Int64
 	for i := range crowdBad {
@@ -86,12 +89,12 @@ func TestACrowdOfBadClientsHarmsNobody(t *testing.T) {
 	}
 }
 
-// misbehave does what the i-th bad client does, until the context ends.
+// misbehave does what the i-th bad client does until the context ends.
 func misbehave(ctx context.Context, t *testing.T, i int, url string, root common.Hash, settled func(), told, untold *atomic.Int64) {
 	everything := []any{root, common.Hash{}, common.MaxHash, uint64(crowdAnswer)}
 	snap := wire.SharedOffsets().Snap
 	switch i % 4 {
-	case 0, 1: // asks, and does not read
+	case 0, 1: // asks and does not read
 		conn := ready(ctx, t, url, smallBuffer)
 		if conn == nil {
 			settled()
@@ -103,7 +106,7 @@ func misbehave(ctx context.Context, t *testing.T, i int, url string, root common
 		}
 		settled()
 		<-ctx.Done()
-	case 2: // asks, and reads a little whenever others get on: one frame each
+	case 2: // asks, and reads one frame whenever the others progress
 		conn := ready(ctx, t, url)
 		settled()
 		if conn == nil {
@@ -121,11 +124,11 @@ func misbehave(ctx context.Context, t *testing.T, i int, url string, root common
 				_, err = reader.Read(buf)
 				select {
 				case <-ctx.Done():
-				case <-time.After(5 * time.Millisecond): // its pace, nothing waits for it
+				case <-time.After(5 * time.Millisecond): // its pace; nothing waits for it
 				}
 			}
 		}
-	case 3: // sends rubbish, is sent away, comes back
+	case 3: // sends garbage, is disconnected, and comes back
 		settled()
 		for n := range crowdNuisance {
 			conn := ready(ctx, t, url)
@@ -146,7 +149,7 @@ func misbehave(ctx context.Context, t *testing.T, i int, url string, root common
 	}
 }
 
-// rubbish is something that no client may send.
+// rubbish is a frame that no client may send.
 func rubbish(kind int, root common.Hash) []byte {
 	snap := wire.SharedOffsets().Snap
 	switch kind % 6 {
@@ -156,9 +159,10 @@ func rubbish(kind int, root common.Hash) []byte {
 		noise[0] = 0xff // no message id
 		return noise
 	case 1:
-		return make([]byte, 1<<20) // above the largest request
+		return make([]byte, 1<<20) // larger than the largest request
 	case 2:
-		return wire.Frame(snap+wire.GetTrieNodesCode, []any{uint64(1), root, [][][]byte{{}}, uint64(1)}) // a node leaves for that
+		// A node disconnects for this.
+		return wire.Frame(snap+wire.GetTrieNodesCode, []any{uint64(1), root, [][][]byte{{}}, uint64(1)})
 	case 3:
 		return wire.Frame(snap+wire.AccountRangeCode, []any{uint64(1), []any{}, []any{}})
 	case 4:
@@ -167,7 +171,7 @@ func rubbish(kind int, root common.Hash) []byte {
 	return wsclient.HelloFrame(1)
 }
 
-// ready connects and does the handshake by hand; nil when all is over.
+// ready connects and does the handshake by hand. It returns nil when all is over.
 func ready(ctx context.Context, t *testing.T, url string, buffer ...int) *websocket.Conn {
 	conn, err := wsclient.Open(ctx, url, buffer...)
 	if err != nil {
@@ -177,7 +181,7 @@ func ready(ctx context.Context, t *testing.T, url string, buffer ...int) *websoc
 		return nil
 	}
 	conn.Write(ctx, websocket.MessageBinary, wsclient.HelloFrame(1))
-	for range 2 { // Hello, and Status, which goes back
+	for range 2 { // Hello, and Status, which is sent back
 		_, frame, err := conn.Read(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -193,7 +197,7 @@ func ready(ctx context.Context, t *testing.T, url string, buffer ...int) *websoc
 	return conn
 }
 
-// drain reads to the end and says how it came.
+// drain reads to the end and returns how the connection ended.
 func drain(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		if _, _, err := conn.Read(ctx); err != nil {

@@ -15,8 +15,9 @@ import (
 	"snaplight/gateway/internal/wsclient"
 )
 
-// A gateway that knows a boot node only finds the node behind it, by either version of discovery, and clients sync from it. The node
-// of another chain, which the boot node tells of as well, is left.
+// A gateway that only knows a boot node finds the node behind it, by either version of discovery,
+// and clients sync from it. It does not connect to a node of another chain, of which the boot node
+// tells as well.
 func TestDiscoveryFindsTheNodeOfAChainBehindABootNode(t *testing.T) {
 	boot := startBootNode(t)
 	right := smallNode(t, testnode.Config{Seed: 1, Discovery: true, Bootnodes: []*enode.Node{boot}})
@@ -52,8 +53,9 @@ func TestDiscoveryFindsTheNodeOfAChainBehindABootNode(t *testing.T) {
 	}
 }
 
-// With a public network's name, its forks tell from a record already whose node it is: the boot node itself, of another chain, is never
-// dialled, and what it tells of is. When the gateway ends, nodes that were discovered hear so.
+// With a public network's name, a record's fork id already says which chain a node is on. The boot
+// node is of another chain and never dialled; the node that it tells of is dialled. When the
+// gateway ends, discovered nodes are told so.
 func TestANodeOfOtherForksIsNotEvenDialled(t *testing.T) {
 	wrong := smallNode(t, testnode.Config{Seed: 1, Discovery: true})
 	atWrong := peerEvents(t, wrong)
@@ -80,7 +82,7 @@ func TestANodeOfOtherForksIsNotEvenDialled(t *testing.T) {
 	}
 }
 
-// startBootNode runs a node that speaks discovery and nothing else.
+// startBootNode runs a node that only speaks discovery.
 func startBootNode(t *testing.T) *enode.Node {
 	t.Helper()
 	server := p2p.Server{Config: p2p.Config{
@@ -97,15 +99,16 @@ func startBootNode(t *testing.T) *enode.Node {
 	return server.Self()
 }
 
-// peerEvents are the comings and goings of a node's peers from now on.
+// peerEvents are a node's events of added and dropped peers from now on.
 func peerEvents(t *testing.T, node *testnode.Node) <-chan *p2p.PeerEvent {
-	const many = 64 // whoever falls behind holds up the node
+	const many = 64 // a slow subscriber would block the node
 	events := make(chan *p2p.PeerEvent, many)
 	t.Cleanup(node.Server().SubscribeEvents(events).Unsubscribe)
 	return events
 }
 
-// walkThrough counts the accounts of a node's state that come through a gateway, once it has found a node.
+// walkThrough counts the accounts of a node's state that come through a gateway, once the gateway
+// has found a node.
 func walkThrough(t *testing.T, gateway *program, node *testnode.Node) int {
 	t.Helper()
 	client := must(connect(deadline(t), gateway.URL))(t)

@@ -10,9 +10,9 @@ import (
 	"snaplight/gateway/internal/bench"
 )
 
-// The native peer writes states to files, and go-ethereum's side of the benchmarks reads them: a
-// realistic state is synced whole, and healed over blocks that change, create and delete contracts
-// and delegations.
+// The native peer writes states to files, and go-ethereum's side of the benchmarks reads them. A
+// realistic state is synced completely, and healed over blocks that change, create and delete
+// contracts and delegations.
 func TestGoEthereumSyncsAndHealsRealisticStatesThatTheNativePeerExports(t *testing.T) {
 	peer := exec.CommandContext(deadline(t), peerProgram(t), "--realistic", "3000", "--seed", "5", "--chain", "--exit-with-stdin")
 	stdin := must(peer.StdinPipe())(t)

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program is one that a test runs.
+// program is a program that a test runs.
 type program struct {
 	*programs.Program
 	t *testing.T
@@ -53,7 +53,7 @@ func start(t *testing.T, path string, args ...string) *program {
 	return &program{p, t}
 }
 
-// startGateway runs a gateway before these nodes.
+// startGateway runs a gateway for these nodes.
 func startGateway(t *testing.T, enodes []string, args ...string) *program {
 	t.Helper()
 	args = append([]string{"--listen", "127.0.0.1:0", "--log-level", "debug"}, args...)
@@ -97,7 +97,7 @@ func startPeer(t *testing.T, args ...string) *program {
 	return start(t, peerProgram(t), args...)
 }
 
-// peerProgram is the native peer's path. It comes from whoever built it.
+// peerProgram is the native peer's path, which cargo xtask sets.
 func peerProgram(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("SNAPLIGHT_PEER")

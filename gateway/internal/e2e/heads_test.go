@@ -9,7 +9,8 @@ import (
 	"snaplight/gateway/internal/wsclient"
 )
 
-// With its node's JSON-RPC, named or found by attaching, the gateway announces each block, where go-ethereum tells its peers every 32nd.
+// With its node's JSON-RPC, named or found by attaching, the gateway announces each block.
+// go-ethereum announces only every 32nd to its peers.
 func TestEachBlockIsAnnouncedWithTheNodesJSONRPC(t *testing.T) {
 	node := smallNode(t, testnode.Config{})
 	for name, gateway := range map[string]*program{
@@ -33,7 +34,7 @@ func TestEachBlockIsAnnouncedWithTheNodesJSONRPC(t *testing.T) {
 	}
 }
 
-// The JSON-RPC of some other node says nothing about this one, and one that is not there harms nobody.
+// Another node's JSON-RPC says nothing about this one, and a missing one does no harm.
 func TestAJSONRPCThatIsNoHelpIsNotHeeded(t *testing.T) {
 	node, other := smallNode(t, testnode.Config{Seed: 1}), smallNode(t, testnode.Config{Seed: 2})
 	for name, rpc := range map[string]string{"another chain's": other.RPC(), "nobody's": "ws://127.0.0.1:1"} {
@@ -53,7 +54,7 @@ func TestAJSONRPCThatIsNoHelpIsNotHeeded(t *testing.T) {
 	}
 }
 
-// awaitHead waits until a block is announced.
+// awaitHead waits until this block is announced.
 func awaitHead(ctx context.Context, t *testing.T, client *wsclient.Client, block testnode.Block) {
 	t.Helper()
 	for {
@@ -63,7 +64,7 @@ func awaitHead(ctx context.Context, t *testing.T, client *wsclient.Client, block
 	}
 }
 
-// nextRange waits until a range is announced.
+// nextRange waits until a block range is announced.
 func nextRange(ctx context.Context, t *testing.T, client *wsclient.Client) (blocks wire.BlockRange) {
 	t.Helper()
 	select {

@@ -24,8 +24,8 @@ const (
 	smallAnswer     = 4 << 10 // so that a walk takes many requests
 )
 
-// A node that dies and comes back ends no sync: its clients hear of it and go on afterwards, and the clients of another node
-// notice nothing.
+// A node that ends and comes back ends no sync: its clients are told and continue afterwards, and
+// the clients of another node notice nothing.
 func TestANodeThatRestartsEndsNoSync(t *testing.T) {
 	folder := t.TempDir()
 	if err := programs.Build(folder, "testnode"); err != nil {
@@ -49,7 +49,7 @@ func TestANodeThatRestartsEndsNoSync(t *testing.T) {
 	bystander := must(wsclient.Dial(ctx, otherURL))(t)
 	defer bystander.Close()
 
-	// Each step ends the node once more while everybody is in the middle.
+	// Each step ends the node once more while all clients are in the middle of a walk.
 	walkers := make([]*walker, restartClients)
 	for i := range walkers {
 		walkers[i] = &walker{url: gateway.URL + address.User.Username(), root: root, segments: wsclient.Segments(2)}
@@ -92,7 +92,7 @@ func TestANodeThatRestartsEndsNoSync(t *testing.T) {
 	}
 }
 
-// walker syncs, connection by connection.
+// walker is a client that syncs over one connection after another.
 type walker struct {
 	url      string
 	root     common.Hash
@@ -100,7 +100,8 @@ type walker struct {
 	accounts atomic.Int64
 }
 
-// walkUntilDeath walks until so many accounts are there, keeps asking while the node is being killed, and must then be told why it ended.
+// walkUntilDeath walks until it has this many accounts and keeps asking while the node is being
+// killed. The gateway must then say why it ended.
 func (w *walker) walkUntilDeath(ctx context.Context, t *testing.T, until int, halfway chan<- struct{}, dead <-chan struct{}, reason wire.Reason) {
 	client := w.connect(ctx, t)
 	walking, stop := context.WithCancel(ctx)
@@ -109,7 +110,7 @@ func (w *walker) walkUntilDeath(ctx context.Context, t *testing.T, until int, ha
 			if client.Err() != nil {
 				break
 			}
-			// One answer after the other, by hand, so that it stops where it should.
+			// One answer after the other, so that it stops at the right place.
 			if _, err := client.Accounts(w.root, common.Hash{}, common.Hash{}, 0); err != nil {
 				break
 			}
@@ -121,7 +122,7 @@ func (w *walker) walkUntilDeath(ctx context.Context, t *testing.T, until int, ha
 		t.Error(err)
 	}
 	halfway <- struct{}{}
-	for err = nil; err == nil; { // requests are under way all the time
+	for err = nil; err == nil; { // there are always requests in flight
 		_, err = client.Accounts(w.root, common.Hash{}, common.MaxHash, smallAnswer)
 	}
 	<-dead

@@ -27,7 +27,7 @@ func smallNode(t *testing.T, config testnode.Config) *testnode.Node {
 	return startNode(t, config)
 }
 
-// Whoever breaks the protocol is told how it ends, by the gateway and by the native peer alike.
+// A client that breaks the protocol gets the same ending from the gateway and from the native peer.
 func TestServersEndABrokenConnectionAlike(t *testing.T) {
 	node := smallNode(t, testnode.Config{Bare: true})
 	gateway := startGateway(t, []string{node.Enode()})
@@ -161,7 +161,7 @@ func TestAClientMayNameItsNode(t *testing.T) {
 	if !errors.As(err, &ended) || ended.Reason != wire.Other {
 		t.Errorf("told %v", err)
 	}
-	// Without a name, both get clients.
+	// Clients that name no node are spread over both.
 	seen := map[common.Hash]bool{}
 	for range 2 {
 		client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
@@ -178,7 +178,7 @@ func TestHeadersAndBlocksCome(t *testing.T) {
 	gateway := startGateway(t, []string{node.Enode()})
 	client := must(wsclient.Dial(deadline(t), gateway.URL))(t)
 	defer client.Close()
-	// go-ethereum tells of a new range every 32 blocks.
+	// go-ethereum announces a new range every 32 blocks.
 	var head testnode.Block
 	for range 40 {
 		head = must(node.MakeBlock())(t)
@@ -264,7 +264,7 @@ func TestAnIdleClientHasToGo(t *testing.T) {
 func TestHealthFollowsTheNodes(t *testing.T) {
 	node := smallNode(t, testnode.Config{})
 	gateway := startGateway(t, []string{node.Enode()}, "--admin", "127.0.0.1:0")
-	client := must(wsclient.Dial(deadline(t), gateway.URL))(t) // there is a node
+	client := must(wsclient.Dial(deadline(t), gateway.URL))(t) // returns once there is a node
 	status := func() int {
 		response := must(http.Get(gateway.Admin + "/healthz"))(t)
 		response.Body.Close()

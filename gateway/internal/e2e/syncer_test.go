@@ -21,10 +21,11 @@ import (
 	"snaplight/gateway/internal/wsclient"
 )
 
-// syncRecipe has contracts small and large: the huge one takes several answers even at go-ethereum's sizes.
+// syncRecipe has small and large contracts. The huge one takes several answers even at
+// go-ethereum's sizes.
 var syncRecipe = testnode.Recipe{Accounts: 5000, Contracts: 300, HugeSlots: 20_000, Seed: 11}
 
-// The native peer and go-ethereum must mean the same by snap: here go-ethereum is the client.
+// The native peer and go-ethereum must understand snap alike: here go-ethereum is the client.
 func TestGoEthereumsSyncerSyncsFromTheNativePeer(t *testing.T) {
 	node := startNode(t, testnode.Config{Alloc: testnode.Generate(syncRecipe), Bare: true})
 	peer := startPeer(t, "--genesis", writeGenesis(t, node))
@@ -37,7 +38,7 @@ func TestGoEthereumsSyncerSyncsFromTheNativePeer(t *testing.T) {
 	}
 }
 
-// And through the gateway it is a real node that it syncs from.
+// Here go-ethereum syncs from a real node through the gateway.
 func TestGoEthereumsSyncerSyncsThroughTheGateway(t *testing.T) {
 	node := startNode(t, testnode.Config{Alloc: testnode.Generate(syncRecipe)})
 	gateway := startGateway(t, []string{node.Enode()})
@@ -75,7 +76,7 @@ func syncFrom(t *testing.T, scheme, url string, root common.Hash, alloc types.Ge
 	compare(t, db, scheme, root, alloc)
 }
 
-// compare reads everything below the root out of the database.
+// compare reads everything below the root from the database.
 func compare(t *testing.T, db ethdb.Database, scheme string, root common.Hash, alloc types.GenesisAlloc) {
 	t.Helper()
 	config := &triedb.Config{HashDB: hashdb.Defaults}

@@ -6,7 +6,7 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// phase is how far a client got.
+// phase is how far a client's handshake has got.
 type phase uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	isReady
 )
 
-// handle acts on one message. It gives an ending if that was the last one.
+// handle acts on one message. It returns an ending if that was the last one.
 func (s *session) handle(state *phase, id uint64, payload []byte) *ending {
 	offsets := wire.SharedOffsets()
 	switch {
@@ -32,7 +32,7 @@ func (s *session) handle(state *phase, id uint64, payload []byte) *ending {
 		s.send(wire.Frame(wire.PongID, []uint64{}))
 		return nil
 	case id < wire.CapabilitiesFrom:
-		return nil // a Pong, or reserved
+		return nil // a Pong, or a reserved id
 	case id < offsets.Snap:
 		return s.onEth(state, id-offsets.Eth, payload)
 	case id < offsets.Snap+wire.SnapLength(s.node.Snap()):
@@ -62,12 +62,12 @@ func statusFrame(status wire.Status) []byte {
 	return append([]byte{byte(wire.SharedOffsets().Eth + wire.StatusCode)}, status.Payload()...)
 }
 
-// step notes that the handshake went one further.
+// step notes that the next phase of the handshake has begun.
 func (s *session) step(ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready, s.due = ready, time.Now().Add(handshakePatience)
-	s.poke() // for the new time
+	s.poke() // the writer must use the new deadline
 }
 
 func (s *session) onEth(state *phase, code uint64, payload []byte) *ending {
@@ -96,7 +96,7 @@ func (s *session) onEth(state *phase, code uint64, payload []byte) *ending {
 	case code == wire.BlockHeadersCode:
 		return breach("an answer to a server, which asks nothing")
 	}
-	return nil // clients have no business with the rest, and it is ignored
+	return nil // the other messages mean nothing from a client and are ignored
 }
 
 func (s *session) onSnap(state *phase, code uint64, payload []byte) *ending {
@@ -110,7 +110,7 @@ func (s *session) onSnap(state *phase, code uint64, payload []byte) *ending {
 	return s.ask(request)
 }
 
-// ask passes a request on, once there are places for it.
+// ask passes a request on, as soon as there are places for it.
 func (s *session) ask(request wire.Request) *ending {
 	for range places(len(request.Body)) {
 		select {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// keepAlive finds clients whose machine is gone, should they be silent in a way that nothing else notices.
+// keepAlive finds clients whose machine is gone and whose silence nothing else notices.
 const keepAlive = time.Minute
 
-// sendBuffer is what the system may hold of what a client was sent. Left alone it grows to 4 MB for each client that does not read. This
-// much still carries 5 MB/s over 100 ms.
+// sendBuffer is how much the system may hold of what a client was sent, in bytes. By default it
+// grows to 4 MB for each client that does not read. This size still allows 5 MB/s at 100 ms.
 const sendBuffer = 512 << 10
 
-// bounded accepts so many connections at a time; others wait in the system's queue.
+// bounded accepts a limited number of connections at a time. Others wait in the system's queue.
 type bounded struct {
 	net.Listener
 	places chan struct{}
@@ -50,7 +50,7 @@ func (b *bounded) Close() error {
 	return b.Listener.Close()
 }
 
-// placed gives its place back, once.
+// placed gives its place back when it is closed, once.
 type placed struct {
 	net.Conn
 	leave func()

@@ -1,5 +1,5 @@
-// Package front is the gateway's WebSocket side: it speaks docs/websocket-peers.md with clients and hands their
-// requests to the node that each of them stands for.
+// Package front is the gateway's WebSocket side. It speaks docs/websocket-peers.md with clients,
+// and hands each client's requests to its node.
 package front
 
 import (
@@ -22,27 +22,30 @@ import (
 )
 
 const (
-	// nodeWait is how long a client waits for a node that is not there (it may be restarting); shorter than what clients wait
-	// for a Hello.
+	// nodeWait is how long a client waits for a node that is not connected, perhaps because it is
+	// restarting. It is shorter than the time that clients wait for a Hello.
 	nodeWait = 3 * time.Second
-	// headerPatience is for the HTTP part of a handshake.
+	// headerPatience is how long the HTTP part of a handshake may take. Chosen without a
+	// measurement.
 	headerPatience = 5 * time.Second
-	// headerBytes is how large it may be; browsers send below 2 kB.
+	// headerBytes is how large the HTTP part may be. Browsers send less than 2 kB.
 	headerBytes = 8 << 10
-	// spareConnections may be open besides the clients': for health, metrics, and to be told that the gateway is full.
+	// spareConnections may be open besides the clients': for health, for metrics, and to say that
+	// the gateway is full.
 	spareConnections = 64
-	// keyLength is how long a node's key is in hex, shortestKey how much of it has to be given to mean one.
+	// keyLength is the length of a node's key in hex. shortestKey is how much of it a path must
+	// give.
 	keyLength, shortestKey = 128, 8
 )
 
-// Config says how to serve clients.
+// Config says how to serve clients. Clients that are no pages send no origin and are accepted.
 type Config struct {
-	Name        string        // of the gateway, in its Hello
-	MaxClients  int           // at a time
-	Idle        time.Duration // a client that asks for nothing that long has to go
-	RequestSize int64         // largest frame from a client
-	Origins     []string      // of pages, as scheme://host patterns; "*" is any. Clients that are no pages send none, and may come.
-	AdminApart  bool          // metrics are served by [Server.Admin] only
+	Name        string        // the gateway's, in its Hello
+	MaxClients  int           // the most at a time
+	Idle        time.Duration // how long a client may ask for nothing
+	RequestSize int64         // the largest frame from a client, in bytes
+	Origins     []string      // of pages, as scheme://host patterns; "*" is any
+	AdminApart  bool          // only [Server.Admin] serves metrics
 }
 
 // Server serves clients.
@@ -57,7 +60,7 @@ type Server struct {
 	sessions map[*session]struct{} // bounded by MaxClients
 	refusals int                   // connections that are being told that the gateway is full
 	closing  bool
-	empty    sync.WaitGroup // of sessions
+	empty    sync.WaitGroup // done when all sessions have ended
 }
 
 // New makes a server for the nodes of a pool.
@@ -91,7 +94,8 @@ func (s *Server) Admin(listener net.Listener) *http.Server {
 func httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerPatience, IdleTimeout: headerPatience, WriteTimeout: framePatience, MaxHeaderBytes: headerBytes,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers send is no news
+		// Strangers cause most errors, so they are not logged.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 }
 
@@ -113,7 +117,7 @@ func (s *Server) addAdmin(mux *http.ServeMux) {
 	}
 }
 
-// health is 200 while clients can be served: there is a node.
+// health is 200 while there is a node, so that clients can be served.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	nodes := len(s.pool.Nodes())
 	w.Header().Set("Content-Type", "application/json")
@@ -126,18 +130,19 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(w).Encode(map[string]any{"ok": nodes > 0, "nodes": nodes, "clients": clients})
 }
 
-// nodes lists the nodes, for pages that want several or a certain one.
+// nodes lists the nodes, for pages that want several nodes or a certain one.
 func (s *Server) nodes(w http.ResponseWriter, r *http.Request) {
 	infos := []upstream.Info{}
 	for _, node := range s.pool.Nodes() {
 		infos = append(infos, node.Info())
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Access-Control-Allow-Origin", "*") // nothing in it is secret
+	w.Header().Set("Access-Control-Allow-Origin", "*") // it contains no secrets
 	json.NewEncoder(w).Encode(infos)
 }
 
-// client takes a WebSocket. Its path names the node: nothing for any, or the beginning of a key.
+// client accepts a WebSocket. Its path names the node: nothing for any node, or the beginning of a
+// key.
 func (s *Server) client(w http.ResponseWriter, r *http.Request) {
 	if !slices.Contains(subprotocols(r), wire.Subprotocol) {
 		s.metrics.Refused.WithLabelValues("subprotocol").Inc()
@@ -151,12 +156,13 @@ func (s *Server) client(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn.SetReadLimit(s.config.RequestSize)
-	// Not in this goroutine: what net/http holds for a request would be held as long as the client stays.
+	// In a goroutine of its own: net/http would hold its memory of the request as long as the
+	// client stays.
 	go s.welcome(conn, nodeKey(r.URL.Path))
 }
 
-// nodeKey is the beginning of a node's key, if the path's last part is one. Other paths mean any node, so that a proxy
-// may put the gateway wherever it likes.
+// nodeKey is the beginning of a node's key if the path's last part is one. All other paths mean any
+// node, so a proxy may use any path for the gateway.
 func nodeKey(path string) string {
 	last := strings.ToLower(path[strings.LastIndexByte(path, '/')+1:])
 	if len(last) < shortestKey || len(last) > keyLength || strings.Trim(last, "0123456789abcdef") != "" {
@@ -188,7 +194,7 @@ func (s *Server) welcome(conn *websocket.Conn, prefix string) {
 	session.run()
 }
 
-// enter gives the session a place, or says why there is none.
+// enter gives the session a place, or returns why there is none.
 func (s *Server) enter(session *session) *ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,7 +223,7 @@ func (s *Server) gone(session *session) {
 	s.empty.Done()
 }
 
-// refuse says why there is no place: a page cannot read an HTTP error.
+// refuse says why there is no place, over the WebSocket, because a page cannot read an HTTP error.
 func (s *Server) refuse(conn *websocket.Conn, e *ending) {
 	s.metrics.Refused.WithLabelValues(e.reason.String()).Inc()
 	if e.silent {
@@ -235,7 +241,8 @@ func (s *Server) refuse(conn *websocket.Conn, e *ending) {
 	}
 }
 
-// Close tells all clients that the gateway goes, and waits until they have gone or the context ends.
+// Close tells all clients that the gateway ends, and waits until they have left or the context
+// ends.
 func (s *Server) Close(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true

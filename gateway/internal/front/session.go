@@ -19,65 +19,69 @@ import (
 // Times of the protocol, see docs/websocket-peers.md §3 and §5.
 const (
 	handshakePatience = 5 * time.Second
-	silence           = 15 * time.Second // then a Ping, and after as much again the end
+	silence           = 15 * time.Second // after this a Ping, and after the same time again the end
 )
 
 const (
-	// openPlaces is how many places a client has for requests whose answers are not sent yet; when they are taken, its socket is read
-	// no further. A request takes one, and one more for every placeSize bytes of it: the protocol asks servers to take 16
-	// requests, and the largest reasonable one (1,024 trie paths) has 72 kB.
+	// openPlaces is how many places a client has for requests whose answers are not sent yet. When
+	// all are taken, its socket is not read. A request takes one place, and one more for every
+	// placeSize bytes of it. The protocol asks servers to accept 16 requests, and the largest
+	// sensible one (1,024 trie paths) has 72 kB.
 	openPlaces = 32
 	placeSize  = 16 << 10
-	// framePatience is how long one frame may take to leave. The largest have some 2 MiB.
+	// framePatience is how long sending one frame may take. The largest frames have about 2 MiB.
+	// Chosen without a measurement.
 	framePatience = 30 * time.Second
-	// farewell is how long a client gets to take what is said at the end.
+	// farewell is how long a client may take to read the last message. Chosen without a
+	// measurement.
 	farewell = 5 * time.Second
 )
 
-// session is one client: one goroutine reads its socket, one writes it.
+// session is one client. One goroutine reads its socket, and one writes to it.
 type session struct {
 	server *Server
 	conn   *websocket.Conn
 	node   *upstream.Node
 	lane   *upstream.Lane
-	ctx    context.Context // ends what is being read or written, at once
+	ctx    context.Context // ends all reading and writing at once
 	cancel context.CancelFunc
-	open   chan struct{} // the places that are taken
+	open   chan struct{} // one for each place that is taken
 	wake   chan struct{} // there is something to write
 
 	mu      sync.Mutex
-	urgent  [][]byte // Hello, Status, Pongs: bounded by what the client sends while one frame leaves
+	urgent  [][]byte // Hello, Status, Pongs; bounded by maxUrgent
 	answers []answer // bounded by the lane's budget
 	blocks  *wire.BlockRange
-	ready   bool // both Statuses are there
+	ready   bool // both Statuses have been exchanged
 	ending  *ending
-	heard   time.Time // when the last frame came
-	asked   time.Time // when the last request came
+	heard   time.Time // when the last frame arrived
+	asked   time.Time // when the last request arrived
 	moved   time.Time // when the last answer left
 	pinged  time.Time // when the last Ping was sent
 	parked  bool      // the reader waits for a place, so silence means nothing
-	due     time.Time // until not ready: when the next step of the handshake is
+	due     time.Time // when the next step of the handshake must be done; only until ready
 }
 
 // ending is how a session ends.
 type ending struct {
 	reason wire.Reason
 	code   int    // of the WebSocket
-	text   string // for people
-	silent bool   // no Disconnect: the close code says it all, or the client has gone
-	by     string // for the metrics: client, gateway or node
+	text   string // an explanation for people
+	silent bool   // no Disconnect: the close code says everything, or the client has gone
+	by     string // who ended it, for the metrics: client, gateway or node
 }
 
-// answer is a frame that waits to be sent, and how many places its request has.
+// answer is a frame that waits to be sent, and the number of its request's places.
 type answer struct {
 	frame  []byte
 	places int
 }
 
-// places is how many a request of that length takes.
+// places is how many places a request of this length takes.
 func places(length int) int { return min(1+length/placeSize, openPlaces) }
 
-// maxUrgent bounds the Pongs that wait: a client that sends Pings and reads nothing gets no more of them.
+// maxUrgent bounds the waiting Pongs: a client that sends Pings and does not read gets no more of
+// them.
 const maxUrgent = 16
 
 func newSession(server *Server, conn *websocket.Conn) *session {
@@ -90,7 +94,7 @@ func newSession(server *Server, conn *websocket.Conn) *session {
 	return s
 }
 
-// run lives as long as the connection.
+// run serves the client until its connection ends.
 func (s *session) run() {
 	defer s.cancel()
 	var writer sync.WaitGroup
@@ -103,7 +107,7 @@ func (s *session) run() {
 	s.server.gone(s)
 }
 
-// end ends the session, once. What is said first, stands.
+// end ends the session. Only the first ending counts.
 func (s *session) end(e ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +116,7 @@ func (s *session) end(e ending) {
 			e.code = e.reason.CloseCode()
 		}
 		s.ending = &e
-		// A frame that is being written may hang on a slow client.
+		// The writer may be waiting for a slow client.
 		time.AfterFunc(farewell, s.cancel)
 		s.poke()
 	}
@@ -134,7 +138,7 @@ func (s *session) Deliver(frame []byte, asked int) {
 	s.poke()
 }
 
-// BlockRange implements upstream.Client. A client that is behind gets the newest only.
+// BlockRange implements upstream.Client. A client that is behind only gets the newest one.
 func (s *session) BlockRange(blocks wire.BlockRange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +151,7 @@ func (s *session) NodeLost(reason wire.Reason, text string) {
 	s.end(ending{reason: reason, text: "the node is gone: " + text, by: "node"})
 }
 
-// send queues a frame ahead of the answers.
+// send queues a frame before the answers.
 func (s *session) send(frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +161,7 @@ func (s *session) send(frame []byte) {
 	s.poke()
 }
 
-// read takes what comes until the end, and says how it ended.
+// read handles what arrives until the end, and returns how it ended.
 func (s *session) read() ending {
 	if e := s.attach(); e != nil {
 		return *e
@@ -203,7 +207,7 @@ func (s *session) sendHello() {
 	s.send(hello.Encode())
 }
 
-// shortened keeps a name within the protocol's limit, which a node's own name need not respect.
+// shortened cuts a name to the protocol's limit, because a node's own name may be longer.
 func shortened(name string, most int) string {
 	if len(name) > most {
 		return name[:most]
@@ -211,7 +215,7 @@ func shortened(name string, most int) string {
 	return name
 }
 
-// frame reads one and takes it apart.
+// frame reads a frame and splits it.
 func (s *session) frame() (id uint64, payload []byte, e *ending) {
 	kind, reader, err := s.conn.Reader(s.ctx)
 	if err != nil {
@@ -220,7 +224,7 @@ func (s *session) frame() (id uint64, payload []byte, e *ending) {
 	if kind != websocket.MessageBinary {
 		return 0, nil, &ending{reason: wire.Breach, code: wire.CloseText, text: "text is not spoken here", silent: true, by: "gateway"}
 	}
-	// Requests are small. What is kept of one is kept until its turn, so it gets bytes of its own.
+	// A request is kept until its turn, so it gets a small buffer of its own.
 	var frame bytes.Buffer
 	if _, err := io.Copy(&frame, reader); err != nil {
 		return 0, nil, s.readError(err)

@@ -9,7 +9,8 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// write sends what there is to send, Pongs first, and watches the clock meanwhile. It says the last word.
+// write sends everything that is queued, Pongs first, and watches the deadlines. It also sends the
+// last message.
 func (s *session) write() {
 	timer := time.NewTimer(handshakePatience)
 	defer timer.Stop()
@@ -38,8 +39,9 @@ func (s *session) write() {
 	}
 }
 
-// take gives the next frame, nil if there is none or the end has come. A node's end comes before its last answers: they are
-// good, but whoever asked has to ask elsewhere for the rest anyway.
+// take returns the next frame. It returns nil if there is none or the session has ended. If the
+// node is lost, its last answers are dropped: they are valid, but the client must ask another node
+// for the rest anyway.
 func (s *session) take() answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +72,7 @@ func (s *session) writeFrame(frame []byte) error {
 	return s.conn.Write(ctx, websocket.MessageBinary, frame)
 }
 
-// sent notes that an answer has left, and makes room for more.
+// sent notes that an answer has been sent, and frees its places.
 func (s *session) sent(a answer) {
 	s.mu.Lock()
 	s.moved = time.Now()
@@ -81,7 +83,8 @@ func (s *session) sent(a answer) {
 	}
 }
 
-// look says how the session ends, if it does, and otherwise how long nothing needs to be looked at.
+// look returns the session's ending if a deadline has passed, and otherwise how long until the next
+// one.
 func (s *session) look() (*ending, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,14 +100,15 @@ func (s *session) look() (*ending, time.Duration) {
 	case idle >= s.server.config.Idle && len(s.open) == 0:
 		return s.expire("nothing was asked for a long time; come again"), 0
 	}
-	// Bytes that leave are life, too: the other side's word may be queued behind what it is sending.
+	// Bytes that leave count as life, because the other side's message may be queued behind what it
+	// is sending.
 	life := s.heard
 	if s.moved.After(life) {
 		life = s.moved
 	}
 	next := silence
 	switch {
-	case s.parked: // It may have spoken, but nobody listens.
+	case s.parked: // It may have sent something that is not read yet.
 	case now.Sub(life) < silence:
 		next -= now.Sub(life)
 	case !s.pinged.After(life):
@@ -122,13 +126,13 @@ func (s *session) look() (*ending, time.Duration) {
 	return nil, next
 }
 
-// expire ends the session for the clock. The lock is held.
+// expire ends the session because of a deadline. The lock is held.
 func (s *session) expire(text string) *ending {
 	s.ending = &ending{reason: wire.Timeout, code: wire.Timeout.CloseCode(), text: text, by: "gateway"}
 	return s.ending
 }
 
-// close says the last word.
+// close sends the last message.
 func (s *session) close(e ending) {
 	s.server.log.Debug("client left", "by", e.by, "reason", e.reason, "why", e.text)
 	s.server.metrics.Disconnects.WithLabelValues(e.reason.String(), e.by).Inc()
@@ -137,7 +141,7 @@ func (s *session) close(e ending) {
 		defer cancel()
 		s.conn.Write(ctx, websocket.MessageBinary, wire.DisconnectFrame(e.reason))
 	}
-	const maxText = 123 // of a close frame
+	const maxText = 123 // the longest text of a close frame
 	s.conn.Close(websocket.StatusCode(e.code), shortened(e.text, maxText))
 	s.cancel()
 }

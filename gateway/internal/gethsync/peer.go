@@ -1,4 +1,4 @@
-// Package gethsync lets go-ethereum's own syncer sync from a WebSocket.
+// Package gethsync lets go-ethereum's own syncer sync over a WebSocket.
 package gethsync
 
 import (
@@ -14,7 +14,8 @@ import (
 	"snaplight/gateway/internal/wsclient"
 )
 
-// Peer is a WebSocket as go-ethereum's syncer sees a peer: requests return at once, answers are delivered later.
+// Peer shows a WebSocket to go-ethereum's syncer as a peer: requests return at once, and answers
+// are delivered later.
 type Peer struct {
 	client *wsclient.Client
 	syncer snap.Syncer
@@ -26,19 +27,19 @@ type Peer struct {
 	counts map[string]int
 }
 
-// NewPeer makes a peer of a connection.
+// NewPeer makes a peer from a connection.
 func NewPeer(id string, client *wsclient.Client, syncer snap.Syncer) *Peer {
 	return &Peer{client: client, syncer: syncer, id: id, logger: log.New("peer", id), counts: make(map[string]int)}
 }
 
-// Fault is the first thing that the syncer, or this adapter, did not like about an answer; nil if there was none.
+// Fault returns the first error of the syncer or of this adapter about an answer, or nil.
 func (p *Peer) Fault() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.fault
 }
 
-// Requests says how many requests there were of a kind.
+// Requests returns how many requests of a kind there were.
 func (p *Peer) Requests(kind string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,10 +70,10 @@ func (p *Peer) ask(kind string, code uint64, answer any, deliver func() error, f
 	return nil
 }
 
-// ID implements snap.SyncPeerV2, as all below.
+// ID implements snap.SyncPeerV2, as do all methods below.
 func (p *Peer) ID() string { return p.id }
 
-// Log is the peer's own.
+// Log returns the peer's own logger.
 func (p *Peer) Log() log.Logger { return p.logger }
 
 // RequestAccountRange asks for accounts.

@@ -1,4 +1,4 @@
-// Package metrics is what the gateway counts, for Prometheus.
+// Package metrics has the gateway's counters, for Prometheus.
 package metrics
 
 import (
@@ -6,22 +6,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics are all counters of one gateway. Labels have few values, none of them chosen by a peer.
+// Metrics are all counters of one gateway. Labels have few values, and no peer chooses them.
 type Metrics struct {
 	Registry      *prometheus.Registry
-	Clients       prometheus.Gauge       // WebSockets open
+	Clients       prometheus.Gauge       // open WebSockets
 	Nodes         prometheus.Gauge       // nodes that serve
-	Accepted      prometheus.Counter     // WebSockets ever
-	Refused       *prometheus.CounterVec // by why
-	Disconnects   *prometheus.CounterVec // of clients, by reason and by who ended it
+	Accepted      prometheus.Counter     // WebSockets since the start
+	Refused       *prometheus.CounterVec // by reason
+	Disconnects   *prometheus.CounterVec // of clients, by reason and by who ended the connection
 	NodesLost     *prometheus.CounterVec // by reason
 	Requests      *prometheus.CounterVec // by kind
 	AnswerBytes   *prometheus.CounterVec // relayed, by kind
 	AnswerSeconds *prometheus.HistogramVec
-	Discarded     prometheus.Counter // answers whose client had gone
+	Discarded     prometheus.Counter // answers whose client had left
 }
 
-// New makes counters and registers them.
+// New makes the counters and registers them.
 func New() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "snaplight_gateway", Name: name, Help: help}, labels)

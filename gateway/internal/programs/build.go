@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// Built are the paths of the programs that figures are taken of.
+// Built are the paths of the programs that are measured.
 type Built struct {
 	Testnode, Gateway string
 
-	folder string // to be removed, if they were built here
+	folder string // removed by Close; empty if nothing was built
 }
 
-// Find takes the programs that SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY name, as `cargo xtask` does, or builds them. For that it must run
-// in the gateway's folder, or below.
+// Find returns the programs in SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, which `cargo xtask` sets,
+// or builds them. To build them, it must run in the gateway's folder or below it.
 func Find() (*Built, error) {
 	testnode, gateway := os.Getenv("SNAPLIGHT_TESTNODE"), os.Getenv("SNAPLIGHT_GATEWAY")
 	if testnode != "" && gateway != "" {
@@ -36,7 +36,7 @@ func Find() (*Built, error) {
 // Close removes what was built.
 func (b *Built) Close() { os.RemoveAll(b.folder) }
 
-// Build puts commands of this module into a folder.
+// Build builds commands of this module into a folder.
 func Build(folder string, commands ...string) error {
 	args := []string{"build", "-o", folder + "/"}
 	for _, command := range commands {

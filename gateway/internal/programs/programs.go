@@ -1,4 +1,5 @@
-// Package programs runs this repository's own programs beside tests and measurements: the gateway, the test node, the native peer.
+// Package programs runs this repository's programs for tests and measurements: the gateway, the
+// test node and the native peer.
 package programs
 
 import (
@@ -14,10 +15,11 @@ import (
 	"syscall"
 )
 
-// lastResort ends programs, in seconds, should they not notice that whoever started them has gone.
+// lastResort ends a program after this many seconds if it does not notice that its starter has
+// gone.
 const lastResort = "900"
 
-// Program is one that runs and has said that it is ready.
+// Program is a running program that is ready.
 type Program struct {
 	Ready
 
@@ -25,21 +27,22 @@ type Program struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer
 	log    strings.Builder
-	folder string // its temporary files: one that is killed leaves them behind
+	folder string // its temporary files: a killed program leaves them behind
 	ended  chan struct{}
-	err    error // once it has ended
+	err    error // set when it has ended
 }
 
-// Ready is the line of JSON by which programs say that they are; each has some of it.
+// Ready is the line of JSON that a program prints when it is ready. Each program sets some of
+// these.
 type Ready struct {
 	URL   string // of the gateway's and the native peer's WebSocket
 	HTTP  string // of the gateway's other pages
-	Admin string // of the gateway's /metrics and /healthz, if they are apart
+	Admin string // of the gateway's /metrics and /healthz, if they are separate
 	Enode string // of the test node
-	Root  string // of the state that the test node or the native peer begins with
+	Root  string // the state root of the test node's or the native peer's first state
 }
 
-// Start runs a program until Stop, and returns once it is ready.
+// Start starts a program, and returns when it is ready.
 func Start(path string, args ...string) (*Program, error) {
 	folder, err := os.MkdirTemp("", "snaplight-program-")
 	if err != nil {
@@ -82,14 +85,14 @@ func (p *Program) start() (stdout io.Reader, err error) {
 	return stdout, p.cmd.Start()
 }
 
-// Stop ends the program by the end of its standard input, and waits until it has ended.
+// Stop ends the program by closing its standard input, and waits until it has ended.
 func (p *Program) Stop() error {
 	p.stdin.Close()
 	<-p.ended
 	return p.err
 }
 
-// Terminate ends the program as an operator does, and waits until it has ended.
+// Terminate ends the program by SIGTERM, as an operator does, and waits until it has ended.
 func (p *Program) Terminate() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -98,13 +101,14 @@ func (p *Program) Terminate() error {
 	return p.err
 }
 
-// Kill gives the program no time for anything.
+// Kill ends the program at once, by SIGKILL.
 func (p *Program) Kill() error { return p.cmd.Process.Kill() }
 
-// Log is what a program that was stopped has written to standard error.
+// Log returns what a program that has ended wrote to standard error.
 func (p *Program) Log() string { return p.log.String() }
 
-// Metric reads a value of a gateway's /metrics; those that differ in labels only are added up.
+// Metric reads a value of a gateway's /metrics. Values that only differ in their labels are added
+// up.
 func (p *Program) Metric(name string) (sum float64, err error) {
 	response, err := http.Get(p.HTTP + "/metrics")
 	if err != nil {

@@ -13,11 +13,12 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 )
 
-// ReadAlloc reads the genesis file that the native peer takes: `{address: {balance, nonce, code,
-// storage}}`, or go-ethereum's, which has that under `alloc`. Numbers are JSON numbers, decimal or
-// 0x-hex strings; addresses, code and storage are hex with or without 0x, leading zeros of storage
-// words left out or not. go-ethereum's own reader is stricter, and two readers that disagree
-// about a file would look like two peers that disagree about a state.
+// ReadAlloc reads the same genesis file as the native peer:
+// `{address: {balance, nonce, code, storage}}`, or go-ethereum's form, which has this under
+// `alloc`. Numbers are JSON numbers, decimal strings or 0x-hex strings. Addresses, code and storage
+// are hex with or without 0x, and storage words may lack leading zeros. go-ethereum's own reader is
+// stricter, and if two readers disagreed about a file, it would look as if two peers disagreed
+// about a state.
 func ReadAlloc(r io.Reader) (types.GenesisAlloc, error) {
 	decoder := json.NewDecoder(r)
 	decoder.UseNumber()
@@ -35,7 +36,7 @@ func ReadAlloc(r io.Reader) (types.GenesisAlloc, error) {
 	for text, raw := range file {
 		address, err := hexBytes(text)
 		if err != nil || len(address) != common.AddressLength {
-			return nil, fmt.Errorf("genesis: %s: no address of 20 bytes", text)
+			return nil, fmt.Errorf("genesis: %s: not an address of 20 bytes", text)
 		}
 		account, err := readAccount(raw)
 		if err != nil {
@@ -89,7 +90,7 @@ func readAccount(raw json.RawMessage) (types.Account, error) {
 	return account, nil
 }
 
-// number reads a JSON number or a decimal or 0x-hex string; a missing one is zero.
+// number reads a JSON number, a decimal string or a 0x-hex string. A missing number is zero.
 func number(raw json.RawMessage, bits int) (*big.Int, error) {
 	text := strings.Trim(string(raw), `"`)
 	if len(raw) == 0 || text == "0x" {
@@ -101,7 +102,7 @@ func number(raw json.RawMessage, bits int) (*big.Int, error) {
 	}
 	value, ok := new(big.Int).SetString(text, base)
 	if !ok || value.Sign() < 0 || value.BitLen() > bits {
-		return nil, fmt.Errorf("no number of at most %d bits", bits)
+		return nil, fmt.Errorf("not a number of at most %d bits", bits)
 	}
 	return value, nil
 }
@@ -113,7 +114,7 @@ func word(text string) (common.Hash, error) {
 	}
 	bytes, err := hex.DecodeString(digits)
 	if err != nil || len(bytes) > common.HashLength {
-		return common.Hash{}, fmt.Errorf("no 32 bytes of hex")
+		return common.Hash{}, fmt.Errorf("not 32 bytes of hex")
 	}
 	return common.BytesToHash(bytes), nil
 }
@@ -122,7 +123,7 @@ func hexBytes(text string) ([]byte, error) {
 	return hex.DecodeString(strings.TrimPrefix(text, "0x"))
 }
 
-// WriteAlloc writes what ReadAlloc, the native peer and go-ethereum all read alike.
+// WriteAlloc writes a file that ReadAlloc, the native peer and go-ethereum read alike.
 func WriteAlloc(w io.Writer, alloc types.GenesisAlloc) error {
 	type account struct {
 		Balance *hexutil.Big                `json:"balance"`

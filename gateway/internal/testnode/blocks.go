@@ -12,24 +12,24 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 )
 
-// What one block holds. Few enough that a block is made in milliseconds, enough that every block moves
-// accounts, creates some, creates contracts, and writes and clears storage.
+// What one block contains: little enough that it is made in milliseconds, and enough that every
+// block moves accounts, creates some, creates contracts, and writes and clears storage.
 const (
 	transfersToOld  = 12
 	transfersToNew  = 4
 	creations       = 2
-	writes          = 4 // contracts written to
+	writes          = 4 // contracts that are written to
 	slotsAWrite     = 6
 	slotsClearedOf  = 3 // every third known slot that is touched is cleared
 	transactionTip  = params.GWei
 	transactionFee  = 1000 * params.GWei
-	transferGas     = 400_000 // Amsterdam charges much for new accounts
+	transferGas     = 400_000 // Amsterdam charges a lot for new accounts
 	callGas         = 2_000_000
 	creationGas     = 10_000_000
-	rememberedSlots = 512 // of a contract, to be cleared one day
+	rememberedSlots = 512 // of each contract, to be cleared later
 )
 
-// blockMaker fills blocks with seeded transactions.
+// blockMaker fills blocks with transactions from a seed.
 type blockMaker struct {
 	node      *Node
 	random    random
@@ -40,7 +40,7 @@ type blockMaker struct {
 	contracts []*writable
 }
 
-// writable is a contract that stores what it is told to.
+// writable is a contract that stores what it is called with.
 type writable struct {
 	address common.Address
 	slots   []common.Hash
@@ -54,7 +54,7 @@ func newBlockMaker(n *Node, seed uint64) *blockMaker {
 	}
 	var faucet common.Address
 	m.key, faucet = Faucet(seed)
-	// In a fixed order, or the same seed would not give the same blocks.
+	// In a fixed order, so that the same seed gives the same blocks.
 	for address, account := range n.alloc {
 		switch {
 		case bytes.HasPrefix(account.Code, writer):
@@ -131,7 +131,7 @@ func (m *blockMaker) fill() error {
 	return nil
 }
 
-// write is the data of a call that sets some slots, new and known, and clears others.
+// write returns the data of a call that sets some new and known slots and clears others.
 func (c *writable) write(random random) []byte {
 	var data []byte
 	for i := range slotsAWrite {
@@ -156,7 +156,7 @@ func (c *writable) write(random random) []byte {
 	return data
 }
 
-// constructor is the code that creates a contract with this code:
+// constructor returns the code that creates a contract with this code:
 // codecopy(0, 10, len); return(0, len)
 func constructor(code []byte) []byte {
 	n := len(code)

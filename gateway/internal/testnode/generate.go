@@ -11,29 +11,29 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// Recipe says what a made-up state holds. The same recipe gives the same state everywhere.
+// Recipe says what a generated state contains. The same recipe gives the same state everywhere.
 type Recipe struct {
 	Accounts  int // plain accounts
-	Contracts int // contracts with a few slots each, sharing codes as on mainnet
-	HugeSlots int // if not 0: one contract more, with so many slots
+	Contracts int // contracts with a few slots each; they share codes as on mainnet
+	HugeSlots int // if not 0, one more contract with this many slots
 	Seed      uint64
 }
 
-// Largest sizes of ordinary generated things: enough that some storages need more than one branch
-// and codes differ in size, small enough that a hundred thousand accounts are up in seconds.
+// The largest sizes of ordinary generated things. Some storages need more than one branch and codes
+// differ in size, and a hundred thousand accounts are still ready within seconds.
 const (
 	maxSlots       = 48
 	maxCodePadding = 3000
-	contractsACode = 5 // contracts that share one code
+	contractsACode = 5 // contracts that share a code
 )
 
-// Generate makes the state of a recipe.
+// Generate makes a recipe's state.
 func Generate(recipe Recipe) types.GenesisAlloc {
 	random := newRandom(recipe.Seed, "state")
 	alloc := make(types.GenesisAlloc, recipe.Accounts+recipe.Contracts+1)
 	for range recipe.Accounts {
 		alloc[random.address()] = types.Account{
-			// Up to some ether, never zero: an empty account could be swept away by a transaction.
+			// Up to some ether and never zero: a transaction could delete an empty account.
 			Balance: new(big.Int).SetUint64(random.Uint64()>>(random.Uint32()%40) | 1),
 			Nonce:   random.Uint64() >> (44 + random.Uint32()%20),
 		}
@@ -57,7 +57,7 @@ func Faucet(seed uint64) (*ecdsa.PrivateKey, common.Address) {
 	return key, crypto.PubkeyToAddress(key.PublicKey)
 }
 
-// Key is a private key from a seed; for tests only.
+// Key is a private key from a seed, for tests only.
 func Key(seed uint64, purpose string) *ecdsa.PrivateKey {
 	for random := newRandom(seed, purpose); ; {
 		if key, err := crypto.ToECDSA(random.bytes(32)); err == nil {
@@ -66,14 +66,14 @@ func Key(seed uint64, purpose string) *ecdsa.PrivateKey {
 	}
 }
 
-// writer is a contract that takes its call's data as pairs of words and stores the second ones under
-// the first ones, so that a test's blocks can write and clear whatever they like:
+// writer is a contract that reads its call's data as pairs of words and stores each second word
+// under the first one, so that a test's blocks can write and clear any slot:
 // for (i = 0; i < calldatasize; i += 64) sstore(calldataload(i), calldataload(i + 32))
 var writer = common.FromHex("5f5b3681101560175780602001358135556040016001565b00")
 
 type random struct{ *rand.Rand }
 
-// newRandom keeps the numbers for different purposes apart, whatever the seed.
+// newRandom keeps the numbers for different purposes independent, whatever the seed.
 func newRandom(seed uint64, purpose string) random {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
@@ -90,7 +90,7 @@ func (r random) bytes(n int) []byte {
 
 func (r random) address() common.Address { return common.BytesToAddress(r.bytes(20)) }
 
-// code is a writer, made unique and of some size by what stands behind its end.
+// code is the writer with random bytes behind its end, which make it unique and give it its size.
 func (r random) code() []byte {
 	return append(append([]byte{}, writer...), r.bytes(8+int(r.Uint32()%maxCodePadding))...)
 }
@@ -106,7 +106,8 @@ func (r random) contract(code []byte, slots int) types.Account {
 	return account
 }
 
-// slotKey is small for a contract's first slots, as its variables are, then scattered, as mappings are.
+// slotKey is small for a contract's first slots, as for its variables, and scattered for the
+// others, as for mappings.
 func (r random) slotKey(i int) common.Hash {
 	if i < 3 {
 		return common.BigToHash(big.NewInt(int64(i)))
@@ -114,7 +115,7 @@ func (r random) slotKey(i int) common.Hash {
 	return common.BytesToHash(r.bytes(32))
 }
 
-// value is never zero; flags, addresses and whole words.
+// value is never zero: a flag, an address or a whole word.
 func (r random) value() common.Hash {
 	sizes := [...]int{1, 2, 8, 20, 32}
 	value := common.BytesToHash(r.bytes(sizes[r.IntN(len(sizes))]))

@@ -1,6 +1,6 @@
 // Package testnode runs a real go-ethereum node for tests: its transaction pool, its state, its
-// RLPx server with eth and snap, its JSON-RPC, on a chain whose blocks are made on demand. Nothing is
-// mocked; only the consensus client is simulated, by go-ethereum's own SimulatedBeacon.
+// RLPx server with eth and snap, and its JSON-RPC, on a chain whose blocks are made on demand. Only
+// the consensus client is simulated, by go-ethereum's own SimulatedBeacon.
 package testnode
 
 import (
@@ -29,24 +29,25 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// Config says what node to run.
+// Config says which node to run.
 type Config struct {
 	Alloc     types.GenesisAlloc
-	Bare      bool              // serve exactly Alloc; such a chain makes no blocks
+	Bare      bool              // serve exactly Alloc; makes no blocks
 	Scheme    string            // "path" (default) or "hash"
-	Amsterdam bool              // block access lists and snap/2 in use
+	Amsterdam bool              // use block access lists and snap/2
 	Listen    string            // RLPx; default 127.0.0.1:0
-	RPCPort   int               // JSON-RPC over WebSocket; 0 is any free one
-	Seed      uint64            // of the faucet and of what blocks hold
+	RPCPort   int               // JSON-RPC over WebSocket; 0 is any free port
+	Seed      uint64            // of the faucet and of the blocks' contents
 	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
 	MaxPeers  int               // default 50
-	Network   *core.Genesis     // a public network's genesis in place of Alloc; such a chain makes no blocks
-	Discovery bool              // be found by discovery v4 and v5 on some UDP port of loopback, and dial nobody
-	Bootnodes []*enode.Node     // whom discovery tells of this node
-	Folder    string            // keeps everything there; default is a temporary one, gone when the node is closed
+	Network   *core.Genesis     // a public network's genesis instead of Alloc; makes no blocks
+	Discovery bool              // be found by discovery v4 and v5 on loopback; dial nobody
+	Bootnodes []*enode.Node     // the boot nodes that get to know this node
+	Folder    string            // where everything is kept; default a temporary folder
 }
 
-// How long a node may take until it serves its genesis state; a million accounts need some ten seconds.
+// How long a node may take until it serves its genesis state. A million accounts take about ten
+// seconds.
 const readyTimeout = 2 * time.Minute
 
 // Node is a running node.
@@ -56,13 +57,13 @@ type Node struct {
 	beacon *catalyst.SimulatedBeacon
 	alloc  types.GenesisAlloc
 	blocks *blockMaker
-	folder string // to be removed at the end
+	folder string // removed by Close
 
 	closing sync.Once
 	closed  error
 }
 
-// Block is what is told about one.
+// Block is the description of a block that is printed.
 type Block struct {
 	Number     uint64      `json:"number"`
 	Hash       common.Hash `json:"hash"`
@@ -71,14 +72,14 @@ type Block struct {
 	Time       uint64      `json:"time"`
 }
 
-// Start runs a node and returns once it serves its state.
+// Start starts a node, and returns when it serves its state.
 func Start(config Config) (*Node, error) {
 	if config.Network != nil {
 		config.Alloc, config.Bare = config.Network.Alloc, true
 	}
 	alloc := make(types.GenesisAlloc, len(config.Alloc)+10)
 	if !config.Bare {
-		// Blocks call these contracts, and are invalid without them.
+		// Blocks call these contracts and are invalid without them.
 		maps.Copy(alloc, core.SystemContractAllocs())
 		_, faucet := Faucet(config.Seed)
 		alloc[faucet] = types.Account{Balance: new(big.Int).Lsh(common.Big1, 100)}
@@ -88,7 +89,8 @@ func Start(config Config) (*Node, error) {
 	n := &Node{alloc: alloc}
 	var err error
 	if config.Folder == "" {
-		// Never in memory: go-ethereum's database there sorts the whole state again for each range that is asked for.
+		// Never in memory: go-ethereum's database in memory sorts the whole state again for each
+		// range.
 		if n.folder, err = os.MkdirTemp("", "snaplight-testnode-"); err != nil {
 			return nil, err
 		}
@@ -173,8 +175,8 @@ func (n *Node) start(conf *ethconfig.Config, makesBlocks bool) (err error) {
 	return n.awaitServing()
 }
 
-// awaitServing waits for go-ethereum's background work on a fresh state: until it is done, ranges are
-// answered with "I have not got that".
+// awaitServing waits for go-ethereum's background work on a new state. Until it is done, the node
+// answers ranges as if it had no state.
 func (n *Node) awaitServing() error {
 	request := snap.GetAccountRangePacket{
 		Root:  n.eth.BlockChain().Genesis().Root(),
@@ -202,22 +204,22 @@ func (n *Node) Close() error {
 	return n.closed
 }
 
-// Alloc is the whole genesis state, with what blocks need.
+// Alloc returns the whole genesis state, with the contracts that blocks need.
 func (n *Node) Alloc() types.GenesisAlloc { return n.alloc }
 
-// Chain is the node's chain, to compare with what came over a wire.
+// Chain returns the node's chain. Tests compare with it.
 func (n *Node) Chain() *core.BlockChain { return n.eth.BlockChain() }
 
-// Enode is where the node is reached.
+// Enode returns where the node is reached.
 func (n *Node) Enode() string { return n.stack.Server().Self().URLv4() }
 
 // Server is the node's devp2p server.
 func (n *Node) Server() *p2p.Server { return n.stack.Server() }
 
-// RPC is the URL of JSON-RPC over WebSocket.
+// RPC returns the URL of JSON-RPC over WebSocket.
 func (n *Node) RPC() string { return n.stack.WSEndpoint() }
 
-// NetworkID is the network's and the chain's id.
+// NetworkID returns the id of the network and of the chain.
 func (n *Node) NetworkID() uint64 { return n.Chain().Config().ChainID.Uint64() }
 
 // Head is the newest block.

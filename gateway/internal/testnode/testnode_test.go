@@ -106,7 +106,7 @@ func TestTheSameSeedGivesTheSameBlocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer node.Close()
-		// The first block's transactions know nothing of the clock; system contracts do.
+		// The first block's transactions do not use the time, but system contracts do.
 		if _, err := node.MakeBlock(); err != nil {
 			t.Fatal(err)
 		}

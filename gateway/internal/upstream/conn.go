@@ -14,16 +14,17 @@ import (
 // dialTimeout is how long one attempt to connect may take.
 const dialTimeout = 5 * time.Second
 
-// errNoPort is of a node that nobody can dial.
+// errNoPort is the error of a node without a TCP port, which cannot be dialled.
 var errNoPort = errors.New("no TCP port")
 
-// dialled is a connection to a node. It tells when it is closed, and leaves it to its reader to find out that the node has gone.
+// dialled is a connection to a node. It reports when it is closed. Only its reader learns that the
+// node has gone.
 type dialled struct {
 	net.Conn
-	closed chan<- struct{} // nil if nobody wants to know
+	closed chan<- struct{} // nil if nobody waits for it
 }
 
-// dial connects to a node once.
+// dial tries once to connect to a node.
 func dial(ctx context.Context, node *enode.Node, closed chan<- struct{}) (net.Conn, error) {
 	endpoint, ok := node.TCPEndpoint()
 	if !ok {
@@ -37,7 +38,8 @@ func dial(ctx context.Context, node *enode.Node, closed chan<- struct{}) (net.Co
 	return &dialled{conn, closed}, nil
 }
 
-// Write implements net.Conn. A node that has gone said why before, and p2p would drop that if it heard of a failed write first.
+// Write implements net.Conn. It hides errors: a node that leaves says why before, and p2p would
+// drop this message if it saw a failed write first.
 func (d *dialled) Write(b []byte) (int, error) {
 	n, err := d.Conn.Write(b)
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
@@ -56,7 +58,7 @@ func (d *dialled) Close() error {
 	return err
 }
 
-// discoveredDialer dials a node that was discovered. It is one of many, so once is enough.
+// discoveredDialer dials a node that was discovered. There are many, so each is tried once.
 type discoveredDialer struct{}
 
 // Dial implements p2p.NodeDialer.

@@ -10,13 +10,13 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// largestQuestion is how long a node's own request may be; longer ones are left unanswered.
+// largestQuestion is how long a node's own request may be, in bytes. Longer ones are not answered.
 const largestQuestion = 512 << 10
 
 // rawRLP is sent as it is.
 type rawRLP = rlp.RawValue
 
-// decline answers a node's own request with nothing: there is no chain and no state here.
+// decline answers a node's own request with an empty answer: a gateway has no chain and no state.
 func decline(rw p2p.MsgReadWriter, protocol wire.Protocol, msg p2p.Msg) error {
 	payload, err := question(msg)
 	if err != nil || payload == nil {
@@ -28,7 +28,8 @@ func decline(rw p2p.MsgReadWriter, protocol wire.Protocol, msg p2p.Msg) error {
 	return nil
 }
 
-// declineReceipts is decline for eth/70 and later, whose answer says besides that the last block's receipts are complete.
+// declineReceipts is decline for eth/70 and later. The answer also says that the last block's
+// receipts are complete.
 func declineReceipts(rw p2p.MsgReadWriter, msg p2p.Msg) error {
 	payload, err := question(msg)
 	if err != nil || payload == nil {
@@ -41,7 +42,7 @@ func declineReceipts(rw p2p.MsgReadWriter, msg p2p.Msg) error {
 	return p2p.Send(rw, msg.Code+1, []any{id, false, []rlp.RawValue{}})
 }
 
-// question reads a request of the node; nil if it is too long to care.
+// question reads a node's request. It returns nil if the request is too long.
 func question(msg p2p.Msg) ([]byte, error) {
 	if msg.Size > largestQuestion {
 		return nil, msg.Discard()

@@ -14,27 +14,30 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// Discovery says how nodes are searched for.
+// Discovery says how to search for nodes.
 type Discovery struct {
 	V4, V5    bool
 	Listen    string   // UDP address
 	DNS       []string // enrtree URLs
 	Bootnodes []*enode.Node
 	MaxNodes  int
-	// Chain names a public network, whose forks are then compared with what nodes say of themselves before they are dialled.
+	// Chain names a public network. Before nodes are dialled, their records are compared with its
+	// forks.
 	Chain *core.Genesis
 }
 
 const (
-	// sourceTurn is how long one source of nodes may take before another one is asked.
+	// sourceTurn is how long one source of nodes may take before the next one is asked. Chosen
+	// without a measurement.
 	sourceTurn = 500 * time.Millisecond
-	// recordRequests is how many nodes are asked for their records at a time: discovery v4 does not give those by itself.
+	// recordRequests is how many nodes are asked for their records at a time: discovery v4 does not
+	// send records by itself.
 	recordRequests = 8
-	// noPort is bound where none is needed.
+	// noPort is an address for a port that is not needed.
 	noPort = "127.0.0.1:0"
 )
 
-// Chains are the public networks known by name.
+// Chains are the public networks by name.
 var Chains = map[string]func() (genesis *core.Genesis, bootnodes []string){
 	"mainnet": func() (*core.Genesis, []string) { return core.DefaultGenesisBlock(), params.MainnetBootnodes },
 	"sepolia": func() (*core.Genesis, []string) {
@@ -43,18 +46,18 @@ var Chains = map[string]func() (genesis *core.Genesis, bootnodes []string){
 	"hoodi": func() (*core.Genesis, []string) { return core.DefaultHoodiGenesisBlock(), params.HoodiBootnodes },
 }
 
-// V5Bootnodes are those of discovery v5, which all public networks share.
+// V5Bootnodes are the boot nodes of discovery v5, which all public networks share.
 func V5Bootnodes() []string { return params.V5Bootnodes }
 
-// Discover searches for nodes and keeps up to MaxNodes of them connected, until the context ends. Then it says goodbye to them; ended
-// is closed once it has.
+// Discover searches for nodes and keeps up to MaxNodes of them connected until the context ends.
+// Then it says goodbye to them. The channel ended is closed when this is done.
 func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) (ended <-chan struct{}, err error) {
 	mix := enode.NewFairMix(sourceTurn)
 	server := p2p.Server{Config: p2p.Config{
 		PrivateKey:       id.Key,
 		Name:             id.Name,
 		MaxPeers:         d.MaxNodes,
-		DialRatio:        1, // all of them dialled: nobody needs to dial a gateway, and no TCP port is open
+		DialRatio:        1, // nobody dials a gateway: no TCP port is open
 		DiscoveryV4:      d.V4,
 		DiscoveryV5:      d.V5,
 		DiscAddr:         d.Listen,
@@ -65,7 +68,8 @@ func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) (ended <-
 		Logger:           logger(p.log),
 	}}
 	if !d.V4 && !d.V5 {
-		server.DiscAddr = noPort // DNS needs no port, but p2p.Server opens one before it reads from DNS
+		// DNS needs no port, but p2p.Server opens one before it reads from DNS.
+		server.DiscAddr = noPort
 	}
 	events := make(chan *p2p.PeerEvent, 4)
 	subscription := server.SubscribeEvents(events)
@@ -100,7 +104,7 @@ func (p *Pool) Discover(ctx context.Context, id Identity, d Discovery) (ended <-
 	return stopped, nil
 }
 
-// sources gives the mix what there is to read nodes from.
+// sources adds all sources of nodes to the mix.
 func (d Discovery) sources(server *p2p.Server, mix *enode.FairMix, wanted func(*enode.Node) bool) error {
 	if len(d.DNS) > 0 {
 		nodes, err := dnsdisc.NewClient(dnsdisc.Config{}).NewIterator(d.DNS...)
@@ -122,8 +126,8 @@ func (d Discovery) sources(server *p2p.Server, mix *enode.FairMix, wanted func(*
 	return nil
 }
 
-// filter says whether a node is worth dialling, by its record: it speaks eth and snap, and is on the right chain with the
-// right forks.
+// filter returns whether a node's record says that it is worth dialling: it speaks eth and snap,
+// and is on the right chain with the right forks.
 func (d Discovery) filter() func(*enode.Node) bool {
 	forks := func(forkid.ID) error { return nil }
 	if d.Chain != nil {
@@ -136,7 +140,7 @@ func (d Discovery) filter() func(*enode.Node) bool {
 	}
 }
 
-// ethEntry is what a record says of eth.
+// ethEntry is what a record says about eth.
 type ethEntry struct {
 	ForkID forkid.ID
 	Rest   []rlp.RawValue `rlp:"tail"`
@@ -145,7 +149,7 @@ type ethEntry struct {
 // ENRKey implements enr.Entry.
 func (ethEntry) ENRKey() string { return "eth" }
 
-// snapEntry is what a record says of snap: that it is spoken.
+// snapEntry is what a record says about snap: that the node speaks it.
 type snapEntry struct {
 	Rest []rlp.RawValue `rlp:"tail"`
 }

@@ -19,7 +19,7 @@ func TestOnlyNodesOfTheChainThatSpeakSnapAreDialled(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		entries []enr.Entry
-		any     bool // taken where no chain is named
+		any     bool // accepted if no chain is named
 		sepolia bool
 	}{
 		"the chain's":    {[]enr.Entry{right, snapEntry{}}, true, true},

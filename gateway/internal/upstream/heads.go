@@ -12,18 +12,19 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// rpcPatience is how long a node may take to answer by JSON-RPC.
+// rpcPatience is how long a node may take to answer by JSON-RPC. Chosen without a measurement.
 const rpcPatience = 10 * time.Second
 
-// head is a block as JSON-RPC tells it.
+// head is a block in JSON-RPC.
 type head struct {
 	Number  hexutil.Uint64
 	Hash    common.Hash
 	genesis common.Hash
 }
 
-// FollowHeads has each new block of a node announced to its clients, as the node's own JSON-RPC tells it, until the context ends.
-// To its peers go-ethereum tells only every 32nd.
+// FollowHeads announces each new block of a node to the node's clients until the context ends. It
+// reads them from the node's own JSON-RPC, because go-ethereum announces only every 32nd to its
+// peers.
 func (p *Pool) FollowHeads(ctx context.Context, id enode.ID, url string) {
 	told := false
 	for {
@@ -33,10 +34,11 @@ func (p *Pool) FollowHeads(ctx context.Context, id enode.ID, url string) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, rpc.ErrNotificationsUnsupported):
-			p.log.Info("blocks are announced as rarely as the node does itself: over HTTP it cannot tell each, over ws:// or IPC it can", "rpc", url)
+			p.log.Info("only every 32nd block is announced: over HTTP a node cannot announce its blocks; use ws:// or IPC", "rpc", url)
 			return
 		case !told:
-			p.log.Warn("the node's JSON-RPC does not tell its blocks; trying again, and until then they are announced as rarely as the node does itself", "rpc", url, "error", err)
+			p.log.Warn("the node's JSON-RPC does not announce its blocks; trying again, and until then "+
+				"only every 32nd is announced", "rpc", url, "error", err)
 			told = true
 		}
 		select {
@@ -46,7 +48,7 @@ func (p *Pool) FollowHeads(ctx context.Context, id enode.ID, url string) {
 	}
 }
 
-// followHeads is one connection, from its dial to its end.
+// followHeads is one connection from its dial to its end.
 func (p *Pool) followHeads(ctx context.Context, id enode.ID, url string, follows func()) error {
 	soon, cancel := context.WithTimeout(ctx, rpcPatience)
 	defer cancel()
@@ -61,7 +63,7 @@ func (p *Pool) followHeads(ctx context.Context, id enode.ID, url string, follows
 		return err
 	}
 	defer subscription.Unsubscribe()
-	// Asked after subscribing, so that none is missed in between.
+	// Asked after subscribing, so that no block is missed in between.
 	var genesis, now head
 	if err := errors.Join(
 		client.CallContext(soon, &genesis, "eth_getBlockByNumber", "0x0", false),
@@ -86,7 +88,7 @@ func (p *Pool) followHeads(ctx context.Context, id enode.ID, url string, follows
 	}
 }
 
-// setHead notes a node's head, also for when it is connected later.
+// setHead notes a node's head, also for a node that connects later.
 func (p *Pool) setHead(id enode.ID, head head) error {
 	p.mu.Lock()
 	p.heads[id] = head

@@ -36,7 +36,7 @@ func TestWhatJSONRPCSaysOfTheHeadIsNewerThanAnnouncements(t *testing.T) {
 	}
 	n.newRange(block(0, 3))
 	say(5)
-	n.newRange(block(1, 4)) // late, and still right about the earliest
+	n.newRange(block(1, 4)) // late, but its earliest block is new
 	say(5)                  // nothing new
 	say(4)                  // a reorganisation
 	if err := n.setHead(head{Number: 9, genesis: common.Hash{2}}); err == nil {
@@ -52,7 +52,8 @@ func TestWhatJSONRPCSaysOfTheHeadIsNewerThanAnnouncements(t *testing.T) {
 	}
 }
 
-// A node that is attached over HTTP cannot tell its blocks: that is said once, and not tried again for ever.
+// A node that is attached over HTTP cannot announce its blocks. This is logged once, and not tried
+// again.
 func TestHeadsAreNotFollowedOverHTTP(t *testing.T) {
 	pool := NewPool(1, Network{}, Limits{}, metrics.New(), slog.New(slog.DiscardHandler))
 	pool.FollowHeads(t.Context(), enode.ID{}, "http://127.0.0.1:1")

@@ -4,40 +4,40 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// Client is whom a lane belongs to. Its methods must not block: a node's one reader calls them.
+// Client is the client of a lane. Its methods must not block: the node's only reader calls them.
 type Client interface {
-	// Deliver hands over a whole frame, the answer to a request whose body was asked bytes long. The lane's Release(len(frame)) is
-	// due when it is gone.
+	// Deliver hands over a whole frame: the answer to a request whose body was asked bytes long.
+	// The client must call the lane's Release(len(frame)) when the frame has been sent.
 	Deliver(frame []byte, asked int)
-	// BlockRange tells that the node's blocks are others now; only the last call matters.
+	// BlockRange says that the node has other blocks now. Only the last call counts.
 	BlockRange(wire.BlockRange)
-	// NodeLost tells that the node is gone for good, and why.
+	// NodeLost says that the node is gone for good, and why.
 	NodeLost(reason wire.Reason, text string)
 }
 
-// requestCost is what any request takes of a client's turn, in bytes: even an answer of nothing costs the
-// node look-ups and both sides a message.
+// requestCost is what every request takes of a client's turn, in bytes. Even an empty answer costs
+// the node look-ups and both sides a message. Chosen without a measurement.
 const requestCost = 16 << 10
 
-// Lane is one client's way to its node: a queue of requests, which wait for their turn and for room in the
-// client's budget. All fields belong to the node's lock.
+// Lane is a client's way to its node: a queue of requests that wait for their turn and for room in
+// the client's budget. The node's lock guards all fields.
 type Lane struct {
 	node     *Node
 	client   Client
-	queue    []*pending // bounded by the client, which has so many requests open at most
-	reserved int        // bytes of answers that are expected, or delivered and not yet gone
-	used     int        // bytes of the node's time that it has had, for fair turns
+	queue    []*pending // bounded by the client's limit of open requests
+	reserved int        // bytes of answers that are expected, or delivered and not yet sent
+	used     int        // bytes that it has had of the node, for fair turns
 	closed   bool
 }
 
-// pending is a request that waits, or that the node has.
+// pending is a request that waits or that the node is answering.
 type pending struct {
 	wire.Request
 	lane   *Lane
 	sentAt int64 // nanoseconds, by the node's clock
 }
 
-// Submit queues a request. Order is kept. After the node is lost it does nothing.
+// Submit queues a request behind the client's earlier ones. It does nothing after the node is lost.
 func (l *Lane) Submit(request wire.Request) {
 	n := l.node
 	n.mu.Lock()
@@ -46,13 +46,13 @@ func (l *Lane) Submit(request wire.Request) {
 		return
 	}
 	if len(l.queue) == 0 && l.used < n.turn {
-		l.used = n.turn // Who did not ask has no claim to what it did not use.
+		l.used = n.turn // A client that did not ask does not get its unused turns later.
 	}
 	l.queue = append(l.queue, &pending{Request: request, lane: l})
 	n.wake.Signal()
 }
 
-// Release tells that bytes delivered are gone, so that more can be asked for.
+// Release says that delivered bytes have been sent, so that more can be asked for.
 func (l *Lane) Release(bytes int) {
 	n := l.node
 	n.mu.Lock()
@@ -61,7 +61,8 @@ func (l *Lane) Release(bytes int) {
 	n.wake.Signal()
 }
 
-// Close ends the lane: what is queued is forgotten, what the node has already is thrown away when its answer comes.
+// Close ends the lane. Queued requests are forgotten, and answers of sent requests are dropped when
+// they arrive.
 func (l *Lane) Close() {
 	n := l.node
 	n.mu.Lock()
@@ -73,14 +74,14 @@ func (l *Lane) Close() {
 	delete(n.lanes, l)
 }
 
-// ready says whether the lane's first request may go: there is one, and its answer fits into what the client may have in
-// flight, or is the only one.
+// ready returns whether the lane's first request may be sent: its answer fits into the client's
+// budget, or it is the only one in flight.
 func (l *Lane) ready(budget int) bool {
 	return len(l.queue) > 0 && (l.reserved == 0 || l.reserved+l.queue[0].Expected <= budget)
 }
 
-// next picks the lane whose turn it is: of those that are ready, the one that has had least. Nil if none is. A linear
-// search: a node has some hundreds of clients at most.
+// next returns the lane whose turn it is, or nil: of the ready lanes, the one that has had least.
+// The search is linear, because a node has at most some hundreds of clients.
 func (n *Node) next() *Lane {
 	var best *Lane
 	for lane := range n.lanes {
@@ -91,7 +92,7 @@ func (n *Node) next() *Lane {
 	return best
 }
 
-// take removes the lane's first request and charges for it.
+// take removes the lane's first request and charges the lane for it.
 func (l *Lane) take() *pending {
 	p := l.queue[0]
 	l.queue[0] = nil

@@ -16,19 +16,22 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// Limits of what clients get of a node.
+// Limits bound what clients get of a node.
 type Limits struct {
-	// ClientBytes bounds the answers of one client that are expected, or delivered and not yet sent to it.
+	// ClientBytes bounds one client's answers that are expected, or delivered and not yet sent.
 	ClientBytes int
 }
 
 const (
-	// inFlight is how many requests a node has at a time. It answers one after the other, so a few keep
-	// it busy while messages travel; more would wait there, where turns are not fair.
+	// inFlight is how many requests a node has at a time. It answers one after the other, so a few
+	// keep it busy while messages travel. More would only wait at the node, where turns are not
+	// fair.
 	inFlight = 16
-	// answerPatience is how long a node may owe an answer. Clients give up a connection that brings nothing for as long.
+	// answerPatience is how long a node may take for an answer. Clients give up a connection that
+	// sends nothing for as long.
 	answerPatience = 30 * time.Second
-	// firstID starts the request ids: of nine bytes in RLP, all of them, so that messages keep their length.
+	// firstID is the first request id. From here on, all ids have nine bytes in RLP, so that
+	// messages keep their length.
 	firstID = 1 << 56
 )
 
@@ -45,16 +48,16 @@ type Node struct {
 	ethRW   p2p.MsgReadWriter
 	snapRW  p2p.MsgReadWriter
 
-	announcing sync.Mutex // taken before mu: one announcement at a time
-	followed   bool       // its head comes by JSON-RPC
+	announcing sync.Mutex // locked before mu: one announcement at a time
+	followed   bool       // its head comes from JSON-RPC
 
 	mu     sync.Mutex
-	wake   *sync.Cond // something may be sent, or the node is lost
+	wake   *sync.Cond // signalled when something may be sent, or when the node is lost
 	status wire.Status
-	lanes  map[*Lane]struct{} // bounded by the gateway's clients
+	lanes  map[*Lane]struct{} // bounded by the number of the gateway's clients
 	sent   map[uint64]*pending
 	nextID uint64
-	turn   int // what the lane had that came last
+	turn   int // what the last served lane had had before its turn
 	lost   bool
 }
 
@@ -77,23 +80,23 @@ func newNode(peer *p2p.Peer, snap uint64, status wire.Status, limits Limits, m *
 	return n
 }
 
-// Name is what the node calls itself; not to be trusted.
+// Name is the node's own name, which must not be trusted.
 func (n *Node) Name() string { return n.name }
 
-// Key is the node's public key in hex, without the 04 in front: what stands in its enode URL.
+// Key is the node's public key in hex, as in its enode URL, without the leading 04.
 func (n *Node) Key() string { return n.key }
 
-// Snap is the version of snap that was agreed on.
+// Snap is the version of snap that both sides speak.
 func (n *Node) Snap() uint64 { return n.snap }
 
-// Status is the node's, with its newest block range, as an eth/69 Status.
+// Status is the node's Status with its newest block range, in the form of eth/69.
 func (n *Node) Status() wire.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.status
 }
 
-// Join gives a client its lane; nil if the node was lost meanwhile.
+// Join gives a client a lane, or nil if the node has been lost.
 func (n *Node) Join(client Client) *Lane {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -105,7 +108,7 @@ func (n *Node) Join(client Client) *Lane {
 	return lane
 }
 
-// send writes requests to the node, in fair turns, until it is lost.
+// send sends requests to the node in fair turns until the node is lost.
 func (n *Node) send() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -128,7 +131,7 @@ func (n *Node) send() {
 		n.metrics.Requests.WithLabelValues(p.Kind()).Inc()
 		n.mu.Lock()
 		if err != nil {
-			return // Its reader learns the same, and ends everything.
+			return // the reader gets the same error and ends everything
 		}
 	}
 }
@@ -142,7 +145,7 @@ func (n *Node) write(request wire.Request, id uint64) error {
 	return rw.WriteMsg(p2p.Msg{Code: request.Code, Size: uint32(len(payload)), Payload: bytes.NewReader(payload)})
 }
 
-// answer hands a node's answer to whom it belongs.
+// answer hands a node's answer to the client that asked.
 func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	if msg.Size > wire.FrameLimit {
 		return fmt.Errorf("an answer of %d bytes", msg.Size)
@@ -174,7 +177,7 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	delete(n.sent, answer.ID)
 	lane, closed := p.lane, p.lane.closed
 	frame := answer.Frame(first+msg.Code, p.ID)
-	// What came counts, not what was expected.
+	// From here on the answer's real size counts, and not the expected one.
 	lane.reserved += len(frame) - p.Expected
 	lane.used += len(frame) - p.Expected
 	n.wake.Signal()
@@ -190,7 +193,8 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	return nil
 }
 
-// newRange notes a BlockRangeUpdate and passes it on. What the node's JSON-RPC says of its head is newer.
+// newRange notes a BlockRangeUpdate and passes it on. If the head comes from the node's JSON-RPC,
+// that one is newer and stays.
 func (n *Node) newRange(blocks wire.BlockRange) {
 	n.announcing.Lock()
 	defer n.announcing.Unlock()
@@ -202,7 +206,8 @@ func (n *Node) newRange(blocks wire.BlockRange) {
 	n.announce(blocks)
 }
 
-// announce tells all clients, if the range is another one. The caller holds announcing, so that the newest is told last.
+// announce tells all clients the new range, if it has changed. The caller holds announcing, so that
+// the newest range is announced last.
 func (n *Node) announce(blocks wire.BlockRange) {
 	n.mu.Lock()
 	var clients []Client
@@ -216,7 +221,7 @@ func (n *Node) announce(blocks wire.BlockRange) {
 	}
 }
 
-// lose tells everybody that the node is gone.
+// lose tells all clients that the node is lost.
 func (n *Node) lose(reason wire.Reason, text string) {
 	n.mu.Lock()
 	n.lost = true
@@ -236,7 +241,7 @@ func (n *Node) clients() []Client {
 	return clients
 }
 
-// overdue says whether the node owes an answer for too long.
+// overdue returns whether an answer of the node takes too long.
 func (n *Node) overdue(now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -261,7 +266,7 @@ type Info struct {
 	Since     time.Time `json:"since"`
 }
 
-// Info says what is known of the node.
+// Info returns a description of the node.
 func (n *Node) Info() Info {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package upstream is the gateway's devp2p side: it keeps connections to nodes and passes clients' requests on
-// to them in fair turns. It knows nothing of WebSockets.
+// Package upstream is the gateway's devp2p side. It keeps connections to nodes and passes clients'
+// requests on to them in fair turns. It knows nothing of WebSockets.
 package upstream
 
 import (
@@ -22,7 +22,7 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// Network restricts what nodes are taken.
+// Network restricts which nodes are accepted.
 type Network struct {
 	ID      uint64       // 0 is any
 	Genesis *common.Hash // nil is any
@@ -32,22 +32,23 @@ func (w Network) accepts(s wire.Status) bool {
 	return (w.ID == 0 || w.ID == s.NetworkID) && (w.Genesis == nil || *w.Genesis == s.Genesis)
 }
 
-// ethLengths are the versions of eth that are understood here: what is used of them (Status, headers, block range) is alike in all.
+// ethLengths are the accepted versions of eth, with the number of their ids. What is used of them
+// (Status, headers, block range) is the same in all.
 var ethLengths = map[uint]uint64{69: 18, 70: 18, 71: 20, 72: 22}
 
-// Codes of eth that a node may ask us, all answered by an empty list.
+// Requests of eth that a node may send. Each gets an empty answer.
 var ethRequests = []uint64{wire.GetBlockHeadersCode, 0x05, 0x09, 0x0f}
 
-// receiptsCode is the request whose answer has one field more from eth/70 on.
+// receiptsCode is the request whose answer has one more field since eth/70.
 const receiptsCode = 0x0f
 
-// statusPatience is how long a node's Status may take; nodes give each other as long.
+// statusPatience is how long a node's Status may take. Nodes give each other the same time.
 const statusPatience = 5 * time.Second
 
-// watchEvery is how often it is looked whether a node owes something for too long.
+// watchEvery is how often nodes are checked for answers that take too long.
 const watchEvery = 5 * time.Second
 
-// Pool is all nodes that are connected.
+// Pool is all connected nodes.
 type Pool struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
@@ -56,20 +57,20 @@ type Pool struct {
 	snap    uint
 
 	mu      sync.Mutex
-	nodes   []*Node // in the order in which they came; bounded by the configured nodes
+	nodes   []*Node // in the order of their arrival; bounded by the number of configured nodes
 	links   map[*p2p.Peer]*link
 	heads   map[enode.ID]head // of nodes whose JSON-RPC is followed
-	changed chan struct{}     // closed when the nodes are others
+	changed chan struct{}     // closed when the nodes change
 }
 
-// link is where the two protocols of one connection meet.
+// link connects the two protocols of one connection.
 type link struct {
 	snap  chan p2p.MsgReadWriter
 	node  chan *Node
-	users int // protocols that are still to leave it
+	users int // how many protocols have not ended yet
 }
 
-// NewPool makes a pool of nodes of a network that speak this version of snap.
+// NewPool makes a pool for the nodes of a network that speak this version of snap.
 func NewPool(snap uint, network Network, limits Limits, m *metrics.Metrics, log *slog.Logger) *Pool {
 	return &Pool{
 		log: log, metrics: m, limits: limits, network: network, snap: snap,
@@ -77,15 +78,15 @@ func NewPool(snap uint, network Network, limits Limits, m *metrics.Metrics, log 
 	}
 }
 
-// Nodes are those that serve now.
+// Nodes returns the nodes that serve now.
 func (p *Pool) Nodes() []*Node {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.nodes)
 }
 
-// Pick chooses the node with the fewest clients among those whose key starts with prefix. While there is none it waits, until the
-// context ends; then it gives nil.
+// Pick returns the node with the fewest clients among those whose key starts with prefix. If there
+// is none, it waits for one until the context ends, and then returns nil.
 func (p *Pool) Pick(ctx context.Context, prefix string) *Node {
 	for {
 		p.mu.Lock()
@@ -115,14 +116,14 @@ func (p *Pool) Pick(ctx context.Context, prefix string) *Node {
 	}
 }
 
-// change tells who waits that the nodes are others. The lock is held.
+// change wakes everyone who waits for other nodes. The lock is held.
 func (p *Pool) change() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 	p.metrics.Nodes.Set(float64(len(p.nodes)))
 }
 
-// protocols are what a p2p.Server of this pool speaks.
+// protocols are the protocols that a p2p.Server of this pool speaks.
 func (p *Pool) protocols(candidates enode.Iterator) []p2p.Protocol {
 	protocols := []p2p.Protocol{{
 		Name: "snap", Version: p.snap, Length: wire.SnapLength(uint64(p.snap)), DialCandidates: candidates,
@@ -148,7 +149,7 @@ func (p *Pool) link(peer *p2p.Peer) *link {
 	return l
 }
 
-// unlink is called once by each of the two.
+// unlink is called once by each of the two protocols.
 func (p *Pool) unlink(peer *p2p.Peer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,10 +160,10 @@ func (p *Pool) unlink(peer *p2p.Peer) {
 	}
 }
 
-// runSnap reads answers. It starts once runEth has made a node of the peer.
+// runSnap reads answers. It starts when runEth has made a node of the peer.
 func (p *Pool) runSnap(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 	if !peer.RunningCap("eth", slices.Collect(maps.Keys(ethLengths))) {
-		p.log.Info("node left: snap needs a version of eth that is known here", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname())
+		p.log.Info("node left: it speaks no supported version of eth", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname())
 		return p2p.DiscUselessPeer
 	}
 	l := p.link(peer)
@@ -182,7 +183,7 @@ func (p *Pool) runSnap(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 		}
 		if node == nil {
 			select {
-			case node = <-l.node: // made before anything was asked
+			case node = <-l.node: // set before anything was asked
 			default:
 				return p2p.DiscProtocolError
 			}
@@ -193,7 +194,7 @@ func (p *Pool) runSnap(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 	}
 }
 
-// runEth agrees on the chain, makes a node of the peer, and reads what comes.
+// runEth checks the chain, makes a node of the peer, and reads its messages.
 func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error {
 	if !peer.RunningCap("snap", []uint{p.snap}) {
 		p.log.Info("node left: it does not speak snap", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname(), "snap", p.snap)
@@ -219,7 +220,7 @@ func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error 
 	p.mu.Unlock()
 	if followed {
 		if err := node.setHead(head); err != nil {
-			p.log.Warn("the node's JSON-RPC is not heeded", "error", err)
+			p.log.Warn("the node's JSON-RPC is ignored", "error", err)
 		}
 	}
 	p.log.Info("node connected", "node", node.key[:16], "name", node.name, "address", node.address, "eth", version, "snap", p.snap,
@@ -231,7 +232,7 @@ func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error 
 	writer.Go(func() { p.watch(node, done) })
 	err = p.readEth(node, rw, version)
 	close(done)
-	// Nothing more is sent; clients hear of it once p2p says why.
+	// Nothing more is sent. Clients are told when p2p says why.
 	node.mu.Lock()
 	node.lost = true
 	node.wake.Broadcast()
@@ -240,14 +241,15 @@ func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error 
 	return err
 }
 
-// handshake reads the node's Status and sends it back: it speaks of the same chain, and a gateway has none of its own.
+// handshake reads the node's Status and sends it back: a gateway has no chain of its own, and this
+// Status is about the right one.
 func (p *Pool) handshake(rw p2p.MsgReadWriter, version uint) (wire.Status, error) {
 	msg, err := rw.ReadMsg()
 	if err != nil {
 		return wire.Status{}, err
 	}
 	if msg.Code != wire.StatusCode || msg.Size > wire.BaseFrameLimit {
-		return wire.Status{}, errors.New("its first message is no Status")
+		return wire.Status{}, errors.New("its first message is not a Status")
 	}
 	payload, err := io.ReadAll(msg.Payload)
 	if err != nil {
@@ -289,7 +291,7 @@ func (p *Pool) readEth(node *Node, rw p2p.MsgReadWriter, version uint) error {
 				err = decline(rw, wire.Eth, msg)
 			}
 		default:
-			err = msg.Discard() // announcements, transactions: nobody here wants them
+			err = msg.Discard() // announcements and transactions are not needed
 		}
 		if err != nil {
 			return p.faulty(node, err)
@@ -297,7 +299,7 @@ func (p *Pool) readEth(node *Node, rw p2p.MsgReadWriter, version uint) error {
 	}
 }
 
-// faulty ends a node that broke the protocol, or whose connection broke.
+// faulty ends a node that broke the protocol or whose connection failed.
 func (p *Pool) faulty(node *Node, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, p2p.ErrShuttingDown) {
 		return err
@@ -306,7 +308,7 @@ func (p *Pool) faulty(node *Node, err error) error {
 	return p2p.DiscProtocolError
 }
 
-// watch ends a node that owes an answer for too long.
+// watch ends a node when an answer of it takes too long.
 func (p *Pool) watch(node *Node, done <-chan struct{}) {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -323,7 +325,7 @@ func (p *Pool) watch(node *Node, done <-chan struct{}) {
 	}
 }
 
-// dropped is called when a connection to a node has ended, with p2p's word for it.
+// dropped is called when a connection to a node has ended, with p2p's reason.
 func (p *Pool) dropped(id enode.ID, why string) {
 	p.mu.Lock()
 	node := p.connected(id)
@@ -342,7 +344,7 @@ func (p *Pool) dropped(id enode.ID, why string) {
 	node.lose(reason, why)
 }
 
-// connected is the node with this key, if it serves. The lock is held.
+// connected returns the node with this key, if it serves. The lock is held.
 func (p *Pool) connected(id enode.ID) *Node {
 	for _, node := range p.nodes {
 		if node.peer.ID() == id {
@@ -352,7 +354,8 @@ func (p *Pool) connected(id enode.ID) *Node {
 	return nil
 }
 
-// reasonOf is what clients are told. A node's own reasons are told as they are, but for those that would blame the client.
+// reasonOf is the reason that clients are told. A node's own reasons are passed on, except those
+// that would blame the client.
 func reasonOf(why string) wire.Reason {
 	switch why {
 	case p2p.DiscQuitting.Error(), p2p.DiscRequested.Error():
@@ -366,5 +369,5 @@ func reasonOf(why string) wire.Reason {
 	case p2p.DiscProtocolError.Error(), p2p.DiscSubprotocolError.Error(), p2p.DiscUselessPeer.Error():
 		return wire.Other
 	}
-	return wire.Transport // the text of some network error
+	return wire.Transport // any network error
 }

@@ -13,25 +13,25 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// How a configured node is dialled. It is the operator's own: short at first, so that a restarted node is back
-// at once, then patient.
+// How often a configured node is dialled: quickly at first, so that a restarted node is back at
+// once, and then less often. The node is the operator's own. Chosen without a measurement.
 const (
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 3 * time.Second
-	settled    = 30 * time.Second // a connection that held so long starts over with firstRetry
+	settled    = 30 * time.Second // a connection that lasted this long starts over with firstRetry
 )
 
-// Identity is who the gateway is to nodes.
+// Identity is the gateway's identity for nodes.
 type Identity struct {
 	Key  *ecdsa.PrivateKey
 	Name string
 }
 
-// logger passes go-ethereum's own log on, at its levels.
+// logger passes go-ethereum's own log on, with its levels.
 func logger(log *slog.Logger) gethlog.Logger { return gethlog.NewLogger(log.Handler()) }
 
-// KeepStatic stays connected to one node until the context ends. Each connection has a p2p.Server of its own: one that lost a
-// node does not dial it again for half a minute.
+// KeepStatic stays connected to one node until the context ends. Each connection has a p2p.Server
+// of its own, because a server that has lost a node does not dial it again for half a minute.
 func (p *Pool) KeepStatic(ctx context.Context, id Identity, node *enode.Node) {
 	retry := firstRetry
 	for ctx.Err() == nil {
@@ -50,7 +50,7 @@ func (p *Pool) KeepStatic(ctx context.Context, id Identity, node *enode.Node) {
 	}
 }
 
-// once is one connection to a node, from the first dial to its end.
+// once is one connection to a node, from the first attempt to its end.
 func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
 	dialer := &patientDialer{ctx: ctx, pool: p, closed: make(chan struct{}, 1)}
 	server := p2p.Server{Config: p2p.Config{
@@ -72,7 +72,7 @@ func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
 	}
 	ended := make(chan struct{})
 	stopped := make(chan struct{})
-	go func() { // The server's end makes a last event.
+	go func() { // the end of the server causes a last event
 		defer close(stopped)
 		<-ended
 		server.Stop()
@@ -90,7 +90,7 @@ func (p *Pool) once(ctx context.Context, id Identity, node *enode.Node) error {
 	}
 }
 
-// follow waits until the connection has ended, or could not be made.
+// follow waits until the connection has ended or has failed.
 func (p *Pool) follow(ctx context.Context, events <-chan *p2p.PeerEvent, closed <-chan struct{}) error {
 	added := false
 	for {
@@ -98,9 +98,10 @@ func (p *Pool) follow(ctx context.Context, events <-chan *p2p.PeerEvent, closed 
 		case <-ctx.Done():
 			return nil
 		case <-closed:
-			// A peer that was added has told so before its socket was closed.
+			// An added peer has announced itself before its socket was closed.
 			if !added && len(events) == 0 {
-				return errors.New("it was reached but ended the handshake: is it the node of this enode's key, and has it room for one more peer (--attach makes room; log level debug says more)")
+				return errors.New("it was reached but ended the handshake; check that it has this enode's key and accepts " +
+					"one more peer (--attach makes it accept; log level debug says more)")
 			}
 		case event := <-events:
 			added = true
@@ -111,7 +112,7 @@ func (p *Pool) follow(ctx context.Context, events <-chan *p2p.PeerEvent, closed 
 	}
 }
 
-// onEvent says whether the event was the end of a connection.
+// onEvent returns whether the event was the end of a connection.
 func (p *Pool) onEvent(event *p2p.PeerEvent) bool {
 	if event.Type == p2p.PeerEventTypeDrop {
 		p.dropped(event.Peer, event.Error)
@@ -119,11 +120,12 @@ func (p *Pool) onEvent(event *p2p.PeerEvent) bool {
 	return event.Type == p2p.PeerEventTypeDrop
 }
 
-// patientDialer dials until the node is there, so that p2p.Server, which waits long after a failure, never sees one.
+// patientDialer dials until the node is there. p2p.Server would wait long after a failure, so it
+// never gets one.
 type patientDialer struct {
 	ctx    context.Context
 	pool   *Pool
-	closed chan struct{} // a connection that was made has ended
+	closed chan struct{} // closed when a connection that was made has ended
 }
 
 // Dial implements p2p.NodeDialer.

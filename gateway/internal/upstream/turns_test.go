@@ -7,7 +7,7 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// silent is a client that takes what comes.
+// silent is a client that ignores what it gets.
 type silent struct{}
 
 func (silent) Deliver([]byte, int)          {}
@@ -26,7 +26,8 @@ func submit(l *Lane, requests, expected int) {
 	}
 }
 
-// A client that queues much, and one that asks for much at a time, get as many bytes as others, not as many turns.
+// A client that queues many requests, and one that asks for much at a time, get as many bytes as
+// other clients, and not as many turns.
 func TestTurnsAreFairInBytes(t *testing.T) {
 	n := testNode(1 << 40)
 	greedy, modest := n.Join(silent{}), n.Join(silent{})
@@ -43,7 +44,8 @@ func TestTurnsAreFairInBytes(t *testing.T) {
 	}
 }
 
-// Who was idle does not get all turns afterwards, and who comes late does not wait.
+// A client that was idle does not get all turns afterwards, and a client that comes late does not
+// wait.
 func TestIdlenessSavesNothingUp(t *testing.T) {
 	n := testNode(1 << 40)
 	busy, idle := n.Join(silent{}), n.Join(silent{})
@@ -68,7 +70,7 @@ func TestIdlenessSavesNothingUp(t *testing.T) {
 	}
 }
 
-// What a client has not read yet counts against it, and against nobody else; one answer goes always.
+// What a client has not read yet counts only against this client. One answer can always be sent.
 func TestASlowClientStopsOnlyItself(t *testing.T) {
 	n := testNode(1000)
 	slow, other := n.Join(silent{}), n.Join(silent{})

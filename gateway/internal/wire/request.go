@@ -7,7 +7,8 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// Codes of snap/1 and snap/2, relative to the capability's first id. An answer's is the one behind its request's.
+// Codes of snap/1 and snap/2, relative to the capability's first id. An answer's code is its
+// request's plus one.
 const (
 	GetAccountRangeCode  = 0x00
 	AccountRangeCode     = 0x01
@@ -21,44 +22,45 @@ const (
 	AccessListsCode      = 0x09
 )
 
-// SnapLength is how many ids a version of snap takes; 0 for versions unknown here.
+// SnapLength returns how many ids a version of snap has; 0 for unknown versions.
 func SnapLength(version uint64) uint64 {
 	return map[uint64]uint64{1: 8, 2: 10}[version]
 }
 
-// What answers may weigh. Nodes stop at 2 MiB whatever is asked for, may overshoot by an item, and add proofs.
+// How large answers may be. Nodes stop at 2 MiB whatever is asked for, may exceed it by one item,
+// and add proofs.
 const (
 	answerCap    = 2 << 20
-	headerSize   = 1 << 10   // about as large as headers get
-	headersCap   = 1024      // a node's own
-	answerSlack  = 128 << 10 // proofs of two paths (128 nodes of 532 bytes) or one code, and the lists around
+	headerSize   = 1 << 10   // about the size of the largest headers
+	headersCap   = 1024      // a node's own limit
+	answerSlack  = 128 << 10 // two proofs (128 nodes of 532 bytes) or one code, and list headers
 	balSlack     = 4 << 20   // one block access list of a full block, which is never cut
-	answerFactor = 2         // an answer above so many times what is expected is a lie
+	answerFactor = 2         // an answer of more than this many times the expected size is invalid
 )
 
-// Protocol is whose request it is.
+// Protocol is the protocol that a request belongs to.
 type Protocol uint8
 
-// Both protocols of a node that are relayed.
+// The two protocols that are relayed.
 const (
 	Eth Protocol = iota
 	Snap
 )
 
-// Request is one that was found well-formed, down to the last byte: a node ends the connection, which many
-// clients share, over a malformed one.
+// Request is a well-formed request, checked to the last byte: a node would end the connection,
+// which many clients share, because of a malformed one.
 type Request struct {
 	Protocol Protocol
 	Code     uint64 // relative to the protocol's first id
 	ID       uint64 // the client's
-	Body     []byte // the fields behind the id, encoded
-	Expected int    // bytes that the answer is likely to have at most
+	Body     []byte // the encoded fields behind the id
+	Expected int    // the size in bytes that the answer probably has at most
 }
 
-// Limit is how long an honest answer can be.
+// Limit is the largest size of an honest answer, in bytes.
 func (r Request) Limit() int { return min(answerFactor*r.Expected, FrameLimit) }
 
-// Kind names the request for people.
+// Kind is the request's name for logs and metrics.
 func (r Request) Kind() string {
 	if r.Protocol == Eth {
 		return "headers"
@@ -69,7 +71,7 @@ func (r Request) Kind() string {
 	}[r.Code]
 }
 
-// field reads one field off the front.
+// field reads the first field.
 type field func([]byte) (rest []byte, err error)
 
 var snapFields = map[uint64][]field{
@@ -80,7 +82,8 @@ var snapFields = map[uint64][]field{
 	GetAccessListsCode:   {listOf(hash)},
 }
 
-// ParseSnapRequest reads a request of that version of snap. The Request keeps parts of the payload.
+// ParseSnapRequest reads a request of this version of snap. The Request refers to parts of the
+// payload.
 func ParseSnapRequest(version, code uint64, payload []byte) (Request, error) {
 	fields, ok := snapFields[code]
 	switch {
@@ -174,7 +177,7 @@ func listOf(item field) field {
 	}
 }
 
-// pathSet is a list of strings, at least one.
+// pathSet reads a list of at least one string.
 func pathSet(b []byte) ([]byte, error) {
 	if len(b) > 0 && b[0] == 0xc0 {
 		return b, fmt.Errorf("an empty path set")
@@ -185,7 +188,7 @@ func pathSet(b []byte) ([]byte, error) {
 	})(b)
 }
 
-// Payload is the request as a node gets it, under another id.
+// Payload is the request as a node gets it, with another id.
 func (r Request) Payload(id uint64) []byte {
 	return withHeader(nil, id, r.Body)
 }
@@ -196,7 +199,8 @@ func withHeader(b []byte, id uint64, body []byte) []byte {
 	return append(b, body...)
 }
 
-// appendHeader appends a list's header, and the id as its first item, before a body of that length.
+// appendHeader appends the header of a list, and the id as its first item. A body of this length
+// must follow.
 func appendHeader(b []byte, id uint64, body int) []byte {
 	content := rlp.IntSize(id) + body
 	if content <= 55 {
@@ -216,14 +220,14 @@ func appendHeader(b []byte, id uint64, body int) []byte {
 // AnswerRoom is how many bytes must be free before an answer's payload for [Answer.Frame].
 const AnswerRoom = 24
 
-// Answer is a node's, in a buffer whose first AnswerRoom bytes are free.
+// Answer is a node's answer, in a buffer whose first AnswerRoom bytes are free.
 type Answer struct {
 	ID   uint64 // the request's
 	buf  []byte
-	body int // where the fields behind the id start
+	body int // where the fields behind the id begin
 }
 
-// ParseAnswer reads an answer's id. What it says is for the client to judge.
+// ParseAnswer reads an answer's id. The client checks the rest.
 func ParseAnswer(buf []byte) (Answer, error) {
 	content, rest, err := rlp.SplitList(buf[AnswerRoom:])
 	if err != nil || len(rest) > 0 {
@@ -236,8 +240,8 @@ func ParseAnswer(buf []byte) (Answer, error) {
 	return Answer{id, buf, len(buf) - len(body)}, nil
 }
 
-// Frame gives the frame for a client: its message id, its request id. It is written into the buffer, over
-// what was there, so that large answers are not copied.
+// Frame returns the frame for a client, with the client's message id and request id. It is written
+// over the beginning of the buffer, so that large answers are not copied.
 func (a Answer) Frame(messageID, requestID uint64) []byte {
 	var space [AnswerRoom]byte
 	header := rlp.AppendUint64(space[:0], messageID)
@@ -247,7 +251,7 @@ func (a Answer) Frame(messageID, requestID uint64) []byte {
 	return a.buf[start:]
 }
 
-// SplitID splits a request or an answer into its id and the RLP of what follows it.
+// SplitID splits a request or an answer into its id and the RLP that follows it.
 func SplitID(payload []byte) (id uint64, rest []byte, err error) {
 	content, _, err := rlp.SplitList(payload)
 	if err != nil {
@@ -256,8 +260,8 @@ func SplitID(payload []byte) (id uint64, rest []byte, err error) {
 	return rlp.SplitUint64(content)
 }
 
-// EmptyAnswer says "I have not got that" to a node's own request, which gets nothing from a gateway. Nil if it cannot be
-// read or is none that has an answer.
+// EmptyAnswer is the empty answer to a node's own request, because a gateway has nothing to serve.
+// Nil if the request is malformed or has no answer.
 func EmptyAnswer(protocol Protocol, code uint64, payload []byte) []byte {
 	id, _, err := SplitID(payload)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package wire is what crosses the WebSocket between a browser and the gateway: devp2p messages
-// without RLPx, as docs/websocket-peers.md describes them. It reads and writes bytes and nothing else: no
-// sockets, no clock, no goroutines.
+// without RLPx, as docs/websocket-peers.md describes them. It only reads and writes bytes: it has
+// no sockets, no clock and no goroutines.
 package wire
 
 import (
@@ -15,12 +15,13 @@ import (
 // Subprotocol is offered and selected in Sec-WebSocket-Protocol.
 const Subprotocol = "devp2p.1"
 
-// P2PVersion is the version in a Hello; higher ones are treated alike, lower ones refused.
+// P2PVersion is the version in a Hello. Higher versions are treated alike, and lower ones are
+// refused.
 const P2PVersion = 5
 
-// Largest frames, message id included.
+// The largest frames in bytes, with their message ids.
 const (
-	FrameLimit     = 10 << 20 // either direction, the protocol's own
+	FrameLimit     = 10 << 20 // in either direction, as the protocol says
 	BaseFrameLimit = 2048     // of messages with ids below CapabilitiesFrom
 )
 
@@ -30,7 +31,7 @@ const (
 	DisconnectID     = 0x01
 	PingID           = 0x02
 	PongID           = 0x03
-	CapabilitiesFrom = 0x10 // the first id that belongs to a capability
+	CapabilitiesFrom = 0x10 // the first id of a capability
 )
 
 // Codes of eth/69, relative to the capability's first id.
@@ -39,11 +40,11 @@ const (
 	GetBlockHeadersCode  = 0x03
 	BlockHeadersCode     = 0x04
 	BlockRangeUpdateCode = 0x11
-	EthLength            = 18 // ids that eth/69 takes
+	EthLength            = 18 // how many ids eth/69 has
 	EthVersion           = 69
 )
 
-// Limits of a Hello: it is kept and shown, so it must not be large.
+// Limits of a Hello: it is kept and shown, so it must be small.
 const (
 	maxNameLength     = 256
 	maxCapabilities   = 64
@@ -59,10 +60,10 @@ var (
 	ErrOldVersion = errors.New("p2p version below 5")
 )
 
-// Reason is why a connection ends, as in devp2p's Disconnect.
+// Reason says why a connection ends, as in devp2p's Disconnect.
 type Reason uint64
 
-// Reasons that this side gives.
+// The reasons that this side sends.
 const (
 	Done         Reason = 0x00
 	Transport    Reason = 0x01
@@ -75,13 +76,13 @@ const (
 	Other        Reason = 0x10
 )
 
-// Close codes of WebSockets that have no reason of devp2p beside them.
+// WebSocket close codes without a devp2p reason.
 const (
-	CloseText      = 1003 // a text frame came
-	CloseOversized = 1009 // a frame above the limit came
+	CloseText      = 1003 // a text frame arrived
+	CloseOversized = 1009 // a frame above the limit arrived
 )
 
-// CloseCode is the WebSocket close code that goes with a reason.
+// CloseCode returns the WebSocket close code of a reason.
 func (r Reason) CloseCode() int {
 	if r == Done {
 		return 1000
@@ -100,7 +101,7 @@ func (r Reason) String() string {
 	return fmt.Sprintf("0x%02x", uint64(r))
 }
 
-// Split takes a frame apart into its message id and payload, which is exactly one RLP list.
+// Split splits a frame into its message id and its payload, which is exactly one RLP list.
 func Split(frame []byte) (id uint64, payload []byte, err error) {
 	kind, content, payload, err := rlp.Split(frame)
 	if err != nil || kind == rlp.List || len(content) > maxMessageIDBytes {
@@ -115,16 +116,16 @@ func Split(frame []byte) (id uint64, payload []byte, err error) {
 	return id, payload, nil
 }
 
-// Frame puts a frame together; values are encoded by go-ethereum's package rlp.
+// Frame makes a frame. go-ethereum's package rlp encodes the value.
 func Frame(id uint64, message any) []byte {
 	payload, err := rlp.EncodeToBytes(message)
 	if err != nil {
-		panic(err) // types of this program, not bytes of somebody else
+		panic(err) // depends only on types of this program, and not on anybody's bytes
 	}
 	return append(rlp.AppendUint64(nil, id), payload...)
 }
 
-// Capability is a protocol that somebody speaks.
+// Capability is a protocol that a side speaks.
 type Capability struct {
 	Name    string
 	Version uint64
@@ -139,7 +140,7 @@ type Hello struct {
 	NodeID       []byte
 }
 
-// Encode gives the whole frame.
+// Encode returns the whole frame.
 func (h Hello) Encode() []byte { return Frame(HelloID, &h) }
 
 // ParseHello reads a Hello's payload.
@@ -174,12 +175,12 @@ func ParseHello(payload []byte) (Hello, error) {
 	return hello, nil
 }
 
-// Speaks says whether a capability is among those offered.
+// Speaks returns whether a side offers a capability.
 func (h Hello) Speaks(name string, version uint64) bool {
 	return slices.Contains(h.Capabilities, Capability{name, version})
 }
 
-// Status says what chain a side is on, as of eth/69.
+// Status says which chain a side is on, as in eth/69.
 type Status struct {
 	Version   uint64
 	NetworkID uint64
@@ -188,19 +189,20 @@ type Status struct {
 	BlockRange
 }
 
-// ForkID is that of EIP-2124.
+// ForkID is the fork id of EIP-2124.
 type ForkID struct {
 	Hash [4]byte
 	Next uint64
 }
 
-// BlockRange is what blocks a node has.
+// BlockRange says which blocks a node has.
 type BlockRange struct {
 	Earliest, Latest uint64
 	LatestHash       common.Hash
 }
 
-// statusFields is Status without Go's embedding, which package rlp would take for a list in the list.
+// statusFields is Status without Go's embedding, which package rlp would encode as a list in the
+// list.
 type statusFields struct {
 	Version, NetworkID uint64
 	Genesis            common.Hash
@@ -209,17 +211,17 @@ type statusFields struct {
 	LatestHash         common.Hash
 }
 
-// Payload is the message without its id.
+// Payload returns the message without its id.
 func (s Status) Payload() []byte {
 	fields := statusFields{s.Version, s.NetworkID, s.Genesis, s.ForkID, s.Earliest, s.Latest, s.LatestHash}
 	payload, err := rlp.EncodeToBytes(&fields)
 	if err != nil {
-		panic(err) // has no fields that cannot be encoded
+		panic(err) // all its fields can be encoded
 	}
 	return payload
 }
 
-// ParseStatus reads a Status of eth/69 or one of the versions behind it, which have the same fields.
+// ParseStatus reads a Status of eth/69 or of a later version, which has the same fields.
 func ParseStatus(payload []byte) (Status, error) {
 	var f statusFields
 	if err := rlp.DecodeBytes(payload, &f); err != nil {
@@ -228,7 +230,8 @@ func ParseStatus(payload []byte) (Status, error) {
 	return Status{f.Version, f.NetworkID, f.Genesis, f.ForkID, BlockRange{f.Earliest, f.Latest, f.LatestHash}}, nil
 }
 
-// SameChain says whether two sides are on one chain: those three fields that the protocol compares.
+// SameChain returns whether two sides are on one chain, by the three fields that the protocol
+// compares.
 func (s Status) SameChain(other Status) bool {
 	return s.Version == other.Version && s.NetworkID == other.NetworkID && s.Genesis == other.Genesis
 }
@@ -242,10 +245,10 @@ func ParseBlockRange(payload []byte) (BlockRange, error) {
 	return r, nil
 }
 
-// DisconnectFrame is the last message of its sender.
+// DisconnectFrame is the last frame that a side sends.
 func DisconnectFrame(reason Reason) []byte { return Frame(DisconnectID, []uint64{uint64(reason)}) }
 
-// ParseDisconnect reads the reason, in whatever shape it comes: it ends anyway.
+// ParseDisconnect reads the reason in any form: the connection ends in any case.
 func ParseDisconnect(payload []byte) Reason {
 	content, _, err := rlp.SplitList(payload)
 	if err != nil {
@@ -258,8 +261,8 @@ func ParseDisconnect(payload []byte) Reason {
 	return Reason(reason)
 }
 
-// Offsets are the first message ids of what two sides share.
+// Offsets are the first message ids of the shared capabilities.
 type Offsets struct{ Eth, Snap uint64 }
 
-// SharedOffsets are those of eth/69 and a version of snap, in the order of their names.
+// SharedOffsets returns them for eth/69 and a version of snap, in the order of the names.
 func SharedOffsets() Offsets { return Offsets{CapabilitiesFrom, CapabilitiesFrom + EthLength} }

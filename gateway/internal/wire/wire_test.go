@@ -12,7 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
-// conversation is what docs/websocket-peers.md shows in bytes.
+// conversation is the conversation in docs/websocket-peers.md, in bytes.
 func conversation(t *testing.T) [][]byte {
 	page, err := os.ReadFile("../../../docs/websocket-peers.md")
 	if err != nil {
@@ -99,7 +99,7 @@ func TestThePagesConversationIsUnderstood(t *testing.T) {
 	}
 }
 
-// Whatever a node would end the shared connection for must not reach it.
+// A node must not get anything for which it would end the shared connection.
 func TestMalformedRequestsAreFound(t *testing.T) {
 	hash := common.HexToHash("0x01").Bytes()
 	list := func(items ...any) any { return items }

@@ -1,5 +1,5 @@
-// Package wsclient is a client of docs/websocket-peers.md, for tests and measurements: no more of it than they need,
-// and nothing is believed or verified.
+// Package wsclient is a client of docs/websocket-peers.md for tests and measurements. It has only
+// what they need, and verifies nothing.
 package wsclient
 
 import (
@@ -20,14 +20,14 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// dialPatience is how long a handshake may take: a gateway waits a while for a node before it speaks.
+// dialPatience is how long a handshake may take: a gateway waits for a node before it answers.
 const dialPatience = 15 * time.Second
 
-// Ended is how a server ended a connection.
+// Ended says how a server ended a connection.
 type Ended struct {
-	Reason wire.Reason // of its Disconnect
-	Said   bool        // there was a Disconnect
-	Code   int         // of the WebSocket; -1 if it just broke
+	Reason wire.Reason // in its Disconnect
+	Said   bool        // whether there was a Disconnect
+	Code   int         // the WebSocket close code; -1 if the connection broke
 	Text   string
 }
 
@@ -41,7 +41,7 @@ type Client struct {
 	Conn   *websocket.Conn
 	Hello  wire.Hello
 	Status wire.Status
-	Ranges chan wire.BlockRange // block ranges that were announced; only the newest is kept
+	Ranges chan wire.BlockRange // announced block ranges; only the newest is kept
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -58,7 +58,7 @@ type Options struct {
 	Snap uint64 // 1 if 0
 }
 
-// Dial connects and does the handshake.
+// Dial connects and makes the handshake.
 func Dial(ctx context.Context, url string, options ...Options) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
@@ -81,8 +81,8 @@ func Dial(ctx context.Context, url string, options ...Options) (*Client, error) 
 	return c, nil
 }
 
-// Open opens a WebSocket with the subprotocol and says nothing yet. A buffer, if given, is what the system may hold of what the server
-// sent, in bytes.
+// Open opens a WebSocket with the subprotocol and sends nothing. A buffer above 0 is how many bytes
+// from the server the system may hold.
 func Open(ctx context.Context, url string, buffer ...int) (*websocket.Conn, error) {
 	options := &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}
 	if len(buffer) > 0 {
@@ -107,7 +107,7 @@ func Open(ctx context.Context, url string, buffer ...int) (*websocket.Conn, erro
 	return conn, nil
 }
 
-// HelloFrame introduces a client.
+// HelloFrame returns the client's Hello.
 func HelloFrame(snap uint64) []byte {
 	id := make([]byte, 64)
 	rand.Read(id)
@@ -169,7 +169,7 @@ func endOf(reason *wire.Reason, err error) *Ended {
 	return ended
 }
 
-// read takes answers until the end.
+// read handles answers until the connection ends.
 func (c *Client) read() {
 	var reason *wire.Reason
 	for {
@@ -226,10 +226,10 @@ func (c *Client) finish(err error) {
 	c.Conn.CloseNow()
 }
 
-// Done is closed when the connection is over.
+// Done is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err says how the connection ended; nil while it has not.
+// Err says how the connection ended. It is nil before.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -243,14 +243,14 @@ func (c *Client) Write(frame []byte) error {
 	return c.Conn.Write(c.ctx, websocket.MessageBinary, frame)
 }
 
-// Close says goodbye.
+// Close closes the connection.
 func (c *Client) Close() {
 	c.Write(wire.DisconnectFrame(wire.Done))
 	c.Conn.Close(websocket.StatusNormalClosure, "")
 	c.cancel()
 }
 
-// Ask sends a request, whose id is put in front of its fields, and waits for the answer's payload.
+// Ask sends a request of these fields behind its id, and waits for the answer's payload.
 func (c *Client) Ask(protocol wire.Protocol, code uint64, fields ...any) ([]byte, error) {
 	c.mu.Lock()
 	c.next++
@@ -274,7 +274,7 @@ func (c *Client) Ask(protocol wire.Protocol, code uint64, fields ...any) ([]byte
 	}
 }
 
-// AccountRange is what an AccountRange message holds, as far as it is looked at here.
+// AccountRange is an AccountRange message, as far as it is used here.
 type AccountRange struct {
 	ID       uint64
 	Accounts []struct {
@@ -294,7 +294,7 @@ func (c *Client) Accounts(root, origin, limit common.Hash, bytes uint64) (Accoun
 	return answer, rlp.DecodeBytes(payload, &answer)
 }
 
-// Header asks for a block's header, encoded; nil if the node has none of that hash.
+// Header asks for a block's encoded header. It returns nil if the node has none with this hash.
 func (c *Client) Header(hash common.Hash) (rlp.RawValue, error) {
 	payload, err := c.Ask(wire.Eth, wire.GetBlockHeadersCode, []any{hash, uint64(1), uint64(0), false})
 	if err != nil {

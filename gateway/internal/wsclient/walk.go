@@ -10,13 +10,13 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// ErrNoState says that a node has not got the state asked for.
+// ErrNoState says that a node does not have the requested state.
 var ErrNoState = errors.New("the node has not got this state")
 
-// Segment is what is left of a part of the key space.
+// Segment is the unread rest of a part of the key space.
 type Segment struct{ Next, Last common.Hash }
 
-// Segments cuts the key space into equal parts.
+// Segments divides the key space into equal parts.
 func Segments(n int) []Segment {
 	size := new(big.Int).Div(new(big.Int).Lsh(common.Big1, 256), big.NewInt(int64(n)))
 	segments := make([]Segment, n)
@@ -28,8 +28,9 @@ func Segments(n int) []Segment {
 	return segments
 }
 
-// Walk asks for all accounts of a state, the segments side by side, and counts them. It notes in the segments how far it
-// got, so that a walk that was broken off goes on where it was. Each answer is counted once.
+// Walk asks for all accounts of a state, the segments at the same time, and counts them. It notes
+// its progress in the segments, so that an interrupted walk continues where it was. Each answer is
+// counted once.
 func (c *Client) Walk(ctx context.Context, root common.Hash, segments []Segment, bytes uint64, accounts *atomic.Int64) error {
 	var group sync.WaitGroup
 	errs := make([]error, len(segments))
@@ -64,7 +65,7 @@ func (c *Client) walk(ctx context.Context, root common.Hash, s *Segment, bytes u
 	return ctx.Err()
 }
 
-// After is the next key.
+// After returns the next key.
 func After(h common.Hash) common.Hash {
 	return common.BigToHash(new(big.Int).Add(h.Big(), common.Big1))
 }

@@ -1,4 +1,4 @@
-//! The state of the next block while it is made.
+//! Makes the state of the next block.
 
 mod realistic;
 
@@ -15,25 +15,25 @@ use std::{
     sync::Arc,
 };
 
-/// A storage with more slots than this is never cleared as a whole: one block would change far more than
-/// it was asked to.
+/// A storage with more slots than this is never cleared as a whole, because the block would change
+/// far more than it was asked to. Chosen without a measurement.
 pub(super) const CLEARED_WHOLE: usize = 64;
 
 pub(super) struct Draft<'a> {
     state: &'a State,
     chain: &'a mut Chain,
-    /// What becomes of accounts; none is deleted.
+    /// What accounts become. `None` deletes the account.
     accounts: BTreeMap<Hash, Option<Fields>>,
-    /// Slots that are set or cleared, by account.
+    /// What slots become, by account and hash of the key. `None` clears the slot.
     slots: BTreeMap<Hash, BTreeMap<Hash, Option<Vec<u8>>>>,
-    /// Codes that are new.
+    /// New codes by hash.
     codes: HashMap<Hash, Arc<[u8]>>,
-    /// The last block's, and what will be this one's.
+    /// `last` is what the last block replaced, and `before` is what this one replaces.
     last: Before,
     before: Before,
 }
 
-/// An account.
+/// An account's fields.
 #[derive(Debug, Clone)]
 pub(super) struct Fields {
     nonce: u64,
@@ -43,7 +43,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// None if there is no such account, or it is a bogus one.
+    /// `None` if there is no such account, or if its body does not decode (a bogus state).
     fn of(state: &State, account: &Hash) -> Option<Fields> {
         let body = state.account(account)?;
         let mut fields = rlp::list(&mut &*body).ok()?;
@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Deletes accounts, but for those with more slots than `most`.
+    /// Deletes `count` accounts, except those with more than `most` slots.
     pub(super) fn delete(&mut self, count: u64, most: usize) {
         for account in self.pick(count) {
             if self.state.storage(&account).map_or(0, Trie::len) > most {
@@ -115,7 +115,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Another nonce and balance; false if there is no such account.
+    /// Sets nonce and balance. False if there is no such account.
     fn set(&mut self, account: Hash, to: impl FnOnce(u64) -> (u64, Hash)) -> bool {
         let Some(mut fields) = Fields::of(self.state, &account) else {
             return false;
@@ -171,11 +171,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The code of a new contract: another contract's, or a new one.
+    /// The code of a new contract: the code of another contract, or a new one.
     fn code(&mut self) -> Hash {
         if self.chain.random.below(2) == 0
             && let Some((_, fields)) = self.contract()
-            // It may just have got that account's last copy of its code.
+            // The other contract may have got a code in this block that no other account has.
             && self.state.code(&fields.code).is_some()
         {
             return fields.code;
@@ -207,9 +207,9 @@ impl<'a> Draft<'a> {
         value
     }
 
-    /// A contract that is there before the block and after it.
+    /// A contract that exists before the block and after it.
     fn contract(&mut self) -> Option<(Hash, Fields)> {
-        // Those that are gone are forgotten on the way, so this comes to an end.
+        // Every contract that no longer exists is removed from the list, so this loop ends.
         while !self.chain.contracts.is_empty() {
             let index = self.chain.random.below(self.chain.contracts.len() as u64) as usize;
             let account = self.chain.contracts[index];
@@ -231,7 +231,7 @@ impl<'a> Draft<'a> {
             return self.rewrite(count, total);
         }
         let mut left = (count - self.give_back(count / 8)) as usize;
-        // Writing a slot twice counts once, so tries are limited instead.
+        // A slot that is written twice counts once, so the number of attempts is limited instead.
         for _ in 0..count * 4 {
             if left == 0 {
                 break;
@@ -265,7 +265,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Up to `count` slots become again what the last block took. Answers how many.
+    /// Gives up to `count` slots the values that the last block replaced. Returns how many.
     fn give_back(&mut self, count: u64) -> u64 {
         let back = self.last.slots.len().min(count as usize);
         let mut given = 0;
@@ -277,7 +277,7 @@ impl<'a> Draft<'a> {
         given
     }
 
-    /// So many of all slots that choosing them one by one would take long.
+    /// Writes so many of all slots that choosing them one by one would take too long.
     fn rewrite(&mut self, count: u64, total: u64) {
         let contracts: BTreeSet<Hash> = self.chain.contracts.iter().copied().collect();
         for account in contracts {
@@ -302,7 +302,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether an account was there and still is.
+    /// Whether the account exists before the block and after it.
     fn is_contract(&self, account: &Hash) -> bool {
         match self.accounts.get(account) {
             Some(fields) => fields.is_some(),
@@ -310,7 +310,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Sets or clears a slot; false if this block did that before.
+    /// Sets or clears a slot. False if this block has written it already.
     fn write(&mut self, account: Hash, slot: Hash, value: Option<Vec<u8>>) -> bool {
         let slots = self.slots.entry(account).or_default();
         if slots.insert(slot, value).is_some() {
@@ -324,7 +324,7 @@ impl<'a> Draft<'a> {
         true
     }
 
-    /// Leaves `count` of some accounts, in an order that chance makes.
+    /// Leaves `count` random accounts in the list, in random order.
     fn draw(&mut self, all: &mut Vec<Hash>, count: u64) {
         let count = all.len().min(count as usize);
         for index in 0..count {
@@ -334,7 +334,7 @@ impl<'a> Draft<'a> {
         all.truncate(count);
     }
 
-    /// Different accounts that this block has not touched yet.
+    /// `count` different random accounts that this block has not changed yet.
     fn pick(&mut self, count: u64) -> Vec<Hash> {
         let accounts = self.state.accounts();
         let len = accounts.len() as u64;
@@ -348,7 +348,8 @@ impl<'a> Draft<'a> {
             return all;
         }
         let mut picked = BTreeSet::new();
-        // At most a quarter, and deletions at most half: there are always others. Limited all the same.
+        // At most a quarter is picked and at most half is deleted, so there are always others. The
+        // attempts are limited all the same.
         for _ in 0..count * 16 {
             if picked.len() as u64 == count {
                 break;
@@ -363,7 +364,7 @@ impl<'a> Draft<'a> {
         picked.into_iter().collect()
     }
 
-    /// The state with everything done.
+    /// Applies all changes and returns the new state.
     pub(super) fn finish(mut self) -> State {
         self.write_slots();
         self.chain.before = std::mem::take(&mut self.before);
@@ -402,7 +403,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The codes of the new state: those that some account has.
+    /// The codes of the new state: all codes that some account has.
     fn count_codes(&mut self) -> Arc<HashMap<Hash, Arc<[u8]>>> {
         let mut codes = self.state.shared_codes();
         for (account, fields) in &self.accounts {

@@ -1,5 +1,5 @@
-//! A chain of states: every block changes some of the one before, by a seed. States share what they have
-//! in common, so that many of them take little more than one.
+//! A chain of states. Every block changes a part of the state before it, by a seed. States share
+//! what they have in common, so that many states take little more memory than one.
 
 mod draft;
 
@@ -14,56 +14,57 @@ use crate::{
 use draft::{Draft, Fields};
 use std::{collections::HashMap, sync::Arc};
 
-/// A chain that grows on demand. Its server serves it while it does.
+/// A chain that grows on demand while its server serves it.
 #[derive(Debug)]
 pub struct Chain {
     server: Arc<Server>,
     random: Random,
-    /// Accounts with code but for the delegated ones, in no particular order. May hold some that are
-    /// gone.
+    /// Accounts with code, except delegated ones, in no particular order. Some may have been
+    /// deleted. Bound: the contracts of the first state and those that blocks added.
     contracts: Vec<Hash>,
-    /// Accounts that have delegated themselves, in no particular order. May hold some that are gone.
-    /// A block adds no more than it delegates or brings back.
+    /// Delegated accounts in no particular order. Some may have been deleted. A block adds at most
+    /// as many as it delegates or brings back.
     delegated: Vec<Hash>,
-    /// How many accounts have a code.
+    /// How many accounts have a code, by the code's hash.
     code_users: HashMap<Hash, u64>,
-    /// What the last block changed, as it was before: values that come back.
+    /// What the last block replaced. The next block brings some of it back.
     before: Before,
 }
 
-/// What was before a block. As large as the block's change.
+/// What a block replaced. Bound: what the block changed.
 #[derive(Debug, Default)]
 struct Before {
-    /// Nonces and balances by account.
+    /// Account, nonce and balance.
     accounts: Vec<(Hash, u64, Hash)>,
-    /// Slots by account and hash of the key: RLP of the value, or none.
+    /// Account, hash of the slot's key, and RLP of its value. `None` if there was no such slot.
     slots: Vec<(Hash, Hash, Option<Vec<u8>>)>,
-    /// Accounts that are gone.
+    /// The deleted accounts.
     deleted: Vec<(Hash, Fields)>,
 }
 
-/// What a block shall change.
+/// What a block changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Accounts that get another nonce and balance. Some get back what the block before took.
+    /// How many accounts get another nonce and balance. Some get back what the last block replaced.
     pub values: u64,
-    /// Accounts that are created; one in eight is a contract. Some are those the block before deleted.
+    /// How many accounts are created. One in eight is a contract. Some were deleted by the last
+    /// block.
     pub insert: u64,
-    /// Accounts that are deleted, contracts with their storages among them.
+    /// How many accounts are deleted, among them contracts with their storages.
     pub delete: u64,
-    /// Slots that are written: overwritten, added, cleared, or given back what the block before took; now
-    /// and then a whole storage is cleared.
+    /// How many slots are written: overwritten, added, cleared, or given back what the last block
+    /// replaced. Now and then a whole storage is cleared.
     pub slots: u64,
-    /// Contracts that these slots are in, half of them chosen by size; then no account with a large
-    /// storage is deleted either. 0 leaves it to chance: some five slots each, of whichever contracts.
+    /// How many contracts these slots are in, half of them chosen by size. No account with a large
+    /// storage is deleted then. With 0, contracts are chosen at random, with about five slots each.
     pub contracts: u64,
-    /// Accounts that delegate themselves (EIP-7702), change that, or take it back.
+    /// How many accounts delegate themselves (EIP-7702), change their delegation or revoke it.
     pub delegations: u64,
 }
 
 impl Change {
-    /// A change of a share of the accounts and slots there are, 1.0 for all of them. One account in
-    /// twenty of these is deleted, and as many are created.
+    /// Changes a share of the accounts and slots, 1.0 for all of them. One in twenty of the changed
+    /// accounts is deleted, and as many are created.
     #[must_use]
     pub fn share(of: Counts, share: f64) -> Change {
         let part = |count: u64| (count as f64 * share.clamp(0.0, 1.0)).round() as u64;
@@ -78,9 +79,10 @@ impl Change {
         }
     }
 
-    /// A change of a share of the accounts, 1.0 for all of them, as blocks on mainnet make it: three
-    /// slots are written for each account that changes. One in four of these is a contract with slots
-    /// that change, one in twenty is deleted and another one created, one in fifty is a delegation.
+    /// Changes a share of the accounts, 1.0 for all of them, as mainnet's blocks do. Three slots
+    /// are written for each changed account. Of the changed accounts, one in four is a contract
+    /// whose slots change, one in twenty is deleted, one in twenty is created, and one in fifty is
+    /// delegated.
     #[must_use]
     pub fn realistic(of: Counts, share: f64) -> Change {
         let accounts = (of.accounts as f64 * share.clamp(0.0, 1.0)).round() as u64;
@@ -88,7 +90,7 @@ impl Change {
         let delete = accounts.div_ceil(20).min(of.accounts / 2);
         let delegations = accounts.div_ceil(50);
         let rest = accounts.saturating_sub(contracts + 2 * delete + delegations);
-        // Values are those of any accounts, also of contracts that change anyway.
+        // Values are written to any account, also to contracts that change anyway.
         let other = of.accounts.saturating_sub(contracts).max(1);
         Change {
             values: (rest as f64 * of.accounts as f64 / other as f64).round() as u64,
@@ -101,35 +103,35 @@ impl Change {
     }
 }
 
-/// A block, and what it changed.
+/// A block and what it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBlock {
     /// The block.
     pub block: Arc<Block>,
-    /// Compared with the state before.
+    /// Compared with the state before it.
     pub changed: Changed,
 }
 
-/// What is different in a state from the one before.
+/// How much two successive states differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// Accounts that are another, were not there, or are gone.
+    /// Accounts that changed, were created or were deleted.
     pub accounts: u64,
-    /// The same of slots.
+    /// Slots that changed, were added or were cleared.
     pub slots: u64,
-    /// Trie nodes, of all tries, that were not at their path before: what a client that holds the state
-    /// before must fetch. Nodes inside their parents are not counted.
+    /// Nodes of all tries that were not at their path before. A client with the old state must
+    /// fetch them. Nodes that are embedded in their parents do not count.
     pub nodes: u64,
-    /// The sum of these nodes' sizes.
+    /// Their sizes in bytes, added up.
     pub node_bytes: u64,
     /// Codes that no account had before.
     pub codes: u64,
-    /// The sum of their sizes.
+    /// Their sizes in bytes, added up.
     pub code_bytes: u64,
 }
 
 impl Changed {
-    /// From one state to another of the same chain.
+    /// Compares two states of the same chain.
     #[must_use]
     pub fn between(before: &State, after: &State) -> Changed {
         let tally = Tally::of(after.accounts(), before.accounts());
@@ -150,14 +152,14 @@ impl Changed {
 }
 
 impl Chain {
-    /// A chain that begins with `state`, on a network of its own. The same state and seed make the same
-    /// chain. 128 states are kept.
+    /// A chain that begins with `state`, on a network of its own. The same state and seed always
+    /// make the same chain. The newest 128 states are kept.
     #[must_use]
     pub fn new(state: State, seed: u64) -> Chain {
         Chain::keeping(States::WINDOW, state, seed)
     }
 
-    /// The same with another number of states that are kept, at least one.
+    /// As [`Chain::new`], with another number of states that are kept, at least one.
     #[must_use]
     pub fn keeping(states: usize, state: State, seed: u64) -> Chain {
         let mut window = States::new(states);
@@ -165,7 +167,7 @@ impl Chain {
         Chain::of(Server::of_chain(window), seed)
     }
 
-    /// A chain that goes on from a server's head.
+    /// A chain that continues from a server's head.
     #[must_use]
     pub fn of(server: Server, seed: u64) -> Chain {
         let head = Arc::new(server.head().live());
@@ -192,7 +194,7 @@ impl Chain {
         }
     }
 
-    /// What serves the chain, now and later.
+    /// The server that serves the chain.
     #[must_use]
     pub fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server)
@@ -210,7 +212,7 @@ impl Chain {
         self.head().header.state_root
     }
 
-    /// The truth about a root that is kept: accounts, storages, codes.
+    /// The state with this root, if it is kept. Tests compare with it.
     #[must_use]
     pub fn state(&self, root: &Hash) -> Option<Arc<State>> {
         self.server.states().get(root).cloned()
@@ -224,12 +226,12 @@ impl Chain {
         answer
     }
 
-    /// Makes the next block and serves it. Whoever is connected should be told, see
+    /// Makes the next block and serves it. Open connections should be told by
     /// [`crate::session::Session::on_head`].
     pub fn advance(&mut self, change: &Change) -> NewBlock {
         let before = self.server.head();
         let mut draft = Draft::new(&before, self);
-        // Where proportions matter, no large storage goes with its account either.
+        // With realistic proportions, no account with a large storage is deleted.
         let most = match change.contracts {
             0 => usize::MAX,
             _ => draft::CLEARED_WHOLE,
@@ -248,7 +250,7 @@ impl Chain {
         NewBlock { block, changed }
     }
 
-    /// Changes a share of what there is, see [`Change::share`].
+    /// Makes the next block, which changes a share of the state, see [`Change::share`].
     pub fn advance_by(&mut self, share: f64) -> NewBlock {
         let counts = self.server.head().counts();
         self.advance(&Change::share(counts, share))

@@ -12,14 +12,16 @@ pub(super) fn serve(states: &States, request: &GetAccountRange, out: &mut Vec<u8
     let mut size = 0;
     let range = accounts.range(&request.origin, |key, body| {
         size += weight(body);
-        // Judged after taking it: one at least, and the first one at or behind the limit too.
+        // The limit is checked after an account is taken, so an answer has at least one, and the
+        // first one at or behind the limit too.
         if *key >= request.limit || size > bytes {
             Take::Last
         } else {
             Take::Yes
         }
     });
-    // Always proven, the whole state too: real servers do, and clients rely on it.
+    // There is always a proof, also for the whole state: real servers send it, and clients rely on
+    // it.
     let proof = accounts.prove(&request.origin, range.last);
     put_answer(request.id, Some(&range.items), &proof, out);
 }

@@ -13,7 +13,7 @@ pub(super) fn serve(states: &States, request: &GetByteCodes, out: &mut Vec<u8>) 
         } else {
             states.code(hash)
         };
-        // What is not held is left out, without a placeholder.
+        // Missing codes are left out, without a placeholder.
         let Some(code) = code else { continue };
         codes.push(code);
         size += code.len() as u64;

@@ -1,6 +1,7 @@
-//! snap/1, serving side: a request's payload in, the answer's payload out. Pure functions of the
-//! states that are held; the rules and caps are those of `docs/websocket-peers.md` §6, which are
-//! go-ethereum's.
+//! The serving side of snap/1: a request's payload in, the answer's payload out.
+//!
+//! Answers are pure functions of the held states. The rules and limits are those of
+//! `docs/websocket-peers.md` §6, which are go-ethereum's.
 
 mod accounts;
 mod codes;
@@ -14,7 +15,7 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// Codes of the messages, relative to the capability's first id.
+/// The codes of the messages, relative to the capability's first id.
 pub mod code {
     /// `[reqId, root, origin, limit, bytes]`
     pub const GET_ACCOUNT_RANGE: u64 = 0;
@@ -34,14 +35,14 @@ pub mod code {
     pub const TRIE_NODES: u64 = 7;
 }
 
-/// However much is asked for, an answer stops at this.
+/// An answer ends at this size in bytes, even if more is asked for.
 pub const RESPONSE_LIMIT: u64 = 2 * 1024 * 1024;
-/// Codes looked up per request.
+/// The most codes that are looked up for one request.
 pub const CODES_LIMIT: usize = 1024;
-/// Nodes, accounts and storage tries looked up per request for trie nodes.
+/// The most nodes, accounts and storage tries that are looked up for one request of trie nodes.
 pub const LOOKUPS_LIMIT: usize = 1024;
 
-/// The client broke the protocol: the connection ends. Says how.
+/// How the client broke the protocol. The connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breach(pub &'static str);
 
@@ -53,17 +54,17 @@ impl fmt::Display for Breach {
 
 impl std::error::Error for Breach {}
 
-/// The answer to the request `payload` with code `code`, appended to `out`. Its code is the one behind
-/// the request's. What is not held gives an empty answer, never an error.
+/// Appends the answer to the request `payload` with code `code` to `out`. The answer's code is
+/// `code + 1`. If the state is missing, the answer is empty; this is no error.
 ///
 /// # Errors
-/// If the payload is malformed or the code is none of a request. Nothing is appended then.
+/// If the payload is malformed, or `code` is not that of a request. Nothing is appended then.
 pub fn serve(states: &States, code: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Breach> {
     answer(states, &Request::decode(code, payload)?, out);
     Ok(())
 }
 
-/// The answer to a decoded request, appended to `out`.
+/// Appends the answer to a decoded request to `out`.
 pub fn answer(states: &States, request: &Request, out: &mut Vec<u8>) {
     match request {
         Request::Accounts(request) => accounts::serve(states, request, out),
@@ -73,7 +74,7 @@ pub fn answer(states: &States, request: &Request, out: &mut Vec<u8>) {
     }
 }
 
-/// A request, decoded.
+/// A decoded request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// GetAccountRange
@@ -86,59 +87,59 @@ pub enum Request {
     Nodes(GetTrieNodes),
 }
 
-/// Accounts of a state from `origin` on.
+/// Asks for the accounts of a state from `origin` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetAccountRange {
-    /// To be echoed.
+    /// The request id, which the answer repeats.
     pub id: u64,
-    /// State root.
+    /// The state root.
     pub root: Hash,
-    /// First key wanted.
+    /// The first key that is wanted.
     pub origin: Hash,
-    /// The first account at or behind this is the last one wanted.
+    /// The first account at or behind this key is the last one that is wanted.
     pub limit: Hash,
-    /// Soft limit.
+    /// The answer's size in bytes at which it should end.
     pub bytes: u64,
 }
 
-/// Slots of accounts.
+/// Asks for slots of accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetStorageRanges {
-    /// To be echoed.
+    /// The request id, which the answer repeats.
     pub id: u64,
-    /// State root.
+    /// The state root.
     pub root: Hash,
-    /// Hashes of addresses.
+    /// The hashes of the accounts' addresses.
     pub accounts: Vec<Hash>,
-    /// For the first account; none is zero.
+    /// The first slot that is wanted of the first account. `None` is zero.
     pub origin: Option<Hash>,
-    /// For the first account; none is the highest key.
+    /// The last slot that is wanted of the first account. `None` is the highest key.
     pub limit: Option<Hash>,
-    /// Soft limit.
+    /// The answer's size in bytes at which it should end.
     pub bytes: u64,
 }
 
-/// Codes by hash.
+/// Asks for codes by hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetByteCodes {
-    /// To be echoed.
+    /// The request id, which the answer repeats.
     pub id: u64,
-    /// Hashes of codes. Decoded, at most as many as are looked at.
+    /// The hashes of the codes. A decoded request has at most as many as are looked up.
     pub hashes: Vec<Hash>,
-    /// Soft limit.
+    /// The answer's size in bytes at which it should end.
     pub bytes: u64,
 }
 
-/// Trie nodes by path.
+/// Asks for trie nodes by path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetTrieNodes {
-    /// To be echoed.
+    /// The request id, which the answer repeats.
     pub id: u64,
-    /// State root.
+    /// The state root.
     pub root: Hash,
-    /// Path sets, none of them empty. Decoded, at most as many as are looked at.
+    /// Path sets, none of them empty. A decoded request has at most as many as are looked up.
     pub paths: Vec<Vec<Vec<u8>>>,
-    /// Soft limit.
+    /// The answer's size in bytes at which it should end.
     pub bytes: u64,
 }
 
@@ -146,7 +147,7 @@ impl Request {
     /// Reads a request with this code.
     ///
     /// # Errors
-    /// If the code is none of a request or the payload is not exactly of its shape.
+    /// If the code is not that of a request, or the payload is not exactly of its form.
     pub fn decode(code: u64, payload: &[u8]) -> Result<Request, Breach> {
         let decoded = match code {
             code::GET_ACCOUNT_RANGE => accounts(payload).map(Request::Accounts),
@@ -154,14 +155,14 @@ impl Request {
             code::GET_BYTE_CODES => codes(payload).map(Request::Codes),
             code::GET_TRIE_NODES => nodes(payload).map(Request::Nodes),
             code::ACCOUNT_RANGE | code::STORAGE_RANGES | code::BYTE_CODES | code::TRIE_NODES => {
-                return Err(Breach("an answer, to a server that asks nothing"));
+                return Err(Breach("an answer to a server that asks nothing"));
             }
-            _ => return Err(Breach("no such snap message")),
+            _ => return Err(Breach("there is no such snap message")),
         };
         decoded.map_err(|Malformed| Breach("malformed request"))
     }
 
-    /// The number to be echoed.
+    /// The request id, which the answer repeats.
     #[must_use]
     pub fn id(&self) -> u64 {
         match self {
@@ -260,7 +261,7 @@ fn nodes(mut payload: &[u8]) -> Result<GetTrieNodes, Malformed> {
     let mut fields = rlp::list(&mut payload)?;
     rlp::end(payload)?;
     let fields = &mut fields;
-    // Each path takes a look-up, so what is behind these is never looked at.
+    // Each path takes a look-up, so path sets behind these are never looked at.
     const KEPT: usize = LOOKUPS_LIMIT + 2;
     let path = |buf: &mut &[u8]| rlp::string(buf).map(<[u8]>::to_vec);
     let set = |buf: &mut &[u8]| match rlp::list(buf)? {
@@ -295,7 +296,7 @@ fn put_strings<S: AsRef<[u8]>>(strings: &[S], out: &mut Vec<u8>) {
         .for_each(|string| rlp::put_string(string.as_ref(), out));
 }
 
-/// `[id, first, [string, ...]]`, where `first` is a list given by its payload's pieces.
+/// `[id, first, [string, ...]]`, where `first` is a list. Its payload is given in pieces.
 fn put_answer<S: AsRef<[u8]>>(id: u64, first: Option<&[&[u8]]>, strings: &[S], out: &mut Vec<u8>) {
     let first_len = first.map(|pieces| pieces.iter().map(|piece| piece.len()).sum::<usize>());
     let strings_len: usize = strings.iter().map(|s| rlp::string_len(s.as_ref())).sum();
@@ -311,7 +312,7 @@ fn put_answer<S: AsRef<[u8]>>(id: u64, first: Option<&[&[u8]]>, strings: &[S], o
     put_strings(strings, out);
 }
 
-/// What a range's leaf counts against the limits.
+/// What a range's leaf counts against the answer's limits, in bytes.
 fn weight(value: &[u8]) -> u64 {
     32 + value.len() as u64
 }

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 pub(super) fn serve(states: &States, request: &GetTrieNodes, out: &mut Vec<u8>) {
     let state = super::state(states, &request.root);
-    // The empty state is known to everybody, and zero is another name for it.
+    // Everybody knows the empty state. A root of zeros means the same.
     if state.is_none() && request.root != EMPTY_ROOT && request.root != Hash::default() {
         return put_answer(request.id, None, NO_STRINGS, out);
     }
@@ -30,7 +30,8 @@ pub(super) fn serve(states: &States, request: &GetTrieNodes, out: &mut Vec<u8>) 
     put_answer(request.id, None, &answer.nodes, out);
 }
 
-/// What an account costs that is looked for in the empty state: go-ethereum's estimate of a way through a trie.
+/// The look-ups that an account in the empty state counts as: go-ethereum's estimate of a path
+/// through a trie.
 const LOOKUPS_WITHOUT_STATE: usize = 8;
 
 struct Answer {
@@ -59,7 +60,7 @@ impl Answer {
                 };
                 let account = fitted(account);
                 let Some(state) = state.filter(|state| state.account(&account).is_some()) else {
-                    // Nothing for an unknown account, not even empty items.
+                    // An unknown account gets nothing, not even empty items.
                     return;
                 };
                 self.lookups += 1;
@@ -74,11 +75,11 @@ impl Answer {
         }
     }
 
-    /// False if there is something at this path, but no node with a hash of its own.
+    /// False if something is at this path, but no node with a hash of its own.
     fn add(&mut self, opened: &mut Opened, compact: &[u8]) -> bool {
         let path = Path::decode(compact);
         let at = opened.trie.map(|trie| trie.node_at(&path.nibbles));
-        // A whole key, marked as such, leads to a value: there, but no node.
+        // A whole key that is marked as a leaf's leads to a value, which is no node.
         let is_value = path.is_key
             && opened
                 .trie
@@ -97,10 +98,11 @@ impl Answer {
     }
 }
 
-/// A trie of which some nodes were met in this request: those are looked up once, as go-ethereum counts.
+/// A trie and the nodes of it that this request has already met. As in go-ethereum, each node
+/// counts as one look-up.
 struct Opened<'a> {
     trie: Option<&'a Trie>,
-    /// Paths. At most one per look-up, and those are limited.
+    /// The paths of these nodes. Bound: one per look-up, and look-ups are limited.
     met: HashSet<Vec<u8>>,
 }
 
@@ -112,7 +114,7 @@ impl Opened<'_> {
         }
     }
 
-    /// What going to `path` costs: the nodes on the way that are new, and the one there.
+    /// How many look-ups going to `path` takes: the new nodes on the way and the node at its end.
     fn lookups(&mut self, path: &[u8], found: Option<&[u8]>) -> usize {
         let depths = self
             .trie
@@ -133,7 +135,8 @@ impl Opened<'_> {
     }
 }
 
-/// As go-ethereum makes a hash of any bytes: the last ones count, missing ones in front are zero.
+/// The hash that go-ethereum makes of any bytes: the last 32, with zeros in front if there are
+/// fewer.
 fn fitted(bytes: &[u8]) -> Hash {
     let mut hash = Hash::default();
     for (to, from) in hash.iter_mut().rev().zip(bytes.iter().rev()) {
@@ -142,14 +145,14 @@ fn fitted(bytes: &[u8]) -> Hash {
     hash
 }
 
-/// Behind the nibbles of a whole key.
+/// Follows the nibbles of a whole key.
 const LEAF_MARK: u8 = 16;
 
-/// A path as it comes: hex prefix, where no flags are wrong and nothing at all is the root.
+/// Decodes a hex-prefix path of a request. Wrong flags are accepted, and an empty path is the root.
 struct Path {
-    /// With [`LEAF_MARK`] at the end, if it is marked as a leaf's.
+    /// The nibbles, with [`LEAF_MARK`] at the end if the path is marked as a leaf's.
     nibbles: Vec<u8>,
-    /// 64 nibbles with the mark of a leaf's path.
+    /// 64 nibbles and a leaf's mark.
     is_key: bool,
 }
 
@@ -162,7 +165,7 @@ impl Path {
             };
         };
         let odd = (flags & 0x10 != 0).then_some(flags & 0x0f);
-        // A leaf's mark is a nibble of its own behind the others, which no child has.
+        // A leaf's mark is a nibble that no child has.
         let end = (flags >> 4 >= 2).then_some(LEAF_MARK);
         let nibbles: Vec<u8> = odd
             .into_iter()

@@ -8,13 +8,13 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
         return put_answer(request.id, Some(&[]), NO_STRINGS, out);
     };
     let bytes = request.bytes.min(RESPONSE_LIMIT);
-    // A tenth more rather than cutting the last contract.
+    // An answer may be a tenth larger, so that the last contract need not be cut off.
     let hard_limit = bytes + bytes / 10;
     let mut size = 0;
     let mut lists: Vec<(Vec<u8>, Vec<&[u8]>)> = Vec::new();
     let mut proof = Vec::new();
 
-    // Origin and limit are for the first account only.
+    // Origin and limit are meant for the first account only.
     let mut origin = request.origin.unwrap_or_default();
     let mut limit = request.limit.unwrap_or([0xff; 32]);
     for account in &request.accounts {
@@ -30,7 +30,8 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
                 }
                 size += weight(value);
                 if *key >= limit {
-                    // A stop is a cut, with a proof, even where nothing was left behind it.
+                    // A stop cuts the contract off, with a proof, even if nothing was left behind
+                    // it.
                     cut = true;
                     Take::Last
                 } else {
@@ -48,7 +49,8 @@ pub(super) fn serve(states: &States, request: &GetStorageRanges, out: &mut Vec<u
                 break;
             }
         } else if origin != Hash::default() {
-            // No storage, or no such account: nothing could prove anything. It ends the answer all the same.
+            // Without a storage or an account nothing can be proven. This ends the answer all the
+            // same.
             break;
         }
         origin = Hash::default();

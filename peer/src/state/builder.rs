@@ -1,4 +1,4 @@
-//! A state made account by account: genesis files and tests.
+//! Builds a state account by account, for genesis files and tests.
 
 use super::{State, number};
 use crate::{
@@ -12,14 +12,14 @@ use std::{
     sync::Arc,
 };
 
-/// Collects accounts; `build` hashes them.
+/// Collects accounts. `build` hashes them.
 #[derive(Debug, Clone, Default)]
 pub struct Builder {
     accounts: BTreeMap<Hash, Account>,
     codes: HashMap<Hash, Arc<[u8]>>,
 }
 
-/// An account to be. Also a bogus one: a state whose root commits to bytes that mean nothing.
+/// An account of the state that is being built. It may be bogus: bytes without a meaning.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     nonce: u64,
@@ -66,13 +66,13 @@ impl Account {
         self
     }
 
-    /// Sets a slot by its key (which will be hashed) to a value; zero means that there is no such slot.
+    /// Sets a slot to a value. The key will be hashed. Zero means that there is no such slot.
     #[must_use]
     pub fn slot(self, key: Hash, value: Hash) -> Account {
         self.slot_at(keccak(&key), value)
     }
 
-    /// Sets a slot by the hash of its key, for tries of a wanted shape.
+    /// Sets a slot by the hash of its key, for tries of a certain shape.
     #[must_use]
     pub fn slot_at(mut self, hash: Hash, value: Hash) -> Account {
         let value = number::trimmed(&value);
@@ -86,17 +86,18 @@ impl Account {
         self
     }
 
-    /// Sets what the storage trie holds under a hash, whatever these bytes are: a bogus state.
-    /// Under the hash of the proof there is then something that hashes right and does not decode.
+    /// Sets the bytes that the storage trie holds under a hash, whatever they are: a bogus state. A
+    /// client then gets a value whose proof is right and that does not decode.
     #[must_use]
     pub fn raw_slot_at(mut self, hash: Hash, value: Vec<u8>) -> Account {
         self.slots.insert(hash, value);
         self
     }
 
-    /// Replaces the slim body by these bytes, which must be one RLP item or the answers around it
-    /// will be malformed too: a bogus state. If they are a list of four strings the trie holds it with
-    /// the empty hashes spelled out, as ever; else it holds the bytes as they are.
+    /// Replaces the slim body by these bytes: a bogus state. They must be one RLP item, or the
+    /// answers that contain them are malformed too. If they are a list of four strings, the trie
+    /// holds them with the empty hashes written out, as always. Otherwise it holds the bytes as
+    /// they are.
     #[must_use]
     pub fn raw_body(mut self, body: Vec<u8>) -> Account {
         self.raw_body = Some(body);
@@ -105,19 +106,19 @@ impl Account {
 }
 
 impl Builder {
-    /// No accounts.
+    /// A builder without accounts.
     #[must_use]
     pub fn new() -> Builder {
         Builder::default()
     }
 
-    /// Adds an account, in place of one with the same address.
+    /// Adds an account. It replaces one with the same address.
     #[must_use]
     pub fn account(self, address: [u8; 20], account: Account) -> Builder {
         self.account_at(keccak(&address), account)
     }
 
-    /// Adds an account by the hash of its address, for tries of a wanted shape.
+    /// Adds an account by the hash of its address, for tries of a certain shape.
     #[must_use]
     pub fn account_at(mut self, hash: Hash, account: Account) -> Builder {
         self.insert(hash, account);
@@ -131,7 +132,7 @@ impl Builder {
         self.accounts.insert(hash, account);
     }
 
-    /// Hashes everything.
+    /// Hashes all accounts.
     #[must_use]
     pub fn build(self) -> State {
         let mut storages = HashMap::new();
@@ -159,7 +160,8 @@ fn storage(slots: &BTreeMap<Hash, Vec<u8>>) -> Trie {
     Trie::build(leaves)
 }
 
-/// `[nonce, balance, storageRoot, codeHash]`, the hashes empty where there is nothing.
+/// `[nonce, balance, storageRoot, codeHash]`. A hash is an empty string if there is no storage or
+/// code.
 pub(crate) fn slim_body(nonce: u64, balance: &Hash, storage: &Hash, code: &Hash) -> Vec<u8> {
     let mut fields = Vec::with_capacity(80);
     rlp::put_uint(nonce, &mut fields);

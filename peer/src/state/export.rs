@@ -1,33 +1,32 @@
-//! A state as a file, for programs that are not written in Rust. This is where its format is
-//! described.
+//! A state as a file, for programs that are not written in Rust. This page describes the format.
 //!
-//! Numbers are little-endian. Everything can be written and read in one go, front to back.
+//! Numbers are little-endian. The file can be written and read in one pass from front to back.
 //!
 //! | part | bytes |
 //! |---|---|
-//! | what it is | 8: `snapst01` |
+//! | magic | 8: `snapst01` |
 //! | the state root | 32 |
 //! | accounts, slots and codes in total | 8, 8, 8 |
 //! | each account, in the order of the hashes: hash of the address | 32 |
-//! | its slim body: length, bytes | 4, as many |
-//! | its slots: how many | 4 |
+//! | its slim body: length, bytes | 4, length |
+//! | number of its slots | 4 |
 //! | each slot, in the order of the hashes: hash of the key | 32 |
-//! | RLP of its value: length, bytes | 4, as many |
-//! | each code, after all accounts, in the order of the hashes: length, bytes | 4, as many |
+//! | RLP of its value: length, bytes | 4, length |
+//! | each code, after all accounts, in the order of the hashes: length, bytes | 4, length |
 
 use super::State;
 use crate::trie::Trie;
 use std::io::{self, Write};
 
-/// What an export begins with; another format would be another number.
+/// The first bytes of an export. Another format would have another number.
 const MAGIC: &[u8; 8] = b"snapst01";
 
 impl State {
-    /// Writes the whole state, in the format that `peer/src/state/export.rs` describes. Writes are
-    /// small: `out` should be buffered.
+    /// Writes the whole state in the format that `peer/src/state/export.rs` describes. The single
+    /// writes are small, so `out` should be buffered.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// The errors of `out`.
     pub fn export(&self, out: &mut impl Write) -> io::Result<()> {
         let counts = self.counts();
         out.write_all(MAGIC)?;

@@ -1,4 +1,4 @@
-//! States made up from a seed: the same recipe gives the same state everywhere.
+//! Generates states from a seed. The same recipe gives the same state everywhere.
 
 mod realistic;
 pub use realistic::Realistic;
@@ -12,21 +12,21 @@ use crate::{
 };
 use std::{collections::HashMap, sync::Arc};
 
-/// What to make.
+/// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
     /// Accounts in total.
     pub accounts: u64,
-    /// How many of a thousand accounts are contracts.
+    /// How many of 1,000 accounts are contracts.
     pub contracts_per_mille: u16,
-    /// Another seed is another state.
+    /// Another seed gives another state.
     pub seed: u64,
-    /// Huge contracts: how many, and how many slots each. They are the first accounts.
+    /// Huge contracts: how many, and how many slots each has. They are the first accounts.
     pub huge: Vec<(u64, u64)>,
 }
 
 impl Recipe {
-    /// Plain accounts only.
+    /// A recipe of plain accounts.
     #[must_use]
     pub fn plain(accounts: u64, seed: u64) -> Recipe {
         Recipe {
@@ -48,8 +48,8 @@ impl Recipe {
         address
     }
 
-    /// The key of a slot of a contract: 0, 1, 2 for the first ones, as contracts number their
-    /// variables, then scattered ones, as mappings have them.
+    /// The key of a slot of a contract. The first keys are 0, 1 and 2, as for numbered variables.
+    /// The others are scattered, as for mappings.
     #[must_use]
     pub fn slot_key(&self, account: u64, slot: u64) -> Hash {
         let mut key = [0; 32];
@@ -61,26 +61,27 @@ impl Recipe {
             for chunk in key.chunks_mut(8) {
                 chunk.copy_from_slice(&random.next().to_be_bytes());
             }
-            // Apart from any other slot's key, however the numbers fall.
+            // Never the key of another slot, whatever the numbers are.
             key[..8].copy_from_slice(&slot.to_be_bytes());
         }
         key
     }
 
-    /// Makes the state.
+    /// Generates the state.
     #[must_use]
     pub fn build(&self) -> State {
         let codes = self.codes();
-        // One after the other, each on all cores.
+        // The storages are made one after the other, each on all cores.
         let huge = self.huge_slots();
         let hashes = self.hashes();
-        // One group per first byte: enough to share out evenly, and each is sorted by itself.
+        // There is one group for each first byte: enough to share out evenly, and each is sorted by
+        // itself.
         let groups = in_parallel(&hashes, |group| self.group(group, &codes, &huge));
 
         state_of(self.accounts, groups, huge.into_values(), codes)
     }
 
-    /// Hashes of addresses with the accounts' numbers, by first byte, sorted.
+    /// The accounts' numbers and the hashes of their addresses, by first byte, sorted.
     fn hashes(&self) -> Vec<Vec<(Hash, u64)>> {
         const CHUNK: u64 = 1 << 16;
         let starts: Vec<u64> = (0..self.accounts).step_by(CHUNK as usize).collect();
@@ -139,7 +140,7 @@ impl Recipe {
                     &code.map_or(EMPTY_CODE, |(hash, _)| *hash),
                 )
             } else {
-                // Most accounts sent a few transactions, some very many.
+                // Most accounts have sent a few transactions, and some have sent very many.
                 let nonce = random.next() >> (40 + random.below(24));
                 slim_body(nonce, &balance, &EMPTY_ROOT, &EMPTY_CODE)
             };
@@ -158,7 +159,8 @@ impl Recipe {
                 .collect::<Vec<_>>()
         };
         let mut keys = match starts.as_slice() {
-            // Ordinary contracts are made many at a time: no threads within one.
+            // Ordinary contracts are made many at a time, so one of them is not split among
+            // threads.
             [start] => make(start),
             _ => in_parallel(&starts, make).concat(),
         };
@@ -187,7 +189,7 @@ impl Recipe {
             .collect()
     }
 
-    /// The codes that the contracts share: many more contracts than codes, as on mainnet.
+    /// The codes that the contracts share. As on mainnet, there are far fewer codes than contracts.
     fn codes(&self) -> Vec<(Hash, Arc<[u8]>)> {
         let contracts = self
             .accounts
@@ -202,7 +204,7 @@ impl Recipe {
         let numbers: Vec<u64> = (0..count).collect();
         in_parallel(&numbers, |number| {
             let mut random = Random::new(self.seed, Purpose::Code, *number);
-            // 5.5 KB on average, none above the 24 KiB that a code may have.
+            // 5.5 KB on average, and never above the 24 KiB that a code may have.
             let len = 40 + random.below(64) * random.below(350);
             let code: Vec<u8> = std::iter::repeat_with(|| random.next().to_be_bytes())
                 .take(len.div_ceil(8) as usize)
@@ -218,8 +220,8 @@ struct Group {
     storages: Vec<Trie>,
 }
 
-/// Puts a state together: groups in the order of their hashes, and the storages that were made by
-/// themselves.
+/// Assembles a state from groups in the order of their hashes and from storages that were made
+/// separately.
 fn state_of(
     accounts: u64,
     groups: Vec<Group>,
@@ -238,7 +240,7 @@ fn state_of(
     State::new(Trie::build(leaves), storages, codes.into_iter().collect())
 }
 
-/// Keeps the random numbers of different things apart.
+/// Separates the random numbers that are used for different things.
 #[derive(Clone, Copy)]
 enum Purpose {
     Address = 1,
@@ -259,17 +261,17 @@ impl Random {
     fn new(seed: u64, purpose: Purpose, index: u64) -> Random {
         let mut random = Random(seed ^ (purpose as u64).wrapping_mul(0xd1b5_4a32_d192_ed03));
         let start = random.next() ^ index.wrapping_mul(0xa076_1d64_78bd_642f);
-        // Hashed once more, or neighbouring indexes would give overlapping sequences.
+        // One more hash, because neighbouring indexes would give overlapping sequences.
         random.0 = start;
         Random(random.next())
     }
 
-    /// For the blocks of a chain.
+    /// The random numbers for the blocks of a chain.
     pub(crate) fn of_chain(seed: u64) -> Random {
         Random::new(seed, Purpose::Chain, 0)
     }
 
-    /// 32 bytes.
+    /// 32 random bytes.
     pub(crate) fn hash(&mut self) -> Hash {
         let mut hash = [0; 32];
         for chunk in hash.chunks_mut(8) {
@@ -278,7 +280,7 @@ impl Random {
         hash
     }
 
-    /// Up to a few thousand ether, seldom round; in wei.
+    /// A balance of up to a few thousand ether, seldom round, in wei.
     pub(crate) fn balance(&mut self) -> Hash {
         let mut balance = [0; 32];
         balance[16..24].copy_from_slice(&(self.next() >> 58).to_be_bytes());
@@ -294,20 +296,20 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// To the part of the sequence that is for one slot.
+    /// Moves to the part of the sequence that belongs to one slot.
     fn skip(&mut self, slot: u64) {
         self.0 = self
             .0
             .wrapping_add(slot.wrapping_mul(Random::STEP.wrapping_mul(8)));
     }
 
-    /// Not quite even for a large `limit`, which does not matter here.
+    /// Slightly uneven for a large `limit`, which does not matter here.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { self.next() % limit }
     }
 
-    /// A contract's slots: half as many contracts with every doubling, so most have few, some have
-    /// thousands; a quarter has none (proxies, wallets).
+    /// How many slots a contract has. With every doubling there are half as many contracts, so most
+    /// have few and some have thousands. A quarter has none (proxies, wallets).
     fn slots(&mut self) -> u64 {
         let random = self.next();
         if random & 3 == 0 {
@@ -317,13 +319,14 @@ impl Random {
         (1 << octave) + self.below(1 << octave)
     }
 
-    /// An index below `count`, small ones far more often: a few codes have most of the contracts.
+    /// A random index below `count`. Small ones are far more frequent: a few codes have most of the
+    /// contracts.
     fn popular(&mut self, count: usize) -> usize {
         let bits = self.below(u64::from(count.max(1).ilog2()) + 1);
         self.below((2 << bits).min(count as u64)) as usize
     }
 
-    /// RLP of a slot's value: flags and counters, addresses, amounts, whole words.
+    /// Appends the RLP of a slot's value: a flag or counter, an address, an amount or a whole word.
     pub(crate) fn put_value(&mut self, out: &mut Vec<u8>) {
         let len = match self.below(10) {
             0..4 => 1 + self.below(2),
@@ -335,7 +338,7 @@ impl Random {
         for chunk in word.chunks_mut(8) {
             chunk.copy_from_slice(&self.next().to_be_bytes());
         }
-        // A slot of zero would not be there.
+        // A slot of zero would not exist.
         word[31] |= 1;
         rlp::put_string(number::trimmed(&word[32 - len as usize..]), out);
     }

@@ -1,4 +1,4 @@
-//! A whole state in memory: accounts, their storages, the codes. Immutable once made.
+//! A whole state in memory: accounts, their storages and the codes. It never changes.
 
 mod builder;
 mod export;
@@ -20,22 +20,22 @@ use std::{
     sync::Arc,
 };
 
-/// By hash. States of a chain share them as long as no block changes them.
+/// Codes by hash. States of a chain share them until a block changes them.
 pub(crate) type Codes = Arc<HashMap<Hash, Arc<[u8]>>>;
 
-/// A state: what one root stands for. A clone shares everything.
+/// The state of one root. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct State {
     accounts: Trie,
-    /// By root, so that equal storages are held once. None in a state of a chain: there the accounts
-    /// carry their storages, so that a new state need not copy this.
+    /// Storages by their root, so that equal storages are held once. Empty in a state of a chain:
+    /// there the accounts carry their storages, so that a new state need not copy this map.
     storages: HashMap<Hash, Arc<Trie>>,
     codes: Codes,
-    /// Of all accounts.
+    /// The slots of all accounts.
     slots: u64,
 }
 
-/// How much a state holds.
+/// How much a state contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Accounts.
@@ -47,7 +47,7 @@ pub struct Counts {
 }
 
 impl State {
-    /// Storages must be those the accounts' bodies name.
+    /// `storages` must be the ones that the accounts' bodies name.
     fn new(
         accounts: Trie,
         storages: HashMap<Hash, Arc<Trie>>,
@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// The same state, ready to be changed: its accounts carry their storages.
+    /// The same state, ready for changes: its accounts carry their storages.
     pub(crate) fn live(&self) -> State {
         let accounts = self.accounts.live(|account| self.storage(account));
         State::of_live(accounts, Arc::clone(&self.codes))
@@ -88,7 +88,7 @@ impl State {
         self.accounts.root()
     }
 
-    /// How much there is.
+    /// How much the state contains.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -98,7 +98,7 @@ impl State {
         }
     }
 
-    /// The accounts: hashes of addresses and slim bodies, ascending.
+    /// The accounts: hashes of addresses and slim bodies, in ascending order.
     #[must_use]
     pub fn accounts(&self) -> &Trie {
         &self.accounts
@@ -110,8 +110,8 @@ impl State {
         self.accounts.get(account)
     }
 
-    /// The storage of an account: hashes of slot keys and RLP of values, ascending. None if there is
-    /// no such account or it has no storage.
+    /// The storage of an account: hashes of slot keys and RLP of values, in ascending order. `None`
+    /// if there is no such account, or if it has no storage.
     #[must_use]
     pub fn storage(&self, account: &Hash) -> Option<&Trie> {
         let held = || self.storages.get(&storage_root(self.account(account)?));
@@ -120,7 +120,7 @@ impl State {
             .or_else(|| held().map(Arc::as_ref))
     }
 
-    /// All accounts that have a storage, with it.
+    /// All accounts that have a storage, and their storages.
     pub fn storages(&self) -> impl Iterator<Item = (&Hash, &Trie)> {
         self.accounts
             .iter()
@@ -138,7 +138,7 @@ impl State {
         self.codes.get(hash).map(AsRef::as_ref)
     }
 
-    /// The same state as a node has it that lacks some codes.
+    /// The same state without some codes, as a node has it that lacks them.
     #[must_use]
     pub fn without_codes(&self, lacks: impl Fn(&Hash) -> bool) -> State {
         let mut state = self.clone();
@@ -152,32 +152,32 @@ impl State {
     }
 }
 
-/// The storage root that a slim body names; that of no storage if the body is none.
+/// The storage root in a slim body. The empty root if the body does not decode.
 fn storage_root(slim: &[u8]) -> Hash {
     hash_field(slim, 2).unwrap_or(EMPTY_ROOT)
 }
 
-/// The code hash that a slim body names; that of no code if the body is none.
+/// The code hash in a slim body. The empty code's hash if the body does not decode.
 #[must_use]
 pub fn code_hash(slim: &[u8]) -> Hash {
     hash_field(slim, 3).unwrap_or(EMPTY_CODE)
 }
 
-/// What the code of a delegated account begins with (EIP-7702). The delegate's address follows.
+/// The first bytes of a delegated account's code (EIP-7702). The delegate's address follows.
 const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
 
-/// The code of an account that has delegated itself to `address`.
+/// The code of an account that is delegated to `address`.
 pub(crate) fn delegation(address: &[u8; 20]) -> Vec<u8> {
     [DELEGATION.as_slice(), address].concat()
 }
 
-/// Whether a code is that of an account that has delegated itself.
+/// Whether a code is that of a delegated account.
 #[must_use]
 pub fn is_delegation(code: &[u8]) -> bool {
     code.len() == DELEGATION.len() + 20 && code.starts_with(&DELEGATION)
 }
 
-/// A hash in a slim body, by the field's place in the list; none if it is empty.
+/// A hash in a slim body, by the field's index. `None` if it is empty.
 pub(crate) fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
     let mut fields = rlp::list(&mut &*slim).ok()?;
     for _ in 0..index {
@@ -186,20 +186,20 @@ pub(crate) fn hash_field(slim: &[u8], index: usize) -> Option<Hash> {
     rlp::hash(&mut fields).ok()
 }
 
-/// The states that are served: the newest ones of a chain. Real nodes hold 128.
+/// The served states: the newest ones of a chain. Real nodes hold 128.
 #[derive(Debug, Clone)]
 pub struct States {
     by_root: HashMap<Hash, Arc<State>>,
-    /// Oldest first. A root may be there more than once (a block without changes).
+    /// The oldest state is first. A block without changes repeats the root of the block before it.
     order: VecDeque<Hash>,
     window: usize,
 }
 
 impl States {
-    /// How many states back a node must serve by the protocol.
+    /// How many of the newest states a node must serve, as the protocol says.
     pub const WINDOW: usize = 128;
 
-    /// None yet; the newest `window` of what is pushed will be held, at least one.
+    /// No states yet. The newest `window` of those that are pushed are held, at least one.
     #[must_use]
     pub fn new(window: usize) -> States {
         States {
@@ -209,7 +209,7 @@ impl States {
         }
     }
 
-    /// A new head; the oldest state beyond the window is forgotten.
+    /// Adds a new head, and forgets the oldest state if there are too many.
     pub fn push(&mut self, state: Arc<State>) {
         self.order.push_back(state.root());
         self.by_root.insert(state.root(), state);
@@ -222,14 +222,14 @@ impl States {
         }
     }
 
-    /// The same state in another form.
+    /// Replaces a state by the same state in another form.
     pub(crate) fn replace(&mut self, state: Arc<State>) {
         if let Some(held) = self.by_root.get_mut(&state.root()) {
             *held = state;
         }
     }
 
-    /// The states without the newest ones. The oldest one stays.
+    /// The same states without the newest `count`. The oldest state always stays.
     #[must_use]
     pub fn without_newest(&self, count: usize) -> States {
         let mut older = States::new(self.window);
@@ -241,13 +241,13 @@ impl States {
         older
     }
 
-    /// The state of a root, if it is held.
+    /// The state with this root, if it is held.
     #[must_use]
     pub fn get(&self, root: &Hash) -> Option<&Arc<State>> {
         self.by_root.get(root)
     }
 
-    /// The roots of the window, oldest first.
+    /// The roots of the held states, oldest first.
     pub fn roots(&self) -> impl ExactSizeIterator<Item = &Hash> {
         self.order.iter()
     }
@@ -258,10 +258,10 @@ impl States {
         self.by_root.get(self.order.back()?)
     }
 
-    /// A code that any of the states holds.
+    /// The code with this hash, if any of the states has it.
     #[must_use]
     pub fn code(&self, hash: &Hash) -> Option<&[u8]> {
-        // The head holds almost all of what is asked for.
+        // Almost everything that is asked for is in the head.
         let head = self.head()?;
         head.code(hash)
             .or_else(|| self.by_root.values().find_map(|state| state.code(hash)))

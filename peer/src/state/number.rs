@@ -1,8 +1,8 @@
-//! Numbers of 256 bits, big-endian: reading them from text, writing them as RLP wants them.
+//! Numbers of 256 bits, big-endian: read from text, and written as RLP needs them.
 
 use crate::Hash;
 
-/// `0x` and hex digits (any number up to 64, an odd number too), or decimal digits.
+/// Reads `0x` and up to 64 hex digits, also an odd number of them, or decimal digits.
 pub(super) fn parse(text: &str) -> Option<Hash> {
     let (digits, base) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => (hex, 16),
@@ -22,12 +22,12 @@ pub(super) fn parse(text: &str) -> Option<Hash> {
     })
 }
 
-/// Exactly `N` bytes of hex, with or without `0x`.
+/// Reads exactly `N` bytes of hex, with or without `0x`.
 pub(super) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex(text)?.try_into().ok()
 }
 
-/// Bytes as hex, with or without `0x`.
+/// Reads bytes of hex, with or without `0x`.
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
     if !digits.len().is_multiple_of(2) {
@@ -40,7 +40,7 @@ pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Without leading zeros; nothing for zero.
+/// The bytes without leading zeros. Empty for zero.
 pub(crate) fn trimmed(value: &[u8]) -> &[u8] {
     let zeros = value.iter().take_while(|byte| **byte == 0).count();
     &value[zeros..]
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_too_large_is_refused() {
+    fn a_text_that_is_no_number_or_too_large_is_refused() {
         let too_large =
             "115792089237316195423570985008687907853269984665640564039457584007913129639936";
         for text in ["", "x", "12a", "0xg", "-1", too_large] {

@@ -1,4 +1,4 @@
-//! States from genesis files, from seeds and by hand.
+//! States from genesis files, from seeds, and built by hand.
 
 #![allow(clippy::unwrap_used)]
 
@@ -112,14 +112,14 @@ fn both_shapes_of_genesis_files_and_all_ways_to_write_numbers_give_the_same_stat
 }
 
 #[test]
-fn a_bad_genesis_file_is_refused_with_the_place() {
+fn a_bad_genesis_file_is_refused_and_the_error_names_the_place() {
     for (json, place) in [
         ("[", ""),
-        ("[]", "no object of accounts"),
+        ("[]", "not an object of accounts"),
         (r#"{"0x12": {}}"#, "0x12"),
         (
             r#"{"alloc": {"0x0000000000000000000000000000000000000001": 5}}"#,
-            "01: no object",
+            "01: not an object",
         ),
         (
             r#"{"0000000000000000000000000000000000000001": {"balance": 1.5}}"#,
@@ -131,7 +131,7 @@ fn a_bad_genesis_file_is_refused_with_the_place() {
         ),
         (
             r#"{"0000000000000000000000000000000000000001": {"nonce": "0x10000000000000000"}}"#,
-            "01.nonce: above 64 bits",
+            "01.nonce: a nonce has at most 64 bits",
         ),
         (
             r#"{"0000000000000000000000000000000000000001": {"storage": {"g": "1"}}}"#,
@@ -166,14 +166,14 @@ fn a_recipe_gives_the_same_state_again_and_another_seed_another_one() {
     let counts = state.counts();
     assert_eq!(counts.accounts, 3000);
     assert!(counts.slots > 40_000 && counts.codes > 5);
-    // Every account is at its address, every slot under its key.
+    // Every account is found by its address, and every slot by its key.
     for index in 0..3000 {
         assert!(state.account(&keccak(&recipe.address(index))).is_some());
     }
     let huge = state.storage(&keccak(&recipe.address(1))).unwrap();
     assert_eq!(huge.len(), 20_000);
     assert!((0..20_000).all(|slot| huge.get(&keccak(&recipe.slot_key(1, slot))).is_some()));
-    // No account names a code that is not there, and none is there for nobody.
+    // Every account's code is there, and every code has an account.
     let named: std::collections::HashSet<_> = state
         .accounts()
         .iter()
@@ -210,7 +210,7 @@ fn contracts_are_mainnet_like_most_small_some_large_some_without_storage() {
 
 #[test]
 fn a_recipe_does_not_change() {
-    // Benchmarks of different days compare only if this root stays.
+    // Benchmarks of different days are comparable only if this root stays the same.
     let recipe = Recipe {
         accounts: 1000,
         contracts_per_mille: 150,
@@ -224,7 +224,7 @@ fn a_recipe_does_not_change() {
 }
 
 #[test]
-fn a_window_of_states_forgets_the_oldest_one_but_no_root_that_came_again() {
+fn a_window_of_states_forgets_the_oldest_one_but_no_root_that_occurs_again() {
     let state = |balance| {
         Arc::new(
             Builder::new()

@@ -1,4 +1,4 @@
-//! A trie in a few large arrays. From sorted leaves to the trie, on all cores where it is worth it.
+//! A trie in a few large arrays, built from sorted leaves. Large tries are built on all cores.
 
 use super::{
     Kind, Take, leaf,
@@ -8,37 +8,38 @@ use super::{
 use crate::{EMPTY_ROOT, Hash};
 use std::{ops::Range, thread};
 
-/// Below this many leaves a second thread costs more than it brings.
+/// With fewer leaves, a second thread takes longer than it saves. Chosen without a measurement.
 const PARALLEL_FROM: usize = 4096;
 
 /// A trie with keys of 32 bytes.
 ///
-/// The leaves' keys are kept twice, in `keys` for searching and inside the encoded items: 32 bytes
-/// more per leaf make an answer one copy of adjacent bytes.
+/// The leaves' keys are held twice: in `keys` for searching, and inside the encoded items. This
+/// takes 32 bytes more per leaf, and an answer is one copy of adjacent bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Flat {
     leaves: Leaves,
-    /// How each leaf's parent names it.
+    /// How each leaf's parent refers to it.
     leaf_refs: Vec<NodeRef>,
-    /// Children before parents.
+    /// Children are before their parents.
     branches: Vec<Branch>,
     top: Child,
     root: Hash,
 }
 
-/// A branch node, with all that its RLP is made of (the children's references are with them).
+/// A branch node, without its children's references, which are with the children.
 #[derive(Debug, Clone)]
 struct Branch {
-    /// Nibbles above it.
+    /// How many nibbles are above it.
     depth: u8,
-    /// Its first leaf: the nibbles above it are those of that leaf's key.
+    /// Its first leaf, whose key begins with the nibbles above the branch.
     first: u32,
     children: [Child; 16],
-    /// How its parent names it: the reference of the extension above it, where there is one.
+    /// How its parent refers to it. If there is an extension above it, this refers to the
+    /// extension.
     reference: NodeRef,
 }
 
-/// A child in the arena, packed into 4 bytes because there are sixteen in each branch.
+/// A child's index, packed into 4 bytes because each branch has sixteen of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Child(u32);
 
@@ -64,7 +65,7 @@ impl Child {
         }
     }
 
-    /// The same child after `leaves` and `branches` were put in front of its part of the arena.
+    /// The same child after `leaves` and `branches` have been added in front.
     fn shifted(self, leaves: usize, branches: usize) -> Child {
         match self.get() {
             None => self,
@@ -74,22 +75,22 @@ impl Child {
     }
 }
 
-/// Leaves in ascending order of their keys, encoded for the wire.
+/// Leaves in ascending order of their keys, encoded as answers contain them.
 #[derive(Debug, Clone)]
 pub struct Leaves {
     kind: Kind,
     keys: Vec<Hash>,
-    /// `[key, value]` one behind the other, as AccountRange and StorageRanges list them.
+    /// `[key, value]` items without gaps, as AccountRange and StorageRanges contain them.
     items: Vec<u8>,
     /// Where each item ends.
     ends: Vec<usize>,
 }
 
 impl Leaves {
-    /// None yet, with room for `count`.
+    /// No leaves yet, with room for `count`.
     #[must_use]
     pub fn with_capacity(kind: Kind, count: usize) -> Leaves {
-        // A plain account's item takes some 50 bytes, most slots' less.
+        // A plain account's item has about 50 bytes, and most slots have fewer.
         Leaves {
             kind,
             keys: Vec::with_capacity(count),
@@ -101,8 +102,8 @@ impl Leaves {
     /// Adds a leaf: a slim account body, or the RLP of a slot's value.
     ///
     /// # Panics
-    /// If `key` is not behind the last one: a trie of unsorted leaves would have a wrong root. Only
-    /// whoever makes a state can get here, nothing from the wire.
+    /// If `key` is not greater than the last one, because a trie of unsorted leaves would have a
+    /// wrong root. Only code that builds a state can cause this, and nothing from the wire.
     pub fn push(&mut self, key: Hash, value: &[u8]) {
         assert!(
             self.keys.last().is_none_or(|last| *last < key),
@@ -113,7 +114,7 @@ impl Leaves {
         self.ends.push(self.items.len());
     }
 
-    /// Leaves that all come behind these.
+    /// Adds leaves whose keys are all greater.
     pub fn append(&mut self, other: &Leaves) {
         assert!(
             self.keys
@@ -150,7 +151,7 @@ impl Leaves {
         leaf::item_value(self.kind, self.items(index..index + 1))
     }
 
-    /// The leaf's node as the trie has it below `depth` nibbles, into `out`.
+    /// Writes the leaf's node, as the trie has it below `depth` nibbles, into `out`.
     fn put_node(&self, index: usize, depth: usize, out: &mut Vec<u8>) {
         leaf::put_node(self.kind, self.items(index..index + 1), depth, out);
     }
@@ -243,12 +244,12 @@ impl Flat {
         }
     }
 
-    /// An item, as the wire wants it.
+    /// An item as answers contain it.
     pub(super) fn item(&self, leaf: usize) -> &[u8] {
         self.leaves.items(leaf..leaf + 1)
     }
 
-    /// How a child is named by its parent.
+    /// How a child's parent refers to it.
     pub(super) fn reference(&self, child: Target<usize, usize>) -> NodeRef {
         match child {
             Target::Leaf(index) => self.leaf_refs[index],
@@ -289,18 +290,20 @@ impl Nodes for &Flat {
     }
 }
 
-/// A trie's nodes while they are made. Indexes of leaves are those of `Leaves`, from `first_leaf`.
+/// A trie's nodes while it is built. The indexes of leaves are those of `Leaves`, from `first_leaf`
+/// on.
 #[derive(Default)]
 struct Arena {
     first_leaf: usize,
     leaf_refs: Vec<NodeRef>,
     branches: Vec<Branch>,
-    /// The node being written.
+    /// The node that is being written.
     scratch: Vec<u8>,
 }
 
 impl Arena {
-    /// The nodes of the leaves in `range`, which share `depth` nibbles. Visits leaves in order.
+    /// Makes the nodes of the leaves in `range`, which share `depth` nibbles. Visits the leaves in
+    /// order.
     fn subtrie(&mut self, leaves: &Leaves, range: Range<usize>, depth: usize) -> (Child, NodeRef) {
         if range.len() == 1 {
             leaves.put_node(range.start, depth, &mut self.scratch);
@@ -317,7 +320,7 @@ impl Arena {
         self.branch(leaves, range.start, depth, split, &children)
     }
 
-    /// The same for all leaves, with the top branch's children on several threads.
+    /// The same for all leaves. The children of the top branch are made on several threads.
     fn subtrie_in_parallel(&mut self, leaves: &Leaves) -> (Child, NodeRef) {
         let all = 0..leaves.len();
         let split = common_nibbles_of(leaves, &all);
@@ -349,7 +352,8 @@ impl Arena {
         self.branch(leaves, 0, 0, split, &children)
     }
 
-    /// A branch at `split` nibbles, and the extension above it if its parent ends at `depth` < `split`.
+    /// A branch at `split` nibbles. Its parent ends at `depth` nibbles; if that is less, an
+    /// extension is between them.
     fn branch(
         &mut self,
         leaves: &Leaves,
@@ -375,12 +379,12 @@ impl Arena {
     }
 }
 
-/// Sorted keys share what the first and the last share.
+/// The nibbles that sorted keys have in common are those of the first and the last key.
 fn common_nibbles_of(leaves: &Leaves, range: &Range<usize>) -> usize {
     node::common_nibbles(&leaves.keys[range.start], &leaves.keys[range.end - 1])
 }
 
-/// The leaves in `range` by their nibble at `depth`.
+/// Groups the leaves in `range` by their nibble at `depth`.
 fn groups(
     leaves: &Leaves,
     range: Range<usize>,
@@ -396,7 +400,8 @@ fn groups(
     })
 }
 
-/// `work` on each of `jobs`, results in their order, on as many threads as there are cores.
+/// Does `work` on each of `jobs`, on as many threads as there are cores. Results keep the jobs'
+/// order.
 pub(crate) fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
     use std::sync::{
         Mutex, PoisonError,

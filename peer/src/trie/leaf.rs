@@ -1,34 +1,34 @@
-//! Leaves: how they look on the wire and in the trie.
+//! Leaves: their forms in answers and in the trie.
 
 use super::{Kind, Trie, node};
 use crate::{EMPTY_CODE, EMPTY_ROOT, Hash, rlp};
 use std::sync::Arc;
 
-/// A leaf that tries share, and what belongs to it.
+/// A leaf that several tries share, with the storage that belongs to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Leaf {
     kind: Kind,
-    /// `[key, value]`, as AccountRange and StorageRanges list it.
+    /// `[key, value]`, as AccountRange and StorageRanges contain it.
     item: Arc<[u8]>,
-    /// Of an account that has one. Its root is in the value.
+    /// The storage of an account that has one. The account's body contains its root.
     storage: Option<Arc<Trie>>,
 }
 
 impl Leaf {
-    /// A leaf with a slim body, or the RLP of a slot's value.
+    /// A leaf of a slim body or of the RLP of a slot's value.
     pub(crate) fn new(kind: Kind, key: &Hash, value: &[u8]) -> Leaf {
         let mut item = Vec::with_capacity(value.len() + 40);
         put_item(kind, key, value, &mut item);
         Leaf::of_item(kind, &item)
     }
 
-    /// The same with the storage that the slim body names.
+    /// The same leaf with the storage that its slim body names.
     pub(crate) fn with_storage(mut self, storage: Option<Arc<Trie>>) -> Leaf {
         self.storage = storage;
         self
     }
 
-    /// `item` was made by `put_item`.
+    /// `item` must have been made by `put_item`.
     pub(super) fn of_item(kind: Kind, item: &[u8]) -> Leaf {
         Leaf {
             kind,
@@ -53,7 +53,7 @@ impl Leaf {
         self.storage.as_deref()
     }
 
-    /// Slots that belong to it.
+    /// How many slots belong to it.
     pub(super) fn slots(&self) -> u64 {
         self.storage().map_or(0, |storage| storage.len() as u64)
     }
@@ -63,7 +63,7 @@ impl Leaf {
     }
 }
 
-/// `[key, value]` as the wire wants it.
+/// Appends `[key, value]` as answers contain it.
 pub(super) fn put_item(kind: Kind, key: &Hash, value: &[u8], out: &mut Vec<u8>) {
     let value_len = match kind {
         Kind::Accounts => value.len(),
@@ -77,7 +77,7 @@ pub(super) fn put_item(kind: Kind, key: &Hash, value: &[u8], out: &mut Vec<u8>) 
     }
 }
 
-/// The rest behind an item's header and the key's.
+/// What follows an item's header and its key.
 fn item_body(item: &[u8]) -> &[u8] {
     let header = if item[0] < 0xf8 {
         1
@@ -87,22 +87,22 @@ fn item_body(item: &[u8]) -> &[u8] {
     &item[header + 1..]
 }
 
-/// An item's key. `item` was made by `put_item`.
+/// The item's key. `item` must have been made by `put_item`.
 pub(super) fn item_key(item: &[u8]) -> &Hash {
     item_body(item).first_chunk().unwrap_or(&[0; 32])
 }
 
-/// An item's value. `item` was made by `put_item`.
+/// The item's value. `item` must have been made by `put_item`.
 pub(super) fn item_value(kind: Kind, item: &[u8]) -> &[u8] {
     let mut value = &item_body(item)[32..];
     match kind {
         Kind::Accounts => value,
-        // Written by `put_item`, so it reads back.
+        // `put_item` has written this, so it can be read.
         Kind::Slots => rlp::string(&mut value).unwrap_or_default(),
     }
 }
 
-/// An item's node as the trie has it below `depth` nibbles, into `out`.
+/// Writes an item's node, as the trie has it below `depth` nibbles, into `out`.
 pub(super) fn put_node(kind: Kind, item: &[u8], depth: usize, out: &mut Vec<u8>) {
     let (key, value) = (item_key(item), item_value(kind, item));
     match kind {
@@ -114,8 +114,8 @@ pub(super) fn put_node(kind: Kind, item: &[u8], depth: usize, out: &mut Vec<u8>)
     }
 }
 
-/// A slim body as the trie has it, with the hashes of empty storage and code in their places.
-/// None if it is no list of four strings: a bogus state may hold anything, and then holds it as it is.
+/// A slim body as the trie has it, with the hashes of empty storage and code written out. `None` if
+/// it is no list of four strings: a bogus state's trie holds such bytes as they are.
 fn spell_out(slim: &[u8]) -> Option<Vec<u8>> {
     let mut fields = rlp::list(&mut &*slim).ok()?;
     let head = fields;

@@ -1,4 +1,4 @@
-//! A trie of nodes that are shared with the tries it was made from: after a change of a few leaves, only
+//! A trie that shares nodes with the tries it was made from. After a change of a few leaves, only
 //! the nodes above them are new.
 
 use super::{
@@ -16,18 +16,18 @@ mod tally;
 mod tests;
 pub(crate) use tally::Tally;
 
-/// A trie with keys of 32 bytes. A clone is the same nodes.
+/// A trie with keys of 32 bytes. Clones share its nodes.
 #[derive(Debug, Clone)]
 pub(super) struct Live {
     top: Option<Arc<Node>>,
 }
 
-/// A node, together with the extension above it where there is one.
+/// A node, together with the extension above it if there is one.
 #[derive(Debug)]
 struct Node {
-    /// Nibbles above it: where its parent ends.
+    /// How many nibbles are above it: where its parent ends.
     at: u8,
-    /// How its parent names it.
+    /// How its parent refers to it.
     reference: NodeRef,
     body: Body,
 }
@@ -40,37 +40,37 @@ enum Body {
 
 #[derive(Debug)]
 pub(super) struct Branch {
-    /// Nibbles above it: `at` of its node, or more if there is an extension between.
+    /// How many nibbles are above it. More than `at` of its node if an extension is between them.
     depth: u8,
-    /// A key that begins with these nibbles.
+    /// Any key that begins with these nibbles.
     key: Hash,
-    /// Leaves below it.
+    /// How many leaves are below it.
     leaves: usize,
-    /// Slots that belong to those leaves.
+    /// How many slots belong to those leaves.
     slots: u64,
-    /// Two at least.
+    /// At least two.
     children: Children,
 }
 
 type Children = [Option<Arc<Node>>; 16];
 
-/// What becomes of one leaf.
+/// A change of one leaf.
 #[derive(Debug)]
 pub(crate) struct Edit {
-    /// Which one.
+    /// The leaf's key.
     pub(crate) key: Hash,
-    /// The leaf from now on; none removes it. Its key is `key`.
+    /// The new leaf, which has this key. `None` removes the leaf.
     pub(crate) leaf: Option<Leaf>,
 }
 
 impl Live {
-    /// The same trie as a flat one, without hashing anything again.
+    /// Makes the same trie from a flat one, without hashing anything again.
     pub(super) fn of(flat: &Flat, storage: &dyn Fn(&Hash) -> Option<Trie>) -> Live {
         let top = flat.top().map(|top| thaw(&flat, storage, top, 0));
         Live { top }
     }
 
-    /// The trie after some edits, sorted by key, each key once.
+    /// The trie after some edits. They are sorted by key, and each key occurs once.
     pub(super) fn edited(&self, edits: &[Edit]) -> Live {
         let top = edit(self.top.as_ref(), 0, edits, &mut Vec::new());
         Live { top }
@@ -102,7 +102,7 @@ impl Live {
         self.leaf_at(index, Node::slots)
     }
 
-    /// The leaf to which an index belongs, where `count` says how many belong to a node.
+    /// The leaf that the thing with this index belongs to. `count` says how many belong to a node.
     fn leaf_at(&self, mut index: u64, count: impl Fn(&Node) -> u64) -> Option<&Hash> {
         let mut node = self.top.as_ref()?;
         'down: loop {
@@ -146,7 +146,7 @@ impl Live {
     }
 }
 
-/// The leaf under `key` below a node.
+/// The leaf with this key below a node.
 fn find<'a>(mut node: Option<&'a Arc<Node>>, key: &Hash) -> Option<&'a Leaf> {
     loop {
         match &node?.body {
@@ -194,7 +194,7 @@ fn thaw(
     })
 }
 
-/// What becomes of the subtrie `node`, whose keys and those of all edits share `at` nibbles.
+/// The subtrie after some edits. Its keys and those of all edits share `at` nibbles.
 fn edit(
     node: Option<&Arc<Node>>,
     at: usize,
@@ -229,7 +229,7 @@ fn edit(
             let mut children: Children = if split == depth {
                 branch.children.clone()
             } else {
-                // Some edits leave the path above the branch.
+                // Some edits' keys do not have the nibbles above the branch.
                 let mut children = Children::default();
                 children[usize::from(node::nibble(&branch.key, split))] = Some(Arc::clone(node));
                 children
@@ -275,7 +275,7 @@ fn grow(leaves: &[&Leaf], at: usize, scratch: &mut Vec<u8>) -> Option<Arc<Node>>
     join(children, at, split, scratch)
 }
 
-/// A branch at `split` nibbles, or what is left of it if there are less than two children.
+/// A branch at `split` nibbles. With fewer than two children it is the only child, or nothing.
 fn join(
     mut children: Children,
     at: usize,
@@ -330,7 +330,7 @@ fn branch_node(branch: Branch, at: usize, scratch: &mut Vec<u8>) -> Arc<Node> {
     })
 }
 
-/// Sorted things by their key's nibble at `depth`.
+/// Groups sorted things by their keys' nibble at `depth`.
 fn groups<T>(
     mut rest: &[T],
     key: impl Fn(&T) -> &Hash,
@@ -346,7 +346,7 @@ fn groups<T>(
 }
 
 impl Node {
-    /// A key below it.
+    /// Any key below it.
     fn key(&self) -> &Hash {
         match &self.body {
             Body::Leaf(leaf) => leaf.key(),
@@ -431,9 +431,9 @@ fn target(node: &Node) -> Target<&Leaf, &Branch> {
     }
 }
 
-/// Leaves in order.
+/// An iterator over the leaves in order.
 pub(super) struct Iter<'a> {
-    /// The branches above the next leaf, with the next child of each.
+    /// The branches above the next leaf, each with its next child.
     above: Vec<(&'a Branch, u8)>,
     next: Option<&'a Leaf>,
 }
@@ -453,7 +453,7 @@ impl<'a> Iter<'a> {
                 Body::Branch(branch) => {
                     let depth = usize::from(branch.depth);
                     if node::common_nibbles(&branch.key, origin) < depth {
-                        // All of it lies on one side of the origin.
+                        // All of it is on one side of the origin.
                         if branch.key > *origin {
                             iter.above.push((branch, 0));
                         }

@@ -1,5 +1,5 @@
-//! Tries, kept for serving: the leaves already encoded as the wire wants them, and of the inner nodes
-//! what is needed to write any of them down without hashing below it.
+//! Tries for serving. The leaves are encoded as answers contain them. Of the inner nodes, enough is
+//! kept to write each of them without hashing the nodes below it.
 
 mod flat;
 mod leaf;
@@ -20,65 +20,66 @@ use flat::Flat;
 use live::Live;
 use std::sync::Arc;
 
-/// A trie with keys of 32 bytes. Immutable: what changes is another one, which shares with this one what
-/// they have in common.
+/// A trie with keys of 32 bytes. It never changes: an edit makes another trie, which shares nodes
+/// with this one.
 #[derive(Debug, Clone)]
 pub struct Trie(Repr);
 
 #[derive(Debug, Clone)]
 enum Repr {
-    /// Compact, quick to make and to serve: states that never change.
+    /// Compact, and quick to make and to serve: for states that never change.
     Flat(Arc<Flat>),
-    /// Nodes that several tries share: states of a chain.
+    /// With nodes that several tries share: for states of a chain.
     Live(Live),
 }
 
-/// What a trie's values are, which decides how they look on the wire and how in the trie.
+/// What a trie's values are. This decides their form in answers and in the trie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Values are slim account bodies; on the wire a list in the item, in the trie spelled out.
+    /// Slim account bodies. In answers they are lists, and in the trie the hashes are written out.
     Accounts,
-    /// Values are RLP of slot values; on the wire a string around that, in the trie as they are.
+    /// RLP of slots' values. In answers they are inside a string, and in the trie they are as they
+    /// are.
     Slots,
 }
 
 /// Whether a leaf belongs to a range.
 pub(crate) enum Take {
-    /// Yes.
+    /// It does.
     Yes,
-    /// Yes, and it is the last one.
+    /// It does, and it is the last one.
     Last,
-    /// No, and there are none behind it.
+    /// It does not, and none behind it does.
     No,
 }
 
 /// Adjacent leaves.
 #[derive(Debug, Default)]
 pub(crate) struct Range<'a> {
-    /// As the wire wants them, `[[key, value], ...]` without the outer header, in pieces.
+    /// `[[key, value], ...]` as answers contain it, without the outer header, in pieces.
     pub(crate) items: Vec<&'a [u8]>,
-    /// The last one's key.
+    /// The key of the last leaf.
     pub(crate) last: Option<&'a Hash>,
 }
 
 impl Range<'_> {
-    /// Bytes of all items.
+    /// The length of all items in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.items.iter().map(|item| item.len()).sum()
     }
 }
 
 impl Trie {
-    /// Hashes every node.
+    /// Builds a trie and hashes all its nodes.
     ///
     /// # Panics
-    /// With 2^31 leaves or more.
+    /// If there are 2^31 leaves or more.
     #[must_use]
     pub fn build(leaves: Leaves) -> Trie {
         Trie(Repr::Flat(Arc::new(Flat::build(leaves))))
     }
 
-    /// The same trie, ready to be changed. `storage` says what belongs to an account.
+    /// The same trie, ready for edits. `storage` returns the storage that belongs to an account.
     pub(crate) fn live<'a>(&self, storage: impl Fn(&Hash) -> Option<&'a Trie>) -> Trie {
         match &self.0 {
             Repr::Flat(flat) => Trie(Repr::Live(Live::of(flat, &|key| storage(key).cloned()))),
@@ -86,7 +87,8 @@ impl Trie {
         }
     }
 
-    /// The trie after some leaves were set or removed. `edits` are sorted by key, each key once.
+    /// The trie after some leaves were set or removed. `edits` are sorted by key, and each key
+    /// occurs once.
     pub(crate) fn edited(&self, edits: &[Edit]) -> Trie {
         Trie(Repr::Live(self.to_live().edited(edits)))
     }
@@ -98,7 +100,7 @@ impl Trie {
         }
     }
 
-    /// The root hash; `EMPTY_ROOT` without leaves.
+    /// The root hash. `EMPTY_ROOT` if there are no leaves.
     #[must_use]
     pub fn root(&self) -> Hash {
         match &self.0 {
@@ -116,18 +118,18 @@ impl Trie {
         }
     }
 
-    /// Whether there is no leaf.
+    /// Whether there are no leaves.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All leaves, ascending: key, and value as `Kind` says (slim body, or RLP of the slot's value).
+    /// All leaves in ascending order: the key, and the value as `Kind` describes it.
     pub fn iter(&self) -> impl Iterator<Item = (&Hash, &[u8])> {
         self.iter_from(&[0; 32])
     }
 
-    /// The same from the first leaf on whose key is `origin` or behind it.
+    /// The same from the first leaf whose key is at least `origin`.
     pub fn iter_from(&self, origin: &Hash) -> impl Iterator<Item = (&Hash, &[u8])> {
         let (flat, live) = match &self.0 {
             Repr::Flat(flat) => (Some(flat.iter_from(origin)), None),
@@ -146,7 +148,7 @@ impl Trie {
         }
     }
 
-    /// The key of the leaf with so many before it.
+    /// The key of the leaf with this index.
     #[must_use]
     pub fn nth(&self, index: usize) -> Option<&Hash> {
         match &self.0 {
@@ -155,8 +157,8 @@ impl Trie {
         }
     }
 
-    /// The account whose storage holds the slot with so many before it, if this is a trie of accounts
-    /// that carry their storages.
+    /// The account whose storage contains the slot with this index among the slots of all accounts.
+    /// Only for a trie of accounts that carry their storages.
     pub(crate) fn with_slot(&self, index: u64) -> Option<&Hash> {
         match &self.0 {
             Repr::Flat(_) => None,
@@ -173,7 +175,7 @@ impl Trie {
         }
     }
 
-    /// The storage that belongs to an account, if this is a trie of accounts that carry them.
+    /// The storage of an account, if this is a trie of accounts that carry their storages.
     pub(crate) fn storage(&self, account: &Hash) -> Option<&Trie> {
         match &self.0 {
             Repr::Flat(_) => None,
@@ -181,7 +183,7 @@ impl Trie {
         }
     }
 
-    /// The slots of all storages that the leaves carry.
+    /// How many slots the leaves' storages have.
     pub(crate) fn slots(&self) -> u64 {
         match &self.0 {
             Repr::Flat(_) => 0,
@@ -189,8 +191,9 @@ impl Trie {
         }
     }
 
-    /// The nodes from the root towards `key`, as far as its path goes: they prove what is under it,
-    /// or that nothing is. Nodes embedded in their parents are not listed. Nothing for an empty trie.
+    /// The nodes from the root towards `key`, as far as the path exists. They prove the value under
+    /// the key, or that there is none. Nodes that are embedded in their parents are not listed.
+    /// Empty for an empty trie.
     #[must_use]
     pub fn path_to(&self, key: &Hash) -> Vec<Vec<u8>> {
         match &self.0 {
@@ -199,12 +202,12 @@ impl Trie {
         }
     }
 
-    /// A range's proof: the path to `origin`, then what the path to `last` adds.
+    /// A range's proof: the path to `origin`, and what the path to `last` has beyond it.
     #[must_use]
     pub fn prove(&self, origin: &Hash, last: Option<&Hash>) -> Vec<Vec<u8>> {
         let mut proof = self.path_to(origin);
         if let Some(last) = last {
-            // Two paths are the same as far as they go together and never meet again.
+            // Two paths are equal at first; after they part, they have no nodes in common.
             let tail = self.path_to(last);
             let shared = proof.iter().zip(&tail).take_while(|(a, b)| a == b).count();
             proof.extend(tail.into_iter().skip(shared));
@@ -212,7 +215,7 @@ impl Trie {
         proof
     }
 
-    /// The node at a path, which is any number of nibbles. What is no nibble leads nowhere.
+    /// The node at a path of any number of nibbles. A number above 15 leads nowhere.
     #[must_use]
     pub fn node_at(&self, path: &[u8]) -> NodeAt {
         match &self.0 {
@@ -221,7 +224,7 @@ impl Trie {
         }
     }
 
-    /// The depths at which nodes with a hash of their own are on the way to a path, but for the root
+    /// The depths of the nodes on the way to a path that have hashes of their own, without the root
     /// and the node at the path itself.
     #[must_use]
     pub fn hashed_above(&self, path: &[u8]) -> Vec<usize> {
@@ -231,7 +234,7 @@ impl Trie {
         }
     }
 
-    /// Every node with a hash of its own, in no particular order: a proof of far too much.
+    /// All nodes with a hash of their own in no particular order: far too large a proof.
     #[must_use]
     pub fn all_nodes(&self) -> Vec<Vec<u8>> {
         match &self.0 {

@@ -1,8 +1,8 @@
-//! Writing nodes: hex prefix, leaf, extension, branch, and the references by which parents name them.
+//! Writes nodes: hex prefix, leaf, extension, branch, and how parents refer to their children.
 
 use crate::{Hash, keccak::keccak, rlp};
 
-/// The nibble at `index` < 64, high nibble of the first byte first.
+/// The nibble at `index` < 64. The high nibble of the first byte is the first.
 pub(super) fn nibble(key: &Hash, index: usize) -> u8 {
     let byte = key[index / 2];
     if index.is_multiple_of(2) {
@@ -12,7 +12,7 @@ pub(super) fn nibble(key: &Hash, index: usize) -> u8 {
     }
 }
 
-/// How many nibbles two keys begin with together, 0 to 64.
+/// How many first nibbles two keys have in common, 0 to 64.
 pub(super) fn common_nibbles(a: &Hash, b: &Hash) -> usize {
     match a.iter().zip(b).position(|(x, y)| x != y) {
         None => 64,
@@ -20,10 +20,11 @@ pub(super) fn common_nibbles(a: &Hash, b: &Hash) -> usize {
     }
 }
 
-/// How a parent names a node: its hash, or the node itself where that is under 32 bytes.
+/// How a parent refers to a node: by its hash, or by the node itself if it is shorter than 32
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeRef {
-    /// 32 for a hash, below that the length of the embedded node.
+    /// 32 for a hash. Less is the length of the embedded node.
     len: u8,
     bytes: [u8; 32],
 }
@@ -48,7 +49,7 @@ impl NodeRef {
         self.len == 32
     }
 
-    /// A root always counts by its hash, even if the node is short.
+    /// A root is always referred to by its hash, even if the node is short.
     pub(super) fn root(&self) -> Hash {
         if self.is_hash() {
             self.bytes
@@ -57,7 +58,7 @@ impl NodeRef {
         }
     }
 
-    /// Bytes it takes inside its parent.
+    /// How many bytes it takes inside its parent.
     pub(super) fn encoded_len(&self) -> usize {
         if self.is_hash() {
             33
@@ -74,7 +75,7 @@ impl NodeRef {
     }
 }
 
-/// `[hex prefix of key[from..], value]` into `out`, which is emptied first.
+/// Writes `[hex prefix of key[from..], value]` into `out`, which is emptied first.
 pub(super) fn put_leaf(key: &Hash, from: usize, value: &[u8], out: &mut Vec<u8>) {
     let (path, path_len) = hex_prefix(key, from, 64, true);
     let path = &path[..path_len];
@@ -84,7 +85,7 @@ pub(super) fn put_leaf(key: &Hash, from: usize, value: &[u8], out: &mut Vec<u8>)
     rlp::put_string(value, out);
 }
 
-/// `[hex prefix of key[from..to], child]` into `out`, which is emptied first.
+/// Writes `[hex prefix of key[from..to], child]` into `out`, which is emptied first.
 pub(super) fn put_extension(
     key: &Hash,
     from: usize,
@@ -100,7 +101,7 @@ pub(super) fn put_extension(
     child.put(out);
 }
 
-/// Sixteen children and the value slot, always empty since all keys are of one length.
+/// Writes sixteen children and the value, which is always empty because all keys have one length.
 pub(super) fn put_branch(children: &[Option<NodeRef>; 16], out: &mut Vec<u8>) {
     let payload: usize = children
         .iter()
@@ -117,7 +118,8 @@ pub(super) fn put_branch(children: &[Option<NodeRef>; 16], out: &mut Vec<u8>) {
     out.push(0x80);
 }
 
-/// Nibbles `from..to` of a key: a flag nibble (2 for a leaf, 1 for an odd count), and they behind it.
+/// The hex prefix of the nibbles `from..to` of a key: a flag nibble (2 for a leaf, plus 1 for an
+/// odd count) before them.
 fn hex_prefix(key: &Hash, from: usize, to: usize, leaf: bool) -> ([u8; 33], usize) {
     let odd = (to - from) % 2;
     let mut path = [0; 33];

@@ -1,46 +1,47 @@
-//! What is served of a trie besides its leaves: single nodes, and the paths that prove a range. The same
-//! for both ways to keep a trie.
+//! What a trie serves besides its leaves: single nodes, and the paths that prove a range. It is the
+//! same for both forms of a trie.
 
 use super::node::{self, NodeRef};
 use crate::Hash;
 
-/// What is found at a path of nibbles.
+/// What is at a path of nibbles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeAt {
-    /// A node that has a hash of its own.
+    /// A node with a hash of its own.
     Node(Vec<u8>),
-    /// No node begins there (also: the path ends inside an extension or a leaf).
+    /// No node begins there, for example because the path ends inside an extension or a leaf.
     Nothing,
-    /// A node so short that it is part of its parent.
+    /// A node so short that it is embedded in its parent.
     Embedded,
 }
 
-/// Below a branch: a leaf, or another branch.
+/// A child of a branch: a leaf or another branch.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Target<L, B> {
     Leaf(L),
     Branch(B),
 }
 
-/// A trie's leaves and branches. Extensions are where a branch lies deeper than right below its parent.
+/// A trie's leaves and branches. There is an extension where a branch is not directly below its
+/// parent.
 pub(super) trait Nodes {
     type Leaf: Copy;
     type Branch: Copy;
-    /// None for an empty trie.
+    /// `None` for an empty trie.
     fn top(&self) -> Option<Target<Self::Leaf, Self::Branch>>;
     /// `nibble` < 16.
     fn child(&self, branch: Self::Branch, nibble: u8) -> Option<Target<Self::Leaf, Self::Branch>>;
-    /// Nibbles above it.
+    /// How many nibbles are above it.
     fn branch_depth(&self, branch: Self::Branch) -> usize;
-    /// A key that begins with these nibbles.
+    /// Any key that begins with these nibbles.
     fn branch_key(&self, branch: Self::Branch) -> &Hash;
-    /// The RLP of a leaf below `depth` nibbles, into `out`, which is emptied first.
+    /// Writes the RLP of a leaf below `depth` nibbles into `out`, which is emptied first.
     fn put_leaf(&self, leaf: Self::Leaf, depth: usize, out: &mut Vec<u8>);
-    /// The RLP of a branch, into `out`, which is emptied first.
+    /// Writes the RLP of a branch into `out`, which is emptied first.
     fn put_branch(&self, branch: Self::Branch, out: &mut Vec<u8>);
 }
 
-/// A place on the way down.
+/// A place on the way from the root down.
 #[derive(Debug, Clone, Copy)]
 enum Place<L, B> {
     Leaf { leaf: L, depth: usize },
@@ -127,7 +128,7 @@ fn start<N: Nodes>(trie: &N) -> Option<PlaceIn<N>> {
     Some(place_of(trie, trie.top()?, 0))
 }
 
-/// A child under `depth` nibbles: an extension first, if the branch lies deeper.
+/// A child below `depth` nibbles. It is an extension if the branch is deeper.
 fn place_of<N: Nodes>(trie: &N, target: Target<N::Leaf, N::Branch>, depth: usize) -> PlaceIn<N> {
     match target {
         Target::Leaf(leaf) => Place::Leaf { leaf, depth },
@@ -145,7 +146,7 @@ fn depth<N: Nodes>(trie: &N, place: PlaceIn<N>) -> usize {
     }
 }
 
-/// The next node towards `path`, if there is one and the path is long enough to reach it.
+/// The next node towards `path`, if there is one and the path reaches it.
 fn step<N: Nodes>(trie: &N, place: PlaceIn<N>, path: &[u8]) -> Option<PlaceIn<N>> {
     match place {
         Place::Leaf { .. } => None,
@@ -170,8 +171,8 @@ fn encode<N: Nodes>(trie: &N, place: PlaceIn<N>) -> Vec<u8> {
         Place::Leaf { leaf, depth } => trie.put_leaf(leaf, depth, &mut out),
         Place::Branch { branch } => trie.put_branch(branch, &mut out),
         Place::Extension { branch, depth } => {
-            // Branches remember only the reference of the extension above them. Extensions
-            // are rare enough to hash the branch again.
+            // A branch only remembers the reference of the extension above it. Extensions are rare,
+            // so the branch is hashed again.
             trie.put_branch(branch, &mut out);
             let reference = NodeRef::of(&out);
             let (key, to) = (trie.branch_key(branch), trie.branch_depth(branch));

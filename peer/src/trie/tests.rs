@@ -1,4 +1,4 @@
-//! Roots, nodes and proofs against alloy-trie, which shares nothing with this crate.
+//! Compares roots, nodes and proofs with alloy-trie, which shares no code with this crate.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,7 +29,7 @@ fn scattered(count: u64, value_len: usize) -> BTreeMap<Hash, Vec<u8>> {
         .collect()
 }
 
-/// Keys that share almost everything, with tiny values: extensions and embedded nodes.
+/// Keys that have almost all nibbles in common and short values: extensions and embedded nodes.
 fn crowded(count: u64) -> BTreeMap<Hash, Vec<u8>> {
     (0..count)
         .map(|i| {
@@ -44,11 +44,11 @@ fn crowded(count: u64) -> BTreeMap<Hash, Vec<u8>> {
 
 fn shapes() -> Vec<BTreeMap<Hash, Vec<u8>>> {
     let mut shapes: Vec<_> = [1, 2, 3, 17, 200, 3000].map(|n| scattered(n, 33)).into();
-    // Enough for several threads.
+    // Enough leaves for several threads.
     shapes.push(scattered(20_000, 5));
     shapes.extend([1, 2, 5, 300].map(crowded));
     shapes.extend([scattered(40, 1), scattered(2, 60)]);
-    // All below one extension, and enough for several threads.
+    // All leaves are below one extension, and there are enough for several threads.
     shapes.push(
         scattered(6000, 8)
             .into_iter()

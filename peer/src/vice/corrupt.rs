@@ -1,5 +1,5 @@
-//! One field of an answer is another. What comes of it is well-formed, so that only the proof, or the
-//! hash it was asked for by, can show it.
+//! Changes one field of an answer. The result is well-formed, so only the proof shows the fault, or
+//! the hash that was asked for.
 
 use super::answer::{Answer, Content, Item};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     state::{hash_field, number},
 };
 
-/// What is corrupted.
+/// The field that is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// `key`: the hash of an address or of a slot's key.
@@ -32,7 +32,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// All of them by name.
+    /// All fields by name.
     pub const ALL: [(&str, Field); 9] = [
         ("key", Field::Key),
         ("nonce", Field::Nonce),
@@ -46,7 +46,7 @@ impl Field {
     ];
 }
 
-/// Corrupts the middle one of the items that have such a field.
+/// Changes the middle one of the items that have this field.
 pub(super) fn corrupt(answer: &mut Answer, field: Field) {
     match (&mut answer.content, field) {
         (Content::Accounts { items, .. }, Field::Key) => middle(items, |item| flip(&mut item.0)),
@@ -68,7 +68,8 @@ pub(super) fn corrupt(answer: &mut Answer, field: Field) {
     }
 }
 
-/// The account that a liar lies about: the first one of the keyspace's upper half, else the first of all.
+/// The account that a liar lies about: the first one in the upper half of the key space, or else
+/// the first of all.
 pub(super) fn victim(state: &State) -> Option<Hash> {
     let mut half = [0; 32];
     half[0] = 0x80;
@@ -80,7 +81,7 @@ pub(super) fn victim(state: &State) -> Option<Hash> {
     Some(*account)
 }
 
-/// Another balance for one account, if it is in the answer.
+/// Changes the balance of one account, if it is in the answer.
 pub(super) fn lie(answer: &mut Answer, victim: &Hash) {
     if let Content::Accounts { items, .. } = &mut answer.content
         && let Some(item) = items.iter_mut().find(|(key, _)| key == victim)
@@ -102,7 +103,7 @@ fn flip(bytes: &mut [u8]) {
     }
 }
 
-/// A slim body with another field. A bogus one stays as it is.
+/// Changes a field of a slim body. A bogus body stays as it is.
 fn body((_, body): &mut Item, field: Field) {
     let read = |body: &[u8]| {
         let mut fields = rlp::list(&mut &*body).ok()?;
@@ -129,7 +130,7 @@ fn body((_, body): &mut Item, field: Field) {
     *body = slim_body(nonce, &balance, &storage, &code);
 }
 
-/// Another value, not zero: a slot of zero would not be there.
+/// Changes a slot's value, never to zero, because a slot of zero would not exist.
 fn slot((_, value): &mut Item) {
     let read = |mut value: &[u8]| {
         let content = rlp::string(&mut value).ok()?;

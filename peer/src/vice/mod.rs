@@ -1,9 +1,11 @@
-//! The ways a peer can be bad, one variant each, so that a client's every check meets the peer that
-//! it is for. Some are only odd, and a client must bear them; the variant says so.
+//! The faults that a peer can have, one variant each, so that every check of a client meets the
+//! peer that it is made for. Some are only odd, and a client must tolerate them; the variant says
+//! so.
 
 mod answer;
 mod corrupt;
 mod parse;
+mod spoil;
 
 pub use corrupt::Field;
 pub use parse::ParseViceError;
@@ -12,22 +14,22 @@ use crate::{
     Hash,
     block::{Blocks, GetBlockHeaders},
     link::{self, eth},
-    session::Outgoing,
+    outgoing::Outgoing,
     snap::{self, Request},
     state::States,
 };
 use answer::Answer;
 use std::{collections::HashMap, time::Duration};
 
-/// A fault, and when it shows. Written `NAME[=ARGUMENT][@KIND][+HONEST]`, such as `silent`,
-/// `capped=500@storage`, `cut@accounts+3`.
+/// A fault, and when it shows. It is written `NAME[=ARGUMENT][@KIND][+HONEST]`, such as `silent`,
+/// `capped=500@storage` or `cut@accounts+3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vice {
-    /// What is done.
+    /// What the peer does.
     pub fault: Fault,
-    /// Only with answers of this kind.
+    /// It does this only in answers of this kind.
     pub only: Option<Kind>,
-    /// After this many honest answers (of that kind).
+    /// It does this after this many honest answers (of that kind).
     pub after: u64,
 }
 
@@ -41,7 +43,7 @@ impl From<Fault> for Vice {
     }
 }
 
-/// Kinds of requests.
+/// The kinds of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// GetAccountRange
@@ -56,96 +58,98 @@ pub enum Kind {
     Headers,
 }
 
-/// What a bad peer does.
+/// What a faulty peer does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// `silent`: never answers.
     Silent,
-    /// `slow=MS`: answers late, each answer that much after the one before. Odd, not wrong.
+    /// `slow=MS`: answers late. Each answer comes this many milliseconds after the one before it.
+    /// Odd, not wrong.
     Slow(Duration),
-    /// `empty`: answers everything with "I have not got that". Odd, not wrong.
+    /// `empty`: answers everything with an empty answer, as if nothing was held. Odd, not wrong.
     Empty,
-    /// `stale-root`: the same, but still has the codes, which belong to no root. Use it with `+N`.
+    /// `stale-root`: the same, except for codes, which belong to no root. Use it with `+N`.
     StaleRoot,
-    /// `stuck`: holds only the state that was the newest when the connection began, refuses every other
-    /// root and announces no block. Odd, not wrong.
+    /// `stuck`: only has the state that was the newest when the connection began. It refuses every
+    /// other root and announces no block. Odd, not wrong.
     Stuck,
-    /// `capped=BYTES`: takes every request for one of at most so many bytes. Odd, not wrong.
+    /// `capped=BYTES`: treats every request as one for at most this many bytes. Odd, not wrong.
     Capped(u64),
-    /// `drop-first-proof`: leaves the proof's first node out (the root).
+    /// `drop-first-proof`: leaves out the proof's first node (the root).
     DropFirstProof,
-    /// `drop-last-proof`: leaves the proof's last node out.
+    /// `drop-last-proof`: leaves out the proof's last node.
     DropLastProof,
-    /// `drop-item`: leaves an account or slot from the middle out, and proves its hash: all nodes
-    /// on the way to it are in the proof.
+    /// `drop-item`: leaves out an account or slot in the middle. The proof has all nodes on the way
+    /// to it, so its hash is proven.
     DropItem,
-    /// `swap-values`: two neighbours with each other's values.
+    /// `swap-values`: exchanges the values of two neighbours.
     SwapValues,
-    /// `unsorted`: two neighbours in the wrong order.
+    /// `unsorted`: exchanges two neighbours.
     Unsorted,
-    /// `modify-value`: one bit of an account's body, a slot, a code, a node or a header is another.
+    /// `modify-value`: changes one bit of an account's body, a slot, a code, a node or a header.
     ModifyValue,
-    /// `corrupt=FIELD`: one bit of one field is another, and the answer well-formed all the same.
+    /// `corrupt=FIELD`: changes one bit of one field. The answer stays well-formed.
     Corrupt(Field),
-    /// `lie`: another balance for one account, always the same one, and honest about all the rest.
+    /// `lie`: changes the balance of one account, always the same one. Everything else is honest.
     Lie,
-    /// `short`: the second half of the accounts or slots is left out, and the proof as it was. Codes and
-    /// nodes may be left out: with them it is odd, not wrong.
+    /// `short`: leaves out the second half of the accounts or slots and keeps the proof. Of codes
+    /// and nodes, some may be left out, so with them it is odd, not wrong.
     Short,
-    /// `replay`: gives the first answer of each kind again, under the id of the new request.
+    /// `replay`: repeats the first answer of each kind with the id of the new request.
     Replay,
-    /// `twice`: sends every answer two times.
+    /// `twice`: sends every answer twice.
     Twice,
-    /// `unasked`: sends, with every answer, one to a request that never was.
+    /// `unasked`: sends a second answer with every answer, to a request that was never made.
     Unasked,
-    /// `wrong-id`: answers under another id.
+    /// `wrong-id`: answers with another request id.
     WrongId,
     /// `wrong-code`: answers with the message of another kind.
     WrongCode,
-    /// `more`: answers more than was asked for: accounts behind the limit, a list of slots, a code or a
-    /// node too many.
+    /// `more`: answers more than was asked for: accounts behind the limit, or a list of slots, a
+    /// code or a node too many.
     More,
-    /// `truncated`: the answer's second half is missing.
+    /// `truncated`: leaves out the answer's second half.
     Truncated,
-    /// `garbage`: bytes that are no RLP.
+    /// `garbage`: sends bytes that are no RLP.
     Garbage,
-    /// `oversized`: a frame of one byte more than may be.
+    /// `oversized`: sends a frame of one byte more than the limit.
     Oversized,
-    /// `text`: a text frame in place of the answer.
+    /// `text`: sends a text frame instead of the answer.
     Text,
-    /// `always-prove`: proves the last storage although it is whole. Odd, not wrong.
+    /// `always-prove`: proves the last storage although it is complete. Odd, not wrong.
     AlwaysProve,
     /// `no-proof`: never sends proofs.
     NoProof,
-    /// `shuffled-proof`: the proof's nodes in another order, some twice. Odd, not wrong.
+    /// `shuffled-proof`: sends the proof's nodes in another order, and some of them twice. Odd, not
+    /// wrong.
     ShuffledProof,
-    /// `huge-proof`: all nodes of the trie as proof. Odd up to 128 nodes, wrong beyond.
+    /// `huge-proof`: sends all nodes of the trie as proof. Odd up to 128 nodes, wrong above.
     HugeProof,
-    /// `many-proof-nodes`: more than 128 nodes, however few are needed.
+    /// `many-proof-nodes`: sends more than 128 nodes, however few are needed.
     ManyProofNodes,
-    /// `codes-as-hashes`: sends the hashes in place of the codes.
+    /// `codes-as-hashes`: sends the hashes instead of the codes.
     CodesAsHashes,
-    /// `one-code`: one code per answer. Odd, not wrong.
+    /// `one-code`: sends one code per answer. Odd, not wrong.
     OneCode,
-    /// `wrong-header`: another header than was asked for.
+    /// `wrong-header`: sends another header than the one that was asked for.
     WrongHeader,
-    /// `corrupt-header`: one bit of the state root in the header is another.
+    /// `corrupt-header`: changes one bit of the state root in the header.
     CorruptHeader,
     /// `cut`: drops the connection in the middle of the answer.
     Cut,
-    /// `wrong-network`: Status with another network id.
+    /// `wrong-network`: sends a Status with another network id.
     WrongNetwork,
-    /// `wrong-genesis`: Status with another genesis hash.
+    /// `wrong-genesis`: sends a Status with another genesis hash.
     WrongGenesis,
-    /// `no-hello`: says nothing at all, ever.
+    /// `no-hello`: never says anything.
     NoHello,
-    /// `no-status`: Hello, and then nothing, ever.
+    /// `no-status`: sends Hello, and then never anything.
     NoStatus,
-    /// `no-snap`: offers no snap.
+    /// `no-snap`: does not offer snap.
     NoSnap,
     /// `no-pong`: does not answer pings.
     NoPong,
-    /// `too-many-peers`: is full.
+    /// `too-many-peers`: refuses the connection because it has too many peers.
     TooManyPeers,
 }
 
@@ -155,11 +159,11 @@ impl Vice {
     }
 }
 
-/// A session's vices and what they have to remember.
+/// A session's vices, and what they have to remember.
 #[derive(Debug)]
 pub(crate) struct Vices {
     vices: Vec<Vice>,
-    /// Requests so far.
+    /// How many requests of each kind there were.
     answered: HashMap<Kind, u64>,
     /// For `Stuck`: the newest root when the connection began.
     first_root: Option<Hash>,
@@ -182,12 +186,12 @@ impl Vices {
         self.vices.is_empty()
     }
 
-    /// For the faults that are not about answers.
+    /// Whether there is a fault that is not about answers.
     pub(crate) fn has(&self, fault: &Fault) -> bool {
         self.vices.iter().any(|vice| vice.fault == *fault)
     }
 
-    /// What comes in place of the honest answer. `snap` is the capability's first id.
+    /// What is sent instead of the honest answer. `snap` is the capability's first message id.
     pub(crate) fn answer(&mut self, states: &States, snap: u64, request: Request) -> Vec<Outgoing> {
         let kind = kind(&request);
         let showing = self.showing(kind);
@@ -198,7 +202,7 @@ impl Vices {
         let mut payload = Vec::new();
         snap::answer(states, &asked, &mut payload);
         let Some(mut answer) = Answer::decode(&request, &payload) else {
-            // Only a bogus state's bytes can be so bad. They go out as they are.
+            // Only a bogus state's bytes cannot be decoded. They are sent as they are.
             let id = snap + answer::code(&request) + 1;
             return vec![Outgoing::Frame(link::frame(id, &payload))];
         };
@@ -213,12 +217,12 @@ impl Vices {
             }
             answer.spoil(fault, states, &request);
         }
-        // Codes 0 to 7, answers are the odd ones.
+        // Codes are 0 to 7. Answers are the odd ones.
         let ids = [1, 3].map(|add| snap + (answer::code(&request) + add) % 8);
         send(&showing, ids, &answer)
     }
 
-    /// The same for headers. `eth` is the capability's first id.
+    /// The same for headers. `eth` is the capability's first message id.
     pub(crate) fn headers(
         &mut self,
         blocks: &Blocks,
@@ -236,11 +240,11 @@ impl Vices {
             }
             answer.spoil_headers(fault, blocks, &headers);
         }
-        // The wrong one says that these are block bodies.
+        // The wrong id says that these are block bodies.
         send(&showing, [eth + eth::BLOCK_HEADERS, eth + 0x06], &answer)
     }
 
-    /// The faults that show in the next answer of this kind.
+    /// The faults that show in the next answer of this kind. Counts the answer.
     fn showing(&mut self, kind: Kind) -> Vec<Fault> {
         let answered = self.answered.entry(kind).or_default();
         *answered += 1;
@@ -261,7 +265,7 @@ fn kind(request: &Request) -> Kind {
     }
 }
 
-/// The state a request is about; codes are not of one.
+/// The state root that a request names. Requests for codes name none.
 fn root(request: &Request) -> Option<&Hash> {
     match request {
         Request::Accounts(request) => Some(&request.root),
@@ -271,7 +275,7 @@ fn root(request: &Request) -> Option<&Hash> {
     }
 }
 
-/// Some faults are honest answers to another request.
+/// Changes a request for the faults that are honest answers to another request.
 fn change_request(request: &mut Request, fault: &Fault) {
     let bytes = match request {
         Request::Accounts(request) => &mut request.bytes,
@@ -293,8 +297,8 @@ fn change_request(request: &mut Request, fault: &Fault) {
     }
 }
 
-/// The answer as frames, spoilt as far as it is the frames that are. `ids` are the right message id
-/// and a wrong one.
+/// The answer as frames, with the faults that concern frames. `ids` are the right message id and a
+/// wrong one.
 fn send(faults: &[Fault], ids: [u64; 2], answer: &Answer) -> Vec<Outgoing> {
     let id = ids[usize::from(faults.contains(&Fault::WrongCode))];
     let frame = link::frame(id, &answer.encode());

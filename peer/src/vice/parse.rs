@@ -1,9 +1,9 @@
-//! Vices from the command line: `NAME[=ARGUMENT][@KIND][+HONEST]`.
+//! Parses vices from the command line: `NAME[=ARGUMENT][@KIND][+HONEST]`.
 
 use super::{Fault, Field, Kind, Vice};
 use std::{fmt, str::FromStr, time::Duration};
 
-/// Why some text names no vice.
+/// Why a text is no vice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseViceError(String);
 
@@ -15,7 +15,7 @@ impl fmt::Display for ParseViceError {
 
 impl std::error::Error for ParseViceError {}
 
-/// All vices without an argument.
+/// All vices without an argument, by name.
 const PLAIN: [(&str, Fault); 39] = [
     ("silent", Fault::Silent),
     ("empty", Fault::Empty),
@@ -69,7 +69,7 @@ impl FromStr for Vice {
                 rest,
                 after
                     .parse()
-                    .map_err(|_| error("a number belongs behind '+'"))?,
+                    .map_err(|_| error("a number must follow '+'"))?,
             ),
         };
         let (rest, only) = match rest.split_once('@') {
@@ -81,7 +81,11 @@ impl FromStr for Vice {
                     "codes" => Kind::Codes,
                     "nodes" => Kind::Nodes,
                     "headers" => Kind::Headers,
-                    _ => return Err(error("kinds are accounts, storage, codes, nodes, headers")),
+                    _ => {
+                        return Err(error(
+                            "the kind must be accounts, storage, codes, nodes or headers",
+                        ));
+                    }
                 };
                 (rest, Some(kind))
             }
@@ -91,21 +95,21 @@ impl FromStr for Vice {
                 let known = PLAIN.iter().find(|(name, _)| *name == rest);
                 known
                     .map(|(_, fault)| fault.clone())
-                    .ok_or_else(|| error("no such vice"))?
+                    .ok_or_else(|| error("there is no such vice"))?
             }
             Some(("corrupt", field)) => {
                 let known = Field::ALL.iter().find(|(name, _)| *name == field);
-                let (_, field) = known.ok_or_else(|| error("no such field"))?;
+                let (_, field) = known.ok_or_else(|| error("there is no such field"))?;
                 Fault::Corrupt(*field)
             }
             Some((name, argument)) => {
                 let number = argument
                     .parse()
-                    .map_err(|_| error("a number belongs behind '='"))?;
+                    .map_err(|_| error("a number must follow '='"))?;
                 match name {
                     "slow" => Fault::Slow(Duration::from_millis(number)),
                     "capped" => Fault::Capped(number),
-                    _ => return Err(error("no such vice with an argument")),
+                    _ => return Err(error("there is no such vice with an argument")),
                 }
             }
         };
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_names_no_vice_is_refused() {
+    fn a_text_that_is_no_vice_is_refused() {
         for text in [
             "",
             "bogus",
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vice_with_everything() {
+    fn a_vice_with_argument_kind_and_count_is_parsed() {
         let vice = Vice {
             fault: Fault::Capped(500),
             only: Some(Kind::Storage),

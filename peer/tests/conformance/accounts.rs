@@ -5,7 +5,7 @@ use crate::support::{plus, ready};
 use snaplight_peer::{EMPTY_ROOT, session::Server, state::States};
 use std::sync::Arc;
 
-/// As many as are needed to exceed `bytes`.
+/// As many accounts as are needed to exceed `bytes`.
 fn count(bytes: u64) -> usize {
     (bytes / WEIGHT) as usize + 1
 }
@@ -16,7 +16,7 @@ fn account_range_00_to_02_stop_at_the_first_account_beyond_the_bytes() {
     for bytes in [4000, 3000, 2000] {
         suite.expect_accounts(bytes, ZERO, MAX, count(bytes), 0);
     }
-    // Not beyond if it fits exactly.
+    // An exact fit does not exceed the limit.
     suite.expect_accounts(WEIGHT * 10, ZERO, MAX, 11, 0);
     suite.expect_accounts(WEIGHT * 10 - 1, ZERO, MAX, 10, 0);
 }
@@ -101,7 +101,7 @@ fn account_range_15_16_a_limit_before_the_origin_gives_one_account() {
 fn account_range_of_everything_is_proven_too() {
     let mut suite = suite();
     suite.expect_accounts(u64::MAX, ZERO, MAX, suite.keys.len(), 0);
-    // A proof's nodes come once.
+    // A proof has every node once.
     let answer = suite.accounts(u64::MAX, suite.state.root(), suite.keys[0], MAX);
     let mut unique = answer.proof.clone();
     unique.sort();

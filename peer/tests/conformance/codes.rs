@@ -4,7 +4,7 @@ use super::{NOTHING, code, state, suite};
 use snaplight_peer::{EMPTY_CODE, EMPTY_ROOT, keccak::keccak};
 
 #[test]
-fn byte_codes_00_to_02_what_is_no_code_has_no_answer_and_no_placeholder() {
+fn byte_codes_00_to_02_a_hash_without_a_code_has_no_item_and_no_placeholder() {
     let mut suite = suite();
     let root = suite.state.root();
     for hashes in [
@@ -35,6 +35,6 @@ fn byte_codes_05_to_08_in_order_up_to_the_bytes_and_repeated_when_asked_repeated
         suite.codes(&[all[3], EMPTY_ROOT, all[1]], 1000),
         [code(3), code(1)]
     );
-    // Only so many hashes are looked at.
+    // Only a limited number of hashes is looked up.
     assert_eq!(suite.codes(&[EMPTY_CODE; 1100], 1000).len(), 1024);
 }

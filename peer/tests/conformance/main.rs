@@ -1,5 +1,5 @@
-//! The conformance cases that go-ethereum's `devp2p` tool asks of a snap/1 server, numbered as in its
-//! suite, on a state of our own with the same shapes (the counts differ from those of its chain).
+//! The checks that go-ethereum's `devp2p` tool makes of a snap/1 server, with its numbers. They run
+//! on a state of our own with the same shapes, so the counts differ.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -21,14 +21,14 @@ use snaplight_peer::{
 use std::sync::Arc;
 use support::{Answer, ask, assert_proves, ready, word};
 
-/// What an account counts: 32 for its hash, 9 for `[1, 4 bytes, "", ""]`.
+/// What an account counts in bytes: 32 for its hash, and 9 for `[1, 4 bytes, "", ""]`.
 const WEIGHT: u64 = 32 + 9;
 const ACCOUNTS: u32 = 300;
 const MAX: Hash = [0xff; 32];
 const ZERO: Hash = [0; 32];
 const NOTHING: Vec<u8> = Vec::new();
 
-/// go-ethereum's storage test account: slots 1, 2, 3 hold 1, 2, 3.
+/// go-ethereum's account for storage tests: the slots 1, 2 and 3 contain 1, 2 and 3.
 const STORAGE_ACCOUNT: [u8; 20] = [
     0x8b, 0xeb, 0xc8, 0xba, 0x65, 0x1a, 0xee, 0x62, 0x49, 0x37, 0xe7, 0xd8, 0x97, 0x85, 0x3a, 0xc3,
     0x0c, 0x95, 0xa0, 0x67,
@@ -38,7 +38,7 @@ fn code(number: u8) -> Vec<u8> {
     vec![number | 0x80; 40 + usize::from(number)]
 }
 
-/// Plain accounts of one size, behind them (so that ranges are easy to count) contracts.
+/// Plain accounts of one size, so that ranges are easy to count, and contracts behind them.
 fn state(balance: u128) -> State {
     let mut builder = Builder::new();
     for index in 0..ACCOUNTS {
@@ -96,7 +96,7 @@ impl Suite {
         answer
     }
 
-    /// Checks count, first and last key, and that origin and last key are proven.
+    /// Checks the count, the first and the last key, and that origin and last key are proven.
     #[track_caller]
     fn expect_accounts(
         &mut self,
@@ -194,6 +194,6 @@ fn full_body(slim: &[u8]) -> Vec<u8> {
 
 #[test]
 fn status_peering_succeeds_with_the_version_offered() {
-    // `ready` checks every step.
+    // `ready` checks every step of the handshake.
     suite();
 }

@@ -38,16 +38,16 @@ fn trie_nodes_02_an_unknown_account_contributes_nothing() {
         suite.nodes(&[&[&[0x77; 32], &[0]], &[&[0]]], 5000),
         std::slice::from_ref(&root)
     );
-    // No bytes at all are the root's path too.
+    // An empty path is the root's, too.
     assert_eq!(suite.nodes(&[&[&[]]], 5000), [root]);
 }
 
 #[test]
-fn trie_nodes_03_a_path_that_means_nothing_is_an_empty_item() {
+fn trie_nodes_03_a_path_without_a_node_is_an_empty_item() {
     assert_eq!(suite().nodes(&[&[&[0x2a; 54]]], 5000), [NOTHING]);
 }
 
-/// A path of so many nibbles towards a key.
+/// A path of this many nibbles towards a key.
 fn compact(key: &Hash, len: usize) -> Vec<u8> {
     let nibbles: Vec<u8> = key.iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
     let mut flagged = vec![0x1; len % 2];
@@ -103,7 +103,7 @@ fn trie_nodes_06_07_nodes_of_a_storage() {
         suite.nodes(&[&[&account, &[0], &[0x1b]]], 5000),
         [root, leaf]
     );
-    // A known account without storage has no nodes, but it is there.
+    // An account without storage has no storage nodes, but it exists.
     let plain = suite.keys[0];
     assert_eq!(suite.nodes(&[&[&plain, &[0]]], 5000), [NOTHING]);
 }

@@ -46,13 +46,13 @@ fn storage_ranges_00_to_04() {
 #[test]
 fn storage_ranges_cut_an_answer_with_a_proof_and_end_it_there() {
     let mut suite = suite();
-    // A slot counts 33; the second one starts below 1.1 * 32 = 35, the third one does not.
+    // A slot counts 33. The second one begins below 1.1 * 32 = 35, and the third one does not.
     for (bytes, count) in [(1, 1), (32, 2), (60, 2), (61, 3)] {
         let answer = suite.storage(ZERO, MAX, bytes);
         assert_eq!(answer.keys().len(), count, "{bytes} bytes");
         assert_eq!(answer.proof.is_empty(), count == 3);
     }
-    // No room for any account, as go-ethereum has it.
+    // There is no room for any account, as in go-ethereum.
     assert!(suite.storage(ZERO, MAX, 0).is_nothing());
 }
 
@@ -86,9 +86,9 @@ fn storage_ranges_of_several_accounts_leave_out_empty_and_unknown_ones() {
     let whole = ask_for(&[account, plain, account, account], 1000);
     assert_eq!(whole.sets.len(), 3);
     assert!(whole.proof.is_empty());
-    // After three slots 99 are reached, so no further account is opened.
+    // Three slots are 99 bytes, so no further account is opened.
     assert_eq!(ask_for(&[account, account, account], 99).sets.len(), 1);
-    // One byte more opens the second account, and cuts it at 110.
+    // With one byte more, the second account is opened and cut at 110 bytes.
     let cut = ask_for(&[account, account, account], 100);
     assert_eq!(cut.sets.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1]);
     assert!(!cut.proof.is_empty());

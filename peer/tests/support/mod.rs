@@ -1,5 +1,5 @@
-//! What the tests share: a client's half of the handshake, and answers taken apart. Decoding is done
-//! with alloy-rlp alone, not with the crate's own helpers.
+//! What the tests share: a client's half of the handshake, and the decoding of answers. It uses
+//! alloy-rlp alone and not the crate's own functions.
 
 #![allow(dead_code, clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use snaplight_peer::{
 };
 use std::sync::Arc;
 
-/// First ids with eth/69 and snap/1 shared.
+/// The first ids if eth/69 and snap/1 are shared.
 pub(crate) const ETH: u64 = 0x10;
 pub(crate) const SNAP: u64 = 0x22;
 
@@ -73,7 +73,7 @@ pub(crate) fn frame_id(frame: &[u8]) -> u64 {
     u64::decode(&mut &*frame).unwrap()
 }
 
-/// An answer's frame, taken apart. Nodes and codes are in `proof`.
+/// A decoded answer. Nodes and codes are in `proof`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Answer {
     pub(crate) code: u64,
@@ -83,7 +83,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// None if it is not RLP of the right shape.
+    /// `None` if it is not RLP of the right form.
     pub(crate) fn decode(frame: &[u8]) -> Option<Answer> {
         let mut buf = frame;
         let code = u64::decode(&mut buf).ok()?.checked_sub(SNAP)?;
@@ -142,14 +142,14 @@ fn items(mut list: &[u8], embedded: bool) -> Option<Vec<(Hash, Vec<u8>)>> {
     Some(items)
 }
 
-/// Sends a request to a session and takes the one answer apart.
+/// Sends a request to a session and decodes the one answer.
 pub(crate) fn ask(session: &mut Session, request: &Request) -> Answer {
     let frames = frames(session.on_frame(&request_frame(request)));
     assert_eq!(frames.len(), 1, "every request has exactly one answer");
     Answer::decode(&frames[0]).unwrap()
 }
 
-/// The proof must hold the whole path to `key`, and alloy-trie must agree about what is there.
+/// Checks that the proof has the whole path to `key`, and that alloy-trie finds the same there.
 pub(crate) fn assert_proves(trie: &Trie, proof: &[Vec<u8>], key: &Hash, value: Option<Vec<u8>>) {
     let path = trie.path_to(key);
     assert!(
@@ -160,7 +160,7 @@ pub(crate) fn assert_proves(trie: &Trie, proof: &[Vec<u8>], key: &Hash, value: O
     verify_proof(trie.root().into(), Nibbles::unpack(key), value, &nodes).unwrap();
 }
 
-/// A number added to a hash.
+/// A hash plus a number.
 pub(crate) fn plus(hash: &Hash, add: i32) -> Hash {
     let mut sum = *hash;
     let mut carry = i64::from(add);

@@ -1,4 +1,4 @@
-//! What states are, recounted leaf by leaf, with roots by alloy-trie alone.
+//! What states contain, counted again leaf by leaf, with roots by alloy-trie alone.
 
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount};
 use snaplight_peer::{
@@ -33,7 +33,7 @@ pub(crate) fn full_body(slim: &[u8], storage_root: Hash) -> Vec<u8> {
     alloy_rlp::encode(account)
 }
 
-/// The root from nothing but the leaves; the codes are exactly those that the accounts name.
+/// Computes the root from the leaves alone, and checks that the codes are those that accounts name.
 pub(crate) fn assert_whole(state: &State) {
     let bodies: BTreeMap<Hash, Vec<u8>> = state
         .accounts()
@@ -65,7 +65,7 @@ pub(crate) fn assert_whole(state: &State) {
     assert_eq!(counts.slots, slots.sum::<u64>());
 }
 
-/// Counted leaf by leaf.
+/// The counts, leaf by leaf.
 pub(crate) fn leaves_changed(before: &State, after: &State) -> (u64, u64) {
     fn differences(before: &Trie, after: &Trie) -> u64 {
         let (a, b): (BTreeMap<_, _>, BTreeMap<_, _>) =

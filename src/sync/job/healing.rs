@@ -46,12 +46,12 @@ impl Healing {
         self.is_plan_stale = true;
     }
 
-    /// Counts accounts that came by a range.
+    /// Counts accounts that came from peers, by ranges or node by node.
     pub(super) fn received_leaves(&mut self, accounts: u64) {
         self.received.leaves += accounts;
     }
 
-    /// Counts accounts that came by a range or node by node; `revealed` are those by nodes.
+    /// Counts accounts that came node by node.
     pub(super) fn received_revealed(&mut self, accounts: u64) {
         self.received.revealed += accounts;
     }

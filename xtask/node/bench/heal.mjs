@@ -1,4 +1,7 @@
-/** What a block costs: a page that has a state heals block after block, beside fresh syncs of the same roots, and go-ethereum. */
+/**
+ * What a block costs: a page that has a state heals block after block, compared with fresh syncs of
+ * the same roots and with go-ethereum.
+ */
 
 import { measureReads } from './reads.mjs'
 import { GETH_CORES, columnsOf, withPeers, withSyncer } from './states.mjs'
@@ -6,7 +9,10 @@ import { PACE, figures, gethRows, syncInPage } from './sync.mjs'
 import { openTab } from './tab.mjs'
 import { costs, count, medians, mega, progress, seconds, short, table } from './tables.mjs'
 
-/** Blocks that change a thousandth, each of them in one way. Only a state that has slots gets one that writes them. */
+/**
+ * Blocks that change a thousandth, each in one way. Only a state with slots gets a block that
+ * writes them.
+ */
 const KINDS = {
   values: ({ accounts }) => `values=${thousandth(accounts)}`,
   insertions: ({ accounts }) => `insert=${thousandth(accounts)}`,
@@ -16,7 +22,7 @@ const KINDS = {
 /** Shares of everything that one block changes. */
 const SHARES = [0.01, 0.1, 1]
 
-/** What a block has changed, and what that cost on the wire and on the disk. */
+/** What a block has changed, and what this cost on the wire and on the disk. */
 const WIRE = [
   { head: 'accounts', width: 8, text: ({ block }) => count(block.changedAccounts) },
   { head: 'slots', width: 8, text: ({ block }) => count(block.changedSlots) },
@@ -38,8 +44,9 @@ const WIRE_LEGEND = `
   pages, kB        written per changed item`
 
 /**
- * @returns {Promise<object>} for each state by its name: `blocks`, for each what it changed, what the heal and the fresh sync
- *   took, and go-ethereum's; `reads`: how long they took while nothing else was done and while blocks were healed
+ * @returns {Promise<object>} for each state by its name: `blocks` has for each block what it
+ * changed and the measurements of the heal, of the fresh sync and of go-ethereum; `reads` has how
+ * long reads took while nothing else was done and while blocks were healed
  */
 export async function measureHeals(states, runs) {
   const result = {}
@@ -88,14 +95,17 @@ export function printHeals(result) {
   table(both, WIRE, rows.map(({ name, cells }) => ({ label: name, cells })))
 }
 
-/** Name and order of each block. */
+/** Each block's name, and the order that makes it. */
 function changes(counts) {
   const kinds = Object.entries(KINDS).map(([name, order]) => [`0.1 % ${name}`, order(counts)])
   const shares = SHARES.map((share) => [`${share * 100} % of all`, share])
   return [...kinds.filter(([, order]) => order), ...shares]
 }
 
-/** One page through all blocks. What it has at the start is not measured: `fresh` are the first syncs. */
+/**
+ * Takes one page through all blocks. What it has at the start is not measured. `fresh` are the
+ * first syncs.
+ */
 async function healOnce(tab, peer, blocks, syncer) {
   await tab.page.evaluate(syncInPage, { ...target(peer, peer.root), name: 'heal' })
   const run = {}
@@ -105,7 +115,7 @@ async function healOnce(tab, peer, blocks, syncer) {
     const geth = { heal: {}, fresh: {} }
     const beside = async (what, order) => {
       for (const cores of syncer ? GETH_CORES : []) {
-        // Exported state 0 is what the chain began with.
+        // The exported state 0 is the one that the chain began with.
         geth[what][cores] = await syncer.ask({ cores, state: at + 1, ...order })
       }
     }
@@ -114,14 +124,14 @@ async function healOnce(tab, peer, blocks, syncer) {
     await beside('fresh', {})
     const took = [heal, geth.heal[1], geth.heal[2], fresh, geth.fresh[1], geth.fresh[2]].map((one) => one ? `${seconds(one.seconds)} s` : '–')
     progress(`  ${name}: healed ${took.slice(0, 3).join(', ')}; fresh ${took.slice(3).join(', ')} (tab, go-ethereum on 1 and 2 cores)`)
-    // The same change for all of them, whatever each counts while it heals.
+    // The block changes the same for all of them, whatever they count while they heal.
     for (const one of [heal, ...Object.values(geth.heal)]) Object.assign(one, { items: changed(block), itemsPerSecond: changed(block) / one.seconds })
     run[name] = { block, heal, fresh, geth }
   }
   return run
 }
 
-/** In a page of its own: its module is new, and so is its memory. */
+/** Does this in a page of its own, with a new module and new memory. */
 async function freshSync(tab, setting) {
   const other = await tab.another()
   try {

@@ -1,4 +1,4 @@
-/** The benchmarks of hashing and verifying, which live beside the crate they measure. */
+/** The benchmarks of hashing and verifying, which are beside the crate that they measure. */
 
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -8,7 +8,10 @@ import { ROOT } from '../serve.mjs'
 
 const PROGRAM = join(ROOT, 'benches/run.mjs')
 
-/** Runs it with its output on this terminal, and answers what it wrote as JSON. `options` as in `benches/run.mjs`. */
+/**
+ * Runs them with their output on this terminal. Returns what they wrote as JSON. `options` as in
+ * `benches/run.mjs`.
+ */
 export async function kernel(...options) {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing`)
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-bench-'))
@@ -19,7 +22,8 @@ export async function kernel(...options) {
       child.once('error', reject)
       child.once('close', resolve)
     })
-    // It ends with 1 where a bar is missed, which is a figure too; without figures it has failed.
+    // The exit code is 1 if a bar is missed. That is a result, too. Without results, the run has
+    // failed.
     if (!existsSync(file)) throw new Error(`benches/run.mjs ended with ${code} and measured nothing`)
     return JSON.parse(readFileSync(file, 'utf8'))
   } finally {

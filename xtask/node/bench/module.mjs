@@ -1,4 +1,4 @@
-/** What makes the module large: its functions by the file or crate that they are there for. */
+/** What makes the module large: its functions, grouped by the file or crate that they belong to. */
 
 import { readFileSync } from 'node:fs'
 import { NAMED } from '../optimize.mjs'
@@ -8,9 +8,11 @@ import { CUSTOM, leb, sections, text } from '../sections.mjs'
 const [IMPORT, CODE, DATA] = [2, 10, 11]
 
 /**
- * The largest groups of functions: a file of ours (`snaplight::sync::engine`), or another crate (`alloc`).
+ * The largest groups of functions: a file of ours (`snaplight::sync::engine`), or another crate
+ * (`alloc`).
  *
- * @returns {{name: string, bytes: number, share: number}[]} of the module as published, before compression
+ * @returns {{name: string, bytes: number, share: number}[]} of the published module before
+ * compression
  */
 export function contributors(most = 25) {
   const { sizes, names, imported, data } = read(readFileSync(NAMED))
@@ -27,8 +29,9 @@ export function contributors(most = 25) {
 }
 
 /**
- * Whom a function is there for. Generic code of another crate counts for the first type of ours that it is compiled for:
- * `drop_in_place::<snaplight::web::driver::Driver>` belongs to `snaplight::web::driver`.
+ * What a function belongs to. Generic code of another crate belongs to the first type of ours that
+ * it is compiled for: `drop_in_place::<snaplight::web::driver::Driver>` belongs to
+ * `snaplight::web::driver`.
  */
 function groupOf(name) {
   if (/ shim$/.test(name)) return '(calls from JavaScript)'
@@ -36,12 +39,16 @@ function groupOf(name) {
   if (!ours) return /\b(\w+)\[[0-9a-f]+\]::/.exec(name)?.[1] ?? '(others)'
   const [, crate, path] = ours
   const parts = path.split('::').slice(1)
-  // A file, but for the room's own; modules are in lower case, what follows them is a type or a function.
+  // The names of a file, or of a top-level module if its mod.rs defines the item. Modules are in
+  // lower case; what follows them is a type or a function.
   const modules = parts.slice(0, crate === 'snaplight' && parts.length > 2 ? 2 : 1)
   return [crate, ...modules.filter((part) => /^[a-z][a-z0-9_]*$/.test(part))].join('::')
 }
 
-/** Sizes of the function bodies in order, names by function index, how many functions are imported, bytes of data. */
+/**
+ * The sizes of the function bodies in order, the names by function index, the number of imported
+ * functions, and the bytes of data.
+ */
 function read(file) {
   const found = { sizes: [], names: new Map(), imported: 0, data: 0 }
   for (const { id, from, end } of sections(file)) {

@@ -1,4 +1,7 @@
-/** What a page's size costs, by `benches/page_budgets.rs`: the engine in virtual time over a disk in memory. */
+/**
+ * What a page's size costs, measured by `benches/page_budgets.rs`: the engine in virtual time with
+ * a disk in memory.
+ */
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -8,7 +11,7 @@ const run = promisify(execFile)
 /** Compiling takes a minute or two the first time. */
 const WITHIN_MS = 600_000
 
-/** @returns {Promise<object[]>} for each size of pages, a first sync and a block of each kind */
+/** @returns {Promise<object[]>} for each page size, the first sync and one block of each kind */
 export async function measurePages() {
   const { stdout } = await run('cargo', ['bench', '--quiet', '--profile', 'sim', '--bench', 'page_budgets'], { cwd: ROOT, timeout: WITHIN_MS })
   return stdout.trim().split('\n').map((line) => JSON.parse(line))

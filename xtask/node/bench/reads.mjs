@@ -3,13 +3,19 @@
 import { columnsOf } from './states.mjs'
 import { costs, count, progress, short } from './tables.mjs'
 
-/** Blocks of a thousandth during which reads are timed: one is over before many reads are. */
+/**
+ * The blocks that are healed while reads are timed: how much each changes, and how many there are.
+ * One of a thousandth is over before many reads are.
+ */
 const SMALL = { share: 0.001, blocks: 10 }
-/** Of these, each lasts for many reads. */
+/** The same with blocks of a tenth. Each lasts for many reads. */
 const LARGE = { share: 0.1, blocks: 2 }
-/** Accounts read one after another: as many as there are pages, so that most of the first ones have to be loaded. */
+/**
+ * How many accounts are read one after another: as many as there are pages, so that most of the
+ * first reads load one.
+ */
 const READS = 400
-/** Where the database lives: in the page's own thread, or in a worker that the page asks. */
+/** Where the database is: in the page's own thread, or in a worker that the page asks. */
 const THREADS = ['page', 'worker']
 
 const PACE = [
@@ -18,7 +24,7 @@ const PACE = [
   { head: 'reads/s', text: ({ perSecond }) => count(perSecond) },
 ]
 
-/** In a tab whose database holds the peer's newest state. */
+/** For a tab whose database has the peer's newest state. */
 export async function measureReads(tab, peer, setting) {
   const { sample } = await peer.sample(READS)
   const addresses = sample.map(({ address }) => address)
@@ -42,8 +48,8 @@ export async function measureReads(tab, peer, setting) {
 
 export function printReads(result) {
   const both = columnsOf(result)
-  console.log(`  ${READS} accounts at a time, one after another. first: the database was just opened; repeated: all were read before.`)
-  console.log(`  idle: ${SMALL.blocks} times; small: while ${SMALL.blocks} blocks of 0.1 % are healed; large: ${LARGE.blocks} of 10 %. CPU is of all of them, heals included.`)
+  console.log(`  ${READS} accounts at a time, one after another. first: the database has just been opened; repeated: all have been read before.`)
+  console.log(`  idle: ${SMALL.blocks} times; small: while ${SMALL.blocks} blocks of 0.1 % are healed; large: ${LARGE.blocks} of 10 %. CPU is that of all of them, with the heals.`)
   console.log('  bar of plain accounts: p50 while healing within 2 x idle')
   costs(both, PACE, both[0].reads.flatMap(({ thread, warm }, at) => [
     ...['idle', 'small', 'large'].map((what) => ({
@@ -53,7 +59,7 @@ export function printReads(result) {
   ]))
 }
 
-/** Of several measurements together. */
+/** Combines several measurements. */
 function figures(all) {
   const times = all.flatMap(({ times }) => times).sort((a, b) => a - b)
   const quantile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))]
@@ -71,8 +77,9 @@ function figures(all) {
 }
 
 /**
- * Reads accounts one after another from a database that was just opened, so that nothing is in memory yet, or (`warm`) after
- * all of them were read: each once, or while a heal runs if a root is given, as many as there is time for.
+ * Reads accounts one after another from a database that has just been opened, so that nothing is in
+ * memory yet, or (`warm`) after all of them have been read. Reads each account once. If a root is
+ * given, it heals to this root and reads as many accounts as it can meanwhile.
  *
  * Runs in the page, so it can use nothing from outside.
  */
@@ -92,7 +99,7 @@ async function readInPage({ urls, root, network, addresses, thread, warm }) {
     const started = performance.now()
     await db.getAccount(addresses[times.length % addresses.length])
     times.push(performance.now() - started)
-    // Cached reads are microtasks: without this nothing else would ever run.
+    // Cached reads are microtasks. Without this, nothing else would ever run.
     await new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel()
       port1.onmessage = resolve

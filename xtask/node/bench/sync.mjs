@@ -1,15 +1,18 @@
-/** Full syncs in a tab with an empty profile: their pace, beside go-ethereum's; their records; their memory. */
+/**
+ * Full syncs in a tab with an empty profile: their pace compared with go-ethereum's, their records
+ * and their memory.
+ */
 
 import { GETH_CORES, columnsOf, plain, withPeers, withSyncer } from './states.mjs'
 import { openTab } from './tab.mjs'
 import { costs, count, medians, mega, pair, percent, progress, seconds, short } from './tables.mjs'
 
-/** Other states whose records have bars. */
+/** Other states whose number of records has a bar. */
 const MORE_RECORDS = {
   '360,000 plain': plain(360_000),
   '200,000, 15 % contracts': plain(200_000, 0.15),
 }
-/** A state of so many times as many accounts must not take more memory. */
+/** With this many times as many accounts, a state must not take more memory. */
 const LARGER = 4
 
 /** How long a sync or a heal took, and what it received. */
@@ -25,7 +28,8 @@ const RECORDS = [
 ]
 
 /**
- * The tab's syncs from two peers, each in turns with go-ethereum's of the same state where that is measured.
+ * Syncs in a tab from two peers. Where go-ethereum is measured, it takes turns with the tab on the
+ * same state.
  *
  * @returns {Promise<object>} for each state by its name: all runs, and their medians
  */
@@ -41,7 +45,7 @@ export async function measurePace(states, runs) {
           for (const cores of syncer ? GETH_CORES : []) {
             const other = await syncer.ask({ cores, state: 0 })
             progress(`  go-ethereum, GOMAXPROCS=${cores}: ${describe(other)}`)
-            // Of each turn by itself: what else the machine did then, it did to both.
+            // Compared within each turn: what else the machine did then slowed both down.
             run.geth[cores] = { ...other, timesAsFast: other.seconds / run.tab.seconds }
           }
           all.push(run)
@@ -68,7 +72,7 @@ export function printPace(result, bars) {
   for (const cores of GETH_CORES) {
     const geth = of(({ geth }) => geth[cores])
     if (geth.every((one) => !one)) continue
-    pair(`the tab is so many times as fast as go-ethereum, GOMAXPROCS=${cores}`, geth.map((one) => one?.timesAsFast.toFixed(2)), cores === 1 ? bars.oneCore : '')
+    pair(`how many times as fast as go-ethereum the tab is, GOMAXPROCS=${cores}`, geth.map((one) => one?.timesAsFast.toFixed(2)), cores === 1 ? bars.oneCore : '')
     pair('  go-ethereum’s accounts a second', geth.map((one) => one && count(one.accountsPerSecond)))
     if (geth.some((one) => one?.servingSeconds !== undefined)) {
       pair('  of its CPU seconds, those of its peers', geth.map((one) => short(one?.servingSeconds)))
@@ -76,7 +80,10 @@ export function printPace(result, bars) {
   }
 }
 
-/** Rows of go-ethereum's figures, for each state by the number of cores; none where it was not measured. */
+/**
+ * Rows of go-ethereum's measurements, for each state by the number of cores. Empty if it was not
+ * measured.
+ */
 export function gethRows(indent, all) {
   return GETH_CORES.filter((cores) => all.some((geth) => geth?.[cores])).map((cores) => ({
     label: `${indent}go-ethereum, ${cores} core${cores === 1 ? '' : 's'}`,
@@ -84,7 +91,9 @@ export function gethRows(indent, all) {
   }))
 }
 
-/** What IndexedDB is given and keeps: of each state, and of more plain ones. */
+/**
+ * How many records and bytes IndexedDB is given and keeps: of each state, and of larger plain ones.
+ */
 export async function measureRecords(states, runs) {
   const measure = async (state) => {
     const all = await repeat(state, runs, {}, (peers) => syncOnce(peers, { records: true }))
@@ -98,14 +107,14 @@ export async function measureRecords(states, runs) {
 
 export function printRecords(result, bars) {
   const both = columnsOf(result)
-  console.log('  wrote, left: records written, and left at the end, per 1,000 items; B/item: keys and values of all that are left, but for codes')
+  console.log('  wrote, left: records written, and left at the end, per 1,000 items; B/item: bytes of keys and values of all that are left, without codes')
   console.log(`  bars of plain accounts: wrote ${bars.records}; B/item ${bars.bytes}`)
   costs(both, RECORDS, [
     { label: 'first sync', cells: both.map(({ median }) => median) },
     ...Object.entries(result.more).map(([label, { median }]) => ({ label, cells: [undefined, median] })),
   ])
   console.log()
-  pair('bytes of codes besides', both.map(({ median }) => count(median.codeBytes)))
+  pair('bytes of codes, not in the above', both.map(({ median }) => count(median.codeBytes)))
 }
 
 /** Memory after a sync of a state, and of a larger one of the same kind. */
@@ -130,7 +139,7 @@ export function printMemory(result, bars) {
     { label: `${LARGER} times as many accounts`, cells: large },
   ])
   console.log()
-  pair('wasm memory of the second, to that of the first', large.map(({ memory }, at) => (memory.end / one[at].memory.end).toFixed(2)), bars.memory)
+  pair('wasm memory of the larger state / of the smaller one', large.map(({ memory }, at) => (memory.end / one[at].memory.end).toFixed(2)), bars.memory)
 }
 
 async function repeat(state, runs, options, once) {
@@ -149,7 +158,10 @@ function describe({ seconds: time, itemsPerSecond }) {
   return `${seconds(time)} s, ${count(itemsPerSecond)} items/s`
 }
 
-/** One sync in a browser of its own. `records`: also count and read all records, which costs time that is not measured. */
+/**
+ * One sync in a browser of its own. With `records`, it also counts and reads all records; the time
+ * that this takes is not measured.
+ */
 async function syncOnce(peers, { records = false } = {}) {
   const tab = await openTab()
   try {
@@ -164,7 +176,7 @@ async function syncOnce(peers, { records = false } = {}) {
   }
 }
 
-/** What a report says, as rows want it. */
+/** A report in the form that rows of tables take. */
 export function figures({ report, memory, cpu }) {
   const { elapsedMs, accounts, slots, received, requests, roundTrips } = report
   const time = elapsedMs / 1000
@@ -199,9 +211,9 @@ function recordFigures({ report: { accounts, slots } }, { written, left }) {
   }
 }
 
-// What follows runs in the page, so it can use nothing from outside.
+// Everything below runs in the page, so it can use nothing from outside.
 
-/** Syncs into the database of this name, whatever it holds already. */
+/** Syncs into the database of this name, whatever is in it already. */
 export async function syncInPage({ urls, root, network, name }) {
   const { open } = await import('snaplight')
   const db = await open({ name, network })
@@ -212,7 +224,7 @@ export async function syncInPage({ urls, root, network, name }) {
   return { report, memory: await memory.stop() }
 }
 
-/** Counts every record that is ever written, also those replaced or deleted later. */
+/** Counts every record that is ever written, also those that are replaced or deleted later. */
 function countWrites() {
   window.written = {}
   for (const method of ['put', 'add']) {
@@ -224,7 +236,7 @@ function countWrites() {
   }
 }
 
-/** Number and bytes of the records of the only database there is. */
+/** The number and the bytes of the records of the only database. */
 async function readRecords() {
   const promised = (request) =>
     new Promise((resolve, reject) => {

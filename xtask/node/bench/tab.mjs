@@ -1,20 +1,23 @@
-/** A tab in headless Chromium, with a profile on disk, and what it costs to do something in it. */
+/** A tab in headless Chromium with a profile on disk, and what it costs to do something in it. */
 
 import { launch } from '../browser.mjs'
 import { serve } from '../serve.mjs'
 import { KNOWS_CPU, between, watchCpu } from './cpu.mjs'
 
-/** A browser is looked at so often until it does nothing more: IndexedDB tidies up once it has answered. */
+/**
+ * The browser is looked at this often until it is idle: IndexedDB tidies up after it has answered.
+ */
 const LOOK_EVERY_MS = 200
-/** What it uses by doing nothing, between two looks. */
+/** What an idle browser uses between two looks, at most. */
 const IDLE_SECONDS = 0.01
-/** It may never come to rest on a busy machine. */
+/** On a busy machine, the browser may never become idle. */
 const AT_REST_WITHIN_MS = 10_000
 
 /**
  * @returns {Promise<{page: object, measured: (what: Function, setting: object) => Promise<object>,
- *   another: () => Promise<object>, close: () => Promise<void>}>} `measured` runs a function in the page, which answers
- *   `{memory, ...}`, and adds `cpu`; `another` is a tab beside it in the same browser
+ *   another: () => Promise<object>, close: () => Promise<void>}>} `measured` runs a function in the
+ *   page, which returns `{memory, ...}`, and adds `cpu`. `another` opens another tab in the same
+ *   browser.
  */
 export async function openTab() {
   const server = await serve()
@@ -39,7 +42,7 @@ export async function openTab() {
   return { ...tab, another: () => open() }
 }
 
-/** Looks until the browser has nothing more to do. */
+/** Waits until the browser is idle. */
 async function atRest(cpu) {
   const end = Date.now() + AT_REST_WITHIN_MS
   for (let last = cpu.look(); ;) {
@@ -52,12 +55,18 @@ async function atRest(cpu) {
 
 /** Runs in every page before anything else, so it can use nothing from outside. */
 function inPageHelpers() {
-  /** The module's memory changes within milliseconds, but it never shrinks: a later look sees what an earlier one missed. */
+  /**
+   * The module's memory changes within milliseconds but never shrinks, so a later look sees what an
+   * earlier one missed.
+   */
   const EVERY_MS = 50
-  /** The glue is one module per realm: asking for it again answers the instance that works there. */
+  /** The glue is one module per realm: importing it again gives the instance that works there. */
   const here = async () => (await (await import('/pkg/wasm/snaplight.js')).default()).memory.buffer.byteLength
 
-  /** Follows wasm memory from now on, which is after `open`. `stop` answers bytes: at the start, at most, and at the end. */
+  /**
+   * Follows the wasm memory from now on, which is after `open`. `stop` returns bytes: at the start,
+   * at most, and at the end.
+   */
   window.watchMemory = async (look = here) => {
     const start = await look()
     let peak = start
@@ -71,7 +80,7 @@ function inPageHelpers() {
     }
   }
 
-  /** A worker for databases that also says how much memory its module has. */
+  /** A worker for databases that also reports how much memory its module has. */
   window.startWorker = () => {
     const { origin } = location
     const text = `

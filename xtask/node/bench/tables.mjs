@@ -1,13 +1,16 @@
-/** What is printed: tables with a realistic state's figures first and plain accounts' beside them, 160 signs wide at most. */
+/**
+ * Prints tables with a realistic state's measurements first and plain accounts' beside them, at
+ * most 160 characters wide.
+ */
 
 /** Wide enough for the longest label. */
 const LABEL = 26
-/** Of lines that are no table's. */
+/** For lines outside of tables. */
 const WIDE_LABEL = 76
 const VALUE = 22
 const MIB = 1024 * 1024
 
-/** What each row of a browser's cost, in every table: wasm memory, and processor seconds. */
+/** What a browser's row cost, in every table: wasm memory, and seconds of processor time. */
 const COST = [
   { head: 'peak', width: 6, text: ({ memory }) => memory && (memory.peak / MIB).toFixed(1) },
   { head: 'end', width: 6, text: ({ memory }) => memory && (memory.end / MIB).toFixed(1) },
@@ -18,28 +21,33 @@ const COST = [
   { head: 'rest', width: 5, text: ({ cpu }) => short(cpu && cpu.browser + cpu.others) },
 ]
 
-/** Said once, before the first table. */
+/** Printed once before the first table. */
 export const LEGEND = `
 How to read the tables
-  items       accounts and storage slots; of a healed block, those that it has changed
-  MB          what peers sent, in millions of bytes: the tab's whole messages; go-ethereum's answers without their framing
-  peak, end   MiB of wasm memory: the most while it ran, and after close(). Such memory never shrinks, so both are the same
-              unless closing takes some; a page that healed before begins a row with what it had
-  CPU         processor seconds of the browser, the peers' processes not among them; go-ethereum's are those of its process,
-              in which its peers answer as well, so some of it is serving
-  rend net stor rest   the tab's renderer; the network's process; the storage's, which does not hold IndexedDB; and the rest:
-              Chromium's main process, which does, and its helpers. Opening and closing the database is in the CPU, not in the
-              seconds, which begin with the call of sync(); what the browser does once a row is over is waited for and counted
-  go-ethereum its own snap syncer, native, peers in its process (no socket), Pebble on disk, GOMAXPROCS as said; the same state.
-              A tab that heals opens its database, connects, and reads its pages from the disk; go-ethereum's syncer has just
-              synced the state before and has all of it at hand
-  Each figure is the median of its runs. Sides take turns in each run.`
+  items       accounts and storage slots. Of a healed block: those that it changed
+  MB          what peers sent, in millions of bytes: to the tab whole messages, to go-ethereum answers
+              without their framing
+  peak, end   MiB of wasm memory: the most while it ran, and after close(). Wasm memory never
+              shrinks, so both are the same unless closing takes some. A page that has healed before
+              begins a row with the memory that it had
+  CPU         seconds of processor time of the browser, without the peers' processes. go-ethereum's
+              peers answer in its own process, so a part of its time is serving
+  rend net stor rest
+              the tab's renderer; the network's process; the storage's process, which does not hold
+              IndexedDB; and the rest: Chromium's main process, which holds it, and its helpers.
+              CPU includes opening and closing the database, and what the browser does after a row.
+              The seconds begin with the call of sync()
+  go-ethereum its own snap syncer on the same state: native, with peers in its process (no socket),
+              Pebble on disk, and GOMAXPROCS as printed. A tab that heals opens its database,
+              connects, and reads its pages from the disk. go-ethereum's syncer has just synced the
+              state before and has all of it in memory
+  Each figure is the median of its runs. The sides take turns in each run.`
 
 export function title(text) {
   console.log(`\n${text}`)
 }
 
-/** A line that tells what is being measured: it takes minutes, and tables come at the end of each group. */
+/** Says what is being measured. It takes minutes, and tables come at the end of each group. */
 export function progress(text) {
   console.log(`  … ${text}`)
 }
@@ -48,16 +56,17 @@ export function row(what, value, bar = '') {
   console.log(`  ${what.padEnd(WIDE_LABEL)} ${String(value).padStart(14)}   ${bar && `bar: ${bar}`}`)
 }
 
-/** One figure of both states; a bar is of plain accounts. */
+/** One measurement of both states. A bar is meant for plain accounts. */
 export function pair(what, [realistic, plain], bar = '') {
   const cells = [realistic, plain].map((value) => String(value ?? '–').padStart(VALUE))
   console.log(`  ${what.padEnd(WIDE_LABEL)} ${cells.join(' ')}   ${bar && `bar: ${bar}`}`)
 }
 
 /**
- * @param {object[]} states the two, as `states.mjs` describes them
+ * @param {object[]} states the two states, as `states.mjs` describes them
  * @param {{head: string, width: number, text: (figures: object) => string}[]} columns
- * @param {{label: string, cells: (object | undefined)[]}[]} rows `cells`: figures of each state, or nothing
+ * @param {{label: string, cells: (object | undefined)[]}[]} rows `cells`: measurements of each
+ * state, or nothing
  */
 export function table(states, columns, rows) {
   const line = (label, groups) => console.log([label.padEnd(LABEL), ...groups].join(' │ ').trimEnd())
@@ -71,19 +80,19 @@ export function table(states, columns, rows) {
   }
 }
 
-/** The same, with three columns of the group's own before what it cost. */
+/** The same, with three columns of the group's own before the costs. */
 export function costs(states, [first, second, third], rows) {
   table(states, [{ width: 7, ...first }, { width: 9, ...second }, { width: 8, ...third }, ...COST], rows)
 }
 
-/** Three digits that mean something, with thousands. */
+/** Rounded to three significant digits, with thousands separators. */
 export function short(value) {
   if (value === undefined || !Number.isFinite(value)) return undefined
   const digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 
-/** Seconds, of which a block takes few. */
+/** Seconds. A block takes few of them. */
 export function seconds(value) {
   return value < 1 ? value.toFixed(3) : short(value)
 }
@@ -100,7 +109,10 @@ export function percent(share) {
   return `${(share * 100).toFixed(1)} %`
 }
 
-/** Of several objects of one shape: each number's median by itself, and whatever else as the first one has it. */
+/**
+ * Combines objects of one form: the median of each number by itself, and everything else as in the
+ * first one.
+ */
 export function medians(all) {
   const [first] = all
   if (typeof first === 'number') return median(all)

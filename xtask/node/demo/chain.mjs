@@ -1,4 +1,6 @@
-/** `--chain`: two native peers with the same made-up chain, which grows in both at the same time. */
+/**
+ * `--chain`: two native peers with the same generated chain, which grows in both at the same time.
+ */
 
 import { startPeers } from '../peers.mjs'
 import { fromSample } from '../truth.mjs'
@@ -8,11 +10,11 @@ import { fromSample } from '../truth.mjs'
  * @returns a chain as `following.mjs` takes it
  */
 export async function startChain({ accounts, everyMs }) {
-  console.log(`starting two peers with a chain of ${accounts.toLocaleString('en')} generated accounts, a block each ${everyMs / 1000} s`)
+  console.log(`starting two peers with a chain of ${accounts.toLocaleString('en')} generated accounts, a block every ${everyMs / 1000} s`)
   const peers = await startPeers(2, ['--accounts', String(accounts), '--contracts', '0.1', '--huge', '1:20000', '--chain'])
   let head = peers[0].block
   let making = Promise.resolve()
-  // One clock for both: neither is ahead by more than it takes to make a block.
+  // One clock for both: the difference between them is only the time that it takes to make a block.
   const timer = setInterval(() => {
     making = making.then(async () => {
       ;[head] = await Promise.all(peers.map((peer) => peer.advance()))
@@ -25,17 +27,17 @@ export async function startChain({ accounts, everyMs }) {
     networkId: peers[0].networkId,
     genesisHash: peers[0].genesisHash,
     examples: offered.map(({ address }) => address),
-    /** What a block changed, as long as it is the newest. */
+    /** What a block changed. Only known of the newest block. */
     changed: (number) => (head.number === number && head.changedNodes ? `; ${head.changedNodes} nodes of ${kB(head.changedNodeBytes)} differ in truth` : ''),
 
-    /** No more blocks; answers the last one. */
+    /** Stops making blocks. Returns the last one. */
     async rest() {
       clearInterval(timer)
       await making
       return head
     },
 
-    /** From the peer's own state, not from its answers. */
+    /** Read from the peer's own state and not from its answers. */
     async truth(count) {
       return fromSample((await peers[0].sample(count)).sample)
     },

@@ -1,4 +1,4 @@
-/** What blocks cost, over all of a run. */
+/** What all blocks of a run cost. */
 
 import { number } from './page.mjs'
 
@@ -16,7 +16,7 @@ const FIGURES = [
 
 /**
  * @param {object[]} rows reports of blocks, the first sync's first
- * @returns {string} a table of the ordinary ones, and a line of the others
+ * @returns {string} a table of the ordinary blocks, and a line about the others
  */
 export function costs([first, ...rows]) {
   const usual = rows.filter(({ since, after }) => since === 1 && !after)

@@ -1,24 +1,32 @@
-/** The page follows a chain: a line for each block, kills on the way, a second tab, and the truth at the end. */
+/**
+ * The page follows a chain: a line for each block, kills on the way, a second tab, and a comparison
+ * with the truth at the end.
+ */
 
 import { isSame, readBack } from '../truth.mjs'
 import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
 import { costs } from './costs.mjs'
 
 const SPEAK_EVERY_MS = 5_000
-/** Ten blocks and the first sync take half a minute; a machine that is busy with other things has ten times as long. */
+/** Ten blocks and the first sync take half a minute. A busy machine has ten times as long. */
 const GIVE_UP_AFTER_MS = 300_000
-/** And so many times longer for each block. */
+/** Each further block adds this many times its interval. */
 const PATIENCE = 5
-/** How long the middle of a block is waited for: one that is over before anybody sees it is killed in between. */
+/**
+ * How long the middle of a block's heal is waited for. If it is over before anybody sees it, the
+ * kill comes between two blocks.
+ */
 const KILL_WITHIN_MS = 10_000
-/** A second tab is opened so many blocks after the last kill. */
+/** A second tab is opened this many blocks after the last kill. */
 const SECOND_TAB_AFTER = 2
 
 /**
- * @param {{url: string, picture: string, chain: object, plan: {blocks: number, kills: number, keys: number, everyMs: number}}}
- *   options `chain`: of `chain.mjs` or `geth.mjs`; `blocks` to follow after the first sync, `kills` spread over them, every
- *   second one of the whole browser; `keys` accounts to compare at the end
- * @returns {Promise<boolean>} whether the last block is complete and everything that was read back is as in truth
+ * @param {{url: string, picture: string, chain: object, plan: {blocks: number, kills: number, keys:
+ *   number, everyMs: number}}} options `chain` is that of `chain.mjs` or `geth.mjs`. `blocks` are
+ *   followed after the first sync, with `kills` spread over them; every second kill ends the whole
+ *   browser. `keys` accounts are compared at the end.
+ * @returns {Promise<boolean>} whether the last block is complete and everything that was read is
+ *   true
  */
 export function follow({ url, picture, chain, plan }) {
   return play(url, picture, (stage) => new Following(stage, chain, plan).run())
@@ -29,9 +37,9 @@ class Following {
   #chain
   #plan
   #end
-  /** Reports of blocks, whichever page they were of. */
+  /** Reports of blocks, whichever page they came from. */
   #rows = []
-  /** How many of them are not of the page that is open now, and why that one was opened. */
+  /** How many of them came from earlier pages, and why the present one was opened. */
   #earlier = 0
   #reopened
 
@@ -72,7 +80,10 @@ class Following {
     return done
   }
 
-  /** Follows until this block or a later one is complete, or just one, and prints each; now and then, how far it is. */
+  /**
+   * Follows until this block or a later one is complete, or just the next one. Prints each block,
+   * and progress now and then.
+   */
   async #untilBlock(wanted = 0) {
     let spoke = Date.now()
     for (;;) {
@@ -109,7 +120,7 @@ class Following {
 
   async #killBrowser() {
     const { held } = await standing(this.#stage.page)
-    console.log(`  Killed the browser, every process of it, with block ${number(held.number)} complete.`)
+    console.log(`  Killed all processes of the browser, with block ${number(held.number)} complete.`)
     const killed = Date.now()
     await this.#stage.killBrowser()
     await this.#stage.page.waitForFunction(() => window.demo?.standing?.complete)
@@ -131,7 +142,10 @@ class Following {
     }
   }
 
-  /** Reads accounts and slots back from the page's database, which stands still meanwhile, and compares them with the truth. */
+  /**
+   * Reads accounts and slots from the page's database, which does not change meanwhile, and
+   * compares them with the truth.
+   */
   async #compare(keys) {
     const { page } = this.#stage
     await page.click('#cancel')
@@ -165,7 +179,7 @@ async function killWorker(page) {
     .waitForFunction(() => {
       const { standing, progress } = window.demo
       const inside = standing?.target && progress && progress.phase !== 'done' && document.querySelector('#kill:enabled')
-      // At once: a click from outside would come when the block is done.
+      // Clicked at once inside the page: a click from outside would come after the block.
       if (inside) document.querySelector('#kill').click()
       return inside && true
     }, null, { polling: 5, timeout: KILL_WITHIN_MS })
@@ -175,7 +189,7 @@ async function killWorker(page) {
   for (const text of await page.locator('#kill-story li').allTextContents()) console.log(`  ${text}`)
 }
 
-/** Another tab of the same database reads along. */
+/** Opens another tab, which reads the same database. */
 async function secondTab(page) {
   const follows = await page
     .waitForFunction(() => window.demo.standing?.role === 'follower' && window.demo.standing.complete, null, { timeout: 20_000 })
@@ -187,7 +201,10 @@ async function secondTab(page) {
   return follows ? page : undefined
 }
 
-/** The second tab ends on the same block as the first; on a later one if the chain goes on. */
+/**
+ * Waits until the second tab ends on the same block as the first, or on a later one if the chain
+ * goes on.
+ */
 async function sameThere(page, { number: block, hash }, goesOn) {
   const same = await page
     .waitForFunction(({ block, hash, goesOn }) => {
@@ -195,7 +212,7 @@ async function sameThere(page, { number: block, hash }, goesOn) {
       return goesOn ? held.number >= block : held.hash === hash
     }, { block, hash, goesOn }, { timeout: 20_000 })
     .catch(() => undefined)
-  console.log(same ? `  the second tab has block ${number(block)} as well` : `  WRONG: the second tab did not come to block ${number(block)}`)
+  console.log(same ? `  the second tab has block ${number(block)}, too` : `  WRONG: the second tab did not reach block ${number(block)}`)
   return Boolean(same)
 }
 

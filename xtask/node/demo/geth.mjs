@@ -1,4 +1,4 @@
-/** `--geth`: a real go-ethereum node that makes blocks, and the gateway that brings it to the page. */
+/** `--geth`: a real go-ethereum node that makes blocks, and the gateway between it and the page. */
 
 import { startGeth, until } from '../geth.mjs'
 import { proven } from '../truth.mjs'
@@ -10,7 +10,7 @@ const FIRST_BLOCK_WITHIN_MS = 30_000
  * @returns a chain as `following.mjs` takes it
  */
 export async function startGethChain({ accounts, everyMs }) {
-  console.log(`starting go-ethereum with ${accounts.toLocaleString('en')} accounts, a block each ${everyMs / 1000} s, and the gateway`)
+  console.log(`starting go-ethereum with ${accounts.toLocaleString('en')} accounts, a block every ${everyMs / 1000} s, and the gateway`)
   const geth = await startGeth({ accounts, contracts: Math.ceil(accounts / 200), huge: 20_000, everyMs })
   const { rpc, genesis, networkId, genesisHash } = geth
   const { from } = (await firstBlock(rpc)).transactions[0]
@@ -18,18 +18,22 @@ export async function startGethChain({ accounts, everyMs }) {
 
   return {
     urls: [geth.url],
-    // The gateway announces each block too, but that proves nothing: the page takes it from whom it trusts, here the node itself.
+    // The gateway announces each block too, but this proves nothing. The page takes the block from
+    // a node that it trusts, here the go-ethereum node itself.
     follow: geth.rpcUrl,
     networkId,
     genesisHash,
-    // The first pays for every block, so it changes with each.
+    // The first account pays for every block, so it changes with each.
     examples: [from, ...known.filter((address) => genesis[address]?.code?.length > 2).slice(0, 2), known.at(-1)],
     changed: () => '',
 
-    /** It goes on making blocks, as chains do. The page is asked about the block that it holds. */
+    /** The chain does not stop. The page is asked about the block that it has. */
     rest: async () => undefined,
 
-    /** The node's own proofs, of accounts that blocks have touched, of others, and of some that are not there. */
+    /**
+     * The node's own proofs: of accounts that blocks have changed, of others, and of some that do
+     * not exist.
+     */
     async truth(count, block) {
       const touched = new Set()
       for (let number = block.number; number > 0 && touched.size < count / 2; number--) {

@@ -2,12 +2,14 @@
 
 import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
 
-/** The genesis state takes a second or two; a million generated accounts stay well below this. */
+/**
+ * The genesis state takes a second or two. A million generated accounts take much less than this.
+ */
 const GIVE_UP_AFTER_MS = 300_000
 
 /**
  * @param {{url: string, wanted: {root: string, accounts: number}}} options
- * @returns {Promise<boolean>} whether it ended with what was wanted
+ * @returns {Promise<boolean>} whether the sync ended with the wanted state
  */
 export function syncOnce({ url, wanted }) {
   return play(url, 'demo.png', async ({ page }) => {
@@ -32,7 +34,7 @@ async function untilDone(page) {
     if (line && line !== latest) console.log(`  ${line}`)
     latest = line
     if (report || error) return { progress, report, error }
-    // A page that failed before the sync began says so in words only.
+    // A page that failed before the sync began only says so in words.
     const problem = await problemOf(page)
     if (problem) return { error: { message: problem, code: 'page' } }
     if (Date.now() - started > GIVE_UP_AFTER_MS) return { progress }

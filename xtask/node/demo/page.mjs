@@ -9,12 +9,12 @@ import { ROOT } from '../serve.mjs'
 const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
 
 /**
- * Plays `scene` with the page at `url`, and keeps a picture of its end.
+ * Runs `scene` with the page at `url`, and saves a picture of its end.
  *
  * @param {string} url
  * @param {string} picture the file's name
  * @param {(stage: Stage) => Promise<boolean>} scene
- * @returns {Promise<boolean>} what the scene answered
+ * @returns {Promise<boolean>} what the scene returned
  */
 export async function play(url, picture, scene) {
   console.log(`opening ${url}`)
@@ -36,7 +36,7 @@ export async function play(url, picture, scene) {
   }
 }
 
-/** The page in a browser, both of which may be replaced. */
+/** A page in a browser. Both may be replaced. */
 class Stage {
   #browser
   #profile
@@ -51,7 +51,7 @@ class Stage {
     this.page = await this.another()
   }
 
-  /** Another tab with the same address. */
+  /** Opens another tab with the same address. */
   async another() {
     const page = await this.#browser.context.newPage()
     page.on('pageerror', (error) => console.log(`  the page threw: ${error.message}`))
@@ -62,7 +62,10 @@ class Stage {
     return page
   }
 
-  /** Ends every process of the browser at once, and opens the page in a new one that has its profile. */
+  /**
+   * Ends all processes of the browser at once, and opens the page in a new browser with the same
+   * profile.
+   */
   async killBrowser() {
     await this.#browser.kill()
     await this.open()
@@ -73,12 +76,12 @@ class Stage {
   }
 }
 
-/** What the page shows as a problem, or nothing. */
+/** The problem that the page shows, or nothing. */
 export function problemOf(page) {
   return page.evaluate(() => document.querySelector('#phase[data-phase=problem]') && document.querySelector('#problem').textContent)
 }
 
-/** The screenshot should show that the state can be used, too. */
+/** Looks up an account, so that the screenshot shows that the state can be used. */
 export async function lookUpSomething(page) {
   const example = page.locator('#examples button').first()
   if ((await example.count()) === 0) return

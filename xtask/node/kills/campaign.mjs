@@ -1,4 +1,4 @@
-/** A sync that is killed again and again, while the state it is for moves. */
+/** A sync that is killed again and again while its target moves. */
 
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { fromSample, isSame, readBack } from '../truth.mjs'
 import { syncAfresh } from './inside.mjs'
 import { Life } from './life.mjs'
 
-/** Chromium's two ways to keep an IndexedDB, and the folder by which an origin's is known. */
+/** Chromium's two implementations of IndexedDB, and how their folders are recognised. */
 export const BACKENDS = {
   leveldb: { features: [], leaves: /_\d+\.indexeddb\.leveldb$/ },
   sqlite: { features: ['IdbSqliteBackingStore'], leaves: /_\d+$/ },
@@ -21,21 +21,23 @@ export const BACKENDS = {
  * @param {'leveldb' | 'sqlite'} plan.backend
  * @param {number} plan.kills
  * @param {number} plan.accounts
- * @param {number} plan.seed of the moments of the kills
- * @param {number} [plan.throttle] bytes a second and peer; without it as fast as it goes, and each sync that comes to its end
- *   is followed by another one until all kills are used up
- * @param {[number, number]} plan.lives milliseconds from the opening to the kill, at least and at most
+ * @param {number} plan.seed the seed of the moments of the kills
+ * @param {number} [plan.throttle] bytes per second for each peer. Without it there is no limit, and
+ *   each sync that completes is followed by another one until all kills are used up.
+ * @param {[number, number]} plan.lives milliseconds from opening the page to the kill, at least and
+ *   at most
  * @param {number} plan.blockMs
- * @param {number} plan.share of the state that each block changes
- * @param {number} plan.sample accounts compared at the end
- * @param {(life: object) => void} [onLife] hears of each life when what became of it is known
- * @returns {Promise<{lives: object[], problems: string[], afresh: object, changed: number, total: number}>} `problems`: what
- *   should not have been; `changed`: bytes of nodes and codes that the blocks changed; `total`: bytes received in all lives
+ * @param {number} plan.share the share of the state that each block changes
+ * @param {number} plan.sample how many accounts are compared at the end
+ * @param {(life: object) => void} [onLife] called with each life when its outcome is known
+ * @returns {Promise<{lives: object[], problems: string[], afresh: object, changed: number, total:
+ *   number}>} `problems`: what must not happen and did; `changed`: bytes of nodes and codes that
+ *   the blocks changed; `total`: bytes received in all lives
  */
 export async function campaign(plan, onLife = () => {}) {
   const state = ['--accounts', String(plan.accounts), '--contracts', '0.05', '--chain']
   const throttled = plan.throttle ? ['--throttle', String(plan.throttle)] : []
-  // The last one is at full speed: for the comparison at the end.
+  // The last peer has no throttle. It is for the comparison at the end.
   const peers = [...(await startPeers(2, [...state, ...throttled])), ...(await startPeers(1, state))]
   const server = await serve()
   const profile = mkdtempSync(join(tmpdir(), 'snaplight-kills-'))
@@ -96,7 +98,7 @@ class Campaign {
     return { name: `kills ${this.#name}`, network: { id: networkId, genesisHash }, urls: peers.slice(0, 2).map(({ url }) => url) }
   }
 
-  /** What became of the last life shows when the next one looks at the disk. */
+  /** The outcome of a life is known when the next life looks at the disk. */
   #known(next) {
     const life = this.lives.at(-1)
     if (!life || life.row) return
@@ -106,15 +108,15 @@ class Campaign {
       const kept = life.received.bytes - lost
       Object.assign(life, { batches: landed, lost, onItsWay, kept, after: next.disk })
       const number = this.lives.length
-      if (landed < 0) this.problems.push(`life ${number}: batch ${life.disk.sequence} was there before it, and after it only ${next.disk.sequence}`)
-      // A batch lands with what was proven, and that is what the next life need not ask for.
+      if (landed < 0) this.problems.push(`life ${number}: there was batch ${life.disk.sequence} before it, but only batch ${next.disk.sequence} after it`)
+      // What a batch contains was proven, so the next life need not ask for it.
       if (landed > 0 && carried > 0 && kept <= 0) this.problems.push(`life ${number} lasted ${landed} batches and kept nothing of ${life.received.bytes} bytes`)
     }
     life.row = row(life)
     this.#world.onLife({ ...life.row, number: this.lives.length })
   }
 
-  /** The newest state is complete: is it the true one, and what did it cost? */
+  /** The newest state is complete. Checks that it is the true one, and measures what it cost. */
   async #end(life, report) {
     const { peers, profile, blocks } = this.#world
     await blocks.stop()
@@ -123,12 +125,12 @@ class Campaign {
       await db.sync({ blockHash: hash })
       return db.complete
     }, block.hash)
-    if (complete.root !== block.stateRoot) this.problems.push(`the state ${complete.root} is complete, and the newest is ${block.stateRoot}`)
+    if (complete.root !== block.stateRoot) this.problems.push(`the state ${complete.root} is complete, but the newest is ${block.stateRoot}`)
     if (complete.accounts !== accounts || complete.slots !== slots) {
-      this.problems.push(`${complete.accounts} accounts and ${complete.slots} slots are counted, of ${accounts} and ${slots}`)
+      this.problems.push(`the report counts ${complete.accounts} accounts and ${complete.slots} slots, but there are ${accounts} and ${slots}`)
     }
     const truth = fromSample(sample)
-    if (!isSame(truth, await readBack(life.page, truth), `at block ${block.number}`)) this.problems.push('what is read is not what is true')
+    if (!isSame(truth, await readBack(life.page, truth), `at block ${block.number}`)) this.problems.push('the page reads values that are not true')
     const total = this.lives.reduce((sum, { received }) => sum + received.bytes, 0)
     this.#known(undefined)
     const [{ networkId, genesisHash }] = peers
@@ -143,13 +145,13 @@ class Campaign {
   }
 }
 
-/** What a table says of a life. */
+/** A life in the form that the table takes. */
 function row(life) {
   const { killed = false, lived, batches, disk, after, received, lost = 0, onItsWay = 0, kept, last, events } = life
   return { killed, lived, batches, before: disk, after, received: received.bytes, lost, onItsWay, kept, last, events }
 }
 
-/** Blocks in all peers at once, on a clock of their own: also while no browser runs. */
+/** Makes blocks in all peers at once, on a clock of their own, also while no browser runs. */
 function startBlocks(peers, { blockMs, share }) {
   let [made, changed] = [0, 0]
   let making = Promise.resolve()
@@ -170,7 +172,7 @@ function startBlocks(peers, { blockMs, share }) {
   }
 }
 
-/** The folders in which the profile keeps IndexedDBs. */
+/** The folders in the profile that contain an IndexedDB. */
 function stored(profile) {
   const folder = join(profile, 'Default/IndexedDB')
   return existsSync(folder) ? readdirSync(folder) : []

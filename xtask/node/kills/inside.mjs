@@ -1,11 +1,17 @@
-/** What runs inside the page of a life. Each function is sent there by itself, so it can use nothing from outside. */
+/**
+ * What runs inside the page of a life. Each function is sent there by itself, so it can use nothing
+ * from outside.
+ */
 
 /**
- * Before anything else of the page runs: counts the frames that arrive, and hears of each batch that is written.
- * `window.tell`, the way out, is there already.
+ * Runs before anything else of the page: counts the frames that arrive, and reports each batch that
+ * is written. `window.tell`, which sends to this process, exists already.
  */
 export function tap() {
-  /** Bytes of answers with state (accounts, slots, nodes) and of answers with codes, since the page was opened. */
+  /**
+   * Bytes of answers with state (accounts, slots, nodes) and of answers with codes since the page
+   * was opened.
+   */
   const frames = { state: 0, codes: 0 }
   const STATE = [0x23, 0x25, 0x29]
   const CODES = 0x27
@@ -39,7 +45,9 @@ export function tap() {
   window.figures = figures
 }
 
-/** What is on the disk before Snaplight looks at it: the last batch that landed, and how much of pages. */
+/**
+ * What is on the disk before Snaplight reads it: the last batch that landed, and how many pages.
+ */
 export async function readDisk(name) {
   const promised = (request) =>
     new Promise((resolve, reject) => {
@@ -60,7 +68,10 @@ export async function readDisk(name) {
   }
 }
 
-/** Opens the database and goes for the newest block that the peers announce, whatever it is by then; answers the report. */
+/**
+ * Opens the database and syncs to the newest block that the peers announce, whichever it is by
+ * then. Resolves to the report.
+ */
 export async function follow({ name, network, urls }) {
   const { open } = await import('snaplight')
   window.db = await open({ name, network, onEvent: ({ type, what, message }) => window.tell({ type: 'event', event: [type, what, message].filter(Boolean).join(' ') }) })
@@ -78,7 +89,7 @@ export async function follow({ name, network, urls }) {
       sync.retarget({ blockHash: head.hash })
       target = head
     } catch (error) {
-      // Its end is on its way here.
+      // The sync has ended. Its promise settles in a moment.
       if (error.code !== 'SYNC_ENDED') throw error
     }
   }, 50)
@@ -89,7 +100,10 @@ export async function follow({ name, network, urls }) {
   }
 }
 
-/** A sync of the same state from nothing, without kills and into memory: what it must at least cost, and what it must find. */
+/**
+ * Syncs the same state from nothing, without kills and into memory: what it costs at least, and
+ * what it must find.
+ */
 export async function syncAfresh({ network, url, root }) {
   const { open } = await import('snaplight')
   const other = await open({ name: 'afresh', network, memory: true })

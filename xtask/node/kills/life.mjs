@@ -3,14 +3,17 @@
 import { launch } from '../browser.mjs'
 import { follow, readDisk, tap } from './inside.mjs'
 
-/** Frames that arrived and were not proven wait for their turn, or were of no use; what never goes below so long was of no use. */
+/**
+ * Bytes that have arrived and are not proven either wait for their turn or are of no use. The
+ * smallest number of them in this many samples counts as useless.
+ */
 const SAMPLES = 6
-/** What one request asks for at most, and all of them together. */
+/** The most that one request asks for, and the most that all of them together ask for. */
 const REQUEST_BYTES = 512 * 1024
 const ASKED_BYTES = 2 * 1024 * 1024
 
 export class Life {
-  /** What the page told, in order, with the moment at which it was heard here. */
+  /** What the page reported, in order, with the time at which it arrived here. */
   #told = []
   #browser
 
@@ -28,8 +31,8 @@ export class Life {
   }
 
   /**
-   * Syncs until the end, or for so many milliseconds; then the browser is killed. What is known of this life afterwards is in
-   * its fields.
+   * Syncs until the end or for this many milliseconds; then the browser is killed. What is known of
+   * this life afterwards is in its fields.
    *
    * @returns {Promise<object | undefined>} the report, if there was time for one
    */
@@ -67,25 +70,27 @@ export class Life {
     return { state, codes, bytes: state + codes }
   }
 
-  /** How many batches of this life the next one found. */
+  /** How many batches of this life the next life found on the disk. */
   landed(next) {
     return next.disk.sequence - this.disk.sequence
   }
 
   /**
-   * What the kill cost: bytes that had arrived and were in no batch that the next life found, and bytes that were on their way.
-   * `carried`: bytes that were proven when the last of these batches was made; the first may be made before anything has arrived.
+   * What the kill cost: the bytes that had arrived and were in no batch that the next life found,
+   * and the bytes that were on their way. `carried` are the bytes that were proven when the last of
+   * these batches was made; the first batch may be made before anything has arrived.
    *
    * @param {Life} next
-   * @param {number} [throttle] bytes a second and connection; at full speed what was asked for counts as on its way
+   * @param {number} [throttle] bytes per second for each connection. At full speed, what was asked
+   *   for counts as on its way.
    */
   cost(next, throttle) {
     const sampled = this.#told.filter(({ proven }) => proven !== undefined)
-    // What the page told of the very last one may have died with it.
+    // The page's last report may have been lost in the kill.
     const at = sampled.findLastIndex(({ type, sequence }) => type === 'batch' && sequence <= next.disk.sequence)
     const batch = sampled[at] ?? { proven: 0, codes: 0 }
-    // Answers that were of no use any more were received in vain, whether or not there was a kill. At full speed there is always
-    // something that waits, so there it has to be seen from before the batch on.
+    // Useless answers were received in vain, with a kill or without one. At full speed something is
+    // always waiting, so useless bytes must be seen from before the batch on.
     const after = sampled.slice(throttle ? -SAMPLES : Math.max(at - SAMPLES, 0))
     const dropped = after.length > 0 ? Math.min(...after.map(({ state, proven }) => Math.max(state - proven, 0))) : 0
     const { state, codes } = this.received
@@ -99,7 +104,7 @@ export class Life {
     return inFlight.reduce((sum, count, socket) => {
       const frame = this.#told.findLast((what) => what.type === 'frame' && what.socket === socket)
       if (count === 0 || !frame) return sum
-      // What was heard after the end was on its way before it.
+      // What was reported after the end was on its way before it.
       const seconds = Math.max(this.ended - frame.heard, 0) / 1000
       return sum + Math.min(seconds * throttle, REQUEST_BYTES)
     }, 0)

@@ -1,17 +1,19 @@
-/** What a campaign says: a line for each life, a summary, and the bars. */
+/** What a campaign prints: a line for each life, a summary, and the bars. */
 
 const MIB = 1024 * 1024
-/** In flight, and verified and not committed: together, at full speed. */
+/** The most bytes that a kill may cost at full speed: in flight, and verified but not committed. */
 const FULL_SPEED_BAR = 8 * MIB
-/** At a throttled one, what arrives in so long. */
+/** With a throttle, a kill may cost what arrives in this time. */
 const THROTTLED_BAR_S = 2
-/** What moving costs at most: a share of a sync from nothing, and the nodes that differ. */
+/**
+ * What a moving target may cost at most: a share of a sync from nothing, and the nodes that differ.
+ */
 const AFRESH = 1.1
 const CHANGED = 1.2
 
 export function headline({ backend, kills, accounts, seed, throttle, blockMs, share }) {
   const speed = throttle ? `two peers with ${count(throttle)} bytes a second each` : 'two peers at full speed'
-  return `\n${kills} kills with ${backend}: ${count(accounts)} accounts from ${speed}, a block each ${blockMs / 1000} s that changes ${share * 100} %, seed ${seed}\n` +
+  return `\n${kills} kills with ${backend}: ${count(accounts)} accounts from ${speed}, a block every ${blockMs / 1000} s that changes ${share * 100} %, seed ${seed}\n` +
     row('life', 'lived ms', 'batches', 'disk kB: start', 'end', 'received kB', 'again kB', 'of it on its way', 'block', 'moves', 'phase')
 }
 
@@ -32,14 +34,14 @@ export function summary({ throttle }, { lives, report, afresh, total, changed, b
   on the disk: ${backend.join(', ')}`
 }
 
-/** Which bars were missed, in words. */
+/** The bars that were missed, in words. */
 export function bars({ throttle }, { lives, afresh, total, changed }) {
   const problems = []
   const bar = barOf(throttle)
   lives.forEach(({ lost, onItsWay }, at) => {
     if (lost + onItsWay > bar) problems.push(`the kill of life ${at + 1} cost ${kB(lost + onItsWay)} kB, more than ${kB(bar)} kB`)
   })
-  // Where syncs follow one another, there is no one sync to compare with.
+  // Where syncs follow one another, there is no single sync to compare with.
   const kept = total - lives.reduce((sum, { lost }) => sum + lost, 0)
   const most = AFRESH * afresh.received.bytes + CHANGED * changed
   if (throttle && kept > most) problems.push(`${kB(kept)} kB were received and not lost, more than ${kB(most)} kB: something was fetched twice that was not lost`)

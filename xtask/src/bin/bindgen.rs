@@ -1,7 +1,9 @@
-//! Writes the JavaScript glue and the final module for the web target: what `wasm-bindgen --target web` does, from the
-//! library, so that the demo needs no command-line tool compiled first.
+//! Writes the JavaScript glue and the final module for the web target, as the program wasm-bindgen
+//! does. It uses the library, so that the demo need not compile that program first.
 //!
 //! `xtask-bindgen INPUT.wasm OUTPUT_DIRECTORY NAME`
+
+#![forbid(unsafe_code)]
 
 use std::env;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! What only the blocks of a realistic chain do: slots where there are many, and delegations.
+//! What only the blocks of a realistic chain do: they write slots of large contracts more often,
+//! and they delegate accounts.
 
 use super::{CLEARED_WHOLE, Draft, Fields};
 use crate::{
@@ -9,22 +10,23 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Whatever is chosen by chance is given up after so many tries: what is left may not be what is
-/// wanted.
+/// How often a random choice is repeated until it fits. After that it is given up: perhaps nothing
+/// is left that fits. Chosen without a measurement.
 const TRIES: u64 = 16;
 
-/// One storage in so many, of those small enough, is emptied instead of written to.
+/// One storage in this many is emptied instead of written to, if it is small enough.
 const WRITTEN_PER_EMPTIED: u64 = 32;
 
-/// From this part of all slots on, contracts get writes by their size. Below that the largest ones
-/// would get nearly all of them, so it is the size's square root.
+/// If a block writes at least one slot in this many, contracts are chosen by their size, and by the
+/// square root of their size otherwise. By its size, the largest contract would get nearly all of a
+/// few writes.
 const MANY: u64 = 8;
 
-/// One delegation in so many is to somebody whom no account was delegated to.
+/// One delegation in this many is to a new address that no account has delegated to.
 const DELEGATIONS_PER_DELEGATE: u64 = 64;
 
 impl Draft<'_> {
-    /// Writes `count` slots of `contracts` contracts, some of them what the last block took.
+    /// Writes `count` slots of `contracts` contracts. Some get back what the last block replaced.
     pub(in crate::chain) fn slots_of(&mut self, contracts: u64, count: u64) {
         let total = self.state.counts().slots;
         if count > 0 && count >= total / 2 {
@@ -45,15 +47,15 @@ impl Draft<'_> {
         let (mut before, mut written) = (0, 0);
         for (account, weight) in chosen.into_iter().zip(weights) {
             before += weight;
-            // What the ones before did not use goes to the next.
+            // What a contract leaves of its share is added to the next one's.
             let share = (left * before / all).saturating_sub(written).max(1);
             written += self.write_some(account, share);
         }
     }
 
-    /// Writes so many slots of one contract, or empties it. Answers how many it was.
+    /// Writes about `count` slots of one contract, or empties it. Returns how many slots it wrote.
     fn write_some(&mut self, account: Hash, count: u64) -> u64 {
-        // Apart from `self`, which is changed meanwhile.
+        // A borrow of the state alone, because `self` changes below.
         let state = self.state;
         let storage = state.storage(&account);
         let len = storage.map_or(0, Trie::len);
@@ -71,7 +73,7 @@ impl Draft<'_> {
             }
             let index = self.chain.random.below(len as u64) as usize;
             let old = storage.and_then(|storage| storage.nth(index));
-            // As many are added as cleared, so that a long chain keeps its proportions.
+            // As many slots are added as are cleared, so that a long chain keeps its proportions.
             let (key, value) = match (self.chain.random.below(8), old) {
                 (0..=5, Some(key)) => (*key, Some(self.value())),
                 (6, Some(key)) => (*key, None),
@@ -82,8 +84,8 @@ impl Draft<'_> {
         written
     }
 
-    /// Different contracts that this block has written nothing to yet. Half of them are chosen by
-    /// their slots, because large ones are what most transactions use.
+    /// Different contracts that this block has not written to yet. Half of them are chosen by their
+    /// slots, because most transactions use large contracts.
     fn choose(&mut self, count: u64) -> BTreeSet<Hash> {
         if count * 4 >= self.chain.contracts.len() as u64 {
             return self.choose_of_all(count);
@@ -110,7 +112,7 @@ impl Draft<'_> {
         chosen
     }
 
-    /// The same where so many are wanted that tries would often be in vain.
+    /// The same for so many contracts that random choices would often fail.
     fn choose_of_all(&mut self, count: u64) -> BTreeSet<Hash> {
         let all: BTreeSet<Hash> = self.chain.contracts.iter().copied().collect();
         let is_free =
@@ -120,7 +122,7 @@ impl Draft<'_> {
         all.into_iter().collect()
     }
 
-    /// Half of so many accounts delegate themselves, the others change that or take it back.
+    /// Half of `count` accounts delegate themselves. The others change a delegation or revoke it.
     pub(in crate::chain) fn delegate(&mut self, count: u64) {
         for _ in 0..count {
             let kind = self.chain.random.below(4);
@@ -147,8 +149,8 @@ impl Draft<'_> {
         }
     }
 
-    /// The code of a delegation that is another one than `old`: as popular ones as there are,
-    /// seldom a new one.
+    /// A delegation's code other than `old`. It is mostly one that some account has, so popular
+    /// ones become more popular, and seldom a new one.
     fn delegation(&mut self, old: Hash) -> Hash {
         let is_new = self.chain.random.below(DELEGATIONS_PER_DELEGATE) == 0;
         for _ in 0..if is_new { 0 } else { TRIES } {
@@ -167,7 +169,7 @@ impl Draft<'_> {
         hash
     }
 
-    /// An account that is delegated and not touched by this block yet.
+    /// A delegated account that this block has not changed yet.
     fn delegated(&mut self) -> Option<(Hash, Fields)> {
         for _ in 0..TRIES {
             let index = self.chain.random.below(self.chain.delegated.len() as u64) as usize;
@@ -182,7 +184,7 @@ impl Draft<'_> {
             };
             match fields.filter(is_delegated) {
                 Some(fields) => return Some((account, fields)),
-                // Gone, or no longer delegated.
+                // It is gone or no longer delegated.
                 None => {
                     self.chain.delegated.swap_remove(index);
                 }
@@ -191,7 +193,7 @@ impl Draft<'_> {
         None
     }
 
-    /// An account without code that is not touched by this block yet.
+    /// An account without code that this block has not changed yet.
     fn plain(&mut self) -> Option<(Hash, Fields)> {
         let accounts = self.state.accounts();
         for _ in 0..TRIES {

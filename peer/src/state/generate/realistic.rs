@@ -1,4 +1,4 @@
-//! A state with the proportions of a small mainnet.
+//! Generates a state with the proportions of a small mainnet.
 
 use super::{Group, Purpose, Random, Recipe, state_of};
 use crate::{
@@ -9,15 +9,16 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// One account in so many is a contract.
+/// One account in this many is a contract.
 const ACCOUNTS_PER_CONTRACT: u64 = 4;
 
-/// Slots of a giant contract, of which there is one for as many accounts. Fewer accounts have one
-/// with as many slots as there are accounts: giants always hold one slot for each account.
+/// Slots of a giant contract. There is one giant contract for each this many accounts. A smaller
+/// state has one with as many slots as there are accounts. So giant contracts always have one slot
+/// for each account.
 const GIANT: u64 = 100_000;
 
-/// How large the storages of all other contracts are. They hold twelve slots on average, which are
-/// three for each account.
+/// The sizes of the other contracts' storages. They have twelve slots on average, which is three
+/// for each account.
 const STORAGES: Spread = Spread(&[
     (3000, 0, 0),
     (2200, 1, 1),
@@ -29,16 +30,16 @@ const STORAGES: Spread = Spread(&[
     (6, 1024, 5055),
 ]);
 
-/// So many contracts share a code on average.
+/// How many contracts share a code on average.
 const CONTRACTS_PER_CODE: u64 = 50;
 
-/// One code in so many is a proxy's. They come first, so most contracts have one of them.
+/// One code in this many is a proxy's. Proxies' codes come first, so most contracts have one.
 const CODES_PER_PROXY: u64 = 8;
 
-/// Sizes of proxies' codes, in bytes.
+/// Sizes of proxies' codes in bytes.
 const PROXIES: Spread = Spread(&[(100, 100, 400)]);
 
-/// Sizes of all other codes, in bytes; 24,576 is the most that a code may have.
+/// Sizes of all other codes in bytes. A code may have at most 24,576.
 const CODES: Spread = Spread(&[
     (18, 100, 400),
     (32, 400, 3_000),
@@ -46,24 +47,24 @@ const CODES: Spread = Spread(&[
     (17, 12_000, 24_576),
 ]);
 
-/// One externally owned account in so many has delegated itself (EIP-7702).
+/// One externally owned account in this many is delegated (EIP-7702).
 const OWNED_PER_DELEGATION: u64 = 50;
 
-/// What accounts delegate themselves to: a few wallets have all of them.
+/// How many delegates there are: accounts delegate themselves to a few wallets.
 const DELEGATES: u64 = 12;
 
 /// A state with the proportions of a small mainnet. A quarter of the accounts are contracts. There
-/// are four slots to an account; one of them belongs to giant contracts, three are spread with a
-/// heavy tail over the others. Codes are shared, from 100 bytes to 24 kB. One externally owned
-/// account in fifty is delegated.
+/// are four slots for each account: one belongs to giant contracts, and three are spread over the
+/// other contracts with a heavy tail. Contracts share codes of 100 bytes to 24 kB. One externally
+/// owned account in fifty is delegated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Realistic {
-    /// Has the addresses and the slots' keys.
+    /// Gives the addresses and the slots' keys.
     names: Recipe,
 }
 
 impl Realistic {
-    /// What `accounts` of them are made of. The same seed is the same state, another one another.
+    /// A state of this many accounts. Another seed gives another state.
     #[must_use]
     pub fn new(accounts: u64, seed: u64) -> Realistic {
         Realistic {
@@ -77,12 +78,12 @@ impl Realistic {
         &self.names
     }
 
-    /// Makes the state.
+    /// Generates the state.
     #[must_use]
     pub fn build(&self) -> State {
         let codes = self.codes();
         let delegations = self.delegations();
-        // One after the other, each on all cores.
+        // The storages are made one after the other, each on all cores.
         let giants: Vec<Trie> = (0..self.giants())
             .map(|contract| {
                 self.names
@@ -124,19 +125,19 @@ impl Realistic {
                         root
                     }
                 };
-                // Ether is what few contracts hold.
+                // Few contracts hold ether.
                 if random.below(4) > 0 {
                     balance = [0; 32];
                 }
                 slim_body(1, &balance, &root, &share(codes, contract, &mut random))
             } else {
-                // Most accounts sent a few transactions, some very many.
+                // Most accounts have sent a few transactions, and some have sent very many.
                 let mut nonce = random.next() >> (40 + random.below(24));
                 let owned = index - index / ACCOUNTS_PER_CONTRACT - 1;
                 let mut code = EMPTY_CODE;
                 if owned.is_multiple_of(OWNED_PER_DELEGATION) {
                     code = share(delegations, owned / OWNED_PER_DELEGATION, &mut random);
-                    // To delegate counts as a transaction.
+                    // A delegation counts as a transaction.
                     nonce += 1;
                 }
                 slim_body(nonce, &balance, &EMPTY_ROOT, &code)
@@ -154,8 +155,8 @@ impl Realistic {
         (self.names.accounts / GIANT).max(1).min(self.contracts())
     }
 
-    /// The slots of a contract. Sizes are dealt out by rank and not drawn: a few storages more or
-    /// less of the largest kind would change the whole state's proportions.
+    /// How many slots a contract has. Sizes are assigned by rank and not at random: a few more or
+    /// fewer of the largest storages would change the whole state's proportions.
     fn slots(&self, contract: u64) -> u64 {
         let giants = self.giants();
         match contract.checked_sub(giants) {
@@ -186,7 +187,7 @@ impl Realistic {
         })
     }
 
-    /// As many as somebody has, each to one of the first contracts.
+    /// The delegations that are in use, each to one of the first contracts.
     fn delegations(&self) -> Vec<(Hash, Arc<[u8]>)> {
         let owned = self.names.accounts - self.contracts();
         let used = owned.div_ceil(OWNED_PER_DELEGATION).min(DELEGATES);
@@ -197,34 +198,34 @@ impl Realistic {
     }
 }
 
-/// The account that is a contract, by the contract's number.
+/// The number of the account that is the contract with this number.
 fn account_of(contract: u64) -> u64 {
     contract * ACCOUNTS_PER_CONTRACT
 }
 
-/// The number of the contract that an account is.
+/// The number of the contract that an account is. `None` if it is none.
 fn contract_at(account: u64) -> Option<u64> {
     account
         .is_multiple_of(ACCOUNTS_PER_CONTRACT)
         .then_some(account / ACCOUNTS_PER_CONTRACT)
 }
 
-/// The hash of the code that the user with this number has. The first ones have one each, so that
-/// there is none without a user; for the others a few are by far the most popular.
+/// The hash of the code of the user with this number. The first users have a code each, so that
+/// every code has a user. Of the other users, most have one of a few popular codes.
 fn share(codes: &[(Hash, Arc<[u8]>)], user: u64, random: &mut Random) -> Hash {
     let popular = random.popular(codes.len());
     let code = codes.get(user as usize).or_else(|| codes.get(popular));
     code.map_or(EMPTY_CODE, |(hash, _)| *hash)
 }
 
-/// How sizes are spread: parts of a whole, with the smallest and the largest size in each. Within a
-/// part they are spaced evenly.
+/// How sizes are distributed: parts of a whole, with the smallest and the largest size of each
+/// part. Within a part, sizes are spaced evenly.
 #[derive(Clone, Copy)]
 struct Spread(&'static [(u64, u64, u64)]);
 
 impl Spread {
-    /// The size at a place of all, which are in ascending order. `at` is below `of`, and that below
-    /// 2^40.
+    /// The size at place `at` of `of` places, in ascending order. `at` is below `of`, and `of` is
+    /// below 2^40.
     fn at(self, at: u64, of: u64) -> u64 {
         let whole: u64 = self.0.iter().map(|(part, _, _)| part).sum();
         let mut rest = at * whole;
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn users_of_a_state_of_any_size_have_slots_and_every_code() {
-        // Every account is found among these: no code is without a user.
+        // Every account is found among these, so every code has a user.
         for accounts in 0..300 {
             let state = Realistic::new(accounts, 1).build();
             let named: BTreeSet<Hash> = state

@@ -1,4 +1,5 @@
-//! What one trie has that another had not: what a client that holds the old one must at least fetch.
+//! Counts what a trie has that an older one did not have. A client with the old trie must fetch at
+//! least this.
 
 use super::{Body, Branch, Leaf, Node, find};
 use crate::{
@@ -10,16 +11,16 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Differences between a trie and the one before, their leaves' storages included.
+/// The differences between a trie and the one before it, their leaves' storages included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Leaves of the trie itself that are another, were not there, or are gone.
+    /// Leaves of the trie itself that changed, were added or were removed.
     pub(crate) leaves: u64,
-    /// The same of storages.
+    /// The same for the storages' leaves.
     pub(crate) slots: u64,
     /// Nodes with a hash of their own that were not at their path before.
     pub(crate) nodes: u64,
-    /// The sum of their sizes.
+    /// Their sizes in bytes, added up.
     pub(crate) bytes: u64,
     /// Leaves that were not there before.
     new_leaves: u64,
@@ -30,8 +31,8 @@ impl Tally {
     pub(crate) fn of(new: &Trie, old: &Trie) -> Tally {
         let mut tally = Tally::default();
         tally.walk(new, Some(old));
-        // What is there now is what was there, less what is gone, and what is new. Counted from the totals,
-        // because whole storages go with their accounts.
+        // The new total is the old one, less what was removed, plus what was added. It is computed
+        // from the totals, because whole storages are removed with their accounts.
         let gone = |before: u64, new: u64, after: u64| (before + new).saturating_sub(after);
         tally.leaves += gone(old.len() as u64, tally.new_leaves, new.len() as u64);
         tally.slots += gone(old.slots(), tally.new_slots, new.slots());
@@ -46,7 +47,8 @@ impl Tally {
         }
     }
 
-    /// `old` is the old trie's node that covers the path at which `new` begins, wherever it begins itself.
+    /// `old` is the old trie's node that covers the path at which `new` begins. It may begin above
+    /// that path.
     fn visit(&mut self, new: &Arc<Node>, old: Option<&Arc<Node>>, scratch: &mut Vec<u8>) {
         if let Some(old) = old
             && (Arc::ptr_eq(new, old) || new.at == old.at && new.reference == old.reference)
@@ -64,7 +66,7 @@ impl Tally {
                 let reference = NodeRef::of(scratch);
                 let before = old.and_then(|old| branch_at(old, branch, scratch));
                 if before == Some(reference) {
-                    // At most the extension above it is another.
+                    // At most the extension above it has changed.
                     self.extension(new, branch, &reference, scratch);
                     return;
                 }
@@ -116,7 +118,7 @@ impl Tally {
     }
 }
 
-/// The reference of the old branch that stands where `branch` does.
+/// The reference of the old branch that was at the place of `branch`.
 fn branch_at(old: &Arc<Node>, branch: &Branch, scratch: &mut Vec<u8>) -> Option<NodeRef> {
     let depth = usize::from(branch.depth);
     let Body::Branch(before) = &covering(Some(old), &branch.key, depth)?.body else {
@@ -129,7 +131,7 @@ fn branch_at(old: &Arc<Node>, branch: &Branch, scratch: &mut Vec<u8>) -> Option<
     Some(NodeRef::of(scratch))
 }
 
-/// The old node that covers the path of the first `len` nibbles of `key`: it begins there, or ends behind.
+/// The old node that covers the first `len` nibbles of `key`: it begins there, or it ends below.
 fn covering<'a>(mut old: Option<&'a Arc<Node>>, key: &Hash, len: usize) -> Option<&'a Arc<Node>> {
     loop {
         let node = old?;

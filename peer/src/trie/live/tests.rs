@@ -1,4 +1,4 @@
-//! Tries that change, against tries made anew and against alloy-trie.
+//! Compares tries that change with tries built anew and with alloy-trie.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -36,7 +36,8 @@ impl Dice {
     }
 }
 
-/// Few enough keys that they meet again, with long common beginnings in some worlds.
+/// So few keys that the same ones are chosen again. In some worlds they have many first nibbles in
+/// common.
 fn key(dice: &mut Dice, crowded: bool) -> Hash {
     let mut key = keccak(&dice.below(300).to_be_bytes());
     if crowded {
@@ -88,7 +89,7 @@ fn nodes(trie: &Trie, map: &Map) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn after_any_history_the_trie_is_the_one_made_anew() {
+fn after_any_edits_the_trie_equals_one_that_is_built_anew() {
     for world in 0..24 {
         let (mut map, mut dice, crowded) = (Map::new(), Dice(world << 32), world % 2 == 1);
         let mut trie = flat(&map);
@@ -121,7 +122,7 @@ fn after_any_history_the_trie_is_the_one_made_anew() {
             all_anew.sort();
             assert_eq!(all, all_anew);
 
-            // The old one is as it was, and what the new one has more is counted exactly.
+            // The old trie is unchanged, and what is new is counted exactly.
             assert_eq!(old.root(), flat(&before).root());
             let (was, is) = (nodes(&old, &before), nodes(&trie, &map));
             let new: Vec<_> = is.difference(&was).collect();
@@ -142,7 +143,7 @@ fn after_any_history_the_trie_is_the_one_made_anew() {
 }
 
 #[test]
-fn a_flat_trie_thaws_without_a_change_and_an_edit_that_changes_nothing_shares_everything() {
+fn a_flat_trie_becomes_an_equal_live_one_and_an_edit_without_effect_shares_all_nodes() {
     let map: Map = (0..3000_u64)
         .map(|i| (keccak(&i.to_be_bytes()), vec![i as u8 | 0x80; 20]))
         .collect();
