@@ -1,9 +1,9 @@
 /**
  * Snaplight: Ethereum's state, proven, persistent and readable offline, inside the browser.
  *
- * This file is the specification of the package: what a method takes, what it answers, in which units, and which
- * errors it can throw. Every answer of a peer is verified against the state root before anything of it is stored, and
- * every stored page again before it is read.
+ * This file is the specification of the package: what a method takes, what it answers, in which
+ * units, and which errors it can throw. Every answer of a peer is verified against the state root
+ * before anything of it is stored. Every stored page is verified again before it is read.
  *
  * ```js
  * import { open } from 'snaplight'
@@ -20,10 +20,12 @@
  * await db.close()
  * ```
  *
- * Conventions: hashes, roots and addresses come out as lower-case hexadecimal with `0x`; counts, bytes and
- * milliseconds are plain numbers; what the EVM counts (balance, nonce, storage value) is a `bigint`.
+ * Conventions: hashes, roots and addresses come out as lower-case hexadecimal with `0x`; counts,
+ * bytes and milliseconds are plain numbers; what the EVM counts (balance, nonce, storage value) is
+ * a `bigint`.
  *
- * Any number of calls may be in flight at once, and any of them may be made from inside any callback.
+ * Any number of calls may be in flight at once, and any of them may be made from inside any
+ * callback.
  */
 
 /** Bytes as hexadecimal digits behind `0x`. */
@@ -32,40 +34,50 @@ export type Hex = `0x${string}`
 /** 32 bytes: `0x` and 64 hexadecimal digits (either case), or a `Uint8Array` of 32 bytes. */
 export type HashLike = string | Uint8Array
 
-/** 20 bytes: `0x` and 40 hexadecimal digits (either case; an EIP-55 checksum is not checked), or a `Uint8Array` of 20. */
+/**
+ * 20 bytes: `0x` and 40 hexadecimal digits (either case; an EIP-55 checksum is not checked), or a
+ * `Uint8Array` of 20.
+ */
 export type AddressLike = string | Uint8Array
 
 /**
- * The state to sync to: its root, or the block after which the state is that. With `blockHash` the header is fetched from a
- * peer and proven by its hash; root, number and time are read from it.
+ * The state to sync to: its root, or the block that led to it. With `blockHash` the header is
+ * fetched from a peer and proven by its hash; root, number and time are read from it.
  */
 export type SyncTarget = HashLike | { root: HashLike } | { blockHash: HashLike }
 
 /**
- * A storage slot's number: a `bigint` or safe integer from 0, or `0x` and up to 64 hexadecimal digits, or a
- * `Uint8Array` of 32 bytes, big-endian. It is the slot as Solidity counts it, not its hash.
+ * A storage slot's number: a `bigint` or safe integer from 0, or `0x` and up to 64 hexadecimal
+ * digits, or a `Uint8Array` of 32 bytes, big-endian. It is the slot's number as in Solidity's
+ * storage layout, not its hash.
  */
 export type SlotLike = bigint | number | string | Uint8Array
 
 /**
- * Opens a database, and creates it where there is none. With `memory: true` nothing touches the disk.
+ * Opens a database, and creates it where there is none. With `memory: true` nothing touches the
+ * disk.
  *
- * Of all pages and workers of an origin that have a database open, one **writes** (Web Locks) and the others **follow**:
- * they read what the writer has completed, see its switches, and stand in line; when the writer closes or its tab dies, the
- * next one takes its place ({@link Snaplight.role}, the event `role`). Databases in memory are all different ones.
+ * Of all pages and workers of an origin that have a database open, one **writes** (Web Locks) and
+ * the others **follow**: they read what the writer has completed, see its switches, and stand in
+ * line. When the writer closes or its tab dies, the next one takes its place
+ * ({@link Snaplight.role}, the event `role`). Each database in memory is one of its own.
  *
- * What an earlier session left is checked, not believed: a root record that is damaged or gone is replaced by a fresh one
- * (event `damaged`, `what: 'record'`), and the next sync fills it again. If the last session ended without `close()`, nine
- * megabytes are written and deleted in the background, which keeps Chromium from losing the database (event `recovered`).
+ * What an earlier session left is checked. A root record that is damaged or gone is replaced by a
+ * fresh one (event `damaged`, `what: 'record'`), and the next sync fills the database again. If the
+ * last session ended without `close()`, nine megabytes are written and deleted in the background,
+ * which keeps Chromium from losing the database (event `recovered`).
  *
- * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the database of this name
- *   belongs to another network.
- * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab or worker.
+ * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the
+ *   database of this name belongs to another network.
+ * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab
+ *   or worker.
  * @throws {UnsupportedError} No WebAssembly SIMD or reference types, or (without `memory`) no
  *   IndexedDB or no Web Locks.
- * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy forbids it.
- * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer Snaplight wrote it, in a
- *   format that this one does not know (the message names both). It is left as it is.
+ * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy
+ *   forbids it.
+ * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer
+ *   Snaplight wrote it, in a format that this one does not know (the message names both). It is
+ *   left as it is.
  * @throws {CrashError} A database of this realm has crashed.
  */
 export function open(options: OpenOptions): Promise<Snaplight>
@@ -80,9 +92,10 @@ export function open(options: OpenOptions): Promise<Snaplight>
  * @throws {LockedError} Somebody has it open to write, here or in another tab or worker.
  * @throws {UnsupportedError} No IndexedDB or no Web Locks here; or no WebAssembly SIMD or
  *   reference types.
- * @throws {LoadError} {@link CrashError} As for {@link open}.
- * @throws {StoreError} The browser refused; `STORE_BLOCKED`: a connection of another page does not make way. It is deleted
- *   as soon as that page is closed.
+ * @throws {LoadError} As for {@link open}.
+ * @throws {CrashError} As for {@link open}.
+ * @throws {StoreError} The browser refused; `STORE_BLOCKED`: another page keeps its
+ *   connection open. The database is deleted as soon as that page is closed.
  */
 export function deleteDatabase(name?: string, options?: { wasm?: OpenOptions['wasm'] }): Promise<void>
 
@@ -90,11 +103,16 @@ export function deleteDatabase(name?: string, options?: { wasm?: OpenOptions['wa
 export const version: string
 
 export interface OpenOptions {
-  /** Which chain: a peer on another one is dropped at its Status, and a database of another one is not opened. */
+  /**
+   * Which chain. A peer on another one is dropped at its Status, and a database of another one is
+   * not opened.
+   */
   network: Network
   /** The database's name within the origin. Default: `'snaplight'`. */
   name?: string
-  /** Keep everything in memory and nothing on disk; `name` is then only a label. Default: `false`. */
+  /**
+   * Keep everything in memory and nothing on disk; `name` is then only a label. Default: `false`.
+   */
   memory?: boolean
   /**
    * `'writer'`: write, or fail with a {@link LockedError}. `'follower'`: only read, never take
@@ -102,12 +120,15 @@ export interface OpenOptions {
    * database in `memory` is always the writer's.
    */
   role?: Role
-  /** Hears what happens to the database, also while it is being opened. Its errors are reported, not caught. */
+  /**
+   * Called with what happens to the database, also while it is being opened. An error that it
+   * throws is reported as uncaught.
+   */
   onEvent?: (event: DatabaseEvent) => void
   /**
-   * Where the WebAssembly module comes from. Default: the file `wasm/snaplight_bg.wasm` beside `snaplight.js`, which
-   * bundlers find by its `new URL(..., import.meta.url)`. The first `open` of a realm decides; later ones share the
-   * module.
+   * Where the WebAssembly module comes from. Default: the file `wasm/snaplight_bg.wasm` beside
+   * `snaplight.js`, which bundlers find by its `new URL(..., import.meta.url)`. The first `open` of
+   * a realm decides; later ones share the module.
    */
   wasm?: WasmSource | Promise<WasmSource>
 }
@@ -129,7 +150,8 @@ export type Role = 'writer' | 'follower'
  *   from peers; a `record` was found while opening or becoming the writer, and the database starts
  *   over. Only the writer hears of it.
  * - `repaired`: all that was damaged is whole again.
- * - `recovered`: the last session ended without `close()`; the browser's log of it has been rewritten.
+ * - `recovered`: the last session ended without `close()`; the browser's log of it has been
+ *   rewritten.
  * - `ended`: somebody has deleted the database, or the user the site's data. This object is closed.
  */
 export type DatabaseEvent =
@@ -152,12 +174,16 @@ export class Snaplight implements AsyncDisposable {
   /** As given to {@link open}, normalised. */
   readonly network: { readonly id: bigint; readonly genesisHash: Hex }
 
-  /** Whether this is the one that writes. A follower reads all the same; its `sync` waits until it is the writer. */
+  /**
+   * Whether this object is the one that writes. A follower can read all the same; its `sync` waits
+   * until it is the writer.
+   */
   readonly role: Role
 
   /**
-   * The last complete state, which every read uses, or `null` before the first. It stays as it is while the next one is
-   * being synced, and changes in one step at the end. A follower's is what the writer has completed.
+   * The last complete state, which every read uses; `null` before the first. It stays as it is
+   * while the next one is being synced, and changes in one step at the end. For a follower it is
+   * what the writer has completed.
    */
   readonly complete: CompleteState | null
 
@@ -165,17 +191,20 @@ export class Snaplight implements AsyncDisposable {
   readonly peers: readonly Peer[]
 
   /**
-   * Hands over a peer: the URL of a WebSocket (`ws:` or `wss:`), or any object that behaves like one, connecting or
-   * open. Of a given object Snaplight owns the events and sends from now on; it closes it when the peer misbehaves, at
-   * `peer.close()`, and at `db.close()`. Peers may be added and may leave at any time, also while nothing syncs.
+   * Hands over a peer: the URL of a WebSocket (`ws:` or `wss:`), or any object that behaves like
+   * one, connecting or open. From now on Snaplight alone listens to a given object and sends with
+   * it. Snaplight closes it when the peer misbehaves, at `peer.close()`, and at `db.close()`. Peers
+   * may be added and may leave at any time, also while nothing syncs.
    *
-   * A connection that fails, or a peer that lies, is no exception: `peer.closed` tells, and its requests go to others.
+   * A connection that fails or a peer that lies throws nothing: `peer.closed` resolves, and its
+   * requests go to other peers.
    *
    * A follower connects to a URL when it becomes the writer, since it has nothing to ask before. At
    * most 64 peers are kept at a time: one more is closed as soon as it opens.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object; `SOCKET_CLOSED`: the
-   *   socket is closing or closed; `SOCKET_IN_USE`: this object is a peer already.
+   * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object;
+   *   `SOCKET_CLOSED`: the socket is closing or closed; `SOCKET_IN_USE`: this object is a peer
+   *   already.
    * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
@@ -183,25 +212,28 @@ export class Snaplight implements AsyncDisposable {
   addPeer(socket: string | URL | SocketLike, options?: PeerOptions): Peer
 
   /**
-   * Makes a state complete: downloads from the peers what is not held of it, proves it and stores it. If it is complete
-   * already, this resolves at once. What an earlier sync has stored is kept, also of another root and also if that sync was
-   * never finished: only what differs is asked for.
+   * Makes a state complete: downloads from the peers what is missing of it, proves it and stores
+   * it. If it is complete already, this resolves at once. What an earlier sync has stored is kept,
+   * even if it was for another root or never finished: only what differs is asked for.
    *
-   * The root or block hash is trusted: take it from a source you trust (a verified header, a light client).
+   * The root or block hash is trusted: take it from a source you trust (a verified header, a light
+   * client).
    *
    * ```js
    * const report = await db.sync({ blockHash }, { onProgress: (p) => bar.value = p.accounts })
    * console.log(report.block.number, report.healing.bytes)
    * ```
    *
-   * While a sync runs, this moves it: the earlier one rejects with a {@link CancelledError}, and the new one goes on with
-   * everything it had. To keep its promise, use {@link Sync.retarget}.
+   * If a sync runs already, it rejects with a {@link CancelledError}, and the new one goes on with
+   * everything it had. To move a sync and keep its promise, use {@link Sync.retarget}.
    *
-   * Without peers it waits for one, without a peer that has the root for a newer root or such a peer, as a follower for the
-   * writer to go; `progress.waiting` says so, and it goes on by itself. A follower's sync resolves as well when the writer
-   * completes that state. It rejects with {@link CancelledError}, {@link QuotaError} (make space and call `sync` again: it
-   * goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or {@link MisuseError} `BOGUS_ROOT`;
-   * never because of a peer.
+   * A sync waits while it has no peer, while no peer has the root (for a newer root or such a
+   * peer), and as a follower until the writer goes. `progress.waiting` says so, and it goes on by
+   * itself. A follower's sync also resolves when the writer completes that state.
+   *
+   * It rejects with {@link CancelledError}, {@link QuotaError} (make space and call `sync` again:
+   * it goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or
+   * {@link MisuseError} `BOGUS_ROOT`; never because of a peer.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not a target, or not an AbortSignal.
    * @throws {ClosedError} After `close()`.
@@ -210,22 +242,24 @@ export class Snaplight implements AsyncDisposable {
   sync(target: SyncTarget, options?: SyncOptions): Sync
 
   /**
-   * Where the sync stands, now. Before the first and between syncs its phase is `'idle'` or
+   * Where the sync stands now. Between syncs and before the first its phase is `'idle'` or
    * `'done'`, unless damage is being healed. Never throws.
    */
   progress(): Progress
 
   /**
-   * Reads an account from the last complete state. An account that is not in the state is *proven* absent: `exists` is
-   * false, and nonce and balance are zero.
+   * Reads an account from the last complete state. An account that is not in the state is *proven*
+   * absent: `exists` is false, and nonce and balance are zero.
    *
    * ```js
    * const { balance, root } = await db.getAccount('0x5abfec25f74cd88437631a7731906932776356f9')
    * ```
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address.
-   * @throws {NotTrackedError} `NO_STATE`: no state is complete yet; `NOT_TRACKED`: this account is not held.
-   * @throws {DamagedError} A stored page on the way is missing or does not hash to what its parent says. It is being healed.
+   * @throws {NotTrackedError} `NO_STATE`: no state is complete yet; `NOT_TRACKED`: this account is
+   *   not held.
+   * @throws {DamagedError} A stored page on the way is missing or does not hash to what its parent
+   *   says. It is being healed.
    * @throws {StoreError} The read failed.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
@@ -233,7 +267,8 @@ export class Snaplight implements AsyncDisposable {
   getAccount(address: AddressLike): Promise<Account>
 
   /**
-   * Reads one storage slot of an account from the last complete state. A slot that is not in the trie is proven to be 0.
+   * Reads one storage slot of an account from the last complete state. A slot that is not in the
+   * trie is proven to be 0.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
@@ -245,11 +280,12 @@ export class Snaplight implements AsyncDisposable {
   getStorage(address: AddressLike, slot: SlotLike): Promise<StorageValue>
 
   /**
-   * Reads the code of an account in the last complete state, or, given a hash, the code with that hash. An account
-   * without code has an empty one.
+   * Reads the code of an account in the last complete state, or, given a hash, the code with that
+   * hash. An account without code has an empty one.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither an address nor a hash.
-   * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with this hash is held.
+   * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with
+   *   this hash is held.
    * @throws {DamagedError} As for {@link getAccount}.
    * @throws {StoreError}
    * @throws {ClosedError}
@@ -258,9 +294,10 @@ export class Snaplight implements AsyncDisposable {
   getCode(addressOrHash: AddressLike | HashLike): Promise<Code>
 
   /**
-   * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all peers, waits for the
-   * transaction in flight and lets the next tab write. Idempotent: every call answers the same promise. Every other call
-   * from then on throws {@link ClosedError}, except `progress()`.
+   * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all
+   * peers, waits for the transaction in flight and lets the next tab write. Idempotent: every call
+   * answers the same promise. From then on every other method but `progress()` throws
+   * {@link ClosedError}.
    */
   close(): Promise<void>
 
@@ -278,7 +315,7 @@ export interface Block {
 
 export interface CompleteState {
   readonly root: Hex
-  /** The block after which the state is this; `null` if it was synced to by its root alone. */
+  /** The block that led to this state; `null` if it was synced to by its root alone. */
   readonly block: Block | null
   readonly accounts: number
   /** Storage slots of all accounts. */
@@ -288,13 +325,20 @@ export interface CompleteState {
 }
 
 export interface SyncOptions {
-  /** Ends the sync with a {@link CancelledError} whose `cause` is the signal's reason. What is stored stays. */
+  /**
+   * Ends the sync with a {@link CancelledError} whose `cause` is the signal's reason. What is
+   * stored stays.
+   */
   signal?: AbortSignal
-  /** Called with each new progress, about ten times a second at most, and once at the end. Its errors are reported, not caught. */
+  /**
+   * Called with each new progress, about ten times a second at most, and once at the end. An error
+   * that it throws is reported as uncaught.
+   */
   onProgress?: (progress: Progress) => void
   /**
-   * Called once each time that no peer has the state of the root any more, nodes keeping only about 128 of them: the moment to
-   * {@link Sync.retarget} to a newer one. Its errors are reported, not caught.
+   * Called once each time that no peer has the state of the root any more, because nodes keep only
+   * about 128 of them. It is the moment to {@link Sync.retarget} to a newer one. An error that it
+   * throws is reported as uncaught.
    */
   onNeedNewRoot?: (need: NeedNewRoot) => void
 }
@@ -302,36 +346,37 @@ export interface SyncOptions {
 /** A root that every peer has refused. */
 export interface NeedNewRoot {
   readonly root: Hex
-  /** The peers that did. */
+  /** The peers that refused it. */
   readonly peers: readonly { readonly id: number; readonly name: string }[]
 }
 
 /**
  * A running sync: await it for the report, iterate it for the progress; both any number of times.
  *
- * An iterator yields the newest progress, at most about ten a second (whatever lies between two `next()` is dropped),
- * ends when the sync is done, and throws what the sync rejects with. Leaving the loop early cancels nothing.
+ * An iterator yields the newest progress, at most about ten a second; what comes between two calls
+ * of `next()` is dropped. It ends when the sync is done, and throws what the sync rejects with.
+ * Leaving the loop early cancels nothing.
  */
 export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
   private constructor()
-  /** What it goes for, as given last. */
+  /** The target given last. */
   readonly target: { readonly root: Hex } | { readonly blockHash: Hex }
   /**
-   * The root it goes for; `null` as long as a block's header is not there. A sync that was moved to
-   * a block goes on with its earlier root until then.
+   * The root that it syncs to; `null` until the header of the first block is there. A sync that was
+   * moved to a block goes on with its earlier root until that block's header is there.
    */
   readonly root: Hex | null
   /**
-   * Moves the sync to another state, at any time while it runs; nothing it has is lost, and its promise resolves with the
-   * report of the last target. Answers this sync.
+   * Moves the sync to another state, at any time while it runs. Nothing it has is lost, and its
+   * promise resolves with the report of the last target. Answers this sync.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: not a target; `SYNC_ENDED`: it has ended, by whatever, or
-   *   was cancelled.
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a target; `SYNC_ENDED`: it has ended or was
+   *   cancelled.
    */
   retarget(target: SyncTarget): this
   /**
-   * Ends the sync with a {@link CancelledError}; no effect on one that has ended. One that lacks nothing but its last
-   * transaction ends as it would have: then it resolves.
+   * Ends the sync with a {@link CancelledError}. It has no effect on a sync that has ended. A sync
+   * that lacks nothing but its last transaction still resolves.
    */
   cancel(reason?: unknown): void
   then<A = SyncReport, B = never>(
@@ -355,7 +400,10 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
  */
 export type Phase = 'idle' | 'connecting' | 'locating' | 'ranges' | 'healing' | 'finishing' | 'done'
 
-/** What a sync counts. `accounts`, `slots` and `codes` are of the state; the rest is what this sync took, its moves included. */
+/**
+ * What a sync counts. `accounts`, `slots` and `codes` are of the state; the rest is what this sync
+ * took, its moves included.
+ */
 export interface SyncFigures {
   /** Accounts held of the state. */
   readonly accounts: number
@@ -367,13 +415,16 @@ export interface SyncFigures {
   readonly received: { readonly accounts: number; readonly slots: number; readonly codes: number; readonly bytes: number }
   /** Answers with ranges of accounts or slots that were proven, and their bytes. */
   readonly ranges: { readonly answers: number; readonly bytes: number }
-  /** Trie nodes fetched one by one, the answers that brought them, and their bytes: what moving the root cost. */
+  /**
+   * Trie nodes fetched one by one, the answers that brought them, and their bytes: what moving the
+   * root cost.
+   */
   readonly healing: { readonly nodes: number; readonly answers: number; readonly bytes: number }
-  /** Accounts and slots that were held already, of whatever root, and were not fetched again. */
+  /** Accounts and slots that were held already, of any root, and were not fetched again. */
   readonly reused: number
   /** How often the target moved. */
   readonly moves: number
-  /** Answers that had to be waited for one after another. */
+  /** Length of the longest chain of requests of which each needed the answer to the one before. */
   readonly roundTrips: number
   /** Requests sent to peers. */
   readonly requests: number
@@ -382,8 +433,8 @@ export interface SyncFigures {
   /** Pages committed: one is one record of the database. */
   readonly pagesStored: number
   /**
-   * Milliseconds since `sync` was called, or since this is the writer; stops at the end, and is 0
-   * if another tab did it all. The next three are where they went.
+   * Milliseconds from the call of `sync`, or from becoming the writer if that was later, until now
+   * or the end; 0 if another tab did all of it. The next three add up to it.
    */
   readonly elapsedMs: number
   /** Milliseconds of computing: decoding, hashing, verifying, cutting pages. */
@@ -394,35 +445,44 @@ export interface SyncFigures {
   readonly waitingMs: number
 }
 
-/** A snapshot: it does not change after you got it. */
+/** A snapshot: it does not change later. */
 export interface Progress extends SyncFigures {
   readonly phase: Phase
   /**
    * The root being synced, or the one that the last sync completed; `null` when there is none, and
-   * while the header of a block is fetched from which a sync starts.
+   * while a sync that starts from a block fetches its header.
    */
   readonly root: Hex | null
   /**
-   * Milliseconds until the account ranges are done, at the pace of the last seconds: nearly all that a first sync is. `null`
-   * while there is no saying: in the first three seconds and the first percent, while it waits, and while it heals, since what
-   * differs is not known before.
+   * Milliseconds until the account ranges are done, at the pace of the last seconds; they are
+   * nearly all of a first sync. `null` while there is too little data (in the first three seconds
+   * and the first percent), while the sync waits, and while it heals, since what differs is not
+   * known beforehand.
    */
   readonly etaMs: number | null
   /**
-   * Set while the chain moves faster than it is healed: trie nodes and leaves that would have to be received, and those that are,
-   * per second. More or faster peers help, or fewer moves.
+   * Set while the chain moves faster than the sync heals: trie nodes and leaves per second that
+   * would have to be received, and those that are received. More or faster peers help, or fewer
+   * moves.
    */
   readonly outrun: { readonly neededPerSecond: number; readonly healedPerSecond: number } | null
-  /** 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all known. */
+  /**
+   * 256 cells, one for each 1/256 of the account key space in key order: 0 nothing known, 255 all
+   * known.
+   */
   readonly keySpace: Uint8Array
-  /** Every peer that is not closed, and of those that are, the 64 that were added last. */
+  /** All peers that are not closed, and the 64 closed ones that were added last. */
   readonly peers: readonly PeerStats[]
   /** Stored pages and codes that were found damaged and are not healed yet. */
   readonly damaged: number
-  /** Why nothing moves although something is missing, in words ("no peer is connected and ready"); `null` while it moves. */
+  /**
+   * Why nothing moves although something is missing, in words ("no peer is connected and ready");
+   * `null` while it moves.
+   */
   readonly waiting: string | null
   /**
-   * What it waits for: a peer; a root that some peer has; a peer that has the block; or, as a follower, its turn to write.
+   * What it waits for: a peer; a root that some peer has; a peer that has the block; or, as a
+   * follower, its turn to write.
    */
   readonly waitingFor: 'peers' | 'root' | 'block' | 'writer' | null
   /** Set while all peers refuse the root. */
@@ -432,15 +492,23 @@ export interface Progress extends SyncFigures {
 /** What a sync took, resolved by {@link Sync}. */
 export interface SyncReport extends SyncFigures {
   readonly root: Hex
-  /** The block asked for. If a root was: `null`, or the block by which another tab completed it. */
+  /**
+   * The block asked for. If a root was asked for: `null`, or the block by which another tab
+   * completed it.
+   */
   readonly block: Block | null
 }
 
-/** What a peer must be able to do: a `WebSocket` can, and so can a data channel or a test double. */
+/**
+ * What a peer must be able to do: a `WebSocket` can, and so can a data channel or a test double.
+ */
 export interface SocketLike {
   /** Set to `'arraybuffer'` where it exists. */
   binaryType?: string
-  /** As a WebSocket's: 0 connecting, 1 open, 2 closing, 3 closed. Without it the socket counts as open. */
+  /**
+   * As a WebSocket's: 0 connecting, 1 open, 2 closing, 3 closed. Without it the socket counts as
+   * open.
+   */
   readonly readyState?: number | string
   /** Bytes accepted by `send` and not yet on the wire; without it there is no back-pressure. */
   readonly bufferedAmount?: number
@@ -451,8 +519,8 @@ export interface SocketLike {
   close(code?: number, reason?: string): void
   /**
    * `open`, `message` (`event.data` an `ArrayBuffer` or `Uint8Array`; a string is the peer's
-   * fault), `close` (`event.code`, `event.reason`), `error` (of no effect; heard until the socket
-   * has closed, also after it was let go of). A socket without this method gets `onopen`,
+   * fault), `close` (`event.code`, `event.reason`), `error` (ignored; listened to until the socket
+   * has closed, even after Snaplight has given it up). A socket without this method gets `onopen`,
    * `onmessage`, `onclose` and `onerror` set instead.
    */
   addEventListener?(type: string, listener: (event: any) => void): void
@@ -460,7 +528,7 @@ export interface SocketLike {
 }
 
 export interface PeerOptions {
-  /** How progress and messages call it. Default: the URL's host, or `peer 1`, `peer 2`, ... */
+  /** Its name in progress and messages. Default: the URL's host, or `peer 1`, `peer 2`, ... */
   name?: string
 }
 
@@ -479,7 +547,10 @@ export class Peer {
   close(): void
 }
 
-/** `connecting`: not open yet; `greeting`: Hello and Status are under way; `ready`: it may be asked; `closed`. */
+/**
+ * `connecting`: not open yet; `greeting`: Hello and Status are under way; `ready`: it may be asked;
+ * `closed`.
+ */
 export type PeerState = 'connecting' | 'greeting' | 'ready' | 'closed'
 
 export interface PeerStats {
@@ -488,7 +559,7 @@ export interface PeerStats {
   readonly state: PeerState
   /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before. */
   readonly client: string
-  /** The newest block that it says it has: an announcement that nothing proves. `null` before it said so. */
+  /** The newest block that it says it has, which nothing proves; `null` before it said so. */
   readonly head: { readonly number: number; readonly hash: Hex } | null
   readonly requestsInFlight: number
   /** Answers that were proven. */
@@ -508,8 +579,8 @@ export interface PeerStats {
 
 export interface PeerClosed {
   /**
-   * Who ended it: the peer (or the network), Snaplight because of a fault (the peer's, or in a crash its own), or you by
-   * `peer.close()` or `db.close()`.
+   * Who ended it: the peer (or the network), Snaplight because of a fault (the peer's, or in a
+   * crash its own), or you by `peer.close()` or `db.close()`.
    */
   readonly by: 'peer' | 'fault' | 'user'
   /** The WebSocket close code: the peer's, or the one sent to it. 1006 if the connection broke. */
@@ -521,7 +592,10 @@ export interface PeerClosed {
 /** The answer of {@link Snaplight.getAccount}. */
 export interface Account {
   readonly address: Hex
-  /** False: proven not to be in the state; the rest is then zero, and the hashes those of empty code and storage. */
+  /**
+   * `false`: proven not to be in the state. Nonce and balance are then zero, and the hashes are
+   * those of empty code and storage.
+   */
   readonly exists: boolean
   readonly nonce: bigint
   /** In wei. */
@@ -530,7 +604,7 @@ export interface Account {
   readonly storageRoot: Hex
   /** The state root that proves this answer. */
   readonly root: Hex
-  /** The block after which the state is that, if it was synced to by its block. */
+  /** The block that led to this state, if it was synced to by its block. */
   readonly block: Block | null
 }
 
@@ -542,7 +616,7 @@ export interface StorageValue {
   readonly value: bigint
   /** The state root that proves this answer. */
   readonly root: Hex
-  /** The block after which the state is that, if it was synced to by its block. */
+  /** The block that led to this state, if it was synced to by its block. */
   readonly block: Block | null
 }
 
@@ -551,9 +625,12 @@ export interface Code {
   readonly code: Uint8Array
   /** Keccak-256 of `code`. */
   readonly codeHash: Hex
-  /** The state root that proves this answer (for a code asked by hash: the root of the last complete state). */
+  /**
+   * The state root that proves this answer (for a code asked by hash: the root of the last complete
+   * state).
+   */
   readonly root: Hex
-  /** The block after which the state is that, if it was synced to by its block. */
+  /** The block that led to this state, if it was synced to by its block. */
   readonly block: Block | null
 }
 
@@ -581,21 +658,25 @@ export type ErrorCode =
   | 'LOAD_FAILED'
   | 'CRASHED'
 
-/** The base of every error of this package. Its message says what happened, to what, and what to do. */
+/**
+ * The base of every error of this package. Its message says what happened, to what, and what to do.
+ */
 export class SnaplightError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions)
   readonly code: ErrorCode
 }
 
 /**
- * The call cannot be right, whatever the state of the world: fix the caller. `BOGUS_ROOT` (a sync's rejection): what lies
- * under this root is proven and is no Ethereum state, so the root comes from a bad source.
+ * The call is wrong and never can succeed: fix the caller. `BOGUS_ROOT` (a sync's rejection): what
+ * lies under this root is proven and is no Ethereum state, so the root comes from a bad source.
  */
 export class MisuseError extends SnaplightError {
   readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_ENDED' | 'BOGUS_ROOT'
 }
 
-/** What was asked for is not held, so nothing can be said about it; it is not zero and not absent. */
+/**
+ * What was asked for is not held, so its value is unknown. It is neither zero nor proven absent.
+ */
 export class NotTrackedError extends SnaplightError {
   readonly code: 'NO_STATE' | 'NOT_TRACKED'
 }
@@ -605,7 +686,8 @@ export class NotTrackedError extends SnaplightError {
  * - `STORE_ABORTED`: it aborted a transaction. Call `sync` again.
  * - `STORE_BLOCKED`: another tab holds it in another version. Close that tab.
  * - `STORE_SUPERSEDED`: somebody else wrote to it. Close and open again.
- * - `STORE_NEWER`: written by a newer version of this package. Update the package, or delete the database.
+ * - `STORE_NEWER`: written by a newer version of this package. Update the package, or delete the
+ *   database.
  * - `STORE_FAILED`: anything else, in the message.
  */
 export class StoreError extends SnaplightError {
@@ -619,22 +701,26 @@ export class StoreError extends SnaplightError {
     | 'QUOTA'
 }
 
-/** The origin's storage is full. Nothing is lost: make space (or `navigator.storage.persist()`) and call `sync` again. */
+/**
+ * The origin's storage is full. Nothing is lost: make space (or `navigator.storage.persist()`) and
+ * call `sync` again.
+ */
 export class QuotaError extends StoreError {
   readonly code: 'QUOTA'
 }
 
 /**
- * Something stored is missing or not what its hash says, so nothing of it is answered. It is healed from peers: read again
- * after the event `repaired`. Under a root that no peer serves any more it is healed by the next sync to a newer one.
+ * Something stored is missing or not what its hash says, so nothing of it is answered. It is healed
+ * from peers: read again after the event `repaired`. If no peer serves its root any more, the next
+ * sync to a newer one heals it.
  */
 export class DamagedError extends StoreError {
   readonly code: 'DAMAGED'
 }
 
 /**
- * The sync was cancelled, or a newer one took over (the message says which). `cause` is the reason given to the
- * AbortController or to `cancel`.
+ * The sync was cancelled, or a newer one took over (the message says which). `cause` is the reason
+ * given to the AbortController or to `cancel`.
  */
 export class CancelledError extends SnaplightError {
   readonly code: 'CANCELLED'
@@ -645,7 +731,7 @@ export class ClosedError extends SnaplightError {
   readonly code: 'CLOSED'
 }
 
-/** Somebody else writes to the database: in this page, another tab or a worker. */
+/** Somebody else writes to the database, in this page, another tab or a worker. */
 export class LockedError extends SnaplightError {
   readonly code: 'LOCKED'
 }

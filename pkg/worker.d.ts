@@ -16,8 +16,9 @@ import type { OpenOptions, Snaplight } from './snaplight.js'
  * `peer.stats` are as of the last message from the worker: at most 100 ms old during a sync, 250 ms
  * otherwise.
  *
- * @param worker A worker that runs `snaplight/worker-entry`, or a `MessagePort` whose other end was given to `serve`.
- *   Left out, one is started, and ended by `db.close()`. One worker can hold several databases.
+ * @param worker A worker that runs `snaplight/worker-entry`, or a `MessagePort` whose other end was
+ *   given to `serve`. Left out, one is started, and ended by `db.close()`. One worker can hold
+ *   several databases.
  * @param options As for `open`. `wasm` is posted: a URL, bytes, a `WebAssembly.Module`, or a
  *   `Response`, of which the bytes are.
  * @throws As `open`; {@link CrashError} if the worker cannot be started.

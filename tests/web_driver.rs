@@ -1,9 +1,13 @@
-//! The driver in a page: what the engine wants is done to sockets that look like WebSockets, and what they do comes back.
+//! The driver in a page: what the engine wants is done to sockets that look like WebSockets, and
+//! what they do comes back.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used)]
 
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use snaplight::hash::Hash;
+use snaplight::state::{Batch, Complete, Counts, Network, PageId, PendingGc, Record, RootPage};
+use snaplight::store::Store;
+use snaplight::store::indexed_db::{Durability, IndexedDb, WriterLock};
 use snaplight::web::{Database, delete_database};
 use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
@@ -42,8 +46,19 @@ wasm_bindgen_test_configure!(run_in_browser);
       deliver(data) { this.dispatchEvent(new MessageEvent('message', { data })) }
       hangUp(code) { this.readyState = 3; this.dispatchEvent(new CloseEvent('close', { code })) }
     }
+
+    /** The next turn of the event loop. */
+    export function turn() {
+      const { port1, port2 } = new MessageChannel()
+      return new Promise((resolve) => {
+        port1.onmessage = () => { port1.close(); resolve() }
+        port2.postMessage(null)
+      })
+    }
 "#)]
 extern "C" {
+    fn turn() -> Promise;
+
     type Listener;
     #[wasm_bindgen(constructor)]
     fn new() -> Listener;
@@ -73,7 +88,7 @@ extern "C" {
     fn hang_up(this: &Socket, code: u32);
 }
 
-/// A Ping, which is a breach before Hello.
+/// A Ping, which breaks the protocol before Hello.
 const PING: [u8; 2] = [0x02, 0xc0];
 /// The first byte of a Hello: message id 0.
 const HELLO: u8 = 0x80;
@@ -200,7 +215,8 @@ async fn faults_close_with_codes_that_a_page_may_send_and_are_told_once() {
 async fn a_socket_that_answers_from_inside_send_is_heard_after_it() {
     let (listener, socket) = (Listener::new(), Socket::new());
     let database = in_memory(&listener).await;
-    // The answer comes while the driver is in the middle of sending: before Hello, so it is a fault.
+    // The answer comes while the driver is in the middle of sending: before Hello, so it is a
+    // fault.
     let answer = Function::new_no_args(
         "if (!this.answered) { this.answered = true; this.deliver(Uint8Array.of(2, 0xc0).buffer) }",
     );
@@ -294,6 +310,82 @@ async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_clo
     follower.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
     arguments(synced).await;
     close(follower).await;
+}
+
+/// Commits a record, and with the first one pages that are garbage.
+async fn commit(store: &IndexedDb, record: Record) {
+    let pages = match record.pending_gc {
+        Some(_) => (1..4).map(|id| (PageId(id), vec![0; 100])).collect(),
+        None => vec![],
+    };
+    let batch = Batch {
+        sequence: record.sequence,
+        pages,
+        codes: vec![],
+        delete: vec![],
+        record: record.encode(),
+    };
+    store.commit(batch).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_follower_collects_no_garbage_and_can_take_over_at_any_moment() {
+    let name = "driver: garbage";
+    let network = Network {
+        id: 1,
+        genesis: Hash([7; 32]),
+    };
+    // How far the take-over has come when the socket opens, and the engine of the follower wakes.
+    for turns in 0..20 {
+        IndexedDb::delete(name).await.unwrap();
+        let lock = WriterLock::acquire(name).await.unwrap();
+        let writer = IndexedDb::open_to_write(lock, Durability::default())
+            .await
+            .unwrap();
+        let first = Record {
+            sequence: 1,
+            next_page: PageId(4),
+            complete: Some(Complete {
+                top: RootPage::new(Hash::EMPTY_ROOT, None).unwrap(),
+                counts: Counts::default(),
+                block: None,
+            }),
+            pending_gc: Some(PendingGc {
+                old: None,
+                build: PageId(1)..PageId(4),
+            }),
+            ..Record::fresh([1; 16], network)
+        };
+        let second = Record {
+            sequence: 2,
+            complete: None,
+            pending_gc: None,
+            ..first.clone()
+        };
+        commit(&writer, first).await;
+        let (listener, socket) = (Listener::new(), Socket::new());
+        let follower = open_as("follower", name, false, &listener).await.unwrap();
+        commit(&writer, second).await;
+        let took_over = follower.take_over(JsValue::UNDEFINED);
+        writer.close().await;
+        for _ in 0..turns {
+            JsFuture::from(turn()).await.unwrap();
+        }
+        add(&follower, 1, &socket);
+        assert_eq!(JsFuture::from(took_over).await.unwrap(), true);
+
+        let synced = listener.next("synced");
+        let failed = listener.next("failed");
+        follower.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
+        let ended = arguments(Promise::race(&Array::of2(&synced, &failed))).await;
+        assert_eq!(
+            field(&ended.get(0), "code"),
+            JsValue::UNDEFINED,
+            "after {turns} turns: {:?}",
+            ended.get(0)
+        );
+        close(follower).await;
+    }
 }
 
 #[wasm_bindgen_test]

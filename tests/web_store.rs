@@ -1,8 +1,10 @@
-//! The store in a real browser keeps every promise of the suite, and meets the days only browsers have.
+//! The store in a real browser keeps every promise of the suite, and survives what happens only in
+//! browsers.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod store_browser;
+#[macro_use]
 mod store_suite;
 
 use futures::FutureExt;
@@ -11,12 +13,12 @@ use snaplight::{
     state::{Batch, PageId},
     store::{
         MemoryDisk, Store, StoreError,
-        indexed_db::{self, Durability, IndexedDb, SCHEMA_VERSION, WriterLock},
+        indexed_db::{Durability, IndexedDb, SCHEMA_VERSION, WriterLock},
     },
 };
 use store_browser::{
-    Database, database_names, empty_disk, fill_disk, open_as_other, others_let_go, put_raw,
-    requeue, withhold,
+    Database, bytes_used, database_names, empty_disk, fill_disk, give_back, open_as_other,
+    others_let_go, persist, put_raw, withhold,
 };
 use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -45,7 +47,7 @@ async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
         store.pages(&ids([1, 10, 20])).await,
         Ok(vec![Some(page(1)), None, None])
     );
-    // Once there is room, the same batch goes in.
+    // Once there is space, the same batch lands.
     empty_disk();
     assert_eq!(
         store
@@ -84,7 +86,7 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     let store = next_writer(&database).await;
     assert_eq!(store.record().await, Ok(Some(record(1))));
     assert!(!store.ended_well());
-    // Closing does not make up for it: the log is still the torn one.
+    // Closing does not repair it: the log is still the torn one.
     store.close().await;
     let store = database.writer().await.unwrap();
     store.record().await.unwrap();
@@ -103,7 +105,7 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     let store = database.writer().await.unwrap();
     store.record().await.unwrap();
     assert!(store.ended_well());
-    // The next batch takes the mark away again.
+    // The next batch removes the mark again.
     store.commit(batch(2, [])).await.unwrap();
     store.record().await.unwrap();
     assert!(!store.ended_well());
@@ -207,7 +209,8 @@ async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
     assert_eq!(database.reader().await.unwrap().record().await, Ok(None));
 }
 
-/// The farewell that a writer leaves was still being written when its `close` had ended, about once in ten times.
+/// Once the mark of a closed writer was still being written when its `close` had ended, in about
+/// one of ten runs.
 #[wasm_bindgen_test]
 async fn a_closed_writer_blocks_no_deletion() {
     for _ in 0..30 {
@@ -225,7 +228,7 @@ async fn a_dropped_connection_blocks_nobody() {
     let database = Database::fresh("dropped").await;
     drop(database.reader().await.unwrap());
     drop(database.writer().await.unwrap());
-    // Nor does one that was asked for and then given up before it was there.
+    // Nor does a connection that was asked for and then given up before it was open.
     assert!(
         IndexedDb::open_to_read(database.name())
             .now_or_never()
@@ -253,7 +256,7 @@ async fn values_that_cannot_be_ours_count_as_missing() {
         put_raw(database.name(), "meta", Some(value)).await.unwrap();
         assert_eq!(store.record().await, Ok(None));
     }
-    // The next life starts as in an empty store.
+    // The next writer starts as in an empty store.
     assert_eq!(store.commit(batch(1, [(1, page(2))])).await, Ok(()));
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![Some(page(2))]));
 }
@@ -289,7 +292,7 @@ async fn a_page_that_is_no_secure_context_may_read_but_not_write() {
     let database = Database::fresh("no locks").await;
     withhold("locks");
     let refused = WriterLock::acquire(database.name()).await.err();
-    requeue("locks");
+    give_back("locks");
     assert_eq!(
         refused,
         Some(StoreError::Unsupported {
@@ -332,167 +335,41 @@ async fn the_strict_store_stores() {
 async fn usage_grows_by_what_is_stored() {
     let database = Database::fresh("usage").await;
     let store = database.writer().await.unwrap();
-    let before = indexed_db::usage().await.unwrap();
+    let before = bytes_used().await;
     store
         .commit(batch(1, (0..256).map(|id| (id, page(id)))))
         .await
         .unwrap();
-    let after = indexed_db::usage().await.unwrap();
-    assert!(after > before + 256 * 16 * 1024 / 2, "{before} to {after}");
-    indexed_db::persist().await.unwrap();
+    let after = bytes_used().await;
+    assert!(
+        after > before + 256.0 * 16.0 * 1024.0 / 2.0,
+        "{before} to {after}"
+    );
+    persist().await.unwrap();
 }
 
-#[wasm_bindgen_test]
-async fn the_store_in_memory_passes_the_whole_suite() {
-    store_suite::every_case(async |_| MemoryDisk::default()).await;
+mod in_memory {
+    use super::*;
+
+    macro_rules! in_memory {
+        ($($case:ident)*) => {$(
+            #[wasm_bindgen_test]
+            async fn $case() {
+                store_suite::$case(&MemoryDisk::default()).await;
+            }
+        )*};
+    }
+
+    every_case!(in_memory);
 }
 
-#[wasm_bindgen_test]
-async fn a_new_store_is_empty() {
-    store_suite::a_new_store_is_empty(&Database::fresh("a_new_store_is_empty").await).await;
+macro_rules! in_indexed_db {
+    ($($case:ident)*) => {$(
+        #[wasm_bindgen_test]
+        async fn $case() {
+            store_suite::$case(&Database::fresh(stringify!($case)).await).await;
+        }
+    )*};
 }
 
-#[wasm_bindgen_test]
-async fn a_batch_is_read_back_by_writer_and_reader() {
-    store_suite::a_batch_is_read_back_by_writer_and_reader(
-        &Database::fresh("a_batch_is_read_back_by_writer_and_reader").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_failed_batch_leaves_nothing() {
-    store_suite::a_failed_batch_leaves_nothing(
-        &Database::fresh("a_failed_batch_leaves_nothing").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_batch_lands_only_on_its_predecessor() {
-    store_suite::a_batch_lands_only_on_its_predecessor(
-        &Database::fresh("a_batch_lands_only_on_its_predecessor").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn of_two_in_flight_the_second_fails_with_the_first() {
-    store_suite::of_two_in_flight_the_second_fails_with_the_first(
-        &Database::fresh("of_two_in_flight_the_second_fails_with_the_first").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_call_takes_its_place_when_it_is_made() {
-    store_suite::a_call_takes_its_place_when_it_is_made(
-        &Database::fresh("a_call_takes_its_place_when_it_is_made").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_commit_nobody_waits_for_is_still_checked() {
-    store_suite::a_commit_nobody_waits_for_is_still_checked(
-        &Database::fresh("a_commit_nobody_waits_for_is_still_checked").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn ranges_of_pages_are_deleted() {
-    store_suite::ranges_of_pages_are_deleted(&Database::fresh("ranges_of_pages_are_deleted").await)
-        .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_page_is_never_overwritten() {
-    store_suite::a_page_is_never_overwritten(&Database::fresh("a_page_is_never_overwritten").await)
-        .await;
-}
-
-#[wasm_bindgen_test]
-async fn many_pages_land_in_batches_two_in_flight() {
-    store_suite::many_pages_land_in_batches_two_in_flight(
-        &Database::fresh("many_pages_land_in_batches_two_in_flight").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn reads_overlap() {
-    store_suite::reads_overlap(&Database::fresh("reads_overlap").await).await;
-}
-
-#[wasm_bindgen_test]
-async fn codes_held_are_ascending_and_at_most_the_limit() {
-    store_suite::codes_held_are_ascending_and_at_most_the_limit(
-        &Database::fresh("codes_held_are_ascending_and_at_most_the_limit").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_code_may_be_stored_again() {
-    store_suite::a_code_may_be_stored_again(&Database::fresh("a_code_may_be_stored_again").await)
-        .await;
-}
-
-#[wasm_bindgen_test]
-async fn no_bytes_and_sixty_thousand_come_back_as_they_were() {
-    store_suite::no_bytes_and_sixty_thousand_come_back_as_they_were(
-        &Database::fresh("no_bytes_and_sixty_thousand_come_back_as_they_were").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn clear_starts_over() {
-    store_suite::clear_starts_over(&Database::fresh("clear_starts_over").await).await;
-}
-
-#[wasm_bindgen_test]
-async fn everything_is_there_after_reopening() {
-    store_suite::everything_is_there_after_reopening(
-        &Database::fresh("everything_is_there_after_reopening").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_batch_queued_before_the_close_still_lands() {
-    store_suite::a_batch_queued_before_the_close_still_lands(
-        &Database::fresh("a_batch_queued_before_the_close_still_lands").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_closed_store_says_so() {
-    store_suite::a_closed_store_says_so(&Database::fresh("a_closed_store_says_so").await).await;
-}
-
-#[wasm_bindgen_test]
-async fn there_is_one_writer_at_a_time() {
-    store_suite::there_is_one_writer_at_a_time(
-        &Database::fresh("there_is_one_writer_at_a_time").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn a_reader_reads_beside_the_writer_and_cannot_write() {
-    store_suite::a_reader_reads_beside_the_writer_and_cannot_write(
-        &Database::fresh("a_reader_reads_beside_the_writer_and_cannot_write").await,
-    )
-    .await;
-}
-
-#[wasm_bindgen_test]
-async fn without_its_record_a_store_is_empty() {
-    store_suite::without_its_record_a_store_is_empty(
-        &Database::fresh("without_its_record_a_store_is_empty").await,
-    )
-    .await;
-}
+every_case!(in_indexed_db);

@@ -1,12 +1,16 @@
-// From the bytes that a look-up found to the Account, StorageValue and Code of snaplight.d.ts. The state that proves them
-// comes along, so that an answer names what was complete when it was read and not what is complete now.
+// Makes the Account, StorageValue and Code of snaplight.d.ts of the bytes that a look-up found. The
+// state that proves them comes with them, so that an answer names the state that it was read from,
+// even if another one is complete by now.
 
 import { toHex } from './input.js'
 
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 
-/** `body`: nonce 8 bytes, balance 32, code hash 32, storage root 32; nothing if there is no such account. */
+/**
+ * `body`: nonce 8 bytes, balance 32, code hash 32, storage root 32; no bytes if there is no such
+ * account.
+ */
 export function shapeAccount(address, [state, body]) {
   const found = body.length > 0
   const word = (at) => toHex(body.subarray(at, at + 32))

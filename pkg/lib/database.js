@@ -1,19 +1,21 @@
-// The public class Snaplight, written once on top of a backend: the wasm module in this realm (local.js), or a worker at
-// the other end of a MessagePort (remote.js).
+// The public class Snaplight. It works on a backend: the wasm module in this realm (local.js), or a
+// worker at the other end of a MessagePort (remote.js).
 //
-// A backend has: addPeer(id, target), closePeer(id), startSync(target, start), cancelSync(), account(address),
-// storage(address, slot), code(addressOrHash), close(), progress(). Arguments are checked and in bytes. It tells the
-// listener given to it: onProgress(raw, start), onComplete(state), onSynced(report, raw, start), onFailed(error, start),
-// onPeer(id, state), onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event), onEnded(), onCrashed(error).
+// A backend has: addPeer(id, target), closePeer(id), startSync(target, start), cancelSync(),
+// account(address), storage(address, slot), code(addressOrHash), close(), progress(). Arguments are
+// checked, and bytes where they are hexadecimal for the user. It calls the listener given to it:
+// onProgress(raw, start), onComplete(state), onSynced(report, raw, start), onFailed(error, start),
+// onPeer(id, state), onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event),
+// onEnded(), onCrashed(error).
 //
-// `start` counts the calls of startSync. What a worker tells may be on its way while the next call is made, so each end says which
-// call it ends.
+// `start` counts the calls of startSync. A worker's message may be on its way while the next call
+// is made, so the end of a sync says which call it ends.
 
 import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
 import { CancelledError, ClosedError } from './errors.js'
 import { abortSignal, addressBytes, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
 import { Peer, defaultName } from './peer.js'
-import { IDLE, forgetOldRows, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Sync } from './sync.js'
 
 export class Snaplight {
@@ -22,7 +24,7 @@ export class Snaplight {
   #backend
   #role = 'writer'
   #onEvent
-  /** The last complete state, as the backend last told. */
+  /** The last complete state that the backend has told of. */
   #complete = null
   /** Peers that are not closed, by id. */
   #peers = new Map()
@@ -35,7 +37,7 @@ export class Snaplight {
   #running = null
   /** The report of the last sync, until the next one starts. */
   #report = null
-  #raw = IDLE
+  #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
 
@@ -77,7 +79,8 @@ export class Snaplight {
     const { name } = optionsOf(options)
     const id = this.#nextPeer++
     const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
-    // Known before the backend hears of it: an open socket may be greeted, or even be lost, before its call returns.
+    // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
+    // the call returns.
     this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name)))
     this.#peers.set(id, peer)
     try {
@@ -104,7 +107,7 @@ export class Snaplight {
     try {
       if (!this.#closing) this.#take(this.#backend.progress())
     } catch {
-      // It crashed, which everything else says; here the last numbers stand.
+      // The module crashed, which every other method says. Here the last numbers stay.
     }
     return shapeProgress(this.#raw, this.#rows, this.#report)
   }
@@ -135,7 +138,10 @@ export class Snaplight {
     return this.close()
   }
 
-  /** Starts a sync, or moves the engine from the one that runs: it keeps all it has, so only its caller has to be told. */
+  /**
+   * Starts a sync. If one runs, the engine moves to the new target and keeps all it has; only the
+   * caller of the earlier sync has to be told.
+   */
   #start(target, signal, callbacks) {
     const running = { ...callbacks, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
     const sync = new Sync(showTarget(target), {
@@ -154,7 +160,7 @@ export class Snaplight {
     try {
       this.#backend.startSync(target, running.start)
     } catch (error) {
-      // Thrown, and so not also the rejection of a promise that nobody has.
+      // The caller gets this error and no promise, so no promise may reject.
       this.#running = before
       running.stopListening()
       throw error
@@ -170,13 +176,13 @@ export class Snaplight {
     before.settle(null, new CancelledError('CANCELLED', `A newer sync, to ${words}, took over; nothing that this one stored is lost.`))
   }
 
-  /** The same sync, another target. */
+  /** Gives the same sync another target. */
   #move(running, target) {
     this.#checkOpen()
     const wanted = syncTarget(target)
     if (this.#running === running) {
       const before = running.start
-      // It may end within the call.
+      // Set before the call, because the sync may end within it.
       running.start = ++this.#starts
       try {
         this.#backend.startSync(wanted, running.start)
@@ -208,7 +214,7 @@ export class Snaplight {
     running.publish(progress)
     if (running.onProgress) call(running.onProgress, progress)
     const { needNewRoot } = progress
-    // Once each time that a root turns out to be refused by all.
+    // Called once for each root that all peers refuse.
     if (needNewRoot && needNewRoot.root !== running.refused && running.onNeedNewRoot) call(running.onNeedNewRoot, needNewRoot)
     running.refused = needNewRoot && needNewRoot.root
   }
@@ -225,7 +231,7 @@ export class Snaplight {
     }
   }
 
-  /** Takes the driver's newest numbers over. */
+  /** Takes the backend's newest numbers. */
   #take(raw) {
     this.#raw = raw
     updateRows(this.#rows, raw.peers)
@@ -252,7 +258,7 @@ export class Snaplight {
       },
       onComplete: (state) => {
         this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
-        // What is there already when a database is opened is no news.
+        // No event for the state that is there when the database is opened.
         if (this.#backend) this.#tell({ type: 'complete', complete: this.#complete })
       },
       onSynced: (report, raw, start) => {
@@ -285,7 +291,10 @@ export class Snaplight {
   }
 }
 
-/** A caller's own error in a callback goes where its other uncaught errors go, not into the sync. */
+/**
+ * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
+ * sync.
+ */
 function call(callback, argument) {
   try {
     callback(argument)

@@ -19,7 +19,8 @@ export class UnsupportedError extends SnaplightError {}
 export class LoadError extends SnaplightError {}
 export class CrashError extends SnaplightError {}
 
-// On the prototypes and spelled out, so that `error.name` and stack traces survive a minifier that renames classes.
+// The names are set as strings on the prototypes, so that `error.name` and stack traces survive a
+// minifier that renames classes.
 for (const [name, { prototype }] of Object.entries({
   SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, DamagedError, CancelledError, ClosedError, LockedError,
   UnsupportedError, LoadError, CrashError,
@@ -51,18 +52,21 @@ const CLASS_OF = {
   CRASHED: CrashError,
 }
 
-/** The error of this code, in its class. */
+/** Makes the error of this code, in its class. */
 export function makeError(code, message, options) {
   return new CLASS_OF[code](code, message, options)
 }
 
-/** An error in a form that survives a MessagePort; `adoptError` is its inverse. */
+/** An error in a form that can be posted; `adoptError` makes an error of it again. */
 export function flattenError(error) {
   const { code, message } = adoptError(error)
   return { code, message }
 }
 
-/** Makes an error of this package of whatever was thrown. What nobody foresaw is our defect, and says so. */
+/**
+ * Makes an error of this package of anything that was thrown. What is not foreseen counts as our
+ * defect.
+ */
 export function adoptError(thrown) {
   if (thrown instanceof SnaplightError) return thrown
   if (thrown !== null && typeof thrown === 'object' && Object.hasOwn(CLASS_OF, thrown.code ?? '')) {

@@ -1,5 +1,5 @@
-// Standing in line behind the tab that writes: what a follower has to keep until it is the writer, and how tabs of one
-// database hear of each other.
+// What a follower keeps until it is the writer, and how the tabs of one database hear of each
+// other.
 
 import { CancelledError } from './errors.js'
 import { showTarget } from './input.js'
@@ -7,7 +7,10 @@ import { reportOf } from './progress.js'
 
 const WAITING = 'another tab has this database open to write; this one takes over when that closes'
 
-/** Between the tabs of one database: `{ type: 'switched' | 'repaired' }` from the writer, `{ type: 'damaged', read }` to it. */
+/**
+ * Carries messages between the tabs of one database: `{ type: 'switched' | 'repaired' }` from the
+ * writer, `{ type: 'damaged', read }` to it.
+ */
 export class Channel {
   #channel = null
 
@@ -34,7 +37,7 @@ export class Follower {
   target = null
   /** URLs of peers by id. Bound: the caller's `addPeer`s. */
   urls = new Map()
-  /** Why this will never be the writer, if it will not. */
+  /** Why this can never be the writer, if it cannot. */
   error = null
 
   /** The report of the waiting sync, if the writer has completed its state meanwhile. */
@@ -46,14 +49,14 @@ export class Follower {
     return reportOf(state)
   }
 
-  /** The error of the waiting sync that is given up; `null` if none waits. */
+  /** Gives up the waiting sync. Returns its error, or `null` if none waits. */
   cancel() {
     const { target } = this
     this.target = null
     return target && new CancelledError('CANCELLED', 'The sync was cancelled while it waited for another tab.')
   }
 
-  /** The driver's progress, which knows of no waiting sync. */
+  /** Adds the waiting sync to the driver's progress, which does not know of it. */
   show(raw) {
     if (!this.target) return raw
     const { root = null } = showTarget(this.target)

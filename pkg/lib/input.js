@@ -1,5 +1,6 @@
-// What callers hand in, checked and brought into one form (bytes) before it reaches wasm. Each function throws a
-// MisuseError that names the argument, shows what it got and says what is expected.
+// Checks what callers pass, and brings it into one form (bytes) before it reaches wasm. Each
+// function throws a MisuseError that names the argument, shows what it got and says what is
+// expected.
 
 import { MisuseError } from './errors.js'
 
@@ -58,7 +59,7 @@ export function databaseName(value = 'snaplight') {
   return value
 }
 
-/** The URL of a WebSocket, or `null` if `value` is no URL but (hopefully) a socket. */
+/** The URL of a WebSocket, or `null` if `value` is no URL and may be a socket. */
 export function peerUrl(value) {
   if (typeof value !== 'string' && !(value instanceof URL)) return null
   let url
@@ -70,7 +71,7 @@ export function peerUrl(value) {
   return /^wss?:$/.test(url.protocol) ? url.href : bad('socket', 'a ws: or wss: URL', url.href)
 }
 
-/** The object `value`, or an empty one where it is left out. */
+/** The object `value`, or an empty one if it is left out. */
 export function optionsOf(value, argument = 'options') {
   if (value === undefined) return {}
   return value !== null && typeof value === 'object' ? value : bad(argument, 'an object', value)
@@ -99,7 +100,7 @@ export function bad(argument, expected, value, cause) {
   throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}.`, options)
 }
 
-/** A copy, so that a caller who goes on writing into its array changes nothing here. */
+/** A copy, so that nothing changes here when the caller writes into its array. */
 function fixedBytes(value, length) {
   if (value instanceof Uint8Array) return value.length === length ? value.slice() : null
   const isHex = typeof value === 'string' && value.length === 2 + 2 * length && /^0x[0-9a-f]+$/i.test(value)
@@ -112,7 +113,10 @@ function parseHex(digits) {
   return bytes
 }
 
-/** Short enough for a message, whatever it is; must not throw, not even for objects whose `toString` does. */
+/**
+ * Shows any value in a few characters. It must not throw, not even for an object whose `toString`
+ * does.
+ */
 function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'bigint') return `${value}n`.slice(0, 90)

@@ -1,4 +1,4 @@
-// The backend in this realm: the wasm module's Database, WebSockets, and the ticker that turns numbers into progress.
+// The backend in this realm: the wasm module's Database, WebSockets, and a ticker for progress.
 
 import { adoptError } from './errors.js'
 import { peerUrl } from './input.js'
@@ -6,15 +6,15 @@ import { Channel, Follower } from './follower.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
 import { checkSocket, connect, drop, hearErrors, watchEnd } from './socket.js'
 
-/** A display needs no more than ten a second. */
+/** Between two progresses of a sync: a display needs no more than ten a second. */
 const PROGRESS_INTERVAL_MS = 100
-/** While nothing syncs: what peers announce, and whether they are there, is still worth showing. */
+/** The same while nothing syncs: what peers announce and whether they are there is still shown. */
 const IDLE_INTERVAL_MS = 250
 
 /** Sockets that are a peer of some database of this realm. */
 const inUse = new WeakSet()
 
-/** Reads that a follower may ask the writer to do again. */
+/** Methods that a follower may ask the writer to call, so that it meets the damage too. */
 const READS = ['account', 'storage', 'code']
 
 /** Opens the database; `listener` is database.js's. */
@@ -31,16 +31,16 @@ class LocalBackend {
   #listener
   #database
   #channel
-  /** What waits until this is the writer; `null` once it is. */
+  /** What waits until this is the writer; `null` while it is the writer. */
   #follower = null
   /** The last complete state. */
   #state = null
   #ticker = null
-  /** Tells of peers while nothing syncs. */
+  /** The timer that tells of peers while nothing syncs. */
   #watch = null
-  /** Ends the wait for the writer's place. */
+  /** Aborted when the wait for the writer's place has to end. */
   #leaving = new AbortController()
-  /** Sockets by peer id: what is left to close when the module has crashed. */
+  /** Sockets by peer id, which have to be closed here when the module has crashed. */
   #sockets = new Map()
   #unsubscribe
   /** The last call of startSync, in database.js's count. */
@@ -51,7 +51,7 @@ class LocalBackend {
   }
 
   /**
-   * @param {string | null} name What other tabs know it by, if they can.
+   * @param {string | null} name The name that other tabs know it by; `null` in memory.
    * @param {boolean} takesOver Whether it becomes the writer when it can.
    */
   adopt(database, name, takesOver) {
@@ -64,7 +64,7 @@ class LocalBackend {
 
   addPeer(id, target) {
     const url = peerUrl(target)
-    // Only the writer has questions; a connection that asks nothing would only cost the peer.
+    // A follower asks its peers nothing, so a connection would only cost the peer.
     if (url && this.#follower) this.#follower.urls.set(id, url)
     else this.#connect(id, url ? connect(url) : target, url !== null)
   }
@@ -120,19 +120,20 @@ class LocalBackend {
     this.#stopTicker()
     this.#stopWatch()
     this.#channel.close()
-    // The wait may last as long as another tab lives, and would hold all of this so long.
+    // The wait may last as long as another tab lives, and would keep all of this in memory.
     this.#leaving.abort()
     try {
       await guardAsync(() => this.#database.close())
       this.#database.free()
     } catch {
-      // It crashed, before or now: nothing is open any more, which is what was asked for.
+      // The module crashed, before or now. Then nothing is open any more, which is what was asked
+      // for.
     }
     this.#unsubscribe()
     for (const id of [...this.#sockets.keys()]) this.#forget(id)
   }
 
-  /** What the wasm side calls; it may do so from within any of our calls into it. */
+  /** The listener of the wasm side, which may call it from within any of our calls into it. */
   events() {
     const listener = this.#listener
     return {
@@ -160,7 +161,7 @@ class LocalBackend {
 
   async #follow(takesOver) {
     this.#follower = new Follower()
-    // The writer may have switched between the opening and now, when nobody listened.
+    // The writer may have completed a state between the opening and now, when nobody listened.
     this.#catchUp()
     if (!takesOver) return
     try {
@@ -191,18 +192,21 @@ class LocalBackend {
     }
   }
 
-  /** @param {boolean} ours Whether we made it: then nobody else closes it, and the server's choice of protocol is checked. */
+  /**
+   * @param {boolean} ours Whether we made the socket. Then nobody else closes it, and the server's
+   * choice of protocol is checked.
+   */
   #connect(id, socket, ours) {
     checkSocket(socket, inUse)
     inUse.add(socket)
-    const letGo = hearErrors(socket)
+    const stopHearing = hearErrors(socket)
     this.#sockets.set(id, socket)
     try {
       guard(() => this.#database.addPeer(id, socket, ours))
     } catch (error) {
       this.#forget(id)
       if (ours) drop(socket)
-      else letGo()
+      else stopHearing()
       throw error
     }
     this.#watch ??= setInterval(() => this.#ticker ?? this.#showProgress(), IDLE_INTERVAL_MS)
@@ -222,7 +226,7 @@ class LocalBackend {
       if (type === 'switched') this.#catchUp()
       else if (type === 'repaired') this.#listener.onEvent({ type })
     } else if (type === 'damaged' && READS.includes(read[0])) {
-      // Whoever reads finds the damage and has it healed; what was proven before must not hide it.
+      // The read finds the damage and has it healed. Cached pages must not hide it.
       this.#database.forget()
       this.#read(...read).catch(() => {})
     }
@@ -230,7 +234,7 @@ class LocalBackend {
 
   #catchUp() {
     guardAsync(() => this.#database.catchUp()).catch(() => {
-      // A closed database has nothing to follow any more; any other failure shows at the next read.
+      // A closed database follows nothing, and any other failure shows at the next read.
     })
   }
 

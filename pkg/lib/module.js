@@ -1,9 +1,13 @@
-// The WebAssembly module of this realm: loaded once, shared by all its databases, and once crashed, gone for all of them.
+// The WebAssembly module of this realm. It is loaded once and shared by all databases. If it
+// crashes, it is gone for all of them.
 
 import * as glue from '../wasm/snaplight.js'
 import { CrashError, LoadError, UnsupportedError, adoptError } from './errors.js'
 
-/** The smallest module with what ours needs: a table of references, and a function that is `v128.const 0; drop`. */
+/**
+ * The smallest module that needs what ours needs: reference types (a table of externref) and SIMD
+ * (a function that is `v128.const 0; drop`).
+ */
 const PROBE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, // magic, version 1
   1, 4, 1, 96, 0, 0, // type 0: () -> ()
@@ -16,11 +20,11 @@ const PROBE = Uint8Array.of(
 let loading = null
 /** The CrashError, once the module has stopped. */
 let crash = null
-/** Who wants to know of it. */
+/** Functions to be called with it. Bound: the databases and calls in flight. */
 const crashListeners = new Set()
 
 /**
- * The glue's exports, with the module behind them ready to use.
+ * Resolves to the glue's exports when the module is ready to use.
  * @param source What `options.wasm` says; only the first call that succeeds counts.
  */
 export function load(source) {
@@ -32,7 +36,9 @@ export function load(source) {
   return loading
 }
 
-/** Calls into the module. What it throws comes out as an error of this package; a trap is a crash. */
+/**
+ * Calls into the module. Throws errors of this package only; a trap is a crash.
+ */
 export function guard(call) {
   if (crash) throw crash
   try {
@@ -42,7 +48,10 @@ export function guard(call) {
   }
 }
 
-/** Calls into the module, for the promise it answers: that of a crashed module would stay pending for ever. */
+/**
+ * Calls into the module for a promise, and rejects when the module crashes: its own promise would
+ * stay pending for ever.
+ */
 export function guardAsync(call) {
   return new Promise((resolve, reject) => {
     const answer = guard(call)
@@ -51,7 +60,10 @@ export function guardAsync(call) {
   })
 }
 
-/** Calls `listener` with the CrashError when the module stops. Returns the function that ends this. */
+/**
+ * Calls `listener` with the CrashError when the module stops. Returns a function that unsubscribes
+ * it.
+ */
 export function onCrash(listener) {
   crashListeners.add(listener)
   return () => crashListeners.delete(listener)
@@ -78,15 +90,19 @@ async function instantiate(source) {
   return glue
 }
 
-/** What the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
+/** A source that the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
 function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
   const isFile = /^file:/.test(source instanceof URL ? source.href : source)
-  // Node does not fetch files. Asked for this way, no bundler for browsers stumbles over the import.
+  // Node does not fetch files. `getBuiltinModule` and not an import, which bundlers for browsers
+  // would refuse.
   const fs = isFile ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
   return fs ? fs.promises.readFile(new URL(source)) : source
 }
 
-/** Runs inside a dying module, so it must not call back into it: it only rejects promises and notes the error. */
+/**
+ * Notes the crash and rejects promises. It is called from within the crashing module, so it must
+ * not call back into it.
+ */
 function crashed(message, cause) {
   crash ??= new CrashError(
     'CRASHED',

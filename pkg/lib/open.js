@@ -1,12 +1,12 @@
-// What both ways of opening a database check first.
+// Checks the options of both ways to open a database.
 
 import { bad, callback, databaseName, hashBytes, networkId, optionsOf } from './input.js'
 
 const ROLES = [undefined, 'writer', 'follower']
 
 /**
- * The options in one form, and the callback among them by itself: all else can be posted to a worker, but for some kinds
- * of `wasm`.
+ * Brings the options into one form. The callback comes apart from the others, which can be posted
+ * to a worker, except some kinds of `wasm`.
  */
 export function checkOptions(options) {
   const { network, name, memory = false, role, wasm, onEvent } = optionsOf(options)

@@ -41,14 +41,17 @@ export class Peer {
     if (this.state !== 'closed') this.#close()
   }
 
-  /** Internal: the connection is gone; `lastRow` is what stays of its numbers, since the database forgets old ones. */
+  /**
+   * Internal: the connection is gone. `lastRow` has its last numbers, because the database forgets
+   * old rows.
+   */
   static closed(peer, closed, lastRow) {
     peer.#row = () => lastRow
     peer.#resolveClosed(closed)
   }
 }
 
-/** How a peer is called that was given no name. */
+/** The name of a peer that was given none. */
 export function defaultName(id, target) {
   try {
     return typeof target === 'string' || target instanceof URL ? new URL(target).host : `peer ${id}`

@@ -1,34 +1,33 @@
-// From the driver's raw numbers to the Progress and SyncReport of snaplight.d.ts. The numbers come in rows, whose order
-// is that of src/web/object.rs.
+// Makes the Progress and SyncReport of snaplight.d.ts of the driver's raw objects, which are those
+// of src/web/object.rs.
 
-/** Closed peers a session remembers, so that a page can show why they went. */
+/** Most closed peers that are remembered, so that a page can show why they went. */
 const CLOSED_PEERS_SHOWN = 64
 
-/** A peer's row of numbers. */
-const PEER_FIGURES = ['requestsInFlight', 'answers', 'bytes', 'accounts', 'slots', 'codes', 'latencyMs']
-/** Numbers in a sync's row. */
-const FIGURES = 22
-
-export const IDLE = {
-  phase: 'idle', root: null, block: null, figures: new Float64Array(FIGURES), etaMs: null, outrun: null,
-  keySpace: new Uint8Array(256), peers: [], damaged: 0, waiting: null, waitingFor: null, refused: null,
+/** The raw progress before the driver has told any. */
+export function idle() {
+  return {
+    phase: 'idle', root: null, figures: noFigures(), etaMs: null, outrun: null, keySpace: new Uint8Array(256),
+    peers: [], damaged: 0, waiting: null, waitingFor: null, refused: null,
+  }
 }
 
 /**
- * @param raw The driver's progress: phases are the engine's, peers have no names.
+ * @param raw The driver's progress, with the engine's phases and peers without names.
  * @param {Map<number, object>} rows PeerStats by id, of open and closed peers.
- * @param {object | null} report The report of the last sync if it succeeded and none has started since.
+ * @param {object | null} report The report of the last sync if it succeeded and none has started
+ *   since.
  */
 export function shapeProgress(raw, rows, report) {
   const peers = [...rows.values()]
   const { phase, root, etaMs, outrun, damaged, waiting, waitingFor } = raw
-  const { root: reached, block, ...figures } = report ?? { root, ...shapeFigures(raw.figures) }
+  const { root: reached, block, ...figures } = report ?? { root, ...raw.figures }
   return {
     phase: report ? 'done' : shapePhase(phase, peers),
     root: reached,
     ...figures,
     etaMs,
-    outrun: outrun && { neededPerSecond: outrun[0], healedPerSecond: outrun[1] },
+    outrun,
     keySpace: report ? new Uint8Array(256).fill(255) : raw.keySpace,
     peers,
     damaged,
@@ -39,22 +38,26 @@ export function shapeProgress(raw, rows, report) {
 }
 
 export function shapeReport({ root, block, figures }) {
-  return { root, block, ...shapeFigures(figures) }
+  return { root, block, ...figures }
 }
 
 /** The raw report of a sync to a state that is complete, for which nothing had to be done. */
 export function reportOf({ root, block, accounts, slots, codes }) {
-  const figures = new Float64Array(FIGURES)
-  figures.set([accounts, slots, codes])
-  return { root, block, figures }
+  return { root, block, figures: { ...noFigures(), accounts, slots, codes } }
 }
 
-/** What a peer's row says before the driver knows it. */
+/** The PeerStats of a peer that the driver does not know yet. */
 export function newRow(id, name) {
-  return { id, name, state: 'connecting', client: '', head: null, ...peerFigures(PEER_FIGURES.map(() => 0)), faults: 0, lastFault: null }
+  return {
+    id, name, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
+    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null,
+  }
 }
 
-/** Takes the driver's rows over; those it no longer knows stay as they are until they are forgotten. */
+/**
+ * Takes the driver's rows. Rows that the driver no longer knows stay as they are until they are
+ * forgotten.
+ */
 export function updateRows(rows, rawPeers) {
   for (const raw of rawPeers) {
     const row = rows.get(raw.id)
@@ -62,9 +65,13 @@ export function updateRows(rows, rawPeers) {
   }
 }
 
-/** What a raw row says, without what it leaves open. */
-export function shapePeer({ figures, refused, ...row }) {
-  return figures ? { ...row, ...peerFigures(figures) } : row
+/**
+ * The part of PeerStats in a raw row, which has no session while the engine does not know of the
+ * connection.
+ */
+export function shapePeer({ session, ...row }) {
+  const { refused, ...figures } = session ?? {}
+  return { ...row, ...figures }
 }
 
 export function forgetOldRows(rows) {
@@ -72,28 +79,26 @@ export function forgetOldRows(rows) {
   for (const row of closed.slice(0, -CLOSED_PEERS_SHOWN)) rows.delete(row.id)
 }
 
-function shapeFigures([
-  accounts, slots, codes, newAccounts, newSlots, newCodes, bytes, rangeAnswers, rangeBytes, nodes, nodeAnswers, nodeBytes, reused, moves,
-  roundTrips, requests, bytesStored, pagesStored, elapsedMs, hashingMs, storageMs, waitingMs,
-]) {
+/** The SyncFigures of a sync that has done nothing. */
+function noFigures() {
   return {
-    accounts, slots, codes,
-    received: { accounts: newAccounts, slots: newSlots, codes: newCodes, bytes },
-    ranges: { answers: rangeAnswers, bytes: rangeBytes },
-    healing: { nodes, answers: nodeAnswers, bytes: nodeBytes },
-    reused, moves, roundTrips, requests, bytesStored, pagesStored, elapsedMs, hashingMs, storageMs, waitingMs,
+    accounts: 0, slots: 0, codes: 0,
+    received: { accounts: 0, slots: 0, codes: 0, bytes: 0 },
+    ranges: { answers: 0, bytes: 0 },
+    healing: { nodes: 0, answers: 0, bytes: 0 },
+    reused: 0, moves: 0, roundTrips: 0, requests: 0, bytesStored: 0, pagesStored: 0,
+    elapsedMs: 0, hashingMs: 0, storageMs: 0, waitingMs: 0,
   }
 }
 
-function peerFigures(figures) {
-  return Object.fromEntries(PEER_FIGURES.map((name, place) => [name, figures[place]]))
-}
-
 function refusing(rawPeers, rows) {
-  return rawPeers.filter(({ refused }) => refused).map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` }))
+  return rawPeers.filter(({ session }) => session?.refused).map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` }))
 }
 
-/** The engine knows no "connecting": it is ready for ranges at once. A user wants to know that nobody is there yet. */
+/**
+ * The phase for the user. The engine has no phase "connecting": it waits in "ranges" for its first
+ * peer.
+ */
 function shapePhase(phase, peers) {
   if (phase === 'resuming') return 'connecting'
   if (phase === 'ranges' && !peers.some((peer) => peer.state === 'ready' || peer.answers > 0)) return 'connecting'

@@ -1,8 +1,8 @@
-// The backend in a worker: the page's side of serve.js.
+// The backend whose database is in a worker. The worker's side is serve.js.
 
 import { ClosedError, CrashError, adoptError } from './errors.js'
 import { bad, peerUrl } from './input.js'
-import { IDLE } from './progress.js'
+import { idle } from './progress.js'
 import { OPEN } from './serve.js'
 
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
@@ -11,13 +11,13 @@ export async function connectRemote(worker, options, listener) {
   const endpoint = owned ? startWorker() : worker
   if (typeof endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
   const { port1: port, port2: theirs } = new MessageChannel()
-  const onError = (event) => backend.broke(event.message || 'its script could not be loaded')
+  const onError = (event) => backend.stopped(event.message || 'its script could not be loaded')
   const backend = new RemoteBackend(port, listener, () => {
-    // A worker of the caller's own lives on, and would keep every database that it ever held.
+    // A worker of the caller's own lives on, and this listener would keep the database in memory.
     endpoint.removeEventListener?.('error', onError)
     if (owned) endpoint.terminate()
   })
-  // A worker whose script does not load says so here, and nowhere else.
+  // Only this event tells that a worker's script does not load.
   endpoint.addEventListener?.('error', onError)
   try {
     const opened = backend.answer(0)
@@ -33,18 +33,18 @@ export async function connectRemote(worker, options, listener) {
 class RemoteBackend {
   #port
   #listener
-  #letGo
-  #raw = IDLE
+  #releaseWorker
+  #raw = idle()
   /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
   #calls = new Map()
   #nextCall = 1
   #crash = null
 
-  /** @param {() => void} letGo Lets go of the worker. */
-  constructor(port, listener, letGo) {
+  /** @param {() => void} releaseWorker Lets go of the worker. */
+  constructor(port, listener, releaseWorker) {
     this.#port = port
     this.#listener = listener
-    this.#letGo = letGo
+    this.#releaseWorker = releaseWorker
     port.addEventListener('message', ({ data }) => this.#receive(data))
     port.start()
   }
@@ -86,26 +86,27 @@ class RemoteBackend {
     try {
       await this.#ask('close')
     } catch {
-      // It crashed, before or now: nothing is open any more, which is what was asked for.
+      // The worker crashed, before or now. Then nothing is open any more, which is what was asked
+      // for.
     }
     this.release()
-    // Whatever is not answered by now never will be.
+    // What is not answered by now never will be.
     this.#rejectCalls(new ClosedError('CLOSED', 'The database was closed before the answer was there.'))
   }
 
   /** Ends the connection, and the worker if it is ours. */
   release() {
     this.#port.close()
-    this.#letGo()
+    this.#releaseWorker()
   }
 
-  /** The answer to the call `id`; 0 is the opening. */
+  /** A promise of the answer to the call `id`; 0 is the opening. */
   answer(id) {
     return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }))
   }
 
-  /** The worker is gone or of no use. */
-  broke(reason) {
+  /** Notes that the worker is gone or unusable. */
+  stopped(reason) {
     this.#crashed(new CrashError('CRASHED', `The worker stopped: ${reason}. What was committed is intact: open the database again.`))
   }
 
@@ -151,12 +152,15 @@ class RemoteBackend {
   }
 }
 
-/** Written so that bundlers see it and make a file of the worker. */
+/** Written in the form that bundlers recognise, so that they include the worker's script. */
 function startWorker() {
   return new Worker(new URL('../worker-entry.js', import.meta.url), { type: 'module', name: 'snaplight' })
 }
 
-/** What of `options.wasm` can cross: bytes and modules as they are, URLs spelled out, a Response as its bytes. */
+/**
+ * Makes `options.wasm` postable: bytes and modules as they are, URLs as text, a Response as its
+ * bytes.
+ */
 async function postable(source) {
   const wasm = await source
   if (wasm instanceof URL) return wasm.href

@@ -1,15 +1,20 @@
-// The worker's side: each `open` brings a port of its own, over which one database is used.
+// The worker's side of remote.js. Each `open` brings a port of its own, over which one database is
+// used.
 //
-// Messages in: `{ id, method, args }`. Out: `{ id, value }` or `{ id, error }` in answer, and `{ event, args }` for what
-// database.js's listener is to hear. Everything in them can be cloned; errors go flat and are revived.
+// Messages in: `{ id, method, args }`. Messages out: `{ id, value }` or `{ id, error }` in answer,
+// and `{ event, args }` for a call of database.js's listener. All of it can be cloned: errors are
+// posted as plain objects and made errors again at the other end.
 
 import { adoptError, flattenError } from './errors.js'
 import { connectLocal } from './local.js'
 
-/** What the first message on an endpoint must carry, so that a worker can have other things to do as well. */
+/**
+ * The `type` of the message that opens a database. Other messages are ignored, so that the worker
+ * can be used for other things too.
+ */
 export const OPEN = 'snaplight:open'
 
-/** Methods that answer with a promise; those of the others that fail say so through an event. */
+/** Methods that return a promise. Failures of the others are told by an event. */
 const ANSWERED = new Set(['account', 'storage', 'code', 'close'])
 
 export function serve(endpoint) {
@@ -20,7 +25,7 @@ export function serve(endpoint) {
 }
 
 async function open(port, options) {
-  const listener = tellingListener(port)
+  const listener = postingListener(port)
   let backend
   try {
     backend = await connectLocal(options, listener)
@@ -52,8 +57,11 @@ async function run(port, backend, listener, { id, method, args }) {
   }
 }
 
-/** Every call becomes a message. Named one by one, because nothing but these may cross. */
-function tellingListener(port) {
+/**
+ * A listener that posts every call as a message. The calls are named one by one, because no others
+ * may be posted.
+ */
+function postingListener(port) {
   const tell = (event) => (...args) => port.postMessage({ event, args })
   return {
     onProgress: tell('onProgress'),

@@ -1,12 +1,12 @@
-// What this realm does to sockets: makes one of a URL, checks one that was given, and hears its
-// errors until it has ended.
+// Makes sockets of URLs, checks sockets that were given, and listens to their errors until they
+// have ended.
 
 import { MisuseError, UnsupportedError } from './errors.js'
 import { bad } from './input.js'
 
 /** WebSocket subprotocol of docs/websocket-peers.md. */
 const SUBPROTOCOL = 'devp2p.1'
-/** `readyState` from which on a socket is of no use; data channels use words. */
+/** A socket with this `readyState` or a higher one is of no use; data channels use words. */
 const CLOSING = 2
 const CLOSING_WORDS = ['closing', 'closed']
 
@@ -34,28 +34,32 @@ export function checkSocket(socket, inUse) {
 
 /** Closes a socket that is nobody's peer. */
 export function drop(socket) {
-  unharmed(() => socket.close())
+  ignoringErrors(() => socket.close())
 }
 
-/** The one listener for errors. It holds nothing; the close event that follows an error says all that is told. */
+/**
+ * The one listener for errors. It does nothing, because a close event follows each error. It is one
+ * function for all sockets, so that it keeps nothing in memory.
+ */
 const ignore = () => {}
 
 /**
- * Hears the errors of a socket from now until its close event, also after we closed it: the `ws`
- * package emits one for a socket that is closed while it connects, and Node ends the process for an
- * error that nobody hears.
+ * Listens to the errors of a socket from now until its close event, even after we closed it. The
+ * `ws` package emits an error for a socket that is closed while it connects, and Node ends the
+ * process for an error without a listener.
  *
- * @returns {() => void} What stops it at once.
+ * @returns {() => void} Stops it at once.
  */
 export function hearErrors(socket) {
   const end = () =>
-    unharmed(() => {
+    ignoringErrors(() => {
       if (socket.onerror === ignore) socket.onerror = null
       socket.removeEventListener?.('error', ignore)
       socket.removeEventListener?.('close', end)
     })
-  // Whoever lets nobody listen is refused by whoever listens to its other events next.
-  unharmed(() => {
+  // A socket that cannot be listened to is refused by the module, which listens to its other events
+  // next.
+  ignoringErrors(() => {
     if (typeof socket.addEventListener === 'function') {
       socket.addEventListener('error', ignore)
       socket.addEventListener('close', end)
@@ -67,11 +71,11 @@ export function hearErrors(socket) {
 }
 
 /**
- * Ends `hearErrors` with a socket that has `on...` properties only: there is one place for each
- * event, so it has to wait until everybody else has let go of the socket.
+ * Ends `hearErrors` for a socket that has `on...` properties only. It has one listener for each
+ * event, so this waits until the others have been removed.
  */
 export function watchEnd(socket) {
-  unharmed(() => {
+  ignoringErrors(() => {
     if (socket.onerror !== ignore) return
     const end = () => {
       if (socket.onerror === ignore) socket.onerror = null
@@ -82,16 +86,19 @@ export function watchEnd(socket) {
   })
 }
 
-/** A caller's object may throw at anything. What then stays on it holds nothing. */
-function unharmed(call) {
+/**
+ * Calls a method of a caller's object, which may throw at anything. A listener that stays on it
+ * then keeps nothing in memory.
+ */
+function ignoringErrors(call) {
   try {
     call()
   } catch {
-    // It is broken or does not want to, and nothing of ours depends on it.
+    // The object is broken, and nothing of ours depends on it.
   }
 }
 
-/** Reads what a hostile getter might throw on; a socket that does is none. */
+/** Reads `readyState`. An object whose getters throw is no socket. */
 function readState(socket) {
   try {
     if (typeof socket.send === 'function' && typeof socket.close === 'function') return socket.readyState

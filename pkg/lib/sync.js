@@ -1,4 +1,5 @@
-// A running sync as its caller sees it: a promise of the report and an async iterable of the progress.
+// A running sync as its caller sees it: a promise of the report and an async iterable of the
+// progress.
 
 import { CancelledError, MisuseError } from './errors.js'
 
@@ -11,7 +12,7 @@ export class Sync {
   /** Newest progress; iterators compare `#version` with the one they showed last. */
   #latest = null
   #version = 0
-  /** Resolved and replaced at every publication: what iterators sleep on. */
+  /** Iterators wait for this. It is resolved and replaced at every publication. */
   #changed = deferred()
   /** `null` while running, then `{ report }` or `{ error }`. */
   #end = null
@@ -20,9 +21,11 @@ export class Sync {
   /**
    * Made by `Snaplight.sync`.
    * @param {{root: string} | {blockHash: string}} target
-   * @param {{stop: () => void, move: (target) => object, handOver: (controls: {publish: Function, settle: Function}) => void}} engine
-   *   `stop` asks the engine to stop (the end comes through `settle`), `move` to go elsewhere and answers the target as shown;
-   *   `handOver` gets what moves this object.
+   * @param {object} engine
+   * @param {() => void} engine.stop Asks the engine to stop; the end comes through `settle`.
+   * @param {(target) => object} engine.move Gives it another target; returns the target as shown.
+   * @param {(controls: {publish: Function, settle: Function}) => void} engine.handOver Gets the
+   *   functions that move this object.
    */
   constructor(target, { stop, move, handOver }) {
     this.#target = target
@@ -40,7 +43,7 @@ export class Sync {
     return this.#target
   }
 
-  /** Of a block, once its header is there. */
+  /** See snaplight.d.ts: for a block it is known when the header is there. */
   get root() {
     return this.#target.root ?? this.#end?.report?.root ?? this.#latest?.root ?? null
   }
@@ -72,7 +75,7 @@ export class Sync {
   }
 
   [Symbol.asyncIterator]() {
-    // Whoever iterates hears of the failure from `next`, so it is not unhandled if nobody awaits the promise as well.
+    // `next` throws the failure, so it is handled even if nobody awaits the promise.
     this.#promise.catch(() => {})
     let shown = 0
     let left = false
@@ -133,7 +136,7 @@ export class Sync {
   }
 }
 
-/** `Promise.withResolvers`, which browsers of 2023 do not have. */
+/** As `Promise.withResolvers`, which browsers of 2023 do not have. */
 function deferred() {
   const settlers = {}
   settlers.promise = new Promise((resolve, reject) => Object.assign(settlers, { resolve, reject }))

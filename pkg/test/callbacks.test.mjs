@@ -1,6 +1,6 @@
-// Nothing that was handed out to be called back throws when it is called after the end, however
-// late and however often: not every realm's clearTimeout, setImmediate and removeEventListener are
-// as they should be.
+// No function that was handed out throws when it is called after the end, however late and however
+// often. In some realms clearTimeout, setImmediate or removeEventListener do not work as they
+// should.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -20,7 +20,7 @@ function recorded(t, object, name, given, place = 0) {
   })
 }
 
-/** Has turns made by a MessageChannel for this test, as in browsers. */
+/** Makes turns come from a MessageChannel for this test, as in browsers. */
 function withoutImmediate(t) {
   const { setImmediate } = globalThis
   delete globalThis.setImmediate
@@ -29,7 +29,7 @@ function withoutImmediate(t) {
   })
 }
 
-/** Has no time pass until the test's end. */
+/** Stops the clock until the test's end. */
 function stopClock(t) {
   const now = performance.now()
   performance.now = () => now
@@ -45,7 +45,8 @@ test('turns and timers that come after close() find nothing and throw nothing', 
   recorded(t, globalThis, 'setTimeout', timers)
   const db = await open({ network: NETWORK, memory: true })
   db.addPeer(new EventSocket())
-  // Who was just answered may ask again at once, so whatever comes then waits for a turn.
+  // Within some milliseconds after an answer the module waits for the next read, so work that comes
+  // now waits for a turn.
   stopClock(t)
   await db.sync(EMPTY_ROOT)
   await db.getAccount(SOME_ADDRESS)

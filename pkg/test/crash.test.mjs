@@ -9,7 +9,8 @@ import { EventSocket } from './support/sockets.mjs'
 
 test('a trap ends everything at once and for good', async () => {
   const db = await open({ network: NETWORK, memory: true })
-  // Still connecting: the module of this test is alive in truth, and would wait for a greeting's answer.
+  // Still connecting: the module of this test has not really crashed, and would wait for a
+  // greeting's answer.
   const socket = Object.assign(new EventSocket(), { readyState: 0 })
   const peer = db.addPeer(socket)
   const crashed = { name: 'CrashError', code: 'CRASHED' }

@@ -1,4 +1,5 @@
-// A database in memory, in Node: the module as it is built, with the empty state, which needs no peer.
+// A database in memory, in Node: the module as it is built, with the empty state, which needs no
+// peer.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Arguments: every spelling that the types allow, and what is said of the others.
+// Arguments: every form that the types allow, and the errors for all others.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

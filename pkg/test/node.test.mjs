@@ -1,12 +1,15 @@
-// In Node, with sockets of the npm package `ws`: whatever is closed, and whenever, the process ends
-// by itself and well.
+// In Node, with sockets of the npm package `ws`: the process ends by itself and without an error,
+// whatever is closed at any time.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { GENESIS, startPeer } from '../../xtask/node/peers.mjs'
 import { succeeds } from './support/program.mjs'
 
-/** Each run of the example had a fair chance to die when turns could come after their database. */
+/**
+ * Runs of the example. When a turn could come after its database had gone, each run failed with
+ * some chance.
+ */
 const RUNS = 30
 
 test(`the README's example with memory: true ends well, ${RUNS} times`, async () => {

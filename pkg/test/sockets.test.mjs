@@ -1,4 +1,5 @@
-// Anything WebSocket-like is a peer; nothing it does throws, hangs or comes back to find an object in use.
+// Anything like a WebSocket can be a peer. Nothing it does throws, hangs, or calls back into an
+// object in use.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

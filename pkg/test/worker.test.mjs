@@ -1,4 +1,4 @@
-// The worker's protocol, with both ends in one realm: what crosses is cloned all the same.
+// The worker's protocol, with both ends in one realm. All messages are cloned as between threads.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -67,7 +67,7 @@ test('a read that the worker does not answer before it closes rejects, and nothi
   assert.equal(listeners.size, 0)
 })
 
-/** As `endpoint`, and what the worker tells waits while `held` is a list. */
+/** As `endpoint`; the worker's messages wait while `held` is a list. */
 function slowEndpoint(t) {
   const worker = endpoint(t)
   const line = { held: null, release: null }
@@ -84,7 +84,7 @@ function slowEndpoint(t) {
   return line
 }
 
-/** Waits until the worker has told this, and the page has not heard it. */
+/** Waits until the worker has sent this event and it is held back. */
 async function told(line, event) {
   while (!line.held.some((data) => data.event === event)) await turn()
 }
@@ -101,7 +101,7 @@ test('an end that is on its way while the next target is given is not the end of
   second.then((report) => (ended = report), (error) => (ended = error))
   line.release()
   await first
-  // The worker's answer to what it is asked now comes behind all that it told before.
+  // The worker's answer to a question now comes after all its earlier messages.
   await assert.rejects(db.getCode(SOME_ROOT))
   assert.equal(ended, null)
 

@@ -1,7 +1,7 @@
-//! A store in memory: for tests and simulations, and for a visit that shall leave no trace.
+//! A store in memory, for databases that leave no trace and for tests.
 //!
-//! A [`MemoryDisk`] is what survives, a [`MemoryStore`] one connection to it, so that reopening, a second writer and a
-//! killed tab look here as they do in a browser. The disk also has the bad days: see [`Mishap`].
+//! A [`MemoryDisk`] is what survives, a [`MemoryStore`] is one connection to it, so that reopening,
+//! a second writer and a killed tab look here as they do in a browser.
 
 use super::{Store, StoreError};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
-    future::{pending, ready},
+    future::ready,
     rc::Rc,
 };
 
@@ -23,32 +23,22 @@ pub struct MemoryStore {
     closed: Cell<bool>,
 }
 
-/// What a database is once no connection is open. Cheap to clone: the clones are the same disk.
+/// What is left of a database while no connection is open. Cheap to clone: the clones are the same
+/// disk.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk(Rc<RefCell<Disk>>);
 
-/// What shall happen to a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mishap {
-    /// It fails with this fault and leaves nothing.
-    Fail(StoreError),
-    /// The tab is killed before it lands: it leaves nothing and is never answered.
-    CrashBefore,
-    /// The tab is killed after it landed: it is stored and never answered.
-    CrashAfter,
-}
-
-/// Bound: what the caller commits. Nobody but tests and small `memory: true` databases should put a whole state here.
-#[derive(Clone, Debug, Default)]
+/// Bound: what the caller commits. Only tests and small databases with `memory: true` should put a
+/// whole state here.
+#[derive(Debug, Default)]
 struct Disk {
     pages: FlatMap<PageId, Vec<u8>>,
     codes: FlatMap<Hash, Vec<u8>>,
     meta: Option<Meta>,
-    written_by_someone: bool,
-    mishap: Option<Mishap>,
+    has_writer: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Meta {
     sequence: u64,
     record: Vec<u8>,
@@ -58,10 +48,10 @@ impl MemoryDisk {
     /// The one writing connection; [`StoreError::Locked`] while there is another.
     pub fn writer(&self) -> Result<MemoryStore, StoreError> {
         let mut disk = self.0.borrow_mut();
-        if disk.written_by_someone {
+        if disk.has_writer {
             return Err(StoreError::Locked);
         }
-        disk.written_by_someone = true;
+        disk.has_writer = true;
         Ok(self.connect(true))
     }
 
@@ -70,24 +60,13 @@ impl MemoryDisk {
         self.connect(false)
     }
 
-    /// Decides the fate of the next commit that would have landed or failed by itself.
-    pub fn next_commit(&self, mishap: Mishap) {
-        self.0.borrow_mut().mishap = Some(mishap);
-    }
-
-    /// Loses the record and keeps pages and codes, as a careless clean-up might.
+    /// Loses the record and keeps pages and codes, as a browser's clean-up might.
+    ///
+    /// Hidden, because only tests need it: they show that a store without a record is empty, and
+    /// nothing else can bring a store into that state.
+    #[doc(hidden)]
     pub fn lose_record(&self) {
         self.0.borrow_mut().meta = None;
-    }
-
-    /// A disk of its own with the same content and no connection: what a machine that dies now would find.
-    pub fn copy(&self) -> MemoryDisk {
-        let disk = Disk {
-            written_by_someone: false,
-            mishap: None,
-            ..self.0.borrow().clone()
-        };
-        MemoryDisk(Rc::new(RefCell::new(disk)))
     }
 
     fn connect(&self, writes: bool) -> MemoryStore {
@@ -126,18 +105,18 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
-        // Not inside the future: a call takes its place when it is made.
-        let answer = self.land(batch);
-        async move {
-            match answer {
-                Some(answer) => answer,
-                None => pending().await,
-            }
-        }
+        // Not inside a future: a call takes its place when it is made.
+        let landed = self
+            .check_writable()
+            .and_then(|()| self.disk.0.borrow_mut().apply(batch));
+        ready(landed)
     }
 
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
-        ready(self.write().map(|()| self.disk.0.borrow_mut().empty()))
+        ready(
+            self.check_writable()
+                .map(|()| self.disk.0.borrow_mut().clear()),
+        )
     }
 
     fn close(&self) -> impl Future<Output = ()> {
@@ -147,34 +126,20 @@ impl Store for MemoryStore {
 }
 
 impl MemoryStore {
-    /// `None`: the tab did not live to hear.
-    fn land(&self, batch: Batch) -> Option<Result<(), StoreError>> {
-        if let Err(fault) = self.write() {
-            return Some(Err(fault));
-        }
-        let mut disk = self.disk.0.borrow_mut();
-        match disk.mishap.take() {
-            None => Some(disk.apply(batch)),
-            Some(Mishap::Fail(fault)) => Some(Err(fault)),
-            Some(Mishap::CrashBefore) => None,
-            Some(Mishap::CrashAfter) => disk.apply(batch).err().map(Err),
-        }
-    }
-
     fn end(&self) {
         if !self.closed.replace(true) && self.writes {
-            self.disk.0.borrow_mut().written_by_someone = false;
+            self.disk.0.borrow_mut().has_writer = false;
         }
     }
 
-    fn read<T>(&self, what: impl FnOnce(&Disk) -> T) -> Result<T, StoreError> {
+    fn read<T>(&self, read: impl FnOnce(&Disk) -> T) -> Result<T, StoreError> {
         if self.closed.get() {
             return Err(StoreError::Closed);
         }
-        Ok(what(&self.disk.0.borrow()))
+        Ok(read(&self.disk.0.borrow()))
     }
 
-    fn write(&self) -> Result<(), StoreError> {
+    fn check_writable(&self) -> Result<(), StoreError> {
         match (self.closed.get(), self.writes) {
             (true, _) => Err(StoreError::Closed),
             (false, false) => Err(StoreError::ReadOnly),
@@ -207,9 +172,9 @@ impl Disk {
             }
         }
 
-        // From here on nothing can fail.
+        // Nothing can fail any more.
         if self.meta.is_none() {
-            self.empty();
+            self.clear();
         }
         self.pages.retain(|id| !is_deleted(id));
         for (id, bytes) in batch.pages {
@@ -225,7 +190,7 @@ impl Disk {
         Ok(())
     }
 
-    fn empty(&mut self) {
+    fn clear(&mut self) {
         self.pages.clear();
         self.codes.clear();
         self.meta = None;

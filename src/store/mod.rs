@@ -1,26 +1,29 @@
-//! The store room: where pages, codes and the one record live between two visits.
+//! The store: where pages, codes and the one record live between two visits.
 //!
-//! It knows bytes, ids and transactions, and nothing of what the bytes mean: whether a page is true is the core's
-//! question, answered by folding it. What enters is the vocabulary of [`crate::state`] (ids, hashes, batches). What may
-//! not: tries, peers, the wire, scheduling, clocks. The `indexed_db` module is the one place outside `web` that may touch
-//! JavaScript, and only the browser's storage and its locks.
+//! It knows bytes, ids and transactions, and nothing of what the bytes mean. Whether a page is true
+//! is decided by whoever reads it, by hashing it. The store shares the words of [`crate::state`]
+//! (ids, hashes, batches). It knows no tries, peers, messages, schedules or clocks. Its module
+//! `indexed_db` is the one place outside `web` that touches JavaScript, and only the browser's
+//! storage and locks.
 //!
 //! # What every store promises
 //! - A [`Batch`] lands whole or not at all, also when the tab is killed half-way.
-//! - A batch lands only on its predecessor: of two in flight the second cannot land when the first failed.
+//! - A batch lands only on its predecessor: of two in flight the second cannot land when the first
+//!   failed.
 //! - A page is written once and never changed.
-//! - **No record, no data.** A store without a record is empty, whatever a browser's clean-up left lying in it: the first
-//!   batch (sequence 1) clears pages and codes in its own transaction.
+//! - **No record, no data.** A store without a record is empty, even if a browser's clean-up left
+//!   pages in it: the first batch (sequence 1) clears pages and codes in its own transaction.
 //!
-//! One writer at a time, any number of readers. The writer is the one who holds the database's lock (`WriterLock` in
-//! the browser); the sequence check above keeps a database whole even where the lock fails.
+//! One writer at a time, any number of readers. The writer is the one who holds the database's lock
+//! (`WriterLock` in the browser). The sequence check above keeps a database whole even where the
+//! lock fails.
 
 #[cfg(target_arch = "wasm32")]
 pub mod indexed_db;
 mod memory;
 
 pub use crate::state::StoreError;
-pub use memory::{MemoryDisk, MemoryStore, Mishap};
+pub use memory::{MemoryDisk, MemoryStore};
 
 use crate::{
     hash::Hash,
@@ -29,15 +32,17 @@ use crate::{
 
 /// A connection to one database.
 ///
-/// Calls may overlap. Each **takes its place when it is called**, not when its future is first polled; dropping a future
-/// gives up the answer, not the work.
+/// Calls may overlap. Each **takes its place when it is called**, not when its future is first
+/// polled. Dropping a future gives up the answer, not the work.
 pub trait Store {
     /// The record of the last batch that landed; `None` in an empty store.
     fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>>;
 
-    /// The pages' bytes in the order of `ids`; `None` where there is no such page, or something that cannot be one.
+    /// The pages' bytes in the order of `ids`; `None` where there is no such page, or something
+    /// that cannot be one.
     ///
-    /// One transaction: no batch lands between two of these pages. Bounded by the caller: `ids.len()` pages at once.
+    /// One transaction: no batch lands between two of these pages. Bounded by the caller:
+    /// `ids.len()` pages at once.
     fn pages<'a>(
         &'a self,
         ids: &[PageId],
@@ -49,19 +54,24 @@ pub trait Store {
         hash: &Hash,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + use<'a, Self>;
 
-    /// Hashes of the codes in the store, ascending, the first `limit` of them. None in a store without a record.
+    /// Hashes of the codes in the store, ascending, the first `limit` of them. None in a store
+    /// without a record.
     fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>>;
 
-    /// Lands `batch`: first its deletions, then its pages, codes and record. Answers once the transaction is complete.
+    /// Lands `batch`: first its deletions, then its pages, codes and record. Answers once the
+    /// transaction is complete.
     ///
-    /// Fails with [`StoreError::Superseded`] unless the stored sequence is `batch.sequence - 1` (an empty store's is 0),
-    /// and with [`StoreError::Exists`] if a page's id is taken. After a failure nothing of the batch is in the store.
+    /// Fails with [`StoreError::Superseded`] unless the stored sequence is `batch.sequence - 1` (an
+    /// empty store's is 0), and with [`StoreError::Exists`] if a page's id is taken. After a
+    /// failure nothing of the batch is in the store.
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>>;
 
     /// Forgets everything: afterwards the store is empty and the next batch's sequence is 1.
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>>;
 
-    /// Ends this connection. What was asked before is still done; every later call is [`StoreError::Closed`]. Answers once
-    /// the next writer, in this tab or another, will find the lock free. Dropping a store does the same, unannounced.
+    /// Ends this connection. What was asked before is still done; every later call is
+    /// [`StoreError::Closed`]. Answers once the next writer, in this tab or another, will find the
+    /// lock free. Dropping a store ends the connection too, but nobody learns when the lock is
+    /// free.
     fn close(&self) -> impl Future<Output = ()>;
 }

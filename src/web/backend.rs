@@ -1,4 +1,4 @@
-//! Whichever store was asked for at `open`, behind one type.
+//! One type for the store that `open` asked for.
 
 use std::pin::Pin;
 
@@ -8,10 +8,10 @@ use crate::state::{Batch, PageId};
 use crate::store::indexed_db::{Durability, IndexedDb, WriterLock};
 use crate::store::{MemoryDisk, MemoryStore, Store, StoreError};
 
-/// What whoever opens a database wants to be.
+/// The role that a caller of `open` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenAs {
-    /// The writer if nobody is, else a reader.
+    /// The writer if there is none, else a follower.
     Either,
     Write,
     Follow,
@@ -23,8 +23,9 @@ pub(super) enum Backend {
     IndexedDb(IndexedDb),
 }
 
-/// What a store will answer, boxed: whoever awaits it is then compiled with neither store's steps inside. Not an `async` block
-/// around a `match`: the call itself must be made at once.
+/// A store's answer to come. It is boxed, so that its callers are not compiled with the steps of
+/// both stores inside. It is not an `async` block around a `match`, because the call itself must be
+/// made at once.
 type Later<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 fn later<'a, T>(answer: impl Future<Output = T> + 'a) -> Later<'a, T> {
@@ -32,7 +33,7 @@ fn later<'a, T>(answer: impl Future<Output = T> + 'a) -> Later<'a, T> {
 }
 
 impl Backend {
-    /// The database `name`, or an empty one in memory; and whether it is ours to write.
+    /// Opens the database `name`, or an empty one in memory. Answers also whether we write to it.
     pub(super) async fn open(
         name: &str,
         memory: bool,
@@ -47,7 +48,7 @@ impl Backend {
             OpenAs::Either => match WriterLock::acquire(name).await {
                 Ok(lock) => Some(lock),
                 Err(StoreError::Locked) => None,
-                Err(fault) => return Err(fault.into()),
+                Err(error) => return Err(error.into()),
             },
         };
         let writes = lock.is_some();
@@ -58,7 +59,7 @@ impl Backend {
         Ok((Backend::IndexedDb(store), writes))
     }
 
-    /// Makes us the writer.
+    /// Makes this connection the writer's.
     pub(super) fn promote(&self, lock: WriterLock) {
         if let Backend::IndexedDb(store) = self {
             store.promote(lock, Durability::default());
@@ -72,7 +73,7 @@ impl Backend {
         }
     }
 
-    /// Whether the last session that wrote was closed; as of the last reading of the record.
+    /// Whether the last session that wrote was closed, as of the last call of `record`.
     pub(super) fn ended_well(&self) -> bool {
         match self {
             Backend::Memory(_) => true,
@@ -80,7 +81,7 @@ impl Backend {
         }
     }
 
-    /// What is to be done when it was not.
+    /// Repairs what a session that was not closed leaves behind (`store::indexed_db`).
     pub(super) async fn rewrite_log(&self) -> Result<(), StoreError> {
         match self {
             Backend::Memory(_) => Ok(()),
@@ -88,7 +89,7 @@ impl Backend {
         }
     }
 
-    /// Whether any page is stored, also where no record is.
+    /// Whether any page is stored, even if there is no record.
     pub(super) async fn holds_pages(&self) -> Result<bool, StoreError> {
         match self {
             Backend::Memory(_) => Ok(false),
@@ -96,7 +97,7 @@ impl Backend {
         }
     }
 
-    /// Waits for the end of the connection; `true` if it was not ours to end it.
+    /// Waits for the end of the connection; `true` if somebody else ended it. `None` in memory.
     pub(super) fn ended(&self) -> Option<impl Future<Output = bool> + 'static> {
         match self {
             Backend::Memory(_) => None,
@@ -104,11 +105,11 @@ impl Backend {
         }
     }
 
-    /// Deletes the database `name`, if there is one and nobody has it open to write.
+    /// Deletes the database `name`, if there is one. Fails while somebody has it open to write.
     pub(super) async fn delete(name: &str) -> Result<(), JsError> {
         let lock = WriterLock::acquire(name).await?;
         let deleted = IndexedDb::delete(name).await;
-        // Awaited, so that whoever opens it next finds the lock free.
+        // Awaited, so that the next `open` finds the lock free.
         lock.release().await;
         Ok(deleted?)
     }

@@ -1,4 +1,4 @@
-//! The sockets in use, by the engine's number for each, with what a user wants to know of them after they are gone.
+//! The sockets in use, by the engine's number for each, and their faults.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,9 +6,15 @@ use std::rc::Rc;
 use super::object::Faults;
 use super::socket::Socket;
 use crate::sync::PeerId;
+use crate::wire::Session;
 
-/// All sockets. Bound: the engine drops those above its own limit as soon as they open; those still connecting are the
-/// caller's number.
+/// devp2p's reason for a client that leaves ("Client quitting" of Disconnect, RLPx).
+const CLIENT_QUITTING: u64 = 0x08;
+/// WebSocket's normal closure (RFC 6455, 7.4.1).
+pub(super) const CLOSE_DONE: u16 = 1000;
+
+/// All sockets. Bound: the engine drops those above its own limit as soon as they open; those that
+/// still connect are the caller's number.
 #[derive(Default)]
 pub(super) struct Connections {
     table: RefCell<Vec<(PeerId, Connection)>>,
@@ -17,19 +23,27 @@ pub(super) struct Connections {
 /// One socket.
 pub(super) struct Connection {
     /// Shared, because sending may come back with a call that ends this very connection.
-    pub(super) socket: Rc<Socket>,
+    socket: Rc<Socket>,
     /// Whether the engine knows of it.
-    pub(super) joined: bool,
+    joined: bool,
     fault_count: u32,
     last_fault: Option<String>,
 }
 
 impl Connection {
+    pub(super) fn has_joined(&self) -> bool {
+        self.joined
+    }
+
     pub(super) fn faults(&self) -> Faults<'_> {
         Faults {
             count: self.fault_count,
             last: self.last_fault.as_deref(),
         }
+    }
+
+    pub(super) fn close(&self, code: u16, reason: &str) {
+        self.socket.close(code, reason);
     }
 }
 
@@ -50,15 +64,31 @@ impl Connections {
         Some(table.remove(place).1)
     }
 
-    pub(super) fn remove_all(&self) -> Vec<(PeerId, Connection)> {
-        self.table.take()
+    /// Says good-bye to everybody.
+    pub(super) fn close_all(&self) {
+        for (_, connection) in self.table.take() {
+            if connection.joined {
+                say_goodbye(&connection.socket);
+            }
+            connection.close(CLOSE_DONE, "the database was closed");
+        }
     }
 
     pub(super) fn socket(&self, peer: PeerId) -> Option<Rc<Socket>> {
         self.with(peer, |connection| connection.socket.clone())
     }
 
-    /// Notes that the engine is told of this peer; `false` if it was before, or if there is no such peer.
+    /// Tells one peer that we leave; nothing if it is gone or has not heard of us.
+    pub(super) fn say_goodbye(&self, peer: PeerId) {
+        // Not while the table is borrowed: sending may come back with a call.
+        if let Some(socket) = self.socket(peer).filter(|_| self.has_joined(peer)) {
+            say_goodbye(&socket);
+        }
+    }
+
+    /// Notes that the engine is told of this peer; `false` if it was before, or if there is no such
+    /// peer.
+    #[must_use]
     pub(super) fn join(&self, peer: PeerId) -> bool {
         self.with(peer, |connection| {
             !std::mem::replace(&mut connection.joined, true)
@@ -69,6 +99,7 @@ impl Connections {
         self.with(peer, |connection| connection.joined) == Some(true)
     }
 
+    /// Nothing if the peer is gone.
     pub(super) fn note_fault(&self, peer: PeerId, fault: &str) {
         self.with(peer, |connection| {
             connection.fault_count = connection.fault_count.saturating_add(1);
@@ -76,15 +107,15 @@ impl Connections {
         });
     }
 
-    /// Calls back for each connection, in the order they were added.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(PeerId, &Connection)) {
-        self.table
-            .borrow()
-            .iter()
-            .for_each(|(peer, connection)| visit(*peer, connection));
+    /// What `read` makes of each connection, in the order in which they were added. `read` must not
+    /// call into JavaScript that could come back.
+    pub(super) fn map<T>(&self, mut read: impl FnMut(PeerId, &Connection) -> T) -> Vec<T> {
+        let table = self.table.borrow();
+        let row = |(peer, connection): &(PeerId, Connection)| read(*peer, connection);
+        table.iter().map(row).collect()
     }
 
-    /// `visit`, here and above, must not call into JavaScript that could come back.
+    /// `visit` must not call into JavaScript that could come back.
     fn with<T>(&self, peer: PeerId, visit: impl FnOnce(&mut Connection) -> T) -> Option<T> {
         let mut table = self.table.borrow_mut();
         table
@@ -92,4 +123,9 @@ impl Connections {
             .find(|(id, _)| *id == peer)
             .map(|(_, connection)| visit(connection))
     }
+}
+
+/// A socket that does not take it is closed next all the same.
+fn say_goodbye(socket: &Socket) {
+    let _ = socket.send(&Session::disconnect(CLIENT_QUITTING));
 }

@@ -1,4 +1,5 @@
-//! What JavaScript holds: numbers, bytes and promises. The pleasant form is `pkg/snaplight.js`; arguments come checked.
+//! The object that JavaScript holds. It takes and gives numbers, bytes and promises; `pkg/lib`
+//! checks the arguments and gives it the form that users see.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -15,9 +16,10 @@ use super::errors::JsError;
 use super::event_loop;
 use super::listener::Listener;
 use super::object;
+use super::read_priority::ReadPriority;
 use super::reader::{Query, ReadResult, StateReader};
-use super::roles::StoredState;
 use super::socket::WebSocketLike;
+use super::stored_state::StoredState;
 use crate::hash::Hash;
 use crate::state::{Complete, Network};
 use crate::store::StoreError;
@@ -29,7 +31,8 @@ const SUBPROTOCOL: &str = "devp2p.1";
 /// Our name in Hello.
 const CLIENT: &str = concat!("snaplight/", env!("CARGO_PKG_VERSION"));
 
-/// Has `listener` called with a message when the module panics; it must not call back. Call it once, before anything else.
+/// Calls `listener` with a message when the module panics. `listener` must not call back. To be
+/// called once, before anything else.
 #[wasm_bindgen(js_name = onCrash)]
 pub fn on_crash(listener: Function) {
     crash::report_to(listener);
@@ -56,8 +59,9 @@ pub struct Database {
 
 #[wasm_bindgen]
 impl Database {
-    /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash (32 bytes). `role`:
-    /// `"writer"` or `"follower"` to insist on one.
+    /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash
+    /// (32 bytes). `role` is `"writer"`, `"follower"`, or anything else to be whichever is
+    /// possible.
     ///
     /// Resolves to a `Database`; rejects, as everything here does, with `{ code, message }`.
     pub fn open(
@@ -84,8 +88,8 @@ impl Database {
         })
     }
 
-    /// Takes a connecting or open socket as the peer `id`, never used before. With `checkProtocol`, the server must have
-    /// selected our subprotocol when it opens.
+    /// Takes a connecting or open socket as the peer `id`, never used before. With `checkProtocol`,
+    /// the server must have selected our subprotocol when it opens.
     #[wasm_bindgen(js_name = addPeer)]
     pub fn add_peer(
         &self,
@@ -104,41 +108,45 @@ impl Database {
         self.driver.close_peer(PeerId(id));
     }
 
-    /// Starts to sync to this root (32 bytes), or moves the sync under way to it. The listener hears the end. Writers only.
+    /// Starts to sync to this root (32 bytes), or moves the sync under way to it. The listener
+    /// hears the end. Writers only.
     #[wasm_bindgen(js_name = startSync)]
     pub fn start_sync(&self, root: &[u8]) -> Result<(), JsValue> {
         self.start(Target::Root(hash(root)?))
     }
 
-    /// The same to the state after the block with this hash (32 bytes).
+    /// The same, to the state after the block with this hash (32 bytes).
     #[wasm_bindgen(js_name = startSyncToBlock)]
     pub fn start_sync_to_block(&self, block: &[u8]) -> Result<(), JsValue> {
         self.start(Target::Block(hash(block)?))
     }
 
-    /// Ends the sync under way; the listener hears when it has ended. Nothing if there is none.
+    /// Ends the sync under way, if there is one; the listener hears when it has ended.
     #[wasm_bindgen(js_name = cancelSync)]
     pub fn cancel_sync(&self) {
         self.driver.cancel();
     }
 
-    /// Where the sync stands.
+    /// Where the sync stands: `object::Progress`.
     pub fn progress(&self) -> JsValue {
-        self.driver.progress().into()
+        self.driver.progress()
     }
 
-    /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`, where the body is nonce 8
-    /// bytes, balance 32, code hash 32, storage root 32, or nothing if there is no such account.
+    /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`,
+    /// where the body is nonce 8 bytes, balance 32, code hash 32, storage root 32, or nothing if
+    /// there is no such account.
     pub fn account(&self, address: &[u8]) -> Promise {
         self.read(Query::Account(keccak(address)))
     }
 
-    /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete state: `[state, value]`.
-    pub fn backend(&self, address: &[u8], slot: &[u8]) -> Promise {
+    /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete
+    /// state: `[state, value]`.
+    pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
         self.read(Query::Slot(keccak(address), keccak(slot)))
     }
 
-    /// Reads the code of an account (20 bytes) or with a hash (32 bytes): `[state, code, code hash]`.
+    /// Reads the code of an account (20 bytes) or with a hash (32 bytes): `[state, code, code
+    /// hash]`.
     pub fn code(&self, address_or_hash: &[u8]) -> Promise {
         self.read(match Hash::from_slice(address_or_hash) {
             Some(hash) => Query::Code(hash),
@@ -146,27 +154,27 @@ impl Database {
         })
     }
 
-    /// Forgets proven pages, so that the next reads prove again what is stored.
+    /// Forgets the verified pages, so that the next reads verify again what is stored.
     pub fn forget(&self) {
         self.reader.forget();
     }
 
-    /// Whether this is the one that writes.
+    /// Whether this database object is the writer.
     #[wasm_bindgen(js_name = isWriter)]
     pub fn is_writer(&self) -> bool {
         self.driver.is_writer()
     }
 
-    /// Waits in line until nobody else writes, or until `leaving` (an `AbortSignal` or `undefined`)
-    /// gives the place up, which rejects. Resolves to whether this is the writer now: not if it was
-    /// closed before.
+    /// Waits in line until nobody else writes. Resolves to whether this is the writer now: `false`
+    /// if it was closed before. `leaving` (an `AbortSignal` or `undefined`) gives the place in the
+    /// line up, which rejects.
     #[wasm_bindgen(js_name = takeOver)]
     pub fn take_over(&self, leaving: JsValue) -> Promise {
         let (driver, name, network) = (self.driver.clone(), self.name.clone(), self.network);
         promise(async move { Ok(driver.take_over(&name, network, leaving).await?.into()) })
     }
 
-    /// Looks at what the writer has completed.
+    /// Reads what the writer has completed; of no effect on the writer.
     #[wasm_bindgen(js_name = catchUp)]
     pub fn catch_up(&self) -> Promise {
         let driver = self.driver.clone();
@@ -201,15 +209,16 @@ impl Database {
             client: CLIENT.to_owned(),
             node_id: event_loop::random()?,
         };
-        listener.complete(&object::complete(found.record.complete.as_ref()));
+        listener.complete(found.record.complete.as_ref());
         let followed = (!writes).then(|| found.record.clone());
         let engine = Engine::new(config, found.record, found.codes);
-        let driver = Driver::new(engine, store, listener, followed);
+        let (store, readers) = (Rc::new(store), Rc::new(ReadPriority::default()));
+        let driver = Driver::new(engine, store.clone(), listener, followed, readers.clone());
         driver.watch_connection();
         if writes {
             driver.begin_writing(found.lost);
         }
-        let reader = Rc::new(StateReader::new(driver.clone()));
+        let reader = Rc::new(StateReader::new(driver.clone(), store, readers));
         Ok(Database {
             driver,
             reader,
@@ -238,10 +247,9 @@ impl Database {
 
     fn read(&self, query: Query) -> Promise {
         let (reader, states) = (self.reader.clone(), self.states.clone());
-        let driver = self.driver.clone();
         promise(async move {
             let answer = reader.read(query).await;
-            driver.note_read();
+            reader.note_read();
             let ReadResult {
                 state,
                 value,
@@ -256,7 +264,8 @@ impl Database {
     }
 }
 
-/// The object that stands for a state, made once: a wallet reads thousands of values of one.
+/// The JavaScript object of the state that was read last. It is kept, because a wallet reads
+/// thousands of values of one state.
 #[derive(Default)]
 struct States(RefCell<Option<(Complete, JsValue)>>);
 
@@ -266,7 +275,7 @@ impl States {
         match &*last {
             Some((known, object)) if known == state => object.clone(),
             _ => {
-                let object = object::complete(Some(state));
+                let object = object::to_js(&object::Complete::new(state));
                 *last = Some((*state, object.clone()));
                 object
             }
@@ -278,7 +287,7 @@ fn bytes(bytes: &[u8]) -> JsValue {
     Uint8Array::new_from_slice(bytes).into()
 }
 
-/// 32 bytes. JavaScript has counted them; should it err, it hears of it.
+/// A hash of 32 bytes, which JavaScript has counted.
 fn hash(bytes: &[u8]) -> Result<Hash, JsError> {
     Hash::from_slice(bytes).ok_or_else(|| JsError::new("BAD_ARGUMENT", "A hash has 32 bytes."))
 }
@@ -287,7 +296,8 @@ fn promise(work: impl Future<Output = Result<JsValue, JsError>> + 'static) -> Pr
     promise_of(Box::pin(work))
 }
 
-/// JavaScript's promise and the machinery behind it, compiled once and not for each call.
+/// Makes a JavaScript promise. Boxed, so that its machinery is compiled once and not for each
+/// caller.
 fn promise_of(work: Pin<Box<dyn Future<Output = Result<JsValue, JsError>>>>) -> Promise {
     future_to_promise(async { work.await.map_err(JsValue::from) })
 }

@@ -1,15 +1,16 @@
-//! Errors on their way to JavaScript: a code that `pkg/lib/errors.js` makes a class of, and a message that says what
-//! happened, to what, and what to do.
+//! Errors on their way to JavaScript: a code that `pkg/lib/errors.js` makes a class of, and a
+//! message that says what happened, to what, and what to do.
 
+use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-use super::object::Plain;
+use super::object::to_js;
 use crate::state::RecordError;
 use crate::store::StoreError;
 use crate::sync::Failure;
 
-/// An error for JavaScript.
-#[derive(Clone, Debug)]
+/// An error for JavaScript, where it is a plain object with these fields.
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct JsError {
     code: &'static str,
     message: String,
@@ -33,7 +34,8 @@ impl JsError {
     /// `remedy`: what is done about it, without a full stop.
     pub(super) fn damaged(what: &str, remedy: &str) -> JsError {
         let message = format!(
-            "The database is damaged: {what}. Nothing of that is answered. {remedy}: read again after the event 'repaired'."
+            "The database is damaged: {what}. Nothing of that is answered. {remedy}: read again \
+             after the event 'repaired'."
         );
         JsError::new("DAMAGED", message)
     }
@@ -41,19 +43,16 @@ impl JsError {
 
 impl From<JsError> for JsValue {
     fn from(error: JsError) -> JsValue {
-        Plain::new()
-            .with("code", error.code)
-            .with("message", error.message)
-            .into()
+        to_js(&error)
     }
 }
 
 impl From<StoreError> for JsError {
-    fn from(fault: StoreError) -> JsError {
-        let (code, advice) = match &fault {
+    fn from(error: StoreError) -> JsError {
+        let (code, advice) = match &error {
             StoreError::Quota => (
                 "QUOTA",
-                "Nothing is lost: make space, or ask navigator.backend.persist(), and call sync again",
+                "Nothing is lost: make space, or ask navigator.storage.persist(), and call sync again",
             ),
             StoreError::Aborted { .. } => ("STORE_ABORTED", "Nothing is lost: call sync again"),
             StoreError::Superseded { .. } | StoreError::Exists => (
@@ -80,7 +79,7 @@ impl From<StoreError> for JsError {
         };
         JsError::new(
             code,
-            format!("{}. {advice}.", capitalised(&fault.to_string())),
+            format!("{}. {advice}.", capitalised(&error.to_string())),
         )
     }
 }
@@ -91,8 +90,8 @@ impl From<RecordError> for JsError {
             RecordError::NewerFormat { found, supported } => JsError::new(
                 "STORE_NEWER",
                 format!(
-                    "The database has format {found}, this version of the package knows {supported}. \
-                     Update the package, or delete the database with deleteDatabase."
+                    "The database has format {found}, this version of the package knows \
+                     {supported}. Update the package, or delete the database with deleteDatabase."
                 ),
             ),
             RecordError::Damaged => JsError::new(

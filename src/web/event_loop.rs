@@ -1,4 +1,4 @@
-//! What the realm gives: the event loop with its clock, its one timer and the end of our turn; and random bytes.
+//! What the realm offers: the event loop with its clock, one timer and turns; and random bytes.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -58,7 +58,7 @@ pub(super) fn now() -> Millis {
     Millis(performance_now() as u64)
 }
 
-/// Random bytes. They are names (of a database's incarnation, of a connection), no secrets.
+/// Random bytes. They name a database's incarnation or a connection and are no secrets.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], JsError> {
     let array = Uint8Array::new_with_length(N as u32);
     let mut bytes = [0; N];
@@ -74,10 +74,10 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], JsError> {
     Ok(bytes)
 }
 
-/// A function that JavaScript may call however late. It belongs to JavaScript, whose collector
-/// frees it, so a call that is still queued when its owner goes is no error. `work` holds its owner
-/// weakly, or it would keep it alive until then. After a crash it does nothing, because the
-/// module's state is half done.
+/// A function that JavaScript may call at any time. It belongs to JavaScript, whose collector frees
+/// it, so a call that is still queued when its owner goes is no error. `work` must hold its owner
+/// weakly, or it would keep the owner alive until then. After a crash the function does nothing,
+/// because the module's state is half done.
 pub(super) fn callback(work: impl Fn(JsValue) + 'static) -> Function {
     let guarded = move |argument| {
         if !has_crashed() {
@@ -89,16 +89,17 @@ pub(super) fn callback(work: impl Fn(JsValue) + 'static) -> Function {
         .unchecked_into()
 }
 
-/// Calls back once per [`Turns::request`], in a later turn of the event loop, as soon as everything that already waits
-/// there had its turn: `setTimeout(0)` would wait 4 ms each time, and a promise gives nobody else a turn.
+/// Calls back once per [`Turns::request`], in a later turn of the event loop, after everything that
+/// already waits there. `setTimeout(0)` would wait 4 ms each time, and a promise would let nothing
+/// else run.
 pub(super) struct Turns {
-    means: Means,
+    mechanism: Mechanism,
     requested: Rc<Cell<bool>>,
     callback: Function,
 }
 
-enum Means {
-    /// Node: unlike a listening port, an idle `setImmediate` does not keep the process alive.
+enum Mechanism {
+    /// For Node: unlike a listening port, an idle `setImmediate` does not keep the process alive.
     Immediate(Function),
     Channel {
         inner: MessagePort,
@@ -120,35 +121,35 @@ impl Turns {
         let immediate = Reflect::get(&js_sys::global(), &JsValue::from_str("setImmediate"))
             .ok()
             .and_then(|function| function.dyn_into::<Function>().ok());
-        let means = match immediate {
-            Some(set_immediate) => Means::Immediate(set_immediate),
+        let mechanism = match immediate {
+            Some(set_immediate) => Mechanism::Immediate(set_immediate),
             None => {
                 let channel = MessageChannel::new();
                 channel.port1().set_onmessage(&callback);
-                Means::Channel {
+                Mechanism::Channel {
                     inner: channel.port1(),
                     outer: channel.port2(),
                 }
             }
         };
         Turns {
-            means,
+            mechanism,
             requested,
             callback,
         }
     }
 
-    /// Asks for a turn; asking again before it came changes nothing.
+    /// Asks for a turn. Asking again before it has come changes nothing.
     pub(super) fn request(&self) {
         if self.requested.replace(true) {
             return;
         }
-        match &self.means {
-            // It takes a function and does not throw for one.
-            Means::Immediate(set_immediate) => {
+        match &self.mechanism {
+            // `setImmediate` does not throw if it is given a function.
+            Mechanism::Immediate(set_immediate) => {
                 let _ = set_immediate.call1(&JsValue::UNDEFINED, &self.callback);
             }
-            Means::Channel { outer, .. } => outer.post_message(&JsValue::UNDEFINED),
+            Mechanism::Channel { outer, .. } => outer.post_message(&JsValue::UNDEFINED),
         }
     }
 
@@ -157,17 +158,18 @@ impl Turns {
         self.requested.get()
     }
 
-    /// No more turns but one that is on its way, which finds nothing to do: not every
-    /// `setImmediate` can be taken back. A listening port would keep the callback alive.
+    /// Ends the turns. One that is on its way still comes, because not every `setImmediate` can be
+    /// taken back; it must find nothing to do. The port is closed, because a listening port would
+    /// keep the callback alive.
     pub(super) fn stop(&self) {
         self.requested.set(true);
-        if let Means::Channel { inner, .. } = &self.means {
+        if let Mechanism::Channel { inner, .. } = &self.mechanism {
             inner.close();
         }
     }
 }
 
-/// One alarm at a time. It may ring early, never later than asked, as far as the browser keeps its timers' word.
+/// One alarm at a time. It may ring early, and late only if the browser's own timer is late.
 pub(super) struct Timer {
     armed: Rc<Cell<Option<Millis>>>,
     handle: Cell<JsValue>,
@@ -192,8 +194,8 @@ impl Timer {
         }
     }
 
-    /// Rings at `deadline`. An alarm set for an earlier moment is left alone: setting and clearing one costs more than a
-    /// needless ring, and deadlines mostly move back.
+    /// Rings at `deadline`. An alarm set for an earlier moment stays: to clear it and set another
+    /// costs more than a needless ring, and most deadlines move to later.
     pub(super) fn ring_at(&self, deadline: Option<Millis>) {
         let Some(deadline) = deadline else { return };
         if self.armed.get().is_some_and(|armed| armed <= deadline) {
@@ -201,7 +203,8 @@ impl Timer {
         }
         self.stop();
         self.armed.set(Some(deadline));
-        // One more millisecond, because `now` rounds down: else it rings just before the deadline, twice.
+        // One more millisecond, because `now` rounds down. Without it the alarm would ring just
+        // before the deadline and then again.
         let wait = deadline.since(now()) as f64 + 1.0;
         self.handle.set(set_timeout(&self.callback, wait));
     }

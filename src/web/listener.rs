@@ -3,11 +3,13 @@
 use wasm_bindgen::prelude::*;
 
 use super::errors::JsError;
-use super::object::Plain;
+use super::object::{self, PeerRow, Report};
+use crate::state::Complete;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Its methods may call back into the database at once, so no borrow is held when one is called.
+    /// Its methods may call back into the database at once, so no borrow is held when one is
+    /// called.
     pub type Listener;
 
     #[wasm_bindgen(method, catch, js_name = onComplete)]
@@ -44,22 +46,29 @@ pub(super) enum EndedBy {
     User,
 }
 
-/// The listener is ours and does not throw; should it, the sync is none the worse for it.
+/// The listener is ours and does not throw; if it does all the same, the sync goes on.
 impl Listener {
-    pub(super) fn complete(&self, state: &JsValue) {
-        let _ = self.on_complete(state);
+    pub(super) fn complete(&self, state: Option<&Complete>) {
+        let state = state.map_or(JsValue::NULL, |state| {
+            object::to_js(&object::Complete::new(state))
+        });
+        let _ = self.on_complete(&state);
     }
 
-    pub(super) fn synced(&self, report: Plain) {
-        let _ = self.on_synced(&report.into());
+    pub(super) fn synced(&self, report: &Report) {
+        let _ = self.on_synced(&object::to_js(report));
     }
 
     pub(super) fn failed(&self, error: JsError) {
         let _ = self.on_failed(&error.into());
     }
 
-    /// Anything else that happens: `waiting` for something; `damaged` (`what`: page, code or record; why in `words`);
-    /// `repaired`, all of it; `recovered` from an unclean end; `ended`, the connection, from outside.
+    /// Anything else that happens:
+    /// - `waiting` for something;
+    /// - `damaged`: `what` is `page`, `code` or `record`, and `words` says why;
+    /// - `repaired`: all of it;
+    /// - `recovered` from an unclean end;
+    /// - `ended`: the connection to the database, from outside.
     pub(super) fn event(&self, kind: &str, what: &str, words: &str) {
         let _ = self.on_event(kind, what, words);
     }
@@ -68,12 +77,12 @@ impl Listener {
         let _ = self.on_peer(id, state);
     }
 
-    pub(super) fn peer_closed(&self, id: u32, by: EndedBy, code: u16, reason: &str, row: Plain) {
+    pub(super) fn peer_closed(&self, id: u32, by: EndedBy, code: u16, reason: &str, row: &PeerRow) {
         let by = match by {
             EndedBy::Peer => "peer",
             EndedBy::Fault => "fault",
             EndedBy::User => "user",
         };
-        let _ = self.on_peer_closed(id, by, code, reason, &row.into());
+        let _ = self.on_peer_closed(id, by, code, reason, &object::to_js(row));
     }
 }

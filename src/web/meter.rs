@@ -16,23 +16,23 @@ impl Times {
     }
 }
 
-/// What the thread is doing, as far as it is ours.
+/// What this module does with its thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Doing {
     Computing,
     /// Idle while a transaction is in flight.
     Storing,
-    /// Idle, with nothing under way but requests; or somebody else's turn.
+    /// Idle, with at most requests under way, or while something else runs on this thread.
     #[default]
     Waiting,
 }
 
-/// A stopwatch with three hands, of which one runs from [`Meter::start`] to [`Meter::stop`].
+/// Three timers, of which one runs at any moment from [`Meter::start`] to [`Meter::stop`].
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     times: Cell<Times>,
     doing: Cell<Doing>,
-    /// When the running hand was last read; `None` while stopped.
+    /// When the running timer was last read; `None` while stopped.
     mark: Cell<Option<f64>>,
 }
 
@@ -47,7 +47,7 @@ impl Meter {
         self.mark.set(None);
     }
 
-    /// From now on, this.
+    /// Switches the running timer.
     pub(super) fn turn_to(&self, doing: Doing, now: f64) {
         self.read(now);
         self.doing.set(doing);

@@ -1,4 +1,4 @@
-//! Proven pages: each loaded once however many wait for it, and kept while there is room.
+//! Verified pages: each is loaded once for all that wait for it, and kept while there is room.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -7,23 +7,25 @@ use std::task::{Poll, Waker};
 
 use wasm_bindgen_futures::spawn_local;
 
-use super::driver::Driver;
+use super::backend::Backend;
+use super::read_priority::ReadPriority;
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, Storage};
 use crate::state::page::{Folds, Page, PageError, VerifiedPage};
 use crate::state::{NeededPage, PageId};
 use crate::store::{Store, StoreError};
 
-/// Accounts and slots in proven pages kept, at about two hundred bytes each: the upper pages of a large state (a thousand
-/// accounts to a page, so some hundred pages name a hundred million) and what was read last, in 20 MiB.
+/// Accounts and slots in the verified pages that are kept, at about two hundred bytes each: 20 MiB.
+/// They hold the upper pages of a large state (a page names about a thousand others, so some
+/// hundred pages lead to a hundred million accounts) and what was read last.
 const MAX_CACHED_ENTRIES: usize = 100_000;
-/// Pages asked for in one transaction: three to four times the rate of one by one, half a mebibyte, and the page that waits
-/// for all of them to be proven does not stutter.
+/// Pages asked for in one transaction: half a mebibyte. It is three to four times as fast as one
+/// page at a time, and verifying all of them does not make the user's page stutter.
 const PAGES_PER_TRANSACTION: usize = 32;
-/// Transactions in flight: one is read while the other is proven.
+/// Transactions in flight: one is read while the pages of the other are verified.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// Why there is no proven page.
+/// Why there is no verified page.
 #[derive(Clone, Debug)]
 pub(super) enum PageLoadError {
     Store(StoreError),
@@ -32,13 +34,16 @@ pub(super) enum PageLoadError {
 
 /// Loads pages and remembers them.
 pub(super) struct PageCache {
-    driver: Rc<Driver>,
-    /// Scratch memory for proving.
+    store: Rc<Backend>,
+    readers: Rc<ReadPriority>,
+    /// Scratch memory for verifying.
     folds: RefCell<Folds>,
     cache: RefCell<Cache>,
-    /// Loads that nobody has begun, in the order they were asked for. Bound: the caller's reads in flight.
+    /// Loads that nobody has begun, in the order they were asked for. Bound: the caller's reads in
+    /// flight.
     queued: RefCell<Vec<Rc<Load>>>,
-    /// Loads under way. Bound: [`MAX_IN_FLIGHT`] transactions, and what else of their pages is wanted.
+    /// Loads under way. Bound: the pages of [`MAX_IN_FLIGHT`] transactions, and the subtries wanted
+    /// of them.
     begun: RefCell<Vec<Rc<Load>>>,
 }
 
@@ -52,9 +57,10 @@ struct Load {
 type Outcome = Result<Rc<VerifiedPage>, PageLoadError>;
 
 impl PageCache {
-    pub(super) fn new(driver: Rc<Driver>) -> PageCache {
+    pub(super) fn new(store: Rc<Backend>, readers: Rc<ReadPriority>) -> PageCache {
         PageCache {
-            driver,
+            store,
+            readers,
             folds: RefCell::new(Folds::new()),
             cache: RefCell::default(),
             queued: RefCell::default(),
@@ -62,7 +68,7 @@ impl PageCache {
         }
     }
 
-    /// The page, proven.
+    /// The page, verified.
     pub(super) async fn get(self: &Rc<Self>, wanted: &NeededPage) -> Outcome {
         let cached = self.cache.borrow_mut().get(&wanted.key());
         if let Some(page) = cached {
@@ -79,12 +85,13 @@ impl PageCache {
         .await
     }
 
-    /// Forgets every page: they hold for one incarnation of the database, and for as long as nobody doubts what is stored.
+    /// Forgets every page: because the database has another incarnation, or because what is stored
+    /// may be damaged.
     pub(super) fn forget(&self) {
         self.cache.take();
     }
 
-    /// The load of this page, which others may wait for already.
+    /// The load of this page. Others may wait for it already.
     fn share(self: &Rc<Self>, wanted: &NeededPage) -> Rc<Load> {
         let key = wanted.key();
         let shared = [&self.begun, &self.queued].into_iter().find_map(|loads| {
@@ -105,7 +112,8 @@ impl PageCache {
             queued.len() == 1
         };
         if is_first {
-            // A task runs after all that were spawned before it, so whatever is asked for in this turn goes together.
+            // A task runs after all that were spawned before it, so everything that is asked for in
+            // this turn goes into one transaction.
             let pages = self.clone();
             spawn_local(async move { pages.begin_queued() });
         }
@@ -113,25 +121,23 @@ impl PageCache {
     }
 
     fn begin_queued(self: &Rc<Self>) {
-        while self.driver.reads_in_flight.get() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty()
-        {
+        while self.readers.in_flight() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty() {
             let (ids, loads) = self.next_transaction();
             self.begun.borrow_mut().extend_from_slice(&loads);
-            self.driver.reads_in_flight.update(|count| count + 1);
+            self.readers.transaction_began();
             let pages = self.clone();
             spawn_local(async move {
-                let found = pages.driver.store().pages(&ids).await;
+                let found = pages.store.pages(&ids).await;
                 let answer = found.map(|found| decoded(&ids, &found));
                 pages.settle(&loads, answer);
-                let in_flight = &pages.driver.reads_in_flight;
-                in_flight.update(|count| count.saturating_sub(1));
-                pages.driver.note_read();
+                pages.readers.transaction_ended();
                 pages.begin_queued();
             });
         }
     }
 
-    /// Takes from the queue what goes into one transaction: some pages, and all the subtries wanted of them.
+    /// Takes the loads for one transaction from the queue: some pages, and all subtries wanted of
+    /// them.
     fn next_transaction(&self) -> (Vec<PageId>, Vec<Rc<Load>>) {
         let mut ids = Vec::new();
         let (mut taken, mut left) = (Vec::new(), Vec::new());
@@ -164,7 +170,7 @@ impl PageCache {
     fn verify(&self, wanted: &NeededPage, answer: &mut LoadedPages) -> Outcome {
         let pages = answer
             .as_mut()
-            .map_err(|fault| PageLoadError::Store(fault.clone()))?;
+            .map_err(|error| PageLoadError::Store(error.clone()))?;
         let page = pages.iter_mut().find(|(id, _)| *id == wanted.page.id);
         let page = match page {
             Some((_, Ok(page))) => {
@@ -179,7 +185,8 @@ impl PageCache {
     }
 }
 
-/// What a transaction found, by page. Each is taken apart once, whatever number of its subtries is wanted.
+/// What a transaction found, by page. Each page is decoded once for all its subtries that are
+/// wanted.
 type LoadedPages = Result<Vec<(PageId, Result<Page, PageError>)>, StoreError>;
 
 fn decoded(ids: &[PageId], found: &[Option<Vec<u8>>]) -> Vec<(PageId, Result<Page, PageError>)> {
@@ -193,8 +200,9 @@ fn decoded(ids: &[PageId], found: &[Option<Vec<u8>>]) -> Vec<(PageId, Result<Pag
 /// A page's id, and the hash of the subtrie in it: one page may hold several.
 type Key = (PageId, Hash);
 
-/// Two generations: what is used moves to the younger, and when that is half of what may be kept, the elder is forgotten.
-/// Each is sorted by key, because proving a page costs a thousand times more than making room for it in a list.
+/// Two generations. What is used moves to the younger one. When that holds half of what may be
+/// kept, it becomes the older one, and the older one is forgotten. Each is a sorted list, because
+/// verifying a page costs a thousand times more than making room for it in a list.
 #[derive(Default)]
 struct Cache {
     young: Vec<(Key, Rc<VerifiedPage>)>,
@@ -230,7 +238,7 @@ fn find(pages: &[(Key, Rc<VerifiedPage>)], key: &Key) -> Result<usize, usize> {
     pages.binary_search_by(|(cached, _)| cached.cmp(key))
 }
 
-/// Entries, inline storage among them.
+/// How many entries these are, inline storage slots included.
 fn entries_in(entries: &[Entry]) -> usize {
     let inline = |entry: &Entry| match &entry.item {
         Item::Account(leaf) => match &leaf.storage {

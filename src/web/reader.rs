@@ -1,18 +1,20 @@
-//! Reading the last complete state: pages down from its root, each proven before it is believed.
+//! Reads the last complete state: pages down from its root, each verified before it is used.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::backend::Backend;
 use super::driver::Driver;
 use super::errors::JsError;
 use super::page_cache::{PageCache, PageLoadError};
+use super::read_priority::ReadPriority;
 use crate::hash::Hash;
 use crate::state::read::{Lookup, Step};
 use crate::state::{Account, Code, Complete};
 use crate::store::Store;
 use crate::trie::keccak;
 
-/// What to read; accounts and slots by the hashes of address and number.
+/// What to read. Accounts and slots are given by the hashes of their address and number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Query {
     Account(Hash),
@@ -23,39 +25,55 @@ pub(super) enum Query {
     Code(Hash),
 }
 
-/// What was read, in bytes, and the state that proves it.
+/// What was read, in bytes, and the state that it was read from.
 pub(super) struct ReadResult {
     pub(super) state: Complete,
-    /// Of an account: nonce 8 bytes, balance 32, code hash 32, storage root 32, or nothing if it is proven not to exist. Of a
-    /// slot: its value, 32 bytes, zero if it is proven not to be set. A code.
+    /// An account: nonce 8 bytes, balance 32, code hash 32, storage root 32, or no bytes if it is
+    /// proven not to exist. A slot: its value in 32 bytes, zero if it is proven not to be set. A
+    /// code: its bytes.
     pub(super) value: Vec<u8>,
-    /// The code's.
+    /// The hash of a code.
     pub(super) code_hash: Option<Hash>,
 }
 
-/// Look-ups in the last complete state. Any number may be under way.
+/// Looks up values in the last complete state. Any number of look-ups may be under way. Bound: the
+/// caller's calls.
 pub(super) struct StateReader {
     driver: Rc<Driver>,
+    store: Rc<Backend>,
+    readers: Rc<ReadPriority>,
     pages: Rc<PageCache>,
-    /// Of which making of the database the proven pages are.
+    /// Which incarnation of the database the cached pages belong to.
     incarnation: Cell<[u8; 16]>,
 }
 
 impl StateReader {
-    pub(super) fn new(driver: Rc<Driver>) -> StateReader {
+    pub(super) fn new(
+        driver: Rc<Driver>,
+        store: Rc<Backend>,
+        readers: Rc<ReadPriority>,
+    ) -> StateReader {
         StateReader {
-            pages: Rc::new(PageCache::new(driver.clone())),
+            pages: Rc::new(PageCache::new(store.clone(), readers.clone())),
             incarnation: Cell::new(driver.incarnation()),
             driver,
+            store,
+            readers,
         }
     }
 
-    /// Forgets the pages that were proven, so that the next reads look at what is stored.
+    /// Notes that somebody was given what [`StateReader::read`] found.
+    pub(super) fn note_read(&self) {
+        self.readers.note_read();
+    }
+
+    /// Forgets the cached pages, so that the next reads look at what is stored.
     pub(super) fn forget(&self) {
         self.pages.forget();
     }
 
-    /// One function for all of it, because each of them would be compiled with a whole look-up inside.
+    /// Reads anything. One function for all queries, because a function for each would be compiled
+    /// with a whole look-up inside.
     pub(super) async fn read(&self, query: Query) -> Result<ReadResult, JsError> {
         let (account, slot) = match query {
             Query::Account(account) | Query::CodeOf(account) => (account, None),
@@ -83,11 +101,12 @@ impl StateReader {
         }
     }
 
-    /// `named`: an account's leaf says that it is held, so without it the database is damaged.
+    /// Reads a code. `named`: an account's leaf says that the code is held, so the database is
+    /// damaged if it is missing.
     async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<ReadResult, JsError> {
         let code = match hash {
             hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
-            hash => self.driver.store().code(&hash).await?,
+            hash => self.store.code(&hash).await?,
         };
         match code {
             Some(value) if keccak(&value) == hash => Ok(ReadResult {
@@ -100,8 +119,9 @@ impl StateReader {
         }
     }
 
-    /// Goes down until there is an answer. A page that is not there or not right while a new state became complete was
-    /// replaced, and the look-up starts again in the new state; under an unchanged state it is damage.
+    /// Goes down from the root until there is an answer. If a page is missing or wrong and a new
+    /// state has become complete meanwhile, the page was replaced, and the look-up starts again in
+    /// the new state. If the state is unchanged, the page is damaged.
     async fn look_up(
         &self,
         account: Hash,
@@ -122,7 +142,7 @@ impl StateReader {
                     Ok(page) => {
                         lookup.feed_verified(&page);
                     }
-                    Err(PageLoadError::Store(fault)) => return Err(fault.into()),
+                    Err(PageLoadError::Store(error)) => return Err(error.into()),
                     Err(PageLoadError::Page(error)) => {
                         self.driver.catch_up().await?;
                         if self.complete()? != state {

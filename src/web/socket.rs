@@ -9,26 +9,27 @@ use wasm_bindgen::prelude::*;
 use super::event_loop::callback;
 use crate::wire::MAX_FRAME;
 
-/// Bytes that may wait in a socket's own buffer. What is sent are requests of a few kilobytes, at most a few at a time, so
-/// a peer that lets more pile up does not read, and waiting for it would cost memory without bound.
+/// Most bytes that may wait in a socket's own buffer. We send requests of a few kilobytes, and few
+/// at a time. A peer with more waiting does not read, and waiting for it would cost memory without
+/// bound.
 const MAX_BUFFERED: f64 = (1024 * 1024) as f64;
 
-/// `readyState` of a WebSocket; data channels use words.
+/// `readyState` of a WebSocket that connects; data channels use words.
 const CONNECTING: f64 = 0.0;
 
 /// What pages may pass to `WebSocket.close`: 1000, or 3000 to 4999. Anything else throws.
 const NORMAL_CLOSE: u16 = 1000;
-/// Sent in place of a code that only servers may send (1003, 1009): breach of protocol.
+/// Sent instead of a code that only servers may send (1003, 1009): breach of protocol.
 const BREACH_CLOSE: u16 = 4002;
-/// A close reason is at most 123 bytes of UTF-8 (RFC 6455, 5.5: control frames).
+/// Most bytes of UTF-8 in a close reason (RFC 6455, 5.5: control frames).
 const MAX_REASON: usize = 123;
 
 #[wasm_bindgen]
 extern "C" {
-    /// An object with `send`, `close`, and the events of a WebSocket. Everything about it is looked
-    /// up at each call, and every call may throw: it may be a test's double or a wrapper of the
-    /// caller's own. Its `error` events are not heard here: pages are not told what went wrong, and
-    /// the close event follows. `pkg/lib/socket.js` takes care of them.
+    /// An object with `send`, `close`, and the events of a WebSocket. It may be a test's double or
+    /// a wrapper of the caller's own, so its methods are looked up at each call, and every call may
+    /// throw. `pkg/lib/socket.js` listens to its `error` events: they tell nothing, and a close
+    /// event follows.
     pub type WebSocketLike;
 
     #[wasm_bindgen(method, catch)]
@@ -52,27 +53,28 @@ extern "C" {
     ) -> Result<(), JsValue>;
 }
 
-/// What a socket tells.
+/// What happens to a socket.
 #[derive(Debug)]
 pub(super) enum SocketEvent {
     Open,
     Frame(Vec<u8>),
-    /// A frame above [`MAX_FRAME`], of so many bytes; not copied, since wasm memory never shrinks.
+    /// A frame above [`MAX_FRAME`] with its length in bytes. It is not copied, because wasm memory
+    /// never shrinks.
     Oversized(usize),
     /// A text frame.
     Text,
-    /// Neither text nor bytes at hand, most likely a Blob.
+    /// Neither text nor bytes, most likely a Blob.
     Unreadable,
-    /// Closed, by whomever, with the code and reason.
+    /// The socket was closed, with this code and reason.
     Closed(u16, String),
 }
 
-/// An event's name and who listens to it.
+/// An event's name and its listener.
 type Listening = (&'static str, Function);
-/// Makes ours of the browser's event.
+/// Translates a browser's event.
 type Translate = fn(&JsValue) -> SocketEvent;
 
-/// An object that lets nobody listen to it, and what it says about that.
+/// The error that an object threw when we wanted to listen to it, in words.
 #[derive(Debug)]
 pub(super) struct ListenError(pub(super) String);
 
@@ -88,15 +90,16 @@ pub(super) struct Socket {
     /// The subprotocol that must have been selected when it opens.
     protocol: Option<&'static str>,
     listeners: Vec<Listening>,
-    /// Shared with the listeners, because an object may keep them against our wish.
+    /// Whether events are passed on. Shared with the listeners, because an object may keep them
+    /// after they were removed.
     attached: Rc<Cell<bool>>,
 }
 
 impl Socket {
     /// Listens to `raw`. Events come through `on_event`, never from inside this call.
     ///
-    /// `protocol`: the subprotocol the server must select, `None` if whoever made the socket
-    /// vouches for it. `on_event` holds its owner weakly: see [`callback`].
+    /// `protocol` is the subprotocol that the server must select; `None` if the caller made the
+    /// socket. `on_event` holds its owner weakly: see [`callback`].
     pub(super) fn listen(
         raw: WebSocketLike,
         protocol: Option<&'static str>,
@@ -130,7 +133,7 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Whether frames can be sent. An object without `readyState` is taken for open.
+    /// Whether frames can be sent. An object without `readyState` counts as open.
     pub(super) fn is_open(&self) -> bool {
         let state = get(&self.raw, "readyState");
         state.as_f64() != Some(CONNECTING) && state.as_string().as_deref() != Some("connecting")
@@ -143,7 +146,7 @@ impl Socket {
         })
     }
 
-    /// Sends one binary frame; `Err` in words if the socket does not take it.
+    /// Sends one binary frame. The error says in words why the socket did not take it.
     pub(super) fn send(&self, frame: &[u8]) -> Result<(), String> {
         if get(&self.raw, "bufferedAmount")
             .as_f64()
@@ -151,14 +154,15 @@ impl Socket {
         {
             return Err("the peer does not read what is sent to it".to_owned());
         }
-        // A copy of its own, not a view: the socket may keep it, and wasm memory moves when it grows.
+        // A copy and not a view: the socket may keep it, and wasm memory moves when it grows.
         let copy = Uint8Array::new_from_slice(frame);
         self.raw
             .send(&copy)
             .map_err(|thrown| format!("the socket refused to send: {}", words(&thrown)))
     }
 
-    /// Stops listening, then closes, so that the close event is not taken for the peer's doing. Harmless when repeated.
+    /// Stops listening, then closes, so that the close event is not taken for the peer's. May be
+    /// called again.
     pub(super) fn close(&self, code: u16, reason: &str) {
         let code = if code == NORMAL_CLOSE || (3000..5000).contains(&code) {
             code
@@ -166,7 +170,7 @@ impl Socket {
             BREACH_CLOSE
         };
         self.detach();
-        // It may be closed or broken already, and there is nothing left to do about it.
+        // It throws if the socket is closed or broken, and then nothing is left to do.
         let _ = self.raw.close(code, shorten(reason, MAX_REASON));
     }
 
@@ -186,7 +190,7 @@ impl Socket {
             return;
         }
         for (kind, listener) in &self.listeners {
-            // An object that keeps us listening all the same calls functions that do nothing.
+            // If it fails, the listeners stay, but do nothing: see `attached`.
             if self.has_listeners() {
                 let _ = self.raw.remove_event_listener(kind, listener);
             } else if get(&self.raw, &format!("on{kind}")) == ***listener {
@@ -206,8 +210,8 @@ impl Drop for Socket {
     }
 }
 
-/// A message event's data. Objects are told apart by what they have, not by `instanceof`, which fails for arrays made in
-/// another frame or worker.
+/// Reads a message event's data. Objects are told apart by their properties and not by
+/// `instanceof`, which fails for arrays made in another frame or worker.
 fn message(data: &JsValue) -> SocketEvent {
     if data.is_string() {
         return SocketEvent::Text;
@@ -238,12 +242,12 @@ fn closed(event: &JsValue) -> SocketEvent {
     SocketEvent::Closed(code, get(event, "reason").as_string().unwrap_or_default())
 }
 
-/// A property, or `undefined` where there is none or its getter throws.
+/// A property; `undefined` if there is none or its getter throws.
 fn get(object: &JsValue, property: &str) -> JsValue {
     Reflect::get(object, &property.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// Assigns a property, as a script in strict mode would: a frozen object is an error.
+/// Assigns a property. A frozen object is an error, as for a script in strict mode.
 fn set(object: &JsValue, property: &str, value: &JsValue) -> Result<(), ListenError> {
     match Reflect::set(object, &property.into(), value)? {
         true => Ok(()),

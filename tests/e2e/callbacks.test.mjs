@@ -1,4 +1,7 @@
-/** Functions that the module hands to the browser: none is called in vain after its end, and none is kept for ever. */
+/**
+ * Functions that the module hands to the browser: none fails when it is called after the end, and
+ * none is kept for ever.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +13,7 @@ test('a page with a setImmediate of its own, which takes nothing back, hears of 
   const peer = await world.peer('--accounts', '2000')
   const page = await world.open(`${world.origin}/blank`)
   await page.evaluate(() => {
-    // As polyfills do it where there is no better way; this one lacks clearImmediate.
+    // As a polyfill may do it; this one lacks clearImmediate.
     const { port1, port2 } = new MessageChannel()
     const waiting = []
     window.given = 0
@@ -26,8 +29,8 @@ test('a page with a setImmediate of its own, which takes nothing back, hears of 
     const db = await snaplight.open({ memory: true, network })
     db.addPeer(url)
     await db.sync(root)
-    // No time passes: who was just answered may ask again at once, so what comes then waits for a
-    // turn, and close() does not.
+    // The clock stands still. Within some milliseconds after an answer the module waits for the
+    // next read before it works, so work that comes now waits for a turn. close() does not.
     const now = performance.now()
     performance.now = () => now
     await db.sync(root)
@@ -35,7 +38,7 @@ test('a page with a setImmediate of its own, which takes nothing back, hears of 
     await db.close()
     delete performance.now
     const { given } = window
-    // Behind everything that still waits.
+    // Runs after everything that still waits.
     await new Promise((resolve) => setImmediate(resolve))
     return given
   }, chain(peer))
@@ -52,12 +55,12 @@ test('what reads, commits and openings hand to IndexedDB and to the lock is not 
       const db = await snaplight.open({ name: 'nothing is kept', network })
       db.addPeer(url)
       await db.sync(root)
-      // A code is not kept in memory: each of these is a transaction.
+      // Codes are not cached: each of these reads is a transaction.
       for (let read = 0; read < reads; read += 1) await failure(() => db.getCode('0x' + '12'.repeat(32)))
       await db.close()
     }
     await session(1)
-    /** JavaScript's values that the module holds. */
+    /** How many JavaScript values the module holds. */
     const held = async () => {
       const { __wbindgen_externrefs: table } = await glue.default()
       let count = 0
@@ -68,7 +71,7 @@ test('what reads, commits and openings hand to IndexedDB and to the lock is not 
     for (let time = 0; time < 3; time += 1) await session(50)
     return [before, await held()]
   }, chain(peer))
-  // A value or two may be on its way; one for each of 150 reads, or for each opening, would be a
+  // One or two values may be in flight. One for each of 150 reads or for each opening would be a
   // leak.
   assert.ok(after - before < 3, `${before} values before, ${after} after`)
 })

@@ -1,4 +1,7 @@
-/** What the benchmarks say a browser's processes have used: here the processes are Node's own, with a browser's arguments. */
+/**
+ * Processor time as the benchmarks count it for a browser. Here the processes are Node's, with a
+ * browser's arguments.
+ */
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -7,15 +10,15 @@ import { after, test } from 'node:test'
 import { KNOWS_CPU, between, watchCpu } from '../../xtask/node/bench/cpu.mjs'
 
 const skip = KNOWS_CPU ? false : 'this system has no /proc'
-/** Processor seconds that a process uses before it says so. */
+/** Processor seconds that a process uses before it reports. */
 const BURNT = 0.3
-/** Linux rounds down what it tells, user and system time each to a hundredth. */
+/** Linux rounds user and system time down to a hundredth of a second each. */
 const ROUNDED = 0.02
 
 /**
- * A program that keeps children with a browser's arguments. Each line on its input is one deed: `start MARK` starts a child,
- * which uses the processor until it has used BURNT seconds of it and waits; `end` ends the last one and collects it; `whole
- * MARK` does both. It answers each with a line.
+ * A program that keeps children with a browser's arguments. Each line of its input is one command.
+ * `start MARK` starts a child, which uses BURNT seconds of the processor and waits. `end` ends the
+ * last child and collects it. `whole MARK` does both. It answers each command with a line.
  */
 const KEEPER = `
   const { spawn } = require('node:child_process')

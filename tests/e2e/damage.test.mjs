@@ -1,4 +1,7 @@
-/** Whatever happens to what is stored between two openings: nothing false is answered, it is told, and healed or rebuilt. */
+/**
+ * Anything may happen to what is stored between two openings. Nothing false is answered, the damage
+ * is told, and it is healed or rebuilt.
+ */
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -20,7 +23,10 @@ async function tampered(name, peer, tamper) {
   return page
 }
 
-/** Runs `tamper` in the page, on the raw database, with `input` if there is any, and answers what it returns. */
+/**
+ * Runs `tamper` in the page, on the raw database, with `input` if there is any, and answers what it
+ * returns.
+ */
 async function tamperWith(page, name, tamper, input) {
   return page.evaluate(
     async ([name, tamper, input]) => {
@@ -40,7 +46,10 @@ async function tamperWith(page, name, tamper, input) {
   )
 }
 
-/** Reads every account of the genesis state: how many were refused as damaged, and which answers were wrong. */
+/**
+ * Reads every account of the genesis state: how many were refused as damaged, and which answers
+ * were wrong.
+ */
 async function readAll(page) {
   const answers = await page.evaluate(async (addresses) => {
     const answers = await Promise.allSettled(addresses.map((address) => db.getAccount(address)))
@@ -111,7 +120,7 @@ for (const [what, tamper] of Object.entries(PAGE_DAMAGE)) {
     assert.deepEqual([type, kind], ['damaged', 'page'])
     assert.match(message, /page \d+/)
     assert.ok(rest.some(({ type }) => type === 'repaired'))
-    // Damage below what was damaged is found by the reads that come so far.
+    // Damage below other damage is found by the reads that get so far.
     for (let left = 1; left > 0; ) {
       const { refused, wrong, others } = await readAll(page)
       assert.deepEqual([wrong, others], [0, []])
@@ -120,7 +129,7 @@ for (const [what, tamper] of Object.entries(PAGE_DAMAGE)) {
     }
     assert.equal(await page.evaluate(() => db.progress().damaged), 0)
     await page.evaluate(() => db.close())
-    // What was healed is stored.
+    // The healed pages are stored.
     await page.evaluate(async ({ name, network }) => { window.db = await snaplight.open({ name, network }) }, { name: what, ...chain(peer) })
     assert.equal((await readAll(page)).refused.length, 0)
     assert.deepEqual(page.uncaught, [])
@@ -156,7 +165,7 @@ test('codes that are changed or gone: refused, told, and fetched again', async (
   assert.ok(hurt.refused.length >= 2 && hurt.refused.every((code) => code === 'DAMAGED'), hurt.refused.join())
   assert.deepEqual(hurt.wrong, [])
   await page.evaluate(() => repaired)
-  // What was met while the first was being fetched may take another round.
+  // Damage that was met while the first was being fetched may take another round.
   for (let left = 1; left > 0; ) {
     const { refused, wrong } = await read()
     assert.deepEqual(wrong, [])

@@ -1,4 +1,7 @@
-/** The demo page on a chain: it follows block after block, is killed and opened again, and is read along by a second tab. */
+/**
+ * The demo page on a chain: it follows block after block, is killed and opened again, and a second
+ * tab reads what it completes.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -19,7 +22,7 @@ function address(peers, want = 'follow') {
   return `${world.origin}/?network=${networkId}&genesis=${genesisHash}&peers=${peers.map(({ url }) => url)}&${want}&start`
 }
 
-/** A block in all peers at once. */
+/** Adds a block to all peers at once. */
 async function advance(peers, share) {
   const [block] = await Promise.all(peers.map((peer) => peer.advance(share)))
   return block

@@ -1,4 +1,7 @@
-/** A tab syncs from a real go-ethereum node through the gateway, then says the same as the node itself, and hears of its next block. */
+/**
+ * A tab syncs from a real go-ethereum node through the gateway, then says the same as the node
+ * itself, and hears of its next block.
+ */
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -8,25 +11,33 @@ import { setUp } from './lib/harness.mjs'
 
 const SCHEMES = ['path', 'hash']
 const STATE = { accounts: 100_000, contracts: 500, huge: 20_000 }
-/** Blocks on top of the genesis state: they move balances, create contracts, write storage and clear it. */
+/**
+ * Blocks on top of the genesis state: they move balances, create contracts, write storage and clear
+ * it.
+ */
 const BLOCKS = 3
-/** Keys that are compared with the node's own proofs: so many accounts, and below them slots, 1,000 in all. */
+/**
+ * How many keys are compared with the node's own proofs: accounts, and slots of them, 1,000 in all.
+ */
 const KEYS = { plain: 250, contracts: 150, absent: 100, slots: 500 }
-/** A sync that stands still is given up before the test's own end, because it can say where it stands. */
+/**
+ * A sync that stands still is given up before the test times out, because it can say where it
+ * stands.
+ */
 const GIVE_UP_AFTER_MS = 150_000
 
-/** The gateway hears of a block at once, where go-ethereum tells its peers of every 32nd. */
+/** The gateway hears of each block at once. go-ethereum tells its peers of every 32nd. */
 const ANNOUNCED_WITHIN_MS = 30_000
 
 const skip = missing()
 const world = setUp()
-/** Both nodes start at the same time: most of that is hashing their states. */
+/** Both nodes start at the same time, because hashing their states takes most of it. */
 let nodes = {}
 
 before(() => {
   if (skip) return
   nodes = Object.fromEntries(SCHEMES.map((scheme) => [scheme, startGeth({ ...STATE, scheme })]))
-  // Whoever awaits one is told why it failed; the other must not end the file meanwhile.
+  // The test that awaits one is told why it failed. The other must not end the process meanwhile.
   for (const node of Object.values(nodes)) node.catch(() => {})
 })
 after(() => Promise.all(Object.values(nodes).map((node) => node.then(({ stop }) => stop(), () => {}))))
@@ -89,7 +100,10 @@ async function syncedTo(page, name, { url, networkId, genesisHash }, { hash }) {
   )
 }
 
-/** Begins a sync to a block, as `window.early`, and returns when its only peer has said that it does not have it. */
+/**
+ * Begins a sync to a block, as `window.early`, and returns when its only peer has said that it does
+ * not have it.
+ */
 function asksTooEarly(page, url, { hash }) {
   return page.evaluate(async ({ url, hash, ms }) => {
     for (const peer of db.peers) peer.close()
@@ -99,7 +113,7 @@ function asksTooEarly(page, url, { hash }) {
   }, { url, hash, ms: GIVE_UP_AFTER_MS })
 }
 
-/** Who sent, received or was created in the node's first blocks. */
+/** The accounts that sent, received or were created in the node's first blocks. */
 async function touchedBy({ rpc }, blocks) {
   const addresses = new Set()
   for (let number = 1; number <= blocks; number++) {
@@ -109,7 +123,10 @@ async function touchedBy({ rpc }, blocks) {
   return [...addresses]
 }
 
-/** Accounts and slots to ask for: what blocks have touched, then evenly over the rest, and some that are not there. */
+/**
+ * Accounts and slots to ask for: those that blocks have touched, then some evenly over the rest,
+ * and some that do not exist.
+ */
 function keysOf(genesis, touched) {
   const contracts = Object.keys(genesis).filter((address) => Object.keys(genesis[address].storage ?? {}).length > 0)
   const plain = Object.keys(genesis).filter((address) => !genesis[address].code)
@@ -118,7 +135,8 @@ function keysOf(genesis, touched) {
   const owners = distinct([huge, ...written, ...spread(contracts, KEYS.contracts)]).slice(0, KEYS.contracts)
   const others = distinct([...touched, ...spread(plain, KEYS.plain)].filter((address) => !owners.includes(address))).slice(0, KEYS.plain)
   const nobody = Array.from({ length: KEYS.absent }, (_, at) => `0x${(0xabcdef + at * 7919).toString(16).padStart(40, '0')}`)
-  // One that is there and one that is not of each contract, and all that is left of the huge one, a third of it absent.
+  // Of each contract one slot that exists and one that does not. The rest are of the huge one, and
+  // a third of them do not exist.
   const left = KEYS.slots - 2 * (owners.length - 1)
   const slotsOf = (address, count, absent) => [...spread(Object.keys(genesis[address].storage), count - absent), ...Array.from({ length: absent }, (_, at) => word(0xfeed + at))]
   return [
@@ -128,7 +146,7 @@ function keysOf(genesis, touched) {
   ]
 }
 
-/** The keys must be what the test says it compares, whatever the node's state has become. */
+/** Checks that the keys are what the test says it compares. */
 function assertMixed(truth) {
   const slots = truth.flatMap((account) => account.slots)
   const count = (list, wanted) => list.filter(wanted).length
@@ -157,7 +175,7 @@ function distinct(list) {
   return [...new Set(list)]
 }
 
-/** So many of a list, evenly over it. */
+/** `count` elements of a list, evenly over it. */
 function spread(list, count) {
   return Array.from({ length: Math.min(count, list.length) }, (_, at) => list[Math.floor((at * list.length) / Math.min(count, list.length))])
 }

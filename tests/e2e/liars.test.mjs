@@ -1,4 +1,7 @@
-/** Peers that lie, stall or break the protocol: each is caught, and the sync completes from an honest one all the same. */
+/**
+ * Peers that lie, stall or break the protocol: each is caught, and the sync completes from an
+ * honest one all the same.
+ */
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -28,10 +31,10 @@ const SILENCES = ['silent', 'silent@storage', 'silent@codes', 'no-hello', 'no-st
 /** The connection ends, which is nobody's fault. */
 const LEAVING = ['cut', 'cut@storage+1', 'too-many-peers']
 
-/** Unusual, but within the rules: such a peer alone must be enough. */
+/** Unusual, but within the rules: one such peer alone must be enough. */
 const ODD = ['slow=20', 'capped=2000', 'always-prove', 'shuffled-proof', 'one-code']
 
-/** Nothing wrong, but no state either: the rest comes from the other one. */
+/** Nothing wrong, but no state either: the rest comes from the other peer. */
 const LACKING = ['empty', 'stale-root+3']
 
 /**

@@ -1,4 +1,7 @@
-/** Whatever JavaScript hands over, the answer is a typed error with a stable code and a message, never a panic. */
+/**
+ * Whatever JavaScript passes, the answer is a typed error with a stable code and a message, and
+ * never a panic.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -64,7 +67,7 @@ test('malformed arguments are refused by name', async () => {
     }
     const errors = {}
     for (const [name, call] of Object.entries(calls)) errors[name] = await failure(call)
-    // All this has not hurt the database.
+    // The database still works after all this.
     errors.afterwards = (await db.getAccount(address)).exists
     return errors
   }, chain(peer))

@@ -1,4 +1,7 @@
-/** The package as it would be published: what it names is there, and its types describe what it exports. */
+/**
+ * The package as it would be published: what it names is there, and its types describe what it
+ * exports.
+ */
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -45,7 +48,10 @@ test('the declared values are exactly the exported ones', async () => {
   }
 })
 
-/** Names of the classes, functions and constants that a declaration file exports; types leave no trace at run time. */
+/**
+ * Names of the classes, functions and constants that a declaration file exports; types leave no
+ * trace at run time.
+ */
 function declaredValues(file) {
   const program = ts.createProgram([file], { noEmit: true, target: ts.ScriptTarget.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, module: ts.ModuleKind.ESNext })
   const checker = program.getTypeChecker()

@@ -1,4 +1,4 @@
-/** The demo page: what somebody sees who only looks for ten seconds. */
+/** The demo page: what a visitor sees in ten seconds. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

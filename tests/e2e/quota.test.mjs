@@ -6,7 +6,7 @@ import { chain, setUp } from './lib/harness.mjs'
 
 const world = setUp()
 
-/** Bytes that hold a part of the state below, but not all of it. */
+/** Quota in bytes: enough for a part of the state below, but not for all of it. */
 const TOO_LITTLE = 3_000_000
 
 test('a sync that meets the quota rejects with QuotaError, keeps what it has, and goes on after space is made', async () => {

@@ -1,4 +1,7 @@
-/** The examples in the READMEs are run as they stand, in a real page; only the peer's address is put in. */
+/**
+ * The examples in the READMEs are run as they stand, in a real page; only the peer's address is put
+ * in.
+ */
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

@@ -8,7 +8,7 @@ import { after, test } from 'node:test'
 import { GENESIS } from '../../xtask/node/peers.mjs'
 import { chain, load, setUp, syncedPage } from './lib/harness.mjs'
 
-/** Enough that a sync is certainly still under way when a first batch is stored. */
+/** Accounts of the state: so many that a sync is still under way when its first batch is stored. */
 const MANY = '300000'
 const RICH = '0x5abfec25f74cd88437631a7731906932776356f9'
 
@@ -16,7 +16,9 @@ const profile = mkdtempSync(join(tmpdir(), 'snaplight-sessions-'))
 const world = setUp({ profile })
 after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }))
 
-/** Begins a sync as `window.db` and `window.running`, and returns when something of it is stored. */
+/**
+ * Begins a sync as `window.db` and `window.running`, and returns when something of it is stored.
+ */
 async function begin(page, name, peer) {
   await page.evaluate(
     async ({ name, url, root, network }) => {
@@ -132,7 +134,7 @@ test('after a browser was killed the log is rewritten at the next opening, and n
     return accounts
   }, network)
   assert.equal(found, peer.accounts)
-  // The reopening after that is the one at which LevelDB would have given everything up.
+  // At the reopening after that one LevelDB would have deleted everything.
   await world.killBrowser()
   await world.startBrowser()
   const after = await (await world.page()).evaluate(async (network) => {

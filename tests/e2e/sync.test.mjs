@@ -1,4 +1,7 @@
-/** The main job, in a real page: whole states, proven and stored, compared with where they came from. */
+/**
+ * The main job, in a real page: whole states, proven and stored, compared with where they came
+ * from.
+ */
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -59,7 +62,8 @@ test('a state with contracts reads back key by key as it was made', async (t) =>
       compare(`${address} nonce`, account.nonce, BigInt(wanted.nonce))
       compare(`${address} code`, hexOf((await db.getCode(address)).code), wanted.code)
       const slots = Object.entries(wanted.storage)
-      // Many calls at once, as a wallet would make them; all 30,000 of the largest contract in one go would only be slow.
+      // Many calls at once, as a wallet would make them. All 30,000 of the largest contract at once
+      // would be slow.
       for (let at = 0; at < slots.length; at += 500) {
         await Promise.all(slots.slice(at, at + 500).map(async ([slot, value]) => {
           compare(`${address} slot ${slot}`, (await db.getStorage(address, slot)).value, BigInt(value))

@@ -1,4 +1,7 @@
-/** Many tabs, one database: one of them writes, the others read what it completes and take its place when it goes. */
+/**
+ * Many tabs, one database: one of them writes, the others read what it completes and take its place
+ * when it goes.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,7 +10,10 @@ import { chain, setUp } from './lib/harness.mjs'
 const world = setUp()
 const NOBODY = `0x${'12'.repeat(20)}`
 
-/** Opens `name` in a page as `window.db`, its events in `window.events`, with the peer added; answers its role. */
+/**
+ * Opens `name` in a page as `window.db`, its events in `window.events`, with the peer added;
+ * answers its role.
+ */
 async function open(page, name, peer, options = {}) {
   return page.evaluate(
     async ({ name, url, network, options }) => {
@@ -25,7 +31,7 @@ async function sync(page, target) {
   return page.evaluate(async (target) => (await db.sync(target)).root, target)
 }
 
-/** Runs `work` in a page where an event of this type is waited for before and answered after. */
+/** Runs `work` in a page, and returns the event of this type that comes. */
 async function during(page, type, work) {
   await page.evaluate((type) => { window.awaited = events.next(type) }, type)
   await work()
@@ -48,7 +54,7 @@ test('a second tab follows: it reads what the first completes and hears of it', 
   assert.equal(second.complete.block.number, next.number)
   const { root, block } = await follower.evaluate((nobody) => db.getAccount(nobody), NOBODY)
   assert.deepEqual([root, block.hash], [next.stateRoot, next.hash])
-  // It has nothing to ask, so it has not even connected.
+  // A follower asks peers nothing, so it has not connected.
   assert.equal(await follower.evaluate(() => peer.state), 'connecting')
 })
 
@@ -156,7 +162,7 @@ test('readers of every tab meet switch after switch and see one state or the oth
   for (const { roots: seen, problems, heard } of await Promise.all(readers)) {
     assert.deepEqual(problems, [])
     assert.ok(seen.length > 1 && seen.every((root) => roots.includes(root)))
-    // Never back to a state that was left.
+    // It never goes back to an earlier state.
     assert.deepEqual(seen, roots.filter((root) => seen.includes(root)))
     assert.ok(!heard.includes('damaged'))
   }

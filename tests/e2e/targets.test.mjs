@@ -1,4 +1,4 @@
-/** Where a sync goes: to a root or to the state after a block, and elsewhere while it runs. */
+/** The targets of a sync: a root or the state after a block, and another one while it runs. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -20,7 +20,7 @@ test('a block is synced to by its hash, and everything names it from then on', a
     const [account, slot, code] = [await db.getAccount(nobody), await db.getStorage(nobody, 0), await db.getCode(nobody)]
     const { head } = db.progress().peers.find((row) => row.id === id)
     for (const each of db.peers) each.close()
-    // Its header was proven before, so nobody has to be asked for it.
+    // Its header was proven before, so no peer is asked for it.
     const offline = await db.sync({ blockHash: block.hash })
     return { report, phases, complete: db.complete, account, slot, code, head, offline }
   }, chain(peer))
@@ -105,7 +105,7 @@ test('close() ends, whatever was started, overtaken and cancelled before it', as
   const page = await world.page()
   const ends = await page.evaluate(async ({ from, to, url, network }) => {
     const ends = []
-    // The first sync takes some tens of milliseconds: the calls fall into each of its phases.
+    // The first sync takes some tens of milliseconds, so the calls fall into each of its phases.
     for (let turns = 0; turns < 40; turns++) {
       const db = await snaplight.open({ name: `overtaken ${turns}`, network })
       db.addPeer(url)

@@ -1,4 +1,4 @@
-//! A database of the browser as a place for the suite, and what only a browser can do to one.
+//! A database of the browser as a place for the suite, and what happens to one only in a browser.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use crate::store_suite::Place;
@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 pub(crate) struct Database(&'static str);
 
 impl Database {
-    /// Not there yet, whatever an earlier run left.
+    /// A database that does not exist yet, whatever an earlier run left.
     pub(crate) async fn fresh(name: &'static str) -> Database {
         IndexedDb::delete(name).await.unwrap();
         Database(name)
@@ -40,7 +40,13 @@ impl Place for Database {
     }
 }
 
-/// Puts `value` under the key every test of foreign values looks at (`root` in `meta`, 1 elsewhere); `None` deletes it.
+/// Bytes that the whole origin stores, as the browser estimates.
+pub(crate) async fn bytes_used() -> f64 {
+    usage().await.as_f64().unwrap()
+}
+
+/// Puts `value` under the key every test of foreign values looks at (`root` in `meta`, 1
+/// elsewhere); `None` deletes it.
 pub(crate) async fn put_raw(
     name: &str,
     store: &str,
@@ -63,7 +69,8 @@ export async function put(name, store, value) {
   database.close();
 }
 
-// Opens (or makes) a database as another program would: with this version, these stores, and no wish to make way.
+// Opens (or makes) a database as another program would: with this version and these stores, and
+// never closing for others.
 let others = [];
 export async function open_as_other(name, version, stores) {
   const request = indexedDB.open(name, version);
@@ -80,7 +87,8 @@ export async function database_names() {
   return (await indexedDB.databases()).map((database) => database.name);
 }
 
-// What a full disk looks like: requests succeed, then the transaction aborts with the reason. `after` adds go well.
+// What a full disk looks like: requests succeed, then the transaction aborts with the reason. The
+// first `after` calls of `add` succeed.
 const add = IDBObjectStore.prototype.add;
 export function fill_disk(after) {
   let left = after;
@@ -107,8 +115,16 @@ export function withhold(property) {
   Object.defineProperty(navigator, property, { value: undefined, configurable: true });
 }
 
-export function requeue(property) {
+export function give_back(property) {
   delete navigator[property];
+}
+
+export async function usage() {
+  return (await navigator.storage.estimate()).usage;
+}
+
+export async function persist() {
+  return navigator.storage.persist();
 }
 "#)]
 extern "C" {
@@ -126,5 +142,9 @@ extern "C" {
     pub(crate) fn fill_disk(after: u32);
     pub(crate) fn empty_disk();
     pub(crate) fn withhold(property: &str);
-    pub(crate) fn requeue(property: &str);
+    pub(crate) fn give_back(property: &str);
+    async fn usage() -> JsValue;
+    /// What the message of a full disk advises: asks the browser to keep the origin's data.
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn persist() -> Result<JsValue, JsValue>;
 }

@@ -1,6 +1,7 @@
 //! What every store promises, written once and run on each of them: natively and in browsers.
 //!
-//! A case gets a fresh [`Place`], so none depends on another.
+//! Each case gets a fresh [`Place`], so none depends on another. `every_case!` makes a test of
+//! each.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use futures::future::{join, join_all};
@@ -9,6 +10,35 @@ use snaplight::{
     state::{Batch, PageId},
     store::{MemoryDisk, MemoryStore, Store, StoreError},
 };
+
+/// Calls the macro `$test` with the names of all cases.
+macro_rules! every_case {
+    ($test:ident) => {
+        $test! {
+            a_new_store_is_empty
+            a_batch_is_read_back_by_writer_and_reader
+            a_failed_batch_leaves_nothing
+            a_batch_lands_only_on_its_predecessor
+            of_two_in_flight_the_second_fails_with_the_first
+            a_call_takes_its_place_when_it_is_made
+            a_commit_nobody_waits_for_is_still_checked
+            ranges_of_pages_are_deleted
+            a_page_is_never_overwritten
+            many_pages_land_in_batches_two_in_flight
+            reads_overlap
+            codes_held_are_ascending_and_at_most_the_limit
+            a_code_may_be_stored_again
+            no_bytes_and_sixty_thousand_come_back_as_they_were
+            clear_starts_over
+            everything_is_there_after_reopening
+            a_batch_queued_before_the_close_still_lands
+            a_closed_store_says_so
+            there_is_one_writer_at_a_time
+            a_reader_reads_beside_the_writer_and_cannot_write
+            without_its_record_a_store_is_empty
+        }
+    };
+}
 
 /// Where a database lives; connections to it come and go.
 pub(crate) trait Place {
@@ -35,7 +65,7 @@ impl Place for MemoryDisk {
     }
 }
 
-/// A page of the size that suits IndexedDB, and as many as make a batch.
+/// Bytes of a page, of the size that suits IndexedDB, and how many pages make a batch.
 const PAGE: usize = 16 * 1024;
 const PAGES_IN_BATCH: u64 = 256;
 
@@ -76,7 +106,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
     let failing = Batch {
         codes: vec![(hash(7), vec![1])],
         delete: vec![PageId(1)..PageId(2)],
-        // The taken id comes last, when everything before it has been asked for.
+        // The taken id comes last, when everything before it is issued.
         ..batch(2, [(3, page(3)), (4, page(4)), (2, page(9))])
     };
     assert_eq!(store.commit(failing).await, Err(StoreError::Exists));
@@ -84,7 +114,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
     let found = store.pages(&ids(1..5)).await.unwrap();
     assert_eq!(found, [Some(page(1)), Some(page(2)), None, None]);
     assert_eq!(store.code(&hash(7)).await, Ok(None));
-    // And the store goes on.
+    // The store still works.
     assert_eq!(store.commit(batch(2, [(3, page(3))])).await, Ok(()));
 }
 
@@ -318,12 +348,12 @@ pub(crate) async fn a_closed_store_says_so(place: &impl Place) {
 pub(crate) async fn there_is_one_writer_at_a_time(place: &impl Place) {
     let writer = place.writer().await.unwrap();
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
-    // The one who was refused has not harmed the one who has it.
+    // The refused writer has not harmed the one that has the lock.
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     writer.commit(batch(1, [])).await.unwrap();
     writer.close().await;
     let second = place.writer().await.unwrap();
-    // The first one's end is over: dropping it takes nothing from the second.
+    // The first writer has ended already: dropping it takes nothing from the second.
     drop(writer);
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     second.close().await;
@@ -354,7 +384,7 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
     let store = place.writer().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
     assert_eq!(store.codes_held(9).await, Ok(vec![]));
-    // The new life gives the same ids again, and finds nothing of the old one.
+    // The emptied store gives the same ids again, and finds nothing of before.
     store.commit(batch(1, [(1, page(11))])).await.unwrap();
     assert_eq!(
         store.pages(&ids(1..3)).await,
@@ -362,31 +392,6 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
     );
     assert_eq!(store.code(&hash(1)).await, Ok(None));
     assert_eq!(store.codes_held(9).await, Ok(vec![]));
-}
-
-/// For where a name per case would say nothing new.
-pub(crate) async fn every_case<P: Place>(fresh: impl AsyncFn(&'static str) -> P) {
-    a_new_store_is_empty(&fresh("suite: new").await).await;
-    a_batch_is_read_back_by_writer_and_reader(&fresh("suite: read back").await).await;
-    a_failed_batch_leaves_nothing(&fresh("suite: failed batch").await).await;
-    a_batch_lands_only_on_its_predecessor(&fresh("suite: predecessor").await).await;
-    of_two_in_flight_the_second_fails_with_the_first(&fresh("suite: two in flight").await).await;
-    a_call_takes_its_place_when_it_is_made(&fresh("suite: place").await).await;
-    a_commit_nobody_waits_for_is_still_checked(&fresh("suite: nobody waits").await).await;
-    ranges_of_pages_are_deleted(&fresh("suite: deleted ranges").await).await;
-    a_page_is_never_overwritten(&fresh("suite: overwritten").await).await;
-    many_pages_land_in_batches_two_in_flight(&fresh("suite: many pages").await).await;
-    reads_overlap(&fresh("suite: overlap").await).await;
-    codes_held_are_ascending_and_at_most_the_limit(&fresh("suite: codes held").await).await;
-    a_code_may_be_stored_again(&fresh("suite: code again").await).await;
-    no_bytes_and_sixty_thousand_come_back_as_they_were(&fresh("suite: sizes").await).await;
-    clear_starts_over(&fresh("suite: clear").await).await;
-    everything_is_there_after_reopening(&fresh("suite: reopening").await).await;
-    a_batch_queued_before_the_close_still_lands(&fresh("suite: queued").await).await;
-    a_closed_store_says_so(&fresh("suite: closed").await).await;
-    there_is_one_writer_at_a_time(&fresh("suite: one writer").await).await;
-    a_reader_reads_beside_the_writer_and_cannot_write(&fresh("suite: reader").await).await;
-    without_its_record_a_store_is_empty(&fresh("suite: no record").await).await;
 }
 
 pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Batch {
@@ -407,7 +412,7 @@ pub(crate) fn coded(batch: Batch, codes: Vec<(Hash, Vec<u8>)>) -> Batch {
     Batch { codes, ..batch }
 }
 
-/// A page's bytes, told apart from every other page's.
+/// A page's bytes, different from every other page's.
 pub(crate) fn page(seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let words = (0..PAGE / 8).flat_map(|_| {

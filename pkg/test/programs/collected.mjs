@@ -1,19 +1,23 @@
-// What was handed out to be called back goes with its database: `collected.mjs`, with --expose-gc.
+// Functions that were handed out are collected with their database: `collected.mjs`, with
+// --expose-gc.
 
 import assert from 'node:assert/strict'
 import { open } from '../../snaplight.js'
 import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, turn } from '../support/database.mjs'
 import { EventSocket } from '../support/sockets.mjs'
 
-/** The collector works in several rounds, since one thing holds the next; it never took more than a few. */
+/**
+ * Most rounds of the collector, which needs several because one object holds the next. It never
+ * took more than a few.
+ */
 const ROUNDS = 100
 const given = []
 
-/** Keeps no function that is given to `object[name]`, but knows whether somebody does. */
+/** Notes the functions that are given to `object[name]`, without keeping them in memory. */
 function watched(object, name, place = 0) {
   const original = object[name]
   object[name] = function (...args) {
-    // The listener for errors is one for all sockets, and holds nothing.
+    // One listener for errors serves all sockets and keeps nothing in memory.
     if (args[0] !== 'error') given.push(new WeakRef(args[place]))
     return original.apply(this, args)
   }
@@ -27,8 +31,8 @@ async function session() {
   const ends = [watched(globalThis, 'setImmediate'), watched(globalThis, 'setTimeout'), watched(socket, 'addEventListener', 1)]
   const db = await open({ network: NETWORK, memory: true })
   db.addPeer(socket)
-  // No time passes: who was just answered may ask again at once, so what comes then waits for a
-  // turn.
+  // The clock stands still. Within some milliseconds after an answer the module waits for the next
+  // read, so work that comes now waits for a turn.
   const now = performance.now()
   performance.now = () => now
   await db.sync(EMPTY_ROOT)

@@ -1,10 +1,10 @@
-// Runs the README's example with `memory: true`, so many times: `readme.mjs PEER_URL RUNS`.
+// Runs the README's example with `memory: true` several times: `readme.mjs PEER_URL RUNS`.
 
 import { readFileSync } from 'node:fs'
 import { WebSocket } from '../support/ws.mjs'
 
 const [, , url, runs] = process.argv
-// Node 22 has one of its own; 20 has none.
+// Node 22 has a WebSocket of its own; Node 20 has none.
 globalThis.WebSocket = WebSocket
 const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
 const [, example] = /```js\n(import .*?)```/s.exec(readme)
@@ -14,6 +14,6 @@ const code = example
   .replace('wss://peer.example', url)
 
 for (let run = 1; run <= runs; run += 1) {
-  // A comment makes another module of it, since Node loads each only once.
+  // A comment makes it another module, because Node loads each module only once.
   await import(`data:text/javascript,${encodeURIComponent(`${code}\n// ${run}`)}`)
 }

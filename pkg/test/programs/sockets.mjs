@@ -1,6 +1,6 @@
-// What becomes of a `ws` socket that is closed by Snaplight: `sockets.mjs SCENARIO`. The process
-// ends by itself and well, or something was thrown where nobody catches it, or something keeps it
-// alive.
+// What becomes of a `ws` socket that Snaplight closes: `sockets.mjs SCENARIO`. The process must end
+// by itself and without an error. Otherwise something was thrown that nobody catches, or something
+// keeps it alive.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -111,7 +111,7 @@ const scenarios = {
     const peer = db.addPeer(socket)
     // After our own listener, which has sent Hello by then.
     socket.addEventListener('open', () => peer.close(), { once: true })
-    // Only looked at: a listener of the test's own would hide that there is no other.
+    // Counted only, because a listener of the test's own would hide that there is no other.
     const { emit } = socket
     socket.emit = function (event, ...rest) {
       if (event === 'error') errors.push(rest[0].code)
@@ -155,7 +155,9 @@ async function ended() {
   }
 }
 
-/** Not `once` of `node:events`, which listens to errors too and would hide that nobody else does. */
+/**
+ * Not `once` of `node:events`: it listens to errors too, which would hide that nobody else does.
+ */
 function end(socket) {
   return new Promise((resolve) => (socket.readyState === WebSocket.CLOSED ? resolve() : socket.once('close', resolve)))
 }

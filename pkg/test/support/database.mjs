@@ -14,5 +14,8 @@ export async function memory(t) {
   return db
 }
 
-/** The next turn of the event loop: everything that was asked for before has happened. */
+/**
+ * Waits for the next turn of the event loop, when everything that was asked for before has
+ * happened.
+ */
 export const turn = () => new Promise((resolve) => setImmediate(resolve))

@@ -1,4 +1,4 @@
-// Programs in Node processes of their own: what a crash is shows in how the process ends.
+// Runs programs in Node processes of their own, which show by their end whether they crashed.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Runs a program of `programs/` to its end, which must be its own and a good one. */
+/** Runs a program of `programs/` to its end. It must end by itself and without an error. */
 export async function succeeds(name, ...options) {
   const file = fileURLToPath(new URL(`../programs/${name}`, import.meta.url))
   try {

@@ -1,6 +1,6 @@
 // WebSocket-like objects of every kind that addPeer has to take.
 
-/** As browsers have it: an EventTarget. */
+/** As in browsers: an EventTarget. */
 export class EventSocket extends EventTarget {
   binaryType = 'blob'
   readyState = 1
@@ -22,7 +22,7 @@ export class EventSocket extends EventTarget {
   }
 }
 
-/** With `on...` properties only, as small wrappers have it. */
+/** With `on...` properties only, as small wrappers are. */
 export class HandlerSocket {
   readyState = 1
   sent = []
@@ -45,7 +45,7 @@ export class HandlerSocket {
   }
 }
 
-/** As a data channel: states are words. */
+/** As a data channel, whose states are words. */
 export class ChannelSocket extends EventSocket {
   readyState = 'open'
 }

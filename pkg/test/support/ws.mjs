@@ -1,4 +1,4 @@
-// The npm package `ws`, which the developer's tools bring: `cargo xtask test` installs it.
+// The npm package `ws`, which `cargo xtask test` installs.
 
 import { createRequire } from 'node:module'
 

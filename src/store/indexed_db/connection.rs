@@ -1,8 +1,8 @@
-//! Opening, upgrading, losing and deleting a database.
+//! Opens, upgrades and deletes databases, and notices when a connection is lost.
 
 use super::{
     CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, errors,
-    global::{self, DurableDatabase, error, hear, result},
+    global::{self, DurableDatabase, error, listen_once, result},
     signal::{Sender, signal},
     transaction::Transaction,
 };
@@ -13,20 +13,22 @@ use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
-/// An open connection. Dropping it closes it: one left open would block every other tab's deletion or upgrade.
+/// An open connection. Dropping it closes it, because one left open would block every other tab's
+/// deletion or upgrade.
 pub(super) struct DbConnection {
     database: IdbDatabase,
-    life: Rc<Life>,
-    /// The same database as `idb` sees it: owns the callbacks that end us from outside.
+    shared: Rc<SharedState>,
+    /// The same database for `idb`, which owns the callbacks that end the connection from outside.
     handlers: idb::Database,
 }
 
 /// Shared with the callbacks that end a connection from outside.
-struct Life {
+struct SharedState {
     closed: Cell<bool>,
-    /// Here, so that the next writer need not wait for our owner to notice that the connection has ended.
+    /// The writer's lock. It is here, so that it is given back at once when the connection ends
+    /// from outside.
     lock: Cell<Option<WriterLock>>,
-    /// Who wants to hear of the end, and whether it was our owner's wish.
+    /// Who waits for the end. `true`: it came from outside.
     close_listener: Cell<Option<Sender<bool>>>,
 }
 
@@ -43,9 +45,9 @@ impl DbConnection {
         let (sender, opened) = signal();
         let request = request_open(name, Some(SCHEMA_VERSION))?;
         let upgraded = sender.clone();
-        hear(&request, "onupgradeneeded", move |event| {
-            if let Err(fault) = database(&event).and_then(create_stores) {
-                upgraded.send(Err(fault));
+        listen_once(&request, "onupgradeneeded", move |event| {
+            if let Err(error) = database(&event).and_then(create_stores) {
+                upgraded.send(Err(error));
             }
         })?;
         answer_open(&request, sender)?;
@@ -58,34 +60,35 @@ impl DbConnection {
             Err(StoreError::Other { name: error, .. }) if error == errors::VERSION => {
                 Err(newer_format(name).await)
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         }
     }
 
-    /// Ties the writer's lock to this connection: given up with it, however it ends.
-    pub(super) fn keep(&self, lock: WriterLock) {
-        self.life.lock.set(Some(lock));
-        // It may have ended in between, by another tab's wish.
-        if self.life.closed.get() {
-            drop(self.life.end());
+    /// Ties the writer's lock to this connection. It is given back when the connection ends in any
+    /// way.
+    pub(super) fn hold_lock(&self, lock: WriterLock) {
+        self.shared.lock.set(Some(lock));
+        // Another tab may have ended the connection in between.
+        if self.shared.closed.get() {
+            drop(self.shared.end());
         }
     }
 
     /// Gives the writer's lock back and stays open.
-    pub(super) fn give_up_lock(&self) {
-        drop(self.life.lock.take());
+    pub(super) fn release_lock(&self) {
+        drop(self.shared.lock.take());
     }
 
-    /// Waits for the end; whether it came from outside.
+    /// Waits for the end. Answers whether it came from outside.
     pub(super) fn ended(&self) -> impl Future<Output = bool> + 'static {
         let (sender, ended) = signal();
-        self.life.close_listener.set(Some(sender));
+        self.shared.close_listener.set(Some(sender));
         ended
     }
 
     /// Starts a transaction over `stores`. It takes its place in the database's queue now.
     pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreError> {
-        if self.life.closed.get() {
+        if self.shared.closed.get() {
             return Err(StoreError::Closed);
         }
         let (mode, durability) = match mode {
@@ -102,9 +105,9 @@ impl DbConnection {
         let database: &DurableDatabase = self.database.unchecked_ref();
         match database.transaction(&names, mode, &options) {
             Ok(transaction) => Transaction::new(transaction),
-            // The browser closed the connection and has not told us yet.
+            // The browser has closed the connection and has not told us yet.
             Err(thrown) if errors::name_of(&thrown) == errors::INVALID_STATE => {
-                self.life.tell_closed(true);
+                self.shared.tell_closed(true);
                 drop(self.close());
                 Err(StoreError::Closed)
             }
@@ -112,42 +115,45 @@ impl DbConnection {
         }
     }
 
-    /// Ends the connection, and hands out the lock it had. Transactions under way still finish: the browser waits for them.
+    /// Ends the connection, and hands out the lock it had. Transactions under way still finish: the
+    /// browser waits for them.
     pub(super) fn close(&self) -> Option<WriterLock> {
         self.database.close();
-        self.life.tell_closed(false);
-        self.life.end()
+        self.shared.tell_closed(false);
+        self.shared.end()
     }
 
     fn new(database: idb::Database) -> DbConnection {
         let database: IdbDatabase = database.into();
-        let life = Rc::new(Life {
+        let shared = Rc::new(SharedState {
             closed: Cell::new(false),
             lock: Cell::new(None),
             close_listener: Cell::new(None),
         });
         let mut handlers = idb::Database::from(database.clone());
-        // Another tab wants to delete or upgrade the database. It is the user's wish there, so we make way at once.
-        let (making_way, ended) = (database.clone(), Rc::clone(&life));
+        // Another tab wants to delete or upgrade the database. Its user has asked for that, so we
+        // close at once.
+        let (making_way, ended) = (database.clone(), Rc::clone(&shared));
         handlers.on_version_change(move |_| {
             making_way.close();
             drop(ended.end());
             ended.tell_closed(true);
         });
         // The browser closed it, for instance because the user cleared the site's data.
-        let ended = Rc::clone(&life);
+        let ended = Rc::clone(&shared);
         handlers.on_close(move |_| {
             drop(ended.end());
             ended.tell_closed(true);
         });
         DbConnection {
             database,
-            life,
+            shared,
             handlers,
         }
     }
 
-    /// A database of this name and version that somebody else made would fail at every step; say so at the first.
+    /// Refuses a database of this name and version that another program made. Every later step
+    /// would fail.
     fn check_stores(&self) -> Result<(), StoreError> {
         let names = self.handlers.store_names();
         let ours = [PAGES, CODES, META]
@@ -166,13 +172,13 @@ impl DbConnection {
 impl Drop for DbConnection {
     fn drop(&mut self) {
         drop(self.close());
-        // Their closures go with us; the browser must not call them any more.
+        // The closures are dropped next, and the browser must not call them any more.
         self.database.set_onversionchange(None);
         self.database.set_onclose(None);
     }
 }
 
-impl Life {
+impl SharedState {
     fn end(&self) -> Option<WriterLock> {
         self.closed.set(true);
         self.lock.take()
@@ -185,9 +191,10 @@ impl Life {
     }
 }
 
-/// Deletes the database, if there is one. Our own connections make way by themselves.
+/// Deletes the database, if there is one. Snaplight's own connections close by themselves.
 ///
-/// [`StoreError::Blocked`] if somebody's does not; the deletion then happens once it is gone.
+/// [`StoreError::Blocked`] if another connection stays open; the deletion happens when that is
+/// closed.
 pub(super) async fn delete(name: &str) -> Result<(), StoreError> {
     let (sender, deleted) = signal();
     let request: IdbOpenDbRequest = Factory::new()
@@ -198,7 +205,8 @@ pub(super) async fn delete(name: &str) -> Result<(), StoreError> {
     deleted.await
 }
 
-/// Schema version 1: three stores without key paths or indexes. Later versions add their step here, from the old version on.
+/// Schema version 1: three object stores without key paths or indexes. Later versions add their
+/// steps here.
 fn create_stores(database: idb::Database) -> Result<(), StoreError> {
     for name in [PAGES, CODES, META] {
         database
@@ -208,7 +216,8 @@ fn create_stores(database: idb::Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lets an open request answer `sender`, now or later: a connection that comes after a `Blocked` is closed by its `Drop`.
+/// Sends the outcome of an open request to `sender`. If a connection comes after a `Blocked`,
+/// nobody takes it, and its `Drop` closes it.
 fn answer_open(
     request: &IdbOpenDbRequest,
     sender: Sender<Result<DbConnection, StoreError>>,
@@ -218,20 +227,20 @@ fn answer_open(
     })
 }
 
-/// Lets a request answer `sender`, also when the caller's future is gone.
+/// Sends the outcome of a request to `sender`, even if the caller's future is gone.
 fn answer<T: 'static>(
     request: &IdbOpenDbRequest,
     sender: Sender<Result<T, StoreError>>,
     value: impl FnOnce(&Event) -> Result<T, StoreError> + 'static,
 ) -> Result<(), StoreError> {
     let (failed, blocked) = (sender.clone(), sender.clone());
-    hear(request, "onsuccess", move |event| {
+    listen_once(request, "onsuccess", move |event| {
         sender.send(value(&event));
     })?;
-    hear(request, "onerror", move |event| {
+    listen_once(request, "onerror", move |event| {
         failed.send(Err(errors::thrown(&error(&event))));
     })?;
-    hear(request, "onblocked", move |_| {
+    listen_once(request, "onblocked", move |_| {
         blocked.send(Err(StoreError::Blocked));
     })
 }
@@ -247,17 +256,20 @@ fn database(event: &Event) -> Result<idb::Database, StoreError> {
     Ok(database.into())
 }
 
-/// The browser says `VersionError` and not which version there is; opening without asking for one tells.
+/// The error for a database of a newer version. The browser's `VersionError` does not say which, so
+/// the database is opened once more without asking for a version.
 async fn newer_format(name: &str) -> StoreError {
     let found = async {
         let (sender, opened) = signal();
         let request = request_open(name, None)?;
-        // The database went away in between. Do not leave an empty one without stores in its place.
-        hear(&request, "onupgradeneeded", |event| {
+        // The database was deleted in between. Without this, an empty one without object stores
+        // would take its place.
+        listen_once(&request, "onupgradeneeded", |event| {
             let request = event
                 .target()
                 .map(JsCast::unchecked_into::<IdbOpenDbRequest>);
             if let Some(upgrade) = request.and_then(|request| request.transaction()) {
+                // It throws if the upgrade was aborted already.
                 let _ = upgrade.abort();
             }
         })?;
@@ -270,6 +282,6 @@ async fn newer_format(name: &str) -> StoreError {
             found,
             supported: SCHEMA_VERSION,
         },
-        Err(fault) => fault,
+        Err(error) => error,
     }
 }

@@ -1,4 +1,4 @@
-//! What the browser throws, in the store's words.
+//! Makes a `StoreError` of what the browser throws.
 
 use crate::store::StoreError;
 use js_sys::Reflect;
@@ -22,7 +22,8 @@ pub(super) fn thrown(value: &JsValue) -> StoreError {
     }
 }
 
-/// The reason a transaction gives for its abort. A full disk is told here and nowhere else: no request reports it.
+/// The reason that a transaction gives for its abort. A full disk is reported only here: no request
+/// fails.
 pub(super) fn aborted(reason: &JsValue) -> StoreError {
     let name = name_of(reason);
     match name.as_str() {
@@ -40,7 +41,7 @@ pub(super) fn aborted(reason: &JsValue) -> StoreError {
     }
 }
 
-/// A failure the `idb` crate reports, most of which wrap what the browser threw.
+/// An error of the `idb` crate. Most of them wrap what the browser threw.
 pub(super) fn idb(error: idb::Error) -> StoreError {
     use idb::Error;
     match error {
@@ -58,7 +59,8 @@ pub(super) fn idb(error: idb::Error) -> StoreError {
         | Error::ObjectStoreNotFound(value)
         | Error::RequestResultNotFound(value)
         | Error::UpdateFailed(value) => thrown(&value),
-        // An answer of a kind that browsers do not give. The crate's own words for it would cost the module 4 kB.
+        // An answer that browsers do not give. The crate's own message for it would cost the module
+        // 4 kB.
         _ => StoreError::Other {
             name: "TypeError".to_owned(),
             message: "the browser's answer is of an unexpected kind".to_owned(),

@@ -1,4 +1,5 @@
-//! The few browser interfaces that `web-sys` does not offer stably, reached the same way in pages and in workers.
+//! The few browser interfaces that `web-sys` does not offer stably, reached the same way in pages
+//! and in workers.
 
 use super::errors;
 use crate::store::StoreError;
@@ -19,20 +20,11 @@ extern "C" {
         callback: &Function,
     ) -> Result<Promise, JsValue>;
 
-    /// A `Promise`, for the one call that takes a function which nobody here keeps.
+    /// A `Promise`, for the one call whose function JavaScript keeps and not we.
     pub(super) type Pending;
 
     #[wasm_bindgen(method, js_name = catch)]
     pub(super) fn on_rejection(this: &Pending, callback: &Function) -> Promise;
-
-    /// `navigator.storage`.
-    pub(super) type StorageManager;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn estimate(this: &StorageManager) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn persist(this: &StorageManager) -> Result<Promise, JsValue>;
 
     /// `IDBDatabase`, for the one call that takes a durability.
     pub(super) type DurableDatabase;
@@ -54,7 +46,8 @@ pub(super) fn random(array: &Uint8Array) -> Result<(), StoreError> {
     get_random_values(array).map_err(|thrown| errors::thrown(&thrown))
 }
 
-/// `navigator[property]`, or the typed word for a browser that has none (`api` is its full name).
+/// `navigator[property]`; [`StoreError::Unsupported`] if the browser has none. `api` is its full
+/// name.
 pub(super) fn navigator<T: JsCast>(property: &str, api: &'static str) -> Result<T, StoreError> {
     let navigator = get(&js_sys::global(), "navigator")?;
     if !navigator.is_object() {
@@ -67,13 +60,13 @@ pub(super) fn navigator<T: JsCast>(property: &str, api: &'static str) -> Result<
     Ok(value.unchecked_into())
 }
 
-/// Has `callback` hear the first event that `target` gives to the handler with this name, e.g.
+/// Calls `callback` with the first event that `target` gives to the handler with this name, e.g.
 /// `onsuccess`.
 ///
-/// It works also when nobody waits any more, and it is freed: the function belongs to `target`, and
-/// the browser's collector takes both. The `idb` crate either takes it away too early or keeps it
-/// for ever, and with it what it owns.
-pub(super) fn hear(
+/// It works even if nobody waits any more. The function belongs to `target`, so the browser's
+/// collector frees both. The `idb` crate removes its functions too early or keeps them for ever,
+/// with all that they own.
+pub(super) fn listen_once(
     target: &JsValue,
     handler: &str,
     callback: impl FnOnce(Event) + 'static,

@@ -10,7 +10,8 @@ use js_sys::{Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// The right to write to one database, for as long as this value lives. The browser gives it back when the tab dies.
+/// The right to write to one database, for as long as this value lives. The browser gives it back
+/// when the tab dies.
 #[derive(Debug)]
 pub struct WriterLock {
     database: String,
@@ -19,25 +20,26 @@ pub struct WriterLock {
     released: Promise,
 }
 
-/// Resolves, when dropped, the promise by which the browser knows that the lock is still held.
+/// Holds the lock until it is dropped: then it resolves the promise that the browser waits for.
 #[derive(Debug)]
 struct Held(Function);
 
 impl WriterLock {
     /// Takes the lock if nobody has it; [`StoreError::Locked`] at once if somebody does.
     ///
-    /// [`StoreError::Unsupported`] where the browser has no locks to offer: on a page that is not a secure context (plain
-    /// http, except localhost). Opening for reading still works there.
+    /// [`StoreError::Unsupported`] where the browser has no locks to offer: on a page that is not a
+    /// secure context (plain http, except localhost). Opening for reading still works there.
     pub async fn acquire(database: &str) -> Result<WriterLock, StoreError> {
         WriterLock::request(database, true, &JsValue::UNDEFINED).await
     }
 
-    /// Waits in line for the lock: until everybody who has it or asked for it before has closed the database or died.
+    /// Waits in line for the lock: until everybody who has it or asked for it before has closed the
+    /// database or died.
     ///
-    /// Once asked for, the place in the line is kept even when the future is dropped; a lock that
-    /// nobody awaits any more is given back at once. `leaving`, an `AbortSignal` or `undefined`,
-    /// gives the place up, and fails the wait: it may last as long as another tab lives, and
-    /// whatever waits is held that long.
+    /// The place in the line is kept even if the future is dropped; the lock is then given back as
+    /// soon as it is granted. `leaving`, an `AbortSignal` or `undefined`, gives the place up and
+    /// fails the wait. It matters, because the wait may last as long as another tab lives, and
+    /// keeps everything that waits alive.
     pub async fn wait(database: &str, leaving: JsValue) -> Result<WriterLock, StoreError> {
         WriterLock::request(database, false, &leaving).await
     }
@@ -63,19 +65,18 @@ impl WriterLock {
                 }
                 let mut resolver = None;
                 let holding = Promise::new(&mut |resolve, _reject| resolver = Some(resolve));
-                if let Some(resolve) = resolver {
-                    // If nobody waits any more this is dropped at once, and with it the lock.
-                    sender.send(Ok(Held(resolve)));
-                }
+                // If nobody waits any more, this is dropped at once, which gives the lock back.
+                let held = resolver.map(Held);
+                sender.send(held.ok_or(StoreError::Unsupported { api: "Promise" }));
                 holding.into()
             }))
         };
-        // The API itself may refuse, for instance in a document that is being torn down.
+        // The API may refuse, for instance in a document that is being torn down.
         let refused = global::once(Box::new(move |reason| {
             sender.send(Err(errors::thrown(&reason)));
             JsValue::UNDEFINED
         }));
-        // Both outlive this future if it is dropped.
+        // Both functions outlive this future if it is dropped.
         let request = manager
             .request(&lock_name(database), &options, granted.unchecked_ref())
             .map_err(|thrown| errors::thrown(&thrown))?;
@@ -90,16 +91,17 @@ impl WriterLock {
         })
     }
 
-    /// Gives the lock back now; answers once others can have it. Dropping the lock gives it back a moment later.
+    /// Gives the lock back now, and waits until others can have it. Dropping the lock gives it back
+    /// a moment later.
     pub fn release(self) -> impl Future<Output = ()> {
         drop(self.held);
         async move {
-            // Rejected if somebody stole the lock, which also ends our holding it.
+            // It rejects if somebody stole the lock. We do not hold it then either.
             let _ = JsFuture::from(self.released).await;
         }
     }
 
-    /// The database it is for.
+    /// The name of the database that the lock is for.
     pub fn database(&self) -> &str {
         &self.database
     }
@@ -112,7 +114,7 @@ impl Drop for Held {
     }
 }
 
-/// Lock names are shared by the whole origin, so they carry ours.
+/// All programs of an origin share one space of lock names, so ours begin with our name.
 fn lock_name(database: &str) -> String {
     format!("snaplight:writer:{database}")
 }

@@ -1,27 +1,31 @@
 //! The store in the browser: IndexedDB, one transaction per batch.
 //!
-//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, `meta` with one value, the sequence number
-//! and the record, and whether the session that wrote it has ended well (`session.rs`). What shaped it, all measured: a request costs the same whatever its size up to some KiB, so pages are
-//! few and large; waiting for each request triples the time, so only `complete` is awaited; a value over 64 KiB becomes a
-//! file of its own, so pages stay below; a view of wasm memory would be cloned with the whole memory behind it, so bytes
-//! are copied out first; a full disk shows only as an aborted transaction's reason.
+//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, and `meta` with one
+//! value: the sequence number, the record, and whether the session that wrote it was closed
+//! (`unclean_shutdown.rs`).
+//!
+//! Measurements shaped it:
+//! - A request costs the same for any size up to some KiB, so pages are few and large.
+//! - Waiting for each request triples the time, so only a transaction's `complete` is awaited.
+//! - A value over 64 KiB becomes a file of its own, so pages stay below.
+//! - A view of wasm memory would be cloned with the whole memory behind it, so bytes are copied out
+//!   first.
+//! - A full disk shows only as the reason of an aborted transaction.
 
 mod connection;
 mod errors;
 mod global;
 mod lock;
 mod signal;
-mod space;
 mod transaction;
 mod unclean_shutdown;
 mod value;
 
 pub use lock::WriterLock;
-pub use space::{persist, usage};
 
 use self::{
     connection::{DbConnection, Mode},
-    global::{hear, result},
+    global::{listen_once, result},
     transaction::{Canceller, Transaction, found},
     value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
 };
@@ -36,8 +40,9 @@ use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::IdbRequest;
 
-/// The object stores, their keys and what `meta` holds. A change of meaning must raise it; older code then refuses the
-/// database instead of misreading it. What is *inside* a page or the record has version numbers of its own.
+/// Version of the object stores, their keys and what `meta` holds. A change of meaning must raise
+/// it, so that older code refuses the database instead of misreading it. Pages and the record have
+/// version numbers of their own.
 pub const SCHEMA_VERSION: u32 = 1;
 
 const PAGES: &str = "pages";
@@ -46,11 +51,11 @@ const META: &str = "meta";
 /// The key of the one value in `meta`.
 const META_KEY: &str = "root";
 
-/// One connection to a database of the browser.
+/// One connection to an IndexedDB database.
 pub struct IndexedDb {
     connection: DbConnection,
     access: Cell<Access>,
-    /// Whether the last session that wrote said good-bye, as far as the record read last tells.
+    /// Whether the last session that wrote was closed, as of the last reading of the record.
     clean: Cell<bool>,
 }
 
@@ -63,8 +68,8 @@ enum Access {
 /// What the browser has done when it calls a transaction complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Handed it to the operating system. Survives a killed tab or browser; a power cut may cost the last batches, never a
-    /// part of one. Strict would make Firefox 1.6 to 2.4 times slower.
+    /// Handed it to the operating system. Survives a killed tab or browser; a power cut may cost
+    /// the last batches, never a part of one. Strict would make Firefox 1.6 to 2.4 times slower.
     #[default]
     Relaxed,
     /// Flushed it to the disk.
@@ -82,53 +87,55 @@ impl Durability {
 }
 
 impl IndexedDb {
-    /// Opens the database `lock` was taken for, to read and write. The lock is kept until the connection ends.
+    /// Opens the database that `lock` was taken for, to read and write. The lock is kept until the
+    /// connection ends.
     pub async fn open_to_write(
         lock: WriterLock,
         durability: Durability,
     ) -> Result<IndexedDb, StoreError> {
         let connection = match DbConnection::open(lock.database()).await {
             Ok(connection) => connection,
-            Err(fault) => {
+            Err(error) => {
                 lock.release().await;
-                return Err(fault);
+                return Err(error);
             }
         };
-        connection.keep(lock);
-        Ok(IndexedDb::over(connection, Access::Write(durability)))
+        connection.hold_lock(lock);
+        Ok(IndexedDb::new(connection, Access::Write(durability)))
     }
 
-    /// Opens the database to read, whoever writes to it. If there is none, an empty one is made.
+    /// Opens the database to read. If there is none, an empty one is made.
     pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreError> {
         let connection = DbConnection::open(name).await?;
-        Ok(IndexedDb::over(connection, Access::Read))
+        Ok(IndexedDb::new(connection, Access::Read))
     }
 
     /// Makes a reader the writer: `lock` is kept until the connection ends.
     pub fn promote(&self, lock: WriterLock, durability: Durability) {
         self.access.set(Access::Write(durability));
-        self.connection.keep(lock);
+        self.connection.hold_lock(lock);
     }
 
-    /// Makes a writer a reader again, whose lock others can have.
+    /// Makes a writer a reader again, and gives its lock back.
     pub fn demote(&self) {
         self.access.set(Access::Read);
-        self.connection.give_up_lock();
+        self.connection.release_lock();
     }
 
-    /// Waits for the connection's end; `true` if somebody else ended it: another tab that deletes the database, or the user
-    /// who clears the site's data. For one to wait at a time.
+    /// Waits for the connection's end; `true` if somebody else ended it: another tab that deletes
+    /// the database, or the user who clears the site's data. Only the last caller is answered.
     pub fn ended(&self) -> impl Future<Output = bool> + 'static {
         self.connection.ended()
     }
 
-    /// Deletes a database, if there is one. Every Snaplight connection to it makes way and is [`StoreError::Closed`] from
-    /// then on. [`StoreError::Blocked`] if some other page's connection does not; it is deleted as soon as that ends.
+    /// Deletes a database, if there is one. Every Snaplight connection to it ends and is
+    /// [`StoreError::Closed`] from then on. [`StoreError::Blocked`] if another program's connection
+    /// stays open; the database is deleted as soon as that ends.
     pub async fn delete(name: &str) -> Result<(), StoreError> {
         connection::delete(name).await
     }
 
-    /// Whether any page is stored, also where no record is.
+    /// Whether any page is stored, even if there is no record.
     pub async fn holds_pages(&self) -> Result<bool, StoreError> {
         let transaction = self.read(&[PAGES])?;
         let keys = get_keys(&transaction.store(PAGES)?, 1)?;
@@ -137,7 +144,7 @@ impl IndexedDb {
         Ok(keys.length() > 0)
     }
 
-    fn over(connection: DbConnection, access: Access) -> IndexedDb {
+    fn new(connection: DbConnection, access: Access) -> IndexedDb {
         IndexedDb {
             connection,
             access: Cell::new(access),
@@ -159,7 +166,7 @@ impl IndexedDb {
     }
 
     /// Reads values of one object store by key, in one transaction.
-    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<Gets, StoreError> {
+    fn get_all(&self, store: &str, keys: Vec<JsValue>) -> Result<PendingReads, StoreError> {
         let transaction = self.read(&[store])?;
         let store = transaction.store(store)?;
         let requests = keys
@@ -167,11 +174,12 @@ impl IndexedDb {
             .map(|key| get(&store, key))
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(last) = requests.last() {
-            // Requests succeed in order, so the last one's success is the end for a reader: a fifth sooner than `complete`.
+            // Requests succeed in order, so a reader has all its answers when the last one
+            // succeeds: a fifth sooner than `complete` comes.
             let answered = transaction.answered();
-            hear(last, "onsuccess", move |_| answered())?;
+            listen_once(last, "onsuccess", move |_| answered())?;
         }
-        Ok(Gets {
+        Ok(PendingReads {
             transaction,
             requests,
         })
@@ -181,7 +189,7 @@ impl IndexedDb {
     fn ask_codes(&self, limit: usize) -> Result<HeldCodes, StoreError> {
         let transaction = self.read(&[CODES, META])?;
         let meta = get(&transaction.store(META)?, JsValue::from_str(META_KEY))?;
-        // The browser takes a limit of 0 for none.
+        // For the browser a limit of 0 means no limit.
         let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
         let keys = get_keys(&transaction.store(CODES)?, limit)?;
         Ok((transaction, meta, keys))
@@ -203,7 +211,8 @@ impl Store for IndexedDb {
         &'a self,
         ids: &[PageId],
     ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, StoreError>> + use<'a> {
-        // An id that JavaScript rounds, from a damaged parent, is rounded to one that was never given: a miss.
+        // JavaScript rounds an id above 2^53, which only a damaged parent can name. No page has
+        // such an id, so nothing is found.
         let keys = ids
             .iter()
             .map(|id| JsValue::from_f64(id.0 as f64))
@@ -262,7 +271,7 @@ impl Store for IndexedDb {
         let goodbye = self.say_goodbye();
         let lock = self.connection.close();
         async move {
-            // Who deletes the database after this would be told that somebody has it open.
+            // Until then, a deletion would be told that somebody has the database open.
             if let Some(goodbye) = goodbye {
                 let _ = goodbye.complete().await;
             }
@@ -273,19 +282,20 @@ impl Store for IndexedDb {
     }
 }
 
-/// Issues everything `batch` asks for, in the order the browser shall do it.
+/// Issues everything that `batch` asks for, in the order in which the browser has to do it.
 ///
-/// Nothing waits for the first request's answer: it comes in the middle of the others and takes all of them back if the
-/// sequence is wrong. So the second of two batches in flight has its bytes with the browser while the first still writes.
+/// Nothing waits for the answer of the first request, which reads the stored sequence. It comes
+/// while the others are under way, and cancels all of them if the sequence is wrong. So the browser
+/// has the bytes of the second of two batches while it still writes the first.
 fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
     let (pages, codes, meta) = (
         transaction.store(PAGES)?,
         transaction.store(CODES)?,
         transaction.store(META)?,
     );
-    follow(&meta, batch.sequence, transaction.canceller())?;
+    check_predecessor(&meta, batch.sequence, transaction.canceller())?;
     if batch.sequence == 1 {
-        // There is no record before this one: whatever else lies here belongs to nobody.
+        // There is no record before this one, so all pages and codes here are left-overs.
         pages.clear().map_err(errors::idb)?;
         codes.clear().map_err(errors::idb)?;
     }
@@ -311,14 +321,19 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reads the stored sequence inside the batch's own transaction, and cancels it unless that is the predecessor's.
-fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(), StoreError> {
+/// Reads the stored sequence inside the batch's own transaction, and cancels the transaction unless
+/// it is the sequence before this one.
+fn check_predecessor(
+    meta: &ObjectStore,
+    sequence: u64,
+    canceller: Canceller,
+) -> Result<(), StoreError> {
     let request = get(meta, JsValue::from_str(META_KEY))?;
-    // It runs even if the commit's future is dropped: without it the batch would land unchecked.
-    hear(&request, "onsuccess", move |event| {
+    // It runs even if the commit's future is dropped. Without it the batch would land unchecked.
+    listen_once(&request, "onsuccess", move |event| {
         let value = match result(&event) {
             Ok(value) => value,
-            Err(fault) => return canceller.cancel(fault),
+            Err(error) => return canceller.cancel(error),
         };
         let stored = Meta::parse(&value).map_or(0, |meta| meta.sequence);
         if stored.checked_add(1) != Some(sequence) {
@@ -327,14 +342,14 @@ fn follow(meta: &ObjectStore, sequence: u64, canceller: Canceller) -> Result<(),
     })
 }
 
-/// Runs `issue`; if it fails half-way, takes back what it had issued.
+/// Runs `issue`. If it fails half-way, cancels what it has issued.
 fn all_or_nothing(
     transaction: Transaction,
     issue: impl FnOnce(&Transaction) -> Result<(), StoreError>,
 ) -> Result<Transaction, StoreError> {
-    if let Err(fault) = issue(&transaction) {
-        transaction.canceller().cancel(fault.clone());
-        return Err(fault);
+    if let Err(error) = issue(&transaction) {
+        transaction.canceller().cancel(error.clone());
+        return Err(error);
     }
     Ok(transaction)
 }
@@ -343,12 +358,12 @@ fn all_or_nothing(
 type HeldCodes = (Transaction, IdbRequest, IdbRequest);
 
 /// Reads under way.
-struct Gets {
+struct PendingReads {
     transaction: Transaction,
     requests: Vec<IdbRequest>,
 }
 
-impl Gets {
+impl PendingReads {
     /// The values found, in the order asked; `undefined` where there is none.
     async fn values(self) -> Result<Vec<JsValue>, StoreError> {
         self.transaction.complete().await?;

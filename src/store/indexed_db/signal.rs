@@ -1,4 +1,4 @@
-//! One event, awaited: the bridge from a browser's callback to a future.
+//! Makes a future of a browser's callback.
 
 use std::{
     cell::Cell,
@@ -8,11 +8,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Waits for the first value any of its [`Sender`]s sends; only useful once.
+/// Waits for the first value that any of its [`Sender`]s sends. Can be awaited once.
 pub(super) struct Receiver<T>(Rc<Slot<T>>);
 
-/// Given to every callback that may settle the matter. The first to send decides; a later value is dropped, and so is any
-/// value that nobody waits for any more: what it owns (a connection, a lock) is then closed by its `Drop`.
+/// Sends the value. Every callback that may do so has a clone, and the first to send decides. A
+/// later value is dropped, and so is a value that nobody waits for any more: its `Drop` closes what
+/// it owns (a connection, a lock).
 pub(super) struct Sender<T>(Weak<Slot<T>>);
 
 struct Slot<T> {
@@ -21,7 +22,7 @@ struct Slot<T> {
     waker: Cell<Option<Waker>>,
 }
 
-/// A sender, to be cloned for each callback, and the future it resolves.
+/// A sender, to be cloned for each callback, and the future that it resolves.
 pub(super) fn signal<T>() -> (Sender<T>, Receiver<T>) {
     let slot = Rc::new(Slot {
         value: Cell::new(None),

@@ -2,7 +2,7 @@
 
 use super::{
     errors,
-    global::{error, hear},
+    global::{error, listen_once},
     signal::{Receiver, Sender, signal},
 };
 use crate::store::StoreError;
@@ -10,11 +10,12 @@ use idb::ObjectStore;
 use wasm_bindgen::JsValue;
 use web_sys::{IdbRequest, IdbTransaction};
 
-/// All requests are issued in one go, without awaiting anything: a transaction ends by itself as soon as the event loop
-/// turns with no request pending.
+/// A transaction. All its requests are issued in one go, without awaiting anything, because it ends
+/// by itself as soon as the event loop turns with no request pending.
 ///
-/// The `idb` crate's own future is not used. It reports an abort as a success, turns a failed request into an unrelated
-/// type error before the reason for the abort is known, and misses events that come before it is polled.
+/// The `idb` crate's own future is not used. It reports an abort as a success, turns a failed
+/// request into an unrelated type error before the reason for the abort is known, and misses events
+/// that come before it is polled.
 pub(super) struct Transaction {
     inner: idb::Transaction,
     raw: IdbTransaction,
@@ -22,7 +23,7 @@ pub(super) struct Transaction {
     over: Receiver<Result<(), StoreError>>,
 }
 
-/// Takes a transaction back, from inside its own callbacks.
+/// Cancels a transaction, from inside its own callbacks.
 #[derive(Clone)]
 pub(super) struct Canceller {
     raw: IdbTransaction,
@@ -33,9 +34,9 @@ impl Transaction {
     pub(super) fn new(raw: IdbTransaction) -> Result<Transaction, StoreError> {
         let (sender, over) = signal();
         let (completed, aborted) = (sender.clone(), sender.clone());
-        hear(&raw, "oncomplete", move |_| completed.send(Ok(())))?;
-        // A failed request aborts the transaction, whose `abort` event then has the reason.
-        hear(&raw, "onabort", move |event| {
+        listen_once(&raw, "oncomplete", move |_| completed.send(Ok(())))?;
+        // A failed request aborts the transaction, whose `abort` event has the reason.
+        listen_once(&raw, "onabort", move |event| {
             aborted.send(Err(errors::aborted(&error(&event))));
         })?;
         Ok(Transaction {
@@ -57,28 +58,28 @@ impl Transaction {
         }
     }
 
-    /// To be called when a transaction that only reads has all its answers.
+    /// A function to be called when a transaction that only reads has all its answers.
     pub(super) fn answered(&self) -> impl Fn() + 'static {
         let sender = self.sender.clone();
         move || sender.send(Ok(()))
     }
 
-    /// Waits for the end: complete, or why not.
+    /// Waits until the transaction is complete, or fails with the reason why it is not.
     pub(super) async fn complete(self) -> Result<(), StoreError> {
         self.over.await
     }
 }
 
 impl Canceller {
-    /// Nothing of the transaction will be in the store, and `fault` is the reason.
-    pub(super) fn cancel(&self, fault: StoreError) {
-        self.sender.send(Err(fault));
-        // Throws if the browser has aborted it already, which is as well.
+    /// Cancels it: nothing of the transaction will be in the store, and `error` is the reason.
+    pub(super) fn cancel(&self, error: StoreError) {
+        self.sender.send(Err(error));
+        // It throws if the browser has aborted it already, which is what we want.
         let _ = self.raw.abort();
     }
 }
 
-/// What a `get` found, once its transaction is complete; `undefined` if nothing.
+/// What a `get` found, once its transaction is complete; `undefined` if it found nothing.
 pub(super) fn found(request: &IdbRequest) -> Result<JsValue, StoreError> {
     request.result().map_err(|thrown| errors::thrown(&thrown))
 }

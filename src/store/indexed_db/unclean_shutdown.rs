@@ -1,15 +1,17 @@
 //! How the last session ended, and what to do when it ended badly.
 //!
-//! Chromium's LevelDB backend can lose an origin's whole IndexedDB after a kill: a log torn by it reads well at the first
-//! reopening and is taken for corrupt at the second, and then everything is deleted. It is prevented by writing so much in
-//! the first session after the kill that the log is replaced (measured, with other backends unharmed by it). So a session
-//! that is closed marks the record, a batch takes the mark away, and who opens an unmarked database does the rewrite.
+//! Chromium's LevelDB backend can lose an origin's whole IndexedDB after a kill. The kill tears the
+//! log; the torn log reads well at the first reopening, is taken for corrupt at the second, and
+//! then everything is deleted. Writing so much in the first session after the kill that the log is
+//! replaced prevents it (measured; it harms no other backend). So a session that is closed marks
+//! the record, a batch removes the mark, and whoever opens an unmarked database to write does the
+//! rewrite.
 
 use super::{
     IndexedDb, META, META_KEY,
     connection::Mode,
     errors, get,
-    global::{hear, random, result},
+    global::{listen_once, random, result},
     number,
     value::{Meta, key_range},
 };
@@ -20,24 +22,27 @@ use crate::{
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 
-/// Below 64 KiB, above which values become files of their own; and what `crypto.getRandomValues` fills at once.
+/// Bytes of one record: below 64 KiB, above which values become files of their own, and no more
+/// than `crypto.getRandomValues` fills at once (65,536).
 const SCRATCH_BYTES: u32 = 60_000;
-/// Nine megabytes in all: LevelDB begins a new log at four.
+/// Records written: nine megabytes in all. LevelDB begins a new log at four.
 const SCRATCH_RECORDS: u64 = 150;
-/// Three megabytes to a transaction, so that a batch need not wait long for its turn.
+/// Records in one transaction: three megabytes, so that a batch does not wait long for its turn.
 const RECORDS_PER_TRANSACTION: u64 = 50;
 
 impl IndexedDb {
-    /// Whether the last session that wrote was closed, as of the last [`Store::record`](crate::store::Store::record).
+    /// Whether the last session that wrote was closed, as of the last
+    /// [`Store::record`](crate::store::Store::record).
     pub fn ended_well(&self) -> bool {
         self.clean.get()
     }
 
-    /// Writes and deletes so much that Chromium replaces the log that a kill may have torn. The records go under numbers in
-    /// `meta`, beside the one value of ours; those that a kill in the middle of this left are deleted too.
+    /// Writes and deletes so much that Chromium replaces the log that a kill may have torn. The
+    /// records get numbers as keys in `meta`, where our one value has a word. Records that a kill
+    /// during an earlier rewrite has left are deleted too.
     pub async fn rewrite_log(&self) -> Result<(), StoreError> {
         let scratch = Uint8Array::new_with_length(SCRATCH_BYTES);
-        // What compresses well might not fill a log.
+        // Random bytes, because the browser compresses, and compressed bytes might not fill a log.
         random(&scratch)?;
         let mut next = 0;
         while next < SCRATCH_RECORDS {
@@ -64,13 +69,14 @@ impl IndexedDb {
         Ok(())
     }
 
-    /// Marks the record, if we write and the log is as it should be. The browser finishes it although the connection is closed
-    /// next; until it has, the connection counts as open, and a deletion as blocked.
+    /// Marks the record as closed, if we write and the log is whole. The browser finishes the
+    /// transaction although the connection is closed next. Until it has, the connection counts as
+    /// open and blocks a deletion.
     pub(super) fn say_goodbye(&self) -> Option<super::Transaction> {
         if !self.clean.get() || !matches!(self.access.get(), Access::Write(_)) {
             return None;
         }
-        // What fails here costs a needless rewrite.
+        // If it fails, the next session does a needless rewrite.
         self.mark_clean().ok()
     }
 
@@ -79,11 +85,12 @@ impl IndexedDb {
         let meta = transaction.store(META)?;
         let key = JsValue::from_str(META_KEY);
         let request = get(&meta, key.clone())?;
-        hear(&request, "onsuccess", move |event| {
+        listen_once(&request, "onsuccess", move |event| {
             let Ok(value) = result(&event) else {
                 return;
             };
             if Meta::parse(&value).is_some() && Meta::mark_clean(&value).is_ok() {
+                // If it fails, the next session does a needless rewrite.
                 let _ = meta.put(&value, Some(&key));
             }
         })?;

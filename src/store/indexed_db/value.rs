@@ -1,4 +1,5 @@
-//! Keys and values as the browser keeps them. What comes back is believed only as far as its type and its length go.
+//! Keys and values as the browser keeps them. What comes back is checked for its type and its
+//! length.
 
 use super::{errors, global};
 use crate::{hash::Hash, state::PageId, store::StoreError};
@@ -7,15 +8,18 @@ use idb::KeyRange;
 use js_sys::{Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-/// The largest integer that JavaScript counts exactly (`Number.MAX_SAFE_INTEGER`): page ids and sequence numbers end here.
+/// The largest integer that JavaScript counts exactly (`Number.MAX_SAFE_INTEGER`): page ids and
+/// sequence numbers end here.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// No value of ours comes near: pages stay under 64 KiB, and a contract's code under what a block's gas pays for. A longer
-/// one is somebody else's and counts as missing, so that a forged database cannot exhaust the memory.
+/// Most bytes of a value. No value of ours comes near: pages stay under 64 KiB, and a block's gas
+/// does not pay for so long a code. A longer one is not ours and counts as missing, so that a
+/// forged database cannot exhaust the memory.
 const MAX_VALUE: u32 = 4 * 1024 * 1024;
 
-/// What `meta` holds: `{ sequence: number, record: Uint8Array }`, legible in the browser's inspector; with `clean: true` once
-/// the session that wrote it was closed, so that every batch takes the mark away without a request of its own.
+/// What `meta` holds: `{ sequence: number, record: Uint8Array }`, readable in the browser's
+/// inspector. `clean: true` is added when the session that wrote it is closed, so every batch
+/// removes the mark without a request of its own.
 pub(super) struct Meta {
     pub(super) sequence: u64,
     pub(super) record: JsValue,
@@ -30,7 +34,8 @@ impl Meta {
         Ok(value.into())
     }
 
-    /// `None` if it is not ours in full: then there is no record, and the store counts as empty.
+    /// `None` if any part is not as we write it. Then there is no record, and the store counts as
+    /// empty.
     pub(super) fn parse(value: &JsValue) -> Option<Meta> {
         if !value.is_object() {
             return None;
@@ -47,15 +52,15 @@ impl Meta {
         })
     }
 
-    /// Marks a stored value of ours.
+    /// Adds `clean: true` to a stored value.
     pub(super) fn mark_clean(value: &JsValue) -> Result<(), StoreError> {
         global::set(value.unchecked_ref(), "clean", &JsValue::TRUE)
     }
 }
 
-/// A range of page ids as the browser wants it; `None` if it is empty, which the browser would not take.
+/// A range of page ids for the browser; `None` if it is empty, which the browser would refuse.
 pub(super) fn key_range(range: &Range<PageId>) -> Result<Option<KeyRange>, StoreError> {
-    // Beyond the highest number there are no pages, so a range may end there.
+    // There are no pages beyond the highest number, so a range may end there.
     let end = range.end.0.min(MAX_NUMBER + 1);
     if range.start.0 >= end {
         return Ok(None);
@@ -89,7 +94,8 @@ pub(super) fn bytes(value: &JsValue) -> Option<Vec<u8>> {
     (value.length() <= MAX_VALUE).then(|| value.to_vec())
 }
 
-/// A number as JavaScript keeps it, refused where it would be rounded: two pages must never share a key.
+/// A number for JavaScript. One that JavaScript would round is refused, because two pages must
+/// never share a key.
 pub(super) fn number(value: u64) -> Result<JsValue, StoreError> {
     if value > MAX_NUMBER {
         return Err(StoreError::Other {

@@ -1,11 +1,17 @@
-/** What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages with the package loaded. */
+/**
+ * What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages
+ * with the package loaded.
+ */
 
 import { after, afterEach, before } from 'node:test'
 import { launch } from '../../../xtask/node/browser.mjs'
 import { startPeer } from '../../../xtask/node/peers.mjs'
 import { serve } from '../../../xtask/node/serve.mjs'
 
-/** Runs in every page before its own scripts: the helpers that the tests' functions use inside the page. */
+/**
+ * Runs in every page before its own scripts: the helpers that the tests' functions use inside the
+ * page.
+ */
 function inPageHelpers() {
   /** What an error is, in a form that can leave the page. */
   window.described = (error) => ({
@@ -27,9 +33,15 @@ function inPageHelpers() {
     }
     return { code: 'NO ERROR', classes: [] }
   }
-  /** The next turn of the event loop: answers from the cache come so fast that nothing else would get one. */
+  /**
+   * Waits for the next turn of the event loop. Answers from the cache come so fast that nothing
+   * else would get a turn.
+   */
   window.turn = () => new Promise((resolve) => setTimeout(resolve))
-  /** A listener for `open({ onEvent })` that keeps what it hears, and with `next(type)` waits for what it has not heard yet. */
+  /**
+   * A listener for `open({ onEvent })` that keeps all events; `next(type)` waits for an event that
+   * has not come yet.
+   */
   window.listen = () => {
     const [heard, waiting] = [[], []]
     const onEvent = (event) => {
@@ -42,10 +54,11 @@ function inPageHelpers() {
 }
 
 /**
- * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything after the file's last.
+ * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything
+ * after the file's last.
  *
- * @param {{profile?: string, sideBySide?: boolean}} [options] `profile`: a folder to keep; `sideBySide`: tests of this file
- *   run at the same time and close their pages themselves
+ * @param {{profile?: string, sideBySide?: boolean}} [options] `profile`: a folder to keep;
+ *   `sideBySide`: tests of this file run at the same time and close their pages themselves
  */
 export function setUp({ profile, sideBySide = false } = {}) {
   const world = new World({ profile })
@@ -89,11 +102,11 @@ class World {
     await this.context.addInitScript(inPageHelpers)
   }
 
-  /** Ends the browser as a crash would: nothing in it is told. Only a profile of the file's own outlives it. */
+  /** Kills the browser, which is not told. Only a profile that `setUp` was given is left. */
   async killBrowser() {
     const session = await this.context.newCDPSession(this.context.pages()[0])
     const gone = new Promise((resolve) => this.context.once('close', resolve))
-    // The answer never comes: whoever should give it is dead.
+    // The answer never comes, because the browser is dead.
     session.send('Browser.crash').catch(() => {})
     await gone
   }
@@ -105,7 +118,9 @@ class World {
     return peer
   }
 
-  /** Closes what a test has left open, so that a failed one holds no lock that the next one needs. */
+  /**
+   * Closes what a test has left open, so that a failed one holds no lock that the next one needs.
+   */
   async closePages() {
     await Promise.all(this.context.pages().map((page) => page.url() !== 'about:blank' && page.close()))
   }
@@ -117,7 +132,7 @@ class World {
     return page
   }
 
-  /** A page in a tab of its own. What is thrown to its top is kept in `page.uncaught`. */
+  /** A page in a tab of its own. Uncaught errors are kept in `page.uncaught`. */
   async open(url) {
     const page = await this.context.newPage()
     page.uncaught = []
@@ -134,13 +149,14 @@ export async function load(page) {
   })
 }
 
-/** What `open` and `sync` need to know of a peer, as a value that can enter a page. */
+/** What `open` and `sync` need to know of a peer, as a value that can be passed to a page. */
 export function chain(peer) {
   return { url: peer.url, root: peer.root, block: peer.block, network: { id: peer.networkId, genesisHash: peer.genesisHash } }
 }
 
 /**
- * Opens `name`, syncs it to the peers' root and answers the report; the database stays open as `window.db`.
+ * Opens `name`, syncs it to the peers' root and answers the report; the database stays open as
+ * `window.db`.
  *
  * @param {import('playwright-core').Page} page
  * @param {string} name

@@ -1,4 +1,7 @@
-/** States made here, so that what the database answers can be compared with something that never went through it. */
+/**
+ * States made here, so that what the database answers can be compared with something that never
+ * went through it.
+ */
 
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +24,10 @@ function value(...parts) {
   return BigInt(hex(bytes.subarray(0, length))) || 1n
 }
 
-/** How many slots the n-th contract has: mostly few, sometimes thousands, once enough for several requests. */
+/**
+ * How many slots the n-th contract has: mostly few, sometimes thousands, and once so many that they
+ * take several requests.
+ */
 function slotsOf(contract) {
   if (contract === 0) return 30_000
   if (contract < 4) return 2_500
@@ -29,12 +35,13 @@ function slotsOf(contract) {
 }
 
 /**
- * A state with everything the format has: plain accounts, contracts without storage, contracts of all sizes, contracts
- * that share a code or a whole storage, an account with nothing but a nonce.
+ * A state with everything the format has: plain accounts, contracts without storage, contracts of
+ * all sizes, contracts that share a code or a whole storage, an account with nothing but a nonce.
  *
  * @param {number} accounts
  * @param {string} seed another seed, another state
- * @returns {Record<string, {balance: string, nonce: string, code: string, storage: Record<string, string>}>}
+ * @returns {Record<string, {balance: string, nonce: string, code: string, storage: Record<string,
+ *   string>}>}
  */
 export function mixedState(accounts, seed = 'mixed') {
   const state = {}
@@ -60,7 +67,7 @@ export function mixedState(accounts, seed = 'mixed') {
   return state
 }
 
-/** Writes a state where a peer can read it; `remove()` takes it away again. */
+/** Writes a state to a file for a peer; `remove()` deletes the file. */
 export function stateFile(state) {
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-state-'))
   const file = join(folder, 'state.json')

@@ -1,42 +1,27 @@
-//! The driver's side that talks to sockets: what they say becomes inputs, and what ends a connection is told.
+//! The driver's side that talks to sockets: what they say becomes inputs, and what ends a
+//! connection is told.
 
 use std::rc::Rc;
 
-use super::connections::Connections;
-use super::driver::Driver;
-use super::errors::JsError;
-use super::event_loop::now;
-use super::listener::EndedBy;
-use super::object;
-use super::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
+use super::Driver;
 use crate::sync::{Input, PeerId, PeerProgress};
-use crate::wire::{PeerFault, Session};
+use crate::web::connections::CLOSE_DONE;
+use crate::web::errors::JsError;
+use crate::web::listener::EndedBy;
+use crate::web::object::PeerRow;
+use crate::web::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
+use crate::wire::PeerFault;
 
-/// devp2p's reason for a client that leaves, and the WebSocket's.
-const CLIENT_QUITTING: u64 = 0x08;
-const CLOSE_DONE: u16 = 1000;
-/// A breach of the protocol that the engine does not see, because it is of the socket's making.
+/// A breach of the protocol that only the socket sees: the engine's own codes are
+/// [`PeerFault::close_code`]'s.
 const CLOSE_BREACH: u16 = 4002;
 /// What a broken connection is reported with (RFC 6455, 7.4.1).
 const CLOSE_ABNORMAL: u16 = 1006;
 
-/// Says good-bye to everybody.
-pub(super) fn close_all(connections: &Connections) {
-    for (_, connection) in connections.remove_all() {
-        if connection.joined {
-            let _ = connection
-                .socket
-                .send(&Session::disconnect(CLIENT_QUITTING));
-        }
-        connection
-            .socket
-            .close(CLOSE_DONE, "the database was closed");
-    }
-}
-
 impl Driver {
-    /// Takes a connecting or open socket. The subprotocol is checked where we made the socket ourselves.
-    pub(super) fn add_peer(
+    /// Takes a connecting or open socket. The subprotocol is checked where we made the socket
+    /// ourselves.
+    pub(in crate::web) fn add_peer(
         self: &Rc<Self>,
         peer: PeerId,
         raw: WebSocketLike,
@@ -49,7 +34,10 @@ impl Driver {
             }
         })
         .map_err(|ListenError(why)| {
-            let message = format!("The events of this socket cannot be listened to: {why}. Pass an object like a WebSocket.");
+            let message = format!(
+                "The events of this socket cannot be listened to: {why}. Pass an object like a \
+                 WebSocket."
+            );
             JsError::new("BAD_ARGUMENT", message)
         })?;
         let is_open = socket.is_open();
@@ -61,15 +49,9 @@ impl Driver {
     }
 
     /// Says good-bye and closes.
-    pub(super) fn close_peer(self: &Rc<Self>, peer: PeerId) {
-        if let Some(socket) = self
-            .connections
-            .socket(peer)
-            .filter(|_| self.connections.has_joined(peer))
-        {
-            let _ = socket.send(&Session::disconnect(CLIENT_QUITTING));
-        }
-        self.part(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
+    pub(in crate::web) fn close_peer(self: &Rc<Self>, peer: PeerId) {
+        self.connections.say_goodbye(peer);
+        self.end_connection(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
     }
 
     pub(super) fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
@@ -77,7 +59,7 @@ impl Driver {
             return;
         };
         if let Err(reason) = socket.send(frame) {
-            self.part(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
+            self.end_connection(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
         }
     }
 
@@ -88,14 +70,16 @@ impl Driver {
                 self.input(Input::Frame(peer, bytes))
             }
             SocketEvent::Text if self.connections.has_joined(peer) => self.input(Input::Text(peer)),
-            // Before it said that it is open: not a peer yet, and nothing it sends can be due.
+            // Sent before the socket said that it is open. It is not a peer yet, and cannot owe us
+            // an answer.
             SocketEvent::Frame(_) | SocketEvent::Text => {}
             SocketEvent::Oversized(bytes) => {
                 self.refuse(peer, &PeerFault::OversizedFrame { bytes })
             }
             SocketEvent::Unreadable => {
-                let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set its binaryType to 'arraybuffer'";
-                self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+                let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set \
+                              its binaryType to 'arraybuffer'";
+                self.end_connection(peer, EndedBy::Fault, CLOSE_BREACH, reason);
             }
             SocketEvent::Closed(code, reason) => self.hung_up(peer, code, &reason),
         }
@@ -108,7 +92,7 @@ impl Driver {
         if !socket.speaks_protocol() {
             let reason = "the server did not select the WebSocket subprotocol devp2p.1";
             self.connections.note_fault(peer, reason);
-            self.part(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+            self.end_connection(peer, EndedBy::Fault, CLOSE_BREACH, reason);
         } else if self.connections.join(peer) {
             self.listener.peer(peer.0, "greeting");
             self.input(Input::PeerJoined(peer));
@@ -116,42 +100,44 @@ impl Driver {
     }
 
     fn hung_up(self: &Rc<Self>, peer: PeerId, code: u16, reason: &str) {
-        // Browsers do not tell pages why a connection failed, lest they explore the user's network.
+        // Browsers do not tell pages why a connection failed, so that no page can explore the
+        // user's network.
         let reason = match reason {
             "" if !self.connections.has_joined(peer) => "the connection could not be opened",
             "" if code == CLOSE_ABNORMAL => "the connection broke",
             "" => "the peer closed the connection",
             words => words,
         };
-        self.part(peer, EndedBy::Peer, code, reason);
+        self.end_connection(peer, EndedBy::Peer, code, reason);
     }
 
-    /// A fault the socket sees before the engine could.
+    /// Ends a connection for a fault that the socket sees before the engine could.
     fn refuse(self: &Rc<Self>, peer: PeerId, fault: &PeerFault) {
         self.connections.note_fault(peer, &fault.to_string());
-        self.part(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
+        self.end_connection(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
     }
 
-    /// The engine is done with this peer.
+    /// Ends a connection that the engine has given up, and knows nothing of any more.
     pub(super) fn drop_peer(&self, peer: PeerId, fault: &PeerFault) {
         let by = if matches!(fault, PeerFault::Disconnected(_)) {
             EndedBy::Peer
         } else {
             EndedBy::Fault
         };
-        self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
+        // The engine has forgotten the peer already.
+        let _ = self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
     }
 
-    /// The connection ends, and not by the engine's wish, so it is told.
-    fn part(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
-        let rows = self.engine.borrow().progress(now()).peers;
-        let row = rows.iter().find(|row| row.peer == peer);
-        if self.disconnect(peer, by, code, reason, row) {
+    /// Ends a connection otherwise than by the engine's wish, and tells the engine.
+    fn end_connection(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
+        let row = self.engine.borrow().peer_progress(peer);
+        if self.disconnect(peer, by, code, reason, row.as_ref()) {
             self.input(Input::PeerLeft(peer));
         }
     }
 
-    /// Closes the socket and says so; whether the engine knew of the peer.
+    /// Closes the socket and says so. `true` if the engine was told of the peer.
+    #[must_use]
     fn disconnect(
         &self,
         peer: PeerId,
@@ -163,9 +149,9 @@ impl Driver {
         let Some(connection) = self.connections.remove(peer) else {
             return false;
         };
-        connection.socket.close(code, reason);
-        let row = object::peer(peer.0, row, connection.faults());
-        self.listener.peer_closed(peer.0, by, code, reason, row);
-        connection.joined
+        connection.close(code, reason);
+        let row = PeerRow::new(peer.0, row, connection.faults());
+        self.listener.peer_closed(peer.0, by, code, reason, &row);
+        connection.has_joined()
     }
 }

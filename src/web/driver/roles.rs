@@ -1,0 +1,146 @@
+//! Who writes. One tab does; the others read what it has completed, and one of them takes its place
+//! when it goes.
+
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
+
+use super::Driver;
+use crate::state::{Complete, Network, Record};
+use crate::store::Store;
+use crate::store::indexed_db::WriterLock;
+use crate::sync::Failure;
+use crate::web::errors::{JsError, failure};
+use crate::web::stored_state::StoredState;
+
+impl Driver {
+    pub(in crate::web) fn is_writer(&self) -> bool {
+        self.followed.borrow().is_none()
+    }
+
+    /// The random name that this database was given when it was made. Pages of one with another
+    /// name are not its pages.
+    pub(in crate::web) fn incarnation(&self) -> [u8; 16] {
+        match &*self.followed.borrow() {
+            Some(record) => record.incarnation,
+            None => self.engine.borrow().record().incarnation,
+        }
+    }
+
+    /// The state that every read uses.
+    pub(in crate::web) fn complete(&self) -> Option<Complete> {
+        match &*self.followed.borrow() {
+            Some(record) => record.complete,
+            None => self.engine.borrow().record().complete,
+        }
+    }
+
+    /// Reads again what the writer has completed. A writer knows.
+    pub(in crate::web) async fn catch_up(&self) -> Result<(), JsError> {
+        if self.is_writer() {
+            return Ok(());
+        }
+        let stored = self.store.record().await?;
+        // Without a record that can be read, the last one stands until the writer has written its
+        // next.
+        let Some(record) = stored.and_then(|bytes| Record::decode(&bytes).ok()) else {
+            return Ok(());
+        };
+        let before = self.complete();
+        {
+            let mut followed = self.followed.borrow_mut();
+            match &mut *followed {
+                Some(last) if is_later(&record, last) => *last = record,
+                // It is not newer, or we are the writer by now.
+                _ => return Ok(()),
+            }
+        }
+        self.tell_if_complete_changed(before);
+        Ok(())
+    }
+
+    /// Waits until nobody else writes, and is the writer from then on; `false` if the database was
+    /// closed before. `leaving` is [`WriterLock::wait`]'s.
+    pub(in crate::web) async fn take_over(
+        self: &Rc<Self>,
+        name: &str,
+        network: Network,
+        leaving: JsValue,
+    ) -> Result<bool, JsError> {
+        let lock = WriterLock::wait(name, leaving).await?;
+        if self.lifecycle.is_closing() {
+            lock.release().await;
+            return Ok(false);
+        }
+        self.store.promote(lock);
+        let found = StoredState::load(&self.store, name, network, true).await;
+        let taken_over = found.and_then(|found| self.adopt(found));
+        if taken_over.is_err() {
+            self.store.resign();
+        }
+        taken_over.map(|()| true)
+    }
+
+    /// Becomes the writer of what the database holds.
+    fn adopt(self: &Rc<Self>, found: StoredState) -> Result<(), JsError> {
+        let before = self.complete();
+        let adopted = self.engine.borrow_mut().adopt(found.record, found.codes);
+        // A follower gets no target, and what its engine wants of the store is refused.
+        debug_assert!(adopted, "the engine of a follower was at work");
+        if !adopted {
+            let words = "the engine of a follower was at work";
+            return Err(failure(Failure::Defect(words)));
+        }
+        self.followed.take();
+        self.tell_if_complete_changed(before);
+        self.begin_writing(found.lost);
+        self.run();
+        Ok(())
+    }
+
+    /// What a writer does first: it says what it found, and rewrites the log after an unclean end
+    /// (`store::indexed_db`).
+    pub(in crate::web) fn begin_writing(self: &Rc<Self>, lost: Option<&'static str>) {
+        if let Some(lost) = lost {
+            self.listener.event("damaged", "record", lost);
+        }
+        if self.store.ended_well() {
+            return;
+        }
+        let driver = self.clone();
+        spawn_local(async move {
+            // If this fails, for instance because the disk is full, the next opening tries again.
+            if driver.store.rewrite_log().await.is_ok() {
+                driver.listener.event("recovered", "", "");
+            }
+        });
+    }
+
+    /// Tells when somebody else ends the connection to the database.
+    pub(in crate::web) fn watch_connection(self: &Rc<Self>) {
+        let Some(ended) = self.store.ended() else {
+            return;
+        };
+        let driver = Rc::downgrade(self);
+        spawn_local(async move {
+            let from_outside = ended.await;
+            if let Some(driver) = driver.upgrade().filter(|_| from_outside) {
+                driver.listener.event("ended", "", "");
+            }
+        });
+    }
+
+    /// Tells which state is complete, unless it is the one `before`.
+    pub(super) fn tell_if_complete_changed(&self, before: Option<Complete>) {
+        let after = self.complete();
+        if after != before {
+            self.listener.complete(after.as_ref());
+        }
+    }
+}
+
+fn is_later(record: &Record, last: &Record) -> bool {
+    record.network == last.network
+        && (record.incarnation != last.incarnation || record.sequence > last.sequence)
+}
