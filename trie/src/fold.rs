@@ -7,7 +7,6 @@
 //! entry needs no allocation of its own.
 
 use core::cmp::Ordering;
-use core::fmt;
 
 use super::encode::NodeBuffer;
 pub use super::encode::NodeRef;
@@ -18,6 +17,12 @@ pub use super::shape::{Branch, ChildOf};
 use super::shape::{InnerNode, LEVELS, Shape, Top};
 use super::slim::{MAX_ITEM, expand};
 use crate::hash::{Hash, compare_keys};
+
+mod entry;
+mod error;
+
+use entry::{Entry, EntryKind, push_string, string_content};
+pub use error::FoldError;
 
 /// Longest value that a leaf may hold, in bytes. A full account has at most 110 (its RLP list), a
 /// slot at most 33.
@@ -285,6 +290,7 @@ impl Fold {
     /// Writes the node that an entry contributes: a leaf, or the extension above a blinded subtrie.
     /// Returns `false` if it contributes none.
     #[inline]
+    #[must_use]
     pub(crate) fn write_entry(&self, entry: usize, buffer: &mut NodeBuffer) -> bool {
         entry < self.entries.len()
             && write_entry(
@@ -360,6 +366,7 @@ impl Fold {
     }
 }
 
+#[must_use]
 fn write_entry(
     entries: &[Entry],
     items: &[u8],
@@ -434,86 +441,5 @@ fn hash_at(items: &[u8], at: u32) -> Hash {
 impl Default for Fold {
     fn default() -> Fold {
         Fold::new()
-    }
-}
-
-/// Why entries cannot be folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FoldError {
-    /// An entry does not come after the one before, or one of the two covers the other.
-    Order,
-    /// A leaf has no value, which no leaf of a trie lacks.
-    EmptyValue,
-    /// A value has more than [`MAX_VALUE`] bytes.
-    ValueTooLong,
-    /// An account is not in its slim encoding.
-    BadAccount,
-    /// There are more than [`MAX_ENTRIES`] entries.
-    TooMany,
-    /// The entries are not what [`Root::Branch`] or [`Root::Child`] says.
-    Shape,
-    /// The top node is under 32 bytes, so it stands inside its parent and has no hash.
-    EmbeddedTop,
-}
-
-impl fmt::Display for FoldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FoldError::Order => "an entry does not come after the one before",
-            FoldError::EmptyValue => "a leaf has no value",
-            FoldError::ValueTooLong => "a leaf's value is longer than any value of the state",
-            FoldError::BadAccount => "an account is not in its slim encoding",
-            FoldError::TooMany => "there are more entries than a fold takes",
-            FoldError::Shape => "the entries do not meet in a branch at the depth given",
-            FoldError::EmbeddedTop => "the top node is embedded in its parent",
-        })
-    }
-}
-
-impl core::error::Error for FoldError {}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    key: Hash,
-    /// Nibbles shared with the entry before; 0 for the first.
-    shared: u8,
-    kind: EntryKind,
-}
-
-#[derive(Clone, Copy)]
-enum EntryKind {
-    /// A leaf, and where its item is in `items`.
-    Leaf { at: u32, len: u8 },
-    /// A blinded subtrie: where its hash is in `items`, and the number of nibbles in its path.
-    Ref { at: u32, len: u8 },
-}
-
-impl Entry {
-    /// Number of nibbles in its path.
-    fn len(&self) -> u8 {
-        match self.kind {
-            EntryKind::Leaf { .. } => KEY_NIBBLES,
-            EntryKind::Ref { len, .. } => len,
-        }
-    }
-}
-
-/// Appends a value of 1 to [`MAX_VALUE`] bytes as an RLP string.
-fn push_string(out: &mut ScratchBuf, value: &[u8]) {
-    match *value {
-        [byte] if byte < 0x80 => {}
-        _ if value.len() < 56 => out.push(0x80 + value.len() as u8),
-        _ => out.append(&[0xb8, value.len() as u8]),
-    }
-    out.append(value);
-}
-
-/// The value that [`push_string`] has written.
-fn string_content(item: &[u8]) -> Option<&[u8]> {
-    match *item.first()? {
-        0..0x80 => Some(item),
-        0xb8 => item.get(2..),
-        _ => item.get(1..),
     }
 }

@@ -41,7 +41,8 @@ impl fmt::Display for ProveError {
 
 impl core::error::Error for ProveError {}
 
-/// Why a proof shows neither a key's value nor that there is none. The fault of whoever made it.
+/// Why a proof shows neither a key's value nor that there is none. The fault of the peer that made
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProofFault {

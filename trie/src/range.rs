@@ -124,8 +124,8 @@ impl core::error::Error for RangeFault {
 /// Verifies a range of accounts against a state root.
 ///
 /// - `origin`: the first key that was asked for.
-/// - `leaves`: hashed address and slim body of each account, in key order. Whoever reads the answer
-///   checks that the bodies are canonical.
+/// - `leaves`: hashed address and slim body of each account, in key order. The decoder of the
+///   answer checks that the bodies are canonical.
 /// - `proof`: the RLP of trie nodes, as a set: in any order, repeated, and more than needed. If it
 ///   is empty, the leaves must be the whole trie. A proof without leaves must show that nothing is
 ///   at or after the origin.

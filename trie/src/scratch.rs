@@ -6,7 +6,7 @@ use super::copy::copy;
 /// A growing buffer whose whole capacity is initialised, so that a short piece is written without a
 /// call of the allocator or of the browser's routine for copies.
 ///
-/// Whoever writes bounds its size: a fold by its entries, a page by its budget.
+/// The writer bounds its size: a fold by its entries, a page by its budget.
 #[derive(Default)]
 pub struct ScratchBuf {
     /// The first `len` bytes have been written. The content of the rest means nothing.
