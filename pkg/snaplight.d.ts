@@ -83,8 +83,8 @@ export type SlotLike = bigint | number | string | Uint8Array
 export function open(options: OpenOptions): Promise<Snaplight>
 
 /**
- * Deletes a database with everything in it. No error if there is none. Whoever only follows it is
- * closed, with the event `ended`.
+ * Deletes a database with everything in it. No error if there is none. Followers of it are closed,
+ * with the event `ended`.
  *
  * @param name As given to {@link open}; `'snaplight'` if left out.
  * @param options `wasm` as for {@link open}; needed only if no database was opened before.
@@ -143,7 +143,7 @@ export interface Network {
 export type Role = 'writer' | 'follower'
 
 /**
- * - `complete`: {@link Snaplight.complete} is another state, whoever synced to it.
+ * - `complete`: {@link Snaplight.complete} is another state, whichever tab synced to it.
  * - `role`: this database object is the writer now.
  * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found
  *   by a read, which rejects with a {@link DamagedError}, or by a sync on its way, and is healed

@@ -3,12 +3,14 @@
 
 /** Most closed peers that are remembered, so that a page can show why they went. */
 const CLOSED_PEERS_SHOWN = 64
+/** Bytes of `keySpace`, as many as `KEY_SPACE_CELLS` of src/sync/progress.rs. */
+const KEY_SPACE_CELLS = 256
 
 /** The raw progress before the driver has told any. */
 export function idle() {
   return {
-    phase: 'idle', root: null, figures: noFigures(), etaMs: null, outrun: null, keySpace: new Uint8Array(256),
-    peers: [], damaged: 0, waiting: null, waitingFor: null, refused: null,
+    phase: 'idle', root: null, figures: noFigures(), etaMs: null, outrun: null,
+    keySpace: new Uint8Array(KEY_SPACE_CELLS), peers: [], damaged: 0, waiting: null, waitingFor: null, refused: null,
   }
 }
 
@@ -28,7 +30,7 @@ export function shapeProgress(raw, rows, report) {
     ...figures,
     etaMs,
     outrun,
-    keySpace: report ? new Uint8Array(256).fill(255) : raw.keySpace,
+    keySpace: report ? new Uint8Array(KEY_SPACE_CELLS).fill(255) : raw.keySpace,
     peers,
     damaged,
     waiting,

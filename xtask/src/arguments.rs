@@ -43,7 +43,7 @@ impl Arguments {
         }
     }
 
-    /// Takes `--name NUMBER`: a whole number above zero, with underscores or commas if wished.
+    /// Takes `--name NUMBER`: a whole number above zero. It may contain underscores and commas.
     pub(crate) fn number(&mut self, name: &str) -> Outcome<Option<u64>> {
         let Some(word) = self.value(name)? else {
             return Ok(None);
