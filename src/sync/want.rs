@@ -98,13 +98,13 @@ impl Want {
     /// The request that asks for this under `root`, for about `bytes` bytes.
     pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
         Request::Snap(match self {
-            Want::Accounts { origin, limit, .. } => snap::Request::AccountRange {
+            Want::Accounts { origin, limit, .. } => snap::SnapRequest::AccountRange {
                 root,
                 origin: *origin,
                 limit: *limit,
                 bytes,
             },
-            Want::Storages(accounts) => snap::Request::Storages {
+            Want::Storages(accounts) => snap::SnapRequest::Storages {
                 root,
                 accounts: accounts.iter().map(|(account, _)| *account).collect(),
                 bytes,
@@ -114,18 +114,18 @@ impl Want {
                 origin,
                 limit,
                 ..
-            } => snap::Request::StorageRange {
+            } => snap::SnapRequest::StorageRange {
                 root,
                 account: *account,
                 origin: *origin,
                 limit: *limit,
                 bytes,
             },
-            Want::Codes(hashes) => snap::Request::ByteCodes {
+            Want::Codes(hashes) => snap::SnapRequest::ByteCodes {
                 hashes: hashes.clone(),
                 bytes,
             },
-            Want::Nodes(nodes) => snap::Request::TrieNodes {
+            Want::Nodes(nodes) => snap::SnapRequest::TrieNodes {
                 root,
                 paths: nodes.iter().map(|(path, _)| path_set(path)).collect(),
                 bytes,

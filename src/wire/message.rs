@@ -1,7 +1,7 @@
 //! The messages of the shared capabilities that a peer may send in answer to a request.
 
-/// The messages that answer a request. Whoever knows what was asked compares this with the message
-/// that came, without building the request.
+/// The messages that answer a request. The sender of a request compares this with the message that
+/// came, without building the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {

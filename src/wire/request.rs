@@ -12,7 +12,7 @@ pub enum Request {
     /// The header of the block with this hash, over eth/69.
     Header(Hash),
     /// A part of a state, over snap/1.
-    Snap(snap::Request),
+    Snap(snap::SnapRequest),
 }
 
 impl Request {

@@ -35,7 +35,7 @@ pub const MAX_PROOF_NODES: usize = 128;
 /// proofs come on top.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Request {
+pub enum SnapRequest {
     /// GetAccountRange: the accounts from `origin` up to the first one at or after `limit`.
     AccountRange {
         /// State root.
@@ -91,11 +91,11 @@ pub enum Request {
     },
 }
 
-impl Request {
+impl SnapRequest {
     /// The frame that asks this under the request id `id`.
     pub(super) fn frame(&self, offsets: Offsets, id: u64) -> Vec<u8> {
         match self {
-            Request::AccountRange {
+            SnapRequest::AccountRange {
                 root,
                 origin,
                 limit,
@@ -107,7 +107,7 @@ impl Request {
                     .bytes(&limit.0)
                     .u64(*bytes);
             }),
-            Request::Storages {
+            SnapRequest::Storages {
                 root,
                 accounts,
                 bytes,
@@ -116,7 +116,7 @@ impl Request {
                 list.hashes(accounts);
                 list.bytes(&[]).bytes(&[]).u64(*bytes);
             }),
-            Request::StorageRange {
+            SnapRequest::StorageRange {
                 root,
                 account,
                 origin,
@@ -127,12 +127,14 @@ impl Request {
                 list.hashes([account]);
                 list.bytes(&origin.0).bytes(&limit.0).u64(*bytes);
             }),
-            Request::ByteCodes { hashes, bytes } => frame(offsets.snap(GET_BYTE_CODES), |list| {
-                list.u64(id);
-                list.hashes(hashes);
-                list.u64(*bytes);
-            }),
-            Request::TrieNodes { root, paths, bytes } => {
+            SnapRequest::ByteCodes { hashes, bytes } => {
+                frame(offsets.snap(GET_BYTE_CODES), |list| {
+                    list.u64(id);
+                    list.hashes(hashes);
+                    list.u64(*bytes);
+                })
+            }
+            SnapRequest::TrieNodes { root, paths, bytes } => {
                 frame(offsets.snap(GET_TRIE_NODES), |list| {
                     list.u64(id).bytes(&root.0);
                     list.list(|sets| {
@@ -153,10 +155,12 @@ impl Request {
     /// The message that answers this.
     pub(super) fn answer(&self) -> Message {
         match self {
-            Request::AccountRange { .. } => Message::AccountRange,
-            Request::Storages { .. } | Request::StorageRange { .. } => Message::StorageRanges,
-            Request::ByteCodes { .. } => Message::ByteCodes,
-            Request::TrieNodes { .. } => Message::TrieNodes,
+            SnapRequest::AccountRange { .. } => Message::AccountRange,
+            SnapRequest::Storages { .. } | SnapRequest::StorageRange { .. } => {
+                Message::StorageRanges
+            }
+            SnapRequest::ByteCodes { .. } => Message::ByteCodes,
+            SnapRequest::TrieNodes { .. } => Message::TrieNodes,
         }
     }
 }
