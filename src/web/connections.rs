@@ -22,7 +22,7 @@ pub(super) struct Connections {
 
 /// One socket.
 pub(super) struct Connection {
-    /// Shared, because sending may come back with a call that ends this very connection.
+    /// Shared, because `send` may call back into us and end this connection.
     socket: Rc<Socket>,
     /// Whether the engine knows of it.
     joined: bool,
@@ -80,7 +80,7 @@ impl Connections {
 
     /// Tells one peer that we leave; nothing if it is gone or has not heard of us.
     pub(super) fn say_goodbye(&self, peer: PeerId) {
-        // Not while the table is borrowed: sending may come back with a call.
+        // Not while the table is borrowed: `send` may call back into us.
         if let Some(socket) = self.socket(peer).filter(|_| self.has_joined(peer)) {
             say_goodbye(&socket);
         }

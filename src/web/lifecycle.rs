@@ -11,7 +11,8 @@ pub(super) struct Lifecycle {
     is_syncing: Cell<bool>,
     commits_in_flight: Cell<usize>,
     stage: Cell<Stage>,
-    /// Who closes, until everything has ended. One at a time: [`Lifecycle::begin_closing`].
+    /// The caller of `close()`, until everything has ended. One at a time:
+    /// [`Lifecycle::begin_closing`].
     closer: RefCell<Option<Waker>>,
 }
 
@@ -72,7 +73,7 @@ impl Lifecycle {
         self.stage.get() == Stage::Closed
     }
 
-    /// Waits until no sync and no commit is under way. For whoever closes.
+    /// Waits until no sync and no commit is under way. For the caller of `close()`.
     pub(super) async fn quiet(&self) {
         poll_fn(|context| {
             if self.is_quiet() {
@@ -84,7 +85,7 @@ impl Lifecycle {
         .await;
     }
 
-    /// Wakes whoever closes, if nothing is under way any more.
+    /// Wakes the caller of `close()`, if nothing is under way any more.
     pub(super) fn wake_if_quiet(&self) {
         if let Some(waker) = self.is_quiet().then(|| self.closer.take()).flatten() {
             waker.wake();

@@ -17,13 +17,16 @@ use crate::store::{Store, StoreError};
 
 /// Accounts and slots in the verified pages that are kept, at about two hundred bytes each: 20 MiB.
 /// They hold the upper pages of a large state (a page names about a thousand others, so some
-/// hundred pages lead to a hundred million accounts) and what was read last.
+/// hundred pages lead to a hundred million accounts) and what was read last. Chosen without a
+/// measurement: it is an amount of memory that a web page can spare.
 const MAX_CACHED_ENTRIES: usize = 100_000;
-/// Pages asked for in one transaction: half a mebibyte. It is three to four times as fast as one
-/// page at a time, and verifying all of them does not make the user's page stutter.
+/// Pages asked for in one transaction: three quarters of a mebibyte, for pages of the usual size.
+/// It is three to four times as fast as one page at a time. The number was chosen without a
+/// measurement: verifying all of them should not make the user's page stutter.
 const PAGES_PER_TRANSACTION: usize = 32;
-/// Transactions in flight: one is read while the pages of the other are verified.
-const MAX_IN_FLIGHT: usize = 2;
+/// Transactions in flight. Chosen without a measurement: one is read while the pages of the other
+/// are verified.
+const MAX_TRANSACTIONS: usize = 2;
 
 /// Why there is no verified page.
 #[derive(Clone, Debug)]
@@ -39,16 +42,16 @@ pub(super) struct PageCache {
     /// Scratch memory for verifying.
     folds: RefCell<Folds>,
     cache: RefCell<Cache>,
-    /// Loads that nobody has begun, in the order they were asked for. Bound: the caller's reads in
-    /// flight.
-    queued: RefCell<Vec<Rc<Load>>>,
-    /// Loads under way. Bound: the pages of [`MAX_IN_FLIGHT`] transactions, and the subtries wanted
-    /// of them.
-    begun: RefCell<Vec<Rc<Load>>>,
+    /// Requests that wait for a transaction, in the order in which they came. Bound: the caller's
+    /// reads in flight.
+    queued: RefCell<Vec<Rc<PageRequest>>>,
+    /// Requests under way. Bound: the pages of [`MAX_TRANSACTIONS`] transactions, and the subtries
+    /// wanted of them.
+    begun: RefCell<Vec<Rc<PageRequest>>>,
 }
 
-/// A page that is wanted, and who waits for it.
-struct Load {
+/// A page that is wanted, and the reads that wait for it.
+struct PageRequest {
     wanted: NeededPage,
     outcome: RefCell<Option<Outcome>>,
     wakers: RefCell<Vec<Waker>>,
@@ -74,11 +77,11 @@ impl PageCache {
         if let Some(page) = cached {
             return Ok(page);
         }
-        let load = self.share(wanted);
-        poll_fn(|context| match &*load.outcome.borrow() {
+        let request = self.share(wanted);
+        poll_fn(|context| match &*request.outcome.borrow() {
             Some(outcome) => Poll::Ready(outcome.clone()),
             None => {
-                load.wakers.borrow_mut().push(context.waker().clone());
+                request.wakers.borrow_mut().push(context.waker().clone());
                 Poll::Pending
             }
         })
@@ -91,24 +94,29 @@ impl PageCache {
         self.cache.take();
     }
 
-    /// The load of this page. Others may wait for it already.
-    fn share(self: &Rc<Self>, wanted: &NeededPage) -> Rc<Load> {
+    /// The request for this page. Others may wait for it already.
+    fn share(self: &Rc<Self>, wanted: &NeededPage) -> Rc<PageRequest> {
         let key = wanted.key();
-        let shared = [&self.begun, &self.queued].into_iter().find_map(|loads| {
-            let loads = loads.borrow();
-            loads.iter().find(|load| load.wanted.key() == key).cloned()
-        });
-        if let Some(load) = shared {
-            return load;
+        let shared = [&self.begun, &self.queued]
+            .into_iter()
+            .find_map(|requests| {
+                let requests = requests.borrow();
+                requests
+                    .iter()
+                    .find(|request| request.wanted.key() == key)
+                    .cloned()
+            });
+        if let Some(request) = shared {
+            return request;
         }
-        let load = Rc::new(Load {
+        let request = Rc::new(PageRequest {
             wanted: *wanted,
             outcome: RefCell::default(),
             wakers: RefCell::default(),
         });
         let is_first = {
             let mut queued = self.queued.borrow_mut();
-            queued.push(load.clone());
+            queued.push(request.clone());
             queued.len() == 1
         };
         if is_first {
@@ -117,53 +125,54 @@ impl PageCache {
             let pages = self.clone();
             spawn_local(async move { pages.begin_queued() });
         }
-        load
+        request
     }
 
     fn begin_queued(self: &Rc<Self>) {
-        while self.readers.in_flight() < MAX_IN_FLIGHT && !self.queued.borrow().is_empty() {
-            let (ids, loads) = self.next_transaction();
-            self.begun.borrow_mut().extend_from_slice(&loads);
+        while self.readers.in_flight() < MAX_TRANSACTIONS && !self.queued.borrow().is_empty() {
+            let (ids, requests) = self.next_transaction();
+            self.begun.borrow_mut().extend_from_slice(&requests);
             self.readers.transaction_began();
             let pages = self.clone();
             spawn_local(async move {
                 let found = pages.store.pages(&ids).await;
                 let answer = found.map(|found| decoded(&ids, &found));
-                pages.settle(&loads, answer);
+                pages.settle(&requests, answer);
                 pages.readers.transaction_ended();
                 pages.begin_queued();
             });
         }
     }
 
-    /// Takes the loads for one transaction from the queue: some pages, and all subtries wanted of
-    /// them.
-    fn next_transaction(&self) -> (Vec<PageId>, Vec<Rc<Load>>) {
+    /// Takes the requests for one transaction from the queue: some pages, and all subtries wanted
+    /// of them.
+    fn next_transaction(&self) -> (Vec<PageId>, Vec<Rc<PageRequest>>) {
         let mut ids = Vec::new();
         let (mut taken, mut left) = (Vec::new(), Vec::new());
-        for load in self.queued.take() {
-            let id = load.wanted.page.id;
+        for request in self.queued.take() {
+            let id = request.wanted.page.id;
             let has_place = ids.contains(&id) || ids.len() < PAGES_PER_TRANSACTION;
             if !has_place {
-                left.push(load);
+                left.push(request);
                 continue;
             }
             if !ids.contains(&id) {
                 ids.push(id);
             }
-            taken.push(load);
+            taken.push(request);
         }
         self.queued.replace(left);
         (ids, taken)
     }
 
-    fn settle(&self, loads: &[Rc<Load>], mut answer: LoadedPages) {
-        let settled = |load: &Rc<Load>| loads.iter().any(|done| Rc::ptr_eq(done, load));
-        self.begun.borrow_mut().retain(|load| !settled(load));
-        for load in loads {
-            let outcome = self.verify(&load.wanted, &mut answer);
-            load.outcome.replace(Some(outcome));
-            load.wakers.take().into_iter().for_each(Waker::wake);
+    fn settle(&self, requests: &[Rc<PageRequest>], mut answer: LoadedPages) {
+        let settled =
+            |request: &Rc<PageRequest>| requests.iter().any(|done| Rc::ptr_eq(done, request));
+        self.begun.borrow_mut().retain(|request| !settled(request));
+        for request in requests {
+            let outcome = self.verify(&request.wanted, &mut answer);
+            request.outcome.replace(Some(outcome));
+            request.wakers.take().into_iter().for_each(Waker::wake);
         }
     }
 

@@ -25,16 +25,16 @@ pub(super) struct DbConnection {
 /// Shared with the callbacks that end a connection from outside.
 struct SharedState {
     closed: Cell<bool>,
-    /// The writer's lock. It is here, so that it is given back at once when the connection ends
-    /// from outside.
+    /// The writer's lock. It is here, so that it is released at once when the connection ends from
+    /// outside.
     lock: Cell<Option<WriterLock>>,
-    /// Who waits for the end. `true`: it came from outside.
+    /// Told when the connection ends; `true` if the browser or another tab ended it.
     close_listener: Cell<Option<Sender<bool>>>,
 }
 
-/// What a transaction may do.
+/// What a connection or a transaction may do.
 #[derive(Clone, Copy)]
-pub(super) enum Mode {
+pub(super) enum Access {
     Read,
     Write(Durability),
 }
@@ -64,7 +64,7 @@ impl DbConnection {
         }
     }
 
-    /// Ties the writer's lock to this connection. It is given back when the connection ends in any
+    /// Ties the writer's lock to this connection. It is released when the connection ends in any
     /// way.
     pub(super) fn hold_lock(&self, lock: WriterLock) {
         self.shared.lock.set(Some(lock));
@@ -74,7 +74,7 @@ impl DbConnection {
         }
     }
 
-    /// Gives the writer's lock back and stays open.
+    /// Releases the writer's lock and stays open.
     pub(super) fn release_lock(&self) {
         drop(self.shared.lock.take());
     }
@@ -87,13 +87,13 @@ impl DbConnection {
     }
 
     /// Starts a transaction over `stores`. It takes its place in the database's queue now.
-    pub(super) fn begin(&self, stores: &[&str], mode: Mode) -> Result<Transaction, StoreError> {
+    pub(super) fn begin(&self, stores: &[&str], access: Access) -> Result<Transaction, StoreError> {
         if self.shared.closed.get() {
             return Err(StoreError::Closed);
         }
-        let (mode, durability) = match mode {
-            Mode::Read => ("readonly", Durability::Relaxed),
-            Mode::Write(durability) => ("readwrite", durability),
+        let (mode, durability) = match access {
+            Access::Read => ("readonly", Durability::Relaxed),
+            Access::Write(durability) => ("readwrite", durability),
         };
         let options = Object::new();
         global::set(

@@ -10,8 +10,8 @@ use js_sys::{Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// The right to write to one database, for as long as this value lives. The browser gives it back
-/// when the tab dies.
+/// The right to write to one database, for as long as this value lives. The browser releases
+/// it when the tab dies.
 #[derive(Debug)]
 pub struct WriterLock {
     database: String,
@@ -36,7 +36,7 @@ impl WriterLock {
     /// Waits in line for the lock: until everybody who has it or asked for it before has closed the
     /// database or died.
     ///
-    /// The place in the line is kept even if the future is dropped; the lock is then given back as
+    /// The place in the line is kept even if the future is dropped; the lock is then released as
     /// soon as it is granted. `leaving`, an `AbortSignal` or `undefined`, gives the place up and
     /// fails the wait. It matters, because the wait may last as long as another tab lives, and
     /// keeps everything that waits alive.
@@ -65,7 +65,7 @@ impl WriterLock {
                 }
                 let mut resolver = None;
                 let holding = Promise::new(&mut |resolve, _reject| resolver = Some(resolve));
-                // If nobody waits any more, this is dropped at once, which gives the lock back.
+                // If nobody waits any more, this is dropped at once, which releases the lock.
                 let held = resolver.map(Held);
                 sender.send(held.ok_or(StoreError::Unsupported { api: "Promise" }));
                 holding.into()
@@ -91,8 +91,8 @@ impl WriterLock {
         })
     }
 
-    /// Gives the lock back now, and waits until others can have it. Dropping the lock gives it back
-    /// a moment later.
+    /// Releases the lock now, and waits until others can have it. Dropping the lock releases it a
+    /// moment later.
     pub fn release(self) -> impl Future<Output = ()> {
         drop(self.held);
         async move {

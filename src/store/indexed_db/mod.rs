@@ -24,7 +24,7 @@ mod value;
 pub use lock::WriterLock;
 
 use self::{
-    connection::{DbConnection, Mode},
+    connection::{Access, DbConnection},
     global::{listen_once, result},
     transaction::{Canceller, Transaction, found},
     value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
@@ -59,14 +59,9 @@ pub struct IndexedDb {
     clean: Cell<bool>,
 }
 
-#[derive(Clone, Copy)]
-enum Access {
-    Read,
-    Write(Durability),
-}
-
 /// What the browser has done when it calls a transaction complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// Handed it to the operating system. Survives a killed tab or browser; a power cut may cost
     /// the last batches, never a part of one. Strict would make Firefox 1.6 to 2.4 times slower.
@@ -116,7 +111,7 @@ impl IndexedDb {
         self.connection.hold_lock(lock);
     }
 
-    /// Makes a writer a reader again, and gives its lock back.
+    /// Makes a writer a reader again, and releases its lock.
     pub fn demote(&self) {
         self.access.set(Access::Read);
         self.connection.release_lock();
@@ -153,7 +148,7 @@ impl IndexedDb {
     }
 
     fn read(&self, stores: &[&str]) -> Result<Transaction, StoreError> {
-        self.connection.begin(stores, Mode::Read)
+        self.connection.begin(stores, Access::Read)
     }
 
     fn write(&self) -> Result<Transaction, StoreError> {
@@ -161,7 +156,7 @@ impl IndexedDb {
             Access::Read => Err(StoreError::ReadOnly),
             Access::Write(durability) => self
                 .connection
-                .begin(&[PAGES, CODES, META], Mode::Write(durability)),
+                .begin(&[PAGES, CODES, META], Access::Write(durability)),
         }
     }
 
@@ -271,7 +266,7 @@ impl Store for IndexedDb {
         let goodbye = self.say_goodbye();
         let lock = self.connection.close();
         async move {
-            // Until then, a deletion would be told that somebody has the database open.
+            // A deletion is blocked until this transaction is complete.
             if let Some(goodbye) = goodbye {
                 let _ = goodbye.complete().await;
             }

@@ -9,14 +9,15 @@ use std::{
 };
 
 /// Waits for the first value that any of its [`Sender`]s sends. Can be awaited once.
-pub(super) struct Receiver<T>(Rc<Slot<T>>);
+pub(super) struct Receiver<T>(Rc<Shared<T>>);
 
 /// Sends the value. Every callback that may do so has a clone, and the first to send decides. A
 /// later value is dropped, and so is a value that nobody waits for any more: its `Drop` closes what
 /// it owns (a connection, a lock).
-pub(super) struct Sender<T>(Weak<Slot<T>>);
+pub(super) struct Sender<T>(Weak<Shared<T>>);
 
-struct Slot<T> {
+/// What a receiver shares with its senders.
+struct Shared<T> {
     value: Cell<Option<T>>,
     settled: Cell<bool>,
     waker: Cell<Option<Waker>>,
@@ -24,22 +25,24 @@ struct Slot<T> {
 
 /// A sender, to be cloned for each callback, and the future that it resolves.
 pub(super) fn signal<T>() -> (Sender<T>, Receiver<T>) {
-    let slot = Rc::new(Slot {
+    let shared = Rc::new(Shared {
         value: Cell::new(None),
         settled: Cell::new(false),
         waker: Cell::new(None),
     });
-    (Sender(Rc::downgrade(&slot)), Receiver(slot))
+    (Sender(Rc::downgrade(&shared)), Receiver(shared))
 }
 
 impl<T> Sender<T> {
     pub(super) fn send(&self, value: T) {
-        let Some(slot) = self.0.upgrade() else { return };
-        if slot.settled.replace(true) {
+        let Some(shared) = self.0.upgrade() else {
+            return;
+        };
+        if shared.settled.replace(true) {
             return;
         }
-        slot.value.set(Some(value));
-        if let Some(waker) = slot.waker.take() {
+        shared.value.set(Some(value));
+        if let Some(waker) = shared.waker.take() {
             waker.wake();
         }
     }

@@ -4,28 +4,27 @@
 //! log; the torn log reads well at the first reopening, is taken for corrupt at the second, and
 //! then everything is deleted. Writing so much in the first session after the kill that the log is
 //! replaced prevents it (measured; it harms no other backend). So a session that is closed marks
-//! the record, a batch removes the mark, and whoever opens an unmarked database to write does the
+//! the record, a batch removes the mark, and a writer that opens an unmarked database does the
 //! rewrite.
 
 use super::{
     IndexedDb, META, META_KEY,
-    connection::Mode,
+    connection::Access,
     errors, get,
     global::{listen_once, random, result},
     number,
     value::{Meta, key_range},
 };
-use crate::{
-    state::PageId,
-    store::{StoreError, indexed_db::Access},
-};
+use crate::{state::PageId, store::StoreError};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 
 /// Bytes of one record: below 64 KiB, above which values become files of their own, and no more
 /// than `crypto.getRandomValues` fills at once (65,536).
 const SCRATCH_BYTES: u32 = 60_000;
-/// Records written: nine megabytes in all. LevelDB begins a new log at four.
+/// Records written: nine megabytes in all. LevelDB begins a new log at four (`write_buffer_size`),
+/// so the log is replaced twice. That this is enough was measured; the factor of two was chosen
+/// without a measurement.
 const SCRATCH_RECORDS: u64 = 150;
 /// Records in one transaction: three megabytes, so that a batch does not wait long for its turn.
 const RECORDS_PER_TRANSACTION: u64 = 50;
@@ -100,7 +99,7 @@ impl IndexedDb {
     fn meta_transaction(&self) -> Result<super::Transaction, StoreError> {
         match self.access.get() {
             Access::Read => Err(StoreError::ReadOnly),
-            Access::Write(durability) => self.connection.begin(&[META], Mode::Write(durability)),
+            Access::Write(durability) => self.connection.begin(&[META], Access::Write(durability)),
         }
     }
 }

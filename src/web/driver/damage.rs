@@ -1,4 +1,4 @@
-//! What readers find damaged: it is withheld, told once, and healed from peers by whoever writes.
+//! Damage found by reads: the read rejects, one event is sent, and the writer heals it.
 
 use std::rc::Rc;
 
@@ -10,8 +10,8 @@ use crate::sync::{Damage, Input};
 use crate::web::errors::JsError;
 
 impl Driver {
-    /// Has a page healed that is missing or not what its parent names. Answers what to tell whoever
-    /// reads.
+    /// Has a page healed that is missing or not what its parent names. Returns the error for the
+    /// reader.
     pub(in crate::web) fn damaged_page(
         self: &Rc<Self>,
         wanted: &NeededPage,

@@ -40,7 +40,7 @@ pub(super) struct Driver {
     /// What happened while the loop was busy. Bound: what JavaScript adds while one output is being
     /// done.
     inbox: RefCell<VecDeque<Input>>,
-    /// The loop is on the stack: whoever comes now leaves an input and goes.
+    /// The loop is running. Calls made meanwhile only queue an input.
     looping: Cell<bool>,
     turns: Turns,
     timer: Timer,
@@ -50,7 +50,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// `followed` is the record of the tab that writes, if that is not we.
+    /// `followed` is the writer's record, if another tab is the writer.
     pub(super) fn new(
         engine: Engine,
         store: Rc<Backend>,
@@ -120,7 +120,7 @@ impl Driver {
         if !self.lifecycle.begin_closing() {
             return;
         }
-        // A repair ends like a sync, but nobody is told.
+        // Also ends a repair, without an event.
         self.cancel();
         self.lifecycle.quiet().await;
         self.lifecycle.end_closing();
@@ -240,7 +240,7 @@ impl Driver {
             Err(error) => Input::CommitFailed(sequence, error),
         };
         self.inbox.borrow_mut().push_back(input);
-        // Taken in before the loop runs, so that whoever hears "synced" finds the state complete
+        // Taken in before the loop runs, so that a listener of "synced" finds the state complete
         // already.
         self.take_in();
         self.tell_if_complete_changed(before);

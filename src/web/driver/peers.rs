@@ -1,5 +1,4 @@
-//! The driver's side that talks to sockets: what they say becomes inputs, and what ends a
-//! connection is told.
+//! Turns socket events into inputs and reports why connections end.
 
 use std::rc::Rc;
 
@@ -70,8 +69,7 @@ impl Driver {
                 self.input(Input::Frame(peer, bytes))
             }
             SocketEvent::Text if self.connections.has_joined(peer) => self.input(Input::Text(peer)),
-            // Sent before the socket said that it is open. It is not a peer yet, and cannot owe us
-            // an answer.
+            // A frame before `open` is ignored.
             SocketEvent::Frame(_) | SocketEvent::Text => {}
             SocketEvent::Oversized(bytes) => {
                 self.refuse(peer, &PeerFault::OversizedFrame { bytes })
@@ -128,7 +126,7 @@ impl Driver {
         let _ = self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
     }
 
-    /// Ends a connection otherwise than by the engine's wish, and tells the engine.
+    /// Ends a connection that the engine did not ask to end, and tells the engine.
     fn end_connection(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
         let row = self.engine.borrow().peer_progress(peer);
         if self.disconnect(peer, by, code, reason, row.as_ref()) {

@@ -36,7 +36,7 @@ impl Driver {
         }
     }
 
-    /// Reads again what the writer has completed. A writer knows.
+    /// Reads again what the writer has completed. Does nothing on the writer.
     pub(in crate::web) async fn catch_up(&self) -> Result<(), JsError> {
         if self.is_writer() {
             return Ok(());
@@ -75,7 +75,7 @@ impl Driver {
         }
         self.store.promote(lock);
         let found = StoredState::load(&self.store, name, network, true).await;
-        let taken_over = found.and_then(|found| self.adopt(found));
+        let taken_over = found.and_then(|found| self.become_writer(found));
         if taken_over.is_err() {
             self.store.resign();
         }
@@ -83,7 +83,7 @@ impl Driver {
     }
 
     /// Becomes the writer of what the database holds.
-    fn adopt(self: &Rc<Self>, found: StoredState) -> Result<(), JsError> {
+    fn become_writer(self: &Rc<Self>, found: StoredState) -> Result<(), JsError> {
         let before = self.complete();
         let adopted = self.engine.borrow_mut().adopt(found.record, found.codes);
         // A follower gets no target, and what its engine wants of the store is refused.
