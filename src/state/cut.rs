@@ -55,7 +55,7 @@ pub(crate) struct Sum {
     pub(crate) open: bool,
     /// Whether there are pages below.
     pub(crate) pages: bool,
-    /// Whether there are bases below. They may stand nowhere else, so they are always written.
+    /// Whether there are bases below. A base may exist only here, so it is always written.
     pub(crate) bases: bool,
 }
 
@@ -86,7 +86,7 @@ impl Sum {
 
 /// How to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum CutMode {
     /// More leaves are to come. Only complete subtries move out, and out of an open branch only
     /// runs that cannot grow any more.
     Growing,
@@ -110,7 +110,7 @@ pub(crate) fn cut(
     fold: &Fold,
     source: &mut (impl Source + ?Sized),
     place: Place,
-    mode: Mode,
+    mode: CutMode,
     out: &mut NewPages,
 ) -> Result<Kept, TreeError> {
     let mut cut = Cut {
@@ -119,7 +119,7 @@ pub(crate) fn cut(
         place,
         mode,
         nodes: Vec::new(),
-        gone: Vec::new(),
+        replacements: Vec::new(),
         out,
     };
     cut.nodes.reserve(fold.branches().len());
@@ -135,7 +135,7 @@ pub(crate) fn cut_list(
     fold: &Fold,
     source: &mut dyn Source,
     place: Place,
-    mode: Mode,
+    mode: CutMode,
     out: &mut NewPages,
 ) -> Result<Kept, TreeError> {
     cut(fold, source, place, mode, out)
@@ -146,11 +146,11 @@ struct Cut<'a, S: ?Sized> {
     fold: &'a Fold,
     source: &'a mut S,
     place: Place,
-    mode: Mode,
+    mode: CutMode,
     /// By branch, as far as they have been cut. Bound: the fold's branches.
     nodes: Vec<Node>,
-    /// What has replaced the branches that are gone. Bound: the fold's branches.
-    gone: Vec<Gone>,
+    /// What takes the place of branches that have moved out. Bound: the fold's branches.
+    replacements: Vec<Replacement>,
     out: &'a mut NewPages,
 }
 
@@ -159,14 +159,15 @@ struct Cut<'a, S: ?Sized> {
 struct Node {
     /// What it adds to its parent's sum.
     sum: Sum,
-    /// Whether some branch below is gone.
+    /// Whether some branch below is replaced.
     changed: bool,
-    /// Index into [`Cut::gone`] if the branch itself is gone.
-    gone: Option<u32>,
+    /// Index into [`Cut::replacements`] if the branch itself is replaced.
+    replacement: Option<u32>,
 }
 
+/// What takes the place of a branch.
 #[derive(Clone, Copy)]
-enum Gone {
+enum Replacement {
     Page(PageRef),
     Blinded(Hash),
 }
@@ -177,9 +178,9 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         self.nodes.push(node);
         let too_large = node.sum.size > self.place.budget;
         match self.mode {
-            Mode::Growing if node.sum.open && too_large => self.move_full_runs(branch)?,
-            Mode::Growing | Mode::Closing if too_large => self.shrink(branch)?,
-            Mode::Collapsing if node.sum.pages || node.sum.bases => {
+            CutMode::Growing if node.sum.open && too_large => self.move_full_runs(branch)?,
+            CutMode::Growing | CutMode::Closing if too_large => self.shrink(branch)?,
+            CutMode::Collapsing if node.sum.pages || node.sum.bases => {
                 self.collapse_children(branch);
                 if self.update(branch)?.size > self.place.budget {
                     self.shrink(branch)?;
@@ -195,7 +196,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         let mut node = Node {
             sum: Sum::default(),
             changed: false,
-            gone: None,
+            replacement: None,
         };
         for child in self.fold.children(branch) {
             match child {
@@ -203,7 +204,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 ChildOf::Branch(child) => {
                     let child = self.node(child as usize)?;
                     node.sum.add(child.sum);
-                    node.changed |= child.changed || child.gone.is_some();
+                    node.changed |= child.changed || child.replacement.is_some();
                 }
             }
         }
@@ -217,10 +218,15 @@ impl<S: Source + ?Sized> Cut<'_, S> {
     }
 
     /// What has taken the place of a branch, if anything has.
-    fn gone(&self, node: &Node) -> Option<&Gone> {
-        let gone = node.gone.and_then(|gone| self.gone.get(gone as usize));
-        debug_assert_eq!(gone.is_some(), node.gone.is_some(), "what is gone is noted");
-        gone
+    fn replacement(&self, node: &Node) -> Option<&Replacement> {
+        let index = node.replacement;
+        let replacement = index.and_then(|index| self.replacements.get(index as usize));
+        debug_assert_eq!(
+            replacement.is_some(),
+            index.is_some(),
+            "every replacement is noted"
+        );
+        replacement
     }
 
     /// Adds up again after something has moved out.
@@ -269,7 +275,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                     pages: true,
                     bases: false,
                 },
-                Gone::Page(reference),
+                Replacement::Page(reference),
             );
         }
         Ok(())
@@ -303,7 +309,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             !node.sum.pages
                 && !node.sum.bases
                 && node.sum.size >= COLLAPSE_FROM
-                && node.gone.is_none()
+                && node.replacement.is_none()
         });
         if let (Some(hash), Some(_)) = (hash, waiting) {
             let size = blinded_size(&self.path(branch));
@@ -315,18 +321,18 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 pages: false,
                 bases: false,
             };
-            self.replace(branch, sum, Gone::Blinded(hash));
+            self.replace(branch, sum, Replacement::Blinded(hash));
         }
     }
 
-    fn replace(&mut self, branch: usize, sum: Sum, gone: Gone) {
+    fn replace(&mut self, branch: usize, sum: Sum, replacement: Replacement) {
         if let Some(node) = self.nodes.get_mut(branch) {
             *node = Node {
                 sum,
                 changed: true,
-                gone: Some(self.gone.len() as u32),
+                replacement: Some(self.replacements.len() as u32),
             };
-            self.gone.push(gone);
+            self.replacements.push(replacement);
         }
     }
 
@@ -338,7 +344,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         };
         match self.fold.branches().len().checked_sub(1) {
             Some(top) => {
-                if self.mode == Mode::Collapsing {
+                if self.mode == CutMode::Collapsing {
                     self.collapse(top);
                 }
                 self.keep(top, &mut kept.items)?;
@@ -346,7 +352,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             }
             None if !self.fold.is_empty() => {
                 let too_large = self.source.sum(0).size > self.place.budget;
-                if self.mode != Mode::Growing && too_large && self.source.movable(0) > 0 {
+                if self.mode != CutMode::Growing && too_large && self.source.movable(0) > 0 {
                     self.source.evict(0, self.out)?;
                 }
                 kept.items.push(KeptItem::Entry(0));
@@ -359,9 +365,11 @@ impl<S: Source + ?Sized> Cut<'_, S> {
 
     fn keep(&self, branch: usize, items: &mut Vec<KeptItem>) -> Result<(), TreeError> {
         let node = self.node(branch)?;
-        match self.gone(node) {
-            Some(Gone::Page(page)) => items.push(KeptItem::Page(self.path(branch), *page)),
-            Some(Gone::Blinded(hash)) => items.push(KeptItem::Blinded(self.path(branch), *hash)),
+        match self.replacement(node) {
+            Some(Replacement::Page(page)) => items.push(KeptItem::Page(self.path(branch), *page)),
+            Some(Replacement::Blinded(hash)) => {
+                items.push(KeptItem::Blinded(self.path(branch), *hash))
+            }
             None if node.changed => {
                 for child in self.fold.children(branch) {
                     match child {
@@ -377,9 +385,9 @@ impl<S: Source + ?Sized> Cut<'_, S> {
 
     fn write(&self, branch: usize, page: &mut PageWriter) -> Result<(), TreeError> {
         let node = self.node(branch)?;
-        match self.gone(node) {
-            Some(Gone::Page(reference)) => page.page(&self.path(branch), reference),
-            Some(Gone::Blinded(hash)) => page.blinded(&self.path(branch), hash),
+        match self.replacement(node) {
+            Some(Replacement::Page(reference)) => page.page(&self.path(branch), reference),
+            Some(Replacement::Blinded(hash)) => page.blinded(&self.path(branch), hash),
             None if node.changed => {
                 for child in self.fold.children(branch) {
                     match child {

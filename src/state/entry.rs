@@ -32,17 +32,17 @@ pub enum Item {
         /// Hash of the node at the path.
         hash: Hash,
         /// What is held below this path under *another* hash, as a list like any other. When the
-        /// subtrie is revealed, what has not changed is adopted from it. Empty if nothing is held,
-        /// and never made of blinded entries without a base alone. A page that has not been loaded
-        /// yet may stand here alone with a path above this one's. Bound: what the complete state
-        /// and the builds before it held there.
+        /// subtrie is revealed, what has not changed is adopted from it. Empty if nothing is held.
+        /// Never consists only of blinded entries without a base. May also be one unloaded page
+        /// whose path is above this one. Bound: what the complete state and the builds before it
+        /// held there.
         base: Vec<Entry>,
     },
     /// A subtrie that is held in a page. Its top is a branch.
     Page(PageRef),
 }
 
-/// There are as many entries as anything in memory, so a base must not make every item larger.
+/// Entries fill most of the memory, so `Item` must stay small.
 const _: () = assert!(size_of::<Item>() <= 64);
 
 /// An account, its storage and its code.
@@ -211,7 +211,9 @@ impl Entry {
     }
 
     /// Calls for every page that is named in this entry, with the path of the page's subtrie and
-    /// whether it is named in a base.
+    /// whether it is named in a base. There is no counterpart that changes entries: each walk that
+    /// replaces pages treats lists, bases and storages in its own way (`tree::inline_page`,
+    /// `tree::base`).
     pub(crate) fn each_page(&self, call: &mut impl FnMut(Path, &PageRef, bool)) {
         self.each_page_inside(false, call);
     }

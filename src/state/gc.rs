@@ -66,7 +66,7 @@ struct Below {
 }
 
 /// The nibble of a subtrie that is a whole trie and so has its page to itself.
-const WHOLE: u8 = 16;
+const WHOLE_TRIE: u8 = 16;
 
 impl DiffWalk {
     /// Starts at both root pages (`None`: the empty state).
@@ -77,7 +77,8 @@ impl DiffWalk {
             read: Vec::new(),
             blind: false,
         };
-        let root = |page: Option<PageRef>| page.map(|page| Below::new(WHOLE, &page, &Path::ROOT));
+        let root =
+            |page: Option<PageRef>| page.map(|page| Below::new(WHOLE_TRIE, &page, &Path::ROOT));
         walk.reach(
             root(old).into_iter().collect(),
             root(new).into_iter().collect(),
@@ -141,9 +142,10 @@ impl DiffWalk {
                 false => (&mut self.new, &mut self.old),
             };
             here.reached.push(part.page);
-            if !inner || !here.inner.insert(part) {
+            if !inner || here.inner.contains(part) {
                 continue;
             }
+            here.inner.insert(part);
             if let Some((_, below)) = read.and_then(|read| self.read.get(read)) {
                 steps.extend(part.select(below).map(|below| (is_old, below)));
             } else if there.inner.contains(part) {
@@ -166,7 +168,7 @@ impl MarkWalk {
     pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
         let mut side = Side::default();
         let young = roots.into_iter().filter(|root| root.id >= since);
-        young.for_each(|root| side.reach(&Below::new(WHOLE, &root, &Path::ROOT)));
+        young.for_each(|root| side.reach(&Below::new(WHOLE_TRIE, &root, &Path::ROOT)));
         MarkWalk {
             side,
             since,
@@ -212,7 +214,8 @@ impl MarkWalk {
 impl Side {
     fn reach(&mut self, below: &Below) {
         self.reached.push(below.part.page);
-        if below.inner && self.inner.insert(below.part) {
+        if below.inner && !self.inner.contains(below.part) {
+            self.inner.insert(below.part);
             self.waiting.insert(below.part);
         }
     }
@@ -236,7 +239,7 @@ impl Side {
 impl Part {
     /// Those of a page's named subtries that are in this one of its own.
     fn select(self, below: &[Below]) -> impl Iterator<Item = Below> {
-        let is_in = move |below: &&Below| self.nibble == WHOLE || self.nibble == below.nibble;
+        let is_in = move |below: &&Below| self.nibble == WHOLE_TRIE || self.nibble == below.nibble;
         below.iter().filter(is_in).copied()
     }
 }
@@ -261,13 +264,10 @@ impl Parts {
         self.0.binary_search(&part).is_ok()
     }
 
-    /// Returns `false` if it was there already.
-    fn insert(&mut self, part: Part) -> bool {
-        let place = self.0.binary_search(&part);
-        if let Err(place) = place {
+    fn insert(&mut self, part: Part) {
+        if let Err(place) = self.0.binary_search(&part) {
             self.0.insert(place, part);
         }
-        place.is_err()
     }
 
     fn remove(&mut self, part: Part) {
@@ -291,12 +291,12 @@ fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
     Ok(below)
 }
 
-/// The child of the branch at `depth` that a path leads to; [`WHOLE`] if the path ends at or above
-/// that branch.
+/// The child of the branch at `depth` that a path leads to; [`WHOLE_TRIE`] if the path ends at or
+/// above that branch.
 fn nibble_at(path: &Path, depth: u8) -> u8 {
     match path.len() > depth {
         true => path.nibble(depth),
-        false => WHOLE,
+        false => WHOLE_TRIE,
     }
 }
 

@@ -16,8 +16,8 @@
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
 //!   [`StoreError`]: why a store fails.
 //!
-//! `tree`, `gc` and `new_pages` are the engine's own. They are public for tests and benches only, and
-//! hidden from the documentation.
+//! `tree`, `gc` and `new_pages` are the engine's own. They are public for tests and benches only,
+//! and hidden from the documentation.
 
 pub mod batch;
 mod cut;

@@ -23,8 +23,8 @@ pub(crate) use size::{
 };
 
 /// The size that pages are cut to, in bytes. Measured by `cargo xtask bench --only heal`: against
-/// 16 KiB, a thousand of a million accounts need 2.4 records each instead of 4.2, and a healed
-/// block receives no more bytes; 56 KiB doubles those bytes.
+/// 16 KiB, a state of a million accounts takes 2.4 records per 1,000 accounts instead of 4.2, and a
+/// healed block receives no more bytes; 56 KiB doubles those bytes.
 pub const PAGE_BUDGET: usize = 24 * 1024;
 
 /// The least budget, in bytes: sixteen account leaves of one branch, which cannot be split.

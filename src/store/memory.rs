@@ -167,9 +167,10 @@ impl Disk {
         let mut new = FlatMap::default();
         for (id, _) in &batch.pages {
             let stays = self.meta.is_some() && !is_deleted(id);
-            if (stays && self.pages.contains(id)) || !new.insert(*id, ()) {
+            if (stays && self.pages.contains(id)) || new.contains(id) {
                 return Err(StoreError::Exists);
             }
+            new.insert(*id, ());
         }
 
         // Nothing can fail any more.

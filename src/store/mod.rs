@@ -1,7 +1,7 @@
 //! The store: where pages, codes and the one record live between two visits.
 //!
-//! It knows bytes, ids and transactions, and nothing of what the bytes mean. Whether a page is true
-//! is decided by whoever reads it, by hashing it. The store shares the words of [`crate::state`]
+//! It knows bytes, ids and transactions, and nothing of what the bytes mean. The reader of a
+//! page decides whether it is true, by hashing it. The store shares the words of [`crate::state`]
 //! (ids, hashes, batches). It knows no tries, peers, messages, schedules or clocks. Its module
 //! `indexed_db` is the one place outside `web` that touches JavaScript, and only the browser's
 //! storage and locks.

@@ -1,6 +1,6 @@
 //! Which children of a branch move out together.
 
-use super::{Cut, Mode, Source};
+use super::{Cut, CutMode, Source};
 use crate::state::tree_error::TreeError;
 use crate::trie::fold::ChildOf;
 
@@ -16,7 +16,10 @@ impl<S: Source + ?Sized> Cut<'_, S> {
                 ChildOf::Entry(_) => (None, false),
                 ChildOf::Branch(child) => {
                     let child = child as usize;
-                    let node = self.nodes.get(child).filter(|node| node.gone.is_none());
+                    let node = self
+                        .nodes
+                        .get(child)
+                        .filter(|node| node.replacement.is_none());
                     (
                         node.map(|node| (child, node.sum.size)),
                         self.is_movable(child),
@@ -124,9 +127,9 @@ impl<S: Source + ?Sized> Cut<'_, S> {
 
     fn is_movable(&self, branch: usize) -> bool {
         let node = self.nodes.get(branch).filter(|node| {
-            node.gone.is_none()
+            node.replacement.is_none()
                 && node.sum.size <= self.place.budget
-                && !(self.mode == Mode::Growing && node.sum.open)
+                && !(self.mode == CutMode::Growing && node.sum.open)
         });
         node.is_some() && self.hash(branch).is_some()
     }

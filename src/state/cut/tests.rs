@@ -120,11 +120,11 @@ struct Outcome {
     pages: BTreeMap<PageId, Vec<u8>>,
 }
 
-fn run(list: &[Entry], mode: Mode) -> Outcome {
+fn run(list: &[Entry], mode: CutMode) -> Outcome {
     run_from(PageId(1), list, mode)
 }
 
-fn run_from(first: PageId, list: &[Entry], mode: Mode) -> Outcome {
+fn run_from(first: PageId, list: &[Entry], mode: CutMode) -> Outcome {
     let mut folds = Folds::new();
     let root = fold_list(&mut folds.list, list, Root::Trie).unwrap();
     let mut out = NewPages::new(first);
@@ -229,7 +229,7 @@ fn a_closed_list_fits_and_its_pages_hold_exactly_what_left_it() {
         } else {
             blind(&mut rng, list, 20)
         };
-        let outcome = run(&list, Mode::Closing);
+        let outcome = run(&list, CutMode::Closing);
         check(&list, &outcome);
         assert!(
             outcome.sum.size <= BUDGET,
@@ -245,7 +245,7 @@ fn a_growing_list_gives_away_complete_subtries_only() {
         let mut rng = Rng(seed + 1_000);
         let list = accounts(&mut rng, 700, 30);
         let list = blind(&mut rng, list, 10);
-        let outcome = run(&list, Mode::Growing);
+        let outcome = run(&list, CutMode::Growing);
         check(&list, &outcome);
         let open = |entry: &Entry| matches!(entry.item, Item::Page(page) if page.open);
         assert!(!outcome.kept.iter().any(open));
@@ -273,7 +273,7 @@ fn a_page_of_a_growing_list_is_full_unless_its_parent_is_complete() {
         path: Path::new(unknown, 2),
         item: Item::blinded(Hash([9; 32])),
     });
-    let outcome = run(&list, Mode::Growing);
+    let outcome = run(&list, CutMode::Growing);
     check(&list, &outcome);
     assert_eq!(outcome.pages.len(), 1, "the second run may still grow");
     let moved: Vec<u8> = outcome
@@ -292,15 +292,15 @@ fn a_collapsed_list_writes_only_what_has_pages_below() {
         let list = accounts(&mut rng, 700, 60);
         // First some of it becomes pages, as it would while the list grows.
         let list = blind(&mut rng, list, 30);
-        let grown = run(&list, Mode::Growing);
-        let collapsed = run_from(PageId(1_000), &grown.kept, Mode::Collapsing);
+        let grown = run(&list, CutMode::Growing);
+        let collapsed = run_from(PageId(1_000), &grown.kept, CutMode::Collapsing);
         let folded = fold_list(&mut Fold::new(), &collapsed.kept, Root::Trie).unwrap();
         assert_eq!(folded, collapsed.root);
         assert!(collapsed.sum.size <= BUDGET);
         let mut pages = grown.pages.clone();
         pages.extend(collapsed.pages.clone());
         let all = inline_page(collapsed.kept.clone(), None, &pages);
-        // Every page of before is still reached: what is missing was in memory only.
+        // Every page that was cut earlier is still reached. Only what was in memory is missing.
         let held = inline_page(
             grown
                 .kept
@@ -329,7 +329,7 @@ fn a_single_account_with_large_storage_gives_that_away() {
     {
         list = accounts(&mut rng, 1, 1_500);
     }
-    let outcome = run(&list, Mode::Closing);
+    let outcome = run(&list, CutMode::Closing);
     check(&list, &outcome);
     assert!(outcome.pages.len() > 3 && outcome.sum.size < 200);
 }

@@ -34,9 +34,9 @@ use crate::trie::scratch::ScratchBuf;
 
 const VERSION: u8 = 1;
 /// Flag: the page belongs to a storage trie.
-const STORAGE: u8 = 1;
+const STORAGE_TRIE: u8 = 1;
 /// Flag: the page holds a whole trie.
-const WHOLE: u8 = 2;
+const WHOLE_TRIE: u8 = 2;
 
 const KIND: u8 = 0b111;
 const ACCOUNT: u8 = 0;
@@ -80,10 +80,10 @@ struct PageReader<'a> {
 impl<'a> PageReader<'a> {
     fn page(&mut self) -> Result<Page, PageError> {
         let [flags] = self.take()?;
-        if flags > STORAGE | WHOLE {
+        if flags > STORAGE_TRIE | WHOLE_TRIE {
             return Err(PageError::Malformed("unknown flag"));
         }
-        let (storage, whole) = (flags & STORAGE != 0, flags & WHOLE != 0);
+        let (storage, whole) = (flags & STORAGE_TRIE != 0, flags & WHOLE_TRIE != 0);
         let account = if storage { Some(self.hash()?) } else { None };
         let path = self.path(&Path::ROOT)?;
         if whole && !path.is_empty() {
@@ -339,9 +339,13 @@ impl PageWriter {
     /// Starts a page for children of the branch at `parent`, or for the whole trie there.
     pub(crate) fn new(parent: &StatePath, whole: bool, capacity: usize) -> PageWriter {
         let mut bytes = ScratchBuf::new(capacity + FRAME);
-        let storage = if parent.account.is_some() { STORAGE } else { 0 };
+        let storage = if parent.account.is_some() {
+            STORAGE_TRIE
+        } else {
+            0
+        };
         bytes.push(VERSION);
-        bytes.push(storage | if whole { WHOLE } else { 0 });
+        bytes.push(storage | if whole { WHOLE_TRIE } else { 0 });
         if let Some(account) = &parent.account {
             bytes.append(&account.0);
         }

@@ -107,7 +107,7 @@ fn a_root_over_another_page_or_over_none_is_damage_whatever_the_checksum() {
         let bytes = forged(record, &from, &trusted);
         assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
     }
-    // The trusted root stays, and the page goes.
+    // Keeps the trusted root and removes the page.
     let mut encoded_page = Vec::new();
     put_page(&page, &mut encoded_page);
     let bytes = forged(&full, &encoded_page, &[0]);

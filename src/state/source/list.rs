@@ -4,7 +4,7 @@
 use super::{SlotList, sum_of};
 use crate::hash::Hash;
 use crate::state::cut::{
-    Kept, KeptItem, Mode, Place, Source, Sum, cut_list, write_top, write_whole,
+    CutMode, Kept, KeptItem, Place, Source, Sum, cut_list, write_top, write_whole,
 };
 use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
 use crate::state::new_pages::NewPages;
@@ -26,7 +26,7 @@ pub(crate) struct EntryList<'a> {
     /// Scratch memory to fold the storage that moves out.
     fold: &'a mut Fold,
     budget: usize,
-    mode: Mode,
+    mode: CutMode,
 }
 
 impl<'a> EntryList<'a> {
@@ -35,7 +35,7 @@ impl<'a> EntryList<'a> {
         account: Option<Hash>,
         fold: &'a mut Fold,
         budget: usize,
-        mode: Mode,
+        mode: CutMode,
     ) -> EntryList<'a> {
         let sums = entries.iter().map(sum_of).collect();
         EntryList {
@@ -61,17 +61,17 @@ impl<'a> EntryList<'a> {
             let Sum { open, pages, .. } = self.sum(index);
             match self.mode {
                 // The storage goes on growing in memory, without the runs that are full.
-                Mode::Growing if open && inline > small => {
-                    self.replace_storage(index, Mode::Growing, usize::MAX, out)?;
+                CutMode::Growing if open && inline > small => {
+                    self.replace_storage(index, CutMode::Growing, usize::MAX, out)?;
                 }
-                Mode::Growing if inline > small => {
-                    self.replace_storage(index, Mode::Closing, small, out)?;
+                CutMode::Growing if inline > small => {
+                    self.replace_storage(index, CutMode::Closing, small, out)?;
                 }
-                Mode::Closing if inline > small || pages && inline > 0 => {
-                    self.replace_storage(index, Mode::Closing, small, out)?;
+                CutMode::Closing if inline > small || pages && inline > 0 => {
+                    self.replace_storage(index, CutMode::Closing, small, out)?;
                 }
-                Mode::Collapsing if pages && inline > 0 => {
-                    self.replace_storage(index, Mode::Collapsing, small, out)?;
+                CutMode::Collapsing if pages && inline > 0 => {
+                    self.replace_storage(index, CutMode::Collapsing, small, out)?;
                 }
                 _ => {}
             }
@@ -91,7 +91,7 @@ impl<'a> EntryList<'a> {
     fn replace_storage(
         &mut self,
         index: usize,
-        mode: Mode,
+        mode: CutMode,
         inline: usize,
         out: &mut NewPages,
     ) -> Result<(), TreeError> {
@@ -184,7 +184,7 @@ impl Source for EntryList<'_> {
         }
         let mode = match self.mode {
             // Out of a growing list only complete storage moves.
-            Mode::Growing => Mode::Closing,
+            CutMode::Growing => CutMode::Closing,
             mode => mode,
         };
         self.replace_storage(entry, mode, 0, out)
@@ -243,14 +243,14 @@ pub(crate) fn move_base(
 ) -> Result<Vec<Entry>, TreeError> {
     let place = Place { account, budget };
     let (mut fold, mut spare) = (Fold::new(), Fold::new());
-    let mut source = EntryList::new(base, account, &mut spare, budget, Mode::Closing);
+    let mut source = EntryList::new(base, account, &mut spare, budget, CutMode::Closing);
     if base.len() == 1 {
         source.evict(0, out)?;
         return Ok(source.get(0).cloned().into_iter().collect());
     }
     let root = fold_list(&mut fold, base, Root::Trie)?;
     source.cut_large_storage(out)?;
-    let kept = cut_list(&fold, &mut source, place, Mode::Closing, out)?;
+    let kept = cut_list(&fold, &mut source, place, CutMode::Closing, out)?;
     if kept.sum.size > inline
         && let Some(top) = write_top(&fold, &kept, &source, place, root, out)?
     {

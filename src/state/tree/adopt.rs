@@ -78,7 +78,7 @@ impl Adopter<'_> {
             if self.folds_to(&part, &path, &hash) {
                 return self.adopt(part, parent, merged);
             }
-            // Blinded over blinded at one place: only what lies under the inner one counts.
+            // A base that is one blinded entry at the same path is replaced by its own base.
             match part.as_mut_slice() {
                 [
                     Entry {
@@ -101,6 +101,7 @@ impl Adopter<'_> {
     }
 
     /// Whether a part of a base makes up the node with this hash at this place.
+    #[must_use]
     fn folds_to(&mut self, part: &[Entry], path: &Path, hash: &Hash) -> bool {
         match part {
             [] => false,

@@ -77,6 +77,7 @@ impl Tree {
 
     /// Forgets a page that is missing or damaged. A base goes on without it; where it stands in the
     /// list itself, its subtries are blinded. Returns whether it was there.
+    #[must_use]
     pub fn drop_base_page(&mut self, id: PageId) -> bool {
         let mut found = false;
         blind(&mut self.entries, id, &mut found);

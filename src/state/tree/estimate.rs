@@ -5,11 +5,11 @@ use super::Tree;
 use crate::state::entry::{Entry, Item, StatePath};
 use crate::state::page::entry_size;
 
-/// Bytes of an account's leaf node: a full body of some 78, some 30 of the path, and headers. A
-/// slot's is shorter.
+/// Bytes of an account's leaf node: a full body of some 78 bytes, some 30 of the path, and headers.
+/// A slot's is shorter. Computed from the encoding (yellow paper, appendix D), not measured.
 const LEAF_NODE: f64 = 110.0;
-/// Bytes of a full branch node: sixteen children of 33 bytes, an empty value and a header of three.
-/// Near the leaves a branch has few children.
+/// Bytes of a full branch node: sixteen children of 33 bytes, an empty value and a header of three
+/// (yellow paper, appendix D). Near the leaves a branch has few children.
 const BRANCH_NODE: f64 = 532.0;
 /// Bytes of a leaf in a range, as snap sends it: some 50 for a plain account, 115 for a contract,
 /// 36 to 70 for a slot. Measured by `benches/heal_shares.rs` at 20,000 accounts: with 80 a heal of
@@ -334,8 +334,8 @@ mod tests {
         assert_eq!(few.share, None);
     }
 
-    /// Otherwise a state of which everything had changed was healed node by node until most of it
-    /// had been compared.
+    /// Without this, a state of which everything had changed was healed node by node until most of
+    /// it had been compared.
     #[test]
     fn small_subtries_say_as_much_among_large_ones() {
         let mut list = list(0, 64, 24);
@@ -355,8 +355,8 @@ mod tests {
         }
     }
 
-    /// Otherwise the rest of a state of which a third had changed was healed node by node, for 1.3
-    /// times the bytes of a sync from nothing.
+    /// Without this, the rest of a state of which a third had changed was healed node by node, for
+    /// 1.3 times the bytes of a sync from nothing.
     #[test]
     fn what_was_received_does_not_make_the_rest_seem_unchanged() {
         let before = share(&list(0, 4_096, 24));

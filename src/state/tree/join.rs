@@ -8,7 +8,7 @@ use super::list::{self, Overlay, find_account};
 use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
-use crate::state::cut::{KeptItem, Mode, Place, Source, cut, cut_list, write_whole};
+use crate::state::cut::{CutMode, KeptItem, Place, Source, cut, cut_list, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{entry_size, fold_list, storage_size};
@@ -21,7 +21,7 @@ use crate::trie::range::VerifiedRange;
 impl Tree {
     /// Joins a verified account range. What is complete in the answer is cut into pages at once.
     /// Its edges, and accounts that wait for storage or code, become entries. What the tree knew
-    /// already stays as it is. A range of another root, because the answer comes late, reveals what
+    /// already stays as it is. A range of another root, because the target moved, reveals what
     /// is the same and is a base for the rest.
     pub fn join_accounts(
         &mut self,
@@ -147,7 +147,7 @@ pub(super) fn join_slots(
                 > large
         {
             // The answer is the whole storage, so nothing becomes an entry.
-            let kept = cut(fold, &mut arena, place, Mode::Closing, out)?;
+            let kept = cut(fold, &mut arena, place, CutMode::Closing, out)?;
             let page = write_whole(&kept, &arena, place, range.root(), out)?;
             return Ok((Some(page), joined));
         }
@@ -163,7 +163,7 @@ pub(super) fn join_slots(
         return Err(TreeError::Root(found));
     }
     let mut source = SlotList(slots);
-    let kept = cut_list(scratch, &mut source, place, Mode::Closing, out)?;
+    let kept = cut_list(scratch, &mut source, place, CutMode::Closing, out)?;
     let page = write_whole(&kept, &source, place, range.root(), out)?;
     Ok((Some(page), joined))
 }
@@ -276,7 +276,7 @@ impl Overlap {
         adopter: &mut Adopter<'_>,
         out: &mut NewPages,
     ) -> Result<(usize, usize), TreeError> {
-        let kept = cut(arena.fold, arena, place, Mode::Growing, out)?;
+        let kept = cut(arena.fold, arena, place, CutMode::Growing, out)?;
         let new = kept.items.iter().filter_map(|item| match item {
             KeptItem::Entry(index) if !self.arena.contains(index) => None,
             KeptItem::Entry(index) => Some((arena.fold.path(*index), item)),

@@ -48,7 +48,7 @@ pub(super) fn make_room(list: &mut Vec<Entry>, entries: usize) {
     }
 }
 
-/// Gives back capacity beyond what [`put`] would have made.
+/// Releases capacity beyond what [`put`] would have made.
 pub(super) fn trim(entries: &mut Vec<Entry>) {
     entries.shrink_to(with_spare(entries.len()));
 }
@@ -113,7 +113,7 @@ pub(super) fn find_account<'a>(
 pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
     loop {
         match base.as_mut_slice() {
-            // Blinded over blinded at one place: only what lies under the inner one counts.
+            // A base that is one blinded entry at the same path is replaced by its own base.
             [
                 Entry {
                     path: below,
@@ -143,7 +143,7 @@ pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
     }
 }
 
-/// Whether a list has more than hashes.
+/// Whether the list holds any leaf or page.
 pub(super) fn holds_anything(list: &[Entry]) -> bool {
     list.iter()
         .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))

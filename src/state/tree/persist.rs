@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Tree, Unfinished};
 use crate::hash::Hash;
-use crate::state::cut::{Kept, Mode, Place, cut_list, write_whole};
+use crate::state::cut::{CutMode, Kept, Place, cut_list, write_whole};
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{Folds, Page, PageError, base_size, fold_list};
@@ -46,10 +46,10 @@ impl Tree {
             None,
             storage_fold,
             self.budget,
-            Mode::Growing,
+            CutMode::Growing,
         );
         list.cut_large_storage(out)?;
-        let kept = cut_list(&self.folds.list, &mut list, place, Mode::Growing, out)?;
+        let kept = cut_list(&self.folds.list, &mut list, place, CutMode::Growing, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
 
         let length = kept.items.len();
@@ -82,8 +82,8 @@ impl Tree {
         }
         self.fold()?;
         let mode = match unfinished {
-            Unfinished::Blind => Mode::Collapsing,
-            Unfinished::Write => Mode::Closing,
+            Unfinished::Blind => CutMode::Collapsing,
+            Unfinished::Write => CutMode::Closing,
         };
         let place = Place {
             account: None,

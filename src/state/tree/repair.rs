@@ -26,7 +26,8 @@ impl Tree {
         }
         match found {
             Some(found) if found == id => {
-                self.drop_base_page(id);
+                let was_there = self.drop_base_page(id);
+                debug_assert!(was_there, "the page was found in the list");
                 Ok(None)
             }
             Some(above) => Ok(Some(above)),

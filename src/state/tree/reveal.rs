@@ -133,13 +133,13 @@ impl Revealing<'_> {
             account(value, self.held)
         };
         expand(*path, node.rlp, &mut leaf, &mut revealed)?;
-        self.joined.accounts += accounts;
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
             joined: &mut self.joined,
             held: Some(self.held),
         };
-        let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter);
+        let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
+        self.joined.accounts += accounts;
         self.replaced.insert(place, (index, merged));
         tree.bytes = (tree.bytes + added).saturating_sub(removed);
         Ok(())
@@ -171,13 +171,13 @@ impl Revealing<'_> {
             Ok(Item::Slot(value.into()))
         };
         expand(*path, node.rlp, &mut slot, &mut revealed)?;
-        self.joined.slots += count;
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
             joined: &mut self.joined,
             held: Some(self.held),
         };
-        let (merged, _, _) = merge(slots, index, revealed, adopter);
+        let (merged, _, _) = merge(slots, index, revealed, adopter)?;
+        self.joined.slots += count;
         list::put(slots, index..index + 1, merged);
         if leaf.storage == Storage::Blinded {
             leaf.storage = Storage::Inline(whole);
@@ -221,25 +221,22 @@ fn blinded_at(list: &[Entry], path: &Path, node: &HashedNode<'_>) -> Result<usiz
 }
 
 /// Merges what was revealed in the place of a blinded entry with the entry's base. Returns the
-/// merged entries, and the bytes that go and that come.
+/// merged entries, and the bytes that go and that come. After an error nothing has changed.
 fn merge(
     list: &mut [Entry],
     index: usize,
     revealed: Vec<Entry>,
     adopter: &mut Adopter<'_>,
-) -> (Vec<Entry>, usize, usize) {
+) -> Result<(Vec<Entry>, usize, usize), RevealFault> {
     let removed = list.get(index).map_or(0, entry_size);
     let outer = depth_above(list, index);
-    let base = match list.get_mut(index).map(|entry| &mut entry.item) {
-        Some(Item::Blinded { base, .. }) => core::mem::take(base),
-        _ => {
-            debug_assert!(false, "what is revealed was blinded");
-            Vec::new()
-        }
+    let Some(Item::Blinded { base, .. }) = list.get_mut(index).map(|entry| &mut entry.item) else {
+        debug_assert!(false, "what is revealed was blinded");
+        return Err(RevealFault::NotBlinded);
     };
-    let merged = adopter.merge(revealed, base, outer);
+    let merged = adopter.merge(revealed, core::mem::take(base), outer);
     let added = merged.iter().map(entry_size).sum();
-    (merged, removed, added)
+    Ok((merged, removed, added))
 }
 
 /// Adds what a node says is below `path`, in key order. Nodes embedded in it, which have no hash,

@@ -9,7 +9,7 @@ use super::join::join_slots;
 use super::list::{Overlay, holds_anything, over};
 use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
-use crate::state::cut::{Mode, Place, cut};
+use crate::state::cut::{CutMode, Place, cut};
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::source::{Arena, Mark};
@@ -163,7 +163,7 @@ fn stale(
         return Ok(None);
     }
     let mut arena = Arena { fold, marks };
-    let kept = cut(fold, &mut arena, place, Mode::Growing, out)?;
+    let kept = cut(fold, &mut arena, place, CutMode::Growing, out)?;
     let own = |index| {
         let path = fold.path(index);
         arena.item(index).map(|item| Entry { path, item })

@@ -277,7 +277,8 @@ impl AnswerContext<'_> {
                 )
                 .ok_or(PeerFault::UnexpectedCode)?;
                 // It may have come with another request meanwhile.
-                if self.codes_held.insert(hash, ()) {
+                if !self.codes_held.contains(&hash) {
+                    self.codes_held.insert(hash, ());
                     self.job.code_arrived(hash, code);
                     gain.codes += 1;
                 }
