@@ -54,6 +54,7 @@ pub enum Input {
 
 /// Something of the complete state that is missing or not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Damage {
     /// A page does not fold to the hash that its parent holds, or is not there.
     Page {

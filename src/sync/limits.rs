@@ -43,7 +43,7 @@ impl Default for Limits {
     }
 }
 
-/// What an engine holds at a moment, for whoever watches its bounds.
+/// What an engine holds at a moment, for tests and tools that watch its bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// Bytes of the tree in memory, as pages would hold it.

@@ -9,7 +9,8 @@ use crate::heap::{HeapBytes, owns};
 use crate::wire::{Message, Request};
 
 /// Ids of ended requests that are remembered, so that a late answer is told from one that nobody
-/// asked for. Far more than peers have in flight (64 peers, 5 kinds, 2 requests each).
+/// asked for. More than 64 peers with 2 requests of each of 5
+/// kinds have in flight.
 const MAX_ENDED: usize = 1024;
 /// Bytes above the soft limit that an answer may have: one item goes over it, which is a code of at
 /// most 24 KiB (EIP-170), and two full proofs come on top.

@@ -24,8 +24,8 @@
 //! | ending | nothing | next | header | no effect | idle, untold |
 //!
 //! A target that is complete already stops a first sync or a heal (what was built waits in the
-//! record), and is next. A failure ends what is under way: the goal hears of it if it is that, and
-//! stays if it is a header or the next target.
+//! record), and is next. A failure ends the activity. The goal ends with it only if it is
+//! `UnderWay`.
 
 use crate::hash::Hash;
 use crate::state::{Block, Record};

@@ -8,7 +8,7 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::Failure;
 use crate::sync::job::Job;
 use crate::sync::peers::{Delivered, Timing};
-use crate::sync::requests::{Arrived, Subject};
+use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{Answer, PeerFault};
@@ -50,16 +50,29 @@ impl From<TreeError> for AnswerError {
 impl Engine {
     /// Verifies one answer. This is the expensive step.
     pub(super) fn verify_answer(&mut self, now: Millis, arrived: Arrived) {
-        if let Subject::Header(block) = arrived.request.subject {
-            return self.verify_header(now, block, &arrived);
-        }
-        let Activity::Syncing(job) = &mut self.activity else {
-            return self.return_work(arrived.request);
-        };
         let timing = Timing::of(&arrived);
         let (request, frame) = arrived.into_parts();
-        let (id, kind) = (request.peer, request.subject.kind());
-        let Subject::State(request) = request.subject else {
+        let peer = request.peer;
+        match request.subject {
+            Subject::Header(block) => self.verify_header(now, peer, block, &frame, timing),
+            Subject::State(request) => self.verify_state(now, peer, request, &frame, timing),
+        }
+    }
+
+    fn verify_state(
+        &mut self,
+        now: Millis,
+        id: PeerId,
+        request: StateRequest,
+        frame: &AnswerFrame,
+        timing: Timing,
+    ) {
+        let kind = request.want.kind();
+        let peer = self.peers.get_mut(id);
+        let Activity::Syncing(job) = &mut self.activity else {
+            if let Some(peer) = peer {
+                peer.freed(kind);
+            }
             return;
         };
         let is_current = job.round() == request.round;
@@ -77,12 +90,10 @@ impl Engine {
         let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
             .and_then(|answer| context.verify(request.want, answer));
-        if let Ok(Verdict::Proven(_)) = &verdict
-            && let Some(job) = self.job_mut()
-        {
+        if let Ok(Verdict::Proven(_)) = &verdict {
             job.proved(kind, timing.bytes, trip);
         }
-        if let Some(peer) = self.peers.get_mut(id) {
+        if let Some(peer) = peer {
             peer.freed(kind);
             match &verdict {
                 Ok(Verdict::Proven(gain)) => peer.proved(kind, timing, *gain),
@@ -125,8 +136,18 @@ impl AnswerContext<'_> {
     /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
     fn verify(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let gain = match &want {
-            Want::Accounts { .. } => self.accounts(&want, answer),
-            Want::Chunk { .. } => self.chunk(&want, answer),
+            Want::Accounts {
+                cursor,
+                origin,
+                limit,
+            } => self.accounts(*cursor, origin, limit, answer),
+            Want::Chunk {
+                account,
+                storage_root,
+                chunk,
+                origin,
+                limit,
+            } => self.chunk(account, storage_root, *chunk, origin, limit, answer),
             Want::Storages(accounts) => return self.storages(accounts, answer),
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
@@ -146,12 +167,11 @@ impl AnswerContext<'_> {
 
     fn accounts(
         &mut self,
-        want: &Want,
+        cursor: Option<usize>,
+        origin: &Hash,
+        limit: &Hash,
         answer: Answer<'_>,
     ) -> Result<Option<Delivered>, AnswerError> {
-        let Want::Accounts { origin, limit, .. } = want else {
-            return Err(Failure::Defect("an account range was not asked for").into());
-        };
         let answer = answer.account_range()?;
         if answer.accounts.is_empty() && answer.proof.is_empty() {
             return Ok(None);
@@ -171,7 +191,7 @@ impl AnswerContext<'_> {
         if self.is_current {
             let last = answer.accounts.last().map(|(hash, _)| *hash);
             self.job
-                .accounts_joined(want, last.filter(|_| range.more()));
+                .accounts_joined(cursor, origin, limit, last.filter(|_| range.more()));
         }
         Ok(Some(Delivered {
             accounts: joined.accounts,
@@ -228,17 +248,15 @@ impl AnswerContext<'_> {
         Ok(())
     }
 
-    fn chunk(&mut self, want: &Want, answer: Answer<'_>) -> Result<Option<Delivered>, AnswerError> {
-        let Want::Chunk {
-            account,
-            storage_root,
-            chunk,
-            origin,
-            limit,
-        } = want
-        else {
-            return Err(Failure::Defect("a chunk of a storage was not asked for").into());
-        };
+    fn chunk(
+        &mut self,
+        account: &Hash,
+        storage_root: &Hash,
+        chunk: usize,
+        origin: &Hash,
+        limit: &Hash,
+        answer: Answer<'_>,
+    ) -> Result<Option<Delivered>, AnswerError> {
         let answer = answer.storage_ranges(1)?;
         let slots: &[_] = match answer.storages.as_slice() {
             [] => &[],
@@ -255,7 +273,7 @@ impl AnswerContext<'_> {
         if self.is_current {
             let last = slots.last().map(|(hash, _)| *hash);
             self.job
-                .chunk_joined(account, *chunk, last.filter(|_| range.more()));
+                .chunk_joined(account, chunk, last.filter(|_| range.more()));
         }
         Ok(Some(Delivered {
             slots: joined.slots,

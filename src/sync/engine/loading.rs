@@ -90,7 +90,7 @@ impl Engine {
         let is_open = self.loads.is_open(LoadPurpose::Heal);
         if let Activity::Syncing(job) = &mut self.activity {
             job.replan(waiting_bytes);
-            // What was read is asked about before more is read.
+            // Uses the pages that were read before reading more.
             let is_due = job.tree().resident_bytes() < waiting_bytes
                 || !self.requests.awaits(job.round()) && job.has_no_plan();
             if !is_open

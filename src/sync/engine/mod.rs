@@ -190,7 +190,7 @@ impl Engine {
             self.peers.next_deadline(),
             self.requests.next_deadline(),
             self.commit_deadline(),
-            self.peers.next_forgiveness(),
+            self.peers.next_refusal_end(),
         ]
         .into_iter()
         .flatten()
@@ -322,7 +322,7 @@ impl Engine {
             self.codes_held.remove(code);
         }
         match self.is_idle() {
-            // It was to delete garbage, and nobody waits for that.
+            // The batch only deleted garbage. Nobody waits for it.
             true => self.upkeep.put_off_gc(),
             false => self.fail(Failure::Store(error)),
         }
@@ -354,7 +354,7 @@ impl Engine {
         }
     }
 
-    /// Nothing that was asked for, or has come and is not proven yet, is waited for any more.
+    /// Cancels all requests and drops all unverified answers.
     fn cancel_requests(&mut self) {
         for request in self.requests.cancel_all() {
             self.return_work(request);

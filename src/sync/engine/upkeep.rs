@@ -16,7 +16,7 @@ impl Engine {
     /// Goes on from another record and other stored codes, with the same peers: another tab was the
     /// writer until now. `false`, and nothing changes, while anything is under way.
     #[must_use]
-    pub fn adopt(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
+    pub fn take_over_record(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
         let is_still =
             self.is_idle() && self.commits.is_settled() && matches!(self.goal, Goal::Nothing);
         if is_still {

@@ -54,7 +54,8 @@ impl Job {
             } => match (cursor, &mut self.phase) {
                 (Some(cursor), JobPhase::FirstSync(first)) => first.requeue(cursor),
                 (None, JobPhase::Healing(healing)) => healing.span_ended(&origin, &limit),
-                (_, JobPhase::FirstSync(_) | JobPhase::Healing(_)) => {
+                // Nothing is lost: a cursor or a plan finds what is blinded.
+                (Some(_), JobPhase::Healing(_)) | (None, JobPhase::FirstSync(_)) => {
                     debug_assert!(false, "a range of another phase");
                 }
             },

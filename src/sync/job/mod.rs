@@ -106,6 +106,7 @@ impl Job {
 
     /// The target has moved while the job was under way. Everything held becomes the base of the
     /// new tree. `true` if the root is another one.
+    #[must_use]
     pub(crate) fn retarget(&mut self, now: Millis, pivot: Pivot) -> bool {
         let has_moved = self.pivot.root != pivot.root;
         if has_moved {
@@ -139,7 +140,7 @@ impl Job {
         }
     }
 
-    /// A request of before the target moved has ended.
+    /// A request from before the target moved has ended.
     pub(crate) fn stale_ended(&mut self, want: &Want) {
         if let (Want::Accounts { origin, limit, .. }, JobPhase::Healing(healing)) =
             (want, &mut self.phase)

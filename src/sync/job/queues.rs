@@ -13,7 +13,7 @@ use crate::sync::want::Want;
 
 /// Most chunks of one large storage, as in go-ethereum.
 const STORAGE_CHUNKS: u64 = 16;
-/// Slots that make a chunk of its own worth while: about two full answers.
+/// Slots that make a chunk of its own worth while: about two full answers, as in go-ethereum.
 const SLOTS_PER_CHUNK: u64 = 16_384;
 /// Bytes of an answer that one small storage takes on average, to size requests: go-ethereum's
 /// estimate.
