@@ -8,7 +8,7 @@ use crate::state::Record;
 /// put together.
 pub(crate) const MAX_IN_FLIGHT: usize = 2;
 
-/// Batches in flight. Bound: [`MAX_IN_FLIGHT`].
+/// Batches in flight. Bound: [`MAX_IN_FLIGHT`], and the last one of a sync that is cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
     in_flight: Vec<BatchInFlight>,

@@ -136,6 +136,18 @@ pub enum Failure {
     Defect(&'static str),
 }
 
+impl Failure {
+    /// Whether nothing but a defect of this library can be the cause. A tree that does not fold may
+    /// also be the fault of a root that commits to something else than a state.
+    pub(crate) fn is_defect(&self) -> bool {
+        match self {
+            Failure::Defect(_)
+            | Failure::Tree(TreeError::Defect(_) | TreeError::PageTooLong(_)) => true,
+            Failure::Store(_) | Failure::BogusRoot(_) | Failure::Tree(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -72,9 +72,15 @@ pub(crate) struct Peer {
 
 /// Totals of what a peer delivered and what was proven of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Delivered {
-    pub(crate) answers: u64,
-    pub(crate) bytes: u64,
+struct Delivered {
+    answers: u64,
+    bytes: u64,
+    proven: Gain,
+}
+
+/// What an answer brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gain {
     pub(crate) accounts: u64,
     pub(crate) slots: u64,
     pub(crate) codes: u64,
@@ -83,7 +89,7 @@ pub(crate) struct Delivered {
 /// How long an answer took, and how large it was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    pub(crate) elapsed_ms: u64,
+    elapsed_ms: u64,
     /// Bytes of its payload.
     pub(crate) bytes: usize,
 }
@@ -285,9 +291,9 @@ impl Peer {
             in_flight: self.in_flight.iter().sum(),
             answers: self.delivered.answers,
             bytes: self.delivered.bytes,
-            accounts: self.delivered.accounts,
-            slots: self.delivered.slots,
-            codes: self.delivered.codes,
+            accounts: self.delivered.proven.accounts,
+            slots: self.delivered.proven.slots,
+            codes: self.delivered.proven.codes,
             strikes: self.strikes,
             round_trip_ms: self.round_trip_ms,
         }
@@ -350,7 +356,7 @@ impl Peer {
 
     /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of
     /// this kind before.
-    pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, what: Delivered) {
+    pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, gain: Gain) {
         self.refused[kind.index()] = None;
         let elapsed = timing.elapsed_ms.max(1);
         let rate = timing.bytes as u64 * 1000 / elapsed;
@@ -365,9 +371,9 @@ impl Peer {
         };
         self.strikes = 0;
         self.delivered.answers += 1;
-        self.delivered.accounts += what.accounts;
-        self.delivered.slots += what.slots;
-        self.delivered.codes += what.codes;
+        self.delivered.proven.accounts += gain.accounts;
+        self.delivered.proven.slots += gain.slots;
+        self.delivered.proven.codes += gain.codes;
     }
 
     /// Bytes to ask for in one request.

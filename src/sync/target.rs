@@ -15,7 +15,7 @@
 //! | idle | next | next | header | `Cancelled` | batches settled: starts, under way |
 //! | resuming | under way | moves | header, goes on | idle, `Cancelled` | syncing |
 //! | resuming | header | moves, under way | header | idle, `Cancelled` | syncing, header |
-//! | resuming a repair | nothing | moves, under way | header | idle | syncing, or healed |
+//! | resuming a repair | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | repairing, or healed |
 //! | syncing | under way | moves | header, goes on | last batch, ending | last batch, ending |
 //! | syncing | header | moves, under way | header | last batch, ending, under way | ending, header |
 //! | repairing | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | ending |

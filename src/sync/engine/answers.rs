@@ -7,7 +7,7 @@ use crate::state::{HashedNode, RevealFault, Revealing, StatePath, TreeError};
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::Failure;
 use crate::sync::job::Job;
-use crate::sync::peers::{Delivered, Timing};
+use crate::sync::peers::{Gain, Timing};
 use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
@@ -16,7 +16,7 @@ use crate::wire::{Answer, PeerFault};
 /// What an answer came to.
 enum Verdict {
     /// Everything in it was proven, and is joined.
-    Proven(Delivered),
+    Proven(Gain),
     /// "I do not have that": no fault, and no use to ask this peer for this root again soon.
     Refused,
 }
@@ -90,13 +90,13 @@ impl Engine {
         let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
             .and_then(|answer| context.verify(request.want, answer));
-        if let Ok(Verdict::Proven(_)) = &verdict {
-            job.proved(kind, timing.bytes, trip);
-        }
         if let Some(peer) = peer {
             peer.freed(kind);
             match &verdict {
-                Ok(Verdict::Proven(gain)) => peer.proved(kind, timing, *gain),
+                Ok(Verdict::Proven(gain)) => {
+                    peer.proved(kind, timing, *gain);
+                    job.proved(kind, timing.bytes, trip);
+                }
                 Ok(Verdict::Refused) => peer.refused(kind, root, now),
                 Err(_) => {}
             }
@@ -171,7 +171,7 @@ impl AnswerContext<'_> {
         origin: &Hash,
         limit: &Hash,
         answer: Answer<'_>,
-    ) -> Result<Option<Delivered>, AnswerError> {
+    ) -> Result<Option<Gain>, AnswerError> {
         let answer = answer.account_range()?;
         if answer.accounts.is_empty() && answer.proof.is_empty() {
             return Ok(None);
@@ -193,9 +193,9 @@ impl AnswerContext<'_> {
             self.job
                 .accounts_joined(cursor, origin, limit, last.filter(|_| range.more()));
         }
-        Ok(Some(Delivered {
+        Ok(Some(Gain {
             accounts: joined.accounts,
-            ..Delivered::default()
+            ..Gain::default()
         }))
     }
 
@@ -204,7 +204,7 @@ impl AnswerContext<'_> {
         accounts: &[(Hash, Hash)],
         answer: Answer<'_>,
     ) -> Result<Verdict, AnswerError> {
-        let mut gain = Delivered::default();
+        let mut gain = Gain::default();
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
         // What was proven before a fault stays. Servers may stop anywhere; the rest is asked for
@@ -223,7 +223,7 @@ impl AnswerContext<'_> {
         accounts: &[(Hash, Hash)],
         answer: Answer<'_>,
         joined: &mut usize,
-        gain: &mut Delivered,
+        gain: &mut Gain,
     ) -> Result<(), AnswerError> {
         let answer = answer.storage_ranges(accounts.len())?;
         let sets = answer.storages.len();
@@ -256,7 +256,7 @@ impl AnswerContext<'_> {
         origin: &Hash,
         limit: &Hash,
         answer: Answer<'_>,
-    ) -> Result<Option<Delivered>, AnswerError> {
+    ) -> Result<Option<Gain>, AnswerError> {
         let answer = answer.storage_ranges(1)?;
         let slots: &[_] = match answer.storages.as_slice() {
             [] => &[],
@@ -275,16 +275,16 @@ impl AnswerContext<'_> {
             self.job
                 .chunk_joined(account, chunk, last.filter(|_| range.more()));
         }
-        Ok(Some(Delivered {
+        Ok(Some(Gain {
             slots: joined.slots,
-            ..Delivered::default()
+            ..Gain::default()
         }))
     }
 
     fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let mut left: Vec<Hash> = Vec::new();
         let mut wanted = hashes.iter();
-        let (mut found, mut gain) = (0, Delivered::default());
+        let (mut found, mut gain) = (0, Gain::default());
         let verdict = answer.items(hashes.len()).and_then(|items| {
             for code in items {
                 let hash = keccak(code);
@@ -319,18 +319,22 @@ impl AnswerContext<'_> {
         answer: Answer<'_>,
     ) -> Result<Verdict, AnswerError> {
         let (is_current, root) = (self.is_current, self.job.root());
-        let (revealed, joined) = self.job.reveal(self.codes_held, |revealing| {
-            reveal(revealing, nodes, answer, is_current, root)
+        let blobs = answer.items(nodes.len());
+        let revealed = blobs.map(|blobs| {
+            self.job.reveal(self.codes_held, |revealing| {
+                reveal(revealing, nodes, blobs, is_current, root)
+            })
         });
-        self.job.count_nodes(revealed.new);
         self.requeue(Want::Nodes(nodes.to_vec()));
+        let (revealed, joined) = revealed?;
+        self.job.count_nodes(revealed.new);
         revealed.verdict?;
         match revealed.found {
             0 => Ok(Verdict::Refused),
-            _ => Ok(Verdict::Proven(Delivered {
+            _ => Ok(Verdict::Proven(Gain {
                 accounts: joined.accounts,
                 slots: joined.slots,
-                ..Delivered::default()
+                ..Gain::default()
             })),
         }
     }
@@ -349,7 +353,7 @@ struct Revealed {
 fn reveal(
     revealing: &mut Revealing<'_>,
     nodes: &[(StatePath, Hash)],
-    answer: Answer<'_>,
+    blobs: Vec<&[u8]>,
     is_current: bool,
     root: Hash,
 ) -> Revealed {
@@ -357,13 +361,6 @@ fn reveal(
         found: 0,
         new: 0,
         verdict: Ok(()),
-    };
-    let blobs = match answer.items(nodes.len()) {
-        Ok(blobs) => blobs,
-        Err(fault) => {
-            revealed.verdict = Err(fault.into());
-            return revealed;
-        }
     };
     let mut wanted = nodes.iter();
     // Servers put an empty string where nothing is at a path.

@@ -15,8 +15,8 @@ impl Engine {
         if let Some(job) = self.job_mut() {
             job.replan(waiting_bytes);
         }
-        while self.ask_for_header(now) {}
-        for kind in RequestKind::ALL {
+        self.ask_for_header(now);
+        for kind in RequestKind::STATE {
             while self.ask_for_state(now, kind) {}
         }
     }
@@ -81,7 +81,9 @@ impl Engine {
             return;
         }
         let root = job.root();
-        let lacking = RequestKind::ALL.into_iter().filter(|kind| job.lacks(*kind));
+        let lacking = RequestKind::STATE
+            .into_iter()
+            .filter(|kind| job.lacks(*kind));
         let refusing = lacking
             .map(|kind| self.peers.refusing(kind, &root, now))
             .max();

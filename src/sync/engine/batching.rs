@@ -39,8 +39,8 @@ impl Engine {
         (left >= MIN_ASK).then_some(left)
     }
 
-    /// Makes a batch if it is due, or the last one if everything is there. `true` if it did, or if
-    /// it failed.
+    /// Makes a batch if it is due, or the last one if everything is there, or cuts what is
+    /// complete. `true` if the step is done: the caller polls again.
     #[must_use]
     pub(super) fn commit_if_due(&mut self, now: Millis) -> bool {
         if self.job().is_none() || !self.commits.has_room() {
@@ -140,6 +140,10 @@ impl Engine {
         let next = match self.next_record(&built, is_last) {
             Ok(next) => next,
             Err(failure) => {
+                // They are in no batch, and not in the job any more either.
+                for (code, _) in &built.codes {
+                    self.codes_held.remove(code);
+                }
                 self.fail(failure);
                 return false;
             }

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::hash::Hash;
 use crate::sync::ids::{Millis, PeerId};
-use crate::sync::peers::{Delivered, Timing};
+use crate::sync::peers::{Gain, Timing};
 use crate::sync::progress::WaitReason;
 use crate::sync::requests::{AnswerFrame, Subject};
 use crate::sync::target::Pivot;
@@ -12,15 +12,14 @@ use crate::wire::eth::HEADER_BYTES;
 use crate::wire::{Answer, VerifiedHeader};
 
 impl Engine {
-    /// Asks a peer for the header that is looked for. `false` if none is, or if there is no peer.
-    #[must_use]
-    pub(super) fn ask_for_header(&mut self, now: Millis) -> bool {
+    /// Asks a peer for the header that is looked for, if there is one and nobody is asked yet.
+    pub(super) fn ask_for_header(&mut self, now: Millis) {
         let search = self.goal.header().filter(|search| search.is_open());
         let Some(block) = search.map(|search| search.block()) else {
-            return false;
+            return;
         };
         let Some(peer) = self.peers.idle(RequestKind::Headers, &block, now) else {
-            return false;
+            return;
         };
         let route = peer.asked(RequestKind::Headers);
         if let Some(search) = self.goal.header_of(&block) {
@@ -30,7 +29,6 @@ impl Engine {
             job.count_request();
         }
         self.send(now, route, Subject::Header(block), HEADER_BYTES);
-        true
     }
 
     /// Takes in the answer to a request for a header.
@@ -48,7 +46,7 @@ impl Engine {
             peer.freed(RequestKind::Headers);
             match &read {
                 Ok(Some(_)) => {
-                    peer.proved(RequestKind::Headers, timing, Delivered::default());
+                    peer.proved(RequestKind::Headers, timing, Gain::default());
                 }
                 Ok(None) => peer.refused(RequestKind::Headers, block, now),
                 Err(_) => {}

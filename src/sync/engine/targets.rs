@@ -110,7 +110,7 @@ impl Engine {
 
     /// The job is what the engine works on now.
     pub(super) fn enter(&mut self, job: Job) {
-        let job = job.in_round(self.next_round, self.limits.page_bytes);
+        let job = job.entered(self.next_round, self.limits.page_bytes);
         self.activity = Activity::Syncing(Box::new(job));
     }
 

@@ -118,16 +118,13 @@ impl Healing {
     }
 
     /// Takes the pages that the plan wants read. Those that `recent` still has go to what was read;
-    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `None` while pages that were
-    /// read wait to be taken in. `stored`: pages below it are durable.
+    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `stored`: pages below it are
+    /// durable.
     pub(super) fn next_pages(
         &mut self,
         stored: PageId,
         recent: impl Fn(PageId) -> Option<Vec<u8>>,
-    ) -> Option<Vec<PageId>> {
-        if !self.read.is_empty() {
-            return None;
-        }
+    ) -> Vec<PageId> {
         let wanted = self.plan.take_pages();
         let (mut durable, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
         for id in new {
@@ -139,7 +136,7 @@ impl Healing {
         }
         let rest = durable.split_off(durable.len().min(PAGES_PER_LOAD));
         self.plan.put_back_pages(rest);
-        Some(durable)
+        durable
     }
 
     /// Keeps pages that were read, to be taken in step by step.

@@ -12,7 +12,7 @@ use crate::trie::VerifiedRange;
 /// measurement of its own.
 const PAGES_PER_STEP: usize = 4;
 
-/// Taking in what was proven.
+/// Answers of peers.
 impl Job {
     /// Joins a range of accounts. `is_stale`: it was asked under an earlier root.
     pub(crate) fn join_accounts(
@@ -105,6 +105,19 @@ impl Job {
         self.counters.codes += 1;
     }
 
+    /// Whether the next batch carries this code.
+    pub(crate) fn has_code(&self, hash: &Hash) -> bool {
+        self.staged.codes().any(|code| code == hash)
+    }
+
+    /// A code is not held any more. It is fetched again if an account waits for it.
+    pub(crate) fn code_lost(&mut self, hash: Hash) {
+        let mut accounts = self.tree.incomplete_accounts();
+        if accounts.any(|account| account.code == Some(hash)) {
+            self.queues.add_codes([hash]);
+        }
+    }
+
     /// An answer was proven: its kind, its bytes, and its request's round trips.
     pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize, trip: u64) {
         self.counters.proved(kind, bytes);
@@ -170,13 +183,13 @@ impl Job {
     }
 }
 
-/// Reading pages of a base.
+/// Pages of a base.
 impl Job {
-    /// The pages to read now, which may be none. `None` if pages that were read wait to be taken
-    /// in. `stored`: pages below it are durable.
-    pub(crate) fn next_pages(&mut self, stored: PageId) -> Option<Vec<PageId>> {
+    /// The pages to read now. Pages that no batch carries yet are taken from memory instead.
+    /// `stored`: pages below it are durable.
+    pub(crate) fn next_pages(&mut self, stored: PageId) -> Vec<PageId> {
         let JobPhase::Healing(healing) = &mut self.phase else {
-            return None;
+            return Vec::new();
         };
         let staged = &self.staged;
         healing.next_pages(stored, |id| staged.page(id).map(<[u8]>::to_vec))

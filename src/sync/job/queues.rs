@@ -217,13 +217,12 @@ impl Queues {
         taken
     }
 
-    /// A chunk's range was joined: its cursor goes on behind `last`, or is done if nothing more is
-    /// to come.
-    pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, next: Option<Hash>) {
+    /// A chunk's range was joined. `last`: its last key if more lies to the right.
+    pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>) {
         let Some(cursor) = self.chunk_mut(account, chunk) else {
             return;
         };
-        cursor.joined(next);
+        cursor.joined(last);
         if self.large.get(account).is_some_and(LargeStorage::is_done) {
             self.large.remove(account);
         }
