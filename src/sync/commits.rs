@@ -8,12 +8,12 @@ use crate::state::Record;
 /// put together.
 pub(crate) const MAX_IN_FLIGHT: usize = 2;
 
-/// Batches in flight. Bound: [`MAX_IN_FLIGHT`].
+/// Batches in flight. Bound: [`MAX_IN_FLIGHT`], and the last one of a sync that is cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
     in_flight: Vec<BatchInFlight>,
     /// One of the batches failed, so those behind it will fail too.
-    doomed: bool,
+    has_failed: bool,
 }
 
 /// One batch in flight.
@@ -32,8 +32,8 @@ pub(crate) enum Settled {
     Landed(Box<Record>),
     /// The first failure: everything since the last landed batch is lost, these codes among it.
     Lost(Vec<Hash>),
-    /// A follower of a failed batch failed as expected.
-    Follower,
+    /// A batch behind a failed one. It fails too.
+    AfterFailure,
     /// No such batch is in flight.
     Unknown,
 }
@@ -54,10 +54,10 @@ impl Commits {
         let Some(batch) = self.take(sequence) else {
             return Settled::Unknown;
         };
-        let was_doomed = self.doomed;
-        self.doomed = !self.in_flight.is_empty();
-        if was_doomed {
-            return Settled::Follower;
+        let had_failed = self.has_failed;
+        self.has_failed = !self.in_flight.is_empty();
+        if had_failed {
+            return Settled::AfterFailure;
         }
         let mut codes = batch.codes;
         self.in_flight
@@ -76,10 +76,10 @@ impl Commits {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.in_flight.len() < MAX_IN_FLIGHT && !self.doomed
+        self.in_flight.len() < MAX_IN_FLIGHT && !self.has_failed
     }
 
-    /// The record that the next batch follows, if any batch is in batch.
+    /// The record of the newest batch in flight; `None` if there is none.
     pub(crate) fn last_record(&self) -> Option<&Record> {
         self.in_flight.last().map(|batch| &batch.record)
     }

@@ -8,8 +8,8 @@ use crate::heap::owns;
 use crate::state::page::Page;
 use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
 
-/// Pages that each walk reads at a time. Few, since nobody waits for them and reads of the user
-/// should not wait behind them.
+/// Pages that each walk reads at a time. Chosen without a measurement: few, since nobody waits for
+/// them, and reads of the user should not wait behind them.
 const PAGES_PER_WALK: usize = 16;
 const _: () = assert!(2 * PAGES_PER_WALK <= PAGES_PER_LOAD);
 

@@ -54,6 +54,7 @@ pub enum Input {
 
 /// Something of the complete state that is missing or not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Damage {
     /// A page does not fold to the hash that its parent holds, or is not there.
     Page {
@@ -133,6 +134,18 @@ pub enum Failure {
     Tree(TreeError),
     /// Another defect of this library; please report it.
     Defect(&'static str),
+}
+
+impl Failure {
+    /// Whether nothing but a defect of this library can be the cause. A tree that does not fold may
+    /// also be the fault of a root that commits to something else than a state.
+    pub(crate) fn is_defect(&self) -> bool {
+        match self {
+            Failure::Defect(_)
+            | Failure::Tree(TreeError::Defect(_) | TreeError::PageTooLong(_)) => true,
+            Failure::Store(_) | Failure::BogusRoot(_) | Failure::Tree(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -13,7 +13,8 @@ pub struct Limits {
     /// Milliseconds after which a batch is made even if it is small, so that slow syncs survive
     /// kills too.
     pub batch_ms: u64,
-    /// Bytes asked for and not yet verified.
+    /// Bytes asked for and not yet received. What has arrived and waits for verification comes on
+    /// top: at most two answers of each kind from each peer.
     pub asked_bytes: u64,
     /// Bytes of entries in memory that wait for their storage, codes or neighbours. Above, no more
     /// accounts are asked for.
@@ -43,7 +44,7 @@ impl Default for Limits {
     }
 }
 
-/// What an engine holds at a moment, for whoever watches its bounds.
+/// What an engine holds at a moment, for tests and tools that watch its bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// Bytes of the tree in memory, as pages would hold it.

@@ -9,39 +9,42 @@ use crate::heap::{HeapBytes, owns};
 use crate::state::Network;
 use crate::wire::{Offsets, PeerFault, Session, SessionEvent, Severity};
 
-/// Requests of one kind in flight at one peer: two, so that a peer never idles while its last
-/// answer is verified.
+/// Requests of one kind in flight at one peer: two, so that a peer does not idle while its last
+/// answer is verified. Not measured with more: they only wait in the peer's queue.
 pub(super) const MAX_IN_FLIGHT: usize = 2;
-/// Timeouts in a row that close a connection: one may be an accident, three are a pattern.
+/// Timeouts in a row that close a connection. Chosen without a measurement: one may be an accident.
 pub(super) const MAX_STRIKES: u32 = 3;
-/// Most peers at a time. More sockets are refused; a browser has no use for more.
+/// Most peers at a time. More sockets are refused. Chosen without a measurement: 64 peers with
+/// requests of 64 KiB have twice what may be asked for at a time.
 pub const MAX_PEERS: usize = 64;
 
-/// Time for Hello and Status.
+/// Time for Hello and Status together. devp2p servers allow 5 seconds for each.
 const HANDSHAKE_MS: u64 = 10_000;
-/// Silence after which a Ping is sent, and time to answer it.
+/// Silence after which a Ping is sent, and time to answer it: go-ethereum's ping interval.
 const PING_MS: u64 = 15_000;
 /// A peer that has refused is asked again after this: a node has a block some hundred milliseconds
 /// after a light client has heard of it.
 const FIRST_REFUSAL_MS: u64 = 250;
-/// Each refusal in a row lasts twice as long as the one before, up to this: whoever lacks something
-/// for good is asked six times in the first ten seconds, and then seven times a minute.
+/// Each refusal in a row lasts twice as long as the one before, up to this: a peer that lacks
+/// something for good is asked six times in the first ten seconds, and then seven times a minute.
 const LONGEST_REFUSAL_MS: u64 = 8_000;
 
 /// Round trip that request sizes aim at. Chosen without a measurement: long against the latency of
 /// most networks (50 to 150 ms), short enough to share peers fairly.
 const TARGET_MS: u64 = 400;
-/// Bounds of the bytes asked for in one request. The upper one is what go-ethereum's client asks
-/// for at most.
+/// Fewest bytes asked for in one request, as in go-ethereum.
 const MIN_REQUEST: u64 = 64 * 1024;
+/// Most bytes asked for in one request, as in go-ethereum.
 const MAX_REQUEST: u64 = 512 * 1024;
 /// Bytes of the first request to a peer, of which nothing is known: at a megabit a second it takes
 /// one second. A kill before that costs all of it.
 const FIRST_REQUEST: u64 = 128 * 1024;
-/// A deadline is this many smoothed round trips away, within bounds. go-ethereum's limits are three
-/// round trips and one minute at most; browsers on mobile networks stall longer.
+/// A deadline is this many smoothed round trips away. go-ethereum allows three. Chosen without a
+/// measurement: mobile networks stall more often than those of nodes.
 const DEADLINE_FACTOR: u64 = 5;
+/// The nearest deadline. Chosen without a measurement: a stall of some seconds is no fault.
 const MIN_DEADLINE_MS: u64 = 5_000;
+/// The farthest deadline: half of go-ethereum's, since a browser has fewer peers to go on with.
 const MAX_DEADLINE_MS: u64 = 30_000;
 
 /// All connections. Bound: [`MAX_PEERS`].
@@ -69,9 +72,15 @@ pub(crate) struct Peer {
 
 /// Totals of what a peer delivered and what was proven of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Delivered {
-    pub(crate) answers: u64,
-    pub(crate) bytes: u64,
+struct Delivered {
+    answers: u64,
+    bytes: u64,
+    proven: Gain,
+}
+
+/// What an answer brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gain {
     pub(crate) accounts: u64,
     pub(crate) slots: u64,
     pub(crate) codes: u64,
@@ -80,7 +89,7 @@ pub(crate) struct Delivered {
 /// How long an answer took, and how large it was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    pub(crate) elapsed_ms: u64,
+    elapsed_ms: u64,
     /// Bytes of its payload.
     pub(crate) bytes: usize,
 }
@@ -99,7 +108,7 @@ impl Timing {
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     root: Hash,
-    /// How long the peer was not asked, or is not yet.
+    /// The length of this pause. The next one is twice as long.
     lasts_ms: u64,
     /// When it may be asked again; `None` if it may be now.
     until: Option<Millis>,
@@ -132,27 +141,30 @@ impl Peers {
     }
 
     /// The best of the ready peers with room for a request of this kind that have not refused
-    /// `root`: fewest strikes, then least to do, then fastest. With it, how many bytes to ask it
-    /// for.
+    /// `root`: fewest strikes, then least to do, then fastest.
     pub(crate) fn idle(
-        &self,
+        &mut self,
         kind: RequestKind,
         root: &Hash,
         now: Millis,
-    ) -> Option<(PeerId, u64)> {
-        let usable = self.table.iter().filter(|(_, peer)| {
-            peer.session.is_ready()
-                && peer.in_flight[kind.index()] < peer.room()
-                && !peer.refuses(kind, root, now)
+    ) -> Option<IdlePeer<'_>> {
+        let usable = self.table.iter_mut().filter_map(|(id, peer)| {
+            let offsets = peer.session.offsets()?;
+            let is_usable =
+                peer.in_flight[kind.index()] < peer.room() && !peer.refuses(kind, root, now);
+            is_usable.then_some(IdlePeer {
+                id: *id,
+                offsets,
+                peer,
+            })
         });
-        let best = usable.min_by_key(|(_, peer)| {
+        usable.min_by_key(|idle| {
             (
-                peer.strikes,
-                peer.in_flight[kind.index()],
-                u64::MAX - peer.rate,
+                idle.peer.strikes,
+                idle.peer.in_flight[kind.index()],
+                u64::MAX - idle.peer.rate,
             )
-        });
-        best.map(|(id, peer)| (*id, peer.request_bytes()))
+        })
     }
 
     pub(crate) fn ready(&self) -> usize {
@@ -167,8 +179,10 @@ impl Peers {
     }
 
     /// Forgets all refusals: they hold for a root, and the target is a new one.
-    pub(crate) fn forgive(&mut self) {
-        self.table.iter_mut().for_each(|(_, peer)| peer.forgive());
+    pub(crate) fn clear_refusals(&mut self) {
+        self.table
+            .iter_mut()
+            .for_each(|(_, peer)| peer.clear_refusals());
     }
 
     /// The connections that are overdue, and those to be pinged now.
@@ -199,7 +213,7 @@ impl Peers {
     }
 
     /// When the next peer that has refused may be asked again.
-    pub(crate) fn next_forgiveness(&self) -> Option<Millis> {
+    pub(crate) fn next_refusal_end(&self) -> Option<Millis> {
         let refusals = self.all().flat_map(|peer| peer.refused.iter().flatten());
         refusals.filter_map(|refusal| refusal.until).min()
     }
@@ -214,6 +228,40 @@ impl Peers {
     pub(crate) fn progress_of(&self, peer: PeerId, root: Option<&Hash>) -> Option<PeerProgress> {
         let (id, peer) = self.table.iter().find(|(id, _)| *id == peer)?;
         Some(peer.progress(*id, root))
+    }
+}
+
+/// A peer that may be asked now.
+pub(crate) struct IdlePeer<'a> {
+    id: PeerId,
+    offsets: Offsets,
+    peer: &'a mut Peer,
+}
+
+/// Where a request goes, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    pub(crate) peer: PeerId,
+    /// Where message ids start in its session.
+    pub(crate) offsets: Offsets,
+    /// Milliseconds that the peer gets for the request.
+    pub(crate) patience_ms: u64,
+}
+
+impl IdlePeer<'_> {
+    /// Bytes to ask for in one request.
+    pub(crate) fn request_bytes(&self) -> u64 {
+        self.peer.request_bytes()
+    }
+
+    /// A request of this kind is sent to it.
+    pub(crate) fn asked(self, kind: RequestKind) -> Route {
+        self.peer.in_flight[kind.index()] += 1;
+        Route {
+            peer: self.id,
+            offsets: self.offsets,
+            patience_ms: self.peer.patience(),
+        }
     }
 }
 
@@ -243,9 +291,9 @@ impl Peer {
             in_flight: self.in_flight.iter().sum(),
             answers: self.delivered.answers,
             bytes: self.delivered.bytes,
-            accounts: self.delivered.accounts,
-            slots: self.delivered.slots,
-            codes: self.delivered.codes,
+            accounts: self.delivered.proven.accounts,
+            slots: self.delivered.proven.slots,
+            codes: self.delivered.proven.codes,
             strikes: self.strikes,
             round_trip_ms: self.round_trip_ms,
         }
@@ -264,17 +312,9 @@ impl Peer {
         let head = self.session.head();
         let received = self.session.receive(frame, network);
         if self.session.head() != head {
-            self.forgive();
+            self.clear_refusals();
         }
         received
-    }
-
-    /// A request of this kind is sent. Returns where message ids start, and the milliseconds that
-    /// the peer gets for it; `None` if the peer is not ready.
-    pub(crate) fn asked(&mut self, kind: RequestKind) -> Option<(Offsets, u64)> {
-        let offsets = self.session.offsets()?;
-        self.in_flight[kind.index()] += 1;
-        Some((offsets, self.patience()))
     }
 
     /// A request ended, in whatever way.
@@ -297,8 +337,8 @@ impl Peer {
         });
     }
 
-    /// What it lacked it may have by now.
-    fn forgive(&mut self) {
+    /// Forgets its refusals: it may have the data by now.
+    fn clear_refusals(&mut self) {
         self.refused = Default::default();
     }
 
@@ -316,7 +356,7 @@ impl Peer {
 
     /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of
     /// this kind before.
-    pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, what: Delivered) {
+    pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, gain: Gain) {
         self.refused[kind.index()] = None;
         let elapsed = timing.elapsed_ms.max(1);
         let rate = timing.bytes as u64 * 1000 / elapsed;
@@ -331,9 +371,9 @@ impl Peer {
         };
         self.strikes = 0;
         self.delivered.answers += 1;
-        self.delivered.accounts += what.accounts;
-        self.delivered.slots += what.slots;
-        self.delivered.codes += what.codes;
+        self.delivered.proven.accounts += gain.accounts;
+        self.delivered.proven.slots += gain.slots;
+        self.delivered.proven.codes += gain.codes;
     }
 
     /// Bytes to ask for in one request.
@@ -364,8 +404,7 @@ impl Peer {
         })
     }
 
-    /// Whether the last that was heard of this root from it is that it does not have it. Being
-    /// asked again changes nothing about that.
+    /// Whether its last answer about this root was a refusal, even if the pause is over.
     fn has_refused(&self, root: &Hash) -> bool {
         let mut refusals = self.refused.iter().flatten();
         refusals.any(|refusal| refusal.root == *root)

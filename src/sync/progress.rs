@@ -13,6 +13,7 @@ pub const KEY_SPACE_CELLS: usize = 256;
 
 /// Where a sync stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Phase {
     /// No sync is under way.
     #[default]
@@ -143,6 +144,7 @@ impl Progress {
 
 /// Why nothing moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WaitReason {
     /// No peer has shaken hands.
     NoPeers,
@@ -201,7 +203,7 @@ pub struct Report {
     pub root: Hash,
     /// The block it was taken from, if a block was asked for.
     pub block: Option<Block>,
-    /// What the state holds; after a cancelled sync, what is held of it.
+    /// What the state holds.
     pub held: Counts,
     /// The totals.
     pub counters: Counters,

@@ -9,11 +9,12 @@ use crate::heap::{HeapBytes, owns};
 use crate::wire::{Message, Request};
 
 /// Ids of ended requests that are remembered, so that a late answer is told from one that nobody
-/// asked for. Far more than peers have in flight (64 peers, 5 kinds, 2 requests each).
+/// asked for. More than 64 peers with 2 requests of each of 5
+/// kinds have in flight.
 const MAX_ENDED: usize = 1024;
-/// Bytes above the soft limit that an answer may have: one item goes over it, which is a code of at
-/// most 24 KiB (EIP-170), and two full proofs come on top.
-const LARGEST_ITEM: u64 = 256 * 1024;
+/// Bytes that an answer may have above twice the soft limit: room for one code of 24 KiB (EIP-170)
+/// and two full proofs.
+const ANSWER_SLACK: u64 = 256 * 1024;
 
 /// Requests in flight. Bound: peers x kinds x requests per kind.
 #[derive(Debug, Default)]
@@ -67,10 +68,7 @@ impl Subject {
 
     /// The message that answers it.
     pub(crate) fn answer(&self) -> Message {
-        match self {
-            Subject::Header(_) => Message::BlockHeaders,
-            Subject::State(state) => state.want.answer(),
-        }
+        self.kind().answer()
     }
 
     /// The request that asks for it, for about `bytes` bytes.
@@ -90,10 +88,10 @@ impl Subject {
 }
 
 impl PendingRequest {
-    /// Bytes of content above which an answer is more than was asked for. Servers may exceed the
-    /// soft limit by one item, and proofs come on top.
+    /// Bytes of content above which an answer is more than was asked for. Servers count the soft
+    /// limit in their own way and may exceed it by one item: twice of it is beyond any of them.
     pub(crate) fn most_bytes(&self) -> u64 {
-        self.bytes * 2 + LARGEST_ITEM
+        self.bytes * 2 + ANSWER_SLACK
     }
 
     /// First and last key, if it asks for a range of accounts.

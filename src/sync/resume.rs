@@ -26,8 +26,8 @@ impl Start {
         {
             return Resume::new(pivot, building.clone(), page).into_start();
         }
-        // A build that was cancelled at the empty state reaches no page. What it wrote before that
-        // is collected with what this one leaves.
+        // A build that was cancelled at the empty state reaches no page. The garbage
+        // collection after this build deletes what it wrote.
         let building = record.building.as_ref();
         let first = building.map_or(next, |building| building.first_page);
         let tree = match &record.complete {

@@ -15,7 +15,7 @@
 //! | idle | next | next | header | `Cancelled` | batches settled: starts, under way |
 //! | resuming | under way | moves | header, goes on | idle, `Cancelled` | syncing |
 //! | resuming | header | moves, under way | header | idle, `Cancelled` | syncing, header |
-//! | resuming a repair | nothing | moves, under way | header | idle | syncing, or healed |
+//! | resuming a repair | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | repairing, or healed |
 //! | syncing | under way | moves | header, goes on | last batch, ending | last batch, ending |
 //! | syncing | header | moves, under way | header | last batch, ending, under way | ending, header |
 //! | repairing | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | ending |
@@ -24,8 +24,8 @@
 //! | ending | nothing | next | header | no effect | idle, untold |
 //!
 //! A target that is complete already stops a first sync or a heal (what was built waits in the
-//! record), and is next. A failure ends what is under way: the goal hears of it if it is that, and
-//! stays if it is a header or the next target.
+//! record), and is next. A failure ends the activity. The goal ends with it only if it is
+//! `UnderWay`.
 
 use crate::hash::Hash;
 use crate::state::{Block, Record};

@@ -9,7 +9,8 @@ use super::loads::LoadedPage;
 use crate::heap::owns;
 use crate::state::PageId;
 
-/// Damage remembered at a time. More is found again when it is read again.
+/// Damage remembered at a time. Chosen without a measurement: more is found again when it is read
+/// again.
 const MAX_DAMAGE: usize = 64;
 
 /// What is to be repaired and what is to be deleted.
@@ -17,14 +18,14 @@ const MAX_DAMAGE: usize = 64;
 pub(crate) struct Upkeep {
     /// The collection under way.
     gc: Option<Gc>,
-    /// What a collection found, until a batch deletes it. Bound: the pages that one sync wrote, and
-    /// the one before it.
+    /// What a collection found, until a batch deletes it. Bound: the pages of the state before and
+    /// those that the last build wrote; after damage or a failed collection, all pages stored.
     garbage: Option<Vec<Range<PageId>>>,
     /// The store could not do what a collection takes: it waits for the next target.
     is_gc_put_off: bool,
     /// What is damaged in the complete state, until it is repaired. Bound: [`MAX_DAMAGE`].
     damage: Vec<Damage>,
-    /// How many of the first ones the repair under way is about.
+    /// The repair under way is about this many of them, the first ones.
     repairing: usize,
 }
 
@@ -73,9 +74,9 @@ impl Upkeep {
         self.gc.is_some()
     }
 
-    /// The pages that the collection reads next: none if it is over, `None` if there is none.
-    pub(crate) fn next_pages(&self) -> Option<Vec<PageId>> {
-        self.gc.as_ref().map(Gc::next_pages)
+    /// The pages that the collection reads next: none if it is over, or if there is none.
+    pub(crate) fn next_pages(&self) -> Vec<PageId> {
+        self.gc.as_ref().map_or(Vec::new(), Gc::next_pages)
     }
 
     /// Takes in pages that were read for the collection.

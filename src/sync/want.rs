@@ -24,15 +24,25 @@ pub enum RequestKind {
 impl RequestKind {
     /// How many kinds there are.
     pub const COUNT: usize = 5;
-    /// All of them, in the order in which they are served: what lets accounts leave memory comes
-    /// first.
-    pub const ALL: [RequestKind; RequestKind::COUNT] = [
-        RequestKind::Headers,
+    /// Those that ask for a piece of a state, in the order in which they are served: what lets
+    /// accounts leave memory comes first.
+    pub(crate) const STATE: [RequestKind; 4] = [
         RequestKind::Codes,
         RequestKind::Storage,
         RequestKind::Accounts,
         RequestKind::Nodes,
     ];
+
+    /// The message that answers a request of this kind.
+    pub(crate) fn answer(self) -> Message {
+        match self {
+            RequestKind::Accounts => Message::AccountRange,
+            RequestKind::Storage => Message::StorageRanges,
+            RequestKind::Codes => Message::ByteCodes,
+            RequestKind::Nodes => Message::TrieNodes,
+            RequestKind::Headers => Message::BlockHeaders,
+        }
+    }
 
     /// This kind's place in a table of all kinds.
     pub(crate) fn index(self) -> usize {
@@ -82,16 +92,6 @@ impl Want {
             Want::Storages(_) | Want::Chunk { .. } => RequestKind::Storage,
             Want::Codes(_) => RequestKind::Codes,
             Want::Nodes(_) => RequestKind::Nodes,
-        }
-    }
-
-    /// The message that answers a request for this.
-    pub(crate) fn answer(&self) -> Message {
-        match self {
-            Want::Accounts { .. } => Message::AccountRange,
-            Want::Storages(_) | Want::Chunk { .. } => Message::StorageRanges,
-            Want::Codes(_) => Message::ByteCodes,
-            Want::Nodes(_) => Message::TrieNodes,
         }
     }
 

@@ -146,3 +146,34 @@ fn damage_under_a_root_that_no_peer_serves_waits_aloud_and_goes_with_the_next_ro
     assert!(met(&world.disk, &chain).is_empty());
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
 }
+
+#[test]
+fn codes_that_are_reported_as_damaged_at_any_moment_of_a_sync_do_not_keep_it_from_its_end() {
+    let recipe = Recipe {
+        accounts: 400,
+        contracts_per_mille: 300,
+        seed: 8,
+        huge: Vec::new(),
+    };
+    let chain = Chain::new(recipe.build(), 8);
+    let state = chain.state(&chain.root()).expect("the head");
+    let mut moments = 0;
+    for events in (0..).step_by(3) {
+        let mut world = World::new(chain.server(), 8);
+        world.honest_peer();
+        world.target(Hash(chain.root()));
+        if !matches!(world.run_some(events), End::Paused) {
+            break;
+        }
+        for (hash, _) in state.codes() {
+            world.input(Input::Damaged(Damage::Code(Hash(*hash))));
+        }
+        let end = world.run();
+        assert!(matches!(end, End::Done(_)), "after {events} events");
+        world.run_until(|world| world.repairs > 0);
+        world.sweep();
+        assert_complete(&world.disk, &state);
+        moments += 1;
+    }
+    assert!(moments > 3, "the sync was over after {moments} moments");
+}

@@ -7,8 +7,8 @@ use crate::state::{HashedNode, RevealFault, Revealing, StatePath, TreeError};
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::Failure;
 use crate::sync::job::Job;
-use crate::sync::peers::{Delivered, Timing};
-use crate::sync::requests::{Arrived, Subject};
+use crate::sync::peers::{Gain, Timing};
+use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{Answer, PeerFault};
@@ -16,7 +16,7 @@ use crate::wire::{Answer, PeerFault};
 /// What an answer came to.
 enum Verdict {
     /// Everything in it was proven, and is joined.
-    Proven(Delivered),
+    Proven(Gain),
     /// "I do not have that": no fault, and no use to ask this peer for this root again soon.
     Refused,
 }
@@ -50,16 +50,29 @@ impl From<TreeError> for AnswerError {
 impl Engine {
     /// Verifies one answer. This is the expensive step.
     pub(super) fn verify_answer(&mut self, now: Millis, arrived: Arrived) {
-        if let Subject::Header(block) = arrived.request.subject {
-            return self.verify_header(now, block, &arrived);
-        }
-        let Activity::Syncing(job) = &mut self.activity else {
-            return self.return_work(arrived.request);
-        };
         let timing = Timing::of(&arrived);
         let (request, frame) = arrived.into_parts();
-        let (id, kind) = (request.peer, request.subject.kind());
-        let Subject::State(request) = request.subject else {
+        let peer = request.peer;
+        match request.subject {
+            Subject::Header(block) => self.verify_header(now, peer, block, &frame, timing),
+            Subject::State(request) => self.verify_state(now, peer, request, &frame, timing),
+        }
+    }
+
+    fn verify_state(
+        &mut self,
+        now: Millis,
+        id: PeerId,
+        request: StateRequest,
+        frame: &AnswerFrame,
+        timing: Timing,
+    ) {
+        let kind = request.want.kind();
+        let peer = self.peers.get_mut(id);
+        let Activity::Syncing(job) = &mut self.activity else {
+            if let Some(peer) = peer {
+                peer.freed(kind);
+            }
             return;
         };
         let is_current = job.round() == request.round;
@@ -77,15 +90,13 @@ impl Engine {
         let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
             .and_then(|answer| context.verify(request.want, answer));
-        if let Ok(Verdict::Proven(_)) = &verdict
-            && let Some(job) = self.job_mut()
-        {
-            job.proved(kind, timing.bytes, trip);
-        }
-        if let Some(peer) = self.peers.get_mut(id) {
+        if let Some(peer) = peer {
             peer.freed(kind);
             match &verdict {
-                Ok(Verdict::Proven(gain)) => peer.proved(kind, timing, *gain),
+                Ok(Verdict::Proven(gain)) => {
+                    peer.proved(kind, timing, *gain);
+                    job.proved(kind, timing.bytes, trip);
+                }
                 Ok(Verdict::Refused) => peer.refused(kind, root, now),
                 Err(_) => {}
             }
@@ -125,8 +136,18 @@ impl AnswerContext<'_> {
     /// Whatever the outcome, every piece of `want` is either joined or back in its queue.
     fn verify(&mut self, want: Want, answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let gain = match &want {
-            Want::Accounts { .. } => self.accounts(&want, answer),
-            Want::Chunk { .. } => self.chunk(&want, answer),
+            Want::Accounts {
+                cursor,
+                origin,
+                limit,
+            } => self.accounts(*cursor, origin, limit, answer),
+            Want::Chunk {
+                account,
+                storage_root,
+                chunk,
+                origin,
+                limit,
+            } => self.chunk(account, storage_root, *chunk, origin, limit, answer),
             Want::Storages(accounts) => return self.storages(accounts, answer),
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
@@ -146,12 +167,11 @@ impl AnswerContext<'_> {
 
     fn accounts(
         &mut self,
-        want: &Want,
+        cursor: Option<usize>,
+        origin: &Hash,
+        limit: &Hash,
         answer: Answer<'_>,
-    ) -> Result<Option<Delivered>, AnswerError> {
-        let Want::Accounts { origin, limit, .. } = want else {
-            return Err(Failure::Defect("an account range was not asked for").into());
-        };
+    ) -> Result<Option<Gain>, AnswerError> {
         let answer = answer.account_range()?;
         if answer.accounts.is_empty() && answer.proof.is_empty() {
             return Ok(None);
@@ -171,11 +191,11 @@ impl AnswerContext<'_> {
         if self.is_current {
             let last = answer.accounts.last().map(|(hash, _)| *hash);
             self.job
-                .accounts_joined(want, last.filter(|_| range.more()));
+                .accounts_joined(cursor, origin, limit, last.filter(|_| range.more()));
         }
-        Ok(Some(Delivered {
+        Ok(Some(Gain {
             accounts: joined.accounts,
-            ..Delivered::default()
+            ..Gain::default()
         }))
     }
 
@@ -184,7 +204,7 @@ impl AnswerContext<'_> {
         accounts: &[(Hash, Hash)],
         answer: Answer<'_>,
     ) -> Result<Verdict, AnswerError> {
-        let mut gain = Delivered::default();
+        let mut gain = Gain::default();
         let mut joined = 0;
         let verdict = self.join_storages(accounts, answer, &mut joined, &mut gain);
         // What was proven before a fault stays. Servers may stop anywhere; the rest is asked for
@@ -203,7 +223,7 @@ impl AnswerContext<'_> {
         accounts: &[(Hash, Hash)],
         answer: Answer<'_>,
         joined: &mut usize,
-        gain: &mut Delivered,
+        gain: &mut Gain,
     ) -> Result<(), AnswerError> {
         let answer = answer.storage_ranges(accounts.len())?;
         let sets = answer.storages.len();
@@ -228,17 +248,15 @@ impl AnswerContext<'_> {
         Ok(())
     }
 
-    fn chunk(&mut self, want: &Want, answer: Answer<'_>) -> Result<Option<Delivered>, AnswerError> {
-        let Want::Chunk {
-            account,
-            storage_root,
-            chunk,
-            origin,
-            limit,
-        } = want
-        else {
-            return Err(Failure::Defect("a chunk of a storage was not asked for").into());
-        };
+    fn chunk(
+        &mut self,
+        account: &Hash,
+        storage_root: &Hash,
+        chunk: usize,
+        origin: &Hash,
+        limit: &Hash,
+        answer: Answer<'_>,
+    ) -> Result<Option<Gain>, AnswerError> {
         let answer = answer.storage_ranges(1)?;
         let slots: &[_] = match answer.storages.as_slice() {
             [] => &[],
@@ -255,18 +273,18 @@ impl AnswerContext<'_> {
         if self.is_current {
             let last = slots.last().map(|(hash, _)| *hash);
             self.job
-                .chunk_joined(account, *chunk, last.filter(|_| range.more()));
+                .chunk_joined(account, chunk, last.filter(|_| range.more()));
         }
-        Ok(Some(Delivered {
+        Ok(Some(Gain {
             slots: joined.slots,
-            ..Delivered::default()
+            ..Gain::default()
         }))
     }
 
     fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let mut left: Vec<Hash> = Vec::new();
         let mut wanted = hashes.iter();
-        let (mut found, mut gain) = (0, Delivered::default());
+        let (mut found, mut gain) = (0, Gain::default());
         let verdict = answer.items(hashes.len()).and_then(|items| {
             for code in items {
                 let hash = keccak(code);
@@ -302,18 +320,22 @@ impl AnswerContext<'_> {
         answer: Answer<'_>,
     ) -> Result<Verdict, AnswerError> {
         let (is_current, root) = (self.is_current, self.job.root());
-        let (revealed, joined) = self.job.reveal(self.codes_held, |revealing| {
-            reveal(revealing, nodes, answer, is_current, root)
+        let blobs = answer.items(nodes.len());
+        let revealed = blobs.map(|blobs| {
+            self.job.reveal(self.codes_held, |revealing| {
+                reveal(revealing, nodes, blobs, is_current, root)
+            })
         });
-        self.job.count_nodes(revealed.new);
         self.requeue(Want::Nodes(nodes.to_vec()));
+        let (revealed, joined) = revealed?;
+        self.job.count_nodes(revealed.new);
         revealed.verdict?;
         match revealed.found {
             0 => Ok(Verdict::Refused),
-            _ => Ok(Verdict::Proven(Delivered {
+            _ => Ok(Verdict::Proven(Gain {
                 accounts: joined.accounts,
                 slots: joined.slots,
-                ..Delivered::default()
+                ..Gain::default()
             })),
         }
     }
@@ -332,7 +354,7 @@ struct Revealed {
 fn reveal(
     revealing: &mut Revealing<'_>,
     nodes: &[(StatePath, Hash)],
-    answer: Answer<'_>,
+    blobs: Vec<&[u8]>,
     is_current: bool,
     root: Hash,
 ) -> Revealed {
@@ -340,13 +362,6 @@ fn reveal(
         found: 0,
         new: 0,
         verdict: Ok(()),
-    };
-    let blobs = match answer.items(nodes.len()) {
-        Ok(blobs) => blobs,
-        Err(fault) => {
-            revealed.verdict = Err(fault.into());
-            return revealed;
-        }
     };
     let mut wanted = nodes.iter();
     // Servers put an empty string where nothing is at a path.

@@ -1,8 +1,9 @@
 //! Asking: work is handed to peers and comes back. When nothing moves, the engine says why.
 
 use super::{Activity, Engine};
-use crate::sync::ids::{Millis, PeerId};
+use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
+use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
@@ -14,8 +15,8 @@ impl Engine {
         if let Some(job) = self.job_mut() {
             job.replan(waiting_bytes);
         }
-        while self.ask_for_header(now) {}
-        for kind in RequestKind::ALL {
+        self.ask_for_header(now);
+        for kind in RequestKind::STATE {
             while self.ask_for_state(now, kind) {}
         }
     }
@@ -30,49 +31,39 @@ impl Engine {
             return false;
         };
         let root = job.root();
-        let Some((peer, offered)) = self.peers.idle(kind, &root, now) else {
+        let Some(peer) = self.peers.idle(kind, &root, now) else {
             return false;
         };
-        let bytes = offered.min(bytes_left);
+        let bytes = peer.request_bytes().min(bytes_left);
         let Some(want) = job.take(kind, bytes) else {
             return false;
         };
-        let trip = job.asked(&want);
-        let round = job.round();
         let request = StateRequest {
             root,
+            round: job.round(),
+            trip: job.asked(&want),
             want,
-            round,
-            trip,
         };
-        self.send(now, peer, Subject::State(request), bytes);
+        let route = peer.asked(kind);
+        self.send(now, route, Subject::State(request), bytes);
         true
     }
 
     /// Sends a request.
-    pub(super) fn send(&mut self, now: Millis, id: PeerId, subject: Subject, bytes: u64) {
-        let Some(peer) = self.peers.get_mut(id) else {
-            debug_assert!(false, "an idle peer is in the table");
-            return;
-        };
-        let kind = subject.kind();
-        let Some((offsets, patience)) = peer.asked(kind) else {
-            debug_assert!(false, "an idle peer is ready");
-            return;
-        };
-        let frame = subject.request(bytes);
-        let request = self.requests.open(PendingRequest {
-            peer: id,
+    pub(super) fn send(&mut self, now: Millis, route: Route, subject: Subject, bytes: u64) {
+        let request = subject.request(bytes);
+        let id = self.requests.open(PendingRequest {
+            peer: route.peer,
             subject,
             bytes,
             sent: now,
-            deadline: now.after(patience),
+            deadline: now.after(route.patience_ms),
         });
         if self.waiting == Some(WaitReason::NoPeers) {
             self.waiting = None;
         }
-        self.outbox
-            .push_back(Output::Send(id, frame.frame(offsets, request)));
+        let frame = request.frame(route.offsets, id);
+        self.outbox.push_back(Output::Send(route.peer, frame));
     }
 
     /// If nothing moves although something is missing, says why, once for each reason.
@@ -90,7 +81,9 @@ impl Engine {
             return;
         }
         let root = job.root();
-        let lacking = RequestKind::ALL.into_iter().filter(|kind| job.lacks(*kind));
+        let lacking = RequestKind::STATE
+            .into_iter()
+            .filter(|kind| job.lacks(*kind));
         let refusing = lacking
             .map(|kind| self.peers.refusing(kind, &root, now))
             .max();

@@ -39,21 +39,23 @@ impl Engine {
         (left >= MIN_ASK).then_some(left)
     }
 
-    /// Makes a batch if it is due, or the last one if everything is there. `true` if it did, or if
-    /// it failed.
+    /// Makes a batch if it is due, or the last one if everything is there, or cuts what is
+    /// complete. `true` if the step is done: the caller polls again.
+    #[must_use]
     pub(super) fn commit_if_due(&mut self, now: Millis) -> bool {
         if self.job().is_none() || !self.commits.has_room() {
             return false;
         }
         if self.is_exhausted() {
-            // The record names the garbage of one state at a time.
+            // The record has one `pending_gc`, so an earlier one has to be collected first.
             if !self.is_collected() {
                 self.collect_if_due(now);
             }
             if self.is_collected() || self.upkeep.is_gc_put_off() {
                 return self.commit_last(now, Ending::Done);
             }
-            // Meanwhile batches go on by time, or their deadline would stand in the past.
+            // While garbage is collected, batches are still made by time. Otherwise
+            // `commit_deadline` would stay in the past.
         }
         let Activity::Syncing(job) = &mut self.activity else {
             return false;
@@ -61,8 +63,8 @@ impl Engine {
         let is_full = job.pending_bytes() >= self.limits.batch_bytes;
         let is_time = job.is_dirty() && now.since(self.last_commit) >= self.limits.batch_ms;
         let has_grown = job.grown_since_cut() >= self.limits.cut_bytes;
-        // What is read of a base is worked on next. If it were written out before, it would be read
-        // again, and again.
+        // Pages read from a base are needed for the next requests. Writing them out first would
+        // read them in a loop.
         let is_over_base = job.is_over_base();
         let is_worked_on = is_over_base && job.tree().resident_bytes() < self.limits.waiting_bytes;
         if !is_full && has_grown && !is_worked_on {
@@ -73,8 +75,8 @@ impl Engine {
             return true;
         }
         match (is_full, is_time) {
-            // At full speed, what still waits is better left out: it would be written again and
-            // again.
+            // At full speed, unfinished subtries are left out. Otherwise every batch would write
+            // them again.
             (true, _) if !is_over_base => self.commit(now, Unfinished::Blind),
             (true, _) | (false, true) => self.commit(now, Unfinished::Write),
             (false, false) => false,
@@ -138,6 +140,10 @@ impl Engine {
         let next = match self.next_record(&built, is_last) {
             Ok(next) => next,
             Err(failure) => {
+                // They are in no batch, and not in the job any more either.
+                for (code, _) in &built.codes {
+                    self.codes_held.remove(code);
+                }
                 self.fail(failure);
                 return false;
             }
@@ -184,7 +190,7 @@ impl Engine {
             record.pending_gc = None;
         }
         if is_last {
-            // What an earlier collection could not look at is looked for everywhere.
+            // If an earlier collection did not finish, all ids are searched.
             let start = if is_collected { first_page } else { PageId(0) };
             record.pending_gc = Some(PendingGc {
                 old: before.complete.and_then(|complete| complete.top.page()),

@@ -2,46 +2,51 @@
 
 use super::Engine;
 use crate::hash::Hash;
-use crate::sync::ids::Millis;
-use crate::sync::peers::{Delivered, Timing};
+use crate::sync::ids::{Millis, PeerId};
+use crate::sync::peers::{Gain, Timing};
 use crate::sync::progress::WaitReason;
-use crate::sync::requests::{Arrived, Subject};
+use crate::sync::requests::{AnswerFrame, Subject};
 use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 use crate::wire::eth::HEADER_BYTES;
 use crate::wire::{Answer, VerifiedHeader};
 
 impl Engine {
-    /// Asks a peer for the header that is looked for. `false` if none is, or if there is no peer.
-    pub(super) fn ask_for_header(&mut self, now: Millis) -> bool {
+    /// Asks a peer for the header that is looked for, if there is one and nobody is asked yet.
+    pub(super) fn ask_for_header(&mut self, now: Millis) {
         let search = self.goal.header().filter(|search| search.is_open());
         let Some(block) = search.map(|search| search.block()) else {
-            return false;
+            return;
         };
-        let Some((peer, _)) = self.peers.idle(RequestKind::Headers, &block, now) else {
-            return false;
+        let Some(peer) = self.peers.idle(RequestKind::Headers, &block, now) else {
+            return;
         };
+        let route = peer.asked(RequestKind::Headers);
         if let Some(search) = self.goal.header_of(&block) {
             search.asked();
         }
         if let Some(job) = self.job_mut() {
             job.count_request();
         }
-        self.send(now, peer, Subject::Header(block), HEADER_BYTES);
-        true
+        self.send(now, route, Subject::Header(block), HEADER_BYTES);
     }
 
     /// Takes in the answer to a request for a header.
-    pub(super) fn verify_header(&mut self, now: Millis, block: Hash, arrived: &Arrived) {
-        let id = arrived.request.peer;
-        let read = Answer::split(arrived.payload())
-            .and_then(|answer| VerifiedHeader::read(answer, &block));
+    pub(super) fn verify_header(
+        &mut self,
+        now: Millis,
+        id: PeerId,
+        block: Hash,
+        frame: &AnswerFrame,
+        timing: Timing,
+    ) {
+        let read =
+            Answer::split(frame.payload()).and_then(|answer| VerifiedHeader::read(answer, &block));
         if let Some(peer) = self.peers.get_mut(id) {
             peer.freed(RequestKind::Headers);
             match &read {
                 Ok(Some(_)) => {
-                    let timing = Timing::of(arrived);
-                    peer.proved(RequestKind::Headers, timing, Delivered::default());
+                    peer.proved(RequestKind::Headers, timing, Gain::default());
                 }
                 Ok(None) => peer.refused(RequestKind::Headers, block, now),
                 Err(_) => {}

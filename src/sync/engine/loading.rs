@@ -83,35 +83,42 @@ impl Engine {
         }
     }
 
-    /// Reads what the job or the garbage collection needs.
+    /// Reads what the job needs, else what the garbage collection needs.
     pub(super) fn load_if_due(&mut self, now: Millis) {
+        if self.load_for_job() || self.loads.is_open(LoadPurpose::Gc) {
+            return;
+        }
+        let pages = self.upkeep.next_pages();
+        match pages.is_empty() {
+            true => self.end_gc_if_over(now),
+            false => self.load(LoadPurpose::Gc, pages),
+        }
+    }
+
+    /// Reads pages of the base that the plan wants. `true` if it did, or found some in memory.
+    fn load_for_job(&mut self) -> bool {
         let waiting_bytes = self.limits.waiting_bytes;
         let stored = self.record.next_page;
-        let is_open = self.loads.is_open(LoadPurpose::Heal);
-        if let Activity::Syncing(job) = &mut self.activity {
-            job.replan(waiting_bytes);
-            // What was read is asked about before more is read.
-            let is_due = job.tree().resident_bytes() < waiting_bytes
-                || !self.requests.awaits(job.round()) && job.has_no_plan();
-            if !is_open
-                && is_due
-                && let Some(pages) = job.next_pages(stored)
-            {
-                if !pages.is_empty() {
-                    return self.load(LoadPurpose::Heal, pages);
-                }
-                // Some of them were in memory: they are the next step.
-                if job.has_read() {
-                    return self.outbox.push_back(Output::Yield);
-                }
-            }
+        let Activity::Syncing(job) = &mut self.activity else {
+            return false;
+        };
+        job.replan(waiting_bytes);
+        // Uses the pages that were read before reading more.
+        let has_room = job.tree().resident_bytes() < waiting_bytes;
+        let is_stuck = !self.requests.awaits(job.round()) && job.has_no_plan();
+        if self.loads.is_open(LoadPurpose::Heal) || job.has_read() || !has_room && !is_stuck {
+            return false;
         }
-        if !self.loads.is_open(LoadPurpose::Gc) {
-            match self.upkeep.next_pages() {
-                Some(pages) if pages.is_empty() => self.end_gc_if_over(now),
-                Some(pages) => self.load(LoadPurpose::Gc, pages),
-                None => {}
-            }
+        let pages = job.next_pages(stored);
+        let has_read = job.has_read();
+        if !pages.is_empty() {
+            self.load(LoadPurpose::Heal, pages);
+        } else if has_read {
+            // Taking them in is the next step.
+            self.outbox.push_back(Output::Yield);
+        } else {
+            return false;
         }
+        true
     }
 }

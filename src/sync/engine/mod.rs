@@ -58,14 +58,14 @@ pub struct Engine {
     arrived: VecDeque<Arrived>,
     loads: Loads,
     commits: Commits,
-    /// What [`Engine::poll`] returns next. Bound: a few outputs for each input, since the caller
-    /// polls until there are none.
+    /// What [`Engine::poll`] returns next. Bound: the requests that peers have room for, and a few
+    /// outputs for each input, since the caller polls until there are none.
     outbox: VecDeque<Output>,
     /// Scratch memory of verification.
     fold: Fold,
     /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
     codes_held: ChunkedSet<Hash>,
-    /// When the sync under way started.
+    /// When the last target came that found the engine idle.
     started: Millis,
     last_commit: Millis,
     /// Why nothing moves. Kept until an answer is proven, so that progress does not flicker while a
@@ -190,7 +190,7 @@ impl Engine {
             self.peers.next_deadline(),
             self.requests.next_deadline(),
             self.commit_deadline(),
-            self.peers.next_forgiveness(),
+            self.peers.next_refusal_end(),
         ]
         .into_iter()
         .flatten()
@@ -211,12 +211,10 @@ impl Engine {
                 Goal::Nothing | Goal::Next(_) | Goal::UnderWay => Phase::Idle,
             }),
             Activity::Resuming(resume) => Progress {
-                target: Some(resume.root()),
                 held: resume.held(),
                 ..Progress::idle(Phase::Resuming)
             },
             Activity::Syncing(job) => Progress {
-                target: Some(job.root()),
                 held: job.held(),
                 counters: *job.counters(),
                 eta_ms: job.eta(now).filter(|_| self.waiting.is_none()),
@@ -228,13 +226,13 @@ impl Engine {
                 })
             },
             Activity::Ending(last) => Progress {
-                target: Some(last.pivot.root),
                 held: last.held,
                 counters: last.counters,
                 key_space: [u8::MAX; _],
                 ..Progress::idle(Phase::Finishing)
             },
         };
+        progress.target = self.target_root();
         progress.held = self.with_codes(progress.held);
         progress.elapsed_ms = match progress.phase {
             Phase::Idle => 0,
@@ -247,13 +245,7 @@ impl Engine {
 
     /// What one peer delivered; `None` if the engine does not know it.
     pub fn peer_progress(&self, peer: PeerId) -> Option<PeerProgress> {
-        let target = match &self.activity {
-            Activity::Idle => None,
-            Activity::Resuming(resume) => Some(resume.root()),
-            Activity::Syncing(job) => Some(job.root()),
-            Activity::Ending(last) => Some(last.pivot.root),
-        };
-        self.peers.progress_of(peer, target.as_ref())
+        self.peers.progress_of(peer, self.target_root().as_ref())
     }
 
     /// What it holds now.
@@ -285,6 +277,16 @@ impl Engine {
         match &mut self.activity {
             Activity::Syncing(job) => Some(job),
             Activity::Idle | Activity::Resuming(_) | Activity::Ending(_) => None,
+        }
+    }
+
+    /// The root that the engine works towards.
+    fn target_root(&self) -> Option<Hash> {
+        match &self.activity {
+            Activity::Idle => None,
+            Activity::Resuming(resume) => Some(resume.root()),
+            Activity::Syncing(job) => Some(job.root()),
+            Activity::Ending(last) => Some(last.pivot.root),
         }
     }
 
@@ -322,7 +324,7 @@ impl Engine {
             self.codes_held.remove(code);
         }
         match self.is_idle() {
-            // It was to delete garbage, and nobody waits for that.
+            // The batch only deleted garbage. Nobody waits for it.
             true => self.upkeep.put_off_gc(),
             false => self.fail(Failure::Store(error)),
         }
@@ -331,10 +333,7 @@ impl Engine {
     /// Ends the sync by an error that is no peer's. The tree in memory is thrown away; the record
     /// stays.
     fn fail(&mut self, failure: Failure) {
-        debug_assert!(
-            !matches!(failure, Failure::Defect(_) | Failure::Tree(_)),
-            "{failure}"
-        );
+        debug_assert!(!failure.is_defect(), "{failure}");
         self.drop_job();
         // A repair would start at once again, and fail again.
         self.upkeep.forget_damage();
@@ -354,7 +353,7 @@ impl Engine {
         }
     }
 
-    /// Nothing that was asked for, or has come and is not proven yet, is waited for any more.
+    /// Cancels all requests and drops all unverified answers.
     fn cancel_requests(&mut self) {
         for request in self.requests.cancel_all() {
             self.return_work(request);

@@ -12,18 +12,16 @@ use crate::sync::target::{Goal, HeaderSearch, Pivot, Target};
 impl Engine {
     /// The caller wants this state.
     pub(super) fn target(&mut self, now: Millis, target: Target) {
-        // An end that nobody has heard of yet would be taken for this target's.
+        // Drops an undelivered end: the caller would take it for the end of the new target.
         let is_end = |output: &Output| matches!(output, Output::Event(event) if event.is_end());
         self.outbox.retain(|output| !is_end(output));
         self.upkeep.resume_gc();
-        let pivot = match target {
-            Target::Root(root) => Some(Pivot { root, block: None }),
-            Target::Block(block) => Pivot::recorded(&self.record, &block),
-        };
-        match (pivot, target) {
-            (Some(pivot), _) => self.set_pivot(now, pivot),
-            (None, Target::Block(block)) => self.goal = Goal::Header(HeaderSearch::new(block)),
-            (None, Target::Root(_)) => debug_assert!(false, "a root is its own pivot"),
+        match target {
+            Target::Root(root) => self.set_pivot(now, Pivot { root, block: None }),
+            Target::Block(block) => match Pivot::recorded(&self.record, &block) {
+                Some(pivot) => self.set_pivot(now, pivot),
+                None => self.goal = Goal::Header(HeaderSearch::new(block)),
+            },
         }
         if self.is_idle() {
             self.started = now;
@@ -36,7 +34,7 @@ impl Engine {
         let is_complete = complete == Some(pivot.root);
         match &mut self.activity {
             Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(pivot),
-            // It is there already: what is being built waits in the record for a target of its own.
+            // The target is complete. The unfinished build stays in the record.
             Activity::Syncing(job) if is_complete && !job.is_repair() => {
                 self.drop_job();
                 self.goal = Goal::Next(pivot);
@@ -62,7 +60,7 @@ impl Engine {
     /// The root of the job has moved: what was asked before belongs to an earlier round.
     fn job_moved(&mut self) {
         self.waiting = None;
-        self.peers.forgive();
+        self.peers.clear_refusals();
         self.loads.cancel(LoadPurpose::Heal);
         let arrived = self.arrived.iter();
         let ranges = arrived.filter_map(|arrived| arrived.request.account_range());
@@ -88,7 +86,7 @@ impl Engine {
         self.goal = Goal::UnderWay;
         self.last_commit = now;
         self.waiting = None;
-        self.peers.forgive();
+        self.peers.clear_refusals();
         if let Some(complete) = self.record.complete
             && complete.top.root() == pivot.root
         {
@@ -112,11 +110,11 @@ impl Engine {
 
     /// The job is what the engine works on now.
     pub(super) fn enter(&mut self, job: Job) {
-        let job = job.in_round(self.next_round, self.limits.page_bytes);
+        let job = job.entered(self.next_round, self.limits.page_bytes);
         self.activity = Activity::Syncing(Box::new(job));
     }
 
-    /// The job is over. What it asked for and is not there yet is of no later job's round.
+    /// The job is over. Later jobs get a higher round, so its open requests are stale.
     pub(super) fn leave(&mut self) -> Option<Job> {
         self.loads.cancel(LoadPurpose::Resume);
         self.loads.cancel(LoadPurpose::Heal);

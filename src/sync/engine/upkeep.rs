@@ -16,7 +16,7 @@ impl Engine {
     /// Goes on from another record and other stored codes, with the same peers: another tab was the
     /// writer until now. `false`, and nothing changes, while anything is under way.
     #[must_use]
-    pub fn adopt(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
+    pub fn take_over_record(&mut self, record: Record, codes_held: Vec<Hash>) -> bool {
         let is_still =
             self.is_idle() && self.commits.is_settled() && matches!(self.goal, Goal::Nothing);
         if is_still {
@@ -35,9 +35,22 @@ impl Engine {
             return;
         }
         if let Damage::Code(hash) = damage {
-            self.codes_held.remove(&hash);
+            self.code_lost(hash);
         }
         self.tell(Event::Damaged(damage));
+    }
+
+    /// The store does not have a code that it should have. The job fetches it again if its state
+    /// needs it, and the repair does if the complete state needs it.
+    fn code_lost(&mut self, hash: Hash) {
+        if self.job().is_some_and(|job| job.has_code(&hash)) {
+            // The next batch brings it.
+            return;
+        }
+        self.codes_held.remove(&hash);
+        if let Some(job) = self.job_mut() {
+            job.code_lost(hash);
+        }
     }
 
     /// Heals what readers found damaged, if anything.
@@ -83,10 +96,7 @@ impl Engine {
 
     /// Ends the collection once everything has been looked at.
     pub(super) fn end_gc_if_over(&mut self, now: Millis) {
-        let is_over = self
-            .upkeep
-            .next_pages()
-            .is_some_and(|pages| pages.is_empty());
+        let is_over = self.upkeep.is_collecting() && self.upkeep.next_pages().is_empty();
         if is_over && !self.loads.is_open(LoadPurpose::Gc) {
             self.upkeep.end_collection();
             self.commit_garbage(now);

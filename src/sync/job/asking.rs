@@ -2,9 +2,10 @@
 
 use super::first_sync::FirstSync;
 use super::healing::NODES_PER_REQUEST;
+use super::queues::Queues;
 use super::{Job, JobPhase};
 use crate::hash::Hash;
-use crate::state::StatePath;
+use crate::state::{StatePath, Tree};
 use crate::sync::want::{RequestKind, Want};
 
 impl Job {
@@ -26,16 +27,11 @@ impl Job {
     fn take_nodes(&mut self) -> Option<Want> {
         let nodes = match &mut self.phase {
             JobPhase::Healing(healing) => healing.take_nodes(),
-            JobPhase::FirstSync(_) => self.first_nodes(),
+            JobPhase::FirstSync(first) => next_nodes(&self.tree, &self.queues, first)
+                .take(NODES_PER_REQUEST)
+                .collect(),
         };
         self.queues.ask_nodes(nodes)
-    }
-
-    fn first_nodes(&self) -> Vec<(StatePath, Hash)> {
-        match &self.phase {
-            JobPhase::FirstSync(first) => self.next_nodes(first).take(NODES_PER_REQUEST).collect(),
-            JobPhase::Healing(_) => Vec::new(),
-        }
     }
 
     /// A request for this was sent. Returns its round trips, including those before it.
@@ -54,7 +50,8 @@ impl Job {
             } => match (cursor, &mut self.phase) {
                 (Some(cursor), JobPhase::FirstSync(first)) => first.requeue(cursor),
                 (None, JobPhase::Healing(healing)) => healing.span_ended(&origin, &limit),
-                (_, JobPhase::FirstSync(_) | JobPhase::Healing(_)) => {
+                // Nothing is lost: a cursor or a plan finds what is blinded.
+                (Some(_), JobPhase::Healing(_)) | (None, JobPhase::FirstSync(_)) => {
                     debug_assert!(false, "a range of another phase");
                 }
             },
@@ -85,19 +82,20 @@ impl Job {
         };
         is_used_up && self.lacks_only_accounts()
     }
+}
 
-    /// Blinded places that no range will cover any more, in a first sync.
-    pub(super) fn next_nodes<'a>(
-        &'a self,
-        first: &'a FirstSync,
-    ) -> impl Iterator<Item = (StatePath, Hash)> + 'a {
-        let ranges_done = !first.lacks_accounts();
-        self.tree.blinded().filter(move |(path, _)| {
-            let is_left = match path.account {
-                None => ranges_done,
-                Some(account) => !self.queues.is_large(&account),
-            };
-            is_left && !self.queues.nodes_asked().contains(path)
-        })
-    }
+/// Blinded places that no range will cover any more, in a first sync.
+pub(super) fn next_nodes<'a>(
+    tree: &'a Tree,
+    queues: &'a Queues,
+    first: &'a FirstSync,
+) -> impl Iterator<Item = (StatePath, Hash)> + 'a {
+    let ranges_done = !first.lacks_accounts();
+    tree.blinded().filter(move |(path, _)| {
+        let is_left = match path.account {
+            None => ranges_done,
+            Some(account) => !queues.is_large(&account),
+        };
+        is_left && !queues.nodes_asked().contains(path)
+    })
 }

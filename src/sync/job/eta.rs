@@ -8,13 +8,13 @@ use crate::sync::ids::Millis;
 const SLICE: u32 = 1 << 16;
 /// The whole key space.
 const WHOLE: u64 = SLICE as u64 * ACCOUNT_CURSORS as u64;
-/// What has to be behind the cursors before anything is estimated: the first percent is dominated
-/// by the first round trips.
+/// What has to be behind the cursors before anything is estimated. Chosen without a measurement:
+/// the first round trips dominate the first percent.
 const ENOUGH: u64 = WHOLE / 100;
 /// The pace is judged over at least this long. Chosen without a measurement: a shorter time makes
 /// the figure jump with each answer.
 const ENOUGH_MS: u64 = 3_000;
-/// The pace is judged over at most this many samples, so that a pace of before does not count.
+/// The pace is judged over at most this many samples, so that an old pace does not count.
 const SAMPLES: usize = 10;
 /// Time between two samples.
 const SAMPLE_MS: u64 = 1_000;

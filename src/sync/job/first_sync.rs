@@ -1,4 +1,4 @@
-//! The first phase of a job over nothing: the account trie is walked by cursors, side by side. What
+//! The phase of a job over nothing: the account trie is walked by cursors, side by side. What
 //! no range covers is asked for node by node at the end.
 
 use super::cursor::{ACCOUNT_CURSORS, Cursor};

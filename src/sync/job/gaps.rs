@@ -5,7 +5,8 @@ use crate::hash::Hash;
 use crate::state::key_space::{Density, leading, width, width_below};
 use crate::state::{Entry, Item};
 
-/// Gaps that one plan asks for: more than peers take at a time.
+/// Gaps that one plan asks for: what 32 peers have in flight. Chosen without a measurement: more
+/// only costs memory for the plan.
 const GAPS_AHEAD: usize = 64;
 
 /// First and last keys of the gaps, cut to what one range brings, at most [`GAPS_AHEAD`] of them.
@@ -35,7 +36,7 @@ struct Finder {
     density: Density,
     /// The first key that has not been looked at, or `None` behind the last.
     next: Option<Hash>,
-    /// Bound: [`GAPS_AHEAD`] for each gap that is walked past; only that many are kept.
+    /// Bound: twice [`GAPS_AHEAD`].
     gaps: Vec<(Hash, Hash)>,
 }
 

@@ -10,8 +10,8 @@ use crate::sync::loads::{LoadedPage, PAGES_PER_LOAD};
 use crate::sync::progress::KEY_SPACE_CELLS;
 use crate::sync::want::Want;
 
-/// Paths in one request for trie nodes. Servers stop at 1,024 look-ups (geth-wire, GetTrieNodes),
-/// and a storage node costs several.
+/// Paths in one request for trie nodes. Servers stop at 1,024 look-ups (`docs/websocket-peers.md`,
+/// GetTrieNodes), and a storage node costs several, so a request of 256 is answered whole.
 pub(super) const NODES_PER_REQUEST: usize = 256;
 
 /// What a job over a base has beside the tree.
@@ -77,8 +77,8 @@ impl Healing {
         self.is_plan_stale = true;
     }
 
-    /// These ranges have been on their way since before the target moved. What they bring becomes
-    /// base, so they are not asked for again meanwhile.
+    /// These ranges have been on their way since before the target moved. Their answers become
+    /// bases, so they are not asked for again meanwhile.
     pub(super) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
         self.spans_asked.extend(spans);
     }
@@ -118,20 +118,17 @@ impl Healing {
     }
 
     /// Takes the pages that the plan wants read. Those that `recent` still has go to what was read;
-    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `None` while pages that were
-    /// read wait to be taken in. `stored`: pages below it are durable.
+    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `stored`: pages below it are
+    /// durable.
     pub(super) fn next_pages(
         &mut self,
         stored: PageId,
         recent: impl Fn(PageId) -> Option<Vec<u8>>,
-    ) -> Option<Vec<PageId>> {
-        if !self.read.is_empty() {
-            return None;
-        }
+    ) -> Vec<PageId> {
         let wanted = self.plan.take_pages();
         let (mut durable, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
         for id in new {
-            // If it is on its way to the store, a later plan wants it again.
+            // Without its bytes, it is in a batch in flight. A later plan asks for it again.
             match recent(id) {
                 Some(bytes) => self.read.push((id, Some(bytes))),
                 None => self.is_plan_stale = true,
@@ -139,7 +136,7 @@ impl Healing {
         }
         let rest = durable.split_off(durable.len().min(PAGES_PER_LOAD));
         self.plan.put_back_pages(rest);
-        Some(durable)
+        durable
     }
 
     /// Keeps pages that were read, to be taken in step by step.

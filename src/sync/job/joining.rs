@@ -4,16 +4,17 @@ use super::{Job, JobPhase};
 use crate::hash::Hash;
 use crate::state::{CodesHeld, Joined, PageId, Revealing, StorageJoined, TreeError};
 use crate::sync::loads::LoadedPage;
-use crate::sync::want::{RequestKind, Want};
+use crate::sync::want::RequestKind;
 use crate::trie::VerifiedRange;
 
-/// Pages taken in by one step: each is proven, which takes as long as a few hundred hashes, and one
-/// step should not take longer than verifying an answer.
+/// Pages taken in by one step. Each is proven, which takes as long as a few hundred hashes; so a
+/// step takes about as long as verifying an answer (one to four milliseconds). Chosen without a
+/// measurement of its own.
 const PAGES_PER_STEP: usize = 4;
 
-/// Taking in what was proven.
+/// Answers of peers.
 impl Job {
-    /// Joins a range of accounts. `stale`: it was asked under a root of before.
+    /// Joins a range of accounts. `is_stale`: it was asked under an earlier root.
     pub(crate) fn join_accounts(
         &mut self,
         range: &VerifiedRange<'_>,
@@ -32,17 +33,15 @@ impl Job {
 
     /// The answer to a range of accounts was joined. `last`: its last key if more lies to the
     /// right.
-    pub(crate) fn accounts_joined(&mut self, want: &Want, last: Option<Hash>) {
-        let Want::Accounts {
-            cursor,
-            origin,
-            limit,
-        } = want
-        else {
-            return;
-        };
+    pub(crate) fn accounts_joined(
+        &mut self,
+        cursor: Option<usize>,
+        origin: &Hash,
+        limit: &Hash,
+        last: Option<Hash>,
+    ) {
         match (cursor, &mut self.phase) {
-            (Some(cursor), JobPhase::FirstSync(first)) => first.accounts_joined(*cursor, last),
+            (Some(cursor), JobPhase::FirstSync(first)) => first.accounts_joined(cursor, last),
             (_, JobPhase::Healing(healing)) => healing.span_ended(origin, limit),
             (None, JobPhase::FirstSync(_)) => {
                 debug_assert!(false, "a range of a healing in a first sync");
@@ -106,6 +105,19 @@ impl Job {
         self.counters.codes += 1;
     }
 
+    /// Whether the next batch carries this code.
+    pub(crate) fn has_code(&self, hash: &Hash) -> bool {
+        self.staged.codes().any(|code| code == hash)
+    }
+
+    /// A code is not held any more. It is fetched again if an account waits for it.
+    pub(crate) fn code_lost(&mut self, hash: Hash) {
+        let mut accounts = self.tree.incomplete_accounts();
+        if accounts.any(|account| account.code == Some(hash)) {
+            self.queues.add_codes([hash]);
+        }
+    }
+
     /// An answer was proven: its kind, its bytes, and its request's round trips.
     pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize, trip: u64) {
         self.counters.proved(kind, bytes);
@@ -136,7 +148,7 @@ impl Job {
         self.touch();
     }
 
-    /// Enters what an answer brought that was asked under a root of before. Part of it may only
+    /// Enters what an answer brought that was asked under an earlier root. Part of it may only
     /// have become a base, which lacks nothing and does not count as received. So what is lacking
     /// is read off the tree.
     fn enter_stale(&mut self, joined: &Joined) {
@@ -164,20 +176,20 @@ impl Job {
     /// The tree has changed by what a peer sent.
     fn touch(&mut self) {
         self.staged.touch();
-        self.staged.fed();
+        self.staged.note_received();
         if let JobPhase::Healing(healing) = &mut self.phase {
             healing.changed();
         }
     }
 }
 
-/// Reading pages of a base.
+/// Pages of a base.
 impl Job {
-    /// The pages to read now, which may be none. `None` if pages that were read wait to be taken
-    /// in. `stored`: pages below it are durable.
-    pub(crate) fn next_pages(&mut self, stored: PageId) -> Option<Vec<PageId>> {
+    /// The pages to read now. Pages that no batch carries yet are taken from memory instead.
+    /// `stored`: pages below it are durable.
+    pub(crate) fn next_pages(&mut self, stored: PageId) -> Vec<PageId> {
         let JobPhase::Healing(healing) = &mut self.phase else {
-            return None;
+            return Vec::new();
         };
         let staged = &self.staged;
         healing.next_pages(stored, |id| staged.page(id).map(<[u8]>::to_vec))

@@ -95,8 +95,8 @@ impl Job {
         self
     }
 
-    /// The same job in this round, with pages of so many bytes.
-    pub(crate) fn in_round(self, round: u32, page_bytes: usize) -> Job {
+    /// The same job as it begins: its round, and the bytes that pages are cut to.
+    pub(crate) fn entered(self, round: u32, page_bytes: usize) -> Job {
         Job {
             round,
             tree: self.tree.with_budget(page_bytes),
@@ -106,6 +106,7 @@ impl Job {
 
     /// The target has moved while the job was under way. Everything held becomes the base of the
     /// new tree. `true` if the root is another one.
+    #[must_use]
     pub(crate) fn retarget(&mut self, now: Millis, pivot: Pivot) -> bool {
         let has_moved = self.pivot.root != pivot.root;
         if has_moved {
@@ -139,7 +140,7 @@ impl Job {
         }
     }
 
-    /// A request of before the target moved has ended.
+    /// A request from before the target moved has ended.
     pub(crate) fn stale_ended(&mut self, want: &Want) {
         if let (Want::Accounts { origin, limit, .. }, JobPhase::Healing(healing)) =
             (want, &mut self.phase)
@@ -149,7 +150,7 @@ impl Job {
     }
 }
 
-/// Looking at it.
+/// What it is, has and lacks.
 impl Job {
     pub(crate) fn pivot(&self) -> Pivot {
         self.pivot
@@ -246,7 +247,7 @@ impl Job {
         };
         !awaits_ranges
             && !self.is_reading()
-            && !RequestKind::ALL.into_iter().any(|kind| self.lacks(kind))
+            && !RequestKind::STATE.into_iter().any(|kind| self.lacks(kind))
     }
 
     /// Whether work of this kind waits in the queues.
@@ -257,7 +258,9 @@ impl Job {
             (RequestKind::Storage, _) => self.queues.lacks_storage(),
             (RequestKind::Codes, _) => self.queues.lacks_codes(),
             (RequestKind::Nodes, JobPhase::FirstSync(first)) => {
-                self.next_nodes(first).next().is_some()
+                asking::next_nodes(&self.tree, &self.queues, first)
+                    .next()
+                    .is_some()
             }
             (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
             (RequestKind::Headers, _) => false,

@@ -7,7 +7,7 @@ use crate::sync::progress::{KEY_SPACE_CELLS, Outrun};
 /// Moves of the root over which the pace is judged. Chosen without a measurement: with a block
 /// every 12 seconds it is a minute, and fewer may be an accident.
 const MOVES: usize = 6;
-/// The whole key space, as [`Pace::moved`] is told of it.
+/// The whole key space, in the unit of [`Pace::moved`].
 const ALL: u64 = KEY_SPACE_CELLS as u64 * 255;
 
 /// The last moves of the root since a state was complete. Bound: [`MOVES`].
@@ -26,7 +26,7 @@ struct Move {
 }
 
 impl Pace {
-    /// The root moved, and of the key space so much was known; the whole is 256 times 255.
+    /// The root moved. `known`: the known part of the key space, in units of 1/(256 * 255).
     pub(super) fn moved(&mut self, at: Millis, known: u64, healed: u64) {
         if self.moves.len() == MOVES {
             self.moves.remove(0);

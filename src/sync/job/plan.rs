@@ -14,25 +14,29 @@ use crate::state::{
 };
 use crate::trie::path::KEY_NIBBLES;
 
-/// A storage of up to this many slots is asked for whole, without a proof and in one round trip:
-/// its nodes would not be smaller.
+/// A storage of up to this many slots is asked for whole, without a proof and in one round trip.
+/// Measured (`heal_shares`): with 0 or 32 the bytes are the same to 0.2 %.
 const WHOLE_STORAGE: u64 = 8;
-/// A storage of up to this many slots is asked for whole if most of it is likely to have changed:
-/// several go into one answer.
+/// A storage of up to this many slots is asked for whole if most of it is likely to have changed,
+/// since several go into one answer. Measured (`heal_shares`): with 8 a heal takes half as many
+/// requests again, with 8,192 as many as now.
 const WHOLE_IF_CHANGED: u64 = 1_024;
 /// Blinded places up to which a healing goes breadth first, so that round trips follow the depth of
 /// the trie and not its width. Above, it goes depth first, so that subtries are finished and leave
 /// memory: so many places take about half a mebibyte.
 const BREADTH: usize = 8_192;
-/// Places that one pass in depth plans ahead: four requests for nodes.
+/// Places that one pass in depth plans ahead: four requests for nodes, so that two peers are busy
+/// until the next plan.
 const DEPTH_AHEAD: usize = 1_024;
-/// Where all that was compared has changed, ranges of everything may be cheaper. If asking for a
-/// whole level of nodes would cost more than this part of those ranges, only [`PROBE`] of them are
-/// asked for: their children tell what has changed below.
+/// Where all that was compared has changed, ranges may be cheaper. If one level of nodes would cost
+/// more than this part of ranges over everything, only [`PROBE`] nodes are asked for first: their
+/// children show what has changed. Measured (`heal_shares`): a quarter instead of a sixteenth costs
+/// 1.26 of a fresh sync's bytes at worst instead of 1.09; a 64th is the same.
 const PROBED_SHARE: u64 = 16;
-/// Nodes that are asked for to see what is below: they have up to 256 children.
+/// Nodes that are asked for to see what is below. Measured (`heal_shares`): with 4 the bytes are
+/// the same, with 64 they are 1.13 of a fresh sync's at worst.
 const PROBE: usize = 16;
-/// Pages of bases that one pass wants read: at 24 KiB each, 6 MiB.
+/// Pages of bases that one pass wants read: four loads, so that reading goes on without a new plan.
 const PAGES_AHEAD: usize = 256;
 
 /// What to do next. Bound: [`BREADTH`] places, and as many spans and pages.

@@ -4,14 +4,16 @@
 
 use crate::state::Estimate;
 
-/// With fewer leaves, a range's proof costs more than the leaves it brings: 4,000 bytes of proof
-/// against some 130 for each leaf's own nodes.
+/// With fewer leaves, a range's proof costs more than their nodes: 4,000 bytes against some 130 for
+/// each leaf. Measured (`heal_shares`): with 10 a heal takes an eighth more requests, with 100 the
+/// same bytes and requests.
 pub(super) const WORTH_A_RANGE: f64 = 30.0;
-/// Leaves asked for by one range: what half a megabyte holds, the largest request. With more, the
-/// bases behind it would wait in memory.
+/// Leaves asked for by one range: what half a megabyte holds, the largest request. Measured
+/// (`heal_shares`): with a quarter or four times of it, a heal costs 1.13 of a fresh sync's bytes
+/// at worst instead of 1.09.
 pub(super) const LEAVES_PER_RANGE: u64 = 8_192;
-/// Bytes of the proof of a range's two edges: two paths of four full branches (mainnet's depth is
-/// more, but the edges share the upper ones).
+/// Bytes of the proof of a range's two edges: about eight full branches, since the edges share the
+/// upper ones. Measured (`heal_shares`): half or twice of it changes no byte worth a hundredth.
 pub(super) const RANGE_PROOF: u64 = 4_000;
 /// Bytes of a branch whose sixteen children are all there: 16 hashes with their prefixes, an empty
 /// value, and the list's header (yellow paper, appendix D).

@@ -13,7 +13,7 @@ use crate::sync::want::Want;
 
 /// Most chunks of one large storage, as in go-ethereum.
 const STORAGE_CHUNKS: u64 = 16;
-/// Slots that make a chunk of its own worth while: about two full answers.
+/// Slots that make a chunk of its own worth while: about two full answers, as in go-ethereum.
 const SLOTS_PER_CHUNK: u64 = 16_384;
 /// Bytes of an answer that one small storage takes on average, to size requests: go-ethereum's
 /// estimate.
@@ -217,13 +217,12 @@ impl Queues {
         taken
     }
 
-    /// A chunk's range was joined: its cursor goes on behind `last`, or is done if nothing more is
-    /// to come.
-    pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, next: Option<Hash>) {
+    /// A chunk's range was joined. `last`: its last key if more lies to the right.
+    pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>) {
         let Some(cursor) = self.chunk_mut(account, chunk) else {
             return;
         };
-        cursor.joined(next);
+        cursor.joined(last);
         if self.large.get(account).is_some_and(LargeStorage::is_done) {
             self.large.remove(account);
         }

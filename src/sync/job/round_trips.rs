@@ -31,7 +31,7 @@ impl RoundTrips {
         }
     }
 
-    /// The round trips until `want` is answered. `answered`: those that all answers so far took.
+    /// The round trips until `want` is answered. `answered`: round trips of the answers so far.
     pub(super) fn ask(&mut self, want: &Want, answered: u64) -> u64 {
         match want {
             Want::Nodes(nodes) => {
@@ -62,7 +62,7 @@ impl RoundTrips {
         trip
     }
 
-    /// Round trips until all accounts that are known now were.
+    /// Round trips needed to learn all accounts known so far.
     fn leaves(&self) -> u64 {
         most(self.before.max(self.spans), &self.accounts)
     }

@@ -19,9 +19,10 @@ pub(super) struct Staged {
     is_dirty: bool,
     /// What stayed in memory when it was last cut, in bytes.
     bytes_after_cut: usize,
-    /// Whether anything has come from a peer since the last cut. What was only read of a base is
-    /// there to be asked about. If it were moved out before, it would be read again, for ever.
-    is_fed: bool,
+    /// Whether anything has come from a peer since the last cut. Pages
+    /// read from a base are needed for the next requests; writing them out first would read them in
+    /// a loop.
+    has_received: bool,
 }
 
 /// What a batch is made of.
@@ -55,7 +56,7 @@ impl Staged {
             code_bytes: 0,
             is_dirty: false,
             bytes_after_cut: 0,
-            is_fed: false,
+            has_received: false,
         }
     }
 
@@ -74,8 +75,8 @@ impl Staged {
     }
 
     /// Something came from a peer.
-    pub(super) fn fed(&mut self) {
-        self.is_fed = true;
+    pub(super) fn note_received(&mut self) {
+        self.has_received = true;
     }
 
     /// A page that no batch carries yet.
@@ -102,7 +103,7 @@ impl Staged {
     /// Bytes that have come to wait in memory since the last cut, if anything came from a peer.
     /// `resident`: what waits there now.
     pub(super) fn grown_since_cut(&self, resident: usize) -> usize {
-        match self.is_fed {
+        match self.has_received {
             true => resident.saturating_sub(self.bytes_after_cut),
             false => 0,
         }
@@ -111,7 +112,7 @@ impl Staged {
     /// What is complete was cut; `resident` bytes stay in memory.
     pub(super) fn cut_at(&mut self, resident: usize) {
         self.bytes_after_cut = resident;
-        self.is_fed = false;
+        self.has_received = false;
     }
 
     /// Writes the upper pages and takes everything out.
@@ -134,7 +135,7 @@ impl Staged {
         let end = self.pages.next_id();
         self.is_dirty = false;
         self.code_bytes = 0;
-        // What came and went between two batches is not written at all.
+        // Pages made and freed between two batches are not written.
         let freed = self.pages.forget(tree.take_freed());
         Ok(Built {
             pages: self.pages.take(),
