@@ -1,7 +1,6 @@
-//! What can be asked of a peer, and which message answers it.
+//! What can be asked of a peer.
 
 use super::capabilities::Offsets;
-use super::message::Message;
 use super::{eth, snap};
 use crate::hash::Hash;
 
@@ -21,14 +20,6 @@ impl Request {
         match self {
             Request::Header(hash) => eth::get_header(offsets, id, hash),
             Request::Snap(request) => request.frame(offsets, id),
-        }
-    }
-
-    /// The message that answers it.
-    pub fn answer(&self) -> Message {
-        match self {
-            Request::Header(_) => Message::BlockHeaders,
-            Request::Snap(request) => request.answer(),
         }
     }
 }

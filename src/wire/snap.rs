@@ -151,18 +151,6 @@ impl SnapRequest {
             }
         }
     }
-
-    /// The message that answers this.
-    pub(super) fn answer(&self) -> Message {
-        match self {
-            SnapRequest::AccountRange { .. } => Message::AccountRange,
-            SnapRequest::Storages { .. } | SnapRequest::StorageRange { .. } => {
-                Message::StorageRanges
-            }
-            SnapRequest::ByteCodes { .. } => Message::ByteCodes,
-            SnapRequest::TrieNodes { .. } => Message::TrieNodes,
-        }
-    }
 }
 
 /// The answer that has this id, relative to the capability's offset. `None` if the id is that of a
