@@ -70,7 +70,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Runs something whose allocations are the engine's.
+/// Runs `work`, and counts its allocations as the engine's.
 fn engines<T>(work: impl FnOnce() -> T) -> T {
     let before = IS_ENGINES.replace(true);
     let result = work();
@@ -101,7 +101,7 @@ struct Tab {
     pages: BTreeMap<PageId, Vec<u8>>,
     inputs: VecDeque<Input>,
     now: u64,
-    /// The most that the engine ever held, and what it said at that moment.
+    /// The most bytes that the engine has held, and its footprint at that moment.
     peak: (usize, Footprint),
 }
 
@@ -172,8 +172,8 @@ impl Tab {
         }
     }
 
-    /// Whether the sync is done. Output that has left the engine is copied, so that it is not
-    /// counted any more.
+    /// Carries out an output, and returns whether the sync is done. Output that has left the engine
+    /// is copied, so that it is not counted any more.
     fn carry_out(&mut self, output: Output) -> bool {
         match output {
             Output::Send(peer, frame) => {
@@ -211,7 +211,7 @@ impl Tab {
         );
         assert!(
             said.tree_unused as f64 <= MOST_UNUSED * said.tree_heap as f64 + SPARE as f64,
-            "room out of proportion: {said:?}"
+            "too much unused capacity: {said:?}"
         );
         if live > self.peak.0 {
             self.peak = (live, said);

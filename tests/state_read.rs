@@ -1,4 +1,4 @@
-//! Reading a stored state: every answer is right, and what cannot be answered is reported as such.
+//! Reads a stored state. Every answer is right, and a key without an answer is reported as such.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -40,7 +40,7 @@ fn stored(seed: u64, without: Option<usize>) -> Stored {
 }
 
 impl Stored {
-    /// The last step of a look-up, or the page that ends it because it is damaged.
+    /// Returns the last step of a look-up, or the damaged page that ends it.
     fn look_up(&self, mut lookup: Lookup) -> Found {
         let mut folds = Folds::new();
         while let Step::Need(wanted) = *lookup.step() {
@@ -89,7 +89,7 @@ impl Stored {
     }
 }
 
-/// What a look-up comes to.
+/// The outcome of a look-up.
 type Found = Result<Step, (PageId, PageError)>;
 
 fn is_damage(found: &Found) -> bool {
@@ -118,7 +118,7 @@ fn a_changed_page_is_damage_and_never_a_wrong_answer() {
         damaged += stored.check(is_damage);
         stored.pages.insert(id, page);
     }
-    assert!(damaged > 300, "only {damaged} look-ups met a changed page");
+    assert!(damaged > 300, "only {damaged} look-ups read a changed page");
 }
 
 #[test]
@@ -137,12 +137,12 @@ fn a_page_in_the_place_of_another_is_damage() {
     }
     assert!(
         damaged > 300,
-        "only {damaged} look-ups met a page in the wrong place"
+        "only {damaged} look-ups read a page in the wrong place"
     );
 }
 
 #[test]
-fn a_page_that_is_gone_is_named() {
+fn a_missing_page_is_named() {
     let mut stored = stored(4, None);
     let id = stored.root.unwrap().id;
     stored.pages.remove(&id);
@@ -241,7 +241,7 @@ fn spans_are_the_runs_of_what_is_missing() {
         .blinded_span(&Hash([0xd0; 32]), &Hash([0xd1; 32]))
         .unwrap();
     assert!(clipped.0 >= Hash([0xd0; 32]) && clipped.1 <= Hash([0xd1; 32]));
-    // Asking for the span that is named, again and again, comes to an end.
+    // Asking for one span after the other makes the tree complete.
     while let Some((from, to)) = tree.blinded_span(&Hash::ZERO, &Hash::MAX) {
         let answer = world.accounts.serve(&from, &to, 30);
         let range = answer.accounts(&mut fold, &world.accounts.root, &from);

@@ -31,7 +31,7 @@ struct Builder<'a> {
     tree: Tree,
     out: NewPages,
     codes: BTreeSet<Hash>,
-    // What is stored:
+    // The stored data:
     pages: BTreeMap<PageId, Vec<u8>>,
     stored_codes: BTreeSet<Hash>,
     root: Option<PageRef>,
@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
             self.code();
             self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
             steps += 1;
-            assert!(steps < 5_000, "no end: {:?}", self.tree.entries());
+            assert!(steps < 5_000, "not complete: {:?}", self.tree.entries());
         }
         self.batch(Unfinished::Write);
         self.check_reachable();
@@ -196,8 +196,8 @@ impl<'a> Builder<'a> {
         assert_eq!(self.tree.resident_bytes(), bytes);
     }
 
-    /// Every page is reached from the root by references that prove it, and every page that is
-    /// reached is there.
+    /// Checks that every page is reached from the root by references that prove it, and that every
+    /// page that is reached is stored.
     fn check_reachable(&self) {
         let mut reached = BTreeSet::new();
         let mut folds = Folds::new();
@@ -292,7 +292,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The encoded size by the documented layout, computed without the code's own function.
+/// Computes the encoded size by the documented layout, without the crate's own function.
 fn size(entry: &Entry) -> usize {
     let number = |mut n: u64| {
         let mut bytes = 1;
@@ -339,7 +339,7 @@ fn history(seed: u64) {
     builder.check_reads();
 }
 
-/// The environment variable `SNAPLIGHT_HISTORIES` asks for more of them.
+/// Returns the number of histories, which the environment variable `SNAPLIGHT_HISTORIES` sets.
 fn histories() -> u64 {
     let asked = std::env::var("SNAPLIGHT_HISTORIES")
         .ok()
@@ -348,7 +348,7 @@ fn histories() -> u64 {
 }
 
 #[test]
-fn whatever_happens_on_the_way_the_state_is_complete_and_readable() {
+fn after_any_history_the_state_is_complete_and_readable() {
     for seed in 0..histories() {
         let done = std::panic::catch_unwind(|| history(seed));
         assert!(done.is_ok(), "seed {seed}");

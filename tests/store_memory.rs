@@ -1,4 +1,4 @@
-//! The store in memory keeps every promise of the suite.
+//! The store in memory passes every case of the suite.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The store keeps its promises in a dedicated worker too, where a sync usually runs.
+//! The store passes every case of the suite in a dedicated worker too, where a sync usually runs.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used)]
 
@@ -35,7 +35,7 @@ async fn the_writers_lock_is_exclusive() {
 }
 
 #[wasm_bindgen_test]
-async fn usage_is_known_and_persistence_is_for_pages_to_ask() {
+async fn usage_is_known_and_only_pages_may_ask_for_persistence() {
     assert!(bytes_used().await >= 0.0);
     assert!(persist().await.is_err());
 }

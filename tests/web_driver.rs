@@ -1,5 +1,5 @@
-//! The driver in a page: what the engine wants is done to sockets that look like WebSockets, and
-//! what they do comes back.
+//! Tests the driver in a page. It carries out the engine's outputs on sockets that look like
+//! WebSockets, and passes their events to the engine.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 wasm_bindgen_test_configure!(run_in_browser);
 
 #[wasm_bindgen(inline_js = r#"
-    /** Hears everything that the database tells, in order. */
+    /** Records all events of the database, in order. */
     export class Listener {
       heard = []
       #waiting = []
@@ -47,7 +47,7 @@ wasm_bindgen_test_configure!(run_in_browser);
       hangUp(code) { this.readyState = 3; this.dispatchEvent(new CloseEvent('close', { code })) }
     }
 
-    /** The next turn of the event loop. */
+    /** Resolves at the next turn of the event loop. */
     export function turn() {
       const { port1, port2 } = new MessageChannel()
       return new Promise((resolve) => {
@@ -119,13 +119,13 @@ fn add(database: &Database, id: u32, socket: &Socket) {
     database.add_peer(id, socket, false).unwrap();
 }
 
-/// The first two parts of an answer.
+/// Returns the first two parts of an answer.
 async fn parts(answer: Promise) -> [JsValue; 2] {
     let answer: Array = JsFuture::from(answer).await.unwrap().unchecked_into();
     [answer.get(0), answer.get(1)]
 }
 
-/// The arguments of an event that was waited for.
+/// Waits for an event, and returns its arguments.
 async fn arguments(event: Promise) -> Array {
     JsFuture::from(event).await.unwrap().unchecked_into()
 }
@@ -169,7 +169,7 @@ async fn a_frame_is_a_copy_that_later_work_does_not_change() {
 }
 
 #[wasm_bindgen_test]
-async fn a_socket_that_connects_is_greeted_when_it_opens_and_heard_only_then() {
+async fn a_socket_that_connects_is_sent_hello_when_it_opens_and_is_read_only_then() {
     let (listener, socket) = (Listener::new(), Socket::new());
     let database = in_memory(&listener).await;
     socket.set_ready_state(0);
@@ -182,7 +182,7 @@ async fn a_socket_that_connects_is_greeted_when_it_opens_and_heard_only_then() {
 }
 
 #[wasm_bindgen_test]
-async fn faults_close_with_codes_that_a_page_may_send_and_are_told_once() {
+async fn faults_close_with_codes_that_a_page_may_send_and_are_reported_once() {
     let deliveries = [
         JsValue::from_str("text"),
         frame(&PING),
@@ -201,22 +201,21 @@ async fn faults_close_with_codes_that_a_page_may_send_and_are_told_once() {
         assert_eq!(closed.get(1), "fault");
         let code = socket.closed_with().as_f64().unwrap();
         assert!(code == 1000.0 || (3000.0..5000.0).contains(&code), "{code}");
-        let told = listener
+        let reported = listener
             .heard()
             .iter()
             .filter(|event| field(event, "0") == "peerClosed")
             .count();
-        assert_eq!(told, 1);
+        assert_eq!(reported, 1);
         close(database).await;
     }
 }
 
 #[wasm_bindgen_test]
-async fn a_socket_that_answers_from_inside_send_is_heard_after_it() {
+async fn an_answer_from_inside_send_is_read_after_it() {
     let (listener, socket) = (Listener::new(), Socket::new());
     let database = in_memory(&listener).await;
-    // The answer comes while the driver is in the middle of sending: before Hello, so it is a
-    // fault.
+    // The answer arrives while the driver is sending. It comes before Hello, so it is a fault.
     let answer = Function::new_no_args(
         "if (!this.answered) { this.answered = true; this.deliver(Uint8Array.of(2, 0xc0).buffer) }",
     );
@@ -229,7 +228,7 @@ async fn a_socket_that_answers_from_inside_send_is_heard_after_it() {
 }
 
 #[wasm_bindgen_test]
-async fn the_empty_state_is_complete_and_durable_before_its_end_is_told() {
+async fn the_empty_state_is_complete_and_durable_before_its_end_is_reported() {
     let name = "driver: empty state";
     JsFuture::from(delete_database(name.to_owned()))
         .await
@@ -259,7 +258,7 @@ async fn the_empty_state_is_complete_and_durable_before_its_end_is_told() {
 }
 
 #[wasm_bindgen_test]
-async fn a_database_is_locked_while_it_is_open_and_free_as_soon_as_close_has_answered() {
+async fn a_database_is_locked_while_it_is_open_and_free_as_soon_as_close_has_ended() {
     let name = "driver: locked";
     let listener = Listener::new();
     let first = try_open(name, false, &listener).await.unwrap();
@@ -312,7 +311,7 @@ async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_clo
     close(follower).await;
 }
 
-/// Commits a record, and with the first one pages that are garbage.
+/// Commits a record. If the record has pending garbage, the batch has its pages.
 async fn commit(store: &IndexedDb, record: Record) {
     let pages = match record.pending_gc {
         Some(_) => (1..4).map(|id| (PageId(id), vec![0; 100])).collect(),
@@ -335,7 +334,8 @@ async fn a_follower_collects_no_garbage_and_can_take_over_at_any_moment() {
         id: 1,
         genesis: Hash([7; 32]),
     };
-    // How far the take-over has come when the socket opens, and the engine of the follower wakes.
+    // The number of turns decides how far the take-over has come when the socket opens and wakes
+    // the follower's engine.
     for turns in 0..20 {
         IndexedDb::delete(name).await.unwrap();
         let lock = WriterLock::acquire(name).await.unwrap();
@@ -389,8 +389,8 @@ async fn a_follower_collects_no_garbage_and_can_take_over_at_any_moment() {
 }
 
 #[wasm_bindgen_test]
-async fn a_follower_that_is_closed_in_line_gives_the_lock_on() {
-    let name = "driver: left the line";
+async fn a_follower_that_is_closed_while_it_waits_passes_the_lock_on() {
+    let name = "driver: closed while it waits";
     let writer = try_open(name, false, &Listener::new()).await.unwrap();
     let follower = open_as("", name, false, &Listener::new()).await.unwrap();
     let took_over = follower.take_over(JsValue::UNDEFINED);
@@ -401,7 +401,7 @@ async fn a_follower_that_is_closed_in_line_gives_the_lock_on() {
 }
 
 #[wasm_bindgen_test]
-async fn close_waits_for_a_cancelled_sync_and_refuses_whatever_comes_after() {
+async fn close_waits_for_a_cancelled_sync_and_refuses_every_later_call() {
     let (listener, socket) = (Listener::new(), Socket::new());
     let database = in_memory(&listener).await;
     add(&database, 1, &socket);
@@ -434,7 +434,7 @@ async fn close_waits_for_a_cancelled_sync_and_refuses_whatever_comes_after() {
 }
 
 #[wasm_bindgen_test]
-async fn a_plain_object_that_cannot_be_listened_to_is_refused_in_words() {
+async fn a_plain_object_that_takes_no_listeners_is_refused_with_an_error() {
     let database = in_memory(&Listener::new()).await;
     let frozen = Object::new();
     for method in ["send", "close"] {
@@ -448,7 +448,7 @@ async fn a_plain_object_that_cannot_be_listened_to_is_refused_in_words() {
 }
 
 #[wasm_bindgen_test]
-async fn peers_hear_of_nothing_after_they_left() {
+async fn peers_are_sent_nothing_after_they_left() {
     let (listener, socket) = (Listener::new(), Socket::new());
     let database = in_memory(&listener).await;
     let closed = listener.next("peerClosed");

@@ -1,5 +1,5 @@
-//! What only wasm has: the Keccak kernel of 128-bit registers. With it, a range is verified, cut
-//! into pages and read back.
+//! Tests the Keccak kernel with 128-bit registers, which only wasm has. With it, a range is
+//! verified, cut into pages and read back.
 
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -15,7 +15,7 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// Longest message in bytes: more than four blocks.
+/// The longest message in bytes, more than four blocks.
 const LONGEST: usize = 600;
 
 fn reference(data: &[u8]) -> Hash {
@@ -26,7 +26,7 @@ fn reference(data: &[u8]) -> Hash {
 fn every_length_hashes_as_sha3_does_in_either_lane() {
     let data: Vec<u8> = (0..LONGEST).map(|i| (i * 31) as u8).collect();
     for len in 0..=LONGEST {
-        // Near the middle both have the same number of blocks, elsewhere not.
+        // Near the middle both messages have the same number of blocks, elsewhere they do not.
         let (a, b) = data.split_at(len);
         assert_eq!(keccak(a), reference(a), "{len} bytes");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The store in a real browser keeps every promise of the suite, and survives what happens only in
+//! The store in a real browser passes every case of the suite, and survives what happens only in
 //! browsers.
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -17,8 +17,8 @@ use snaplight::{
     },
 };
 use store_browser::{
-    Database, bytes_used, database_names, empty_disk, fill_disk, give_back, open_as_other,
-    others_let_go, persist, put_raw, withhold,
+    Database, bytes_used, close_others, database_names, empty_disk, fill_disk, open_as_other,
+    persist, put_raw, restore, withhold,
 };
 use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -27,7 +27,7 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 wasm_bindgen_test_configure!(run_in_browser);
 
 #[wasm_bindgen_test]
-async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
+async fn a_full_disk_is_a_quota_error_and_everything_older_is_intact() {
     let database = Database::fresh("full disk").await;
     let store = database.writer().await.unwrap();
     store.commit(batch(1, [(1, page(1))])).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_full_disk_is_a_quota_fault_and_everything_older_is_intact() {
         store.pages(&ids([1, 10, 20])).await,
         Ok(vec![Some(page(1)), None, None])
     );
-    // Once there is space, the same batch lands.
+    // With space again, the same batch is written.
     empty_disk();
     assert_eq!(
         store
@@ -63,14 +63,14 @@ async fn a_newer_format_is_named_and_left_alone() {
     open_as_other(database.name(), SCHEMA_VERSION + 6, vec!["pages".into()])
         .await
         .unwrap();
-    others_let_go();
+    close_others();
     let newer = StoreError::NewerFormat {
         found: SCHEMA_VERSION + 6,
         supported: SCHEMA_VERSION,
     };
     assert_eq!(database.reader().await.err(), Some(newer.clone()));
     assert_eq!(database.writer().await.err(), Some(newer.clone()));
-    // The refusal has given the lock back.
+    // The refused writer has released the lock.
     assert_eq!(database.writer().await.err(), Some(newer));
 }
 
@@ -79,14 +79,14 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     let database = Database::fresh("unclean").await;
     let store = database.writer().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
-    assert!(store.ended_well(), "a new database has no past");
+    assert!(store.ended_well(), "a new database has no earlier session");
     store.commit(batch(1, [(1, page(1))])).await.unwrap();
     drop(store);
 
     let store = next_writer(&database).await;
     assert_eq!(store.record().await, Ok(Some(record(1))));
     assert!(!store.ended_well());
-    // Closing does not repair it: the log is still the torn one.
+    // Closing does not repair the database, because the log is still the torn one.
     store.close().await;
     let store = database.writer().await.unwrap();
     store.record().await.unwrap();
@@ -96,7 +96,7 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     assert_eq!(
         store.record().await,
         Ok(Some(record(1))),
-        "nothing of ours was touched"
+        "the rewrite changed the record"
     );
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![Some(page(1))]));
     store.rewrite_log().await.unwrap();
@@ -112,7 +112,7 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
 }
 
 #[wasm_bindgen_test]
-async fn a_reader_becomes_the_writer_when_it_is_its_turn() {
+async fn a_reader_becomes_the_writer_when_it_gets_the_lock() {
     let database = Database::fresh("promoted").await;
     let writer = database.writer().await.unwrap();
     let reader = database.reader().await.unwrap();
@@ -132,7 +132,7 @@ async fn a_reader_becomes_the_writer_when_it_is_its_turn() {
 }
 
 #[wasm_bindgen_test]
-async fn an_end_from_outside_is_told_apart_from_ones_own() {
+async fn an_end_from_outside_differs_from_an_end_by_close() {
     let database = Database::fresh("ended").await;
     let reader = database.reader().await.unwrap();
     let ended = reader.ended();
@@ -155,7 +155,7 @@ async fn pages_without_a_record_are_seen() {
     assert_eq!(store.holds_pages().await, Ok(true));
 }
 
-/// The next writer, once the browser has given the lock on.
+/// Opens the next writer, when the browser has passed the lock on.
 async fn next_writer(database: &Database) -> IndexedDb {
     let lock = WriterLock::wait(database.name(), JsValue::UNDEFINED)
         .await
@@ -166,12 +166,12 @@ async fn next_writer(database: &Database) -> IndexedDb {
 }
 
 #[wasm_bindgen_test]
-async fn a_database_of_somebody_else_is_refused() {
+async fn a_database_of_another_program_is_refused() {
     let database = Database::fresh("not ours").await;
     open_as_other(database.name(), SCHEMA_VERSION, vec!["toys".into()])
         .await
         .unwrap();
-    others_let_go();
+    close_others();
     let Err(StoreError::Other { name, .. }) = database.writer().await else {
         panic!()
     };
@@ -187,14 +187,14 @@ async fn a_deletion_closes_every_connection_and_frees_the_lock() {
     IndexedDb::delete(database.name()).await.unwrap();
     assert_eq!(writer.commit(batch(2, [])).await, Err(StoreError::Closed));
     assert_eq!(reader.record().await, Err(StoreError::Closed));
-    // Without waiting for the old writer to be dropped.
+    // The next writer need not wait until the old one is dropped.
     let writer = database.writer().await.unwrap();
     assert_eq!(writer.record().await, Ok(None));
     assert_eq!(writer.pages(&ids([1])).await, Ok(vec![None]));
 }
 
 #[wasm_bindgen_test]
-async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
+async fn a_deletion_that_is_blocked_says_so_and_happens_when_the_other_connection_closes() {
     let database = Database::fresh("blocked").await;
     drop(database.writer().await.unwrap());
     open_as_other(database.name(), SCHEMA_VERSION, vec![])
@@ -204,13 +204,13 @@ async fn a_deletion_somebody_blocks_says_so_and_happens_when_they_let_go() {
         IndexedDb::delete(database.name()).await,
         Err(StoreError::Blocked)
     );
-    others_let_go();
-    // Opening waits in the browser's queue behind the deletion.
+    close_others();
+    // The browser opens the database after it has deleted it.
     assert_eq!(database.reader().await.unwrap().record().await, Ok(None));
 }
 
-/// Once the mark of a closed writer was still being written when its `close` had ended, in about
-/// one of ten runs.
+/// In about one of ten runs, the mark of a closed writer was still being written when its `close`
+/// had ended.
 #[wasm_bindgen_test]
 async fn a_closed_writer_blocks_no_deletion() {
     for _ in 0..30 {
@@ -224,11 +224,11 @@ async fn a_closed_writer_blocks_no_deletion() {
 }
 
 #[wasm_bindgen_test]
-async fn a_dropped_connection_blocks_nobody() {
+async fn a_dropped_connection_does_not_block_a_deletion() {
     let database = Database::fresh("dropped").await;
     drop(database.reader().await.unwrap());
     drop(database.writer().await.unwrap());
-    // Nor does a connection that was asked for and then given up before it was open.
+    // A connection that is dropped before it is open does not block it either.
     assert!(
         IndexedDb::open_to_read(database.name())
             .now_or_never()
@@ -240,7 +240,7 @@ async fn a_dropped_connection_blocks_nobody() {
 }
 
 #[wasm_bindgen_test]
-async fn values_that_cannot_be_ours_count_as_missing() {
+async fn values_of_a_wrong_type_count_as_missing() {
     let database = Database::fresh("foreign values").await;
     let store = database.writer().await.unwrap();
     store.commit(batch(1, [(1, page(1))])).await.unwrap();
@@ -292,7 +292,7 @@ async fn a_page_that_is_no_secure_context_may_read_but_not_write() {
     let database = Database::fresh("no locks").await;
     withhold("locks");
     let refused = WriterLock::acquire(database.name()).await.err();
-    give_back("locks");
+    restore("locks");
     assert_eq!(
         refused,
         Some(StoreError::Unsupported {
@@ -303,12 +303,12 @@ async fn a_page_that_is_no_secure_context_may_read_but_not_write() {
 }
 
 #[wasm_bindgen_test]
-async fn a_lock_nobody_waits_for_is_free_again() {
+async fn a_lock_request_that_is_dropped_leaves_the_lock_free() {
     let mut waiting = Box::pin(WriterLock::acquire("abandoned"));
-    // Asked for, and then given up before the browser answers.
+    // The request is dropped before the browser answers it.
     assert!(waiting.as_mut().now_or_never().is_none());
     drop(waiting);
-    // The browser takes a moment to hear of it.
+    // The browser needs a moment to notice.
     while WriterLock::acquire("abandoned").await.is_err() {}
 }
 

@@ -1,6 +1,6 @@
 /**
- * The demo page. Its address says what to sync and from whom (`target.js`). It uses only the
- * package's public interface. This file connects the parts; `view/` has what is shown.
+ * The demo page. Its address has what to sync and the peers to sync from (`target.js`). It uses
+ * only the package's public interface. This file connects the parts; `view/` has what is shown.
  */
 
 import { deleteDatabase } from '/pkg/snaplight.js'
@@ -59,7 +59,7 @@ let sync
 /** The sums over all syncs since the page was opened, and what the running one adds to them. */
 let [received, stored, current] = [0, 0, undefined]
 
-/** The node that tells the head; without one, the peers' announcements do. */
+/** The node whose head is followed. Without one, the head is what the peers announce. */
 const node = target.node && Object.keys(target.problems).length === 0 ? trustedHead(target.node) : undefined
 const follower = follow && createFollower(database, node ? node.head : announcedHead, {
   onProgress: show,
@@ -76,8 +76,8 @@ if (follow) {
   find('cancel').textContent = 'Pause'
   if (node) find('head-of').textContent = 'Your node’s head'
   find('trust').textContent = node
-    ? `The head is what ${target.node} says, which is trusted. All that lies under it is proven.`
-    : 'The head is what the peers announce; a wallet takes it from a light client. All that lies under it is proven.'
+    ? `The head comes from ${target.node}, which is trusted. Everything under it is proven.`
+    : 'The head is what the peers announce; a wallet takes it from a light client. Everything under it is proven.'
 }
 find('start').addEventListener('click', start)
 find('cancel').addEventListener('click', () => (follow ? follower.pause() : sync?.cancel('the user pressed Cancel')))
@@ -91,7 +91,7 @@ async function begin() {
   const wrong = Object.values(target.problems)
   if (wrong.length > 0) {
     phase('problem')
-    headline('This page’s address cannot be meant like this', 'The fields below say what is wrong.')
+    headline('This page’s address has an error', 'The fields below show what is wrong.')
     problem({ message: wrong.join(' ') })
     setup.open()
     document.body.dataset.mode = 'setup'
@@ -102,7 +102,9 @@ async function begin() {
   if (target.start && (follow || !isComplete())) start()
 }
 
-/** @param {boolean} [patiently] after a kill, when the browser is about to free the lock */
+/**
+ * @param {boolean} [patiently] whether to wait for the lock, which the browser frees after a kill
+ */
 async function openDatabase(patiently) {
   try {
     await session.open(patiently)
@@ -175,7 +177,7 @@ function heard({ type }) {
 
 function readsAlong() {
   return session.db?.role === 'follower'
-    ? 'Another tab of this browser syncs this database. This one reads what it completes, and takes over when it goes.'
+    ? 'Another tab of this browser syncs this database. This one reads what the other completes, and takes over when it closes.'
     : ''
 }
 
@@ -212,19 +214,19 @@ function show(progress) {
   else headline(items, below)
 }
 
-/** What the user should know while the sync goes on, or nothing. */
+/** Returns a notice for the user while the sync runs, or an empty text. */
 function words({ outrun, needNewRoot, waiting }) {
   if (outrun) {
-    return `The chain outruns this: some ${count(outrun.neededPerSecond)} trie nodes and leaves would have to come each second, and ` +
-      `${count(outrun.healedPerSecond)} do. Faster or more peers help; what is stored stays readable.`
+    return `The chain outruns the sync, which needs about ${count(outrun.neededPerSecond)} trie nodes and leaves a second and gets ` +
+      `${count(outrun.healedPerSecond)}. Faster or more peers help; what is stored stays readable.`
   }
   if (needNewRoot) {
     const who = needNewRoot.peers.map((peer) => peer.name).join(', ')
     return `No peer has the state ${shortHash(needNewRoot.root)} (asked: ${who || 'all'}). ` +
-      (follow ? 'It goes on with the next block.' : 'They keep only the newest ones. Choose another below; what was proven is used for it.')
+      (follow ? 'The sync goes on with the next block.' : 'Peers keep only the newest states. Choose another one below; what was proven is used for it.')
   }
-  const trouble = readsAlong() || (waiting ? connections.trouble() : '')
-  return trouble || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
+  const reason = readsAlong() || (waiting ? connections.problem() : '')
+  return reason || (follow && waiting ? `Waiting: ${brief(waiting)}.` : '')
 }
 
 function blockDone(report) {
@@ -255,18 +257,18 @@ function showStanding(now) {
     phase('follower')
     notice(readsAlong())
   } else if (now.following && !now.target) {
-    const trouble = now.head ? '' : node?.trouble() || connections.trouble()
-    phase(now.head ? 'instep' : 'connecting', Boolean(trouble))
-    notice(trouble)
-    if (!now.held) waitForHead(trouble)
+    const reason = now.head ? '' : node?.problem() || connections.problem()
+    phase(now.head ? 'instep' : 'connecting', Boolean(reason))
+    notice(reason)
+    if (!now.held) waitForHead(reason)
   }
 }
 
-/** Shown while nothing is held and the newest block is unknown. */
-function waitForHead(trouble) {
-  if (trouble) headline(node?.trouble() ? 'The head is not known' : 'No peer can be asked', 'It goes on as soon as one can; others are added below.')
-  else if (node) headline('Waiting for a head', 'The node that is trusted has not said yet which block is the newest.')
-  else headline('Waiting for a head', 'The first peer that announces its newest block decides where to begin.')
+/** Says why the newest block is unknown, while nothing is held. */
+function waitForHead(reason) {
+  if (reason) headline(node?.problem() ? 'The head is not known' : 'No peer can be asked', 'The page goes on as soon as one can. Peers are added below.')
+  else if (node) headline('Waiting for a head', 'The trusted node has not named its newest block yet.')
+  else headline('Waiting for a head', 'The sync begins with the first newest block that a peer announces.')
 }
 
 function followEnded(error) {
@@ -277,7 +279,7 @@ function followEnded(error) {
   idle()
 }
 
-/** Kills the worker in the middle of its work, as a browser may do at any moment. */
+/** Kills the worker while it works, as a browser may do at any moment. */
 async function killAndReopen() {
   enable(true)
   kills.killed(session.db.complete, current, standing.latest)

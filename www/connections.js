@@ -1,10 +1,10 @@
-/** The connections to peers. A lost peer is connected to again, one that lied is not. */
+/** Connects to peers. It connects again to a peer that was lost, but not to one that lied. */
 
 import { brief } from './view/format.js'
 
 /** Milliseconds to wait after the first loss, the second, and so on; then always the last one. */
-const CALL_AGAIN_AFTER_MS = [1_000, 2_000, 5_000, 15_000]
-/** How often an idle database is asked for its peers. While it syncs, its progress tells. */
+const CONNECT_AGAIN_AFTER_MS = [1_000, 2_000, 5_000, 15_000]
+/** How often an idle database is asked for its peers. A running sync reports them itself. */
 const LOOK_EVERY_MS = 500
 
 /**
@@ -38,16 +38,16 @@ export function createConnections(database, table, onProblem) {
     look()
     peer.closed.then(({ by, code, reason }) => {
       forget(looking)
-      // The database of this peer may be gone. Then nobody waits for the peer.
+      // If the database was closed or killed meanwhile, the peer is not needed any more.
       if (database() !== db) return
       look()
       const why = by === 'peer' ? words(url, code, reason, answered) : fault(url, reason)
       lost.set(url, why)
       if (by !== 'peer') return table.lost(peer.id, why)
-      const again = CALL_AGAIN_AFTER_MS[Math.min(answered ? 0 : losses, CALL_AGAIN_AFTER_MS.length - 1)]
-      table.lost(peer.id, `${why} Called again every ${again / 1000} s.`)
-      const calling = later(setTimeout, () => {
-        forget(calling)
+      const again = CONNECT_AGAIN_AFTER_MS[Math.min(answered ? 0 : losses, CONNECT_AGAIN_AFTER_MS.length - 1)]
+      table.lost(peer.id, `${why} Another attempt follows in ${again / 1000} s.`)
+      const waiting = later(setTimeout, () => {
+        forget(waiting)
         connect(url, answered ? 1 : losses + 1, peer.id)
       }, again)
     })
@@ -73,8 +73,8 @@ export function createConnections(database, table, onProblem) {
       lost.clear()
     },
 
-    /** Why no peer is connected, in words, while none is. */
-    trouble() {
+    /** Says why no peer is connected, or returns an empty text if one is. */
+    problem() {
       const db = database()
       if (!db || db.peers.some((peer) => peer.state === 'ready')) return ''
       if (lost.size > 0) return [...new Set(lost.values())].join(' ')
@@ -83,7 +83,7 @@ export function createConnections(database, table, onProblem) {
   }
 }
 
-/** What a failed connection can mean. A browser tells a page nothing about it. */
+/** Says what a lost connection can mean, because a browser gives a page no reason. */
 function words(url, code, reason, answered) {
   const { host } = new URL(url)
   if (code !== 1006) return `${host} ended the connection: ${reason.replace(/[.!]*$/, '')} (${code}).`
@@ -92,7 +92,7 @@ function words(url, code, reason, answered) {
     : `Nobody answers at ${host}: nothing listens there, it turns this page’s origin away, or it is no WebSocket.`
 }
 
-/** Why it was dropped. The package's words begin with a verb. */
+/** Says why a peer was dropped. The package's reason begins with a verb. */
 function fault(url, reason) {
   const { host } = new URL(url)
   const other = /^is on /.test(reason) ? ', and not on the one that this page asks for' : ''

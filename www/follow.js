@@ -1,10 +1,10 @@
 /**
- * Follows a chain: each new head becomes the target, whatever is under way. A wallet takes the head
- * from a light client, and calls the same two methods with it: `db.sync({ blockHash })` when
- * nothing runs, `sync.retarget({ blockHash })` when something does.
+ * Follows a chain: each new head becomes the target. A wallet takes the head from a light client,
+ * and calls the same two methods with it: `db.sync({ blockHash })` if no sync runs, and
+ * `sync.retarget({ blockHash })` if one does.
  */
 
-/** How often the head is looked at. */
+/** How often the head is read. */
 const LOOK_EVERY_MS = 100
 /**
  * A first sync keeps its block until the chain is this many blocks ahead. After each move a part of
@@ -25,7 +25,7 @@ const FIRST_KEEPS = 16
 export function createFollower(database, headOf, listener) {
   /** The running sync, and the head that it has to reach. */
   let sync, target
-  /** Whether no peer has what is asked for. */
+  /** Whether no peer has the target. */
   let refused = false
   let following = false
   let seen
@@ -68,7 +68,8 @@ export function createFollower(database, headOf, listener) {
         sync.retarget({ blockHash: head.hash })
         target = head
       } catch (error) {
-        // It has just ended, and its end is on its way here. The next look starts another.
+        // The sync has just ended, but its promise has not settled yet. The next look starts
+        // another.
         if (error.code !== 'SYNC_ENDED') throw error
       }
     } else if (head.hash !== db.complete?.block?.hash) {
@@ -117,7 +118,7 @@ export function createFollower(database, headOf, listener) {
     },
 
     /**
-     * To be called when the database was killed. What ran in it neither ends nor fails any more.
+     * To be called when the database was killed. A sync that ran in it neither ends nor fails.
      */
     forget() {
       sync = target = undefined

@@ -1,14 +1,15 @@
 /**
- * Tells the newest block: the one that the peers announce, or that of a node that the user trusts.
+ * Finds the newest block: the one that the peers announce, or that of a node that the user trusts.
  */
 
-/** How often a node is asked that cannot be reached, or that tells nothing by itself. */
+/** How often a node is asked that has no subscriptions (HTTP) or that cannot be reached. */
 const ASK_EVERY_MS = 1_000
+/** How long a node may take to answer. */
 const SILENCE_MS = 10_000
 
 /**
- * The highest block that a peer says it has. Nothing proves it before its header is fetched; then
- * its hash does.
+ * Returns the highest block that a peer has announced. It is not proven before its header is
+ * fetched, whose hash proves it.
  */
 export function announcedHead(db) {
   let highest
@@ -19,26 +20,27 @@ export function announcedHead(db) {
 }
 
 /**
- * The head of a node, by JSON-RPC: over a WebSocket it tells each new one, over HTTP it is asked.
+ * Follows the head of a node by JSON-RPC. Over a WebSocket the node reports each new head, over
+ * HTTP it is asked.
  *
  * @param {string} url
- * @returns {{head: () => {number: number, hash: string} | undefined, trouble: () => string}}
- *   `trouble`: why there is none
+ * @returns {{head: () => {number: number, hash: string} | undefined, problem: () => string}}
+ *   `problem`: why there is no head, or an empty text
  */
 export function trustedHead(url) {
   let head
-  let trouble = ''
+  let problem = ''
   const take = (block) => {
     if (!block?.hash) return
     head = { number: Number(block.number), hash: block.hash }
-    trouble = ''
+    problem = ''
   }
   const fail = (why) => {
-    trouble = `The node at ${new URL(url).host} does not say what its head is: ${why}.`
+    problem = `The node at ${new URL(url).host} does not report its head: ${why}.`
   }
   if (/^wss?:/.test(url)) listen(url, take, fail)
   else ask(url, take, fail)
-  return { head: () => head, trouble: () => trouble }
+  return { head: () => head, problem: () => problem }
 }
 
 function listen(url, take, fail) {

@@ -1,4 +1,4 @@
-/** The database this page holds, in a worker of its own, which can be killed. */
+/** Opens this page's database in a worker of its own, which can be killed. */
 
 import { open } from '/pkg/snaplight.js'
 import { openInWorker } from '/pkg/worker.js'
@@ -14,10 +14,13 @@ export function createSession(options, thread) {
   const session = {
     /** @type {import('/pkg/snaplight.js').Snaplight | undefined} */
     db: undefined,
-    /** Work in the page's own thread can only be killed with the page. */
+    /** Whether the database can be killed without the page, because it runs in a worker. */
     killable: thread === 'worker',
 
-    /** @param {boolean} [patiently] wait for a lock that nobody holds any more */
+    /**
+     * @param {boolean} [patiently] whether to wait for the lock, which the browser frees after a
+     * kill
+     */
     async open(patiently = false) {
       const until = performance.now() + LOCK_PATIENCE_MS
       for (;;) {
@@ -31,7 +34,10 @@ export function createSession(options, thread) {
       }
     },
 
-    /** Kills the worker as the browser would: it is not told, and writes and closes nothing. */
+    /**
+     * Kills the worker as the browser would. The worker gets no notice, and writes and closes
+     * nothing.
+     */
     kill() {
       worker?.terminate()
       worker = session.db = undefined

@@ -1,10 +1,10 @@
 /**
- * Reads what the page's address asks for, and says what is wrong with it.
+ * Reads what the page's address asks for, and finds what is wrong with it.
  *
  * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's
  * hash), `follow` (the peers' head, block after block) or `follow=ws://…` (the head of a node that
  * is trusted, by JSON-RPC). `start` begins at once; `thread=main` works in the page's own thread
- * instead of a worker; `examples=0x…,0x…` are addresses to offer.
+ * instead of a worker; `examples=0x…,0x…` are addresses to offer for look-ups.
  */
 
 /** Ethereum mainnet, and the state of its genesis block. */
@@ -18,8 +18,8 @@ const ADDRESS = /^0x[0-9a-f]{40}$/i
 
 /**
  * @param {string} search an address's query
- * @returns what was asked for, as text and as values; `problems` says in words, by field, what is
- *   wrong
+ * @returns what was asked for, as text and as values; `problems` has a message for each field that
+ *   is wrong
  */
 export function readTarget(search) {
   const query = new URLSearchParams(search)
@@ -33,7 +33,7 @@ export function readTarget(search) {
   }
   const problems = problemsOf(fields)
   if (['root', 'block', 'follow'].filter((name) => query.has(name)).length > 1) {
-    problems.want = 'The address names more than one of root, block and follow. Only one can be meant.'
+    problems.want = 'The address names more than one of root, block and follow. It can have only one.'
   }
   return {
     fields,
@@ -51,7 +51,7 @@ export function readTarget(search) {
   }
 }
 
-/** The query that says the same. */
+/** Returns the query of an address that asks for this. */
 export function writeTarget({ peers, network, genesis, want, hash }) {
   const query = new URLSearchParams({ peers: peers.join(','), network, genesis })
   query.set(want === 'node' ? 'follow' : want, want === 'follow' ? '' : hash)
@@ -61,12 +61,12 @@ export function writeTarget({ peers, network, genesis, want, hash }) {
   return `?${query}`.replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/').replace(/=(?=&|$)/g, '')
 }
 
-/** Addresses or URLs, one a line or with commas between them. */
+/** Splits a text of addresses or URLs, one a line or with commas between them. */
 export function listed(text) {
   return (text ?? '').split(/[\s,]+/).filter(Boolean)
 }
 
-/** What is wrong, in words, by field; empty if nothing is. */
+/** Returns a message for each field that is wrong. */
 export function problemsOf({ peers, network, genesis, want, hash }) {
   const problems = {}
   const wrong = peers.map(peerProblem).find(Boolean)
@@ -81,7 +81,7 @@ export function problemsOf({ peers, network, genesis, want, hash }) {
   return problems
 }
 
-/** Why a peer's URL cannot work from this page, or nothing. */
+/** Returns why a peer's URL cannot work from this page, or nothing. */
 export function peerProblem(text) {
   let url
   try {
@@ -100,6 +100,6 @@ export function peerProblem(text) {
 
 function hashProblem(what, text) {
   const digits = text.replace(/^0x/i, '').length
-  const found = text === '' ? 'nothing is given' : /^(0x)?[0-9a-f]*$/i.test(text) ? `this has ${digits} digits` : 'this has others'
+  const found = text === '' ? 'nothing is given' : /^(0x)?[0-9a-f]*$/i.test(text) ? `this has ${digits} digits` : 'this has other characters'
   return `${what} is 0x and 64 hexadecimal digits; ${found}.`
 }

@@ -4,7 +4,7 @@
 use futures_util::{SinkExt, StreamExt};
 use snaplight_peer::{
     Hash,
-    link::{self, Hello, id},
+    handshake::{self, Hello, id},
     net::{Listener, Options},
     session::Server,
     snap::{GetAccountRange, Request, serve},
@@ -100,21 +100,21 @@ async fn over_a_socket(server: Arc<Server>, requests: &[Request]) -> Result<f64,
     tokio::spawn(listener.run(std::future::pending()));
 
     let mut request = format!("ws://{address}/").into_client_request()?;
-    let protocol = HeaderValue::from_static(link::SUBPROTOCOL);
+    let protocol = HeaderValue::from_static(handshake::SUBPROTOCOL);
     request
         .headers_mut()
         .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     let (mut socket, _) = client_async(request, TcpStream::connect(address).await?).await?;
     let hello = Hello {
-        version: link::P2P_VERSION,
+        version: handshake::P2P_VERSION,
         name: b"figures".to_vec(),
         capabilities: vec![(b"eth".to_vec(), 69), (b"snap".to_vec(), 1)],
         node_id: [0; 64],
     };
     let status = server.status();
     for frame in [
-        link::frame(id::HELLO, &hello.encode()),
-        link::frame(0x10, &status.encode()),
+        handshake::frame(id::HELLO, &hello.encode()),
+        handshake::frame(0x10, &status.encode()),
     ] {
         socket.send(Message::Binary(frame.into())).await?;
         socket.next().await.ok_or("closed")??;
@@ -123,7 +123,7 @@ async fn over_a_socket(server: Arc<Server>, requests: &[Request]) -> Result<f64,
     for pair in requests.chunks(2) {
         // Two requests at a time, as a client does that keeps its peer busy.
         for request in pair {
-            let frame = link::frame(0x22, &request.encode());
+            let frame = handshake::frame(0x22, &request.encode());
             socket.send(Message::Binary(frame.into())).await?;
         }
         for _ in pair {

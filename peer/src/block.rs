@@ -3,7 +3,7 @@
 //! Only states are behind these headers. Transactions, receipts and withdrawals are those of
 //! empty blocks: a client only checks that a header hashes to the hash that it asked for.
 
-use crate::{EMPTY_ROOT, Hash, keccak::keccak, link::eth, rlp};
+use crate::{EMPTY_ROOT, Hash, handshake::eth, keccak::keccak, rlp};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,

@@ -6,12 +6,11 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`state`] | a whole state in memory, from a genesis file, from a seed, or built by a test |
-//! | [`trie`] | one trie, which keeps its nodes' hashes so that it serves proofs and nodes quickly
-//! |
+//! | [`trie`] | one trie, which keeps its nodes' hashes so that it serves proofs and nodes quickly |
 //! | [`snap`] | answers to snap/1 requests: pure functions of a state and a request |
 //! | [`block`] | the headers of the blocks that the states belong to |
 //! | [`chain`] | a chain of states that grows, block after block |
-//! | [`link`] | Hello, Status, capabilities, Disconnect |
+//! | [`handshake`] | Hello, Status, capabilities, Disconnect |
 //! | [`session`] | one connection without a socket: frames in, frames out |
 //! | [`vice`] | the faults that a peer can have, for tests |
 //! | [`net`] | sessions on real WebSockets |
@@ -32,8 +31,8 @@
 
 pub mod block;
 pub mod chain;
+pub mod handshake;
 pub mod keccak;
-pub mod link;
 pub mod net;
 mod outgoing;
 mod rlp;

@@ -4,7 +4,7 @@
 //! in the client's socket, so no queue grows here.
 
 use crate::{
-    link,
+    handshake,
     server::View,
     session::{Outgoing, Phase, Server, Session},
     vice::Vice,
@@ -178,8 +178,8 @@ impl Connection {
         // Answers are written as a whole, so Nagle's algorithm would only delay small ones.
         let _ = stream.set_nodelay(true);
         let config = WebSocketConfig::default()
-            .max_message_size(Some(link::FRAME_LIMIT))
-            .max_frame_size(Some(link::FRAME_LIMIT));
+            .max_message_size(Some(handshake::FRAME_LIMIT))
+            .max_frame_size(Some(handshake::FRAME_LIMIT));
         let upgrade = accept_hdr_async_with_config(stream, ChooseSubprotocol, Some(config));
         let mut socket = match timeout(UPGRADE_PATIENCE, upgrade).await {
             Ok(Ok(socket)) => socket,
@@ -201,7 +201,7 @@ impl Connection {
         let outgoing = if has_room {
             self.session.open()
         } else {
-            self.session.disconnect(link::Reason::TooManyPeers)
+            self.session.disconnect(handshake::Reason::TooManyPeers)
         };
         match self.send(socket, outgoing).await? {
             Next::Continue => {}
@@ -235,7 +235,7 @@ impl Connection {
                 Ok(()) = self.heads.changed() => self.session.on_head(),
                 // This is also ready when the listener is gone.
                 _ = self.quitting.wait_for(|quitting| *quitting) => {
-                    self.session.disconnect(link::Reason::Quitting)
+                    self.session.disconnect(handshake::Reason::Quitting)
                 }
             };
             match self.send(socket, outgoing).await? {
@@ -292,15 +292,15 @@ impl Callback for ChooseSubprotocol {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .any(|name| name.trim() == link::SUBPROTOCOL);
+            .any(|name| name.trim() == handshake::SUBPROTOCOL);
         if offered {
-            let ours = HeaderValue::from_static(link::SUBPROTOCOL);
+            let ours = HeaderValue::from_static(handshake::SUBPROTOCOL);
             response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, ours);
             return Ok(response);
         }
         let text = format!(
             "the WebSocket subprotocol {} is needed\n",
-            link::SUBPROTOCOL
+            handshake::SUBPROTOCOL
         );
         let mut refusal = ErrorResponse::new(Some(text));
         *refusal.status_mut() = StatusCode::BAD_REQUEST;
@@ -315,7 +315,7 @@ async fn close(socket: &mut Socket, code: u16) {
         reason: "".into(),
     };
     let farewell = async {
-        if socket.close(Some(goodbye)).await.is_err() || code == link::CLOSE_OVERSIZED {
+        if socket.close(Some(goodbye)).await.is_err() || code == handshake::CLOSE_OVERSIZED {
             // Unread bytes are left after half a frame. Closing a socket with unread bytes resets
             // the connection, and the other side might never see the close code. So they are read
             // and dropped.

@@ -3,7 +3,7 @@
 use crate::{
     Hash,
     block::{Block, Blocks, Header, MAINNET_GENESIS, MAINNET_GENESIS_ROOT},
-    link::Status,
+    handshake::Status,
     state::{Builder, State, States},
 };
 use std::sync::Arc;

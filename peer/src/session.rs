@@ -5,7 +5,7 @@ pub use crate::{outgoing::Outgoing, server::Server};
 
 use crate::{
     block::{self, GetBlockHeaders},
-    link::{self, Hello, Reason, Shared, Status, eth, id},
+    handshake::{self, Hello, Reason, Shared, Status, eth, id},
     snap,
     vice::{Fault, Vice, Vices},
 };
@@ -86,7 +86,7 @@ impl Session {
             return Vec::new();
         }
         let hello = Hello {
-            version: link::P2P_VERSION,
+            version: handshake::P2P_VERSION,
             name: self.server.name().as_bytes().to_vec(),
             capabilities: self
                 .capabilities()
@@ -95,7 +95,10 @@ impl Session {
                 .collect(),
             node_id: self.node_id,
         };
-        vec![Outgoing::Frame(link::frame(id::HELLO, &hello.encode()))]
+        vec![Outgoing::Frame(handshake::frame(
+            id::HELLO,
+            &hello.encode(),
+        ))]
     }
 
     /// A binary frame has arrived.
@@ -104,13 +107,14 @@ impl Session {
         if self.phase == Phase::Closed || self.is_mute() {
             return Vec::new();
         }
-        if frame.len() > link::FRAME_LIMIT {
+        if frame.len() > handshake::FRAME_LIMIT {
             return self.on_oversized();
         }
-        match link::split(frame) {
+        match handshake::split(frame) {
             None => self.disconnect(Reason::Breach),
             Some((id, _))
-                if id < link::CAPABILITIES_FROM && frame.len() > link::BASE_FRAME_LIMIT =>
+                if id < handshake::CAPABILITIES_FROM
+                    && frame.len() > handshake::BASE_FRAME_LIMIT =>
             {
                 self.disconnect(Reason::Breach)
             }
@@ -119,20 +123,20 @@ impl Session {
             _ if self.phase == Phase::Hello => self.disconnect(Reason::Breach),
             Some((id::HELLO, _)) => self.disconnect(Reason::Breach),
             Some((id::PING, _)) if self.vices.has(&Fault::NoPong) => Vec::new(),
-            Some((id::PING, _)) => vec![Outgoing::Frame(link::frame(id::PONG, EMPTY_LIST))],
-            Some((id, _)) if id < link::CAPABILITIES_FROM => Vec::new(),
+            Some((id::PING, _)) => vec![Outgoing::Frame(handshake::frame(id::PONG, EMPTY_LIST))],
+            Some((id, _)) if id < handshake::CAPABILITIES_FROM => Vec::new(),
             Some((id, payload)) => self.on_capability(id, payload),
         }
     }
 
     /// A text frame has arrived.
     pub fn on_text(&mut self) -> Vec<Outgoing> {
-        self.close(link::CLOSE_TEXT)
+        self.close(handshake::CLOSE_TEXT)
     }
 
     /// A frame above the limit has arrived, or its beginning.
     pub fn on_oversized(&mut self) -> Vec<Outgoing> {
-        self.close(link::CLOSE_OVERSIZED)
+        self.close(handshake::CLOSE_OVERSIZED)
     }
 
     /// Nothing has arrived for `patience`.
@@ -142,7 +146,7 @@ impl Session {
             _ if self.is_mute() => Vec::new(),
             Phase::Ready if !self.pinged => {
                 self.pinged = true;
-                vec![Outgoing::Frame(link::frame(id::PING, EMPTY_LIST))]
+                vec![Outgoing::Frame(handshake::frame(id::PING, EMPTY_LIST))]
             }
             _ => self.disconnect(Reason::Timeout),
         }
@@ -156,7 +160,7 @@ impl Session {
         }
         let id = self.first_id("eth") + eth::BLOCK_RANGE_UPDATE;
         let update = self.server.status().encode_range();
-        vec![Outgoing::Frame(link::frame(id, &update))]
+        vec![Outgoing::Frame(handshake::frame(id, &update))]
     }
 
     /// This side ends the connection.
@@ -195,10 +199,10 @@ impl Session {
         let Some(hello) = Hello::decode(payload) else {
             return self.disconnect(Reason::Breach);
         };
-        if hello.version < link::P2P_VERSION {
+        if hello.version < handshake::P2P_VERSION {
             return self.disconnect(Reason::Incompatible);
         }
-        self.shared = link::share(self.capabilities(), &hello.capabilities);
+        self.shared = handshake::share(self.capabilities(), &hello.capabilities);
         // Both capabilities are needed.
         if self.shared.len() < CAPABILITIES.len() {
             return self.disconnect(Reason::Useless);
@@ -215,7 +219,7 @@ impl Session {
             status.genesis[0] ^= 1;
         }
         let id = self.first_id("eth") + eth::STATUS;
-        vec![Outgoing::Frame(link::frame(id, &status.encode()))]
+        vec![Outgoing::Frame(handshake::frame(id, &status.encode()))]
     }
 
     fn on_capability(&mut self, id: u64, payload: &[u8]) -> Vec<Outgoing> {
@@ -272,7 +276,7 @@ impl Session {
             let headers: Vec<_> = blocks.answer(request);
             let encoded: Vec<_> = headers.iter().map(|block| &block.encoded).collect();
             let payload = block::put_headers(request.id, &encoded);
-            vec![Outgoing::Frame(link::frame(
+            vec![Outgoing::Frame(handshake::frame(
                 eth + eth::BLOCK_HEADERS,
                 &payload,
             ))]
@@ -285,7 +289,7 @@ impl Session {
     fn on_request(&mut self, first_id: u64, code: u64, payload: &[u8]) -> Vec<Outgoing> {
         let states = self.server.states();
         let answer = if self.vices.is_honest() {
-            let mut frame = link::frame(first_id + code + 1, &[]);
+            let mut frame = handshake::frame(first_id + code + 1, &[]);
             snap::serve(&states, code, payload, &mut frame).map(|()| vec![Outgoing::Frame(frame)])
         } else {
             snap::Request::decode(code, payload)

@@ -9,8 +9,8 @@ use alloy_rlp::{Decodable, Header as RlpHeader};
 use snaplight_peer::{
     Hash,
     block::{Blocks, GetBlockHeaders, Header, MAINNET_GENESIS, MAINNET_GENESIS_ROOT, Start},
+    handshake::{self, Status},
     keccak::keccak,
-    link::{self, Status},
     session::{Outgoing, Server, Session},
     state::{Account, Builder, State, States},
 };
@@ -48,7 +48,7 @@ fn by_hash(hash: Hash) -> GetBlockHeaders {
 }
 
 fn ask(session: &mut Session, request: &GetBlockHeaders) -> Vec<Vec<u8>> {
-    let frames = frames(session.on_frame(&link::frame(GET, &request.encode())));
+    let frames = frames(session.on_frame(&handshake::frame(GET, &request.encode())));
     assert_eq!(frames.len(), 1);
     decode(&frames[0], request.id)
 }
@@ -167,7 +167,7 @@ fn a_malformed_request_for_headers_is_a_breach_and_any_other_is_answered() {
         &[0xc7, 0x07, 0xc5, 0x82, 0x00, 0x01, 0x01, 0x80],
     ] {
         let mut session = ready(&server(), Vec::new());
-        let outgoing = session.on_frame(&link::frame(GET, payload));
+        let outgoing = session.on_frame(&handshake::frame(GET, payload));
         assert!(
             matches!(outgoing[..], [_, Outgoing::Close(4002)]),
             "{payload:02x?}"
@@ -228,7 +228,7 @@ fn vices_about_headers() {
     let hash = server.blocks().at(3).unwrap().hash;
     let spoilt = |vice: &str| {
         let mut session = ready(&server, vec![vice.parse().unwrap()]);
-        session.on_frame(&link::frame(GET, &by_hash(hash).encode()))
+        session.on_frame(&handshake::frame(GET, &by_hash(hash).encode()))
     };
     let headers = |vice: &str| decode(&frames(spoilt(vice))[0], 7);
     let honest = headers("slow=0@nodes");

@@ -7,8 +7,8 @@ mod support;
 
 use snaplight_peer::{
     block::{GetBlockHeaders, MAINNET_GENESIS, Start},
+    handshake::{self, Hello, Reason, eth, id},
     keccak::keccak,
-    link::{self, Hello, Reason, eth, id},
     session::{Outgoing, Server, Session},
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
     state::{Account, Builder},
@@ -57,7 +57,7 @@ fn conversation() -> String {
         capabilities: vec![(b"eth".to_vec(), 69), (b"snap".to_vec(), 1)],
         node_id: [0x11; 64],
     };
-    let hello = link::frame(id::HELLO, &hello.encode());
+    let hello = handshake::frame(id::HELLO, &hello.encode());
     let status = status_frame(&server);
 
     let mut page = String::new();
@@ -80,7 +80,7 @@ fn conversation() -> String {
         skip: 0,
         reverse: false,
     };
-    let frame = link::frame(ETH + eth::GET_BLOCK_HEADERS, &headers.encode());
+    let frame = handshake::frame(ETH + eth::GET_BLOCK_HEADERS, &headers.encode());
     let title = "Client: GetBlockHeaders 0, the one with the latest block's hash.";
     write(&mut page, title, &frame);
     let answer = only_frame(session.on_frame(&frame));
@@ -173,7 +173,7 @@ fn conversation() -> String {
         "Server: BlockRangeUpdate, when it has made the next block.",
         &only_frame(session.on_head()),
     );
-    let ping = link::frame(id::PING, &[0xc0]);
+    let ping = handshake::frame(id::PING, &[0xc0]);
     write(&mut page, "Either: Ping.", &ping);
     write(
         &mut page,

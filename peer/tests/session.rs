@@ -6,7 +6,7 @@
 mod support;
 
 use snaplight_peer::{
-    link::{self, Hello, Reason, Status, id},
+    handshake::{self, Hello, Reason, Status, id},
     session::{Outgoing, Phase, Server, Session},
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
     state::{Account, Builder, Recipe},
@@ -60,7 +60,7 @@ fn the_server_says_hello_at_once_and_status_once_it_has_the_clients_hello() {
 #[test]
 fn anything_else_than_hello_first_is_a_breach() {
     let status = status_frame(&server());
-    let ping = link::frame(id::PING, EMPTY_LIST);
+    let ping = handshake::frame(id::PING, EMPTY_LIST);
     for frame in [
         status,
         ping,
@@ -102,7 +102,7 @@ fn an_older_base_protocol_is_refused_a_newer_one_taken() {
             node_id: [0; 64],
         };
         let mut session = opened();
-        let outgoing = session.on_frame(&link::frame(id::HELLO, &hello.encode()));
+        let outgoing = session.on_frame(&handshake::frame(id::HELLO, &hello.encode()));
         if is_taken {
             assert_eq!(session.phase(), Phase::Status);
         } else {
@@ -146,7 +146,10 @@ fn a_status_of_another_network_version_or_genesis_is_useless_and_a_malformed_one
         let mut session = Session::new(Arc::clone(&server), Vec::new());
         session.open();
         session.on_frame(&client_hello(&[("eth", 69), ("snap", 1)]));
-        assert_eq!(session.on_frame(&link::frame(ETH, &status)), ended(reason));
+        assert_eq!(
+            session.on_frame(&handshake::frame(ETH, &status)),
+            ended(reason)
+        );
     }
 }
 
@@ -168,10 +171,10 @@ fn every_other_breach_ends_a_ready_connection() {
         ("a second status", status_frame(&server)),
         (
             "an id behind the last capability",
-            link::frame(SNAP + 8, EMPTY_LIST),
+            handshake::frame(SNAP + 8, EMPTY_LIST),
         ),
-        ("an answer", link::frame(SNAP + 1, EMPTY_LIST)),
-        ("a malformed request", link::frame(SNAP, EMPTY_LIST)),
+        ("an answer", handshake::frame(SNAP + 1, EMPTY_LIST)),
+        ("a malformed request", handshake::frame(SNAP, EMPTY_LIST)),
         ("an empty frame", Vec::new()),
         ("an id that is no integer", vec![0xc0, 0xc0]),
         ("an id with a leading zero", vec![0x82, 0x00, 0x22, 0xc0]),
@@ -180,7 +183,7 @@ fn every_other_breach_ends_a_ready_connection() {
         ("a list longer than the frame", vec![0x22, 0xf9, 0xff, 0xff]),
         (
             "a large base message",
-            link::frame(id::PING, &[&[0xf9, 8, 0][..], &[0; 2048]].concat()),
+            handshake::frame(id::PING, &[&[0xf9, 8, 0][..], &[0; 2048]].concat()),
         ),
     ];
     for (name, frame) in breaches {
@@ -269,7 +272,7 @@ fn text_and_oversized_frames_close_with_their_codes() {
         ready(&server, Vec::new()).on_oversized(),
         [Outgoing::Close(1009)]
     );
-    let frame = vec![0; link::FRAME_LIMIT + 1];
+    let frame = vec![0; handshake::FRAME_LIMIT + 1];
     assert_eq!(
         ready(&server, Vec::new()).on_frame(&frame),
         [Outgoing::Close(1009)]
@@ -279,10 +282,13 @@ fn text_and_oversized_frames_close_with_their_codes() {
 #[test]
 fn pings_are_answered_reserved_ids_and_unused_eth_messages_ignored() {
     let mut session = ready(&server(), Vec::new());
-    let pong = Outgoing::Frame(link::frame(id::PONG, EMPTY_LIST));
-    assert_eq!(session.on_frame(&link::frame(id::PING, EMPTY_LIST)), [pong]);
+    let pong = Outgoing::Frame(handshake::frame(id::PONG, EMPTY_LIST));
+    assert_eq!(
+        session.on_frame(&handshake::frame(id::PING, EMPTY_LIST)),
+        [pong]
+    );
     for ignored in [id::PONG, 0x04, 0x0f, ETH + 2, ETH + 17] {
-        assert_eq!(session.on_frame(&link::frame(ignored, EMPTY_LIST)), []);
+        assert_eq!(session.on_frame(&handshake::frame(ignored, EMPTY_LIST)), []);
     }
 }
 
@@ -294,9 +300,12 @@ fn silence_in_the_handshake_ends_it_and_later_is_asked_about_once() {
     assert_eq!(session.on_silence(), ended(Reason::Timeout));
 
     let mut session = ready(&server(), Vec::new());
-    let ping = Outgoing::Frame(link::frame(id::PING, EMPTY_LIST));
+    let ping = Outgoing::Frame(handshake::frame(id::PING, EMPTY_LIST));
     assert_eq!(session.on_silence(), std::slice::from_ref(&ping));
-    assert_eq!(session.on_frame(&link::frame(id::PONG, EMPTY_LIST)), []);
+    assert_eq!(
+        session.on_frame(&handshake::frame(id::PONG, EMPTY_LIST)),
+        []
+    );
     assert_eq!(session.on_silence(), [ping]);
     assert_eq!(session.on_silence(), ended(Reason::Timeout));
 }
@@ -305,7 +314,7 @@ fn silence_in_the_handshake_ends_it_and_later_is_asked_about_once() {
 fn a_disconnect_of_any_shape_is_answered_with_closing_only() {
     for payload in [&[0xc1, 0x80][..], &[0xc0], &[0x08], &[0xc2, 0x08, 0x01]] {
         let mut session = ready(&server(), Vec::new());
-        let outgoing = session.on_frame(&link::frame(id::DISCONNECT, payload));
+        let outgoing = session.on_frame(&handshake::frame(id::DISCONNECT, payload));
         assert_eq!(outgoing, [Outgoing::Close(1000)]);
     }
 }

@@ -6,9 +6,8 @@
 mod support;
 
 use snaplight_peer::{
-    Hash,
+    Hash, handshake,
     keccak::keccak,
-    link,
     session::{Outgoing, Server, Session},
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
     state::{Account, Builder, State, code_hash},
@@ -356,7 +355,10 @@ fn frames_truncated_garbage_oversized_text_cut() {
             let frames = frames(outgoing(&server, vice, &request));
             assert_eq!(frames.len(), 1);
             assert!(Answer::decode(&frames[0]).is_none(), "{vice}");
-            assert_eq!(frames[0].len() > link::FRAME_LIMIT, vice == "oversized");
+            assert_eq!(
+                frames[0].len() > handshake::FRAME_LIMIT,
+                vice == "oversized"
+            );
         }
         assert!(matches!(
             outgoing(&server, "text", &request)[..],
@@ -464,6 +466,6 @@ fn vices_of_the_handshake() {
         [_, Outgoing::Close(4004)]
     ));
 
-    let ping = link::frame(link::id::PING, &[0xc0]);
+    let ping = handshake::frame(handshake::id::PING, &[0xc0]);
     assert_eq!(vicious(&server, "no-pong").on_frame(&ping), []);
 }

@@ -6,7 +6,7 @@ mod support;
 
 use futures_util::{SinkExt, StreamExt};
 use snaplight_peer::{
-    link::{self, id},
+    handshake::{self, id},
     net::{Listener, Options},
     session::Server,
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
@@ -231,7 +231,7 @@ async fn an_oversized_frame_closes_with_1009_and_one_at_the_limit_is_read() {
     let running = start(Options::default()).await;
     let client = ready(&running).await;
     // The server may stop reading in the middle: only the close code must arrive.
-    let oversized = Message::Binary(vec![0x22; link::FRAME_LIMIT + 1].into());
+    let oversized = Message::Binary(vec![0x22; handshake::FRAME_LIMIT + 1].into());
     let (mut sending, mut receiving) = client.0.split();
     let sent = tokio::spawn(async move { sending.send(oversized).await.is_ok() });
     let Message::Close(Some(frame)) = receiving.next().await.unwrap().unwrap() else {
@@ -242,7 +242,7 @@ async fn an_oversized_frame_closes_with_1009_and_one_at_the_limit_is_read() {
     let _ = sent.await;
 
     let mut client = ready(&running).await;
-    client.send(vec![0x22; link::FRAME_LIMIT]).await;
+    client.send(vec![0x22; handshake::FRAME_LIMIT]).await;
     assert_eq!(client.close_code().await, 4002);
 }
 
@@ -320,7 +320,7 @@ async fn vices_of_the_socket_reach_the_client() {
     client
         .send(request_frame(&accounts_request(&running, 1)))
         .await;
-    assert_eq!(client.frame().await.len(), link::FRAME_LIMIT + 1);
+    assert_eq!(client.frame().await.len(), handshake::FRAME_LIMIT + 1);
 }
 
 #[tokio::test]
@@ -442,7 +442,7 @@ async fn the_program_makes_blocks_on_demand_announces_and_serves_them() {
     client.send(status).await;
     // After one answer the server certainly has the Status.
     client
-        .send(link::frame(
+        .send(handshake::frame(
             ETH + 3,
             &[0xc6, 0x07, 0xc4, 0x80, 0x01, 0x80, 0x80],
         ))

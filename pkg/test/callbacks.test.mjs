@@ -1,6 +1,6 @@
-// No function that was handed out throws when it is called after the end, however late and however
-// often. In some realms clearTimeout, setImmediate or removeEventListener do not work as they
-// should.
+// No function that was handed out throws when it is called after the end, at any time and any
+// number of times. In some realms clearTimeout, setImmediate or removeEventListener do not work as
+// they should.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -39,7 +39,7 @@ function stopClock(t) {
 /** An event that any listener can be given. */
 const event = { data: bytes(2, 0xc0).buffer, code: 1006, reason: '' }
 
-test('turns and timers that come after close() find nothing and throw nothing', async (t) => {
+test('turns and timers that come after close() have no effect and throw nothing', async (t) => {
   const [turns, timers] = [[], []]
   recorded(t, globalThis, 'setImmediate', turns)
   recorded(t, globalThis, 'setTimeout', timers)
@@ -55,7 +55,7 @@ test('turns and timers that come after close() find nothing and throw nothing', 
   for (const callback of [...turns, ...timers, ...turns, ...timers]) callback()
 })
 
-test('messages that a port delivers after close() find nothing and throw nothing', async (t) => {
+test('messages that a port delivers after close() have no effect and throw nothing', async (t) => {
   withoutImmediate(t)
   const given = []
   const { prototype } = MessagePort
@@ -77,19 +77,19 @@ test('messages that a port delivers after close() find nothing and throw nothing
   for (const callback of [...given, ...given]) callback(event)
 })
 
-test('events of a socket that keeps its listeners against our wish are nobody’s', async (t) => {
+test('events of a socket whose listeners cannot be removed are ignored after the peer was closed', async (t) => {
   const db = await open({ network: NETWORK, memory: true })
-  const [deaf, small] = [new EventSocket(), new HandlerSocket()]
+  const [keeping, small] = [new EventSocket(), new HandlerSocket()]
   const given = []
-  recorded(t, deaf, 'addEventListener', given, 1)
-  deaf.removeEventListener = () => {}
-  const peers = [db.addPeer(deaf), db.addPeer(small)]
+  recorded(t, keeping, 'addEventListener', given, 1)
+  keeping.removeEventListener = () => {}
+  const peers = [db.addPeer(keeping), db.addPeer(small)]
   given.push(small.onopen, small.onmessage, small.onclose, small.onerror)
   assert.equal(given.length, 9)
   for (const peer of peers) peer.close()
-  const sent = deaf.sent.length + small.sent.length
+  const sent = keeping.sent.length + small.sent.length
   for (const listener of given) listener(event)
-  assert.equal(deaf.sent.length + small.sent.length, sent)
+  assert.equal(keeping.sent.length + small.sent.length, sent)
   await db.close()
   for (const listener of given) listener(event)
   for (const peer of peers) assert.equal((await peer.closed).by, 'user')

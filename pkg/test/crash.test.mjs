@@ -1,4 +1,4 @@
-// A trap in the module: every promise rejects, every later call is refused, and nothing hangs.
+// After a trap in the module every promise rejects, every later call is refused, and nothing hangs.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,8 +9,8 @@ import { EventSocket } from './support/sockets.mjs'
 
 test('a trap ends everything at once and for good', async () => {
   const db = await open({ network: NETWORK, memory: true })
-  // Still connecting: the module of this test has not really crashed, and would wait for a
-  // greeting's answer.
+  // The socket is still connecting. The module of this test has not really crashed, so it would
+  // wait for a Hello from an open socket.
   const socket = Object.assign(new EventSocket(), { readyState: 0 })
   const peer = db.addPeer(socket)
   const crashed = { name: 'CrashError', code: 'CRASHED' }

@@ -1,4 +1,4 @@
-// A database in memory, in Node: the module as it is built, with the empty state, which needs no
+// Tests the built module in Node, with a database in memory and the empty state, which needs no
 // peer.
 
 import assert from 'node:assert/strict'
@@ -48,7 +48,7 @@ test('without a peer a sync waits, says so, and can be cancelled and started aga
   assert.equal((await db.sync(EMPTY_ROOT)).root, EMPTY_ROOT)
 })
 
-test('a newer sync takes over from the one that runs, which hears it', async (t) => {
+test('a newer sync takes over from the one that runs, which is cancelled', async (t) => {
   const db = await memory(t)
   const first = db.sync(SOME_ROOT)
   const second = db.sync({ blockHash: OTHER_ROOT })
@@ -74,7 +74,7 @@ test('a sync is moved, and its promise is that of the last target', async (t) =>
   assert.throws(() => sync.retarget(SOME_ROOT), { name: 'MisuseError', code: 'SYNC_ENDED' })
 })
 
-test('a block is looked for, and its header waited for aloud', async (t) => {
+test('a block is looked for, and waiting for its header is reported', async (t) => {
   const db = await memory(t)
   const sync = db.sync({ blockHash: SOME_ROOT })
   let seen
@@ -86,7 +86,7 @@ test('a block is looked for, and its header waited for aloud', async (t) => {
   await assert.rejects(sync, { code: 'CANCELLED' })
 })
 
-test('a report tells ranges from healing, and what was reused', async (t) => {
+test('a report counts ranges, healing and reused items apart', async (t) => {
   const db = await memory(t)
   const { elapsedMs, hashingMs, storageMs, waitingMs, ...report } = await db.sync(EMPTY_ROOT)
   for (const time of [elapsedMs, hashingMs, storageMs, waitingMs]) assert.ok(time >= 0)
@@ -97,7 +97,7 @@ test('a report tells ranges from healing, and what was reused', async (t) => {
   })
 })
 
-test('a signal cancels, now or later, and is let go of afterwards', async (t) => {
+test('a signal cancels at once or later, and keeps no listener afterwards', async (t) => {
   const db = await memory(t)
   await assert.rejects(db.sync(SOME_ROOT, { signal: AbortSignal.abort('before') }), { code: 'CANCELLED', cause: 'before' })
   const controller = new AbortController()
@@ -128,7 +128,7 @@ test('close ends the sync and every later call, and is itself repeatable', async
   assert.equal(typeof db.progress().phase, 'string')
 })
 
-test('databases in memory do not meet, even under one name', async (t) => {
+test('databases in memory are separate, even under one name', async (t) => {
   const [first, second] = [await memory(t), await memory(t)]
   await first.sync(EMPTY_ROOT)
   assert.equal(second.complete, null)

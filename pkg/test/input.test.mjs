@@ -1,4 +1,4 @@
-// Arguments: every form that the types allow, and the errors for all others.
+// Passes arguments of every form that the types allow, and checks the errors for all others.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ test('slots: numbers, digits and bytes all become 32 bytes, big-endian', () => {
   assert.equal(toHex(slotBytes(2n ** 256n - 1n)), `0x${'ff'.repeat(32)}`)
 })
 
-test('what is refused is named, shown and explained', () => {
+test('an error names the argument, shows the value and says what is allowed', () => {
   assert.throws(() => hashBytes('0x12', 'root'), misuse(/^root must be a hash.*got "0x12"\.$/))
   assert.throws(() => hashBytes(`0x${'g'.repeat(64)}`, 'root'), misuse(/^root/))
   assert.throws(() => hashBytes('0x'.padEnd(5000, 'a'), 'root'), (error) => error.message.length < 300)
@@ -42,7 +42,7 @@ test('what is refused is named, shown and explained', () => {
   for (const url of ['peer.example', 'http://peer.example', '']) assert.throws(() => peerUrl(url), misuse(/^socket must be a ws: or wss: URL/))
 })
 
-test('an object that throws when it is shown is shown all the same', () => {
+test('an object that throws when it is converted to text can still be shown', () => {
   const hostile = { toString() { throw new Error('no') }, get [Symbol.toStringTag]() { throw new Error('no') } }
   assert.throws(() => addressBytes(hostile), misuse(/a value of type object/))
   assert.throws(() => addressBytes(Symbol('s')), misuse(/Symbol\(s\)/))

@@ -1,4 +1,4 @@
-// Where the module comes from.
+// Loads the module from different sources.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'

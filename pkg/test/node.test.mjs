@@ -1,5 +1,5 @@
-// In Node, with sockets of the npm package `ws`: the process ends by itself and without an error,
-// whatever is closed at any time.
+// In Node, with sockets of the npm package `ws`, the process ends by itself and without an error if
+// anything is closed at any time.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -22,5 +22,5 @@ test(`the README's example with memory: true ends well, ${RUNS} times`, async ()
 test('nothing that was handed out to be called back is held after the end', () => succeeds('collected.mjs'))
 
 for (const name of JSON.parse(await succeeds('sockets.mjs'))) {
-  test(`no error of a ws socket is left unheard: ${name}`, () => succeeds('sockets.mjs', name))
+  test(`every error of a ws socket has a listener: ${name}`, () => succeeds('sockets.mjs', name))
 }

@@ -1,5 +1,5 @@
-// Anything like a WebSocket can be a peer. Nothing it does throws, hangs, or calls back into an
-// object in use.
+// Every object like a WebSocket can be a peer. Nothing that it does throws, hangs, or calls back
+// into an object in use.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { ChannelSocket, EventSocket, HandlerSocket, bytes, countingListeners, di
 const HELLO = 0x80
 
 for (const Socket of [EventSocket, HandlerSocket, ChannelSocket]) {
-  test(`${Socket.name}: greeted at once if open, heard, and let go of at the end`, async (t) => {
+  test(`${Socket.name}: an open socket is sent Hello at once, is read, and has no listeners after the end`, async (t) => {
     const db = await memory(t)
     const socket = new Socket()
     const peer = db.addPeer(socket)
@@ -31,7 +31,7 @@ for (const Socket of [EventSocket, HandlerSocket, ChannelSocket]) {
   })
 }
 
-test('a socket that still connects is greeted when it opens', async (t) => {
+test('a socket that still connects is sent Hello when it opens', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   socket.readyState = 0
@@ -42,7 +42,7 @@ test('a socket that still connects is greeted when it opens', async (t) => {
   assert.deepEqual([peer.state, socket.sent.length], ['greeting', 1])
 })
 
-test('a connection that never opens ends in words', async (t) => {
+test('a connection that never opens ends with a reason', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   socket.readyState = 0
@@ -89,7 +89,7 @@ test('bytes come as ArrayBuffer, as any view of one, or from another realm', asy
   }
 })
 
-test('a Blob, which cannot be read at once, says what to do', async (t) => {
+test('a Blob, which cannot be read at once, is refused with advice', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   const peer = db.addPeer(socket)
@@ -117,7 +117,7 @@ test('a socket whose send throws is a peer that left', async (t) => {
   assert.match(closed.reason, /out of order/)
 })
 
-test('closing a peer says good-bye, closes the socket, and hears its errors and nothing else until it has ended', async (t) => {
+test('closing a peer sends Disconnect, closes the socket, and listens only to its errors until it has ended', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   const listeners = countingListeners(socket)
@@ -134,7 +134,7 @@ test('closing a peer says good-bye, closes the socket, and hears its errors and 
   assert.deepEqual(listeners, { open: 0, message: 0, close: 0, error: 0 })
 })
 
-test('a socket that ends by itself is let go of at once', async (t) => {
+test('a socket that ends by itself loses its listeners at once', async (t) => {
   const db = await memory(t)
   const [socket, small] = [new EventSocket(), new HandlerSocket()]
   const listeners = countingListeners(socket)
@@ -149,7 +149,7 @@ test('a socket that ends by itself is let go of at once', async (t) => {
   assert.deepEqual([small.onopen, small.onmessage, small.onclose, small.onerror], [null, null, null, null])
 })
 
-test('a socket that is refused keeps no listener of ours, and stays its owner’s', async (t) => {
+test('a socket that is refused keeps no listener of the package, and is left to its owner', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   const listeners = countingListeners(socket)
@@ -172,7 +172,7 @@ test('closing the database closes its peers', async (t) => {
   assert.equal(socket.closedWith.code, 1000)
 })
 
-test('a socket that answers, closes and adds peers from inside send finds nothing in use', async (t) => {
+test('a socket may answer, close and add peers from inside send', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   let others = 0
@@ -191,13 +191,13 @@ test('a socket that answers, closes and adds peers from inside send finds nothin
     socket.emit('close', { code, reason })
   }
   const peer = db.addPeer(socket)
-  // The ping came before Hello: a fault, told like any other.
+  // The ping came before Hello, which is a fault like any other.
   assert.equal((await peer.closed).by, 'fault')
   await turn()
   assert.deepEqual(db.peers, [])
 })
 
-test('a close event inside close() is not heard twice', async (t) => {
+test('a close event inside close() is not handled twice', async (t) => {
   const db = await memory(t)
   const socket = new HandlerSocket()
   socket.close = function (code, reason) {
@@ -209,7 +209,7 @@ test('a close event inside close() is not heard twice', async (t) => {
   assert.equal((await peer.closed).by, 'user')
 })
 
-test('the same socket twice, a closed one, and what is none are refused, and nothing stays behind', async (t) => {
+test('the same socket twice, a closed one and an object that is no socket are refused, and keep no listeners', async (t) => {
   const db = await memory(t)
   const socket = new EventSocket()
   const peer = db.addPeer(socket)

@@ -1,4 +1,4 @@
-// The Sync object by itself: what it promises about order, coalescing and endings.
+// Tests what the Sync object by itself promises about order, coalescing and endings.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Where the module cannot run or is not found, `open` says so in a typed error.
+// If the module cannot run, `open` fails with a typed error.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,5 @@
-// The worker's protocol, with both ends in one realm. All messages are cloned as between threads.
+// Tests the worker's protocol with both ends in one realm. All messages are cloned as between
+// threads.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -47,7 +48,7 @@ test('errors keep class, code and message', async (t) => {
   assert.throws(() => db.addPeer('http://peer.example'), { name: 'MisuseError', code: 'BAD_ARGUMENT' })
 })
 
-test('a read that the worker does not answer before it closes rejects, and nothing of it stays on the worker', async () => {
+test('a read that the worker does not answer before it closes rejects, and leaves no listener on the worker', async () => {
   const listeners = new Set()
   const worker = {
     addEventListener: (type, listener) => listeners.add(listener),
@@ -67,7 +68,7 @@ test('a read that the worker does not answer before it closes rejects, and nothi
   assert.equal(listeners.size, 0)
 })
 
-/** As `endpoint`; the worker's messages wait while `held` is a list. */
+/** Makes ends as `endpoint` does. The worker's messages wait while `held` is a list. */
 function slowEndpoint(t) {
   const worker = endpoint(t)
   const line = { held: null, release: null }
@@ -89,7 +90,7 @@ async function told(line, event) {
   while (!line.held.some((data) => data.event === event)) await turn()
 }
 
-test('an end that is on its way while the next target is given is not the end of that one', async (t) => {
+test('an end that is in flight while the next target is set is not the end of the new target', async (t) => {
   const line = slowEndpoint(t)
   const db = await openInWorker(line, { network: NETWORK, memory: true })
   t.after(() => db.close())
@@ -121,7 +122,7 @@ test('an end that is on its way while the next target is given is not the end of
   assert.equal((await last).root, EMPTY_ROOT)
 })
 
-test('a signal reaches through', async (t) => {
+test('a signal cancels a sync in the worker', async (t) => {
   const db = await opened(t)
   const controller = new AbortController()
   const sync = db.sync(SOME_ROOT, { signal: controller.signal })

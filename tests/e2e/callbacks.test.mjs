@@ -1,6 +1,6 @@
 /**
- * Functions that the module hands to the browser: none fails when it is called after the end, and
- * none is kept for ever.
+ * No function that the module hands to the browser fails when it is called after the end, and none
+ * is kept for ever.
  */
 
 import assert from 'node:assert/strict'
@@ -9,11 +9,11 @@ import { chain, load, setUp } from './lib/harness.mjs'
 
 const world = setUp()
 
-test('a page with a setImmediate of its own, which takes nothing back, hears of no error after close', async () => {
+test('a page whose own setImmediate has no clearImmediate gets no error after close', async () => {
   const peer = await world.peer('--accounts', '2000')
   const page = await world.open(`${world.origin}/blank`)
   await page.evaluate(() => {
-    // As a polyfill may do it; this one lacks clearImmediate.
+    // Some polyfills do it like this. This one lacks clearImmediate.
     const { port1, port2 } = new MessageChannel()
     const waiting = []
     window.given = 0
@@ -46,7 +46,7 @@ test('a page with a setImmediate of its own, which takes nothing back, hears of 
   assert.deepEqual(page.uncaught, [])
 })
 
-test('what reads, commits and openings hand to IndexedDB and to the lock is not kept', async () => {
+test('functions that reads, commits and openings hand to IndexedDB and to the lock are not kept', async () => {
   const peer = await world.peer('--accounts', '500')
   const page = await world.page()
   const [before, after] = await page.evaluate(async ({ url, root, network }) => {
@@ -76,11 +76,11 @@ test('what reads, commits and openings hand to IndexedDB and to the lock is not 
   assert.ok(after - before < 3, `${before} values before, ${after} after`)
 })
 
-test('a follower that is closed does not go on standing in line for the lock', async () => {
+test('a follower that is closed does not wait for the lock any more', async () => {
   const peer = await world.peer('--accounts', '500')
   const page = await world.page()
   const [roles, waiting, next] = await page.evaluate(async ({ network }) => {
-    const open = () => snaplight.open({ name: 'left the line', network })
+    const open = () => snaplight.open({ name: 'closed while it waits', network })
     const [writer, follower] = [await open(), await open()]
     const roles = [writer.role, follower.role]
     await follower.close()

@@ -1,5 +1,5 @@
 /**
- * Processor time as the benchmarks count it for a browser. Here the processes are Node's, with a
+ * Tests how the benchmarks count a browser's processor time. Here the processes are Node's, with a
  * browser's arguments.
  */
 
@@ -16,7 +16,7 @@ const BURNT = 0.3
 const ROUNDED = 0.02
 
 /**
- * A program that keeps children with a browser's arguments. Each line of its input is one command.
+ * A program that starts children with a browser's arguments. Each line of its input is one command.
  * `start MARK` starts a child, which uses BURNT seconds of the processor and waits. `end` ends the
  * last child and collects it. `whole MARK` does both. It answers each command with a line.
  */
@@ -63,7 +63,7 @@ function keeper(name) {
 
 const NETWORK = '--type=utility --utility-sub-type=network.mojom.NetworkService'
 
-test('what a process uses is counted as its kind, also after it has ended', { skip }, async () => {
+test('the time of a process is counted as its kind, also after it has ended', { skip }, async () => {
   const { mark, does } = keeper('kinds')
   const cpu = watchCpu(mark)
   const before = cpu.look()
@@ -74,24 +74,24 @@ test('what a process uses is counted as its kind, also after it has ended', { sk
   await does('end')
   await does(`start ${NETWORK}`)
   const later = between(before, cpu.look())
-  assert.equal(later.renderer, busy.renderer, 'it keeps what it had when it was last seen')
+  assert.equal(later.renderer, busy.renderer, 'it keeps the time of the last reading')
   assert.ok(later.network >= BURNT - ROUNDED, `${later.network} s of the network's process`)
   assert.ok(Math.abs(later.renderer + later.network + later.browser + later.others + later.storage - later.all) < 1e-9)
   await does('end')
 })
 
-test('what began and ended between two looks is counted once', { skip }, async () => {
+test('a process that began and ended between two readings is counted once', { skip }, async () => {
   const { mark, does } = keeper('unseen')
   const cpu = watchCpu(mark)
   const before = cpu.look()
   await does('whole --type=renderer')
   const unseen = between(before, cpu.look())
-  assert.equal(unseen.renderer, 0, 'nobody saw what it was')
+  assert.equal(unseen.renderer, 0, 'its kind was not seen')
   assert.ok(unseen.others >= BURNT - ROUNDED, `${unseen.others} s of others`)
   const again = between(before, cpu.look())
   assert.equal(again.others, unseen.others)
 })
 
-test('what was started elsewhere is not looked at', { skip }, () => {
+test('processes that were started elsewhere are not counted', { skip }, () => {
   assert.throws(() => watchCpu('--user-data-dir=/nowhere/at/all'), /no process that was started here/)
 })

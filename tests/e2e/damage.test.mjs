@@ -1,6 +1,6 @@
 /**
- * Anything may happen to what is stored between two openings. Nothing false is answered, the damage
- * is told, and it is healed or rebuilt.
+ * Damages what is stored between two openings. No answer is false, the damage is reported, and it
+ * is healed or rebuilt.
  */
 
 import assert from 'node:assert/strict'
@@ -24,8 +24,8 @@ async function tampered(name, peer, tamper) {
 }
 
 /**
- * Runs `tamper` in the page, on the raw database, with `input` if there is any, and answers what it
- * returns.
+ * Runs `tamper` in the page on the raw database, with `input` if there is any. Returns what
+ * `tamper` returns.
  */
 async function tamperWith(page, name, tamper, input) {
   return page.evaluate(
@@ -47,8 +47,8 @@ async function tamperWith(page, name, tamper, input) {
 }
 
 /**
- * Reads every account of the genesis state: how many were refused as damaged, and which answers
- * were wrong.
+ * Reads every account of the genesis state. Returns the reads that were refused as damaged, the
+ * number of wrong answers, and other errors.
  */
 async function readAll(page) {
   const answers = await page.evaluate(async (addresses) => {
@@ -81,7 +81,7 @@ const PAGE_DAMAGE = {
     bytes[bytes.length >> 1] ^= 1
     pages.put(bytes, key)
   },
-  'a page that is gone': async ({ settled, pages }) => {
+  'a missing page': async ({ settled, pages }) => {
     pages.delete((await settled(pages.getAllKeys()))[0])
   },
   'a page that is cut short': async ({ settled, pages }) => {
@@ -95,16 +95,16 @@ const PAGE_DAMAGE = {
   'something else in a page’s place': async ({ settled, pages }) => {
     pages.put('nonsense', (await settled(pages.getAllKeys()))[0])
   },
-  'no root page any more': async ({ settled, pages }) => {
+  'a missing root page': async ({ settled, pages }) => {
     pages.delete((await settled(pages.getAllKeys())).at(-1))
   },
-  'no page at all any more': async ({ pages }) => {
+  'no page at all': async ({ pages }) => {
     pages.clear()
   },
 }
 
 for (const [what, tamper] of Object.entries(PAGE_DAMAGE)) {
-  test(`${what}: refused, told, and healed`, async () => {
+  test(`${what}: refused, reported and healed`, async () => {
     const peer = await world.peer('--genesis', GENESIS)
     const page = await tampered(what, peer, tamper)
     await open(page, what, peer)
@@ -120,7 +120,7 @@ for (const [what, tamper] of Object.entries(PAGE_DAMAGE)) {
     assert.deepEqual([type, kind], ['damaged', 'page'])
     assert.match(message, /page \d+/)
     assert.ok(rest.some(({ type }) => type === 'repaired'))
-    // Damage below other damage is found by the reads that get so far.
+    // Reads find damage below other damage only when that is healed.
     for (let left = 1; left > 0; ) {
       const { refused, wrong, others } = await readAll(page)
       assert.deepEqual([wrong, others], [0, []])
@@ -136,7 +136,7 @@ for (const [what, tamper] of Object.entries(PAGE_DAMAGE)) {
   })
 }
 
-test('codes that are changed or gone: refused, told, and fetched again', async (t) => {
+test('codes that are changed or missing: refused, reported and fetched again', async (t) => {
   const state = mixedState(200)
   const { file, remove } = stateFile(state)
   t.after(remove)
@@ -165,7 +165,7 @@ test('codes that are changed or gone: refused, told, and fetched again', async (
   assert.ok(hurt.refused.length >= 2 && hurt.refused.every((code) => code === 'DAMAGED'), hurt.refused.join())
   assert.deepEqual(hurt.wrong, [])
   await page.evaluate(() => repaired)
-  // Damage that was met while the first was being fetched may take another round.
+  // Damage that was found while the first was being fetched may take another round.
   for (let left = 1; left > 0; ) {
     const { refused, wrong } = await read()
     assert.deepEqual(wrong, [])
@@ -184,13 +184,13 @@ const RECORD_DAMAGE = {
     value.record[50] ^= 1
     meta.put(value, 'root')
   },
-  'a record that is gone': async ({ meta }) => {
+  'a missing record': async ({ meta }) => {
     meta.clear()
   },
 }
 
 for (const [what, tamper] of Object.entries(RECORD_DAMAGE)) {
-  test(`${what}: told, and the database starts over`, async () => {
+  test(`${what}: reported, and the database starts over`, async () => {
     const peer = await world.peer('--genesis', GENESIS)
     const page = await tampered(what, peer, tamper)
     await open(page, what, peer)
@@ -237,7 +237,7 @@ for (const [what, forgery] of Object.entries(FORGERIES)) {
   })
 }
 
-test('an emptied database is a new one', async () => {
+test('an emptied database counts as new', async () => {
   const peer = await world.peer('--genesis', GENESIS)
   const page = await tampered('emptied', peer, async ({ pages, codes, meta }) => {
     for (const store of [pages, codes, meta]) store.clear()
@@ -269,7 +269,7 @@ test('a newer format is refused with both versions named, and left as it is', as
   assert.equal(record, 77)
 })
 
-test('damage that a follower meets is healed by the writer', async () => {
+test('damage that a follower finds is healed by the writer', async () => {
   const peer = await world.peer('--genesis', GENESIS)
   const writer = await tampered('healed for another', peer, PAGE_DAMAGE['a page with a changed byte'])
   await open(writer, 'healed for another', peer)

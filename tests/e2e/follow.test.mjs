@@ -1,6 +1,6 @@
 /**
- * The demo page on a chain: it follows block after block, is killed and opened again, and a second
- * tab reads what it completes.
+ * The demo page follows a chain block after block, is killed and opened again, and a second tab
+ * reads what it completes.
  */
 
 import assert from 'node:assert/strict'
@@ -31,7 +31,7 @@ async function advance(peers, share) {
 const holds = (page, { hash }) =>
   page.waitForFunction((hash) => window.demo.standing?.complete?.block?.hash === hash, hash, { timeout: 30_000 })
 
-test('the page follows a chain, says what each block cost, and reads what the newest one has', async () => {
+test('the page follows a chain, shows what each block cost, and reads from the newest one', async () => {
   const peers = await peersOf(2)
   const page = await world.open(address(peers))
   await holds(page, peers[0].block)
@@ -55,7 +55,7 @@ test('the page follows a chain, says what each block cost, and reads what the ne
   assert.deepEqual(page.uncaught, [])
 })
 
-test('killed and opened again, the page has its last block at once and goes on', async () => {
+test('a page that is killed and opened again has its last block at once and goes on', async () => {
   const peers = await peersOf(1)
   const page = await world.open(address(peers))
   await holds(page, peers[0].block)
@@ -67,7 +67,7 @@ test('killed and opened again, the page has its last block at once and goes on',
   assert.deepEqual(page.uncaught, [])
 })
 
-test('a second tab says that it reads along, follows, and takes over when the first goes', async () => {
+test('a second tab shows that it reads along, follows, and takes over when the first closes', async () => {
   const peers = await peersOf(1)
   const first = await world.open(address(peers))
   await holds(first, peers[0].block)
@@ -81,7 +81,7 @@ test('a second tab says that it reads along, follows, and takes over when the fi
   assert.deepEqual(second.uncaught, [])
 })
 
-test('the form points the page elsewhere, and says in words what cannot be meant', async () => {
+test('the form opens another chain, and shows what is wrong in a field or in the address', async () => {
   const peers = await peersOf(1)
   const page = await world.open(`${world.origin}/`)
   await page.fill('#setup [name=peers]', 'http://127.0.0.1:1')

@@ -1,6 +1,6 @@
 /**
- * A tab syncs from a real go-ethereum node through the gateway, then says the same as the node
- * itself, and hears of its next block.
+ * A tab syncs from a real go-ethereum node through the gateway. Its answers are those of the node,
+ * and it gets the announcement of the next block.
  */
 
 import assert from 'node:assert/strict'
@@ -21,12 +21,12 @@ const BLOCKS = 3
  */
 const KEYS = { plain: 250, contracts: 150, absent: 100, slots: 500 }
 /**
- * A sync that stands still is given up before the test times out, because it can say where it
- * stands.
+ * The time limit of a sync. It ends before the test times out, because the error then has the
+ * sync's progress.
  */
 const GIVE_UP_AFTER_MS = 150_000
 
-/** The gateway hears of each block at once. go-ethereum tells its peers of every 32nd. */
+/** The gateway gets each block at once. go-ethereum announces only every 32nd to its peers. */
 const ANNOUNCED_WITHIN_MS = 30_000
 
 const skip = missing()
@@ -37,13 +37,13 @@ let nodes = {}
 before(() => {
   if (skip) return
   nodes = Object.fromEntries(SCHEMES.map((scheme) => [scheme, startGeth({ ...STATE, scheme })]))
-  // The test that awaits one is told why it failed. The other must not end the process meanwhile.
+  // The test that awaits a node gets its error. The other node's error must not end the process.
   for (const node of Object.values(nodes)) node.catch(() => {})
 })
 after(() => Promise.all(Object.values(nodes).map((node) => node.then(({ stop }) => stop(), () => {}))))
 
 for (const scheme of SCHEMES) {
-  test(`a real node with ${scheme} scheme is synced by a block's hash, 1,000 keys and their codes are as it proves them, its next block is announced, and one that is asked for too early comes`, { skip }, async () => {
+  test(`a real node with ${scheme} scheme is synced by a block's hash, 1,000 keys and their codes are as it proves them, its next block is announced, and a block that is asked for too early is synced`, { skip }, async () => {
     const node = await nodes[scheme]
     let block
     for (let at = 0; at < BLOCKS; at++) block = await node.makeBlock()
@@ -74,7 +74,7 @@ for (const scheme of SCHEMES) {
     const next = await node.makeBlock()
     await page.waitForFunction((hash) => db.peers[0].stats.head?.hash === hash, next.hash, { timeout: ANNOUNCED_WITHIN_MS })
 
-    // A light client hears of a block before its node has it.
+    // A light client knows a block before its node has it.
     const early = await node.makeBlock()
     const { url, giveBack } = await node.withhold(early)
     await asksTooEarly(page, url, early)
@@ -101,8 +101,7 @@ async function syncedTo(page, name, { url, networkId, genesisHash }, { hash }) {
 }
 
 /**
- * Begins a sync to a block, as `window.early`, and returns when its only peer has said that it does
- * not have it.
+ * Begins a sync to a block as `window.early`, and returns when its only peer has refused it.
  */
 function asksTooEarly(page, url, { hash }) {
   return page.evaluate(async ({ url, hash, ms }) => {
@@ -124,8 +123,8 @@ async function touchedBy({ rpc }, blocks) {
 }
 
 /**
- * Accounts and slots to ask for: those that blocks have touched, then some evenly over the rest,
- * and some that do not exist.
+ * Chooses the accounts and slots to ask for: those that blocks have touched, then some evenly over
+ * the rest, and some that do not exist.
  */
 function keysOf(genesis, touched) {
   const contracts = Object.keys(genesis).filter((address) => Object.keys(genesis[address].storage ?? {}).length > 0)
@@ -146,7 +145,7 @@ function keysOf(genesis, touched) {
   ]
 }
 
-/** Checks that the keys are what the test says it compares. */
+/** Checks that the keys are the mix that the test is meant to compare. */
 function assertMixed(truth) {
   const slots = truth.flatMap((account) => account.slots)
   const count = (list, wanted) => list.filter(wanted).length

@@ -1,6 +1,6 @@
 /**
- * Peers that lie, stall or break the protocol: each is caught, and the sync completes from an
- * honest one all the same.
+ * Every peer that lies, stalls or breaks the protocol is found, and the sync completes from an
+ * honest peer.
  */
 
 import assert from 'node:assert/strict'
@@ -17,7 +17,7 @@ before(async () => {
   honest = await world.peer('--genesis', file)
 })
 
-/** Wrong answers and broken rules: the peer is struck for it. */
+/** Wrong answers and broken rules, which are reported as the peer's fault. */
 const FAULTS = [
   'drop-first-proof', 'drop-last-proof', 'drop-item', 'swap-values', 'unsorted', 'modify-value@accounts',
   'modify-value@storage', 'modify-value@codes', 'replay', 'twice', 'unasked', 'wrong-id', 'wrong-code', 'more@accounts',
@@ -25,20 +25,20 @@ const FAULTS = [
   'codes-as-hashes', 'wrong-network', 'wrong-genesis', 'no-snap',
 ]
 
-/** Faults that only time can show. They wait side by side. */
+/** Faults that only a deadline shows. Their tests run at the same time. */
 const SILENCES = ['silent', 'silent@storage', 'silent@codes', 'no-hello', 'no-status']
 
-/** The connection ends, which is nobody's fault. */
+/** The peer ends the connection, which is no fault. */
 const LEAVING = ['cut', 'cut@storage+1', 'too-many-peers']
 
-/** Unusual, but within the rules: one such peer alone must be enough. */
+/** Unusual, but within the rules. A sync must complete from one such peer alone. */
 const ODD = ['slow=20', 'capped=2000', 'always-prove', 'shuffled-proof', 'one-code']
 
-/** Nothing wrong, but no state either: the rest comes from the other peer. */
+/** No fault, but no state either. The rest comes from the other peer. */
 const LACKING = ['empty', 'stale-root+3']
 
 /**
- * Syncs with the bad peer alone until something shows, then adds the honest one.
+ * Syncs from the bad peer alone until it has an effect, then adds the honest one.
  *
  * @returns {Promise<{report: object, stats: object, closed: object | undefined}>}
  */
@@ -71,21 +71,21 @@ async function syncWith(vice) {
   return result
 }
 
-describe('a peer is struck for', () => {
+describe('a fault is reported of a peer with the vice', () => {
   for (const vice of FAULTS) {
     test(vice, async () => {
       const { stats, closed } = await syncWith(vice)
       assert.ok(stats.faults > 0 || closed?.by === 'fault', JSON.stringify({ stats, closed }))
-      assert.ok((stats.lastFault ?? closed?.reason)?.length > 5, 'the fault is named in words')
+      assert.ok((stats.lastFault ?? closed?.reason)?.length > 5, 'the fault has a text')
     })
   }
 })
 
-describe('a deadline ends the wait for', { concurrency: SILENCES.length }, () => {
+describe('a deadline ends the wait for a peer with the vice', { concurrency: SILENCES.length }, () => {
   for (const vice of SILENCES) test(vice, () => syncWith(vice))
 })
 
-describe('a peer that leaves is missed no longer than it takes to ask another:', () => {
+describe('when a peer leaves, another one is asked at once:', () => {
   for (const vice of LEAVING) {
     test(vice, async () => {
       const { closed } = await syncWith(vice)
@@ -94,7 +94,7 @@ describe('a peer that leaves is missed no longer than it takes to ask another:',
   }
 })
 
-describe('a peer without the state is no liar:', () => {
+describe('no fault is reported of a peer without the state:', () => {
   for (const vice of LACKING) {
     test(vice, async () => {
       const { stats } = await syncWith(vice)
@@ -103,7 +103,7 @@ describe('a peer without the state is no liar:', () => {
   }
 })
 
-describe('an odd peer alone is enough:', () => {
+describe('a sync completes from one unusual peer alone:', () => {
   for (const vice of ODD) {
     test(vice, async () => {
       const peer = await world.peer('--genesis', file, '--vice', vice)
@@ -124,7 +124,7 @@ describe('an odd peer alone is enough:', () => {
   }
 })
 
-test('all kinds of liars at once, beside one honest peer', async () => {
+test('a sync completes from one honest peer beside all kinds of liars', async () => {
   const liars = await Promise.all(
     ['drop-item', 'modify-value', 'garbage', 'cut', 'unsorted', 'no-proof'].map((vice) => world.peer('--genesis', file, '--vice', vice)),
   )

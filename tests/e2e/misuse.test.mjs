@@ -1,6 +1,6 @@
 /**
- * Whatever JavaScript passes, the answer is a typed error with a stable code and a message, and
- * never a panic.
+ * Every misuse by JavaScript is answered with a typed error, which has a stable code and a message,
+ * and never with a panic.
  */
 
 import assert from 'node:assert/strict'
@@ -10,7 +10,9 @@ import { chain, setUp, syncedPage } from './lib/harness.mjs'
 
 const world = setUp()
 
-/** Asserts that every named call fails with `code` as an instance of `className`, in words. */
+/**
+ * Asserts that every named call fails with `code`, as an instance of `className`, with a message.
+ */
 function assertAll(errors, code, className) {
   for (const [call, error] of Object.entries(errors)) {
     assert.equal(error.code, code, `${call}: ${error.code}, ${error.message}`)
@@ -118,7 +120,7 @@ test('sockets that cannot be peers are refused, each with its own code', async (
   assertAll({ twice }, 'SOCKET_IN_USE', 'MisuseError')
 })
 
-test('nothing listens at the URL, or not a peer: no exception, but closed says so', async () => {
+test('a URL where nothing listens, or no peer, throws no exception but resolves closed', async () => {
   const page = await world.page()
   const { nobody, noPeer } = await page.evaluate(async (origin) => {
     const db = await snaplight.open({ name: 'nobody', network: { id: 1, genesisHash: '0x' + '01'.repeat(32) } })

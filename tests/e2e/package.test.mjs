@@ -1,6 +1,6 @@
 /**
- * The package as it would be published: what it names is there, and its types describe what it
- * exports.
+ * Checks the package as it would be published: the files that it names exist, and its types
+ * describe what it exports.
  */
 
 import assert from 'node:assert/strict'
@@ -25,7 +25,7 @@ test('every file that package.json names is in the tarball, README and licences 
   for (const path of named) assert.ok(files.includes(path.replace('./', '')), `${path} is named but not packed`)
   for (const path of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE']) assert.ok(files.includes(path), `${path} is not packed`)
   const strange = files.filter((path) => /test|\.new$|\.opt$|node_modules|\.tgz$/.test(path))
-  assert.deepEqual(strange, [], 'nothing is packed that a user has no use for')
+  assert.deepEqual(strange, [], 'only files that users need are packed')
 })
 
 test('every relative import inside the package leads to a file', () => {
@@ -49,8 +49,8 @@ test('the declared values are exactly the exported ones', async () => {
 })
 
 /**
- * Names of the classes, functions and constants that a declaration file exports; types leave no
- * trace at run time.
+ * Returns the names of the classes, functions and constants that a declaration file exports. Types
+ * do not exist at run time.
  */
 function declaredValues(file) {
   const program = ts.createProgram([file], { noEmit: true, target: ts.ScriptTarget.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, module: ts.ModuleKind.ESNext })

@@ -1,4 +1,4 @@
-/** The demo page: what a visitor sees in ten seconds. */
+/** The demo page syncs one state. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -55,7 +55,7 @@ for (const thread of ['worker', 'main']) {
     })
 }
 
-test('a second tab says in words that another one syncs, and has what that one completes', async () => {
+test('a second tab shows that another one syncs, and has what that one completes', async () => {
   const peers = await peersOf(1)
   const first = await world.open(address(peers))
   await settled(first, 'idle')
@@ -70,7 +70,7 @@ test('a second tab says in words that another one syncs, and has what that one c
   assert.deepEqual(second.uncaught, [])
 })
 
-test('without a peer the page says what it waits for, and goes on when one is added', async () => {
+test('without a peer the page shows what it waits for, and goes on when one is added', async () => {
   const [peer] = await peersOf(1)
   const page = await world.open(address([{ ...peer, url: '' }]))
   await settled(page, 'idle')

@@ -1,4 +1,6 @@
-/** A full disk: a typed error, nothing lost, and the sync goes on when there is space again. */
+/**
+ * A full disk is a typed error. Nothing is lost, and the sync goes on when there is space again.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -26,7 +28,7 @@ test('a sync that meets the quota rejects with QuotaError, keeps what it has, an
   assert.deepEqual(error.classes, ['StoreError', 'QuotaError'])
   assert.ok(accounts < peer.accounts)
 
-  // A second attempt without more space says the same, and breaks nothing.
+  // A second attempt without more space has the same error and breaks nothing.
   const again = await page.evaluate(({ root }) => failure(() => db.sync(root)), chain(peer))
   assert.equal(again.code, 'QUOTA')
 

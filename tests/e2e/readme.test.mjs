@@ -1,6 +1,6 @@
 /**
- * The examples in the READMEs are run as they stand, in a real page; only the peer's address is put
- * in.
+ * Runs the examples in the READMEs as they are written, in a real page. Only the peer's address is
+ * replaced.
  */
 
 import assert from 'node:assert/strict'
@@ -23,7 +23,7 @@ function example(file) {
 }
 
 for (const file of ['README.md', 'pkg/README.md']) {
-  test(`the example in ${file} runs as it stands`, async () => {
+  test(`the example in ${file} runs as it is written`, async () => {
     const peer = await world.peer('--genesis', GENESIS)
     const code = example(file)
     assert.match(code, /wss?:\/\//, 'the example names a peer by its URL')

@@ -108,7 +108,7 @@ test('a reload in the middle of a sync loses only what was not stored yet', asyn
   assert.equal(report.accounts, peer.accounts)
 })
 
-test('killing the browser in the middle of a sync leaves a database that opens and is finished', async () => {
+test('killing the browser in the middle of a sync leaves a database that opens and can be finished', async () => {
   const peer = await world.peer('--accounts', MANY)
   await begin(await world.page(), 'killed', peer)
   await world.killBrowser()
@@ -118,7 +118,7 @@ test('killing the browser in the middle of a sync leaves a database that opens a
   assert.equal(report.accounts, peer.accounts)
 })
 
-test('after a browser was killed the log is rewritten at the next opening, and not after a good end', async () => {
+test('the log is rewritten at the opening after a browser was killed, and not after a normal end', async () => {
   const peer = await world.peer('--accounts', '20000')
   await syncedPage(await world.page(), 'unclean', peer)
   await world.killBrowser()
@@ -134,7 +134,8 @@ test('after a browser was killed the log is rewritten at the next opening, and n
     return accounts
   }, network)
   assert.equal(found, peer.accounts)
-  // At the reopening after that one LevelDB would have deleted everything.
+  // Without the rewrite, LevelDB would have deleted everything at the second opening after the
+  // kill.
   await world.killBrowser()
   await world.startBrowser()
   const after = await (await world.page()).evaluate(async (network) => {
@@ -153,7 +154,7 @@ test('after a browser was killed the log is rewritten at the next opening, and n
   assert.deepEqual(after, { accounts: peer.accounts, account: 'NO ERROR', heard: [], keys: ['root'] })
 })
 
-test('deleting a database really empties it', async () => {
+test('a database that was deleted is empty when it is opened again', async () => {
   const peer = await world.peer('--genesis', GENESIS)
   const page = await world.page()
   await syncedPage(page, 'deleted', peer)

@@ -1,6 +1,5 @@
 /**
- * The main job, in a real page: whole states, proven and stored, compared with where they came
- * from.
+ * Syncs whole states in a real page, and compares what is stored with the states' sources.
  */
 
 import assert from 'node:assert/strict'
@@ -12,7 +11,7 @@ import { countsOf, mixedState, stateFile } from './lib/states.mjs'
 
 const world = setUp()
 
-test('mainnet genesis is synced whole, and every account of it reads back', async () => {
+test('mainnet’s genesis state is synced whole, and every account of it reads back', async () => {
   const peers = [await world.peer('--genesis', GENESIS), await world.peer('--genesis', GENESIS)]
   const page = await world.page()
   const report = await syncedPage(page, 'genesis', ...peers)
@@ -98,7 +97,7 @@ test('what is not in the state is proven absent, never guessed', async () => {
   assert.equal(held.code, 'NOT_TRACKED')
 })
 
-test('progress is an async iterator that only grows and ends with the sync', async () => {
+test('progress is an async iterator whose counts only grow and which ends with the sync', async () => {
   const peer = await world.peer('--accounts', '60000')
   const page = await world.page()
   const { seen, calls, report } = await page.evaluate(async ({ url, root, network }) => {

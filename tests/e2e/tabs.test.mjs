@@ -1,6 +1,6 @@
 /**
- * Many tabs, one database: one of them writes, the others read what it completes and take its place
- * when it goes.
+ * Many tabs open one database. One of them writes. The others read what it completes, and one of
+ * them takes its place when it closes.
  */
 
 import assert from 'node:assert/strict'
@@ -11,8 +11,8 @@ const world = setUp()
 const NOBODY = `0x${'12'.repeat(20)}`
 
 /**
- * Opens `name` in a page as `window.db`, its events in `window.events`, with the peer added;
- * answers its role.
+ * Opens `name` in a page as `window.db`, with its events in `window.events`, and adds the peer.
+ * Returns the tab's role.
  */
 async function open(page, name, peer, options = {}) {
   return page.evaluate(
@@ -38,7 +38,7 @@ async function during(page, type, work) {
   return page.evaluate(() => window.awaited)
 }
 
-test('a second tab follows: it reads what the first completes and hears of it', async () => {
+test('a second tab follows: it gets an event for what the first completes, and reads it', async () => {
   const peer = await world.peer('--accounts', '3000', '--chain')
   const [writer, follower] = [await world.page(), await world.page()]
   assert.equal(await open(writer, 'followed', peer), 'writer')
@@ -58,7 +58,7 @@ test('a second tab follows: it reads what the first completes and hears of it', 
   assert.equal(await follower.evaluate(() => peer.state), 'connecting')
 })
 
-test('whoever insists on writing is refused while another tab writes, and so is a deletion', async () => {
+test('a tab that insists on writing is refused while another tab writes, and so is a deletion', async () => {
   const peer = await world.peer('--accounts', '100')
   const [writer, other] = [await world.page(), await world.page()]
   await open(writer, 'insisted', peer)
@@ -75,7 +75,7 @@ test('whoever insists on writing is refused while another tab writes, and so is 
   assert.equal((await other.evaluate(() => failure(() => snaplight.deleteDatabase('insisted')))).code, 'NO ERROR')
 })
 
-test('when the writer closes, the next in line writes, with the peers it was given', async () => {
+test('when the writer closes, the next tab writes, with the peers it was given', async () => {
   const peer = await world.peer('--accounts', '3000', '--chain')
   const [first, second] = [await world.page(), await world.page()]
   await open(first, 'closed', peer)
@@ -89,7 +89,7 @@ test('when the writer closes, the next in line writes, with the peers it was giv
   assert.equal(await sync(second, next.stateRoot), next.stateRoot)
 })
 
-test('when the writer’s tab dies in the middle, the waiting sync of the next goes on where it was', async () => {
+test('when the writer’s tab dies during a sync, the waiting sync of the next tab goes on from there', async () => {
   const peer = await world.peer('--accounts', '300000')
   const [first, second] = [await world.page(), await world.page()]
   await open(first, 'died', peer)
@@ -130,7 +130,7 @@ test('a follower’s sync ends when the writer completes that state; it can be c
   assert.equal(await follower.evaluate(() => db.progress().phase), 'done')
 })
 
-test('readers of every tab meet switch after switch and see one state or the other, whole', async () => {
+test('readers in every tab see one whole state or the next while states are replaced', async () => {
   const peer = await world.peer('--accounts', '2000', '--chain')
   const [writer, follower] = [await world.page(), await world.page()]
   await open(writer, 'switched', peer)
@@ -168,7 +168,7 @@ test('readers of every tab meet switch after switch and see one state or the oth
   }
 })
 
-test('a deletion closes whoever only follows, with a typed error', async () => {
+test('a deletion closes a follower with a typed error', async () => {
   const peer = await world.peer('--accounts', '100')
   const [writer, follower] = [await world.page(), await world.page()]
   await open(writer, 'deleted elsewhere', peer)

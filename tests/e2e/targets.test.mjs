@@ -1,4 +1,4 @@
-/** The targets of a sync: a root or the state after a block, and another one while it runs. */
+/** Sets the target of a sync: a root or a block, and another one while the sync runs. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -6,7 +6,7 @@ import { chain, setUp, syncedPage } from './lib/harness.mjs'
 
 const world = setUp()
 
-test('a block is synced to by its hash, and everything names it from then on', async () => {
+test('a block is synced to by its hash, and the report, the state and all answers name it', async () => {
   const peer = await world.peer('--accounts', '5000', '--contracts', '0.1')
   const page = await world.page()
   const { report, phases, complete, account, slot, code, head, offline } = await page.evaluate(async ({ url, block, network }) => {
@@ -81,7 +81,7 @@ test('a sync is moved while it runs, and its promise is that of the last target'
   assert.deepEqual(page.uncaught, [])
 })
 
-test('a second sync takes over from the first, which hears that nothing is lost', async () => {
+test('a second sync takes over from the first, whose error says that nothing is lost', async () => {
   const peer = await world.peer('--accounts', '200000', '--chain')
   const next = await peer.advance(0.01)
   const page = await world.page()
@@ -99,7 +99,7 @@ test('a second sync takes over from the first, which hears that nothing is lost'
   assert.equal(report.root, next.stateRoot)
 })
 
-test('close() ends, whatever was started, overtaken and cancelled before it', async () => {
+test('close() ends after any calls that start, overtake and cancel syncs', async () => {
   const peer = await world.peer('--accounts', '3000', '--chain')
   const next = await peer.advance(0.1)
   const page = await world.page()
@@ -126,7 +126,7 @@ test('close() ends, whatever was started, overtaken and cancelled before it', as
   assert.deepEqual(page.uncaught, [])
 })
 
-test('a block that is asked for before its peer has it is complete after its peer has told of it', async () => {
+test('a block that is asked for before its peer has it is complete after the peer has announced it', async () => {
   // The same seed makes the same chain: one peer is a block ahead of the other.
   const options = ['--accounts', '3000', '--contracts', '0.1', '--seed', '77', '--chain']
   const [ahead, peer] = await Promise.all([world.peer(...options), world.peer(...options)])
@@ -170,7 +170,7 @@ test('the old state answers until the new one is complete', async () => {
   assert.ok(states.every((root) => roots.includes(root)))
 })
 
-test('a root that no peer has is told, with the peers that refused it, and moving on helps', async () => {
+test('a root that no peer has is reported with the peers that refused it, and another target ends the wait', async () => {
   const peer = await world.peer('--accounts', '1000')
   const page = await world.page()
   const { need, calls, seen, report } = await page.evaluate(async ({ url, root, network }) => {
@@ -197,7 +197,7 @@ test('a root that no peer has is told, with the peers that refused it, and movin
   assert.equal(report.root, peer.root)
 })
 
-test('a block that no peer has is waited for aloud', async () => {
+test('waiting for a block that no peer has is reported', async () => {
   const peer = await world.peer('--accounts', '1000')
   const page = await world.page()
   const seen = await page.evaluate(async ({ url, network }) => {

@@ -1,4 +1,4 @@
-//! States that follow each other.
+//! Makes states that follow each other.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -56,8 +56,8 @@ impl State {
 }
 
 impl Chain {
-    /// A first state with about so many accounts. Of a hundred, `contracts` have code, and as many
-    /// have storage.
+    /// Makes a first state with about `accounts` accounts. Of a hundred, `contracts` have code, and
+    /// as many have storage.
     pub(crate) fn new(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> Chain {
         let codes = (0..accounts / 4 + 1).map(|_| rng.hash()).collect();
         let mut chain = Chain {
@@ -73,7 +73,7 @@ impl Chain {
         chain
     }
 
-    /// A first state whose keys are spread evenly, as hashes are. Of a hundred accounts,
+    /// Makes a first state whose keys are spread evenly, as hashes are. Of a hundred accounts,
     /// `contracts` have some slots.
     pub(crate) fn even(rng: &mut Rng, accounts: usize, contracts: usize) -> Chain {
         let (mut bodies, mut storage) = (BTreeMap::new(), BTreeMap::new());
@@ -92,7 +92,7 @@ impl Chain {
         }
     }
 
-    /// The newest state after so many changes of one kind.
+    /// Returns the newest state after `changes` changes of one kind.
     pub(crate) fn change_by(&self, rng: &mut Rng, kind: Kind, changes: usize) -> Rc<State> {
         let last = self.last();
         let (mut bodies, mut storage) = (last.bodies.clone(), last.storage.clone());
@@ -116,7 +116,7 @@ impl Chain {
         self.states[self.states.len() - 1].clone()
     }
 
-    /// The next state: usually a change of the newest, sometimes an older state again.
+    /// Makes the next state: usually a change of the newest, sometimes an older state again.
     pub(crate) fn advance(&mut self, rng: &mut Rng) -> Rc<State> {
         let state = match rng.below(10) {
             0 => self.states[rng.below(self.states.len())].clone(),
@@ -128,7 +128,7 @@ impl Chain {
         state
     }
 
-    /// Changes about so many accounts of a hundred, at least one thing.
+    /// Makes a change to about `percent` of a hundred accounts, and to at least one thing.
     pub(crate) fn change(&self, rng: &mut Rng, percent: usize) -> Rc<State> {
         let last = self.last();
         let (mut bodies, mut storage) = (last.bodies.clone(), last.storage.clone());

@@ -1,4 +1,4 @@
-//! Missing pages: under the complete root, and in a base.
+//! Removes pages below the complete root and pages of a base.
 
 use snaplight::state::Tree;
 
@@ -13,12 +13,12 @@ fn complete(seed: u64, accounts: usize) -> (Chain, Healer) {
     let mut healer = Healer::new(rng, Database::new(), chain.last(), 4_000);
     healer.finish();
     healer.switch();
-    healer.db.sweep();
+    healer.db.collect_garbage();
     (chain, healer)
 }
 
 #[test]
-fn whichever_page_is_missing_only_what_is_below_it_is_fetched_again() {
+fn of_any_page_that_is_missing_only_what_is_below_it_is_fetched_again() {
     let (_, mut healer) = complete(3, 600);
     let sound = healer.db.clone();
     let state = healer.target.clone();
@@ -42,7 +42,7 @@ fn whichever_page_is_missing_only_what_is_below_it_is_fetched_again() {
         healer.heal_by_nodes();
         fetched.push(healer.received.nodes);
         healer.switch();
-        healer.db.sweep();
+        healer.db.collect_garbage();
         healer.db.check_reachable();
         healer.db.check_reads(&mut healer.rng, 5);
     }
@@ -67,7 +67,7 @@ fn a_base_does_without_a_page_that_is_missing() {
         // A page that was adopted unread turns out to be missing when it is read.
         if healer.dropped > 0 {
             healer.switch();
-            healer.db.sweep();
+            healer.db.collect_garbage();
             healer.db.check_reachable();
             healer.db.check_reads(&mut healer.rng, 5);
             met += 1;

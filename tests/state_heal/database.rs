@@ -1,4 +1,4 @@
-//! What is stored: pages, codes, and the content of the root record.
+//! The stored data: pages, codes, and the content of the root record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -75,7 +75,7 @@ impl Database {
             for id in ids {
                 assert!(
                     self.pages.contains_key(&id),
-                    "the walk wants a page that is gone"
+                    "the walk asks for a page that is not stored"
                 );
                 walk.feed(id, self.page(id));
                 read += 1;
@@ -88,7 +88,7 @@ impl Database {
     }
 
     /// Deletes the pages that no root reaches. Returns how many.
-    pub(crate) fn sweep(&mut self) -> usize {
+    pub(crate) fn collect_garbage(&mut self) -> usize {
         let mut walk = MarkWalk::new(self.roots());
         loop {
             let ids = walk.wanted(3);
@@ -169,7 +169,7 @@ impl Database {
         places
     }
 
-    /// Reads some accounts and slots of the complete state, one in `share` of them.
+    /// Reads one in `share` of the complete state's accounts and slots.
     pub(crate) fn check_reads(&mut self, rng: &mut Rng, share: usize) {
         let Some(complete) = self.complete.clone() else {
             return;
@@ -206,7 +206,7 @@ impl Database {
     }
 }
 
-/// Calls for every page that an entry names, with its place and whether it is named in a base.
+/// Calls `call` with every page that an entry names, its place, and whether a base names it.
 fn named(
     entry: &Entry,
     account: Option<Hash>,

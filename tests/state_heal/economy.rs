@@ -1,4 +1,4 @@
-//! What a heal receives: what has changed, and hardly anything else.
+//! Checks that a heal receives what has changed, and hardly anything else.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ struct Cost {
     received: Received,
     /// Leaves and branches of the new state that the old one does not have.
     changed: usize,
-    /// Pages read for the heal, of about 65, and to find what only the old state has.
+    /// Pages read for the heal, of about 65, and pages read to find what only the old state has.
     pages_read: usize,
     pages_walked: usize,
 }
@@ -51,7 +51,7 @@ fn new_nodes(old: Option<&Trie>, new: &Trie) -> usize {
     new.hashes().difference(&old).count()
 }
 
-/// Twenty thousand accounts, of which one in a thousand changes, in one way.
+/// Heals over a block that changes one in a thousand of twenty thousand accounts, in one way.
 fn cost_of(kind: Kind, contracts: usize) -> Cost {
     let mut rng = Rng(kind as u64);
     let chain = Chain::even(&mut rng, 20_000, contracts);

@@ -1,5 +1,5 @@
-//! A stand-in for the engine: asks for what is missing in any order, joins the answers, and commits
-//! at any moment.
+//! A stand-in for the engine. It asks for what is missing in any order, joins the answers, and
+//! commits at any moment.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -47,7 +47,7 @@ pub(crate) struct Healer {
     pub(crate) careful: bool,
     /// Pages read.
     pub(crate) pages_read: usize,
-    /// A page that the database has lost, and how often it was wanted.
+    /// A page that the database has lost, and how often it was asked for.
     pub(crate) missing: Option<PageId>,
     pub(crate) dropped: usize,
 }
@@ -75,7 +75,7 @@ impl Healer {
         healer
     }
 
-    /// Starts towards a state from what the database has, with nothing in memory.
+    /// Starts a heal to a state from what the database has, with nothing in memory.
     pub(crate) fn open(&mut self, target: Rc<State>) {
         self.codes = self.db.codes.clone();
         self.out = NewPages::new(self.db.next_page);
@@ -136,7 +136,7 @@ impl Healer {
             return;
         }
         let bytes = self.out.get(id).or_else(|| self.db.page(id));
-        let bytes = bytes.unwrap_or_else(|| panic!("base page {id:?} is gone"));
+        let bytes = bytes.unwrap_or_else(|| panic!("base page {id:?} is not stored"));
         let joined = self.tree.inline_page(id, bytes).unwrap();
         self.received.reused += joined.reused;
         self.pages_read += 1;
@@ -226,7 +226,7 @@ impl Healer {
             self.read_base(&at);
         }
         if !self.tree.blinded().any(|(path, _)| path == at) {
-            // It was held, or the storage is not the one in the list any more.
+            // The node was held, or the storage has changed since the list was made.
             return;
         }
         let blob = self.target.trie(&at).unwrap().node(&at.path).unwrap();
@@ -331,7 +331,7 @@ impl Healer {
         }
     }
 
-    /// Heals to the end in any way.
+    /// Heals to the end by ranges and nodes in random order.
     pub(crate) fn finish(&mut self) {
         let mut steps = 0;
         while !self.tree.is_complete() {
@@ -344,7 +344,7 @@ impl Healer {
             self.code();
             self.tree.cut_complete(&self.codes, &mut self.out).unwrap();
             steps += 1;
-            assert!(steps < 20_000, "no end: {:?}", self.tree.entries());
+            assert!(steps < 20_000, "not complete: {:?}", self.tree.entries());
         }
     }
 }

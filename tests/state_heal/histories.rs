@@ -1,4 +1,4 @@
-//! The histories, and what must hold in all of them.
+//! Runs the histories, and checks what must hold in all of them.
 
 use std::rc::Rc;
 
@@ -63,7 +63,7 @@ impl History {
             healer.db.check_reads(&mut healer.rng, 20);
         }
         if self.healer.rng.chance(2) {
-            self.healer.db.sweep();
+            self.healer.db.collect_garbage();
             self.healer.db.check_reachable();
         }
     }
@@ -119,7 +119,7 @@ impl History {
         }
         let reached = healer.db.check_reachable();
         healer.db.check_reads(&mut healer.rng, 3);
-        healer.db.sweep();
+        healer.db.collect_garbage();
         assert_eq!(reached, healer.db.pages.keys().copied().collect());
         healer.db.check_reachable();
     }
@@ -127,8 +127,8 @@ impl History {
 
 fn history(seed: u64) {
     let mut history = History::new(seed);
-    let lives = 1 + history.healer.rng.below(4);
-    for _ in 0..lives {
+    let sessions = 1 + history.healer.rng.below(4);
+    for _ in 0..sessions {
         for _ in 0..history.healer.rng.below(120) {
             history.random_step();
         }
@@ -141,8 +141,8 @@ fn history(seed: u64) {
     healer.db.check_reads(&mut healer.rng, 1);
 }
 
-/// The environment variables `SNAPLIGHT_HISTORIES` and `SNAPLIGHT_SEED` ask for more of them, and
-/// for others.
+/// The environment variables `SNAPLIGHT_HISTORIES` and `SNAPLIGHT_SEED` set the number of histories
+/// and the first seed.
 fn seeds_asked() -> std::ops::Range<u64> {
     let asked = |name| {
         std::env::var(name)
@@ -154,14 +154,14 @@ fn seeds_asked() -> std::ops::Range<u64> {
 }
 
 #[test]
-fn wherever_the_root_moves_the_new_state_is_whole_and_the_old_one_readable_until_then() {
+fn for_any_move_of_the_root_the_new_state_is_whole_and_the_old_one_readable_until_then() {
     for seed in seeds_asked() {
         let done = std::panic::catch_unwind(|| history(seed));
         assert!(done.is_ok(), "seed {seed}");
     }
 }
 
-/// Histories that failed once, named by the reason.
+/// Histories that failed in the past, named after the reason.
 mod seeds {
     use super::history;
 

@@ -1,4 +1,4 @@
-//! What a client asks that fetches a state in any order, and what a reader sees of it.
+//! Requests of a client that fetches a state in any order, and look-ups of a reader.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{Answer, Rng};
 /// More pages than any look-up reads, which is at most one per nibble of two paths.
 const MOST_PAGES: usize = 200;
 
-/// A part of a trie: from one key to another, with at most so many leaves.
+/// A part of a trie: from one key to another, with at most `max` leaves.
 pub(crate) struct Part {
     pub(crate) origin: Hash,
     pub(crate) limit: Hash,
@@ -21,8 +21,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// A part of the account trie: usually of what is missing, from anywhere, of any length,
-    /// sometimes past its limit.
+    /// Chooses a part of the account trie with any start and length. Usually it is missing, and
+    /// sometimes it ends past its limit.
     pub(crate) fn of_accounts(rng: &mut Rng, tree: &Tree) -> Part {
         let from = anywhere(rng, Hash::ZERO);
         let (origin, limit) = match tree.blinded_span(&from, &Hash::MAX) {
@@ -34,7 +34,7 @@ impl Part {
         Part { origin, limit, max }
     }
 
-    /// A part, or all, of one account's storage that is missing.
+    /// Chooses a part, or all, of one account's missing storage.
     pub(crate) fn of_storage(rng: &mut Rng, tree: &Tree) -> Option<(Hash, Part)> {
         let incomplete = tree.incomplete_accounts();
         let waiting: Vec<_> = incomplete.filter(|waits| waits.storage.is_some()).collect();
@@ -54,7 +54,7 @@ impl Part {
     }
 }
 
-/// One of the codes that are missing.
+/// Chooses one of the missing codes.
 pub(crate) fn missing_code(rng: &mut Rng, tree: &Tree) -> Option<Hash> {
     let missing: Vec<Hash> = tree
         .incomplete_accounts()
@@ -63,7 +63,7 @@ pub(crate) fn missing_code(rng: &mut Rng, tree: &Tree) -> Option<Hash> {
     (!missing.is_empty()).then(|| missing[rng.below(missing.len())])
 }
 
-/// The place of one of the blinded nodes.
+/// Chooses the place of a blinded node.
 pub(crate) fn blinded_node(rng: &mut Rng, tree: &Tree) -> Option<StatePath> {
     let blinded: Vec<_> = tree.blinded().collect();
     (!blinded.is_empty()).then(|| blinded[rng.below(blinded.len())].0)
@@ -123,6 +123,6 @@ impl ReadCache {
             });
             lookup.feed_verified(page);
         }
-        panic!("a look-up without end");
+        panic!("a look-up does not end");
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct Answer {
 }
 
 impl Trie {
-    /// Its leaves, in the form in which a verifier takes them.
+    /// Returns its leaves in the form in which a verifier takes them.
     pub(crate) fn all_leaves(&self) -> Vec<(Hash, &[u8])> {
         let leaves = self.leaves.iter();
         leaves
@@ -99,8 +99,8 @@ impl Trie {
         Trie { root, leaves, fold }
     }
 
-    /// Leaves from `origin` on, up to the first past `limit`, at most `max` (at least one). There
-    /// is a proof unless it is the whole trie.
+    /// Returns the leaves from `origin` up to the first past `limit`, at most `max` (at least one).
+    /// There is a proof unless they are the whole trie.
     pub(crate) fn serve(&self, origin: &Hash, limit: &Hash, max: usize) -> Answer {
         let mut leaves = Vec::new();
         for (key, value) in self.leaves.range(*origin..) {
@@ -122,7 +122,7 @@ impl Trie {
         Answer { leaves, proof }
     }
 
-    /// The hashes of all leaf and branch nodes that have one.
+    /// Returns the hashes of all leaf and branch nodes that have one.
     pub(crate) fn hashes(&self) -> BTreeSet<Hash> {
         let leaves = (0..self.fold.len()).filter_map(|leaf| self.fold.leaf_ref(leaf)?.hash());
         let branches = self.fold.branches().iter();
@@ -131,14 +131,14 @@ impl Trie {
             .collect()
     }
 
-    /// The node at `path`, if there is one that is not embedded in another.
+    /// Returns the node at `path`, if there is one that is not embedded in another.
     pub(crate) fn node(&self, path: &Path) -> Option<Vec<u8>> {
         let mut depth = Path::ROOT;
         for blob in prove(&self.fold, &path.key()).unwrap() {
             if depth == *path {
                 return Some(blob);
             }
-            // Goes down to where the next node of the proof is, through embedded nodes.
+            // Goes down through embedded nodes to the place of the proof's next node.
             let mut rlp = blob.as_slice();
             loop {
                 let child = match decode(rlp).unwrap() {
@@ -169,9 +169,9 @@ impl World {
             .map_or(&self.accounts, |account| &self.storage[&account])
     }
 
-    /// A state with long shared prefixes (extensions, deep branches, embedded nodes), storage of
-    /// many sizes, and shared codes. Of a hundred accounts, `contracts` have code, and as many have
-    /// storage.
+    /// Makes a state with long shared prefixes (extensions, deep branches, embedded nodes), storage
+    /// of many sizes, and shared codes. Of a hundred accounts, `contracts` have code, and as many
+    /// have storage.
     pub(crate) fn odd(rng: &mut Rng, accounts: usize, slots: usize, contracts: usize) -> World {
         let codes: Vec<Hash> = (0..accounts / 4 + 1).map(|_| rng.hash()).collect();
         let mut storage = BTreeMap::new();
@@ -210,7 +210,7 @@ impl World {
     }
 }
 
-/// The slim body of a plain account, about 13 bytes as on mainnet.
+/// Makes an account whose slim body without storage and code has about 13 bytes, as on mainnet.
 pub(crate) fn body(rng: &mut Rng, storage_root: Hash, code_hash: Hash) -> Account {
     let mut balance = [0; 32];
     balance[24..].copy_from_slice(&(rng.next() >> 8).to_be_bytes());
@@ -254,8 +254,8 @@ fn alloy_root(leaves: impl Iterator<Item = (Hash, Vec<u8>)>) -> Hash {
     Hash(builder.root().0)
 }
 
-/// A tree that has been given all of `world`, except the storage of every n-th account that has any
-/// (`without`), and the pages that it has written so far.
+/// Makes a tree of all of `world` and the pages that it has written so far. If `without` is `n`,
+/// the storage of every n-th account with storage is missing.
 pub(crate) fn fetched(world: &World, budget: usize, without: Option<usize>) -> (Tree, NewPages) {
     let mut fold = Fold::new();
     let mut out = NewPages::new(PageId(1));

@@ -1,4 +1,4 @@
-//! A database of the browser as a place for the suite, and what happens to one only in a browser.
+//! Makes a browser's database a place for the suite, and causes what happens only in browsers.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use crate::store_suite::Place;
@@ -8,11 +8,11 @@ use snaplight::store::{
 };
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-/// A database of its own for one test.
+/// A database that only one test uses.
 pub(crate) struct Database(&'static str);
 
 impl Database {
-    /// A database that does not exist yet, whatever an earlier run left.
+    /// Names a database and deletes what an earlier run has left of it.
     pub(crate) async fn fresh(name: &'static str) -> Database {
         IndexedDb::delete(name).await.unwrap();
         Database(name)
@@ -40,13 +40,13 @@ impl Place for Database {
     }
 }
 
-/// Bytes that the whole origin stores, as the browser estimates.
+/// Returns the browser's estimate of the bytes that the whole origin stores.
 pub(crate) async fn bytes_used() -> f64 {
     usage().await.as_f64().unwrap()
 }
 
-/// Puts `value` under the key every test of foreign values looks at (`root` in `meta`, 1
-/// elsewhere); `None` deletes it.
+/// Puts `value` under the key that tests of foreign values read (`root` in `meta`, 1 elsewhere).
+/// `None` deletes the key.
 pub(crate) async fn put_raw(
     name: &str,
     store: &str,
@@ -69,8 +69,8 @@ export async function put(name, store, value) {
   database.close();
 }
 
-// Opens (or makes) a database as another program would: with this version and these stores, and
-// never closing for others.
+// Opens (or makes) a database as another program would, with this version and these stores. The
+// connection does not close when another one needs that.
 let others = [];
 export async function open_as_other(name, version, stores) {
   const request = indexedDB.open(name, version);
@@ -78,7 +78,7 @@ export async function open_as_other(name, version, stores) {
   others.push(await settled(request));
 }
 
-export function others_let_go() {
+export function close_others() {
   others.forEach((database) => database.close());
   others = [];
 }
@@ -87,8 +87,8 @@ export async function database_names() {
   return (await indexedDB.databases()).map((database) => database.name);
 }
 
-// What a full disk looks like: requests succeed, then the transaction aborts with the reason. The
-// first `after` calls of `add` succeed.
+// Simulates a full disk. A request succeeds, and then its transaction aborts with the reason. The
+// first `after` calls of `add` are not affected.
 const add = IDBObjectStore.prototype.add;
 export function fill_disk(after) {
   let left = after;
@@ -110,12 +110,12 @@ export function empty_disk() {
   IDBObjectStore.prototype.add = add;
 }
 
-// A browser without this part of `navigator`, as on a page that is no secure context.
+// Hides this part of `navigator`, as browsers do on a page that is no secure context.
 export function withhold(property) {
   Object.defineProperty(navigator, property, { value: undefined, configurable: true });
 }
 
-export function give_back(property) {
+export function restore(property) {
   delete navigator[property];
 }
 
@@ -136,15 +136,15 @@ extern "C" {
         version: u32,
         stores: Vec<String>,
     ) -> Result<JsValue, JsValue>;
-    pub(crate) fn others_let_go();
+    pub(crate) fn close_others();
     #[wasm_bindgen(catch)]
     pub(crate) async fn database_names() -> Result<JsValue, JsValue>;
     pub(crate) fn fill_disk(after: u32);
     pub(crate) fn empty_disk();
     pub(crate) fn withhold(property: &str);
-    pub(crate) fn give_back(property: &str);
+    pub(crate) fn restore(property: &str);
     async fn usage() -> JsValue;
-    /// What the message of a full disk advises: asks the browser to keep the origin's data.
+    /// Asks the browser to keep the origin's data, as the message of a full disk advises.
     #[wasm_bindgen(catch)]
     pub(crate) async fn persist() -> Result<JsValue, JsValue>;
 }

@@ -1,6 +1,7 @@
-//! What every store promises, written once and run on each of them: natively and in browsers.
+//! Tests what every store promises. The cases are written once and run on each store, natively and
+//! in browsers.
 //!
-//! Each case gets a fresh [`Place`], so none depends on another. `every_case!` makes a test of
+//! Each case gets a fresh [`Place`], so no case depends on another. `every_case!` makes a test of
 //! each.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -18,20 +19,20 @@ macro_rules! every_case {
             a_new_store_is_empty
             a_batch_is_read_back_by_writer_and_reader
             a_failed_batch_leaves_nothing
-            a_batch_lands_only_on_its_predecessor
+            a_batch_is_written_only_after_its_predecessor
             of_two_in_flight_the_second_fails_with_the_first
             a_call_takes_its_place_when_it_is_made
-            a_commit_nobody_waits_for_is_still_checked
+            a_commit_that_is_not_awaited_is_still_checked
             ranges_of_pages_are_deleted
             a_page_is_never_overwritten
-            many_pages_land_in_batches_two_in_flight
+            many_pages_are_written_in_batches_two_in_flight
             reads_overlap
             codes_held_are_ascending_and_at_most_the_limit
             a_code_may_be_stored_again
             no_bytes_and_sixty_thousand_come_back_as_they_were
             clear_starts_over
             everything_is_there_after_reopening
-            a_batch_queued_before_the_close_still_lands
+            a_batch_queued_before_the_close_is_still_written
             a_closed_store_says_so
             there_is_one_writer_at_a_time
             a_reader_reads_beside_the_writer_and_cannot_write
@@ -40,12 +41,12 @@ macro_rules! every_case {
     };
 }
 
-/// Where a database lives; connections to it come and go.
+/// A place that holds a database. Connections to it are opened and closed.
 pub(crate) trait Place {
     type Store: Store;
     async fn writer(&self) -> Result<Self::Store, StoreError>;
     async fn reader(&self) -> Result<Self::Store, StoreError>;
-    /// Takes the record away and leaves pages and codes.
+    /// Deletes the record and keeps pages and codes.
     async fn lose_record(&self);
 }
 
@@ -65,8 +66,9 @@ impl Place for MemoryDisk {
     }
 }
 
-/// Bytes of a page, of the size that suits IndexedDB, and how many pages make a batch.
+/// Bytes of a page, a size that suits IndexedDB.
 const PAGE: usize = 16 * 1024;
+/// The number of pages in a batch.
 const PAGES_IN_BATCH: u64 = 256;
 
 pub(crate) async fn a_new_store_is_empty(place: &impl Place) {
@@ -88,7 +90,7 @@ pub(crate) async fn a_batch_is_read_back_by_writer_and_reader(place: &impl Place
     store.commit(batch).await.unwrap();
     for store in [store, reader] {
         assert_eq!(store.record().await, Ok(Some(record(1))));
-        // In the order asked, not the order stored.
+        // Pages come in the order of the request, not in the order in which they were stored.
         let found = store.pages(&ids([1, 2, 3, 1])).await.unwrap();
         assert_eq!(found, [Some(page(1)), None, Some(page(3)), Some(page(1))]);
         assert_eq!(store.code(&hash(7)).await, Ok(Some(vec![0x60, 0x00])));
@@ -106,7 +108,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
     let failing = Batch {
         codes: vec![(hash(7), vec![1])],
         delete: vec![PageId(1)..PageId(2)],
-        // The taken id comes last, when everything before it is issued.
+        // The id that is taken comes last, when all other writes have been requested.
         ..batch(2, [(3, page(3)), (4, page(4)), (2, page(9))])
     };
     assert_eq!(store.commit(failing).await, Err(StoreError::Exists));
@@ -118,7 +120,7 @@ pub(crate) async fn a_failed_batch_leaves_nothing(place: &impl Place) {
     assert_eq!(store.commit(batch(2, [(3, page(3))])).await, Ok(()));
 }
 
-pub(crate) async fn a_batch_lands_only_on_its_predecessor(place: &impl Place) {
+pub(crate) async fn a_batch_is_written_only_after_its_predecessor(place: &impl Place) {
     let store = place.writer().await.unwrap();
     for (stored, wrong) in [(0, vec![0, 2]), (1, vec![0, 1, 3])] {
         for sequence in wrong {
@@ -164,14 +166,14 @@ pub(crate) async fn a_call_takes_its_place_when_it_is_made(place: &impl Place) {
     let first = store.commit(batch(1, [(1, page(1))]));
     let between = store.record();
     let second = store.commit(batch(2, [(2, page(2))]));
-    // Asked in the opposite order.
+    // The calls are awaited in the opposite order.
     assert_eq!(second.await, Ok(()));
     assert_eq!(between.await, Ok(Some(record(1))));
     assert_eq!(first.await, Ok(()));
     assert_eq!(before.await, Ok(None));
 }
 
-pub(crate) async fn a_commit_nobody_waits_for_is_still_checked(place: &impl Place) {
+pub(crate) async fn a_commit_that_is_not_awaited_is_still_checked(place: &impl Place) {
     let store = place.writer().await.unwrap();
     drop(store.commit(batch(1, [(1, page(1))])));
     drop(store.commit(batch(5, [(5, page(5))])));
@@ -192,7 +194,7 @@ pub(crate) async fn ranges_of_pages_are_deleted(place: &impl Place) {
     let backwards = PageId(7)..PageId(6);
     let deleting = Batch {
         delete: vec![low, empty, backwards, high, beyond],
-        // Deletions come first: an id they free can be given again, and is not lost to them.
+        // Deletions come first, so the same batch can use an id that they free.
         ..batch(2, [(3, page(33)), (12, page(12))])
     };
     store.commit(deleting).await.unwrap();
@@ -219,7 +221,7 @@ pub(crate) async fn a_page_is_never_overwritten(place: &impl Place) {
     );
 }
 
-pub(crate) async fn many_pages_land_in_batches_two_in_flight(place: &impl Place) {
+pub(crate) async fn many_pages_are_written_in_batches_two_in_flight(place: &impl Place) {
     let store = place.writer().await.unwrap();
     let count = 2_000;
     let mut in_flight = None;
@@ -323,7 +325,7 @@ pub(crate) async fn everything_is_there_after_reopening(place: &impl Place) {
     assert_eq!(store.commit(batch(2, [(2, page(2))])).await, Ok(()));
 }
 
-pub(crate) async fn a_batch_queued_before_the_close_still_lands(place: &impl Place) {
+pub(crate) async fn a_batch_queued_before_the_close_is_still_written(place: &impl Place) {
     let store = place.writer().await.unwrap();
     let commit = store.commit(batch(1, [(1, page(1))]));
     store.close().await;
@@ -348,12 +350,12 @@ pub(crate) async fn a_closed_store_says_so(place: &impl Place) {
 pub(crate) async fn there_is_one_writer_at_a_time(place: &impl Place) {
     let writer = place.writer().await.unwrap();
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
-    // The refused writer has not harmed the one that has the lock.
+    // A refused writer does not affect the one that has the lock.
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     writer.commit(batch(1, [])).await.unwrap();
     writer.close().await;
     let second = place.writer().await.unwrap();
-    // The first writer has ended already: dropping it takes nothing from the second.
+    // The first writer has ended already, so dropping it does not affect the second.
     drop(writer);
     assert_eq!(place.writer().await.err(), Some(StoreError::Locked));
     second.close().await;
@@ -384,7 +386,7 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
     let store = place.writer().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
     assert_eq!(store.codes_held(9).await, Ok(vec![]));
-    // The emptied store gives the same ids again, and finds nothing of before.
+    // The emptied store uses the same ids again, and has no page or code of the earlier one.
     store.commit(batch(1, [(1, page(11))])).await.unwrap();
     assert_eq!(
         store.pages(&ids(1..3)).await,

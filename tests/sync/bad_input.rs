@@ -1,4 +1,5 @@
-//! Every vice gets its own fault, and the sync completes from an honest peer with nothing false stored.
+//! Every vice is reported as its own fault. The sync completes from an honest peer, and nothing
+//! false is stored.
 
 use std::sync::Arc;
 
@@ -22,13 +23,13 @@ fn state() -> State {
     .build()
 }
 
-/// Syncs from one honest and one vicious peer; what became of the vicious one.
+/// Syncs from one honest and one vicious peer. Returns the world and the vicious peer.
 fn against(vice: &str, seed: u64) -> (World, PeerId) {
     let state = state();
     let root = Hash(state.root());
     let mut world = World::new(Arc::new(Server::new(state)), seed);
     let vicious = world.peer(World::vice(vice));
-    // The honest peer comes when the vicious one is well under way.
+    // The honest peer joins when the vicious one has begun to answer.
     world.target(root);
     world.run_some(20);
     world.honest_peer();
@@ -48,22 +49,22 @@ fn against(vice: &str, seed: u64) -> (World, PeerId) {
     (world, vicious)
 }
 
-/// The vicious peer is dropped for a fault with one of these codes.
+/// Checks that the vicious peer is dropped for a fault with one of these codes.
 fn is_dropped_for(vice: &str, codes: &[&str]) {
     let (world, vicious) = against(vice, 100);
     let (_, fault) = world
         .faults
         .last()
-        .unwrap_or_else(|| panic!("{vice}: no fault was found"));
+        .unwrap_or_else(|| panic!("{vice}: no fault was reported"));
     assert!(
         codes.contains(&fault.code()),
-        "{vice}: found {fault:?}, expected one of {codes:?}"
+        "{vice}: reported {fault:?}, expected one of {codes:?}"
     );
     assert_eq!(world.dropped, [vicious], "{vice}: {:?}", world.faults);
 }
 
-/// The peer is odd, not wrong: it is kept, and no fault is found.
-fn is_borne(vice: &str) {
+/// Checks that the peer is kept and that no fault is reported. It is unusual, but keeps the rules.
+fn is_kept(vice: &str) {
     let (world, _) = against(vice, 200);
     assert_eq!(world.faults, [], "{vice}");
     assert_eq!(world.dropped, [], "{vice}");
@@ -80,7 +81,8 @@ fn silence_ends_by_the_deadline_and_three_in_a_row_end_the_connection() {
         "{:?}",
         world.faults
     );
-    // A sync that the honest peer finishes within the first deadline never learns how silent the other is.
+    // If the honest peer finishes the sync within the first deadline, the silent peer is not
+    // dropped.
     assert!(world.dropped.is_empty() || world.dropped == [vicious]);
 }
 
@@ -97,7 +99,7 @@ fn a_silent_peer_alone_is_dropped_after_three_timeouts_and_the_engine_says_that_
     world.honest_peer();
     assert!(
         matches!(world.run(), End::Done(_)),
-        "a new peer sets it going again"
+        "a new peer lets the sync go on"
     );
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
 }
@@ -123,7 +125,7 @@ fn modified_values_are_found() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_are_found() {
+fn answers_without_a_request_are_found() {
     is_dropped_for("twice", &["unrequested"]);
     is_dropped_for("unasked", &["unrequested"]);
     is_dropped_for("wrong-id", &["unrequested"]);
@@ -162,7 +164,7 @@ fn a_handshake_that_never_ends_is_ended() {
 }
 
 #[test]
-fn odd_peers_are_borne() {
+fn odd_peers_are_kept() {
     for vice in [
         "slow=200",
         "capped=500@accounts",
@@ -175,7 +177,7 @@ fn odd_peers_are_borne() {
         "empty@codes",
         "empty@storage",
     ] {
-        is_borne(vice);
+        is_kept(vice);
     }
 }
 
@@ -245,7 +247,7 @@ fn a_full_disk_is_a_typed_failure_and_nothing_committed_is_lost() {
         .counts
         .accounts;
     assert!(kept > 0);
-    // Space has been made: the same sync goes on from what was committed.
+    // With space again, the same sync goes on from what was committed.
     world.target(root);
     assert!(matches!(world.run(), End::Done(_)));
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
@@ -308,7 +310,7 @@ fn a_target_that_replaces_another_has_the_only_end() {
         end => panic!("{end:?}"),
     }
 
-    world.sweep();
+    world.collect_garbage();
     assert_complete(&world.disk, world.server.states().head().expect("a state"));
     while let Some(output) = world.engine.poll(Millis(world.now)) {
         assert!(!matches!(
@@ -316,11 +318,11 @@ fn a_target_that_replaces_another_has_the_only_end() {
             Output::Event(Event::Done(_) | Event::Cancelled)
         ));
     }
-    // And back: the old state is replaced, and its pages are gone.
+    // The target goes back: the newer state is replaced, and its pages are deleted.
     world.target(first_root);
     assert!(matches!(world.run(), End::Done(_)));
     let states = world.server.states();
-    world.sweep();
+    world.collect_garbage();
     assert_complete(
         &world.disk,
         states.get(&first_root.0).expect("the first state"),

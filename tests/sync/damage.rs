@@ -1,4 +1,4 @@
-//! Damage: found when it is read, healed from peers, never answered from.
+//! Damage is found when it is read, is healed from peers, and never becomes an answer.
 
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
@@ -26,21 +26,21 @@ fn synced(chain: &Chain) -> World {
     world.honest_peer();
     world.input(Input::Target(Target::Root(Hash(chain.root()))));
     assert!(matches!(world.run(), End::Done(_)));
-    world.sweep();
+    world.collect_garbage();
     world
 }
 
-/// What a reader meets that reads every account.
-fn met(disk: &Disk, chain: &Chain) -> Vec<Damage> {
+/// Returns the damage that a reader of all accounts finds.
+fn find_damage(disk: &Disk, chain: &Chain) -> Vec<Damage> {
     let root = disk.record().complete.expect("a complete state").top.page();
     let state = chain.state(&chain.root()).expect("the head");
-    let mut met = Vec::new();
+    let mut found = Vec::new();
     let mut folds = Folds::new();
     for (account, _) in state.accounts().iter() {
         let mut lookup = Lookup::account(root, Hash(*account));
         while let Step::Need(wanted) = *lookup.step() {
             let Some(page) = disk.verified(&wanted, &mut folds) else {
-                met.push(Damage::Page {
+                found.push(Damage::Page {
                     page: wanted.page.id,
                     at: Some(wanted.at),
                 });
@@ -49,20 +49,20 @@ fn met(disk: &Disk, chain: &Chain) -> Vec<Damage> {
             lookup.feed_verified(&page);
         }
     }
-    met.dedup();
-    met
+    found.dedup();
+    found
 }
 
 fn heal(mut world: World, chain: &Chain) -> u64 {
-    let damage = met(&world.disk, chain);
-    assert!(!damage.is_empty(), "nobody met the damage");
+    let damage = find_damage(&world.disk, chain);
+    assert!(!damage.is_empty(), "no reader found the damage");
     let before = world.received;
     for damage in damage {
         world.input(Input::Damaged(damage));
     }
     world.run_until(|world| world.repairs > 0);
-    world.sweep();
-    assert!(met(&world.disk, chain).is_empty());
+    world.collect_garbage();
+    assert!(find_damage(&world.disk, chain).is_empty());
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
     assert!(world.faults.is_empty());
     world.received - before
@@ -84,8 +84,8 @@ fn every_page_that_is_missing_or_changed_is_healed_and_nothing_else_is_fetched()
                 page[middle] ^= 0x40;
             }
         }
-        if met(&world.disk, &chain).is_empty() {
-            // A page of storage: reading accounts does not meet it.
+        if find_damage(&world.disk, &chain).is_empty() {
+            // This is a page of storage, which readers of accounts do not read.
             continue;
         }
         let total = world.received;
@@ -106,21 +106,21 @@ fn a_damaged_code_is_fetched_by_its_hash() {
     let pages = world.disk.pages.clone();
     world.input(Input::Damaged(Damage::Code(hash)));
     world.run_until(|world| world.repairs > 0);
-    world.sweep();
+    world.collect_garbage();
     assert_eq!(world.disk.pages, pages, "no page had to be written");
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
 }
 
 #[test]
-fn damage_under_a_root_that_no_peer_serves_waits_aloud_and_goes_with_the_next_root() {
+fn damage_under_a_root_that_no_peer_serves_reports_the_wait_and_is_healed_with_the_next_root() {
     let mut chain = chain();
     let mut world = synced(&chain);
-    // The newest page that a reader of accounts meets, the root's page apart.
+    // Removes the newest page that a reader of accounts reads, apart from the root page.
     let ids: Vec<PageId> = world.disk.pages.keys().rev().skip(1).copied().collect();
     let mut damage = Vec::new();
     for id in ids {
         let page = world.disk.pages.remove(&id).expect("a page");
-        damage = met(&world.disk, &chain);
+        damage = find_damage(&world.disk, &chain);
         if !damage.is_empty() {
             break;
         }
@@ -142,8 +142,8 @@ fn damage_under_a_root_that_no_peer_serves_waits_aloud_and_goes_with_the_next_ro
     assert_eq!(world.waits.last(), Some(&why));
     world.input(Input::Target(Target::Root(Hash(chain.root()))));
     assert!(matches!(world.run(), End::Done(_)));
-    world.sweep();
-    assert!(met(&world.disk, &chain).is_empty());
+    world.collect_garbage();
+    assert!(find_damage(&world.disk, &chain).is_empty());
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
 }
 

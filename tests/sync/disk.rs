@@ -1,4 +1,4 @@
-//! A database that survives the engine: what the store room does, reduced to what a kill leaves behind.
+//! A disk that survives kills: the store as the engine sees it.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ pub(crate) struct Disk {
     /// Pages ever written.
     pub(crate) pages_written: u64,
     pub(crate) bytes_written: u64,
-    /// Whether every commit is told.
-    pub(crate) tells: bool,
-    /// Fail the commit with this sequence number.
+    /// Whether every commit is printed.
+    pub(crate) prints: bool,
+    /// The commit with this sequence number fails with this error.
     pub(crate) fail_at: Option<(u64, StoreError)>,
 }
 
@@ -35,22 +35,22 @@ impl Disk {
             record: record.encode(),
             pages_written: 0,
             bytes_written: 0,
-            tells: false,
+            prints: false,
             fail_at: None,
         }
     }
 
     pub(crate) fn record(&self) -> Record {
-        Record::decode(&self.record).expect("the record that was written")
+        Record::decode(&self.record).expect("a record that was committed")
     }
 
     pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        if let Some((sequence, trouble)) = &self.fail_at
+        if let Some((sequence, error)) = &self.fail_at
             && *sequence == batch.sequence
         {
-            let trouble = trouble.clone();
+            let error = error.clone();
             self.fail_at = None;
-            return Err(trouble);
+            return Err(error);
         }
         if self.record().sequence + 1 != batch.sequence {
             return Err(StoreError::Superseded {
@@ -58,8 +58,8 @@ impl Disk {
                 stored: self.record().sequence,
             });
         }
-        if self.tells {
-            tell(&batch);
+        if self.prints {
+            print(&batch);
         }
         for range in batch.delete {
             self.pages.retain(|id, _| !range.contains(id));
@@ -79,7 +79,7 @@ impl Disk {
     }
 }
 
-fn tell(batch: &Batch) {
+fn print(batch: &Batch) {
     let record = Record::decode(&batch.record).expect("a record");
     let pages: Vec<u64> = batch.pages.iter().map(|(id, _)| id.0).collect();
     let root = |top: RootPage| (top.root(), top.page().map(|page| page.id.0));

@@ -1,5 +1,6 @@
-//! Counterparts of go-ethereum's tests of healing by trie nodes (trie/sync_test.go, core/state/sync_test.go), as far as no
-//! other test here is one; docs/testing.md has the table.
+//! Counterparts of go-ethereum's tests of healing by trie nodes (trie/sync_test.go,
+//! core/state/sync_test.go). Other tests here are counterparts of the rest; docs/testing.md has the
+//! table.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,14 +25,14 @@ fn chain(accounts: u64, contracts_per_mille: u16) -> Chain {
     Chain::new(recipe.build(), 9)
 }
 
-/// Makes this state of the server's complete, and holds it against the truth.
+/// Syncs the state with this root, and compares the disk with the true state.
 fn go(world: &mut World, root: [u8; 32]) -> Report {
     world.target(Hash(root));
     let report = match world.run() {
         End::Done(report) => report,
         end => panic!("{end:?}, waited for {:?}", world.waits),
     };
-    world.sweep();
+    world.collect_garbage();
     let states = world.server.states();
     assert_complete(
         &world.disk,
@@ -40,7 +41,8 @@ fn go(world: &mut World, root: [u8; 32]) -> Report {
     *report
 }
 
-/// A whole state, and then a block that only such peers serve: what healing asked for.
+/// Syncs a state, then heals over a block that only peers with these vices serve. `World::asked` of
+/// the result has the requests of the heal.
 fn heal_from(mut chain: Chain, change: &Change, vices: &[&str]) -> (World, Report) {
     let mut world = World::new(chain.server(), 3);
     let first = world.honest_peer();
@@ -65,7 +67,7 @@ const BLOCK: Change = Change {
     delegations: 0,
 };
 
-/// Path sets of all node requests.
+/// Returns the path sets of all node requests.
 fn paths(world: &World) -> Vec<Vec<Vec<Vec<u8>>>> {
     let nodes = world.asked.iter().filter_map(|request| match request {
         Request::Nodes(request) => Some(request.paths.clone()),
@@ -161,7 +163,8 @@ fn duplicate_avoidance_sync() {
 fn sync_ordering_by_path() {
     let (world, _) = heal_from(chain(2_000, 0), &BLOCK, &["slow=1"]);
     let nibbles = |path: &Vec<u8>| {
-        // The yellow paper's compact form: the first nibble says whether the second is one of the path.
+        // The yellow paper's compact form: the first nibble says whether the second is one of the
+        // path.
         let all = path.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         let skipped = 2 - usize::from(path.first().is_some_and(|byte| byte >> 4 & 1 == 1));
         all.skip(skipped).collect::<Vec<_>>()
@@ -192,8 +195,9 @@ fn sync_moving_target() {
     go(&mut world, chain.root());
 }
 
-/// A contract whose slots have keys that differ at their ends only, so that its nodes are small enough to be embedded in
-/// others, and one whose slots are spread.
+/// Makes a state with two contracts. The keys of the first contract's slots differ only at their
+/// ends, so that its nodes are small enough to be embedded in others. The keys of the second
+/// contract's slots are spread evenly.
 fn pivot(slots: u8, tiny: bool) -> State {
     let mut close = Account::new().nonce(1).code([1]);
     let mut spread = Account::new().nonce(1).code([1]);
@@ -235,7 +239,7 @@ fn pivot_move_collapses_and_expands_again_with_tiny_and_with_full_values() {
 fn sync_abort_leaves_nothing_that_the_next_root_could_take_for_its_own() {
     for events in 0..60 {
         let (a, b) = (pivot(100, true), pivot(3, true));
-        // In C a key is back that B had deleted.
+        // State C has a key that B had deleted.
         let c = pivot(99, false);
         let roots = [a.root(), b.root(), c.root()];
         let mut states = States::new(8);
@@ -249,7 +253,7 @@ fn sync_abort_leaves_nothing_that_the_next_root_could_take_for_its_own() {
         let end = world.run_some(events);
         if !matches!(end, End::Done(_)) {
             world.input(Input::Cancel);
-            // Its last batch may have been on its way.
+            // If the last batch was in flight, the sync is done.
             assert!(matches!(world.run(), End::Cancelled | End::Done(_)));
         }
         go(&mut world, roots[2]);

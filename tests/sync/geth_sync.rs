@@ -1,5 +1,5 @@
-//! Counterparts of go-ethereum's tests of its snap syncer (eth/protocols/snap/sync_test.go), as far as no other test here is
-//! one; docs/testing.md has the table.
+//! Counterparts of go-ethereum's tests of its snap syncer (eth/protocols/snap/sync_test.go). Other
+//! tests here are counterparts of the rest; docs/testing.md has the table.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn key(index: u32) -> [u8; 32] {
     snaplight_peer::keccak::keccak(&index.to_be_bytes())
 }
 
-/// Contracts with so many slots each, and eight codes of one byte among them.
+/// Makes `accounts` contracts with `slots` slots each. They share eight codes of one byte.
 fn contracts(accounts: u32, slots: u32) -> State {
     let mut builder = Builder::new();
     for index in 0..accounts {
@@ -29,7 +29,8 @@ fn contracts(accounts: u32, slots: u32) -> State {
     builder.build()
 }
 
-/// Syncs from honest peers and from one of each of these; the report, and who is who.
+/// Syncs from honest peers and from one peer of each vice. Returns the world, the report and the
+/// vicious peers.
 fn sync(state: State, honest: usize, vices: &[&str]) -> (World, Report, Vec<PeerId>) {
     let root = Hash(state.root());
     let mut world = World::new(Arc::new(Server::new(state)), 7);
@@ -48,7 +49,7 @@ fn sync(state: State, honest: usize, vices: &[&str]) -> (World, Report, Vec<Peer
     (world, *report, vicious)
 }
 
-/// As [`sync`], and the one peer that is wrong is dropped for it.
+/// Syncs as [`sync`] does, and checks that the vicious peer is dropped.
 fn sync_and_drop(state: State, honest: usize, vice: &str) {
     let (world, _, vicious) = sync(state, honest, &[vice]);
     assert_eq!(world.dropped, vicious, "{vice}: {:?}", world.faults);

@@ -1,4 +1,4 @@
-//! Honest peers: every shape of state arrives whole.
+//! Syncs states of every shape from honest peers.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use snaplight_peer::state::{Account, Builder, Recipe, State};
 use crate::truth::assert_complete;
 use crate::world::{End, World};
 
-/// Syncs with honest peers and holds the result against the truth.
+/// Syncs from honest peers, and compares the result with the true state.
 fn sync(state: State, peers: usize, seed: u64) -> World {
     let root = Hash(state.root());
     let mut world = World::new(Arc::new(Server::new(state)), seed);

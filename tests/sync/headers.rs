@@ -1,4 +1,5 @@
-//! A block's hash as the target: its header is fetched, proven by its hash, and yields the root.
+//! Syncs to a block's hash. The header is fetched and proven by its hash, and it has the state
+//! root.
 
 use snaplight::hash::Hash;
 use snaplight::sync::{Input, Target, WaitReason};
@@ -36,7 +37,7 @@ fn a_block_is_synced_by_its_hash_and_stays_known() {
     assert_eq!(named.timestamp, chain.head().header.timestamp);
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
 
-    // The next session knows the block without asking anybody.
+    // The next session knows the block and asks no peer.
     let mut world = World::on_disk(chain.server(), 2, world.kill());
     world.input(Input::Target(Target::Block(block(&chain))));
     let End::Done(report) = world.run() else {
@@ -69,7 +70,7 @@ fn a_wrong_header_is_its_peers_fault_and_another_peer_has_the_right_one() {
 }
 
 #[test]
-fn a_block_that_no_peer_has_is_waited_for_aloud_until_one_has_it() {
+fn waiting_for_a_block_that_no_peer_has_is_reported_and_ends_when_a_peer_has_it() {
     // The same seed makes the same chain.
     let (mut chain, mut ahead) = (chain(), chain());
     ahead.advance_by(0.01);

@@ -1,4 +1,5 @@
-//! Kills at any moment: what was committed is used, and the result is the same.
+//! Kills sessions at any moment. The next session uses what was committed, and the result is the
+//! same.
 
 use std::sync::Arc;
 
@@ -20,12 +21,12 @@ fn state(seed: u64) -> State {
     .build()
 }
 
-/// One history: lives of random length, each with other peers, until the sync is done.
+/// Runs sessions of random length, each with other peers, until the sync is done.
 fn history(seed: u64, server: &Arc<Server>) {
     let mut rng = Rng::new(seed);
     let root = Hash(server.states().head().expect("a state").root());
     let mut world = World::new(server.clone(), rng.next());
-    for life in 0..200 {
+    for session in 0..200 {
         let vices = [
             "slow=20",
             "capped=20000",
@@ -41,7 +42,7 @@ fn history(seed: u64, server: &Arc<Server>) {
             };
         }
         world.target(root);
-        let events = match life {
+        let events = match session {
             0..60 => 1 + rng.below(250),
             _ => 1_000_000,
         };
@@ -51,11 +52,11 @@ fn history(seed: u64, server: &Arc<Server>) {
                 return;
             }
             End::Paused | End::Stuck => {}
-            end => panic!("seed {seed}, life {life}: {end:?}"),
+            end => panic!("seed {seed}, session {session}: {end:?}"),
         }
         world = World::on_disk(server.clone(), rng.next(), world.kill());
     }
-    panic!("seed {seed}: never done");
+    panic!("seed {seed}: not done after 200 sessions");
 }
 
 #[test]
@@ -120,6 +121,6 @@ fn a_second_session_downloads_only_what_the_first_did_not_commit() {
     whole.honest_peer();
     whole.target(root);
     assert!(matches!(whole.run(), End::Done(_)));
-    // What a kill costs: 8 MiB at most, by design.
+    // By design a kill costs at most 8 MiB.
     assert!(first + world.received <= whole.received + 8 * 1024 * 1024);
 }

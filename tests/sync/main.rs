@@ -1,5 +1,6 @@
-//! The engine in a simulated world: virtual time, seeded latency and choices, peers of every vice, kills between any
-//! two events. Ends are checked against the true state, entry by entry.
+//! Runs the engine in a simulated world: virtual time, seeded latency and choices, peers of every
+//! vice, and kills between any two events. The result of every sync is compared with the true
+//! state, entry by entry.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, clippy::panic)] // A test fails by panicking.

@@ -1,4 +1,4 @@
-//! Moving roots: what is held is kept, what differs is healed.
+//! Moves the root while a sync runs. Held data is kept, and what differs is healed.
 
 use snaplight::hash::Hash;
 use snaplight::sync::{Millis, Outrun, Report};
@@ -21,13 +21,13 @@ fn root(chain: &Chain) -> Hash {
     Hash(chain.root())
 }
 
-/// Runs until the end and compares everything with the chain's head.
+/// Runs the sync to its end, and compares everything with the chain's head.
 fn finish(world: &mut World, chain: &Chain) -> Report {
     let report = match world.run() {
         End::Done(report) => *report,
         end => panic!("{end:?}"),
     };
-    world.sweep();
+    world.collect_garbage();
     assert_eq!(report.root, root(chain));
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
     report
@@ -153,7 +153,7 @@ fn the_root_may_move_at_any_moment_of_a_first_sync() {
 fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_never_held() {
     let mut chain = Chain::new(Recipe::plain(20_000, 1).build(), 7);
     let mut world = World::new(chain.server(), 3);
-    // One slow peer: healing from the root down takes longer than a block.
+    // With one slow peer, healing from the root down takes longer than a block.
     world.peer(World::vice("slow=250 capped=40000"));
     world.target(root(&chain));
     let mut outrun = Vec::new();
@@ -167,7 +167,10 @@ fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_neve
         world.target(root(&chain));
         outrun.extend(world.engine.progress(Millis(world.now)).outrun);
     }
-    assert!(!outrun.is_empty(), "nobody was told that the chain outruns");
+    assert!(
+        !outrun.is_empty(),
+        "no progress reported that the chain outruns the sync"
+    );
     for Outrun {
         needed_per_second,
         healed_per_second,
@@ -213,7 +216,7 @@ fn a_few_changed_slots_of_a_huge_contract_cost_their_nodes_also_block_after_bloc
     }
 }
 
-/// With slow links and everything else fast, the time that a healing takes is its round trips.
+/// If connections are slow and everything else is fast, a heal takes the time of its round trips.
 #[test]
 fn round_trips_follow_the_depth_of_the_tries() {
     const ROUND_TRIP_MS: u64 = 1_000;
@@ -249,7 +252,7 @@ fn round_trips_follow_the_depth_of_the_tries() {
     }
 }
 
-/// Nodes on the longest way from the root to a leaf.
+/// Returns the number of nodes on the longest path from the root to a leaf.
 fn depth(trie: &snaplight_peer::trie::Trie) -> u64 {
     let nibbles = |(key, _): (&[u8; 32], &[u8])| key.map(|byte| [byte >> 4, byte & 0xf]).concat();
     depth_below(&trie.iter().map(nibbles).collect::<Vec<_>>(), 0)

@@ -1,4 +1,4 @@
-//! "I do not have that": how soon a peer is asked again that may have it by now, in virtual time.
+//! Measures in virtual time how soon a peer is asked again after it has refused a request.
 
 use std::sync::Arc;
 
@@ -11,15 +11,17 @@ use snaplight_peer::state::Recipe;
 use crate::truth::assert_complete;
 use crate::world::{End, World};
 
-/// A light client hears of a block so long before its node has the state.
+/// A light client names a block this long before its node has the state.
 const EARLY_MS: u64 = 300;
-/// The announcement, a header, the changed nodes level by level and the last batch, from a peer that is
-/// 20 to 30 ms away.
+/// Upper bound for the announcement, a header, the changed nodes level by level and the last batch,
+/// from a peer with a round-trip time of 20 to 30 ms.
 const ROUND_TRIPS_MS: u64 = 220;
-/// Whoever is asked again after 250 ms, and 500 after that, is asked within so long.
-const NEXT_QUESTION_MS: u64 = 500;
+/// Upper bound for the wait until the third request, which is sent 250 + 500 ms after the first,
+/// plus latency. The node has the block [`EARLY_MS`] after the first request.
+const NEXT_REQUEST_MS: u64 = 500;
 
-/// A tab that holds the chain's head, and the same chain a block further on.
+/// Makes a chain, the same chain one block further on, and a session that holds the first chain's
+/// head.
 fn follower() -> (Chain, Chain, World) {
     let recipe = Recipe {
         accounts: 500,
@@ -34,13 +36,13 @@ fn follower() -> (Chain, Chain, World) {
     world.honest_peer();
     world.target(Hash(chain.root()));
     assert!(matches!(world.run(), End::Done(_)));
-    world.sweep();
+    world.collect_garbage();
     ahead.advance_by(0.01);
     (chain, ahead, world)
 }
 
-/// Milliseconds from the node's having the block to its state's being complete, where it was asked for
-/// `early` milliseconds before.
+/// Returns the milliseconds from the moment when the node has the block to the moment when its
+/// state is complete. The block is asked for `early` milliseconds before the node has it.
 fn lateness(target: impl Fn(&Chain) -> Target, early: u64, is_announced: bool) -> u64 {
     let (mut chain, ahead, mut world) = follower();
     world.input(Input::Target(target(&ahead)));
@@ -60,7 +62,7 @@ fn lateness(target: impl Fn(&Chain) -> Target, early: u64, is_announced: bool) -
     assert_eq!(report.root.0, ahead.root());
     let late = world.now - had;
     assert_eq!(world.faults, []);
-    world.sweep();
+    world.collect_garbage();
     assert_complete(&world.disk, &chain.server().head());
     late
 }
@@ -76,7 +78,7 @@ fn by_root(chain: &Chain) -> Target {
 #[test]
 fn a_block_that_was_asked_for_too_early_is_asked_for_again_as_soon_as_it_is_announced() {
     for target in [by_block, by_root] {
-        // After a second of refusals, too, when a peer would be left alone for another one.
+        // The second case has 3 s of refusals, after which a peer is asked less often.
         for early in [EARLY_MS, 10 * EARLY_MS] {
             let late = lateness(target, early, true);
             assert!(late <= ROUND_TRIPS_MS, "{late} ms after {early}");
@@ -85,15 +87,15 @@ fn a_block_that_was_asked_for_too_early_is_asked_for_again_as_soon_as_it_is_anno
 }
 
 #[test]
-fn a_block_that_nobody_announces_is_asked_for_again_soon() {
+fn a_block_that_no_peer_announces_is_asked_for_again_soon() {
     for target in [by_block, by_root] {
         let late = lateness(target, EARLY_MS, false);
-        assert!(late <= NEXT_QUESTION_MS + ROUND_TRIPS_MS, "{late} ms");
+        assert!(late <= NEXT_REQUEST_MS + ROUND_TRIPS_MS, "{late} ms");
     }
 }
 
 #[test]
-fn who_never_has_it_is_asked_less_and_less() {
+fn a_peer_that_never_has_the_state_is_asked_less_and_less() {
     let (_, ahead, mut world) = follower();
     let before = world.asked.len();
     world.waits.clear();
@@ -106,14 +108,14 @@ fn who_never_has_it_is_asked_less_and_less() {
     assert!((8..=14).contains(&asked), "{asked} requests in a minute");
     let root = Hash(ahead.root());
     let why = WaitReason::NeedNewRoot { root, peers: 1 };
-    assert_eq!(world.waits, [why], "said once");
-    // Whoever looks at any moment sees who has refused.
+    assert_eq!(world.waits, [why], "reported once");
+    // Progress shows at any moment which peers have refused.
     let progress = world.engine.progress(Millis(world.now));
     assert!(progress.peers.iter().all(|peer| peer.refused));
 }
 
 #[test]
-fn codes_that_only_another_peer_has_are_there_within_a_second() {
+fn codes_that_only_another_peer_has_arrive_within_a_second() {
     let recipe = Recipe {
         accounts: 400,
         contracts_per_mille: 500,

@@ -1,4 +1,4 @@
-//! What seeded worlds have found, each in the smallest world that shows it.
+//! Failures that seeded worlds have found, each in the smallest world that shows it.
 
 use snaplight::hash::Hash;
 use snaplight::state::StoreError;
@@ -37,7 +37,7 @@ fn small() -> Limits {
     }
 }
 
-/// Runs to the end of the sync under way and sweeps; everything is the chain's head.
+/// Runs the sync to its end and collects the garbage. Checks that everything is the chain's head.
 fn finish(world: &mut World, chain: &Chain) {
     match world.run() {
         End::Done(report) => {
@@ -48,7 +48,7 @@ fn finish(world: &mut World, chain: &Chain) {
         }
         end => panic!("{end:?}, waited for {:?}", world.waits),
     }
-    world.sweep();
+    world.collect_garbage();
     assert_complete(&world.disk, &chain.server().head());
 }
 
@@ -82,7 +82,7 @@ fn what_one_job_asked_for_does_not_come_back_into_the_queues_of_the_next() {
         let mut world = world(&chain, events, small());
         world.target(Hash(chain.root()));
         world.run_some(events);
-        // The empty state ends that job at once, with its requests still in flight.
+        // The empty state ends that job at once, while its requests are in flight.
         world.target(Hash::EMPTY_ROOT);
         world.run_some(events % 7);
         let accounts = chain.server().head().counts().accounts;
@@ -98,13 +98,13 @@ fn what_one_job_asked_for_does_not_come_back_into_the_queues_of_the_next() {
             end = world.run();
         }
         assert!(matches!(end, End::Done(_)), "{end:?}, {:?}", world.waits);
-        world.sweep();
+        world.collect_garbage();
         assert_complete(&world.disk, &chain.server().head());
     }
 }
 
 #[test]
-fn a_root_that_moves_at_once_after_the_end_meets_the_sweep_and_everything_old_is_deleted() {
+fn a_root_that_moves_during_the_garbage_collection_after_a_sync_leaves_no_old_page() {
     for events in (0..40).step_by(3) {
         let mut chain = chain(400, 3);
         let mut world = world(&chain, events, small());
@@ -116,17 +116,17 @@ fn a_root_that_moves_at_once_after_the_end_meets_the_sweep_and_everything_old_is
         let back = Hash(chain.root());
         advance(&mut chain, &mut world);
         world.run_some(events / 2);
-        // What was being built is left for later, and what the sweep found must not be forgotten with it.
+        // The build is put off, and the garbage that was found must not be lost with it.
         world.target(back);
         assert!(matches!(world.run(), End::Done(_)));
-        world.sweep();
+        world.collect_garbage();
         world.target(Hash(chain.root()));
         finish(&mut world, &chain);
     }
 }
 
 #[test]
-fn the_empty_state_right_after_an_end_is_complete_although_nothing_has_to_be_swept() {
+fn the_empty_state_right_after_an_end_is_complete_although_there_is_no_garbage() {
     let chain = chain(1, 4);
     let mut world = world(&chain, 4, small());
     for _ in 0..3 {
@@ -154,11 +154,11 @@ fn a_target_that_is_cancelled_while_the_last_one_ends_has_the_only_end() {
         assert!(matches!(world.run(), End::Cancelled), "after {events}");
         assert!(matches!(world.run_some(60), End::Paused), "after {events}");
     }
-    assert!(seen > 0, "no cancel fell into the last batch");
+    assert!(seen > 0, "no cancel was made during the last batch");
 }
 
 #[test]
-fn pages_of_a_build_that_was_cancelled_at_the_empty_state_are_swept_with_the_next() {
+fn pages_of_a_build_that_was_cancelled_at_the_empty_state_are_collected_with_the_next() {
     let mut cancelled = 0;
     for events in (0..120).step_by(3) {
         let mut chain = chain(400, 14);
@@ -171,7 +171,7 @@ fn pages_of_a_build_that_was_cancelled_at_the_empty_state_are_swept_with_the_nex
         }
         world.target(Hash::EMPTY_ROOT);
         world.input(Input::Cancel);
-        // The last batch may have been on its way: then the empty state is complete.
+        // If the last batch was in flight, the empty state is complete.
         cancelled += usize::from(matches!(world.run(), End::Cancelled));
         world.target(Hash(chain.root()));
         finish(&mut world, &chain);
@@ -194,7 +194,7 @@ fn the_root_that_moves_before_the_first_answers_reports_what_it_holds() {
 }
 
 #[test]
-fn a_base_in_a_batch_on_its_way_to_the_store_is_waited_for() {
+fn a_base_in_a_batch_in_flight_to_the_store_is_waited_for() {
     for events in (0..120).step_by(3) {
         let mut chain = chain(600, 7);
         let mut world = world(&chain, events, small());
@@ -216,7 +216,7 @@ fn a_batch_that_fails_after_a_newer_target_was_set_is_no_end_of_that_one() {
     let mut replaced = 0;
     for events in 0..120 {
         let mut chain = chain(40, 11);
-        // All of it is one batch, the last one.
+        // The whole sync is a single batch.
         let mut world = world(&chain, 11, Limits::default());
         world.disk.fail_at = Some((1, StoreError::Quota));
         world.target(Hash(chain.root()));
@@ -227,13 +227,13 @@ fn a_batch_that_fails_after_a_newer_target_was_set_is_no_end_of_that_one() {
         advance(&mut chain, &mut world);
         match world.run() {
             End::Done(report) => assert_eq!(report.root.0, chain.root()),
-            // The sync that moved is still the one whose batch fails.
+            // The new target only moved the sync, so the failed batch ends it.
             End::Failed(_) => assert!(!is_ending, "after {events}"),
             end => panic!("{end:?}"),
         }
         replaced += usize::from(is_ending);
     }
-    assert!(replaced > 0, "no target fell into the last batch");
+    assert!(replaced > 0, "no target was set during the last batch");
 }
 
 #[test]
@@ -317,7 +317,8 @@ fn damage_that_is_met_during_a_repair_is_healed_after_it() {
         let Some((page, at)) = walk(&world.disk).damaged.first().copied() else {
             return;
         };
-        // Below a page that is healed there may be another that nobody could meet before.
+        // A page that is healed may have a damaged page below it, which no reader could reach
+        // before.
         let at = Some(at);
         world.input(Input::Damaged(Damage::Page { page, at }));
     }

@@ -1,6 +1,6 @@
 //! A small seeded generator, so that a failing world can be replayed from its seed.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): one word of state, good enough to shuffle events.
+/// SplitMix64 (Steele, Lea, Flood 2014): one word of state, and good enough to shuffle events.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 
@@ -22,18 +22,18 @@ impl Rng {
         self.next() % end
     }
 
-    /// A number from `from` to `to`, both possible.
+    /// A number from `from` to `to`, both included.
     pub(crate) fn within(&mut self, from: u64, to: u64) -> u64 {
         from + self.below(to - from + 1)
     }
 
-    /// A number from 1 to `most`, small ones as likely as large ones.
+    /// A number from 1 to `most`. All ranges between two powers of two are equally likely.
     pub(crate) fn scale(&mut self, most: u64) -> u64 {
         let bits = self.below(u64::from(most.ilog2()) + 1) as u32;
         ((1 << bits) + self.below(1 << bits)).min(most)
     }
 
-    /// True in `of` of a hundred cases.
+    /// True with a probability of `of` per cent.
     pub(crate) fn percent(&mut self, of: u64) -> bool {
         self.below(100) < of
     }

@@ -1,6 +1,7 @@
-//! Every pair of calls in every phase of every kind of sync, against a model of three lines: one target
-//! is waited for at a time, a newer one takes its place, and each that is not overtaken ends once.
-//! What the engine does in each case is the table in `src/sync/goal.rs`.
+//! Makes every pair of calls in every phase of every kind of sync, and compares the ends with a
+//! small model. One target is waited for at a time, a newer target replaces it, and each target
+//! that is not replaced ends once. The table in `src/sync/target.rs` says what the engine does in
+//! each case.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +15,16 @@ use crate::disk::Disk;
 use crate::truth::{assert_complete, walk};
 use crate::world::{End, World};
 
-/// Nobody has a state with this root, or a block with this hash.
+/// No peer has a state with this root, or a block with this hash.
 const NOWHERE: Hash = Hash([0x5a; 32]);
-/// The sync that the calls fall into is looked at for so many events at most.
+/// The calls are tried after each of this many events of a sync, or until it ends.
 const MOMENTS: u64 = 400;
-/// Events between two calls: none, and enough for an answer.
+/// The events between two calls: none, and enough for an answer.
 const GAPS: [u64; 2] = [0, 3];
-/// Events in which whatever can end has ended.
+/// A sync that can end has ended after this many events.
 const ENOUGH: u64 = 400;
 
-/// What is under way when the calls come.
+/// What runs when the calls are made.
 #[derive(Clone, Copy, Debug)]
 enum Setting {
     Nothing,
@@ -36,15 +37,16 @@ enum Setting {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
-    /// A root: the newest, the one before, the empty trie's, or nobody's.
+    /// A root: the newest, the one before, the empty trie's, or one that no peer has.
     Root(Hash),
     Block(Hash),
     Cancel,
-    /// The next batch is not written.
-    Trouble,
+    /// The next commit fails.
+    CommitFails,
 }
 
-/// Two states, and disks that hold the first of them: nothing, part, all, and with damage.
+/// Two states, and disks that hold nothing of the first state, a part of it, all of it, and all of
+/// it with damage.
 struct Stage {
     chain: Chain,
     old: Hash,
@@ -56,14 +58,15 @@ struct Stage {
     damaged: Disk,
 }
 
-/// The engine, and what the model says about it.
+/// The engine, and the state of the model.
 struct Actor<'a> {
     world: World,
     stage: &'a Stage,
     waiting: Option<Target>,
     is_cancelled: bool,
-    has_trouble: bool,
-    story: String,
+    commit_fails: bool,
+    /// The setting and the calls so far.
+    log: String,
 }
 
 impl Stage {
@@ -80,7 +83,7 @@ impl Stage {
         let mut whole = session(&chain, empty.clone());
         whole.target(old);
         assert!(matches!(whole.run(), End::Done(_)));
-        whole.sweep();
+        whole.collect_garbage();
         let whole = whole.kill();
         let mut partial = session(&chain, empty.clone());
         partial.target(old);
@@ -119,11 +122,12 @@ impl Stage {
             Call::Block(self.new_block),
             Call::Block(NOWHERE),
             Call::Cancel,
-            Call::Trouble,
+            Call::CommitFails,
         ]
     }
 
-    /// What was under way, after so many events; `None` if it had ended before.
+    /// Starts a setting and runs it for `moment` events. Returns `None` if its sync has ended by
+    /// then.
     fn actor(&self, setting: Setting, moment: u64) -> Option<Actor<'_>> {
         let disk = match setting {
             Setting::FirstSync | Setting::FromBlock => &self.empty,
@@ -136,8 +140,8 @@ impl Stage {
             stage: self,
             waiting: None,
             is_cancelled: false,
-            has_trouble: false,
-            story: format!("{setting:?} + {moment}"),
+            commit_fails: false,
+            log: format!("{setting:?} + {moment}"),
         };
         match setting {
             Setting::Nothing => {}
@@ -172,7 +176,7 @@ fn session(chain: &Chain, disk: Disk) -> World {
 
 impl Actor<'_> {
     fn call(&mut self, call: Call) {
-        self.story += &format!(", {call:?} in {:?}", self.phase());
+        self.log += &format!(", {call:?} in {:?}", self.phase());
         let target = match call {
             Call::Root(root) => Target::Root(root),
             Call::Block(block) => Target::Block(block),
@@ -180,8 +184,8 @@ impl Actor<'_> {
                 self.is_cancelled = self.waiting.is_some();
                 return self.world.input(Input::Cancel);
             }
-            Call::Trouble => {
-                self.has_trouble = true;
+            Call::CommitFails => {
+                self.commit_fails = true;
                 let next = self.world.disk.record().sequence + 1;
                 self.world.disk.fail_at = Some((next, StoreError::Quota));
                 return;
@@ -191,7 +195,7 @@ impl Actor<'_> {
         self.world.input(Input::Target(target));
     }
 
-    /// Lets so many events happen, and holds each end against the model.
+    /// Runs `events` events, and compares each end with the model.
     fn go(&mut self, events: u64) {
         let mut left = events;
         loop {
@@ -206,9 +210,9 @@ impl Actor<'_> {
     }
 
     fn ended(&mut self, end: End) {
-        let story = &self.story;
+        let log = &self.log;
         let Some(target) = self.waiting.take() else {
-            panic!("{story}: nobody waits for {end:?}");
+            panic!("{log}: no target is waited for, but {end:?}");
         };
         match end {
             End::Done(report) => {
@@ -216,19 +220,19 @@ impl Actor<'_> {
                     Target::Root(root) => report.root == root,
                     Target::Block(block) => report.block.is_some_and(|named| named.hash == block),
                 };
-                assert!(is_it, "{story}: {target:?} ended with {report:?}");
+                assert!(is_it, "{log}: {target:?} ended with {report:?}");
                 let complete = self.world.disk.record().complete;
                 let root = complete.map(|complete| complete.top.root());
-                assert_eq!(root, Some(report.root), "{story}");
+                assert_eq!(root, Some(report.root), "{log}");
             }
-            End::Cancelled => assert!(self.is_cancelled, "{story}: nobody cancelled"),
-            End::Failed(failure) => assert!(self.has_trouble, "{story}: {failure}"),
-            end => panic!("{story}: {end:?}"),
+            End::Cancelled => assert!(self.is_cancelled, "{log}: no call cancelled it"),
+            End::Failed(failure) => assert!(self.commit_fails, "{log}: {failure}"),
+            end => panic!("{log}: {end:?}"),
         }
         self.is_cancelled = false;
     }
 
-    /// Whatever can end ends; what cannot is cancelled, and that ends it.
+    /// Checks that a target that can end does, and that cancelling ends any other target.
     fn finish(&mut self) {
         self.go(ENOUGH);
         let can_end = match self.waiting {
@@ -239,36 +243,32 @@ impl Actor<'_> {
         assert!(
             self.waiting.is_none() || !can_end,
             "{}: {:?} never ends",
-            self.story,
+            self.log,
             self.waiting
         );
-        // As `close()` does, also if something was cancelled before.
+        // `close()` does the same, even if a sync was cancelled before.
         self.call(Call::Cancel);
         self.go(ENOUGH);
-        assert_eq!(self.waiting, None, "{}: never cancelled", self.story);
+        assert_eq!(self.waiting, None, "{}: never cancelled", self.log);
         let footprint = self.world.engine.footprint();
-        assert_eq!(footprint.batches, 0, "{}", self.story);
-        // Nothing of it is in the way of the next one.
+        assert_eq!(footprint.batches, 0, "{}", self.log);
+        // The next sync is not affected.
         self.world.disk.fail_at = None;
-        self.has_trouble = false;
+        self.commit_fails = false;
         self.call(Call::Root(self.stage.new));
         self.go(ENOUGH);
-        assert_eq!(
-            self.waiting, None,
-            "{}: the next one never ends",
-            self.story
-        );
-        self.world.sweep();
+        assert_eq!(self.waiting, None, "{}: the next sync never ends", self.log);
+        self.world.collect_garbage();
     }
 
-    /// Whether nothing but pings will happen any more.
+    /// Whether only pings are left to come.
     fn is_over(&self) -> bool {
         let footprint = self.world.engine.footprint();
         let is_idle = footprint.batches == 0 && footprint.requests == 0;
         self.waiting.is_none() && is_idle && self.phase() == Phase::Idle
     }
 
-    /// What of the engine's state shows: calls are tried once in each that is met.
+    /// The visible part of the engine's state. The calls are tried once in each state that occurs.
     fn signature(&self) -> (String, usize, bool, bool) {
         let footprint = self.world.engine.footprint();
         (
@@ -286,18 +286,20 @@ impl Actor<'_> {
 
 fn every_pair_in(setting: Setting, expected: &[Phase]) {
     let stage = Stage::new();
-    let mut met = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for moment in 0..MOMENTS {
         let Some(actor) = stage.actor(setting, moment) else {
             break;
         };
-        if !met.insert(actor.signature()) {
+        if !seen.insert(actor.signature()) {
             continue;
         }
         for first in stage.calls() {
             for second in stage.calls() {
                 for gap in GAPS {
-                    let mut actor = stage.actor(setting, moment).expect("as before");
+                    let mut actor = stage
+                        .actor(setting, moment)
+                        .expect("a setting that runs, as before");
                     actor.call(first);
                     actor.go(gap);
                     actor.call(second);
@@ -308,13 +310,13 @@ fn every_pair_in(setting: Setting, expected: &[Phase]) {
     }
     for phase in expected {
         let phase = format!("{phase:?}");
-        let is_met = met.iter().any(|(met, ..)| *met == phase);
-        assert!(is_met, "{phase} was never met, only {met:?}");
+        let is_seen = seen.iter().any(|(seen, ..)| *seen == phase);
+        assert!(is_seen, "{phase} never occurred, only {seen:?}");
     }
 }
 
 #[test]
-fn every_pair_of_calls_while_nothing_is_under_way() {
+fn every_pair_of_calls_while_no_sync_runs() {
     every_pair_in(Setting::Nothing, &[Phase::Idle]);
 }
 
@@ -353,13 +355,14 @@ fn every_pair_of_calls_while_a_blocks_header_is_looked_for_and_after() {
 fn what_a_failed_pair_leaves_is_the_whole_newest_state() {
     let stage = Stage::new();
     let mut actor = stage.actor(Setting::Heal, 6).expect("a heal");
-    actor.call(Call::Trouble);
+    actor.call(Call::CommitFails);
     actor.call(Call::Root(stage.old));
     actor.finish();
     assert_complete(&actor.world.disk, &stage.chain.server().head());
 }
 
-/// `db.sync(a); db.sync(b).cancel(); db.close()`: the second cancel made the engine forget the first.
+/// `db.sync(a); db.sync(b).cancel(); db.close()`: the second cancel made the engine forget the
+/// first.
 #[test]
 fn a_sync_that_overtook_one_at_its_end_ends_when_it_is_cancelled_twice() {
     let stage = Stage::new();
@@ -373,7 +376,7 @@ fn a_sync_that_overtook_one_at_its_end_ends_when_it_is_cancelled_twice() {
         actor.call(Call::Cancel);
         actor.call(Call::Cancel);
         actor.go(ENOUGH);
-        assert_eq!(actor.waiting, None, "{}", actor.story);
+        assert_eq!(actor.waiting, None, "{}", actor.log);
     }
-    assert!(ending > 0, "no call fell into the last batch");
+    assert!(ending > 0, "no call was made during the last batch");
 }

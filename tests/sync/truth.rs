@@ -1,4 +1,5 @@
-//! Holds what a disk says against the true state, entry by entry, by walking every page from the root page down.
+//! Compares a disk with the true state, entry by entry, by walking every page from the root page
+//! down.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,8 @@ use crate::disk::Disk;
 
 type Storages = BTreeMap<Hash, BTreeMap<Hash, Vec<u8>>>;
 
-/// The complete state of `disk` is `state`, nothing more, nothing less; and no page is left that it does not reach.
+/// Asserts that the complete state of `disk` is exactly `state`, and that it reaches every page of
+/// `disk`.
 pub(crate) fn assert_complete(disk: &Disk, state: &State) {
     let reached = assert_state(disk, state);
     assert!(
@@ -23,7 +25,7 @@ pub(crate) fn assert_complete(disk: &Disk, state: &State) {
     assert_eq!(reached, stored, "pages that no root reaches");
 }
 
-/// The complete state of `disk` is `state`, nothing more, nothing less; its pages.
+/// Asserts that the complete state of `disk` is exactly `state`. Returns the ids of its pages.
 pub(crate) fn assert_state(disk: &Disk, state: &State) -> BTreeSet<PageId> {
     let complete = disk.record().complete.expect("a complete state");
     assert_eq!(complete.top.root().0, state.root());
@@ -55,7 +57,7 @@ pub(crate) fn assert_state(disk: &Disk, state: &State) -> BTreeSet<PageId> {
         walk.storages.len(),
         storages.len()
     );
-    // The chain may still know codes of accounts that are gone.
+    // The state may still have codes of deleted accounts.
     let codes: BTreeMap<Hash, &[u8]> = state
         .codes()
         .map(|(hash, code)| (Hash(*hash), code))
@@ -93,7 +95,7 @@ pub(crate) fn walk(disk: &Disk) -> Walk<'_> {
         .complete
         .and_then(|complete| complete.top.page())
     {
-        assert!(!page.open, "the root page says that something is missing");
+        assert!(!page.open, "the root page is marked as incomplete");
         walk.page(&page, &StatePath::account_trie(Path::ROOT));
     }
     walk
@@ -102,7 +104,7 @@ pub(crate) fn walk(disk: &Disk) -> Walk<'_> {
 pub(crate) struct Walk<'a> {
     disk: &'a Disk,
     pub(crate) reached: BTreeSet<PageId>,
-    /// Pages that are missing or not what is above them says, and where.
+    /// Pages that are missing or do not match their parent's hash, with their places.
     pub(crate) damaged: Vec<(PageId, StatePath)>,
     accounts: BTreeMap<Hash, Vec<u8>>,
     storages: Storages,

@@ -1,4 +1,5 @@
-//! The world around one engine: a virtual clock, peers with latency, and a disk that survives kills.
+//! The world around one engine: a virtual clock, peers with latency, and a disk that survives
+//! kills.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -22,7 +23,7 @@ use crate::rng::Rng;
 /// A world that needs more events than this has livelocked.
 const MAX_EVENTS: u64 = 2_000_000;
 
-/// What is waited for without a sync happens within so many events.
+/// A condition that is waited for outside a sync is met within this many events.
 const MAX_STEPS: u64 = 20_000;
 
 /// How a sync ended.
@@ -31,7 +32,7 @@ pub(crate) enum End {
     Done(Box<Report>),
     Cancelled,
     Failed(Failure),
-    /// Nothing will ever happen again by itself.
+    /// No event is left, so the sync would wait for ever.
     Stuck,
     /// The given number of events has passed.
     Paused,
@@ -45,13 +46,13 @@ pub(crate) struct World {
     pub(crate) faults: Vec<(PeerId, PeerFault)>,
     pub(crate) dropped: Vec<PeerId>,
     pub(crate) waits: Vec<WaitReason>,
-    /// Pages that the engine said are damaged.
+    /// Damage that the engine has reported.
     pub(crate) damaged: Vec<Damage>,
-    /// How often it said that what was damaged is whole again.
+    /// How often the engine has reported that all damage is repaired.
     pub(crate) repairs: u64,
-    /// The next pages to be read are not, for this reason.
+    /// The next load fails with this error.
     pub(crate) fail_load: Option<StoreError>,
-    /// Milliseconds that a connection's way there and back takes, least and most.
+    /// The least and the greatest round-trip time of a connection, in milliseconds.
     pub(crate) latency: (u64, u64),
     pub(crate) batches: u64,
     /// Bytes of frames that reached the engine.
@@ -59,24 +60,24 @@ pub(crate) struct World {
     /// Every snap request that was sent.
     pub(crate) asked: Vec<Request>,
     rng: Rng,
-    links: BTreeMap<PeerId, Wire>,
+    connections: BTreeMap<PeerId, Connection>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    /// Store transactions are carried out one after another.
+    scheduled: BTreeMap<u64, Scheduled>,
+    /// When the store has ended all its transactions, which it runs one after another.
     store_free: u64,
     next: u64,
     peers: u32,
 }
 
-struct Wire {
+struct Connection {
     session: Session,
     latency: u64,
-    /// Messages keep their order in each direction.
+    /// When the last message in each direction has arrived. Messages keep their order.
     up_free: u64,
     down_free: u64,
 }
 
-enum Happening {
+enum Scheduled {
     ToPeer(PeerId, Vec<u8>),
     FromPeer(PeerId, Outgoing),
     Commit(Batch),
@@ -94,7 +95,7 @@ impl World {
         World::on_disk(server, seed, disk)
     }
 
-    /// A new session over what an earlier one left.
+    /// Starts a new session on the disk of an earlier one.
     pub(crate) fn on_disk(server: Arc<Server>, seed: u64, disk: Disk) -> World {
         let (id, genesis) = server.network();
         let network = Network {
@@ -123,25 +124,25 @@ impl World {
             received: 0,
             asked: Vec::new(),
             rng: Rng::new(seed),
-            links: BTreeMap::new(),
+            connections: BTreeMap::new(),
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            scheduled: BTreeMap::new(),
             store_free: 0,
             next: 0,
             peers: 0,
         }
     }
 
-    /// Kills the session: only the disk is left.
+    /// Kills the session. Only the disk is left.
     pub(crate) fn kill(self) -> Disk {
         self.disk
     }
 
-    /// Kills the session, and of the batches on their way to the disk the first ones land all the same.
+    /// Kills the session. The first `batches` batches in flight are still written.
     pub(crate) fn kill_after(&mut self, batches: usize) -> Disk {
-        let commits = std::mem::take(&mut self.happenings).into_values();
-        let commits = commits.filter_map(|happening| match happening {
-            Happening::Commit(batch) => Some(batch),
+        let commits = std::mem::take(&mut self.scheduled).into_values();
+        let commits = commits.filter_map(|scheduled| match scheduled {
+            Scheduled::Commit(batch) => Some(batch),
             _ => None,
         });
         for batch in commits.take(batches) {
@@ -152,11 +153,11 @@ impl World {
         self.disk.clone()
     }
 
-    /// Batches that are on their way to the disk.
-    pub(crate) fn batches_under_way(&self) -> usize {
-        let happenings = self.happenings.values();
-        happenings
-            .filter(|happening| matches!(happening, Happening::Commit(_)))
+    /// The number of batches in flight to the disk.
+    pub(crate) fn batches_in_flight(&self) -> usize {
+        let scheduled = self.scheduled.values();
+        scheduled
+            .filter(|scheduled| matches!(scheduled, Scheduled::Commit(_)))
             .count()
     }
 
@@ -174,9 +175,9 @@ impl World {
         let mut session = Session::new(server, vices);
         let latency = self.rng.within(self.latency.0, self.latency.1);
         let hello = session.open();
-        self.links.insert(
+        self.connections.insert(
             id,
-            Wire {
+            Connection {
                 session,
                 latency,
                 up_free: 0,
@@ -188,32 +189,32 @@ impl World {
         id
     }
 
-    /// The connection breaks. `false` if it was gone.
+    /// Breaks a connection. Returns `false` if there was none.
     pub(crate) fn lose(&mut self, peer: PeerId) -> bool {
-        let was_there = self.links.remove(&peer).is_some();
+        let was_there = self.connections.remove(&peer).is_some();
         if was_there {
             self.input(Input::PeerLeft(peer));
         }
         was_there
     }
 
-    /// Nothing comes from this peer for so many milliseconds; then all of it does.
+    /// Holds back what this peer sends from now on for `millis` milliseconds.
     pub(crate) fn stall(&mut self, peer: PeerId, millis: u64) {
-        if let Some(wire) = self.links.get_mut(&peer) {
-            wire.down_free = wire.down_free.max(self.now + millis);
+        if let Some(connection) = self.connections.get_mut(&peer) {
+            connection.down_free = connection.down_free.max(self.now + millis);
         }
     }
 
     /// The peers that are connected.
     pub(crate) fn connected(&self) -> Vec<PeerId> {
-        self.links.keys().copied().collect()
+        self.connections.keys().copied().collect()
     }
 
-    /// The chain has a new head, and the peers say so.
+    /// Makes all peers announce the chain's new head.
     pub(crate) fn announce(&mut self) {
         for peer in self.connected() {
-            if let Some(wire) = self.links.get_mut(&peer) {
-                let news = wire.session.on_head();
+            if let Some(connection) = self.connections.get_mut(&peer) {
+                let news = connection.session.on_head();
                 self.deliver(peer, news);
             }
         }
@@ -243,22 +244,22 @@ impl World {
         self.run_for(events, true)
     }
 
-    /// Runs until the last state's pages are swept away.
-    pub(crate) fn sweep(&mut self) {
+    /// Runs until the garbage of the last state is collected.
+    pub(crate) fn collect_garbage(&mut self) {
         self.run_until(|world| world.disk.record().pending_gc.is_none());
     }
 
-    /// Runs until something is so, while no sync ends.
-    pub(crate) fn run_until(&mut self, is_so: impl Fn(&World) -> bool) {
+    /// Runs until the condition is met. No sync may end before.
+    pub(crate) fn run_until(&mut self, is_met: impl Fn(&World) -> bool) {
         for _ in 0..MAX_STEPS {
-            if is_so(self) {
+            if is_met(self) {
                 return;
             }
             let end = self.run_some(1);
             assert!(matches!(end, End::Paused), "{end:?}");
         }
         panic!(
-            "never, in {MAX_STEPS} events; progress: {:?}",
+            "the condition was not met in {MAX_STEPS} events; progress: {:?}",
             self.engine.progress(Millis(self.now))
         );
     }
@@ -282,7 +283,7 @@ impl World {
                 (Some(at), deadline)
                     if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) =>
                 {
-                    self.happen()
+                    self.run_next()
                 }
                 (_, Some(deadline)) => {
                     // A world in which only pings go back and forth is stuck.
@@ -301,20 +302,20 @@ impl World {
         match output {
             Output::Send(peer, frame) => {
                 self.asked.extend(snap_request(&frame));
-                if let Some(wire) = self.links.get_mut(&peer) {
-                    wire.up_free = wire.up_free.max(self.now + wire.latency / 2);
-                    let at = wire.up_free;
-                    self.schedule(at, Happening::ToPeer(peer, frame));
+                if let Some(connection) = self.connections.get_mut(&peer) {
+                    connection.up_free = connection.up_free.max(self.now + connection.latency / 2);
+                    let at = connection.up_free;
+                    self.schedule(at, Scheduled::ToPeer(peer, frame));
                 }
             }
-            Output::Load(ticket, ids) => self.schedule(self.now + 3, Happening::Load(ticket, ids)),
+            Output::Load(ticket, ids) => self.schedule(self.now + 3, Scheduled::Load(ticket, ids)),
             Output::Commit(batch) => {
                 self.batches += 1;
                 self.store_free = self.store_free.max(self.now) + 2 + self.rng.below(30);
-                self.schedule(self.store_free, Happening::Commit(batch));
+                self.schedule(self.store_free, Scheduled::Commit(batch));
             }
             Output::Drop(peer, fault) => {
-                self.links.remove(&peer);
+                self.connections.remove(&peer);
                 self.dropped.push(peer);
                 assert!((1000..=4999).contains(&fault.close_code()));
             }
@@ -327,41 +328,41 @@ impl World {
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
-            Output::Event(event) => panic!("an event that this world does not know: {event:?}"),
+            Output::Event(event) => panic!("an event that this world does not handle: {event:?}"),
         }
         None
     }
 
-    fn happen(&mut self) {
+    fn run_next(&mut self) {
         let Some(Reverse((at, number))) = self.queue.pop() else {
             return;
         };
         self.now = self.now.max(at);
-        let Some(happening) = self.happenings.remove(&number) else {
+        let Some(scheduled) = self.scheduled.remove(&number) else {
             return;
         };
-        match happening {
-            Happening::ToPeer(peer, frame) => {
-                let Some(wire) = self.links.get_mut(&peer) else {
+        match scheduled {
+            Scheduled::ToPeer(peer, frame) => {
+                let Some(connection) = self.connections.get_mut(&peer) else {
                     return;
                 };
-                let answers = wire.session.on_frame(&frame);
+                let answers = connection.session.on_frame(&frame);
                 self.deliver(peer, answers);
             }
-            Happening::FromPeer(peer, outgoing) => self.arrive(peer, outgoing),
-            Happening::Commit(batch) => {
+            Scheduled::FromPeer(peer, outgoing) => self.arrive(peer, outgoing),
+            Scheduled::Commit(batch) => {
                 let sequence = batch.sequence;
                 let result = self.disk.commit(batch);
                 let at = self.now + self.rng.below(3);
-                self.schedule(at, Happening::Committed(sequence, result));
+                self.schedule(at, Scheduled::Committed(sequence, result));
             }
-            Happening::Committed(sequence, Ok(())) => self.input(Input::Committed(sequence)),
-            Happening::Committed(sequence, Err(trouble)) => {
-                self.input(Input::CommitFailed(sequence, trouble))
+            Scheduled::Committed(sequence, Ok(())) => self.input(Input::Committed(sequence)),
+            Scheduled::Committed(sequence, Err(error)) => {
+                self.input(Input::CommitFailed(sequence, error))
             }
-            Happening::Load(ticket, ids) => {
-                if let Some(trouble) = self.fail_load.take() {
-                    return self.input(Input::LoadFailed(ticket, trouble));
+            Scheduled::Load(ticket, ids) => {
+                if let Some(error) = self.fail_load.take() {
+                    return self.input(Input::LoadFailed(ticket, error));
                 }
                 let pages = ids
                     .iter()
@@ -375,21 +376,23 @@ impl World {
     fn deliver(&mut self, peer: PeerId, outgoing: Vec<Outgoing>) {
         for outgoing in outgoing {
             let jitter = self.rng.below(10);
-            let Some(wire) = self.links.get_mut(&peer) else {
+            let Some(connection) = self.connections.get_mut(&peer) else {
                 return;
             };
             if let Outgoing::Wait(wait) = outgoing {
-                wire.down_free = wire.down_free.max(self.now) + wait.as_millis() as u64;
+                connection.down_free = connection.down_free.max(self.now) + wait.as_millis() as u64;
                 continue;
             }
-            wire.down_free = wire.down_free.max(self.now + wire.latency / 2 + jitter);
-            let at = wire.down_free;
-            self.schedule(at, Happening::FromPeer(peer, outgoing));
+            connection.down_free = connection
+                .down_free
+                .max(self.now + connection.latency / 2 + jitter);
+            let at = connection.down_free;
+            self.schedule(at, Scheduled::FromPeer(peer, outgoing));
         }
     }
 
     fn arrive(&mut self, peer: PeerId, outgoing: Outgoing) {
-        if !self.links.contains_key(&peer) {
+        if !self.connections.contains_key(&peer) {
             return;
         }
         match outgoing {
@@ -400,20 +403,21 @@ impl World {
             Outgoing::Text(_) => self.input(Input::Text(peer)),
             Outgoing::Fragment(_) | Outgoing::Wait(_) => {}
             Outgoing::Cut | Outgoing::Close(_) => {
-                self.links.remove(&peer);
+                self.connections.remove(&peer);
                 self.input(Input::PeerLeft(peer));
             }
         }
     }
 
-    fn schedule(&mut self, at: u64, happening: Happening) {
+    fn schedule(&mut self, at: u64, scheduled: Scheduled) {
         self.next += 1;
-        self.happenings.insert(self.next, happening);
+        self.scheduled.insert(self.next, scheduled);
         self.queue.push(Reverse((at, self.next)));
     }
 }
 
-/// The snap request that a frame is, if it is one. The id is one byte; snap's begin behind eth/69's 18.
+/// Decodes a frame that is a snap request. A message id is one byte, and snap's ids follow the 18
+/// ids of eth/69.
 fn snap_request(frame: &[u8]) -> Option<Request> {
     let (id, payload) = frame.split_first()?;
     let code = id.checked_sub(0x10 + 18).filter(|code| *code < 8)?;

@@ -1,9 +1,10 @@
-//! A world per seed: a random state, a chain that moves, peers with vices, a disk with bad days, and kills. Whatever
-//! happens, what is complete is true and readable at any moment, no honest peer is ever blamed, memory stays bounded, and
-//! once the bad days are over the newest state becomes complete.
+//! Makes a world from each seed: a random state, a chain that moves, peers with vices, a disk that
+//! fails at times, and kills. At any moment the complete state is true and readable, no fault is
+//! reported of an honest peer, and memory stays bounded. After the last failure the newest state
+//! becomes complete.
 //!
-//! `cargo xtask sim` runs them in numbers: `SNAPLIGHT_WORLDS` says how many, `SNAPLIGHT_FROM` the first one's seed;
-//! `SNAPLIGHT_SEED` runs one alone and tells its story.
+//! `cargo xtask sim` runs many of them. `SNAPLIGHT_WORLDS` is their number, and `SNAPLIGHT_FROM` is
+//! the seed of the first. `SNAPLIGHT_SEED` runs a single world and prints its log.
 
 mod checks;
 mod damage;
@@ -17,18 +18,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::director::{Director, Story};
+use self::director::{Director, Totals};
 
-/// Worlds that are run when nothing else is said: what a developer can wait for.
+/// The number of worlds in a run without options. A developer can wait for this many.
 const WORLDS: u64 = 300;
-/// A line of progress is printed this often.
+/// How often a line of progress is printed.
 const PROGRESS: Duration = Duration::from_secs(10);
 
 #[test]
 fn in_any_world_the_newest_state_becomes_complete_and_nothing_false_is_ever_read() {
     if let Some(seed) = number("SNAPLIGHT_SEED") {
-        let story = Director::new(seed, true).run();
-        println!("world {seed}: {story:?}");
+        let totals = Director::new(seed, true).run();
+        println!("world {seed}: {totals:?}");
         return;
     }
     let from = number("SNAPLIGHT_FROM").unwrap_or(0);
@@ -36,8 +37,9 @@ fn in_any_world_the_newest_state_becomes_complete_and_nothing_false_is_ever_read
     run_all(from, worlds);
 }
 
-/// World 2202: the bases behind a range, with their storages, were more than may wait in memory, so they were moved out and read
-/// again, for ever. World 10094: reading went on while an answer was awaited, beyond what may wait.
+/// World 2202: the bases behind a range and their storages exceeded the bound of memory, so they
+/// were written out and read again without end. World 10094: pages were read beyond that bound
+/// while an answer was awaited.
 #[test]
 fn more_of_a_base_than_memory_holds_is_neither_read_for_ever_nor_all_at_once() {
     for seed in [2202, 10094] {
@@ -45,19 +47,19 @@ fn more_of_a_base_than_memory_holds_is_neither_read_for_ever_nor_all_at_once() {
     }
 }
 
-/// Runs these worlds on all cores; panics with the seeds of those that failed.
+/// Runs these worlds on all cores. Panics with the first seed that failed, if any did.
 fn run_all(from: u64, worlds: u64) {
     let (next, done) = (AtomicU64::new(from), AtomicU64::new(0));
     let started = Instant::now();
     let work = || {
-        let (mut failed, mut stories) = (Vec::new(), Story::default());
+        let (mut failed, mut totals) = (Vec::new(), Totals::default());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + worlds {
-                return (failed, stories);
+                return (failed, totals);
             }
             match catch_unwind(AssertUnwindSafe(|| Director::new(seed, false).run())) {
-                Ok(story) => stories.add(&story),
+                Ok(world) => totals.add(&world),
                 Err(_) => {
                     failed.push(seed);
                     println!("world {seed} failed; {}", alone(seed));
@@ -67,26 +69,28 @@ fn run_all(from: u64, worlds: u64) {
         }
     };
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
-    let (failed, stories) = thread::scope(|scope| {
+    let (failed, totals) = thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let mut said = Instant::now();
+        let mut printed = Instant::now();
         while !workers.iter().all(|worker| worker.is_finished()) {
             thread::park_timeout(Duration::from_millis(50));
-            if said.elapsed() >= PROGRESS {
-                said = Instant::now();
+            if printed.elapsed() >= PROGRESS {
+                printed = Instant::now();
                 println!("{} of {worlds} worlds", done.load(Ordering::Relaxed));
             }
         }
-        let (mut failed, mut stories) = (Vec::new(), Story::default());
+        let (mut failed, mut totals) = (Vec::new(), Totals::default());
         for worker in workers {
-            let (seeds, story) = worker.join().expect("a worker catches what its worlds do");
+            let (seeds, part) = worker
+                .join()
+                .expect("a worker catches the panics of its worlds");
             failed.extend(seeds);
-            stories.add(&story);
+            totals.add(&part);
         }
-        (failed, stories)
+        (failed, totals)
     });
     let seconds = started.elapsed().as_secs_f64();
-    println!("{worlds} worlds from seed {from} in {seconds:.1} s: {stories:?}");
+    println!("{worlds} worlds from seed {from} in {seconds:.1} s: {totals:?}");
     if let Some(seed) = failed.iter().min() {
         panic!(
             "{} of {worlds} worlds failed, the first of them {seed}; {}",

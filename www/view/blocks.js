@@ -1,10 +1,10 @@
-/** The table of blocks: what each cost, the newest first. */
+/** The table of blocks and what each cost, the newest first. */
 
 import { median } from './chain.js'
 import { bytes, count, duration, shortHash } from './format.js'
 
 const SHOWN = 10
-/** Most rows kept: the last half hour of a page that follows for a day. */
+/** The most rows kept: of a page that follows for a day, the last half hour or so. */
 const KEPT = 200
 
 const COLUMNS = [
@@ -75,7 +75,7 @@ export function createBlocks({ body, median: foot, all }) {
      *   block
      */
     add(report, after) {
-      // A target that was complete already cost nothing and has a row.
+      // A target that was complete already costs nothing, and its block has a row.
       if (rows.at(-1)?.hash === report.block.hash) return
       const since = rows.length > 0 ? report.block.number - rows.at(-1).number : 0
       add({ ...report, ...report.block, since, after })

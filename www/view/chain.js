@@ -1,6 +1,6 @@
 /**
- * The last blocks of the chain as a row: a bar for what each cost, and below it a square for how it
- * stands. The newest is on the right.
+ * Draws the last blocks of the chain as a row, the newest on the right. Each has a bar for its cost
+ * and below it a square for its state.
  */
 
 import { bytes, count } from './format.js'
@@ -23,7 +23,7 @@ export function createChain(list) {
     return cell
   })
   let shown = ''
-  /** The first block that this page heard of. Nothing is known of earlier ones. */
+  /** The first block that this page knows. Earlier blocks are not drawn. */
   let first
 
   return {

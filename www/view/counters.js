@@ -47,8 +47,8 @@ export function createCounters(root) {
 
     /**
      * @param given a Progress of the package
-     * @param done no rate is current any more
-     * @param following one sync comes after another: neither a mean nor a history says anything
+     * @param done whether the sync has ended, so that no rate is current
+     * @param following one sync comes after another, so that a mean or a history means nothing
      */
     show(given, done, following) {
       const progress = { ...given, bytesReceived: given.received.bytes }

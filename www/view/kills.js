@@ -6,8 +6,8 @@
 import { bytes, count, duration, shortHash } from './format.js'
 
 /**
- * Progress of these phases says what is held of the target. Before them the stored pages are still
- * being read.
+ * In these phases, progress counts what is held of the target. Before them the stored pages are
+ * still being read.
  */
 const COUNTED = ['ranges', 'healing', 'finishing', 'done']
 
@@ -36,7 +36,7 @@ export function createKills({ card, story }) {
       story.replaceChildren()
       card.hidden = false
       const target = standing?.target
-      const begun = progress ? `with ${bytes(open.bytesBefore)} received for it` : 'which was just begun'
+      const begun = progress ? `with ${bytes(open.bytesBefore)} received for it` : 'whose sync had just begun'
       say(0, target
         ? `Killed on the way to block ${count(target.number)}, ${begun}.`
         : `Killed between two blocks${complete?.block ? `, ${count(complete.block.number)} and the next` : ''}.`)
@@ -65,7 +65,7 @@ export function createKills({ card, story }) {
         `${count(lost)} have to be fetched again …`)
     },
 
-    /** Shows what the first block after a kill took. Returns the remark for its row. */
+    /** Shows what the first block after a kill cost. Returns the remark for its row. */
     blockDone(report) {
       if (!open) return undefined
       const { lost } = open

@@ -1,11 +1,11 @@
-/** The form that looks up any account, and a storage slot of it, in the last complete state. */
+/** A form that looks up any account, and a storage slot of it, in the last complete state. */
 
 import { bytes, count, duration, ether } from './format.js'
 
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 /**
- * The largest account of Ethereum mainnet's genesis, a later one of it, and one that is provably
- * not there.
+ * Accounts of Ethereum mainnet's genesis state: the largest, another one, and one that provably
+ * does not exist.
  */
 const EXAMPLES = {
   '0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544': [
@@ -42,8 +42,8 @@ export function createLookup({ form, examples, answer }, database) {
       const stored = slot === '' ? undefined : await db.getStorage(address, /^\d+$/.test(slot) ? BigInt(slot) : slot)
       if (question === asked) show(account, held, stored, performance.now() - started)
     } catch (error) {
-      // A database that was just killed or closed is asked again later. The answer shown still
-      // holds.
+      // If the database was just killed or closed, it is asked again later, and the answer that is
+      // shown still holds.
       if (question !== asked || (shown && ['CLOSED', 'CRASHED'].includes(error.code))) return
       const line = document.createElement('p')
       line.className = 'error'
@@ -75,7 +75,7 @@ export function createLookup({ form, examples, answer }, database) {
       add('Balance', 'Not in this state: its absence is proven', 'big')
     }
     if (stored) add(`Slot ${stored.slot}`, `0x${stored.value.toString(16)}`)
-    if (changed) add('Changed', `by block ${count(changed.number)}, while you looked`)
+    if (changed) add('Changed', `by block ${count(changed.number)}, while this answer was shown`)
     if (block) add('Proven by', `block ${count(block.number)}, ${block.hash}`, 'proof')
     add(block ? 'Its state root' : 'Proven by', block ? account.root : `state root ${account.root}`, block ? '' : 'proof')
     add('Took', `${duration(Math.max(took, 1))}, from this browser’s database`)
@@ -114,7 +114,7 @@ export function createLookup({ form, examples, answer }, database) {
     /** Asks again when a newer state is complete. */
     refresh() {
       if (!asked) return
-      // It is not said again with every block.
+      // A screen reader need not read the answer again with every block.
       answer.setAttribute('aria-live', 'off')
       look(asked)
     },

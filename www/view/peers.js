@@ -1,4 +1,4 @@
-/** The table of peers: who they are, what each delivered, and what each did wrong. */
+/** The table of peers: the name of each, what it delivered, and its faults. */
 
 import { bytes, count, duration } from './format.js'
 import { write } from './say.js'
@@ -12,8 +12,8 @@ export function createPeers(body) {
   const replaced = new Set()
 
   /**
-   * Rows by id. A row is made once and its cells are rewritten, because nobody can select text in a
-   * table that is rebuilt ten times a second.
+   * Returns the row of a peer. A row is made once and its cells are rewritten, because text in a
+   * table that is rebuilt ten times a second cannot be selected.
    */
   function rowOf(peer) {
     let row = rows.get(peer.id)
@@ -53,7 +53,7 @@ export function createPeers(body) {
       }
     },
 
-    /** To be called when it left or could not be connected to; `why` in words. */
+    /** To be called when a peer left or could not be connected to. `why` is the text to show. */
     lost(id, why) {
       lost.set(id, why)
       const row = rows.get(id)
@@ -64,7 +64,7 @@ export function createPeers(body) {
 
     /**
      * To be called when the peer `id` is connected to again, under another id. It keeps its row,
-     * which says why it was lost until it answers.
+     * which shows why it was lost until it answers.
      */
     again(id, newId) {
       rows.set(newId, rows.get(id))

@@ -1,4 +1,4 @@
-/** The places where the page says its status in words. */
+/** Writes the page's status in its headline, notices and announcements. */
 
 const PHASES = {
   idle: 'Ready',
@@ -16,8 +16,8 @@ const PHASES = {
   problem: 'Stopped',
 }
 /**
- * Least time between two announcements of a kind: a screen reader that is told of every block says
- * nothing else.
+ * The least time between two announcements that come often. A screen reader that reads every block
+ * reads nothing else.
  */
 const ANNOUNCE_EVERY_MS = 10_000
 
@@ -25,8 +25,8 @@ const find = (id) => document.getElementById(id)
 let announced = -Infinity
 
 /**
- * @param name a phase of the package, or one of the page's own; `detail` true or text: it waits, or
- *   other words
+ * @param name a phase of the package, or one of the page's own
+ * @param detail `true` if the phase waits, or a text to show instead
  */
 export function phase(name, detail) {
   const pill = find('phase')
@@ -39,20 +39,20 @@ export function headline(text, below = '') {
   write(find('subline'), below)
 }
 
-/** Shows what went wrong, or nothing. */
+/** Shows an error, or hides the last one. */
 export function problem(error) {
   find('problem').hidden = !error
   write(find('problem'), error ? `${error.message}${error.code ? ` (${error.code})` : ''}` : '')
 }
 
-/** Shows a notice while the work goes on. */
+/** Shows a notice while the sync runs, or hides the last one. */
 export function notice(text) {
   find('notice').hidden = !text
   write(find('notice'), text)
 }
 
 /**
- * Announces it to screen readers. `often`: it comes again and again, so most of it may be left out.
+ * Announces a text to screen readers. `often`: such texts come often, so that most may be left out.
  */
 export function announce(text, often = false) {
   const now = performance.now()
@@ -66,7 +66,7 @@ export function buttons(usable) {
   for (const [id, can] of Object.entries(usable)) find(id).disabled = !can
 }
 
-/** Writes a text only if it differs, so that a selection or a reading aloud is not disturbed. */
+/** Writes a text only if it differs, so that a selection or a screen reader is not disturbed. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }

@@ -25,8 +25,8 @@ export function createSetup({ details, form }, target) {
     event.preventDefault()
     const given = read()
     const problems = problemsOf(given)
-    if (given.peers.length === 0) problems.peers = 'Without a peer there is nobody to ask. A native peer and a gateway print their URL when they start.'
-    if (complain(problems)) location.assign(writeTarget(given))
+    if (given.peers.length === 0) problems.peers = 'At least one peer is needed. A native peer and a gateway print their URL when they start.'
+    if (showProblems(problems)) location.assign(writeTarget(given))
   })
 
   function read() {
@@ -34,7 +34,9 @@ export function createSetup({ details, form }, target) {
     return { peers: listed(text('peers')), network: text('network'), genesis: text('genesis'), want: fields.want.value, hash: text('hash') }
   }
 
-  /** Following the peers' head needs no hash. */
+  /**
+   * Shows the field for a hash or a node's URL, except for the peers' head, which needs neither.
+   */
   function showHash() {
     const label = HASH_OF[fields.want.value]
     form.querySelector('#hash-field').hidden = !label
@@ -42,8 +44,8 @@ export function createSetup({ details, form }, target) {
     fields.hash.placeholder = EXAMPLE[fields.want.value] ?? HASH_EXAMPLE
   }
 
-  /** Says what is wrong below each field. Returns whether nothing is. */
-  function complain(problems) {
+  /** Shows the problem of each field below it. Returns whether there is none. */
+  function showProblems(problems) {
     let first
     for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {
       write(form.querySelector(`#${name}-problem`), problems[name] ?? '')
@@ -79,7 +81,7 @@ export function createSetup({ details, form }, target) {
     /** Shows the form, with what is wrong in the page's address. */
     open() {
       details.open = true
-      complain(target.problems)
+      showProblems(target.problems)
     },
   }
 }

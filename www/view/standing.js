@@ -1,6 +1,6 @@
 /**
- * Where this tab stands on the chain: the peers' head, how far it is behind that, and what the last
- * block cost.
+ * Shows this tab's position on the chain: the peers' head, how far the tab is behind that head, and
+ * what the last block cost.
  */
 
 import { bytes, count, duration } from './format.js'
@@ -26,7 +26,7 @@ export function createStanding(root) {
       const lag = find('behind')
       if (behind === undefined) write(lag, '–')
       else if (behind === 0) write(lag, 'in step')
-      // A time below a second would only flicker.
+      // A time below a second is not shown, because it would only flicker.
       else write(lag, `${count(behind)} ${behind === 1 ? 'block' : 'blocks'}${behindMs >= 1000 ? ` · ${duration(behindMs)}` : ''}`)
       lag.dataset.far = behind === undefined || behind < 2 ? '' : behind < 10 ? 'some' : 'much'
     },

@@ -38,7 +38,7 @@ type PathFigures struct {
 	GatewayClient float64 `json:"webSocketClientCpuMsPerMB"`
 }
 
-// How both of them ask: as a syncing client does.
+// Both paths ask as a syncing client does.
 const (
 	relaySegments = 8
 	relayAnswer   = 512 << 10
@@ -84,7 +84,7 @@ func Relay(built *programs.Built, accounts, rounds int) (figures RelayFigures, e
 
 	both := paths{direct: direct, relayed: overWebSocket{client}, gateway: gateway}
 	root := common.HexToHash(node.Root)
-	if figures.Accounts, err = both.measure(rounds, func(a asker) (int64, time.Duration, error) { return sweep(a, root) }); err != nil {
+	if figures.Accounts, err = both.measure(rounds, func(a asker) (int64, time.Duration, error) { return askAccounts(a, root) }); err != nil {
 		return figures, err
 	}
 	codes := codeHashes(testnode.Generate(testnode.Recipe{Accounts: accounts, Contracts: relayContracts, Seed: relaySeed}))
@@ -129,7 +129,7 @@ func (p paths) measure(rounds int, load load) (figures PathFigures, err error) {
 		const perMB = 1e9 // seconds per byte to milliseconds per megabyte
 		direct, relayed := float64(directBytes)/directTime.Seconds(), float64(relayBytes)/relayTime.Seconds()
 		directRates, relayRates = append(directRates, direct), append(relayRates, relayed)
-		// Within one round: what else the machine did then slowed both down.
+		// The ratio is of one round, because other work of the machine slows both paths of a round.
 		ratios = append(ratios, relayed/direct)
 		directCPU = append(directCPU, own.Seconds()/float64(directBytes)*perMB)
 		gatewayCPU = append(gatewayCPU, (gatewayAfter-gatewayBefore)/float64(relayBytes)*perMB)
@@ -163,8 +163,8 @@ func askCodes(a asker, codes []common.Hash) (bytes int64, took time.Duration, er
 	})
 }
 
-// sweep asks for all accounts, several parts of the key space at the same time.
-func sweep(a asker, root common.Hash) (bytes int64, took time.Duration, err error) {
+// askAccounts asks for all accounts, several parts of the key space at the same time.
+func askAccounts(a asker, root common.Hash) (bytes int64, took time.Duration, err error) {
 	segments := wsclient.Segments(relaySegments)
 	return sideBySide(func(at int, ask question) error {
 		segment := segments[at]

@@ -230,7 +230,7 @@ impl<'a> Draft<'a> {
         if count > 0 && count >= total / 2 {
             return self.rewrite(count, total);
         }
-        let mut left = (count - self.give_back(count / 8)) as usize;
+        let mut left = (count - self.restore_values(count / 8)) as usize;
         // A slot that is written twice counts once, so the number of attempts is limited instead.
         for _ in 0..count * 4 {
             if left == 0 {
@@ -265,8 +265,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Gives up to `count` slots the values that the last block replaced. Returns how many.
-    fn give_back(&mut self, count: u64) -> u64 {
+    /// Restores up to `count` of the values that the last block replaced in slots. Returns how
+    /// many.
+    fn restore_values(&mut self, count: u64) -> u64 {
         let back = self.last.slots.len().min(count as usize);
         let mut given = 0;
         for (account, slot, value) in self.last.slots.split_off(self.last.slots.len() - back) {

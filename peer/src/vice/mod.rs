@@ -13,7 +13,7 @@ pub use parse::ParseViceError;
 use crate::{
     Hash,
     block::{Blocks, GetBlockHeaders},
-    link::{self, eth},
+    handshake::{self, eth},
     outgoing::Outgoing,
     snap::{self, Request},
     state::States,
@@ -204,7 +204,7 @@ impl Vices {
         let Some(mut answer) = Answer::decode(&request, &payload) else {
             // Only a bogus state's bytes cannot be decoded. They are sent as they are.
             let id = snap + answer::code(&request) + 1;
-            return vec![Outgoing::Frame(link::frame(id, &payload))];
+            return vec![Outgoing::Frame(handshake::frame(id, &payload))];
         };
         let first = self.first.entry(kind).or_insert_with(|| answer.clone());
         for fault in &showing {
@@ -301,7 +301,7 @@ fn change_request(request: &mut Request, fault: &Fault) {
 /// wrong one.
 fn send(faults: &[Fault], ids: [u64; 2], answer: &Answer) -> Vec<Outgoing> {
     let id = ids[usize::from(faults.contains(&Fault::WrongCode))];
-    let frame = link::frame(id, &answer.encode());
+    let frame = handshake::frame(id, &answer.encode());
     let mut outgoing = vec![Outgoing::Frame(frame.clone())];
     for fault in faults {
         match fault {
@@ -310,7 +310,7 @@ fn send(faults: &[Fault], ids: [u64; 2], answer: &Answer) -> Vec<Outgoing> {
             Fault::Twice => outgoing.push(Outgoing::Frame(frame.clone())),
             Fault::Unasked => {
                 let other = answer.with_id(!answer.id);
-                outgoing.push(Outgoing::Frame(link::frame(id, &other.encode())));
+                outgoing.push(Outgoing::Frame(handshake::frame(id, &other.encode())));
             }
             Fault::Truncated => {
                 outgoing = vec![Outgoing::Frame(frame[..frame.len().div_ceil(2)].to_vec())];
@@ -321,7 +321,7 @@ fn send(faults: &[Fault], ids: [u64; 2], answer: &Answer) -> Vec<Outgoing> {
             }
             Fault::Oversized => {
                 let mut frame = frame.clone();
-                frame.resize(link::FRAME_LIMIT + 1, 0);
+                frame.resize(handshake::FRAME_LIMIT + 1, 0);
                 outgoing = vec![Outgoing::Frame(frame)];
             }
             Fault::Text => outgoing = vec![Outgoing::Text("binary is due here".to_owned())],

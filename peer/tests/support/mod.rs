@@ -9,7 +9,7 @@ use alloy_rlp::{Decodable, Header};
 use alloy_trie::{Nibbles, proof::verify_proof};
 use snaplight_peer::{
     Hash,
-    link::{self, Hello, id},
+    handshake::{self, Hello, id},
     session::{Outgoing, Phase, Server, Session},
     snap::Request,
     trie::Trie,
@@ -31,11 +31,11 @@ pub(crate) fn client_hello(capabilities: &[(&str, u64)]) -> Vec<u8> {
             .collect(),
         node_id: [0x11; 64],
     };
-    link::frame(id::HELLO, &hello.encode())
+    handshake::frame(id::HELLO, &hello.encode())
 }
 
 pub(crate) fn status_frame(server: &Server) -> Vec<u8> {
-    link::frame(ETH, &server.status().encode())
+    handshake::frame(ETH, &server.status().encode())
 }
 
 /// A session that is ready for requests.
@@ -56,7 +56,7 @@ pub(crate) fn request_frame(request: &Request) -> Vec<u8> {
         Request::Codes(_) => 4,
         Request::Nodes(_) => 6,
     };
-    link::frame(SNAP + code, &request.encode())
+    handshake::frame(SNAP + code, &request.encode())
 }
 
 pub(crate) fn frames(outgoing: Vec<Outgoing>) -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-// Functions that were handed out are collected with their database: `collected.mjs`, with
+// Checks that functions that were handed out are collected with their database. It is run with
 // --expose-gc.
 
 import assert from 'node:assert/strict'
@@ -7,8 +7,8 @@ import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, turn } from '../support/database.mjs
 import { EventSocket } from '../support/sockets.mjs'
 
 /**
- * Most rounds of the collector, which needs several because one object holds the next. It never
- * took more than a few.
+ * The most rounds of the collector, which needs several because one object holds the next. It has
+ * never needed more than a few.
  */
 const ROUNDS = 100
 const given = []
@@ -49,4 +49,4 @@ for (let round = 0; given.some((reference) => reference.deref()) && round < ROUN
   await turn()
   gc()
 }
-assert.equal(given.filter((reference) => reference.deref()).length, 0, 'functions that somebody still holds')
+assert.equal(given.filter((reference) => reference.deref()).length, 0, 'functions that are still held')

@@ -1,6 +1,5 @@
-// What becomes of a `ws` socket that Snaplight closes: `sockets.mjs SCENARIO`. The process must end
-// by itself and without an error. Otherwise something was thrown that nobody catches, or something
-// keeps it alive.
+// Closes `ws` sockets in different ways: `sockets.mjs SCENARIO`. The process must end by itself and
+// without an error. Otherwise an error was not caught, or something keeps the process alive.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -88,7 +87,7 @@ const scenarios = {
     await db.close()
   },
 
-  async 'nobody listens at the address'() {
+  async 'nothing listens at the address'() {
     await new Promise((resolve) => silent.close(resolve))
     const db = await memory()
     const peer = db.addPeer(new globalThis.WebSocket(url, 'devp2p.1'))
@@ -109,9 +108,9 @@ const scenarios = {
     const socket = new globalThis.WebSocket(`ws://127.0.0.1:${server.address().port}`, 'devp2p.1')
     const errors = []
     const peer = db.addPeer(socket)
-    // After our own listener, which has sent Hello by then.
+    // This listener runs after the package's own, which has sent Hello by then.
     socket.addEventListener('open', () => peer.close(), { once: true })
-    // Counted only, because a listener of the test's own would hide that there is no other.
+    // The listeners are only counted, because a listener of the test would hide that there is none.
     const { emit } = socket
     socket.emit = function (event, ...rest) {
       if (event === 'error') errors.push(rest[0].code)
@@ -147,16 +146,17 @@ const scenarios = {
   },
 }
 
-/** Waits until every socket has ended; then nobody listens to it any more. */
+/** Waits until every socket has ended, and checks that it has no listeners then. */
 async function ended() {
   for (const socket of made) {
     await end(socket)
-    assert.deepEqual(EVENTS.filter((event) => socket.listenerCount(event) > 0), [], 'nobody listens to a socket that has ended')
+    assert.deepEqual(EVENTS.filter((event) => socket.listenerCount(event) > 0), [], 'a socket that has ended has no listeners')
   }
 }
 
 /**
- * Not `once` of `node:events`: it listens to errors too, which would hide that nobody else does.
+ * Waits for the socket's end. `once` of `node:events` also listens to errors, which would hide that
+ * nothing else does.
  */
 function end(socket) {
   return new Promise((resolve) => (socket.readyState === WebSocket.CLOSED ? resolve() : socket.once('close', resolve)))

@@ -15,7 +15,6 @@ export async function memory(t) {
 }
 
 /**
- * Waits for the next turn of the event loop, when everything that was asked for before has
- * happened.
+ * Waits for the next turn of the event loop, when everything that was requested before is done.
  */
 export const turn = () => new Promise((resolve) => setImmediate(resolve))

@@ -1,4 +1,4 @@
-// Runs programs in Node processes of their own, which show by their end whether they crashed.
+// Runs programs in Node processes of their own, whose exit codes show whether they crashed.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

@@ -50,7 +50,7 @@ export class ChannelSocket extends EventSocket {
   readyState = 'open'
 }
 
-/** How many of its events an EventTarget's listeners hear. */
+/** Counts the listeners of an EventTarget. Returns the current counts by event type. */
 export function countingListeners(socket) {
   const [counts, listeners] = [{}, {}]
   const { addEventListener, removeEventListener } = socket

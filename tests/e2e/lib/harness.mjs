@@ -1,6 +1,6 @@
 /**
- * What every end-to-end test shares: a server, a browser with a profile on disk, peers, and pages
- * with the package loaded.
+ * Parts that all end-to-end tests share: a server, a browser with a profile on disk, peers, and
+ * pages with the package loaded.
  */
 
 import { after, afterEach, before } from 'node:test'
@@ -9,8 +9,8 @@ import { startPeer } from '../../../xtask/node/peers.mjs'
 import { serve } from '../../../xtask/node/serve.mjs'
 
 /**
- * Runs in every page before its own scripts: the helpers that the tests' functions use inside the
- * page.
+ * Defines the helpers that the tests' functions use inside a page. Runs in every page before its
+ * own scripts.
  */
 function inPageHelpers() {
   /** What an error is, in a form that can leave the page. */
@@ -102,7 +102,7 @@ class World {
     await this.context.addInitScript(inPageHelpers)
   }
 
-  /** Kills the browser, which is not told. Only a profile that `setUp` was given is left. */
+  /** Kills the browser without notice. Only a profile that `setUp` was given is left. */
   async killBrowser() {
     const session = await this.context.newCDPSession(this.context.pages()[0])
     const gone = new Promise((resolve) => this.context.once('close', resolve))
@@ -119,7 +119,7 @@ class World {
   }
 
   /**
-   * Closes what a test has left open, so that a failed one holds no lock that the next one needs.
+   * Closes what a test has left open, so that a failed test holds no lock that the next one needs.
    */
   async closePages() {
     await Promise.all(this.context.pages().map((page) => page.url() !== 'about:blank' && page.close()))
@@ -155,7 +155,7 @@ export function chain(peer) {
 }
 
 /**
- * Opens `name`, syncs it to the peers' root and answers the report; the database stays open as
+ * Opens `name`, syncs it to the peers' root and returns the report. The database stays open as
  * `window.db`.
  *
  * @param {import('playwright-core').Page} page

@@ -1,6 +1,6 @@
 /**
- * States made here, so that what the database answers can be compared with something that never
- * went through it.
+ * Makes states in this process, so that the database's answers can be compared with data that never
+ * went through the database.
  */
 
 import { createHash } from 'node:crypto'
@@ -25,8 +25,8 @@ function value(...parts) {
 }
 
 /**
- * How many slots the n-th contract has: mostly few, sometimes thousands, and once so many that they
- * take several requests.
+ * Returns the number of slots of the n-th contract: mostly few, sometimes thousands, and once so
+ * many that they take several requests.
  */
 function slotsOf(contract) {
   if (contract === 0) return 30_000
@@ -35,11 +35,12 @@ function slotsOf(contract) {
 }
 
 /**
- * A state with everything the format has: plain accounts, contracts without storage, contracts of
- * all sizes, contracts that share a code or a whole storage, an account with nothing but a nonce.
+ * Makes a state with everything the format has: plain accounts, contracts without storage,
+ * contracts of all sizes, contracts that share a code or a whole storage, an account with nothing
+ * but a nonce.
  *
  * @param {number} accounts
- * @param {string} seed another seed, another state
+ * @param {string} seed determines the state
  * @returns {Record<string, {balance: string, nonce: string, code: string, storage: Record<string,
  *   string>}>}
  */

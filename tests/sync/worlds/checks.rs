@@ -1,4 +1,4 @@
-//! What holds at any moment of any world.
+//! Checks what holds at any moment of any world.
 
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
@@ -12,14 +12,14 @@ use super::director::Director;
 use crate::rng::Rng;
 use crate::world::World;
 
-/// Requests of one kind in flight at one peer, times the kinds.
+/// Two requests of each of five kinds may be in flight at a peer.
 const MAX_REQUESTS_PER_PEER: usize = 2 * 5;
-/// Batches in flight: two, and the last one of a sync that is cancelled.
+/// Two batches may be in flight, and the last batch of a cancelled sync.
 const MAX_BATCHES: usize = 3;
-/// Room above a bound for what one request may bring: the largest is 512 KiB, and with it come proofs.
+/// What one answer may add above a bound. The largest answer has 512 KiB and its proofs.
 const ONE_ANSWER: usize = 1024 * 1024;
 
-/// What a read met.
+/// The outcome of a read.
 pub(super) enum Read {
     True,
     Damaged(PageId, StatePath),
@@ -27,39 +27,39 @@ pub(super) enum Read {
 }
 
 impl Director {
-    /// Everything that holds at any moment.
+    /// Checks everything that holds at any moment.
     pub(super) fn check(&mut self) {
         for (peer, fault) in self.world.faults.drain(..) {
             let guilt = self.guilt.get(&peer);
             assert!(
                 guilt.is_some_and(|guilt| guilt.covers(&fault)),
-                "{peer:?} is blamed for {fault:?}, and is {guilt:?}"
+                "{fault:?} is reported of {peer:?}, which is {guilt:?}"
             );
-            self.story.faults += 1;
+            self.totals.faults += 1;
         }
         check_bounds(&self.world, &self.shape.limits);
         if self.rng.percent(40) {
-            self.read_something();
+            self.read_some_keys();
         }
     }
 
-    /// Reads some keys of the complete state. Damage is reported, as the reader in a page does.
-    fn read_something(&mut self) {
+    /// Reads some keys of the complete state, and reports damage as the reader in a web page does.
+    fn read_some_keys(&mut self) {
         let Some(complete) = self.world.disk.record().complete else {
             return;
         };
         let truth = self.truths.get(&complete.top.root()).cloned();
-        let truth = truth.expect("what is complete is a state that there was");
+        let truth = truth.expect("the complete state is one of the chain's");
         for _ in 0..6 {
             let (account, slot) = any_key(&mut self.rng, &truth);
-            self.story.reads += 1;
+            self.totals.reads += 1;
             match read(&self.world, complete.top.page(), &truth, account, slot) {
                 Read::True => {}
                 Read::NoCode(code) => self.report_code(code),
                 Read::Damaged(page, at) => {
                     assert!(
-                        self.spoilt.contains(&page),
-                        "page {page:?} at {at:?} is damaged, and nobody damaged it"
+                        self.damaged_pages.contains(&page),
+                        "page {page:?} at {at:?} is damaged, but this world did not damage it"
                     );
                     self.report_damage(page, at);
                 }
@@ -90,7 +90,7 @@ fn check_bounds(world: &World, limits: &Limits) {
     assert!(footprint.tree <= most_waiting, "{footprint:?}");
 }
 
-/// An account and perhaps a slot of it; mostly one that is there.
+/// Chooses an account and perhaps a slot of it. Most of them exist.
 fn any_key(rng: &mut Rng, truth: &State) -> (Hash, Option<Hash>) {
     let mut random = [0; 32];
     for bytes in random.chunks_mut(8) {
@@ -109,7 +109,7 @@ fn any_key(rng: &mut Rng, truth: &State) -> (Hash, Option<Hash>) {
     (Hash(*account), slot.filter(|_| rng.percent(70)).map(Hash))
 }
 
-/// Looks one key up and holds the answer against the truth.
+/// Looks one key up and compares the answer with the true state.
 fn read(
     world: &World,
     root: Option<PageRef>,

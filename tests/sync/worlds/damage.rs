@@ -1,4 +1,4 @@
-//! Damage: what a world does to its disk, and that all of it is met and healed.
+//! Damages a world's disk, and checks that readers find all damage and that it is healed.
 
 use snaplight::hash::Hash;
 use snaplight::state::{PageId, StatePath};
@@ -8,30 +8,31 @@ use super::director::Director;
 use crate::truth;
 
 impl Director {
-    pub(super) fn is_unspoilt(&self) -> bool {
-        self.spoilt.is_empty() && self.spoilt_codes.is_empty()
+    /// Whether this world has not damaged its disk.
+    pub(super) fn is_undamaged(&self) -> bool {
+        self.damaged_pages.is_empty() && self.damaged_codes.is_empty()
     }
 
     /// Damages a code.
-    fn spoil_code(&mut self) {
+    fn damage_code(&mut self) {
         let codes: Vec<Hash> = self.world.disk.codes.keys().copied().collect();
         if codes.is_empty() {
             return;
         }
         let code = self.rng.pick(&codes);
-        self.spoilt_codes.insert(code);
-        self.story.spoilt += 1;
-        self.tell(|| format!("the code {code} is damaged"));
+        self.damaged_codes.insert(code);
+        self.totals.damaged += 1;
+        self.log(|| format!("the code {code} is damaged"));
         match self.world.disk.codes.get_mut(&code) {
             Some(bytes) if self.rng.percent(50) => bytes.push(0),
             _ => drop(self.world.disk.codes.remove(&code)),
         }
     }
 
-    /// Damages a page, or a few, or all.
-    pub(super) fn spoil(&mut self) {
+    /// Damages one page, a few pages or all of them, or else a code.
+    pub(super) fn damage(&mut self) {
         if self.rng.percent(20) {
-            return self.spoil_code();
+            return self.damage_code();
         }
         let pages: Vec<PageId> = self.world.disk.pages.keys().copied().collect();
         if pages.is_empty() {
@@ -44,10 +45,10 @@ impl Director {
                 .collect(),
         };
         for page in some {
-            self.spoilt.insert(page);
-            self.story.spoilt += 1;
+            self.damaged_pages.insert(page);
+            self.totals.damaged += 1;
             let way = self.rng.below(3);
-            self.tell(|| format!("{page:?} is damaged in way {way}"));
+            self.log(|| format!("{page:?} is damaged in way {way}"));
             let Some(bytes) = self.world.disk.pages.get_mut(&page) else {
                 continue;
             };
@@ -62,27 +63,30 @@ impl Director {
     }
 
     pub(super) fn report_damage(&mut self, page: PageId, at: StatePath) {
-        self.tell(|| format!("{page:?} at {at:?} was met by a reader"));
+        self.log(|| format!("{page:?} at {at:?} was found by a reader"));
         let at = Some(at);
         self.world.input(Input::Damaged(Damage::Page { page, at }));
     }
 
     pub(super) fn report_code(&mut self, code: Hash) {
         assert!(
-            self.spoilt_codes.contains(&code),
-            "the code {code} is missing or wrong, and nobody damaged it"
+            self.damaged_codes.contains(&code),
+            "the code {code} is missing or wrong, but this world did not damage it"
         );
-        self.tell(|| format!("the code {code} was met by a reader"));
+        self.log(|| format!("the code {code} was found by a reader"));
         self.world.input(Input::Damaged(Damage::Code(code)));
     }
 
-    /// Lets readers meet all damage that is left, until there is none.
+    /// Lets readers find the damage that is left, until there is none.
     pub(super) fn heal(&mut self) {
         for _ in 0..200 {
             let walk = truth::walk(&self.world.disk);
             let damaged = walk.damaged;
             for (page, _) in &damaged {
-                assert!(self.spoilt.contains(page), "{page:?} is damaged by us");
+                assert!(
+                    self.damaged_pages.contains(page),
+                    "{page:?} is damaged, but this world did not damage it"
+                );
             }
             let Some((page, at)) = damaged.first().copied() else {
                 return self.heal_codes();
@@ -94,11 +98,11 @@ impl Director {
             };
             self.go_until("damage is not healed", is_whole);
         }
-        panic!("there is no end to the damage");
+        panic!("damage is left after 200 repairs");
     }
 
     fn heal_codes(&mut self) {
-        for code in self.spoilt_codes.clone() {
+        for code in self.damaged_codes.clone() {
             let is_whole = move |director: &Director| {
                 let root = Hash(director.chain.root());
                 let needed = director.truths[&root].code(&code.0);

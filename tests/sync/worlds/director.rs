@@ -1,4 +1,4 @@
-//! What happens in a world, deed by deed.
+//! Chooses and applies the events of a world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,37 +17,37 @@ use crate::rng::Rng;
 use crate::truth;
 use crate::world::{End, World};
 
-/// Virtual time in which everything must be well again once the bad days are over: a silent peer may cost a minute, a
-/// refusal ten seconds, and there are never more than a few of them.
-const PATIENCE_MS: u64 = 30 * 60 * 1_000;
-/// Events in which it must be; whoever takes more of them goes round in circles.
-const MAX_EVENTS: u64 = 40_000;
-/// Most connections at a time.
+/// Time limit for recovery after the last fault, in virtual time. A silent peer may cost a minute
+/// and a refusal ten seconds, and a world has only a few of them.
+const RECOVERY_MS: u64 = 30 * 60 * 1_000;
+/// More events of the simulation than this mean a livelock.
+const MAX_STEPS: u64 = 40_000;
+/// The most connections at a time.
 const MAX_PEERS: usize = 6;
 
-/// What happened, in numbers.
+/// The numbers of what happened in a world.
 #[derive(Debug, Default)]
-pub(super) struct Story {
-    pub(super) lives: u64,
+pub(super) struct Totals {
+    pub(super) sessions: u64,
     pub(super) completed: u64,
     pub(super) moves: u64,
     pub(super) batches: u64,
     pub(super) faults: u64,
     pub(super) reads: u64,
-    pub(super) spoilt: u64,
+    pub(super) damaged: u64,
     pub(super) repairs: u64,
     pub(super) failures: u64,
 }
 
-impl Story {
-    pub(super) fn add(&mut self, other: &Story) {
-        self.lives += other.lives;
+impl Totals {
+    pub(super) fn add(&mut self, other: &Totals) {
+        self.sessions += other.sessions;
         self.completed += other.completed;
         self.moves += other.moves;
         self.batches += other.batches;
         self.faults += other.faults;
         self.reads += other.reads;
-        self.spoilt += other.spoilt;
+        self.damaged += other.damaged;
         self.repairs += other.repairs;
         self.failures += other.failures;
     }
@@ -58,26 +58,26 @@ pub(super) struct Director {
     pub(super) shape: Shape,
     pub(super) world: World,
     pub(super) guilt: BTreeMap<PeerId, Guilt>,
-    /// Every state that there ever was.
+    /// Every state that the chain has had, by its root.
     pub(super) truths: BTreeMap<Hash, Arc<State>>,
-    /// Pages that were damaged.
-    pub(super) spoilt: BTreeSet<PageId>,
-    /// Codes that were.
-    pub(super) spoilt_codes: BTreeSet<Hash>,
-    pub(super) story: Story,
+    /// Pages that this world has damaged.
+    pub(super) damaged_pages: BTreeSet<PageId>,
+    /// Codes that this world has damaged.
+    pub(super) damaged_codes: BTreeSet<Hash>,
+    pub(super) totals: Totals,
     pub(super) chain: Chain,
-    /// The root that the sync under way must end with. None: nobody waits for any.
+    /// The root that the running sync must end with. `None` if no sync runs.
     target: Option<Hash>,
-    /// What was committed when this life began.
+    /// What was committed when this session began.
     inherited: Counts,
-    tells: bool,
+    prints: bool,
 }
 
 impl Director {
-    pub(super) fn new(seed: u64, tells: bool) -> Director {
+    pub(super) fn new(seed: u64, prints: bool) -> Director {
         let mut rng = Rng::new(seed);
         let shape = Shape::new(&mut rng);
-        if tells {
+        if prints {
             println!("{shape:#?}");
         }
         let chain = Chain::keeping(shape.keep, shape.recipe.build(), rng.next());
@@ -88,35 +88,35 @@ impl Director {
             world,
             guilt: BTreeMap::new(),
             truths: BTreeMap::new(),
-            spoilt: BTreeSet::new(),
-            spoilt_codes: BTreeSet::new(),
-            story: Story::default(),
+            damaged_pages: BTreeSet::new(),
+            damaged_codes: BTreeSet::new(),
+            totals: Totals::default(),
             chain,
             target: None,
             inherited: Counts::default(),
-            tells,
+            prints,
         };
         director.remember(Arc::new(Builder::new().build()));
         director.remember_head();
         director
     }
 
-    pub(super) fn run(mut self) -> Story {
+    pub(super) fn run(mut self) -> Totals {
         let mut disk = self.world.disk.clone();
-        disk.tells = self.tells;
+        disk.prints = self.prints;
         self.open(disk);
-        for _ in 0..self.shape.deeds {
-            let events = self.rng.scale(self.shape.pause);
-            self.go(events);
-            self.deed();
+        for _ in 0..self.shape.events {
+            let steps = self.rng.scale(self.shape.pause);
+            self.go(steps);
+            self.apply_some_event();
         }
-        self.finale();
-        self.story
+        self.recover();
+        self.totals
     }
 
-    /// A new life over what the last one left.
+    /// Starts a new session on the disk of the last one.
     fn open(&mut self, disk: Disk) {
-        self.story.lives += 1;
+        self.totals.sessions += 1;
         let building = disk.record().building;
         self.inherited = building.map_or(Counts::default(), |building| building.counts);
         let now = self.world.now;
@@ -130,15 +130,15 @@ impl Director {
         for _ in 0..self.shape.peers {
             self.join();
         }
-        self.aim_at_something();
+        self.set_some_target();
     }
 
-    /// Lets so many events happen.
-    fn go(&mut self, events: u64) {
-        match self.world.run_some(events) {
+    /// Runs `steps` events of the simulation, such as a frame that arrives.
+    fn go(&mut self, steps: u64) {
+        match self.world.run_some(steps) {
             End::Done(report) => self.done(&report),
             End::Cancelled => {
-                assert!(self.target.is_some(), "nobody waits for a cancelled sync");
+                assert!(self.target.is_some(), "a sync was cancelled, but none ran");
                 self.target = None;
             }
             End::Failed(failure) => self.failed(&failure),
@@ -148,11 +148,11 @@ impl Director {
     }
 
     fn done(&mut self, report: &Report) {
-        self.tell(|| format!("done {}", report.root));
-        self.story.completed += 1;
-        let is_aimed_at = self.target == Some(report.root);
+        self.log(|| format!("done {}", report.root));
+        self.totals.completed += 1;
+        let is_target = self.target == Some(report.root);
         assert!(
-            is_aimed_at,
+            is_target,
             "{} is complete, not {:?}",
             report.root, self.target
         );
@@ -161,7 +161,7 @@ impl Director {
         let complete = record.complete.expect("a state has become complete");
         assert_eq!(complete.top.root(), report.root);
         let truth = self.truths[&report.root].clone();
-        if self.is_unspoilt() {
+        if self.is_undamaged() {
             truth::assert_state(&self.world.disk, &truth);
             let held = (report.held.accounts, report.held.slots);
             assert_eq!(held, (truth.counts().accounts, truth.counts().slots));
@@ -176,24 +176,24 @@ impl Director {
     }
 
     fn failed(&mut self, failure: &Failure) {
-        self.tell(|| format!("failed: {failure}"));
-        self.story.failures += 1;
+        self.log(|| format!("failed: {failure}"));
+        self.totals.failures += 1;
         self.target = None;
-        let is_expected = matches!(failure, Failure::Store(_)) && self.shape.store_trouble;
+        let is_expected = matches!(failure, Failure::Store(_)) && self.shape.store_errors;
         assert!(is_expected, "{failure}");
     }
 
-    fn deed(&mut self) {
+    fn apply_some_event(&mut self) {
         if self.target.is_none() && self.rng.percent(60) {
-            return self.aim_at_something();
+            return self.set_some_target();
         }
         match self.rng.below(12) {
-            0..=3 if self.shape.moves => self.aim_at_something(),
+            0..=3 if self.shape.moves => self.set_some_target(),
             4 if self.shape.moves => self.advance(),
             5 | 6 if self.shape.kills => self.kill(),
             7 if self.shape.losses => self.lose(),
-            8 if self.shape.damage => self.spoil(),
-            9 if self.shape.store_trouble => self.trouble(),
+            8 if self.shape.damage => self.damage(),
+            9 if self.shape.store_errors => self.fail_the_store(),
             10 if self.shape.cancels => self.world.input(Input::Cancel),
             11 if self.rng.percent(30) => self.stall(),
             11 => self.join(),
@@ -201,10 +201,10 @@ impl Director {
         }
     }
 
-    /// Goes for a root: mostly a new head, else one of the ways back.
-    fn aim_at_something(&mut self) {
+    /// Sets a target: mostly a new head, sometimes an earlier root.
+    fn set_some_target(&mut self) {
         if !self.shape.moves {
-            return self.aim(Hash(self.chain.root()));
+            return self.set_target(Hash(self.chain.root()));
         }
         if self.rng.percent(50) {
             self.advance();
@@ -215,27 +215,29 @@ impl Director {
             0 => {
                 let back = self.rng.below(states.roots().len() as u64) as usize;
                 let root = states.roots().nth(back).expect("a root that is kept");
-                self.aim(Hash(*root));
+                self.set_target(Hash(*root));
             }
-            1 => self.aim(complete.map_or(Hash(self.chain.root()), |complete| complete.top.root())),
-            2 => self.aim(Hash::EMPTY_ROOT),
-            // A root that nobody has: the sync waits until it moves on.
-            3 => self.aim(Hash([0x5a; 32])),
+            1 => self.set_target(
+                complete.map_or(Hash(self.chain.root()), |complete| complete.top.root()),
+            ),
+            2 => self.set_target(Hash::EMPTY_ROOT),
+            // No peer has this root, so the sync waits for the next target.
+            3 => self.set_target(Hash([0x5a; 32])),
             4 => {
                 let head = self.chain.head();
-                self.tell(|| format!("target block {}", Hash(head.hash)));
-                self.story.moves += 1;
+                self.log(|| format!("target block {}", Hash(head.hash)));
+                self.totals.moves += 1;
                 self.target = Some(Hash(head.header.state_root));
                 self.world
                     .input(Input::Target(Target::Block(Hash(head.hash))));
             }
-            _ => self.aim(Hash(self.chain.root())),
+            _ => self.set_target(Hash(self.chain.root())),
         }
     }
 
-    fn aim(&mut self, root: Hash) {
-        self.tell(|| format!("target {root}"));
-        self.story.moves += 1;
+    fn set_target(&mut self, root: Hash) {
+        self.log(|| format!("target {root}"));
+        self.totals.moves += 1;
         self.target = Some(root);
         self.world.target(root);
         self.go(0);
@@ -249,7 +251,7 @@ impl Director {
 
     fn advance_by(&mut self, change: &Change) {
         let block = self.chain.advance(change);
-        self.tell(|| {
+        self.log(|| {
             let root = Hash(block.block.header.state_root);
             format!("block {} {root}: {change:?}", block.block.header.number)
         });
@@ -272,12 +274,12 @@ impl Director {
         if self.shape.vices && self.rng.percent(60) {
             let (vice, guilt) = vices::any(&mut self.rng);
             let peer = self.world.peer(World::vice(&vice));
-            self.tell(|| format!("{peer:?} joins: {vice}"));
+            self.log(|| format!("{peer:?} joins: {vice}"));
             self.guilt.insert(peer, guilt);
         } else if self.shape.moves && self.rng.percent(15) {
             let behind = Arc::new(self.chain.server().behind(self.rng.within(1, 3) as usize));
             let peer = self.world.peer_of(behind, Vec::new());
-            self.tell(|| format!("{peer:?} joins: behind"));
+            self.log(|| format!("{peer:?} joins: behind"));
             self.guilt.insert(peer, Guilt::Odd);
         } else {
             self.join_honest();
@@ -286,7 +288,7 @@ impl Director {
 
     fn join_honest(&mut self) {
         let peer = self.world.honest_peer();
-        self.tell(|| format!("{peer:?} joins"));
+        self.log(|| format!("{peer:?} joins"));
         self.guilt.insert(peer, Guilt::Odd);
     }
 
@@ -294,7 +296,7 @@ impl Director {
         let connected = self.world.connected();
         if !connected.is_empty() {
             let peer = self.rng.pick(&connected);
-            self.tell(|| format!("{peer:?} is lost"));
+            self.log(|| format!("{peer:?} is lost"));
             self.world.lose(peer);
         }
     }
@@ -304,52 +306,53 @@ impl Director {
         if !connected.is_empty() {
             let peer = self.rng.pick(&connected);
             let millis = self.rng.scale(3_000);
-            self.tell(|| format!("{peer:?} stalls for {millis} ms"));
+            self.log(|| format!("{peer:?} stalls for {millis} ms"));
             self.world.stall(peer, millis);
         }
     }
 
     fn kill(&mut self) {
-        let under_way = self.world.batches_under_way() as u64;
-        let landing = self.rng.within(0, under_way) as usize;
-        self.tell(|| format!("killed, {landing} of {under_way} batches land"));
-        let disk = self.world.kill_after(landing);
-        self.account_for_life();
+        let in_flight = self.world.batches_in_flight() as u64;
+        let written = self.rng.within(0, in_flight) as usize;
+        self.log(|| format!("killed, {written} of {in_flight} batches are written"));
+        let disk = self.world.kill_after(written);
+        self.add_session();
         self.open(disk);
     }
 
-    fn account_for_life(&mut self) {
-        self.story.batches += self.world.batches;
-        self.story.repairs += self.world.repairs;
+    fn add_session(&mut self) {
+        self.totals.batches += self.world.batches;
+        self.totals.repairs += self.world.repairs;
     }
 
-    fn trouble(&mut self) {
-        let trouble = match self.rng.below(2) {
+    fn fail_the_store(&mut self) {
+        let error = match self.rng.below(2) {
             0 => StoreError::Quota,
             _ => StoreError::Aborted {
                 name: "AbortError".to_owned(),
                 message: "aborted".to_owned(),
             },
         };
-        self.tell(|| format!("trouble ahead: {trouble}"));
+        self.log(|| format!("the store will fail: {error}"));
         if self.rng.percent(30) {
-            self.world.fail_load = Some(trouble);
+            self.world.fail_load = Some(error);
         } else {
             let sequence = self.world.disk.record().sequence + self.rng.within(1, 3);
-            self.world.disk.fail_at = Some((sequence, trouble));
+            self.world.disk.fail_at = Some((sequence, error));
         }
     }
 
-    /// The bad days are over: the newest state becomes complete, and nothing else is left.
-    fn finale(&mut self) {
-        self.tell(|| "the bad days are over".to_owned());
+    /// Ends all faults, and checks that the newest state becomes complete and that nothing else is
+    /// left.
+    fn recover(&mut self) {
+        self.log(|| "no more faults".to_owned());
         self.world.disk.fail_at = None;
         self.world.fail_load = None;
         if self.shape.moves {
             self.advance();
         }
         self.join_honest();
-        // A state that was complete already ends no build, so the chain goes on by a block then.
+        // If the newest state was complete already, a build may be left. A further block ends it.
         let mut head = self.complete_head();
         while self.world.disk.record().building.is_some() {
             let insert = self.rng.within(1, 5);
@@ -359,22 +362,25 @@ impl Director {
             });
             head = self.complete_head();
         }
-        if self.shape.store_trouble {
-            // A sweep that met it waits for the next target.
-            self.aim(head);
+        if self.shape.store_errors {
+            // A garbage collection that met a store error waits for the next target.
+            self.set_target(head);
         }
-        let is_swept = |director: &Director| director.world.disk.record().pending_gc.is_none();
-        self.go_until("the last state is not swept away", is_swept);
+        let is_collected = |director: &Director| director.world.disk.record().pending_gc.is_none();
+        self.go_until(
+            "the garbage of the last state is not collected",
+            is_collected,
+        );
         self.heal();
         let is_quiet = |director: &Director| {
             let progress = director.world.engine.progress(Millis(director.world.now));
             progress.peers.iter().all(|peer| peer.in_flight == 0)
         };
-        self.go_until("requests are never ended", is_quiet);
+        self.go_until("requests are left in flight", is_quiet);
         assert_eq!(self.world.engine.footprint().requests, 0);
-        self.account_for_life();
+        self.add_session();
         let truth = self.truths[&head].clone();
-        if self.is_unspoilt() {
+        if self.is_undamaged() {
             truth::assert_complete(&self.world.disk, &truth);
         } else {
             truth::assert_state(&self.world.disk, &truth);
@@ -383,34 +389,34 @@ impl Director {
 
     fn complete_head(&mut self) -> Hash {
         let head = Hash(self.chain.root());
-        self.aim(head);
+        self.set_target(head);
         let is_over = |director: &Director| director.target.is_none();
         self.go_until("the newest state is not complete", is_over);
         let complete = self.world.disk.record().complete;
         if complete.is_none_or(|complete| complete.top.root() != head) {
-            // The last of the bad days was still to come.
-            self.aim(head);
+            // The last store error came after the faults were ended.
+            self.set_target(head);
             self.go_until("the newest state is not complete", is_over);
         }
         head
     }
 
     pub(super) fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {
-        let until = self.world.now + PATIENCE_MS;
-        let mut events = 0;
+        let until = self.world.now + RECOVERY_MS;
+        let mut steps = 0;
         while !is_over(self) {
             self.go(20);
-            events += 20;
+            steps += 20;
             assert!(
-                self.world.now < until && events < MAX_EVENTS,
+                self.world.now < until && steps < MAX_STEPS,
                 "{what}: {}",
-                self.standing()
+                self.describe()
             );
         }
     }
 
-    /// Where the engine stands, in one line.
-    fn standing(&self) -> String {
+    /// Describes the state of the engine in one line.
+    fn describe(&self) -> String {
         let progress = self.world.engine.progress(Millis(self.world.now));
         let ready = progress.peers.iter().filter(|peer| peer.ready).count();
         format!(
@@ -423,8 +429,8 @@ impl Director {
         )
     }
 
-    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
-        if self.tells {
+    pub(super) fn log(&self, what: impl FnOnce() -> String) {
+        if self.prints {
             println!("{:>9} ms  {}", self.world.now, what());
         }
     }

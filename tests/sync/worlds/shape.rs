@@ -1,5 +1,5 @@
-//! What a world is like: its state, its pace, and which bad days it knows. Each world knows some only, so that what breaks a
-//! world is soon found.
+//! Chooses the shape of a world: its state, its pace and its faults. Each world has only some
+//! faults, so that a failure is easy to narrow down.
 
 use snaplight::sync::Limits;
 use snaplight_peer::chain::Change;
@@ -10,14 +10,14 @@ use crate::rng::Rng;
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) recipe: Recipe,
-    /// States that the peers keep.
+    /// The number of states that peers keep.
     pub(super) keep: usize,
     pub(super) limits: Limits,
-    /// Milliseconds there and back, least and most.
+    /// The least and the greatest round-trip time, in milliseconds.
     pub(super) latency: (u64, u64),
-    /// Things that happen.
-    pub(super) deeds: u64,
-    /// Most events between two of them.
+    /// The number of events that the director applies.
+    pub(super) events: u64,
+    /// The most events of the simulation between two of them.
     pub(super) pause: u64,
     pub(super) peers: u64,
     pub(super) moves: bool,
@@ -25,7 +25,7 @@ pub(super) struct Shape {
     pub(super) vices: bool,
     pub(super) losses: bool,
     pub(super) damage: bool,
-    pub(super) store_trouble: bool,
+    pub(super) store_errors: bool,
     pub(super) cancels: bool,
 }
 
@@ -41,9 +41,9 @@ impl Shape {
             0 if accounts > 3 => vec![(rng.within(1, 2), rng.scale(6_000))],
             _ => Vec::new(),
         };
-        let (mut knows, moves) = ([false; 6], rng.percent(75));
-        knows.iter_mut().for_each(|knows| *knows = rng.percent(40));
-        let [kills, vices, losses, damage, store_trouble, cancels] = knows;
+        let (mut faults, moves) = ([false; 6], rng.percent(75));
+        faults.iter_mut().for_each(|has| *has = rng.percent(40));
+        let [kills, vices, losses, damage, store_errors, cancels] = faults;
         Shape {
             recipe: Recipe {
                 accounts,
@@ -54,7 +54,7 @@ impl Shape {
             keep: rng.pick(&[2, 4, 16, 128]),
             limits: limits(rng),
             latency: rng.pick(&[(1, 4), (5, 60), (50, 400), (1, 1_500)]),
-            deeds: rng.scale(24),
+            events: rng.scale(24),
             pause: rng.pick(&[3, 12, 40, 150]),
             peers: rng.within(1, 5),
             moves,
@@ -62,18 +62,19 @@ impl Shape {
             vices,
             losses,
             damage,
-            store_trouble,
+            store_errors,
             cancels,
         }
     }
 
-    /// Whether nothing but kills happens, so that what is downloaded twice can be counted.
+    /// Whether what is downloaded twice can be counted: the only faults are kills and lost
+    /// connections.
     pub(super) fn is_countable(&self) -> bool {
-        !(self.moves || self.vices || self.damage || self.store_trouble || self.cancels)
+        !(self.moves || self.vices || self.damage || self.store_errors || self.cancels)
     }
 }
 
-/// Mostly so small that the world's state presses on them.
+/// Chooses limits that are mostly so small that the world's state reaches them.
 fn limits(rng: &mut Rng) -> Limits {
     if rng.percent(20) {
         return Limits::default();
@@ -88,7 +89,7 @@ fn limits(rng: &mut Rng) -> Limits {
     }
 }
 
-/// What a block changes.
+/// Chooses what a block changes.
 pub(super) fn change(rng: &mut Rng, counts: Counts) -> Change {
     let some = |rng: &mut Rng, of: u64| match of {
         0 => 0,

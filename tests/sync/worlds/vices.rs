@@ -1,17 +1,18 @@
-//! The peers' vices, and what each may be blamed for. What a vice does is one arm in the native peer's `vice` module.
+//! The vices of peers, and the faults that may be reported of each. The native peer's `vice` module
+//! has what they do.
 
 use snaplight::wire::PeerFault;
 
 use crate::rng::Rng;
 
-/// What a peer may be blamed for.
+/// The faults that may be reported of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guilt {
-    /// Nothing: it is odd, not wrong.
+    /// None: the peer is unusual, but keeps the rules.
     Odd,
-    /// Being late, and nothing else.
+    /// Timeouts only.
     Late,
-    /// Anything.
+    /// Every fault.
     Wrong,
 }
 
@@ -70,7 +71,7 @@ const VICES: &[(&str, Guilt)] = &[
     ("no-status", Guilt::Wrong),
 ];
 
-/// A vice, which shows at once or after some honest answers, in all kinds of answers or in one.
+/// Chooses a vice. It begins at once or after some honest answers, in one kind of answer or in all.
 pub(super) fn any(rng: &mut Rng) -> (String, Guilt) {
     let (name, guilt) = rng.pick(VICES);
     let kind = match rng.below(12) {

@@ -1,5 +1,6 @@
 /**
- * `--chain`: two native peers with the same generated chain, which grows in both at the same time.
+ * The option `--chain`: starts two native peers with the same generated chain, which grows in both
+ * at the same time.
  */
 
 import { startPeers } from '../peers.mjs'
@@ -27,8 +28,8 @@ export async function startChain({ accounts, everyMs }) {
     networkId: peers[0].networkId,
     genesisHash: peers[0].genesisHash,
     examples: offered.map(({ address }) => address),
-    /** What a block changed. Only known of the newest block. */
-    changed: (number) => (head.number === number && head.changedNodes ? `; ${head.changedNodes} nodes of ${kB(head.changedNodeBytes)} differ in truth` : ''),
+    /** Returns what a block changed. This is known only of the newest block. */
+    changed: (number) => (head.number === number && head.changedNodes ? `; ${head.changedNodes} nodes of ${kB(head.changedNodeBytes)} differ in the peers' state` : ''),
 
     /** Stops making blocks. Returns the last one. */
     async rest() {
@@ -37,7 +38,7 @@ export async function startChain({ accounts, everyMs }) {
       return head
     },
 
-    /** Read from the peer's own state and not from its answers. */
+    /** Reads `count` keys from the peer's own state and not from its answers. */
     async truth(count) {
       return fromSample((await peers[0].sample(count)).sample)
     },

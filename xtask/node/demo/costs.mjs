@@ -1,4 +1,4 @@
-/** What all blocks of a run cost. */
+/** Summarizes what the blocks of a run cost. */
 
 import { number } from './page.mjs'
 

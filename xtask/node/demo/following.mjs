@@ -1,19 +1,20 @@
 /**
- * The page follows a chain: a line for each block, kills on the way, a second tab, and a comparison
- * with the truth at the end.
+ * Makes the page follow a chain. Prints a line for each block, kills the page now and then, opens a
+ * second tab, and compares accounts with the true state at the end.
  */
 
 import { isSame, readBack } from '../truth.mjs'
 import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
 import { costs } from './costs.mjs'
 
-const SPEAK_EVERY_MS = 5_000
+/** How often progress is printed while no block is complete. */
+const PRINT_EVERY_MS = 5_000
 /** Ten blocks and the first sync take half a minute. A busy machine has ten times as long. */
 const GIVE_UP_AFTER_MS = 300_000
 /** Each further block adds this many times its interval. */
 const PATIENCE = 5
 /**
- * How long the middle of a block's heal is waited for. If it is over before anybody sees it, the
+ * How long a running heal of a block is waited for. If every heal is over too soon to be seen, the
  * kill comes between two blocks.
  */
 const KILL_WITHIN_MS = 10_000
@@ -37,7 +38,7 @@ class Following {
   #chain
   #plan
   #end
-  /** Reports of blocks, whichever page they came from. */
+  /** Reports of blocks, of all pages so far. */
   #rows = []
   /** How many of them came from earlier pages, and why the present one was opened. */
   #earlier = 0
@@ -76,7 +77,7 @@ class Following {
     console.log(done
       ? `\nCOMPLETE: block ${number(complete.block.number)}, ${number(complete.accounts)} accounts under ${complete.root}, ` +
         `${number(complete.block.number - first)} blocks after the first`
-      : '\nWRONG: see above')
+      : '\nWRONG: see the lines above')
     return done
   }
 
@@ -85,22 +86,22 @@ class Following {
    * and progress now and then.
    */
   async #untilBlock(wanted = 0) {
-    let spoke = Date.now()
+    let printed = Date.now()
     for (;;) {
       const { page } = this.#stage
       const { blocks, error, progress } = await page.evaluate(() => ({ blocks: window.demo.blocks.slice(), error: window.demo.error, progress: window.demo.progress }))
       for (const row of blocks.slice(this.#rows.length - this.#earlier)) {
         this.#take(row)
-        spoke = Date.now()
+        printed = Date.now()
       }
-      if (Date.now() - spoke > SPEAK_EVERY_MS) {
-        spoke = Date.now()
+      if (Date.now() - printed > PRINT_EVERY_MS) {
+        printed = Date.now()
         console.log(`  … ${underWay(progress)}`)
       }
       if (this.#rows.at(-1)?.number >= wanted) return true
       const problem = error?.message ?? (await problemOf(page))
       if (problem || Date.now() > this.#end) {
-        console.log(`\nNOT COMPLETE: ${problem || `no end in time; ${progress?.waiting ?? `phase ${progress?.phase}`}`}`)
+        console.log(`\nNOT COMPLETE: ${problem || `not complete in time; ${progress?.waiting ?? `phase ${progress?.phase}`}`}`)
         for (const peer of progress?.peers ?? []) console.log(`  ${peer.name}: ${peer.state}, ${peer.lastFault ?? 'no fault'}`)
         return false
       }
@@ -168,9 +169,9 @@ function line({ number: block, hash, received, ranges, healing, requests, roundT
 function underWay(progress) {
   if (!progress) return 'no sync has begun'
   const { phase, accounts, moves, received, healing, waiting, peers } = progress
-  const troubles = peers.filter((peer) => peer.lastFault).map((peer) => `; ${peer.name}: ${peer.lastFault}`)
+  const faults = peers.filter((peer) => peer.lastFault).map((peer) => `; ${peer.name}: ${peer.lastFault}`)
   return `${waiting ? `waiting: ${waiting}` : phase}, ${number(accounts)} accounts, ${number(received.bytes / 1000)} kB received, ` +
-    `${number(healing.nodes)} nodes healed, target moved ${number(moves)} times${troubles.join('')}`
+    `${number(healing.nodes)} nodes healed, target moved ${number(moves)} times${faults.join('')}`
 }
 
 async function killWorker(page) {

@@ -1,4 +1,4 @@
-/** The page syncs one state to its end. */
+/** Makes the page sync one state. */
 
 import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
 
@@ -8,6 +8,8 @@ import { lookUpSomething, number, pause, play, problemOf } from './page.mjs'
 const GIVE_UP_AFTER_MS = 300_000
 
 /**
+ * Syncs one state in the page, prints progress, and compares the report with `wanted`.
+ *
  * @param {{url: string, wanted: {root: string, accounts: number}}} options
  * @returns {Promise<boolean>} whether the sync ended with the wanted state
  */
@@ -18,7 +20,7 @@ export function syncOnce({ url, wanted }) {
       await lookUpSomething(page)
       return judge(report, wanted)
     }
-    const words = error ? `${error.message} (${error.code})` : `no end after ${GIVE_UP_AFTER_MS / 1000} s`
+    const words = error ? `${error.message} (${error.code})` : `not complete after ${GIVE_UP_AFTER_MS / 1000} s`
     console.log(`\nNOT COMPLETE: ${words}`)
     for (const peer of progress?.peers ?? []) console.log(`  ${peer.name}: ${peer.state}, ${peer.lastFault ?? 'no fault'}`)
     return false
@@ -34,7 +36,7 @@ async function untilDone(page) {
     if (line && line !== latest) console.log(`  ${line}`)
     latest = line
     if (report || error) return { progress, report, error }
-    // A page that failed before the sync began only says so in words.
+    // A page that failed before the sync began shows only a text.
     const problem = await problemOf(page)
     if (problem) return { error: { message: problem, code: 'page' } }
     if (Date.now() - started > GIVE_UP_AFTER_MS) return { progress }

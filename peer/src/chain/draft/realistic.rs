@@ -32,7 +32,7 @@ impl Draft<'_> {
         if count > 0 && count >= total / 2 {
             return self.rewrite(count, total);
         }
-        let left = count - self.give_back(count / 8);
+        let left = count - self.restore_values(count / 8);
         let chosen = self.choose(contracts.saturating_sub(self.slots.len() as u64));
         let weight = |account| {
             let len = self.state.storage(account).map_or(0, Trie::len) as u64;
