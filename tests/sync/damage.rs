@@ -171,7 +171,7 @@ fn codes_that_are_reported_as_damaged_at_any_moment_of_a_sync_do_not_keep_it_fro
         let end = world.run();
         assert!(matches!(end, End::Done(_)), "after {events} events");
         world.run_until(|world| world.repairs > 0);
-        world.sweep();
+        world.collect_garbage();
         assert_complete(&world.disk, &state);
         moments += 1;
     }
