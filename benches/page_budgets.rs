@@ -101,7 +101,7 @@ fn measure(world: &mut World, chain: &Chain) -> Figures {
         }
     };
     let millis = started.elapsed().as_secs_f64() * 1000.0;
-    world.sweep();
+    world.collect_garbage();
     Figures {
         report,
         pages: world.disk.pages_written - pages,
