@@ -37,8 +37,8 @@
 //!    `Input::Tick` if nothing else happens before.
 //!
 //! Each target ends exactly once, with `Event::Done`, `Event::Cancelled` or `Event::Failed`, unless
-//! a newer one takes its place. Batches may be written one after another only, each in one
-//! transaction; a process may be killed at any moment, and the next one goes on from the record.
+//! a newer one takes its place. Write batches one after another, each in one transaction. A process
+//! may be killed at any moment, and the next one goes on from the record.
 //!
 //! This is a whole run loop: it syncs a small state from a peer in the same process.
 //!
@@ -74,7 +74,8 @@
 //!         _ => None,
 //!     })
 //! };
-//! let mut inputs = VecDeque::from([Input::PeerJoined(PeerId(1)), Input::Target(Target::Root(root))]);
+//! let mut inputs = VecDeque::from([Input::PeerJoined(PeerId(1))]);
+//! inputs.push_back(Input::Target(Target::Root(root)));
 //! inputs.extend(frames(peer.open()));
 //!
 //! let mut now = Millis(0);
@@ -84,10 +85,12 @@
 //!     while let Some(output) = engine.poll(now) {
 //!         match output {
 //!             Output::Send(_, frame) => inputs.extend(frames(peer.on_frame(&frame))),
-//!             Output::Load(ticket, pages) => inputs.push_back(match block_on(store.pages(&pages)) {
-//!                 Ok(pages) => Input::Loaded(ticket, pages),
-//!                 Err(error) => Input::LoadFailed(ticket, error),
-//!             }),
+//!             Output::Load(ticket, ids) => {
+//!                 inputs.push_back(match block_on(store.pages(&ids)) {
+//!                     Ok(pages) => Input::Loaded(ticket, pages),
+//!                     Err(error) => Input::LoadFailed(ticket, error),
+//!                 });
+//!             }
 //!             Output::Commit(batch) => {
 //!                 let sequence = batch.sequence;
 //!                 inputs.push_back(match block_on(store.commit(batch)) {

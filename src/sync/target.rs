@@ -20,8 +20,8 @@
 //! | syncing | header | moves, under way | header | last batch, ending, under way | ending, header |
 //! | repairing | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | ending |
 //! | ending | under way | next | header | no effect: its last batch says how it ends | `Done`, or `Cancelled` after a cancel |
-//! | ending | header, next | next | header | `Cancelled` at once | idle, untold |
-//! | ending | nothing | next | header | no effect | idle, untold |
+//! | ending | header, next | next | header | `Cancelled` at once | idle, no event |
+//! | ending | nothing | next | header | no effect | idle, no event |
 //!
 //! A target that is complete already stops a first sync or a heal (what was built waits in the
 //! record), and is next. A failure ends the activity. The goal ends with it only if it is

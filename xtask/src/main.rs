@@ -64,7 +64,7 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       worlds are printed.
       --seeds N               how many worlds to run (default 2,500)
       --from S                the first world's seed (default 0)
-      --seed S                run one world and print its story
+      --seed S                run one world and print its log
 
   cargo xtask kills   Kills headless Chromium (SIGKILL to every process) at random moments of one
                       throttled sync while the root moves. Prints what each kill cost, and compares

@@ -21,7 +21,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     }
     let is_well = streamed(&mut test)?;
     if !is_well {
-        say("\nto print a failed world's story: cargo xtask sim --seed SEED");
+        say("\nto print a failed world's log: cargo xtask sim --seed SEED");
     }
     Ok(is_well)
 }
