@@ -16,15 +16,15 @@ test('a trap ends everything at once and for good', async () => {
   const crashed = { name: 'CrashError', code: 'CRASHED' }
   const sync = assert.rejects(db.sync(SOME_ROOT), crashed)
   const pending = assert.rejects(guardAsync(() => new Promise(() => {})), crashed)
-  let told
-  onCrash((error) => (told = error))
+  let crash
+  onCrash((error) => (crash = error))
 
   assert.throws(() => guard(() => {
     throw new WebAssembly.RuntimeError('unreachable')
   }), crashed)
 
   await Promise.all([sync, pending])
-  assert.match(told.message, /unreachable/)
+  assert.match(crash.message, /unreachable/)
   assert.equal((await peer.closed).by, 'fault')
   assert.ok(socket.closedWith)
   assert.throws(() => db.addPeer(new EventSocket()), crashed)

@@ -86,7 +86,7 @@ function slowEndpoint(t) {
 }
 
 /** Waits until the worker has sent this event and it is held back. */
-async function told(line, event) {
+async function received(line, event) {
   while (!line.held.some((data) => data.event === event)) await turn()
 }
 
@@ -96,7 +96,7 @@ test('an end that is in flight while the next target is set is not the end of th
   t.after(() => db.close())
   line.held = []
   const first = assert.rejects(db.sync(EMPTY_ROOT), { name: 'CancelledError' })
-  await told(line, 'onSynced')
+  await received(line, 'onSynced')
   let ended = null
   const second = db.sync(SOME_ROOT)
   second.then((report) => (ended = report), (error) => (ended = error))
@@ -108,7 +108,7 @@ test('an end that is in flight while the next target is set is not the end of th
 
   line.held = []
   const moved = db.sync(EMPTY_ROOT)
-  await told(line, 'onSynced')
+  await received(line, 'onSynced')
   moved.retarget(SOME_ROOT)
   line.release()
   await assert.rejects(db.getCode(SOME_ROOT))
@@ -116,7 +116,7 @@ test('an end that is in flight while the next target is set is not the end of th
 
   line.held = []
   moved.cancel()
-  await told(line, 'onFailed')
+  await received(line, 'onFailed')
   const last = db.sync(EMPTY_ROOT)
   line.release()
   assert.equal((await last).root, EMPTY_ROOT)
