@@ -37,12 +37,14 @@ impl<K: Copy + Ord, V> FlatMap<K, V> {
         self.0.get_mut(place).map(|(_, value)| value)
     }
 
-    /// Inserts an entry, or replaces the one with the same key.
-    pub(crate) fn insert(&mut self, key: K, value: V) {
-        match self.place(&key) {
+    /// Inserts an entry, or replaces the one with the same key: that is `false`.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
+        let place = self.place(&key);
+        match place {
             Ok(place) => self.0[place].1 = value,
             Err(place) => self.0.insert(place, (key, value)),
         }
+        place.is_err()
     }
 
     pub(crate) fn remove(&mut self, key: &K) {
@@ -106,14 +108,15 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
         part.is_some_and(|part| part.contains(key))
     }
 
-    /// Inserts an entry, or replaces the one with the same key.
-    pub(crate) fn insert(&mut self, key: K, value: V) {
+    /// Inserts an entry, or replaces the one with the same key: that is `false`.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
         // A key behind all others belongs to the last part.
         let index = self.part_of(&key).min(self.0.len().saturating_sub(1));
         let Some(part) = self.0.get_mut(index) else {
-            return self.0.push(FlatMap(vec![(key, value)]));
+            self.0.push(FlatMap(vec![(key, value)]));
+            return true;
         };
-        part.insert(key, value);
+        let is_new = part.insert(key, value);
         if part.0.len() == PART {
             // Keys that come in order leave full parts behind.
             let is_last = part.0.last().is_some_and(|(last, _)| *last == key);
@@ -121,6 +124,7 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
             let rest = part.0.split_off(end);
             self.0.insert(index + 1, FlatMap(rest));
         }
+        is_new
     }
 
     pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
@@ -185,12 +189,10 @@ mod tests {
     #[test]
     fn entries_are_in_order_and_each_key_has_one() {
         let mut map = FlatMap::default();
-        for key in [5, 1, 9, 5, 3] {
-            map.insert(key, 10 * key);
-            assert_eq!(map.get(&key), Some(&(10 * key)));
-        }
+        let inserted = [5, 1, 9, 5, 3].map(|key| map.insert(key, 10 * key));
+        assert_eq!(inserted, [true, true, true, false, true]);
         assert!(map.keys().eq(&[1, 3, 5, 9]));
-        map.insert(3, 31);
+        assert!(!map.insert(3, 31));
         assert!(map.keys().eq(&[1, 3, 5, 9]));
         assert_eq!(map.get(&3), Some(&31));
         map.remove(&1);
@@ -210,9 +212,8 @@ mod tests {
         for step in steps {
             let keys = || (0..4_096u32).map(|index| index * step % 4_096);
             let mut map = ChunkedMap::default();
-            map.extend(keys().map(|key| (key, 2 * key)));
-            assert_eq!(map.len(), 4_096);
-            map.extend(keys().map(|key| (key, 3 * key)));
+            assert!(keys().all(|key| map.insert(key, 2 * key)));
+            assert!(!keys().any(|key| map.insert(key, 3 * key)));
             assert_eq!(map.len(), 4_096);
             assert!(map.0.iter().all(|part| part.0.len() < PART));
             keys().filter(|key| key % 3 > 0).for_each(|key| {

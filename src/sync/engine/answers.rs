@@ -258,11 +258,7 @@ impl AnswerContext<'_> {
         answer: Answer<'_>,
     ) -> Result<Option<Gain>, AnswerError> {
         let answer = answer.storage_ranges(1)?;
-        let slots: &[_] = match answer.storages.as_slice() {
-            [] => &[],
-            [slots] => slots,
-            _ => return Err(PeerFault::TooMuch.into()),
-        };
+        let slots = answer.storages.first().map_or(&[][..], Vec::as_slice);
         if slots.is_empty() && answer.proof.is_empty() {
             return Ok(None);
         }
@@ -295,8 +291,7 @@ impl AnswerContext<'_> {
                 )
                 .ok_or(PeerFault::UnexpectedCode)?;
                 // It may have come with another request meanwhile.
-                if !self.codes_held.contains(&hash) {
-                    self.codes_held.insert(hash, ());
+                if self.codes_held.insert(hash, ()) {
                     self.job.code_arrived(hash, code);
                     gain.codes += 1;
                 }

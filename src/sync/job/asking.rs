@@ -78,7 +78,7 @@ impl Job {
     pub(crate) fn has_no_plan(&self) -> bool {
         let is_used_up = match &self.phase {
             JobPhase::FirstSync(_) => true,
-            JobPhase::Healing(healing) => healing.has_no_plan(),
+            JobPhase::Healing(healing) => healing.is_plan_used_up(),
         };
         is_used_up && self.lacks_only_accounts()
     }

@@ -92,7 +92,7 @@ impl Healing {
     }
 
     /// Whether the plan is used up.
-    pub(super) fn has_no_plan(&self) -> bool {
+    pub(super) fn is_plan_used_up(&self) -> bool {
         self.plan.is_used_up()
     }
 
