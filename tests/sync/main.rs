@@ -19,7 +19,6 @@ mod happy;
 mod headers;
 mod hostile;
 mod kills;
-#[cfg(any())] // Until the engine names what nobody has.
 mod lacking;
 mod lines;
 mod moving;

@@ -147,10 +147,10 @@ fn an_answer_that_comes_twice_on_and_on_is_a_fault() {
     // Small answers are many answers.
     let peer = world.peer(World::vice("capped=2000 twice"));
     world.target(Hash(server.head().root()));
-    world.run_ms(3_600_000);
+    let end = world.run_ms(3_600_000);
+    assert_eq!(world.dropped, [peer], "{end:?}");
     world.honest_peer();
     finish(&mut world);
-    assert_eq!(world.dropped, [peer]);
 }
 
 #[test]
