@@ -327,7 +327,12 @@ impl World {
                 }
             }
             if left == 0 {
-                assert!(may_pause, "the world has livelocked after {events} events");
+                assert!(
+                    may_pause,
+                    "the world has livelocked after {events} events: {:?} {:?}",
+                    self.engine.footprint(),
+                    self.engine.progress(Millis(self.now))
+                );
                 return End::Paused;
             }
             left -= 1;
