@@ -234,7 +234,11 @@ fn a_hundred_and_twenty_small_ranges_do_not_cost_sixty_round_trips() {
         for index in 0..40_000_u32 {
             let hash = keccak(&index.to_be_bytes());
             let subtrie = u16::from_be_bytes([hash[0], hash[1]]) >> 4;
-            let balance = if subtrie % 34 == 0 { balance } else { 1 };
+            let balance = if subtrie.is_multiple_of(34) {
+                balance
+            } else {
+                1
+            };
             builder = builder.account_at(hash, Account::new().balance(balance));
         }
         Arc::new(builder.build())

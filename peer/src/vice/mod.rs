@@ -81,11 +81,11 @@ pub enum Fault {
     /// `capped=BYTES`: treats every request as one for at most this many bytes. Odd, not wrong.
     Capped(u64),
     /// `drip=BYTES`: answers truthfully, but with one account, slot, code or node at a time, and
-    /// adds a proof node of this many bytes that means nothing to every range. Odd up to 532 bytes,
-    /// wrong above. With 0 no node is added.
+    /// adds a node of this many bytes that means nothing to every proof. Odd up to 532 bytes, wrong
+    /// above. With 0 no node is added.
     Drip(u64),
-    /// `padded=NODES`: adds this many small proof nodes that nothing needs to every range. Odd up
-    /// to 8 nodes, wrong above.
+    /// `padded=NODES`: adds this many small nodes that nothing needs to every proof. Odd up to 8
+    /// nodes, wrong above.
     Padded(u64),
     /// `lacks-codes=HEX`: lacks the codes whose hashes begin with these hexadecimal digits. They
     /// are left out of the answers, as all servers do. Odd, not wrong.

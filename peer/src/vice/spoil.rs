@@ -249,8 +249,10 @@ fn spoil_proof(fault: &Fault, proof: &mut Vec<Vec<u8>>) {
             proof.reverse();
             proof.extend_from_within(..proof.len() / 2);
         }
-        Fault::Drip(bytes) if *bytes > 0 => proof.push(vec![0x55; *bytes as usize]),
-        Fault::Padded(nodes) => proof.extend((0..*nodes).map(surplus_node)),
+        Fault::Drip(bytes) if *bytes > 0 && !proof.is_empty() => {
+            proof.push(vec![0x55; *bytes as usize])
+        }
+        Fault::Padded(nodes) if !proof.is_empty() => proof.extend((0..*nodes).map(surplus_node)),
         Fault::ManyProofNodes if !proof.is_empty() => {
             *proof = proof.iter().cycle().take(129).cloned().collect();
         }

@@ -191,7 +191,7 @@ impl World {
     }
 
     pub(crate) fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
-        self.join(server, vices, None)
+        self.connect(server, vices, None)
     }
 
     /// Adds a line of this rate, which may carry the frames of many peers.
@@ -200,12 +200,25 @@ impl World {
         LineId(self.lines.len() - 1)
     }
 
-    /// A peer whose frames this line carries.
-    pub(crate) fn peer_on(&mut self, line: LineId, vices: Vec<Vice>) -> PeerId {
-        self.join(self.server.clone(), vices, Some(line))
+    /// All lines carry nothing for `millis` milliseconds, after what they have taken already.
+    pub(crate) fn break_lines(&mut self, millis: u64) {
+        let now = self.now;
+        self.lines
+            .iter_mut()
+            .for_each(|line| line.stop(now, millis));
     }
 
-    fn join(&mut self, server: Arc<Server>, vices: Vec<Vice>, line: Option<LineId>) -> PeerId {
+    /// A peer whose frames this line carries.
+    pub(crate) fn peer_on(&mut self, line: LineId, vices: Vec<Vice>) -> PeerId {
+        self.connect(self.server.clone(), vices, Some(line))
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        server: Arc<Server>,
+        vices: Vec<Vice>,
+        line: Option<LineId>,
+    ) -> PeerId {
         self.peers += 1;
         let id = PeerId(self.peers);
         let mut session = Session::new(server, vices);

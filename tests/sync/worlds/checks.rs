@@ -9,6 +9,7 @@ use snaplight_peer::state::State;
 use snaplight::wire::eth::HEADER_BYTES;
 
 use super::director::Director;
+use super::vices::Guilt;
 use crate::rng::Rng;
 use crate::world::World;
 
@@ -36,6 +37,10 @@ impl Director {
                 "{fault:?} is reported of {peer:?}, which is {guilt:?}"
             );
             self.totals.faults += 1;
+        }
+        for peer in self.world.dropped.drain(..) {
+            let guilt = self.guilt.get(&peer);
+            assert_ne!(guilt, Some(&Guilt::Odd), "{peer:?} was dropped");
         }
         check_bounds(&self.world, &self.shape.limits);
         if self.rng.percent(40) {
@@ -74,6 +79,8 @@ fn check_bounds(world: &World, limits: &Limits) {
     for peer in &peers {
         assert!(peer.in_flight <= MAX_REQUESTS_PER_PEER, "{peer:?}");
     }
+    let unanswered = world.unanswered.most;
+    assert!(unanswered <= MAX_REQUESTS_PER_PEER, "{unanswered} requests");
     assert!(footprint.batches <= MAX_BATCHES, "{footprint:?}");
     // Headers may be asked for at any time.
     let most_asked = limits.asked_bytes + 2 * HEADER_BYTES * peers.len() as u64;

@@ -6,20 +6,25 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::StoreError;
 use snaplight::state::{Counts, PageId};
-use snaplight::sync::{Failure, Input, Millis, PeerId, Report, Target};
+use snaplight::sync::{Failure, Input, Millis, PeerId, PeerProgress, Report, Target};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::{Builder, State};
 
+use super::misfortunes::Misfortunes;
 use super::shape::{self, Shape};
 use super::vices::{self, Guilt};
 use crate::disk::Disk;
 use crate::rng::Rng;
 use crate::truth;
-use crate::world::{End, World};
+use crate::world::{End, LineId, World};
 
 /// Time limit for recovery after the last fault, in virtual time. A silent peer may cost a minute
-/// and a refusal ten seconds, and a world has only a few of them.
+/// and a refusal ten seconds, and a world has only a few of them. What a slow line takes comes on
+/// top.
 const RECOVERY_MS: u64 = 30 * 60 * 1_000;
+/// Time limit for recovery over a slow line, in times of what it takes to carry a whole state: a
+/// heal, a further block and repairs follow, and peers that waste time share the line.
+const RECOVERY_STATES: u64 = 30;
 /// More events of the simulation than this mean a livelock.
 const MAX_STEPS: u64 = 40_000;
 /// The most connections at a time.
@@ -70,15 +75,31 @@ pub(super) struct Director {
     target: Option<Hash>,
     /// What was committed when this session began.
     inherited: Counts,
+    /// Chooses misfortunes.
+    pub(super) extra: Rng,
+    pub(super) misfortunes: Misfortunes,
+    /// The line that all peers of this session share.
+    pub(super) shared_line: Option<LineId>,
     prints: bool,
 }
 
 impl Director {
     pub(super) fn new(seed: u64, prints: bool) -> Director {
+        let mut extra = Rng::new(!seed);
+        let misfortunes = Misfortunes::new(&mut extra);
+        Director::with(seed, extra, misfortunes, prints)
+    }
+
+    /// The world as [`Director::new`] makes it, without misfortunes.
+    pub(super) fn without_misfortunes(seed: u64) -> Director {
+        Director::with(seed, Rng::new(!seed), Misfortunes::default(), false)
+    }
+
+    fn with(seed: u64, extra: Rng, misfortunes: Misfortunes, prints: bool) -> Director {
         let mut rng = Rng::new(seed);
         let shape = Shape::new(&mut rng);
         if prints {
-            println!("{shape:#?}");
+            println!("{shape:#?} {misfortunes:#?}");
         }
         let chain = Chain::keeping(shape.keep, shape.recipe.build(), rng.next());
         let world = World::new(chain.server(), rng.next());
@@ -94,6 +115,9 @@ impl Director {
             chain,
             target: None,
             inherited: Counts::default(),
+            extra,
+            misfortunes,
+            shared_line: None,
             prints,
         };
         director.remember(Arc::new(Builder::new().build()));
@@ -108,6 +132,7 @@ impl Director {
         for _ in 0..self.shape.events {
             let steps = self.rng.scale(self.shape.pause);
             self.go(steps);
+            self.apply_some_misfortune();
             self.apply_some_event();
         }
         self.recover();
@@ -126,6 +151,7 @@ impl Director {
         world.now = now;
         self.world = world;
         self.guilt.clear();
+        self.shared_line = None;
         self.target = None;
         for _ in 0..self.shape.peers {
             self.join();
@@ -133,8 +159,12 @@ impl Director {
         self.set_some_target();
     }
 
+    pub(super) fn target(&self) -> Option<Hash> {
+        self.target
+    }
+
     /// Runs `steps` events of the simulation, such as a frame that arrives.
-    fn go(&mut self, steps: u64) {
+    pub(super) fn go(&mut self, steps: u64) {
         match self.world.run_some(steps) {
             End::Done(report) => self.done(&report),
             End::Cancelled => {
@@ -166,7 +196,7 @@ impl Director {
             let held = (report.held.accounts, report.held.slots);
             assert_eq!(held, (truth.counts().accounts, truth.counts().slots));
         }
-        if self.shape.is_countable() && !report.already_complete {
+        if self.shape.is_countable() && !self.misfortunes.are_slow() && !report.already_complete {
             let (got, had, all) = (report.counters, self.inherited, truth.counts());
             assert!(
                 got.accounts + had.accounts <= all.accounts && got.slots + had.slots <= all.slots,
@@ -202,7 +232,7 @@ impl Director {
     }
 
     /// Sets a target: mostly a new head, sometimes an earlier root.
-    fn set_some_target(&mut self) {
+    pub(super) fn set_some_target(&mut self) {
         if !self.shape.moves {
             return self.set_target(Hash(self.chain.root()));
         }
@@ -271,14 +301,17 @@ impl Director {
         if self.world.connected().len() >= MAX_PEERS {
             return;
         }
+        if self.join_unusual() {
+            return;
+        }
         if self.shape.vices && self.rng.percent(60) {
             let (vice, guilt) = vices::any(&mut self.rng);
-            let peer = self.world.peer(World::vice(&vice));
+            let peer = self.connect(self.chain.server(), World::vice(&vice));
             self.log(|| format!("{peer:?} joins: {vice}"));
             self.guilt.insert(peer, guilt);
         } else if self.shape.moves && self.rng.percent(15) {
             let behind = Arc::new(self.chain.server().behind(self.rng.within(1, 3) as usize));
-            let peer = self.world.peer_of(behind, Vec::new());
+            let peer = self.connect(behind, Vec::new());
             self.log(|| format!("{peer:?} joins: behind"));
             self.guilt.insert(peer, Guilt::Odd);
         } else {
@@ -287,7 +320,7 @@ impl Director {
     }
 
     fn join_honest(&mut self) {
-        let peer = self.world.honest_peer();
+        let peer = self.connect(self.chain.server(), Vec::new());
         self.log(|| format!("{peer:?} joins"));
         self.guilt.insert(peer, Guilt::Odd);
     }
@@ -348,6 +381,7 @@ impl Director {
         self.log(|| "no more faults".to_owned());
         self.world.disk.fail_at = None;
         self.world.fail_load = None;
+        self.end_misfortunes();
         if self.shape.moves {
             self.advance();
         }
@@ -374,10 +408,14 @@ impl Director {
         self.heal();
         let is_quiet = |director: &Director| {
             let progress = director.world.engine.progress(Millis(director.world.now));
-            progress.peers.iter().all(|peer| peer.in_flight == 0)
+            let is_free = |peer: &PeerProgress| {
+                // A peer that never answers keeps the places of its requests.
+                peer.in_flight == 0 || director.guilt[&peer.peer] != Guilt::Odd
+            };
+            let requests = director.world.engine.footprint().requests;
+            requests == 0 && progress.peers.iter().all(is_free)
         };
         self.go_until("requests are left in flight", is_quiet);
-        assert_eq!(self.world.engine.footprint().requests, 0);
         self.add_session();
         let truth = self.truths[&head].clone();
         if self.is_undamaged() {
@@ -402,7 +440,10 @@ impl Director {
     }
 
     pub(super) fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {
-        let until = self.world.now + RECOVERY_MS;
+        let state = self
+            .misfortunes
+            .millis_for(self.chain.server().head().counts());
+        let until = self.world.now + RECOVERY_MS + RECOVERY_STATES * state;
         let mut steps = 0;
         while !is_over(self) {
             self.go(20);

@@ -71,6 +71,43 @@ const VICES: &[(&str, Guilt)] = &[
     ("no-status", Guilt::Wrong),
 ];
 
+/// Chooses what an honest peer lacks: some codes, some trie nodes, or both.
+pub(super) fn lack(rng: &mut Rng) -> String {
+    let nodes = rng.pick(&["lacks-nodes", "ends-at-nodes"]);
+    let some: &[&str] = match rng.below(3) {
+        0 => &["lacks-codes"],
+        1 => &[nodes],
+        _ => &["lacks-codes", nodes],
+    };
+    let vices = some.iter().map(|vice| {
+        let digits = rng.within(1, 2);
+        let prefix: String = (0..digits)
+            .map(|_| format!("{:x}", rng.below(16)))
+            .collect();
+        format!("{vice}={prefix}")
+    });
+    vices.collect::<Vec<_>>().join(" ")
+}
+
+/// Chooses a vice of a peer that wastes time.
+pub(super) fn waste(rng: &mut Rng) -> (String, Guilt) {
+    let (name, guilt) = rng.pick(&[
+        ("drip=0", Guilt::Odd),
+        ("drip=532", Guilt::Odd),
+        ("drip=5000", Guilt::Wrong),
+        ("drip=80000", Guilt::Wrong),
+        ("padded=8", Guilt::Odd),
+        ("padded=60", Guilt::Wrong),
+        ("again=2000+2..4", Guilt::Odd),
+        ("twice+1..3", Guilt::Odd),
+        ("again=300", Guilt::Wrong),
+        ("slow=20000", Guilt::Late),
+        ("slow=60000", Guilt::Late),
+        ("silent+3..5", Guilt::Late),
+    ]);
+    (name.to_owned(), guilt)
+}
+
 /// Chooses a vice. It begins at once or after some honest answers, in one kind of answer or in all.
 pub(super) fn any(rng: &mut Rng) -> (String, Guilt) {
     let (name, guilt) = rng.pick(VICES);
