@@ -60,11 +60,13 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                               (`cargo install cargo-deny --locked`)
 
   cargo xtask sim     Runs simulated worlds in optimised code on all cores: moving roots, faulty
-                      peers, kills, damage. A world is made from its seed. The seeds of failed
+                      peers, slow lines, kills, damage. A world is made from its seed. The seeds of failed
                       worlds are printed.
       --seeds N               how many worlds to run (default 2,500)
       --from S                the first world's seed (default 0)
       --seed S                run one world and print its log
+      --lines                 instead, run the large syncs of tests/sync/lines.rs and hostile.rs, and
+                              print their virtual times against what the lines could carry
 
   cargo xtask kills   Kills headless Chromium (SIGKILL to every process) at random moments of one
                       throttled sync while the root moves. Prints what each kill cost, and compares

@@ -237,10 +237,11 @@ impl Suite<'_> {
     fn native(&mut self) -> Outcome<(Counts, Finished)> {
         let finished = captured(
             "native",
-            // The step `genesis` runs this test, so it is filtered out and does not count as
-            // skipped.
+            // Other steps and commands run these tests, so they are filtered out and do not count
+            // as skipped.
             self.cargo(&["test", "--workspace", "--no-fail-fast", "--"])
-                .args(["--skip", GENESIS_TEST, "--skip", IMPORTS_TEST]),
+                .args(["--skip", GENESIS_TEST, "--skip", IMPORTS_TEST])
+                .args(["--skip", sim::LARGE]),
         )?;
         Ok((counts::of_cargo(&finished.output), finished))
     }

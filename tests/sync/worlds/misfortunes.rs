@@ -95,7 +95,10 @@ impl Director {
         }
         let (vice, guilt) = match lacks && (!wastes || self.extra.percent(50)) {
             true => (vices::lack(&mut self.extra), Guilt::Odd),
-            false => vices::waste(&mut self.extra),
+            false => {
+                let is_shared = self.misfortunes.rate.is_some() && self.misfortunes.is_shared;
+                vices::waste(&mut self.extra, is_shared)
+            }
         };
         let peer = self.connect(self.chain.server(), World::vice(&vice));
         self.log(|| format!("{peer:?} joins: {vice}"));

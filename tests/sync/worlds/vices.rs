@@ -89,13 +89,15 @@ pub(super) fn lack(rng: &mut Rng) -> String {
     vices.collect::<Vec<_>>().join(" ")
 }
 
-/// Chooses a vice of a peer that wastes time.
-pub(super) fn waste(rng: &mut Rng) -> (String, Guilt) {
+/// Chooses a vice of a peer that wastes time. On a line that it shares with honest peers, its junk
+/// is small, or it would keep them from shaking hands.
+pub(super) fn waste(rng: &mut Rng, is_shared: bool) -> (String, Guilt) {
+    let junk = if is_shared { "drip=600" } else { "drip=80000" };
     let (name, guilt) = rng.pick(&[
         ("drip=0", Guilt::Odd),
         ("drip=532", Guilt::Odd),
         ("drip=5000", Guilt::Wrong),
-        ("drip=80000", Guilt::Wrong),
+        (junk, Guilt::Wrong),
         ("padded=8", Guilt::Odd),
         ("padded=60", Guilt::Wrong),
         ("again=2000+2..4", Guilt::Odd),
