@@ -115,17 +115,13 @@ fn modified_values_are_found() {
 
 #[test]
 fn answers_without_a_request_are_found() {
+    is_dropped_for("twice", &["unrequested"]);
     is_dropped_for("unasked", &["unrequested"]);
     is_dropped_for("wrong-id", &["unrequested"]);
     is_dropped_for("wrong-code", &["wrong-kind", "unknown-message"]);
     is_dropped_for("replay", &["bad-range", "unexpected-code", "too-much"]);
     is_dropped_for("more@accounts", &["too-much"]);
     is_dropped_for("more@codes", &["too-much"]);
-}
-
-#[test]
-fn answers_that_come_twice_are_counted_and_are_no_fault() {
-    is_kept("twice");
 }
 
 #[test]
