@@ -94,9 +94,15 @@ impl Head {
     /// Reads `earliest block, latest block, latest block's hash`: the fields of a BlockRangeUpdate,
     /// and the last fields of a Status.
     pub(super) fn read(fields: &mut RlpReader<'_>) -> Result<Head, PeerFault> {
-        fields.u64()?;
+        let (earliest, number) = (fields.u64()?, fields.u64()?);
+        // go-ethereum takes this for a breach too.
+        if earliest > number {
+            return Err(PeerFault::Malformed(
+                "the earliest block is after the latest",
+            ));
+        }
         Ok(Head {
-            number: fields.u64()?,
+            number,
             hash: fields.hash()?,
         })
     }

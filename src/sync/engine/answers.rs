@@ -11,7 +11,7 @@ use crate::sync::peers::{Gain, Timing};
 use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::want::Want;
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
-use crate::wire::{Answer, PeerFault};
+use crate::wire::{Answer, PeerFault, proven};
 
 /// What an answer came to.
 enum Verdict {
@@ -177,14 +177,13 @@ impl AnswerContext<'_> {
             return Ok(None);
         }
         stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_accounts(
+        let range = proven(verify_accounts(
             self.fold,
             &self.root,
             origin,
             &answer.accounts,
             &answer.proof,
-        )
-        .map_err(PeerFault::BadRange)?;
+        ))?;
         let joined = self
             .job
             .join_accounts(&range, self.codes_held, !self.is_current)?;
@@ -235,8 +234,13 @@ impl AnswerContext<'_> {
                 true => &answer.proof,
                 false => &[],
             };
-            let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof)
-                .map_err(PeerFault::BadRange)?;
+            let range = proven(verify_slots(
+                self.fold,
+                storage_root,
+                &Hash::ZERO,
+                slots,
+                proof,
+            ))?;
             gain.slots += self.job.join_storage(account, &range)?.slots;
             *joined += 1;
             if self.is_current {
@@ -263,8 +267,13 @@ impl AnswerContext<'_> {
             return Ok(None);
         }
         stops_at_limit(slots.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_slots(self.fold, storage_root, origin, slots, &answer.proof)
-            .map_err(PeerFault::BadRange)?;
+        let range = proven(verify_slots(
+            self.fold,
+            storage_root,
+            origin,
+            slots,
+            &answer.proof,
+        ))?;
         let joined = self.job.join_storage(account, &range)?;
         if self.is_current {
             let last = slots.last().map(|(hash, _)| *hash);

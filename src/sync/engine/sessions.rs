@@ -68,7 +68,7 @@ impl Engine {
         frame: AnswerFrame,
     ) -> Result<(), PeerFault> {
         let answer = Answer::split(frame.payload())?;
-        let (id, length) = (answer.id, answer.len() as u64);
+        let (id, length) = (answer.id, answer.splittable_bytes(message)? as u64);
         let request = match self.requests.answer(id, peer) {
             Match::Open(request) => *request,
             Match::Late => return Ok(()),
