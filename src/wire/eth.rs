@@ -18,7 +18,7 @@ pub(super) const BLOCK_HEADERS: u64 = 0x04;
 pub(super) const BLOCK_RANGE_UPDATE: u64 = 0x11;
 
 /// How many bytes a request for one header is taken to ask for. A header of the current fork has
-/// some 600 (`docs/websocket-peers.md`, section 11, shows one of 624), and later forks append
+/// some 600 (`docs/websocket-peers.md`, section 12, shows one of 624), and later forks append
 /// fields.
 pub const HEADER_BYTES: u64 = 4096;
 
