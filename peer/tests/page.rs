@@ -14,8 +14,16 @@ use snaplight_peer::{
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
     state::{Account, Builder},
 };
-use std::{fmt::Write, fs, path::Path, sync::Arc};
+use std::{
+    fmt::Write,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 use support::{Answer, ETH, ask, frames, request_frame, status_frame, word};
+
+/// Held by who reads or writes the page.
+static PAGE: Mutex<()> = Mutex::new(());
 
 /// A frame and a line that describes it.
 fn write(page: &mut String, title: &str, frame: &[u8]) {
@@ -196,6 +204,7 @@ fn conversation() -> String {
 
 #[test]
 fn the_conversation_on_the_page_is_what_the_server_says() {
+    let _page = PAGE.lock();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/websocket-peers.md");
     let page = fs::read_to_string(&path).unwrap();
     let marker = "--test page -->\n";
@@ -286,6 +295,7 @@ fn value_on_page(text: &str) -> u64 {
 
 #[test]
 fn the_constants_on_the_page_are_those_of_client_server_and_gateway() {
+    let _page = PAGE.lock();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/websocket-peers.md");
     let page = fs::read_to_string(path).unwrap();
     let (_, table) = page
