@@ -37,7 +37,7 @@ pub struct Session {
 }
 
 /// How long the client's Hello and Status may take together, from the opening on. The protocol's.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 /// Silence after which a Ping is sent, and after which again the connection ends. The protocol's.
 const SILENCE: Duration = Duration::from_secs(15);
 

@@ -19,7 +19,7 @@ import (
 
 // Times of the protocol, see docs/websocket-peers.md §3.
 const (
-	handshakePatience = 10 * time.Second // from the opening to the client's Status
+	handshakePatience = 30 * time.Second // from the opening to the client's Status
 	silence           = 15 * time.Second // after this a Ping, and after the same time again the end
 )
 
