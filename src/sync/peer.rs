@@ -13,8 +13,9 @@ use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
 /// 6.2).
 pub(super) const MAX_OPEN: usize = 16;
 
-/// Time for Hello and Status together. Servers allow 5 seconds for each; a client allows more,
-/// because both may be queued behind the answers of other peers on a slow line.
+/// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3). Nodes
+/// allow each other 5 seconds for each; here both may be queued behind the answers of other peers on
+/// a slow line.
 const HANDSHAKE_MS: u64 = 30_000;
 /// Silence after which a Ping is sent, and time to answer it while nothing is asked for:
 /// go-ethereum's ping interval.

@@ -134,6 +134,22 @@ fn bytes_that_are_no_message_are_found() {
 }
 
 #[test]
+fn a_proof_of_nodes_that_no_path_needs_is_found() {
+    // Some hundred nodes: fewer than the most that an answer may have.
+    let state = Recipe::plain(90, 312).build();
+    let mut world = World::new(Arc::new(Server::new(state)), 312);
+    let vicious = world.peer(World::vice("huge-proof"));
+    world.target(Hash(world.server.states().head().expect("a state").root()));
+    assert!(matches!(world.run_some(1_000), End::Stuck));
+    let [(peer, PeerFault::SurplusProofNodes(nodes))] = world.faults[..] else {
+        panic!("{:?}", world.faults);
+    };
+    assert_eq!(peer, vicious);
+    assert!(nodes > 80, "{nodes}");
+    assert_eq!(world.dropped, [vicious]);
+}
+
+#[test]
 fn handshakes_that_go_wrong_are_found() {
     is_dropped_for("wrong-network", &["wrong-network"]);
     is_dropped_for("wrong-genesis", &["wrong-genesis"]);

@@ -14,7 +14,7 @@ use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::target::Goal;
 use crate::sync::want::{RequestKind, Want};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
-use crate::wire::{Answer, PeerFault};
+use crate::wire::{Answer, PeerFault, proven};
 
 /// What an answer came to.
 enum Verdict {
@@ -218,14 +218,13 @@ impl AnswerContext<'_> {
             return Ok(None);
         }
         stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_accounts(
+        let range = proven(verify_accounts(
             self.fold,
             &self.root,
             origin,
             &answer.accounts,
             &answer.proof,
-        )
-        .map_err(PeerFault::BadRange)?;
+        ))?;
         let joined = self
             .job
             .join_accounts(&range, self.codes_held, self.is_stale)?;
@@ -296,8 +295,13 @@ impl AnswerContext<'_> {
                 true => &answer.proof,
                 false => &[],
             };
-            let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof)
-                .map_err(PeerFault::BadRange)?;
+            let range = proven(verify_slots(
+                self.fold,
+                storage_root,
+                &Hash::ZERO,
+                slots,
+                proof,
+            ))?;
             let new = self.job.join_storage(account, &range)?.slots;
             gain.slots += new;
             gain.bytes += useful_bytes(slots, new);
@@ -328,8 +332,13 @@ impl AnswerContext<'_> {
             return Ok(None);
         }
         stops_at_limit(slots.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_slots(self.fold, storage_root, origin, slots, &answer.proof)
-            .map_err(PeerFault::BadRange)?;
+        let range = proven(verify_slots(
+            self.fold,
+            storage_root,
+            origin,
+            slots,
+            &answer.proof,
+        ))?;
         let joined = self.job.join_storage(account, &range)?;
         let last = slots.last().map(|(hash, _)| *hash);
         let last = last.filter(|_| range.more());
