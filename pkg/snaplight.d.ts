@@ -315,7 +315,10 @@ export interface Block {
 
 export interface CompleteState {
   readonly root: Hex
-  /** The block that led to this state; `null` if it was synced to by its root alone. */
+  /**
+   * The block that led to this state; of several blocks with this root, the one asked for last.
+   * `null` if only its root was ever asked for.
+   */
   readonly block: Block | null
   readonly accounts: number
   /** Storage slots of all accounts. */
@@ -493,8 +496,7 @@ export interface Progress extends SyncFigures {
 export interface SyncReport extends SyncFigures {
   readonly root: Hex
   /**
-   * The block asked for. If a root was asked for: `null`, or the block by which another tab
-   * completed it.
+   * The block asked for. If a root was asked for: the block that is known to have it, or `null`.
    */
   readonly block: Block | null
 }

@@ -109,7 +109,8 @@ pub struct Complete {
     pub top: RootPage,
     /// What it holds.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
 }
 
@@ -125,7 +126,8 @@ pub struct Building {
     pub spine: Range<PageId>,
     /// What its pages hold so far.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
 }
 

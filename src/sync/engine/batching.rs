@@ -13,6 +13,8 @@ use crate::sync::ids::Millis;
 use crate::sync::io::{Failure, Output};
 use crate::sync::job::{Built, Job};
 use crate::sync::loads::LoadPurpose;
+use crate::sync::progress::Counters;
+use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 
 /// Smallest request worth its round trip, in bytes. Chosen without a measurement: at a megabyte a
@@ -120,6 +122,24 @@ impl Engine {
             }));
         }
         true
+    }
+
+    /// Names the block asked for as the one after which the complete state has its root.
+    pub(super) fn commit_block(&mut self, now: Millis, complete: Complete, pivot: Pivot) {
+        let block = pivot.block;
+        let record = Record {
+            sequence: self.record.sequence + 1,
+            complete: Some(Complete { block, ..complete }),
+            ..self.record.clone()
+        };
+        self.push_batch(now, record, Vec::new(), Vec::new(), Vec::new());
+        self.activity = Activity::Ending(Box::new(LastBatch {
+            pivot,
+            held: complete.counts,
+            counters: Counters::default(),
+            how: Ending::Named,
+            is_repair: false,
+        }));
     }
 
     fn commit(&mut self, now: Millis, unfinished: Unfinished) -> bool {

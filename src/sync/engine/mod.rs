@@ -97,6 +97,8 @@ struct LastBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
+    /// The state was complete already: the batch only names another block with its root.
+    Named,
     Cancelled,
 }
 
