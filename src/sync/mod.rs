@@ -20,6 +20,7 @@ mod peers;
 mod progress;
 mod requests;
 mod resume;
+mod stray_codes;
 mod target;
 mod upkeep;
 mod want;

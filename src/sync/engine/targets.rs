@@ -66,6 +66,7 @@ impl Engine {
     fn job_moved(&mut self) {
         self.waiting = None;
         self.peers.clear_refusals();
+        self.upkeep.build_moved();
         self.loads.cancel(LoadPurpose::Heal);
         let arrived = self.arrived.iter();
         let ranges = arrived.filter_map(|arrived| arrived.request.account_range());
@@ -108,6 +109,7 @@ impl Engine {
 
     /// Begins a job, or to read what it needs.
     pub(super) fn begin(&mut self, start: Start) {
+        self.upkeep.build_begins(&self.record);
         match start {
             Start::Read(resume, root_page) => {
                 self.activity = Activity::Resuming(resume);
