@@ -78,6 +78,8 @@ impl Engine {
         let is_current = job.round() == request.round;
         if !is_current {
             job.stale_ended(&request.want);
+            // It may bring codes that the new root does not name.
+            self.upkeep.build_moved();
         }
         let (root, trip) = (request.root, request.trip);
         let mut context = AnswerContext {
