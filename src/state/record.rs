@@ -157,7 +157,8 @@ pub struct Counts {
     pub accounts: u64,
     /// Storage slots of all accounts.
     pub slots: u64,
-    /// Distinct bytecodes.
+    /// Distinct bytecodes. Of a state that is complete or being built: those that are held. What
+    /// the state does not name is among them until it is collected.
     pub codes: u64,
 }
 
