@@ -114,8 +114,8 @@ impl CodeWalk {
     /// The codes that no account names. `None` if a page of the state could not be read: nothing
     /// may be deleted then.
     pub(crate) fn finish(mut self) -> Option<Vec<Hash>> {
-        let unnamed = std::iter::from_fn(|| self.candidates.pop_first());
-        (!self.blind).then(|| unnamed.map(|(code, ())| code).collect())
+        let unnamed = self.candidates.take_first(usize::MAX, |_, ()| true);
+        (!self.blind).then(|| unnamed.into_iter().map(|(code, ())| code).collect())
     }
 
     fn take(&mut self, page: &Page, parts: &[Part], held: &ChunkedSet<Hash>) {
