@@ -95,6 +95,10 @@ impl Engine {
             return;
         };
         let is_stale = job.round() != request.round;
+        if is_stale {
+            // It may bring codes that the new root does not name.
+            self.upkeep.build_moved();
+        }
         if is_stale && !is_late {
             job.stale_ended(&request.want);
         }
