@@ -434,12 +434,17 @@ impl Peer {
         });
     }
 
-    /// It had nothing of what it was asked for under this root. Whether it still is taken to have
-    /// the state, and to lack only what was asked for.
+    /// Whether it has proven something of this state.
+    pub(crate) fn has_state(&self, root: &Hash) -> bool {
+        self.proved_root == Some(*root)
+    }
+
+    /// It had nothing of what it was asked for, which was not known before. Whether it still is
+    /// taken to have the state, and to lack only that.
     #[must_use]
-    pub(crate) fn lacked(&mut self, root: &Hash) -> bool {
+    pub(crate) fn lacked(&mut self) -> bool {
         self.empty += 1;
-        self.empty <= MAX_EMPTY && self.proved_root == Some(*root)
+        self.empty <= MAX_EMPTY
     }
 
     /// An answer came twice. `true` if that has gone on too long.
@@ -503,7 +508,10 @@ impl Peer {
     ) {
         self.refused[kind.index()] = None;
         (self.strikes, self.empty) = (0, 0);
-        (self.proved_at, self.proved_root) = (Some(now), Some(root));
+        self.proved_at = Some(now);
+        if kind != RequestKind::Headers {
+            self.proved_root = Some(root);
+        }
         let served = &mut self.kinds[kind.index()];
         if let Some((own, _)) = timing.deliveries {
             self.line.learn(own);

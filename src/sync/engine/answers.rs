@@ -113,6 +113,7 @@ impl Engine {
             codes_held: &mut self.codes_held,
             lacking: &mut self.lacking,
             peer: id,
+            has_state: self.peers.get(id).is_some_and(|peer| peer.has_state(&root)),
         };
         let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
@@ -133,8 +134,8 @@ impl Engine {
                 if let Some(peer) = self.peers.get_mut(id) {
                     let is_item = match verdict {
                         // Codes are the same under every root.
-                        Verdict::Lacks { is_new } if kind != RequestKind::Codes => {
-                            !is_new || peer.lacked(&root)
+                        Verdict::Lacks { is_new: true } if kind != RequestKind::Codes => {
+                            peer.lacked()
                         }
                         Verdict::Lacks { .. } => true,
                         Verdict::Proven(_) | Verdict::Refused => false,
@@ -169,6 +170,9 @@ struct AnswerContext<'a> {
     codes_held: &'a mut ChunkedSet<Hash>,
     lacking: &'a mut Lacking,
     peer: PeerId,
+    /// Whether the peer has proven something of this state. What it does not have then is likely to
+    /// be a single item.
+    has_state: bool,
 }
 
 impl AnswerContext<'_> {
@@ -260,10 +264,10 @@ impl AnswerContext<'_> {
         gain.is_cut = !rest.is_empty();
         match verdict {
             Ok(()) if joined == 0 => {
-                let first = rest.first().copied();
-                first.map_or(Ok(Verdict::Refused), |(account, root)| {
-                    Ok(self.lacks([Missing::Storage { account, root }]))
-                })
+                let first = rest.first().filter(|_| self.has_state).copied();
+                Ok(first.map_or(Verdict::Refused, |(account, root)| {
+                    self.lacks([Missing::Storage { account, root }])
+                }))
             }
             Ok(()) => Ok(Verdict::Proven(gain)),
             Err(error) => Err(error),
@@ -425,6 +429,9 @@ impl AnswerContext<'_> {
             hash: *hash,
         };
         let lacks = revealed.skipped.iter().map(missing);
+        if revealed.found.is_empty() && !self.has_state {
+            return Ok(Verdict::Refused);
+        }
         if revealed.found.is_empty() {
             // Servers stop at the first node that they do not have.
             let first = nodes.first().filter(|_| revealed.skipped.is_empty());
