@@ -96,8 +96,11 @@ impl Engine {
         if !is_grave {
             return;
         }
-        let goodbye = Session::disconnect(fault.reason());
-        self.outbox.push_back(Output::Send(id, goodbye));
+        // Nothing is answered to a Disconnect.
+        if !matches!(fault, PeerFault::Disconnected(_)) {
+            let goodbye = Session::disconnect(fault.reason());
+            self.outbox.push_back(Output::Send(id, goodbye));
+        }
         self.outbox.push_back(Output::Drop(id, fault));
         self.peer_left(id);
     }
