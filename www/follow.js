@@ -45,7 +45,9 @@ export function createFollower(database, headOf, listener) {
     // fetched twice.
     if (following && db.role !== 'follower') aim(db, head)
     const held = complete?.block
-    const behind = head && held ? Math.max(head.number - held.number, 0) : undefined
+    // A peer may have announced another number than the header with this hash holds.
+    const isHeld = head && held?.hash === head.hash
+    const behind = head && held ? (isHeld ? 0 : Math.max(head.number - held.number, 0)) : undefined
     if (behind === 0 || behind === undefined) behindSince = undefined
     else behindSince ??= performance.now()
     listener.onChange({

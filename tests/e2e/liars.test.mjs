@@ -90,6 +90,7 @@ describe('when a peer leaves, another one is asked at once:', () => {
     test(vice, async () => {
       const { closed } = await syncWith(vice)
       assert.equal(closed?.by, 'peer', JSON.stringify(closed))
+      if (vice === 'too-many-peers') assert.deepEqual([closed.code, closed.disconnect], [4004, 4])
     })
   }
 })
