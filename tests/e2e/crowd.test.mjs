@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { chain, setUp } from './lib/harness.mjs'
 
 const world = setUp()
-const STATE = ['--accounts', '20000', '--contracts', '0.2']
+const STATE = ['--accounts', '6000', '--contracts', '0.2']
 
 /** One connection to a peer of each. Vices that only time shows are left to `liars.test.mjs`. */
 const VICES = [
@@ -34,11 +34,9 @@ test('64 real connections, half of them misbehaving: the sync completes, and no 
       if (joined === good.length) settle()
     }
     const db = await snaplight.open({ name: 'a crowd', network, memory: true, onEvent })
-    // A bad peer comes before each honest one.
-    good.forEach((url, at) => {
-      db.addPeer(bad[at], { name: 'bad', reconnect: false })
-      db.addPeer(url, { name: 'honest' })
-    })
+    // The first requests go to those that came first.
+    for (const url of bad) db.addPeer(url, { name: 'bad', reconnect: false })
+    for (const url of good) db.addPeer(url, { name: 'honest' })
     await settled
     const { accounts } = await db.sync(root)
     const rows = db.progress().peers
@@ -55,9 +53,10 @@ test('64 real connections, half of them misbehaving: the sync completes, and no 
     return told
   }, { ...chain(honest), good, bad: bad.map(({ url }) => url) })
   assert.equal(VICES.length, MOST_PEERS / 2)
-  const { caught, ...rest } = told; console.log('CAUGHT', caught)
+  const { caught, ...rest } = told;
   assert.deepEqual(rest, { accounts: honest.accounts, events: ['ready'], states: ['ready'], blamed: [], all: MOST_PEERS })
-  // Those that cannot even shake hands, at the least. Who else is asked is a matter of speed.
-  assert.ok(caught >= 4, `${caught} were caught`)
+  // Those that cannot even shake hands, and some of those that are asked first. Who is asked later is
+  // a matter of speed.
+  assert.ok(caught >= 8, `${caught} were caught`)
   assert.deepEqual(page.uncaught, [])
 })
