@@ -5,7 +5,7 @@ use core::fmt;
 use super::ids::PeerId;
 use super::want::RequestKind;
 use crate::hash::Hash;
-use crate::state::{Block, Counts};
+use crate::state::{Block, Counts, StatePath};
 use crate::wire::Head;
 
 /// Cells of [`Progress::key_space`].
@@ -62,6 +62,12 @@ pub struct Counters {
     /// Answers that had to be waited for one after another: a request counts one more than the
     /// answers that led to it.
     pub round_trips: u64,
+    /// Answers that came after their work had been given to another peer.
+    pub late: u64,
+    /// Answers that came twice.
+    pub duplicate: u64,
+    /// Answers to a request that was never made.
+    pub unexpected: u64,
 }
 
 impl Counters {
@@ -142,6 +148,28 @@ impl Progress {
     }
 }
 
+/// A single piece of a state that can be missing where everything else is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The bytecode with this hash.
+    Code(Hash),
+    /// A trie node.
+    Node {
+        /// Where it is.
+        path: StatePath,
+        /// Its hash.
+        hash: Hash,
+    },
+    /// An account's whole storage.
+    Storage {
+        /// Hash of the account's address.
+        account: Hash,
+        /// Root of its storage trie.
+        root: Hash,
+    },
+}
+
 /// Why nothing moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,6 +182,13 @@ pub enum WaitReason {
         /// The root that all of them refused.
         root: Hash,
         /// How many did.
+        peers: usize,
+    },
+    /// Everything else is there, but no peer has this.
+    Unavailable {
+        /// One of the pieces that no peer has.
+        item: Missing,
+        /// How many peers lack it.
         peers: usize,
     },
     /// Every peer says that it does not have this block.
@@ -190,10 +225,14 @@ pub struct PeerProgress {
     pub slots: u64,
     /// Bytecodes delivered.
     pub codes: u64,
-    /// Timeouts in a row.
+    /// Late requests in a row.
     pub strikes: u32,
-    /// Smoothed round trip in milliseconds, 0 before the first answer.
+    /// Smoothed round trip in milliseconds, of the kind of request that takes longest; 0 before the
+    /// first answer.
     pub round_trip_ms: u64,
+    /// Bytes per second that its connection carries, as its proven answers show; 0 before the
+    /// first.
+    pub bytes_per_second: u64,
 }
 
 /// How a sync ended.
@@ -213,6 +252,18 @@ pub struct Report {
     pub already_complete: bool,
 }
 
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missing::Code(hash) => write!(f, "the bytecode {hash}"),
+            Missing::Node { path, hash } => write!(f, "the trie node {hash} at {path}"),
+            Missing::Storage { account, root } => {
+                write!(f, "the storage {root} of the account {account}")
+            }
+        }
+    }
+}
+
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -222,6 +273,18 @@ impl fmt::Display for WaitReason {
             }
             WaitReason::NeedNewRoot { root, peers } => {
                 write!(f, "none of the {peers} peers has the state of {root}")
+            }
+            WaitReason::Unavailable { item, peers: 1 } => {
+                write!(
+                    f,
+                    "the only peer does not have {item}, which the state needs"
+                )
+            }
+            WaitReason::Unavailable { item, peers } => {
+                write!(
+                    f,
+                    "none of the {peers} peers has {item}, which the state needs"
+                )
             }
             WaitReason::BlockUnavailable { block, peers: 1 } => {
                 write!(f, "the only peer does not have the block {block}")

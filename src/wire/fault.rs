@@ -1,5 +1,4 @@
-//! The faults of a peer: one for each rule of `docs/websocket-peers.md`, and what it costs the
-//! peer.
+//! The faults of a peer: one for each rule of `docs/websocket-peers.md`. Each ends the connection.
 
 use core::fmt;
 
@@ -64,30 +63,11 @@ pub enum PeerFault {
     UnexpectedNode,
     /// It sent the header of another block than was asked for.
     WrongHeader,
-    /// It did not answer a request before its deadline.
+    /// It did not even answer a smallest request in a minute, while other peers answered.
     Timeout,
 }
 
-/// What a fault costs the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Severity {
-    /// The connection is closed.
-    Drop,
-    /// The fault is counted. Several in a row close the connection.
-    Strike,
-}
-
 impl PeerFault {
-    /// What this fault costs the peer: a lie or a breach of protocol closes the connection,
-    /// slowness is counted.
-    pub fn severity(&self) -> Severity {
-        match self {
-            PeerFault::Timeout => Severity::Strike,
-            _ => Severity::Drop,
-        }
-    }
-
     /// The name of this fault for programs, in kebab case. It stays the same in later versions.
     pub fn code(&self) -> &'static str {
         match self {
@@ -188,7 +168,9 @@ impl fmt::Display for PeerFault {
             PeerFault::UnexpectedCode => f.write_str("sent a bytecode that was not asked for"),
             PeerFault::UnexpectedNode => f.write_str("sent a trie node that was not asked for"),
             PeerFault::WrongHeader => f.write_str("sent another block's header than was asked for"),
-            PeerFault::Timeout => f.write_str("did not answer in time"),
+            PeerFault::Timeout => {
+                f.write_str("did not answer a small request in a minute, while other peers did")
+            }
         }
     }
 }

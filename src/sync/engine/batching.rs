@@ -15,28 +15,21 @@ use crate::sync::job::{Built, Job};
 use crate::sync::loads::LoadPurpose;
 use crate::sync::want::RequestKind;
 
-/// Smallest request worth its round trip, in bytes. Chosen without a measurement: at a megabyte a
-/// second and 50 ms of latency, a round trip is worth 50 kB.
-const MIN_ASK: u64 = 16 * 1024;
-
 impl Engine {
-    /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
-    pub(super) fn room_for(&self, kind: RequestKind) -> Option<u64> {
-        let job = self.job()?;
+    /// Whether memory has room for what a request of this kind brings.
+    pub(super) fn has_room_for(&self, kind: RequestKind) -> bool {
+        let Some(job) = self.job() else {
+            return false;
+        };
         if job.pending_bytes() >= self.limits.batch_bytes && !self.commits.has_room() {
-            return None;
+            return false;
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
         let brings_more = matches!(kind, RequestKind::Accounts | RequestKind::Nodes);
         let is_full = job.tree().resident_bytes() >= self.limits.waiting_bytes;
         // The edges of all cursors may be more than that; then they go on one request at a time.
         let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round());
-        if brings_more && is_full && !is_only_way {
-            return None;
-        }
-        let asked = self.requests.bytes_asked();
-        let left = self.limits.asked_bytes.saturating_sub(asked);
-        (left >= MIN_ASK).then_some(left)
+        !brings_more || !is_full || is_only_way
     }
 
     /// Makes a batch if it is due, or the last one if everything is there, or cuts what is

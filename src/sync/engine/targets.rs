@@ -62,11 +62,22 @@ impl Engine {
         self.waiting = None;
         self.peers.clear_refusals();
         self.loads.cancel(LoadPurpose::Heal);
-        let arrived = self.arrived.iter();
-        let ranges = arrived.filter_map(|arrived| arrived.request.account_range());
-        let on_their_way = self.requests.account_ranges().chain(ranges).collect();
-        if let Some(job) = self.job_mut() {
-            job.await_stale(on_their_way);
+        self.lacking.clear();
+        self.expect_in_flight();
+    }
+
+    /// What is on its way since before the job has its root is not asked for again.
+    fn expect_in_flight(&mut self) {
+        let Activity::Syncing(job) = &mut self.activity else {
+            return;
+        };
+        let arrived = self
+            .arrived
+            .iter_mut()
+            .filter(|arrived| !arrived.request.is_late);
+        let arrived = arrived.filter_map(|arrived| arrived.request.subject.as_state_mut());
+        for request in self.requests.states_mut().chain(arrived) {
+            job.expect(request);
         }
     }
 
@@ -112,6 +123,8 @@ impl Engine {
     pub(super) fn enter(&mut self, job: Job) {
         let job = job.entered(self.next_round, self.limits.page_bytes);
         self.activity = Activity::Syncing(Box::new(job));
+        self.lacking.clear();
+        self.expect_in_flight();
     }
 
     /// The job is over. Later jobs get a higher round, so its open requests are stale.
@@ -154,7 +167,6 @@ impl Engine {
             }
             Activity::Syncing(_) => {
                 self.goal = Goal::UnderWay;
-                self.cancel_requests();
                 self.waiting = None;
                 self.commit_last(now, Ending::Cancelled);
             }

@@ -77,6 +77,11 @@ impl Job {
         self.queues.storage_joined(account, storage_root, more);
     }
 
+    /// A whole storage came by an answer that nobody waited for any more.
+    pub(crate) fn storage_came(&mut self, account: &Hash, storage_root: &Hash) {
+        self.queues.storage_came(account, storage_root);
+    }
+
     /// A chunk's range was joined. `last`: its last key if more lies to the right.
     pub(crate) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>) {
         self.queues.chunk_joined(account, chunk, last);

@@ -133,19 +133,21 @@ impl Job {
         self.pivot = pivot;
     }
 
-    /// Account ranges that have been on their way since before the target moved.
-    pub(crate) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
-        if let JobPhase::Healing(healing) = &mut self.phase {
-            healing.await_stale(spans);
+    /// An account range has been on its way since before the target moved.
+    fn await_span(&mut self, origin: Hash, limit: Hash) {
+        match &mut self.phase {
+            JobPhase::FirstSync(first) => first.await_span(origin, limit),
+            JobPhase::Healing(healing) => healing.await_span(origin, limit),
         }
     }
 
     /// A request from before the target moved has ended.
     pub(crate) fn stale_ended(&mut self, want: &Want) {
-        if let (Want::Accounts { origin, limit, .. }, JobPhase::Healing(healing)) =
-            (want, &mut self.phase)
-        {
-            healing.span_ended(origin, limit);
+        if let Want::Accounts { origin, limit, .. } = want {
+            match &mut self.phase {
+                JobPhase::FirstSync(first) => first.span_ended(origin, limit),
+                JobPhase::Healing(healing) => healing.span_ended(origin, limit),
+            }
         }
     }
 }
@@ -174,6 +176,10 @@ impl Job {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
     pub(crate) fn tree(&self) -> &Tree {
@@ -257,6 +263,7 @@ impl Job {
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.lacks_spans(),
             (RequestKind::Storage, _) => self.queues.lacks_storage(),
             (RequestKind::Codes, _) => self.queues.lacks_codes(),
+            (RequestKind::Nodes, _) if self.queues.has_nodes_aside() => true,
             (RequestKind::Nodes, JobPhase::FirstSync(first)) => {
                 asking::next_nodes(&self.tree, &self.queues, first)
                     .next()
