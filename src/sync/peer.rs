@@ -42,8 +42,14 @@ const FIRST_REQUEST: u64 = 8 * 1024;
 pub(super) const MIN_REQUEST: u64 = 16 * 1024;
 /// Most bytes asked for in one request, as in go-ethereum.
 const MAX_REQUEST: u64 = 512 * 1024;
-/// A request asks for what the peer delivers in this time, a quarter of what may be on its way.
-/// Chosen without a measurement.
+/// Bytes that may be on their way from a peer while it is only known that it carries something:
+/// little on a line of a megabit, and enough for a level of a trie that has changed here and there.
+const UNMEASURED_WINDOW: u64 = 128 * 1024;
+/// Bytes asked for in one request meanwhile: go-ethereum's fewest.
+const UNMEASURED_REQUEST: u64 = 64 * 1024;
+/// A request asks for what the peer delivers in this time, a quarter of what may be on its way, or in
+/// two round trips if that is more: where each request waits for the answer before, the rate doubles
+/// with each. Chosen without a measurement.
 const REQUEST_MS: u64 = 250;
 /// An answer is short if it has less than this share of the bytes that were asked for although
 /// there was more.
@@ -76,7 +82,7 @@ pub(crate) struct Peer {
     line: Throughput,
     /// What it carries while this kind of request is served, and how long one takes.
     kinds: [Served; RequestKind::COUNT],
-    /// The shortest time that an answer took, 0 before the first.
+    /// The shortest time that an answer took, the handshake's included; 0 before that.
     least_trip_ms: u64,
     /// Requests in a row that were late.
     strikes: u32,
@@ -215,6 +221,10 @@ impl Peer {
                 refusal.lasts_ms = 0;
             }
         }
+        if self.least_trip_ms == 0 && self.session.is_ready() {
+            // Its Status answers our Hello.
+            self.least_trip_ms = now.since(self.joined).max(1);
+        }
         received
     }
 
@@ -287,12 +297,24 @@ impl Peer {
         self.proved_at.is_some_and(|proved| proved > moment)
     }
 
-    /// Bytes that may be on their way from it.
-    fn window(&self) -> u64 {
+    /// Bytes per second that it is known to deliver. A peer that is late is not counted on.
+    pub(super) fn known_rate(&self) -> u64 {
         match self.is_unproven() || self.strikes > 0 {
-            true => MIN_REQUEST,
-            false => self.line.ahead(self.least_trip_ms).max(2 * MIN_REQUEST),
+            true => 0,
+            false => self.line.per_second(),
         }
+    }
+
+    /// Bytes that may be on their way from it, at most `share`.
+    pub(super) fn window(&self, share: u64) -> u64 {
+        if self.is_unproven() || self.strikes > 0 {
+            return MIN_REQUEST;
+        }
+        let least = 2 * MIN_REQUEST;
+        let ahead = self
+            .line
+            .ahead(self.least_trip_ms, least, UNMEASURED_WINDOW);
+        ahead.min(share.max(least))
     }
 
     /// Open requests, late ones included.
@@ -305,9 +327,15 @@ impl Peer {
         self.open.iter().map(|open| open.bytes).sum()
     }
 
-    /// Whether it has room for one more request of this kind. `late`: how many of its open requests
-    /// are late.
-    pub(super) fn has_room(&self, kind: RequestKind, late: usize, now: Millis) -> bool {
+    /// Whether it has room for one more request of this kind. `window`: bytes that may be on their
+    /// way from it; `late`: how many of its open requests are late.
+    pub(super) fn has_room(
+        &self,
+        kind: RequestKind,
+        window: u64,
+        late: usize,
+        now: Millis,
+    ) -> bool {
         let count = self.open_requests();
         if count >= MAX_OPEN {
             return false;
@@ -320,15 +348,15 @@ impl Peer {
             return count == 0;
         }
         // No kind takes more than half, so that none has to wait for another.
-        let (window, own) = (self.window(), self.open[kind.index()]);
+        let own = self.open[kind.index()];
         (count == 0 || self.open_bytes() + MIN_REQUEST <= window)
             && (own.count == 0 || own.bytes + MIN_REQUEST <= window / 2)
     }
 
     /// The best peer is the one that would answer first. What counts is what it proves of what was
     /// asked for, and not what it sends.
-    pub(super) fn rank(&self, kind: RequestKind) -> Rank {
-        let bytes = self.open_bytes() + self.request_bytes(kind);
+    pub(super) fn rank(&self, kind: RequestKind, window: u64) -> Rank {
+        let bytes = self.open_bytes() + self.request_bytes(kind, window);
         let sent = self.delivered.bytes / USEFUL_PARTS + 1;
         let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);
         let time = self.rate(kind).time_for(bytes * USEFUL_PARTS / useful);
@@ -342,22 +370,28 @@ impl Peer {
         }
     }
 
-    /// What it carries while it serves this kind; of all kinds if it never did.
+    /// What it carries while it serves this kind; of all kinds until the line was busy with it.
     fn rate(&self, kind: RequestKind) -> Throughput {
         let served = self.kinds[kind.index()].rate;
-        match served.per_second() {
-            0 => self.line,
-            _ => served,
+        match served.is_measured() {
+            true => served,
+            false => self.line,
         }
     }
 
     /// Bytes to ask for in one request of this kind.
-    pub(super) fn request_bytes(&self, kind: RequestKind) -> u64 {
+    pub(super) fn request_bytes(&self, kind: RequestKind, window: u64) -> u64 {
         if self.is_unproven() {
             return FIRST_REQUEST;
         }
-        let room = self.window().saturating_sub(self.open_bytes());
-        let wanted = self.rate(kind).within(REQUEST_MS).min(room);
+        let room = window.saturating_sub(self.open_bytes());
+        let unmeasured = if self.line.is_measured() {
+            0
+        } else {
+            UNMEASURED_REQUEST
+        };
+        let time = REQUEST_MS.max(2 * self.least_trip_ms);
+        let wanted = self.rate(kind).within(time).max(unmeasured).min(room);
         match self.strikes {
             0 => wanted.clamp(MIN_REQUEST, MAX_REQUEST),
             _ => MIN_REQUEST,
@@ -368,11 +402,6 @@ impl Peer {
     /// known of it.
     pub(super) fn time_for(&self, bytes: u64) -> Option<u64> {
         self.line.time_for(self.open_bytes() + bytes)
-    }
-
-    /// Whether what is open keeps its connection busy.
-    pub(super) fn is_busy(&self) -> bool {
-        2 * self.open_bytes() >= self.window()
     }
 
     /// A request of this kind is sent, which is likely to bring so many bytes.
@@ -485,10 +514,7 @@ impl Peer {
                 0 => elapsed,
                 smoothed => (smoothed * 3 + elapsed) / 4,
             };
-            self.least_trip_ms = match self.least_trip_ms {
-                0 => elapsed,
-                least => least.min(elapsed),
-            };
+            self.least_trip_ms = self.least_trip_ms.min(elapsed);
         }
         self.judge_length(now, timing, gain);
         self.delivered.answers += 1;

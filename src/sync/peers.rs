@@ -13,9 +13,8 @@ use crate::wire::{Offsets, PeerFault};
 /// requests of 64 KiB have twice what may be asked for at a time.
 pub const MAX_PEERS: usize = 64;
 
-/// Bytes in flight over all peers while nothing is known of the line: it takes five seconds at
-/// 13 kB/s.
-const FIRST_BUDGET: u64 = 64 * 1024;
+/// Bytes in flight over all peers before their line was busy: eight seconds at 30 kB/s.
+const FIRST_BUDGET: u64 = 256 * 1024;
 /// Fewest bytes in flight over all peers: two smallest requests, so that the line does not idle
 /// while an answer is verified.
 const MIN_BUDGET: u64 = 2 * MIN_REQUEST;
@@ -61,8 +60,8 @@ pub(crate) struct Route {
 pub(crate) struct Received {
     pub(crate) from_peer: u64,
     pub(crate) from_all: u64,
-    /// Whether the line was kept busy by what was asked for.
-    pub(crate) was_busy: bool,
+    /// The quickest answer of this peer until then, 0 if there was none.
+    pub(crate) least_trip_ms: u64,
 }
 
 /// What is in flight over all peers.
@@ -143,12 +142,11 @@ impl Peers {
 impl Peers {
     /// Bytes that may be in flight over all peers together, at most `limit`.
     fn budget(&self, limit: u64) -> u64 {
-        if self.line.per_second() == 0 {
-            return FIRST_BUDGET.min(limit);
-        }
         let trips = self.all().map(Peer::least_trip_ms);
-        let ahead = self.line.ahead(trips.max().unwrap_or(0));
-        ahead.max(MIN_BUDGET).min(limit)
+        let ahead = self
+            .line
+            .ahead(trips.max().unwrap_or(0), MIN_BUDGET, FIRST_BUDGET);
+        ahead.min(limit)
     }
 
     /// The ready peers with room for a request of this kind that do not refuse `root` now, the best
@@ -169,23 +167,34 @@ impl Peers {
         let has_others = self
             .all()
             .any(|peer| peer.is_ready() && !peer.is_lagging(now));
-        let mut askable: Vec<_> = self
-            .table
-            .iter()
-            .filter(|(id, peer)| {
-                let may_wait = has_others && peer.is_lagging(now)
-                    || peer.is_unproven() && in_flight.unproven >= MAX_UNPROVEN;
-                !may_wait && !peer.refuses(kind, root, now) && peer.has_room(kind, late(*id), now)
-            })
-            .filter_map(|(id, peer)| {
-                let route = Route {
-                    peer: *id,
-                    offsets: peer.offsets()?,
-                    bytes: peer.request_bytes(kind).min(left.max(MIN_REQUEST)),
-                };
-                Some((peer.rank(kind), route))
-            })
-            .collect();
+        // No peer takes the part of others in the budget. For one that carries much, the limit may
+        // be less than what is on its way in a second.
+        let rates: u64 = self.all().map(Peer::known_rate).sum();
+        let share = |peer: &Peer| {
+            let share = in_flight.limit.saturating_mul(peer.known_rate());
+            share.checked_div(rates).unwrap_or(in_flight.limit)
+        };
+        let mut askable = Vec::new();
+        for (id, peer) in &self.table {
+            let has_to_wait = has_others && peer.is_lagging(now)
+                || peer.is_unproven() && in_flight.unproven >= MAX_UNPROVEN;
+            let window = peer.window(share(peer));
+            if has_to_wait
+                || peer.refuses(kind, root, now)
+                || !peer.has_room(kind, window, late(*id), now)
+            {
+                continue;
+            }
+            let Some(offsets) = peer.offsets() else {
+                continue;
+            };
+            let route = Route {
+                peer: *id,
+                offsets,
+                bytes: peer.request_bytes(kind, window).min(left.max(MIN_REQUEST)),
+            };
+            askable.push((peer.rank(kind, window), route));
+        }
         askable.sort_by_key(|(rank, _)| *rank);
         askable.into_iter().map(|(_, route)| route).collect()
     }
@@ -199,7 +208,6 @@ impl Peers {
         expected: u64,
         in_flight: InFlight,
     ) -> (Received, u64) {
-        let budget = self.budget(in_flight.limit);
         let all = in_flight.bytes + expected;
         let others = self.ready().len() > 1;
         let (from_all, line) = (self.received, self.line);
@@ -216,7 +224,7 @@ impl Peers {
         let received = Received {
             from_peer: peer.received(),
             from_all,
-            was_busy: peer.is_busy() || 2 * all >= budget,
+            least_trip_ms: peer.least_trip_ms(),
         };
         (received, patience)
     }

@@ -176,6 +176,11 @@ pub enum Missing {
 pub enum WaitReason {
     /// No peer has shaken hands.
     NoPeers,
+    /// What was asked for does not come, and there is nobody else to ask.
+    NoAnswer {
+        /// How many peers there are.
+        peers: usize,
+    },
     /// Every peer says that it does not have the state of this root: a newer one is needed, or
     /// another peer.
     NeedNewRoot {
@@ -268,6 +273,8 @@ impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WaitReason::NoPeers => f.write_str("no peer is connected and ready"),
+            WaitReason::NoAnswer { peers: 1 } => f.write_str("the only peer does not answer"),
+            WaitReason::NoAnswer { peers } => write!(f, "none of the {peers} peers answers"),
             WaitReason::NeedNewRoot { root, peers: 1 } => {
                 write!(f, "the only peer does not have the state of {root}")
             }

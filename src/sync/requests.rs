@@ -19,6 +19,8 @@ const MAX_ENDED: usize = 1024;
 /// A smallest request that is open for so long shows that its peer stalls, if others answer
 /// meanwhile: go-ethereum's longest timeout.
 const STALL_MS: u64 = 60_000;
+/// How much longer an answer may take because somebody computes. Chosen without a measurement.
+const NOISE_MS: u64 = 20;
 /// The time for a request that is late is extended by this, while nobody else is there to do it.
 const EXTENSION_MS: u64 = 5_000;
 /// Bytes that an answer may have above twice the soft limit: room for one code of 24 KiB (EIP-170)
@@ -162,10 +164,13 @@ impl Arrived {
     ) -> Arrived {
         let elapsed_ms = now.since(request.sent);
         let deliveries = request.received.map(|before| {
+            // What takes much longer than the quickest answer has waited behind others. What was
+            // asked for shows nothing: there may be little of it.
+            let was_busy = elapsed_ms >= 2 * before.least_trip_ms + NOISE_MS;
             let brought = |bytes| Delivery {
                 bytes,
                 elapsed_ms,
-                was_busy: before.was_busy,
+                was_busy,
             };
             let (from_peer, from_all) = received;
             (

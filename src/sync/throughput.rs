@@ -17,6 +17,9 @@ const MAX_AHEAD_MS: u64 = 4_000;
 pub(crate) struct Throughput {
     /// Bytes per second, 0 before the first answer.
     per_second: u64,
+    /// Whether that is what the line carries. Before it was busy, it is only known to carry so much
+    /// at least.
+    is_measured: bool,
 }
 
 /// What one answer says about a line.
@@ -25,8 +28,8 @@ pub(crate) struct Delivery {
     /// Bytes that the line brought between the request and its answer.
     pub(crate) bytes: u64,
     pub(crate) elapsed_ms: u64,
-    /// Whether enough was asked for to keep the line busy. If not, the answer can only show that it
-    /// is faster than was thought.
+    /// Whether the line was kept busy. If not, the answer can only show that it is faster than was
+    /// thought.
     pub(crate) was_busy: bool,
 }
 
@@ -35,6 +38,7 @@ impl Throughput {
     /// and falls by a quarter of the difference.
     pub(crate) fn learn(&mut self, delivery: Delivery) {
         let rate = delivery.bytes.saturating_mul(1_000) / delivery.elapsed_ms.max(1);
+        self.is_measured |= delivery.was_busy;
         if rate > self.per_second {
             self.per_second = rate;
         } else if delivery.was_busy {
@@ -45,15 +49,26 @@ impl Throughput {
     /// Answers are late: it is taken to be half of what it was.
     pub(crate) fn halve(&mut self) {
         self.per_second /= 2;
+        self.is_measured = true;
+    }
+
+    /// Whether the line was ever busy.
+    pub(crate) fn is_measured(self) -> bool {
+        self.is_measured
     }
 
     pub(crate) fn per_second(self) -> u64 {
         self.per_second
     }
 
-    /// Bytes that may be in flight on a line with this round trip.
-    pub(crate) fn ahead(self, round_trip_ms: u64) -> u64 {
-        self.within((2 * round_trip_ms).clamp(AHEAD_MS, MAX_AHEAD_MS))
+    /// Bytes that may be in flight on a line with this round trip: at least `least`, and at least
+    /// `unmeasured` while it is not known how little that may be.
+    pub(crate) fn ahead(self, round_trip_ms: u64, least: u64, unmeasured: u64) -> u64 {
+        let ahead = self.within((2 * round_trip_ms).clamp(AHEAD_MS, MAX_AHEAD_MS));
+        ahead.max(match self.is_measured {
+            true => least,
+            false => unmeasured,
+        })
     }
 
     /// Bytes in so many milliseconds.
@@ -98,9 +113,10 @@ mod tests {
     fn what_is_in_flight_follows_rate_and_round_trip() {
         let mut rate = Throughput::default();
         rate.learn(delivery(1_000, 1, true));
-        assert_eq!(rate.ahead(50), 1_000_000);
-        assert_eq!(rate.ahead(1_500), 3_000_000);
-        assert_eq!(rate.ahead(60_000), 4_000_000);
+        assert_eq!(rate.ahead(50, 0, 0), 1_000_000);
+        assert_eq!(rate.ahead(1_500, 0, 0), 3_000_000);
+        assert_eq!(rate.ahead(60_000, 5_000_000, 0), 5_000_000);
+        assert_eq!(Throughput::default().ahead(50, 1, 2), 2);
         rate.halve();
         assert_eq!(rate.within(100), 50_000);
     }

@@ -7,6 +7,7 @@
 
 mod disk;
 mod rng;
+mod timing;
 mod truth;
 mod world;
 
@@ -16,9 +17,14 @@ mod geth_heal;
 mod geth_sync;
 mod happy;
 mod headers;
+mod hostile;
 mod kills;
+mod lacking;
+mod lines;
 mod moving;
+mod pauses;
 mod refusals;
 mod regressions;
+mod strays;
 mod transitions;
 mod worlds;

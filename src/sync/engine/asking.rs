@@ -150,7 +150,7 @@ impl Engine {
         self.wait_for(reason);
     }
 
-    fn wait_for(&mut self, reason: WaitReason) {
+    pub(super) fn wait_for(&mut self, reason: WaitReason) {
         if self.waiting.as_ref() != Some(&reason) {
             self.waiting = Some(reason.clone());
             self.tell(Event::Waiting(reason));

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::{Event, Output};
 use crate::sync::peer::{MIN_REQUEST, Peer};
-use crate::sync::progress::Counters;
+use crate::sync::progress::{Counters, WaitReason};
 use crate::sync::requests::{AnswerFrame, Arrived, Expired, Match, Overdue};
 use crate::sync::want::RequestKind;
 use crate::wire::{Answer, Message, PeerFault, Session, SessionEvent};
@@ -171,7 +171,11 @@ impl Engine {
             seen.push(id);
             let peer = self.peers.get_mut(id).filter(|_| is_first);
             match request.what {
-                Overdue::Waited => peer.into_iter().for_each(Peer::slowed),
+                Overdue::Waited => {
+                    peer.into_iter().for_each(Peer::slowed);
+                    let peers = self.peers.ready().len();
+                    self.wait_for(WaitReason::NoAnswer { peers });
+                }
                 Overdue::Late => {
                     peer.into_iter().for_each(|peer| peer.late(now));
                     self.return_work(request.subject);
