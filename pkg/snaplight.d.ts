@@ -502,10 +502,11 @@ export interface Progress extends SyncFigures {
    */
   readonly waiting: string | null
   /**
-   * What it waits for: a peer; a root that some peer has; a peer that has the block; or, as a
-   * follower, its turn to write.
+   * What it waits for: a peer that is there and answers; a root that some peer has; a peer that has
+   * the code or node that `waiting` names, when everything else is there; a peer that has the
+   * block; or, as a follower, its turn to write.
    */
-  readonly waitingFor: 'peers' | 'root' | 'block' | 'writer' | null
+  readonly waitingFor: 'peers' | 'root' | 'item' | 'block' | 'writer' | null
   /** Set while all peers refuse the root. */
   readonly needNewRoot: NeedNewRoot | null
 }

@@ -85,7 +85,7 @@ export function createFollower(database, headOf, listener) {
     // A killed worker's last messages may arrive after its end.
     const onProgress = (progress) => {
       if (sync !== current) return
-      refused = ['root', 'block'].includes(progress.waitingFor)
+      refused = ['root', 'item', 'block'].includes(progress.waitingFor)
       listener.onProgress(progress)
     }
     current = sync = db.sync({ blockHash: target.hash }, { onProgress })
