@@ -11,7 +11,7 @@
 //! - [`page`]: a page's bytes, and the proof that they are what the parent names; `new_pages`: new
 //!   pages on their way into a batch.
 //! - [`read`]: looking up an account or a slot in pages.
-//! - `gc`: which pages no root reaches any more.
+//! - `gc`: which pages no root reaches any more, and which codes no account names.
 //! - `key_space`: where keys lie, and how densely.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
 //!   [`StoreError`]: why a store fails.
@@ -41,7 +41,7 @@ pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_valu
 pub use batch::Batch;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 #[doc(hidden)]
-pub use gc::{DiffWalk, MarkWalk};
+pub use gc::{CodeWalk, DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};

@@ -1,7 +1,7 @@
 //! The root record: the only record of a database that is overwritten, and the one from which
 //! everything else is reached.
 //!
-//! Layout (integers little-endian, numbers are lengths in bytes): version 1; incarnation 16;
+//! Layout (integers little-endian, numbers are lengths in bytes): version 2; incarnation 16;
 //! sequence 8; next page id 8; network id 8; genesis 32; the complete state; the state being built;
 //! what waits for garbage collection; XXH64 of all before it, 8. Each of the three parts stands
 //! behind a byte that says whether it is there (0 or 1).
@@ -10,7 +10,10 @@
 //! slots 8); only for the one being built its first page's id and the first and end id of its upper
 //! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8). What
 //! waits for garbage collection is: the old root page (behind such a byte, as above), first and end
-//! id of the build's pages, 2 × 8.
+//! id of the build's pages, 2 × 8; flags 1 (1: stray codes).
+//!
+//! Version 1 lacks these flags. It knew no collection of codes, so all codes of its databases are
+//! still to be collected.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
@@ -24,7 +27,9 @@ use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
 
 /// The format that is written, and the newest one that can be read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The oldest format that can be read.
+const OLDEST: u8 = 1;
 const OPEN: u8 = 1;
 const INNER: u8 = 2;
 
@@ -55,6 +60,20 @@ pub struct PendingGc {
     pub old: Option<PageRef>,
     /// The ids given out while the new state was built. Those that it does not reach are garbage.
     pub build: Range<PageId>,
+    /// Whether codes may be held that neither of the two states names: the build has moved from
+    /// another root, or an earlier collection was left.
+    pub stray_codes: bool,
+}
+
+impl PendingGc {
+    /// When only codes are left to be collected: all that this complete state does not name.
+    pub(crate) fn of_codes(complete: &Complete, next_page: PageId) -> PendingGc {
+        PendingGc {
+            old: complete.top.page(),
+            build: next_page..next_page,
+            stray_codes: true,
+        }
+    }
 }
 
 /// An Ethereum network.
@@ -109,7 +128,8 @@ pub struct Complete {
     pub top: RootPage,
     /// What it holds.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
 }
 
@@ -125,7 +145,8 @@ pub struct Building {
     pub spine: Range<PageId>,
     /// What its pages hold so far.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
 }
 
@@ -136,7 +157,8 @@ pub struct Counts {
     pub accounts: u64,
     /// Storage slots of all accounts.
     pub slots: u64,
-    /// Distinct bytecodes.
+    /// Distinct bytecodes. Of a state that is complete or being built: those that are held. What
+    /// the state does not name is among them until it is collected.
     pub codes: u64,
 }
 
@@ -212,6 +234,7 @@ impl Record {
             put_page(&pending_gc.old, &mut out);
             out.extend(pending_gc.build.start.0.to_le_bytes());
             out.extend(pending_gc.build.end.0.to_le_bytes());
+            out.push(pending_gc.stray_codes.into());
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -219,7 +242,7 @@ impl Record {
 
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
-        match bytes.first() {
+        let version = match bytes.first() {
             // Before the checksum, because a newer format may have another one.
             Some(&found) if found > VERSION => {
                 return Err(RecordError::NewerFormat {
@@ -227,16 +250,17 @@ impl Record {
                     supported: VERSION,
                 });
             }
-            Some(&VERSION) => {}
+            Some(&found) if found >= OLDEST => found,
             _ => return Err(RecordError::Damaged),
-        }
+        };
         let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(RecordError::Damaged)?;
         if xxh64(body, 0).to_le_bytes() != *checksum {
             return Err(RecordError::Damaged);
         }
-        let mut fields = Fields(body.get(1..).unwrap_or_default());
+        let rest = body.get(1..).unwrap_or_default();
+        let mut fields = Fields { rest, version };
         let record = fields.record().ok_or(RecordError::Damaged)?;
-        if fields.0.is_empty() {
+        if fields.rest.is_empty() {
             Ok(record)
         } else {
             Err(RecordError::Damaged)
@@ -275,12 +299,17 @@ fn put_block(block: &Option<Block>, out: &mut Vec<u8>) {
     }
 }
 
-/// The bytes that are still to be read.
-struct Fields<'a>(&'a [u8]);
+/// The fields of a record.
+struct Fields<'a> {
+    /// The bytes that are still to be read.
+    rest: &'a [u8],
+    /// The format that they are in.
+    version: u8,
+}
 
 impl Fields<'_> {
     fn record(&mut self) -> Option<Record> {
-        Some(Record {
+        let mut record = Record {
             incarnation: self.take()?,
             sequence: self.number()?,
             next_page: PageId(self.number()?),
@@ -302,11 +331,16 @@ impl Fields<'_> {
                 Some(PendingGc {
                     old: self.page()?,
                     build: PageId(self.number()?)..PageId(self.number()?),
+                    stray_codes: self.version == 1 || self.flag()?,
                 })
             } else {
                 None
             },
-        })
+        };
+        if let (1, None, Some(complete)) = (self.version, &record.pending_gc, record.complete) {
+            record.pending_gc = Some(PendingGc::of_codes(&complete, record.next_page));
+        }
+        Some(record)
     }
 
     fn complete(&mut self) -> Option<Complete> {
@@ -387,8 +421,8 @@ impl Fields<'_> {
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
         Some(*taken)
     }
 }

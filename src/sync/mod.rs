@@ -23,6 +23,7 @@ mod peers;
 mod progress;
 mod requests;
 mod resume;
+mod stray_codes;
 mod target;
 mod throughput;
 mod upkeep;

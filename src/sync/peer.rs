@@ -13,8 +13,9 @@ use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
 /// 6.2).
 pub(super) const MAX_OPEN: usize = 16;
 
-/// Time for Hello and Status together. Servers allow 5 seconds for each; a client allows more,
-/// because both may be queued behind the answers of other peers on a slow line.
+/// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3). Nodes
+/// allow each other 5 seconds for each; here both may be queued behind the answers of other peers on
+/// a slow line.
 const HANDSHAKE_MS: u64 = 30_000;
 /// Silence after which a Ping is sent, and time to answer it while nothing is asked for:
 /// go-ethereum's ping interval.
@@ -60,8 +61,10 @@ const UNKNOWN_MS: u64 = 500;
 /// Answers without anything, one after another, that show that a peer does not have the state any
 /// more, and lacks not only single items. Chosen without a measurement.
 const MAX_EMPTY: u32 = 3;
-/// Answers that may come twice, one after another (`docs/websocket-peers.md`, section 7).
-const MAX_REPEATED: u32 = 8;
+/// Answers that may come twice, whatever else comes (`docs/websocket-peers.md`, section 7).
+const MAX_REPEATED: u64 = 8;
+/// Above that, one of so many answers may.
+const REPEATED_SHARE: u64 = 4;
 /// The share of useful bytes is counted in so many parts.
 const USEFUL_PARTS: u64 = 256;
 /// Short answers in a row after which a peer has to wait as after a refusal, while others do not.
@@ -98,8 +101,8 @@ pub(crate) struct Peer {
     proved_root: Option<Hash>,
     /// Answers in a row in which it had nothing, although it has the state.
     empty: u32,
-    /// Answers in a row that came twice.
-    repeated: u32,
+    /// Answers that came twice.
+    repeated: u64,
     delivered: Delivered,
 }
 
@@ -446,7 +449,7 @@ impl Peer {
     /// An answer came twice. `true` if that has gone on too long.
     pub(crate) fn repeats(&mut self) -> bool {
         self.repeated += 1;
-        self.repeated > MAX_REPEATED
+        self.repeated > MAX_REPEATED.max(self.delivered.answers / REPEATED_SHARE)
     }
 
     /// Forgets its refusals: it may have the data by now.
@@ -503,7 +506,7 @@ impl Peer {
         gain: Gain,
     ) {
         self.refused[kind.index()] = None;
-        (self.strikes, self.empty, self.repeated) = (0, 0, 0);
+        (self.strikes, self.empty) = (0, 0);
         (self.proved_at, self.proved_root) = (Some(now), Some(root));
         let served = &mut self.kinds[kind.index()];
         if let Some((own, _)) = timing.deliveries {

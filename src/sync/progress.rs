@@ -245,7 +245,8 @@ pub struct PeerProgress {
 pub struct Report {
     /// The root.
     pub root: Hash,
-    /// The block it was taken from, if a block was asked for.
+    /// The block after which the state has this root, as far as it is known: the one asked for
+    /// last.
     pub block: Option<Block>,
     /// What the state holds.
     pub held: Counts,

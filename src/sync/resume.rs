@@ -30,6 +30,7 @@ impl Start {
         // collection after this build deletes what it wrote.
         let building = record.building.as_ref();
         let first = building.map_or(next, |building| building.first_page);
+        let pivot = building.map_or(pivot, |building| pivot.after(Pivot::of_building(building)));
         let tree = match &record.complete {
             Some(complete) => Tree::over_complete(pivot.root, complete.top.page()),
             None => Tree::new(pivot.root),
@@ -52,10 +53,7 @@ impl Start {
                 Damage::Code(hash) => codes.push(hash),
             }
         }
-        let pivot = Pivot {
-            root: complete.top.root(),
-            block: complete.block,
-        };
+        let pivot = Pivot::of_complete(&complete);
         let next = record.next_page;
         if !has_damaged_page {
             let tree = Tree::over_complete(pivot.root, complete.top.page());
@@ -118,7 +116,7 @@ impl Resume {
 
     /// Goes for another root as soon as everything is read.
     pub(crate) fn retarget(&mut self, pivot: Pivot) {
-        self.pivot = pivot;
+        self.pivot = pivot.after(self.pivot);
     }
 
     /// Takes in pages that were read. Returns the ids of those that are missing or damaged; the
@@ -173,10 +171,7 @@ impl Resume {
     /// The job, once everything is read. If the root page is damaged, everything is fetched again.
     pub(crate) fn into_job(self, next_page: PageId) -> Job {
         let first_page = self.from.first_page;
-        let source = Pivot {
-            root: self.from.top.root(),
-            block: self.from.block,
-        };
+        let source = Pivot::of_building(&self.from);
         let tree = self.tree.unwrap_or_else(|| Tree::new(source.root));
         let mut job = Job::new(source, tree, first_page, next_page);
         job.turn_to(self.pivot);

@@ -115,6 +115,7 @@ fn modified_values_are_found() {
 
 #[test]
 fn answers_without_a_request_are_found() {
+    is_dropped_for("twice", &["unrequested"]);
     is_dropped_for("unasked", &["unrequested"]);
     is_dropped_for("wrong-id", &["unrequested"]);
     is_dropped_for("wrong-code", &["wrong-kind", "unknown-message"]);
@@ -124,17 +125,28 @@ fn answers_without_a_request_are_found() {
 }
 
 #[test]
-fn answers_that_come_twice_are_counted_and_are_no_fault() {
-    is_kept("twice");
-}
-
-#[test]
 fn bytes_that_are_no_message_are_found() {
     is_dropped_for("truncated", &["malformed"]);
     is_dropped_for("garbage", &["malformed", "unknown-message"]);
     is_dropped_for("oversized", &["oversized-frame"]);
     is_dropped_for("text", &["text-frame"]);
     is_dropped_for("many-proof-nodes@accounts", &["too-many-proof-nodes"]);
+}
+
+#[test]
+fn a_proof_of_nodes_that_no_path_needs_is_found() {
+    // Some hundred nodes: fewer than the most that an answer may have.
+    let state = Recipe::plain(90, 312).build();
+    let mut world = World::new(Arc::new(Server::new(state)), 312);
+    let vicious = world.peer(World::vice("huge-proof"));
+    world.target(Hash(world.server.states().head().expect("a state").root()));
+    assert!(matches!(world.run_some(1_000), End::Stuck));
+    let [(peer, PeerFault::SurplusProofNodes(nodes))] = world.faults[..] else {
+        panic!("{:?}", world.faults);
+    };
+    assert_eq!(peer, vicious);
+    assert!(nodes > 80, "{nodes}");
+    assert_eq!(world.dropped, [vicious]);
 }
 
 #[test]

@@ -139,14 +139,28 @@ const VICES: &[&str] = &[
     "no-hello",
 ];
 
-/// Syncs from one honest peer alone, and again with `hostile` others beside it, each with another
-/// vice and a line of its own.
-fn against_many(server: &Arc<Server>, rate: u64, hostile: usize) {
+/// Vices with which a peer delivers next to nothing but costs time, each in nine degrees.
+fn wasteful(number: usize) -> String {
+    let degree = number / 7 + 1;
+    match number % 7 {
+        0 => format!("silent+{}", 5 * degree - 5),
+        1 => format!("slow={}", 2_000 * degree + 2_000),
+        2 => format!("drip=0 slow={}", 400 * degree - 400),
+        3 => format!("drip={} slow={}", 500 * degree - 400, 100 * degree),
+        4 => format!("capped={} slow=1500+{}", 200 * degree, 2 * degree - 2),
+        5 => format!("empty+{degree} slow={}", 300 * degree),
+        _ => format!("silent@codes silent@storage+{degree} slow={}", 900 * degree),
+    }
+}
+
+/// Syncs from one honest peer alone, and again with others beside it, each with another vice and a
+/// line of its own.
+fn against_many(server: &Arc<Server>, rate: u64, vices: &[String]) {
     let alone = sync(&mut on_own_lines(server, rate, &[Vec::new()]));
     println!("alone: {alone} ms");
     assert!(alone >= 60_000, "{alone} ms is too short to compare");
-    let vices = VICES[..hostile].iter().map(|vice| World::vice(vice));
-    let mut peers: Vec<Vec<Vice>> = vices.collect();
+    let hostile = vices.len();
+    let mut peers: Vec<Vec<Vice>> = vices.iter().map(|vice| World::vice(vice)).collect();
     peers.insert(hostile / 2, Vec::new());
     let mut world = on_own_lines(server, rate, &peers);
     let millis = sync(&mut world);
@@ -157,14 +171,26 @@ fn against_many(server: &Arc<Server>, rate: u64, hostile: usize) {
     assert_at_most(millis, 1.5, alone);
 }
 
+/// The first of all vices, and the first of those that only waste time.
+fn both_kinds(hostile: usize) -> [Vec<String>; 2] {
+    let named = VICES[..hostile].iter().map(ToString::to_string);
+    [named.collect(), (0..hostile).map(wasteful).collect()]
+}
+
 #[test]
 fn nine_of_ten_peers_are_hostile() {
-    against_many(&serve(contracts(16_000, 200, 71)), 40_000, 9);
+    let server = serve(contracts(16_000, 200, 71));
+    for vices in both_kinds(9) {
+        against_many(&server, 40_000, &vices);
+    }
 }
 
 #[test]
 fn sixty_three_of_sixty_four_peers_are_hostile() {
-    against_many(&serve(contracts(16_000, 200, 71)), 40_000, 63);
+    let server = serve(contracts(16_000, 200, 71));
+    for vices in both_kinds(63) {
+        against_many(&server, 40_000, &vices);
+    }
 }
 
 #[test]
@@ -172,6 +198,8 @@ fn sixty_three_of_sixty_four_peers_are_hostile() {
 fn most_peers_are_hostile_in_a_large_sync() {
     let server = serve(contracts(100_000, 200, 72));
     for hostile in [9, 63] {
-        against_many(&server, 200_000, hostile);
+        for vices in both_kinds(hostile) {
+            against_many(&server, 200_000, &vices);
+        }
     }
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use snaplight_peer::chain::{Chain, Change};
+use snaplight_peer::keccak::keccak;
 use snaplight_peer::session::Server;
-use snaplight_peer::state::{Account, Builder, Realistic, Recipe, State};
+use snaplight_peer::state::{Account, Builder, Realistic, Recipe, State, States};
 
 use crate::timing::{assert_at_most, assert_nobody_is_blamed, contracts, serve, sync, world_of};
 use crate::world::World;
@@ -175,27 +176,82 @@ fn round_trips_of_a_heal(state: State, change: &Change) -> u64 {
     sync(&mut world);
     chain.advance(change);
     let millis = sync(&mut world);
-    println!("{millis} ms");
+    println!("{millis} ms for {change:?}");
     assert_nobody_is_blamed(&world);
     millis / 200
 }
 
-/// The change's keys are far apart, so that each needs a path of its own.
+/// The keys are far apart, so that each needs a path of its own.
 #[test]
 fn a_hundred_and_twenty_single_keys_do_not_cost_sixty_round_trips() {
+    let none = Change::default();
     let values = Change {
         values: 120,
-        ..Change::default()
+        ..none
     };
-    for accounts in [2_000, 50_000] {
-        let trips = round_trips_of_a_heal(Recipe::plain(accounts, 59).build(), &values);
-        assert!(trips <= 12, "{trips} round trips for {accounts} accounts");
+    let inserted = Change {
+        insert: 120,
+        ..none
+    };
+    let deleted = Change {
+        delete: 120,
+        ..none
+    };
+    for accounts in [500, 2_000, 10_000, 50_000] {
+        for change in [&values, &inserted, &deleted] {
+            let state = Recipe::plain(accounts, 59).build();
+            let trips = round_trips_of_a_heal(state, change);
+            assert!(trips <= 15, "{trips} round trips for {accounts} accounts");
+        }
     }
     let slots = Change {
         slots: 120,
         contracts: 120,
-        ..Change::default()
+        ..none
     };
-    let trips = round_trips_of_a_heal(contracts(20_000, 200, 60), &slots);
-    assert!(trips <= 20, "{trips} round trips for slots");
+    let some_slots = Change { slots: 120, ..none };
+    let large = Recipe {
+        contracts_per_mille: 30,
+        huge: vec![(1, 30_000)],
+        ..Recipe::plain(3_000, 61)
+    };
+    for (state, change) in [
+        (contracts(20_000, 200, 60), &slots),
+        (contracts(1_000, 900, 60), &slots),
+        (large.build(), &some_slots),
+    ] {
+        let trips = round_trips_of_a_heal(state, change);
+        assert!(trips <= 20, "{trips} round trips for slots");
+    }
+}
+
+/// All accounts below every 34th of the trie's 4,096 paths of three nibbles change: 120 subtries
+/// of about ten accounts, for each of which a range is cheaper than its nodes.
+#[test]
+fn a_hundred_and_twenty_small_ranges_do_not_cost_sixty_round_trips() {
+    let state = |balance: u128| {
+        let mut builder = Builder::new();
+        for index in 0..40_000_u32 {
+            let hash = keccak(&index.to_be_bytes());
+            let subtrie = u16::from_be_bytes([hash[0], hash[1]]) >> 4;
+            let balance = if subtrie % 34 == 0 { balance } else { 1 };
+            builder = builder.account_at(hash, Account::new().balance(balance));
+        }
+        Arc::new(builder.build())
+    };
+    let mut states = States::new(8);
+    states.push(state(2));
+    let mut world = World::new(Arc::new(Server::of_chain(states)), 62);
+    world.latency = (200, 200);
+    world.honest_peer();
+    sync(&mut world);
+    world.server.push(state(3));
+    world.announce();
+    world.asked.clear();
+    let millis = sync(&mut world);
+    assert_nobody_is_blamed(&world);
+    let trips = millis / 200;
+    let requests = world.asked.len();
+    println!("{trips} round trips, {requests} requests");
+    assert!(trips <= 15, "{trips} round trips for {requests} requests");
 }

@@ -12,6 +12,7 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod codes;
 mod damage;
 mod geth_heal;
 mod geth_sync;

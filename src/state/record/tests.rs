@@ -44,6 +44,7 @@ fn record() -> Record {
         pending_gc: Some(PendingGc {
             old: Some(page),
             build: PageId(3)..PageId(9),
+            stray_codes: true,
         }),
     }
 }
@@ -120,10 +121,48 @@ fn a_root_over_another_page_or_over_none_is_damage_whatever_the_checksum() {
 #[test]
 fn newer_format_names_both_versions() {
     let mut bytes = record().encode();
-    bytes[0] = 2;
+    bytes[0] = VERSION + 1;
     let newer = RecordError::NewerFormat {
-        found: 2,
-        supported: 1,
+        found: VERSION + 1,
+        supported: VERSION,
     };
     assert_eq!(Record::decode(&bytes), Err(newer));
+}
+
+/// The same record as version 1 wrote it. `cut` bytes at its end did not exist.
+fn in_version_1(record: &Record, cut: usize) -> Vec<u8> {
+    let mut bytes = record.encode();
+    bytes[0] = 1;
+    bytes.truncate(bytes.len() - 8 - cut);
+    bytes.extend(xxh64(&bytes, 0).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_record_of_version_1_is_read_and_its_codes_are_still_to_be_collected() {
+    let pending = Record {
+        building: None,
+        ..record()
+    };
+    assert_eq!(Record::decode(&in_version_1(&pending, 1)), Ok(pending));
+
+    let collected = Record {
+        building: None,
+        pending_gc: None,
+        ..record()
+    };
+    let decoded = Record::decode(&in_version_1(&collected, 0)).unwrap();
+    let of_codes = PendingGc {
+        old: None,
+        build: PageId(99)..PageId(99),
+        stray_codes: true,
+    };
+    let expected = Record {
+        pending_gc: Some(of_codes),
+        ..collected
+    };
+    assert_eq!(decoded, expected);
+
+    let fresh = Record::fresh([7; 16], record().network);
+    assert_eq!(Record::decode(&in_version_1(&fresh, 0)), Ok(fresh));
 }

@@ -130,7 +130,7 @@ impl Job {
             self.round += 1;
             self.round_trips = RoundTrips::after(self.counters.round_trips);
         }
-        self.pivot = pivot;
+        self.pivot = pivot.after(self.pivot);
     }
 
     /// An account range has been on its way since before the target moved.
