@@ -35,7 +35,7 @@ export function shapeProgress(raw, rows, report) {
     damaged,
     waiting,
     waitingFor,
-    needNewRoot: raw.refused && { root: raw.refused, peers: refusing(raw.peers, rows) },
+    needNewRoot: shapeNeed(raw, rows),
   }
 }
 
@@ -52,28 +52,36 @@ export function reportOf({ root, block, accounts, slots, codes }) {
 export function newRow(id, name) {
   return {
     id, name, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
-    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null,
+    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null, closed: null,
   }
 }
 
 /**
  * Takes the driver's rows. Rows that the driver no longer knows stay as they are until they are
  * forgotten.
+ *
+ * @param {Map<number, object>} earlier PeerStats at the end of a peer's last connection, by id.
  */
-export function updateRows(rows, rawPeers) {
+export function updateRows(rows, rawPeers, earlier) {
   for (const raw of rawPeers) {
     const row = rows.get(raw.id)
-    if (row && row.state !== 'closed') rows.set(raw.id, { ...row, ...shapePeer(raw) })
+    if (row && row.state !== 'closed') rows.set(raw.id, { ...row, ...shapePeer(raw, earlier.get(raw.id)) })
   }
 }
 
+/** What adds up over all connections of a peer. */
+const TOTALS = ['answers', 'bytes', 'accounts', 'slots', 'codes', 'faults']
+
 /**
  * The part of PeerStats in a raw row, which has no session while the engine does not know of the
- * connection.
+ * connection. `earlier` is the peer's row at the end of its last connection, if it had one.
  */
-export function shapePeer({ session, ...row }) {
+export function shapePeer({ session, id, ...row }, earlier) {
   const { refused, ...figures } = session ?? {}
-  return { ...row, ...figures }
+  const shaped = { ...row, ...figures }
+  if (!earlier) return shaped
+  for (const name of TOTALS) if (name in shaped) shaped[name] += earlier[name]
+  return { ...shaped, lastFault: row.lastFault ?? earlier.lastFault }
 }
 
 export function forgetOldRows(rows) {
@@ -93,8 +101,11 @@ function noFigures() {
   }
 }
 
-function refusing(rawPeers, rows) {
-  return rawPeers.filter(({ session }) => session?.refused).map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` }))
+/** `null` also if the peers that refused have left: those that came may have the root. */
+function shapeNeed({ refused: root, peers: rawPeers }, rows) {
+  const refusing = rawPeers.filter(({ session }) => session?.refused)
+  if (root === null || refusing.length === 0) return null
+  return { root, peers: refusing.map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` })) }
 }
 
 /**

@@ -154,11 +154,11 @@ pub(crate) struct Timing {
 }
 
 /// The peer said "I do not have that", which is no fault. It stands until the peer proves that it
-/// has some of it, has a new head, or the target moves.
+/// has some of it, or the target moves. A new head ends the pause.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     root: Hash,
-    /// The length of this pause. The next one is twice as long.
+    /// The length of this pause. The next one is twice as long. 0 after a new head.
     lasts_ms: u64,
     /// When it may be asked again; `None` if it may be now.
     until: Option<Millis>,
@@ -205,7 +205,8 @@ impl Peer {
         self.session.offsets()
     }
 
-    /// Judges one frame. A new head ends its refusals: what it lacked, it may have by now.
+    /// Judges one frame. After a new head it may be asked at once for what it lacked. That it has
+    /// refused stays known until it proves something, or the user would see nobody refuse.
     pub(crate) fn receive<'a>(
         &mut self,
         now: Millis,
@@ -218,7 +219,10 @@ impl Peer {
         let head = self.session.head();
         let received = self.session.receive(frame, network);
         if self.session.head() != head {
-            self.clear_refusals();
+            for refusal in self.refused.iter_mut().flatten() {
+                refusal.until = None;
+                refusal.lasts_ms = 0;
+            }
         }
         if self.least_trip_ms == 0 && self.session.is_ready() {
             // Its Status answers our Hello.
@@ -425,7 +429,7 @@ impl Peer {
     pub(crate) fn refused(&mut self, kind: RequestKind, root: Hash, now: Millis) {
         let last = self.refused[kind.index()].filter(|last| last.root == root);
         let lasts_ms = last.map_or(FIRST_REFUSAL_MS, |last| {
-            (2 * last.lasts_ms).min(LONGEST_REFUSAL_MS)
+            (2 * last.lasts_ms).clamp(FIRST_REFUSAL_MS, LONGEST_REFUSAL_MS)
         });
         self.refused[kind.index()] = Some(Refusal {
             root,

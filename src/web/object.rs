@@ -56,8 +56,9 @@ impl Progress {
     ) -> Progress {
         let (waiting_for, refused) = match &progress.waiting {
             None => (None, None),
-            Some(WaitReason::NoPeers) => (Some("peers"), None),
+            Some(WaitReason::NoPeers | WaitReason::NoAnswer { .. }) => (Some("peers"), None),
             Some(WaitReason::NeedNewRoot { root, .. }) => (Some("root"), Some(root.to_string())),
+            Some(WaitReason::Unavailable { .. }) => (Some("item"), None),
             Some(WaitReason::BlockUnavailable { .. }) => (Some("block"), None),
         };
         Progress {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::StoreError;
 use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, WaitReason};
-use snaplight::wire::PeerFault;
+use snaplight::wire::{PeerFault, Session};
 use snaplight_peer::session::Server;
 use snaplight_peer::state::{Recipe, State};
 
@@ -295,6 +295,22 @@ fn one_peer_more_than_are_kept_is_turned_away() {
     let dropped = std::iter::from_fn(|| world.engine.poll(Millis(world.now)))
         .any(|output| matches!(output, Output::Drop(PeerId(9_999), PeerFault::TooManyPeers)));
     assert!(dropped);
+}
+
+#[test]
+fn nothing_is_answered_to_a_disconnect() {
+    let mut world = World::new(Arc::new(Server::new(state())), 312);
+    let peer = world.honest_peer();
+    world.run_some(10_000);
+    let frame = Session::disconnect(4);
+    world
+        .engine
+        .handle(Millis(world.now), Input::Frame(peer, frame));
+    let outputs: Vec<_> = std::iter::from_fn(|| world.engine.poll(Millis(world.now))).collect();
+    let is_drop = |output: &Output| matches!(output, Output::Drop(_, PeerFault::Disconnected(4)));
+    assert!(outputs.iter().any(is_drop), "{outputs:?}");
+    let is_answer = |output: &Output| matches!(output, Output::Send(..));
+    assert!(!outputs.iter().any(is_answer), "{outputs:?}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ import {
   type OpenOptions,
   type Peer,
   type PeerClosed,
+  type PeerState,
   type PeerStats,
   type Phase,
   type Progress,
@@ -54,15 +55,18 @@ function words(event: DatabaseEvent): string {
     case 'damaged': return `${event.what satisfies 'page' | 'code' | 'record'}: ${event.message}`
     case 'ended': return event.message
     case 'repaired': case 'recovered': return event.type
+    case 'peer': return `${event.peer.name} ${event.state satisfies PeerState}: ${event.closed?.reason ?? 'joined'}`
   }
 }
 
 export async function wallet(root: string, signal: AbortSignal): Promise<SyncReport> {
   await using db: Snaplight = await open(options)
   const peer: Peer = db.addPeer(new WebSocket('wss://peer.example', 'devp2p.1'), { name: 'mine' })
-  db.addPeer(new URL('wss://peer.example'))
+  db.addPeer(new URL('wss://peer.example'), { reconnect: false })
   const closed: Promise<PeerClosed> = peer.closed
-  void closed.then(({ by, code, reason }) => console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason))
+  void closed.then(({ by, code, reason, disconnect }) => {
+    console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason, disconnect?.toFixed())
+  })
 
   const sync: Sync = db.sync(root, { signal, onProgress: (progress) => draw(progress) })
   for await (const progress of sync) draw(progress)
