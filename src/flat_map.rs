@@ -19,6 +19,10 @@ impl<K, V> Default for FlatMap<K, V> {
 }
 
 impl<K: Copy + Ord, V> FlatMap<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

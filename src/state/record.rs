@@ -8,9 +8,12 @@
 //!
 //! A state is: state root 32; root page (behind such a byte: hash 32, id 8, flags 1, leaves 8,
 //! slots 8); only for the one being built its first page's id and the first and end id of its upper
-//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8). What
-//! waits for garbage collection is: the old root page (behind such a byte, as above), first and end
-//! id of the build's pages, 2 × 8.
+//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8); only for
+//! the one being built its counters, 24 × 8, in the order of [`Counters`]. What waits for garbage
+//! collection is: the old root page (behind such a byte, as above), first and end id of the build's
+//! pages, 2 × 8.
+//!
+//! Version 1 had no counters. Its records are read, with counters of 0.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
@@ -20,11 +23,14 @@ use core::ops::Range;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::counters::{Counters, Counts};
 use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
 
 /// The format that is written, and the newest one that can be read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The oldest format that can be read.
+const OLDEST: u8 = 1;
 const OPEN: u8 = 1;
 const INNER: u8 = 2;
 
@@ -127,17 +133,8 @@ pub struct Building {
     pub counts: Counts,
     /// The block after which the state has this root, if a block was the target.
     pub block: Option<Block>,
-}
-
-/// How much a state holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Accounts.
-    pub accounts: u64,
-    /// Storage slots of all accounts.
-    pub slots: u64,
-    /// Distinct bytecodes.
-    pub codes: u64,
+    /// What was counted of it when its last batch was made.
+    pub counters: Counters,
 }
 
 /// Why a stored record cannot be used.
@@ -206,6 +203,10 @@ impl Record {
             out.extend(building.spine.end.0.to_le_bytes());
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
+            let mut counters = building.counters;
+            for counter in counters.each() {
+                out.extend(counter.to_le_bytes());
+            }
         }
         out.push(self.pending_gc.is_some().into());
         if let Some(pending_gc) = &self.pending_gc {
@@ -219,7 +220,7 @@ impl Record {
 
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
-        match bytes.first() {
+        let version = match bytes.first() {
             // Before the checksum, because a newer format may have another one.
             Some(&found) if found > VERSION => {
                 return Err(RecordError::NewerFormat {
@@ -227,16 +228,17 @@ impl Record {
                     supported: VERSION,
                 });
             }
-            Some(&VERSION) => {}
+            Some(&found) if found >= OLDEST => found,
             _ => return Err(RecordError::Damaged),
-        }
+        };
         let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(RecordError::Damaged)?;
         if xxh64(body, 0).to_le_bytes() != *checksum {
             return Err(RecordError::Damaged);
         }
-        let mut fields = Fields(body.get(1..).unwrap_or_default());
+        let rest = body.get(1..).unwrap_or_default();
+        let mut fields = Fields { rest, version };
         let record = fields.record().ok_or(RecordError::Damaged)?;
-        if fields.0.is_empty() {
+        if fields.rest.is_empty() {
             Ok(record)
         } else {
             Err(RecordError::Damaged)
@@ -275,8 +277,13 @@ fn put_block(block: &Option<Block>, out: &mut Vec<u8>) {
     }
 }
 
-/// The bytes that are still to be read.
-struct Fields<'a>(&'a [u8]);
+/// The fields of a record.
+struct Fields<'a> {
+    /// The bytes that are still to be read.
+    rest: &'a [u8],
+    /// The format that they are in.
+    version: u8,
+}
 
 impl Fields<'_> {
     fn record(&mut self) -> Option<Record> {
@@ -324,7 +331,18 @@ impl Fields<'_> {
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,
             block: self.block()?,
+            counters: self.counters()?,
         })
+    }
+
+    fn counters(&mut self) -> Option<Counters> {
+        let mut counters = Counters::default();
+        if self.version > 1 {
+            for counter in counters.each() {
+                *counter = self.number()?;
+            }
+        }
+        Some(counters)
     }
 
     /// `None` also for a root and a page that do not belong together.
@@ -387,8 +405,8 @@ impl Fields<'_> {
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
         Some(*taken)
     }
 }

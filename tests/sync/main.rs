@@ -11,6 +11,7 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod counters;
 mod damage;
 mod geth_heal;
 mod geth_sync;

@@ -323,7 +323,9 @@ impl AnswerContext<'_> {
         });
         self.requeue(Want::Nodes(nodes.to_vec()));
         let (revealed, joined) = revealed?;
-        self.job.count_nodes(revealed.new);
+        let counters = self.job.counters_mut();
+        counters.nodes += revealed.new;
+        counters.node_bytes += revealed.new_bytes;
         revealed.verdict?;
         match revealed.found {
             0 => Ok(Verdict::Refused),
@@ -342,6 +344,8 @@ struct Revealed {
     found: u64,
     /// Those of them that were still blinded.
     new: u64,
+    /// The bytes of these.
+    new_bytes: u64,
     verdict: Result<(), AnswerError>,
 }
 
@@ -356,6 +360,7 @@ fn reveal(
     let mut revealed = Revealed {
         found: 0,
         new: 0,
+        new_bytes: 0,
         verdict: Ok(()),
     };
     let mut wanted = nodes.iter();
@@ -369,7 +374,10 @@ fn reveal(
         };
         revealed.found += 1;
         match revealing.node(path, &node) {
-            Ok(()) => revealed.new += 1,
+            Ok(()) => {
+                revealed.new += 1;
+                revealed.new_bytes += blob.len() as u64;
+            }
             // A range has revealed it meanwhile, or the root has moved.
             Err(RevealFault::NotBlinded) => {}
             Err(RevealFault::Hash) if !is_current => {}

@@ -205,6 +205,7 @@ impl Engine {
                 spine: built.spine.clone(),
                 counts,
                 block,
+                counters: *job.counters(),
             });
         }
         let replaced = before

@@ -9,6 +9,7 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
+use crate::sync::progress::Queued;
 use crate::sync::want::Want;
 
 /// Most chunks of one large storage, as in go-ethereum.
@@ -125,6 +126,15 @@ impl Queues {
 
     pub(super) fn lacks_codes(&self) -> bool {
         !self.codes.is_empty()
+    }
+
+    /// How many codes and storages wait here.
+    pub(super) fn queued(&self) -> Queued {
+        Queued {
+            codes: self.codes.len() as u64,
+            storages: (self.storages.len() + self.large.len()) as u64,
+            ..Queued::default()
+        }
     }
 
     pub(super) fn take_codes(&mut self) -> Option<Want> {
