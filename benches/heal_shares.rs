@@ -12,7 +12,7 @@
 mod disk;
 #[path = "../tests/sync/rng.rs"]
 mod rng;
-#[path = "../tests/sync/world.rs"]
+#[path = "../tests/sync/world/mod.rs"]
 mod world;
 
 use snaplight::hash::Hash;

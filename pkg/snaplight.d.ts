@@ -143,7 +143,8 @@ export interface Network {
 export type Role = 'writer' | 'follower'
 
 /**
- * - `complete`: {@link Snaplight.complete} is another state, whichever tab synced to it.
+ * - `complete`: {@link Snaplight.complete} is another state, or that of another block with the same
+ *   root, whichever tab synced to it.
  * - `role`: this database object is the writer now.
  * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found
  *   by a read, which rejects with a {@link DamagedError}, or by a sync on its way, and is healed
@@ -315,12 +316,18 @@ export interface Block {
 
 export interface CompleteState {
   readonly root: Hex
-  /** The block that led to this state; `null` if it was synced to by its root alone. */
+  /**
+   * The block that led to this state; of several blocks with this root, the one asked for last.
+   * `null` if only its root was ever asked for.
+   */
   readonly block: Block | null
   readonly accounts: number
   /** Storage slots of all accounts. */
   readonly slots: number
-  /** Different bytecodes. */
+  /**
+   * Different bytecodes. From a sync until the codes that only the state before named are deleted,
+   * in the background, those count as well. The new number is there without a `complete` event.
+   */
   readonly codes: number
 }
 
@@ -418,7 +425,10 @@ export interface SyncFigures {
   readonly accounts: number
   /** Storage slots held of the state, of all accounts. */
   readonly slots: number
-  /** Different bytecodes held. */
+  /**
+   * Different bytecodes held. Those of the state before count until they are deleted, soon after
+   * the sync.
+   */
   readonly codes: number
   /**
    * What peers sent: accounts, slots and codes that were proven, in whatever kind of answer, and the
@@ -451,8 +461,8 @@ export interface SyncFigures {
     readonly bytes: number
   }
   /**
-   * Answers that nobody needed: those that came after their time, those that came twice and items
-   * that were there already, and those with an id that was never sent.
+   * Answers that nobody waited for: those that came after their work had been given to another peer
+   * (what they prove is used), those that came twice, and those to a request that was never made.
    */
   readonly unneeded: { readonly late: number; readonly duplicate: number; readonly unexpected: number }
   /**
@@ -537,8 +547,7 @@ export interface Progress extends SyncFigures {
 export interface SyncReport extends SyncFigures {
   readonly root: Hex
   /**
-   * The block asked for. If a root was asked for: `null`, or the block by which another tab
-   * completed it.
+   * The block asked for. If a root was asked for: the block that is known to have it, or `null`.
    */
   readonly block: Block | null
 }

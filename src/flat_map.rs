@@ -19,12 +19,12 @@ impl<K, V> Default for FlatMap<K, V> {
 }
 
 impl<K: Copy + Ord, V> FlatMap<K, V> {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn contains(&self, key: &K) -> bool {
@@ -71,6 +71,11 @@ impl<K: Copy + Ord, V> FlatMap<K, V> {
     }
 
     /// In the order of keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// In the order of keys.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.0.iter_mut().map(|(key, value)| (&*key, value))
     }
@@ -108,8 +113,11 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
     }
 
     pub(crate) fn contains(&self, key: &K) -> bool {
-        let part = self.0.get(self.part_of(key));
-        part.is_some_and(|part| part.contains(key))
+        self.get(key).is_some()
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.0.get(self.part_of(key))?.get(key)
     }
 
     /// Inserts an entry, or replaces the one with the same key: that is `false`.
@@ -145,10 +153,22 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
         }
     }
 
-    pub(crate) fn pop_first(&mut self) -> Option<(K, V)> {
-        let first = self.0.first_mut()?.0.remove(0);
-        self.drop_if_empty(0);
-        Some(first)
+    /// Takes out the first entries that `is_wanted` accepts, at most this many.
+    pub(crate) fn take_first(
+        &mut self,
+        most: usize,
+        is_wanted: impl Fn(&K, &V) -> bool,
+    ) -> Vec<(K, V)> {
+        let mut taken = Vec::new();
+        for part in &mut self.0 {
+            if taken.len() == most {
+                break;
+            }
+            let fits = |(key, value): &mut (K, V)| is_wanted(key, value);
+            taken.extend(part.0.extract_if(.., fits).take(most - taken.len()));
+        }
+        self.0.retain(|part| !part.is_empty());
+        taken
     }
 
     pub(crate) fn clear(&mut self) {
@@ -225,12 +245,15 @@ mod tests {
                 map.remove(&key);
             });
             assert!(keys().all(|key| map.contains(&key) == (key % 3 == 0)));
-            let mut left = std::iter::from_fn(|| map.pop_first());
-            assert!(
-                left.by_ref()
-                    .eq((0..4_096).step_by(3).map(|key| (key, 3 * key)))
-            );
-            assert!(map.is_empty() && map.pop_first().is_none());
+            let odd = map.take_first(700, |key, value| key % 2 == 1 && *value == 3 * key);
+            let odd_keys = (3..4_096).step_by(6);
+            assert!(odd.into_iter().eq(odd_keys.map(|key| (key, 3 * key))));
+            let first = map.take_first(1, |_, _| true);
+            assert_eq!(first, [(0, 0)]);
+            let left = map.take_first(usize::MAX, |_, _| true);
+            let even_keys = (6..4_096).step_by(6);
+            assert!(left.into_iter().eq(even_keys.map(|key| (key, 3 * key))));
+            assert!(map.is_empty() && map.take_first(1, |_, _| true).is_empty());
         }
     }
 

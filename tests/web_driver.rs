@@ -322,6 +322,7 @@ async fn commit(store: &IndexedDb, record: Record) {
         pages,
         codes: vec![],
         delete: vec![],
+        delete_codes: vec![],
         record: record.encode(),
     };
     store.commit(batch).await.unwrap();
@@ -353,6 +354,7 @@ async fn a_follower_collects_no_garbage_and_can_take_over_at_any_moment() {
             pending_gc: Some(PendingGc {
                 old: None,
                 build: PageId(1)..PageId(4),
+                stray_codes: false,
             }),
             ..Record::fresh([1; 16], network)
         };

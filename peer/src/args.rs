@@ -56,16 +56,19 @@ Options:
     --network-id ID        default 1 for mainnet's genesis state, and 1337 otherwise
     --genesis-hash HASH    default mainnet's for mainnet's genesis state, and otherwise one that is
                            made from the root
-    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST_ANSWERS], where KIND is accounts, storage,
-                           codes, nodes or headers; may be repeated. Names: slow=MS, capped=BYTES,
-                           silent, empty, stale-root, drop-first-proof, drop-last-proof, drop-item,
-                           swap-values, unsorted, modify-value, lie, short, stuck, replay, twice,
-                           unasked, wrong-id, wrong-code, more, truncated, garbage, oversized, text,
-                           always-prove, no-proof, shuffled-proof, huge-proof, many-proof-nodes,
-                           codes-as-hashes, one-code, wrong-header, corrupt-header, cut,
-                           wrong-network, wrong-genesis, no-hello, no-status, no-snap, no-pong,
-                           too-many-peers, and corrupt=FIELD where FIELD is key, nonce, balance,
-                           storage-root, code-hash, slot, code, node or proof
+    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]], where KIND is accounts, storage,
+                           codes, nodes or headers; may be repeated. It shows after HONEST answers
+                           and before UNTIL answers. Names: slow=MS, again=MS, capped=BYTES,
+                           drip=BYTES, padded=NODES, lacks-codes=HEX, lacks-nodes=HEX,
+                           ends-at-nodes=HEX, silent, empty, stale-root, drop-first-proof,
+                           drop-last-proof, drop-item, swap-values, unsorted, modify-value, lie,
+                           short, stuck, replay, twice, unasked, wrong-id, wrong-code, more,
+                           truncated, garbage, oversized, text, always-prove, no-proof,
+                           shuffled-proof, huge-proof, many-proof-nodes, codes-as-hashes, one-code,
+                           wrong-header, corrupt-header, cut, wrong-network, wrong-genesis,
+                           no-hello, no-status, no-snap, no-pong, too-many-peers, and corrupt=FIELD
+                           where FIELD is key, nonce, balance, storage-root, code-hash, slot, code,
+                           node or proof
     --throttle BYTES       the most bytes per second for each connection
     --max-connections N    default 64
     --max-seconds N        end after this time

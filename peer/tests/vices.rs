@@ -160,6 +160,105 @@ fn a_vice_shows_after_its_honest_answers() {
 }
 
 #[test]
+fn a_vice_ends_where_its_range_of_answers_ends() {
+    let server = server();
+    let mut session = vicious(&server, "silent@accounts+1..3");
+    let counts: Vec<_> = (0..4)
+        .map(|id| {
+            session
+                .on_frame(&request_frame(&accounts(&server, id)))
+                .len()
+        })
+        .collect();
+    assert_eq!(counts, [1, 0, 0, 1]);
+}
+
+#[test]
+fn a_drip_has_one_item_and_a_proof_node_of_junk() {
+    let server = server();
+    for request in all_kinds(&server) {
+        let (junk, bare) = (
+            spoilt(&server, "drip=5000", &request),
+            spoilt(&server, "drip=0", &request),
+        );
+        let is_range = matches!(request, Request::Accounts(_) | Request::Storage(_));
+        let items = if is_range {
+            bare.keys().len()
+        } else {
+            bare.proof.len()
+        };
+        assert_eq!(items, 1);
+        let mut proof = bare.proof.clone();
+        proof.extend(is_range.then(|| vec![0x55; 5000]));
+        assert_eq!(junk, Answer { proof, ..bare });
+    }
+}
+
+#[test]
+fn padding_adds_different_small_proof_nodes() {
+    for request in [accounts, storage] {
+        let server = server();
+        let request = request(&server, 1);
+        let (honest, mut padded) = (
+            honest(&server, &request),
+            spoilt(&server, "padded=20", &request),
+        );
+        let mut added = padded.proof.split_off(honest.proof.len());
+        assert_eq!(padded, honest);
+        assert!(added.iter().all(|node| (32..=532).contains(&node.len())));
+        added.sort_unstable();
+        added.dedup();
+        assert_eq!(added.len(), 20);
+    }
+}
+
+fn hex(hash: Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_lacked_code_is_left_out() {
+    let server = server();
+    let request = codes(&server, 1);
+    let mut honest = honest(&server, &request);
+    let lacked = hex(keccak(&honest.proof.remove(2)));
+    let vice = format!("lacks-codes={lacked}");
+    assert_eq!(spoilt(&server, &vice, &request), honest);
+    let nothing = spoilt(&server, "lacks-codes=", &request);
+    assert!(nothing.is_nothing());
+}
+
+#[test]
+fn a_lacked_node_is_left_out_or_ends_the_answer() {
+    let server = server();
+    let request = nodes(&server, 1);
+    let honest = honest(&server, &request);
+    let lacked = hex(keccak(&honest.proof[0]));
+    let left = |vice: &str| spoilt(&server, &format!("{vice}={lacked}"), &request).proof;
+    assert_eq!(left("lacks-nodes"), honest.proof[1..]);
+    assert!(left("ends-at-nodes").is_empty());
+    // The lacked node is the state's root, which every proof needs.
+    let vice = format!("lacks-nodes={lacked}");
+    assert!(spoilt(&server, &vice, &accounts(&server, 1)).is_nothing());
+}
+
+#[test]
+fn a_storage_whose_root_is_lacked_ends_the_answer() {
+    let server = server();
+    let request = storage(&server, 1);
+    let roots: Vec<_> = state(&server)
+        .storages()
+        .map(|(_, trie)| trie.root())
+        .collect();
+    let sets = |lacked: Hash| {
+        let vice = format!("lacks-nodes={}", hex(lacked));
+        spoilt(&server, &vice, &request).sets.len()
+    };
+    assert_eq!(honest(&server, &request).sets.len(), 2);
+    assert_eq!([sets(roots[0]), sets(roots[1])], [0, 1]);
+}
+
+#[test]
 fn silent_and_slow() {
     let server = server();
     for request in all_kinds(&server) {
@@ -170,6 +269,15 @@ fn silent_and_slow() {
             panic!("not late")
         };
         assert_eq!(*time, Duration::from_millis(30));
+        let [
+            Outgoing::Frame(first),
+            Outgoing::Wait(time),
+            Outgoing::Frame(second),
+        ] = &outgoing(&server, "again=30", &request)[..]
+        else {
+            panic!("not sent again")
+        };
+        assert_eq!((first, *time), (second, Duration::from_millis(30)));
     }
 }
 

@@ -257,9 +257,12 @@ export class Snaplight {
         if (this.#running?.start === start) this.#publish(this.#running)
       },
       onComplete: (state) => {
+        const before = this.#complete
         this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
+        // No event for new counts of the same state: codes that it does not name were deleted.
+        const isSame = state?.root === before?.root && state?.block?.hash === before?.block?.hash
         // No event for the state that is there when the database is opened.
-        if (this.#backend) this.#tell({ type: 'complete', complete: this.#complete })
+        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete: this.#complete })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)

@@ -8,7 +8,8 @@ pub struct Counts {
     pub accounts: u64,
     /// Storage slots of all accounts.
     pub slots: u64,
-    /// Distinct bytecodes.
+    /// Distinct bytecodes. Of a state that is complete or being built: those that are held. What
+    /// the state does not name is among them until it is collected.
     pub codes: u64,
 }
 
@@ -46,11 +47,11 @@ pub struct Counters {
     pub healed_codes: u64,
     /// Their bytes.
     pub healed_code_bytes: u64,
-    /// Answers that came after their request had ended for want of time.
+    /// Answers that came after their work had been given to another peer.
     pub late: u64,
-    /// Answers that came a second time, and items that were there already when they came.
+    /// Answers that came twice.
     pub duplicate: u64,
-    /// Answers with an id that was never sent.
+    /// Answers to a request that was never made.
     pub unexpected: u64,
     /// Bytes of frames received.
     pub bytes_received: u64,

@@ -11,7 +11,7 @@
 //! - [`page`]: a page's bytes, and the proof that they are what the parent names; `new_pages`: new
 //!   pages on their way into a batch.
 //! - [`read`]: looking up an account or a slot in pages.
-//! - `gc`: which pages no root reaches any more.
+//! - `gc`: which pages no root reaches any more, and which codes no account names.
 //! - `key_space`: where keys lie, and how densely.
 //! - [`Counters`]: what a build has taken so far; [`Counts`]: what a state holds.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
@@ -44,7 +44,7 @@ pub use batch::Batch;
 pub use counters::{Counters, Counts, Traffic};
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 #[doc(hidden)]
-pub use gc::{DiffWalk, MarkWalk};
+pub use gc::{CodeWalk, DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};

@@ -1,7 +1,7 @@
 //! The root record: the only record of a database that is overwritten, and the one from which
 //! everything else is reached.
 //!
-//! Layout (integers little-endian, numbers are lengths in bytes): version 1; incarnation 16;
+//! Layout (integers little-endian, numbers are lengths in bytes): version 2; incarnation 16;
 //! sequence 8; next page id 8; network id 8; genesis 32; the complete state; the state being built;
 //! what waits for garbage collection; XXH64 of all before it, 8. Each of the three parts stands
 //! behind a byte that says whether it is there (0 or 1).
@@ -11,9 +11,10 @@
 //! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8); only for
 //! the one being built its counters, 24 × 8, in the order of [`Counters`]. What waits for garbage
 //! collection is: the old root page (behind such a byte, as above), first and end id of the build's
-//! pages, 2 × 8.
+//! pages, 2 × 8; flags 1 (1: stray codes).
 //!
-//! Version 1 had no counters. Its records are read, with counters of 0.
+//! Version 1 lacks the counters and these flags. Its counters are read as 0. It knew no collection
+//! of codes, so all codes of its databases are still to be collected.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
@@ -61,6 +62,20 @@ pub struct PendingGc {
     pub old: Option<PageRef>,
     /// The ids given out while the new state was built. Those that it does not reach are garbage.
     pub build: Range<PageId>,
+    /// Whether codes may be held that neither of the two states names: the build has moved from
+    /// another root, or an earlier collection was left.
+    pub stray_codes: bool,
+}
+
+impl PendingGc {
+    /// When only codes are left to be collected: all that this complete state does not name.
+    pub(crate) fn of_codes(complete: &Complete, next_page: PageId) -> PendingGc {
+        PendingGc {
+            old: complete.top.page(),
+            build: next_page..next_page,
+            stray_codes: true,
+        }
+    }
 }
 
 /// An Ethereum network.
@@ -115,7 +130,8 @@ pub struct Complete {
     pub top: RootPage,
     /// What it holds.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
 }
 
@@ -131,7 +147,8 @@ pub struct Building {
     pub spine: Range<PageId>,
     /// What its pages hold so far.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
     /// What was counted of it when its last batch was made.
     pub counters: Counters,
@@ -213,6 +230,7 @@ impl Record {
             put_page(&pending_gc.old, &mut out);
             out.extend(pending_gc.build.start.0.to_le_bytes());
             out.extend(pending_gc.build.end.0.to_le_bytes());
+            out.push(pending_gc.stray_codes.into());
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -287,7 +305,7 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn record(&mut self) -> Option<Record> {
-        Some(Record {
+        let mut record = Record {
             incarnation: self.take()?,
             sequence: self.number()?,
             next_page: PageId(self.number()?),
@@ -309,11 +327,16 @@ impl Fields<'_> {
                 Some(PendingGc {
                     old: self.page()?,
                     build: PageId(self.number()?)..PageId(self.number()?),
+                    stray_codes: self.version == 1 || self.flag()?,
                 })
             } else {
                 None
             },
-        })
+        };
+        if let (1, None, Some(complete)) = (self.version, &record.pending_gc, record.complete) {
+            record.pending_gc = Some(PendingGc::of_codes(&complete, record.next_page));
+        }
+        Some(record)
     }
 
     fn complete(&mut self) -> Option<Complete> {

@@ -8,31 +8,36 @@
 //! May not enter: clocks, randomness, sockets, databases, JavaScript. Time is an argument of every
 //! call.
 
+mod clock;
 mod commits;
 mod engine;
 mod gc;
 mod ids;
 mod io;
 mod job;
+mod lacking;
 mod limits;
 mod loads;
+mod peer;
 mod peers;
 mod progress;
 mod requests;
 mod resume;
+mod stray_codes;
 mod target;
+mod throughput;
 mod upkeep;
 mod want;
 
-pub use crate::wire::{PeerFault, Severity};
+pub use crate::wire::PeerFault;
 pub use engine::{Config, Engine};
 pub use ids::{Millis, PeerId, Ticket};
 pub use io::{Damage, Event, Failure, Input, Output};
 pub use limits::{Footprint, Limits};
 pub use peers::MAX_PEERS;
 pub use progress::{
-    Counters, KEY_SPACE_CELLS, Outrun, PeerProgress, Phase, Progress, Queued, Report, Traffic,
-    WaitReason,
+    Counters, KEY_SPACE_CELLS, Missing, Outrun, PeerProgress, Phase, Progress, Queued, Report,
+    Traffic, WaitReason,
 };
 pub use target::Target;
 pub use want::RequestKind;

@@ -1,117 +1,78 @@
-//! The table of peers: who may be asked, for how much, and what each delivered.
+//! The table of peers: who may be asked, for how much, and how long that may take.
 
 use super::ids::{Millis, PeerId};
+use super::peer::{Gain, MIN_REQUEST, Peer, Timing};
 use super::progress::PeerProgress;
-use super::requests::Arrived;
+use super::throughput::Throughput;
 use super::want::RequestKind;
 use crate::hash::Hash;
-use crate::heap::{HeapBytes, owns};
-use crate::state::Network;
-use crate::wire::{Offsets, PeerFault, Session, SessionEvent, Severity};
+use crate::heap::owns;
+use crate::wire::{Offsets, PeerFault};
 
-/// Requests of one kind in flight at one peer: two, so that a peer does not idle while its last
-/// answer is verified. Not measured with more: they only wait in the peer's queue.
-pub(super) const MAX_IN_FLIGHT: usize = 2;
-/// Timeouts in a row that close a connection. Chosen without a measurement: one may be an accident.
-pub(super) const MAX_STRIKES: u32 = 3;
 /// Most peers at a time. More sockets are refused. Chosen without a measurement: 64 peers with
 /// requests of 64 KiB have twice what may be asked for at a time.
 pub const MAX_PEERS: usize = 64;
 
-/// Time for Hello and Status together. devp2p servers allow 5 seconds for each.
-const HANDSHAKE_MS: u64 = 10_000;
-/// Silence after which a Ping is sent, and time to answer it: go-ethereum's ping interval.
-const PING_MS: u64 = 15_000;
-/// A peer that has refused is asked again after this: a node has a block some hundred milliseconds
-/// after a light client has heard of it.
-const FIRST_REFUSAL_MS: u64 = 250;
-/// Each refusal in a row lasts twice as long as the one before, up to this: a peer that lacks
-/// something for good is asked six times in the first ten seconds, and then seven times a minute.
-const LONGEST_REFUSAL_MS: u64 = 8_000;
+/// Bytes in flight over all peers before their line was busy: eight seconds at 30 kB/s.
+const FIRST_BUDGET: u64 = 256 * 1024;
+/// Fewest bytes in flight over all peers: two smallest requests, so that the line does not idle
+/// while an answer is verified.
+const MIN_BUDGET: u64 = 2 * MIN_REQUEST;
+/// Peers of which nothing is proven yet that may be asked at a time. What they are asked for waits
+/// until they answer; so they must not hold all of it.
+const MAX_UNPROVEN: usize = 8;
 
-/// Round trip that request sizes aim at. Chosen without a measurement: long against the latency of
-/// most networks (50 to 150 ms), short enough to share peers fairly.
-const TARGET_MS: u64 = 400;
-/// Fewest bytes asked for in one request, as in go-ethereum.
-const MIN_REQUEST: u64 = 64 * 1024;
-/// Most bytes asked for in one request, as in go-ethereum.
-const MAX_REQUEST: u64 = 512 * 1024;
-/// Bytes of the first request to a peer, of which nothing is known: at a megabit a second it takes
-/// one second. A kill before that costs all of it.
-const FIRST_REQUEST: u64 = 128 * 1024;
-/// A deadline is this many smoothed round trips away. go-ethereum allows three. Chosen without a
-/// measurement: mobile networks stall more often than those of nodes.
-const DEADLINE_FACTOR: u64 = 5;
+/// Time after which work goes from a peer that has proven nothing yet to another. Chosen without a
+/// measurement: longer than most round trips, and short if many peers are silent.
+const UNPROVEN_MS: u64 = 2_000;
+/// A request is late after this many times the time in which its line delivers what is open. An
+/// answer may have twice the bytes that were asked for.
+const PATIENCE_FACTOR: u64 = 4;
 /// The nearest deadline. Chosen without a measurement: a stall of some seconds is no fault.
-const MIN_DEADLINE_MS: u64 = 5_000;
-/// The farthest deadline: half of go-ethereum's, since a browser has fewer peers to go on with.
-const MAX_DEADLINE_MS: u64 = 30_000;
+const MIN_PATIENCE_MS: u64 = 5_000;
+/// The farthest deadline, and the one of a request to a peer of which nothing is known and that has
+/// no other beside it: half of go-ethereum's, since a browser has fewer peers to go on with.
+const MAX_PATIENCE_MS: u64 = 30_000;
 
 /// All connections. Bound: [`MAX_PEERS`].
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     /// In the order of joining. With so few, looking through all is faster than a map.
     table: Vec<(PeerId, Peer)>,
+    /// What all connections carry together: they may share one line.
+    line: Throughput,
+    /// Bytes of frames of all peers, those that left included.
+    received: u64,
 }
 
-/// One connection.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    session: Session,
-    joined: Millis,
-    heard: Millis,
-    pinged: Option<Millis>,
-    in_flight: [usize; RequestKind::COUNT],
-    refused: [Option<Refusal>; RequestKind::COUNT],
-    /// Bytes per second, smoothed; 0 before the first answer.
-    rate: u64,
-    round_trip_ms: u64,
-    strikes: u32,
-    delivered: Delivered,
-}
-
-/// Totals of what a peer delivered and what was proven of it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Delivered {
-    answers: u64,
-    bytes: u64,
-    proven: Gain,
-}
-
-/// What an answer brought.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Gain {
-    pub(crate) accounts: u64,
-    pub(crate) slots: u64,
-    pub(crate) codes: u64,
-}
-
-/// How long an answer took, and how large it was.
+/// Where a request goes, and how large it may be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Timing {
-    elapsed_ms: u64,
-    /// Bytes of its payload.
-    pub(crate) bytes: usize,
+pub(crate) struct Route {
+    pub(crate) peer: PeerId,
+    /// Where message ids start in its session.
+    pub(crate) offsets: Offsets,
+    /// Bytes to ask for.
+    pub(crate) bytes: u64,
 }
 
-impl Timing {
-    pub(crate) fn of(arrived: &Arrived) -> Timing {
-        Timing {
-            elapsed_ms: arrived.at.since(arrived.request.sent),
-            bytes: arrived.payload().len(),
-        }
-    }
+/// What was received when a request was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) from_peer: u64,
+    pub(crate) from_all: u64,
+    /// The quickest answer of this peer until then, 0 if there was none.
+    pub(crate) least_trip_ms: u64,
 }
 
-/// The peer said "I do not have that", which is no fault. It stands until the peer proves that it
-/// has some of it, has a new head, or the target moves.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    root: Hash,
-    /// The length of this pause. The next one is twice as long.
-    lasts_ms: u64,
-    /// When it may be asked again; `None` if it may be now.
-    until: Option<Millis>,
+/// What is in flight over all peers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InFlight {
+    /// Bytes that are likely to come, without those of late requests.
+    pub(crate) bytes: u64,
+    /// Bytes that may be at most.
+    pub(crate) limit: u64,
+    /// Requests that are not late at peers of which nothing is proven.
+    pub(crate) unproven: usize,
 }
 
 impl Peers {
@@ -131,6 +92,11 @@ impl Peers {
         self.table.retain(|(id, _)| *id != peer);
     }
 
+    pub(crate) fn get(&self, peer: PeerId) -> Option<&Peer> {
+        let found = self.table.iter().find(|(id, _)| *id == peer);
+        found.map(|(_, peer)| peer)
+    }
+
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
         let found = self.table.iter_mut().find(|(id, _)| *id == peer);
         found.map(|(_, peer)| peer)
@@ -140,41 +106,16 @@ impl Peers {
         self.table.iter().map(|(_, peer)| peer)
     }
 
-    /// The best of the ready peers with room for a request of this kind that have not refused
-    /// `root`: fewest strikes, then least to do, then fastest.
-    pub(crate) fn idle(
-        &mut self,
-        kind: RequestKind,
-        root: &Hash,
-        now: Millis,
-    ) -> Option<IdlePeer<'_>> {
-        let usable = self.table.iter_mut().filter_map(|(id, peer)| {
-            let offsets = peer.session.offsets()?;
-            let is_usable =
-                peer.in_flight[kind.index()] < peer.room() && !peer.refuses(kind, root, now);
-            is_usable.then_some(IdlePeer {
-                id: *id,
-                offsets,
-                peer,
-            })
-        });
-        usable.min_by_key(|idle| {
-            (
-                idle.peer.strikes,
-                idle.peer.in_flight[kind.index()],
-                u64::MAX - idle.peer.rate,
-            )
-        })
-    }
-
-    pub(crate) fn ready(&self) -> usize {
-        self.all().filter(|peer| peer.session.is_ready()).count()
+    /// Those that may be asked, whatever they have.
+    pub(crate) fn ready(&self) -> Vec<PeerId> {
+        let ready = self.table.iter().filter(|(_, peer)| peer.is_ready());
+        ready.map(|(id, _)| *id).collect()
     }
 
     /// How many ready peers refuse this kind for `root` now.
     pub(crate) fn refusing(&self, kind: RequestKind, root: &Hash, now: Millis) -> usize {
         self.all()
-            .filter(|peer| peer.session.is_ready() && peer.refuses(kind, root, now))
+            .filter(|peer| peer.is_ready() && peer.refuses(kind, root, now))
             .count()
     }
 
@@ -185,39 +126,6 @@ impl Peers {
             .for_each(|(_, peer)| peer.clear_refusals());
     }
 
-    /// The connections that are overdue, and those to be pinged now.
-    pub(crate) fn on_tick(&mut self, now: Millis) -> (Vec<(PeerId, PeerFault)>, Vec<PeerId>) {
-        let mut overdue = Vec::new();
-        let mut pings = Vec::new();
-        for (id, peer) in &mut self.table {
-            for refusal in peer.refused.iter_mut().flatten() {
-                refusal.until = refusal.until.filter(|until| now < *until);
-            }
-            if now < peer.deadline() {
-                continue;
-            }
-            match (peer.session.is_ready(), peer.pinged) {
-                (false, _) => overdue.push((*id, PeerFault::HandshakeTimeout)),
-                (true, Some(_)) => overdue.push((*id, PeerFault::PingTimeout)),
-                (true, None) => {
-                    peer.pinged = Some(now);
-                    pings.push(*id);
-                }
-            }
-        }
-        (overdue, pings)
-    }
-
-    pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        self.all().map(Peer::deadline).min()
-    }
-
-    /// When the next peer that has refused may be asked again.
-    pub(crate) fn next_refusal_end(&self) -> Option<Millis> {
-        let refusals = self.all().flat_map(|peer| peer.refused.iter().flatten());
-        refusals.filter_map(|refusal| refusal.until).min()
-    }
-
     /// What each peer delivered. `root`: the target's.
     pub(crate) fn progress(&self, root: Option<&Hash>) -> Vec<PeerProgress> {
         let table = self.table.iter();
@@ -226,202 +134,176 @@ impl Peers {
 
     /// What one peer delivered.
     pub(crate) fn progress_of(&self, peer: PeerId, root: Option<&Hash>) -> Option<PeerProgress> {
-        let (id, peer) = self.table.iter().find(|(id, _)| *id == peer)?;
-        Some(peer.progress(*id, root))
+        Some(self.get(peer)?.progress(peer, root))
     }
 }
 
-/// A peer that may be asked now.
-pub(crate) struct IdlePeer<'a> {
-    id: PeerId,
-    offsets: Offsets,
-    peer: &'a mut Peer,
-}
-
-/// Where a request goes, and how long it may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Route {
-    pub(crate) peer: PeerId,
-    /// Where message ids start in its session.
-    pub(crate) offsets: Offsets,
-    /// Milliseconds that the peer gets for the request.
-    pub(crate) patience_ms: u64,
-}
-
-impl IdlePeer<'_> {
-    /// Bytes to ask for in one request.
-    pub(crate) fn request_bytes(&self) -> u64 {
-        self.peer.request_bytes()
+/// Who is asked, and for how much.
+impl Peers {
+    /// Bytes that may be in flight over all peers together, at most `limit`.
+    fn budget(&self, limit: u64) -> u64 {
+        let trips = self.all().map(Peer::least_trip_ms);
+        let ahead = self
+            .line
+            .ahead(trips.max().unwrap_or(0), MIN_BUDGET, FIRST_BUDGET);
+        ahead.min(limit)
     }
 
-    /// A request of this kind is sent to it.
-    pub(crate) fn asked(self, kind: RequestKind) -> Route {
-        self.peer.in_flight[kind.index()] += 1;
-        Route {
-            peer: self.id,
-            offsets: self.offsets,
-            patience_ms: self.peer.patience(),
+    /// The ready peers with room for a request of this kind that do not refuse `root` now, the best
+    /// first. `late`: how many of a peer's requests are late.
+    pub(crate) fn askable(
+        &self,
+        kind: RequestKind,
+        root: &Hash,
+        now: Millis,
+        in_flight: InFlight,
+        late: impl Fn(PeerId) -> usize,
+    ) -> Vec<Route> {
+        let left = self.budget(in_flight.limit).saturating_sub(in_flight.bytes);
+        // One request always may be in flight, however long its answer is.
+        if left < MIN_REQUEST && in_flight.bytes > 0 {
+            return Vec::new();
         }
+        let has_others = self
+            .all()
+            .any(|peer| peer.is_ready() && !peer.is_lagging(now));
+        // No peer takes the part of others in the budget. For one that carries much, the limit may
+        // be less than what is on its way in a second.
+        let rates: u64 = self.all().map(Peer::known_rate).sum();
+        let share = |peer: &Peer| {
+            let share = in_flight.limit.saturating_mul(peer.known_rate());
+            share.checked_div(rates).unwrap_or(in_flight.limit)
+        };
+        let mut askable = Vec::new();
+        for (id, peer) in &self.table {
+            let has_to_wait = has_others && peer.is_lagging(now)
+                || peer.is_unproven() && in_flight.unproven >= MAX_UNPROVEN;
+            let window = peer.window(share(peer));
+            if has_to_wait
+                || peer.refuses(kind, root, now)
+                || !peer.has_room(kind, window, late(*id), now)
+            {
+                continue;
+            }
+            let Some(offsets) = peer.offsets() else {
+                continue;
+            };
+            let route = Route {
+                peer: *id,
+                offsets,
+                bytes: peer.request_bytes(kind, window).min(left.max(MIN_REQUEST)),
+            };
+            askable.push((peer.rank(kind, window), route));
+        }
+        askable.sort_by_key(|(rank, _)| *rank);
+        askable.into_iter().map(|(_, route)| route).collect()
+    }
+
+    /// A request of this kind is sent. Returns what was received so far, and the milliseconds that
+    /// it may take.
+    pub(crate) fn asked(
+        &mut self,
+        id: PeerId,
+        kind: RequestKind,
+        expected: u64,
+        in_flight: InFlight,
+    ) -> (Received, u64) {
+        let all = in_flight.bytes + expected;
+        let others = self.ready().len() > 1;
+        let (from_all, line) = (self.received, self.line);
+        let Some(peer) = self.get_mut(id) else {
+            return (Received::default(), MAX_PATIENCE_MS);
+        };
+        let times = [peer.time_for(expected), line.time_for(all)];
+        let patience = match times.into_iter().flatten().max() {
+            _ if peer.is_unproven() && others => UNPROVEN_MS,
+            None => MAX_PATIENCE_MS,
+            Some(time) => (PATIENCE_FACTOR * time).clamp(MIN_PATIENCE_MS, MAX_PATIENCE_MS),
+        };
+        peer.asked(kind, expected);
+        let received = Received {
+            from_peer: peer.received(),
+            from_all,
+            least_trip_ms: peer.least_trip_ms(),
+        };
+        (received, patience)
+    }
+
+    /// Whether somebody else is there to do what this peer was asked for at `sent`: somebody who
+    /// has proven something since, or anybody if this one never did or had half a minute.
+    pub(crate) fn is_replaceable(&self, id: PeerId, sent: Millis, now: Millis) -> bool {
+        let is_new = self.get(id).is_none_or(Peer::is_unproven);
+        let anybody = is_new || now.since(sent) >= MAX_PATIENCE_MS;
+        let mut others = self.table.iter().filter(|(other, _)| *other != id);
+        others.any(|(_, other)| other.is_ready() && (anybody || other.proved_since(sent)))
+    }
+
+    /// Whether another peer has proven something since.
+    pub(crate) fn has_proof_of_others(&self, id: PeerId, since: Millis) -> bool {
+        let mut others = self.table.iter().filter(|(other, _)| *other != id);
+        others.any(|(_, other)| other.is_ready() && other.proved_since(since))
     }
 }
 
-impl Peer {
-    fn new(now: Millis) -> Peer {
-        Peer {
-            session: Session::default(),
-            joined: now,
-            heard: now,
-            pinged: None,
-            in_flight: Default::default(),
-            refused: Default::default(),
-            rate: 0,
-            round_trip_ms: 0,
-            strikes: 0,
-            delivered: Delivered::default(),
-        }
+/// What comes of it.
+impl Peers {
+    /// Bytes of a frame came.
+    pub(crate) fn count_received(&mut self, bytes: usize) {
+        self.received += bytes as u64;
     }
 
-    fn progress(&self, id: PeerId, root: Option<&Hash>) -> PeerProgress {
-        PeerProgress {
-            peer: id,
-            client: self.session.client().to_owned(),
-            head: self.session.head(),
-            ready: self.session.is_ready(),
-            refused: root.is_some_and(|root| self.has_refused(root)),
-            in_flight: self.in_flight.iter().sum(),
-            answers: self.delivered.answers,
-            bytes: self.delivered.bytes,
-            accounts: self.delivered.proven.accounts,
-            slots: self.delivered.proven.slots,
-            codes: self.delivered.proven.codes,
-            strikes: self.strikes,
-            round_trip_ms: self.round_trip_ms,
-        }
+    /// What was received by now, from this peer and from all.
+    pub(crate) fn received(&self, peer: PeerId) -> (u64, u64) {
+        (self.get(peer).map_or(0, Peer::received), self.received)
     }
 
-    /// Judges one frame. A new head ends its refusals: what it lacked, it may have by now.
-    pub(crate) fn receive<'a>(
+    /// An answer of this peer was proven. `subject`: its kind, and the root or block that it was asked
+    /// under.
+    pub(crate) fn proved(
         &mut self,
         now: Millis,
-        frame: &'a [u8],
-        network: &Network,
-    ) -> Result<SessionEvent<'a>, PeerFault> {
-        self.heard = now;
-        self.pinged = None;
-        self.delivered.bytes += frame.len() as u64;
-        let head = self.session.head();
-        let received = self.session.receive(frame, network);
-        if self.session.head() != head {
-            self.clear_refusals();
+        id: PeerId,
+        subject: (RequestKind, Hash),
+        timing: Timing,
+        gain: Gain,
+    ) {
+        if let Some((_, all)) = timing.deliveries {
+            self.line.learn(all);
         }
-        received
+        if let Some(peer) = self.get_mut(id) {
+            peer.proved(now, subject, timing, gain);
+        }
     }
 
-    /// A request ended, in whatever way.
-    pub(crate) fn freed(&mut self, kind: RequestKind) {
-        let count = &mut self.in_flight[kind.index()];
-        *count = count.saturating_sub(1);
-    }
-
-    /// It does not have what it was asked for: it is not asked for this kind and root for a while,
-    /// longer each time.
-    pub(crate) fn refused(&mut self, kind: RequestKind, root: Hash, now: Millis) {
-        let last = self.refused[kind.index()].filter(|last| last.root == root);
-        let lasts_ms = last.map_or(FIRST_REFUSAL_MS, |last| {
-            (2 * last.lasts_ms).min(LONGEST_REFUSAL_MS)
-        });
-        self.refused[kind.index()] = Some(Refusal {
-            root,
-            lasts_ms,
-            until: Some(now.after(lasts_ms)),
-        });
-    }
-
-    /// Forgets its refusals: it may have the data by now.
-    fn clear_refusals(&mut self) {
-        self.refused = Default::default();
-    }
-
-    /// Counts a fault. `true` if it costs the connection.
-    #[must_use]
-    pub(crate) fn strike(&mut self, fault: &PeerFault) -> bool {
-        match fault.severity() {
-            Severity::Drop => true,
-            Severity::Strike => {
-                self.strikes += 1;
-                self.strikes >= MAX_STRIKES
+    /// The connections that are overdue, and those to be pinged now. `is_busy`: answers are on
+    /// their way.
+    pub(crate) fn on_tick(
+        &mut self,
+        now: Millis,
+        is_busy: bool,
+    ) -> (Vec<(PeerId, PeerFault)>, Vec<PeerId>) {
+        let mut overdue = Vec::new();
+        let mut pings = Vec::new();
+        for (id, peer) in &mut self.table {
+            peer.end_refusals(now);
+            if now < peer.deadline(is_busy) {
+                continue;
+            }
+            match peer.overdue(now) {
+                Some(fault) => overdue.push((*id, fault)),
+                None => pings.push(*id),
             }
         }
+        (overdue, pings)
     }
 
-    /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of
-    /// this kind before.
-    pub(crate) fn proved(&mut self, kind: RequestKind, timing: Timing, gain: Gain) {
-        self.refused[kind.index()] = None;
-        let elapsed = timing.elapsed_ms.max(1);
-        let rate = timing.bytes as u64 * 1000 / elapsed;
-        self.rate = if self.rate == 0 {
-            rate
-        } else {
-            (self.rate * 3 + rate) / 4
-        };
-        self.round_trip_ms = match self.round_trip_ms {
-            0 => elapsed,
-            smoothed => (smoothed * 3 + elapsed) / 4,
-        };
-        self.strikes = 0;
-        self.delivered.answers += 1;
-        self.delivered.proven.accounts += gain.accounts;
-        self.delivered.proven.slots += gain.slots;
-        self.delivered.proven.codes += gain.codes;
+    pub(crate) fn next_deadline(&self, is_busy: bool) -> Option<Millis> {
+        self.all().map(|peer| peer.deadline(is_busy)).min()
     }
 
-    /// Bytes to ask for in one request.
-    fn request_bytes(&self) -> u64 {
-        match self.rate {
-            0 => FIRST_REQUEST,
-            rate => (rate.saturating_mul(TARGET_MS) / 1000).clamp(MIN_REQUEST, MAX_REQUEST),
-        }
-    }
-
-    /// Milliseconds this peer gets for a request.
-    fn patience(&self) -> u64 {
-        match self.round_trip_ms {
-            0 => MAX_DEADLINE_MS / 2,
-            smoothed => (smoothed * DEADLINE_FACTOR).clamp(MIN_DEADLINE_MS, MAX_DEADLINE_MS),
-        }
-    }
-
-    /// A peer with strikes gets one request at a time until it answers.
-    fn room(&self) -> usize {
-        if self.strikes > 0 { 1 } else { MAX_IN_FLIGHT }
-    }
-
-    /// Whether it is not to be asked for this kind and root now.
-    fn refuses(&self, kind: RequestKind, root: &Hash, now: Millis) -> bool {
-        self.refused[kind.index()].is_some_and(|refusal| {
-            refusal.root == *root && refusal.until.is_some_and(|until| now < until)
-        })
-    }
-
-    /// Whether its last answer about this root was a refusal, even if the pause is over.
-    fn has_refused(&self, root: &Hash) -> bool {
-        let mut refusals = self.refused.iter().flatten();
-        refusals.any(|refusal| refusal.root == *root)
-    }
-
-    fn deadline(&self) -> Millis {
-        match (self.session.is_ready(), self.pinged) {
-            (false, _) => self.joined.after(HANDSHAKE_MS),
-            (true, Some(pinged)) => pinged.after(PING_MS),
-            (true, None) => self.heard.after(PING_MS),
-        }
-    }
-}
-
-impl HeapBytes for Peer {
-    fn heap_bytes(&self) -> usize {
-        self.session.client().len()
+    /// When the next peer that has to wait may be asked again.
+    pub(crate) fn next_retry(&self, now: Millis) -> Option<Millis> {
+        self.all().filter_map(|peer| peer.next_retry(now)).min()
     }
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::ids::PeerId;
 use crate::hash::Hash;
-use crate::state::{Block, Counts};
+use crate::state::{Block, Counts, StatePath};
 use crate::wire::Head;
 
 pub use crate::state::{Counters, Traffic};
@@ -102,18 +102,52 @@ impl Progress {
     }
 }
 
+/// A single piece of a state that can be missing where everything else is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The bytecode with this hash.
+    Code(Hash),
+    /// A trie node.
+    Node {
+        /// Where it is.
+        path: StatePath,
+        /// Its hash.
+        hash: Hash,
+    },
+    /// An account's whole storage.
+    Storage {
+        /// Hash of the account's address.
+        account: Hash,
+        /// Root of its storage trie.
+        root: Hash,
+    },
+}
+
 /// Why nothing moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitReason {
     /// No peer has shaken hands.
     NoPeers,
+    /// What was asked for does not come, and there is nobody else to ask.
+    NoAnswer {
+        /// How many peers there are.
+        peers: usize,
+    },
     /// Every peer says that it does not have the state of this root: a newer one is needed, or
     /// another peer.
     NeedNewRoot {
         /// The root that all of them refused.
         root: Hash,
         /// How many did.
+        peers: usize,
+    },
+    /// Everything else is there, but no peer has this.
+    Unavailable {
+        /// One of the pieces that no peer has.
+        item: Missing,
+        /// How many peers lack it.
         peers: usize,
     },
     /// Every peer says that it does not have this block.
@@ -150,10 +184,14 @@ pub struct PeerProgress {
     pub slots: u64,
     /// Bytecodes delivered.
     pub codes: u64,
-    /// Timeouts in a row.
+    /// Late requests in a row.
     pub strikes: u32,
-    /// Smoothed round trip in milliseconds, 0 before the first answer.
+    /// Smoothed round trip in milliseconds, of the kind of request that takes longest; 0 before the
+    /// first answer.
     pub round_trip_ms: u64,
+    /// Bytes per second that its connection carries, as its proven answers show; 0 before the
+    /// first.
+    pub bytes_per_second: u64,
 }
 
 /// How a sync ended.
@@ -161,7 +199,8 @@ pub struct PeerProgress {
 pub struct Report {
     /// The root.
     pub root: Hash,
-    /// The block it was taken from, if a block was asked for.
+    /// The block after which the state has this root, as far as it is known: the one asked for
+    /// last.
     pub block: Option<Block>,
     /// What the state holds.
     pub held: Counts,
@@ -173,15 +212,41 @@ pub struct Report {
     pub already_complete: bool,
 }
 
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missing::Code(hash) => write!(f, "the bytecode {hash}"),
+            Missing::Node { path, hash } => write!(f, "the trie node {hash} at {path}"),
+            Missing::Storage { account, root } => {
+                write!(f, "the storage {root} of the account {account}")
+            }
+        }
+    }
+}
+
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WaitReason::NoPeers => f.write_str("no peer is connected and ready"),
+            WaitReason::NoAnswer { peers: 1 } => f.write_str("the only peer does not answer"),
+            WaitReason::NoAnswer { peers } => write!(f, "none of the {peers} peers answers"),
             WaitReason::NeedNewRoot { root, peers: 1 } => {
                 write!(f, "the only peer does not have the state of {root}")
             }
             WaitReason::NeedNewRoot { root, peers } => {
                 write!(f, "none of the {peers} peers has the state of {root}")
+            }
+            WaitReason::Unavailable { item, peers: 1 } => {
+                write!(
+                    f,
+                    "the only peer does not have {item}, which the state needs"
+                )
+            }
+            WaitReason::Unavailable { item, peers } => {
+                write!(
+                    f,
+                    "none of the {peers} peers has {item}, which the state needs"
+                )
             }
             WaitReason::BlockUnavailable { block, peers: 1 } => {
                 write!(f, "the only peer does not have the block {block}")

@@ -1,28 +1,39 @@
-//! The one table of requests in flight. Every request ends in exactly one way: answered, timed out,
-//! or cancelled because its peer left or the target changed. That end hands what was asked for back
-//! to the caller.
+//! The one table of open requests. Every request ends in exactly one way: it is answered, or its
+//! peer leaves. A request that is late, or whose sync was cancelled, stays in the table: the peer is
+//! still at work on it, and its answer is used if it proves something that is wanted.
+
+use std::collections::VecDeque;
 
 use super::ids::{Millis, PeerId};
+use super::peer::Timing;
+use super::peers::Received;
+use super::throughput::Delivery;
 use super::want::{RequestKind, Want};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::wire::{Message, Request};
+use crate::wire::Request;
 
-/// Ids of ended requests that are remembered, so that a late answer is told from one that nobody
-/// asked for. More than 64 peers with 2 requests of each of 5
-/// kinds have in flight.
+/// Ids of answered requests that are remembered, so that an answer that comes twice is told from
+/// one that nobody asked for: as many as 64 peers have open.
 const MAX_ENDED: usize = 1024;
+/// A smallest request that is open for so long shows that its peer stalls, if others answer
+/// meanwhile: go-ethereum's longest timeout.
+const STALL_MS: u64 = 60_000;
+/// How much longer an answer may take because somebody computes. Chosen without a measurement.
+const NOISE_MS: u64 = 20;
+/// The time for a request that is late is extended by this, while nobody else is there to do it.
+const EXTENSION_MS: u64 = 5_000;
 /// Bytes that an answer may have above twice the soft limit: room for one code of 24 KiB (EIP-170)
 /// and two full proofs.
 const ANSWER_SLACK: u64 = 256 * 1024;
 
-/// Requests in flight. Bound: peers x kinds x requests per kind.
+/// Open requests. Bound: peers times requests open at a peer.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     /// By id, ascending.
     open: Vec<(u64, PendingRequest)>,
-    /// Recently ended without an answer. Bound: [`MAX_ENDED`].
-    ended: Vec<(u64, PeerId)>,
+    /// Answered recently. Bound: [`MAX_ENDED`].
+    ended: VecDeque<(u64, PeerId)>,
     last_id: u64,
 }
 
@@ -33,12 +44,19 @@ pub(crate) struct PendingRequest {
     pub(crate) subject: Subject,
     /// The soft limit of the answer's bytes.
     pub(crate) bytes: u64,
+    /// The bytes that it is likely to have.
+    pub(crate) expected: u64,
     pub(crate) sent: Millis,
+    /// When it is late, and when that is looked at again.
     pub(crate) deadline: Millis,
+    /// What was received when it was sent; `None` once the page was away.
+    pub(crate) received: Option<Received>,
+    /// Whether its work has gone back to where it came from.
+    pub(crate) is_late: bool,
 }
 
 /// What a request asks for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Subject {
     /// The header of the block with this hash. It is the engine's.
     Header(Hash),
@@ -47,7 +65,7 @@ pub(crate) enum Subject {
 }
 
 /// A request for a piece of a state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StateRequest {
     /// The state root that it names.
     pub(crate) root: Hash,
@@ -66,9 +84,12 @@ impl Subject {
         }
     }
 
-    /// The message that answers it.
-    pub(crate) fn answer(&self) -> Message {
-        self.kind().answer()
+    /// The bytes that an answer is likely to have: see [`Want::expected`].
+    pub(crate) fn expected(&self, bytes: u64, span: u64) -> u64 {
+        match self {
+            Subject::Header(_) => bytes,
+            Subject::State(state) => state.want.expected(bytes, span),
+        }
     }
 
     /// The request that asks for it, for about `bytes` bytes.
@@ -85,6 +106,14 @@ impl Subject {
             Subject::State(state) => Some(state),
         }
     }
+
+    /// The piece of a state that it asks for.
+    pub(crate) fn as_state_mut(&mut self) -> Option<&mut StateRequest> {
+        match self {
+            Subject::Header(_) => None,
+            Subject::State(state) => Some(state),
+        }
+    }
 }
 
 impl PendingRequest {
@@ -93,18 +122,13 @@ impl PendingRequest {
     pub(crate) fn most_bytes(&self) -> u64 {
         self.bytes * 2 + ANSWER_SLACK
     }
-
-    /// First and last key, if it asks for a range of accounts.
-    pub(crate) fn account_range(&self) -> Option<(Hash, Hash)> {
-        self.subject.as_state()?.want.account_range()
-    }
 }
 
 /// An answer that matched its request, and waits for verification.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) request: PendingRequest,
-    pub(crate) at: Millis,
+    pub(crate) timing: Timing,
     frame: AnswerFrame,
 }
 
@@ -131,8 +155,40 @@ impl AnswerFrame {
 }
 
 impl Arrived {
-    pub(crate) fn new(request: PendingRequest, frame: AnswerFrame, at: Millis) -> Arrived {
-        Arrived { request, at, frame }
+    /// `received`: bytes received by now from its peer and from all, this frame included.
+    pub(crate) fn new(
+        request: PendingRequest,
+        frame: AnswerFrame,
+        now: Millis,
+        received: (u64, u64),
+    ) -> Arrived {
+        let elapsed_ms = now.since(request.sent);
+        let deliveries = request.received.map(|before| {
+            // What takes much longer than the quickest answer has waited behind others. What was
+            // asked for shows nothing: there may be little of it.
+            let was_busy = elapsed_ms >= 2 * before.least_trip_ms + NOISE_MS;
+            let brought = |bytes| Delivery {
+                bytes,
+                elapsed_ms,
+                was_busy,
+            };
+            let (from_peer, from_all) = received;
+            (
+                brought(from_peer.saturating_sub(before.from_peer)),
+                brought(from_all.saturating_sub(before.from_all)),
+            )
+        });
+        let timing = Timing {
+            elapsed_ms,
+            asked: request.bytes,
+            bytes: frame.payload().len(),
+            deliveries,
+        };
+        Arrived {
+            request,
+            timing,
+            frame,
+        }
     }
 
     /// The message without its id.
@@ -140,8 +196,8 @@ impl Arrived {
         self.frame.payload()
     }
 
-    pub(crate) fn into_parts(self) -> (PendingRequest, AnswerFrame) {
-        (self.request, self.frame)
+    pub(crate) fn into_parts(self) -> (PendingRequest, Timing, AnswerFrame) {
+        (self.request, self.timing, self.frame)
     }
 }
 
@@ -150,10 +206,31 @@ impl Arrived {
 pub(crate) enum Match {
     /// The request it answers, taken out of the table.
     Open(Box<PendingRequest>),
-    /// It was asked, but its time was over.
-    Late,
+    /// It has been answered before.
+    Again,
     /// Nobody asked this peer.
     Unknown,
+}
+
+/// What becomes of a request whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// Somebody else can do its work, which goes back.
+    Late,
+    /// Nobody else can: it is waited for.
+    Waited,
+    /// It was late before and is still open.
+    Stalled,
+}
+
+/// A request whose time is over. It stays open.
+#[derive(Debug)]
+pub(crate) struct Expired {
+    pub(crate) what: Overdue,
+    pub(crate) peer: PeerId,
+    pub(crate) sent: Millis,
+    pub(crate) bytes: u64,
+    pub(crate) subject: Subject,
 }
 
 impl Requests {
@@ -171,75 +248,122 @@ impl Requests {
             .iter()
             .position(|(open, request)| *open == id && request.peer == peer);
         if let Some(index) = open {
+            if self.ended.len() == MAX_ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((id, peer));
             return Match::Open(Box::new(self.open.remove(index).1));
         }
-        match self.ended.iter().position(|ended| *ended == (id, peer)) {
-            Some(index) => {
-                self.ended.remove(index);
-                Match::Late
-            }
-            None => Match::Unknown,
+        match self.ended.contains(&(id, peer)) {
+            true => Match::Again,
+            false => Match::Unknown,
         }
     }
 
-    /// Takes out what is over its deadline.
-    pub(crate) fn expire(&mut self, now: Millis) -> Vec<PendingRequest> {
-        self.end_where(|request| request.deadline <= now)
+    /// Looks at the requests whose time is over. `can_replace` says whether somebody else can do
+    /// what a peer was asked for at a moment.
+    pub(crate) fn expire(
+        &mut self,
+        now: Millis,
+        can_replace: impl Fn(PeerId, Millis) -> bool,
+    ) -> Vec<Expired> {
+        let mut expired = Vec::new();
+        for (_, request) in &mut self.open {
+            if now < request.deadline {
+                continue;
+            }
+            let what = if request.is_late {
+                request.deadline = now.after(STALL_MS);
+                Overdue::Stalled
+            } else if can_replace(request.peer, request.sent) {
+                request.is_late = true;
+                request.deadline = request.sent.after(STALL_MS).max(now.after(EXTENSION_MS));
+                Overdue::Late
+            } else {
+                request.deadline = now.after(EXTENSION_MS);
+                Overdue::Waited
+            };
+            expired.push(Expired {
+                what,
+                peer: request.peer,
+                sent: request.sent,
+                bytes: request.bytes,
+                subject: request.subject.clone(),
+            });
+        }
+        expired
+    }
+
+    /// The page was away: nothing can be learned from the time that open requests take.
+    pub(crate) fn disturb(&mut self) {
+        for (_, request) in &mut self.open {
+            request.received = None;
+        }
     }
 
     /// Takes out what a peer that left was asked for.
     pub(crate) fn peer_left(&mut self, peer: PeerId) -> Vec<PendingRequest> {
-        self.end_where(|request| request.peer == peer)
+        let left = self
+            .open
+            .extract_if(.., |(_, request)| request.peer == peer);
+        left.map(|(_, request)| request).collect()
     }
 
-    /// Takes out everything.
-    pub(crate) fn cancel_all(&mut self) -> Vec<PendingRequest> {
-        self.end_where(|_| true)
+    /// Whether nothing is asked for, late requests aside.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_time().next().is_none()
     }
 
+    /// Whether no request is open, late ones included.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
+    /// How many are open, late ones aside.
     pub(crate) fn len(&self) -> usize {
-        self.open.len()
+        self.in_time().count()
+    }
+
+    /// The requests that are not late.
+    pub(crate) fn in_time(&self) -> impl Iterator<Item = &PendingRequest> {
+        let open = self.open.iter().map(|(_, request)| request);
+        open.filter(|request| !request.is_late)
+    }
+
+    /// How many of a peer's requests are late.
+    pub(crate) fn late_at(&self, peer: PeerId) -> usize {
+        let own = self.open.iter().filter(|(_, request)| request.peer == peer);
+        own.filter(|(_, request)| request.is_late).count()
+    }
+
+    /// Whether this request is the oldest at its peer, so that nothing is queued before its answer.
+    pub(crate) fn is_oldest(&self, peer: PeerId, sent: Millis) -> bool {
+        let mut own = self.open.iter().filter(|(_, request)| request.peer == peer);
+        own.next().is_none_or(|(_, first)| first.sent >= sent)
     }
 
     /// Whether anything is asked for in this round of the job.
     pub(crate) fn awaits(&self, round: u32) -> bool {
         let mut states = self
-            .open
-            .iter()
-            .filter_map(|(_, request)| request.subject.as_state());
+            .in_time()
+            .filter_map(|request| request.subject.as_state());
         states.any(|state| state.round == round)
     }
 
-    /// First and last keys of the account ranges asked for.
-    pub(crate) fn account_ranges(&self) -> impl Iterator<Item = (Hash, Hash)> + '_ {
-        self.open
-            .iter()
-            .filter_map(|(_, request)| request.account_range())
+    /// What is asked for in states, late requests aside.
+    pub(crate) fn states_mut(&mut self) -> impl Iterator<Item = &mut StateRequest> {
+        let open = self.open.iter_mut().map(|(_, request)| request);
+        let in_time = open.filter(|request| !request.is_late);
+        in_time.filter_map(|request| request.subject.as_state_mut())
     }
 
-    /// Bytes asked for and not yet answered.
-    pub(crate) fn bytes_asked(&self) -> u64 {
-        self.open.iter().map(|(_, request)| request.bytes).sum()
+    /// Bytes that are likely to come, without those of late requests.
+    pub(crate) fn bytes_expected(&self) -> u64 {
+        self.in_time().map(|request| request.expected).sum()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         self.open.iter().map(|(_, request)| request.deadline).min()
-    }
-
-    fn end_where(&mut self, is_over: impl Fn(&PendingRequest) -> bool) -> Vec<PendingRequest> {
-        let mut over = Vec::new();
-        for (id, request) in self.open.extract_if(.., |(_, request)| is_over(request)) {
-            if self.ended.len() == MAX_ENDED {
-                self.ended.remove(0);
-            }
-            self.ended.push((id, request.peer));
-            over.push(request);
-        }
-        over
     }
 }
 

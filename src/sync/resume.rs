@@ -33,6 +33,7 @@ impl Start {
         let building = record.building.as_ref();
         let first = building.map_or(next, |building| building.first_page);
         let counters = building.map(|building| building.counters);
+        let pivot = building.map_or(pivot, |building| pivot.after(Pivot::of_building(building)));
         let tree = match &record.complete {
             Some(complete) => Tree::over_complete(pivot.root, complete.top.page()),
             None => Tree::new(pivot.root),
@@ -56,10 +57,7 @@ impl Start {
                 Damage::Code(hash) => codes.push(hash),
             }
         }
-        let pivot = Pivot {
-            root: complete.top.root(),
-            block: complete.block,
-        };
+        let pivot = Pivot::of_complete(&complete);
         let next = record.next_page;
         if !has_damaged_page {
             let tree = Tree::over_complete(pivot.root, complete.top.page());
@@ -123,7 +121,7 @@ impl Resume {
 
     /// Goes for another root as soon as everything is read.
     pub(crate) fn retarget(&mut self, pivot: Pivot) {
-        self.pivot = pivot;
+        self.pivot = pivot.after(self.pivot);
     }
 
     /// Takes in pages that were read. Returns the ids of those that are missing or damaged; the
@@ -178,10 +176,7 @@ impl Resume {
     /// The job, once everything is read. If the root page is damaged, everything is fetched again.
     pub(crate) fn into_job(self, next_page: PageId) -> Job {
         let first_page = self.from.first_page;
-        let source = Pivot {
-            root: self.from.top.root(),
-            block: self.from.block,
-        };
+        let source = Pivot::of_building(&self.from);
         let tree = self.tree.unwrap_or_else(|| Tree::new(source.root));
         let job = Job::new(source, tree, first_page, next_page);
         let mut job = job.counting_from(self.from.counters);

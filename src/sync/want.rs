@@ -5,6 +5,12 @@ use crate::heap::HeapBytes;
 use crate::state::StatePath;
 use crate::wire::{Message, Request, snap};
 
+/// Bytes of a bytecode on average, to size requests: go-ethereum's estimate (84 in half a megabyte).
+pub(super) const BYTES_PER_CODE: u64 = 6 * 1024;
+/// Bytes of a trie node on average, to size requests: a full branch has 532, and a leaf of an
+/// account about 110.
+pub(super) const BYTES_PER_NODE: u64 = 400;
+
 /// The kinds of request, each with its own place in a peer's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,12 +84,16 @@ pub(crate) enum Want {
 }
 
 impl Want {
-    /// First and last key, if it is a range of accounts.
-    pub(crate) fn account_range(&self) -> Option<(Hash, Hash)> {
-        match self {
-            Want::Accounts { origin, limit, .. } => Some((*origin, *limit)),
-            _ => None,
-        }
+    /// The bytes that an answer is likely to have if `bytes` are asked for. `span`: what ranges of a
+    /// healing had so far, 0 if there were none.
+    pub(crate) fn expected(&self, bytes: u64, span: u64) -> u64 {
+        let likely = match self {
+            Want::Accounts { cursor: None, .. } if span > 0 => span,
+            Want::Codes(hashes) => hashes.len() as u64 * BYTES_PER_CODE,
+            Want::Nodes(nodes) => nodes.len() as u64 * BYTES_PER_NODE,
+            Want::Accounts { .. } | Want::Storages(_) | Want::Chunk { .. } => bytes,
+        };
+        likely.min(bytes)
     }
 
     pub(crate) fn kind(&self) -> RequestKind {

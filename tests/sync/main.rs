@@ -7,19 +7,26 @@
 
 mod disk;
 mod rng;
+mod timing;
 mod truth;
 mod world;
 
 mod bad_input;
+mod codes;
 mod counters;
 mod damage;
 mod geth_heal;
 mod geth_sync;
 mod happy;
 mod headers;
+mod hostile;
 mod kills;
+mod lacking;
+mod lines;
 mod moving;
+mod pauses;
 mod refusals;
 mod regressions;
+mod strays;
 mod transitions;
 mod worlds;

@@ -114,6 +114,38 @@ fn a_peer_that_never_has_the_state_is_asked_less_and_less() {
     assert!(progress.peers.iter().all(|peer| peer.refused));
 }
 
+/// No peer has the state that is asked for. A complete state is there, so that a heal begins, which
+/// asks one peer at a time. The peers' chain goes on, so that each block makes it possible that a
+/// peer has the state by now.
+#[test]
+fn peers_that_are_all_too_old_are_counted_although_a_state_is_complete() {
+    for (peers, latency) in [(1, 20), (5, 20), (5, 400), (12, 400)] {
+        let (mut chain, _, mut world) = follower();
+        world.latency = (latency, latency + 100);
+        for _ in 1..peers {
+            world.honest_peer();
+        }
+        world.run_ms(2_000);
+        world.waits.clear();
+        let root = Hash([0x5a; 32]);
+        world.input(Input::Target(Target::Root(root)));
+        for second in 1..=60 {
+            assert!(matches!(world.run_ms(1_000), End::Paused));
+            if second % 12 == 0 {
+                chain.advance_by(0.01);
+                world.announce();
+            }
+            let progress = world.engine.progress(Millis(world.now));
+            let refused = progress.peers.iter().filter(|peer| peer.refused).count();
+            if let Some(WaitReason::NeedNewRoot { peers, .. }) = progress.waiting {
+                assert_eq!(refused, peers, "after {second} s: those that are counted");
+            }
+        }
+        assert_eq!(world.waits, [WaitReason::NeedNewRoot { root, peers }]);
+        assert_eq!(world.faults, []);
+    }
+}
+
 #[test]
 fn codes_that_only_another_peer_has_arrive_within_a_second() {
     let recipe = Recipe {

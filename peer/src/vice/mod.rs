@@ -4,10 +4,12 @@
 
 mod answer;
 mod corrupt;
+mod lack;
 mod parse;
 mod spoil;
 
 pub use corrupt::Field;
+pub use lack::Prefix;
 pub use parse::ParseViceError;
 
 use crate::{
@@ -21,8 +23,8 @@ use crate::{
 use answer::Answer;
 use std::{collections::HashMap, time::Duration};
 
-/// A fault, and when it shows. It is written `NAME[=ARGUMENT][@KIND][+HONEST]`, such as `silent`,
-/// `capped=500@storage` or `cut@accounts+3`.
+/// A fault, and when it shows. It is written `NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]]`, such
+/// as `silent`, `capped=500@storage`, `cut@accounts+3` or `twice+3..4`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vice {
     /// What the peer does.
@@ -31,6 +33,8 @@ pub struct Vice {
     pub only: Option<Kind>,
     /// It does this after this many honest answers (of that kind).
     pub after: u64,
+    /// After this many answers it is honest again.
+    pub until: u64,
 }
 
 impl From<Fault> for Vice {
@@ -39,6 +43,7 @@ impl From<Fault> for Vice {
             fault,
             only: None,
             after: 0,
+            until: u64::MAX,
         }
     }
 }
@@ -75,6 +80,23 @@ pub enum Fault {
     Stuck,
     /// `capped=BYTES`: treats every request as one for at most this many bytes. Odd, not wrong.
     Capped(u64),
+    /// `drip=BYTES`: answers truthfully, but with one account, slot, code or node at a time, and
+    /// adds a proof node of this many bytes that means nothing to every range. Odd up to 532 bytes,
+    /// wrong above. With 0 no node is added.
+    Drip(u64),
+    /// `padded=NODES`: adds this many small proof nodes that nothing needs to every range. Odd up
+    /// to 8 nodes, wrong above.
+    Padded(u64),
+    /// `lacks-codes=HEX`: lacks the codes whose hashes begin with these hexadecimal digits. They
+    /// are left out of the answers, as all servers do. Odd, not wrong.
+    LacksCodes(Prefix),
+    /// `lacks-nodes=HEX`: lacks the trie nodes whose hashes begin with these digits. They are left
+    /// out of the answers, as go-ethereum does. A range whose proof needs one is not answered, nor
+    /// is a storage whose root is one. Odd, not wrong.
+    LacksNodes(Prefix),
+    /// `ends-at-nodes=HEX`: the same, but an answer of nodes ends before the first that is lacked.
+    /// Odd, not wrong.
+    EndsAtNodes(Prefix),
     /// `drop-first-proof`: leaves out the proof's first node (the root).
     DropFirstProof,
     /// `drop-last-proof`: leaves out the proof's last node.
@@ -99,6 +121,9 @@ pub enum Fault {
     Replay,
     /// `twice`: sends every answer twice.
     Twice,
+    /// `again=MS`: sends every answer a second time, this many milliseconds later. The next answer
+    /// waits for that.
+    Again(Duration),
     /// `unasked`: sends a second answer with every answer, to a request that was never made.
     Unasked,
     /// `wrong-id`: answers with another request id.
@@ -123,7 +148,8 @@ pub enum Fault {
     /// `shuffled-proof`: sends the proof's nodes in another order, and some of them twice. Odd, not
     /// wrong.
     ShuffledProof,
-    /// `huge-proof`: sends all nodes of the trie as proof. Odd up to 128 nodes, wrong above.
+    /// `huge-proof`: sends all nodes of the trie as proof. Odd while at most 8 of them are on no
+    /// path that a proof needs, wrong above.
     HugeProof,
     /// `many-proof-nodes`: sends more than 128 nodes, however few are needed.
     ManyProofNodes,
@@ -155,7 +181,8 @@ pub enum Fault {
 
 impl Vice {
     fn shows(&self, kind: Kind, answered: u64) -> bool {
-        self.only.is_none_or(|only| only == kind) && answered >= self.after
+        let showing = self.after..self.until;
+        self.only.is_none_or(|only| only == kind) && showing.contains(&answered)
     }
 }
 
@@ -285,6 +312,8 @@ fn change_request(request: &mut Request, fault: &Fault) {
     };
     match fault {
         Fault::Capped(cap) => *bytes = (*bytes).min(*cap),
+        // A server sends at least one item, and ends after it.
+        Fault::Drip(_) => *bytes = 1,
         Fault::More => {
             *bytes = bytes.saturating_mul(4);
             match request {
@@ -308,6 +337,9 @@ fn send(faults: &[Fault], ids: [u64; 2], answer: &Answer) -> Vec<Outgoing> {
             Fault::Silent => return Vec::new(),
             Fault::Slow(by) => outgoing.insert(0, Outgoing::Wait(*by)),
             Fault::Twice => outgoing.push(Outgoing::Frame(frame.clone())),
+            Fault::Again(after) => {
+                outgoing.extend([Outgoing::Wait(*after), Outgoing::Frame(frame.clone())])
+            }
             Fault::Unasked => {
                 let other = answer.with_id(!answer.id);
                 outgoing.push(Outgoing::Frame(handshake::frame(id, &other.encode())));

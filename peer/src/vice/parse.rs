@@ -1,4 +1,4 @@
-//! Parses vices from the command line: `NAME[=ARGUMENT][@KIND][+HONEST]`.
+//! Parses vices from the command line: `NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]]`.
 
 use super::{Fault, Field, Kind, Vice};
 use std::{fmt, str::FromStr, time::Duration};
@@ -63,15 +63,7 @@ impl FromStr for Vice {
 
     fn from_str(text: &str) -> Result<Vice, ParseViceError> {
         let error = |what: &str| ParseViceError(format!("{text}: {what}"));
-        let (rest, after) = match text.split_once('+') {
-            None => (text, 0),
-            Some((rest, after)) => (
-                rest,
-                after
-                    .parse()
-                    .map_err(|_| error("a number must follow '+'"))?,
-            ),
-        };
+        let (rest, after, until) = split_counts(text).map_err(error)?;
         let (rest, only) = match rest.split_once('@') {
             None => (rest, None),
             Some((rest, kind)) => {
@@ -102,18 +94,47 @@ impl FromStr for Vice {
                 let (_, field) = known.ok_or_else(|| error("there is no such field"))?;
                 Fault::Corrupt(*field)
             }
-            Some((name, argument)) => {
-                let number = argument
-                    .parse()
-                    .map_err(|_| error("a number must follow '='"))?;
-                match name {
-                    "slow" => Fault::Slow(Duration::from_millis(number)),
-                    "capped" => Fault::Capped(number),
-                    _ => return Err(error("there is no such vice with an argument")),
-                }
-            }
+            Some((name, argument)) => with_argument(name, argument).map_err(error)?,
         };
-        Ok(Vice { fault, only, after })
+        Ok(Vice {
+            fault,
+            only,
+            after,
+            until,
+        })
+    }
+}
+
+/// Splits off `+HONEST..UNTIL`.
+fn split_counts(text: &str) -> Result<(&str, u64, u64), &'static str> {
+    let Some((rest, counts)) = text.split_once('+') else {
+        return Ok((text, 0, u64::MAX));
+    };
+    let number = |text: &str| text.parse().map_err(|_| "a number must follow '+' or '..'");
+    match counts.split_once("..") {
+        None => Ok((rest, number(counts)?, u64::MAX)),
+        Some((after, until)) => Ok((rest, number(after)?, number(until)?)),
+    }
+}
+
+/// A vice whose argument is a number or a prefix of hashes.
+fn with_argument(name: &str, argument: &str) -> Result<Fault, &'static str> {
+    let number = || argument.parse().map_err(|_| "a number must follow '='");
+    let millis = || number().map(Duration::from_millis);
+    let prefix = || {
+        let prefix = argument.parse();
+        prefix.map_err(|()| "at most 64 hexadecimal digits must follow '='")
+    };
+    match name {
+        "slow" => millis().map(Fault::Slow),
+        "again" => millis().map(Fault::Again),
+        "capped" => number().map(Fault::Capped),
+        "drip" => number().map(Fault::Drip),
+        "padded" => number().map(Fault::Padded),
+        "lacks-codes" => prefix().map(Fault::LacksCodes),
+        "lacks-nodes" => prefix().map(Fault::LacksNodes),
+        "ends-at-nodes" => prefix().map(Fault::EndsAtNodes),
+        _ => Err("there is no such vice with an argument"),
     }
 }
 
@@ -132,6 +153,10 @@ mod tests {
             "silent@bogus",
             "silent+x",
             "capped=",
+            "drip=junk",
+            "lacks-codes=0x12",
+            "silent+2..",
+            "silent..2",
         ] {
             assert!(text.parse::<Vice>().is_err(), "{text}");
         }
@@ -143,8 +168,11 @@ mod tests {
             fault: Fault::Capped(500),
             only: Some(Kind::Storage),
             after: 3,
+            until: u64::MAX,
         };
-        assert_eq!("capped=500@storage+3".parse(), Ok(vice));
+        assert_eq!("capped=500@storage+3".parse(), Ok(vice.clone()));
+        let once = Vice { until: 4, ..vice };
+        assert_eq!("capped=500@storage+3..4".parse(), Ok(once));
         assert_eq!("silent".parse(), Ok(Vice::from(Fault::Silent)));
     }
 }

@@ -5,6 +5,7 @@ use super::answer::{Answer, Content, Item};
 use super::corrupt;
 use crate::{
     block::{Block, Blocks, Header},
+    rlp,
     snap::Request,
     state::States,
     trie::Trie,
@@ -68,6 +69,9 @@ impl Answer {
                     *codes = request.hashes.iter().map(|hash| hash.to_vec()).collect();
                 }
             }
+            Fault::LacksCodes(lacked) => self.lack_codes(lacked),
+            Fault::LacksNodes(lacked) => self.lack_nodes(lacked, false, states, request),
+            Fault::EndsAtNodes(lacked) => self.lack_nodes(lacked, true, states, request),
             Fault::AlwaysProve => self.prove_whole(states, request),
             Fault::HugeProof => {
                 if let Some(trie) = self.last_trie(states, request) {
@@ -245,9 +249,21 @@ fn spoil_proof(fault: &Fault, proof: &mut Vec<Vec<u8>>) {
             proof.reverse();
             proof.extend_from_within(..proof.len() / 2);
         }
+        Fault::Drip(bytes) if *bytes > 0 => proof.push(vec![0x55; *bytes as usize]),
+        Fault::Padded(nodes) => proof.extend((0..*nodes).map(surplus_node)),
         Fault::ManyProofNodes if !proof.is_empty() => {
             *proof = proof.iter().cycle().take(129).cloned().collect();
         }
         _ => {}
     }
+}
+
+/// A well-formed leaf that belongs to no trie, another one for each number.
+fn surplus_node(number: u64) -> Vec<u8> {
+    let mut fields = Vec::new();
+    rlp::put_string(&[0x20, 0x12, 0x34], &mut fields);
+    let mut value = [0x55; 32];
+    value[24..].copy_from_slice(&number.to_be_bytes());
+    rlp::put_string(&value, &mut fields);
+    rlp::wrap(&fields)
 }

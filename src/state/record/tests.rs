@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 
-/// A record of version 1 as it was written: [`record`] without counters.
+/// A record of version 1 as it was written: [`record`] without counters and flags.
 const VERSION_1: &str = "\
     01070707070707070707070707070707070c000000000000006300000000000000010000000000000001\
     010101010101010101010101010101010101010101010101010101010101010156e81f171bcc55a6ff83\
@@ -67,6 +67,7 @@ fn record() -> Record {
         pending_gc: Some(PendingGc {
             old: Some(page),
             build: PageId(3)..PageId(9),
+            stray_codes: true,
         }),
     }
 }
@@ -159,10 +160,48 @@ fn a_record_of_version_1_is_read_with_counters_of_zero() {
 #[test]
 fn newer_format_names_both_versions() {
     let mut bytes = record().encode();
-    bytes[0] = 3;
+    bytes[0] = VERSION + 1;
     let newer = RecordError::NewerFormat {
-        found: 3,
-        supported: 2,
+        found: VERSION + 1,
+        supported: VERSION,
     };
     assert_eq!(Record::decode(&bytes), Err(newer));
+}
+
+/// The same record as version 1 wrote it. `cut` bytes at its end did not exist.
+fn in_version_1(record: &Record, cut: usize) -> Vec<u8> {
+    let mut bytes = record.encode();
+    bytes[0] = 1;
+    bytes.truncate(bytes.len() - 8 - cut);
+    bytes.extend(xxh64(&bytes, 0).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_record_of_version_1_is_read_and_its_codes_are_still_to_be_collected() {
+    let pending = Record {
+        building: None,
+        ..record()
+    };
+    assert_eq!(Record::decode(&in_version_1(&pending, 1)), Ok(pending));
+
+    let collected = Record {
+        building: None,
+        pending_gc: None,
+        ..record()
+    };
+    let decoded = Record::decode(&in_version_1(&collected, 0)).unwrap();
+    let of_codes = PendingGc {
+        old: None,
+        build: PageId(99)..PageId(99),
+        stray_codes: true,
+    };
+    let expected = Record {
+        pending_gc: Some(of_codes),
+        ..collected
+    };
+    assert_eq!(decoded, expected);
+
+    let fresh = Record::fresh([7; 16], record().network);
+    assert_eq!(Record::decode(&in_version_1(&fresh, 0)), Ok(fresh));
 }

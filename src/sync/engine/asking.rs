@@ -1,10 +1,13 @@
 //! Asking: work is handed to peers and comes back. When nothing moves, the engine says why.
 
 use super::{Activity, Engine};
+use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
-use crate::sync::peers::Route;
-use crate::sync::progress::WaitReason;
+use crate::sync::job::Job;
+use crate::sync::peer::Peer;
+use crate::sync::peers::{InFlight, Route};
+use crate::sync::progress::{Missing, WaitReason};
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
 
@@ -15,6 +18,7 @@ impl Engine {
         if let Some(job) = self.job_mut() {
             job.replan(waiting_bytes);
         }
+        self.settle_lacking(now);
         self.ask_for_header(now);
         for kind in RequestKind::STATE {
             while self.ask_for_state(now, kind) {}
@@ -24,40 +28,69 @@ impl Engine {
     /// Asks a peer for the next piece of this kind. `false` if there is no peer, no work or no
     /// room.
     fn ask_for_state(&mut self, now: Millis, kind: RequestKind) -> bool {
-        let Some(bytes_left) = self.room_for(kind) else {
+        if !self.has_room_for(kind) || !self.job().is_some_and(|job| job.lacks(kind)) {
+            return false;
+        }
+        let Some(root) = self.job().map(Job::root) else {
             return false;
         };
-        let Activity::Syncing(job) = &mut self.activity else {
-            return false;
-        };
-        let root = job.root();
-        let Some(peer) = self.peers.idle(kind, &root, now) else {
-            return false;
-        };
-        let bytes = peer.request_bytes().min(bytes_left);
-        let Some(want) = job.take(kind, bytes) else {
-            return false;
-        };
-        let request = StateRequest {
-            root,
-            round: job.round(),
-            trip: job.asked(&want),
-            want,
-        };
-        let route = peer.asked(kind);
-        self.send(now, route, Subject::State(request), bytes);
-        true
+        for route in self.askable(now, kind, &root) {
+            let Activity::Syncing(job) = &mut self.activity else {
+                return false;
+            };
+            let lacks = |item: &Missing| self.lacking.lacks(item, route.peer);
+            // Another peer may have what this one lacks.
+            let Some(want) = job.take(kind, route.bytes, &lacks) else {
+                match self.lacking.is_empty() {
+                    true => return false,
+                    false => continue,
+                }
+            };
+            let request = StateRequest {
+                root,
+                round: job.round(),
+                trip: job.asked(&want),
+                want,
+            };
+            self.send(now, route, Subject::State(request));
+            return true;
+        }
+        false
+    }
+
+    /// The peers that may be asked for this kind, the best first.
+    pub(super) fn askable(&self, now: Millis, kind: RequestKind, root: &Hash) -> Vec<Route> {
+        let late = |peer| self.requests.late_at(peer);
+        self.peers.askable(kind, root, now, self.in_flight(), late)
+    }
+
+    /// What is in flight over all peers.
+    fn in_flight(&self) -> InFlight {
+        let in_time = self.requests.in_time();
+        let is_unproven = |peer| self.peers.get(peer).is_some_and(Peer::is_unproven);
+        InFlight {
+            bytes: self.requests.bytes_expected(),
+            limit: self.limits.asked_bytes,
+            unproven: in_time.filter(|request| is_unproven(request.peer)).count(),
+        }
     }
 
     /// Sends a request.
-    pub(super) fn send(&mut self, now: Millis, route: Route, subject: Subject, bytes: u64) {
-        let request = subject.request(bytes);
+    pub(super) fn send(&mut self, now: Millis, route: Route, subject: Subject) {
+        let request = subject.request(route.bytes);
+        let kind = subject.kind();
+        let expected = subject.expected(route.bytes, self.span_bytes);
+        let in_flight = self.in_flight();
+        let (received, patience_ms) = self.peers.asked(route.peer, kind, expected, in_flight);
         let id = self.requests.open(PendingRequest {
             peer: route.peer,
             subject,
-            bytes,
+            bytes: route.bytes,
+            expected,
             sent: now,
-            deadline: now.after(route.patience_ms),
+            deadline: now.after(patience_ms),
+            received: Some(received),
+            is_late: false,
         });
         if self.waiting == Some(WaitReason::NoPeers) {
             self.waiting = None;
@@ -66,9 +99,21 @@ impl Engine {
         self.outbox.push_back(Output::Send(route.peer, frame));
     }
 
+    /// Sets aside what no peer has, and asks for it again once its pause is over.
+    fn settle_lacking(&mut self, now: Millis) {
+        if self.lacking.is_empty() {
+            return;
+        }
+        self.lacking.settle(&self.peers.ready(), now);
+        let Activity::Syncing(job) = &mut self.activity else {
+            return;
+        };
+        job.set_aside(self.lacking.unavailable());
+    }
+
     /// If nothing moves although something is missing, says why, once for each reason.
     pub(super) fn report_stall(&mut self, now: Millis) {
-        if !self.requests.is_empty() || !self.commits.is_settled() || !self.outbox.is_empty() {
+        if !self.requests.is_idle() || !self.commits.is_settled() || !self.outbox.is_empty() {
             return;
         }
         if let Some(reason) = self.header_stall(now) {
@@ -81,38 +126,40 @@ impl Engine {
             return;
         }
         let root = job.root();
-        let lacking = RequestKind::STATE
+        let lacking: Vec<_> = RequestKind::STATE
             .into_iter()
-            .filter(|kind| job.lacks(*kind));
+            .filter(|kind| job.lacks(*kind))
+            .collect();
+        if lacking.is_empty() {
+            return self.fail(Failure::Defect(
+                "nothing is left to ask for, and the state is incomplete",
+            ));
+        }
+        let peers = self.peers.ready().len();
+        // Codes are the same under every root, so a newer one does not help.
         let refusing = lacking
-            .map(|kind| self.peers.refusing(kind, &root, now))
-            .max();
-        let reason = match (self.peers.ready(), refusing) {
-            (0, _) => WaitReason::NoPeers,
-            (ready, Some(peers)) if peers == ready => WaitReason::NeedNewRoot { root, peers },
-            (_, None) => {
-                return self.fail(Failure::Defect(
-                    "nothing is left to ask for, and the state is incomplete",
-                ));
-            }
-            _ => return,
+            .iter()
+            .filter(|kind| **kind != RequestKind::Codes)
+            .map(|kind| self.peers.refusing(*kind, &root, now));
+        let reason = match self.lacking.unavailable().next() {
+            _ if peers == 0 => WaitReason::NoPeers,
+            _ if refusing.max() == Some(peers) => WaitReason::NeedNewRoot { root, peers },
+            Some(item) => WaitReason::Unavailable { item: *item, peers },
+            None => return,
         };
         self.wait_for(reason);
     }
 
-    fn wait_for(&mut self, reason: WaitReason) {
+    pub(super) fn wait_for(&mut self, reason: WaitReason) {
         if self.waiting.as_ref() != Some(&reason) {
             self.waiting = Some(reason.clone());
             self.tell(Event::Waiting(reason));
         }
     }
 
-    /// A request ended without a usable answer: its peer is free, its work goes back.
-    pub(super) fn return_work(&mut self, request: PendingRequest) {
-        if let Some(peer) = self.peers.get_mut(request.peer) {
-            peer.freed(request.subject.kind());
-        }
-        match request.subject {
+    /// A request ended without a usable answer, or is late: its work goes back.
+    pub(super) fn return_work(&mut self, subject: Subject) {
+        match subject {
             Subject::Header(block) => {
                 if let Some(search) = self.goal.header_of(&block) {
                     search.requeue();

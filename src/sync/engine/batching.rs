@@ -8,35 +8,30 @@ use crate::state::{
     Batch, Building, Complete, Counts, PageId, PendingGc, Record, RootPage, Unfinished,
 };
 use crate::sync::commits::BatchInFlight;
-use crate::sync::gc::ranges;
+use crate::sync::gc::{CodeGarbage, ranges};
 use crate::sync::ids::Millis;
 use crate::sync::io::{Failure, Output};
 use crate::sync::job::{Built, Job};
 use crate::sync::loads::LoadPurpose;
+use crate::sync::progress::Counters;
+use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 
-/// Smallest request worth its round trip, in bytes. Chosen without a measurement: at a megabyte a
-/// second and 50 ms of latency, a round trip is worth 50 kB.
-const MIN_ASK: u64 = 16 * 1024;
-
 impl Engine {
-    /// Bytes that may still be asked for with a request of this kind, or `None` if it must wait.
-    pub(super) fn room_for(&self, kind: RequestKind) -> Option<u64> {
-        let job = self.job()?;
+    /// Whether memory has room for what a request of this kind brings.
+    pub(super) fn has_room_for(&self, kind: RequestKind) -> bool {
+        let Some(job) = self.job() else {
+            return false;
+        };
         if job.pending_bytes() >= self.limits.batch_bytes && !self.commits.has_room() {
-            return None;
+            return false;
         }
         // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
         let brings_more = matches!(kind, RequestKind::Accounts | RequestKind::Nodes);
         let is_full = job.tree().resident_bytes() >= self.limits.waiting_bytes;
         // The edges of all cursors may be more than that; then they go on one request at a time.
         let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round());
-        if brings_more && is_full && !is_only_way {
-            return None;
-        }
-        let asked = self.requests.bytes_asked();
-        let left = self.limits.asked_bytes.saturating_sub(asked);
-        (left >= MIN_ASK).then_some(left)
+        !brings_more || !is_full || is_only_way
     }
 
     /// Makes a batch if it is due, or the last one if everything is there, or cuts what is
@@ -122,6 +117,25 @@ impl Engine {
         true
     }
 
+    /// Names the block asked for as the one after which the complete state has its root.
+    pub(super) fn commit_block(&mut self, now: Millis, complete: Complete, pivot: Pivot) {
+        let block = pivot.block;
+        let record = Record {
+            sequence: self.record.sequence + 1,
+            complete: Some(Complete { block, ..complete }),
+            ..self.record.clone()
+        };
+        let batch = Batch::of(&record);
+        self.push_batch(now, record, batch);
+        self.activity = Activity::Ending(Box::new(LastBatch {
+            pivot,
+            held: complete.counts,
+            counters: Counters::default(),
+            how: Ending::Named,
+            is_repair: false,
+        }));
+    }
+
     fn commit(&mut self, now: Millis, unfinished: Unfinished) -> bool {
         self.commit_with(now, unfinished, false)
     }
@@ -148,13 +162,22 @@ impl Engine {
                 return false;
             }
         };
+        self.upkeep
+            .fetched_codes(built.codes.iter().map(|(hash, _)| hash));
+        let garbage = self.upkeep.take_garbage();
         let mut delete = ranges(built.freed);
         // The last batch's upper pages are replaced by this one's, and nothing else ever named
         // them.
         delete.extend(next.replaced);
-        delete.extend(self.upkeep.take_garbage().into_iter().flatten());
+        delete.extend(garbage.map(|garbage| garbage.pages).into_iter().flatten());
         delete.retain(|range| range.start < range.end);
-        self.push_batch(now, next.record, built.pages, built.codes, delete);
+        let batch = Batch {
+            pages: built.pages,
+            codes: built.codes,
+            delete,
+            ..Batch::of(&next.record)
+        };
+        self.push_batch(now, next.record, batch);
         true
     }
 
@@ -195,6 +218,7 @@ impl Engine {
             record.pending_gc = Some(PendingGc {
                 old: before.complete.and_then(|complete| complete.top.page()),
                 build: start..record.next_page,
+                stray_codes: self.upkeep.may_have_strays(),
             });
             record.complete = Some(Complete { top, counts, block });
             record.building = None;
@@ -224,33 +248,41 @@ impl Engine {
             debug_assert!(false, "a collection has ended");
             return;
         };
-        let record = Record {
+        let mut record = Record {
             sequence: self.record.sequence + 1,
             pending_gc: None,
             ..self.record.clone()
         };
-        self.push_batch(now, record, Vec::new(), Vec::new(), garbage);
+        let mut delete_codes = Vec::new();
+        match (garbage.codes, &mut record.complete) {
+            (CodeGarbage::Unnamed(codes), Some(complete)) => {
+                let held = |code: &&Hash| self.codes_held.contains(code);
+                let unnamed = codes.iter().filter(held).count();
+                complete.counts.codes = (self.codes_held.len() - unnamed) as u64;
+                delete_codes = codes;
+            }
+            // A build that was given up at once: codes are still to be collected, of all that are
+            // held.
+            (CodeGarbage::Left, Some(complete)) if record.building.is_none() => {
+                record.pending_gc = Some(PendingGc::of_codes(complete, record.next_page));
+            }
+            // The switch at the end of a build is followed by another collection.
+            _ => {}
+        }
+        let batch = Batch {
+            delete: garbage.pages,
+            delete_codes,
+            ..Batch::of(&record)
+        };
+        self.push_batch(now, record, batch);
     }
 
     /// Hands a batch to the store.
-    fn push_batch(
-        &mut self,
-        now: Millis,
-        record: Record,
-        pages: Vec<(PageId, Vec<u8>)>,
-        codes: Vec<(Hash, Vec<u8>)>,
-        delete: Vec<Range<PageId>>,
-    ) {
-        let batch = Batch {
-            sequence: record.sequence,
-            pages,
-            codes,
-            delete,
-            record: record.encode(),
-        };
+    fn push_batch(&mut self, now: Millis, record: Record, batch: Batch) {
         self.commits.push(BatchInFlight {
             record,
             codes: batch.codes.iter().map(|(hash, _)| *hash).collect(),
+            deleted_codes: batch.delete_codes.clone(),
         });
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));

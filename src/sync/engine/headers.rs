@@ -3,7 +3,8 @@
 use super::Engine;
 use crate::hash::Hash;
 use crate::sync::ids::{Millis, PeerId};
-use crate::sync::peers::{Gain, Timing};
+use crate::sync::peer::{Gain, Timing};
+use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
 use crate::sync::requests::{AnswerFrame, Subject};
 use crate::sync::target::Pivot;
@@ -18,17 +19,21 @@ impl Engine {
         let Some(block) = search.map(|search| search.block()) else {
             return;
         };
-        let Some(peer) = self.peers.idle(RequestKind::Headers, &block, now) else {
+        let routes = self.askable(now, RequestKind::Headers, &block);
+        let Some(route) = routes.first().copied() else {
             return;
         };
-        let route = peer.asked(RequestKind::Headers);
+        let route = Route {
+            bytes: HEADER_BYTES,
+            ..route
+        };
         if let Some(search) = self.goal.header_of(&block) {
             search.asked();
         }
         if let Some(job) = self.job_mut() {
             job.count_request();
         }
-        self.send(now, route, Subject::Header(block), HEADER_BYTES);
+        self.send(now, route, Subject::Header(block));
     }
 
     /// Takes in the answer to a request for a header.
@@ -38,19 +43,21 @@ impl Engine {
         id: PeerId,
         block: Hash,
         frame: &AnswerFrame,
-        timing: Timing,
+        (timing, is_late): (Timing, bool),
     ) {
         let read =
             Answer::split(frame.payload()).and_then(|answer| VerifiedHeader::read(answer, &block));
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.freed(RequestKind::Headers);
-            match &read {
-                Ok(Some(_)) => {
-                    peer.proved(RequestKind::Headers, timing, Gain::default());
-                }
-                Ok(None) => peer.refused(RequestKind::Headers, block, now),
-                Err(_) => {}
+        match (&read, self.peers.get_mut(id)) {
+            (Ok(Some(_)), Some(_)) => {
+                let gain = Gain {
+                    bytes: timing.bytes as u64,
+                    ..Gain::default()
+                };
+                let subject = (RequestKind::Headers, block);
+                self.peers.proved(now, id, subject, timing, gain);
             }
+            (Ok(None), Some(peer)) => peer.refused(RequestKind::Headers, block, now),
+            (Err(_), _) | (_, None) => {}
         }
         let search = self.goal.header_of(&block);
         match (read, search) {
@@ -63,11 +70,11 @@ impl Engine {
                 self.set_pivot(now, pivot);
                 self.start_next(now);
             }
-            (Ok(None), Some(search)) => search.requeue(),
-            // Another target has taken its place meanwhile.
-            (Ok(_), None) => {}
+            (Ok(None), Some(search)) if !is_late => search.requeue(),
+            // Another target or another peer has taken its place meanwhile.
+            (Ok(_), _) => {}
             (Err(fault), search) => {
-                if let Some(search) = search {
+                if let Some(search) = search.filter(|_| !is_late) {
                     search.requeue();
                 }
                 self.fault(id, fault);
@@ -79,7 +86,7 @@ impl Engine {
     pub(super) fn header_stall(&self, now: Millis) -> Option<WaitReason> {
         let search = self.goal.header().filter(|search| search.is_open())?;
         let block = search.block();
-        let peers = self.peers.ready();
+        let peers = self.peers.ready().len();
         if peers == 0 {
             return Some(WaitReason::NoPeers);
         }

@@ -11,10 +11,12 @@ mod upkeep;
 
 use std::collections::VecDeque;
 
+use super::clock::Clock;
 use super::commits::{Commits, Settled};
 use super::ids::{Millis, PeerId};
 use super::io::{Event, Failure, Input, Output};
 use super::job::Job;
+use super::lacking::Lacking;
 use super::limits::{Footprint, Limits};
 use super::loads::Loads;
 use super::peers::Peers;
@@ -52,7 +54,10 @@ pub struct Engine {
     /// What the caller waits for.
     goal: Goal,
     upkeep: Upkeep,
+    clock: Clock,
     peers: Peers,
+    /// What single peers lack of the state.
+    lacking: Lacking,
     requests: Requests,
     /// Answers that wait for verification. Bound: requests in flight, since each answers one.
     arrived: VecDeque<Arrived>,
@@ -73,6 +78,8 @@ pub struct Engine {
     waiting: Option<WaitReason>,
     /// The round that the next job begins with.
     next_round: u32,
+    /// Bytes of an answer to a range of a healing, smoothed; 0 before the first.
+    span_bytes: u64,
 }
 
 /// What the engine works on.
@@ -97,6 +104,8 @@ struct LastBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
+    /// The state was complete already: the batch only names another block with its root.
+    Named,
     Cancelled,
 }
 
@@ -108,11 +117,13 @@ impl Engine {
         Engine {
             config,
             limits: Limits::default(),
+            upkeep: Upkeep::over(&record),
             record,
             activity: Activity::Idle,
             goal: Goal::Nothing,
-            upkeep: Upkeep::default(),
+            clock: Clock::default(),
             peers: Peers::default(),
+            lacking: Lacking::default(),
             requests: Requests::default(),
             arrived: VecDeque::new(),
             loads: Loads::default(),
@@ -124,6 +135,7 @@ impl Engine {
             last_commit: Millis(0),
             waiting: None,
             next_round: 0,
+            span_bytes: 0,
         }
     }
 
@@ -133,7 +145,14 @@ impl Engine {
     }
 
     /// Takes in what happened. Nothing that a peer sends can be an error of this call.
+    ///
+    /// A call that comes later than [`Engine::next_deadline`] shows that the page was away. That
+    /// time is no peer's fault, and hardly counts.
     pub fn handle(&mut self, now: Millis, input: Input) {
+        let (now, was_away) = self.clock.arrive(now, self.own_deadline());
+        if was_away {
+            self.requests.disturb();
+        }
         match input {
             Input::PeerJoined(peer) => self.peer_joined(now, peer),
             Input::PeerLeft(peer) => self.peer_left(peer),
@@ -159,10 +178,11 @@ impl Engine {
     /// The next thing to do, or `None` until the next input. At most one expensive step is done per
     /// call.
     pub fn poll(&mut self, now: Millis) -> Option<Output> {
+        let now = self.clock.go_on(now);
         if let Some(output) = self.outbox.pop_front() {
             return Some(output);
         }
-        if let Some(arrived) = self.arrived.pop_front() {
+        if let Some(arrived) = self.next_answer() {
             self.verify_answer(now, arrived);
             self.assign(now);
             return Some(Output::Yield);
@@ -186,11 +206,17 @@ impl Engine {
 
     /// When to come back with [`Input::Tick`] if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
+        self.own_deadline().map(|own| self.clock.outside(own))
+    }
+
+    /// The same in the engine's own time.
+    fn own_deadline(&self) -> Option<Millis> {
         [
-            self.peers.next_deadline(),
+            self.peers.next_deadline(!self.requests.is_empty()),
             self.requests.next_deadline(),
             self.commit_deadline(),
-            self.peers.next_refusal_end(),
+            self.peers.next_retry(self.clock.last()),
+            self.lacking.next_retry(),
         ]
         .into_iter()
         .flatten()
@@ -205,6 +231,7 @@ impl Engine {
 
     /// A copy of where things stand.
     pub fn progress(&self, now: Millis) -> Progress {
+        let now = self.clock.own(now);
         let mut progress = match &self.activity {
             Activity::Idle => Progress::idle(match self.goal {
                 Goal::Header(_) => Phase::Locating,
@@ -258,7 +285,7 @@ impl Engine {
         Footprint {
             tree: tree.map_or(0, |tree| tree.resident_bytes()),
             pending: self.job().map_or(0, Job::pending_bytes),
-            asked: self.requests.bytes_asked(),
+            asked: self.requests.bytes_expected(),
             arrived: arrived.map(|arrived| arrived.payload().len()).sum(),
             requests: self.requests.len(),
             batches: self.commits.len(),
@@ -296,12 +323,14 @@ impl Engine {
         matches!(self.activity, Activity::Idle)
     }
 
-    /// These counts with all codes that are held: codes are counted across states.
+    /// These counts of a state with all codes that are held. Those of states before are among them
+    /// until they are collected. A state without accounts names none.
     fn with_codes(&self, held: Counts) -> Counts {
-        Counts {
-            codes: self.codes_held.len() as u64,
-            ..held
-        }
+        let codes = match held.accounts {
+            0 => 0,
+            _ => self.codes_held.len() as u64,
+        };
+        Counts { codes, ..held }
     }
 
     fn tell(&mut self, event: Event) {
@@ -309,10 +338,13 @@ impl Engine {
     }
 
     fn committed(&mut self, now: Millis, sequence: u64) {
-        let Settled::Landed(record) = self.commits.landed(sequence) else {
+        let Settled::Landed(batch) = self.commits.landed(sequence) else {
             return;
         };
-        self.record = *record;
+        self.record = batch.record;
+        for code in &batch.deleted_codes {
+            self.codes_held.remove(code);
+        }
         if matches!(self.activity, Activity::Ending(_)) && self.commits.is_settled() {
             self.landed(now);
         }
@@ -346,22 +378,11 @@ impl Engine {
 
     /// Throws away what is under way. Codes that are in no batch yet have to be fetched again.
     fn drop_job(&mut self) {
-        self.cancel_requests();
         self.waiting = None;
         if let Some(job) = self.leave() {
             for code in job.uncommitted_codes() {
                 self.codes_held.remove(code);
             }
-        }
-    }
-
-    /// Cancels all requests and drops all unverified answers.
-    fn cancel_requests(&mut self) {
-        for request in self.requests.cancel_all() {
-            self.return_work(request);
-        }
-        for arrived in std::mem::take(&mut self.arrived) {
-            self.return_work(arrived.request);
         }
     }
 
@@ -376,7 +397,7 @@ impl Engine {
         Box::new(Report {
             root: pivot.root,
             block: pivot.block,
-            held: self.with_codes(held),
+            held,
             counters,
             elapsed_ms: now.since(self.started),
             already_complete,
@@ -386,7 +407,7 @@ impl Engine {
 
 owns! {
     Config: client;
-    Engine: activity, fold, codes_held, peers, requests, arrived, outbox, loads, commits, upkeep,
+    Engine: activity, fold, codes_held, peers, lacking, requests, arrived, outbox, loads, commits, upkeep,
         config;
 }
 

@@ -3,7 +3,10 @@
 use super::Engine;
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::{Event, Output};
-use crate::sync::requests::{AnswerFrame, Arrived, Match};
+use crate::sync::peer::{MIN_REQUEST, Peer};
+use crate::sync::progress::{Counters, WaitReason};
+use crate::sync::requests::{AnswerFrame, Arrived, Expired, Match, Overdue};
+use crate::sync::want::RequestKind;
 use crate::wire::{Answer, Message, PeerFault, Session, SessionEvent};
 
 impl Engine {
@@ -20,16 +23,23 @@ impl Engine {
     pub(super) fn peer_left(&mut self, peer: PeerId) {
         self.peers.leave(peer);
         for request in self.requests.peer_left(peer) {
-            self.return_work(request);
+            if !request.is_late {
+                self.return_work(request.subject);
+            }
         }
     }
 
     pub(super) fn frame(&mut self, now: Millis, id: PeerId, frame: Vec<u8>) {
+        let length = frame.len();
+        self.peers.count_received(length);
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
-        let length = frame.len();
+        let head = peer.head();
         let received = peer.receive(now, &frame, &self.config.network);
+        if peer.head() != head {
+            self.lacking.forgive(id);
+        }
         let answer = match received {
             Ok(SessionEvent::Answer(message, payload)) => Ok(Some((message, payload.len()))),
             Ok(SessionEvent::None) => Ok(None),
@@ -68,53 +78,122 @@ impl Engine {
         frame: AnswerFrame,
     ) -> Result<(), PeerFault> {
         let answer = Answer::split(frame.payload())?;
-        let (id, length) = (answer.id, answer.len() as u64);
+        let (id, length) = (answer.id, answer.splittable_bytes(message)? as u64);
         let request = match self.requests.answer(id, peer) {
             Match::Open(request) => *request,
-            Match::Late => return Ok(()),
-            Match::Unknown => return Err(PeerFault::Unrequested(id)),
+            Match::Again => return self.answered_again(peer, id),
+            Match::Unknown => {
+                self.count(|counters| counters.unexpected += 1);
+                return Err(PeerFault::Unrequested(id));
+            }
         };
-        let verdict = match request.subject.answer() == message {
+        let kind = request.subject.kind();
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.freed(kind, request.expected);
+        }
+        if request.is_late {
+            self.count(|counters| counters.late += 1);
+        }
+        let verdict = match kind.answer() == message {
             false => Err(PeerFault::WrongKind),
             true if length > request.most_bytes() => Err(PeerFault::TooMuch),
             true => Ok(()),
         };
         match verdict {
-            Ok(()) => self.arrived.push_back(Arrived::new(request, frame, now)),
-            Err(_) => self.return_work(request),
+            Ok(()) => {
+                let received = self.peers.received(peer);
+                self.arrived
+                    .push_back(Arrived::new(request, frame, now, received));
+            }
+            Err(_) if request.is_late => {}
+            Err(_) => self.return_work(request.subject),
         }
         verdict
     }
 
-    /// A peer broke a rule: tells it, and closes the connection if the rule is grave.
+    /// An answer came twice. That is counted, and not for ever.
+    fn answered_again(&mut self, id: PeerId, request: u64) -> Result<(), PeerFault> {
+        self.count(|counters| counters.duplicate += 1);
+        match self.peers.get_mut(id).is_some_and(Peer::repeats) {
+            true => Err(PeerFault::Unrequested(request)),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts something for the sync under way, if there is one.
+    fn count(&mut self, count: impl FnOnce(&mut Counters)) {
+        if let Some(job) = self.job_mut() {
+            count(job.counters_mut());
+        }
+    }
+
+    /// A peer broke a rule, or its connection is dead: tells it, and closes the connection.
     pub(super) fn fault(&mut self, id: PeerId, fault: PeerFault) {
-        let Some(peer) = self.peers.get_mut(id) else {
-            return;
-        };
-        let is_grave = peer.strike(&fault);
-        self.tell(Event::PeerFault(id, fault.clone()));
-        if !is_grave {
+        if self.peers.get(id).is_none() {
             return;
         }
-        let goodbye = Session::disconnect(fault.reason());
-        self.outbox.push_back(Output::Send(id, goodbye));
+        self.tell(Event::PeerFault(id, fault.clone()));
+        // Nothing is answered to a Disconnect.
+        if !matches!(fault, PeerFault::Disconnected(_)) {
+            let goodbye = Session::disconnect(fault.reason());
+            self.outbox.push_back(Output::Send(id, goodbye));
+        }
         self.outbox.push_back(Output::Drop(id, fault));
         self.peer_left(id);
     }
 
-    /// Ends what is over its time, and pings peers that are silent.
+    /// Looks at requests whose time is over, ends connections that are dead, and pings peers that
+    /// are silent.
     pub(super) fn on_tick(&mut self, now: Millis) {
-        for request in self.requests.expire(now) {
-            let peer = request.peer;
-            self.return_work(request);
-            self.fault(peer, PeerFault::Timeout);
-        }
-        let (overdue, pings) = self.peers.on_tick(now);
+        self.expire_requests(now);
+        let is_busy = !self.requests.is_empty();
+        let (overdue, pings) = self.peers.on_tick(now, is_busy);
         for (peer, fault) in overdue {
             self.fault(peer, fault);
         }
         for peer in pings {
             self.outbox.push_back(Output::Send(peer, Session::ping()));
         }
+    }
+
+    /// Gives work whose time is over to somebody else, if there is anybody. One stall of a peer
+    /// counts once, however many requests are open there.
+    fn expire_requests(&mut self, now: Millis) {
+        let peers = &self.peers;
+        let can_replace = |peer, sent| peers.is_replaceable(peer, sent, now);
+        let expired = self.requests.expire(now, can_replace);
+        let mut seen: Vec<PeerId> = Vec::new();
+        for request in expired {
+            let id = request.peer;
+            let is_first = !seen.contains(&id);
+            seen.push(id);
+            let peer = self.peers.get_mut(id).filter(|_| is_first);
+            match request.what {
+                Overdue::Waited => {
+                    peer.into_iter().for_each(Peer::slowed);
+                    let peers = self.peers.ready().len();
+                    self.wait_for(WaitReason::NoAnswer { peers });
+                }
+                Overdue::Late => {
+                    peer.into_iter().for_each(|peer| peer.late(now));
+                    self.return_work(request.subject);
+                }
+                Overdue::Stalled if self.has_failed(&request) => {
+                    self.fault(id, PeerFault::Timeout);
+                }
+                Overdue::Stalled => {}
+            }
+        }
+    }
+
+    /// Whether a peer fails even the smallest request while others answer. A bytecode may be of any
+    /// size, so a request for codes shows nothing, nor does one whose answer is queued behind
+    /// another.
+    fn has_failed(&self, request: &Expired) -> bool {
+        let is_smallest =
+            request.bytes <= MIN_REQUEST && request.subject.kind() != RequestKind::Codes;
+        is_smallest
+            && self.requests.is_oldest(request.peer, request.sent)
+            && self.peers.has_proof_of_others(request.peer, request.sent)
     }
 }

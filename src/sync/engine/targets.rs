@@ -33,7 +33,12 @@ impl Engine {
         let complete = self.record.complete.map(|complete| complete.top.root());
         let is_complete = complete == Some(pivot.root);
         match &mut self.activity {
-            Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(pivot),
+            Activity::Ending(_) | Activity::Idle => {
+                self.goal = Goal::Next(match self.goal {
+                    Goal::Next(before) => pivot.after(before),
+                    _ => pivot,
+                });
+            }
             // The target is complete. The unfinished build stays in the record.
             Activity::Syncing(job) if is_complete && !job.is_repair() => {
                 self.drop_job();
@@ -61,12 +66,24 @@ impl Engine {
     fn job_moved(&mut self) {
         self.waiting = None;
         self.peers.clear_refusals();
+        self.upkeep.build_moved();
         self.loads.cancel(LoadPurpose::Heal);
-        let arrived = self.arrived.iter();
-        let ranges = arrived.filter_map(|arrived| arrived.request.account_range());
-        let on_their_way = self.requests.account_ranges().chain(ranges).collect();
-        if let Some(job) = self.job_mut() {
-            job.await_stale(on_their_way);
+        self.lacking.clear();
+        self.expect_in_flight();
+    }
+
+    /// What is on its way since before the job has its root is not asked for again.
+    fn expect_in_flight(&mut self) {
+        let Activity::Syncing(job) = &mut self.activity else {
+            return;
+        };
+        let arrived = self
+            .arrived
+            .iter_mut()
+            .filter(|arrived| !arrived.request.is_late);
+        let arrived = arrived.filter_map(|arrived| arrived.request.subject.as_state_mut());
+        for request in self.requests.states_mut().chain(arrived) {
+            job.expect(request);
         }
     }
 
@@ -90,6 +107,10 @@ impl Engine {
         if let Some(complete) = self.record.complete
             && complete.top.root() == pivot.root
         {
+            let pivot = pivot.after(Pivot::of_complete(&complete));
+            if pivot.block != complete.block {
+                return self.commit_block(now, complete, pivot);
+            }
             let counts = complete.counts;
             let report = self.report(now, pivot, counts, Counters::default(), true);
             return self.end_goal(Event::Done(report));
@@ -99,6 +120,7 @@ impl Engine {
 
     /// Begins a job, or to read what it needs.
     pub(super) fn begin(&mut self, start: Start) {
+        self.upkeep.build_begins(&self.record);
         match start {
             Start::Read(resume, root_page) => {
                 self.activity = Activity::Resuming(resume);
@@ -112,6 +134,8 @@ impl Engine {
     pub(super) fn enter(&mut self, job: Job) {
         let job = job.entered(self.next_round, self.limits.page_bytes);
         self.activity = Activity::Syncing(Box::new(job));
+        self.lacking.clear();
+        self.expect_in_flight();
     }
 
     /// The job is over. Later jobs get a higher round, so its open requests are stale.
@@ -154,7 +178,6 @@ impl Engine {
             }
             Activity::Syncing(_) => {
                 self.goal = Goal::UnderWay;
-                self.cancel_requests();
                 self.waiting = None;
                 self.commit_last(now, Ending::Cancelled);
             }
@@ -181,11 +204,12 @@ impl Engine {
         }
         self.end_goal(match how {
             Ending::Cancelled => Event::Cancelled,
-            Ending::Done => {
+            Ending::Done | Ending::Named => {
                 // The counts in the record are of the whole tree.
                 let complete = self.record.complete;
                 let held = complete.map_or(held, |complete| complete.counts);
-                Event::Done(self.report(now, pivot, held, counters, false))
+                let already_complete = how == Ending::Named;
+                Event::Done(self.report(now, pivot, held, counters, already_complete))
             }
         });
     }

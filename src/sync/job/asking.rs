@@ -2,36 +2,81 @@
 
 use super::first_sync::FirstSync;
 use super::healing::NODES_PER_REQUEST;
-use super::queues::Queues;
+use super::queues::{Lacks, Queues};
 use super::{Job, JobPhase};
+use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::state::{StatePath, Tree};
-use crate::sync::want::{RequestKind, Want};
+use crate::sync::progress::Missing;
+use crate::sync::requests::StateRequest;
+use crate::sync::want::{BYTES_PER_NODE, RequestKind, Want};
 
 impl Job {
-    /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes.
-    pub(crate) fn take(&mut self, kind: RequestKind, bytes: u64) -> Option<Want> {
+    /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes
+    /// and without what the peer lacks.
+    pub(crate) fn take(&mut self, kind: RequestKind, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
         match (kind, &mut self.phase) {
             (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.take_accounts(&self.tree),
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.take_span(),
             (RequestKind::Storage, _) => self
                 .queues
                 .take_chunk(&self.tree)
-                .or_else(|| self.queues.take_storages(bytes)),
-            (RequestKind::Codes, _) => self.queues.take_codes(),
-            (RequestKind::Nodes, _) => self.take_nodes(),
+                .or_else(|| self.queues.take_storages(bytes, lacks)),
+            (RequestKind::Codes, _) => self.queues.take_codes(bytes, lacks),
+            (RequestKind::Nodes, _) => self.take_nodes(bytes, lacks),
             (RequestKind::Headers, _) => None,
         }
     }
 
-    fn take_nodes(&mut self) -> Option<Want> {
+    fn take_nodes(&mut self, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
+        let most = (bytes / BYTES_PER_NODE + 1).min(NODES_PER_REQUEST) as usize;
+        let may_ask = |(path, hash): &(StatePath, Hash)| {
+            let (path, hash) = (*path, *hash);
+            !lacks(&Missing::Node { path, hash })
+        };
         let nodes = match &mut self.phase {
-            JobPhase::Healing(healing) => healing.take_nodes(),
+            JobPhase::Healing(healing) => healing.take_nodes(most, may_ask),
             JobPhase::FirstSync(first) => next_nodes(&self.tree, &self.queues, first)
-                .take(NODES_PER_REQUEST)
+                .filter(may_ask)
+                .take(most)
                 .collect(),
         };
         self.queues.ask_nodes(nodes)
+    }
+
+    /// Sets aside the nodes that no peer has, so that the rest goes on.
+    pub(crate) fn set_aside<'a>(&mut self, items: impl Iterator<Item = &'a Missing>) {
+        let mut nodes = FlatSet::default();
+        for item in items {
+            if let Missing::Node { path, .. } = item {
+                nodes.insert(*path, ());
+            }
+        }
+        if self.queues.set_nodes_aside(nodes)
+            && let JobPhase::Healing(healing) = &mut self.phase
+        {
+            healing.changed();
+        }
+    }
+
+    /// A request of an earlier round is on its way. What it asks for is not asked for again; where
+    /// it is the same under every root, the answer is this round's.
+    pub(crate) fn expect(&mut self, request: &mut StateRequest) {
+        if request.round == self.round {
+            return;
+        }
+        let is_wanted = match &request.want {
+            Want::Codes(hashes) => self.queues.await_codes(hashes),
+            Want::Storages(accounts) => self.queues.await_storages(accounts),
+            Want::Accounts { origin, limit, .. } => {
+                self.await_span(*origin, *limit);
+                false
+            }
+            Want::Chunk { .. } | Want::Nodes(_) => false,
+        };
+        if is_wanted {
+            request.round = self.round;
+        }
     }
 
     /// A request for this was sent. Returns its round trips, including those before it.
@@ -96,6 +141,6 @@ pub(super) fn next_nodes<'a>(
             None => ranges_done,
             Some(account) => !queues.is_large(&account),
         };
-        is_left && !queues.nodes_asked().contains(path)
+        is_left && !queues.is_node_asked(path)
     })
 }

@@ -23,6 +23,9 @@ const ENOUGH_ACCOUNTS: u64 = 1_000;
 pub(super) struct FirstSync {
     /// Bound: [`ACCOUNT_CURSORS`]. Empty if nothing is blinded.
     cursors: Vec<Cursor>,
+    /// Account ranges that an earlier sync asked for, and that are on their way. Bound: requests
+    /// open.
+    awaited: Vec<(Hash, Hash)>,
     eta: Eta,
     /// Accounts held of the target's state.
     accounts: u64,
@@ -40,6 +43,7 @@ impl FirstSync {
         }
         FirstSync {
             cursors,
+            awaited: Vec::new(),
             eta: Eta::default(),
             accounts: tree.held().accounts,
         }
@@ -65,6 +69,10 @@ impl FirstSync {
                     cursor.finish();
                     break;
                 };
+                let is_here = |(first, last): &(Hash, Hash)| (first..=last).contains(&&origin);
+                if self.awaited.iter().any(is_here) {
+                    break;
+                }
                 let width = width(&origin, &limit);
                 if density.is_some_and(|density| density.leaves_in(width) < WORTH_A_RANGE) {
                     cursor.advance(&limit);
@@ -86,6 +94,17 @@ impl FirstSync {
         if let Some(cursor) = self.cursors.get_mut(cursor) {
             cursor.joined(last);
         }
+    }
+
+    /// This range has been on its way since before this sync. It is not asked for again meanwhile.
+    pub(super) fn await_span(&mut self, origin: Hash, limit: Hash) {
+        self.awaited.push((origin, limit));
+    }
+
+    /// A request from before this sync ended.
+    pub(super) fn span_ended(&mut self, origin: &Hash, limit: &Hash) {
+        self.awaited
+            .retain(|(first, last)| (first, last) != (origin, limit));
     }
 
     /// The request for this cursor's range ended without an answer.
@@ -146,5 +165,5 @@ fn skip_held(tree: &Tree, cursor: &mut Cursor) {
 }
 
 owns! {
-    FirstSync: cursors, eta;
+    FirstSync: cursors, awaited, eta;
 }

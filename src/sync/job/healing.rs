@@ -12,7 +12,7 @@ use crate::sync::want::Want;
 
 /// Paths in one request for trie nodes. Servers stop at 1,024 look-ups (`docs/websocket-peers.md`,
 /// GetTrieNodes), and a storage node costs several, so a request of 256 is answered whole.
-pub(super) const NODES_PER_REQUEST: usize = 256;
+pub(super) const NODES_PER_REQUEST: u64 = 256;
 
 /// What a job over a base has beside the tree.
 #[derive(Debug)]
@@ -66,8 +66,13 @@ impl Healing {
         })
     }
 
-    pub(super) fn take_nodes(&mut self) -> Vec<(StatePath, Hash)> {
-        self.plan.take_nodes(NODES_PER_REQUEST)
+    /// The next nodes that `may_ask` accepts, at most this many.
+    pub(super) fn take_nodes(
+        &mut self,
+        most: usize,
+        may_ask: impl Fn(&(StatePath, Hash)) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        self.plan.take_nodes(most, may_ask)
     }
 
     /// The request for this range ended.
@@ -77,10 +82,10 @@ impl Healing {
         self.is_plan_stale = true;
     }
 
-    /// These ranges have been on their way since before the target moved. Their answers become
-    /// bases, so they are not asked for again meanwhile.
-    pub(super) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
-        self.spans_asked.extend(spans);
+    /// This range has been on its way since before the target moved. Its answer becomes a base, so
+    /// it is not asked for again meanwhile.
+    pub(super) fn await_span(&mut self, origin: Hash, limit: Hash) {
+        self.spans_asked.push((origin, limit));
     }
 
     pub(super) fn lacks_spans(&self) -> bool {
@@ -108,7 +113,7 @@ impl Healing {
             return;
         }
         let asked = Asked {
-            nodes: queues.nodes_asked(),
+            node: &|path| queues.is_node_asked(path),
             spans: &self.spans_asked,
             storage: &|account| queues.knows_storage(account),
         };

@@ -4,7 +4,6 @@ use super::{Job, JobPhase};
 use crate::hash::Hash;
 use crate::state::{CodesHeld, Joined, PageId, Revealing, StorageJoined, TreeError};
 use crate::sync::loads::LoadedPage;
-use crate::sync::progress::Counters;
 use crate::sync::want::RequestKind;
 use crate::trie::VerifiedRange;
 
@@ -75,6 +74,11 @@ impl Job {
         self.queues.storage_joined(account, storage_root, more);
     }
 
+    /// A whole storage came by an answer that nobody waited for any more.
+    pub(crate) fn storage_came(&mut self, account: &Hash, storage_root: &Hash) {
+        self.queues.storage_came(account, storage_root);
+    }
+
     /// A chunk's range was joined. `last`: its last key if more lies to the right.
     pub(crate) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>) {
         self.queues.chunk_joined(account, chunk, last);
@@ -139,11 +143,6 @@ impl Job {
     /// Counts a request that is not the job's own.
     pub(crate) fn count_request(&mut self) {
         self.counters.requests += 1;
-    }
-
-    /// The totals, for what the job itself does not see.
-    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
-        &mut self.counters
     }
 
     /// Counts bytes that were received, of whatever kind.

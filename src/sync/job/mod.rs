@@ -139,22 +139,24 @@ impl Job {
             self.counters.moves += 1;
             self.round_trips = RoundTrips::after(self.counters.round_trips);
         }
-        self.pivot = pivot;
+        self.pivot = pivot.after(self.pivot);
     }
 
-    /// Account ranges that have been on their way since before the target moved.
-    pub(crate) fn await_stale(&mut self, spans: Vec<(Hash, Hash)>) {
-        if let JobPhase::Healing(healing) = &mut self.phase {
-            healing.await_stale(spans);
+    /// An account range has been on its way since before the target moved.
+    fn await_span(&mut self, origin: Hash, limit: Hash) {
+        match &mut self.phase {
+            JobPhase::FirstSync(first) => first.await_span(origin, limit),
+            JobPhase::Healing(healing) => healing.await_span(origin, limit),
         }
     }
 
     /// A request from before the target moved has ended.
     pub(crate) fn stale_ended(&mut self, want: &Want) {
-        if let (Want::Accounts { origin, limit, .. }, JobPhase::Healing(healing)) =
-            (want, &mut self.phase)
-        {
-            healing.span_ended(origin, limit);
+        if let Want::Accounts { origin, limit, .. } = want {
+            match &mut self.phase {
+                JobPhase::FirstSync(first) => first.span_ended(origin, limit),
+                JobPhase::Healing(healing) => healing.span_ended(origin, limit),
+            }
         }
     }
 }
@@ -185,6 +187,11 @@ impl Job {
         &self.counters
     }
 
+    /// The totals, for what the job itself does not see.
+    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
     pub(crate) fn tree(&self) -> &Tree {
         &self.tree
     }
@@ -206,15 +213,15 @@ impl Job {
 
     /// What is known to be missing, apart from account ranges, and is not asked for yet.
     pub(crate) fn queued(&self) -> Queued {
-        Queued {
-            nodes: match &self.phase {
-                JobPhase::FirstSync(first) => {
-                    asking::next_nodes(&self.tree, &self.queues, first).count()
-                }
-                JobPhase::Healing(healing) => healing.nodes(),
-            } as u64,
-            ..self.queues.queued()
-        }
+        let planned = match &self.phase {
+            JobPhase::FirstSync(first) => {
+                asking::next_nodes(&self.tree, &self.queues, first).count()
+            }
+            JobPhase::Healing(healing) => healing.nodes(),
+        };
+        let mut queued = self.queues.queued();
+        queued.nodes += planned as u64;
+        queued
     }
 
     /// What is known of each 1/256 of the account key space, 0 to 255.
@@ -275,6 +282,7 @@ impl Job {
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.lacks_spans(),
             (RequestKind::Storage, _) => self.queues.lacks_storage(),
             (RequestKind::Codes, _) => self.queues.lacks_codes(),
+            (RequestKind::Nodes, _) if self.queues.has_nodes_aside() => true,
             (RequestKind::Nodes, JobPhase::FirstSync(first)) => {
                 asking::next_nodes(&self.tree, &self.queues, first)
                     .next()

@@ -6,7 +6,6 @@
 
 use super::gaps::gaps;
 use super::price::{LEAVES_PER_RANGE, NODE_BYTES, RANGE_PROOF, Way};
-use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::{
@@ -56,7 +55,8 @@ pub(super) struct Plan {
 
 /// What is being asked for already.
 pub(super) struct Asked<'a> {
-    pub(super) nodes: &'a FlatSet<StatePath>,
+    /// Whether a node is asked for, or cannot be had.
+    pub(super) node: &'a dyn Fn(&StatePath) -> bool,
     /// First and last keys of account ranges.
     pub(super) spans: &'a [(Hash, Hash)],
     /// Whether a storage is queued or asked for, whole or in chunks.
@@ -131,10 +131,14 @@ impl Plan {
         (!self.spans.is_empty()).then(|| self.spans.remove(0))
     }
 
-    /// The next nodes, at most this many.
-    pub(super) fn take_nodes(&mut self, most: usize) -> Vec<(StatePath, Hash)> {
-        let most = self.nodes.len().min(most);
-        self.nodes.drain(..most).collect()
+    /// The next nodes that `may_ask` accepts, at most this many.
+    pub(super) fn take_nodes(
+        &mut self,
+        most: usize,
+        may_ask: impl Fn(&(StatePath, Hash)) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        let taken = self.nodes.extract_if(.., |node| may_ask(node));
+        taken.take(most).collect()
     }
 
     /// The pages to read.
@@ -238,7 +242,7 @@ impl Planner<'_> {
     fn piece(&self, entry: &Entry, hash: Hash) -> Option<Piece> {
         let at = StatePath::account_trie(entry.path);
         let (first, last) = (entry.path.first_key(), entry.path.last_key());
-        if self.asked.nodes.contains(&at) || self.asked.overlaps(&first, &last) {
+        if (self.asked.node)(&at) || self.asked.overlaps(&first, &last) {
             return None;
         }
         let estimate = self.tree.estimate(&at, &self.change_rate);
@@ -297,7 +301,7 @@ impl Planner<'_> {
                 continue;
             };
             let at = StatePath::storage(*account, entry.path);
-            if self.asked.nodes.contains(&at) {
+            if (self.asked.node)(&at) {
                 continue;
             }
             let estimate = self.tree.estimate(&at, &change_rate);

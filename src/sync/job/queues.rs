@@ -9,8 +9,8 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
-use crate::sync::progress::Queued;
-use crate::sync::want::Want;
+use crate::sync::progress::{Missing, Queued};
+use crate::sync::want::{BYTES_PER_CODE, Want};
 
 /// Most chunks of one large storage, as in go-ethereum.
 const STORAGE_CHUNKS: u64 = 16;
@@ -20,7 +20,10 @@ const SLOTS_PER_CHUNK: u64 = 16_384;
 /// estimate.
 const BYTES_PER_STORAGE: u64 = 1024;
 /// Hashes in one request for bytecodes: half a megabyte of average contracts, as in go-ethereum.
-const CODES_PER_REQUEST: usize = 84;
+const CODES_PER_REQUEST: u64 = 84;
+
+/// Whether the peer that is asked lacks an item.
+pub(super) type Lacks<'a> = &'a dyn Fn(&Missing) -> bool;
 
 /// The queues of a job.
 #[derive(Debug, Default)]
@@ -38,6 +41,8 @@ pub(super) struct Queues {
     codes_asked: ChunkedSet<Hash>,
     /// Nodes asked for. Bound: requests in flight times the paths in one.
     nodes_asked: FlatSet<StatePath>,
+    /// Nodes that no peer has. Bound: what is remembered of what peers lack.
+    nodes_aside: FlatSet<StatePath>,
 }
 
 /// A storage that is fetched in chunks.
@@ -128,52 +133,88 @@ impl Queues {
         !self.codes.is_empty()
     }
 
-    /// How many codes and storages wait here.
+    /// How many codes, storages and nodes that no peer has wait here.
     pub(super) fn queued(&self) -> Queued {
         Queued {
             codes: self.codes.len() as u64,
             storages: (self.storages.len() + self.large.len()) as u64,
-            ..Queued::default()
+            nodes: self.nodes_aside.len() as u64,
         }
     }
 
-    pub(super) fn take_codes(&mut self) -> Option<Want> {
-        let mut hashes = Vec::new();
-        while hashes.len() < CODES_PER_REQUEST {
-            let Some((hash, ())) = self.codes.pop_first() else {
-                break;
-            };
-            self.codes_asked.insert(hash, ());
-            hashes.push(hash);
-        }
+    /// Codes that the peer does not lack, as many as an answer of `bytes` bytes is likely to hold.
+    pub(super) fn take_codes(&mut self, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
+        let most = (bytes / BYTES_PER_CODE + 1).min(CODES_PER_REQUEST) as usize;
+        let may_ask = |hash: &Hash, (): &()| !lacks(&Missing::Code(*hash));
+        let taken = self.codes.take_first(most, may_ask);
+        let hashes: Vec<Hash> = taken.into_iter().map(|(hash, ())| hash).collect();
+        self.codes_asked.insert_all(hashes.iter().copied());
         (!hashes.is_empty()).then_some(Want::Codes(hashes))
     }
 
+    /// Returns codes that were asked for and have not come. What came otherwise is not wanted any
+    /// more.
     pub(super) fn requeue_codes(&mut self, hashes: Vec<Hash>) {
         for hash in hashes {
-            self.codes_asked.remove(&hash);
-            self.codes.insert(hash, ());
+            if self.codes_asked.contains(&hash) {
+                self.codes_asked.remove(&hash);
+                self.codes.insert(hash, ());
+            }
         }
+    }
+
+    /// These codes were asked for by an earlier sync, and are on their way. `true` if one of them is
+    /// wanted.
+    pub(super) fn await_codes(&mut self, hashes: &[Hash]) -> bool {
+        let wanted = |hash: &&Hash| self.codes.contains(hash);
+        let wanted: Vec<Hash> = hashes.iter().filter(wanted).copied().collect();
+        for hash in &wanted {
+            self.codes.remove(hash);
+            self.codes_asked.insert(*hash, ());
+        }
+        !wanted.is_empty()
     }
 
     /// Whole storages, as many as an answer of `bytes` bytes is likely to hold.
-    pub(super) fn take_storages(&mut self, bytes: u64) -> Option<Want> {
+    pub(super) fn take_storages(&mut self, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
         let most = (bytes / BYTES_PER_STORAGE).max(1) as usize;
-        let mut accounts = Vec::new();
-        while accounts.len() < most {
-            let Some(next) = self.storages.pop_first() else {
-                break;
-            };
-            self.storages_asked.insert(next.0, ());
-            accounts.push(next);
-        }
+        let may_ask = |account: &Hash, root: &Hash| {
+            let (account, root) = (*account, *root);
+            !lacks(&Missing::Storage { account, root })
+        };
+        let accounts = self.storages.take_first(most, may_ask);
+        self.storages_asked
+            .insert_all(accounts.iter().map(|(account, _)| *account));
         (!accounts.is_empty()).then_some(Want::Storages(accounts))
     }
 
+    /// Returns storages that were asked for and have not come. What came otherwise is not wanted
+    /// any more.
     pub(super) fn requeue_storages(&mut self, accounts: Vec<(Hash, Hash)>) {
         for (account, root) in accounts {
-            self.storages_asked.remove(&account);
-            self.storages.insert(account, root);
+            if self.storages_asked.contains(&account) {
+                self.storages_asked.remove(&account);
+                self.storages.insert(account, root);
+            }
+        }
+    }
+
+    /// These storages were asked for by an earlier sync, and are on their way. `true` if one of them
+    /// is wanted.
+    pub(super) fn await_storages(&mut self, accounts: &[(Hash, Hash)]) -> bool {
+        let wanted = |(account, root): &&(Hash, Hash)| self.storages.get(account) == Some(root);
+        let wanted: Vec<_> = accounts.iter().filter(wanted).copied().collect();
+        for (account, _) in &wanted {
+            self.storages.remove(account);
+            self.storages_asked.insert(*account, ());
+        }
+        !wanted.is_empty()
+    }
+
+    /// A whole storage came by a late answer, and is not asked for again.
+    pub(super) fn storage_came(&mut self, account: &Hash, root: &Hash) {
+        if self.storages.get(account) == Some(root) {
+            self.storages.remove(account);
         }
     }
 
@@ -249,9 +290,22 @@ impl Queues {
         large.chunks.get_mut(chunk)
     }
 
-    /// Nodes asked for.
-    pub(super) fn nodes_asked(&self) -> &FlatSet<StatePath> {
-        &self.nodes_asked
+    /// Whether a node is asked for, or cannot be had from any peer.
+    pub(super) fn is_node_asked(&self, path: &StatePath) -> bool {
+        self.nodes_asked.contains(path) || self.nodes_aside.contains(path)
+    }
+
+    /// Sets aside the nodes that no peer has; nothing that was set aside before stays so. `true` if
+    /// that changes anything.
+    pub(super) fn set_nodes_aside(&mut self, nodes: FlatSet<StatePath>) -> bool {
+        let is_same = self.nodes_aside.keys().eq(nodes.keys());
+        self.nodes_aside = nodes;
+        !is_same
+    }
+
+    /// Whether a node is missing that no peer has.
+    pub(super) fn has_nodes_aside(&self) -> bool {
+        !self.nodes_aside.is_empty()
     }
 
     /// Notes that these nodes are asked for; `None` if there are none.
@@ -311,7 +365,7 @@ fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
 
 owns! {
     LargeStorage: chunks;
-    Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked;
+    Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked, nodes_aside;
 }
 
 #[cfg(test)]

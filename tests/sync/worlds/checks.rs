@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::world::World;
 
 /// Two requests of each of five kinds may be in flight at a peer.
-const MAX_REQUESTS_PER_PEER: usize = 2 * 5;
+const MAX_REQUESTS_PER_PEER: usize = 16;
 /// Two batches may be in flight, and the last batch of a cancelled sync.
 const MAX_BATCHES: usize = 3;
 /// What one answer may add above a bound. The largest answer has 512 KiB and its proofs.

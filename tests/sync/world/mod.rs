@@ -1,5 +1,9 @@
-//! The world around one engine: a virtual clock, peers with latency, and a disk that survives
-//! kills.
+//! The world around one engine: a virtual clock, peers with latency, lines that they share, and a
+//! disk that survives kills.
+
+pub(crate) mod absence;
+mod line;
+mod unanswered;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -17,6 +21,9 @@ use snaplight_peer::session::{Outgoing, Server, Session};
 use snaplight_peer::snap::Request;
 use snaplight_peer::vice::Vice;
 
+use self::line::Line;
+pub(crate) use self::line::LineId;
+use self::unanswered::Unanswered;
 use crate::disk::Disk;
 use crate::rng::Rng;
 
@@ -55,12 +62,20 @@ pub(crate) struct World {
     /// The least and the greatest round-trip time of a connection, in milliseconds.
     pub(crate) latency: (u64, u64),
     pub(crate) batches: u64,
+    /// Pages that were read from the disk.
+    pub(crate) pages_read: usize,
     /// Bytes of frames that reached the engine.
     pub(crate) received: u64,
     /// Every snap request that was sent.
     pub(crate) asked: Vec<Request>,
+    /// How many messages each peer was sent.
+    pub(crate) sent: BTreeMap<PeerId, u64>,
+    pub(crate) unanswered: Unanswered,
+    /// Timers ring only at multiples of this many milliseconds, as in a hidden tab.
+    pub(crate) timers_ms: u64,
     rng: Rng,
     connections: BTreeMap<PeerId, Connection>,
+    lines: Vec<Line>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     scheduled: BTreeMap<u64, Scheduled>,
     /// When the store has ended all its transactions, which it runs one after another.
@@ -72,6 +87,8 @@ pub(crate) struct World {
 struct Connection {
     session: Session,
     latency: u64,
+    /// What carries its frames to the engine. Without a line they take no time.
+    line: Option<LineId>,
     /// When the last message in each direction has arrived. Messages keep their order.
     up_free: u64,
     down_free: u64,
@@ -79,6 +96,8 @@ struct Connection {
 
 enum Scheduled {
     ToPeer(PeerId, Vec<u8>),
+    /// It has reached the line that carries it to the engine.
+    OnLine(PeerId, LineId, Outgoing),
     FromPeer(PeerId, Outgoing),
     Commit(Batch),
     Committed(u64, Result<(), StoreError>),
@@ -121,10 +140,15 @@ impl World {
             fail_load: None,
             latency: (5, 64),
             batches: 0,
+            pages_read: 0,
             received: 0,
             asked: Vec::new(),
+            sent: BTreeMap::new(),
+            unanswered: Unanswered::default(),
+            timers_ms: 1,
             rng: Rng::new(seed),
             connections: BTreeMap::new(),
+            lines: Vec::new(),
             queue: BinaryHeap::new(),
             scheduled: BTreeMap::new(),
             store_free: 0,
@@ -170,6 +194,21 @@ impl World {
     }
 
     pub(crate) fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
+        self.join(server, vices, None)
+    }
+
+    /// Adds a line of this rate, which may carry the frames of many peers.
+    pub(crate) fn line(&mut self, bytes_per_second: u64) -> LineId {
+        self.lines.push(Line::new(bytes_per_second));
+        LineId(self.lines.len() - 1)
+    }
+
+    /// A peer whose frames this line carries.
+    pub(crate) fn peer_on(&mut self, line: LineId, vices: Vec<Vice>) -> PeerId {
+        self.join(self.server.clone(), vices, Some(line))
+    }
+
+    fn join(&mut self, server: Arc<Server>, vices: Vec<Vice>, line: Option<LineId>) -> PeerId {
         self.peers += 1;
         let id = PeerId(self.peers);
         let mut session = Session::new(server, vices);
@@ -180,6 +219,7 @@ impl World {
             Connection {
                 session,
                 latency,
+                line,
                 up_free: 0,
                 down_free: 0,
             },
@@ -191,11 +231,16 @@ impl World {
 
     /// Breaks a connection. Returns `false` if there was none.
     pub(crate) fn lose(&mut self, peer: PeerId) -> bool {
-        let was_there = self.connections.remove(&peer).is_some();
+        let was_there = self.end_connection(peer);
         if was_there {
             self.input(Input::PeerLeft(peer));
         }
         was_there
+    }
+
+    fn end_connection(&mut self, peer: PeerId) -> bool {
+        self.unanswered.left(peer);
+        self.connections.remove(&peer).is_some()
     }
 
     /// Holds back what this peer sends from now on for `millis` milliseconds.
@@ -244,6 +289,18 @@ impl World {
         self.run_for(events, true)
     }
 
+    /// Runs until the sync ends, or until this many milliseconds have passed.
+    pub(crate) fn run_ms(&mut self, millis: u64) -> End {
+        let until = self.now + millis;
+        while self.now < until {
+            match self.run_for(1, true) {
+                End::Paused => {}
+                end => return end,
+            }
+        }
+        End::Paused
+    }
+
     /// Runs until the garbage of the last state is collected.
     pub(crate) fn collect_garbage(&mut self) {
         self.run_until(|world| world.disk.record().pending_gc.is_none());
@@ -273,16 +330,20 @@ impl World {
                 }
             }
             if left == 0 {
-                assert!(may_pause, "the world has livelocked after {events} events");
+                assert!(
+                    may_pause,
+                    "the world has livelocked after {events} events: {:?} {:?}",
+                    self.engine.footprint(),
+                    self.engine.progress(Millis(self.now))
+                );
                 return End::Paused;
             }
             left -= 1;
             let event = self.queue.peek().map(|Reverse((at, _))| *at);
-            let deadline = self.engine.next_deadline().map(|deadline| deadline.0);
+            let deadline = self.engine.next_deadline();
+            let deadline = deadline.map(|deadline| self.rings(deadline.0));
             match (event, deadline) {
-                (Some(at), deadline)
-                    if deadline.is_none_or(|deadline| at <= deadline.max(self.now)) =>
-                {
+                (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline) => {
                     self.run_next()
                 }
                 (_, Some(deadline)) => {
@@ -290,7 +351,7 @@ impl World {
                     if deadline > self.now + 3_600_000 {
                         return End::Stuck;
                     }
-                    self.now = self.now.max(deadline);
+                    self.now = deadline;
                     self.engine.handle(Millis(self.now), Input::Tick);
                 }
                 (_, None) => return End::Stuck,
@@ -302,6 +363,10 @@ impl World {
         match output {
             Output::Send(peer, frame) => {
                 self.asked.extend(snap_request(&frame));
+                *self.sent.entry(peer).or_default() += 1;
+                if self.connections.contains_key(&peer) {
+                    self.unanswered.asked(peer, &frame);
+                }
                 if let Some(connection) = self.connections.get_mut(&peer) {
                     connection.up_free = connection.up_free.max(self.now + connection.latency / 2);
                     let at = connection.up_free;
@@ -315,7 +380,7 @@ impl World {
                 self.schedule(self.store_free, Scheduled::Commit(batch));
             }
             Output::Drop(peer, fault) => {
-                self.connections.remove(&peer);
+                self.end_connection(peer);
                 self.dropped.push(peer);
                 assert!((1000..=4999).contains(&fault.close_code()));
             }
@@ -338,9 +403,12 @@ impl World {
             return;
         };
         self.now = self.now.max(at);
-        let Some(scheduled) = self.scheduled.remove(&number) else {
-            return;
-        };
+        if let Some(scheduled) = self.scheduled.remove(&number) {
+            self.happen(scheduled);
+        }
+    }
+
+    fn happen(&mut self, scheduled: Scheduled) {
         match scheduled {
             Scheduled::ToPeer(peer, frame) => {
                 let Some(connection) = self.connections.get_mut(&peer) else {
@@ -348,6 +416,10 @@ impl World {
                 };
                 let answers = connection.session.on_frame(&frame);
                 self.deliver(peer, answers);
+            }
+            Scheduled::OnLine(peer, line, outgoing) => {
+                let at = self.lines[line.0].carry(self.now, size(&outgoing));
+                self.schedule(at, Scheduled::FromPeer(peer, outgoing));
             }
             Scheduled::FromPeer(peer, outgoing) => self.arrive(peer, outgoing),
             Scheduled::Commit(batch) => {
@@ -364,6 +436,7 @@ impl World {
                 if let Some(error) = self.fail_load.take() {
                     return self.input(Input::LoadFailed(ticket, error));
                 }
+                self.pages_read += ids.len();
                 let pages = ids
                     .iter()
                     .map(|id| self.disk.pages.get(id).cloned())
@@ -387,7 +460,11 @@ impl World {
                 .down_free
                 .max(self.now + connection.latency / 2 + jitter);
             let at = connection.down_free;
-            self.schedule(at, Scheduled::FromPeer(peer, outgoing));
+            let scheduled = match connection.line {
+                None => Scheduled::FromPeer(peer, outgoing),
+                Some(line) => Scheduled::OnLine(peer, line, outgoing),
+            };
+            self.schedule(at, scheduled);
         }
     }
 
@@ -398,12 +475,13 @@ impl World {
         match outgoing {
             Outgoing::Frame(frame) => {
                 self.received += frame.len() as u64;
+                self.unanswered.answered(peer, &frame);
                 self.input(Input::Frame(peer, frame));
             }
             Outgoing::Text(_) => self.input(Input::Text(peer)),
             Outgoing::Fragment(_) | Outgoing::Wait(_) => {}
             Outgoing::Cut | Outgoing::Close(_) => {
-                self.connections.remove(&peer);
+                self.end_connection(peer);
                 self.input(Input::PeerLeft(peer));
             }
         }
@@ -413,6 +491,15 @@ impl World {
         self.next += 1;
         self.scheduled.insert(self.next, scheduled);
         self.queue.push(Reverse((at, self.next)));
+    }
+}
+
+/// The bytes that a line carries.
+fn size(outgoing: &Outgoing) -> usize {
+    match outgoing {
+        Outgoing::Frame(bytes) | Outgoing::Fragment(bytes) => bytes.len(),
+        Outgoing::Text(text) => text.len(),
+        Outgoing::Wait(_) | Outgoing::Cut | Outgoing::Close(_) => 0,
     }
 }
 

@@ -1,0 +1,91 @@
+//! The engine's own time, in which nobody was away.
+//!
+//! A page can be away for seconds or hours: its thread is blocked by a loop or a dialog, its process
+//! is stopped, the machine sleeps. Nothing reaches the engine meanwhile, and when it is back, a
+//! timer may ring before the frames that have arrived are delivered. A peer must not be judged by
+//! such time. So the engine counts only a little of it.
+
+use super::ids::Millis;
+
+/// A call that comes so much later than the engine asked for shows that the page was away. Timers
+/// ring some milliseconds late; a busy page makes that a hundred.
+const LATE_MS: u64 = 250;
+/// How much of an absence counts: long enough for the frames that have arrived meanwhile to be
+/// delivered. It is not nothing, because the timers of a hidden page ring once a minute (Chromium),
+/// and a dead peer has to be found there too.
+const COUNTED_MS: u64 = 1_000;
+
+/// Translates the driver's time to the engine's own.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    /// The last call, in the engine's time.
+    last: Millis,
+    /// How far the engine's time is behind.
+    away_ms: u64,
+}
+
+impl Clock {
+    /// The engine's time of a call that tells what has happened. `deadline`: when the engine wanted
+    /// to be called at the latest, in its own time. Also returns whether the page was away.
+    pub(crate) fn arrive(&mut self, now: Millis, deadline: Option<Millis>) -> (Millis, bool) {
+        let own = self.own(now);
+        let is_late = deadline.is_some_and(|deadline| own.since(deadline) > LATE_MS);
+        let gap = own.since(self.last);
+        let was_away = is_late && gap > COUNTED_MS;
+        if was_away {
+            self.away_ms += gap - COUNTED_MS;
+        }
+        (self.go_on(now), was_away)
+    }
+
+    /// The engine's time of a call that only goes on with the work.
+    pub(crate) fn go_on(&mut self, now: Millis) -> Millis {
+        self.last = self.own(now);
+        self.last
+    }
+
+    /// The last call.
+    pub(crate) fn last(&self) -> Millis {
+        self.last
+    }
+
+    /// The engine's time, which never runs backwards.
+    pub(crate) fn own(&self, now: Millis) -> Millis {
+        Millis(now.0.saturating_sub(self.away_ms)).max(self.last)
+    }
+
+    /// The driver's time of a moment in the engine's.
+    pub(crate) fn outside(&self, own: Millis) -> Millis {
+        own.after(self.away_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absence_counts_as_a_second_however_long_it_was() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.arrive(Millis(10_000), None).0, Millis(10_000));
+        let deadline = Some(Millis(15_000));
+        // On time, and a little late.
+        assert_eq!(clock.own(Millis(15_000)), Millis(15_000));
+        assert_eq!(clock.arrive(Millis(15_200), deadline).0, Millis(15_200));
+        // An hour late.
+        let deadline = Some(Millis(20_200));
+        let back = Millis(15_200 + 3_600_000);
+        assert_eq!(clock.arrive(back, deadline).0, Millis(16_200));
+        assert_eq!(clock.outside(Millis(16_200)), back);
+        // From then on, time goes on as outside.
+        assert_eq!(clock.own(Millis(back.0 + 70)), Millis(16_270));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_stands_still() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.arrive(Millis(10_000), None).0, Millis(10_000));
+        assert_eq!(clock.arrive(Millis(4_000), None).0, Millis(10_000));
+        assert_eq!(clock.arrive(Millis(10_001), None).0, Millis(10_001));
+    }
+}
