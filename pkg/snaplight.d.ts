@@ -429,8 +429,17 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
 export type Phase = 'idle' | 'connecting' | 'locating' | 'ranges' | 'healing' | 'finishing' | 'done'
 
 /**
- * What a sync counts. `accounts`, `slots` and `codes` are of the state; the rest is what this sync
- * took, its moves included.
+ * What a sync counts. `accounts`, `slots` and `codes` are of the state. The rest is what it took to
+ * build that state: over all its moves, and over reloads and kills too, since the counters are
+ * stored with what they count. They begin at 0 when the sync starts from a complete state or from
+ * nothing, go on where they were when it continues an earlier one, and end with the complete state.
+ * Only the four times are of this call of `sync`.
+ *
+ * They have all that go-ethereum's `SyncProgress` has. Its `syncedAccounts`, `syncedStorage` and
+ * `syncedBytecodes` with their bytes are in `received`; `healedTrienodes` and `healedBytecodes` with
+ * their bytes are in `healing`; `healingTrienodes` and `healingBytecode` are in `Progress.queued`.
+ * Bytes of accounts, slots, codes and nodes are those of the items as snap/1 sends them, without the
+ * lists around them and without proofs; go-ethereum counts what it writes.
  */
 export interface SyncFigures {
   /** Accounts held of the state. */
@@ -442,18 +451,48 @@ export interface SyncFigures {
    * the sync.
    */
   readonly codes: number
-  /** What peers sent: accounts, slots and codes that were proven, and the bytes of all messages. */
-  readonly received: { readonly accounts: number; readonly slots: number; readonly codes: number; readonly bytes: number }
+  /**
+   * What peers sent: accounts, slots and codes that were proven, in whatever kind of answer, and the
+   * bytes of all messages. `accountBytes`: 32 for the key, and the slim body, of each. `slotBytes`:
+   * 32 for the key, and the value in RLP, of each. `codeBytes`: the codes. What was received twice,
+   * because a kill threw it away or the root moved, is counted twice.
+   */
+  readonly received: {
+    readonly accounts: number
+    readonly accountBytes: number
+    readonly slots: number
+    readonly slotBytes: number
+    readonly codes: number
+    readonly codeBytes: number
+    readonly bytes: number
+  }
   /** Answers with ranges of accounts or slots that were proven, and their bytes. */
   readonly ranges: { readonly answers: number; readonly bytes: number }
   /**
-   * Trie nodes fetched one by one, the answers that brought them, and their bytes: what moving the
-   * root cost.
+   * Trie nodes fetched one by one and their bytes; codes fetched while an older state was healed, and
+   * their bytes, which are part of `received` too; the answers that brought the nodes, and the bytes
+   * of these answers.
    */
-  readonly healing: { readonly nodes: number; readonly answers: number; readonly bytes: number }
-  /** Accounts and slots that were held already, of any root, and were not fetched again. */
+  readonly healing: {
+    readonly nodes: number
+    readonly nodeBytes: number
+    readonly codes: number
+    readonly codeBytes: number
+    readonly answers: number
+    readonly bytes: number
+  }
+  /**
+   * Answers that nobody waited for: those that came after their work had been given to another peer
+   * (what they prove is used), those that came twice, and those to a request that was never made.
+   */
+  readonly unneeded: { readonly late: number; readonly duplicate: number; readonly unexpected: number }
+  /**
+   * Accounts and slots that were held already, of any root, and were not fetched again: those held
+   * of the state, less those received. So both together are what the state holds, unless something
+   * was received twice; then `reused` is smaller by that, and never below 0.
+   */
   readonly reused: number
-  /** How often the target moved. */
+  /** How often the target moved, also from one session to the next. */
   readonly moves: number
   /** Length of the longest chain of requests of which each needed the answer to the one before. */
   readonly roundTrips: number
@@ -484,6 +523,11 @@ export interface Progress extends SyncFigures {
    * while a sync that starts from a block fetches its header.
    */
   readonly root: Hex | null
+  /**
+   * What is known to be missing, apart from account ranges, and is not asked for yet: trie nodes (a
+   * heal plans them some requests ahead), codes, and accounts' storages.
+   */
+  readonly queued: { readonly nodes: number; readonly codes: number; readonly storages: number }
   /**
    * Milliseconds until the account ranges are done, at the pace of the last seconds; they are
    * nearly all of a first sync. `null` while there is too little data (in the first three seconds

@@ -9,7 +9,7 @@ const KEY_SPACE_CELLS = 256
 /** The raw progress before the driver has told any. */
 export function idle() {
   return {
-    phase: 'idle', root: null, figures: noFigures(), etaMs: null, outrun: null,
+    phase: 'idle', root: null, figures: noFigures(), queued: { nodes: 0, codes: 0, storages: 0 }, etaMs: null, outrun: null,
     keySpace: new Uint8Array(KEY_SPACE_CELLS), peers: [], damaged: 0, waiting: null, waitingFor: null, refused: null,
   }
 }
@@ -22,12 +22,13 @@ export function idle() {
  */
 export function shapeProgress(raw, rows, report) {
   const peers = [...rows.values()]
-  const { phase, root, etaMs, outrun, damaged, waiting, waitingFor } = raw
+  const { phase, root, queued, etaMs, outrun, damaged, waiting, waitingFor } = raw
   const { root: reached, block, ...figures } = report ?? { root, ...raw.figures }
   return {
     phase: report ? 'done' : shapePhase(phase, peers),
     root: reached,
     ...figures,
+    queued,
     etaMs,
     outrun,
     keySpace: report ? new Uint8Array(KEY_SPACE_CELLS).fill(255) : raw.keySpace,
@@ -45,7 +46,7 @@ export function shapeReport({ root, block, figures }) {
 
 /** The raw report of a sync to a state that is complete, for which nothing had to be done. */
 export function reportOf({ root, block, accounts, slots, codes }) {
-  return { root, block, figures: { ...noFigures(), accounts, slots, codes } }
+  return { root, block, figures: { ...noFigures(), accounts, slots, codes, reused: accounts + slots } }
 }
 
 /** The PeerStats of a peer that the driver does not know yet. */
@@ -93,9 +94,10 @@ export function forgetOldRows(rows) {
 function noFigures() {
   return {
     accounts: 0, slots: 0, codes: 0,
-    received: { accounts: 0, slots: 0, codes: 0, bytes: 0 },
+    received: { accounts: 0, accountBytes: 0, slots: 0, slotBytes: 0, codes: 0, codeBytes: 0, bytes: 0 },
     ranges: { answers: 0, bytes: 0 },
-    healing: { nodes: 0, answers: 0, bytes: 0 },
+    healing: { nodes: 0, nodeBytes: 0, codes: 0, codeBytes: 0, answers: 0, bytes: 0 },
+    unneeded: { late: 0, duplicate: 0, unexpected: 0 },
     reused: 0, moves: 0, roundTrips: 0, requests: 0, bytesStored: 0, pagesStored: 0,
     elapsedMs: 0, hashingMs: 0, storageMs: 0, waitingMs: 0,
   }

@@ -8,12 +8,13 @@
 //!
 //! A state is: state root 32; root page (behind such a byte: hash 32, id 8, flags 1, leaves 8,
 //! slots 8); only for the one being built its first page's id and the first and end id of its upper
-//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8). What
-//! waits for garbage collection is: the old root page (behind such a byte, as above), first and end
-//! id of the build's pages, 2 × 8; flags 1 (1: stray codes).
+//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8); only for
+//! the one being built its counters, 24 × 8, in the order of [`Counters`]. What waits for garbage
+//! collection is: the old root page (behind such a byte, as above), first and end id of the build's
+//! pages, 2 × 8; flags 1 (1: stray codes).
 //!
-//! Version 1 lacks these flags. It knew no collection of codes, so all codes of its databases are
-//! still to be collected.
+//! Version 1 lacks the counters and these flags. Its counters are read as 0. It knew no collection
+//! of codes, so all codes of its databases are still to be collected.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
@@ -23,6 +24,7 @@ use core::ops::Range;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::counters::{Counters, Counts};
 use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
 
@@ -148,18 +150,8 @@ pub struct Building {
     /// The block after which the state has this root, if one was ever the target: the one asked
     /// for last.
     pub block: Option<Block>,
-}
-
-/// How much a state holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Accounts.
-    pub accounts: u64,
-    /// Storage slots of all accounts.
-    pub slots: u64,
-    /// Distinct bytecodes. Of a state that is complete or being built: those that are held. What
-    /// the state does not name is among them until it is collected.
-    pub codes: u64,
+    /// What was counted of it when its last batch was made.
+    pub counters: Counters,
 }
 
 /// Why a stored record cannot be used.
@@ -228,6 +220,10 @@ impl Record {
             out.extend(building.spine.end.0.to_le_bytes());
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
+            let mut counters = building.counters;
+            for counter in counters.each() {
+                out.extend(counter.to_le_bytes());
+            }
         }
         out.push(self.pending_gc.is_some().into());
         if let Some(pending_gc) = &self.pending_gc {
@@ -358,7 +354,18 @@ impl Fields<'_> {
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,
             block: self.block()?,
+            counters: self.counters()?,
         })
+    }
+
+    fn counters(&mut self) -> Option<Counters> {
+        let mut counters = Counters::default();
+        if self.version > 1 {
+            for counter in counters.each() {
+                *counter = self.number()?;
+            }
+        }
+        Some(counters)
     }
 
     /// `None` also for a root and a page that do not belong together.

@@ -13,6 +13,7 @@ mod world;
 
 mod bad_input;
 mod codes;
+mod counters;
 mod damage;
 mod geth_heal;
 mod geth_sync;

@@ -1,6 +1,28 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 
+/// A record of version 1 as it was written: [`record`] without counters and flags.
+const VERSION_1: &str = "\
+    01070707070707070707070707070707070c000000000000006300000000000000010000000000000001\
+    010101010101010101010101010101010101010101010101010101010101010156e81f171bcc55a6ff83\
+    45e692c0f86e5b48e01b996cadc001622fb5e363b4210001000000000000000200000000000000030000\
+    0000000000010505050505050505050505050505050505050505050505050505050505050505002d3101\
+    0000000000f1536500000000010303030303030303030303030303030303030303030303030303030303\
+    030303010303030303030303030303030303030303030303030303030303030303030303460000000000\
+    0000030900000000000000040000000000000009000000000000003c0000000000000047000000000000\
+    000100000000000000020000000000000003000000000000000001010303030303030303030303030303\
+    030303030303030303030303030303030303460000000000000003090000000000000004000000000000\
+    00030000000000000009000000000000000e5fcd975d04970b";
+
+/// Counters of which each differs from the others.
+fn counters() -> Counters {
+    let mut counters = Counters::default();
+    for (number, counter) in (1u64 << 40..).zip(counters.each()) {
+        *counter = number;
+    }
+    counters
+}
+
 fn record() -> Record {
     let page = PageRef {
         hash: Hash([3; 32]),
@@ -40,6 +62,7 @@ fn record() -> Record {
             spine: PageId(60)..PageId(71),
             counts,
             block: None,
+            counters: counters(),
         }),
         pending_gc: Some(PendingGc {
             old: Some(page),
@@ -116,6 +139,22 @@ fn a_root_over_another_page_or_over_none_is_damage_whatever_the_checksum() {
     // The records that were refused differ from a good one only in what the forger changed.
     let same = forged(&full, &[3; 32], &[3; 32]);
     assert_eq!(Record::decode(&same), Ok(full));
+}
+
+#[test]
+fn a_record_of_version_1_is_read_with_counters_of_zero() {
+    let byte = |at| u8::from_str_radix(&VERSION_1[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..VERSION_1.len()).step_by(2).map(byte).collect();
+    let mut expected = record();
+    expected.building.as_mut().unwrap().counters = Counters::default();
+    assert_eq!(Record::decode(&bytes), Ok(expected));
+    // In version 2 the counters may not be missing, nor may version 1 have any.
+    for (mut bytes, version) in [(bytes, 2), (record().encode(), 1)] {
+        bytes.truncate(bytes.len() - 8);
+        bytes[0] = version;
+        bytes.extend(xxh64(&bytes, 0).to_le_bytes());
+        assert_eq!(Record::decode(&bytes), Err(RecordError::Damaged));
+    }
 }
 
 #[test]

@@ -416,7 +416,9 @@ impl AnswerContext<'_> {
         });
         self.requeue(Want::Nodes(nodes.to_vec()));
         let (revealed, joined) = revealed?;
-        self.job.count_nodes(revealed.new);
+        let counters = self.job.counters_mut();
+        counters.nodes += revealed.new;
+        counters.node_bytes += revealed.bytes;
         revealed.verdict?;
         if !self.lacking.is_empty() {
             for (path, hash) in &revealed.found {

@@ -229,6 +229,7 @@ impl Engine {
                 spine: built.spine.clone(),
                 counts,
                 block,
+                counters: *job.counters(),
             });
         }
         let replaced = before

@@ -239,10 +239,12 @@ impl Engine {
             }),
             Activity::Resuming(resume) => Progress {
                 held: resume.held(),
+                counters: resume.counters(),
                 ..Progress::idle(Phase::Resuming)
             },
             Activity::Syncing(job) => Progress {
                 held: job.held(),
+                queued: job.queued(),
                 counters: *job.counters(),
                 eta_ms: job.eta(now).filter(|_| self.waiting.is_none()),
                 outrun: job.outrun(),
