@@ -143,7 +143,8 @@ export interface Network {
 export type Role = 'writer' | 'follower'
 
 /**
- * - `complete`: {@link Snaplight.complete} is another state, whichever tab synced to it.
+ * - `complete`: {@link Snaplight.complete} is another state, or that of another block with the same
+ *   root, whichever tab synced to it.
  * - `role`: this database object is the writer now.
  * - `damaged`: something stored is missing or not what its hash says. A `page` or `code` was found
  *   by a read, which rejects with a {@link DamagedError}, or by a sync on its way, and is healed
@@ -153,6 +154,10 @@ export type Role = 'writer' | 'follower'
  * - `recovered`: the last session ended without `close()`; the browser's log of it has been
  *   rewritten.
  * - `ended`: somebody has deleted the database, or the user the site's data. This object is closed.
+ * - `peer`: a peer joined or left. `ready`: it may be asked from now on. `waiting`: its connection
+ *   ended, and it will be connected to again. `closed`: it is gone for good. `closed` of the event
+ *   says why the connection ended: whether the peer or the network ended it, Snaplight dropped it
+ *   because of a fault, or you closed it. Each attempt to connect that fails is a `waiting` too.
  */
 export type DatabaseEvent =
   | { readonly type: 'complete'; readonly complete: CompleteState | null }
@@ -161,6 +166,13 @@ export type DatabaseEvent =
   | { readonly type: 'repaired' }
   | { readonly type: 'recovered' }
   | { readonly type: 'ended'; readonly message: string }
+  | {
+      readonly type: 'peer'
+      readonly peer: Peer
+      readonly state: 'ready' | 'waiting' | 'closed'
+      /** `null` only for `ready`. */
+      readonly closed: PeerClosed | null
+    }
 
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
 
@@ -187,7 +199,7 @@ export class Snaplight implements AsyncDisposable {
    */
   readonly complete: CompleteState | null
 
-  /** The peers that are not closed, in the order they were added. */
+  /** The peers that are not closed, in the order they were added; also those that wait. */
   readonly peers: readonly Peer[]
 
   /**
@@ -196,8 +208,18 @@ export class Snaplight implements AsyncDisposable {
    * it. Snaplight closes it when the peer misbehaves, at `peer.close()`, and at `db.close()`. Peers
    * may be added and may leave at any time, also while nothing syncs.
    *
-   * A connection that fails or a peer that lies throws nothing: `peer.closed` resolves, and its
-   * requests go to other peers.
+   * A connection that fails or a peer that lies throws nothing: its requests go to other peers.
+   *
+   * A peer given by its URL is connected to again, as the same object, when its connection ended
+   * and nobody lied: the network broke, the server was full, restarted or could not be reached, or
+   * the peer was silent for too long. The first attempt comes within a second, each further one in
+   * a row after up to twice as long, at most a minute; and at once when the network is back
+   * (`online`), when the page is shown again, and when it comes back from the back-forward cache.
+   * It begins with short waits again after an answer that was proven, or ten seconds of being
+   * ready. A peer is gone for good, and `peer.closed` resolves, after a fault (a false answer, a
+   * breach of protocol, another network), after a Disconnect or close code that complains of us,
+   * and after `peer.close()` and `db.close()`. A socket that was handed over as an object is never
+   * connected to again, nor is a URL with `reconnect: false`: its first end is its last.
    *
    * A follower connects to a URL when it becomes the writer, since it has nothing to ask before. At
    * most 64 peers are kept at a time: one more is closed as soon as it opens.
@@ -315,12 +337,18 @@ export interface Block {
 
 export interface CompleteState {
   readonly root: Hex
-  /** The block that led to this state; `null` if it was synced to by its root alone. */
+  /**
+   * The block that led to this state; of several blocks with this root, the one asked for last.
+   * `null` if only its root was ever asked for.
+   */
   readonly block: Block | null
   readonly accounts: number
   /** Storage slots of all accounts. */
   readonly slots: number
-  /** Different bytecodes. */
+  /**
+   * Different bytecodes. From a sync until the codes that only the state before named are deleted,
+   * in the background, those count as well. The new number is there without a `complete` event.
+   */
   readonly codes: number
 }
 
@@ -401,28 +429,70 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
 export type Phase = 'idle' | 'connecting' | 'locating' | 'ranges' | 'healing' | 'finishing' | 'done'
 
 /**
- * What a sync counts. `accounts`, `slots` and `codes` are of the state; the rest is what this sync
- * took, its moves included.
+ * What a sync counts. `accounts`, `slots` and `codes` are of the state. The rest is what it took to
+ * build that state: over all its moves, and over reloads and kills too, since the counters are
+ * stored with what they count. They begin at 0 when the sync starts from a complete state or from
+ * nothing, go on where they were when it continues an earlier one, and end with the complete state.
+ * Only the four times are of this call of `sync`.
+ *
+ * They have all that go-ethereum's `SyncProgress` has. Its `syncedAccounts`, `syncedStorage` and
+ * `syncedBytecodes` with their bytes are in `received`; `healedTrienodes` and `healedBytecodes` with
+ * their bytes are in `healing`; `healingTrienodes` and `healingBytecode` are in `Progress.queued`.
+ * Bytes of accounts, slots, codes and nodes are those of the items as snap/1 sends them, without the
+ * lists around them and without proofs; go-ethereum counts what it writes.
  */
 export interface SyncFigures {
   /** Accounts held of the state. */
   readonly accounts: number
   /** Storage slots held of the state, of all accounts. */
   readonly slots: number
-  /** Different bytecodes held. */
+  /**
+   * Different bytecodes held. Those of the state before count until they are deleted, soon after
+   * the sync.
+   */
   readonly codes: number
-  /** What peers sent: accounts, slots and codes that were proven, and the bytes of all messages. */
-  readonly received: { readonly accounts: number; readonly slots: number; readonly codes: number; readonly bytes: number }
+  /**
+   * What peers sent: accounts, slots and codes that were proven, in whatever kind of answer, and the
+   * bytes of all messages. `accountBytes`: 32 for the key, and the slim body, of each. `slotBytes`:
+   * 32 for the key, and the value in RLP, of each. `codeBytes`: the codes. What was received twice,
+   * because a kill threw it away or the root moved, is counted twice.
+   */
+  readonly received: {
+    readonly accounts: number
+    readonly accountBytes: number
+    readonly slots: number
+    readonly slotBytes: number
+    readonly codes: number
+    readonly codeBytes: number
+    readonly bytes: number
+  }
   /** Answers with ranges of accounts or slots that were proven, and their bytes. */
   readonly ranges: { readonly answers: number; readonly bytes: number }
   /**
-   * Trie nodes fetched one by one, the answers that brought them, and their bytes: what moving the
-   * root cost.
+   * Trie nodes fetched one by one and their bytes; codes fetched while an older state was healed, and
+   * their bytes, which are part of `received` too; the answers that brought the nodes, and the bytes
+   * of these answers.
    */
-  readonly healing: { readonly nodes: number; readonly answers: number; readonly bytes: number }
-  /** Accounts and slots that were held already, of any root, and were not fetched again. */
+  readonly healing: {
+    readonly nodes: number
+    readonly nodeBytes: number
+    readonly codes: number
+    readonly codeBytes: number
+    readonly answers: number
+    readonly bytes: number
+  }
+  /**
+   * Answers that nobody waited for: those that came after their work had been given to another peer
+   * (what they prove is used), those that came twice, and those to a request that was never made.
+   */
+  readonly unneeded: { readonly late: number; readonly duplicate: number; readonly unexpected: number }
+  /**
+   * Accounts and slots that were held already, of any root, and were not fetched again: those held
+   * of the state, less those received. So both together are what the state holds, unless something
+   * was received twice; then `reused` is smaller by that, and never below 0.
+   */
   readonly reused: number
-  /** How often the target moved. */
+  /** How often the target moved, also from one session to the next. */
   readonly moves: number
   /** Length of the longest chain of requests of which each needed the answer to the one before. */
   readonly roundTrips: number
@@ -454,6 +524,11 @@ export interface Progress extends SyncFigures {
    */
   readonly root: Hex | null
   /**
+   * What is known to be missing, apart from account ranges, and is not asked for yet: trie nodes (a
+   * heal plans them some requests ahead), codes, and accounts' storages.
+   */
+  readonly queued: { readonly nodes: number; readonly codes: number; readonly storages: number }
+  /**
    * Milliseconds until the account ranges are done, at the pace of the last seconds; they are
    * nearly all of a first sync. `null` while there is too little data (in the first three seconds
    * and the first percent), while the sync waits, and while it heals, since what differs is not
@@ -481,10 +556,11 @@ export interface Progress extends SyncFigures {
    */
   readonly waiting: string | null
   /**
-   * What it waits for: a peer; a root that some peer has; a peer that has the block; or, as a
-   * follower, its turn to write.
+   * What it waits for: a peer that is there and answers; a root that some peer has; a peer that has
+   * the code or node that `waiting` names, when everything else is there; a peer that has the
+   * block; or, as a follower, its turn to write.
    */
-  readonly waitingFor: 'peers' | 'root' | 'block' | 'writer' | null
+  readonly waitingFor: 'peers' | 'root' | 'item' | 'block' | 'writer' | null
   /** Set while all peers refuse the root. */
   readonly needNewRoot: NeedNewRoot | null
 }
@@ -493,8 +569,7 @@ export interface Progress extends SyncFigures {
 export interface SyncReport extends SyncFigures {
   readonly root: Hex
   /**
-   * The block asked for. If a root was asked for: `null`, or the block by which another tab
-   * completed it.
+   * The block asked for. If a root was asked for: the block that is known to have it, or `null`.
    */
   readonly block: Block | null
 }
@@ -528,6 +603,11 @@ export interface SocketLike {
 }
 
 export interface PeerOptions {
+  /**
+   * Whether to connect again when the connection is lost. Default: `true`. It means nothing for a
+   * socket that is handed over.
+   */
+  reconnect?: boolean
   /** Its name in progress and messages. Default: the URL's host, or `peer 1`, `peer 2`, ... */
   name?: string
 }
@@ -541,25 +621,36 @@ export class Peer {
   readonly state: PeerState
   /** As of now. */
   readonly stats: PeerStats
-  /** Resolves when the peer is gone, with why. Never rejects. */
+  /** Resolves when the peer is gone for good, with why. Never rejects. */
   readonly closed: Promise<PeerClosed>
-  /** Says good-bye and closes the socket; its requests go to others. Idempotent. */
+  /**
+   * Says good-bye and closes the socket, or ends the wait for the next attempt; its requests go to
+   * others. Idempotent.
+   */
   close(): void
 }
 
 /**
  * `connecting`: not open yet; `greeting`: Hello and Status are under way; `ready`: it may be asked;
- * `closed`.
+ * `waiting`: the connection was lost, and the next attempt to connect comes; `closed`: gone for
+ * good.
  */
-export type PeerState = 'connecting' | 'greeting' | 'ready' | 'closed'
+export type PeerState = 'connecting' | 'greeting' | 'ready' | 'waiting' | 'closed'
 
+/** `answers`, `bytes`, items and `faults` are of all its connections together. */
 export interface PeerStats {
   readonly id: number
   readonly name: string
   readonly state: PeerState
   /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before. */
   readonly client: string
-  /** The newest block that it says it has, which nothing proves; `null` before it said so. */
+  /**
+   * The newest block that it says it has; `null` before it said so. Nothing proves it: a peer may
+   * name any number and any hash. A sync by `blockHash` proves that the header has this hash, and
+   * its report names the number that the header holds; that the block belongs to the chain is
+   * proven by a light client or whoever the caller trusts. At least, do not follow what one peer
+   * announces alone.
+   */
   readonly head: { readonly number: number; readonly hash: Hex } | null
   readonly requestsInFlight: number
   /** Answers that were proven. */
@@ -575,18 +666,29 @@ export interface PeerStats {
   readonly latencyMs: number
   /** Its last fault in words, or `null`. */
   readonly lastFault: string | null
+  /** Why its last connection ended; `null` before the first end, and while it is ready. */
+  readonly closed: PeerClosed | null
 }
 
+/** Why a connection to a peer ended. */
 export interface PeerClosed {
   /**
    * Who ended it: the peer (or the network), Snaplight because of a fault (the peer's, or in a
    * crash its own), or you by `peer.close()` or `db.close()`.
    */
   readonly by: 'peer' | 'fault' | 'user'
-  /** The WebSocket close code: the peer's, or the one sent to it. 1006 if the connection broke. */
+  /**
+   * The WebSocket close code: the peer's, or the one sent to it. After a Disconnect it is the one
+   * that goes with its reason: 1000 for 0, else 4000 plus the reason. 1006 if the connection broke.
+   */
   readonly code: number
-  /** In words, never empty. */
+  /** In words, never empty, such as `the peer has too many peers`. */
   readonly reason: string
+  /**
+   * The devp2p reason that the peer gave in a Disconnect or by its close code, such as 4 for too
+   * many peers; `null` if it gave none.
+   */
+  readonly disconnect: number | null
 }
 
 /** The answer of {@link Snaplight.getAccount}. */

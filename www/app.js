@@ -56,7 +56,10 @@ window.demo = {
 
 /** The running sync to one state. In follow mode the follower has its own. */
 let sync
-/** The sums over all syncs since the page was opened, and what the running one adds to them. */
+/**
+ * The sums over all syncs that have ended since the page was opened, and the running one. A sync
+ * counts what it took in earlier sessions, too, and goes on counting after a kill.
+ */
 let [received, stored, current] = [0, 0, undefined]
 
 /** The node whose head is followed. Without one, the head is what the peers announce. */
@@ -283,7 +286,6 @@ function followEnded(error) {
 async function killAndReopen() {
   enable(true)
   kills.killed(session.db.complete, current, standing.latest)
-  if (current) received += current.received.bytes
   current = undefined
   session.kill()
   follower.forget()

@@ -45,7 +45,9 @@ export function createFollower(database, headOf, listener) {
     // fetched twice.
     if (following && db.role !== 'follower') aim(db, head)
     const held = complete?.block
-    const behind = head && held ? Math.max(head.number - held.number, 0) : undefined
+    // A peer may have announced another number than the header with this hash holds.
+    const isHeld = head && held?.hash === head.hash
+    const behind = head && held ? (isHeld ? 0 : Math.max(head.number - held.number, 0)) : undefined
     if (behind === 0 || behind === undefined) behindSince = undefined
     else behindSince ??= performance.now()
     listener.onChange({
@@ -83,7 +85,7 @@ export function createFollower(database, headOf, listener) {
     // A killed worker's last messages may arrive after its end.
     const onProgress = (progress) => {
       if (sync !== current) return
-      refused = ['root', 'block'].includes(progress.waitingFor)
+      refused = ['root', 'item', 'block'].includes(progress.waitingFor)
       listener.onProgress(progress)
     }
     current = sync = db.sync({ blockHash: target.hash }, { onProgress })

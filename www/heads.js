@@ -1,5 +1,5 @@
 /**
- * Finds the newest block: the one that the peers announce, or that of a node that the user trusts.
+ * Finds the newest block: the one that most peers announce, or that of a node that the user trusts.
  */
 
 /** How often a node is asked that has no subscriptions (HTTP) or that cannot be reached. */
@@ -8,15 +8,19 @@ const ASK_EVERY_MS = 1_000
 const SILENCE_MS = 10_000
 
 /**
- * Returns the highest block that a peer has announced. It is not proven before its header is
- * fetched, whose hash proves it.
+ * Returns the block in the middle of those that the peers announce: of its number, the one that
+ * most of them name. Nothing proves what one peer announces, so as long as fewer than half of the
+ * peers lie, they neither choose the number nor hold it back. Of two peers, the lower one counts.
  */
 export function announcedHead(db) {
-  let highest
-  for (const { stats } of db.peers) {
-    if (stats.state === 'ready' && stats.head && !(stats.head.number <= highest?.number)) highest = stats.head
-  }
-  return highest
+  const heads = db.peers.map(({ stats }) => stats).filter(({ state, head }) => state === 'ready' && head).map(({ head }) => head)
+  if (heads.length === 0) return undefined
+  const numbers = heads.map(({ number }) => number).sort((a, b) => a - b)
+  const middle = numbers[(numbers.length - 1) >> 1]
+  const votes = new Map()
+  for (const { number, hash } of heads) if (number === middle) votes.set(hash, (votes.get(hash) ?? 0) + 1)
+  const [[hash]] = [...votes].sort(([, a], [, b]) => b - a)
+  return { number: middle, hash }
 }
 
 /**

@@ -1,10 +1,7 @@
 //! What two peers say to each other besides state: Hello, Status, Disconnect and Ping, and which
 //! message id means what. See `docs/websocket-peers.md`, §2 to §5.
 
-use crate::{
-    Hash,
-    rlp::{self, Malformed},
-};
+use crate::{Hash, rlp};
 
 /// The WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "devp2p.1";
@@ -106,18 +103,15 @@ pub(crate) fn split(mut frame: &[u8]) -> Option<(u64, &[u8])> {
 pub struct Hello {
     /// `P2P_VERSION`.
     pub version: u64,
-    /// Should be UTF-8. Must not be trusted.
+    /// Should be UTF-8, and have at most 256 bytes. Must not be trusted.
     pub name: Vec<u8>,
-    /// Names and versions of the capabilities.
+    /// Names and versions of the capabilities. A name should be 1 to 8 ASCII bytes.
     pub capabilities: Vec<(Vec<u8>, u64)>,
-    /// 64 bytes without a meaning.
+    /// 64 bytes without a meaning. Zero if the sender has another number of them.
     pub node_id: [u8; 64],
 }
 
 impl Hello {
-    const NAME_LIMIT: usize = 256;
-    const CAPABILITIES_LIMIT: usize = 64;
-
     /// The payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -137,8 +131,8 @@ impl Hello {
         rlp::wrap(&fields)
     }
 
-    /// `None` if the payload is malformed or above a limit. Elements beyond the known ones are
-    /// ignored.
+    /// `None` if the payload is malformed. Of its elements only version, name and capabilities must
+    /// be there and be what they should be. The frame's limit bounds them.
     #[must_use]
     pub fn decode(payload: &[u8]) -> Option<Hello> {
         let mut buf = payload;
@@ -150,25 +144,21 @@ impl Hello {
             let mut pair = rlp::list(buf)?;
             let name = rlp::string(&mut pair)?;
             let version = rlp::uint(&mut pair)?;
-            rlp::end(pair)?;
-            if name.is_empty() || name.len() > 8 || !name.is_ascii() {
-                return Err(Malformed);
-            }
             Ok((name.to_vec(), version))
         })
         .ok()?;
-        rlp::uint(&mut fields).ok()?;
-        let node_id = rlp::string(&mut fields).ok()?.try_into().ok()?;
+        // The port, then the node id.
+        let mut unused = fields;
+        let _ = rlp::item(&mut unused);
+        let node_id = rlp::string(&mut unused).unwrap_or_default();
         while !fields.is_empty() {
             rlp::item(&mut fields).ok()?;
         }
-        let within =
-            name.len() <= Hello::NAME_LIMIT && capabilities.len() <= Hello::CAPABILITIES_LIMIT;
-        within.then_some(Hello {
+        Some(Hello {
             version,
             name,
             capabilities,
-            node_id,
+            node_id: node_id.try_into().unwrap_or([0; 64]),
         })
     }
 }
@@ -379,29 +369,37 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_beyond_its_limits_is_refused_and_further_elements_are_ignored() {
+    fn a_hello_is_not_judged_by_what_is_not_used_of_it() {
         let hello = Hello {
             version: 5,
             name: b"test".to_vec(),
             capabilities: offered(&[("eth", 69)]),
             node_id: [1; 64],
         };
-        assert_eq!(Hello::decode(&hello.encode()), Some(hello.clone()));
-
         let encoded = hello.encode();
+        assert_eq!(Hello::decode(&encoded), Some(hello.clone()));
+
         let mut fields = rlp::list(&mut encoded.as_slice())
             .unwrap_or_default()
             .to_vec();
+        let short = fields.len() - 66 - 1;
         fields.extend([0xc0, 0x05]);
         assert_eq!(Hello::decode(&rlp::wrap(&fields)), Some(hello.clone()));
+        // Without a port and a node id.
+        let anonymous = Hello {
+            node_id: [0; 64],
+            ..hello.clone()
+        };
+        assert_eq!(Hello::decode(&rlp::wrap(&fields[..short])), Some(anonymous));
 
-        let refused = |change: fn(&mut Hello)| {
+        let taken = |change: fn(&mut Hello)| {
             let mut hello = hello.clone();
             change(&mut hello);
-            assert_eq!(Hello::decode(&hello.encode()), None);
+            assert_eq!(Hello::decode(&hello.encode()), Some(hello));
         };
-        refused(|hello| hello.name = vec![b'x'; 257]);
-        refused(|hello| hello.capabilities = vec![(b"eth".to_vec(), 69); 65]);
-        refused(|hello| hello.capabilities = vec![(b"ninechars".to_vec(), 1)]);
+        taken(|hello| hello.name = vec![b'x'; 257]);
+        taken(|hello| hello.capabilities = vec![(b"eth".to_vec(), 69); 65]);
+        taken(|hello| hello.capabilities.push((b"ninechars".to_vec(), 1)));
+        taken(|hello| hello.capabilities.push((Vec::new(), 1)));
     }
 }

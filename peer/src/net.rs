@@ -207,20 +207,22 @@ impl Connection {
             Next::Continue => {}
             end => return Ok(end),
         }
-        let mut phase = self.session.phase();
         let mut deadline = Instant::now() + self.session.patience();
         loop {
+            let mut heard = false;
             let outgoing = tokio::select! {
+                // A frame that has arrived counts before a time that is over.
+                biased;
+                // This is also ready when the listener is gone.
+                _ = self.quitting.wait_for(|quitting| *quitting) => {
+                    self.session.disconnect(handshake::Reason::Quitting)
+                }
+                Ok(()) = self.heads.changed() => self.session.on_head(),
                 message = socket.next() => match message {
                     None => return Ok(Next::Continue),
                     Some(Ok(Message::Binary(frame))) => {
-                        let outgoing = self.session.on_frame(&frame);
-                        // During the handshake, the time runs from the beginning of a phase.
-                        if self.session.phase() == Phase::Ready || self.session.phase() != phase {
-                            phase = self.session.phase();
-                            deadline = Instant::now() + self.session.patience();
-                        }
-                        outgoing
+                        heard = true;
+                        self.session.on_frame(&frame)
                     }
                     Some(Ok(Message::Text(_)) | Err(Error::Utf8(_))) => self.session.on_text(),
                     Some(Err(Error::Capacity(_))) => self.session.on_oversized(),
@@ -232,15 +234,15 @@ impl Connection {
                     deadline = Instant::now() + self.session.patience();
                     self.session.on_silence()
                 }
-                Ok(()) = self.heads.changed() => self.session.on_head(),
-                // This is also ready when the listener is gone.
-                _ = self.quitting.wait_for(|quitting| *quitting) => {
-                    self.session.disconnect(handshake::Reason::Quitting)
-                }
             };
             match self.send(socket, outgoing).await? {
                 Next::Continue => {}
                 end => return Ok(end),
+            }
+            // An answer that leaves slowly is no silence of the client. During the handshake, the
+            // time runs from the opening.
+            if heard && self.session.phase() == Phase::Ready {
+                deadline = Instant::now() + self.session.patience();
             }
         }
     }

@@ -36,6 +36,11 @@ pub struct Session {
     pinged: bool,
 }
 
+/// How long the client's Hello and Status may take together, from the opening on. The protocol's.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
+/// Silence after which a Ping is sent, and after which again the connection ends. The protocol's.
+const SILENCE: Duration = Duration::from_secs(15);
+
 const CAPABILITIES: [(&str, u64); 2] = [("eth", 69), ("snap", 1)];
 const EMPTY_LIST: &[u8] = &[0xc0];
 
@@ -67,13 +72,13 @@ impl Session {
         self.phase
     }
 
-    /// How long the client may be silent in this phase before `on_silence` is called. During the
-    /// handshake the time runs from the phase's beginning, later from the last frame.
+    /// How long it takes until `on_silence` is called. During the handshake the time runs from the
+    /// opening, later from the last frame, or from the moment in which its answer has left.
     #[must_use]
     pub fn patience(&self) -> Duration {
         match self.phase {
-            Phase::Hello | Phase::Status => Duration::from_secs(5),
-            Phase::Ready | Phase::Closed => Duration::from_secs(15),
+            Phase::Hello | Phase::Status => HANDSHAKE_PATIENCE,
+            Phase::Ready | Phase::Closed => SILENCE,
         }
     }
 
@@ -139,7 +144,7 @@ impl Session {
         self.close(handshake::CLOSE_OVERSIZED)
     }
 
-    /// Nothing has arrived for `patience`.
+    /// Nothing has arrived for `patience`, or the handshake has not ended in that time.
     pub fn on_silence(&mut self) -> Vec<Outgoing> {
         match self.phase {
             Phase::Closed => Vec::new(),

@@ -1,5 +1,6 @@
-//! Checks that the bytes in `docs/websocket-peers.md` are those that the server sends. With
-//! `SNAPLIGHT_WRITE_PAGE=1` in the environment, writes them there.
+//! Checks that the bytes in `docs/websocket-peers.md` are those that the server sends, and that its
+//! numbers are those of client, server and gateway. With `SNAPLIGHT_WRITE_PAGE=1` in the
+//! environment, writes the bytes there.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,8 +14,16 @@ use snaplight_peer::{
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
     state::{Account, Builder},
 };
-use std::{fmt::Write, fs, path::Path, sync::Arc};
+use std::{
+    fmt::Write,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 use support::{Answer, ETH, ask, frames, request_frame, status_frame, word};
+
+/// Held by who reads or writes the page.
+static PAGE: Mutex<()> = Mutex::new(());
 
 /// A frame and a line that describes it.
 fn write(page: &mut String, title: &str, frame: &[u8]) {
@@ -195,6 +204,7 @@ fn conversation() -> String {
 
 #[test]
 fn the_conversation_on_the_page_is_what_the_server_says() {
+    let _page = PAGE.lock();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/websocket-peers.md");
     let page = fs::read_to_string(&path).unwrap();
     let marker = "--test page -->\n";
@@ -210,4 +220,112 @@ fn the_conversation_on_the_page_is_what_the_server_says() {
             "run with SNAPLIGHT_WRITE_PAGE=1 if this is meant"
         );
     }
+}
+
+/// The lines of all source files below some folders of the repository.
+fn source_lines(folders: &[&str], extension: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut lines = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let text = fs::read_to_string(path).unwrap();
+                lines.extend(text.lines().map(|line| line.trim().to_owned()));
+            }
+        }
+    }
+    lines
+}
+
+/// The values of all constants of this name. Times are in milliseconds.
+fn constants(lines: &[String], name: &str) -> Vec<u64> {
+    let values = lines.iter().filter_map(|line| {
+        let code = line.split("//").next()?;
+        let (left, value) = code.split_once('=')?;
+        // `pub const NAME: TYPE = ...;` in Rust; `NAME = ...` in Go.
+        let left = left.split(':').next()?.trim();
+        let is_rust = left.ends_with(&format!("const {name}"));
+        (is_rust || left == name).then(|| evaluate(value))?
+    });
+    values.collect()
+}
+
+/// The value of an expression of sums, products and shifts, which Rust and Go write alike. `None`
+/// if it is another one.
+fn evaluate(expression: &str) -> Option<u64> {
+    let mut text = expression.trim().trim_end_matches(';').to_owned();
+    for (unit, factor) in [("secs", " * 1000"), ("millis", "")] {
+        let call = format!("Duration::from_{unit}(");
+        if let Some(inner) = text.strip_prefix(&call) {
+            text = inner.strip_suffix(')')?.to_owned() + factor;
+        }
+    }
+    let text = text
+        .replace("time.Second", "1000")
+        .replace("time.Millisecond", "1");
+    let number = |text: &str| {
+        let digits = text.trim().replace('_', "");
+        match digits.strip_prefix("0x") {
+            Some(hex) => u64::from_str_radix(hex, 16).ok(),
+            None => digits.parse::<u64>().ok(),
+        }
+    };
+    let product = |text: &str| text.split('*').map(number).product::<Option<u64>>();
+    let shifted = |text: &str| match text.split_once("<<") {
+        Some((value, by)) => Some(product(value)? << product(by)?),
+        None => product(text),
+    };
+    text.split('+').map(shifted).sum()
+}
+
+/// A value as the page writes it: a number, and perhaps a unit.
+fn value_on_page(text: &str) -> u64 {
+    let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
+    let number: u64 = number.replace(',', "").parse().unwrap();
+    match unit {
+        "s" => number * 1000,
+        "" | "bytes" | "ms" => number,
+        other => panic!("the unit {other}"),
+    }
+}
+
+#[test]
+fn the_constants_on_the_page_are_those_of_client_server_and_gateway() {
+    let _page = PAGE.lock();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/websocket-peers.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (_, table) = page
+        .split_once("| constant | value | client | server | gateway |\n")
+        .unwrap();
+    let sources = [
+        source_lines(&["src", "trie/src"], "rs"),
+        source_lines(&["peer/src"], "rs"),
+        source_lines(&["gateway"], "go"),
+    ];
+    let mut held = [0; 3];
+    for row in table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [what, value, names @ ..] = cells.as_slice() else {
+            panic!("{row}");
+        };
+        assert_eq!(names.len(), sources.len(), "{row}");
+        for ((lines, name), held) in sources.iter().zip(names).zip(&mut held) {
+            if name.is_empty() {
+                continue;
+            }
+            let name = name.trim_matches('`');
+            let found = constants(lines, name);
+            assert_eq!(found, [value_on_page(value)], "{what}: {name}");
+            *held += 1;
+        }
+    }
+    assert!(held.iter().all(|held| *held >= 8), "{held:?}");
 }

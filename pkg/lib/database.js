@@ -1,20 +1,20 @@
 // The public class Snaplight. It works on a backend: the wasm module in this realm (local.js), or a
 // worker at the other end of a MessagePort (remote.js).
 //
-// A backend has: addPeer(id, target), closePeer(id), startSync(target, start), cancelSync(),
+// A backend has: addPeer(id, target, reconnect), closePeer(id), startSync(target, start), cancelSync(),
 // account(address), storage(address, slot), code(addressOrHash), close(), progress(). Arguments are
 // checked, and bytes where they are hexadecimal for the user. It calls the listener given to it:
 // onProgress(raw, start), onComplete(state), onSynced(report, raw, start), onFailed(error, start),
-// onPeer(id, state), onPeerClosed(id, by, code, reason, row), onRole(role), onEvent(event),
-// onEnded(), onCrashed(error).
+// onPeer(id, state), onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onEnded(),
+// onCrashed(error). The state after a connection has ended is `waiting` or `closed`.
 //
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
 import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
 import { CancelledError, ClosedError } from './errors.js'
-import { abortSignal, addressBytes, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
-import { Peer, defaultName } from './peer.js'
+import { abortSignal, addressBytes, bad, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
+import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Sync } from './sync.js'
 
@@ -30,6 +30,8 @@ export class Snaplight {
   #peers = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
   #rows = new Map()
+  /** The rows of open peers as they were when their last connection ended, by id. */
+  #earlier = new Map()
   #nextPeer = 1
   /** How often startSync was called. */
   #starts = 0
@@ -76,7 +78,8 @@ export class Snaplight {
 
   addPeer(target, options) {
     this.#checkOpen()
-    const { name } = optionsOf(options)
+    const { name, reconnect = true } = optionsOf(options)
+    if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
     const id = this.#nextPeer++
     const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
     // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
@@ -84,7 +87,7 @@ export class Snaplight {
     this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name)))
     this.#peers.set(id, peer)
     try {
-      this.#backend.addPeer(id, target)
+      this.#backend.addPeer(id, target, reconnect)
     } catch (error) {
       this.#rows.delete(id)
       this.#peers.delete(id)
@@ -222,7 +225,7 @@ export class Snaplight {
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
     await this.#backend.close()
-    for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'user', code: 1000, reason: 'the database was closed' })
+    this.#closePeers(closedByUser('the database was closed'))
   }
 
   #checkOpen() {
@@ -234,16 +237,28 @@ export class Snaplight {
   /** Takes the backend's newest numbers. */
   #take(raw) {
     this.#raw = raw
-    updateRows(this.#rows, raw.peers)
+    updateRows(this.#rows, raw.peers, this.#earlier)
   }
 
-  #peerClosed(id, closed, row) {
+  /** A connection has ended. The state is `waiting` if the peer is connected to again. */
+  #peerClosed(id, closed, raw, state) {
     const peer = this.#peers.get(id)
     if (!peer) return
-    this.#peers.delete(id)
-    this.#rows.set(id, { ...this.#rows.get(id), ...row, state: 'closed', requestsInFlight: 0 })
-    forgetOldRows(this.#rows)
-    Peer.closed(peer, closed, this.#rows.get(id))
+    const row = { ...this.#rows.get(id), ...shapePeer(raw, this.#earlier.get(id)), state, closed, requestsInFlight: 0 }
+    this.#rows.set(id, row)
+    if (state === 'waiting') {
+      this.#earlier.set(id, row)
+    } else {
+      this.#earlier.delete(id)
+      this.#peers.delete(id)
+      forgetOldRows(this.#rows)
+      Peer.closed(peer, closed, row)
+    }
+    this.#tell({ type: 'peer', peer, state, closed })
+  }
+
+  #closePeers(closed) {
+    for (const id of [...this.#peers.keys()]) this.#peerClosed(id, closed, {}, 'closed')
   }
 
   #tell(event) {
@@ -257,9 +272,12 @@ export class Snaplight {
         if (this.#running?.start === start) this.#publish(this.#running)
       },
       onComplete: (state) => {
+        const before = this.#complete
         this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
+        // No event for new counts of the same state: codes that it does not name were deleted.
+        const isSame = state?.root === before?.root && state?.block?.hash === before?.block?.hash
         // No event for the state that is there when the database is opened.
-        if (this.#backend) this.#tell({ type: 'complete', complete: this.#complete })
+        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete: this.#complete })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
@@ -270,9 +288,12 @@ export class Snaplight {
       },
       onPeer: (id, state) => {
         const row = this.#rows.get(id)
-        if (row && row.state !== 'closed') this.#rows.set(id, { ...row, state })
+        if (!row || row.state === 'closed') return
+        const isReady = state === 'ready'
+        this.#rows.set(id, { ...row, state, closed: isReady ? null : row.closed })
+        if (isReady) this.#tell({ type: 'peer', peer: this.#peers.get(id), state, closed: null })
       },
-      onPeerClosed: (id, by, code, reason, row) => this.#peerClosed(id, { by, code, reason }, shapePeer(row)),
+      onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
         this.#role = role
         if (this.#backend) this.#tell({ type: 'role', role })
@@ -285,7 +306,7 @@ export class Snaplight {
       },
       onCrashed: (error) => {
         this.#end(null, error)
-        for (const id of this.#peers.keys()) this.#peerClosed(id, { by: 'fault', code: 1006, reason: error.message })
+        this.#closePeers(closedByError(error))
       },
     }
   }

@@ -4,6 +4,8 @@ import { adoptError } from './errors.js'
 import { peerUrl } from './input.js'
 import { Channel, Follower } from './follower.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
+import { closedByError, closedByUser, shapeClosed } from './peer.js'
+import { Attempts, mayReturn, onWake } from './reconnect.js'
 import { checkSocket, connect, drop, hearErrors, watchEnd } from './socket.js'
 
 /** Between two progresses of a sync: a display needs no more than ten a second. */
@@ -40,9 +42,17 @@ class LocalBackend {
   #watch = null
   /** Aborted when the wait for the writer's place has to end. */
   #leaving = new AbortController()
-  /** Sockets by peer id, which have to be closed here when the module has crashed. */
-  #sockets = new Map()
+  /**
+   * Connections by the driver's number: `{ id, socket, answers }`, with the peer's id and what it
+   * has proven. A peer that is connected to again gets another number. Their sockets have to be
+   * closed here when the module has crashed.
+   */
+  #connections = new Map()
+  #lastConnection = 0
+  /** Attempts by peer id, of peers that are connected to again. Bound: the caller's `addPeer`s. */
+  #attempts = new Map()
   #unsubscribe
+  #stopWaking
   /** The last call of startSync, in database.js's count. */
   #start = 0
 
@@ -57,21 +67,38 @@ class LocalBackend {
   adopt(database, name, takesOver) {
     this.#database = database
     this.#unsubscribe = onCrash((error) => this.#crashed(error))
+    this.#stopWaking = onWake(() => this.wake())
     this.#channel = new Channel(name, (message) => this.#hear(message))
     if (!database.isWriter()) this.#follow(takesOver)
     this.#listener.onRole(this.#follower ? 'follower' : 'writer')
   }
 
-  addPeer(id, target) {
+  addPeer(id, target, reconnect) {
     const url = peerUrl(target)
+    if (url && reconnect) this.#attempts.set(id, new Attempts(() => this.#dial(id, url)))
     // A follower asks its peers nothing, so a connection would only cost the peer.
     if (url && this.#follower) this.#follower.urls.set(id, url)
-    else this.#connect(id, url ? connect(url) : target, url !== null)
+    else {
+      try {
+        this.#connect(id, url ? connect(url) : target, url !== null)
+      } catch (error) {
+        this.#attempts.delete(id)
+        throw error
+      }
+    }
   }
 
   closePeer(id) {
-    if (this.#follower?.urls.delete(id)) this.#listener.onPeerClosed(id, 'user', 1000, 'closed by the user', {})
-    else guard(() => this.#database.closePeer(id))
+    for (const [number, connection] of this.#connections) {
+      if (connection.id === id) return guard(() => this.#database.closePeer(number))
+    }
+    this.#follower?.urls.delete(id)
+    this.#peerGone(id, closedByUser(), {})
+  }
+
+  /** Connects to all lost peers at once, because the network or the page is back. */
+  wake() {
+    for (const attempts of [...this.#attempts.values()]) attempts.hurry()
   }
 
   startSync(target, start = this.#start) {
@@ -101,6 +128,11 @@ class LocalBackend {
 
   progress() {
     const raw = guard(() => this.#database.progress())
+    for (const row of raw.peers) {
+      const connection = this.#connections.get(row.id)
+      row.id = connection.id
+      connection.answers = row.session?.answers ?? 0
+    }
     return this.#follower ? this.#follower.show(raw) : raw
   }
 
@@ -119,6 +151,7 @@ class LocalBackend {
   async close() {
     this.#stopTicker()
     this.#stopWatch()
+    this.#stopAttempts()
     this.#channel.close()
     // The wait may last as long as another tab lives, and would keep all of this in memory.
     this.#leaving.abort()
@@ -130,7 +163,7 @@ class LocalBackend {
       // for.
     }
     this.#unsubscribe()
-    for (const id of [...this.#sockets.keys()]) this.#forget(id)
+    for (const number of [...this.#connections.keys()]) this.#forget(number)
   }
 
   /** The listener of the wasm side, which may call it from within any of our calls into it. */
@@ -151,10 +184,18 @@ class LocalBackend {
         else listener.onEvent(type === 'damaged' ? { type, what, message } : { type })
         if (type === 'repaired') this.#channel?.post({ type })
       },
-      onPeer: (id, state) => listener.onPeer(id, state),
-      onPeerClosed: (id, by, code, reason, row) => {
-        this.#forget(id)
-        listener.onPeerClosed(id, by, code, reason, row)
+      onPeer: (number, state) => {
+        const { id } = this.#connections.get(number)
+        if (state === 'ready') this.#attempts.get(id)?.ready()
+        listener.onPeer(id, state)
+      },
+      onPeerClosed: (number, raw, row) => {
+        const { id, answers } = this.#forget(number)
+        const closed = shapeClosed(raw)
+        const attempts = this.#attempts.get(id)
+        if (!attempts || !mayReturn(closed)) return this.#peerGone(id, closed, row)
+        attempts.lost((row.session?.answers ?? answers) > 0)
+        listener.onPeerClosed(id, closed, row, 'waiting')
       },
     }
   }
@@ -177,19 +218,30 @@ class LocalBackend {
     const follower = this.#follower
     this.#follower = null
     this.#listener.onRole('writer')
-    for (const [id, url] of follower.takeUrls()) {
-      try {
-        this.#connect(id, connect(url), true)
-      } catch (error) {
-        this.#listener.onPeerClosed(id, 'fault', 1006, error.message, {})
-      }
-    }
+    for (const [id, url] of follower.takeUrls()) this.#dial(id, url)
     const target = follower.takeTarget()
     try {
       if (target) this.startSync(target)
     } catch (error) {
       this.#failed(error)
     }
+  }
+
+  /** Connects to a URL outside of any call of the caller's, who hears of a failure by an event. */
+  #dial(id, url) {
+    this.#listener.onPeer(id, 'connecting')
+    try {
+      this.#connect(id, connect(url), true)
+    } catch (error) {
+      this.#peerGone(id, closedByError(error), {})
+    }
+  }
+
+  /** The peer is gone for good. */
+  #peerGone(id, closed, row) {
+    this.#attempts.get(id)?.stop()
+    this.#attempts.delete(id)
+    this.#listener.onPeerClosed(id, closed, row, 'closed')
   }
 
   /**
@@ -200,11 +252,12 @@ class LocalBackend {
     checkSocket(socket, inUse)
     inUse.add(socket)
     const stopHearing = hearErrors(socket)
-    this.#sockets.set(id, socket)
+    const number = ++this.#lastConnection
+    this.#connections.set(number, { id, socket, answers: 0 })
     try {
-      guard(() => this.#database.addPeer(id, socket, ours))
+      guard(() => this.#database.addPeer(number, socket, ours))
     } catch (error) {
-      this.#forget(id)
+      this.#forget(number)
       if (ours) drop(socket)
       else stopHearing()
       throw error
@@ -259,21 +312,30 @@ class LocalBackend {
 
   #crashed(error) {
     this.#stopTicker()
+    this.#stopAttempts()
     this.#channel.close()
-    for (const [id, socket] of [...this.#sockets]) {
-      this.#forget(id)
+    for (const [number, { socket }] of [...this.#connections]) {
+      this.#forget(number)
       drop(socket)
     }
     this.#listener.onCrashed(error)
   }
 
-  #forget(id) {
-    const socket = this.#sockets.get(id)
-    if (!socket) return
-    this.#sockets.delete(id)
-    inUse.delete(socket)
-    watchEnd(socket)
-    if (this.#sockets.size === 0) this.#stopWatch()
+  #forget(number) {
+    const connection = this.#connections.get(number)
+    // A crash within a call has forgotten all of them already.
+    if (!connection) return null
+    this.#connections.delete(number)
+    inUse.delete(connection.socket)
+    watchEnd(connection.socket)
+    if (this.#connections.size === 0) this.#stopWatch()
+    return connection
+  }
+
+  #stopAttempts() {
+    this.#stopWaking()
+    for (const attempts of this.#attempts.values()) attempts.stop()
+    this.#attempts.clear()
   }
 
   #stopWatch() {

@@ -9,7 +9,7 @@ const KEY_SPACE_CELLS = 256
 /** The raw progress before the driver has told any. */
 export function idle() {
   return {
-    phase: 'idle', root: null, figures: noFigures(), etaMs: null, outrun: null,
+    phase: 'idle', root: null, figures: noFigures(), queued: { nodes: 0, codes: 0, storages: 0 }, etaMs: null, outrun: null,
     keySpace: new Uint8Array(KEY_SPACE_CELLS), peers: [], damaged: 0, waiting: null, waitingFor: null, refused: null,
   }
 }
@@ -22,12 +22,13 @@ export function idle() {
  */
 export function shapeProgress(raw, rows, report) {
   const peers = [...rows.values()]
-  const { phase, root, etaMs, outrun, damaged, waiting, waitingFor } = raw
+  const { phase, root, queued, etaMs, outrun, damaged, waiting, waitingFor } = raw
   const { root: reached, block, ...figures } = report ?? { root, ...raw.figures }
   return {
     phase: report ? 'done' : shapePhase(phase, peers),
     root: reached,
     ...figures,
+    queued,
     etaMs,
     outrun,
     keySpace: report ? new Uint8Array(KEY_SPACE_CELLS).fill(255) : raw.keySpace,
@@ -35,7 +36,7 @@ export function shapeProgress(raw, rows, report) {
     damaged,
     waiting,
     waitingFor,
-    needNewRoot: raw.refused && { root: raw.refused, peers: refusing(raw.peers, rows) },
+    needNewRoot: shapeNeed(raw, rows),
   }
 }
 
@@ -45,35 +46,43 @@ export function shapeReport({ root, block, figures }) {
 
 /** The raw report of a sync to a state that is complete, for which nothing had to be done. */
 export function reportOf({ root, block, accounts, slots, codes }) {
-  return { root, block, figures: { ...noFigures(), accounts, slots, codes } }
+  return { root, block, figures: { ...noFigures(), accounts, slots, codes, reused: accounts + slots } }
 }
 
 /** The PeerStats of a peer that the driver does not know yet. */
 export function newRow(id, name) {
   return {
     id, name, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
-    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null,
+    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null, closed: null,
   }
 }
 
 /**
  * Takes the driver's rows. Rows that the driver no longer knows stay as they are until they are
  * forgotten.
+ *
+ * @param {Map<number, object>} earlier PeerStats at the end of a peer's last connection, by id.
  */
-export function updateRows(rows, rawPeers) {
+export function updateRows(rows, rawPeers, earlier) {
   for (const raw of rawPeers) {
     const row = rows.get(raw.id)
-    if (row && row.state !== 'closed') rows.set(raw.id, { ...row, ...shapePeer(raw) })
+    if (row && row.state !== 'closed') rows.set(raw.id, { ...row, ...shapePeer(raw, earlier.get(raw.id)) })
   }
 }
 
+/** What adds up over all connections of a peer. */
+const TOTALS = ['answers', 'bytes', 'accounts', 'slots', 'codes', 'faults']
+
 /**
  * The part of PeerStats in a raw row, which has no session while the engine does not know of the
- * connection.
+ * connection. `earlier` is the peer's row at the end of its last connection, if it had one.
  */
-export function shapePeer({ session, ...row }) {
+export function shapePeer({ session, id, ...row }, earlier) {
   const { refused, ...figures } = session ?? {}
-  return { ...row, ...figures }
+  const shaped = { ...row, ...figures }
+  if (!earlier) return shaped
+  for (const name of TOTALS) if (name in shaped) shaped[name] += earlier[name]
+  return { ...shaped, lastFault: row.lastFault ?? earlier.lastFault }
 }
 
 export function forgetOldRows(rows) {
@@ -85,16 +94,20 @@ export function forgetOldRows(rows) {
 function noFigures() {
   return {
     accounts: 0, slots: 0, codes: 0,
-    received: { accounts: 0, slots: 0, codes: 0, bytes: 0 },
+    received: { accounts: 0, accountBytes: 0, slots: 0, slotBytes: 0, codes: 0, codeBytes: 0, bytes: 0 },
     ranges: { answers: 0, bytes: 0 },
-    healing: { nodes: 0, answers: 0, bytes: 0 },
+    healing: { nodes: 0, nodeBytes: 0, codes: 0, codeBytes: 0, answers: 0, bytes: 0 },
+    unneeded: { late: 0, duplicate: 0, unexpected: 0 },
     reused: 0, moves: 0, roundTrips: 0, requests: 0, bytesStored: 0, pagesStored: 0,
     elapsedMs: 0, hashingMs: 0, storageMs: 0, waitingMs: 0,
   }
 }
 
-function refusing(rawPeers, rows) {
-  return rawPeers.filter(({ session }) => session?.refused).map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` }))
+/** `null` also if the peers that refused have left: those that came may have the root. */
+function shapeNeed({ refused: root, peers: rawPeers }, rows) {
+  const refusing = rawPeers.filter(({ session }) => session?.refused)
+  if (root === null || refusing.length === 0) return null
+  return { root, peers: refusing.map(({ id }) => ({ id, name: rows.get(id)?.name ?? `peer ${id}` })) }
 }
 
 /**

@@ -3,6 +3,7 @@
 import { ClosedError, CrashError, adoptError } from './errors.js'
 import { bad, peerUrl } from './input.js'
 import { idle } from './progress.js'
+import { onWake } from './reconnect.js'
 import { OPEN } from './serve.js'
 
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
@@ -39,6 +40,7 @@ class RemoteBackend {
   #calls = new Map()
   #nextCall = 1
   #crash = null
+  #stopWaking
 
   /** @param {() => void} releaseWorker Lets go of the worker. */
   constructor(port, listener, releaseWorker) {
@@ -47,11 +49,13 @@ class RemoteBackend {
     this.#releaseWorker = releaseWorker
     port.addEventListener('message', ({ data }) => this.#receive(data))
     port.start()
+    // A worker is not told when its page is shown again.
+    this.#stopWaking = onWake(() => this.#crash ?? this.#tell('wake'))
   }
 
-  addPeer(id, target) {
+  addPeer(id, target, reconnect) {
     const url = peerUrl(target) ?? bad('socket', 'a ws: or wss: URL, because a socket cannot be handed to a worker', target)
-    this.#tell('addPeer', id, url)
+    this.#tell('addPeer', id, url, reconnect)
   }
 
   closePeer(id) {
@@ -96,6 +100,7 @@ class RemoteBackend {
 
   /** Ends the connection, and the worker if it is ours. */
   release() {
+    this.#stopWaking()
     this.#port.close()
     this.#releaseWorker()
   }
@@ -142,6 +147,7 @@ class RemoteBackend {
   #crashed(error) {
     if (this.#crash) return
     this.#crash = error
+    this.#stopWaking()
     this.#rejectCalls(error)
     this.#listener.onCrashed(error)
   }

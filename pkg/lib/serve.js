@@ -7,6 +7,7 @@
 
 import { adoptError, flattenError } from './errors.js'
 import { connectLocal } from './local.js'
+import { closedByError } from './peer.js'
 
 /**
  * The `type` of the message that opens a database. Other messages are ignored, so that the worker
@@ -52,7 +53,7 @@ async function run(port, backend, listener, { id, method, args }) {
   try {
     backend[method](...args)
   } catch (error) {
-    if (method === 'addPeer') listener.onPeerClosed(args[0], 'fault', 1006, error.message, {})
+    if (method === 'addPeer') listener.onPeerClosed(args[0], closedByError(error), {}, 'closed')
     else if (method === 'startSync') listener.onFailed(error, args[1])
   }
 }

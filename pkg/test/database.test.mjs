@@ -82,6 +82,7 @@ test('a block is looked for, and waiting for its header is reported', async (t) 
   assert.equal(seen.phase, 'locating')
   assert.equal(seen.root, null)
   assert.equal(seen.waitingFor, 'peers')
+  assert.deepEqual(seen.queued, { nodes: 0, codes: 0, storages: 0 })
   sync.cancel()
   await assert.rejects(sync, { code: 'CANCELLED' })
 })
@@ -92,7 +93,10 @@ test('a report counts ranges, healing and reused items apart', async (t) => {
   for (const time of [elapsedMs, hashingMs, storageMs, waitingMs]) assert.ok(time >= 0)
   assert.deepEqual(report, {
     root: EMPTY_ROOT, block: null, accounts: 0, slots: 0, codes: 0,
-    received: { accounts: 0, slots: 0, codes: 0, bytes: 0 }, ranges: { answers: 0, bytes: 0 }, healing: { nodes: 0, answers: 0, bytes: 0 },
+    received: { accounts: 0, accountBytes: 0, slots: 0, slotBytes: 0, codes: 0, codeBytes: 0, bytes: 0 },
+    ranges: { answers: 0, bytes: 0 },
+    healing: { nodes: 0, nodeBytes: 0, codes: 0, codeBytes: 0, answers: 0, bytes: 0 },
+    unneeded: { late: 0, duplicate: 0, unexpected: 0 },
     reused: 0, moves: 0, roundTrips: 0, requests: 0, bytesStored: 0, pagesStored: 0,
   })
 })

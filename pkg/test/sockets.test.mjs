@@ -20,10 +20,10 @@ for (const Socket of [EventSocket, HandlerSocket, ChannelSocket]) {
     if ('binaryType' in socket) assert.equal(socket.binaryType, 'arraybuffer')
     socket.emit('message', { data: disconnect(4).buffer })
     const closed = await peer.closed
-    assert.equal(closed.by, 'peer')
-    assert.match(closed.reason, /reason 4/)
-    assert.equal(peer.state, 'closed')
-    assert.equal(socket.closedWith.code, 1000)
+    assert.deepEqual(closed, { by: 'peer', code: 4004, reason: 'the peer has too many peers', disconnect: 4 })
+    assert.deepEqual([peer.state, peer.stats.faults, peer.stats.closed], ['closed', 0, closed])
+    assert.equal(socket.sent.length, 1, 'nothing is answered to a Disconnect')
+    assert.ok(socket.closedWith)
     assert.deepEqual(db.peers, [])
     const before = socket.sent.length
     socket.emit('message', { data: bytes(2, 0xc0) })
@@ -49,7 +49,45 @@ test('a connection that never opens ends with a reason', async (t) => {
   const peer = db.addPeer(socket)
   socket.emit('error')
   socket.emit('close', { code: 1006, reason: '' })
-  assert.deepEqual(await peer.closed, { by: 'peer', code: 1006, reason: 'the connection could not be opened' })
+  assert.deepEqual(await peer.closed, { by: 'peer', code: 1006, reason: 'the connection could not be opened', disconnect: null })
+})
+
+for (const [reason, code, words] of [
+  [0, 1000, /ended the connection/],
+  [1, 4001, /broke/],
+  [2, 4002, /we broke the protocol/],
+  [4, 4004, /too many peers/],
+  [8, 4008, /shuts down/],
+  [11, 4011, /too long/],
+  [16, 4016, /a reason of its own/],
+  [99, 4016, /devp2p reason 99/],
+]) {
+  test(`a Disconnect with reason ${reason} is not answered, and told with its code and in words`, async (t) => {
+    const db = await memory(t)
+    const [saying, closing] = [new EventSocket(), new EventSocket()]
+    const peers = [db.addPeer(saying), db.addPeer(closing)]
+    saying.emit('message', { data: disconnect(reason).buffer })
+    // Its close event comes afterwards and is not another end.
+    saying.emit('close', { code, reason: '' })
+    const closed = await peers[0].closed
+    assert.deepEqual([closed.by, closed.code, closed.disconnect], ['peer', code, reason])
+    assert.match(closed.reason, words)
+    assert.deepEqual([saying.sent.length, peers[0].stats.faults], [1, 0])
+    if (reason === 0 || reason > 16) return
+    // A close code says the same, if no Disconnect has come before it.
+    closing.emit('close', { code, reason: '' })
+    assert.deepEqual(await peers[1].closed, closed)
+  })
+}
+
+test('a close code that is none of devp2p’s, and the server’s own words, are told as they came', async (t) => {
+  const db = await memory(t)
+  for (const [code, reason, told] of [[1000, '', 'the peer closed the connection'], [1013, 'come later', 'come later'], [4900, '', 'the peer closed the connection']]) {
+    const socket = new EventSocket()
+    const peer = db.addPeer(socket)
+    socket.emit('close', { code, reason })
+    assert.deepEqual(await peer.closed, { by: 'peer', code, reason: told, disconnect: null })
+  }
 })
 
 test('a text frame, and one above 10 MiB, end the connection as the peer’s fault', async (t) => {
@@ -85,7 +123,7 @@ test('bytes come as ArrayBuffer, as any view of one, or from another realm', asy
     const socket = new EventSocket()
     const peer = db.addPeer(socket)
     socket.emit('message', { data })
-    assert.match((await peer.closed).reason, /reason 4/)
+    assert.equal((await peer.closed).disconnect, 4)
   }
 })
 

@@ -4,6 +4,7 @@
 use core::ops::Range;
 
 use super::entry::PageId;
+use super::record::Record;
 use crate::hash::Hash;
 use crate::heap::owns;
 
@@ -21,10 +22,26 @@ pub struct Batch {
     /// Ids of pages that no root reaches once this batch has landed. Bound: the pages of the states
     /// before.
     pub delete: Vec<Range<PageId>>,
+    /// Codes that no account names once this batch has landed. Bound: the codes held.
+    pub delete_codes: Vec<Hash>,
     /// The new root record ([`super::Record::encode`]), which carries `sequence`.
     pub record: Vec<u8>,
 }
 
+impl Batch {
+    /// A batch that only writes this record.
+    pub fn of(record: &Record) -> Batch {
+        Batch {
+            sequence: record.sequence,
+            pages: Vec::new(),
+            codes: Vec::new(),
+            delete: Vec::new(),
+            delete_codes: Vec::new(),
+            record: record.encode(),
+        }
+    }
+}
+
 owns! {
-    Batch: pages, codes, delete, record;
+    Batch: pages, codes, delete, delete_codes, record;
 }

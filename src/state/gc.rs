@@ -1,10 +1,15 @@
-//! Finding garbage: pages that no root reaches. Both walks say which pages they want to read and
-//! take the bytes. They only read pages that have others below.
+//! Finding garbage: pages that no root reaches, and (`codes`) bytecodes that no account names. The
+//! walks say which pages they want to read and take the bytes. Those for pages only read pages that
+//! have others below.
 //!
 //! A page may hold several sibling subtries, and a state may name only some of them. So the walks
 //! go through subtries, and read the pages in which these are.
 
-use super::entry::{PageId, PageRef};
+mod codes;
+
+pub use codes::CodeWalk;
+
+use super::entry::{Item, PageId, PageRef, in_order};
 use super::page::{Page, PageError};
 use crate::heap::{flat, owns};
 use crate::trie::path::Path;
@@ -34,9 +39,9 @@ pub struct MarkWalk {
 /// One state, as far as it has been walked.
 #[derive(Default)]
 struct Side {
-    /// The pages reached, in any order, some more than once. Bound: the references to pages in the
-    /// state, 8 bytes each.
-    reached: Vec<PageId>,
+    /// The subtries in pages that were reached, in any order, some more than once. Bound: the
+    /// references to pages in the state, 16 bytes each.
+    reached: Vec<Part>,
     /// The subtries reached that have pages below. Bound: as for `reached`.
     inner: Parts,
     /// Those of `inner` that are still to be read.
@@ -53,6 +58,8 @@ struct Part {
     page: PageId,
     /// The subtrie's nibble at the depth of the branch whose children share the page.
     nibble: u8,
+    /// Whether it is of the account trie, and not of an account's storage trie.
+    has_accounts: bool,
 }
 
 /// A subtrie that a page names.
@@ -77,12 +84,8 @@ impl DiffWalk {
             read: Vec::new(),
             blind: false,
         };
-        let root =
-            |page: Option<PageRef>| page.map(|page| Below::new(WHOLE_TRIE, &page, &Path::ROOT));
-        walk.reach(
-            root(old).into_iter().collect(),
-            root(new).into_iter().collect(),
-        );
+        let root = |page: Option<PageRef>| page.iter().map(Below::root).collect();
+        walk.reach(root(old), root(new));
         walk
     }
 
@@ -120,10 +123,22 @@ impl DiffWalk {
     /// The pages that only the old state reaches. `None` if a page of the new state could not be
     /// read: nothing may be deleted then.
     pub fn finish(self) -> Option<Vec<PageId>> {
-        let mut old = PageId::in_order(self.old.reached);
-        let new = PageId::in_order(self.new.reached);
+        let mut old = self.old.pages();
+        let new = self.new.pages();
         old.retain(|id| new.binary_search(id).is_err());
         (!self.blind).then_some(old)
+    }
+
+    /// The subtries of the account trie that only the old state reaches, and those that only the
+    /// new one does.
+    fn changed_accounts(&self) -> [Vec<Part>; 2] {
+        let (old, new) = (self.old.accounts(), self.new.accounts());
+        let without = |parts: &[Part], others: &[Part]| {
+            let parts = parts.iter().copied();
+            let only = parts.filter(|part| others.binary_search(part).is_err());
+            only.collect()
+        };
+        [without(&old, &new), without(&new, &old)]
     }
 
     fn read_at(&self, id: PageId) -> Result<usize, usize> {
@@ -141,7 +156,7 @@ impl DiffWalk {
                 true => (&mut self.old, &mut self.new),
                 false => (&mut self.new, &mut self.old),
             };
-            here.reached.push(part.page);
+            here.reached.push(part);
             if !inner || here.inner.contains(part) {
                 continue;
             }
@@ -168,7 +183,7 @@ impl MarkWalk {
     pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
         let mut side = Side::default();
         let young = roots.into_iter().filter(|root| root.id >= since);
-        young.for_each(|root| side.reach(&Below::new(WHOLE_TRIE, &root, &Path::ROOT)));
+        young.for_each(|root| side.reach(&Below::root(&root)));
         MarkWalk {
             side,
             since,
@@ -205,7 +220,7 @@ impl MarkWalk {
         stored: impl IntoIterator<Item = PageId>,
         next_page: PageId,
     ) -> Option<Vec<PageId>> {
-        let reached = PageId::in_order(self.side.reached);
+        let reached = self.side.pages();
         let orphan = |id: &PageId| *id < next_page && reached.binary_search(id).is_err();
         (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
     }
@@ -213,11 +228,22 @@ impl MarkWalk {
 
 impl Side {
     fn reach(&mut self, below: &Below) {
-        self.reached.push(below.part.page);
+        self.reached.push(below.part);
         if below.inner && !self.inner.contains(below.part) {
             self.inner.insert(below.part);
             self.waiting.insert(below.part);
         }
+    }
+
+    /// The pages reached, in ascending order.
+    fn pages(&self) -> Vec<PageId> {
+        PageId::in_order(self.reached.iter().map(|part| part.page).collect())
+    }
+
+    /// The subtries of the account trie that were reached, in ascending order.
+    fn accounts(&self) -> Vec<Part> {
+        let parts = self.reached.iter().copied();
+        in_order(parts.filter(|part| part.has_accounts).collect())
     }
 
     fn wanted(&self, limit: usize) -> Vec<PageId> {
@@ -237,19 +263,30 @@ impl Side {
 }
 
 impl Part {
+    /// Whether it is the subtrie in which its page holds what has this nibble.
+    fn holds(&self, nibble: u8) -> bool {
+        self.nibble == WHOLE_TRIE || self.nibble == nibble
+    }
+
     /// Those of a page's named subtries that are in this one of its own.
     fn select(self, below: &[Below]) -> impl Iterator<Item = Below> {
-        let is_in = move |below: &&Below| self.nibble == WHOLE_TRIE || self.nibble == below.nibble;
+        let is_in = move |below: &&Below| self.holds(below.nibble);
         below.iter().filter(is_in).copied()
     }
 }
 
 impl Below {
+    /// The root page of an account trie.
+    fn root(page: &PageRef) -> Below {
+        Below::new(WHOLE_TRIE, page, &Path::ROOT, true)
+    }
+
     /// `nibble` is that of the naming page's subtrie, `path` that of the named subtrie's top.
-    fn new(nibble: u8, page: &PageRef, path: &Path) -> Below {
+    fn new(nibble: u8, page: &PageRef, path: &Path, has_accounts: bool) -> Below {
         let part = Part {
             page: page.id,
             nibble: nibble_at(path, page.parent),
+            has_accounts,
         };
         Below {
             nibble,
@@ -286,7 +323,10 @@ fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
     let mut below = Vec::new();
     for entry in &page.entries {
         let nibble = nibble_at(&entry.path, depth);
-        entry.each_page(&mut |path, page, _| below.push(Below::new(nibble, page, &path)));
+        let is_storage = page.parent.account.is_some() || matches!(entry.item, Item::Account(_));
+        entry.each_page(&mut |path, page, _| {
+            below.push(Below::new(nibble, page, &path, !is_storage));
+        });
     }
     Ok(below)
 }

@@ -11,8 +11,9 @@
 //! - [`page`]: a page's bytes, and the proof that they are what the parent names; `new_pages`: new
 //!   pages on their way into a batch.
 //! - [`read`]: looking up an account or a slot in pages.
-//! - `gc`: which pages no root reaches any more.
+//! - `gc`: which pages no root reaches any more, and which codes no account names.
 //! - `key_space`: where keys lie, and how densely.
+//! - [`Counters`]: what a build has taken so far; [`Counts`]: what a state holds.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
 //!   [`StoreError`]: why a store fails.
 //!
@@ -20,6 +21,7 @@
 //! and hidden from the documentation.
 
 pub mod batch;
+mod counters;
 mod cut;
 pub mod entry;
 #[doc(hidden)]
@@ -39,16 +41,15 @@ mod tree_error;
 pub use crate::trie::account;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
 pub use batch::Batch;
+pub use counters::{Counters, Counts, Traffic};
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 #[doc(hidden)]
-pub use gc::{DiffWalk, MarkWalk};
+pub use gc::{CodeWalk, DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};
 pub use read::{FoundAccount, Lookup, NeededPage, Step};
-pub use record::{
-    Block, Building, Complete, Counts, Network, PendingGc, Record, RecordError, RootPage,
-};
+pub use record::{Block, Building, Complete, Network, PendingGc, Record, RecordError, RootPage};
 pub use store_error::StoreError;
 #[doc(hidden)]
 pub use tree::{

@@ -1,16 +1,20 @@
 //! The root record: the only record of a database that is overwritten, and the one from which
 //! everything else is reached.
 //!
-//! Layout (integers little-endian, numbers are lengths in bytes): version 1; incarnation 16;
+//! Layout (integers little-endian, numbers are lengths in bytes): version 2; incarnation 16;
 //! sequence 8; next page id 8; network id 8; genesis 32; the complete state; the state being built;
 //! what waits for garbage collection; XXH64 of all before it, 8. Each of the three parts stands
 //! behind a byte that says whether it is there (0 or 1).
 //!
 //! A state is: state root 32; root page (behind such a byte: hash 32, id 8, flags 1, leaves 8,
 //! slots 8); only for the one being built its first page's id and the first and end id of its upper
-//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8). What
-//! waits for garbage collection is: the old root page (behind such a byte, as above), first and end
-//! id of the build's pages, 2 × 8.
+//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8); only for
+//! the one being built its counters, 24 × 8, in the order of [`Counters`]. What waits for garbage
+//! collection is: the old root page (behind such a byte, as above), first and end id of the build's
+//! pages, 2 × 8; flags 1 (1: stray codes).
+//!
+//! Version 1 lacks the counters and these flags. Its counters are read as 0. It knew no collection
+//! of codes, so all codes of its databases are still to be collected.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
@@ -20,11 +24,14 @@ use core::ops::Range;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::counters::{Counters, Counts};
 use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
 
 /// The format that is written, and the newest one that can be read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The oldest format that can be read.
+const OLDEST: u8 = 1;
 const OPEN: u8 = 1;
 const INNER: u8 = 2;
 
@@ -55,6 +62,20 @@ pub struct PendingGc {
     pub old: Option<PageRef>,
     /// The ids given out while the new state was built. Those that it does not reach are garbage.
     pub build: Range<PageId>,
+    /// Whether codes may be held that neither of the two states names: the build has moved from
+    /// another root, or an earlier collection was left.
+    pub stray_codes: bool,
+}
+
+impl PendingGc {
+    /// When only codes are left to be collected: all that this complete state does not name.
+    pub(crate) fn of_codes(complete: &Complete, next_page: PageId) -> PendingGc {
+        PendingGc {
+            old: complete.top.page(),
+            build: next_page..next_page,
+            stray_codes: true,
+        }
+    }
 }
 
 /// An Ethereum network.
@@ -109,7 +130,8 @@ pub struct Complete {
     pub top: RootPage,
     /// What it holds.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
 }
 
@@ -125,19 +147,11 @@ pub struct Building {
     pub spine: Range<PageId>,
     /// What its pages hold so far.
     pub counts: Counts,
-    /// The block after which the state has this root, if a block was the target.
+    /// The block after which the state has this root, if one was ever the target: the one asked
+    /// for last.
     pub block: Option<Block>,
-}
-
-/// How much a state holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Accounts.
-    pub accounts: u64,
-    /// Storage slots of all accounts.
-    pub slots: u64,
-    /// Distinct bytecodes.
-    pub codes: u64,
+    /// What was counted of it when its last batch was made.
+    pub counters: Counters,
 }
 
 /// Why a stored record cannot be used.
@@ -206,12 +220,17 @@ impl Record {
             out.extend(building.spine.end.0.to_le_bytes());
             put_counts(&building.counts, &mut out);
             put_block(&building.block, &mut out);
+            let mut counters = building.counters;
+            for counter in counters.each() {
+                out.extend(counter.to_le_bytes());
+            }
         }
         out.push(self.pending_gc.is_some().into());
         if let Some(pending_gc) = &self.pending_gc {
             put_page(&pending_gc.old, &mut out);
             out.extend(pending_gc.build.start.0.to_le_bytes());
             out.extend(pending_gc.build.end.0.to_le_bytes());
+            out.push(pending_gc.stray_codes.into());
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -219,7 +238,7 @@ impl Record {
 
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
-        match bytes.first() {
+        let version = match bytes.first() {
             // Before the checksum, because a newer format may have another one.
             Some(&found) if found > VERSION => {
                 return Err(RecordError::NewerFormat {
@@ -227,16 +246,17 @@ impl Record {
                     supported: VERSION,
                 });
             }
-            Some(&VERSION) => {}
+            Some(&found) if found >= OLDEST => found,
             _ => return Err(RecordError::Damaged),
-        }
+        };
         let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(RecordError::Damaged)?;
         if xxh64(body, 0).to_le_bytes() != *checksum {
             return Err(RecordError::Damaged);
         }
-        let mut fields = Fields(body.get(1..).unwrap_or_default());
+        let rest = body.get(1..).unwrap_or_default();
+        let mut fields = Fields { rest, version };
         let record = fields.record().ok_or(RecordError::Damaged)?;
-        if fields.0.is_empty() {
+        if fields.rest.is_empty() {
             Ok(record)
         } else {
             Err(RecordError::Damaged)
@@ -275,12 +295,17 @@ fn put_block(block: &Option<Block>, out: &mut Vec<u8>) {
     }
 }
 
-/// The bytes that are still to be read.
-struct Fields<'a>(&'a [u8]);
+/// The fields of a record.
+struct Fields<'a> {
+    /// The bytes that are still to be read.
+    rest: &'a [u8],
+    /// The format that they are in.
+    version: u8,
+}
 
 impl Fields<'_> {
     fn record(&mut self) -> Option<Record> {
-        Some(Record {
+        let mut record = Record {
             incarnation: self.take()?,
             sequence: self.number()?,
             next_page: PageId(self.number()?),
@@ -302,11 +327,16 @@ impl Fields<'_> {
                 Some(PendingGc {
                     old: self.page()?,
                     build: PageId(self.number()?)..PageId(self.number()?),
+                    stray_codes: self.version == 1 || self.flag()?,
                 })
             } else {
                 None
             },
-        })
+        };
+        if let (1, None, Some(complete)) = (self.version, &record.pending_gc, record.complete) {
+            record.pending_gc = Some(PendingGc::of_codes(&complete, record.next_page));
+        }
+        Some(record)
     }
 
     fn complete(&mut self) -> Option<Complete> {
@@ -324,7 +354,18 @@ impl Fields<'_> {
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,
             block: self.block()?,
+            counters: self.counters()?,
         })
+    }
+
+    fn counters(&mut self) -> Option<Counters> {
+        let mut counters = Counters::default();
+        if self.version > 1 {
+            for counter in counters.each() {
+                *counter = self.number()?;
+            }
+        }
+        Some(counters)
     }
 
     /// `None` also for a root and a page that do not belong together.
@@ -387,8 +428,8 @@ impl Fields<'_> {
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
         Some(*taken)
     }
 }

@@ -47,6 +47,17 @@ impl Mark {
     }
 }
 
+/// How many new leaves are marked, and their bytes: keys, and slim bodies or values.
+pub(crate) fn tally(marks: &[Mark]) -> (u64, u64) {
+    let bodies = marks.iter().filter_map(|mark| match mark {
+        Mark::Known => None,
+        Mark::Slot(body) | Mark::Account { slim: body, .. } => Some(*body),
+    });
+    bodies.fold((0, 0), |(leaves, bytes), body| {
+        (leaves + 1, bytes + 32 + u64::from(body))
+    })
+}
+
 impl Source for Arena<'_> {
     fn sum(&self, entry: usize) -> Sum {
         let (body, open) = match self.marks.get(entry) {

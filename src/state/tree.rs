@@ -54,15 +54,16 @@ pub struct Tree {
 pub struct Joined {
     /// New accounts.
     pub accounts: u64,
+    /// Their bytes: key and slim body.
+    pub account_bytes: u64,
     /// New storage slots.
     pub slots: u64,
+    /// Their bytes: key and value.
+    pub slot_bytes: u64,
     /// New accounts whose storage is blinded: hash of the address, and storage root.
     pub storage: Vec<(Hash, Hash)>,
     /// Hashes of missing codes of new accounts. A hash may stand here more than once.
     pub codes: Vec<Hash>,
-    /// Leaves (accounts, slots) that were held under another root, have not changed, and were
-    /// adopted.
-    pub reused: u64,
 }
 
 /// What a storage answer added to the tree.
@@ -70,8 +71,8 @@ pub struct Joined {
 pub struct StorageJoined {
     /// New storage slots.
     pub slots: u64,
-    /// Slots that were held under another root, have not changed, and were adopted.
-    pub reused: u64,
+    /// Their bytes: key and value.
+    pub slot_bytes: u64,
 }
 
 /// An account that waits in memory because something of it is missing.

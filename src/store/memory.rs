@@ -178,6 +178,9 @@ impl Disk {
             self.clear();
         }
         self.pages.retain(|id| !is_deleted(id));
+        for hash in &batch.delete_codes {
+            self.codes.remove(hash);
+        }
         for (id, bytes) in batch.pages {
             self.pages.insert(id, bytes);
         }

@@ -23,13 +23,15 @@ pub(crate) struct BatchInFlight {
     pub(crate) record: Record,
     /// The codes it writes.
     pub(crate) codes: Vec<Hash>,
+    /// The codes it deletes.
+    pub(crate) deleted_codes: Vec<Hash>,
 }
 
 /// What the end of a batch means.
 #[derive(Debug)]
 pub(crate) enum Settled {
-    /// It is durable: this is the database's record now.
-    Landed(Box<Record>),
+    /// It is durable: its record is the database's now.
+    Landed(Box<BatchInFlight>),
     /// The first failure: everything since the last landed batch is lost, these codes among it.
     Lost(Vec<Hash>),
     /// A batch behind a failed one. It fails too.
@@ -45,7 +47,7 @@ impl Commits {
 
     pub(crate) fn landed(&mut self, sequence: u64) -> Settled {
         match self.take(sequence) {
-            Some(batch) => Settled::Landed(Box::new(batch.record)),
+            Some(batch) => Settled::Landed(Box::new(batch)),
             None => Settled::Unknown,
         }
     }
@@ -94,6 +96,6 @@ impl Commits {
 }
 
 owns! {
-    BatchInFlight: codes;
+    BatchInFlight: codes, deleted_codes;
     Commits: in_flight;
 }

@@ -1,12 +1,14 @@
-//! Garbage collection: after a new state is complete, the pages that only the old one reaches are
-//! found and deleted, in the background.
+//! Garbage collection: after a new state is complete, the pages that only the old one reaches and
+//! the codes that it does not name are found and deleted, in the background.
 
 use std::ops::Range;
 
 use super::loads::{LoadedPage, PAGES_PER_LOAD};
-use crate::heap::owns;
+use crate::flat_map::ChunkedSet;
+use crate::hash::Hash;
+use crate::heap::{HeapBytes, owns};
 use crate::state::page::Page;
-use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
+use crate::state::{CodeWalk, DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
 
 /// Pages that each walk reads at a time. Chosen without a measurement: few, since nobody waits for
 /// them, and reads of the user should not wait behind them.
@@ -15,35 +17,74 @@ const _: () = assert!(2 * PAGES_PER_WALK <= PAGES_PER_LOAD);
 
 /// The walks after a switch. One goes over the old and the new complete state, for what only the
 /// old one reaches. The other goes over the new one's own pages, for what its build has dropped.
+/// After them comes the walk for codes.
 pub(crate) struct Gc {
     diff: DiffWalk,
     mark: MarkWalk,
     complete: Option<PageRef>,
     build: Range<PageId>,
+    codes: CodeGc,
+}
+
+/// What is done about codes.
+pub(crate) enum CodeGc {
+    /// Nothing: while another state is built, it is not known which codes are needed.
+    Left,
+    /// It begins once the pages are known. Besides the codes that only the old state names, these
+    /// are candidates; `None`: all that are held.
+    Next(Option<Vec<Hash>>),
+    /// It has begun.
+    Walk(Box<CodeWalk>),
+}
+
+/// What a collection found.
+pub(crate) struct Garbage {
+    /// Bound: the pages of the state before and those that the last build wrote; after damage or a
+    /// failed collection, all pages stored.
+    pub(crate) pages: Vec<Range<PageId>>,
+    pub(crate) codes: CodeGarbage,
+}
+
+/// What a collection found out about codes.
+pub(crate) enum CodeGarbage {
+    /// These are not named, and all others are. Bound: the codes held, 32 bytes each.
+    Unnamed(Vec<Hash>),
+    /// Nothing, because the state is damaged. Its repair is followed by another collection.
+    Unknown,
+    /// They were not looked at.
+    Left,
 }
 
 impl Gc {
-    pub(crate) fn new(pending: &PendingGc, complete: Option<PageRef>) -> Gc {
+    pub(crate) fn new(pending: &PendingGc, complete: Option<PageRef>, codes: CodeGc) -> Gc {
         Gc {
             diff: DiffWalk::new(pending.old, complete),
             mark: MarkWalk::since(pending.build.start, complete),
             complete,
             build: pending.build.clone(),
+            codes,
         }
     }
 
     /// The pages to read next; none if everything has been looked at.
     pub(crate) fn next_pages(&self) -> Vec<PageId> {
+        if let CodeGc::Walk(walk) = &self.codes {
+            return walk.wanted();
+        }
         let mut ids = self.diff.wanted(PAGES_PER_WALK);
         ids.extend(self.mark.wanted(PAGES_PER_WALK));
         PageId::in_order(ids)
     }
 
-    /// Takes in pages that were read.
-    pub(crate) fn take(&mut self, pages: &[LoadedPage]) {
+    /// Takes in pages that were read. `held`: the codes that are held.
+    pub(crate) fn take(&mut self, pages: &[LoadedPage], held: &ChunkedSet<Hash>) {
         let diff = self.diff.wanted(usize::MAX);
         for (id, bytes) in pages {
             let bytes = bytes.as_deref();
+            if let CodeGc::Walk(walk) = &mut self.codes {
+                walk.feed(*id, bytes, held);
+                continue;
+            }
             if diff.contains(id) {
                 self.diff.feed(*id, bytes);
             }
@@ -52,6 +93,35 @@ impl Gc {
                 self.widen();
             }
         }
+        self.proceed(held);
+    }
+
+    /// Begins the walk for codes if those for pages are over. They come first, because they find
+    /// which parts of the two states differ.
+    pub(crate) fn proceed(&mut self, held: &ChunkedSet<Hash>) {
+        if !self.next_pages().is_empty() {
+            return;
+        }
+        let CodeGc::Next(fetched) = &mut self.codes else {
+            return;
+        };
+        let fetched = fetched.take();
+        let is_wide = self.build.start == PageId(0) || self.complete.is_none();
+        let limit = 2 * PAGES_PER_WALK;
+        let walk = match fetched.filter(|_| !is_wide) {
+            Some(fetched) => {
+                let mut candidates = ChunkedSet::default();
+                candidates.insert_all(fetched.into_iter().filter(|code| held.contains(code)));
+                CodeWalk::over(&self.diff, candidates, self.complete, limit)
+            }
+            None => CodeWalk::all(held.clone(), self.complete, limit),
+        };
+        self.codes = CodeGc::Walk(Box::new(walk));
+    }
+
+    /// Another state is going to be built, so codes are left alone.
+    pub(crate) fn leave_codes(&mut self) {
+        self.codes = CodeGc::Left;
     }
 
     /// What is below a page that cannot be read is not known any more. So everything that the new
@@ -65,12 +135,21 @@ impl Gc {
 
     /// What to delete: nothing if a page of the new state could not be read, since then it is not
     /// known what that state reaches.
-    pub(crate) fn finish(self) -> Vec<Range<PageId>> {
+    pub(crate) fn finish(self) -> Garbage {
         let Range { start, end } = self.build;
         let built = (start.0..end.0).map(PageId);
         let mut ids = self.diff.finish().unwrap_or_default();
         ids.extend(self.mark.orphans(built, end).unwrap_or_default());
-        ranges(ids)
+        let codes = match self.codes {
+            CodeGc::Walk(walk) => walk
+                .finish()
+                .map_or(CodeGarbage::Unknown, CodeGarbage::Unnamed),
+            CodeGc::Left | CodeGc::Next(_) => CodeGarbage::Left,
+        };
+        Garbage {
+            pages: ranges(ids),
+            codes,
+        }
     }
 }
 
@@ -87,7 +166,27 @@ pub(super) fn ranges(ids: Vec<PageId>) -> Vec<Range<PageId>> {
 }
 
 owns! {
-    Gc: diff, mark;
+    Gc: diff, mark, codes;
+    Garbage: pages, codes;
+}
+
+impl HeapBytes for CodeGc {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            CodeGc::Left => 0,
+            CodeGc::Next(fetched) => fetched.heap_bytes(),
+            CodeGc::Walk(walk) => walk.heap_bytes(),
+        }
+    }
+}
+
+impl HeapBytes for CodeGarbage {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            CodeGarbage::Unnamed(codes) => codes.heap_bytes(),
+            CodeGarbage::Unknown | CodeGarbage::Left => 0,
+        }
+    }
 }
 
 #[cfg(test)]

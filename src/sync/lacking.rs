@@ -31,20 +31,22 @@ struct Lacked {
 }
 
 impl Lacking {
-    /// This peer does not have it. `false` if no more can be remembered.
-    pub(crate) fn note(&mut self, item: Missing, peer: PeerId) -> bool {
+    /// This peer does not have it. Returns whether that is news, or `None` if no more can be
+    /// remembered.
+    pub(crate) fn note(&mut self, item: Missing, peer: PeerId) -> Option<bool> {
         if self.items.get(&item).is_none() {
             if self.items.len() >= MAX_ITEMS {
-                return false;
+                return None;
             }
             self.items.insert(item, Lacked::default());
         }
-        if let Some(lacked) = self.items.get_mut(&item)
-            && !lacked.by.contains(&peer)
-        {
+        let lacked = self.items.get_mut(&item)?;
+        // All lacked it before, and were asked again.
+        let is_new = lacked.pause_ms == 0 && !lacked.by.contains(&peer);
+        if !lacked.by.contains(&peer) {
             lacked.by.push(peer);
         }
-        true
+        Some(is_new)
     }
 
     /// Whether this peer lacks it.

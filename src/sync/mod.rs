@@ -23,6 +23,7 @@ mod peers;
 mod progress;
 mod requests;
 mod resume;
+mod stray_codes;
 mod target;
 mod throughput;
 mod upkeep;
@@ -35,8 +36,8 @@ pub use io::{Damage, Event, Failure, Input, Output};
 pub use limits::{Footprint, Limits};
 pub use peers::MAX_PEERS;
 pub use progress::{
-    Counters, KEY_SPACE_CELLS, Missing, Outrun, PeerProgress, Phase, Progress, Report, Traffic,
-    WaitReason,
+    Counters, KEY_SPACE_CELLS, Missing, Outrun, PeerProgress, Phase, Progress, Queued, Report,
+    Traffic, WaitReason,
 };
 pub use target::Target;
 pub use want::RequestKind;

@@ -13,8 +13,9 @@ use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
 /// 6.2).
 pub(super) const MAX_OPEN: usize = 16;
 
-/// Time for Hello and Status together. Servers allow 5 seconds for each; a client allows more,
-/// because both may be queued behind the answers of other peers on a slow line.
+/// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3). Nodes
+/// allow each other 5 seconds for each; here both may be queued behind the answers of other peers on
+/// a slow line.
 const HANDSHAKE_MS: u64 = 30_000;
 /// Silence after which a Ping is sent, and time to answer it while nothing is asked for:
 /// go-ethereum's ping interval.
@@ -60,8 +61,10 @@ const UNKNOWN_MS: u64 = 500;
 /// Answers without anything, one after another, that show that a peer does not have the state any
 /// more, and lacks not only single items. Chosen without a measurement.
 const MAX_EMPTY: u32 = 3;
-/// Answers that may come twice, one after another (`docs/websocket-peers.md`, section 7).
-const MAX_REPEATED: u32 = 8;
+/// Answers that may come twice, whatever else comes (`docs/websocket-peers.md`, section 7).
+const MAX_REPEATED: u64 = 8;
+/// Above that, one of so many answers may.
+const REPEATED_SHARE: u64 = 4;
 /// The share of useful bytes is counted in so many parts.
 const USEFUL_PARTS: u64 = 256;
 /// Short answers in a row after which a peer has to wait as after a refusal, while others do not.
@@ -98,8 +101,8 @@ pub(crate) struct Peer {
     proved_root: Option<Hash>,
     /// Answers in a row in which it had nothing, although it has the state.
     empty: u32,
-    /// Answers in a row that came twice.
-    repeated: u32,
+    /// Answers that came twice.
+    repeated: u64,
     delivered: Delivered,
 }
 
@@ -151,11 +154,11 @@ pub(crate) struct Timing {
 }
 
 /// The peer said "I do not have that", which is no fault. It stands until the peer proves that it
-/// has some of it, has a new head, or the target moves.
+/// has some of it, or the target moves. A new head ends the pause.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     root: Hash,
-    /// The length of this pause. The next one is twice as long.
+    /// The length of this pause. The next one is twice as long. 0 after a new head.
     lasts_ms: u64,
     /// When it may be asked again; `None` if it may be now.
     until: Option<Millis>,
@@ -202,7 +205,8 @@ impl Peer {
         self.session.offsets()
     }
 
-    /// Judges one frame. A new head ends its refusals: what it lacked, it may have by now.
+    /// Judges one frame. After a new head it may be asked at once for what it lacked. That it has
+    /// refused stays known until it proves something, or the user would see nobody refuse.
     pub(crate) fn receive<'a>(
         &mut self,
         now: Millis,
@@ -215,7 +219,10 @@ impl Peer {
         let head = self.session.head();
         let received = self.session.receive(frame, network);
         if self.session.head() != head {
-            self.clear_refusals();
+            for refusal in self.refused.iter_mut().flatten() {
+                refusal.until = None;
+                refusal.lasts_ms = 0;
+            }
         }
         if self.least_trip_ms == 0 && self.session.is_ready() {
             // Its Status answers our Hello.
@@ -422,7 +429,7 @@ impl Peer {
     pub(crate) fn refused(&mut self, kind: RequestKind, root: Hash, now: Millis) {
         let last = self.refused[kind.index()].filter(|last| last.root == root);
         let lasts_ms = last.map_or(FIRST_REFUSAL_MS, |last| {
-            (2 * last.lasts_ms).min(LONGEST_REFUSAL_MS)
+            (2 * last.lasts_ms).clamp(FIRST_REFUSAL_MS, LONGEST_REFUSAL_MS)
         });
         self.refused[kind.index()] = Some(Refusal {
             root,
@@ -431,18 +438,23 @@ impl Peer {
         });
     }
 
-    /// It had nothing of what it was asked for under this root. Whether it still is taken to have
-    /// the state, and to lack only what was asked for.
+    /// Whether it has proven something of this state.
+    pub(crate) fn has_state(&self, root: &Hash) -> bool {
+        self.proved_root == Some(*root)
+    }
+
+    /// It had nothing of what it was asked for, which was not known before. Whether it still is
+    /// taken to have the state, and to lack only that.
     #[must_use]
-    pub(crate) fn lacked(&mut self, root: &Hash) -> bool {
+    pub(crate) fn lacked(&mut self) -> bool {
         self.empty += 1;
-        self.empty <= MAX_EMPTY && self.proved_root == Some(*root)
+        self.empty <= MAX_EMPTY
     }
 
     /// An answer came twice. `true` if that has gone on too long.
     pub(crate) fn repeats(&mut self) -> bool {
         self.repeated += 1;
-        self.repeated > MAX_REPEATED
+        self.repeated > MAX_REPEATED.max(self.delivered.answers / REPEATED_SHARE)
     }
 
     /// Forgets its refusals: it may have the data by now.
@@ -499,8 +511,11 @@ impl Peer {
         gain: Gain,
     ) {
         self.refused[kind.index()] = None;
-        (self.strikes, self.empty, self.repeated) = (0, 0, 0);
-        (self.proved_at, self.proved_root) = (Some(now), Some(root));
+        (self.strikes, self.empty) = (0, 0);
+        self.proved_at = Some(now);
+        if kind != RequestKind::Headers {
+            self.proved_root = Some(root);
+        }
         let served = &mut self.kinds[kind.index()];
         if let Some((own, _)) = timing.deliveries {
             self.line.learn(own);

@@ -64,15 +64,19 @@ pub(crate) struct Received {
     pub(crate) least_trip_ms: u64,
 }
 
-/// What is in flight over all peers.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is in flight over all peers, late requests aside.
+#[derive(Clone, Debug)]
 pub(crate) struct InFlight {
-    /// Bytes that are likely to come, without those of late requests.
-    pub(crate) bytes: u64,
-    /// Bytes that may be at most.
+    /// Each request's peer, and the bytes that are likely to come. Bound: requests open.
+    pub(crate) requests: Vec<(PeerId, u64)>,
+    /// Bytes that may be in flight at most.
     pub(crate) limit: u64,
-    /// Requests that are not late at peers of which nothing is proven.
-    pub(crate) unproven: usize,
+}
+
+impl InFlight {
+    fn bytes(&self) -> u64 {
+        self.requests.iter().map(|(_, bytes)| bytes).sum()
+    }
 }
 
 impl Peers {
@@ -156,14 +160,15 @@ impl Peers {
         kind: RequestKind,
         root: &Hash,
         now: Millis,
-        in_flight: InFlight,
+        in_flight: &InFlight,
         late: impl Fn(PeerId) -> usize,
     ) -> Vec<Route> {
-        let left = self.budget(in_flight.limit).saturating_sub(in_flight.bytes);
-        // One request always may be in flight, however long its answer is.
-        if left < MIN_REQUEST && in_flight.bytes > 0 {
-            return Vec::new();
-        }
+        let most = in_flight.limit.saturating_sub(in_flight.bytes());
+        let budget = self.budget(in_flight.limit);
+        let rate = |id: PeerId| self.get(id).map_or(0, Peer::known_rate);
+        let requests = in_flight.requests.iter();
+        let flying: Vec<_> = requests.map(|(id, bytes)| (rate(*id), *bytes)).collect();
+        let unproven = flying.iter().filter(|(rate, _)| *rate == 0).count();
         let has_others = self
             .all()
             .any(|peer| peer.is_ready() && !peer.is_lagging(now));
@@ -177,9 +182,19 @@ impl Peers {
         let mut askable = Vec::new();
         for (id, peer) in &self.table {
             let has_to_wait = has_others && peer.is_lagging(now)
-                || peer.is_unproven() && in_flight.unproven >= MAX_UNPROVEN;
+                || peer.is_unproven() && unproven >= MAX_UNPROVEN;
+            // What is asked of a much slower peer does not hold up a faster one. One request may
+            // always be in flight, however long its answer is.
+            let rate = peer.known_rate();
+            let ahead = flying.iter().filter(|(other, _)| 2 * other >= rate);
+            let left = match ahead.map(|(_, bytes)| *bytes).sum() {
+                0 => budget.max(MIN_REQUEST),
+                ahead => budget.saturating_sub(ahead),
+            };
+            let left = left.min(most);
             let window = peer.window(share(peer));
             if has_to_wait
+                || left < MIN_REQUEST
                 || peer.refuses(kind, root, now)
                 || !peer.has_room(kind, window, late(*id), now)
             {
@@ -191,7 +206,7 @@ impl Peers {
             let route = Route {
                 peer: *id,
                 offsets,
-                bytes: peer.request_bytes(kind, window).min(left.max(MIN_REQUEST)),
+                bytes: peer.request_bytes(kind, window).min(left),
             };
             askable.push((peer.rank(kind, window), route));
         }
@@ -199,16 +214,16 @@ impl Peers {
         askable.into_iter().map(|(_, route)| route).collect()
     }
 
-    /// A request of this kind is sent. Returns what was received so far, and the milliseconds that
-    /// it may take.
+    /// A request of this kind is sent. `in_flight`: bytes that are likely to come from all peers.
+    /// Returns what was received so far, and the milliseconds that it may take.
     pub(crate) fn asked(
         &mut self,
         id: PeerId,
         kind: RequestKind,
         expected: u64,
-        in_flight: InFlight,
+        in_flight: u64,
     ) -> (Received, u64) {
-        let all = in_flight.bytes + expected;
+        let all = in_flight + expected;
         let others = self.ready().len() > 1;
         let (from_all, line) = (self.received, self.line);
         let Some(peer) = self.get_mut(id) else {

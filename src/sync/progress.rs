@@ -3,10 +3,11 @@
 use core::fmt;
 
 use super::ids::PeerId;
-use super::want::RequestKind;
 use crate::hash::Hash;
 use crate::state::{Block, Counts, StatePath};
 use crate::wire::Head;
+
+pub use crate::state::{Counters, Traffic};
 
 /// Cells of [`Progress::key_space`].
 pub const KEY_SPACE_CELLS: usize = 256;
@@ -30,66 +31,16 @@ pub enum Phase {
     Finishing,
 }
 
-/// Totals of what was received and verified since the target was set, moves of it included.
+/// What is known to be missing, apart from account ranges, and is not asked for yet. What is in
+/// flight does not count, as in go-ethereum's `SyncProgress`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Accounts received and verified.
-    pub accounts: u64,
-    /// Storage slots received and verified.
-    pub slots: u64,
-    /// Bytecodes received and verified.
-    pub codes: u64,
-    /// Accounts and slots that were held already and did not have to be received again.
-    pub reused: u64,
-    /// What account and storage ranges brought.
-    pub ranges: Traffic,
-    /// What single trie nodes brought.
-    pub healing: Traffic,
-    /// Trie nodes revealed one by one.
+pub struct Queued {
+    /// Trie nodes. A healing plans them a level or a few requests ahead; there may be more below.
     pub nodes: u64,
-    /// Bytes of frames received.
-    pub bytes_received: u64,
-    /// Bytes of pages and codes handed to the store, superseded ones included.
-    pub bytes_stored: u64,
-    /// Pages handed to the store, superseded ones included.
-    pub pages_stored: u64,
-    /// Batches committed.
-    pub batches: u64,
-    /// Requests sent.
-    pub requests: u64,
-    /// How often the target moved.
-    pub moves: u64,
-    /// Answers that had to be waited for one after another: a request counts one more than the
-    /// answers that led to it.
-    pub round_trips: u64,
-    /// Answers that came after their work had been given to another peer.
-    pub late: u64,
-    /// Answers that came twice.
-    pub duplicate: u64,
-    /// Answers to a request that was never made.
-    pub unexpected: u64,
-}
-
-impl Counters {
-    /// An answer of this kind was proven.
-    pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize) {
-        let traffic = match kind {
-            RequestKind::Nodes => &mut self.healing,
-            RequestKind::Accounts | RequestKind::Storage => &mut self.ranges,
-            RequestKind::Codes | RequestKind::Headers => return,
-        };
-        traffic.answers += 1;
-        traffic.bytes += bytes as u64;
-    }
-}
-
-/// Answers of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Answers that were proven.
-    pub answers: u64,
-    /// Their bytes.
-    pub bytes: u64,
+    /// Bytecodes.
+    pub codes: u64,
+    /// Storages of whole accounts, those included that are fetched in chunks.
+    pub storages: u64,
 }
 
 /// A healing that the chain outruns: over several moves of the root, it came no closer to a
@@ -110,10 +61,12 @@ pub struct Progress {
     pub phase: Phase,
     /// The root being made complete.
     pub target: Option<Hash>,
-    /// The totals so far.
+    /// The totals so far, of earlier sessions too.
     pub counters: Counters,
     /// What is held of the target's state.
     pub held: Counts,
+    /// What is known to be missing and is not asked for yet.
+    pub queued: Queued,
     /// Milliseconds until the account ranges of a first sync are done at the pace of the last
     /// seconds; `None` in the first ones, while it waits, and while it heals, since what differs is
     /// not known before.
@@ -138,6 +91,7 @@ impl Progress {
             target: None,
             counters: Counters::default(),
             held: Counts::default(),
+            queued: Queued::default(),
             eta_ms: None,
             outrun: None,
             key_space: [0; KEY_SPACE_CELLS],
@@ -245,11 +199,12 @@ pub struct PeerProgress {
 pub struct Report {
     /// The root.
     pub root: Hash,
-    /// The block it was taken from, if a block was asked for.
+    /// The block after which the state has this root, as far as it is known: the one asked for
+    /// last.
     pub block: Option<Block>,
     /// What the state holds.
     pub held: Counts,
-    /// The totals.
+    /// The totals, of earlier sessions too.
     pub counters: Counters,
     /// Milliseconds from the target's being set to its being durable, in this session.
     pub elapsed_ms: u64,

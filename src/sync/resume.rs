@@ -7,7 +7,9 @@ use super::loads::{LoadedPage, PAGES_PER_LOAD};
 use super::target::Pivot;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::{Building, Complete, Counts, PageId, PageRef, Record, StatePath, Tree};
+use crate::state::{
+    Building, Complete, Counters, Counts, PageId, PageRef, Record, StatePath, Tree,
+};
 
 /// How a job begins.
 pub(crate) enum Start {
@@ -30,11 +32,14 @@ impl Start {
         // collection after this build deletes what it wrote.
         let building = record.building.as_ref();
         let first = building.map_or(next, |building| building.first_page);
+        let counters = building.map(|building| building.counters);
+        let pivot = building.map_or(pivot, |building| pivot.after(Pivot::of_building(building)));
         let tree = match &record.complete {
             Some(complete) => Tree::over_complete(pivot.root, complete.top.page()),
             None => Tree::new(pivot.root),
         };
-        Start::Ready(Box::new(Job::new(pivot, tree, first, next)))
+        let job = Job::new(pivot, tree, first, next);
+        Start::Ready(Box::new(job.counting_from(counters.unwrap_or_default())))
     }
 
     /// Begins to repair the complete state; `None` if there is none, or an empty one.
@@ -52,10 +57,7 @@ impl Start {
                 Damage::Code(hash) => codes.push(hash),
             }
         }
-        let pivot = Pivot {
-            root: complete.top.root(),
-            block: complete.block,
-        };
+        let pivot = Pivot::of_complete(&complete);
         let next = record.next_page;
         if !has_damaged_page {
             let tree = Tree::over_complete(pivot.root, complete.top.page());
@@ -76,6 +78,7 @@ fn as_building(complete: Complete, next: PageId) -> Building {
         spine: next..next,
         counts: complete.counts,
         block: complete.block,
+        counters: Counters::default(),
     }
 }
 
@@ -118,7 +121,7 @@ impl Resume {
 
     /// Goes for another root as soon as everything is read.
     pub(crate) fn retarget(&mut self, pivot: Pivot) {
-        self.pivot = pivot;
+        self.pivot = pivot.after(self.pivot);
     }
 
     /// Takes in pages that were read. Returns the ids of those that are missing or damaged; the
@@ -173,12 +176,10 @@ impl Resume {
     /// The job, once everything is read. If the root page is damaged, everything is fetched again.
     pub(crate) fn into_job(self, next_page: PageId) -> Job {
         let first_page = self.from.first_page;
-        let source = Pivot {
-            root: self.from.top.root(),
-            block: self.from.block,
-        };
+        let source = Pivot::of_building(&self.from);
         let tree = self.tree.unwrap_or_else(|| Tree::new(source.root));
-        let mut job = Job::new(source, tree, first_page, next_page);
+        let job = Job::new(source, tree, first_page, next_page);
+        let mut job = job.counting_from(self.from.counters);
         job.turn_to(self.pivot);
         match self.repair {
             Some(repair) => job.repairing(repair.codes),
@@ -194,6 +195,11 @@ impl Resume {
     /// What earlier sessions brought.
     pub(crate) fn held(&self) -> Counts {
         self.from.counts
+    }
+
+    /// What earlier sessions counted.
+    pub(crate) fn counters(&self) -> Counters {
+        self.from.counters
     }
 
     /// The root to go for.

@@ -24,11 +24,13 @@
 //! | ending | nothing | next | header | no effect | idle, no event |
 //!
 //! A target that is complete already stops a first sync or a heal (what was built waits in the
-//! record), and is next. A failure ends the activity. The goal ends with it only if it is
+//! record), and is next. It ends at once, unless it is another block with the same root: then a
+//! batch names this block in the record first, which is an ending like any other. A failure ends
+//! the activity. The goal ends with it only if it is
 //! `UnderWay`.
 
 use crate::hash::Hash;
-use crate::state::{Block, Record};
+use crate::state::{Block, Building, Complete, Record};
 
 /// A state to make complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,28 +46,37 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pivot {
     pub(crate) root: Hash,
-    /// The block it was taken from, if a block was asked for.
+    /// The block after which the state has this root, as far as it is known: the one asked for
+    /// last.
     pub(crate) block: Option<Block>,
 }
 
 impl Pivot {
+    /// This pivot, after `before`. A root alone names no block: the one that is known to have this
+    /// root stays.
+    pub(crate) fn after(self, before: Pivot) -> Pivot {
+        let is_known = self.block.is_none() && self.root == before.root;
+        if is_known { before } else { self }
+    }
+
     /// The pivot of a block whose header was proven before: the record names it.
     pub(crate) fn recorded(record: &Record, block: &Hash) -> Option<Pivot> {
-        let complete = record
-            .complete
-            .iter()
-            .map(|state| (&state.top, state.block));
-        let building = record
-            .building
-            .iter()
-            .map(|state| (&state.top, state.block));
-        complete
-            .chain(building)
-            .find(|(_, known)| known.is_some_and(|known| known.hash == *block))
-            .map(|(top, block)| Pivot {
-                root: top.root(),
-                block,
-            })
+        let complete = record.complete.iter().map(Pivot::of_complete);
+        let building = record.building.iter().map(Pivot::of_building);
+        let is_it = |pivot: &Pivot| pivot.block.is_some_and(|known| known.hash == *block);
+        complete.chain(building).find(is_it)
+    }
+
+    /// The complete state.
+    pub(crate) fn of_complete(state: &Complete) -> Pivot {
+        let (root, block) = (state.top.root(), state.block);
+        Pivot { root, block }
+    }
+
+    /// The state that is being built.
+    pub(crate) fn of_building(state: &Building) -> Pivot {
+        let (root, block) = (state.top.root(), state.block);
+        Pivot { root, block }
     }
 }
 

@@ -1,13 +1,14 @@
 //! What the complete state needs besides syncs: the damage to be repaired, and the garbage that the
 //! last switch left.
 
-use std::ops::Range;
-
-use super::gc::Gc;
+use super::gc::{CodeGarbage, CodeGc, Garbage, Gc};
 use super::io::Damage;
 use super::loads::LoadedPage;
+use super::stray_codes::StrayCodes;
+use crate::flat_map::ChunkedSet;
+use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::PageId;
+use crate::state::{PageId, PageRef, PendingGc, Record};
 
 /// Damage remembered at a time. Chosen without a measurement: more is found again when it is read
 /// again.
@@ -18,9 +19,9 @@ const MAX_DAMAGE: usize = 64;
 pub(crate) struct Upkeep {
     /// The collection under way.
     gc: Option<Gc>,
-    /// What a collection found, until a batch deletes it. Bound: the pages of the state before and
-    /// those that the last build wrote; after damage or a failed collection, all pages stored.
-    garbage: Option<Vec<Range<PageId>>>,
+    /// What a collection found, until a batch deletes it.
+    garbage: Option<Garbage>,
+    strays: StrayCodes,
     /// The store could not do what a collection takes: it waits for the next target.
     is_gc_put_off: bool,
     /// What is damaged in the complete state, until it is repaired. Bound: [`MAX_DAMAGE`].
@@ -30,6 +31,14 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
+    /// Begins over a database with this record.
+    pub(crate) fn over(record: &Record) -> Upkeep {
+        Upkeep {
+            strays: StrayCodes::of(record),
+            ..Upkeep::default()
+        }
+    }
+
     /// Enters damage. `false` if it was known, or if no more can be remembered.
     #[must_use]
     pub(crate) fn damaged(&mut self, damage: Damage) -> bool {
@@ -65,7 +74,21 @@ impl Upkeep {
         self.gc.is_none() && !self.is_gc_put_off
     }
 
-    pub(crate) fn collect(&mut self, gc: Gc) {
+    /// Begins to collect what the switch to this complete state left. `held`: the codes that are
+    /// held; `with_codes`: whether these are collected, too.
+    pub(crate) fn collect(
+        &mut self,
+        pending: &PendingGc,
+        complete: Option<PageRef>,
+        held: &ChunkedSet<Hash>,
+        with_codes: bool,
+    ) {
+        let codes = match with_codes {
+            true => CodeGc::Next(self.strays.candidates(pending)),
+            false => CodeGc::Left,
+        };
+        let mut gc = Gc::new(pending, complete, codes);
+        gc.proceed(held);
         self.gc = Some(gc);
     }
 
@@ -79,10 +102,10 @@ impl Upkeep {
         self.gc.as_ref().map_or(Vec::new(), Gc::next_pages)
     }
 
-    /// Takes in pages that were read for the collection.
-    pub(crate) fn take(&mut self, pages: &[LoadedPage]) {
+    /// Takes in pages that were read for the collection. `held`: the codes that are held.
+    pub(crate) fn take(&mut self, pages: &[LoadedPage], held: &ChunkedSet<Hash>) {
         if let Some(gc) = &mut self.gc {
-            gc.take(pages);
+            gc.take(pages, held);
         }
     }
 
@@ -95,6 +118,7 @@ impl Upkeep {
 
     /// No collection begins until [`Upkeep::resume_gc`].
     pub(crate) fn put_off_gc(&mut self) {
+        self.strays = StrayCodes::unknown();
         self.is_gc_put_off = true;
     }
 
@@ -118,19 +142,60 @@ impl Upkeep {
     }
 
     /// What the next batch deletes, if a collection has ended.
-    pub(crate) fn take_garbage(&mut self) -> Option<Vec<Range<PageId>>> {
-        self.garbage.take()
+    pub(crate) fn take_garbage(&mut self) -> Option<Garbage> {
+        let garbage = self.garbage.take()?;
+        self.strays = match garbage.codes {
+            CodeGarbage::Unnamed(_) => StrayCodes::none(),
+            CodeGarbage::Unknown | CodeGarbage::Left => StrayCodes::unknown(),
+        };
+        Some(garbage)
+    }
+
+    /// A build begins over a database with this record. What it needs is not known yet, so codes
+    /// are collected after it.
+    pub(crate) fn build_begins(&mut self, record: &Record) {
+        if record.building.is_some() {
+            self.strays.moved();
+        }
+        if record.pending_gc.is_some() {
+            self.leave_codes();
+        }
+    }
+
+    /// Gives up to collect codes, until the next switch.
+    pub(crate) fn leave_codes(&mut self) {
+        self.strays = StrayCodes::unknown();
+        if let Some(gc) = &mut self.gc {
+            gc.leave_codes();
+        }
+        if let Some(garbage) = &mut self.garbage {
+            garbage.codes = CodeGarbage::Left;
+        }
+    }
+
+    /// The build goes for another root.
+    pub(crate) fn build_moved(&mut self) {
+        self.strays.moved();
+    }
+
+    /// A batch brings these codes.
+    pub(crate) fn fetched_codes<'a>(&mut self, codes: impl Iterator<Item = &'a Hash>) {
+        self.strays.fetched(codes);
+    }
+
+    /// Whether codes may be held that neither the complete state nor the build names.
+    pub(crate) fn may_have_strays(&self) -> bool {
+        self.strays.may_be()
     }
 }
 
 owns! {
-    Upkeep: gc, garbage, damage;
+    Upkeep: gc, garbage, strays, damage;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::Hash;
 
     #[test]
     fn damage_found_during_a_repair_is_left_for_the_next_one() {

@@ -4,14 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::object::Faults;
+use super::peer_closed::CLOSE_DONE;
 use super::socket::Socket;
 use crate::sync::PeerId;
 use crate::wire::Session;
 
 /// devp2p's reason for a client that leaves ("Client quitting" of Disconnect, RLPx).
 const CLIENT_QUITTING: u64 = 0x08;
-/// WebSocket's normal closure (RFC 6455, 7.4.1).
-pub(super) const CLOSE_DONE: u16 = 1000;
 
 /// All sockets. Bound: the engine drops those above its own limit as soon as they open; those that
 /// still connect are the caller's number.

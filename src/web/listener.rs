@@ -4,6 +4,7 @@ use wasm_bindgen::prelude::*;
 
 use super::errors::JsError;
 use super::object::{self, PeerRow, Report};
+use super::peer_closed::PeerClosed;
 use crate::state::Complete;
 
 #[wasm_bindgen]
@@ -31,19 +32,9 @@ extern "C" {
     fn on_peer_closed(
         this: &Listener,
         id: u32,
-        by: &str,
-        code: u16,
-        reason: &str,
+        closed: &JsValue,
         row: &JsValue,
     ) -> Result<(), JsValue>;
-}
-
-/// Who ended a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum EndedBy {
-    Peer,
-    Fault,
-    User,
 }
 
 /// The listener is ours and does not throw; if it does all the same, the sync goes on.
@@ -77,12 +68,7 @@ impl Listener {
         let _ = self.on_peer(id, state);
     }
 
-    pub(super) fn peer_closed(&self, id: u32, by: EndedBy, code: u16, reason: &str, row: &PeerRow) {
-        let by = match by {
-            EndedBy::Peer => "peer",
-            EndedBy::Fault => "fault",
-            EndedBy::User => "user",
-        };
-        let _ = self.on_peer_closed(id, by, code, reason, &object::to_js(row));
+    pub(super) fn peer_closed(&self, id: u32, closed: &PeerClosed<'_>, row: &PeerRow) {
+        let _ = self.on_peer_closed(id, &object::to_js(closed), &object::to_js(row));
     }
 }

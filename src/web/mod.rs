@@ -29,6 +29,7 @@ mod listener;
 mod meter;
 mod object;
 mod page_cache;
+mod peer_closed;
 mod read_priority;
 mod reader;
 mod socket;

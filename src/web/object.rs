@@ -34,6 +34,7 @@ pub(super) struct Progress {
     phase: &'static str,
     root: Option<String>,
     figures: Figures,
+    queued: Queued,
     eta_ms: Option<f64>,
     outrun: Option<Outrun>,
     key_space: KeySpace,
@@ -56,8 +57,9 @@ impl Progress {
     ) -> Progress {
         let (waiting_for, refused) = match &progress.waiting {
             None => (None, None),
-            Some(WaitReason::NoPeers) => (Some("peers"), None),
+            Some(WaitReason::NoPeers | WaitReason::NoAnswer { .. }) => (Some("peers"), None),
             Some(WaitReason::NeedNewRoot { root, .. }) => (Some("root"), Some(root.to_string())),
+            Some(WaitReason::Unavailable { .. }) => (Some("item"), None),
             Some(WaitReason::BlockUnavailable { .. }) => (Some("block"), None),
         };
         Progress {
@@ -71,6 +73,11 @@ impl Progress {
             },
             root: progress.target.as_ref().map(Hash::to_string),
             figures: Figures::new(&progress.held, &progress.counters, times),
+            queued: Queued {
+                nodes: progress.queued.nodes as f64,
+                codes: progress.queued.codes as f64,
+                storages: progress.queued.storages as f64,
+            },
             eta_ms: progress.eta_ms.map(|ms| ms as f64),
             outrun: progress.outrun.map(|outrun| Outrun {
                 needed_per_second: outrun.needed_per_second as f64,
@@ -227,6 +234,7 @@ struct Figures {
     received: Received,
     ranges: Ranges,
     healing: Healing,
+    unneeded: Unneeded,
     reused: f64,
     moves: f64,
     round_trips: f64,
@@ -240,10 +248,14 @@ struct Figures {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Received {
     accounts: f64,
+    account_bytes: f64,
     slots: f64,
+    slot_bytes: f64,
     codes: f64,
+    code_bytes: f64,
     bytes: f64,
 }
 
@@ -254,10 +266,28 @@ struct Ranges {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Healing {
     nodes: f64,
+    node_bytes: f64,
+    codes: f64,
+    code_bytes: f64,
     answers: f64,
     bytes: f64,
+}
+
+#[derive(Serialize)]
+struct Unneeded {
+    late: f64,
+    duplicate: f64,
+    unexpected: f64,
+}
+
+#[derive(Serialize)]
+struct Queued {
+    nodes: f64,
+    codes: f64,
+    storages: f64,
 }
 
 impl Figures {
@@ -268,8 +298,11 @@ impl Figures {
             codes: held.codes as f64,
             received: Received {
                 accounts: counters.accounts as f64,
+                account_bytes: counters.account_bytes as f64,
                 slots: counters.slots as f64,
+                slot_bytes: counters.slot_bytes as f64,
                 codes: counters.codes as f64,
+                code_bytes: counters.code_bytes as f64,
                 bytes: counters.bytes_received as f64,
             },
             ranges: Ranges {
@@ -278,10 +311,18 @@ impl Figures {
             },
             healing: Healing {
                 nodes: counters.nodes as f64,
+                node_bytes: counters.node_bytes as f64,
+                codes: counters.healed_codes as f64,
+                code_bytes: counters.healed_code_bytes as f64,
                 answers: counters.healing.answers as f64,
                 bytes: counters.healing.bytes as f64,
             },
-            reused: counters.reused as f64,
+            unneeded: Unneeded {
+                late: counters.late as f64,
+                duplicate: counters.duplicate as f64,
+                unexpected: counters.unexpected as f64,
+            },
+            reused: counters.reused(held) as f64,
             moves: counters.moves as f64,
             round_trips: counters.round_trips as f64,
             requests: counters.requests as f64,

@@ -75,6 +75,15 @@ impl StateReader {
     /// Reads anything. One function for all queries, because a function for each would be compiled
     /// with a whole look-up inside.
     pub(super) async fn read(&self, query: Query) -> Result<ReadResult, JsError> {
+        loop {
+            if let Some(found) = self.read_once(query).await? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// `None` if a code is missing and a new state has become complete meanwhile.
+    async fn read_once(&self, query: Query) -> Result<Option<ReadResult>, JsError> {
         let (account, slot) = match query {
             Query::Account(account) | Query::CodeOf(account) => (account, None),
             Query::Slot(account, slot) => (account, Some(slot)),
@@ -82,7 +91,7 @@ impl StateReader {
         };
         let (step, state) = self.look_up(account, slot).await?;
         let found = match step {
-            Step::Slot(value) => return Ok(ReadResult::of(state, value.to_vec())),
+            Step::Slot(value) => return Ok(Some(ReadResult::of(state, value.to_vec()))),
             Step::Account(found) => found,
             _ => return Err(not_tracked("This part of the state", &state)),
         };
@@ -96,24 +105,31 @@ impl StateReader {
             }
             (_, found) => {
                 let body = found.map(|found| body(&found.account)).unwrap_or_default();
-                Ok(ReadResult::of(state, body))
+                Ok(Some(ReadResult::of(state, body)))
             }
         }
     }
 
     /// Reads a code. `named`: an account's leaf says that the code is held, so the database is
     /// damaged if it is missing.
-    async fn code(&self, hash: Hash, state: Complete, named: bool) -> Result<ReadResult, JsError> {
+    async fn code(
+        &self,
+        hash: Hash,
+        state: Complete,
+        named: bool,
+    ) -> Result<Option<ReadResult>, JsError> {
         let code = match hash {
             hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
             hash => self.store.code(&hash).await?,
         };
         match code {
-            Some(value) if keccak(&value) == hash => Ok(ReadResult {
+            Some(value) if keccak(&value) == hash => Ok(Some(ReadResult {
                 state,
                 value,
                 code_hash: Some(hash),
-            }),
+            })),
+            // Codes that the newest state does not name are deleted.
+            None if self.has_changed(&state).await? => Ok(None),
             None if !named => Err(not_tracked(&format!("The code {hash}"), &state)),
             _ => Err(self.driver.damaged_code(hash)),
         }
@@ -144,8 +160,7 @@ impl StateReader {
                     }
                     Err(PageLoadError::Store(error)) => return Err(error.into()),
                     Err(PageLoadError::Page(error)) => {
-                        self.driver.catch_up().await?;
-                        if self.complete()? != state {
+                        if self.has_changed(&state).await? {
                             continue 'state;
                         }
                         return Err(self.driver.damaged_page(&wanted, &error));
@@ -154,6 +169,12 @@ impl StateReader {
             }
             return Ok((lookup.step().clone(), state));
         }
+    }
+
+    /// Whether another state has become complete since this one was.
+    async fn has_changed(&self, state: &Complete) -> Result<bool, JsError> {
+        self.driver.catch_up().await?;
+        Ok(self.complete()?.top != state.top)
     }
 
     fn complete(&self) -> Result<Complete, JsError> {

@@ -7,6 +7,7 @@ use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::event_loop::callback;
+use super::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, CLOSE_DONE};
 use crate::wire::MAX_FRAME;
 
 /// Most bytes that may wait in a socket's own buffer. We send requests of a few kilobytes, and few
@@ -17,10 +18,6 @@ const MAX_BUFFERED: f64 = (1024 * 1024) as f64;
 /// `readyState` of a WebSocket that connects; data channels use words.
 const CONNECTING: f64 = 0.0;
 
-/// What pages may pass to `WebSocket.close`: 1000, or 3000 to 4999. Anything else throws.
-const NORMAL_CLOSE: u16 = 1000;
-/// Sent instead of a code that only servers may send (1003, 1009): breach of protocol.
-const BREACH_CLOSE: u16 = 4002;
 /// Most bytes of UTF-8 in a close reason (RFC 6455, 5.5: control frames).
 const MAX_REASON: usize = 123;
 
@@ -164,10 +161,11 @@ impl Socket {
     /// Stops listening, then closes, so that the close event is not taken for the peer's. May be
     /// called again.
     pub(super) fn close(&self, code: u16, reason: &str) {
-        let code = if code == NORMAL_CLOSE || (3000..5000).contains(&code) {
+        // Pages may pass 1000, or 3000 to 4999. Anything else throws.
+        let code = if code == CLOSE_DONE || (3000..5000).contains(&code) {
             code
         } else {
-            BREACH_CLOSE
+            CLOSE_BREACH
         };
         self.detach();
         // It throws if the socket is closed or broken, and then nothing is left to do.
@@ -234,11 +232,9 @@ fn message(data: &JsValue) -> SocketEvent {
 }
 
 fn closed(event: &JsValue) -> SocketEvent {
-    /// No close frame was received (RFC 6455, 7.4.1).
-    const ABNORMAL: u16 = 1006;
     let code = get(event, "code")
         .as_f64()
-        .map_or(ABNORMAL, |code| code as u16);
+        .map_or(CLOSE_ABNORMAL, |code| code as u16);
     SocketEvent::Closed(code, get(event, "reason").as_string().unwrap_or_default())
 }
 

@@ -1,6 +1,7 @@
 //! An answer whose request id has been read, and nothing else.
 
 use super::PeerFault;
+use super::message::Message;
 use super::rlp::RlpReader;
 
 /// An answer `[request id, content...]` whose content is not decoded yet.
@@ -28,14 +29,23 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// Length of the encoded content in bytes, to be compared with what was asked for.
-    pub fn len(&self) -> usize {
-        self.content.len()
-    }
-
-    /// Whether nothing follows the request id.
-    pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
+    /// Length in bytes of what the sender could have left out, to be compared with what was asked
+    /// for. Of codes and nodes that is everything but the last item: an item cannot be split, and
+    /// servers stop *after* the one with which they have enough.
+    ///
+    /// # Errors
+    /// [`PeerFault::Malformed`].
+    pub fn splittable_bytes(mut self, message: Message) -> Result<usize, PeerFault> {
+        let length = self.content.len();
+        if !matches!(message, Message::ByteCodes | Message::TrieNodes) {
+            return Ok(length);
+        }
+        let mut items = self.content.list()?;
+        let mut last = 0;
+        while let Some(item) = items.next_item()? {
+            last = item.len();
+        }
+        Ok(length - last)
     }
 
     /// Reads a ByteCodes or TrieNodes: `[request id, [item, ...]]`.

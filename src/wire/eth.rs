@@ -18,7 +18,7 @@ pub(super) const BLOCK_HEADERS: u64 = 0x04;
 pub(super) const BLOCK_RANGE_UPDATE: u64 = 0x11;
 
 /// How many bytes a request for one header is taken to ask for. A header of the current fork has
-/// some 600 (`docs/websocket-peers.md`, section 11, shows one of 624), and later forks append
+/// some 600 (`docs/websocket-peers.md`, section 12, shows one of 624), and later forks append
 /// fields.
 pub const HEADER_BYTES: u64 = 4096;
 
@@ -94,9 +94,15 @@ impl Head {
     /// Reads `earliest block, latest block, latest block's hash`: the fields of a BlockRangeUpdate,
     /// and the last fields of a Status.
     pub(super) fn read(fields: &mut RlpReader<'_>) -> Result<Head, PeerFault> {
-        fields.u64()?;
+        let (earliest, number) = (fields.u64()?, fields.u64()?);
+        // go-ethereum takes this for a breach too.
+        if earliest > number {
+            return Err(PeerFault::Malformed(
+                "the earliest block is after the latest",
+            ));
+        }
         Ok(Head {
-            number: fields.u64()?,
+            number,
             hash: fields.hash()?,
         })
     }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::{MAX_BASE_FRAME, MAX_FRAME};
 use crate::hash::Hash;
-use crate::trie::RangeFault;
+use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 
 /// What a peer did wrong, or why its connection ends. Neither the caller nor we can cause any of
 /// it, [`PeerFault::TooManyPeers`] aside.
@@ -20,9 +20,11 @@ pub enum PeerFault {
     },
     /// It sent a frame without a message id, or RLP that does not decode. Says what was found.
     Malformed(&'static str),
-    /// It sent a message with an id outside every shared capability, or one that only a client may
-    /// send. Holds the id on the connection.
+    /// It sent a message with an id outside every shared capability, one that may not come before
+    /// its Status, or a second Status. Holds the id on the connection.
     UnknownMessage(u64),
+    /// It sent a request of snap, which only a client may send. Holds the id on the connection.
+    RequestToClient(u64),
     /// Its first message was not Hello, or Hello came twice.
     HelloExpected,
     /// Its devp2p base protocol is older than version 5.
@@ -34,6 +36,8 @@ pub enum PeerFault {
     HandshakeTimeout,
     /// It does not offer both `snap/1` and `eth/69`.
     NoSharedCapability,
+    /// Its Status names another version of eth than 69. Holds that version.
+    WrongVersion(u64),
     /// Its Status names another network. Holds that network's id.
     WrongNetwork(u64),
     /// Its Status names another genesis block. Holds that block's hash.
@@ -51,6 +55,11 @@ pub enum PeerFault {
     /// It sent more proof nodes than [`MAX_PROOF_NODES`](super::snap::MAX_PROOF_NODES). Holds their
     /// number.
     TooManyProofNodes(usize),
+    /// It sent a proof node above [`MAX_NODE`](crate::trie::node::MAX_NODE), which is longer than
+    /// any node can be. Holds its length in bytes.
+    OversizedProofNode(usize),
+    /// It sent more proof nodes that no path needs than [`MAX_SURPLUS_NODES`]. Holds their number.
+    SurplusProofNodes(usize),
     /// It sent an account body that is not a canonical slim account.
     BadAccount,
     /// It sent a slot's value that is not the canonical RLP of a 256-bit number above zero.
@@ -67,6 +76,20 @@ pub enum PeerFault {
     Timeout,
 }
 
+/// Holds the outcome of a verification against the limit for proof nodes that no path needs.
+///
+/// # Errors
+/// [`PeerFault::BadRange`] or [`PeerFault::SurplusProofNodes`].
+pub fn proven<'f>(
+    verified: Result<VerifiedRange<'f>, RangeFault>,
+) -> Result<VerifiedRange<'f>, PeerFault> {
+    let range = verified.map_err(PeerFault::BadRange)?;
+    match range.surplus_nodes() {
+        0..=MAX_SURPLUS_NODES => Ok(range),
+        nodes => Err(PeerFault::SurplusProofNodes(nodes)),
+    }
+}
+
 impl PeerFault {
     /// The name of this fault for programs, in kebab case. It stays the same in later versions.
     pub fn code(&self) -> &'static str {
@@ -75,11 +98,13 @@ impl PeerFault {
             PeerFault::OversizedFrame { .. } => "oversized-frame",
             PeerFault::Malformed(_) => "malformed",
             PeerFault::UnknownMessage(_) => "unknown-message",
+            PeerFault::RequestToClient(_) => "request-to-client",
             PeerFault::HelloExpected => "hello-expected",
             PeerFault::OldProtocol => "old-protocol",
             PeerFault::TooManyPeers => "too-many-peers",
             PeerFault::HandshakeTimeout => "handshake-timeout",
             PeerFault::NoSharedCapability => "no-shared-capability",
+            PeerFault::WrongVersion(_) => "wrong-version",
             PeerFault::WrongNetwork(_) => "wrong-network",
             PeerFault::WrongGenesis(_) => "wrong-genesis",
             PeerFault::PingTimeout => "ping-timeout",
@@ -88,6 +113,8 @@ impl PeerFault {
             PeerFault::WrongKind => "wrong-kind",
             PeerFault::TooMuch => "too-much",
             PeerFault::TooManyProofNodes(_) => "too-many-proof-nodes",
+            PeerFault::OversizedProofNode(_) => "oversized-proof-node",
+            PeerFault::SurplusProofNodes(_) => "surplus-proof-nodes",
             PeerFault::BadAccount => "bad-account",
             PeerFault::BadSlot => "bad-slot",
             PeerFault::BadRange(_) => "bad-range",
@@ -103,6 +130,7 @@ impl PeerFault {
         match self {
             PeerFault::Disconnected(_) => 0x00,
             PeerFault::NoSharedCapability
+            | PeerFault::WrongVersion(_)
             | PeerFault::WrongNetwork(_)
             | PeerFault::WrongGenesis(_) => 0x03,
             PeerFault::TooManyPeers => 0x04,
@@ -139,7 +167,10 @@ impl fmt::Display for PeerFault {
             ),
             PeerFault::Malformed(what) => write!(f, "sent a message that does not decode: {what}"),
             PeerFault::UnknownMessage(id) => {
-                write!(f, "sent a message with the unknown id 0x{id:02x}")
+                write!(f, "sent message 0x{id:02x}, which may not come now")
+            }
+            PeerFault::RequestToClient(_) => {
+                f.write_str("sent a request, which only a client may send")
             }
             PeerFault::HelloExpected => f.write_str("did not start with exactly one Hello"),
             PeerFault::OldProtocol => {
@@ -148,19 +179,34 @@ impl fmt::Display for PeerFault {
             PeerFault::TooManyPeers => f.write_str("is one peer more than are kept at a time"),
             PeerFault::HandshakeTimeout => f.write_str("did not finish the handshake in time"),
             PeerFault::NoSharedCapability => f.write_str("does not offer snap/1 with eth/69"),
+            PeerFault::WrongVersion(version) => {
+                write!(f, "sent the Status of eth/{version}, not of eth/69")
+            }
             PeerFault::WrongNetwork(id) => write!(f, "is on network {id}"),
             PeerFault::WrongGenesis(hash) => write!(f, "is on the chain with genesis block {hash}"),
             PeerFault::PingTimeout => f.write_str("did not answer a ping in time"),
             PeerFault::Disconnected(reason) => {
                 write!(f, "disconnected with devp2p reason {reason}")
             }
-            PeerFault::Unrequested(id) => write!(f, "answered request {id}, which is not open"),
+            PeerFault::Unrequested(id) => write!(
+                f,
+                "sent an answer with the id {id}, to which no request is open"
+            ),
             PeerFault::WrongKind => {
                 f.write_str("answered with another kind of message than was asked for")
             }
             PeerFault::TooMuch => f.write_str("sent more than was asked for"),
             PeerFault::TooManyProofNodes(nodes) => {
                 write!(f, "sent {nodes} proof nodes, more than any range needs")
+            }
+            PeerFault::OversizedProofNode(bytes) => {
+                write!(
+                    f,
+                    "sent a proof node of {bytes} bytes, longer than any node"
+                )
+            }
+            PeerFault::SurplusProofNodes(nodes) => {
+                write!(f, "sent {nodes} proof nodes that no path needs")
             }
             PeerFault::BadAccount => f.write_str("sent an account that does not decode"),
             PeerFault::BadSlot => f.write_str("sent a storage slot that does not decode"),

@@ -28,9 +28,6 @@ const BASE_VERSION: u64 = 5;
 /// How much of a peer's client name is kept, in bytes. It is shown to people. Chosen without a
 /// measurement: go-ethereum's name has some 50 bytes.
 const MAX_CLIENT_NAME: usize = 128;
-/// Most capabilities in a Hello (`docs/websocket-peers.md`, section 3). Real nodes send fewer than
-/// ten.
-const MAX_CAPABILITIES: usize = 64;
 
 /// The state of one connection. It takes every frame that comes and says what follows from it.
 #[derive(Debug)]
@@ -129,7 +126,8 @@ impl Session {
         &self.client
     }
 
-    /// Takes one frame: `RLP(message id)`, then `RLP(payload)`.
+    /// Takes one frame: `RLP(message id)`, then `RLP(payload)`. Of what nothing follows from, the
+    /// payload is not looked at.
     ///
     /// # Errors
     /// The rule that the peer breaks with it, or [`PeerFault::Disconnected`].
@@ -164,9 +162,10 @@ impl Session {
             (_, State::Ready(offsets)) => {
                 let known = match offsets.resolve(id) {
                     Some(MessageId::Eth(id)) => self.receive_eth(id, payload)?,
-                    Some(MessageId::Snap(id)) => {
-                        answer_with_id(id).map(|answer| SessionEvent::Answer(answer, payload))
-                    }
+                    Some(MessageId::Snap(code)) => match answer_with_id(code) {
+                        Some(answer) => Some(SessionEvent::Answer(answer, payload)),
+                        None => return Err(PeerFault::RequestToClient(id)),
+                    },
                     None => None,
                 };
                 known.ok_or(PeerFault::UnknownMessage(id))
@@ -188,7 +187,8 @@ impl Session {
                 self.head = Some(Head::read(&mut RlpReader::list_of(payload)?)?);
                 Some(SessionEvent::None)
             }
-            // The node behind a gateway may send blocks and transactions. None of that is used.
+            // The node behind a gateway may send blocks, transactions, and requests of its own. None
+            // of that is used.
             _ => Some(SessionEvent::None),
         })
     }
@@ -200,11 +200,9 @@ impl Session {
         }
         let client = hello.bytes()?;
         let mut capabilities = hello.list()?;
+        // Bound: what fits into a frame of MAX_BASE_FRAME bytes.
         let mut theirs = Vec::new();
         while !capabilities.is_empty() {
-            if theirs.len() == MAX_CAPABILITIES {
-                return Err(PeerFault::Malformed("Hello offers too many capabilities"));
-            }
             let mut pair = capabilities.list()?;
             theirs.push((pair.bytes()?, pair.u64()?));
         }
@@ -220,10 +218,9 @@ impl Session {
 /// head.
 fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
     let mut status = RlpReader::list_of(payload)?;
-    if status.u64()? != ETH_VERSION {
-        return Err(PeerFault::Malformed(
-            "Status names another version of eth than was agreed",
-        ));
+    let version = status.u64()?;
+    if version != ETH_VERSION {
+        return Err(PeerFault::WrongVersion(version));
     }
     let id = status.u64()?;
     let genesis = status.hash()?;
@@ -295,13 +292,85 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_the_client_and_a_second_status_are_unknown_messages() {
+    fn a_second_status_and_an_id_beyond_the_capabilities_are_unknown_messages() {
         let mut session = ready();
-        for id in [0x10, 0x22, 0x24, 0x26, 0x28, 0x2a] {
-            let request = frame(id, |_| {});
-            let fault = session.receive(&request, &NETWORK);
+        for id in [0x10, 0x2a] {
+            let message = frame(id, |_| {});
+            let fault = session.receive(&message, &NETWORK);
             assert_eq!(fault, Err(PeerFault::UnknownMessage(id)));
         }
+    }
+
+    #[test]
+    fn a_request_of_snap_to_the_client_is_called_a_request_and_other_messages_of_eth_are_ignored() {
+        let mut session = ready();
+        for id in [0x22, 0x24, 0x26, 0x28] {
+            let request = frame(id, |list| {
+                list.u64(1);
+            });
+            let fault = session.receive(&request, &NETWORK).unwrap_err();
+            assert_eq!(fault, PeerFault::RequestToClient(id));
+            let words = "sent a request, which only a client may send";
+            assert_eq!(fault.to_string(), words);
+        }
+        for id in (0x11..0x21).filter(|id| *id != 0x14) {
+            let message = frame(id, |_| {});
+            let event = session.receive(&message, &NETWORK);
+            assert_eq!(event, Ok(SessionEvent::None), "{id:#x}");
+        }
+    }
+
+    #[test]
+    fn a_hello_is_not_judged_by_what_is_not_used_of_it() {
+        let mut session = Session::default();
+        let hello = frame(HELLO, |hello| {
+            hello.u64(6).bytes(&[b'x'; 300]);
+            hello.list(|capabilities| {
+                for name in ["a-name-of-more-than-eight-bytes", "", "eth", "snap"] {
+                    for version in [1, ETH_VERSION, u64::MAX] {
+                        capabilities.list(|pair| {
+                            pair.bytes(name.as_bytes()).u64(version);
+                        });
+                    }
+                }
+                for version in 0..60 {
+                    capabilities.list(|pair| {
+                        pair.bytes(b"les").u64(version);
+                    });
+                }
+            });
+            hello.bytes(b"no port").bytes(&[1; 3]).list(|_| {});
+        });
+        assert_eq!(session.receive(&hello, &NETWORK), Ok(SessionEvent::None));
+        assert_eq!(session.client().len(), MAX_CLIENT_NAME);
+    }
+
+    #[test]
+    fn a_status_of_another_version_is_that_of_a_useless_peer() {
+        let mut session = Session::default();
+        let hello = Session::hello("a peer", &[0; 64]);
+        assert_eq!(session.receive(&hello, &NETWORK), Ok(SessionEvent::None));
+        let status = frame(0x10, |status| {
+            status.u64(70);
+        });
+        let fault = session.receive(&status, &NETWORK).unwrap_err();
+        assert_eq!(fault, PeerFault::WrongVersion(70));
+        assert_eq!(fault.close_code(), 4003);
+    }
+
+    #[test]
+    fn a_block_range_whose_first_block_is_after_its_last_is_malformed() {
+        let mut session = ready();
+        let update = |earliest, latest| {
+            frame(0x21, |range| {
+                range.u64(earliest).u64(latest).bytes(&[9; 32]);
+            })
+        };
+        let good = update(12, 12);
+        assert_eq!(session.receive(&good, &NETWORK), Ok(SessionEvent::None));
+        let fault = session.receive(&update(13, 12), &NETWORK).unwrap_err();
+        assert_eq!(fault.code(), "malformed");
+        assert_eq!(session.head().unwrap().number, 12);
     }
 
     #[test]

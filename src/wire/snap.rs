@@ -8,6 +8,7 @@ use super::message::Message;
 use super::rlp::{RlpReader, frame};
 use crate::hash::Hash;
 use crate::state::{SlimAccount, check_slot_value};
+use crate::trie::node::MAX_NODE;
 
 /// Asks for a range of accounts. The ids are relative to the capability's offset.
 const GET_ACCOUNT_RANGE: u64 = 0x00;
@@ -169,7 +170,8 @@ impl<'a> Answer<'a> {
     /// Reads an AccountRange: `[request id, [[hash, slim body], ...], [proof node, ...]]`.
     ///
     /// # Errors
-    /// [`PeerFault::BadAccount`], [`PeerFault::TooManyProofNodes`] or [`PeerFault::Malformed`].
+    /// [`PeerFault::BadAccount`], [`PeerFault::TooManyProofNodes`],
+    /// [`PeerFault::OversizedProofNode`] or [`PeerFault::Malformed`].
     pub fn account_range(self) -> Result<AccountRange<'a>, PeerFault> {
         let mut content = self.content();
         let mut list = content.list()?;
@@ -190,7 +192,8 @@ impl<'a> Answer<'a> {
     ///
     /// # Errors
     /// [`PeerFault::TooMuch`] if there are more than `most` storages; [`PeerFault::BadSlot`],
-    /// [`PeerFault::TooManyProofNodes`] or [`PeerFault::Malformed`].
+    /// [`PeerFault::TooManyProofNodes`], [`PeerFault::OversizedProofNode`] or
+    /// [`PeerFault::Malformed`].
     pub fn storage_ranges(self, most: usize) -> Result<StorageRanges<'a>, PeerFault> {
         let mut content = self.content();
         let mut list = content.list()?;
@@ -230,7 +233,7 @@ const TYPICAL_SLOT: usize = 38;
 pub struct AccountRange<'a> {
     /// Account hash and slim body. Each takes at least 39 bytes of the frame.
     pub accounts: Vec<(Hash, &'a [u8])>,
-    /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`].
+    /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`] of at most [`MAX_NODE`] bytes.
     pub proof: Vec<&'a [u8]>,
 }
 
@@ -239,7 +242,8 @@ pub struct StorageRanges<'a> {
     /// For each account, the hash of each slot and the RLP of its value. There are at most as many
     /// accounts as were asked for; each slot takes at least 35 bytes of the frame.
     pub storages: Vec<Vec<(Hash, &'a [u8])>>,
-    /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`]. They belong to the last account.
+    /// The RLP of trie nodes, at most [`MAX_PROOF_NODES`] of at most [`MAX_NODE`] bytes. They
+    /// belong to the last account.
     pub proof: Vec<&'a [u8]>,
 }
 
@@ -250,6 +254,9 @@ fn proof_nodes<'a>(content: &mut RlpReader<'a>) -> Result<Vec<&'a [u8]>, PeerFau
     let mut count = 0;
     while !list.is_empty() {
         let node = list.bytes()?;
+        if node.len() > MAX_NODE {
+            return Err(PeerFault::OversizedProofNode(node.len()));
+        }
         count += 1;
         if count <= MAX_PROOF_NODES {
             nodes.push(node);
@@ -258,5 +265,67 @@ fn proof_nodes<'a>(content: &mut RlpReader<'a>) -> Result<Vec<&'a [u8]>, PeerFau
     match count > MAX_PROOF_NODES {
         true => Err(PeerFault::TooManyProofNodes(count)),
         false => Ok(nodes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::rlp::RlpWriter;
+    use super::*;
+
+    fn payload(fill: impl FnOnce(&mut RlpWriter)) -> Vec<u8> {
+        let mut writer = RlpWriter::new();
+        writer.list(|list| {
+            list.u64(5);
+            fill(list);
+        });
+        writer.into_bytes()
+    }
+
+    #[test]
+    fn a_proof_node_above_the_size_of_a_full_branch_is_a_fault() {
+        for (length, fault) in [
+            (532, None),
+            (533, Some(PeerFault::OversizedProofNode(533))),
+            (1_000_000, Some(PeerFault::OversizedProofNode(1_000_000))),
+        ] {
+            let payload = payload(|list| {
+                list.list(|_| {}).list(|proof| {
+                    proof.bytes(&vec![1; length]);
+                });
+            });
+            let answer = Answer::split(&payload).unwrap();
+            assert_eq!(answer.account_range().err(), fault, "{length}");
+            assert_eq!(answer.storage_ranges(1).err(), fault, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_last_code_or_node_does_not_count_because_it_cannot_be_split() {
+        let two = |last| {
+            payload(|list| {
+                list.list(|items| {
+                    items.bytes(&[1; 1_000]).bytes(&vec![1; last]);
+                });
+            })
+        };
+        for message in [Message::ByteCodes, Message::TrieNodes] {
+            for last in [2, 1_200_000] {
+                let payload = two(last);
+                let answer = Answer::split(&payload).unwrap();
+                let bytes = answer.splittable_bytes(message).unwrap();
+                assert!((1_003..1_010).contains(&bytes), "{bytes}");
+            }
+        }
+        let payload = two(1_200_000);
+        let whole = Answer::split(&payload).unwrap();
+        let bytes = whole.splittable_bytes(Message::AccountRange).unwrap();
+        assert!(bytes > 1_201_000);
+        let none = self::payload(|list| {
+            list.list(|_| {});
+        });
+        let none = Answer::split(&none).unwrap();
+        assert_eq!(none.splittable_bytes(Message::ByteCodes), Ok(1));
     }
 }

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { announcedHead } from '../../www/heads.js'
 import { setUp } from './lib/harness.mjs'
 
 const world = setUp()
@@ -30,6 +31,20 @@ async function advance(peers, share) {
 
 const holds = (page, { hash }) =>
   page.waitForFunction((hash) => window.demo.standing?.complete?.block?.hash === hash, hash, { timeout: 30_000 })
+
+test('what one peer announces alone is not followed, be it 2^64-1 or another hash', () => {
+  const announced = (...heads) => {
+    const peers = heads.map(([number, hash]) => ({ stats: { state: 'ready', head: { number, hash } } }))
+    return announcedHead({ peers: [{ stats: { state: 'greeting', head: null } }, ...peers] })
+  }
+  const [liar, honest, behind] = [[2 ** 64, 'x'], [100, 'a'], [99, 'b']]
+  assert.equal(announced(), undefined)
+  assert.deepEqual(announced(honest), { number: 100, hash: 'a' })
+  assert.deepEqual(announced(liar, honest), { number: 100, hash: 'a' })
+  assert.deepEqual(announced(liar, honest, honest), { number: 100, hash: 'a' })
+  assert.deepEqual(announced(liar, honest, behind, [0, 'y'], honest), { number: 100, hash: 'a' })
+  assert.deepEqual(announced([100, 'x'], honest, honest), { number: 100, hash: 'a' })
+})
 
 test('the page follows a chain, shows what each block cost, and reads from the newest one', async () => {
   const peers = await peersOf(2)

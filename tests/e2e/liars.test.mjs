@@ -48,7 +48,7 @@ async function syncWith(vice) {
   const result = await page.evaluate(
     async ({ name, liar, honest, root, network }) => {
       const db = await snaplight.open({ name, network, memory: true })
-      const bad = db.addPeer(liar, { name: 'the liar' })
+      const bad = db.addPeer(liar, { name: 'the liar', reconnect: false })
       let closed
       bad.closed.then((end) => (closed = end))
       const sync = db.sync(root)
@@ -90,6 +90,7 @@ describe('when a peer leaves, another one is asked at once:', () => {
     test(vice, async () => {
       const { closed } = await syncWith(vice)
       assert.equal(closed?.by, 'peer', JSON.stringify(closed))
+      if (vice === 'too-many-peers') assert.deepEqual([closed.code, closed.disconnect], [4004, 4])
     })
   }
 })

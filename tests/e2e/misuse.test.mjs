@@ -120,12 +120,12 @@ test('sockets that cannot be peers are refused, each with its own code', async (
   assertAll({ twice }, 'SOCKET_IN_USE', 'MisuseError')
 })
 
-test('a URL where nothing listens, or no peer, throws no exception but resolves closed', async () => {
+test('a URL where nothing listens, or no peer, throws no exception; without reconnect it resolves closed', async () => {
   const page = await world.page()
   const { nobody, noPeer } = await page.evaluate(async (origin) => {
     const db = await snaplight.open({ name: 'nobody', network: { id: 1, genesisHash: '0x' + '01'.repeat(32) } })
-    const nobody = await db.addPeer('ws://127.0.0.1:9').closed
-    const noPeer = await db.addPeer(origin.replace('http', 'ws')).closed
+    const nobody = await db.addPeer('ws://127.0.0.1:9', { reconnect: false }).closed
+    const noPeer = await db.addPeer(origin.replace('http', 'ws'), { reconnect: false }).closed
     await db.close()
     return { nobody, noPeer }
   }, world.origin)

@@ -43,6 +43,36 @@ test('a block is synced to by its hash, and the report, the state and all answer
   assert.deepEqual(kept, complete)
 })
 
+test('of two blocks with one root, the state and all answers name the one asked for last', async () => {
+  const peer = await world.peer('--accounts', '1000', '--contracts', '0.1', '--chain')
+  const first = peer.block
+  const second = await peer.advance(0)
+  assert.equal(second.stateRoot, peer.root)
+  const page = await world.page()
+  const { named, heard, empty } = await page.evaluate(async ({ url, network, root, blocks }) => {
+    const heard = []
+    const onEvent = ({ type, complete }) => type === 'complete' && heard.push(complete.block?.number ?? null)
+    window.db = await snaplight.open({ name: 'two blocks', network, onEvent })
+    db.addPeer(url)
+    const named = []
+    for (const target of [root, ...blocks.map((blockHash) => ({ blockHash })), root]) {
+      const report = await db.sync(target)
+      const { block } = await db.getAccount('0x' + '12'.repeat(20))
+      named.push([report, db.complete, { block }].map(({ block }) => block?.hash ?? null))
+    }
+    const { codes: before } = db.complete
+    const { codes } = await db.sync('0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421')
+    const empty = { before, report: codes, complete: db.complete.codes }
+    await db.close()
+    return { named, heard, empty }
+  }, { ...chain(peer), root: peer.root, blocks: [first.hash, second.hash] })
+  const expected = [null, first.hash, second.hash, second.hash]
+  assert.deepEqual(named, expected.map((hash) => [hash, hash, hash]))
+  assert.deepEqual(heard, [null, first.number, second.number, null])
+  assert.ok(empty.before > 0)
+  assert.deepEqual([empty.report, empty.complete], [0, 0])
+})
+
 test('a header that is not the block’s is its peer’s fault', async () => {
   const [liar, honest] = await Promise.all([
     world.peer('--accounts', '100', '--vice', 'wrong-header'),

@@ -76,3 +76,31 @@ test('ending the worker releases the database', async () => {
   }, chain(peer))
   assert.equal(report.accounts, 8893)
 })
+
+test('a peer that restarts is the same peer for a page whose database is in a worker', async () => {
+  const options = ['--accounts', '2000']
+  const first = await world.peer(...options)
+  const page = await world.page()
+  await page.evaluate(async ({ url, network, root }) => {
+    const { openInWorker } = await import('snaplight/worker')
+    window.events = listen()
+    window.db = await openInWorker(undefined, { name: 'restarted', network, memory: true, onEvent: events.onEvent })
+    window.peer = db.addPeer(url)
+    await db.sync(root)
+    window.left = events.next('peer')
+  }, chain(first))
+  await first.stop()
+  const lost = await page.evaluate(() => left.then(({ state, closed }) => ({ state, ...closed })))
+  assert.deepEqual(lost, { state: 'waiting', by: 'peer', code: 4008, reason: 'the peer shuts down', disconnect: 8 })
+  await world.peer(...options, '--listen', new URL(first.url).host)
+  const states = await page.evaluate(async () => {
+    // The worker is told by its page that it is worth a try now.
+    window.dispatchEvent(new Event('online'))
+    while (peer.state !== 'ready') await events.next('peer')
+    const states = events.heard.filter(({ type }) => type === 'peer').map(({ state }) => state)
+    await db.close()
+    return states
+  })
+  assert.deepEqual([states[0], states[1], states.at(-1)], ['ready', 'waiting', 'ready'])
+  assert.deepEqual(page.uncaught, [])
+})

@@ -17,7 +17,7 @@ use crate::database::{Building, Complete, Database};
 use crate::state_world::asking::{Part, blinded_node, missing_code};
 use crate::state_world::{Answer, Rng};
 
-/// What a heal has received, and how much of it was already held.
+/// What a heal has received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) nodes: usize,
@@ -27,8 +27,6 @@ pub(crate) struct Received {
     pub(crate) needless: usize,
     /// How many of them were leaves.
     pub(crate) leaves: usize,
-    /// Leaves adopted from bases.
-    pub(crate) reused: u64,
 }
 
 pub(crate) struct Healer {
@@ -137,8 +135,7 @@ impl Healer {
         }
         let bytes = self.out.get(id).or_else(|| self.db.page(id));
         let bytes = bytes.unwrap_or_else(|| panic!("base page {id:?} is not stored"));
-        let joined = self.tree.inline_page(id, bytes).unwrap();
-        self.received.reused += joined.reused;
+        self.tree.inline_page(id, bytes).unwrap();
         self.pages_read += 1;
     }
 
@@ -171,7 +168,6 @@ impl Healer {
             .tree
             .join_accounts(&range, &self.codes, &mut self.out)
             .unwrap();
-        self.received.reused += joined.reused;
         if of.root() == self.target.root() {
             let partial = self
                 .tree
@@ -202,11 +198,9 @@ impl Healer {
         of: &State,
     ) {
         let range = answer.slots(&mut self.fold, &of.storage[account].root, origin);
-        let joined = self
-            .tree
+        self.tree
             .join_storage(account, &range, &mut self.out)
             .unwrap();
-        self.received.reused += joined.reused;
     }
 
     pub(crate) fn code(&mut self) {
@@ -242,8 +236,7 @@ impl Healer {
         wrong[0] ^= 1;
         let refused = self.tree.reveal(&at, &HashedNode::new(&wrong), &self.codes);
         assert_eq!(refused, Err(RevealFault::Hash));
-        let joined = self
-            .tree
+        self.tree
             .reveal(&at, &HashedNode::new(&blob), &self.codes)
             .unwrap();
         self.received.nodes += 1;
@@ -251,7 +244,6 @@ impl Healer {
         let is_leaf = matches!(decode(&blob), Ok(Node::Leaf { .. }));
         self.received.leaves += usize::from(is_leaf);
         self.received.needless += usize::from(needless);
-        self.received.reused += joined.reused;
     }
 
     /// One transaction of the store. When nothing is missing, the complete state changes.

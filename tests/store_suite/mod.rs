@@ -28,6 +28,7 @@ macro_rules! every_case {
             many_pages_are_written_in_batches_two_in_flight
             reads_overlap
             codes_held_are_ascending_and_at_most_the_limit
+            codes_are_deleted_before_new_ones_are_stored
             a_code_may_be_stored_again
             no_bytes_and_sixty_thousand_come_back_as_they_were
             clear_starts_over
@@ -269,6 +270,31 @@ pub(crate) async fn codes_held_are_ascending_and_at_most_the_limit(place: &impl 
     );
 }
 
+pub(crate) async fn codes_are_deleted_before_new_ones_are_stored(place: &impl Place) {
+    let store = place.writer().await.unwrap();
+    let codes = [1, 2, 3].map(|n| (hash(n), vec![n]));
+    store
+        .commit(coded(batch(1, []), codes.into()))
+        .await
+        .unwrap();
+    let deleting = Batch {
+        // One of them is not stored, and one is stored again.
+        delete_codes: vec![hash(1), hash(2), hash(9)],
+        ..coded(batch(2, []), vec![(hash(2), vec![22])])
+    };
+    store.commit(deleting).await.unwrap();
+    assert_eq!(store.code(&hash(1)).await, Ok(None));
+    assert_eq!(store.code(&hash(2)).await, Ok(Some(vec![22])));
+    assert_eq!(store.codes_held(9).await, Ok(vec![hash(2), hash(3)]));
+    // A batch that fails deletes none.
+    let failing = Batch {
+        delete_codes: vec![hash(3)],
+        ..batch(3, [(1, page(1)), (1, page(1))])
+    };
+    assert_eq!(store.commit(failing).await, Err(StoreError::Exists));
+    assert_eq!(store.code(&hash(3)).await, Ok(Some(vec![3])));
+}
+
 pub(crate) async fn a_code_may_be_stored_again(place: &impl Place) {
     let store = place.writer().await.unwrap();
     for sequence in 1..3 {
@@ -289,6 +315,7 @@ pub(crate) async fn no_bytes_and_sixty_thousand_come_back_as_they_were(place: &i
         pages: vec![(PageId(0), none.clone()), (PageId(1), large.clone())],
         codes: vec![(hash(0), none.clone()), (hash(1), large.clone())],
         delete: Vec::new(),
+        delete_codes: Vec::new(),
         record: none.clone(),
     };
     store.commit(batch).await.unwrap();
@@ -406,6 +433,7 @@ pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>
         pages,
         codes: vec![],
         delete: vec![],
+        delete_codes: vec![],
         record: record(sequence),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::StoreError;
 use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, WaitReason};
-use snaplight::wire::PeerFault;
+use snaplight::wire::{PeerFault, Session};
 use snaplight_peer::session::Server;
 use snaplight_peer::state::{Recipe, State};
 
@@ -115,6 +115,7 @@ fn modified_values_are_found() {
 
 #[test]
 fn answers_without_a_request_are_found() {
+    is_dropped_for("twice", &["unrequested"]);
     is_dropped_for("unasked", &["unrequested"]);
     is_dropped_for("wrong-id", &["unrequested"]);
     is_dropped_for("wrong-code", &["wrong-kind", "unknown-message"]);
@@ -124,17 +125,28 @@ fn answers_without_a_request_are_found() {
 }
 
 #[test]
-fn answers_that_come_twice_are_counted_and_are_no_fault() {
-    is_kept("twice");
-}
-
-#[test]
 fn bytes_that_are_no_message_are_found() {
     is_dropped_for("truncated", &["malformed"]);
     is_dropped_for("garbage", &["malformed", "unknown-message"]);
     is_dropped_for("oversized", &["oversized-frame"]);
     is_dropped_for("text", &["text-frame"]);
     is_dropped_for("many-proof-nodes@accounts", &["too-many-proof-nodes"]);
+}
+
+#[test]
+fn a_proof_of_nodes_that_no_path_needs_is_found() {
+    // Some hundred nodes: fewer than the most that an answer may have.
+    let state = Recipe::plain(90, 312).build();
+    let mut world = World::new(Arc::new(Server::new(state)), 312);
+    let vicious = world.peer(World::vice("huge-proof"));
+    world.target(Hash(world.server.states().head().expect("a state").root()));
+    assert!(matches!(world.run_some(1_000), End::Stuck));
+    let [(peer, PeerFault::SurplusProofNodes(nodes))] = world.faults[..] else {
+        panic!("{:?}", world.faults);
+    };
+    assert_eq!(peer, vicious);
+    assert!(nodes > 80, "{nodes}");
+    assert_eq!(world.dropped, [vicious]);
 }
 
 #[test]
@@ -283,6 +295,22 @@ fn one_peer_more_than_are_kept_is_turned_away() {
     let dropped = std::iter::from_fn(|| world.engine.poll(Millis(world.now)))
         .any(|output| matches!(output, Output::Drop(PeerId(9_999), PeerFault::TooManyPeers)));
     assert!(dropped);
+}
+
+#[test]
+fn nothing_is_answered_to_a_disconnect() {
+    let mut world = World::new(Arc::new(Server::new(state())), 312);
+    let peer = world.honest_peer();
+    world.run_some(10_000);
+    let frame = Session::disconnect(4);
+    world
+        .engine
+        .handle(Millis(world.now), Input::Frame(peer, frame));
+    let outputs: Vec<_> = std::iter::from_fn(|| world.engine.poll(Millis(world.now))).collect();
+    let is_drop = |output: &Output| matches!(output, Output::Drop(_, PeerFault::Disconnected(4)));
+    assert!(outputs.iter().any(is_drop), "{outputs:?}");
+    let is_answer = |output: &Output| matches!(output, Output::Send(..));
+    assert!(!outputs.iter().any(is_answer), "{outputs:?}");
 }
 
 #[test]

@@ -53,6 +53,22 @@ fn find_damage(disk: &Disk, chain: &Chain) -> Vec<Damage> {
     found
 }
 
+/// Removes a page whose loss a reader of accounts notices, and returns what the reader finds.
+pub(crate) fn lose_page(disk: &mut Disk, chain: &Chain) -> Vec<Damage> {
+    // The root page is the newest. Some pages are of storage, which readers of accounts do not
+    // read.
+    let ids: Vec<PageId> = disk.pages.keys().rev().skip(1).copied().collect();
+    for id in ids {
+        let page = disk.pages.remove(&id).expect("a page");
+        let damage = find_damage(disk, chain);
+        if !damage.is_empty() {
+            return damage;
+        }
+        disk.pages.insert(id, page);
+    }
+    panic!("no reader would notice the loss of any page");
+}
+
 fn heal(mut world: World, chain: &Chain) -> u64 {
     let damage = find_damage(&world.disk, chain);
     assert!(!damage.is_empty(), "no reader found the damage");
@@ -115,17 +131,7 @@ fn a_damaged_code_is_fetched_by_its_hash() {
 fn damage_under_a_root_that_no_peer_serves_reports_the_wait_and_is_healed_with_the_next_root() {
     let mut chain = chain();
     let mut world = synced(&chain);
-    // Removes the newest page that a reader of accounts reads, apart from the root page.
-    let ids: Vec<PageId> = world.disk.pages.keys().rev().skip(1).copied().collect();
-    let mut damage = Vec::new();
-    for id in ids {
-        let page = world.disk.pages.remove(&id).expect("a page");
-        damage = find_damage(&world.disk, &chain);
-        if !damage.is_empty() {
-            break;
-        }
-        world.disk.pages.insert(id, page);
-    }
+    let damage = lose_page(&mut world.disk, &chain);
     let old = Hash(chain.root());
     world.waits.clear();
     for _ in 0..130 {

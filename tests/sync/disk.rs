@@ -64,6 +64,9 @@ impl Disk {
         for range in batch.delete {
             self.pages.retain(|id, _| !range.contains(id));
         }
+        for hash in &batch.delete_codes {
+            self.codes.remove(hash);
+        }
         for (id, page) in batch.pages {
             self.pages_written += 1;
             self.bytes_written += page.len() as u64;
@@ -84,16 +87,19 @@ fn print(batch: &Batch) {
     let pages: Vec<u64> = batch.pages.iter().map(|(id, _)| id.0).collect();
     let root = |top: RootPage| (top.root(), top.page().map(|page| page.id.0));
     println!(
-        "batch {}: pages {pages:?}, {} codes, deletes {:?}, complete {:?}, building {:?}, pending_gc {:?}",
+        "batch {}: pages {pages:?}, {} codes, deletes {:?} and {} codes, complete {:?}, building {:?}, pending_gc {:?}",
         batch.sequence,
         batch.codes.len(),
         batch.delete,
+        batch.delete_codes.len(),
         record.complete.map(|state| root(state.top)),
         record
             .building
             .map(|state| (root(state.top), state.first_page, state.spine)),
-        record
-            .pending_gc
-            .map(|pending_gc| (pending_gc.old.map(|page| page.id.0), pending_gc.build)),
+        record.pending_gc.map(|pending_gc| (
+            pending_gc.old.map(|page| page.id.0),
+            pending_gc.build,
+            pending_gc.stray_codes
+        )),
     );
 }

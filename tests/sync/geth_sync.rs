@@ -29,14 +29,26 @@ fn contracts(accounts: u32, slots: u32) -> State {
     builder.build()
 }
 
+/// A peer with a line of its own.
+fn join(world: &mut World, vice: &str) -> PeerId {
+    let line = world.line(2_000_000);
+    let vices = if vice.is_empty() {
+        Vec::new()
+    } else {
+        World::vice(vice)
+    };
+    world.peer_on(line, vices)
+}
+
 /// Syncs from honest peers and from one peer of each vice. Returns the world, the report and the
 /// vicious peers.
 fn sync(state: State, honest: usize, vices: &[&str]) -> (World, Report, Vec<PeerId>) {
     let root = Hash(state.root());
     let mut world = World::new(Arc::new(Server::new(state)), 7);
-    let vicious: Vec<_> = vices.iter().map(|v| world.peer(World::vice(v))).collect();
+    // With lines that carry any amount, the first peer that answers would do all the work.
+    let vicious: Vec<_> = vices.iter().map(|v| join(&mut world, v)).collect();
     for _ in 0..honest {
-        world.honest_peer();
+        join(&mut world, "");
     }
     world.target(root);
     let report = match world.run() {

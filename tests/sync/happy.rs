@@ -56,6 +56,16 @@ fn a_state_of_one_account_syncs() {
 }
 
 #[test]
+fn a_bytecode_that_is_longer_than_any_request_syncs() {
+    let mut builder = Builder::new();
+    for nonce in 1..40 {
+        let code = vec![nonce as u8; if nonce == 20 { 1_200_000 } else { 20_000 }];
+        builder = builder.account([nonce as u8; 20], Account::new().nonce(nonce).code(code));
+    }
+    sync(builder.build(), 1, 30);
+}
+
+#[test]
 fn a_state_of_one_contract_with_one_slot_syncs() {
     let account = Account::new()
         .nonce(1)

@@ -12,6 +12,8 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod codes;
+mod counters;
 mod damage;
 mod geth_heal;
 mod geth_sync;

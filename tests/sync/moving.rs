@@ -181,8 +181,8 @@ fn a_first_sync_whose_root_moves_faster_than_it_heals_still_fetches_what_it_neve
     let report = finish(&mut world, &chain);
     let (accounts, received) = (report.held.accounts, report.counters.accounts);
     assert!(
-        received < accounts,
-        "{received} accounts received, most of {accounts} were base"
+        (accounts..accounts * 11 / 10).contains(&received),
+        "{received} accounts received of {accounts}: few are received twice"
     );
     let fresh = accounts * 60;
     let ranges = report.counters.ranges.bytes;

@@ -147,6 +147,28 @@ fn peers_that_are_all_too_old_are_counted_although_a_state_is_complete() {
 }
 
 #[test]
+fn who_has_refused_is_known_also_while_new_heads_have_the_peers_asked_again() {
+    let (mut chain, _, mut world) = follower();
+    world.honest_peer();
+    world.honest_peer();
+    // The root node is all that is wanted, so the peers are asked one after the other.
+    world.target(Hash([0x5a; 32]));
+    let refusing = |world: &World| {
+        let progress = world.engine.progress(Millis(world.now));
+        progress.peers.iter().filter(|peer| peer.refused).count()
+    };
+    world.run_until(|world| refusing(world) == 3);
+    for _ in 0..3 {
+        chain.advance_by(0.01);
+        world.announce();
+        for _ in 0..30 {
+            assert_eq!(refusing(&world), 3);
+            assert!(matches!(world.run_some(1), End::Paused));
+        }
+    }
+}
+
+#[test]
 fn codes_that_only_another_peer_has_arrive_within_a_second() {
     let recipe = Recipe {
         accounts: 400,

@@ -52,6 +52,9 @@ struct Stage {
     old: Hash,
     new: Hash,
     new_block: Hash,
+    /// Later blocks with these roots.
+    old_twin: Hash,
+    new_twin: Hash,
     empty: Disk,
     partial: Disk,
     whole: Disk,
@@ -94,6 +97,9 @@ impl Stage {
         let mut damaged = whole.clone();
         let last = *damaged.pages.keys().next().expect("a page");
         damaged.pages.remove(&last);
+        chain.advance(&Change::default());
+        let old_twin = Hash(chain.head().hash);
+        assert_eq!(Hash(chain.root()), old);
         chain.advance(&Change {
             values: 20,
             insert: 5,
@@ -101,10 +107,14 @@ impl Stage {
             slots: 20,
             ..Change::default()
         });
+        let (new, new_block) = (Hash(chain.root()), Hash(chain.head().hash));
+        chain.advance(&Change::default());
         Stage {
             old,
-            new: Hash(chain.root()),
-            new_block: Hash(chain.head().hash),
+            new,
+            new_block,
+            old_twin,
+            new_twin: Hash(chain.head().hash),
             chain,
             empty,
             partial,
@@ -113,13 +123,14 @@ impl Stage {
         }
     }
 
-    fn calls(&self) -> [Call; 8] {
+    fn calls(&self) -> [Call; 9] {
         [
             Call::Root(self.old),
             Call::Root(self.new),
             Call::Root(Hash::EMPTY_ROOT),
             Call::Root(NOWHERE),
             Call::Block(self.new_block),
+            Call::Block(self.old_twin),
             Call::Block(NOWHERE),
             Call::Cancel,
             Call::CommitFails,
@@ -221,9 +232,9 @@ impl Actor<'_> {
                     Target::Block(block) => report.block.is_some_and(|named| named.hash == block),
                 };
                 assert!(is_it, "{log}: {target:?} ended with {report:?}");
-                let complete = self.world.disk.record().complete;
-                let root = complete.map(|complete| complete.top.root());
-                assert_eq!(root, Some(report.root), "{log}");
+                let complete = self.world.disk.record().complete.expect("it is done");
+                let named = (complete.top.root(), complete.block);
+                assert_eq!(named, (report.root, report.block), "{log}");
             }
             End::Cancelled => assert!(self.is_cancelled, "{log}: no call cancelled it"),
             End::Failed(failure) => assert!(self.commit_fails, "{log}: {failure}"),
@@ -349,6 +360,90 @@ fn every_pair_of_calls_in_every_phase_of_a_repair() {
 #[test]
 fn every_pair_of_calls_while_a_blocks_header_is_looked_for_and_after() {
     every_pair_in(Setting::FromBlock, &[Phase::Locating, Phase::Ranges]);
+}
+
+/// Two blocks may have one root. The complete state is that of the block asked for last, in
+/// whatever phase it is asked for, and a root alone leaves the block that is known.
+#[test]
+fn the_complete_state_is_that_of_the_block_asked_for_last_in_every_phase() {
+    let stage = Stage::new();
+    let (old, new) = ((stage.old, stage.old_twin), (stage.new, stage.new_twin));
+    let settings = [
+        (Setting::Nothing, old),
+        (Setting::FirstSync, old),
+        (Setting::Resumed, old),
+        (Setting::Heal, new),
+        (Setting::Repair, old),
+        (Setting::FromBlock, new),
+    ];
+    let mut phases = BTreeSet::new();
+    for (setting, (root, twin)) in settings {
+        for moment in 0..MOMENTS {
+            let Some(mut actor) = stage.actor(setting, moment) else {
+                break;
+            };
+            phases.insert(format!("{:?}", actor.phase()));
+            for call in [Call::Block(twin), Call::Root(root)] {
+                actor.call(call);
+                actor.go(ENOUGH);
+                assert_eq!(actor.waiting, None, "{}", actor.log);
+                let named = |disk: &Disk| {
+                    let complete = disk.record().complete.expect("a complete state");
+                    (complete.top.root(), complete.block.map(|block| block.hash))
+                };
+                assert_eq!(
+                    named(&actor.world.disk),
+                    (root, Some(twin)),
+                    "{}",
+                    actor.log
+                );
+            }
+            if matches!(setting, Setting::Nothing) {
+                break;
+            }
+        }
+    }
+    for phase in ["Idle", "Ranges", "Finishing", "Resuming", "Healing"] {
+        assert!(phases.contains(phase), "only {phases:?}");
+    }
+}
+
+/// A block that is known stays, also if its root is asked for while its sync is under way.
+#[test]
+fn a_root_asked_for_during_the_sync_of_its_block_leaves_the_block_known() {
+    let stage = Stage::new();
+    for moment in 0..MOMENTS {
+        let Some(mut actor) = stage.actor(Setting::FromBlock, moment) else {
+            break;
+        };
+        let is_known = actor.phase() != Phase::Locating;
+        actor.call(Call::Root(stage.new));
+        actor.go(ENOUGH);
+        let complete = actor.world.disk.record().complete;
+        let block = complete.expect("a complete state").block;
+        let expected = is_known.then_some(stage.new_block);
+        assert_eq!(block.map(|block| block.hash), expected, "{}", actor.log);
+    }
+}
+
+/// The batch that only names the block fails: so does the sync, and the next one names it.
+#[test]
+fn a_block_that_could_not_be_recorded_is_asked_for_again() {
+    let stage = Stage::new();
+    let mut actor = stage.actor(Setting::Nothing, 0).expect("an idle engine");
+    let before = actor.world.disk.record();
+    actor.call(Call::CommitFails);
+    actor.call(Call::Block(stage.old_twin));
+    actor.go(ENOUGH);
+    assert_eq!(actor.waiting, None);
+    assert_eq!(actor.world.disk.record(), before);
+    actor.call(Call::Block(stage.old_twin));
+    actor.go(ENOUGH);
+    let after = actor.world.disk.record();
+    let block = after.complete.expect("a complete state").block;
+    assert_eq!(block.map(|block| block.hash), Some(stage.old_twin));
+    assert_eq!(after.sequence, before.sequence + 1);
+    assert_eq!(after.next_page, before.next_page);
 }
 
 #[test]

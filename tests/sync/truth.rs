@@ -23,6 +23,19 @@ pub(crate) fn assert_complete(disk: &Disk, state: &State) {
     );
     let stored: BTreeSet<PageId> = disk.pages.keys().copied().collect();
     assert_eq!(reached, stored, "pages that no root reaches");
+    let named: BTreeSet<Hash> = codes_named(state).collect();
+    let stored: BTreeSet<Hash> = disk.codes.keys().copied().collect();
+    assert_eq!(named, stored, "codes that no account names");
+    let counts = disk.record().complete.map(|complete| complete.counts.codes);
+    assert_eq!(counts, Some(named.len() as u64));
+}
+
+/// The hashes of the codes that a state's accounts name. It may still have others.
+pub(crate) fn codes_named(state: &State) -> impl Iterator<Item = Hash> {
+    state.accounts().iter().filter_map(|(_, body)| {
+        let body = SlimAccount::parse(body).expect("a slim account");
+        body.has_code().then(|| body.code_hash())
+    })
 }
 
 /// Asserts that the complete state of `disk` is exactly `state`. Returns the ids of its pages.
@@ -57,21 +70,12 @@ pub(crate) fn assert_state(disk: &Disk, state: &State) -> BTreeSet<PageId> {
         walk.storages.len(),
         storages.len()
     );
-    // The state may still have codes of deleted accounts.
-    let codes: BTreeMap<Hash, &[u8]> = state
-        .codes()
-        .map(|(hash, code)| (Hash(*hash), code))
-        .collect();
-    for body in accounts.values() {
-        let body = SlimAccount::parse(body).expect("a slim account");
-        let hash = body.code_hash();
-        if body.has_code() {
-            assert_eq!(
-                disk.codes.get(&hash).map(Vec::as_slice),
-                codes.get(&hash).copied(),
-                "the code {hash} is missing or wrong"
-            );
-        }
+    for hash in codes_named(state) {
+        assert_eq!(
+            disk.codes.get(&hash).map(Vec::as_slice),
+            state.code(&hash.0),
+            "the code {hash} is missing or wrong"
+        );
     }
     let (counts, truth) = (complete.counts, state.counts());
     assert_eq!(

@@ -11,4 +11,5 @@ mod proof;
 mod range_attacks;
 mod range_geth;
 mod range_props;
+mod range_surplus;
 mod support;

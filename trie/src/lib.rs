@@ -42,4 +42,4 @@ pub use keccak::{keccak, keccak_pair};
 pub use node::{Child, Node, NodeError};
 pub use path::{Nibbles, Path, common_nibbles};
 pub use proof::{ProofFault, ProveError, prove, verify_proof};
-pub use range::{RangeFault, VerifiedRange, verify_accounts, verify_slots};
+pub use range::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange, verify_accounts, verify_slots};

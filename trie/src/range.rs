@@ -4,7 +4,7 @@
 //! The proof is read from the root down. What it shows left of the origin and right of the last
 //! leaf becomes blinded entries. **Inside the range only delivered leaves count.** So the fold
 //! shows whether leaves are missing, and a peer cannot hide a dropped leaf behind its hash. Proof
-//! nodes that are not reached this way are ignored.
+//! nodes that are not reached this way are ignored, and those that no path needs are counted.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -25,6 +25,7 @@ pub struct VerifiedRange<'f> {
     root: Hash,
     delivered: Range<usize>,
     more: bool,
+    surplus_nodes: usize,
 }
 
 impl<'f> VerifiedRange<'f> {
@@ -47,6 +48,15 @@ impl<'f> VerifiedRange<'f> {
     /// Whether the trie has anything right of the last delivered leaf.
     pub fn more(&self) -> bool {
         self.more
+    }
+
+    /// How many nodes of the proof no path needs. The paths are those to the origin, to the first
+    /// delivered key and to the last one. Each of their nodes may come twice: some servers send two
+    /// proofs one after the other.
+    ///
+    /// A number of up to [`MAX_SURPLUS_NODES`] is an upper bound.
+    pub fn surplus_nodes(&self) -> usize {
+        self.surplus_nodes
     }
 }
 
@@ -174,8 +184,8 @@ fn verify<'f>(
             return Err(RangeFault::Unsorted(i + 1));
         }
     }
-    let outside = if proof.is_empty() {
-        Outside::default()
+    let (outside, surplus_nodes) = if proof.is_empty() {
+        Default::default()
     } else {
         Walk::new(origin, leaves, proof).down_from(root)?
     };
@@ -204,6 +214,7 @@ fn verify<'f>(
             root: *root,
             delivered,
             more: !outside.right.is_empty(),
+            surplus_nodes,
         }),
         Ok(got) => Err(RangeFault::RootMismatch { got }),
         Err(error) => {
@@ -245,14 +256,50 @@ struct Walk<'a> {
     /// The range in which only delivered leaves count. Both ends belong to it.
     first: Hash,
     last: Hash,
-    /// No leaves were delivered, so nothing may be in the range.
-    empty: bool,
-    /// The proof's nodes and their hashes. `wire` limits their number (to 128), and they are looked
-    /// up once per level of each edge. That is too few for an index; sorting them would add ten
-    /// kilobytes to the module.
-    nodes: Vec<(Hash, &'a [u8])>,
+    /// The first delivered key; `None` if there are no leaves, so nothing may be in the range.
+    first_leaf: Option<Hash>,
+    nodes: ProofNodes<'a>,
+    /// The range is verified: what is left to do is to mark the nodes on the path to this key.
+    marks: Option<Hash>,
     outside: Outside<'a>,
 }
+
+/// The proof's nodes. `wire` limits their number (to 128), and they are looked up once per level of
+/// each edge. That is too few for an index; sorting them would add ten kilobytes to the module.
+struct ProofNodes<'a>(Vec<ProofNode<'a>>);
+
+struct ProofNode<'a> {
+    hash: Hash,
+    rlp: &'a [u8],
+    /// A path needs it.
+    is_needed: bool,
+}
+
+impl<'a> ProofNodes<'a> {
+    /// Finds a node, and marks it and its second copy as needed.
+    fn take(&mut self, hash: &Hash) -> Option<&'a [u8]> {
+        let copies = self.0.iter_mut().filter(|node| node.hash == *hash);
+        let mut found = None;
+        for node in copies.take(MOST_COPIES) {
+            node.is_needed = true;
+            found = Some(node.rlp);
+        }
+        found
+    }
+
+    fn surplus(&self) -> usize {
+        self.0.iter().filter(|node| !node.is_needed).count()
+    }
+}
+
+/// How often a proof may have the same node: once in the proof of the origin, and once in that of the last key.
+const MOST_COPIES: usize = 2;
+
+/// Most proof nodes of an answer that no path needs (`docs/websocket-peers.md`, section 7). Up to so
+/// many without a use are not looked into, so that an ordinary answer costs no second walk: a range
+/// from a trie's first key comes with the path to that key, of which the verification needs only the
+/// root.
+pub const MAX_SURPLUS_NODES: usize = 8;
 
 impl<'a> Walk<'a> {
     fn new(origin: &Hash, leaves: &[(Hash, &[u8])], proof: &[&'a [u8]]) -> Walk<'a> {
@@ -261,39 +308,61 @@ impl<'a> Walk<'a> {
             if let [a, rest @ ..] = pair {
                 let b = rest.first().copied().unwrap_or(&[]);
                 let (a_hash, b_hash) = keccak_pair(a, b);
-                nodes.push((a_hash, *a));
-                nodes.extend(rest.first().map(|b| (b_hash, *b)));
+                let node = |hash, rlp| ProofNode {
+                    hash,
+                    rlp,
+                    is_needed: false,
+                };
+                nodes.push(node(a_hash, *a));
+                nodes.extend(rest.first().map(|b| node(b_hash, *b)));
             }
         }
         Walk {
             first: *origin,
             // An answer without leaves is about everything from the origin on.
             last: leaves.last().map_or(Hash::MAX, |(key, _)| *key),
-            empty: leaves.is_empty(),
-            nodes,
+            first_leaf: leaves.first().map(|(key, _)| *key),
+            nodes: ProofNodes(nodes),
+            marks: None,
             outside: Outside::default(),
         }
     }
 
-    fn down_from(mut self, root: &Hash) -> Result<Outside<'a>, RangeFault> {
+    /// What is outside the range, and the number of nodes that no path needs.
+    fn down_from(mut self, root: &Hash) -> Result<(Outside<'a>, usize), RangeFault> {
         if *root != Hash::EMPTY_ROOT {
             self.subtrie(Path::ROOT, Child::Hash(*root))?;
         }
-        Ok(self.outside)
+        if self.nodes.surplus() > MAX_SURPLUS_NODES {
+            // The walk stops where a subtrie is inside the range as a whole. A proof does not. What
+            // these paths show does not matter, nor whether they are complete.
+            for key in [Some(self.first), self.first_leaf, Some(self.last)] {
+                self.marks = key;
+                let _ = key.map(|_| self.subtrie(Path::ROOT, Child::Hash(*root)));
+            }
+        }
+        Ok((self.outside, self.nodes.surplus()))
     }
 
     /// Visits the subtrie at `path`. Each nested call is at least one nibble further down, so at
     /// most 65 calls are nested.
     fn subtrie(&mut self, path: Path, child: Child<'a>) -> Result<(), RangeFault> {
-        let side = self.side(&path);
+        let side = match &self.marks {
+            Some(key) if path.covers(key) => Side::Edge,
+            Some(_) => return Ok(()),
+            None => self.side(&path),
+        };
         match (child, side) {
             (Child::Empty, _) => Ok(()),
-            (_, Side::Inside) if self.empty => Err(RangeFault::NotEmpty(path)),
+            (_, Side::Inside) if self.first_leaf.is_none() => Err(RangeFault::NotEmpty(path)),
             (_, Side::Inside) => Ok(()),
             // An embedded node has no hash to stay blinded by, so it is opened on any side.
             (Child::Embedded(rlp), _) => self.node(path, rlp),
             (Child::Hash(hash), Side::Edge) => {
-                let rlp = self.find(&hash).ok_or(RangeFault::MissingNode(path))?;
+                let rlp = self
+                    .nodes
+                    .take(&hash)
+                    .ok_or(RangeFault::MissingNode(path))?;
                 self.node(path, rlp)
             }
             (Child::Hash(hash), Side::Left) => {
@@ -325,10 +394,13 @@ impl<'a> Walk<'a> {
     }
 
     fn leaf(&mut self, path: Path, value: &'a [u8]) -> Result<(), RangeFault> {
+        if self.marks.is_some() {
+            return Ok(());
+        }
         match self.side(&path) {
             Side::Left => self.outside.left.push(Part::Leaf(path, value)),
             Side::Right => self.outside.right.push(Part::Leaf(path, value)),
-            _ if self.empty => return Err(RangeFault::NotEmpty(path)),
+            _ if self.first_leaf.is_none() => return Err(RangeFault::NotEmpty(path)),
             _ => {}
         }
         Ok(())
@@ -346,13 +418,6 @@ impl<'a> Walk<'a> {
         } else {
             Side::Inside
         }
-    }
-
-    fn find(&self, hash: &Hash) -> Option<&'a [u8]> {
-        self.nodes
-            .iter()
-            .find(|(found, _)| found == hash)
-            .map(|(_, rlp)| *rlp)
     }
 }
 

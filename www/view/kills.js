@@ -54,9 +54,12 @@ export function createKills({ card, story }) {
     },
 
     progress(progress) {
-      if (!open?.reopenedMs || open.found || !COUNTED.includes(progress.phase)) return
+      if (!open?.reopenedMs || open.found) return
+      const { received, requests } = progress
+      // The sync goes on counting where its last batch was made.
+      open.kept ??= progress.phase === 'idle' || progress.phase === 'locating' ? undefined : { bytes: received.bytes, requests }
+      if (!COUNTED.includes(progress.phase)) return
       open.found = held(progress)
-      open.foundReceived = progress.received.bytes
       if (!open.before || open.complete !== undefined) return
       const lost = Math.max(open.before.items - open.found.items, 0)
       open.lost = lost
@@ -69,11 +72,12 @@ export function createKills({ card, story }) {
     blockDone(report) {
       if (!open) return undefined
       const { lost } = open
-      open.bytesAfter = report.received.bytes
+      const kept = open.kept ?? { bytes: 0, requests: 0 }
+      open.bytesAfter = report.received.bytes - kept.bytes
       open.block = report.block.number
       open.afterMs = performance.now() - open.at
       const again = lost === undefined ? '' : `, ${count(lost)} accounts, slots and codes of it for the second time`
-      say(2, `${bytes(report.received.bytes)} had to be fetched in ${count(report.requests)} requests${again}, and block ` +
+      say(2, `${bytes(open.bytesAfter)} had to be fetched in ${count(report.requests - kept.requests)} requests${again}, and block ` +
         `${count(report.block.number)} was complete ${duration(open.afterMs)} after the kill.`)
       open = undefined
       return 'after the kill'

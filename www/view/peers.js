@@ -3,13 +3,12 @@
 import { bytes, count, duration } from './format.js'
 import { write } from './say.js'
 
-const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready', closed: 'left' }
+const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready', waiting: 'lost', closed: 'left' }
 
 export function createPeers(body) {
   const rows = new Map()
-  /** Why peers have left, by id. */
+  /** Why peers were lost, by id. It is shown until they are ready again. */
   const lost = new Map()
-  const replaced = new Set()
 
   /**
    * Returns the row of a peer. A row is made once and its cells are rewritten, because text in a
@@ -30,7 +29,6 @@ export function createPeers(body) {
     show(peers) {
       if (peers.length > 0) body.querySelector('.nobody')?.remove()
       for (const peer of peers) {
-        if (replaced.has(peer.id)) continue
         const row = rowOf(peer)
         const [name, state, head, items, size, answers, flying, latency, faults] = row.cells
         row.dataset.state = peer.state
@@ -62,21 +60,9 @@ export function createPeers(body) {
       row.cells[8].className = 'fault'
     },
 
-    /**
-     * To be called when the peer `id` is connected to again, under another id. It keeps its row,
-     * which shows why it was lost until it answers.
-     */
-    again(id, newId) {
-      rows.set(newId, rows.get(id))
-      rows.delete(id)
-      lost.set(newId, lost.get(id))
-      replaced.add(id)
-    },
-
     clear() {
       rows.clear()
       lost.clear()
-      replaced.clear()
       body.innerHTML = '<tr class="nobody"><td colspan="9"><small>No peers. Looking up works without them.</small></td></tr>'
     },
   }

@@ -21,7 +21,7 @@ const READY_WITHIN_MS = 180_000
  * @param {string[]} options for example `['--genesis', GENESIS]`, `['--accounts', '1000']` or
  *   `['--realistic', '1000']`
  * @returns {Promise<{url: string, root: string, accounts: number, networkId: number,
- *   genesisHash: string, block: object, advance: (share?: number | string) => Promise<object>,
+ *   genesisHash: string, block: object, pid: number, advance: (share?: number | string) => Promise<object>,
  *   sample: (count: number) => Promise<object>, exportTo: (file: string) => Promise<object>,
  *   stop: () => Promise<void>}>}
  *   With `--chain`, `advance` makes a block that changes this share of everything, or
@@ -30,11 +30,12 @@ const READY_WITHIN_MS = 180_000
  *   a file, for gethbench, and resolves to its root and counts.
  */
 export async function startPeer(options) {
-  const { ready, ask, stop } = await startProgram(
-    'the peer', PROGRAM, [...options, '--listen', '127.0.0.1:0', '--exit-with-stdin'], READY_WITHIN_MS,
+  const { ready, pid, ask, stop } = await startProgram(
+    'the peer', PROGRAM, ['--listen', '127.0.0.1:0', ...options, '--exit-with-stdin'], READY_WITHIN_MS,
   )
   return {
     ...ready,
+    pid,
     advance: (share = '') => ask(`block ${share}`),
     sample: (count) => ask(`sample ${count}`),
     exportTo: async (file) => {

@@ -20,7 +20,7 @@ const ENDS_WITHIN_MS = 5_000
  * @param {string} file
  * @param {string[]} options
  * @param {number} readyWithinMs
- * @returns {Promise<{ready: object, ask: (line: string) => Promise<object>, stop: () =>
+ * @returns {Promise<{ready: object, pid: number, ask: (line: string) => Promise<object>, stop: () =>
  *   Promise<void>}>} `ask` writes a line to a program that answers each line with one of its own
  */
 export async function startProgram(name, file, options, readyWithinMs) {
@@ -67,7 +67,7 @@ export async function startProgram(name, file, options, readyWithinMs) {
     timer = setTimeout(() => reject(new Error(`${name} was not ready in ${readyWithinMs / 1000} s`)), readyWithinMs)
   })
   try {
-    return { ready: await first, ask, stop }
+    return { ready: await first, pid: child.pid, ask, stop }
   } catch (error) {
     child.stdin.destroy()
     child.kill()

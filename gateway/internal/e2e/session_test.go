@@ -54,7 +54,8 @@ func TestServersEndABrokenConnectionAlike(t *testing.T) {
 		"something before Hello":      {false, wire.Frame(wire.PingID, []uint64{}), 4002},
 		"an old p2p version":          {false, wire.Hello{Version: 4, NodeID: make([]byte, 64)}.Encode(), 4006},
 		"no snap":                     {false, wire.Hello{Version: 5, NodeID: make([]byte, 64), Capabilities: []wire.Capability{{Name: "eth", Version: 69}}}.Encode(), 4003},
-		"a Hello without a node id":   {false, wire.Hello{Version: 5, Capabilities: []wire.Capability{{Name: "eth", Version: 69}}}.Encode(), 4002},
+		"a Hello that is cut off":     {false, wire.Frame(wire.HelloID, []any{uint(5), "name"}), 4002},
+		"a Hello without a node id":   {false, wire.Frame(wire.HelloID, []any{uint(5), "name", []any{}}), 4003},
 		"a goodbye":                   {true, wire.DisconnectFrame(wire.Done), 1000},
 		"a goodbye in place of Hello": {false, wire.DisconnectFrame(wire.Done), 1000},
 	} {

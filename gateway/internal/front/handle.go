@@ -52,7 +52,6 @@ func (s *session) onHello(state *phase, payload []byte) *ending {
 		return &ending{reason: wire.Useless, text: "this gateway speaks eth/69 and one version of snap, see its Hello", by: "gateway"}
 	}
 	*state = awaitsStatus
-	s.step(false)
 	s.send(statusFrame(s.node.Status()))
 	s.server.log.Debug("client", "name", hello.Name)
 	return nil
@@ -62,12 +61,12 @@ func statusFrame(status wire.Status) []byte {
 	return append([]byte{byte(wire.SharedOffsets().Eth + wire.StatusCode)}, status.Payload()...)
 }
 
-// step notes that the next phase of the handshake has begun.
-func (s *session) step(ready bool) {
+// becomeReady notes that the handshake is done.
+func (s *session) becomeReady() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ready, s.due = ready, time.Now().Add(handshakePatience)
-	s.poke() // the writer must use the new deadline
+	s.ready = true
+	s.poke() // the writer must use another deadline
 }
 
 func (s *session) onEth(state *phase, code uint64, payload []byte) *ending {
@@ -81,7 +80,7 @@ func (s *session) onEth(state *phase, code uint64, payload []byte) *ending {
 			return &ending{reason: wire.Useless, text: "another network", by: "gateway"}
 		}
 		*state = isReady
-		s.step(true)
+		s.becomeReady()
 		return nil
 	case *state != isReady:
 		return breach("eth message 0x%x before a Status", code)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,9 +17,9 @@ import (
 	"snaplight/gateway/internal/wire"
 )
 
-// Times of the protocol, see docs/websocket-peers.md §3 and §5.
+// Times of the protocol, see docs/websocket-peers.md §3.
 const (
-	handshakePatience = 5 * time.Second
+	handshakePatience = 30 * time.Second // from the opening to the client's Status
 	silence           = 15 * time.Second // after this a Ping, and after the same time again the end
 )
 
@@ -59,7 +60,7 @@ type session struct {
 	moved   time.Time // when the last answer left
 	pinged  time.Time // when the last Ping was sent
 	parked  bool      // the reader waits for a place, so silence means nothing
-	due     time.Time // when the next step of the handshake must be done; only until ready
+	due     time.Time // when the handshake must be done
 }
 
 // ending is how a session ends.
@@ -166,7 +167,6 @@ func (s *session) read() ending {
 	if e := s.attach(); e != nil {
 		return *e
 	}
-	s.step(false)
 	s.sendHello()
 	var state phase
 	for {
@@ -197,7 +197,7 @@ func (s *session) sendHello() {
 	rand.Read(id)
 	hello := wire.Hello{
 		Version: wire.P2PVersion,
-		Name:    shortened(s.node.Name()+" via "+s.server.config.Name, 256),
+		Name:    shortened(s.node.Name()+" via "+s.server.config.Name, wire.MaxName),
 		Capabilities: []wire.Capability{
 			{Name: "eth", Version: wire.EthVersion},
 			{Name: "snap", Version: s.node.Snap()},
@@ -207,12 +207,13 @@ func (s *session) sendHello() {
 	s.send(hello.Encode())
 }
 
-// shortened cuts a name to the protocol's limit, because a node's own name may be longer.
-func shortened(name string, most int) string {
-	if len(name) > most {
-		return name[:most]
+// shortened cuts a text to a limit of the protocol, and not in the middle of a character. A node's
+// own name may be longer.
+func shortened(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
 	}
-	return name
+	return strings.ToValidUTF8(text, "")
 }
 
 // frame reads a frame and splits it.

@@ -209,6 +209,7 @@ func (n *Node) newRange(blocks wire.BlockRange) {
 // announce tells all clients the new range, if it has changed. The caller holds announcing, so that
 // the newest range is announced last.
 func (n *Node) announce(blocks wire.BlockRange) {
+	blocks = blocks.Ordered()
 	n.mu.Lock()
 	var clients []Client
 	if n.status.BlockRange != blocks {

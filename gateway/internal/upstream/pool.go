@@ -263,6 +263,7 @@ func (p *Pool) handshake(rw p2p.MsgReadWriter, version uint) (wire.Status, error
 		return status, fmt.Errorf("it is on another network: eth/%d, network %d, genesis %s", status.Version, status.NetworkID, status.Genesis)
 	}
 	status.Version = wire.EthVersion
+	status.BlockRange = status.BlockRange.Ordered()
 	return status, p2p.Send(rw, wire.StatusCode, rawRLP(payload))
 }
 

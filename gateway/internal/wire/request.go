@@ -57,8 +57,14 @@ type Request struct {
 	Expected int    // the size in bytes that the answer probably has at most
 }
 
-// Limit is the largest size of an honest answer, in bytes.
-func (r Request) Limit() int { return min(answerFactor*r.Expected, FrameLimit) }
+// Limit is the largest size of an honest answer, in bytes. A code is not split, and some chains have
+// codes of more than a megabyte.
+func (r Request) Limit() int {
+	if r.Protocol == Snap && r.Code == GetByteCodesCode {
+		return FrameLimit
+	}
+	return min(answerFactor*r.Expected, FrameLimit)
+}
 
 // Kind is the request's name for logs and metrics.
 func (r Request) Kind() string {

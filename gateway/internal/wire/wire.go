@@ -44,14 +44,10 @@ const (
 	EthVersion           = 69
 )
 
-// Limits of a Hello: it is kept and shown, so it must be small.
-const (
-	maxNameLength     = 256
-	maxCapabilities   = 64
-	maxCapabilityName = 8
-	nodeIDLength      = 64
-	maxMessageIDBytes = 4
-)
+// MaxName is the longest name that a Hello may be sent with, in bytes.
+const MaxName = 256
+
+const maxMessageIDBytes = 4
 
 var (
 	// ErrMalformed says that bytes are not what the protocol describes.
@@ -143,7 +139,8 @@ type Hello struct {
 // Encode returns the whole frame.
 func (h Hello) Encode() []byte { return Frame(HelloID, &h) }
 
-// ParseHello reads a Hello's payload.
+// ParseHello reads a Hello's payload. Its port and its node id mean nothing, so the gateway does not
+// look at them.
 func ParseHello(payload []byte) (Hello, error) {
 	var wire struct {
 		Version      uint64
@@ -151,22 +148,15 @@ func ParseHello(payload []byte) (Hello, error) {
 		Capabilities []struct {
 			Name    []byte
 			Version uint64
+			Rest    []rlp.RawValue `rlp:"tail"`
 		}
-		Port   uint64
-		NodeID []byte
-		Rest   []rlp.RawValue `rlp:"tail"`
+		Rest []rlp.RawValue `rlp:"tail"`
 	}
 	if err := rlp.DecodeBytes(payload, &wire); err != nil {
 		return Hello{}, fmt.Errorf("%w: Hello: %v", ErrMalformed, err)
 	}
-	if len(wire.Name) > maxNameLength || len(wire.Capabilities) > maxCapabilities || len(wire.NodeID) != nodeIDLength {
-		return Hello{}, fmt.Errorf("%w: Hello: a field is of a wrong length", ErrMalformed)
-	}
-	hello := Hello{Version: wire.Version, Name: string(wire.Name), Port: wire.Port, NodeID: wire.NodeID}
+	hello := Hello{Version: wire.Version, Name: string(wire.Name)}
 	for _, capability := range wire.Capabilities {
-		if len(capability.Name) == 0 || len(capability.Name) > maxCapabilityName {
-			return Hello{}, fmt.Errorf("%w: Hello: a capability's name", ErrMalformed)
-		}
 		hello.Capabilities = append(hello.Capabilities, Capability{string(capability.Name), capability.Version})
 	}
 	if wire.Version < P2PVersion {
@@ -199,6 +189,13 @@ type ForkID struct {
 type BlockRange struct {
 	Earliest, Latest uint64
 	LatestHash       common.Hash
+}
+
+// Ordered returns the range with an earliest block that is not after the latest. Clients take
+// anything else for a breach.
+func (r BlockRange) Ordered() BlockRange {
+	r.Earliest = min(r.Earliest, r.Latest)
+	return r
 }
 
 // statusFields is Status without Go's embedding, which package rlp would encode as a list in the

@@ -46,6 +46,7 @@ func TestThePagesConversationIsUnderstood(t *testing.T) {
 			if err != nil || !hello.Speaks("snap", 1) || !hello.Speaks("eth", 69) {
 				t.Errorf("%+v %v", hello, err)
 			}
+			hello.NodeID = frame[len(frame)-64:]
 			if !bytes.Equal(hello.Encode(), frame) {
 				t.Error("Hello is written otherwise")
 			}
@@ -96,6 +97,38 @@ func TestThePagesConversationIsUnderstood(t *testing.T) {
 	}
 	if requests < 5 || answers < 5 {
 		t.Errorf("%d requests, %d answers", requests, answers)
+	}
+}
+
+func TestAHelloIsNotJudgedByWhatIsNotUsedOfIt(t *testing.T) {
+	type list []any
+	capabilities := list{list{"eth", uint(69)}, list{"a-name-of-more-than-eight-bytes", uint(1), uint(1)}, list{"", uint(0)}}
+	for range 70 {
+		capabilities = append(capabilities, list{"les", uint(4)})
+	}
+	for name, message := range map[string]list{
+		"a long name": {uint(5), make([]byte, 300), capabilities, uint(0), make([]byte, 64)},
+		"odd fields":  {uint(9), "name", capabilities, "port", list{}, list{uint(1)}},
+		"no more":     {uint(5), "name", capabilities},
+	} {
+		payload, err := rlp.EncodeToBytes(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hello, err := ParseHello(payload); err != nil || !hello.Speaks("eth", 69) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestACodeMayBeLargerThanTheLimitOfItsRequest(t *testing.T) {
+	payload, _ := rlp.EncodeToBytes([]any{uint(1), []common.Hash{{1}}, uint(16 << 10)})
+	codes, err := ParseSnapRequest(1, GetByteCodesCode, payload)
+	if err != nil || codes.Limit() != FrameLimit {
+		t.Errorf("%d %v", codes.Limit(), err)
+	}
+	if codes.Expected > 1<<20 {
+		t.Errorf("%d are expected", codes.Expected)
 	}
 }
 

@@ -148,7 +148,8 @@ pub enum Fault {
     /// `shuffled-proof`: sends the proof's nodes in another order, and some of them twice. Odd, not
     /// wrong.
     ShuffledProof,
-    /// `huge-proof`: sends all nodes of the trie as proof. Odd up to 128 nodes, wrong above.
+    /// `huge-proof`: sends all nodes of the trie as proof. Odd while at most 8 of them are on no
+    /// path that a proof needs, wrong above.
     HugeProof,
     /// `many-proof-nodes`: sends more than 128 nodes, however few are needed.
     ManyProofNodes,

@@ -91,7 +91,7 @@ const scenarios = {
     await new Promise((resolve) => silent.close(resolve))
     const db = await memory()
     const peer = db.addPeer(new globalThis.WebSocket(url, 'devp2p.1'))
-    assert.deepEqual(await peer.closed, { by: 'peer', code: 1006, reason: 'the connection could not be opened' })
+    assert.deepEqual(await peer.closed, { by: 'peer', code: 1006, reason: 'the connection could not be opened', disconnect: null })
     await ended()
     await db.close()
   },

@@ -19,7 +19,7 @@ const TRY_ALONE: usize = 16;
 /// Merges revealed entries with bases.
 pub(super) struct Adopter<'a> {
     pub(super) fold: &'a mut Fold,
-    /// Counts the adopted leaves, and notes what accounts revealed over a base lack.
+    /// Notes what accounts revealed over a base lack.
     pub(super) joined: &'a mut Joined,
     /// Which codes are stored; `None` leaves what accounts say of their codes as it is.
     pub(super) held: Option<&'a dyn CodesHeld>,
@@ -122,7 +122,6 @@ impl Adopter<'_> {
         let paths: Vec<Path> = part.iter().map(|entry| entry.path).collect();
         for (index, mut entry) in part.into_iter().enumerate() {
             let depth = depth_among(&paths, index).unwrap_or(parent);
-            self.joined.reused += entry.leaves() + entry.slots();
             close(&mut entry, depth);
             if let Item::Account(leaf) = &mut entry.item {
                 self.want(&entry.path, leaf);
@@ -141,11 +140,6 @@ impl Adopter<'_> {
         if root == old.storage_root() {
             leaf.storage = old.storage;
             close_storage(leaf);
-            self.joined.reused += match &leaf.storage {
-                Storage::Inline(slots) => slots.iter().map(Entry::leaves).sum(),
-                Storage::Page(page) => page.leaves,
-                Storage::Empty | Storage::Blinded => 0,
-            };
             return;
         }
         let base = match old.storage {

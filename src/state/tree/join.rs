@@ -12,7 +12,7 @@ use crate::state::cut::{CutMode, KeptItem, Place, Source, cut, cut_list, write_w
 use crate::state::entry::{Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{entry_size, fold_list, storage_size};
-use crate::state::source::{Arena, Mark, SlotList};
+use crate::state::source::{Arena, Mark, SlotList, tally};
 use crate::state::tree_error::TreeError;
 use crate::trie::fold::{EntryItem, Fold, Root};
 use crate::trie::path::Path;
@@ -45,13 +45,13 @@ impl Tree {
             }
             let storage = body.storage_root();
             joined.storage.extend(storage.map(|root| (key, root)));
-            joined.accounts += 1;
             Some(Mark::Account {
                 slim: body.slim_len() as u32,
                 storage: storage.is_some(),
                 code,
             })
         })?;
+        (joined.accounts, joined.account_bytes) = tally(&marks);
         let place = Place {
             account: None,
             budget: self.budget,
@@ -76,7 +76,6 @@ impl Tree {
             joined.storage.retain(|(key, _)| !met(key));
             joined.storage.extend(adopted.storage);
             joined.codes.extend(adopted.codes);
-            joined.reused = adopted.reused;
         }
         Ok(joined)
     }
@@ -113,8 +112,7 @@ impl Tree {
         leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
         let after = storage_size(&leaf.storage);
         self.bytes = (self.bytes + after).saturating_sub(before);
-        let reused = adopted.reused;
-        Ok(StorageJoined { reused, ..joined })
+        Ok(joined)
     }
 }
 
@@ -131,10 +129,8 @@ pub(super) fn join_slots(
     let mut joined = StorageJoined::default();
     let large = place.budget / 2;
     if let Some(overlap) = Overlap::find(slots, range)? {
-        let marks = overlap.marks(slots, fold, |_, value| {
-            joined.slots += 1;
-            Some(Mark::Slot(value.len() as u32))
-        })?;
+        let marks = overlap.marks(slots, fold, |_, value| Some(Mark::Slot(value.len() as u32)))?;
+        (joined.slots, joined.slot_bytes) = tally(&marks);
         let mut arena = Arena {
             fold,
             marks: &marks,

@@ -2,9 +2,9 @@
 
 use super::{Incomplete, Tree};
 use crate::hash::Hash;
+use crate::state::counters::Counts;
 use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
 use crate::state::key_space::{Density, width, width_below};
-use crate::state::record::Counts;
 use crate::trie::path::Path;
 
 /// Entries looked at on either side to judge how densely leaves lie: first few, and more if nothing

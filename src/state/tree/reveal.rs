@@ -127,10 +127,12 @@ impl Revealing<'_> {
         if self.replaced.get(place).is_some_and(|(at, _)| *at == index) {
             return Err(RevealFault::NotBlinded);
         }
-        let (mut revealed, mut accounts) = (Vec::new(), 0);
+        let (mut revealed, mut accounts, mut bytes) = (Vec::new(), 0, 0);
         let mut leaf = |value: &[u8]| {
+            let leaf = account(value, self.held)?;
             accounts += 1;
-            account(value, self.held)
+            bytes += 32 + leaf.slim.len() as u64;
+            Ok(Item::Account(Box::new(leaf)))
         };
         expand(*path, node.rlp, &mut leaf, &mut revealed)?;
         let adopter = &mut Adopter {
@@ -140,6 +142,7 @@ impl Revealing<'_> {
         };
         let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
         self.joined.accounts += accounts;
+        self.joined.account_bytes += bytes;
         self.replaced.insert(place, (index, merged));
         tree.bytes = (tree.bytes + added).saturating_sub(removed);
         Ok(())
@@ -164,10 +167,11 @@ impl Revealing<'_> {
             Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
         };
         let index = blinded_at(slots, path, node)?;
-        let (mut revealed, mut count) = (Vec::new(), 0);
+        let (mut revealed, mut count, mut bytes) = (Vec::new(), 0, 0);
         let mut slot = |value: &[u8]| {
             check_slot_value(value).map_err(|_| RevealFault::Content)?;
             count += 1;
+            bytes += 32 + value.len() as u64;
             Ok(Item::Slot(value.into()))
         };
         expand(*path, node.rlp, &mut slot, &mut revealed)?;
@@ -178,6 +182,7 @@ impl Revealing<'_> {
         };
         let (merged, _, _) = merge(slots, index, revealed, adopter)?;
         self.joined.slots += count;
+        self.joined.slot_bytes += bytes;
         list::put(slots, index..index + 1, merged);
         if leaf.storage == Storage::Blinded {
             leaf.storage = Storage::Inline(whole);
@@ -282,7 +287,7 @@ fn expand(
     }
 }
 
-fn account(full: &[u8], held: &dyn CodesHeld) -> Result<Item, RevealFault> {
+fn account(full: &[u8], held: &dyn CodesHeld) -> Result<AccountLeaf, RevealFault> {
     let slim = SlimAccount::from_full(full).map_err(|_| RevealFault::Content)?;
     let body = SlimAccount::parse(&slim).map_err(|_| RevealFault::Content)?;
     let storage = match body.has_storage() {
@@ -290,9 +295,9 @@ fn account(full: &[u8], held: &dyn CodesHeld) -> Result<Item, RevealFault> {
         false => Storage::Empty,
     };
     let code = Code::of(body.has_code().then(|| body.code_hash()), held);
-    Ok(Item::Account(Box::new(AccountLeaf {
+    Ok(AccountLeaf {
         slim: slim.into(),
         storage,
         code,
-    })))
+    })
 }

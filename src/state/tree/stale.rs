@@ -12,7 +12,7 @@ use crate::hash::Hash;
 use crate::state::cut::{CutMode, Place, cut};
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, Storage};
 use crate::state::new_pages::NewPages;
-use crate::state::source::{Arena, Mark};
+use crate::state::source::{Arena, Mark, tally};
 use crate::state::tree_error::TreeError;
 use crate::trie::fold::{EntryItem, Fold};
 use crate::trie::range::VerifiedRange;
@@ -28,6 +28,7 @@ impl Tree {
         let fold = range.fold();
         let mut joined = Joined::default();
         let marks = marks(&self.entries, fold, |value| Mark::account(value, held));
+        (joined.accounts, joined.account_bytes) = tally(&marks);
         let place = Place {
             account: None,
             budget: self.budget,
@@ -53,14 +54,15 @@ impl Tree {
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
         let fold = range.fold();
-        let mut joined = Joined::default();
+        let mut joined = StorageJoined::default();
+        let mut adopted = Joined::default();
         let place = Place {
             account: Some(*account),
             budget: self.budget,
         };
         let mut adopter = Adopter {
             fold: &mut self.folds.storage,
-            joined: &mut joined,
+            joined: &mut adopted,
             held: None,
         };
         let found = find_anywhere(&mut self.entries, account, false).and_then(|(leaf, in_base)| {
@@ -70,7 +72,8 @@ impl Tree {
         });
         if let Some((leaf, in_base, root, mut slots)) = found {
             if root == range.root() {
-                let (page, _) = join_slots(&mut slots, range, place, &mut adopter, out)?;
+                let page;
+                (page, joined) = join_slots(&mut slots, range, place, &mut adopter, out)?;
                 leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);
             } else {
                 let slot = |value: &[u8]| Some(Mark::Slot(value.len() as u32));
@@ -78,16 +81,14 @@ impl Tree {
                 if let Some(stale) = stale(fold, &marks, place, out)?
                     && !in_base
                 {
+                    (joined.slots, joined.slot_bytes) = tally(&marks);
                     join_stale(&mut slots, stale, &mut adopter);
                 }
                 leaf.storage = restored(slots);
             }
         }
         self.count_bytes();
-        Ok(StorageJoined {
-            slots: 0,
-            reused: joined.reused,
-        })
+        Ok(joined)
     }
 }
 

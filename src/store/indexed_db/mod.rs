@@ -299,6 +299,9 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
             pages.delete(range).map_err(errors::idb)?;
         }
     }
+    for hash in &batch.delete_codes {
+        codes.delete(code_key(hash)).map_err(errors::idb)?;
+    }
     for (id, page) in batch.pages {
         // `add`, not `put`: a taken id aborts the transaction.
         pages

@@ -12,9 +12,9 @@ use crate::sync::peer::{Gain, Timing};
 use crate::sync::progress::Missing;
 use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::target::Goal;
-use crate::sync::want::Want;
+use crate::sync::want::{RequestKind, Want};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
-use crate::wire::{Answer, PeerFault};
+use crate::wire::{Answer, PeerFault, proven};
 
 /// What an answer came to.
 enum Verdict {
@@ -22,8 +22,9 @@ enum Verdict {
     Proven(Gain),
     /// "I do not have that": no fault, and no use to ask this peer for this root again soon.
     Refused,
-    /// The same, but it may be that the peer only lacks what was asked for.
-    Lacks,
+    /// The same, but it may be that the peer only lacks what was asked for. `is_new`: it was not known
+    /// to.
+    Lacks { is_new: bool },
 }
 
 /// Why an answer is of no use.
@@ -94,6 +95,10 @@ impl Engine {
             return;
         };
         let is_stale = job.round() != request.round;
+        if is_stale {
+            // It may bring codes that the new root does not name.
+            self.upkeep.build_moved();
+        }
         if is_stale && !is_late {
             job.stale_ended(&request.want);
         }
@@ -103,12 +108,12 @@ impl Engine {
             is_current: !is_stale && !is_late,
             is_stale,
             root,
-            bytes: timing.asked,
             job,
             fold: &mut self.fold,
             codes_held: &mut self.codes_held,
             lacking: &mut self.lacking,
             peer: id,
+            has_state: self.peers.get(id).is_some_and(|peer| peer.has_state(&root)),
         };
         let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
@@ -127,7 +132,14 @@ impl Engine {
             }
             Ok(verdict) => {
                 if let Some(peer) = self.peers.get_mut(id) {
-                    let is_item = matches!(verdict, Verdict::Lacks) && peer.lacked(&root);
+                    let is_item = match verdict {
+                        // Codes are the same under every root.
+                        Verdict::Lacks { is_new: true } if kind != RequestKind::Codes => {
+                            peer.lacked()
+                        }
+                        Verdict::Lacks { .. } => true,
+                        Verdict::Proven(_) | Verdict::Refused => false,
+                    };
                     if !is_item {
                         peer.refused(kind, root, now);
                     }
@@ -153,13 +165,14 @@ struct AnswerContext<'a> {
     is_stale: bool,
     /// The root that the request named, by which the answer is judged.
     root: Hash,
-    /// The soft limit of bytes that the request named.
-    bytes: u64,
     job: &'a mut Job,
     fold: &'a mut Fold,
     codes_held: &'a mut ChunkedSet<Hash>,
     lacking: &'a mut Lacking,
     peer: PeerId,
+    /// Whether the peer has proven something of this state. What it does not have then is likely to
+    /// be a single item.
+    has_state: bool,
 }
 
 impl AnswerContext<'_> {
@@ -213,14 +226,13 @@ impl AnswerContext<'_> {
             return Ok(None);
         }
         stops_at_limit(answer.accounts.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_accounts(
+        let range = proven(verify_accounts(
             self.fold,
             &self.root,
             origin,
             &answer.accounts,
             &answer.proof,
-        )
-        .map_err(PeerFault::BadRange)?;
+        ))?;
         let joined = self
             .job
             .join_accounts(&range, self.codes_held, self.is_stale)?;
@@ -252,10 +264,10 @@ impl AnswerContext<'_> {
         gain.is_cut = !rest.is_empty();
         match verdict {
             Ok(()) if joined == 0 => {
-                let first = rest.first().copied();
-                first.map_or(Ok(Verdict::Refused), |(account, root)| {
-                    Ok(self.lacks([Missing::Storage { account, root }]))
-                })
+                let first = rest.first().filter(|_| self.has_state).copied();
+                Ok(first.map_or(Verdict::Refused, |(account, root)| {
+                    self.lacks([Missing::Storage { account, root }])
+                }))
             }
             Ok(()) => Ok(Verdict::Proven(gain)),
             Err(error) => Err(error),
@@ -264,14 +276,14 @@ impl AnswerContext<'_> {
 
     /// The peer had nothing, and lacks these items at least.
     fn lacks(&mut self, items: impl IntoIterator<Item = Missing>) -> Verdict {
-        let mut is_noted = true;
+        let mut is_new = false;
         for item in items {
-            is_noted &= self.lacking.note(item, self.peer);
+            match self.lacking.note(item, self.peer) {
+                Some(new) => is_new |= new,
+                None => return Verdict::Refused,
+            }
         }
-        match is_noted {
-            true => Verdict::Lacks,
-            false => Verdict::Refused,
-        }
+        Verdict::Lacks { is_new }
     }
 
     fn join_storages(
@@ -291,8 +303,13 @@ impl AnswerContext<'_> {
                 true => &answer.proof,
                 false => &[],
             };
-            let range = verify_slots(self.fold, storage_root, &Hash::ZERO, slots, proof)
-                .map_err(PeerFault::BadRange)?;
+            let range = proven(verify_slots(
+                self.fold,
+                storage_root,
+                &Hash::ZERO,
+                slots,
+                proof,
+            ))?;
             let new = self.job.join_storage(account, &range)?.slots;
             gain.slots += new;
             gain.bytes += useful_bytes(slots, new);
@@ -323,8 +340,13 @@ impl AnswerContext<'_> {
             return Ok(None);
         }
         stops_at_limit(slots.iter().map(|(hash, _)| hash), limit)?;
-        let range = verify_slots(self.fold, storage_root, origin, slots, &answer.proof)
-            .map_err(PeerFault::BadRange)?;
+        let range = proven(verify_slots(
+            self.fold,
+            storage_root,
+            origin,
+            slots,
+            &answer.proof,
+        ))?;
         let joined = self.job.join_storage(account, &range)?;
         let last = slots.last().map(|(hash, _)| *hash);
         let last = last.filter(|_| range.more());
@@ -342,7 +364,7 @@ impl AnswerContext<'_> {
     fn codes(&mut self, hashes: &[Hash], answer: Answer<'_>) -> Result<Verdict, AnswerError> {
         let mut left: Vec<Hash> = Vec::new();
         let mut wanted = hashes.iter();
-        let (mut found, mut sent, mut gain) = (0, 0, Gain::default());
+        let (mut found, mut gain) = (0, Gain::default());
         let verdict = answer.items(hashes.len()).and_then(|items| {
             for code in items {
                 let hash = keccak(code);
@@ -359,19 +381,14 @@ impl AnswerContext<'_> {
                     gain.codes += 1;
                     gain.bytes += code.len() as u64;
                 }
-                sent += code.len() as u64;
                 found += 1;
             }
             Ok(())
         });
-        // What it skipped it does not have; nor what follows, unless the limit cut that off.
+        // What it skipped it does not have. What follows may have been cut off, unless it had nothing.
         let skipped = left.len();
         left.extend(wanted.copied());
-        let lacked = if sent < self.bytes {
-            left.len()
-        } else {
-            skipped
-        };
+        let lacked = if found == 0 { left.len() } else { skipped };
         let lacks = left.iter().take(lacked).map(|hash| Missing::Code(*hash));
         let lacks: Vec<Missing> = lacks.collect();
         left.retain(|hash| !self.codes_held.contains(hash));
@@ -399,7 +416,9 @@ impl AnswerContext<'_> {
         });
         self.requeue(Want::Nodes(nodes.to_vec()));
         let (revealed, joined) = revealed?;
-        self.job.count_nodes(revealed.new);
+        let counters = self.job.counters_mut();
+        counters.nodes += revealed.new;
+        counters.node_bytes += revealed.bytes;
         revealed.verdict?;
         if !self.lacking.is_empty() {
             for (path, hash) in &revealed.found {
@@ -412,6 +431,9 @@ impl AnswerContext<'_> {
             hash: *hash,
         };
         let lacks = revealed.skipped.iter().map(missing);
+        if revealed.found.is_empty() && !self.has_state {
+            return Ok(Verdict::Refused);
+        }
         if revealed.found.is_empty() {
             // Servers stop at the first node that they do not have.
             let first = nodes.first().filter(|_| revealed.skipped.is_empty());

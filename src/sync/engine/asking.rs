@@ -5,7 +5,6 @@ use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
 use crate::sync::job::Job;
-use crate::sync::peer::Peer;
 use crate::sync::peers::{InFlight, Route};
 use crate::sync::progress::{Missing, WaitReason};
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
@@ -61,18 +60,14 @@ impl Engine {
     /// The peers that may be asked for this kind, the best first.
     pub(super) fn askable(&self, now: Millis, kind: RequestKind, root: &Hash) -> Vec<Route> {
         let late = |peer| self.requests.late_at(peer);
-        self.peers.askable(kind, root, now, self.in_flight(), late)
-    }
-
-    /// What is in flight over all peers.
-    fn in_flight(&self) -> InFlight {
         let in_time = self.requests.in_time();
-        let is_unproven = |peer| self.peers.get(peer).is_some_and(Peer::is_unproven);
-        InFlight {
-            bytes: self.requests.bytes_expected(),
+        let in_flight = InFlight {
+            requests: in_time
+                .map(|request| (request.peer, request.expected))
+                .collect(),
             limit: self.limits.asked_bytes,
-            unproven: in_time.filter(|request| is_unproven(request.peer)).count(),
-        }
+        };
+        self.peers.askable(kind, root, now, &in_flight, late)
     }
 
     /// Sends a request.
@@ -80,7 +75,7 @@ impl Engine {
         let request = subject.request(route.bytes);
         let kind = subject.kind();
         let expected = subject.expected(route.bytes, self.span_bytes);
-        let in_flight = self.in_flight();
+        let in_flight = self.requests.bytes_expected();
         let (received, patience_ms) = self.peers.asked(route.peer, kind, expected, in_flight);
         let id = self.requests.open(PendingRequest {
             peer: route.peer,

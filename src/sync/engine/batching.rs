@@ -8,11 +8,13 @@ use crate::state::{
     Batch, Building, Complete, Counts, PageId, PendingGc, Record, RootPage, Unfinished,
 };
 use crate::sync::commits::BatchInFlight;
-use crate::sync::gc::ranges;
+use crate::sync::gc::{CodeGarbage, ranges};
 use crate::sync::ids::Millis;
 use crate::sync::io::{Failure, Output};
 use crate::sync::job::{Built, Job};
 use crate::sync::loads::LoadPurpose;
+use crate::sync::progress::Counters;
+use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 
 impl Engine {
@@ -115,6 +117,25 @@ impl Engine {
         true
     }
 
+    /// Names the block asked for as the one after which the complete state has its root.
+    pub(super) fn commit_block(&mut self, now: Millis, complete: Complete, pivot: Pivot) {
+        let block = pivot.block;
+        let record = Record {
+            sequence: self.record.sequence + 1,
+            complete: Some(Complete { block, ..complete }),
+            ..self.record.clone()
+        };
+        let batch = Batch::of(&record);
+        self.push_batch(now, record, batch);
+        self.activity = Activity::Ending(Box::new(LastBatch {
+            pivot,
+            held: complete.counts,
+            counters: Counters::default(),
+            how: Ending::Named,
+            is_repair: false,
+        }));
+    }
+
     fn commit(&mut self, now: Millis, unfinished: Unfinished) -> bool {
         self.commit_with(now, unfinished, false)
     }
@@ -141,13 +162,22 @@ impl Engine {
                 return false;
             }
         };
+        self.upkeep
+            .fetched_codes(built.codes.iter().map(|(hash, _)| hash));
+        let garbage = self.upkeep.take_garbage();
         let mut delete = ranges(built.freed);
         // The last batch's upper pages are replaced by this one's, and nothing else ever named
         // them.
         delete.extend(next.replaced);
-        delete.extend(self.upkeep.take_garbage().into_iter().flatten());
+        delete.extend(garbage.map(|garbage| garbage.pages).into_iter().flatten());
         delete.retain(|range| range.start < range.end);
-        self.push_batch(now, next.record, built.pages, built.codes, delete);
+        let batch = Batch {
+            pages: built.pages,
+            codes: built.codes,
+            delete,
+            ..Batch::of(&next.record)
+        };
+        self.push_batch(now, next.record, batch);
         true
     }
 
@@ -188,6 +218,7 @@ impl Engine {
             record.pending_gc = Some(PendingGc {
                 old: before.complete.and_then(|complete| complete.top.page()),
                 build: start..record.next_page,
+                stray_codes: self.upkeep.may_have_strays(),
             });
             record.complete = Some(Complete { top, counts, block });
             record.building = None;
@@ -198,6 +229,7 @@ impl Engine {
                 spine: built.spine.clone(),
                 counts,
                 block,
+                counters: *job.counters(),
             });
         }
         let replaced = before
@@ -216,33 +248,41 @@ impl Engine {
             debug_assert!(false, "a collection has ended");
             return;
         };
-        let record = Record {
+        let mut record = Record {
             sequence: self.record.sequence + 1,
             pending_gc: None,
             ..self.record.clone()
         };
-        self.push_batch(now, record, Vec::new(), Vec::new(), garbage);
+        let mut delete_codes = Vec::new();
+        match (garbage.codes, &mut record.complete) {
+            (CodeGarbage::Unnamed(codes), Some(complete)) => {
+                let held = |code: &&Hash| self.codes_held.contains(code);
+                let unnamed = codes.iter().filter(held).count();
+                complete.counts.codes = (self.codes_held.len() - unnamed) as u64;
+                delete_codes = codes;
+            }
+            // A build that was given up at once: codes are still to be collected, of all that are
+            // held.
+            (CodeGarbage::Left, Some(complete)) if record.building.is_none() => {
+                record.pending_gc = Some(PendingGc::of_codes(complete, record.next_page));
+            }
+            // The switch at the end of a build is followed by another collection.
+            _ => {}
+        }
+        let batch = Batch {
+            delete: garbage.pages,
+            delete_codes,
+            ..Batch::of(&record)
+        };
+        self.push_batch(now, record, batch);
     }
 
     /// Hands a batch to the store.
-    fn push_batch(
-        &mut self,
-        now: Millis,
-        record: Record,
-        pages: Vec<(PageId, Vec<u8>)>,
-        codes: Vec<(Hash, Vec<u8>)>,
-        delete: Vec<Range<PageId>>,
-    ) {
-        let batch = Batch {
-            sequence: record.sequence,
-            pages,
-            codes,
-            delete,
-            record: record.encode(),
-        };
+    fn push_batch(&mut self, now: Millis, record: Record, batch: Batch) {
         self.commits.push(BatchInFlight {
             record,
             codes: batch.codes.iter().map(|(hash, _)| *hash).collect(),
+            deleted_codes: batch.delete_codes.clone(),
         });
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));

@@ -26,7 +26,7 @@ impl Engine {
                 }
             }
             LoadPurpose::Gc => {
-                self.upkeep.take(&pages);
+                self.upkeep.take(&pages, &self.codes_held);
                 self.end_gc_if_over(now);
             }
         }

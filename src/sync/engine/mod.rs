@@ -104,6 +104,8 @@ struct LastBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
+    /// The state was complete already: the batch only names another block with its root.
+    Named,
     Cancelled,
 }
 
@@ -115,10 +117,10 @@ impl Engine {
         Engine {
             config,
             limits: Limits::default(),
+            upkeep: Upkeep::over(&record),
             record,
             activity: Activity::Idle,
             goal: Goal::Nothing,
-            upkeep: Upkeep::default(),
             clock: Clock::default(),
             peers: Peers::default(),
             lacking: Lacking::default(),
@@ -237,10 +239,12 @@ impl Engine {
             }),
             Activity::Resuming(resume) => Progress {
                 held: resume.held(),
+                counters: resume.counters(),
                 ..Progress::idle(Phase::Resuming)
             },
             Activity::Syncing(job) => Progress {
                 held: job.held(),
+                queued: job.queued(),
                 counters: *job.counters(),
                 eta_ms: job.eta(now).filter(|_| self.waiting.is_none()),
                 outrun: job.outrun(),
@@ -319,12 +323,14 @@ impl Engine {
         matches!(self.activity, Activity::Idle)
     }
 
-    /// These counts with all codes that are held: codes are counted across states.
+    /// These counts of a state with all codes that are held. Those of states before are among them
+    /// until they are collected. A state without accounts names none.
     fn with_codes(&self, held: Counts) -> Counts {
-        Counts {
-            codes: self.codes_held.len() as u64,
-            ..held
-        }
+        let codes = match held.accounts {
+            0 => 0,
+            _ => self.codes_held.len() as u64,
+        };
+        Counts { codes, ..held }
     }
 
     fn tell(&mut self, event: Event) {
@@ -332,10 +338,13 @@ impl Engine {
     }
 
     fn committed(&mut self, now: Millis, sequence: u64) {
-        let Settled::Landed(record) = self.commits.landed(sequence) else {
+        let Settled::Landed(batch) = self.commits.landed(sequence) else {
             return;
         };
-        self.record = *record;
+        self.record = batch.record;
+        for code in &batch.deleted_codes {
+            self.codes_held.remove(code);
+        }
         if matches!(self.activity, Activity::Ending(_)) && self.commits.is_settled() {
             self.landed(now);
         }
@@ -388,7 +397,7 @@ impl Engine {
         Box::new(Report {
             root: pivot.root,
             block: pivot.block,
-            held: self.with_codes(held),
+            held,
             counters,
             elapsed_ms: now.since(self.started),
             already_complete,

@@ -78,7 +78,7 @@ impl Engine {
         frame: AnswerFrame,
     ) -> Result<(), PeerFault> {
         let answer = Answer::split(frame.payload())?;
-        let (id, length) = (answer.id, answer.len() as u64);
+        let (id, length) = (answer.id, answer.splittable_bytes(message)? as u64);
         let request = match self.requests.answer(id, peer) {
             Match::Open(request) => *request,
             Match::Again => return self.answered_again(peer, id),
@@ -94,11 +94,9 @@ impl Engine {
         if request.is_late {
             self.count(|counters| counters.late += 1);
         }
-        // A code or node may be longer than all that was asked for; `Answer::items` judges these.
-        let is_split = !matches!(kind, RequestKind::Codes | RequestKind::Nodes);
         let verdict = match kind.answer() == message {
             false => Err(PeerFault::WrongKind),
-            true if is_split && length > request.most_bytes() => Err(PeerFault::TooMuch),
+            true if length > request.most_bytes() => Err(PeerFault::TooMuch),
             true => Ok(()),
         };
         match verdict {

@@ -33,7 +33,12 @@ impl Engine {
         let complete = self.record.complete.map(|complete| complete.top.root());
         let is_complete = complete == Some(pivot.root);
         match &mut self.activity {
-            Activity::Ending(_) | Activity::Idle => self.goal = Goal::Next(pivot),
+            Activity::Ending(_) | Activity::Idle => {
+                self.goal = Goal::Next(match self.goal {
+                    Goal::Next(before) => pivot.after(before),
+                    _ => pivot,
+                });
+            }
             // The target is complete. The unfinished build stays in the record.
             Activity::Syncing(job) if is_complete && !job.is_repair() => {
                 self.drop_job();
@@ -61,6 +66,7 @@ impl Engine {
     fn job_moved(&mut self) {
         self.waiting = None;
         self.peers.clear_refusals();
+        self.upkeep.build_moved();
         self.loads.cancel(LoadPurpose::Heal);
         self.lacking.clear();
         self.expect_in_flight();
@@ -101,6 +107,10 @@ impl Engine {
         if let Some(complete) = self.record.complete
             && complete.top.root() == pivot.root
         {
+            let pivot = pivot.after(Pivot::of_complete(&complete));
+            if pivot.block != complete.block {
+                return self.commit_block(now, complete, pivot);
+            }
             let counts = complete.counts;
             let report = self.report(now, pivot, counts, Counters::default(), true);
             return self.end_goal(Event::Done(report));
@@ -110,6 +120,7 @@ impl Engine {
 
     /// Begins a job, or to read what it needs.
     pub(super) fn begin(&mut self, start: Start) {
+        self.upkeep.build_begins(&self.record);
         match start {
             Start::Read(resume, root_page) => {
                 self.activity = Activity::Resuming(resume);
@@ -193,11 +204,12 @@ impl Engine {
         }
         self.end_goal(match how {
             Ending::Cancelled => Event::Cancelled,
-            Ending::Done => {
+            Ending::Done | Ending::Named => {
                 // The counts in the record are of the whole tree.
                 let complete = self.record.complete;
                 let held = complete.map_or(held, |complete| complete.counts);
-                Event::Done(self.report(now, pivot, held, counters, false))
+                let already_complete = how == Ending::Named;
+                Event::Done(self.report(now, pivot, held, counters, already_complete))
             }
         });
     }

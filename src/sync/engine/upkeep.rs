@@ -4,7 +4,6 @@
 use super::Engine;
 use crate::hash::Hash;
 use crate::state::Record;
-use crate::sync::gc::Gc;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Damage, Event};
 use crate::sync::loads::LoadPurpose;
@@ -20,11 +19,11 @@ impl Engine {
         let is_still =
             self.is_idle() && self.commits.is_settled() && matches!(self.goal, Goal::Nothing);
         if is_still {
+            self.upkeep = Upkeep::over(&record);
             self.record = record;
             self.codes_held.clear();
             self.codes_held.insert_all(codes_held);
             self.loads.cancel(LoadPurpose::Gc);
-            self.upkeep = Upkeep::default();
         }
         is_still
     }
@@ -58,6 +57,8 @@ impl Engine {
         let Some(damage) = self.upkeep.begin_repair() else {
             return;
         };
+        // It may fetch a code that no account names.
+        self.upkeep.leave_codes();
         match Start::repair(&self.record, damage) {
             Some(start) => self.begin(start),
             // There is no state that could be damaged.
@@ -82,7 +83,11 @@ impl Engine {
             return self.commit_garbage(now);
         }
         if let (Some(pending), Some(complete)) = (&self.record.pending_gc, self.record.complete) {
-            self.upkeep.collect(Gc::new(pending, complete.top.page()));
+            // A build needs codes that the complete state does not name.
+            let with_codes = self.is_idle() && self.record.building.is_none();
+            let page = complete.top.page();
+            self.upkeep
+                .collect(pending, page, &self.codes_held, with_codes);
             // There may be nothing to read.
             self.end_gc_if_over(now);
         }

@@ -6,8 +6,8 @@ use super::eta::{self, Eta};
 use super::price::WORTH_A_RANGE;
 use crate::hash::Hash;
 use crate::heap::owns;
+use crate::state::Tree;
 use crate::state::key_space::{Density, width};
-use crate::state::{Counts, Joined, StorageJoined, Tree};
 use crate::sync::ids::Millis;
 use crate::sync::progress::KEY_SPACE_CELLS;
 use crate::sync::want::Want;
@@ -27,8 +27,8 @@ pub(super) struct FirstSync {
     /// open.
     awaited: Vec<(Hash, Hash)>,
     eta: Eta,
-    /// Accounts and slots held of the target's state.
-    held: Counts,
+    /// Accounts held of the target's state.
+    accounts: u64,
 }
 
 impl FirstSync {
@@ -45,23 +45,13 @@ impl FirstSync {
             cursors,
             awaited: Vec::new(),
             eta: Eta::default(),
-            held: tree.held(),
+            accounts: tree.held().accounts,
         }
     }
 
-    pub(super) fn held(&self) -> Counts {
-        self.held
-    }
-
-    /// Counts what an answer brought.
-    pub(super) fn joined(&mut self, joined: &Joined) {
-        self.held.accounts += joined.accounts;
-        self.held.slots += joined.slots;
-    }
-
-    /// Counts what a storage answer brought.
-    pub(super) fn slots_joined(&mut self, joined: StorageJoined) {
-        self.held.slots += joined.slots;
+    /// Counts accounts that an answer brought.
+    pub(super) fn joined(&mut self, accounts: u64) {
+        self.accounts += accounts;
     }
 
     /// Whether a cursor is not at its end.
@@ -156,9 +146,9 @@ impl FirstSync {
     fn density(&self) -> Option<Density> {
         let known: u64 = self.cursors.iter().map(|cursor| cursor.known(255)).sum();
         let share = known as f64 / (255.0 * ACCOUNT_CURSORS as f64);
-        let is_enough = share > ENOUGH_SHARE && self.held.accounts > ENOUGH_ACCOUNTS;
+        let is_enough = share > ENOUGH_SHARE && self.accounts > ENOUGH_ACCOUNTS;
         is_enough
-            .then(|| Density::new(self.held.accounts, share * u64::MAX as f64))
+            .then(|| Density::new(self.accounts, share * u64::MAX as f64))
             .flatten()
     }
 }

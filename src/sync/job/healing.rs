@@ -92,6 +92,11 @@ impl Healing {
         self.plan.has_spans()
     }
 
+    /// How many nodes are planned.
+    pub(super) fn nodes(&self) -> usize {
+        self.plan.nodes()
+    }
+
     pub(super) fn lacks_nodes(&self) -> bool {
         self.is_plan_stale || self.plan.has_nodes()
     }

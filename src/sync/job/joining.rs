@@ -58,10 +58,7 @@ impl Job {
         let pages = self.staged.pages_mut();
         let joined = self.tree.join_storage(account, range, pages)?;
         self.counters.slots += joined.slots;
-        self.counters.reused += joined.reused;
-        if let JobPhase::FirstSync(first) = &mut self.phase {
-            first.slots_joined(joined);
-        }
+        self.counters.slot_bytes += joined.slot_bytes;
         self.touch();
         Ok(joined)
     }
@@ -107,7 +104,13 @@ impl Job {
     pub(crate) fn code_arrived(&mut self, hash: Hash, code: &[u8]) {
         self.queues.code_arrived(&hash);
         self.staged.push_code(hash, code);
+        let bytes = code.len() as u64;
         self.counters.codes += 1;
+        self.counters.code_bytes += bytes;
+        if self.is_over_base() {
+            self.counters.healed_codes += 1;
+            self.counters.healed_code_bytes += bytes;
+        }
     }
 
     /// Whether the next batch carries this code.
@@ -125,18 +128,21 @@ impl Job {
 
     /// An answer was proven: its kind, its bytes, and its request's round trips.
     pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize, trip: u64) {
-        self.counters.proved(kind, bytes);
+        let traffic = match kind {
+            RequestKind::Nodes => Some(&mut self.counters.healing),
+            RequestKind::Accounts | RequestKind::Storage => Some(&mut self.counters.ranges),
+            RequestKind::Codes | RequestKind::Headers => None,
+        };
+        if let Some(traffic) = traffic {
+            traffic.answers += 1;
+            traffic.bytes += bytes as u64;
+        }
         self.counters.round_trips = self.counters.round_trips.max(trip);
     }
 
     /// Counts a request that is not the job's own.
     pub(crate) fn count_request(&mut self) {
         self.counters.requests += 1;
-    }
-
-    /// Counts nodes that were revealed.
-    pub(crate) fn count_nodes(&mut self, nodes: u64) {
-        self.counters.nodes += nodes;
     }
 
     /// Counts bytes that were received, of whatever kind.
@@ -154,8 +160,7 @@ impl Job {
     }
 
     /// Enters what an answer brought that was asked under an earlier root. Part of it may only
-    /// have become a base, which lacks nothing and does not count as received. So what is lacking
-    /// is read off the tree.
+    /// have become a base, which lacks nothing. So what is lacking is read off the tree.
     fn enter_stale(&mut self, joined: &Joined) {
         self.count(joined);
         self.queues.add_missing(&self.tree);
@@ -165,17 +170,18 @@ impl Job {
     /// Counts what came, and queues what it lacks.
     fn enter(&mut self, joined: &Joined) {
         self.count(joined);
+        if let JobPhase::FirstSync(first) = &mut self.phase {
+            first.joined(joined.accounts);
+        }
         self.queues.add_storages(joined.storage.iter().copied());
         self.queues.add_codes(joined.codes.iter().copied());
     }
 
     fn count(&mut self, joined: &Joined) {
         self.counters.accounts += joined.accounts;
+        self.counters.account_bytes += joined.account_bytes;
         self.counters.slots += joined.slots;
-        self.counters.reused += joined.reused;
-        if let JobPhase::FirstSync(first) = &mut self.phase {
-            first.joined(joined);
-        }
+        self.counters.slot_bytes += joined.slot_bytes;
     }
 
     /// The tree has changed by what a peer sent.

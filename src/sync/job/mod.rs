@@ -25,7 +25,7 @@ use round_trips::RoundTrips;
 use staged::Staged;
 
 use super::ids::Millis;
-use super::progress::{Counters, KEY_SPACE_CELLS, Outrun};
+use super::progress::{Counters, KEY_SPACE_CELLS, Outrun, Queued};
 use super::target::Pivot;
 use super::want::{RequestKind, Want};
 use crate::hash::Hash;
@@ -88,6 +88,15 @@ impl Job {
         }
     }
 
+    /// The same job as the continuation of a build that has counted this.
+    pub(crate) fn counting_from(self, counters: Counters) -> Job {
+        Job {
+            counters,
+            round_trips: RoundTrips::after(counters.round_trips),
+            ..self
+        }
+    }
+
     /// The same job as a repair, which fetches these codes again.
     pub(crate) fn repairing(mut self, codes: Vec<Hash>) -> Job {
         self.is_repair = true;
@@ -113,7 +122,6 @@ impl Job {
             let known = self.key_space().map(u64::from).iter().sum();
             let healed = self.counters.nodes + self.counters.accounts + self.counters.slots;
             self.pace.moved(now, known, healed);
-            self.counters.moves += 1;
         }
         self.turn_to(pivot);
         has_moved
@@ -128,9 +136,10 @@ impl Job {
             self.queues = Queues::of(&self.tree);
             self.staged.touch();
             self.round += 1;
+            self.counters.moves += 1;
             self.round_trips = RoundTrips::after(self.counters.round_trips);
         }
-        self.pivot = pivot;
+        self.pivot = pivot.after(self.pivot);
     }
 
     /// An account range has been on its way since before the target moved.
@@ -178,6 +187,7 @@ impl Job {
         &self.counters
     }
 
+    /// The totals, for what the job itself does not see.
     pub(crate) fn counters_mut(&mut self) -> &mut Counters {
         &mut self.counters
     }
@@ -198,11 +208,20 @@ impl Job {
 
     /// Accounts and slots held of the target's state.
     pub(crate) fn held(&self) -> Counts {
-        match &self.phase {
-            JobPhase::FirstSync(first) => first.held(),
-            // What is adopted is not counted one by one.
-            JobPhase::Healing(_) => self.tree.held(),
-        }
+        self.tree.held()
+    }
+
+    /// What is known to be missing, apart from account ranges, and is not asked for yet.
+    pub(crate) fn queued(&self) -> Queued {
+        let planned = match &self.phase {
+            JobPhase::FirstSync(first) => {
+                asking::next_nodes(&self.tree, &self.queues, first).count()
+            }
+            JobPhase::Healing(healing) => healing.nodes(),
+        };
+        let mut queued = self.queues.queued();
+        queued.nodes += planned as u64;
+        queued
     }
 
     /// What is known of each 1/256 of the account key space, 0 to 255.

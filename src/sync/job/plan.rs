@@ -118,6 +118,10 @@ impl Plan {
         !self.nodes.is_empty()
     }
 
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(super) fn has_pages(&self) -> bool {
         !self.pages.is_empty()
     }

@@ -9,7 +9,7 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
-use crate::sync::progress::Missing;
+use crate::sync::progress::{Missing, Queued};
 use crate::sync::want::{BYTES_PER_CODE, Want};
 
 /// Most chunks of one large storage, as in go-ethereum.
@@ -131,6 +131,15 @@ impl Queues {
 
     pub(super) fn lacks_codes(&self) -> bool {
         !self.codes.is_empty()
+    }
+
+    /// How many codes, storages and nodes that no peer has wait here.
+    pub(super) fn queued(&self) -> Queued {
+        Queued {
+            codes: self.codes.len() as u64,
+            storages: (self.storages.len() + self.large.len()) as u64,
+            nodes: self.nodes_aside.len() as u64,
+        }
     }
 
     /// Codes that the peer does not lack, as many as an answer of `bytes` bytes is likely to hold.

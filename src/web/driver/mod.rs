@@ -26,6 +26,7 @@ use super::read_priority::ReadPriority;
 use crate::state::{Batch, PageId, Record};
 use crate::store::{Store, StoreError};
 use crate::sync::{Engine, Event, Input, Output, Target, Ticket};
+use crate::wire::PeerFault;
 
 /// An engine at work.
 pub(super) struct Driver {
@@ -252,6 +253,8 @@ impl Driver {
             Event::PeerReady(peer) => {
                 self.listener.peer(peer.0, "ready");
             }
+            // It left, which is no fault.
+            Event::PeerFault(_, PeerFault::Disconnected(_)) => {}
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),

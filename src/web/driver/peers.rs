@@ -4,18 +4,11 @@ use std::rc::Rc;
 
 use super::Driver;
 use crate::sync::{Input, PeerId, PeerProgress};
-use crate::web::connections::CLOSE_DONE;
 use crate::web::errors::JsError;
-use crate::web::listener::EndedBy;
 use crate::web::object::PeerRow;
+use crate::web::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, PeerClosed};
 use crate::web::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
 use crate::wire::PeerFault;
-
-/// A breach of the protocol that only the socket sees: the engine's own codes are
-/// [`PeerFault::close_code`]'s.
-const CLOSE_BREACH: u16 = 4002;
-/// What a broken connection is reported with (RFC 6455, 7.4.1).
-const CLOSE_ABNORMAL: u16 = 1006;
 
 impl Driver {
     /// Takes a connecting or open socket. The subprotocol is checked where we made the socket
@@ -50,7 +43,7 @@ impl Driver {
     /// Says good-bye and closes.
     pub(in crate::web) fn close_peer(self: &Rc<Self>, peer: PeerId) {
         self.connections.say_goodbye(peer);
-        self.end_connection(peer, EndedBy::User, CLOSE_DONE, "closed by the user");
+        self.end_connection(peer, &PeerClosed::by_user());
     }
 
     pub(super) fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
@@ -58,7 +51,7 @@ impl Driver {
             return;
         };
         if let Err(reason) = socket.send(frame) {
-            self.end_connection(peer, EndedBy::Peer, CLOSE_ABNORMAL, &reason);
+            self.end_connection(peer, &PeerClosed::by_peer(CLOSE_ABNORMAL, &reason));
         }
     }
 
@@ -77,7 +70,7 @@ impl Driver {
             SocketEvent::Unreadable => {
                 let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set \
                               its binaryType to 'arraybuffer'";
-                self.end_connection(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+                self.end_connection(peer, &PeerClosed::by_fault(CLOSE_BREACH, reason));
             }
             SocketEvent::Closed(code, reason) => self.hung_up(peer, code, &reason),
         }
@@ -90,7 +83,7 @@ impl Driver {
         if !socket.speaks_protocol() {
             let reason = "the server did not select the WebSocket subprotocol devp2p.1";
             self.connections.note_fault(peer, reason);
-            self.end_connection(peer, EndedBy::Fault, CLOSE_BREACH, reason);
+            self.end_connection(peer, &PeerClosed::by_fault(CLOSE_BREACH, reason));
         } else if self.connections.join(peer) {
             self.listener.peer(peer.0, "greeting");
             self.input(Input::PeerJoined(peer));
@@ -103,33 +96,35 @@ impl Driver {
         let reason = match reason {
             "" if !self.connections.has_joined(peer) => "the connection could not be opened",
             "" if code == CLOSE_ABNORMAL => "the connection broke",
-            "" => "the peer closed the connection",
             words => words,
         };
-        self.end_connection(peer, EndedBy::Peer, code, reason);
+        self.end_connection(peer, &PeerClosed::by_peer(code, reason));
     }
 
     /// Ends a connection for a fault that the socket sees before the engine could.
     fn refuse(self: &Rc<Self>, peer: PeerId, fault: &PeerFault) {
         self.connections.note_fault(peer, &fault.to_string());
-        self.end_connection(peer, EndedBy::Fault, fault.close_code(), &fault.to_string());
+        self.end_connection(
+            peer,
+            &PeerClosed::by_fault(fault.close_code(), &fault.to_string()),
+        );
     }
 
     /// Ends a connection that the engine has given up, and knows nothing of any more.
     pub(super) fn drop_peer(&self, peer: PeerId, fault: &PeerFault) {
-        let by = if matches!(fault, PeerFault::Disconnected(_)) {
-            EndedBy::Peer
-        } else {
-            EndedBy::Fault
+        let words = fault.to_string();
+        let closed = match fault {
+            PeerFault::Disconnected(reason) => PeerClosed::disconnected(*reason),
+            _ => PeerClosed::by_fault(fault.close_code(), &words),
         };
         // The engine has forgotten the peer already.
-        let _ = self.disconnect(peer, by, fault.close_code(), &fault.to_string(), None);
+        let _ = self.disconnect(peer, &closed, None);
     }
 
     /// Ends a connection that the engine did not ask to end, and tells the engine.
-    fn end_connection(self: &Rc<Self>, peer: PeerId, by: EndedBy, code: u16, reason: &str) {
+    fn end_connection(self: &Rc<Self>, peer: PeerId, closed: &PeerClosed<'_>) {
         let row = self.engine.borrow().peer_progress(peer);
-        if self.disconnect(peer, by, code, reason, row.as_ref()) {
+        if self.disconnect(peer, closed, row.as_ref()) {
             self.input(Input::PeerLeft(peer));
         }
     }
@@ -139,17 +134,15 @@ impl Driver {
     fn disconnect(
         &self,
         peer: PeerId,
-        by: EndedBy,
-        code: u16,
-        reason: &str,
+        closed: &PeerClosed<'_>,
         row: Option<&PeerProgress>,
     ) -> bool {
         let Some(connection) = self.connections.remove(peer) else {
             return false;
         };
-        connection.close(code, reason);
+        connection.close(closed.code(), closed.reason());
         let row = PeerRow::new(peer.0, row, connection.faults());
-        self.listener.peer_closed(peer.0, by, code, reason, &row);
+        self.listener.peer_closed(peer.0, closed, &row);
         connection.has_joined()
     }
 }

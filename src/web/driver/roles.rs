@@ -134,7 +134,8 @@ impl Driver {
         });
     }
 
-    /// Tells which state is complete, unless it is the one `before`.
+    /// Tells which state is complete, unless it is the one `before`. Its counts may have changed:
+    /// then `pkg/lib/database.js` takes them and sends no event.
     pub(super) fn tell_if_complete_changed(&self, before: Option<Complete>) {
         let after = self.complete();
         if after != before {

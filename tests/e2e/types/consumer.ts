@@ -26,6 +26,7 @@ import {
   type OpenOptions,
   type Peer,
   type PeerClosed,
+  type PeerState,
   type PeerStats,
   type Phase,
   type Progress,
@@ -54,22 +55,29 @@ function words(event: DatabaseEvent): string {
     case 'damaged': return `${event.what satisfies 'page' | 'code' | 'record'}: ${event.message}`
     case 'ended': return event.message
     case 'repaired': case 'recovered': return event.type
+    case 'peer': return `${event.peer.name} ${event.state satisfies PeerState}: ${event.closed?.reason ?? 'joined'}`
   }
 }
 
 export async function wallet(root: string, signal: AbortSignal): Promise<SyncReport> {
   await using db: Snaplight = await open(options)
   const peer: Peer = db.addPeer(new WebSocket('wss://peer.example', 'devp2p.1'), { name: 'mine' })
-  db.addPeer(new URL('wss://peer.example'))
+  db.addPeer(new URL('wss://peer.example'), { reconnect: false })
   const closed: Promise<PeerClosed> = peer.closed
-  void closed.then(({ by, code, reason }) => console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason))
+  void closed.then(({ by, code, reason, disconnect }) => {
+    console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason, disconnect?.toFixed())
+  })
 
   const sync: Sync = db.sync(root, { signal, onProgress: (progress) => draw(progress) })
   for await (const progress of sync) draw(progress)
   const report = await sync
   const complete: CompleteState | null = db.complete
   const block: Block | null = report.block
-  console.log(complete?.root, complete?.accounts, report.healing.nodes + report.received.bytes, block?.number, version, db.role)
+  console.log(complete?.root, complete?.accounts, report.healing.nodes + report.received.bytes + report.reused, block?.number, version, db.role)
+
+  const { received, healing, unneeded }: SyncReport = report
+  console.log(received.accountBytes + received.slotBytes + received.codeBytes, healing.nodeBytes + healing.codes + healing.codeBytes)
+  console.log(unneeded.late + unneeded.duplicate + unneeded.unexpected)
 
   const targets: SyncTarget[] = [root, new Uint8Array(32), { root }, { blockHash: root }]
   const need = ({ root: refused, peers }: NeedNewRoot): void => console.log(refused, peers.map(({ name }) => name))
@@ -86,13 +94,13 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   return report
 }
 
-function draw({ phase, keySpace, peers, waiting, waitingFor, etaMs, outrun, needNewRoot, damaged }: Progress): void {
+function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outrun, needNewRoot, damaged }: Progress): void {
   const words: Record<Phase, string> = {
     idle: '', connecting: '', locating: '', ranges: '', healing: '', finishing: '', done: '',
   }
   const best: PeerStats | undefined = [...peers].sort((a, b) => b.bytes - a.bytes)[0]
   console.log(words[phase], keySpace[255], best?.latencyMs, best?.head?.number, waiting ?? 'moving', waitingFor)
-  console.log(etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
+  console.log(queued.nodes + queued.codes + queued.storages, etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
 }
 
 /** A message port dressed as a socket: anything of this shape can be a peer. */

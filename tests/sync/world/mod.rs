@@ -62,6 +62,8 @@ pub(crate) struct World {
     /// The least and the greatest round-trip time of a connection, in milliseconds.
     pub(crate) latency: (u64, u64),
     pub(crate) batches: u64,
+    /// Pages that were read from the disk.
+    pub(crate) pages_read: usize,
     /// Bytes of frames that reached the engine.
     pub(crate) received: u64,
     /// Every snap request that was sent.
@@ -138,6 +140,7 @@ impl World {
             fail_load: None,
             latency: (5, 64),
             batches: 0,
+            pages_read: 0,
             received: 0,
             asked: Vec::new(),
             sent: BTreeMap::new(),
@@ -446,6 +449,7 @@ impl World {
                 if let Some(error) = self.fail_load.take() {
                     return self.input(Input::LoadFailed(ticket, error));
                 }
+                self.pages_read += ids.len();
                 let pages = ids
                     .iter()
                     .map(|id| self.disk.pages.get(id).cloned())

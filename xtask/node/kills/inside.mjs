@@ -16,10 +16,13 @@ export function tap() {
   const STATE = [0x23, 0x25, 0x29]
   const CODES = 0x27
   let sockets = 0
+  /** Bytes that were proven in earlier lives: the sync goes on counting from there. */
+  let before
+  const proven = ({ ranges, healing }) => ranges.bytes + healing.bytes
   const figures = () => {
     const progress = window.db?.progress()
-    const proven = progress ? progress.ranges.bytes + progress.healing.bytes : 0
-    return { ...frames, proven, inFlight: progress?.peers.map((peer) => peer.requestsInFlight) ?? [] }
+    const now = before === undefined ? 0 : proven(progress) - before
+    return { ...frames, proven: now, inFlight: progress?.peers.map((peer) => peer.requestsInFlight) ?? [] }
   }
   window.WebSocket = class extends WebSocket {
     constructor(...values) {
@@ -27,8 +30,10 @@ export function tap() {
       const socket = sockets++
       this.addEventListener('message', ({ data }) => {
         const [kind] = new Uint8Array(data, 0, 1)
-        if (STATE.includes(kind)) frames.state += data.byteLength
-        else if (kind === CODES) frames.codes += data.byteLength
+        if (STATE.includes(kind)) {
+          before ??= proven(window.db.progress())
+          frames.state += data.byteLength
+        } else if (kind === CODES) frames.codes += data.byteLength
         window.tell({ type: 'frame', socket, ...frames })
       })
     }
