@@ -246,12 +246,13 @@ impl Peer {
         self.delivered.bytes
     }
 
-    /// When something is overdue. `is_busy`: answers of any peer are on their way.
-    pub(super) fn deadline(&self, is_busy: bool) -> Millis {
-        let patience = if is_busy { BUSY_PING_MS } else { PING_MS };
+    /// When something is overdue. `is_busy`: answers of any peer are on their way; `busy_at`: when
+    /// they last were.
+    pub(super) fn deadline(&self, is_busy: bool, busy_at: Millis) -> Millis {
         match (self.session.is_ready(), self.pinged) {
             (false, _) => self.joined.after(HANDSHAKE_MS),
-            (true, Some(pinged)) => pinged.after(patience),
+            (true, Some(pinged)) if is_busy => pinged.after(BUSY_PING_MS),
+            (true, Some(pinged)) => pinged.max(busy_at).after(PING_MS),
             (true, None) => self.heard.after(PING_MS),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Peers {
     line: Throughput,
     /// Bytes of frames of all peers, those that left included.
     received: u64,
+    /// When answers were last on their way from any peer.
+    busy_at: Millis,
 }
 
 /// Where a request goes, and how large it may be.
@@ -299,9 +301,12 @@ impl Peers {
     ) -> (Vec<(PeerId, PeerFault)>, Vec<PeerId>) {
         let mut overdue = Vec::new();
         let mut pings = Vec::new();
+        if is_busy {
+            self.busy_at = now;
+        }
         for (id, peer) in &mut self.table {
             peer.end_refusals(now);
-            if now < peer.deadline(is_busy) {
+            if now < peer.deadline(is_busy, self.busy_at) {
                 continue;
             }
             match peer.overdue(now) {
@@ -313,7 +318,9 @@ impl Peers {
     }
 
     pub(crate) fn next_deadline(&self, is_busy: bool) -> Option<Millis> {
-        self.all().map(|peer| peer.deadline(is_busy)).min()
+        self.all()
+            .map(|peer| peer.deadline(is_busy, self.busy_at))
+            .min()
     }
 
     /// When the next peer that has to wait may be asked again.
