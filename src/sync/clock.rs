@@ -25,8 +25,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// The engine's time of a call that tells what has happened. `deadline`: when the engine wanted
-    /// to be called at the latest, in its own time. Also returns whether the page was away.
+    /// Whether the last call was so long ago that the page may have been away.
+    pub(crate) fn is_long_since(&self, now: Millis) -> bool {
+        self.own(now).since(self.last) > COUNTED_MS
+    }
+
+    /// The engine's time of a call, and whether the page was away. `deadline`: when the engine wanted
+    /// to be called at the latest, in its own time.
     pub(crate) fn arrive(&mut self, now: Millis, deadline: Option<Millis>) -> (Millis, bool) {
         let own = self.own(now);
         let is_late = deadline.is_some_and(|deadline| own.since(deadline) > LATE_MS);
@@ -35,13 +40,8 @@ impl Clock {
         if was_away {
             self.away_ms += gap - COUNTED_MS;
         }
-        (self.go_on(now), was_away)
-    }
-
-    /// The engine's time of a call that only goes on with the work.
-    pub(crate) fn go_on(&mut self, now: Millis) -> Millis {
         self.last = self.own(now);
-        self.last
+        (self.last, was_away)
     }
 
     /// The last call.

@@ -167,6 +167,7 @@ struct Refusal {
 /// Its place among peers that may be asked: lower is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
+    has_refused: bool,
     strikes: u32,
     /// Milliseconds until it would have answered.
     done_ms: u64,
@@ -356,9 +357,9 @@ impl Peer {
             && (own.count == 0 || own.bytes + MIN_REQUEST <= window / 2)
     }
 
-    /// The best peer is the one that would answer first. What counts is what it proves of what was
-    /// asked for, and not what it sends.
-    pub(super) fn rank(&self, kind: RequestKind, window: u64) -> Rank {
+    /// The best peer is the one that would answer first, of those that have not refused. What counts
+    /// is what it proves of what was asked for, and not what it sends.
+    pub(super) fn rank(&self, kind: RequestKind, root: &Hash, window: u64) -> Rank {
         let bytes = self.open_bytes() + self.request_bytes(kind, window);
         let sent = self.delivered.bytes / USEFUL_PARTS + 1;
         let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);
@@ -368,6 +369,7 @@ impl Peer {
             _ => UNKNOWN_MS,
         };
         Rank {
+            has_refused: self.has_refused_kind(kind, root),
             strikes: self.strikes,
             done_ms,
         }
@@ -480,6 +482,11 @@ impl Peer {
     fn has_refused(&self, root: &Hash) -> bool {
         let mut refusals = self.refused.iter().flatten();
         refusals.any(|refusal| refusal.root == *root)
+    }
+
+    /// The same for one kind.
+    pub(crate) fn has_refused_kind(&self, kind: RequestKind, root: &Hash) -> bool {
+        self.refused[kind.index()].is_some_and(|refusal| refusal.root == *root)
     }
 
     /// Whether it has to wait because its answers are short.

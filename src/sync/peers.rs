@@ -116,10 +116,10 @@ impl Peers {
         ready.map(|(id, _)| *id).collect()
     }
 
-    /// How many ready peers refuse this kind for `root` now.
-    pub(crate) fn refusing(&self, kind: RequestKind, root: &Hash, now: Millis) -> usize {
+    /// How many ready peers have refused this kind for `root`, and proven nothing of it since.
+    pub(crate) fn refusing(&self, kind: RequestKind, root: &Hash) -> usize {
         self.all()
-            .filter(|peer| peer.is_ready() && peer.refuses(kind, root, now))
+            .filter(|peer| peer.is_ready() && peer.has_refused_kind(kind, root))
             .count()
     }
 
@@ -208,7 +208,7 @@ impl Peers {
                 offsets,
                 bytes: peer.request_bytes(kind, window).min(left),
             };
-            askable.push((peer.rank(kind, window), route));
+            askable.push((peer.rank(kind, root, window), route));
         }
         askable.sort_by_key(|(rank, _)| *rank);
         askable.into_iter().map(|(_, route)| route).collect()

@@ -106,12 +106,17 @@ impl Engine {
         job.set_aside(self.lacking.unavailable());
     }
 
-    /// If nothing moves although something is missing, says why, once for each reason.
-    pub(super) fn report_stall(&mut self, now: Millis) {
-        if !self.requests.is_idle() || !self.commits.is_settled() || !self.outbox.is_empty() {
+    /// If nothing moves although something is missing, says why, once for each reason. Peers that
+    /// have refused are asked again and again, which is no movement.
+    pub(super) fn report_stall(&mut self) {
+        let only_retries = self
+            .requests
+            .in_time()
+            .all(|request| self.is_retry(request));
+        if !only_retries || !self.commits.is_settled() || !self.outbox.is_empty() {
             return;
         }
-        if let Some(reason) = self.header_stall(now) {
+        if let Some(reason) = self.header_stall() {
             return self.wait_for(reason);
         }
         let Some(job) = self.job() else {
@@ -121,33 +126,49 @@ impl Engine {
             return;
         }
         let root = job.root();
-        let lacking: Vec<_> = RequestKind::STATE
-            .into_iter()
-            .filter(|kind| job.lacks(*kind))
-            .collect();
-        if lacking.is_empty() {
+        let is_idle = self.requests.is_idle();
+        if is_idle && !RequestKind::STATE.into_iter().any(|kind| job.lacks(kind)) {
             return self.fail(Failure::Defect(
                 "nothing is left to ask for, and the state is incomplete",
             ));
         }
         let peers = self.peers.ready().len();
         // Codes are the same under every root, so a newer one does not help.
-        let refusing = lacking
-            .iter()
-            .filter(|kind| **kind != RequestKind::Codes)
-            .map(|kind| self.peers.refusing(*kind, &root, now));
+        let kinds = RequestKind::STATE.into_iter();
+        let refusing = kinds
+            .filter(|kind| *kind != RequestKind::Codes)
+            .map(|kind| self.peers.refusing(kind, &root));
         let reason = match self.lacking.unavailable().next() {
             _ if peers == 0 => WaitReason::NoPeers,
             _ if refusing.max() == Some(peers) => WaitReason::NeedNewRoot { root, peers },
-            Some(item) => WaitReason::Unavailable { item: *item, peers },
-            None => return,
+            Some(item) if is_idle => WaitReason::Unavailable { item: *item, peers },
+            _ => return,
         };
         self.wait_for(reason);
     }
 
+    /// Whether its peer has refused the same before.
+    fn is_retry(&self, request: &PendingRequest) -> bool {
+        let root = match &request.subject {
+            Subject::Header(block) => *block,
+            Subject::State(state) => state.root,
+        };
+        let peer = self.peers.get(request.peer);
+        peer.is_some_and(|peer| peer.has_refused_kind(request.subject.kind(), &root))
+    }
+
     pub(super) fn wait_for(&mut self, reason: WaitReason) {
-        if self.waiting.as_ref() != Some(&reason) {
-            self.waiting = Some(reason.clone());
+        if self.waiting.as_ref() == Some(&reason) {
+            return;
+        }
+        self.waiting = Some(reason.clone());
+        // The rest may go on in between. The item is named once all the same.
+        let item = match &reason {
+            WaitReason::Unavailable { item, .. } => Some(*item),
+            _ => None,
+        };
+        if item.is_none() || self.named != item {
+            self.named = item.or(self.named);
             self.tell(Event::Waiting(reason));
         }
     }

@@ -82,15 +82,14 @@ impl Engine {
         }
     }
 
-    /// Why the header does not come, if nobody is being asked for it.
-    pub(super) fn header_stall(&self, now: Millis) -> Option<WaitReason> {
-        let search = self.goal.header().filter(|search| search.is_open())?;
-        let block = search.block();
+    /// Why the header does not come, if nobody is being asked for it who has not refused before.
+    pub(super) fn header_stall(&self) -> Option<WaitReason> {
+        let block = self.goal.header()?.block();
         let peers = self.peers.ready().len();
         if peers == 0 {
             return Some(WaitReason::NoPeers);
         }
-        let refusing = self.peers.refusing(RequestKind::Headers, &block, now);
+        let refusing = self.peers.refusing(RequestKind::Headers, &block);
         (refusing == peers).then_some(WaitReason::BlockUnavailable { block, peers })
     }
 }

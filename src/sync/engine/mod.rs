@@ -20,7 +20,7 @@ use super::lacking::Lacking;
 use super::limits::{Footprint, Limits};
 use super::loads::Loads;
 use super::peers::Peers;
-use super::progress::{Counters, PeerProgress, Phase, Progress, Report, WaitReason};
+use super::progress::{Counters, Missing, PeerProgress, Phase, Progress, Report, WaitReason};
 use super::requests::{Arrived, Requests};
 use super::resume::Resume;
 use super::target::{Goal, Pivot};
@@ -76,6 +76,8 @@ pub struct Engine {
     /// Why nothing moves. Kept until an answer is proven, so that progress does not flicker while a
     /// peer is asked again.
     waiting: Option<WaitReason>,
+    /// What no peer has, if that was told.
+    named: Option<Missing>,
     /// The round that the next job begins with.
     next_round: u32,
     /// Bytes of an answer to a range of a healing, smoothed; 0 before the first.
@@ -134,6 +136,7 @@ impl Engine {
             started: Millis(0),
             last_commit: Millis(0),
             waiting: None,
+            named: None,
             next_round: 0,
             span_bytes: 0,
         }
@@ -149,10 +152,7 @@ impl Engine {
     /// A call that comes later than [`Engine::next_deadline`] shows that the page was away. That
     /// time is no peer's fault, and hardly counts.
     pub fn handle(&mut self, now: Millis, input: Input) {
-        let (now, was_away) = self.clock.arrive(now, self.own_deadline());
-        if was_away {
-            self.requests.disturb();
-        }
+        let now = self.tell_time(now);
         match input {
             Input::PeerJoined(peer) => self.peer_joined(now, peer),
             Input::PeerLeft(peer) => self.peer_left(peer),
@@ -178,7 +178,7 @@ impl Engine {
     /// The next thing to do, or `None` until the next input. At most one expensive step is done per
     /// call.
     pub fn poll(&mut self, now: Millis) -> Option<Output> {
-        let now = self.clock.go_on(now);
+        let now = self.tell_time(now);
         if let Some(output) = self.outbox.pop_front() {
             return Some(output);
         }
@@ -200,7 +200,7 @@ impl Engine {
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
-        self.report_stall(now);
+        self.report_stall();
         self.outbox.pop_front()
     }
 
@@ -209,7 +209,20 @@ impl Engine {
         self.own_deadline().map(|own| self.clock.outside(own))
     }
 
-    /// The same in the engine's own time.
+    /// The engine's own time of a call.
+    fn tell_time(&mut self, now: Millis) -> Millis {
+        let deadline = match self.clock.is_long_since(now) {
+            true => self.own_deadline(),
+            false => None,
+        };
+        let (now, was_away) = self.clock.arrive(now, deadline);
+        if was_away {
+            self.requests.disturb();
+        }
+        now
+    }
+
+    /// The same as [`Engine::next_deadline`] in the engine's own time.
     fn own_deadline(&self) -> Option<Millis> {
         [
             self.peers.next_deadline(!self.requests.is_empty()),

@@ -69,6 +69,7 @@ impl Engine {
         self.upkeep.build_moved();
         self.loads.cancel(LoadPurpose::Heal);
         self.lacking.clear();
+        self.named = None;
         self.expect_in_flight();
     }
 
@@ -135,6 +136,7 @@ impl Engine {
         let job = job.entered(self.next_round, self.limits.page_bytes);
         self.activity = Activity::Syncing(Box::new(job));
         self.lacking.clear();
+        self.named = None;
         self.expect_in_flight();
     }
 
