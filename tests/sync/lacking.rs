@@ -41,15 +41,18 @@ fn wait_for(mut world: World, is_item: impl Fn(&Missing) -> bool) {
         .iter()
         .filter(|why| **why != WaitReason::NoPeers)
         .collect();
-    assert!(waits.len() == 1 && is_named(waits[0]), "{waits:?}");
+    // It may be named again when something else has come meanwhile.
+    assert!(waits.iter().all(|why| is_named(why)), "{waits:?}");
+    assert!((1..=3).contains(&waits.len()), "{waits:?}");
     let progress = world.engine.progress(Millis(world.now));
     assert!(progress.waiting.as_ref().is_some_and(is_named));
     assert!(progress.peers.iter().all(|peer| !peer.refused));
     assert_nobody_is_blamed(&world);
 
     // It is asked for again, but seldom.
-    let asked = world.asked.len();
+    let (asked, waits) = (world.asked.len(), world.waits.len());
     assert!(matches!(world.run_ms(60_000), End::Paused));
+    assert_eq!(world.waits.len(), waits, "nothing new is said");
     let asked = world.asked.len() - asked;
     assert!((1..=12 * LACKING).contains(&asked), "{asked} in a minute");
 
@@ -126,7 +129,7 @@ fn a_storage_that_no_peer_has_is_named_and_waited_for() {
     let server = serve(
         Recipe {
             contracts_per_mille: 200,
-            huge: vec![(1, 1_000)],
+            huge: vec![(1, 300)],
             ..Recipe::plain(3_000, 92)
         }
         .build(),
@@ -206,7 +209,8 @@ fn without_last_node(make: impl Fn() -> (World, Chain), of_storage: bool, vice: 
     });
 }
 
-/// A world that holds the state before the chain's newest one.
+/// A world that holds the state before the chain's newest one. Single slots of a large storage have
+/// changed since, and single accounts.
 fn one_block_behind() -> (World, Chain) {
     let recipe = Recipe {
         contracts_per_mille: 300,

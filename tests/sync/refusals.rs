@@ -141,7 +141,12 @@ fn peers_that_are_all_too_old_are_counted_although_a_state_is_complete() {
                 assert_eq!(refused, peers, "after {second} s: those that are counted");
             }
         }
-        assert_eq!(world.waits, [WaitReason::NeedNewRoot { root, peers }]);
+        assert_eq!(
+            world.waits,
+            [WaitReason::NeedNewRoot { root, peers }],
+            "{peers} peers, {latency} ms: {:?}",
+            world.engine.progress(Millis(world.now)).waiting
+        );
         assert_eq!(world.faults, []);
     }
 }

@@ -5,7 +5,7 @@
 
 mod accounts;
 mod codes;
-mod nodes;
+pub(crate) mod nodes;
 mod storage;
 
 use crate::{

@@ -98,6 +98,37 @@ impl Answer {
     }
 }
 
+/// Takes out of a request what a server that lacks some nodes passes over: the path of such a node,
+/// and what follows it in its set. If it `ends` there, everything that follows.
+pub(crate) fn leave_out(
+    states: &States,
+    request: &mut GetTrieNodes,
+    is_lacked: impl Fn(&[u8]) -> bool,
+    ends: bool,
+) {
+    let Some(state) = super::state(states, &request.root) else {
+        return;
+    };
+    let mut ended = false;
+    request.paths.retain_mut(|set| {
+        let (trie, first) = match set.as_slice() {
+            [] => return true,
+            [_] => (Some(state.accounts()), 0),
+            [account, ..] => (state.storage(&fitted(account)), 1),
+        };
+        let lacked = set.iter().skip(first).position(|path| {
+            let at = trie.map(|trie| trie.node_at(&Path::decode(path).nibbles));
+            matches!(at, Some(NodeAt::Node(node)) if is_lacked(&node))
+        });
+        let is_left = !ended;
+        if let Some(at) = lacked {
+            set.truncate(first + at);
+            ended |= ends;
+        }
+        is_left && set.len() > first
+    });
+}
+
 /// A trie and the nodes of it that this request has already met. As in go-ethereum, each node
 /// counts as one look-up.
 struct Opened<'a> {

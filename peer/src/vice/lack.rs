@@ -1,7 +1,12 @@
 //! Peers that lack single codes or trie nodes, and have everything else.
 
 use super::answer::{Answer, Content};
-use crate::{Hash, keccak::keccak, snap::Request, state::States};
+use crate::{
+    Hash,
+    keccak::keccak,
+    snap::{Request, nodes},
+    state::States,
+};
 use std::str::FromStr;
 
 /// The beginning of a hash, as hexadecimal digits. All 64 digits name one hash, one digit names a
@@ -33,30 +38,25 @@ impl FromStr for Prefix {
     }
 }
 
-impl Answer {
-    /// Leaves out the codes that are lacked.
-    pub(super) fn lack_codes(&mut self, lacked: &Prefix) {
-        if let Content::Codes(codes) = &mut self.content {
-            codes.retain(|code| !lacked.is_of_hash_of(code));
-        }
+/// Takes the codes out of a request that are lacked: no server counts what it does not have.
+pub(super) fn leave_out_codes(request: &mut Request, lacked: &Prefix) {
+    if let Request::Codes(request) = request {
+        request.hashes.retain(|hash| !lacked.is_of(hash));
     }
+}
 
-    /// Leaves out the nodes that are lacked, or everything from the first of them on. A range whose
-    /// proof needs one of them is not answered, nor is a storage whose root is one of them.
-    pub(super) fn lack_nodes(
-        &mut self,
-        lacked: &Prefix,
-        ends: bool,
-        states: &States,
-        request: &Request,
-    ) {
+/// Takes the nodes out of a request that are lacked, or everything from the first of them on.
+pub(super) fn leave_out_nodes(states: &States, request: &mut Request, lacked: &Prefix, ends: bool) {
+    if let Request::Nodes(request) = request {
+        nodes::leave_out(states, request, |node| lacked.is_of_hash_of(node), ends);
+    }
+}
+
+impl Answer {
+    /// Takes the ranges out whose proof needs a node that is lacked, and the storages whose root is
+    /// one, with what follows them.
+    pub(super) fn lack_nodes(&mut self, lacked: &Prefix, states: &States, request: &Request) {
         match &mut self.content {
-            Content::Nodes(nodes) => {
-                let is_lacked = |node: &Vec<u8>| !node.is_empty() && lacked.is_of_hash_of(node);
-                let first = nodes.iter().position(is_lacked);
-                nodes.truncate(first.filter(|_| ends).unwrap_or(nodes.len()));
-                nodes.retain(|node| !is_lacked(node));
-            }
             Content::Accounts { items, proof } => {
                 if proof.iter().any(|node| lacked.is_of_hash_of(node)) {
                     items.clear();
@@ -83,7 +83,7 @@ impl Answer {
                     proof.clear();
                 }
             }
-            Content::Codes(_) | Content::Headers(_) => {}
+            Content::Codes(_) | Content::Nodes(_) | Content::Headers(_) => {}
         }
     }
 }

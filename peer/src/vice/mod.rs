@@ -225,7 +225,7 @@ impl Vices {
         let mut asked = request.clone();
         showing
             .iter()
-            .for_each(|fault| change_request(&mut asked, fault));
+            .for_each(|fault| change_request(states, &mut asked, fault));
         let mut payload = Vec::new();
         snap::answer(states, &asked, &mut payload);
         let Some(mut answer) = Answer::decode(&request, &payload) else {
@@ -303,7 +303,13 @@ fn root(request: &Request) -> Option<&Hash> {
 }
 
 /// Changes a request for the faults that are honest answers to another request.
-fn change_request(request: &mut Request, fault: &Fault) {
+fn change_request(states: &States, request: &mut Request, fault: &Fault) {
+    match fault {
+        Fault::LacksCodes(lacked) => lack::leave_out_codes(request, lacked),
+        Fault::LacksNodes(lacked) => lack::leave_out_nodes(states, request, lacked, false),
+        Fault::EndsAtNodes(lacked) => lack::leave_out_nodes(states, request, lacked, true),
+        _ => {}
+    }
     let bytes = match request {
         Request::Accounts(request) => &mut request.bytes,
         Request::Storage(request) => &mut request.bytes,

@@ -69,9 +69,9 @@ impl Answer {
                     *codes = request.hashes.iter().map(|hash| hash.to_vec()).collect();
                 }
             }
-            Fault::LacksCodes(lacked) => self.lack_codes(lacked),
-            Fault::LacksNodes(lacked) => self.lack_nodes(lacked, false, states, request),
-            Fault::EndsAtNodes(lacked) => self.lack_nodes(lacked, true, states, request),
+            Fault::LacksNodes(lacked) | Fault::EndsAtNodes(lacked) => {
+                self.lack_nodes(lacked, states, request);
+            }
             Fault::AlwaysProve => self.prove_whole(states, request),
             Fault::HugeProof => {
                 if let Some(trie) = self.last_trie(states, request) {
