@@ -41,7 +41,7 @@ pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_valu
 pub use batch::Batch;
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 #[doc(hidden)]
-pub use gc::{CodeWalk, DiffWalk, MarkWalk};
+pub use gc::{DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};
