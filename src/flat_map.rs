@@ -192,6 +192,17 @@ impl<K: Copy + Ord> ChunkedSet<K> {
     pub(crate) fn insert_all(&mut self, keys: impl IntoIterator<Item = K>) {
         self.extend(keys.into_iter().map(|key| (key, ())));
     }
+
+    /// In ascending order.
+    pub(crate) fn into_keys(self) -> Vec<K> {
+        let mut keys = Vec::with_capacity(self.len());
+        for part in self.0 {
+            for (key, ()) in part.0 {
+                keys.push(key);
+            }
+        }
+        keys
+    }
 }
 
 impl<K: HeapBytes, V: HeapBytes> HeapBytes for FlatMap<K, V> {
@@ -262,5 +273,6 @@ mod tests {
         let mut map = ChunkedSet::default();
         map.insert_all(0..10_000);
         assert_eq!(map.0.len(), 10_000usize.div_ceil(PART - 1));
+        assert!(map.into_keys().into_iter().eq(0..10_000));
     }
 }

@@ -4,7 +4,6 @@
 use core::ops::Range;
 
 use super::entry::PageId;
-use super::record::Record;
 use crate::hash::Hash;
 use crate::heap::owns;
 
@@ -26,20 +25,6 @@ pub struct Batch {
     pub delete_codes: Vec<Hash>,
     /// The new root record ([`super::Record::encode`]), which carries `sequence`.
     pub record: Vec<u8>,
-}
-
-impl Batch {
-    /// A batch that only writes this record.
-    pub fn of(record: &Record) -> Batch {
-        Batch {
-            sequence: record.sequence,
-            pages: Vec::new(),
-            codes: Vec::new(),
-            delete: Vec::new(),
-            delete_codes: Vec::new(),
-            record: record.encode(),
-        }
-    }
 }
 
 owns! {

@@ -326,18 +326,13 @@ impl PageId {
         PageId(self.0.saturating_add(1))
     }
 
-    /// These ids in ascending order, each once.
+    /// These ids in ascending order, each once. A heap sorts them, because the library's sort would
+    /// add four kilobytes to the module.
     pub(crate) fn in_order(ids: Vec<PageId>) -> Vec<PageId> {
-        in_order(ids)
+        let mut ids = BinaryHeap::from(ids).into_sorted_vec();
+        ids.dedup();
+        ids
     }
-}
-
-/// These values in ascending order, each once. A heap sorts them, because the library's sort would
-/// add four kilobytes to the module.
-pub(crate) fn in_order<T: Ord>(values: Vec<T>) -> Vec<T> {
-    let mut values = BinaryHeap::from(values).into_sorted_vec();
-    values.dedup();
-    values
 }
 
 /// Which bytecodes are stored, or are part of the batch being put together.

@@ -1,25 +1,25 @@
-//! Finding garbage: pages that no root reaches, and (`codes`) bytecodes that no account names. The
-//! walks say which pages they want to read and take the bytes. Those for pages only read pages that
-//! have others below.
+//! Finding garbage: pages that no root reaches, and bytecodes that no account names. The walks say
+//! which pages they want to read and take the bytes. As long as codes do not matter, they only read
+//! pages that have others below.
 //!
 //! A page may hold several sibling subtries, and a state may name only some of them. So the walks
 //! go through subtries, and read the pages in which these are.
 
-mod codes;
-
-pub use codes::CodeWalk;
-
-use super::entry::{Item, PageId, PageRef, in_order};
+use super::entry::{Code, Entry, Item, PageId, PageRef};
 use super::page::{Page, PageError};
+use crate::flat_map::ChunkedSet;
+use crate::hash::Hash;
 use crate::heap::{flat, owns};
 use crate::trie::path::Path;
 
-/// Finds the pages of the old complete state that the new one does not share. It walks both states
-/// and stops wherever they have the same page, so that its cost is in proportion to what has
-/// changed.
+/// Finds the pages of the old complete state that the new one does not share, and perhaps the codes
+/// in them that the new one's own pages do not name. It walks both states and stops wherever they
+/// have the same page, so that its cost is in proportion to what has changed.
 pub struct DiffWalk {
     old: Side,
     new: Side,
+    /// Whether codes matter.
+    with_codes: bool,
     /// The subtries that the pages read so far name. Bound: the pages of which only one of the
     /// states has a subtrie.
     read: Vec<(PageId, Vec<Below>)>,
@@ -36,16 +36,29 @@ pub struct MarkWalk {
     blind: bool,
 }
 
+/// Finds the codes that a complete state does not name, among some that it may not. It reads the
+/// account pages until each of them is found.
+pub(crate) struct CodeWalk {
+    side: Side,
+    /// The codes that were not found yet. Bound: the codes held, 32 bytes each.
+    candidates: ChunkedSet<Hash>,
+    /// Whether a page could not be read.
+    blind: bool,
+}
+
 /// One state, as far as it has been walked.
 #[derive(Default)]
 struct Side {
-    /// The subtries in pages that were reached, in any order, some more than once. Bound: the
-    /// references to pages in the state, 16 bytes each.
-    reached: Vec<Part>,
-    /// The subtries reached that have pages below. Bound: as for `reached`.
+    /// The pages reached, in any order, some more than once. Bound: the references to pages in the
+    /// state, 8 bytes each.
+    reached: Vec<PageId>,
+    /// The subtries reached that have to be looked into. Bound: as for `reached`.
     inner: Parts,
     /// Those of `inner` that are still to be read.
     waiting: Parts,
+    /// The codes of the accounts that were read, in any order, some more than once, if they matter.
+    /// Bound: the contracts of which only one of the states has the page, 32 bytes each.
+    codes: Vec<Hash>,
 }
 
 /// A sorted set. None of these is large enough to need a tree.
@@ -58,18 +71,22 @@ struct Part {
     page: PageId,
     /// The subtrie's nibble at the depth of the branch whose children share the page.
     nibble: u8,
-    /// Whether it is of the account trie, and not of an account's storage trie.
-    has_accounts: bool,
 }
 
-/// A subtrie that a page names.
+/// Something that a page names.
 #[derive(Clone, Copy, Debug)]
 struct Below {
     /// The nibble of the naming page's subtrie that it is in.
     nibble: u8,
-    part: Part,
-    /// Whether it has pages below.
-    inner: bool,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// A subtrie, and whether it has to be looked into.
+    Part(Part, bool),
+    /// The code of an account.
+    Code(Hash),
 }
 
 /// The nibble of a subtrie that is a whole trie and so has its page to itself.
@@ -78,13 +95,23 @@ const WHOLE_TRIE: u8 = 16;
 impl DiffWalk {
     /// Starts at both root pages (`None`: the empty state).
     pub fn new(old: Option<PageRef>, new: Option<PageRef>) -> DiffWalk {
+        DiffWalk::over(old, new, false)
+    }
+
+    /// As [`DiffWalk::new`]. `with_codes`: it also finds [`DiffWalk::lost_codes`], for which it
+    /// reads the account pages that only one of the states has.
+    pub(crate) fn over(old: Option<PageRef>, new: Option<PageRef>, with_codes: bool) -> DiffWalk {
         let mut walk = DiffWalk {
             old: Side::default(),
             new: Side::default(),
+            with_codes,
             read: Vec::new(),
             blind: false,
         };
-        let root = |page: Option<PageRef>| page.iter().map(Below::root).collect();
+        let root = |page: Option<PageRef>| match page {
+            Some(page) => vec![Below::root(&page, with_codes)],
+            None => Vec::new(),
+        };
         walk.reach(root(old), root(new));
         walk
     }
@@ -102,18 +129,19 @@ impl DiffWalk {
     /// further below a page that cannot be read; [`MarkWalk`] finds what is only below it.
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
         let (in_old, in_new) = (self.old.take_waiting(id), self.new.take_waiting(id));
-        let below = match pages_below(bytes) {
+        let look = if self.with_codes {
+            Look::Both
+        } else {
+            Look::Pages
+        };
+        let below = match look_below(bytes, look) {
             Ok(below) => below,
             Err(_) => {
                 self.blind |= !in_new.is_empty();
                 Vec::new()
             }
         };
-        let of = |parts: &[Part]| {
-            let parts = parts.iter();
-            parts.flat_map(|part| part.select(&below)).collect()
-        };
-        let (old, new) = (of(&in_old), of(&in_new));
+        let (old, new) = (select(&in_old, &below), select(&in_new, &below));
         if let Err(place) = self.read_at(id) {
             self.read.insert(place, (id, below));
         }
@@ -123,22 +151,26 @@ impl DiffWalk {
     /// The pages that only the old state reaches. `None` if a page of the new state could not be
     /// read: nothing may be deleted then.
     pub fn finish(self) -> Option<Vec<PageId>> {
-        let mut old = self.old.pages();
-        let new = self.new.pages();
+        let mut old = PageId::in_order(self.old.reached);
+        let new = PageId::in_order(self.new.reached);
         old.retain(|id| new.binary_search(id).is_err());
         (!self.blind).then_some(old)
     }
 
-    /// The subtries of the account trie that only the old state reaches, and those that only the
-    /// new one does.
-    fn changed_accounts(&self) -> [Vec<Part>; 2] {
-        let (old, new) = (self.old.accounts(), self.new.accounts());
-        let without = |parts: &[Part], others: &[Part]| {
-            let parts = parts.iter().copied();
-            let only = parts.filter(|part| others.binary_search(part).is_err());
-            only.collect()
-        };
-        [without(&old, &new), without(&new, &old)]
+    /// Codes do not matter any more.
+    pub(crate) fn leave_codes(&mut self) {
+        self.with_codes = false;
+    }
+
+    /// Takes out the codes in the old state's own pages that are not in the new one's own. The
+    /// pages that they share may name them.
+    pub(crate) fn lost_codes(&mut self) -> ChunkedSet<Hash> {
+        let mut lost = ChunkedSet::default();
+        lost.insert_all(std::mem::take(&mut self.old.codes));
+        for code in std::mem::take(&mut self.new.codes) {
+            lost.remove(&code);
+        }
+        lost
     }
 
     fn read_at(&self, id: PageId) -> Result<usize, usize> {
@@ -148,21 +180,37 @@ impl DiffWalk {
     /// Notes that both sides have come to these subtries. Where both have the same subtrie, neither
     /// needs to look below it, unless its page has been read already.
     fn reach(&mut self, old: Vec<Below>, new: Vec<Below>) {
-        let mut steps: Vec<(bool, Below)> = old.into_iter().map(|below| (true, below)).collect();
-        steps.extend(new.into_iter().map(|below| (false, below)));
-        while let Some((is_old, Below { part, inner, .. })) = steps.pop() {
-            let read = self.read_at(part.page).ok();
+        let mut steps = Vec::new();
+        for (is_old, side) in [(true, old), (false, new)] {
+            for below in side {
+                steps.push((is_old, below));
+            }
+        }
+        while let Some((is_old, Below { what, .. })) = steps.pop() {
+            let read = match what {
+                What::Part(part, _) => self.read_at(part.page).ok(),
+                What::Code(_) => None,
+            };
             let (here, there) = match is_old {
                 true => (&mut self.old, &mut self.new),
                 false => (&mut self.new, &mut self.old),
             };
-            here.reached.push(part);
+            let (part, inner) = match what {
+                What::Part(part, inner) => (part, inner),
+                What::Code(code) => {
+                    here.codes.push(code);
+                    continue;
+                }
+            };
+            here.reached.push(part.page);
             if !inner || here.inner.contains(part) {
                 continue;
             }
             here.inner.insert(part);
             if let Some((_, below)) = read.and_then(|read| self.read.get(read)) {
-                steps.extend(part.select(below).map(|below| (is_old, below)));
+                for below in select(&[part], below) {
+                    steps.push((is_old, below));
+                }
             } else if there.inner.contains(part) {
                 there.waiting.remove(part);
             } else {
@@ -183,7 +231,7 @@ impl MarkWalk {
     pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
         let mut side = Side::default();
         let young = roots.into_iter().filter(|root| root.id >= since);
-        young.for_each(|root| side.reach(&Below::root(&root)));
+        young.for_each(|root| side.reach(Below::root(&root, false)));
         MarkWalk {
             side,
             since,
@@ -202,11 +250,15 @@ impl MarkWalk {
         if parts.is_empty() {
             return;
         }
-        match pages_below(bytes) {
+        match look_below(bytes, Look::Pages) {
             Ok(below) => {
-                let below = parts.iter().flat_map(|part| part.select(&below));
-                let young = below.filter(|below| below.part.page >= self.since);
-                young.for_each(|below| self.side.reach(&below));
+                for below in select(&parts, &below) {
+                    let is_young =
+                        matches!(below.what, What::Part(part, _) if part.page >= self.since);
+                    if is_young {
+                        self.side.reach(below);
+                    }
+                }
             }
             Err(_) => self.blind = true,
         }
@@ -220,30 +272,69 @@ impl MarkWalk {
         stored: impl IntoIterator<Item = PageId>,
         next_page: PageId,
     ) -> Option<Vec<PageId>> {
-        let reached = self.side.pages();
+        let reached = PageId::in_order(self.side.reached);
         let orphan = |id: &PageId| *id < next_page && reached.binary_search(id).is_err();
         (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
     }
 }
 
-impl Side {
-    fn reach(&mut self, below: &Below) {
-        self.reached.push(below.part);
-        if below.inner && !self.inner.contains(below.part) {
-            self.inner.insert(below.part);
-            self.waiting.insert(below.part);
+impl CodeWalk {
+    /// Starts at the root page of a complete state (`None`: the empty state).
+    pub(crate) fn new(root: Option<PageRef>, candidates: ChunkedSet<Hash>) -> CodeWalk {
+        let mut side = Side::default();
+        if let Some(root) = root {
+            side.reach(Below::root(&root, true));
+        }
+        CodeWalk {
+            side,
+            candidates,
+            blind: false,
         }
     }
 
-    /// The pages reached, in ascending order.
-    fn pages(&self) -> Vec<PageId> {
-        PageId::in_order(self.reached.iter().map(|part| part.page).collect())
+    /// Pages to read next, at most `limit` of them. The walk is over when there are none.
+    pub(crate) fn wanted(&self, limit: usize) -> Vec<PageId> {
+        match self.blind || self.candidates.is_empty() {
+            true => Vec::new(),
+            false => self.side.wanted(limit),
+        }
     }
 
-    /// The subtries of the account trie that were reached, in ascending order.
-    fn accounts(&self) -> Vec<Part> {
-        let parts = self.reached.iter().copied();
-        in_order(parts.filter(|part| part.has_accounts).collect())
+    /// Takes a page that is wanted (`None`: the database does not have it).
+    pub(crate) fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
+        let parts = self.side.take_waiting(id);
+        if parts.is_empty() {
+            return;
+        }
+        let Ok(below) = look_below(bytes, Look::Codes) else {
+            self.blind = true;
+            return;
+        };
+        for below in select(&parts, &below) {
+            match below.what {
+                What::Part(..) => self.side.reach(below),
+                What::Code(code) => self.candidates.remove(&code),
+            }
+        }
+    }
+
+    /// The codes that no account names. `None` if a page could not be read: nothing may be deleted
+    /// then.
+    pub(crate) fn finish(self) -> Option<Vec<Hash>> {
+        (!self.blind).then(|| self.candidates.into_keys())
+    }
+}
+
+impl Side {
+    fn reach(&mut self, below: Below) {
+        let What::Part(part, inner) = below.what else {
+            return;
+        };
+        self.reached.push(part.page);
+        if inner && !self.inner.contains(part) {
+            self.inner.insert(part);
+            self.waiting.insert(part);
+        }
     }
 
     fn wanted(&self, limit: usize) -> Vec<PageId> {
@@ -262,36 +353,21 @@ impl Side {
     }
 }
 
-impl Part {
-    /// Whether it is the subtrie in which its page holds what has this nibble.
-    fn holds(&self, nibble: u8) -> bool {
-        self.nibble == WHOLE_TRIE || self.nibble == nibble
-    }
-
-    /// Those of a page's named subtries that are in this one of its own.
-    fn select(self, below: &[Below]) -> impl Iterator<Item = Below> {
-        let is_in = move |below: &&Below| self.holds(below.nibble);
-        below.iter().filter(is_in).copied()
-    }
-}
-
 impl Below {
-    /// The root page of an account trie.
-    fn root(page: &PageRef) -> Below {
-        Below::new(WHOLE_TRIE, page, &Path::ROOT, true)
+    /// The root page of an account trie. `with_codes`: it is to be read for its codes.
+    fn root(page: &PageRef, with_codes: bool) -> Below {
+        Below::page(WHOLE_TRIE, page, &Path::ROOT, with_codes)
     }
 
     /// `nibble` is that of the naming page's subtrie, `path` that of the named subtrie's top.
-    fn new(nibble: u8, page: &PageRef, path: &Path, has_accounts: bool) -> Below {
+    fn page(nibble: u8, page: &PageRef, path: &Path, is_looked_into: bool) -> Below {
         let part = Part {
             page: page.id,
             nibble: nibble_at(path, page.parent),
-            has_accounts,
         };
         Below {
             nibble,
-            part,
-            inner: page.inner,
+            what: What::Part(part, page.inner || is_looked_into),
         }
     }
 }
@@ -314,21 +390,61 @@ impl Parts {
     }
 }
 
-/// The subtries that a page names.
+/// What is looked for in a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Pages,
+    /// The codes of its accounts, and the account pages below it, which have others.
+    Codes,
+    Both,
+}
+
+/// Those of the things that a page names that are in these subtries of it.
+fn select(parts: &[Part], below: &[Below]) -> Vec<Below> {
+    let mut selected = Vec::new();
+    for part in parts {
+        for below in below {
+            if part.nibble == WHOLE_TRIE || part.nibble == below.nibble {
+                selected.push(*below);
+            }
+        }
+    }
+    selected
+}
+
+/// What a page names.
 ///
-/// The page is not folded: its checksum covers the ids, and no hash in it is relied on here.
-fn pages_below(bytes: Option<&[u8]>) -> Result<Vec<Below>, PageError> {
+/// The page is not folded: its checksum covers the ids, and no hash in it is relied on here. A code
+/// that is deleted by mistake, because a damaged page does not name it, is fetched with the page.
+fn look_below(bytes: Option<&[u8]>, look: Look) -> Result<Vec<Below>, PageError> {
     let page = Page::decode(bytes.ok_or(PageError::Missing)?)?;
     let depth = page.parent.path.len();
     let mut below = Vec::new();
     for entry in &page.entries {
         let nibble = nibble_at(&entry.path, depth);
+        let code = code_of(entry).filter(|_| look != Look::Pages);
+        below.extend(code.map(|code| Below {
+            nibble,
+            what: What::Code(code),
+        }));
         let is_storage = page.parent.account.is_some() || matches!(entry.item, Item::Account(_));
+        if is_storage && look == Look::Codes {
+            continue;
+        }
+        let is_looked_into = !is_storage && look != Look::Pages;
         entry.each_page(&mut |path, page, _| {
-            below.push(Below::new(nibble, page, &path, !is_storage));
+            below.push(Below::page(nibble, page, &path, is_looked_into));
         });
     }
     Ok(below)
+}
+
+/// The code that an account names.
+fn code_of(entry: &Entry) -> Option<Hash> {
+    match &entry.item {
+        Item::Account(leaf) if leaf.code != Code::None => Some(leaf.code_hash()),
+        _ => None,
+    }
 }
 
 /// The child of the branch at `depth` that a path leads to; [`WHOLE_TRIE`] if the path ends at or
@@ -344,7 +460,8 @@ flat!(Part, Below);
 
 owns! {
     Parts: 0;
-    Side: reached, inner, waiting;
+    Side: reached, inner, waiting, codes;
     DiffWalk: old, new, read;
     MarkWalk: side;
+    CodeWalk: side, candidates;
 }

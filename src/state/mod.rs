@@ -44,7 +44,7 @@ pub use batch::Batch;
 pub use counters::{Counters, Counts, Traffic};
 pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
 #[doc(hidden)]
-pub use gc::{CodeWalk, DiffWalk, MarkWalk};
+pub use gc::{DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};

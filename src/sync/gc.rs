@@ -7,8 +7,9 @@ use super::loads::{LoadedPage, PAGES_PER_LOAD};
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
+use crate::state::gc::CodeWalk;
 use crate::state::page::Page;
-use crate::state::{CodeWalk, DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
+use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
 
 /// Pages that each walk reads at a time. Chosen without a measurement: few, since nobody waits for
 /// them, and reads of the user should not wait behind them.
@@ -57,8 +58,12 @@ pub(crate) enum CodeGarbage {
 
 impl Gc {
     pub(crate) fn new(pending: &PendingGc, complete: Option<PageRef>, codes: CodeGc) -> Gc {
+        // Over nothing, no code is lost. Over everything, all that are held are candidates.
+        let with_codes = matches!(codes, CodeGc::Next(Some(_)))
+            && pending.old.is_some()
+            && !is_wide(&pending.build, complete);
         Gc {
-            diff: DiffWalk::new(pending.old, complete),
+            diff: DiffWalk::over(pending.old, complete, with_codes),
             mark: MarkWalk::since(pending.build.start, complete),
             complete,
             build: pending.build.clone(),
@@ -69,7 +74,7 @@ impl Gc {
     /// The pages to read next; none if everything has been looked at.
     pub(crate) fn next_pages(&self) -> Vec<PageId> {
         if let CodeGc::Walk(walk) = &self.codes {
-            return walk.wanted();
+            return walk.wanted(2 * PAGES_PER_WALK);
         }
         let mut ids = self.diff.wanted(PAGES_PER_WALK);
         ids.extend(self.mark.wanted(PAGES_PER_WALK));
@@ -82,7 +87,7 @@ impl Gc {
         for (id, bytes) in pages {
             let bytes = bytes.as_deref();
             if let CodeGc::Walk(walk) = &mut self.codes {
-                walk.feed(*id, bytes, held);
+                walk.feed(*id, bytes);
                 continue;
             }
             if diff.contains(id) {
@@ -106,21 +111,20 @@ impl Gc {
             return;
         };
         let fetched = fetched.take();
-        let is_wide = self.build.start == PageId(0) || self.complete.is_none();
-        let limit = 2 * PAGES_PER_WALK;
-        let walk = match fetched.filter(|_| !is_wide) {
+        let candidates = match fetched.filter(|_| !is_wide(&self.build, self.complete)) {
             Some(fetched) => {
-                let mut candidates = ChunkedSet::default();
-                candidates.insert_all(fetched.into_iter().filter(|code| held.contains(code)));
-                CodeWalk::over(&self.diff, candidates, self.complete, limit)
+                let mut candidates = self.diff.lost_codes();
+                candidates.insert_all(fetched);
+                candidates
             }
-            None => CodeWalk::all(held.clone(), self.complete, limit),
+            None => held.clone(),
         };
-        self.codes = CodeGc::Walk(Box::new(walk));
+        self.codes = CodeGc::Walk(Box::new(CodeWalk::new(self.complete, candidates)));
     }
 
     /// Another state is going to be built, so codes are left alone.
     pub(crate) fn leave_codes(&mut self) {
+        self.diff.leave_codes();
         self.codes = CodeGc::Left;
     }
 
@@ -151,6 +155,12 @@ impl Gc {
             codes,
         }
     }
+}
+
+/// Whether all codes that are held are looked at: it is not known what was there before, or nothing
+/// has to be read for it.
+fn is_wide(build: &Range<PageId>, complete: Option<PageRef>) -> bool {
+    build.start == PageId(0) || complete.is_none()
 }
 
 /// Neighbouring ids as ranges, so that a batch deletes in few calls.

@@ -76,42 +76,44 @@ impl StateReader {
     /// with a whole look-up inside.
     pub(super) async fn read(&self, query: Query) -> Result<ReadResult, JsError> {
         loop {
-            if let Some(found) = self.read_once(query).await? {
+            let (hash, state, named) = match query {
+                Query::Code(hash) => (hash, self.complete()?, false),
+                Query::Account(account) | Query::CodeOf(account) | Query::Slot(account, _) => {
+                    let slot = match query {
+                        Query::Slot(_, slot) => Some(slot),
+                        _ => None,
+                    };
+                    let (step, state) = self.look_up(account, slot).await?;
+                    let found = match step {
+                        Step::Slot(value) => return Ok(ReadResult::of(state, value.to_vec())),
+                        Step::Account(found) => found,
+                        _ => return Err(not_tracked("This part of the state", &state)),
+                    };
+                    match (query, found) {
+                        (Query::CodeOf(_), Some(found)) if found.code == Code::Missing => {
+                            return Err(not_tracked("The code of this account", &state));
+                        }
+                        (Query::CodeOf(_), found) => {
+                            let hash =
+                                found.map_or(Hash::EMPTY_CODE, |found| found.account.code_hash);
+                            (hash, state, true)
+                        }
+                        (_, found) => {
+                            let body = found.map(|found| body(&found.account));
+                            return Ok(ReadResult::of(state, body.unwrap_or_default()));
+                        }
+                    }
+                }
+            };
+            if let Some(found) = self.code(hash, state, named).await? {
                 return Ok(found);
             }
         }
     }
 
-    /// `None` if a code is missing and a new state has become complete meanwhile.
-    async fn read_once(&self, query: Query) -> Result<Option<ReadResult>, JsError> {
-        let (account, slot) = match query {
-            Query::Account(account) | Query::CodeOf(account) => (account, None),
-            Query::Slot(account, slot) => (account, Some(slot)),
-            Query::Code(hash) => return self.code(hash, self.complete()?, false).await,
-        };
-        let (step, state) = self.look_up(account, slot).await?;
-        let found = match step {
-            Step::Slot(value) => return Ok(Some(ReadResult::of(state, value.to_vec()))),
-            Step::Account(found) => found,
-            _ => return Err(not_tracked("This part of the state", &state)),
-        };
-        match (query, found) {
-            (Query::CodeOf(_), Some(found)) if found.code == Code::Missing => {
-                Err(not_tracked("The code of this account", &state))
-            }
-            (Query::CodeOf(_), found) => {
-                let hash = found.map_or(Hash::EMPTY_CODE, |found| found.account.code_hash);
-                self.code(hash, state, true).await
-            }
-            (_, found) => {
-                let body = found.map(|found| body(&found.account)).unwrap_or_default();
-                Ok(Some(ReadResult::of(state, body)))
-            }
-        }
-    }
-
     /// Reads a code. `named`: an account's leaf says that the code is held, so the database is
-    /// damaged if it is missing.
+    /// damaged if it is missing. `None` if it is missing and a new state has become complete
+    /// meanwhile, which need not name it.
     async fn code(
         &self,
         hash: Hash,
@@ -122,14 +124,18 @@ impl StateReader {
             hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
             hash => self.store.code(&hash).await?,
         };
+        if code.is_none() {
+            self.driver.catch_up().await?;
+            if self.complete()?.top != state.top {
+                return Ok(None);
+            }
+        }
         match code {
             Some(value) if keccak(&value) == hash => Ok(Some(ReadResult {
                 state,
                 value,
                 code_hash: Some(hash),
             })),
-            // Codes that the newest state does not name are deleted.
-            None if self.has_changed(&state).await? => Ok(None),
             None if !named => Err(not_tracked(&format!("The code {hash}"), &state)),
             _ => Err(self.driver.damaged_code(hash)),
         }
@@ -160,7 +166,8 @@ impl StateReader {
                     }
                     Err(PageLoadError::Store(error)) => return Err(error.into()),
                     Err(PageLoadError::Page(error)) => {
-                        if self.has_changed(&state).await? {
+                        self.driver.catch_up().await?;
+                        if self.complete()?.top != state.top {
                             continue 'state;
                         }
                         return Err(self.driver.damaged_page(&wanted, &error));
@@ -169,12 +176,6 @@ impl StateReader {
             }
             return Ok((lookup.step().clone(), state));
         }
-    }
-
-    /// Whether another state has become complete since this one was.
-    async fn has_changed(&self, state: &Complete) -> Result<bool, JsError> {
-        self.driver.catch_up().await?;
-        Ok(self.complete()?.top != state.top)
     }
 
     fn complete(&self) -> Result<Complete, JsError> {

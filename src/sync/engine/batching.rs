@@ -125,8 +125,7 @@ impl Engine {
             complete: Some(Complete { block, ..complete }),
             ..self.record.clone()
         };
-        let batch = Batch::of(&record);
-        self.push_batch(now, record, batch);
+        self.push_batch(now, record, Changes::default());
         self.activity = Activity::Ending(Box::new(LastBatch {
             pivot,
             held: complete.counts,
@@ -171,13 +170,13 @@ impl Engine {
         delete.extend(next.replaced);
         delete.extend(garbage.map(|garbage| garbage.pages).into_iter().flatten());
         delete.retain(|range| range.start < range.end);
-        let batch = Batch {
+        let changes = Changes {
             pages: built.pages,
             codes: built.codes,
             delete,
-            ..Batch::of(&next.record)
+            delete_codes: Vec::new(),
         };
-        self.push_batch(now, next.record, batch);
+        self.push_batch(now, next.record, changes);
         true
     }
 
@@ -269,16 +268,24 @@ impl Engine {
             // The switch at the end of a build is followed by another collection.
             _ => {}
         }
-        let batch = Batch {
+        let changes = Changes {
             delete: garbage.pages,
             delete_codes,
-            ..Batch::of(&record)
+            ..Changes::default()
         };
-        self.push_batch(now, record, batch);
+        self.push_batch(now, record, changes);
     }
 
     /// Hands a batch to the store.
-    fn push_batch(&mut self, now: Millis, record: Record, batch: Batch) {
+    fn push_batch(&mut self, now: Millis, record: Record, changes: Changes) {
+        let batch = Batch {
+            sequence: record.sequence,
+            pages: changes.pages,
+            codes: changes.codes,
+            delete: changes.delete,
+            delete_codes: changes.delete_codes,
+            record: record.encode(),
+        };
         self.commits.push(BatchInFlight {
             record,
             codes: batch.codes.iter().map(|(hash, _)| *hash).collect(),
@@ -293,4 +300,13 @@ impl Engine {
 struct NextRecord {
     record: Record,
     replaced: Option<Range<PageId>>,
+}
+
+/// What a batch changes besides the record.
+#[derive(Default)]
+struct Changes {
+    pages: Vec<(PageId, Vec<u8>)>,
+    codes: Vec<(Hash, Vec<u8>)>,
+    delete: Vec<Range<PageId>>,
+    delete_codes: Vec<Hash>,
 }
