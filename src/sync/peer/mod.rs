@@ -1,17 +1,17 @@
 //! One connection: what it is asked, how fast it answers, and what it delivered.
 
-use super::ids::{Millis, PeerId};
-use super::progress::PeerProgress;
-use super::throughput::{Delivery, Throughput};
-use super::want::RequestKind;
+mod asking;
+
+pub(super) use asking::MIN_REQUEST;
+
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
 use crate::state::Network;
+use crate::sync::ids::{Millis, PeerId};
+use crate::sync::progress::PeerProgress;
+use crate::sync::throughput::{Delivery, Throughput};
+use crate::sync::want::RequestKind;
 use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
-
-/// Most requests open at a peer: servers take at least so many (`docs/websocket-peers.md`, section
-/// 6.2).
-pub(super) const MAX_OPEN: usize = 16;
 
 /// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3). Nodes
 /// allow each other 5 seconds for each; here both may be queued behind the answers of other peers on
@@ -35,29 +35,9 @@ const LONGEST_REFUSAL_MS: u64 = 8_000;
 const FIRST_PROBE_MS: u64 = 5_000;
 const LONGEST_PROBE_MS: u64 = 60_000;
 
-/// Bytes of the first request to a peer, of which nothing is known. So little, because many peers
-/// may share a slow line; the next request follows the rate of the first answer.
-const FIRST_REQUEST: u64 = 8 * 1024;
-/// Fewest bytes asked for in one request. go-ethereum's 64 KiB take 20 seconds at 3.5 kB/s; with
-/// less than 16 KiB, most of an answer is proof.
-pub(super) const MIN_REQUEST: u64 = 16 * 1024;
-/// Most bytes asked for in one request, as in go-ethereum.
-const MAX_REQUEST: u64 = 512 * 1024;
-/// Bytes that may be on their way from a peer while it is only known that it carries something:
-/// little on a line of a megabit, and enough for a level of a trie that has changed here and there.
-const UNMEASURED_WINDOW: u64 = 128 * 1024;
-/// Bytes asked for in one request meanwhile: go-ethereum's fewest.
-const UNMEASURED_REQUEST: u64 = 64 * 1024;
-/// A request asks for what the peer delivers in this time, a quarter of what may be on its way, or in
-/// two round trips if that is more: where each request waits for the answer before, the rate doubles
-/// with each. Chosen without a measurement.
-const REQUEST_MS: u64 = 250;
 /// An answer is short if it has less than this share of the bytes that were asked for although
 /// there was more.
 const SHORT_SHARE: u64 = 8;
-/// A peer of which nothing is known is taken to answer after this, so that it is tried when the
-/// others have enough to do. Chosen without a measurement.
-const UNKNOWN_MS: u64 = 500;
 /// Answers without anything, one after another, that show that a peer does not have the state any
 /// more, and lacks not only single items. Chosen without a measurement.
 const MAX_EMPTY: u32 = 3;
@@ -65,8 +45,6 @@ const MAX_EMPTY: u32 = 3;
 const MAX_REPEATED: u64 = 8;
 /// Above that, one of so many answers may.
 const REPEATED_SHARE: u64 = 4;
-/// The share of useful bytes is counted in so many parts.
-const USEFUL_PARTS: u64 = 256;
 /// Short answers in a row after which a peer has to wait as after a refusal, while others do not.
 /// One may be an accident.
 const MAX_SHORT: u32 = 2;
@@ -164,18 +142,9 @@ struct Refusal {
     until: Option<Millis>,
 }
 
-/// Its place among peers that may be asked: lower is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
-    has_refused: bool,
-    strikes: u32,
-    /// Milliseconds until it would have answered.
-    done_ms: u64,
-}
-
 /// Talking.
 impl Peer {
-    pub(super) fn new(now: Millis) -> Peer {
+    pub(in crate::sync) fn new(now: Millis) -> Peer {
         Peer {
             session: Session::default(),
             joined: now,
@@ -198,11 +167,11 @@ impl Peer {
         }
     }
 
-    pub(super) fn is_ready(&self) -> bool {
+    pub(in crate::sync) fn is_ready(&self) -> bool {
         self.session.is_ready()
     }
 
-    pub(super) fn offsets(&self) -> Option<Offsets> {
+    pub(in crate::sync) fn offsets(&self) -> Option<Offsets> {
         self.session.offsets()
     }
 
@@ -237,18 +206,18 @@ impl Peer {
         self.session.head()
     }
 
-    pub(super) fn least_trip_ms(&self) -> u64 {
+    pub(in crate::sync) fn least_trip_ms(&self) -> u64 {
         self.least_trip_ms
     }
 
     /// Bytes of all frames that it sent.
-    pub(super) fn received(&self) -> u64 {
+    pub(in crate::sync) fn received(&self) -> u64 {
         self.delivered.bytes
     }
 
     /// When something is overdue. `is_busy`: answers of any peer are on their way; `busy_at`: when
     /// they last were.
-    pub(super) fn deadline(&self, is_busy: bool, busy_at: Millis) -> Millis {
+    pub(in crate::sync) fn deadline(&self, is_busy: bool, busy_at: Millis) -> Millis {
         match (self.session.is_ready(), self.pinged) {
             (false, _) => self.joined.after(HANDSHAKE_MS),
             (true, Some(pinged)) if is_busy => pinged.after(BUSY_PING_MS),
@@ -258,7 +227,7 @@ impl Peer {
     }
 
     /// What is overdue: a fault, or a Ping that is to be sent now.
-    pub(super) fn overdue(&mut self, now: Millis) -> Option<PeerFault> {
+    pub(in crate::sync) fn overdue(&mut self, now: Millis) -> Option<PeerFault> {
         match (self.session.is_ready(), self.pinged) {
             (false, _) => Some(PeerFault::HandshakeTimeout),
             (true, Some(_)) => Some(PeerFault::PingTimeout),
@@ -269,7 +238,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn progress(&self, id: PeerId, root: Option<&Hash>) -> PeerProgress {
+    pub(in crate::sync) fn progress(&self, id: PeerId, root: Option<&Hash>) -> PeerProgress {
         let trips = self.kinds.iter().map(|served| served.round_trip_ms);
         PeerProgress {
             peer: id,
@@ -287,141 +256,6 @@ impl Peer {
             round_trip_ms: trips.max().unwrap_or(0),
             bytes_per_second: self.line.per_second(),
         }
-    }
-}
-
-/// Asking.
-impl Peer {
-    /// Whether nothing that it sent was proven yet.
-    pub(super) fn is_unproven(&self) -> bool {
-        self.proved_at.is_none()
-    }
-
-    /// Whether an answer of it was proven after this moment.
-    pub(super) fn proved_since(&self, moment: Millis) -> bool {
-        self.proved_at.is_some_and(|proved| proved > moment)
-    }
-
-    /// Bytes per second that it is known to deliver. A peer that is late is not counted on.
-    pub(super) fn known_rate(&self) -> u64 {
-        match self.is_unproven() || self.strikes > 0 {
-            true => 0,
-            false => self.line.per_second(),
-        }
-    }
-
-    /// Bytes that may be on their way from it, at most `share`.
-    pub(super) fn window(&self, share: u64) -> u64 {
-        if self.is_unproven() || self.strikes > 0 {
-            return MIN_REQUEST;
-        }
-        let least = 2 * MIN_REQUEST;
-        let ahead = self
-            .line
-            .ahead(self.least_trip_ms, least, UNMEASURED_WINDOW);
-        ahead.min(share.max(least))
-    }
-
-    /// Open requests, late ones included.
-    pub(super) fn open_requests(&self) -> usize {
-        self.open.iter().map(|open| open.count).sum()
-    }
-
-    /// Bytes that its open requests are likely to bring.
-    fn open_bytes(&self) -> u64 {
-        self.open.iter().map(|open| open.bytes).sum()
-    }
-
-    /// Whether it has room for one more request of this kind. `window`: bytes that may be on their
-    /// way from it; `late`: how many of its open requests are late.
-    pub(super) fn has_room(
-        &self,
-        kind: RequestKind,
-        window: u64,
-        late: usize,
-        now: Millis,
-    ) -> bool {
-        let count = self.open_requests();
-        if count >= MAX_OPEN {
-            return false;
-        }
-        if self.strikes > 0 {
-            // It has to show with one request that it is there.
-            return count == late && self.probe_at <= now;
-        }
-        if self.is_unproven() {
-            return count == 0;
-        }
-        // No kind takes more than half, so that none has to wait for another.
-        let own = self.open[kind.index()];
-        (count == 0 || self.open_bytes() + MIN_REQUEST <= window)
-            && (own.count == 0 || own.bytes + MIN_REQUEST <= window / 2)
-    }
-
-    /// The best peer is the one that would answer first, of those that have not refused. What counts
-    /// is what it proves of what was asked for, and not what it sends.
-    pub(super) fn rank(&self, kind: RequestKind, root: &Hash, window: u64) -> Rank {
-        let bytes = self.open_bytes() + self.request_bytes(kind, window);
-        let sent = self.delivered.bytes / USEFUL_PARTS + 1;
-        let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);
-        let time = self.rate(kind).time_for(bytes * USEFUL_PARTS / useful);
-        let done_ms = match time {
-            Some(time) if !self.is_unproven() => time + self.least_trip_ms,
-            _ => UNKNOWN_MS,
-        };
-        Rank {
-            has_refused: self.has_refused_kind(kind, root),
-            strikes: self.strikes,
-            done_ms,
-        }
-    }
-
-    /// What it carries while it serves this kind; of all kinds until the line was busy with it.
-    fn rate(&self, kind: RequestKind) -> Throughput {
-        let served = self.kinds[kind.index()].rate;
-        match served.is_measured() {
-            true => served,
-            false => self.line,
-        }
-    }
-
-    /// Bytes to ask for in one request of this kind.
-    pub(super) fn request_bytes(&self, kind: RequestKind, window: u64) -> u64 {
-        if self.is_unproven() {
-            return FIRST_REQUEST;
-        }
-        let room = window.saturating_sub(self.open_bytes());
-        let unmeasured = if self.line.is_measured() {
-            0
-        } else {
-            UNMEASURED_REQUEST
-        };
-        let time = REQUEST_MS.max(2 * self.least_trip_ms);
-        let wanted = self.rate(kind).within(time).max(unmeasured).min(room);
-        match self.strikes {
-            0 => wanted.clamp(MIN_REQUEST, MAX_REQUEST),
-            _ => MIN_REQUEST,
-        }
-    }
-
-    /// Milliseconds in which it delivers what is open, and so many bytes more; `None` if nothing is
-    /// known of it.
-    pub(super) fn time_for(&self, bytes: u64) -> Option<u64> {
-        self.line.time_for(self.open_bytes() + bytes)
-    }
-
-    /// A request of this kind is sent, which is likely to bring so many bytes.
-    pub(super) fn asked(&mut self, kind: RequestKind, expected: u64) {
-        let open = &mut self.open[kind.index()];
-        open.count += 1;
-        open.bytes += expected;
-    }
-
-    /// A request ended, in whatever way.
-    pub(crate) fn freed(&mut self, kind: RequestKind, expected: u64) {
-        let open = &mut self.open[kind.index()];
-        open.count = open.count.saturating_sub(1);
-        open.bytes = open.bytes.saturating_sub(expected);
     }
 }
 
@@ -461,19 +295,19 @@ impl Peer {
     }
 
     /// Forgets its refusals: it may have the data by now.
-    pub(super) fn clear_refusals(&mut self) {
+    pub(in crate::sync) fn clear_refusals(&mut self) {
         self.refused = Default::default();
     }
 
     /// Pauses that are over.
-    pub(super) fn end_refusals(&mut self, now: Millis) {
+    pub(in crate::sync) fn end_refusals(&mut self, now: Millis) {
         for refusal in self.refused.iter_mut().flatten() {
             refusal.until = refusal.until.filter(|until| now < *until);
         }
     }
 
     /// Whether it is not to be asked for this kind and root now.
-    pub(super) fn refuses(&self, kind: RequestKind, root: &Hash, now: Millis) -> bool {
+    pub(in crate::sync) fn refuses(&self, kind: RequestKind, root: &Hash, now: Millis) -> bool {
         self.refused[kind.index()].is_some_and(|refusal| {
             refusal.root == *root && refusal.until.is_some_and(|until| now < until)
         })
@@ -491,12 +325,12 @@ impl Peer {
     }
 
     /// Whether it has to wait because its answers are short.
-    pub(super) fn is_lagging(&self, now: Millis) -> bool {
+    pub(in crate::sync) fn is_lagging(&self, now: Millis) -> bool {
         now < self.short_until
     }
 
     /// A request was late: less is asked of it until it answers.
-    pub(super) fn late(&mut self, now: Millis) {
+    pub(in crate::sync) fn late(&mut self, now: Millis) {
         self.slowed();
         self.strikes += 1;
         let pause = FIRST_PROBE_MS << (self.strikes - 1).min(8);
@@ -504,14 +338,14 @@ impl Peer {
     }
 
     /// It is slower than was thought.
-    pub(super) fn slowed(&mut self) {
+    pub(in crate::sync) fn slowed(&mut self) {
         self.line.halve();
         self.kinds.iter_mut().for_each(|served| served.rate.halve());
     }
 
     /// An answer was proven: it sets the pace and wipes the strikes, and what the peer refused of
     /// this kind before.
-    pub(super) fn proved(
+    pub(in crate::sync) fn proved(
         &mut self,
         now: Millis,
         (kind, root): (RequestKind, Hash),
@@ -559,7 +393,7 @@ impl Peer {
     }
 
     /// When it may be asked again after a refusal, a strike or short answers.
-    pub(super) fn next_retry(&self, now: Millis) -> Option<Millis> {
+    pub(in crate::sync) fn next_retry(&self, now: Millis) -> Option<Millis> {
         let refusals = self.refused.iter().flatten();
         let waits = refusals.filter_map(|refusal| refusal.until);
         let probe = (self.strikes > 0).then_some(self.probe_at);

@@ -1,0 +1,176 @@
+//! Whether a peer may be asked, for how much, and how good it is at that.
+
+use super::Peer;
+use crate::hash::Hash;
+use crate::sync::ids::Millis;
+use crate::sync::throughput::Throughput;
+use crate::sync::want::RequestKind;
+
+/// Most requests open at a peer: servers take at least so many (`docs/websocket-peers.md`, section
+/// 6.2).
+pub(in crate::sync) const MAX_OPEN: usize = 16;
+/// Bytes of the first request to a peer, of which nothing is known. So little, because many peers
+/// may share a slow line; the next request follows the rate of the first answer.
+const FIRST_REQUEST: u64 = 8 * 1024;
+/// Fewest bytes asked for in one request. go-ethereum's 64 KiB take 20 seconds at 3.5 kB/s; with
+/// less than 16 KiB, most of an answer is proof.
+pub(in crate::sync) const MIN_REQUEST: u64 = 16 * 1024;
+/// Most bytes asked for in one request, as in go-ethereum.
+const MAX_REQUEST: u64 = 512 * 1024;
+/// Bytes that may be on their way from a peer while it is only known that it carries something:
+/// little on a line of a megabit, and enough for a level of a trie that has changed here and there.
+const UNMEASURED_WINDOW: u64 = 128 * 1024;
+/// Bytes asked for in one request meanwhile: go-ethereum's fewest.
+const UNMEASURED_REQUEST: u64 = 64 * 1024;
+/// A request asks for what the peer delivers in this time, a quarter of what may be on its way, or in
+/// two round trips if that is more: where each request waits for the answer before, the rate doubles
+/// with each. Chosen without a measurement.
+const REQUEST_MS: u64 = 250;
+/// A peer of which nothing is known is taken to answer after this, so that it is tried when the
+/// others have enough to do. Chosen without a measurement.
+const UNKNOWN_MS: u64 = 500;
+/// The share of useful bytes is counted in so many parts.
+const USEFUL_PARTS: u64 = 256;
+
+/// Its place among peers that may be asked: lower is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::sync) struct Rank {
+    has_refused: bool,
+    strikes: u32,
+    /// Milliseconds until it would have answered.
+    done_ms: u64,
+}
+
+impl Peer {
+    /// Whether nothing that it sent was proven yet.
+    pub(in crate::sync) fn is_unproven(&self) -> bool {
+        self.proved_at.is_none()
+    }
+
+    /// Whether an answer of it was proven after this moment.
+    pub(in crate::sync) fn proved_since(&self, moment: Millis) -> bool {
+        self.proved_at.is_some_and(|proved| proved > moment)
+    }
+
+    /// Bytes per second that it is known to deliver. A peer that is late is not counted on.
+    pub(in crate::sync) fn known_rate(&self) -> u64 {
+        match self.is_unproven() || self.strikes > 0 {
+            true => 0,
+            false => self.line.per_second(),
+        }
+    }
+
+    /// Bytes that may be on their way from it, at most `share`.
+    pub(in crate::sync) fn window(&self, share: u64) -> u64 {
+        if self.is_unproven() || self.strikes > 0 {
+            return MIN_REQUEST;
+        }
+        let least = 2 * MIN_REQUEST;
+        let ahead = self
+            .line
+            .ahead(self.least_trip_ms, least, UNMEASURED_WINDOW);
+        ahead.min(share.max(least))
+    }
+
+    /// Open requests, late ones included.
+    pub(in crate::sync) fn open_requests(&self) -> usize {
+        self.open.iter().map(|open| open.count).sum()
+    }
+
+    /// Bytes that its open requests are likely to bring.
+    fn open_bytes(&self) -> u64 {
+        self.open.iter().map(|open| open.bytes).sum()
+    }
+
+    /// Whether it has room for one more request of this kind. `window`: bytes that may be on their
+    /// way from it; `late`: how many of its open requests are late.
+    pub(in crate::sync) fn has_room(
+        &self,
+        kind: RequestKind,
+        window: u64,
+        late: usize,
+        now: Millis,
+    ) -> bool {
+        let count = self.open_requests();
+        if count >= MAX_OPEN {
+            return false;
+        }
+        if self.strikes > 0 {
+            // It has to show with one request that it is there.
+            return count == late && self.probe_at <= now;
+        }
+        if self.is_unproven() {
+            return count == 0;
+        }
+        // No kind takes more than half, so that none has to wait for another.
+        let own = self.open[kind.index()];
+        (count == 0 || self.open_bytes() + MIN_REQUEST <= window)
+            && (own.count == 0 || own.bytes + MIN_REQUEST <= window / 2)
+    }
+
+    /// The best peer is the one that would answer first, of those that have not refused. What counts
+    /// is what it proves of what was asked for, and not what it sends.
+    pub(in crate::sync) fn rank(&self, kind: RequestKind, root: &Hash, window: u64) -> Rank {
+        let bytes = self.open_bytes() + self.request_bytes(kind, window);
+        let sent = self.delivered.bytes / USEFUL_PARTS + 1;
+        let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);
+        let time = self.rate(kind).time_for(bytes * USEFUL_PARTS / useful);
+        let done_ms = match time {
+            Some(time) if !self.is_unproven() => time + self.least_trip_ms,
+            _ => UNKNOWN_MS,
+        };
+        Rank {
+            has_refused: self.has_refused_kind(kind, root),
+            strikes: self.strikes,
+            done_ms,
+        }
+    }
+
+    /// What it carries while it serves this kind; of all kinds until the line was busy with it.
+    fn rate(&self, kind: RequestKind) -> Throughput {
+        let served = self.kinds[kind.index()].rate;
+        match served.is_measured() {
+            true => served,
+            false => self.line,
+        }
+    }
+
+    /// Bytes to ask for in one request of this kind.
+    pub(in crate::sync) fn request_bytes(&self, kind: RequestKind, window: u64) -> u64 {
+        if self.is_unproven() {
+            return FIRST_REQUEST;
+        }
+        let room = window.saturating_sub(self.open_bytes());
+        let unmeasured = if self.line.is_measured() {
+            0
+        } else {
+            UNMEASURED_REQUEST
+        };
+        let time = REQUEST_MS.max(2 * self.least_trip_ms);
+        let wanted = self.rate(kind).within(time).max(unmeasured).min(room);
+        match self.strikes {
+            0 => wanted.clamp(MIN_REQUEST, MAX_REQUEST),
+            _ => MIN_REQUEST,
+        }
+    }
+
+    /// Milliseconds in which it delivers what is open, and so many bytes more; `None` if nothing is
+    /// known of it.
+    pub(in crate::sync) fn time_for(&self, bytes: u64) -> Option<u64> {
+        self.line.time_for(self.open_bytes() + bytes)
+    }
+
+    /// A request of this kind is sent, which is likely to bring so many bytes.
+    pub(in crate::sync) fn asked(&mut self, kind: RequestKind, expected: u64) {
+        let open = &mut self.open[kind.index()];
+        open.count += 1;
+        open.bytes += expected;
+    }
+
+    /// A request ended, in whatever way.
+    pub(crate) fn freed(&mut self, kind: RequestKind, expected: u64) {
+        let open = &mut self.open[kind.index()];
+        open.count = open.count.saturating_sub(1);
+        open.bytes = open.bytes.saturating_sub(expected);
+    }
+}
