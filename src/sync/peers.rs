@@ -174,6 +174,7 @@ impl Peers {
         let has_others = self
             .all()
             .any(|peer| peer.is_ready() && !peer.is_lagging(now));
+        let has_reliable = self.all().any(|peer| peer.is_ready() && !peer.is_struck());
         // No peer takes the part of others in the budget. For one that carries much, the limit may
         // be less than what is on its way in a second.
         let rates: u64 = self.all().map(Peer::known_rate).sum();
@@ -183,7 +184,10 @@ impl Peers {
         };
         let mut askable = Vec::new();
         for (id, peer) in &self.table {
+            // How long a bytecode takes shows nothing, as it may be of any size. So a peer that was
+            // late is tried with something else.
             let has_to_wait = has_others && peer.is_lagging(now)
+                || has_reliable && peer.is_struck() && kind == RequestKind::Codes
                 || peer.is_unproven() && unproven >= MAX_UNPROVEN;
             // What is asked of a much slower peer does not hold up a faster one. One request may
             // always be in flight, however long its answer is.

@@ -336,10 +336,12 @@ impl Requests {
         own.filter(|(_, request)| request.is_late).count()
     }
 
-    /// Whether this request is the oldest at its peer, so that nothing is queued before its answer.
-    pub(crate) fn is_oldest(&self, peer: PeerId, sent: Millis) -> bool {
+    /// Whether no answer can be queued before that of a request which was sent to this peer then: it
+    /// is the oldest one, or the oldest one is open for twice as long as that of a peer that stalls.
+    pub(crate) fn is_first_in_line(&self, peer: PeerId, sent: Millis, now: Millis) -> bool {
         let mut own = self.open.iter().filter(|(_, request)| request.peer == peer);
-        own.next().is_none_or(|(_, first)| first.sent >= sent)
+        own.next()
+            .is_none_or(|(_, first)| first.sent >= sent || now.since(first.sent) >= 2 * STALL_MS)
     }
 
     /// Whether anything is asked for in this round of the job.

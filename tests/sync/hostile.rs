@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use snaplight::sync::PeerId;
+use snaplight::hash::Hash;
+use snaplight::sync::{PeerFault, PeerId};
 use snaplight_peer::session::Server;
 use snaplight_peer::state::Recipe;
 use snaplight_peer::vice::Vice;
@@ -175,6 +176,23 @@ fn against_many(server: &Arc<Server>, rate: u64, vices: &[String]) {
 fn both_kinds(hostile: usize) -> [Vec<String>; 2] {
     let named = VICES[..hostile].iter().map(ToString::to_string);
     [named.collect(), (0..hostile).map(wasteful).collect()]
+}
+
+/// go-ethereum's rule (A13 in `geth-features.md`): a peer that fails even the smallest request is
+/// dropped. It is dropped only while others answer, since otherwise the line may be to blame.
+#[test]
+fn a_peer_that_leaves_even_a_smallest_request_open_is_dropped_while_others_answer() {
+    let server = serve(contracts(16_000, 200, 73));
+    let silent = World::vice("silent+1");
+    let mut world = on_own_lines(&server, 10_000, &[silent.clone(), Vec::new()]);
+    assert!(sync(&mut world) >= 120_000);
+    assert_eq!(world.faults, [(PeerId(1), PeerFault::Timeout)]);
+    assert_eq!(world.dropped, [PeerId(1)]);
+
+    let mut world = on_own_lines(&server, 10_000, &[silent.clone(), silent]);
+    world.target(Hash(server.head().root()));
+    world.run_ms(3_600_000);
+    assert_eq!(world.dropped, []);
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl Engine {
                     peer.into_iter().for_each(|peer| peer.late(now));
                     self.return_work(request.subject);
                 }
-                Overdue::Stalled if self.has_failed(&request) => {
+                Overdue::Stalled if self.has_failed(now, &request) => {
                     self.fault(id, PeerFault::Timeout);
                 }
                 Overdue::Stalled => {}
@@ -189,11 +189,13 @@ impl Engine {
     /// Whether a peer fails even the smallest request while others answer. A bytecode may be of any
     /// size, so a request for codes shows nothing, nor does one whose answer is queued behind
     /// another.
-    fn has_failed(&self, request: &Expired) -> bool {
+    fn has_failed(&self, now: Millis, request: &Expired) -> bool {
         let is_smallest =
             request.bytes <= MIN_REQUEST && request.subject.kind() != RequestKind::Codes;
         is_smallest
-            && self.requests.is_oldest(request.peer, request.sent)
+            && self
+                .requests
+                .is_first_in_line(request.peer, request.sent, now)
             && self.peers.has_proof_of_others(request.peer, request.sent)
     }
 }

@@ -52,6 +52,11 @@ impl Peer {
         self.proved_at.is_some_and(|proved| proved > moment)
     }
 
+    /// Whether its last requests were late.
+    pub(in crate::sync) fn is_struck(&self) -> bool {
+        self.strikes > 0
+    }
+
     /// Bytes per second that it is known to deliver. A peer that is late is not counted on.
     pub(in crate::sync) fn known_rate(&self) -> u64 {
         match self.is_unproven() || self.strikes > 0 {
