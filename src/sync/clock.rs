@@ -15,6 +15,9 @@ const LATE_MS: u64 = 250;
 /// and a dead peer has to be found there too.
 const COUNTED_MS: u64 = 1_000;
 
+/// Time for what has arrived to be delivered, before anybody is judged. Chosen without a measurement.
+const GRACE_MS: u64 = 2_000;
+
 /// Translates the driver's time to the engine's own.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
@@ -22,6 +25,10 @@ pub(crate) struct Clock {
     last: Millis,
     /// How far the engine's time is behind.
     away_ms: u64,
+    /// Nobody is judged before, because the page was away.
+    judges_from: Millis,
+    /// Nothing was heard since the page was away.
+    is_new: bool,
 }
 
 impl Clock {
@@ -41,7 +48,28 @@ impl Clock {
             self.away_ms += gap - COUNTED_MS;
         }
         self.last = self.own(now);
+        // Not anew each time that a timer of a hidden page rings.
+        if was_away && !self.is_new {
+            self.judges_from = self.last.after(GRACE_MS);
+            self.is_new = true;
+        }
         (self.last, was_away)
+    }
+
+    /// Something was heard.
+    pub(crate) fn heard(&mut self) {
+        self.is_new = false;
+    }
+
+    /// Whether peers may be judged by their time: what has arrived while the page was away is looked
+    /// at before.
+    pub(crate) fn may_judge(&self) -> bool {
+        self.last >= self.judges_from
+    }
+
+    /// When a deadline is looked at.
+    pub(crate) fn judged(&self, deadline: Millis) -> Millis {
+        deadline.max(self.judges_from)
     }
 
     /// The last call.

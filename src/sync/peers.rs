@@ -296,6 +296,13 @@ impl Peers {
         }
     }
 
+    /// Ends the pauses that are over.
+    pub(crate) fn end_refusals(&mut self, now: Millis) {
+        for (_, peer) in &mut self.table {
+            peer.end_refusals(now);
+        }
+    }
+
     /// The connections that are overdue, and those to be pinged now. `is_busy`: answers are on
     /// their way.
     pub(crate) fn on_tick(
@@ -309,7 +316,6 @@ impl Peers {
             self.busy_at = now;
         }
         for (id, peer) in &mut self.table {
-            peer.end_refusals(now);
             if now < peer.deadline(is_busy, self.busy_at) {
                 continue;
             }

@@ -41,9 +41,7 @@ fn wait_for(mut world: World, is_item: impl Fn(&Missing) -> bool) {
         .iter()
         .filter(|why| **why != WaitReason::NoPeers)
         .collect();
-    // It may be named again when something else has come meanwhile.
-    assert!(waits.iter().all(|why| is_named(why)), "{waits:?}");
-    assert!((1..=3).contains(&waits.len()), "{waits:?}");
+    assert!(waits.len() == 1 && is_named(waits[0]), "{waits:?}");
     let progress = world.engine.progress(Millis(world.now));
     assert!(progress.waiting.as_ref().is_some_and(is_named));
     assert!(progress.peers.iter().all(|peer| !peer.refused));

@@ -86,6 +86,21 @@ fn a_page_that_was_away_during_a_handshake_blames_nobody() {
     }
 }
 
+/// The first absence ends just before the handshake would be overdue, so that it cannot be told
+/// from a peer's silence. After the second one, what has arrived is looked at first.
+#[test]
+fn a_page_that_is_away_again_before_it_has_looked_at_anything_blames_nobody() {
+    let server = server();
+    let mut world = world_of(&server, 45);
+    world.honest_peer();
+    world.target(Hash(server.head().root()));
+    world.run_some(1);
+    world.sleep(29_900, Wakes::ByTimer);
+    world.sleep(3_600_000, Wakes::ByTimer);
+    finish(&mut world);
+    assert_nobody_is_blamed(&world);
+}
+
 #[test]
 fn a_clock_that_jumps_by_an_hour_blames_nobody() {
     let server = server();

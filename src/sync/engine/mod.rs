@@ -222,11 +222,16 @@ impl Engine {
         now
     }
 
+    /// When a peer is judged by this deadline.
+    fn judged(&self, deadline: Option<Millis>) -> Option<Millis> {
+        deadline.map(|deadline| self.clock.judged(deadline))
+    }
+
     /// The same as [`Engine::next_deadline`] in the engine's own time.
     fn own_deadline(&self) -> Option<Millis> {
         [
-            self.peers.next_deadline(!self.requests.is_empty()),
-            self.requests.next_deadline(),
+            self.judged(self.peers.next_deadline(!self.requests.is_empty())),
+            self.judged(self.requests.next_deadline()),
             self.commit_deadline(),
             self.peers.next_retry(self.clock.last()),
             self.lacking.next_retry(),

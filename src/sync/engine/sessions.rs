@@ -31,6 +31,7 @@ impl Engine {
 
     pub(super) fn frame(&mut self, now: Millis, id: PeerId, frame: Vec<u8>) {
         let length = frame.len();
+        self.clock.heard();
         self.peers.count_received(length);
         let Some(peer) = self.peers.get_mut(id) else {
             return;
@@ -145,6 +146,10 @@ impl Engine {
     /// Looks at requests whose time is over, ends connections that are dead, and pings peers that
     /// are silent.
     pub(super) fn on_tick(&mut self, now: Millis) {
+        self.peers.end_refusals(now);
+        if !self.clock.may_judge() {
+            return;
+        }
         self.expire_requests(now);
         let is_busy = !self.requests.is_empty();
         let (overdue, pings) = self.peers.on_tick(now, is_busy);

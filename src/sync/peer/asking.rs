@@ -107,10 +107,12 @@ impl Peer {
         if self.is_unproven() {
             return count == 0;
         }
-        // No kind takes more than half, so that none has to wait for another.
+        // No kind takes more than half, so that none has to wait for another; but two requests of one
+        // kind, so that the line does not idle in between.
         let own = self.open[kind.index()];
+        let half = (window / 2).max(2 * MIN_REQUEST);
         (count == 0 || self.open_bytes() + MIN_REQUEST <= window)
-            && (own.count == 0 || own.bytes + MIN_REQUEST <= window / 2)
+            && (own.count == 0 || own.bytes + MIN_REQUEST <= half)
     }
 
     /// The best peer is the one that would answer first, of those that have not refused. What counts

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::state::PageId;
 use snaplight::state::StoreError;
+use snaplight::state::{Counters, Counts, PageId};
 use snaplight::sync::{Failure, Input, Millis, PeerId, PeerProgress, Report, Target};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::{Builder, State};
@@ -58,6 +58,13 @@ impl Totals {
     }
 }
 
+/// What a session found of the state that is being built.
+#[derive(Debug, Default)]
+struct Inherited {
+    counts: Counts,
+    counters: Counters,
+}
+
 pub(super) struct Director {
     pub(super) rng: Rng,
     pub(super) shape: Shape,
@@ -73,6 +80,8 @@ pub(super) struct Director {
     pub(super) chain: Chain,
     /// The root that the running sync must end with. `None` if no sync runs.
     target: Option<Hash>,
+    /// What was committed and counted when this session began.
+    inherited: Inherited,
     /// Chooses misfortunes.
     pub(super) extra: Rng,
     pub(super) misfortunes: Misfortunes,
@@ -112,6 +121,7 @@ impl Director {
             totals: Totals::default(),
             chain,
             target: None,
+            inherited: Inherited::default(),
             extra,
             misfortunes,
             shared_line: None,
@@ -139,6 +149,11 @@ impl Director {
     /// Starts a new session on the disk of the last one.
     fn open(&mut self, disk: Disk) {
         self.totals.sessions += 1;
+        let building = disk.record().building;
+        self.inherited = building.map_or(Inherited::default(), |building| Inherited {
+            counts: building.counts,
+            counters: building.counters,
+        });
         let now = self.world.now;
         let mut world = World::on_disk(self.chain.server(), self.rng.next(), disk);
         world.engine = world.engine.with_limits(self.shape.limits);
@@ -194,6 +209,9 @@ impl Director {
         if self.shape.is_countable() && !self.misfortunes.are_slow() && !report.already_complete {
             // The counters are in the record: what a kill has lost is not counted.
             let (got, all) = (report.counters, truth.counts());
+            let before = self.inherited.counters;
+            let accounts = got.accounts - before.accounts + self.inherited.counts.accounts;
+            let slots = got.slots - before.slots + self.inherited.counts.slots;
             assert!(
                 got.accounts <= all.accounts && got.slots <= all.slots,
                 "downloaded again: {got:?} of {all:?}"
