@@ -207,14 +207,15 @@ impl Director {
             assert_eq!(held, (truth.counts().accounts, truth.counts().slots));
         }
         if self.shape.is_countable() && !self.misfortunes.are_slow() && !report.already_complete {
-            // The counters are in the record: what a kill has lost is not counted.
+            // The counters go on through kills.
             let (got, all) = (report.counters, truth.counts());
             let before = self.inherited.counters;
             let accounts = got.accounts - before.accounts + self.inherited.counts.accounts;
             let slots = got.slots - before.slots + self.inherited.counts.slots;
             assert!(
-                got.accounts <= all.accounts && got.slots <= all.slots,
-                "downloaded again: {got:?} of {all:?}"
+                accounts <= all.accounts && slots <= all.slots,
+                "downloaded again: {got:?} on top of {:?}, of {all:?}",
+                self.inherited
             );
         }
     }
