@@ -247,7 +247,7 @@ fn constants(lines: &[String], name: &str) -> Vec<u64> {
         let code = line.split("//").next()?;
         let (left, value) = code.split_once('=')?;
         // `pub const NAME: TYPE = ...;` in Rust; `NAME = ...` in Go.
-        let left = left.split(':').next()?.trim();
+        let left = left.rsplit_once(": ").map_or(left, |(left, _)| left).trim();
         let is_rust = left.ends_with(&format!("const {name}"));
         (is_rust || left == name).then(|| evaluate(value))?
     });

@@ -13,11 +13,11 @@ use crate::wire::{Offsets, PeerFault};
 /// requests of 64 KiB have twice what may be asked for at a time.
 pub const MAX_PEERS: usize = 64;
 
-/// The same before their line was busy. With the half, it takes nine seconds at 30 kB/s.
-const FIRST_BUDGET: u64 = 176 * 1024;
-/// Fewest bytes in flight over all peers, and half of it: two smallest requests, so that the line
-/// does not idle while an answer is verified.
-const MIN_BUDGET: u64 = 4 * MIN_REQUEST / 3;
+/// The same before their line was busy: nine seconds at 30 kB/s.
+const FIRST_BUDGET: u64 = 256 * 1024;
+/// Fewest bytes in flight over all peers: two smallest requests, so that the line does not idle
+/// while an answer is verified.
+const MIN_BUDGET: u64 = 2 * MIN_REQUEST;
 /// Peers of which nothing is proven yet that may be asked at a time. What they are asked for waits
 /// until they answer; so they must not hold all of it.
 const MAX_UNPROVEN: usize = 8;
@@ -149,12 +149,14 @@ impl Peers {
     /// Bytes that may be in flight over all peers together, at most `limit`.
     fn budget(&self, limit: u64) -> u64 {
         let trips = self.all().map(Peer::least_trip_ms);
-        let ahead = self
-            .line
-            .ahead(trips.max().unwrap_or(0), MIN_BUDGET, FIRST_BUDGET);
+        let ahead = self.line.ahead(trips.max().unwrap_or(0));
+        let least = match self.line.is_measured() {
+            true => MIN_BUDGET,
+            false => FIRST_BUDGET,
+        };
         // Half as much again as one peer may have on its way, so that slow peers, which have two
         // requests of the smallest size, do not wait for the others.
-        (ahead + ahead / 2).min(limit)
+        (ahead + ahead / 2).max(least).min(limit)
     }
 
     /// The ready peers with room for a request of this kind that do not refuse `root` now, the best
@@ -192,13 +194,14 @@ impl Peers {
                 || has_reliable && peer.is_struck() && kind == RequestKind::Codes
                 || peer.is_unproven() && unproven >= MAX_UNPROVEN;
             // What is asked of a much slower peer does not hold up a faster one, and nothing holds up
-            // a first request. One request may always be in flight, however long its answer is.
+            // a request that shows what a peer is worth. One request may always be in flight, however
+            // long its answer is.
             let rate = peer.known_rate();
             let ahead = asked
                 .iter()
                 .filter(|(other, _)| 2 * other.known_rate() >= rate);
             let left = match ahead.map(|(_, bytes)| *bytes).sum() {
-                _ if peer.is_unproven() => budget,
+                _ if peer.is_unproven() || peer.is_struck() => budget,
                 0 => budget.max(MIN_REQUEST),
                 ahead => budget.saturating_sub(ahead),
             };

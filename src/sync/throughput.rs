@@ -61,14 +61,9 @@ impl Throughput {
         self.per_second
     }
 
-    /// Bytes that may be in flight on a line with this round trip: at least `least`, and at least
-    /// `unmeasured` while it is not known how little that may be.
-    pub(crate) fn ahead(self, round_trip_ms: u64, least: u64, unmeasured: u64) -> u64 {
-        let ahead = self.within((2 * round_trip_ms).clamp(AHEAD_MS, MAX_AHEAD_MS));
-        ahead.max(match self.is_measured {
-            true => least,
-            false => unmeasured,
-        })
+    /// Bytes that may be in flight on a line with this round trip.
+    pub(crate) fn ahead(self, round_trip_ms: u64) -> u64 {
+        self.within((2 * round_trip_ms).clamp(AHEAD_MS, MAX_AHEAD_MS))
     }
 
     /// Bytes in so many milliseconds.
@@ -113,10 +108,9 @@ mod tests {
     fn what_is_in_flight_follows_rate_and_round_trip() {
         let mut rate = Throughput::default();
         rate.learn(delivery(1_000, 1, true));
-        assert_eq!(rate.ahead(50, 0, 0), 1_000_000);
-        assert_eq!(rate.ahead(1_500, 0, 0), 3_000_000);
-        assert_eq!(rate.ahead(60_000, 5_000_000, 0), 5_000_000);
-        assert_eq!(Throughput::default().ahead(50, 1, 2), 2);
+        assert_eq!(rate.ahead(50), 1_000_000);
+        assert_eq!(rate.ahead(1_500), 3_000_000);
+        assert_eq!(rate.ahead(60_000), 4_000_000);
         rate.halve();
         assert_eq!(rate.within(100), 50_000);
     }

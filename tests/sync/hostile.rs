@@ -183,7 +183,7 @@ fn both_kinds(hostile: usize) -> [Vec<String>; 2] {
 #[test]
 fn a_peer_that_leaves_even_a_smallest_request_open_is_dropped_while_others_answer() {
     let server = serve(contracts(16_000, 200, 73));
-    let silent = World::vice("silent+1");
+    let silent = World::vice("silent");
     let mut world = on_own_lines(&server, 10_000, &[silent.clone(), Vec::new()]);
     assert!(sync(&mut world) >= 120_000);
     assert_eq!(world.faults, [(PeerId(1), PeerFault::Timeout)]);

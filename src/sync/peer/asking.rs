@@ -8,7 +8,7 @@ use crate::sync::want::RequestKind;
 
 /// Most requests open at a peer: servers take at least so many (`docs/websocket-peers.md`, section
 /// 6.2).
-pub(in crate::sync) const MAX_OPEN: usize = 16;
+const MAX_OPEN: usize = 16;
 /// Bytes of the first request to a peer, of which nothing is known. So little, because many peers
 /// may share a slow line; the next request follows the rate of the first answer.
 const FIRST_REQUEST: u64 = 8 * 1024;
@@ -70,11 +70,13 @@ impl Peer {
         if self.is_unproven() || self.strikes > 0 {
             return MIN_REQUEST;
         }
-        let least = 2 * MIN_REQUEST;
-        let ahead = self
-            .line
-            .ahead(self.least_trip_ms, least, UNMEASURED_WINDOW);
-        ahead.min(share.max(least))
+        let fewest = 2 * MIN_REQUEST;
+        let least = match self.line.is_measured() {
+            true => fewest,
+            false => UNMEASURED_WINDOW,
+        };
+        let ahead = self.line.ahead(self.least_trip_ms).max(least);
+        ahead.min(share.max(fewest))
     }
 
     /// Open requests, late ones included.
