@@ -1,7 +1,7 @@
 //! The table of peers: who may be asked, for how much, and how long that may take.
 
 use super::ids::{Millis, PeerId};
-use super::peer::{Gain, MIN_REQUEST, Peer, Timing};
+use super::peer::{Gain, MIN_REQUEST, Peer, Rank, Timing};
 use super::progress::PeerProgress;
 use super::throughput::Throughput;
 use super::want::RequestKind;
@@ -186,7 +186,7 @@ impl Peers {
             let share = in_flight.limit.saturating_mul(peer.known_rate());
             share.checked_div(rates).unwrap_or(in_flight.limit)
         };
-        let mut askable = Vec::new();
+        let mut askable: Vec<(Rank, Route)> = Vec::new();
         for (id, peer) in &self.table {
             // How long a bytecode takes shows nothing, as it may be of any size. So a peer that was
             // late is tried with something else.
@@ -222,9 +222,11 @@ impl Peers {
                 offsets,
                 bytes: peer.request_bytes(kind, window).min(left),
             };
-            askable.push((peer.rank(kind, root, window), route));
+            // Sorted as it grows: a sort would add three kilobytes to the module.
+            let rank = peer.rank(kind, root, window);
+            let place = askable.partition_point(|(other, _)| *other <= rank);
+            askable.insert(place, (rank, route));
         }
-        askable.sort_by_key(|(rank, _)| *rank);
         askable.into_iter().map(|(_, route)| route).collect()
     }
 

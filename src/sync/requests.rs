@@ -2,8 +2,6 @@
 //! peer leaves. A request that is late, or whose sync was cancelled, stays in the table: the peer is
 //! still at work on it, and its answer is used if it proves something that is wanted.
 
-use std::collections::VecDeque;
-
 use super::ids::{Millis, PeerId};
 use super::peer::Timing;
 use super::peers::Received;
@@ -33,7 +31,7 @@ pub(crate) struct Requests {
     /// By id, ascending.
     open: Vec<(u64, PendingRequest)>,
     /// Answered recently. Bound: [`MAX_ENDED`].
-    ended: VecDeque<(u64, PeerId)>,
+    ended: Vec<(u64, PeerId)>,
     last_id: u64,
 }
 
@@ -249,9 +247,9 @@ impl Requests {
             .position(|(open, request)| *open == id && request.peer == peer);
         if let Some(index) = open {
             if self.ended.len() == MAX_ENDED {
-                self.ended.pop_front();
+                self.ended.remove(0);
             }
-            self.ended.push_back((id, peer));
+            self.ended.push((id, peer));
             return Match::Open(Box::new(self.open.remove(index).1));
         }
         match self.ended.contains(&(id, peer)) {

@@ -65,7 +65,7 @@ impl Engine {
         let is_next =
             |arrived: &Arrived| !may_wait || matches!(arrived.request.subject, Subject::Header(_));
         let index = self.arrived.iter().position(is_next)?;
-        self.arrived.remove(index)
+        Some(self.arrived.remove(index))
     }
 
     /// Verifies one answer. This is the expensive step.

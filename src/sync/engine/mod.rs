@@ -60,7 +60,7 @@ pub struct Engine {
     lacking: Lacking,
     requests: Requests,
     /// Answers that wait for verification. Bound: requests in flight, since each answers one.
-    arrived: VecDeque<Arrived>,
+    arrived: Vec<Arrived>,
     loads: Loads,
     commits: Commits,
     /// What [`Engine::poll`] returns next. Bound: the requests that peers have room for, and a few
@@ -127,7 +127,7 @@ impl Engine {
             peers: Peers::default(),
             lacking: Lacking::default(),
             requests: Requests::default(),
-            arrived: VecDeque::new(),
+            arrived: Vec::new(),
             loads: Loads::default(),
             commits: Commits::default(),
             outbox: VecDeque::new(),

@@ -104,7 +104,7 @@ impl Engine {
             Ok(()) => {
                 let received = self.peers.received(peer);
                 self.arrived
-                    .push_back(Arrived::new(request, frame, now, received));
+                    .push(Arrived::new(request, frame, now, received));
             }
             Err(_) if request.is_late => {}
             Err(_) => self.return_work(request.subject),

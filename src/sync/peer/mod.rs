@@ -2,7 +2,7 @@
 
 mod asking;
 
-pub(super) use asking::MIN_REQUEST;
+pub(super) use asking::{MIN_REQUEST, Rank};
 
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
