@@ -13,9 +13,9 @@ use crate::sync::throughput::{Delivery, Throughput};
 use crate::sync::want::RequestKind;
 use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
 
-/// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3). Nodes
-/// allow each other 5 seconds for each; here both may be queued behind the answers of other peers on
-/// a slow line.
+/// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3), while
+/// no answers are on their way. Nodes allow each other 5 seconds for each; here both may be queued
+/// behind the answers of other peers on a slow line, and then the time is that for a Pong.
 const HANDSHAKE_MS: u64 = 30_000;
 /// Silence after which a Ping is sent, and time to answer it while nothing is asked for:
 /// go-ethereum's ping interval.
@@ -56,7 +56,8 @@ pub(crate) struct Peer {
     joined: Millis,
     heard: Millis,
     pinged: Option<Millis>,
-    /// Its open requests, late ones included: how many, and how many bytes they are likely to bring.
+    /// Its open requests, late ones included: how many, and how many bytes they are likely to
+    /// bring.
     open: [Open; RequestKind::COUNT],
     refused: [Option<Refusal>; RequestKind::COUNT],
     /// What the connection carries.
@@ -219,7 +220,8 @@ impl Peer {
     /// they last were.
     pub(in crate::sync) fn deadline(&self, is_busy: bool, busy_at: Millis) -> Millis {
         match (self.session.is_ready(), self.pinged) {
-            (false, _) => self.joined.after(HANDSHAKE_MS),
+            (false, _) if is_busy => self.joined.after(PING_MS + BUSY_PING_MS),
+            (false, _) => self.joined.max(busy_at).after(HANDSHAKE_MS),
             (true, Some(pinged)) if is_busy => pinged.after(BUSY_PING_MS),
             (true, Some(pinged)) => pinged.max(busy_at).after(PING_MS),
             (true, None) => self.heard.after(PING_MS),
