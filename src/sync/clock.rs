@@ -10,13 +10,13 @@ use super::ids::Millis;
 /// A call that comes so much later than the engine asked for shows that the page was away. Timers
 /// ring some milliseconds late; a busy page makes that a hundred.
 const LATE_MS: u64 = 250;
-/// How much of an absence counts: long enough for the frames that have arrived meanwhile to be
-/// delivered. It is not nothing, because the timers of a hidden page ring once a minute (Chromium),
-/// and a dead peer has to be found there too.
+/// How much of an absence counts. It is not nothing, because the timers of a hidden page ring once a
+/// minute (Chromium), and a dead peer has to be found there too.
 const COUNTED_MS: u64 = 1_000;
-
-/// Time for what has arrived to be delivered, before anybody is judged. Chosen without a measurement.
+/// Time for what has arrived to be delivered, before anybody is judged: after an absence, and after
+/// any other second without a call. Chosen without a measurement.
 const GRACE_MS: u64 = 2_000;
+const SHORT_GRACE_MS: u64 = 100;
 
 /// Translates the driver's time to the engine's own.
 #[derive(Debug, Default)]
@@ -25,14 +25,14 @@ pub(crate) struct Clock {
     last: Millis,
     /// How far the engine's time is behind.
     away_ms: u64,
-    /// Nobody is judged before, because the page was away.
+    /// Nobody is judged before.
     judges_from: Millis,
-    /// Nothing was heard since the page was away.
-    is_new: bool,
+    /// The grace that was given since something happened.
+    given_ms: u64,
 }
 
 impl Clock {
-    /// Whether the last call was so long ago that the page may have been away.
+    /// Whether nobody has called for so long that the page may have been away.
     pub(crate) fn is_long_since(&self, now: Millis) -> bool {
         self.own(now).since(self.last) > COUNTED_MS
     }
@@ -42,27 +42,29 @@ impl Clock {
     pub(crate) fn arrive(&mut self, now: Millis, deadline: Option<Millis>) -> (Millis, bool) {
         let own = self.own(now);
         let is_late = deadline.is_some_and(|deadline| own.since(deadline) > LATE_MS);
-        let gap = own.since(self.last);
-        let was_away = is_late && gap > COUNTED_MS;
+        let is_long = self.is_long_since(now);
+        let was_away = is_late && is_long;
         if was_away {
-            self.away_ms += gap - COUNTED_MS;
+            self.away_ms += own.since(self.last) - COUNTED_MS;
         }
         self.last = self.own(now);
-        // Not anew each time that a timer of a hidden page rings.
-        if was_away && !self.is_new {
-            self.judges_from = self.last.after(GRACE_MS);
-            self.is_new = true;
+        // Not each time that a timer of a hidden page rings, or nobody would ever be judged.
+        let grace = if was_away { GRACE_MS } else { SHORT_GRACE_MS };
+        if is_long && grace > self.given_ms {
+            self.judges_from = self.last.after(grace);
+            self.given_ms = grace;
         }
         (self.last, was_away)
     }
 
-    /// Something was heard.
-    pub(crate) fn heard(&mut self) {
-        self.is_new = false;
+    /// Something has happened. `before`: the engine's time of the call before.
+    pub(crate) fn happened(&mut self, before: Millis) {
+        if self.last.since(before) < COUNTED_MS {
+            self.given_ms = 0;
+        }
     }
 
-    /// Whether peers may be judged by their time: what has arrived while the page was away is looked
-    /// at before.
+    /// Whether peers may be judged by their time.
     pub(crate) fn may_judge(&self) -> bool {
         self.last >= self.judges_from
     }
@@ -107,6 +109,23 @@ mod tests {
         assert_eq!(clock.outside(Millis(16_200)), back);
         // From then on, time goes on as outside.
         assert_eq!(clock.own(Millis(back.0 + 70)), Millis(16_270));
+    }
+
+    #[test]
+    fn nobody_is_judged_at_once_after_a_gap_and_not_never_if_gaps_follow_each_other() {
+        let mut clock = Clock::default();
+        let call = |clock: &mut Clock, now: u64| {
+            let before = clock.last();
+            clock.arrive(Millis(now), Some(Millis(now)));
+            clock.happened(before);
+            clock.may_judge()
+        };
+        // A timer that rings in time is followed by another one, as frames may wait.
+        assert!(!call(&mut clock, 15_000));
+        assert!(call(&mut clock, 15_100));
+        assert!(!call(&mut clock, 30_000));
+        // In a hidden page that one comes a minute later.
+        assert!(call(&mut clock, 90_000));
     }
 
     #[test]

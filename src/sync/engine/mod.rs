@@ -152,7 +152,9 @@ impl Engine {
     /// A call that comes later than [`Engine::next_deadline`] shows that the page was away. That
     /// time is no peer's fault, and hardly counts.
     pub fn handle(&mut self, now: Millis, input: Input) {
+        let before = self.clock.last();
         let now = self.tell_time(now);
+        self.clock.happened(before);
         match input {
             Input::PeerJoined(peer) => self.peer_joined(now, peer),
             Input::PeerLeft(peer) => self.peer_left(peer),

@@ -31,7 +31,6 @@ impl Engine {
 
     pub(super) fn frame(&mut self, now: Millis, id: PeerId, frame: Vec<u8>) {
         let length = frame.len();
-        self.clock.heard();
         self.peers.count_received(length);
         let Some(peer) = self.peers.get_mut(id) else {
             return;

@@ -28,9 +28,9 @@ impl Line {
         self.free_us.div_ceil(1000)
     }
 
-    /// It carries nothing for so long. What it has taken already still arrives.
+    /// It carries nothing for so long from now on. What it has taken already still arrives.
     pub(super) fn stop(&mut self, now: u64, millis: u64) {
-        self.free_us = self.free_us.max(now * 1000) + millis * 1000;
+        self.free_us = self.free_us.max((now + millis) * 1000);
     }
 
     /// The clock has jumped, and what the line carries stays as far away as it was.
