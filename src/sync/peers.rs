@@ -154,9 +154,9 @@ impl Peers {
             true => MIN_BUDGET,
             false => FIRST_BUDGET,
         };
-        // Half as much again as one peer may have on its way, so that slow peers, which have two
-        // requests of the smallest size, do not wait for the others.
-        (ahead + ahead / 2).max(least).min(limit)
+        // Twice as much as one peer may have on its way, so that slow peers, which have two requests
+        // of the smallest size, do not wait for the others.
+        (2 * ahead).max(least).min(limit)
     }
 
     /// The ready peers with room for a request of this kind that do not refuse `root` now, the best
@@ -202,7 +202,7 @@ impl Peers {
                 .filter(|(other, _)| 2 * other.known_rate() >= rate);
             let left = match ahead.map(|(_, bytes)| *bytes).sum() {
                 _ if peer.is_unproven() || peer.is_struck() => budget,
-                0 => budget.max(MIN_REQUEST),
+                0 => in_flight.limit,
                 ahead => budget.saturating_sub(ahead),
             };
             let left = left.min(most);
@@ -214,16 +214,17 @@ impl Peers {
             {
                 continue;
             }
-            let Some(offsets) = peer.offsets() else {
+            let bytes = peer.request_bytes(kind, window, left);
+            let (Some(offsets), Some(bytes)) = (peer.offsets(), bytes) else {
                 continue;
             };
             let route = Route {
                 peer: *id,
                 offsets,
-                bytes: peer.request_bytes(kind, window).min(left),
+                bytes,
             };
             // Sorted as it grows: a sort would add three kilobytes to the module.
-            let rank = peer.rank(kind, root, window);
+            let rank = peer.rank(kind, root);
             let place = askable.partition_point(|(other, _)| *other <= rank);
             askable.insert(place, (rank, route));
         }

@@ -27,7 +27,7 @@ impl Engine {
     /// Asks a peer for the next piece of this kind. `false` if there is no peer, no work or no
     /// room.
     fn ask_for_state(&mut self, now: Millis, kind: RequestKind) -> bool {
-        if !self.has_room_for(kind) || !self.job().is_some_and(|job| job.lacks(kind)) {
+        if !self.has_room_for(kind) {
             return false;
         }
         let Some(root) = self.job().map(Job::root) else {

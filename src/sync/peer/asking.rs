@@ -119,8 +119,8 @@ impl Peer {
 
     /// The best peer is the one that would answer first, of those that have not refused. What counts
     /// is what it proves of what was asked for, and not what it sends.
-    pub(in crate::sync) fn rank(&self, kind: RequestKind, root: &Hash, window: u64) -> Rank {
-        let bytes = self.open_bytes() + self.request_bytes(kind, window);
+    pub(in crate::sync) fn rank(&self, kind: RequestKind, root: &Hash) -> Rank {
+        let bytes = self.open_bytes() + self.wanted_bytes(kind);
         let sent = self.delivered.bytes / USEFUL_PARTS + 1;
         let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);
         let time = self.rate(kind).time_for(bytes * USEFUL_PARTS / useful);
@@ -144,23 +144,38 @@ impl Peer {
         }
     }
 
-    /// Bytes to ask for in one request of this kind.
-    pub(in crate::sync) fn request_bytes(&self, kind: RequestKind, window: u64) -> u64 {
+    /// Bytes to ask for in one request of this kind, at most `left`. `None` if that is less than half
+    /// of what such a request asks for: small requests have more proof than content.
+    pub(in crate::sync) fn request_bytes(
+        &self,
+        kind: RequestKind,
+        window: u64,
+        left: u64,
+    ) -> Option<u64> {
+        let wanted = self.wanted_bytes(kind);
+        let room = match self.open_bytes() {
+            0 => wanted,
+            open => window.saturating_sub(open),
+        };
+        let bytes = wanted.min(room.max(MIN_REQUEST)).min(left);
+        (2 * bytes >= wanted).then_some(bytes)
+    }
+
+    /// Bytes that one request of this kind asks for.
+    fn wanted_bytes(&self, kind: RequestKind) -> u64 {
         if self.is_unproven() {
             return FIRST_REQUEST;
         }
-        let room = window.saturating_sub(self.open_bytes());
-        let unmeasured = if self.line.is_measured() {
-            0
-        } else {
-            UNMEASURED_REQUEST
+        if self.strikes > 0 {
+            return MIN_REQUEST;
+        }
+        let unmeasured = match self.line.is_measured() {
+            true => 0,
+            false => UNMEASURED_REQUEST,
         };
         let time = REQUEST_MS.max(2 * self.least_trip_ms);
-        let wanted = self.rate(kind).within(time).max(unmeasured).min(room);
-        match self.strikes {
-            0 => wanted.clamp(MIN_REQUEST, MAX_REQUEST),
-            _ => MIN_REQUEST,
-        }
+        let wanted = self.rate(kind).within(time).max(unmeasured);
+        wanted.clamp(MIN_REQUEST, MAX_REQUEST)
     }
 
     /// Milliseconds in which it delivers what is open, and so many bytes more; `None` if nothing is
