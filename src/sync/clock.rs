@@ -1,17 +1,17 @@
 //! The engine's own time, in which nobody was away.
 //!
-//! A page can be away for seconds or hours: its thread is blocked by a loop or a dialog, its process
-//! is stopped, the machine sleeps. Nothing reaches the engine meanwhile, and when it is back, a
-//! timer may ring before the frames that have arrived are delivered. A peer must not be judged by
-//! such time. So the engine counts only a little of it.
+//! A page can be away for seconds or hours: its thread is blocked by a loop or a dialog, its
+//! process is stopped, the machine sleeps. Nothing reaches the engine meanwhile, and when it is
+//! back, a timer may ring before the frames that have arrived are delivered. A peer must not be
+//! judged by such time. So the engine counts only a little of it.
 
 use super::ids::Millis;
 
 /// A call that comes so much later than the engine asked for shows that the page was away. Timers
 /// ring some milliseconds late; a busy page makes that a hundred.
 const LATE_MS: u64 = 250;
-/// How much of an absence counts. It is not nothing, because the timers of a hidden page ring once a
-/// minute (Chromium), and a dead peer has to be found there too.
+/// How much of an absence counts. It is not nothing, because the timers of a hidden page ring once
+/// a minute (Chromium), and a dead peer has to be found there too.
 const COUNTED_MS: u64 = 1_000;
 /// Time for what has arrived to be delivered, before anybody is judged: after an absence, and after
 /// any other second without a call. Chosen without a measurement.
@@ -37,8 +37,8 @@ impl Clock {
         self.own(now).since(self.last) > COUNTED_MS
     }
 
-    /// The engine's time of a call, and whether the page was away. `deadline`: when the engine wanted
-    /// to be called at the latest, in its own time.
+    /// The engine's time of a call, and whether the page was away. `deadline`: when the engine
+    /// wanted to be called at the latest, in its own time.
     pub(crate) fn arrive(&mut self, now: Millis, deadline: Option<Millis>) -> (Millis, bool) {
         let own = self.own(now);
         let is_late = deadline.is_some_and(|deadline| own.since(deadline) > LATE_MS);

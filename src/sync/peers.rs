@@ -154,8 +154,8 @@ impl Peers {
             true => MIN_BUDGET,
             false => FIRST_BUDGET,
         };
-        // Twice as much as one peer may have on its way, so that slow peers, which have two requests
-        // of the smallest size, do not wait for the others.
+        // Twice as much as one peer may have on its way, so that slow peers, which have two
+        // requests of the smallest size, do not wait for the others.
         (2 * ahead).max(least).min(limit)
     }
 
@@ -193,9 +193,9 @@ impl Peers {
             let has_to_wait = has_others && peer.is_lagging(now)
                 || has_reliable && peer.is_struck() && kind == RequestKind::Codes
                 || peer.is_unproven() && unproven >= MAX_UNPROVEN;
-            // What is asked of a much slower peer does not hold up a faster one, and nothing holds up
-            // a request that shows what a peer is worth. One request may always be in flight, however
-            // long its answer is.
+            // What is asked of a much slower peer does not hold up a faster one, and nothing holds
+            // up a request that shows what a peer is worth. One request may always be in flight,
+            // however long its answer is.
             let rate = peer.known_rate();
             let ahead = asked
                 .iter()
@@ -206,11 +206,11 @@ impl Peers {
                 ahead => budget.saturating_sub(ahead),
             };
             let left = left.min(most);
-            let window = peer.window(share(peer));
+            let window = peer.window(share(peer)).min(in_flight.limit);
             if has_to_wait
                 || left < MIN_REQUEST
                 || peer.refuses(kind, root, now)
-                || !peer.has_room(kind, window, late(*id), now)
+                || !peer.has_room(window, late(*id), now)
             {
                 continue;
             }
@@ -289,8 +289,8 @@ impl Peers {
         (self.get(peer).map_or(0, Peer::received), self.received)
     }
 
-    /// An answer of this peer was proven. `subject`: its kind, and the root or block that it was asked
-    /// under.
+    /// An answer of this peer was proven. `subject`: its kind, and the root or block that it was
+    /// asked under.
     pub(crate) fn proved(
         &mut self,
         now: Millis,

@@ -1,6 +1,6 @@
 //! The one table of open requests. Every request ends in exactly one way: it is answered, or its
-//! peer leaves. A request that is late, or whose sync was cancelled, stays in the table: the peer is
-//! still at work on it, and its answer is used if it proves something that is wanted.
+//! peer leaves. A request that is late, or whose sync was cancelled, stays in the table: the peer
+//! is still at work on it, and its answer is used if it proves something that is wanted.
 
 use super::ids::{Millis, PeerId};
 use super::peer::Timing;
@@ -334,8 +334,9 @@ impl Requests {
         own.filter(|(_, request)| request.is_late).count()
     }
 
-    /// Whether no answer can be queued before that of a request which was sent to this peer then: it
-    /// is the oldest one, or the oldest one is open for twice as long as that of a peer that stalls.
+    /// Whether no answer can be queued before that of a request which was sent to this peer then:
+    /// it is the oldest one, or the oldest one is open for twice as long as that of a peer that
+    /// stalls.
     pub(crate) fn is_first_in_line(&self, peer: PeerId, sent: Millis, now: Millis) -> bool {
         let mut own = self.open.iter().filter(|(_, request)| request.peer == peer);
         own.next()

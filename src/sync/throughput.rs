@@ -5,9 +5,9 @@
 //! rate of BBR, draft-cardwell-iccrg-bbr-congestion-control, section 4.1). So a line that many
 //! peers share is measured right, and so is a peer that several requests wait for.
 
-/// Bytes in flight are kept to what the line brings in this time. Chosen without a measurement: long
-/// against the round trips of most networks (50 to 150 ms), so that the line never idles, and short
-/// enough for what is urgent not to wait behind the rest.
+/// Bytes in flight are kept to what the line brings in this time. Chosen without a measurement:
+/// long against the round trips of most networks (50 to 150 ms), so that the line never idles, and
+/// short enough for what is urgent not to wait behind the rest.
 const AHEAD_MS: u64 = 1_000;
 /// On a line with long round trips it is twice the round trip, and at most this.
 const MAX_AHEAD_MS: u64 = 4_000;
@@ -34,8 +34,8 @@ pub(crate) struct Delivery {
 }
 
 impl Throughput {
-    /// Takes in an answer. It rises at once, so that a fast line is filled within a few round trips,
-    /// and falls by a quarter of the difference.
+    /// Takes in an answer. It rises at once, so that a fast line is filled within a few round
+    /// trips, and falls by a quarter of the difference.
     pub(crate) fn learn(&mut self, delivery: Delivery) {
         let rate = delivery.bytes.saturating_mul(1_000) / delivery.elapsed_ms.max(1);
         self.is_measured |= delivery.was_busy;

@@ -292,13 +292,14 @@ impl<'a> ProofNodes<'a> {
     }
 }
 
-/// How often a proof may have the same node: once in the proof of the origin, and once in that of the last key.
+/// How often a proof may have the same node: once in the proof of the origin, and once in that of
+/// the last key.
 const MOST_COPIES: usize = 2;
 
-/// Most proof nodes of an answer that no path needs (`docs/websocket-peers.md`, section 7). Up to so
-/// many without a use are not looked into, so that an ordinary answer costs no second walk: a range
-/// from a trie's first key comes with the path to that key, of which the verification needs only the
-/// root.
+/// Most proof nodes of an answer that no path needs (`docs/websocket-peers.md`, section 7). Up to
+/// so many without a use are not looked into, so that an ordinary answer costs no second walk: a
+/// range from a trie's first key comes with the path to that key, of which the verification needs
+/// only the root.
 pub const MAX_SURPLUS_NODES: usize = 8;
 
 impl<'a> Walk<'a> {

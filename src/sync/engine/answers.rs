@@ -22,8 +22,8 @@ enum Verdict {
     Proven(Gain),
     /// "I do not have that": no fault, and no use to ask this peer for this root again soon.
     Refused,
-    /// The same, but it may be that the peer only lacks what was asked for. `is_new`: it was not known
-    /// to.
+    /// The same, but it may be that the peer only lacks what was asked for. `is_new`: it was not
+    /// known to.
     Lacks { is_new: bool },
 }
 
@@ -385,7 +385,8 @@ impl AnswerContext<'_> {
             }
             Ok(())
         });
-        // What it skipped it does not have. What follows may have been cut off, unless it had nothing.
+        // What it skipped it does not have. What follows may have been cut off, unless it had
+        // nothing.
         let skipped = left.len();
         left.extend(wanted.copied());
         let lacked = if found == 0 { left.len() } else { skipped };

@@ -22,9 +22,9 @@ const MAX_REQUEST: u64 = 512 * 1024;
 const UNMEASURED_WINDOW: u64 = 128 * 1024;
 /// Bytes asked for in one request meanwhile: go-ethereum's fewest.
 const UNMEASURED_REQUEST: u64 = 64 * 1024;
-/// A request asks for what the peer delivers in this time, a quarter of what may be on its way, or in
-/// two round trips if that is more: where each request waits for the answer before, the rate doubles
-/// with each. Chosen without a measurement.
+/// A request asks for what the peer delivers in this time, a quarter of what may be on its way, or
+/// in two round trips if that is more: where each request waits for the answer before, the rate
+/// doubles with each. Chosen without a measurement.
 const REQUEST_MS: u64 = 250;
 /// A peer of which nothing is known is taken to answer after this, so that it is tried when the
 /// others have enough to do. Chosen without a measurement.
@@ -89,15 +89,9 @@ impl Peer {
         self.open.iter().map(|open| open.bytes).sum()
     }
 
-    /// Whether it has room for one more request of this kind. `window`: bytes that may be on their
+    /// Whether it has room for one more request. `window`: bytes that may be on their
     /// way from it; `late`: how many of its open requests are late.
-    pub(in crate::sync) fn has_room(
-        &self,
-        kind: RequestKind,
-        window: u64,
-        late: usize,
-        now: Millis,
-    ) -> bool {
+    pub(in crate::sync) fn has_room(&self, window: u64, late: usize, now: Millis) -> bool {
         let count = self.open_requests();
         if count >= MAX_OPEN {
             return false;
@@ -109,16 +103,11 @@ impl Peer {
         if self.is_unproven() {
             return count == 0;
         }
-        // No kind takes more than half, so that none has to wait for another; but two requests of one
-        // kind, so that the line does not idle in between.
-        let own = self.open[kind.index()];
-        let half = (window / 2).max(2 * MIN_REQUEST);
-        (count == 0 || self.open_bytes() + MIN_REQUEST <= window)
-            && (own.count == 0 || own.bytes + MIN_REQUEST <= half)
+        count == 0 || self.open_bytes() + MIN_REQUEST <= window
     }
 
-    /// The best peer is the one that would answer first, of those that have not refused. What counts
-    /// is what it proves of what was asked for, and not what it sends.
+    /// The best peer is the one that would answer first, of those that have not refused. What
+    /// counts is what it proves of what was asked for, and not what it sends.
     pub(in crate::sync) fn rank(&self, kind: RequestKind, root: &Hash) -> Rank {
         let bytes = self.open_bytes() + self.wanted_bytes(kind);
         let sent = self.delivered.bytes / USEFUL_PARTS + 1;
@@ -144,20 +133,22 @@ impl Peer {
         }
     }
 
-    /// Bytes to ask for in one request of this kind, at most `left`. `None` if that is less than half
-    /// of what such a request asks for: small requests have more proof than content.
+    /// Bytes to ask for in one request of this kind, at most `left`. `None` if that is less than
+    /// half of what such a request asks for: small requests have more proof than content. `window`:
+    /// bytes that may be on their way from it.
     pub(in crate::sync) fn request_bytes(
         &self,
         kind: RequestKind,
         window: u64,
         left: u64,
     ) -> Option<u64> {
-        let wanted = self.wanted_bytes(kind);
-        let room = match self.open_bytes() {
+        let wanted = self.wanted_bytes(kind).min(window);
+        let room = window.saturating_sub(self.open_bytes());
+        let bytes = match self.open_requests() {
             0 => wanted,
-            open => window.saturating_sub(open),
+            _ => wanted.min(room),
         };
-        let bytes = wanted.min(room.max(MIN_REQUEST)).min(left);
+        let bytes = bytes.min(left);
         (2 * bytes >= wanted).then_some(bytes)
     }
 
