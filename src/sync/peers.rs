@@ -13,11 +13,11 @@ use crate::wire::{Offsets, PeerFault};
 /// requests of 64 KiB have twice what may be asked for at a time.
 pub const MAX_PEERS: usize = 64;
 
-/// The same before their line was busy: nine seconds at 30 kB/s.
-const FIRST_BUDGET: u64 = 256 * 1024;
 /// Fewest bytes in flight over all peers: two smallest requests, so that the line does not idle
 /// while an answer is verified.
 const MIN_BUDGET: u64 = 2 * MIN_REQUEST;
+/// The same before their line was ever busy: nine seconds at 30 kB/s.
+const FIRST_BUDGET: u64 = 256 * 1024;
 /// Peers of which nothing is proven yet that may be asked at a time. What they are asked for waits
 /// until they answer; so they must not hold all of it.
 const MAX_UNPROVEN: usize = 8;
