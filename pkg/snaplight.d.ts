@@ -249,9 +249,9 @@ export class Snaplight implements AsyncDisposable {
    * If a sync runs already, it rejects with a {@link CancelledError}, and the new one goes on with
    * everything it had. To move a sync and keep its promise, use {@link Sync.retarget}.
    *
-   * A sync waits while it has no peer, while no peer has the root (for a newer root or such a
-   * peer), and as a follower until the writer goes. `progress.waiting` says so, and it goes on by
-   * itself. A follower's sync also resolves when the writer completes that state.
+   * A sync waits while it has no peer, while no peer answers, while no peer has the root (for a
+   * newer root or such a peer) or a single item of its state, and as a follower until the writer
+   * goes. `progress.waiting` says so, and it goes on by itself. A follower's sync also resolves when the writer completes that state.
    *
    * It rejects with {@link CancelledError}, {@link QuotaError} (make space and call `sync` again:
    * it goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or
