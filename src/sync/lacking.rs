@@ -2,16 +2,13 @@
 //! state.
 
 use super::ids::{Millis, PeerId};
+use super::peer::longer_pause;
 use super::progress::Missing;
 use crate::flat_map::FlatMap;
 use crate::heap::{HeapBytes, flat, owns};
 
 /// Items remembered at a time, as in go-ethereum. A peer is asked again for what is not remembered.
 const MAX_ITEMS: usize = 4096;
-/// An item that all peers lack is asked for again after this.
-const FIRST_PAUSE_MS: u64 = 250;
-/// Each time in a row takes twice as long, up to this.
-const LONGEST_PAUSE_MS: u64 = 8_000;
 
 /// The items that peers lack.
 #[derive(Debug, Default)]
@@ -24,7 +21,7 @@ pub(crate) struct Lacking {
 struct Lacked {
     /// Bound: [`MAX_PEERS`](super::MAX_PEERS), and those that have left since.
     by: Vec<PeerId>,
-    /// The length of the last pause.
+    /// The length of the last pause, which is as long as that of a refusal.
     pause_ms: u64,
     /// While all peers lack it: when they may be asked again.
     until: Option<Millis>,
@@ -83,7 +80,7 @@ impl Lacking {
             match lacked.until {
                 _ if is_anywhere || ready.is_empty() => lacked.until = None,
                 None => {
-                    lacked.pause_ms = (2 * lacked.pause_ms).clamp(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+                    lacked.pause_ms = longer_pause(lacked.pause_ms);
                     lacked.until = Some(now.after(lacked.pause_ms));
                 }
                 Some(until) if until <= now => {

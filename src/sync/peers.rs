@@ -66,21 +66,6 @@ pub(crate) struct Received {
     pub(crate) least_trip_ms: u64,
 }
 
-/// What is in flight over all peers, late requests aside.
-#[derive(Clone, Debug)]
-pub(crate) struct InFlight {
-    /// Each request's peer, and the bytes that are likely to come. Bound: requests open.
-    pub(crate) requests: Vec<(PeerId, u64)>,
-    /// Bytes that may be in flight at most.
-    pub(crate) limit: u64,
-}
-
-impl InFlight {
-    fn bytes(&self) -> u64 {
-        self.requests.iter().map(|(_, bytes)| bytes).sum()
-    }
-}
-
 impl Peers {
     /// Adds a connection; `false` if the table is full.
     #[must_use]
@@ -159,22 +144,24 @@ impl Peers {
         (2 * ahead).max(least).min(limit)
     }
 
+    /// Bytes that are likely to come from all peers, late requests aside.
+    fn bytes_in_time(&self) -> u64 {
+        self.all().map(Peer::bytes_in_time).sum()
+    }
+
     /// The ready peers with room for a request of this kind that do not refuse `root` now, the best
-    /// first. `late`: how many of a peer's requests are late.
+    /// first. `limit`: bytes that may be in flight at most.
     pub(crate) fn askable(
         &self,
         kind: RequestKind,
         root: &Hash,
         now: Millis,
-        in_flight: &InFlight,
-        late: impl Fn(PeerId) -> usize,
+        limit: u64,
     ) -> Vec<Route> {
-        let most = in_flight.limit.saturating_sub(in_flight.bytes());
-        let budget = self.budget(in_flight.limit);
-        let asked = in_flight.requests.iter();
-        let asked = asked.filter_map(|(id, bytes)| Some((self.get(*id)?, *bytes)));
-        let asked: Vec<(&Peer, u64)> = asked.collect();
-        let unproven = asked.iter().filter(|(peer, _)| peer.is_unproven()).count();
+        let most = limit.saturating_sub(self.bytes_in_time());
+        let budget = self.budget(limit);
+        let unproven = self.all().filter(|peer| peer.is_unproven());
+        let unproven: usize = unproven.map(Peer::requests_in_time).sum();
         let has_others = self
             .all()
             .any(|peer| peer.is_ready() && !peer.is_lagging(now));
@@ -183,8 +170,8 @@ impl Peers {
         // be less than what is on its way in a second.
         let rates: u64 = self.all().map(Peer::known_rate).sum();
         let share = |peer: &Peer| {
-            let share = in_flight.limit.saturating_mul(peer.known_rate());
-            share.checked_div(rates).unwrap_or(in_flight.limit)
+            let share = limit.saturating_mul(peer.known_rate());
+            share.checked_div(rates).unwrap_or(limit)
         };
         let mut askable: Vec<(Rank, Route)> = Vec::new();
         for (id, peer) in &self.table {
@@ -197,20 +184,18 @@ impl Peers {
             // up a request that shows what a peer is worth. One request may always be in flight,
             // however long its answer is.
             let rate = peer.known_rate();
-            let ahead = asked
-                .iter()
-                .filter(|(other, _)| 2 * other.known_rate() >= rate);
-            let left = match ahead.map(|(_, bytes)| *bytes).sum() {
+            let ahead = self.all().filter(|other| 2 * other.known_rate() >= rate);
+            let left = match ahead.map(Peer::bytes_in_time).sum() {
                 _ if peer.is_unproven() || peer.is_struck() => budget,
-                0 => in_flight.limit,
+                0 => limit,
                 ahead => budget.saturating_sub(ahead),
             };
             let left = left.min(most);
-            let window = peer.window(share(peer)).min(in_flight.limit);
+            let window = peer.window(share(peer)).min(limit);
             if has_to_wait
                 || left < MIN_REQUEST
                 || peer.refuses(kind, root, now)
-                || !peer.has_room(window, late(*id), now)
+                || !peer.has_room(window, now)
             {
                 continue;
             }
@@ -231,16 +216,10 @@ impl Peers {
         askable.into_iter().map(|(_, route)| route).collect()
     }
 
-    /// A request of this kind is sent. `in_flight`: bytes that are likely to come from all peers.
-    /// Returns what was received so far, and the milliseconds that it may take.
-    pub(crate) fn asked(
-        &mut self,
-        id: PeerId,
-        kind: RequestKind,
-        expected: u64,
-        in_flight: u64,
-    ) -> (Received, u64) {
-        let all = in_flight + expected;
+    /// A request is sent that is likely to bring so many bytes. Returns what was received so far, and
+    /// the milliseconds that it may take.
+    pub(crate) fn asked(&mut self, id: PeerId, expected: u64) -> (Received, u64) {
+        let all = self.bytes_in_time() + expected;
         let others = self.ready().len() > 1;
         let (from_all, line) = (self.received, self.line);
         let Some(peer) = self.get_mut(id) else {
@@ -252,7 +231,7 @@ impl Peers {
             None => MAX_PATIENCE_MS,
             Some(time) => (PATIENCE_FACTOR * time).clamp(MIN_PATIENCE_MS, MAX_PATIENCE_MS),
         };
-        peer.asked(kind, expected);
+        peer.asked(expected);
         let received = Received {
             from_peer: peer.received(),
             from_all,
@@ -266,14 +245,18 @@ impl Peers {
     pub(crate) fn is_replaceable(&self, id: PeerId, sent: Millis, now: Millis) -> bool {
         let is_new = self.get(id).is_none_or(Peer::is_unproven);
         let anybody = is_new || now.since(sent) >= MAX_PATIENCE_MS;
-        let mut others = self.table.iter().filter(|(other, _)| *other != id);
-        others.any(|(_, other)| other.is_ready() && (anybody || other.proved_since(sent)))
+        anybody && self.others(id).next().is_some() || self.has_proof_of_others(id, sent)
     }
 
     /// Whether another peer has proven something since.
     pub(crate) fn has_proof_of_others(&self, id: PeerId, since: Millis) -> bool {
-        let mut others = self.table.iter().filter(|(other, _)| *other != id);
-        others.any(|(_, other)| other.is_ready() && other.proved_since(since))
+        self.others(id).any(|other| other.proved_since(since))
+    }
+
+    /// The other ready peers.
+    fn others(&self, id: PeerId) -> impl Iterator<Item = &Peer> {
+        let others = self.table.iter().filter(move |(other, _)| *other != id);
+        others.map(|(_, peer)| peer).filter(|peer| peer.is_ready())
     }
 }
 

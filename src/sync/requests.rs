@@ -228,6 +228,7 @@ pub(crate) struct Expired {
     pub(crate) peer: PeerId,
     pub(crate) sent: Millis,
     pub(crate) bytes: u64,
+    pub(crate) expected: u64,
     pub(crate) subject: Subject,
 }
 
@@ -286,6 +287,7 @@ impl Requests {
                 peer: request.peer,
                 sent: request.sent,
                 bytes: request.bytes,
+                expected: request.expected,
                 subject: request.subject.clone(),
             });
         }
@@ -326,12 +328,6 @@ impl Requests {
     pub(crate) fn in_time(&self) -> impl Iterator<Item = &PendingRequest> {
         let open = self.open.iter().map(|(_, request)| request);
         open.filter(|request| !request.is_late)
-    }
-
-    /// How many of a peer's requests are late.
-    pub(crate) fn late_at(&self, peer: PeerId) -> usize {
-        let own = self.open.iter().filter(|(_, request)| request.peer == peer);
-        own.filter(|(_, request)| request.is_late).count()
     }
 
     /// Whether no answer can be queued before that of a request which was sent to this peer then:

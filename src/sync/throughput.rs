@@ -12,6 +12,14 @@ const AHEAD_MS: u64 = 1_000;
 /// On a line with long round trips it is twice the round trip, and at most this.
 const MAX_AHEAD_MS: u64 = 4_000;
 
+/// An average that follows what is new by a quarter of the difference; 0 stands for none yet.
+pub(crate) fn smoothed(average: u64, new: u64) -> u64 {
+    match average {
+        0 => new,
+        _ => (average * 3 + new) / 4,
+    }
+}
+
 /// A rate that was learned.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Throughput {
@@ -42,7 +50,7 @@ impl Throughput {
         if rate > self.per_second {
             self.per_second = rate;
         } else if delivery.was_busy {
-            self.per_second = (self.per_second * 3 + rate) / 4;
+            self.per_second = smoothed(self.per_second, rate);
         }
     }
 

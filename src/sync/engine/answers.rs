@@ -12,6 +12,7 @@ use crate::sync::peer::{Gain, Timing};
 use crate::sync::progress::Missing;
 use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
 use crate::sync::target::Goal;
+use crate::sync::throughput::smoothed;
 use crate::sync::want::{RequestKind, Want};
 use crate::trie::{Fold, keccak, verify_accounts, verify_slots};
 use crate::wire::{Answer, PeerFault, proven};
@@ -123,10 +124,7 @@ impl Engine {
                 self.peers.proved(now, id, (kind, root), timing, *gain);
                 job.proved(kind, timing.bytes, trip);
                 if is_span {
-                    self.span_bytes = match self.span_bytes {
-                        0 => timing.bytes as u64,
-                        span => (span * 3 + timing.bytes as u64) / 4,
-                    };
+                    self.span_bytes = smoothed(self.span_bytes, timing.bytes as u64);
                 }
                 self.waiting = None;
             }
@@ -274,7 +272,7 @@ impl AnswerContext<'_> {
         }
     }
 
-    /// The peer had nothing, and lacks these items at least.
+    /// The peer lacks these items. What that says of it if it had nothing else.
     fn lacks(&mut self, items: impl IntoIterator<Item = Missing>) -> Verdict {
         let mut is_new = false;
         for item in items {
@@ -440,8 +438,7 @@ impl AnswerContext<'_> {
             let first = nodes.first().filter(|_| revealed.skipped.is_empty());
             return Ok(self.lacks(lacks.chain(first.map(missing))));
         }
-        let verdict = self.lacks(lacks);
-        debug_assert!(!matches!(verdict, Verdict::Proven(_)));
+        self.lacks(lacks);
         Ok(Verdict::Proven(Gain {
             accounts: joined.accounts,
             slots: joined.slots,

@@ -5,7 +5,7 @@ use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
 use crate::sync::job::Job;
-use crate::sync::peers::{InFlight, Route};
+use crate::sync::peers::Route;
 use crate::sync::progress::{Missing, WaitReason};
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
@@ -59,24 +59,14 @@ impl Engine {
 
     /// The peers that may be asked for this kind, the best first.
     pub(super) fn askable(&self, now: Millis, kind: RequestKind, root: &Hash) -> Vec<Route> {
-        let late = |peer| self.requests.late_at(peer);
-        let in_time = self.requests.in_time();
-        let in_flight = InFlight {
-            requests: in_time
-                .map(|request| (request.peer, request.expected))
-                .collect(),
-            limit: self.limits.asked_bytes,
-        };
-        self.peers.askable(kind, root, now, &in_flight, late)
+        self.peers.askable(kind, root, now, self.limits.asked_bytes)
     }
 
     /// Sends a request.
     pub(super) fn send(&mut self, now: Millis, route: Route, subject: Subject) {
         let request = subject.request(route.bytes);
-        let kind = subject.kind();
         let expected = subject.expected(route.bytes, self.span_bytes);
-        let in_flight = self.requests.bytes_expected();
-        let (received, patience_ms) = self.peers.asked(route.peer, kind, expected, in_flight);
+        let (received, patience_ms) = self.peers.asked(route.peer, expected);
         let id = self.requests.open(PendingRequest {
             peer: route.peer,
             subject,

@@ -89,7 +89,7 @@ impl Engine {
         };
         let kind = request.subject.kind();
         if let Some(peer) = self.peers.get_mut(peer) {
-            peer.freed(kind, request.expected);
+            peer.answered(request.expected, request.is_late);
         }
         if request.is_late {
             self.count(|counters| counters.late += 1);
@@ -171,7 +171,11 @@ impl Engine {
             let id = request.peer;
             let is_first = !seen.contains(&id);
             seen.push(id);
-            let peer = self.peers.get_mut(id).filter(|_| is_first);
+            let mut peer = self.peers.get_mut(id);
+            if let (Overdue::Late, Some(peer)) = (request.what, &mut peer) {
+                peer.turned_late(request.expected);
+            }
+            let peer = peer.filter(|_| is_first);
             match request.what {
                 Overdue::Waited => {
                     peer.into_iter().for_each(Peer::slowed);

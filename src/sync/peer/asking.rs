@@ -1,6 +1,6 @@
 //! Whether a peer may be asked, for how much, and how good it is at that.
 
-use super::Peer;
+use super::{Open, Peer};
 use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::throughput::Throughput;
@@ -79,37 +79,33 @@ impl Peer {
         ahead.min(share.max(fewest))
     }
 
-    /// Open requests, late ones included.
-    pub(in crate::sync) fn open_requests(&self) -> usize {
-        self.open.iter().map(|open| open.count).sum()
+    /// Requests that are not late.
+    pub(in crate::sync) fn requests_in_time(&self) -> usize {
+        self.open.count - self.late.count
     }
 
-    /// Bytes that its open requests are likely to bring.
-    fn open_bytes(&self) -> u64 {
-        self.open.iter().map(|open| open.bytes).sum()
+    /// Bytes that they are likely to bring.
+    pub(in crate::sync) fn bytes_in_time(&self) -> u64 {
+        self.open.bytes - self.late.bytes
     }
 
-    /// Whether it has room for one more request. `window`: bytes that may be on their
-    /// way from it; `late`: how many of its open requests are late.
-    pub(in crate::sync) fn has_room(&self, window: u64, late: usize, now: Millis) -> bool {
-        let count = self.open_requests();
+    /// Whether it has room for one more request. `window`: bytes that may be on their way from it.
+    pub(in crate::sync) fn has_room(&self, window: u64, now: Millis) -> bool {
+        let Open { count, bytes } = self.open;
         if count >= MAX_OPEN {
             return false;
         }
         if self.strikes > 0 {
             // It has to show with one request that it is there.
-            return count == late && self.probe_at <= now;
+            return self.requests_in_time() == 0 && self.probe_at <= now;
         }
-        if self.is_unproven() {
-            return count == 0;
-        }
-        count == 0 || self.open_bytes() + MIN_REQUEST <= window
+        count == 0 || !self.is_unproven() && bytes + MIN_REQUEST <= window
     }
 
     /// The best peer is the one that would answer first, of those that have not refused. What
     /// counts is what it proves of what was asked for, and not what it sends.
     pub(in crate::sync) fn rank(&self, kind: RequestKind, root: &Hash) -> Rank {
-        let bytes = self.open_bytes() + self.wanted_bytes(kind);
+        let bytes = self.open.bytes + self.wanted_bytes(kind);
         let sent = self.delivered.bytes / USEFUL_PARTS + 1;
         let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);
         let time = self.rate(kind).time_for(bytes * USEFUL_PARTS / useful);
@@ -143,8 +139,8 @@ impl Peer {
         left: u64,
     ) -> Option<u64> {
         let wanted = self.wanted_bytes(kind).min(window);
-        let room = window.saturating_sub(self.open_bytes());
-        let bytes = match self.open_requests() {
+        let room = window.saturating_sub(self.open.bytes);
+        let bytes = match self.open.count {
             0 => wanted,
             _ => wanted.min(room),
         };
@@ -172,20 +168,36 @@ impl Peer {
     /// Milliseconds in which it delivers what is open, and so many bytes more; `None` if nothing is
     /// known of it.
     pub(in crate::sync) fn time_for(&self, bytes: u64) -> Option<u64> {
-        self.line.time_for(self.open_bytes() + bytes)
+        self.line.time_for(self.open.bytes + bytes)
     }
 
-    /// A request of this kind is sent, which is likely to bring so many bytes.
-    pub(in crate::sync) fn asked(&mut self, kind: RequestKind, expected: u64) {
-        let open = &mut self.open[kind.index()];
-        open.count += 1;
-        open.bytes += expected;
+    /// A request is sent that is likely to bring so many bytes.
+    pub(in crate::sync) fn asked(&mut self, expected: u64) {
+        self.open.add(expected);
     }
 
-    /// A request ended, in whatever way.
-    pub(crate) fn freed(&mut self, kind: RequestKind, expected: u64) {
-        let open = &mut self.open[kind.index()];
-        open.count = open.count.saturating_sub(1);
-        open.bytes = open.bytes.saturating_sub(expected);
+    /// A request is late: its work has gone back.
+    pub(in crate::sync) fn turned_late(&mut self, expected: u64) {
+        self.late.add(expected);
+    }
+
+    /// A request was answered.
+    pub(in crate::sync) fn answered(&mut self, expected: u64, was_late: bool) {
+        self.open.remove(expected);
+        if was_late {
+            self.late.remove(expected);
+        }
+    }
+}
+
+impl Open {
+    fn add(&mut self, expected: u64) {
+        self.count += 1;
+        self.bytes += expected;
+    }
+
+    fn remove(&mut self, expected: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(expected);
     }
 }

@@ -9,7 +9,7 @@ use crate::heap::HeapBytes;
 use crate::state::Network;
 use crate::sync::ids::{Millis, PeerId};
 use crate::sync::progress::PeerProgress;
-use crate::sync::throughput::{Delivery, Throughput};
+use crate::sync::throughput::{Delivery, Throughput, smoothed};
 use crate::sync::want::RequestKind;
 use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
 
@@ -49,6 +49,11 @@ const REPEATED_SHARE: u64 = 4;
 /// One may be an accident.
 const MAX_SHORT: u32 = 2;
 
+/// The pause of a refusal after one of this length; 0 if there was none.
+pub(in crate::sync) fn longer_pause(last_ms: u64) -> u64 {
+    (2 * last_ms).clamp(FIRST_REFUSAL_MS, LONGEST_REFUSAL_MS)
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -56,9 +61,10 @@ pub(crate) struct Peer {
     joined: Millis,
     heard: Millis,
     pinged: Option<Millis>,
-    /// Its open requests, late ones included: how many, and how many bytes they are likely to
-    /// bring.
-    open: [Open; RequestKind::COUNT],
+    /// Its open requests, late ones included.
+    open: Open,
+    /// Those of them that are late.
+    late: Open,
     refused: [Option<Refusal>; RequestKind::COUNT],
     /// What the connection carries.
     line: Throughput,
@@ -85,6 +91,7 @@ pub(crate) struct Peer {
     delivered: Delivered,
 }
 
+/// How many requests, and how many bytes they are likely to bring.
 #[derive(Clone, Copy, Debug, Default)]
 struct Open {
     count: usize,
@@ -151,7 +158,8 @@ impl Peer {
             joined: now,
             heard: now,
             pinged: None,
-            open: Default::default(),
+            open: Open::default(),
+            late: Open::default(),
             refused: Default::default(),
             line: Throughput::default(),
             kinds: Default::default(),
@@ -248,7 +256,7 @@ impl Peer {
             head: self.session.head(),
             ready: self.session.is_ready(),
             refused: root.is_some_and(|root| self.has_refused(root)),
-            in_flight: self.open_requests(),
+            in_flight: self.open.count,
             answers: self.delivered.answers,
             bytes: self.delivered.bytes,
             accounts: self.delivered.proven.accounts,
@@ -267,9 +275,7 @@ impl Peer {
     /// longer each time.
     pub(crate) fn refused(&mut self, kind: RequestKind, root: Hash, now: Millis) {
         let last = self.refused[kind.index()].filter(|last| last.root == root);
-        let lasts_ms = last.map_or(FIRST_REFUSAL_MS, |last| {
-            (2 * last.lasts_ms).clamp(FIRST_REFUSAL_MS, LONGEST_REFUSAL_MS)
-        });
+        let lasts_ms = longer_pause(last.map_or(0, |last| last.lasts_ms));
         self.refused[kind.index()] = Some(Refusal {
             root,
             lasts_ms,
@@ -365,10 +371,7 @@ impl Peer {
             self.line.learn(own);
             served.rate.learn(own);
             let elapsed = timing.elapsed_ms.max(1);
-            served.round_trip_ms = match served.round_trip_ms {
-                0 => elapsed,
-                smoothed => (smoothed * 3 + elapsed) / 4,
-            };
+            served.round_trip_ms = smoothed(served.round_trip_ms, elapsed);
             self.least_trip_ms = self.least_trip_ms.min(elapsed);
         }
         self.judge_length(now, timing, gain);
