@@ -14,7 +14,7 @@ pub struct Limits {
     /// kills too.
     pub batch_ms: u64,
     /// Bytes asked for and not yet received. What has arrived and waits for verification comes on
-    /// top: at most two answers of each kind from each peer.
+    /// top: at most what was in flight.
     pub asked_bytes: u64,
     /// Bytes of entries in memory that wait for their storage, codes or neighbours. Above, no more
     /// accounts are asked for.

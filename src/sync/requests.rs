@@ -21,8 +21,8 @@ const STALL_MS: u64 = 60_000;
 const NOISE_MS: u64 = 20;
 /// The time for a request that is late is extended by this, while nobody else is there to do it.
 const EXTENSION_MS: u64 = 5_000;
-/// Bytes that an answer may have above twice the soft limit: room for one code of 24 KiB (EIP-170)
-/// and two full proofs.
+/// Bytes that an answer may have above twice the soft limit: room for two full proofs. The last code
+/// or node does not count.
 const ANSWER_SLACK: u64 = 256 * 1024;
 
 /// Open requests. Bound: peers times requests open at a peer.

@@ -143,11 +143,26 @@ impl PeerFault {
     /// The WebSocket close code that goes with [`PeerFault::reason`]: 1000, or 4000 plus the
     /// reason. A page may use no codes but 1000 and 3000 to 4999.
     pub fn close_code(&self) -> u16 {
-        match self.reason() {
-            0 => 1000,
-            reason => 4000 + reason as u16,
-        }
+        close_code(self.reason())
     }
+}
+
+/// The last reason that devp2p has: anything else. Higher ones are taken for it.
+const LAST_REASON: u64 = 0x10;
+
+/// The WebSocket close code that goes with a devp2p reason (`docs/websocket-peers.md`, section 7).
+pub fn close_code(reason: u64) -> u16 {
+    match reason.min(LAST_REASON) {
+        0 => 1000,
+        reason => 4000 + reason as u16,
+    }
+}
+
+/// The devp2p reason that a WebSocket close code stands for: the inverse of [`close_code`], but for
+/// 1000, which any connection may end with.
+pub fn reason_of(close_code: u16) -> Option<u64> {
+    let reason = u64::from(close_code.checked_sub(4000)?);
+    (1..=LAST_REASON).contains(&reason).then_some(reason)
 }
 
 impl fmt::Display for PeerFault {

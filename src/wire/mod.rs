@@ -23,7 +23,7 @@ pub mod snap;
 pub use answer::Answer;
 pub use capabilities::Offsets;
 pub use eth::{Head, VerifiedHeader};
-pub use fault::{PeerFault, proven};
+pub use fault::{PeerFault, close_code, proven, reason_of};
 pub use message::Message;
 pub use request::Request;
 pub use session::{Session, SessionEvent};

@@ -13,7 +13,7 @@ use super::vices::Guilt;
 use crate::rng::Rng;
 use crate::world::World;
 
-/// Two requests of each of five kinds may be in flight at a peer.
+/// So many requests may be open at a peer, late ones included (`docs/websocket-peers.md`, 6.2).
 const MAX_REQUESTS_PER_PEER: usize = 16;
 /// Two batches may be in flight, and the last batch of a cancelled sync.
 const MAX_BATCHES: usize = 3;
