@@ -131,6 +131,12 @@ fn expect(vice: &str, request: fn(&Server, u64) -> Request, change: impl FnOnce(
     assert_eq!(spoilt(&server, vice, &request), expected, "{vice}");
 }
 
+/// The number of frames that each of four requests for accounts is answered with.
+fn answers_to_four(session: &mut Session, server: &Server) -> [usize; 4] {
+    let request = |id| request_frame(&accounts(server, id));
+    [0, 1, 2, 3].map(|id| session.on_frame(&request(id)).len())
+}
+
 #[test]
 fn a_vice_for_one_kind_leaves_the_others_honest() {
     let server = server();
@@ -145,14 +151,7 @@ fn a_vice_for_one_kind_leaves_the_others_honest() {
 fn a_vice_shows_after_its_honest_answers() {
     let server = server();
     let mut session = vicious(&server, "silent@accounts+2");
-    let counts: Vec<_> = (0..4)
-        .map(|id| {
-            session
-                .on_frame(&request_frame(&accounts(&server, id)))
-                .len()
-        })
-        .collect();
-    assert_eq!(counts, [1, 1, 0, 0]);
+    assert_eq!(answers_to_four(&mut session, &server), [1, 1, 0, 0]);
     assert_eq!(
         session.on_frame(&request_frame(&codes(&server, 9))).len(),
         1
@@ -163,14 +162,7 @@ fn a_vice_shows_after_its_honest_answers() {
 fn a_vice_ends_where_its_range_of_answers_ends() {
     let server = server();
     let mut session = vicious(&server, "silent@accounts+1..3");
-    let counts: Vec<_> = (0..4)
-        .map(|id| {
-            session
-                .on_frame(&request_frame(&accounts(&server, id)))
-                .len()
-        })
-        .collect();
-    assert_eq!(counts, [1, 0, 0, 1]);
+    assert_eq!(answers_to_four(&mut session, &server), [1, 0, 0, 1]);
 }
 
 #[test]
