@@ -7,7 +7,7 @@ use super::throughput::Throughput;
 use super::want::RequestKind;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::wire::{Offsets, PeerFault};
+use crate::wire::{By, Offsets, PeerFault};
 
 /// Most peers at a time. More sockets are refused. Chosen without a measurement: 64 peers with
 /// requests of 64 KiB have twice what may be asked for at a time.
@@ -69,12 +69,12 @@ pub(crate) struct Received {
 impl Peers {
     /// Adds a connection; `false` if the table is full.
     #[must_use]
-    pub(crate) fn join(&mut self, peer: PeerId, now: Millis) -> bool {
+    pub(crate) fn join(&mut self, peer: PeerId, by: By, now: Millis) -> bool {
         if self.table.len() >= MAX_PEERS {
             return false;
         }
         self.leave(peer);
-        self.table.push((peer, Peer::new(now)));
+        self.table.push((peer, Peer::new(by, now)));
         true
     }
 

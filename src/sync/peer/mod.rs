@@ -11,7 +11,7 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::progress::PeerProgress;
 use crate::sync::throughput::{Delivery, Throughput, smoothed};
 use crate::sync::want::RequestKind;
-use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
+use crate::wire::{By, Head, Offsets, PeerFault, Session, SessionEvent};
 
 /// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3), while
 /// no answers are on their way. Nodes allow each other 5 seconds for each; here both may be queued
@@ -152,9 +152,9 @@ struct Refusal {
 
 /// Talking.
 impl Peer {
-    pub(in crate::sync) fn new(now: Millis) -> Peer {
+    pub(in crate::sync) fn new(by: By, now: Millis) -> Peer {
         Peer {
-            session: Session::default(),
+            session: Session::new(by),
             joined: now,
             heard: now,
             pinged: None,

@@ -8,7 +8,7 @@ use crate::web::errors::JsError;
 use crate::web::object::PeerRow;
 use crate::web::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, PeerClosed};
 use crate::web::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
-use crate::wire::PeerFault;
+use crate::wire::{By, PeerFault};
 
 impl Driver {
     /// Takes a connecting or open socket. The subprotocol is checked where we made the socket
@@ -86,7 +86,7 @@ impl Driver {
             self.end_connection(peer, &PeerClosed::by_fault(CLOSE_BREACH, reason));
         } else if self.connections.join(peer) {
             self.listener.peer(peer.0, "greeting");
-            self.input(Input::PeerJoined(peer));
+            self.input(Input::PeerJoined(peer, By::Snap));
         }
     }
 

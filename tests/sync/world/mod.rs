@@ -16,7 +16,7 @@ use snaplight::sync::{
     Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, Target, Ticket,
     WaitReason,
 };
-use snaplight::wire::PeerFault;
+use snaplight::wire::{By, PeerFault};
 use snaplight_peer::session::{Outgoing, Server, Session};
 use snaplight_peer::snap::Request;
 use snaplight_peer::vice::Vice;
@@ -237,7 +237,8 @@ impl World {
                 down_free: 0,
             },
         );
-        self.engine.handle(Millis(self.now), Input::PeerJoined(id));
+        self.engine
+            .handle(Millis(self.now), Input::PeerJoined(id, By::Snap));
         self.deliver(id, hello);
         id
     }
