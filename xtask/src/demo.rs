@@ -14,6 +14,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let started = Instant::now();
     let headless = arguments.flag("--headless");
     let shown = Shown::from(arguments)?;
+    let by_hash = arguments.flag("--by-hash");
     let port = arguments.number("--port")?;
     let mut plan = Vec::new();
     for name in ["--blocks", "--kills", "--keys"] {
@@ -22,6 +23,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         }
     }
     arguments.finish()?;
+    if by_hash && matches!(shown, Shown::Chain | Shown::Geth) {
+        return Err(String::from("--by-hash goes with --state, not with --chain or --geth").into());
+    }
     let follows_chain = headless && matches!(shown, Shown::Chain | Shown::Geth);
     if !plan.is_empty() && !follows_chain {
         return Err(String::from(
@@ -59,6 +63,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
 
     let mut demo = sources::script(workspace, "demo.mjs", browser.as_ref());
     demo.arg(source);
+    if by_hash {
+        demo.arg("--by-hash");
+    }
     if headless {
         demo.arg("--headless").args(plan);
     }
