@@ -418,7 +418,10 @@ fn the_constants_on_the_page_are_those_of_client_server_and_gateway() {
             }
             let name = name.trim_matches('`');
             let found = constants(lines, name);
-            assert_eq!(found, [value_on_page(value)], "{what}: {name}");
+            // A test may have its own constant of the same name.
+            let value = value_on_page(value);
+            let is_held = !found.is_empty() && found.iter().all(|found| *found == value);
+            assert!(is_held, "{what}: {name} is {found:?}");
             *held += 1;
         }
     }
