@@ -133,14 +133,12 @@ impl Peers {
         ready
     }
 
-    /// Whether the state `root` has to be asked for node by node: a peer by hash has it, and none
-    /// by snap does that can be relied on.
+    /// Whether the state `root` has to be asked for node by node: there are peers by hash, and none
+    /// by snap that can be relied on.
     pub(crate) fn is_only_by_hash(&self, root: &Hash, now: Millis) -> bool {
-        let has = |by| {
-            let mut peers = self.all();
-            peers.any(|peer| peer.by() == by && peer.is_reliable(root, now))
-        };
-        has(By::Hash) && !has(By::Snap)
+        let by_hash = |peer: &Peer| peer.by() == By::Hash && peer.is_ready();
+        let by_snap = |peer: &Peer| peer.by() == By::Snap && peer.is_reliable(root, now);
+        self.all().any(by_hash) && !self.all().any(by_snap)
     }
 
     /// Forgets all refusals: they hold for a root, and the target is a new one.
