@@ -24,6 +24,7 @@ mod kills;
 mod lacking;
 mod lines;
 mod moving;
+mod parity;
 mod pauses;
 mod refusals;
 mod regressions;
