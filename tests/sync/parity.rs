@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Failure, Input, Millis, Phase};
+use snaplight::sync::{Failure, Input, Limits, Millis, Phase};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::keccak::keccak;
 use snaplight_peer::snap::{GetByteCodes, Request};
@@ -321,4 +321,43 @@ fn no_request_asks_for_more_than_servers_answer_at_once() {
     );
     assert!((2..=MOST_CODES).contains(&codes), "{codes} codes");
     assert!((2..=MOST_NODES).contains(&nodes), "{nodes} nodes");
+}
+
+#[test]
+fn a_large_storage_is_finished_before_more_storages_are_asked_for() {
+    let recipe = Recipe {
+        contracts_per_mille: 500,
+        huge: vec![(1, 80_000)],
+        ..Recipe::plain(6_000, 20)
+    };
+    let server = serve(recipe.build());
+    let mut world = world_of(&server, 20);
+    // Two requests at a time, so that one of the five chunks is free until the last ones.
+    world.engine = world.engine.with_limits(Limits {
+        asked_bytes: 32 * 1024,
+        ..Limits::default()
+    });
+    world.honest_peer();
+    sync(&mut world);
+    let state = server.head();
+    let largest = state.storages().max_by_key(|(_, storage)| storage.len());
+    let (huge, _) = largest.expect("a contract");
+    // Of each request for storage: whether it is for a chunk of the huge contract, or for whole
+    // storages.
+    let requests = world.asked.iter().filter_map(|request| match request {
+        Request::Storage(request) => {
+            let is_chunk = request.origin.is_some();
+            Some((is_chunk && request.accounts[0] == *huge, !is_chunk))
+        }
+        _ => None,
+    });
+    let (is_chunk, is_whole): (Vec<bool>, Vec<bool>) = requests.unzip();
+    let chunks = is_chunk.iter().filter(|is_chunk| **is_chunk).count();
+    let first = is_chunk.iter().position(|is_chunk| *is_chunk);
+    let first = first.expect("a chunk was asked for");
+    let next = is_whole[first..].iter().position(|is_whole| *is_whole);
+    let next = first + next.expect("there are storages behind it");
+    let before = is_chunk[..next].iter().filter(|is_chunk| **is_chunk);
+    let before = before.count();
+    assert!(before * 10 >= chunks * 9, "{before} of {chunks} chunks");
 }
