@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
+use snaplight::state::Counters;
 use snaplight::sync::{Failure, Input, Limits, Millis, Phase};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::keccak::keccak;
+use snaplight_peer::session::Server;
 use snaplight_peer::snap::{GetByteCodes, Request};
 use snaplight_peer::state::{Account, Builder, Recipe, State};
+use snaplight_peer::trie::NodeAt;
 
 use crate::timing::{assert_nobody_is_blamed, contracts, finish, serve, sync, world_of};
 use crate::world::{End, World};
@@ -18,6 +21,7 @@ const MOST_BYTES: u64 = 512 * 1024;
 const MOST_CODES: usize = 84;
 const MOST_STORAGES: usize = 512;
 const MOST_NODES: usize = 256;
+const MOST_HASHES: usize = 384;
 /// The message id of ByteCodes: behind the 16 ids of the base protocol and the 18 of eth/69.
 const BYTE_CODES: u8 = 0x10 + 18 + 5;
 
@@ -360,4 +364,168 @@ fn a_large_storage_is_finished_before_more_storages_are_asked_for() {
     let before = is_chunk[..next].iter().filter(|is_chunk| **is_chunk);
     let before = before.count();
     assert!(before * 10 >= chunks * 9, "{before} of {chunks} chunks");
+}
+
+/// Syncs by hash alone from one peer for each of these lists of vices.
+fn by_hash(server: &Arc<Server>, seed: u64, peers: &[&str]) -> World {
+    let mut world = world_of(server, seed);
+    for vices in peers {
+        world.peer_by_hash(World::vice(vices));
+    }
+    sync(&mut world);
+    assert_eq!(world.asked, [], "nothing is asked for by path or range");
+    assert_eq!(
+        world.hashes.twice, 0,
+        "no hash was asked for while in flight"
+    );
+    world
+}
+
+/// The counters of a sync until its last batch is on its way.
+fn counters_by_hash(server: &Arc<Server>, seed: u64, vice: &str) -> Counters {
+    let mut world = world_of(server, seed);
+    world.peer_by_hash(World::vice(vice));
+    world.target(Hash(server.head().root()));
+    let End::Done(report) = world.run() else {
+        panic!(
+            "{vice}: not done, waited for {:?}, faults {:?}",
+            world.waits, world.faults
+        )
+    };
+    assert_nobody_is_blamed(&world);
+    report.counters
+}
+
+#[test]
+fn node_data_in_another_order_in_part_late_and_twice_is_used_and_counted() {
+    let server = serve(contracts(1_500, 200, 21));
+    for vice in ["reversed", "short", "capped=2000", "drip=0", "slow=300"] {
+        let counters = counters_by_hash(&server, 21, vice);
+        assert_eq!((counters.duplicate, counters.unexpected), (0, 0), "{vice}");
+    }
+    let counters = counters_by_hash(&server, 21, "late-item+3..5");
+    assert!(counters.unexpected > 0, "{counters:?}");
+    let counters = counters_by_hash(&server, 21, "repeat-item");
+    assert!(counters.duplicate > 0, "{counters:?}");
+    let counters = counters_by_hash(&server, 21, "twice+2..4");
+    assert!(counters.duplicate > 0, "{counters:?}");
+}
+
+#[test]
+fn node_data_that_nobody_wants_is_its_peers_fault() {
+    let server = serve(contracts(1_500, 200, 22));
+    for (vice, fault) in [
+        ("stray-item", "unexpected-node-data"),
+        ("modify-value", "unexpected-node-data"),
+        ("more", "too-much"),
+    ] {
+        let mut world = world_of(&server, 22);
+        let peer = world.peer_by_hash(World::vice(vice));
+        world.target(Hash(server.head().root()));
+        world.run_until(|world| !world.dropped.is_empty());
+        assert_eq!(world.dropped, [peer], "{vice}");
+        let codes: Vec<_> = world.faults.iter().map(|(_, fault)| fault.code()).collect();
+        assert_eq!(codes, [fault], "{vice}");
+        world.peer_by_hash(Vec::new());
+        finish(&mut world);
+    }
+}
+
+#[test]
+fn a_hash_that_is_wanted_at_several_places_is_joined_at_all_of_them() {
+    let mut builder = Builder::new();
+    for index in 0..60_u8 {
+        let mut account = Account::new().nonce(u64::from(index) + 1).code([index % 3]);
+        for slot in 0..40_u32 {
+            account = account.slot_at(keccak(&slot.to_le_bytes()), [1 + index % 2; 32]);
+        }
+        builder = builder.account([index; 20], account);
+    }
+    let server = serve(builder.build());
+    let world = by_hash(&server, 23, &["slow=1", "slow=1"]);
+    assert_nobody_is_blamed(&world);
+    // An account that comes later has the same storage, which is not looked for elsewhere.
+    let (asked, distinct) = (world.hashes.asked, world.hashes.distinct.len() as u64);
+    assert!(
+        asked <= 2 * distinct,
+        "{asked} hashes asked for, {distinct} distinct ones"
+    );
+}
+
+#[test]
+fn bytes_that_are_a_code_and_a_trie_node_are_joined_as_both() {
+    let contract = || {
+        (0..40_u32).fold(Account::new().nonce(1), |account, slot| {
+            account.slot_at(keccak(&slot.to_le_bytes()), [9; 32])
+        })
+    };
+    let alone = Builder::new().account([1; 20], contract()).build();
+    let (_, storage) = alone.storages().next().expect("a storage");
+    let NodeAt::Node(root) = storage.node_at(&[]) else {
+        panic!("a storage of 40 slots has a root node")
+    };
+    for other in [[0; 20], [2; 20], [7; 20]] {
+        let builder = Builder::new().account([1; 20], contract());
+        let code = Account::new().nonce(1).code(root.clone());
+        let server = serve(builder.account(other, code).build());
+        let world = by_hash(&server, 24, &["slow=1"]);
+        assert_nobody_is_blamed(&world);
+        assert_eq!(world.hashes.asked, world.hashes.distinct.len() as u64);
+    }
+}
+
+#[test]
+fn what_single_peers_by_hash_lack_comes_from_others() {
+    let server = serve(contracts(1_500, 400, 25));
+    let root = server.head().root();
+    // All of them have the root.
+    let lacks = |parity: u8| {
+        let digits = (0..16_u8).filter(|digit| digit % 2 == parity && *digit != root[0] >> 4);
+        let vices = digits.map(|digit| format!("lacks-nodes={digit:x} lacks-codes={digit:x}"));
+        vices.collect::<Vec<_>>().join(" ")
+    };
+    let world = by_hash(&server, 25, &[&lacks(0), &lacks(1)]);
+    assert_nobody_is_blamed(&world);
+}
+
+#[test]
+fn what_a_peer_by_hash_leaves_or_does_not_answer_is_done_by_another_peer() {
+    let server = serve(contracts(1_500, 200, 26));
+    for vice in ["cut+2", "silent+2"] {
+        let mut world = world_of(&server, 26);
+        world.peer_by_hash(World::vice(vice));
+        world.target(Hash(server.head().root()));
+        let end = world.run_ms(4_000);
+        assert!(matches!(end, End::Paused | End::Stuck), "{vice}: {end:?}");
+        world.peer_by_hash(Vec::new());
+        finish(&mut world);
+        assert_nobody_is_blamed(&world);
+        assert!(
+            world.hashes.most <= MOST_HASHES,
+            "{} hashes",
+            world.hashes.most
+        );
+    }
+}
+
+#[test]
+fn a_peer_by_hash_that_has_refused_a_root_is_asked_for_it_again() {
+    for (is_announced, has_others) in [(false, false), (true, false), (false, true), (true, true)] {
+        let server = serve(contracts(300, 200, 27));
+        let mut world = world_of(&server, 27);
+        world.peer_by_hash(Vec::new());
+        if has_others {
+            // By snap, and without any state.
+            world.peer(World::vice("empty"));
+        }
+        let next = contracts(320, 200, 28);
+        world.target(Hash(next.root()));
+        assert!(matches!(world.run_ms(3_000), End::Paused));
+        server.push(Arc::new(next));
+        if is_announced {
+            world.announce();
+        }
+        finish(&mut world);
+        assert_nobody_is_blamed(&world);
+    }
 }

@@ -17,7 +17,7 @@ fn places(count: usize) -> Vec<(StatePath, Hash)> {
 fn ordered(places: Vec<(StatePath, Hash)>) -> Vec<(StatePath, Hash)> {
     let tree = Tree::new(Hash([1; 32]));
     let asked = Asked {
-        node: &|_| false,
+        node: &|_, _| false,
         spans: &[],
         storage: &|_| false,
     };
@@ -26,6 +26,7 @@ fn ordered(places: Vec<(StatePath, Hash)>) -> Vec<(StatePath, Hash)> {
         asked: &asked,
         change_rate: ChangeRate::default(),
         waiting_bytes: usize::MAX,
+        ways: Ways::All,
         plan: Plan {
             nodes: places,
             ..Plan::default()
