@@ -5,6 +5,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, clippy::panic)] // A test fails by panicking.
 
+mod bounds;
 mod disk;
 mod rng;
 mod timing;
@@ -16,6 +17,7 @@ mod by_hash;
 mod codes;
 mod counters;
 mod damage;
+mod geth_by_hash;
 mod geth_heal;
 mod geth_sync;
 mod happy;

@@ -16,46 +16,67 @@ impl Tree {
     /// Every blinded entry of the account trie, and of storage tries that are known in part, in key
     /// order. A storage trie of which nothing is known is not among them
     /// ([`Tree::incomplete_accounts`]).
-    pub fn blinded(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
-        self.entries.iter().flat_map(|entry| {
-            let (account, list) = match inline(entry) {
-                Some(slots) => (Some(entry.path.key()), slots),
-                None => (None, core::slice::from_ref(entry)),
-            };
-            list.iter().filter_map(move |entry| match entry.item {
-                Item::Blinded { hash, .. } => Some((
-                    StatePath {
-                        account,
-                        path: entry.path,
-                    },
-                    hash,
-                )),
-                _ => None,
-            })
-        })
+    pub fn blinded(&self) -> Vec<(StatePath, Hash)> {
+        self.blinded_where(usize::MAX, &|_, _| true)
     }
 
-    /// Everything that is blinded: the places of [`Tree::blinded`], and the root of each storage of
-    /// which nothing is known.
-    fn wanted(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
-        let whole = self.entries.iter().filter_map(|entry| match &entry.item {
-            Item::Account(leaf) if leaf.storage == Storage::Blinded => {
-                let at = StatePath::storage(entry.path.key(), Path::ROOT);
-                Some((at, leaf.storage_root()))
-            }
-            _ => None,
-        });
-        self.blinded().chain(whole)
-    }
-
-    /// The places that are blinded under a hash which `is_there`, and that hash. At most `most`.
-    pub(crate) fn places(
+    /// The first `most` of [`Tree::blinded`] that are wanted.
+    pub(crate) fn blinded_where(
         &self,
-        is_there: impl Fn(&Hash) -> bool,
         most: usize,
+        is_wanted: &dyn Fn(&StatePath, &Hash) -> bool,
     ) -> Vec<(StatePath, Hash)> {
-        let places = self.wanted().filter(|(_, hash)| is_there(hash));
-        places.take(most).collect()
+        self.places(most, false, is_wanted)
+    }
+
+    /// The places that are blinded under a hash which `is_there`, at most `most`. The root of a
+    /// storage of which nothing is known is such a place.
+    pub(crate) fn places_of(
+        &self,
+        most: usize,
+        is_there: &dyn Fn(&Hash) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        self.places(most, true, &|_, hash| is_there(hash))
+    }
+
+    /// `with_whole`: with the roots of storages of which nothing is known.
+    fn places(
+        &self,
+        most: usize,
+        with_whole: bool,
+        is_wanted: &dyn Fn(&StatePath, &Hash) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        let mut places = Vec::new();
+        let mut look = |account: Option<Hash>, path: Path, hash: Hash| {
+            let at = StatePath { account, path };
+            if is_wanted(&at, &hash) {
+                places.push((at, hash));
+            }
+            places.len() >= most
+        };
+        for entry in &self.entries {
+            let is_enough = match &entry.item {
+                Item::Blinded { hash, .. } => look(None, entry.path, *hash),
+                Item::Account(leaf) => {
+                    let account = Some(entry.path.key());
+                    match &leaf.storage {
+                        Storage::Blinded if with_whole => {
+                            look(account, Path::ROOT, leaf.storage_root())
+                        }
+                        Storage::Inline(slots) => slots.iter().any(|slot| match slot.item {
+                            Item::Blinded { hash, .. } => look(account, slot.path, hash),
+                            _ => false,
+                        }),
+                        Storage::Blinded | Storage::Empty | Storage::Page(_) => false,
+                    }
+                }
+                Item::Slot(_) | Item::Page(_) => false,
+            };
+            if is_enough {
+                break;
+            }
+        }
+        places
     }
 
     /// Whether something is blinded at this place under this hash. The root of a storage of which

@@ -42,7 +42,7 @@ impl Job {
                     let (path, hash) = (*path, *hash);
                     lacks.has(&Missing::Node { path, hash })
                 };
-                let nodes = self.take_nodes(most, may_ask);
+                let nodes = self.take_nodes(most, &may_ask);
                 self.queues.ask_nodes(nodes)
             }
             (RequestKind::NodeData, _) => self.take_node_data(bytes, lacks, is_full),
@@ -55,7 +55,7 @@ impl Job {
     fn take_nodes(
         &mut self,
         most: usize,
-        may_ask: impl Fn(&(StatePath, Hash)) -> bool,
+        may_ask: &dyn Fn(&(StatePath, Hash)) -> bool,
     ) -> Vec<(StatePath, Hash)> {
         let planned = match &mut self.phase {
             JobPhase::Healing(healing) => Some(healing.nodes_mut()),
@@ -65,8 +65,7 @@ impl Job {
             let JobPhase::FirstSync(first) = &self.phase else {
                 return Vec::new();
             };
-            let nodes = next_nodes(&self.tree, &self.queues, first);
-            return nodes.filter(may_ask).take(most).collect();
+            return next_nodes(&self.tree, &self.queues, first, most, may_ask);
         };
         // Since they were planned, some may have come with others that have the same hash.
         let (tree, queues) = (&self.tree, &self.queues);
@@ -110,7 +109,7 @@ impl Job {
         let may_ask = |(path, hash): &(StatePath, Hash)| {
             lacks.has(&Missing::at(*path, *hash)) && (!is_full || path.account.is_some())
         };
-        for (at, hash) in self.take_nodes(most - nodes.len(), may_ask) {
+        for (at, hash) in self.take_nodes(most - nodes.len(), &may_ask) {
             // The same hash at another place comes with this one.
             if self.queues.ask_hash(hash) {
                 nodes.push((at, hash));
@@ -228,18 +227,21 @@ impl Job {
     }
 }
 
-/// Blinded places that no range will cover any more, in a first sync.
-pub(super) fn next_nodes<'a>(
-    tree: &'a Tree,
-    queues: &'a Queues,
-    first: &'a FirstSync,
-) -> impl Iterator<Item = (StatePath, Hash)> + 'a {
+/// The first `most` blinded places that no range will cover any more and that `may_ask` accepts, in a
+/// first sync.
+pub(super) fn next_nodes(
+    tree: &Tree,
+    queues: &Queues,
+    first: &FirstSync,
+    most: usize,
+    may_ask: &dyn Fn(&(StatePath, Hash)) -> bool,
+) -> Vec<(StatePath, Hash)> {
     let ranges_done = !first.lacks_accounts();
-    tree.blinded().filter(move |(path, hash)| {
+    tree.blinded_where(most, &|path, hash| {
         let is_left = match path.account {
             None => ranges_done,
             Some(account) => !queues.is_large(&account),
         };
-        is_left && !queues.is_node_asked(path, hash)
+        is_left && !queues.is_node_asked(path, hash) && may_ask(&(*path, *hash))
     })
 }

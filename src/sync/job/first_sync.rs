@@ -41,7 +41,7 @@ pub(super) struct FirstSync {
 impl FirstSync {
     /// Looks for what `tree` does not hold.
     pub(super) fn of(tree: &Tree) -> FirstSync {
-        let mut cursors = match tree.blinded().next().is_some() {
+        let mut cursors = match !tree.blinded_where(1, &|_, _| true).is_empty() {
             true => Cursor::slices(Hash::ZERO, ACCOUNT_CURSORS),
             false => Vec::new(),
         };
@@ -102,13 +102,13 @@ impl FirstSync {
                 if frontier.is_due(is_full) {
                     let busy = self.cursors.iter().filter_map(Cursor::busy);
                     let busy: Vec<_> = busy.chain(self.awaited.iter().copied()).collect();
-                    let is_free = |(at, hash): &(StatePath, Hash)| {
+                    let is_free = |at: &StatePath, hash: &Hash| {
                         let (first, last) = (at.path.first_key(), at.path.last_key());
                         let meets = |(from, to): &(Hash, Hash)| *from <= last && first <= *to;
                         !queues.is_node_asked(at, hash)
                             && (at.account.is_some() || !busy.iter().any(meets))
                     };
-                    frontier.fill(|| tree.blinded().filter(is_free));
+                    frontier.fill(tree, &is_free);
                 }
             }
         }

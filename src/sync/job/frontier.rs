@@ -6,7 +6,7 @@
 use super::plan::by_level;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::StatePath;
+use crate::state::{StatePath, Tree};
 
 /// Blinded places up to which a first sync by hash goes breadth first, so that many requests can be
 /// in flight. Above, it goes depth first, so that subtries are finished and leave memory. Two levels
@@ -44,22 +44,18 @@ impl Frontier {
         self.nodes.is_empty() && !self.is_all
     }
 
-    /// Takes up the places that are blinded and not asked for, in key order, which is depth first.
-    pub(super) fn fill<I>(&mut self, blinded: impl Fn() -> I)
-    where
-        I: Iterator<Item = (StatePath, Hash)>,
-    {
-        let mut nodes: Vec<_> = match self.is_full {
+    /// Takes up the places that are blinded and free, in key order, which is depth first.
+    pub(super) fn fill(&mut self, tree: &Tree, is_free: &dyn Fn(&StatePath, &Hash) -> bool) {
+        let mut nodes = match self.is_full {
             // What is missing of storages keeps accounts in memory.
-            true => blinded()
-                .filter(|(at, _)| at.account.is_some())
-                .take(DEPTH_AHEAD)
-                .collect(),
+            true => tree.blinded_where(DEPTH_AHEAD, &|at, hash| {
+                at.account.is_some() && is_free(at, hash)
+            }),
             false => Vec::new(),
         };
         self.is_all = false;
         if nodes.is_empty() {
-            nodes = blinded().take(BREADTH + 1).collect();
+            nodes = tree.blinded_where(BREADTH + 1, is_free);
             self.is_all = nodes.len() <= BREADTH;
         }
         match self.is_all && !self.is_full {

@@ -220,7 +220,7 @@ impl Job {
         let planned = match &self.phase {
             JobPhase::FirstSync(first) => match first.frontier() {
                 Some(frontier) => frontier.len(),
-                None => asking::next_nodes(&self.tree, &self.queues, first).count(),
+                None => self.left_nodes(first, usize::MAX),
             },
             JobPhase::Healing(healing) => healing.nodes(),
         };
@@ -259,7 +259,7 @@ impl Job {
             JobPhase::FirstSync(first) => {
                 !first.lacks_accounts()
                     && !self.queues.lacks_storage()
-                    && self.tree.blinded().next().is_some()
+                    && !self.tree.blinded_where(1, &|_, _| true).is_empty()
             }
         }
     }
@@ -289,15 +289,16 @@ impl Job {
             (RequestKind::Storage, _) => self.queues.lacks_storage(),
             (RequestKind::Codes, _) => self.queues.lacks_codes(),
             (RequestKind::Nodes, _) if self.queues.has_nodes_aside() => true,
-            (RequestKind::Nodes, JobPhase::FirstSync(first)) => {
-                asking::next_nodes(&self.tree, &self.queues, first)
-                    .next()
-                    .is_some()
-            }
+            (RequestKind::Nodes, JobPhase::FirstSync(first)) => self.left_nodes(first, 1) > 0,
             (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
             // What is asked for by hash is asked for in another way too.
             (RequestKind::NodeData | RequestKind::Headers, _) => false,
         }
+    }
+
+    /// How many nodes a first sync has to ask for that no range brings, at most `most`.
+    fn left_nodes(&self, first: &FirstSync, most: usize) -> usize {
+        asking::next_nodes(&self.tree, &self.queues, first, most, &|_| true).len()
     }
 
     /// Whether only accounts and nodes can go on: no storage or code is missing that would let

@@ -125,7 +125,8 @@ impl AnswerContext<'_> {
     }
 
     /// Takes node data in. An item says nothing but what its hash is, so it is used wherever that is
-    /// wanted, whatever was asked for.
+    /// wanted, whatever was asked for. Not inlined, which makes the module smaller.
+    #[inline(never)]
     pub(super) fn node_data(
         &mut self,
         nodes: &[(StatePath, Hash)],
@@ -214,7 +215,7 @@ impl AnswerContext<'_> {
             prefixes[prefix(hash)] = true;
         }
         let is_there = |hash: &Hash| prefixes[prefix(hash)] && came.contains(hash);
-        let places = self.job.tree().places(is_there, MAX_PLACES);
+        let places = self.job.tree().places_of(MAX_PLACES, &is_there);
         let mut revealed = Revealed::default();
         let (verdict, joined) = self.job.reveal(self.codes_held, |revealing| {
             for (at, hash) in &places {
