@@ -133,22 +133,12 @@ impl Peers {
         ready
     }
 
-    /// Whether the state `root` has to be asked for node by node: a peer by hash has it, and none
-    /// by snap does that can be relied on. If nobody can be, those by hash are asked again whenever
-    /// their pauses are over.
+    /// Whether the state `root` has to be asked for node by node: there are peers by hash, and none
+    /// by snap that can be relied on.
     pub(crate) fn is_only_by_hash(&self, root: &Hash, now: Millis) -> bool {
-        let has = |by, is_meant: &dyn Fn(&Peer) -> bool| {
-            let mut peers = self.all().filter(|peer| peer.by() == by);
-            peers.any(is_meant)
-        };
-        let is_reliable = |peer: &Peer| peer.is_reliable(root, now);
-        if has(By::Snap, &is_reliable) {
-            return false;
-        }
-        let may_be_asked =
-            |peer: &Peer| peer.is_ready() && !peer.refuses(RequestKind::NodeData, root, now);
-        has(By::Hash, &may_be_asked)
-            || has(By::Hash, &Peer::is_ready) && !has(By::Snap, &Peer::is_ready)
+        let by_hash = |peer: &Peer| peer.by() == By::Hash && peer.is_ready();
+        let by_snap = |peer: &Peer| peer.by() == By::Snap && peer.is_reliable(root, now);
+        self.all().any(by_hash) && !self.all().any(by_snap)
     }
 
     /// Forgets all refusals: they hold for a root, and the target is a new one.

@@ -42,7 +42,7 @@ impl Job {
                     let (path, hash) = (*path, *hash);
                     lacks.has(&Missing::Node { path, hash })
                 };
-                let nodes = self.take_nodes(most, &may_ask);
+                let nodes = self.take_nodes(most, false, &may_ask);
                 self.queues.ask_nodes(nodes)
             }
             (RequestKind::NodeData, _) => self.take_node_data(bytes, lacks, is_full),
@@ -51,10 +51,11 @@ impl Job {
     }
 
     /// The next nodes that `may_ask` accepts, at most this many. They are blinded, and not asked
-    /// for.
+    /// for. `is_full`: without those of the account trie, which are planned anew once there is room.
     fn take_nodes(
         &mut self,
         most: usize,
+        is_full: bool,
         may_ask: &dyn Fn(&(StatePath, Hash)) -> bool,
     ) -> Vec<(StatePath, Hash)> {
         let planned = match &mut self.phase {
@@ -72,12 +73,15 @@ impl Job {
         let is_needless = |(path, hash): &(StatePath, Hash)| {
             queues.is_node_asked(path, hash) || !tree.is_blinded(path, hash)
         };
+        let mut has_left_out = false;
         let mut taken = Vec::new();
         planned.retain(|node| {
             if taken.len() == most {
                 return true;
             }
-            if is_needless(node) {
+            let is_left_out = is_full && node.0.account.is_none();
+            has_left_out |= is_left_out;
+            if is_left_out || is_needless(node) {
                 return false;
             }
             let is_taken = may_ask(node);
@@ -86,6 +90,9 @@ impl Job {
             }
             !is_taken
         });
+        if has_left_out {
+            self.plan_changed();
+        }
         taken
     }
 
@@ -106,10 +113,8 @@ impl Job {
             false => lacks.has_instead(missing),
         };
         let mut nodes = self.queues.take_roots(&self.tree, most, may_ask);
-        let may_ask = |(path, hash): &(StatePath, Hash)| {
-            lacks.has(&Missing::at(*path, *hash)) && (!is_full || path.account.is_some())
-        };
-        for (at, hash) in self.take_nodes(most - nodes.len(), &may_ask) {
+        let may_ask = |(path, hash): &(StatePath, Hash)| lacks.has(&Missing::at(*path, *hash));
+        for (at, hash) in self.take_nodes(most - nodes.len(), is_full, &may_ask) {
             // The same hash at another place comes with this one.
             if self.queues.ask_hash(hash) {
                 nodes.push((at, hash));
@@ -197,14 +202,14 @@ impl Job {
 
     /// Makes a new plan if one is due. `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(crate) fn replan(&mut self, waiting_bytes: usize) {
-        let ways = match self.is_by_hash {
-            true => Ways::ByHash,
-            false => Ways::All,
-        };
         let (tree, queues) = (&self.tree, &mut self.queues);
         let is_full = tree.resident_bytes() >= waiting_bytes;
+        let ways = match self.is_by_hash {
+            true => Ways::ByHash { is_full },
+            false => Ways::All,
+        };
         match &mut self.phase {
-            JobPhase::FirstSync(first) => first.replan(tree, queues, ways, is_full),
+            JobPhase::FirstSync(first) => first.replan(tree, queues, ways),
             JobPhase::Healing(healing) => healing.replan(tree, queues, waiting_bytes, ways),
         }
     }

@@ -86,8 +86,7 @@ impl FirstSync {
     }
 
     /// Looks for what to ask for node by node, if that is due. `ways`: how peers can be asked.
-    /// `is_full`: accounts should leave memory before others come.
-    pub(super) fn replan(&mut self, tree: &Tree, queues: &mut Queues, ways: Ways, is_full: bool) {
+    pub(super) fn replan(&mut self, tree: &Tree, queues: &mut Queues, ways: Ways) {
         if !self.is_swept {
             self.is_swept = true;
             queues.sweep(tree);
@@ -97,7 +96,7 @@ impl FirstSync {
         }
         match ways {
             Ways::All => self.frontier = None,
-            Ways::ByHash => {
+            Ways::ByHash { is_full } => {
                 let frontier = self.frontier.get_or_insert_default();
                 if frontier.is_due(is_full) {
                     let busy = self.cursors.iter().filter_map(Cursor::busy);

@@ -78,6 +78,3 @@ impl Frontier {
 owns! {
     Frontier: nodes;
 }
-
-#[cfg(test)]
-mod tests;

@@ -118,6 +118,10 @@ impl Healing {
             self.ways = ways;
             self.plan = Plan::default();
             self.is_plan_stale = true;
+            queues.keep_whole(tree);
+        }
+        if self.is_plan_stale {
+            queues.sweep(tree);
         }
         if !self.is_plan_stale || !self.plan.is_used_up() || !self.read.is_empty() {
             return;
@@ -125,7 +129,11 @@ impl Healing {
         let asked = Asked {
             node: &|path, hash| queues.is_node_asked(path, hash),
             spans: &self.spans_asked,
-            storage: &|account| queues.knows_storage(account),
+            storage: &|account| match ways {
+                Ways::All => queues.knows_storage(account),
+                // What is queued for ranges waits for peers that are not there.
+                Ways::ByHash { .. } => queues.is_storage_asked(account),
+            },
         };
         let mut plan = Plan::make(tree, &asked, self.received, waiting_bytes, ways);
         let (storages, large) = plan.take_storages();

@@ -59,7 +59,14 @@ pub(super) enum Ways {
     /// Ranges are answered.
     All,
     /// Only peers that answer by hash can be relied on, so everything is asked for node by node.
-    ByHash,
+    /// `is_full`: accounts have to leave memory before others come.
+    ByHash { is_full: bool },
+}
+
+impl Ways {
+    pub(super) fn is_by_hash(self) -> bool {
+        matches!(self, Ways::ByHash { .. })
+    }
 }
 
 /// What is being asked for already.
@@ -112,7 +119,7 @@ impl Plan {
         };
         let gaps = match ways {
             Ways::All => gaps(tree.entries()),
-            Ways::ByHash => Vec::new(),
+            Ways::ByHash { .. } => Vec::new(),
         };
         planner.fill(&gaps);
         planner.compare(gaps.is_empty());
@@ -255,7 +262,7 @@ impl Planner<'_> {
         if (self.asked.node)(&at, &hash) || self.asked.overlaps(&first, &last) {
             return None;
         }
-        if self.ways == Ways::ByHash {
+        if self.ways.is_by_hash() {
             return Some(Piece::Node(at, hash));
         }
         let estimate = self.tree.estimate(&at, &self.change_rate);
@@ -317,7 +324,7 @@ impl Planner<'_> {
             if (self.asked.node)(&at, &hash) {
                 continue;
             }
-            if self.ways == Ways::ByHash {
+            if self.ways.is_by_hash() {
                 self.ask_node(at, hash);
                 continue;
             }
@@ -374,6 +381,10 @@ impl Planner<'_> {
     /// Brings the nodes into the order in which they are asked for.
     fn order(&mut self) {
         let plan = &mut self.plan;
+        let is_full = self.ways == Ways::ByHash { is_full: true };
+        if is_full && plan.nodes.iter().any(|(at, _)| at.account.is_some()) {
+            plan.nodes.retain(|(at, _)| at.account.is_some());
+        }
         if plan.nodes.len() > BREADTH {
             // Key order is depth first.
             return plan.nodes.truncate(DEPTH_AHEAD);
@@ -383,7 +394,8 @@ impl Planner<'_> {
             .partition(|(at, _)| at.account.is_none());
         let bytes = accounts.len() as u64 * NODE_BYTES;
         let all_changed = self.change_rate.all;
-        let is_much = |leaves| self.ways == Ways::All && bytes > range_bytes(leaves) / PROBED_SHARE;
+        let is_much =
+            |leaves| !self.ways.is_by_hash() && bytes > range_bytes(leaves) / PROBED_SHARE;
         if all_changed.is_some_and(is_much) {
             accounts.truncate(PROBE);
         }

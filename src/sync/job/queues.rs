@@ -367,6 +367,17 @@ impl Queues {
         }
     }
 
+    /// Whether this storage is asked for whole.
+    pub(super) fn is_storage_asked(&self, account: &Hash) -> bool {
+        self.storages_asked.contains(account)
+    }
+
+    /// Forgets the storages of which something is held. What differs is asked for node by node.
+    pub(super) fn keep_whole(&mut self, tree: &Tree) {
+        self.storages
+            .take_first(usize::MAX, |account, _| !tree.lacks_storage(account));
+    }
+
     /// Forgets the large storages that came node by node.
     pub(super) fn sweep(&mut self, tree: &Tree) {
         let lacks = |account: &Hash| {

@@ -344,12 +344,13 @@ impl Peer {
         kinds.any(|kind| self.has_refused_kind(kind, root))
     }
 
-    /// Whether it may have this state, and does not keep others waiting.
+    /// Whether it may be asked for anything of this state now, and does not keep others waiting.
     pub(in crate::sync) fn is_reliable(&self, root: &Hash, now: Millis) -> bool {
+        let mut kinds = RequestKind::STATE.into_iter();
         self.is_ready()
             && !self.is_struck()
             && !self.is_lagging(now)
-            && !self.has_refused_state(root)
+            && !kinds.any(|kind| kind != RequestKind::Codes && self.refuses(kind, root, now))
     }
 
     /// Whether it has to wait because its answers are short.

@@ -146,17 +146,22 @@ impl AnswerContext<'_> {
         let mut gain = Gain::default();
         let mut used: FlatSet<Hash> = FlatSet::default();
         for (hash, code) in came.iter() {
-            if self.job.wants_code(hash) && self.codes_held.insert(*hash, ()) {
-                used.insert(*hash, ());
+            if !self.job.wants_code(hash) {
+                continue;
+            }
+            used.insert(*hash, ());
+            if self.codes_held.insert(*hash, ()) {
                 self.job.code_arrived(*hash, code.rlp());
                 gain.codes += 1;
                 gain.bytes += code.rlp().len() as u64;
             }
         }
         let revealed = self.reveal(&came);
+        let is_left = |hash: &&Hash| !self.codes_held.contains(hash);
+        let left = codes.iter().filter(is_left).copied().collect();
         self.requeue(Want::NodeData {
             nodes: nodes.to_vec(),
-            codes: codes.to_vec(),
+            codes: left,
         });
         let revealed = revealed?;
         verdict?;
