@@ -27,6 +27,7 @@ mod kills;
 mod lacking;
 mod lines;
 mod moving;
+mod parity;
 mod pauses;
 mod refusals;
 mod regressions;

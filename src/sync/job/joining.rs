@@ -106,6 +106,11 @@ impl Job {
         self.queues.root_came(account);
     }
 
+    /// Whether node data with this hash was asked for lately.
+    pub(crate) fn was_asked(&self, hash: &Hash) -> bool {
+        self.queues.was_asked(hash)
+    }
+
     /// Whether this code is missing.
     pub(crate) fn wants_code(&self, hash: &Hash) -> bool {
         self.queues.wants_code(hash)

@@ -437,3 +437,6 @@ impl Span {
 owns! {
     Plan: nodes, spans, storages, large, pages;
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
 use crate::sync::lacking::Lacks;
 use crate::sync::progress::{Missing, Queued};
-use crate::sync::want::{BYTES_PER_CODE, Want};
+use crate::sync::want::{BYTES_PER_CODE, MAX_HASHES, Want};
 use crate::trie::path::Path;
 
 /// Most chunks of one large storage, as in go-ethereum.
@@ -23,6 +23,10 @@ const SLOTS_PER_CHUNK: u64 = 16_384;
 const BYTES_PER_STORAGE: u64 = 1024;
 /// Hashes in one request for bytecodes: half a megabyte of average contracts, as in go-ethereum.
 const CODES_PER_REQUEST: u64 = 84;
+
+/// Hashes that are remembered once their request has ended, so that a node that comes again is told
+/// from one that nobody asked for: those of ten requests.
+const MAX_ENDED: usize = 10 * MAX_HASHES;
 
 /// The queues of a job.
 #[derive(Debug, Default)]
@@ -40,8 +44,11 @@ pub(super) struct Queues {
     codes_asked: ChunkedSet<Hash>,
     /// Nodes asked for by path. Bound: requests in flight times the paths in one.
     nodes_asked: ChunkedSet<StatePath>,
-    /// Hashes of nodes asked for by hash. Bound: requests in flight times the hashes in one.
+    /// Hashes of nodes asked for by hash. Bound: [`MAX_HASHES_ASKED`](super::asking), those of
+    /// requests from before the target moved aside.
     hashes_asked: ChunkedSet<Hash>,
+    /// Those that were asked for last, and are not any more. Bound: [`MAX_ENDED`].
+    ended: Vec<Hash>,
     /// Nodes that no peer has. Bound: what is remembered of what peers lack.
     nodes_aside: FlatSet<StatePath>,
 }
@@ -340,6 +347,16 @@ impl Queues {
             || self.nodes_aside.contains(path)
     }
 
+    /// How many nodes are asked for by hash.
+    pub(super) fn hashes_asked(&self) -> usize {
+        self.hashes_asked.len()
+    }
+
+    /// Whether this hash was asked for lately.
+    pub(super) fn was_asked(&self, hash: &Hash) -> bool {
+        self.hashes_asked.contains(hash) || self.ended.contains(hash)
+    }
+
     /// Notes that this hash is asked for; `false` if it was before.
     pub(super) fn ask_hash(&mut self, hash: Hash) -> bool {
         !self.codes_asked.contains(&hash) && self.hashes_asked.insert(hash, ())
@@ -356,7 +373,11 @@ impl Queues {
     /// These nodes are not asked for by hash any more. Those that are still blinded are found in
     /// the tree, or in the queue of storages.
     pub(super) fn hashes_ended(&mut self, nodes: &[(StatePath, Hash)], tree: &Tree) {
+        let kept = MAX_ENDED.saturating_sub(nodes.len());
+        let over = self.ended.len().saturating_sub(kept);
+        self.ended.drain(..over);
         for (at, hash) in nodes {
+            self.ended.push(*hash);
             self.hashes_asked.remove(hash);
             if let Some(account) = at.account
                 && at.path.is_empty()
@@ -458,7 +479,7 @@ fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
 owns! {
     LargeStorage: chunks;
     Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked, hashes_asked,
-        nodes_aside;
+        ended, nodes_aside;
 }
 
 #[cfg(test)]
