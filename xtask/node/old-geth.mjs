@@ -16,8 +16,10 @@ const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
 /** `cargo xtask` builds it: it is not in the gateway's module. */
 const GETH = process.env.SNAPLIGHT_OLD_GETH ?? join(TARGET, 'tools/geth-1.10.26/geth')
 
-/** It is ready within a second. A busy machine takes many times as long. */
-const READY_WITHIN_MS = 60_000
+/**
+ * It is ready within seconds, also with 20,000 accounts. A busy machine takes many times as long.
+ */
+const READY_WITHIN_MS = 120_000
 /** How much of its log is kept for an error message. */
 const COMPLAINT = 4_000
 
@@ -117,7 +119,10 @@ function initialise(folder, genesis) {
   if (status !== 0) throw new Error(`geth init failed: ${error?.message ?? stderr.toString().slice(-COMPLAINT)}`)
 }
 
-/** Runs the node until `stop()`. Resolves when its log has told where it is reached. */
+/**
+ * Runs the node until `stop()`. Resolves when its log has told where it is reached, and that it has
+ * made its snapshot: until then it is busy, and answers late.
+ */
 async function run(folder) {
   // No flag says that devp2p listens on loopback alone.
   const config = join(folder, 'config.toml')
@@ -138,7 +143,7 @@ async function run(folder) {
       let log = ''
       const failed = (why) => reject(new Error(`${GETH} ${why}: ${log.trim().slice(-COMPLAINT)}`))
       const webSockets = []
-      let engine, enode
+      let engine, enode, calm
       child.once('error', ({ message }) => failed(message))
       child.once('exit', (code, signal) => failed(`ended with ${signal ?? code} before it was ready`))
       createInterface({ input: child.stderr }).on('line', (line) => {
@@ -147,8 +152,9 @@ async function run(folder) {
         // The consensus client's own port answers WebSockets as well, with a password.
         engine = /HTTP server started.*endpoint=(\S+) auth=true/.exec(line)?.[1] ?? engine
         webSockets.push(...(/WebSocket enabled.*url=(\S+)/.exec(line)?.slice(1) ?? []))
+        calm ||= line.includes('Generated state snapshot')
         const rpcUrl = webSockets.find((url) => url !== `ws://${engine}`)
-        if (enode && engine && rpcUrl) resolve({ enode: enode.replace(/\?.*/, ''), rpcUrl })
+        if (enode && engine && rpcUrl && calm) resolve({ enode: enode.replace(/\?.*/, ''), rpcUrl })
       })
       timer = setTimeout(() => failed(`was not ready in ${READY_WITHIN_MS / 1000} s`), READY_WITHIN_MS)
     })
