@@ -224,9 +224,18 @@ export class Snaplight implements AsyncDisposable {
    * A follower connects to a URL when it becomes the writer, since it has nothing to ask before. At
    * most 64 peers are kept at a time: one more is closed as soon as it opens.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object;
-   *   `SOCKET_CLOSED`: the socket is closing or closed; `SOCKET_IN_USE`: this object is a peer
-   *   already.
+   * A peer is asked in one of two ways, named by `by`: as nodes of today are, or by hash, as old
+   * nodes are and whatever else has a store of trie nodes by their hashes ({@link PeerBy}). Both
+   * kinds can be peers of one sync.
+   *
+   * ```js
+   * db.addPeer('wss://peer.example') // by snap
+   * db.addPeer('wss://archive.example', { by: 'hash' })
+   * ```
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object, or
+   *   an option that is none; `SOCKET_CLOSED`: the socket is closing or closed; `SOCKET_IN_USE`:
+   *   this object is a peer already.
    * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
@@ -602,7 +611,23 @@ export interface SocketLike {
   removeEventListener?(type: string, listener: (event: any) => void): void
 }
 
+/**
+ * How a peer is asked for state.
+ * - `snap`: for ranges of accounts and slots with proofs, for trie nodes by their paths, and for
+ *   codes, all under a state root: eth/69 with snap/1. Nodes of today speak it. They know the states
+ *   of the last 128 blocks or so.
+ * - `hash`: for trie nodes and codes by their hashes, and in no other way: eth/66, whose GetNodeData
+ *   needs neither a root nor a path. Old nodes speak it, and so can anything that stores nodes by
+ *   hash. It takes more bytes and more round trips, and it finishes a root that no `snap` peer has
+ *   any more.
+ *
+ * A peer that does not speak what it is asked in is dropped, with a fault that says so.
+ */
+export type PeerBy = 'snap' | 'hash'
+
 export interface PeerOptions {
+  /** How it is asked, also when it is connected to again. Default: `'snap'`. */
+  by?: PeerBy
   /**
    * Whether to connect again when the connection is lost. Default: `true`. It means nothing for a
    * socket that is handed over.
@@ -618,6 +643,8 @@ export class Peer {
   /** Unique within the database object, counted from 1. */
   readonly id: number
   readonly name: string
+  /** How it is asked. */
+  readonly by: PeerBy
   readonly state: PeerState
   /** As of now. */
   readonly stats: PeerStats
@@ -641,6 +668,8 @@ export type PeerState = 'connecting' | 'greeting' | 'ready' | 'waiting' | 'close
 export interface PeerStats {
   readonly id: number
   readonly name: string
+  /** How it is asked. */
+  readonly by: PeerBy
   readonly state: PeerState
   /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before. */
   readonly client: string
@@ -650,8 +679,11 @@ export interface PeerStats {
    * its report names the number that the header holds; that the block belongs to the chain is
    * proven by a light client or whoever the caller trusts. At least, do not follow what one peer
    * announces alone.
+   *
+   * `number` is `null` for a peer by hash until it announces a block: its Status (eth/66) has a
+   * hash and no number. `sync({ blockHash: head.hash })` works all the same.
    */
-  readonly head: { readonly number: number; readonly hash: Hex } | null
+  readonly head: { readonly number: number | null; readonly hash: Hex } | null
   readonly requestsInFlight: number
   /** Answers that were proven. */
   readonly answers: number

@@ -51,6 +51,7 @@
 //! use snaplight::state::{Network, Record};
 //! use snaplight::store::{MemoryDisk, Store};
 //! use snaplight::sync::{Config, Engine, Event, Input, Millis, Output, PeerId, Target};
+//! use snaplight::wire::By;
 //! use snaplight_peer::session::{Outgoing, Server, Session};
 //! use snaplight_peer::state::Recipe;
 //!
@@ -74,7 +75,7 @@
 //!         _ => None,
 //!     })
 //! };
-//! let mut inputs = VecDeque::from([Input::PeerJoined(PeerId(1))]);
+//! let mut inputs = VecDeque::from([Input::PeerJoined(PeerId(1), By::Snap)]);
 //! inputs.push_back(Input::Target(Target::Root(root)));
 //! inputs.extend(frames(peer.open()));
 //!

@@ -15,6 +15,7 @@ use snaplight::state::{Batch, Network, PageId, Record};
 use snaplight::sync::{
     Config, Engine, Event, Footprint, Input, Limits, Millis, Output, PeerId, Target,
 };
+use snaplight::wire::By;
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::session::{Outgoing, Session};
 use snaplight_peer::state::{Realistic, Recipe};
@@ -131,7 +132,9 @@ impl Tab {
             let mut session = Session::new(chain.server(), Vec::new());
             let hello = session.open();
             world.peers.push(session);
-            world.inputs.push_back(Input::PeerJoined(PeerId(number)));
+            world
+                .inputs
+                .push_back(Input::PeerJoined(PeerId(number), By::Snap));
             world.arrive(PeerId(number), hello);
         }
         world

@@ -298,7 +298,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
     }
     // If the tree turns to that root, all of it is held.
     let tree = tree.retarget(root);
-    assert_eq!(tree.blinded().count(), 0);
+    assert_eq!(tree.blinded().len(), 0);
 
     let (mut tree, mut out) = fetched(&world, MIN_BUDGET, Some(1));
     let mut storages = world.storage.iter();
@@ -308,7 +308,7 @@ fn an_answer_of_another_root_is_not_joined_but_a_base() {
     let joined = tree.join_storage(first, &range, &mut out);
     assert_eq!(joined.map(|joined| joined.slots), Ok(leaves.len() as u64));
     assert_eq!(
-        tree.blinded().count(),
+        tree.blinded().len(),
         1,
         "of the first storage, over the second"
     );

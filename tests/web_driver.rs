@@ -115,8 +115,12 @@ async fn in_memory(listener: &Listener) -> Database {
 }
 
 fn add(database: &Database, id: u32, socket: &Socket) {
+    add_by(database, id, socket, "snap");
+}
+
+fn add_by(database: &Database, id: u32, socket: &Socket, by: &str) {
     let socket = AsRef::<JsValue>::as_ref(socket).clone().unchecked_into();
-    database.add_peer(id, socket, false).unwrap();
+    database.add_peer(id, socket, by, false).unwrap();
 }
 
 /// Returns the first two parts of an answer.
@@ -150,6 +154,29 @@ async fn an_open_socket_is_greeted_at_once_and_asked_for_array_buffers() {
     assert_eq!(socket.binary_type(), "arraybuffer");
     let hello: Uint8Array = socket.sent().get(0).unchecked_into();
     assert_eq!(hello.get_index(0), HELLO);
+    close(database).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_peer_by_hash_is_offered_eth_66_alone_whenever_it_opens() {
+    let (listener, open, connecting) = (Listener::new(), Socket::new(), Socket::new());
+    let database = in_memory(&listener).await;
+    connecting.set_ready_state(0);
+    add_by(&database, 1, &open, "hash");
+    add_by(&database, 2, &connecting, "hash");
+    connecting.open();
+    // RLP of `[["eth", 66]]`.
+    let offer = [0xc6, 0xc5, 0x83, b'e', b't', b'h', 66];
+    for socket in [open, connecting] {
+        let hello: Uint8Array = socket.sent().get(0).unchecked_into();
+        assert_eq!(hello.get_index(0), HELLO);
+        assert!(
+            hello
+                .to_vec()
+                .windows(offer.len())
+                .any(|part| part == offer)
+        );
+    }
     close(database).await;
 }
 
@@ -428,6 +455,7 @@ async fn close_waits_for_a_cancelled_sync_and_refuses_every_later_call() {
             .add_peer(
                 2,
                 AsRef::<JsValue>::as_ref(&late).clone().unchecked_into(),
+                "snap",
                 false
             )
             .is_err()
@@ -443,7 +471,7 @@ async fn a_plain_object_that_takes_no_listeners_is_refused_with_an_error() {
         Reflect::set(&frozen, &method.into(), &Function::new_no_args("")).unwrap();
     }
     let refused = database
-        .add_peer(1, Object::freeze(&frozen).unchecked_into(), false)
+        .add_peer(1, Object::freeze(&frozen).unchecked_into(), "snap", false)
         .unwrap_err();
     assert_eq!(field(&refused, "code"), "BAD_ARGUMENT");
     close(database).await;

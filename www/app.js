@@ -119,7 +119,7 @@ async function openDatabase(patiently) {
     return false
   }
   peerTable.clear()
-  target.peers.forEach((url) => connections.connect(url))
+  target.peers.forEach(({ url, by }) => connections.connect(url, by))
   idle()
   notice(readsAlong())
   return true

@@ -15,9 +15,10 @@ export function createConnections(database, table, onProblem) {
   const urls = new Map()
   let looking
 
-  function connect(url) {
+  /** @param {'snap' | 'hash'} by how the peer is asked */
+  function connect(url, by) {
     try {
-      const peer = database()?.addPeer(url)
+      const peer = database()?.addPeer(url, { by })
       if (peer) urls.set(peer.id, url)
     } catch (error) {
       onProblem(error)

@@ -15,8 +15,8 @@ const FIRST_KEEPS = 16
 
 /**
  * @param database a function that returns the open database, or nothing
- * @param headOf a function that returns the newest block's number and hash, or nothing, given the
- *   database
+ * @param headOf a function that returns the newest block's number (`null` if it is unknown) and
+ *   hash, or nothing, given the database
  * @param {{onProgress: Function, onBlock: Function, onChange: Function, onEnd: Function}} listener
  *   `onBlock(report)`: a block is complete; `report` is `null` where another tab completed it.
  *   `onChange(standing)`: called after each look at the head. `onEnd(error)`: the following has
@@ -47,7 +47,8 @@ export function createFollower(database, headOf, listener) {
     const held = complete?.block
     // A peer may have announced another number than the header with this hash holds.
     const isHeld = head && held?.hash === head.hash
-    const behind = head && held ? (isHeld ? 0 : Math.max(head.number - held.number, 0)) : undefined
+    const isCounted = head && held && (isHeld || head.number !== null)
+    const behind = isCounted ? (isHeld ? 0 : Math.max(head.number - held.number, 0)) : undefined
     if (behind === 0 || behind === undefined) behindSince = undefined
     else behindSince ??= performance.now()
     listener.onChange({
@@ -64,8 +65,7 @@ export function createFollower(database, headOf, listener) {
   function aim(db, head) {
     if (!head || head.hash === target?.hash) return
     if (sync) {
-      const ahead = head.number - target.number
-      if (!db.complete && !refused && ahead >= 0 && ahead < FIRST_KEEPS) return
+      if (!db.complete && !refused && isNear(head, target)) return
       try {
         sync.retarget({ blockHash: head.hash })
         target = head
@@ -126,4 +126,14 @@ export function createFollower(database, headOf, listener) {
       sync = target = undefined
     },
   }
+}
+
+/**
+ * Whether a first sync to `target` may go on while `head` is the newest block. An unknown distance
+ * is no reason to move: if no peer has the target's state any more, the sync says so.
+ */
+function isNear(head, target) {
+  if (head.number === null || target.number === null) return true
+  const ahead = head.number - target.number
+  return ahead >= 0 && ahead < FIRST_KEEPS
 }

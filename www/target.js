@@ -1,10 +1,11 @@
 /**
  * Reads what the page's address asks for, and finds what is wrong with it.
  *
- * `?peers=ws://a,wss://b&network=1&genesis=0x…` and one of `root=0x…`, `block=0x…` (a block's
- * hash), `follow` (the peers' head, block after block) or `follow=ws://…` (the head of a node that
- * is trusted, by JSON-RPC). `start` begins at once; `thread=main` works in the page's own thread
- * instead of a worker; `examples=0x…,0x…` are addresses to offer for look-ups.
+ * `?peers=ws://a,wss://b&hash-peers=ws://c&network=1&genesis=0x…` and one of `root=0x…`,
+ * `block=0x…` (a block's hash), `follow` (the peers' head, block after block) or `follow=ws://…`
+ * (the head of a node that is trusted, by JSON-RPC). `hash-peers` are asked by hash, `peers` by
+ * snap. `start` begins at once; `thread=main` works in the page's own thread instead of a worker;
+ * `examples=0x…,0x…` are addresses to offer for look-ups.
  */
 
 /** Ethereum mainnet, and the state of its genesis block. */
@@ -26,6 +27,7 @@ export function readTarget(search) {
   const want = query.has('follow') ? (query.get('follow') ? 'node' : 'follow') : query.has('block') ? 'block' : 'root'
   const fields = {
     peers: listed(query.get('peers')),
+    hashPeers: listed(query.get('hash-peers')),
     network: (query.get('network') ?? MAINNET.network).trim(),
     genesis: (query.get('genesis') ?? MAINNET.genesis).trim(),
     want,
@@ -38,7 +40,8 @@ export function readTarget(search) {
   return {
     fields,
     problems,
-    peers: fields.peers,
+    /** The peers, with how each is asked, as the package's `addPeer` takes it. */
+    peers: [...fields.peers.map((url) => ({ url, by: 'snap' })), ...fields.hashPeers.map((url) => ({ url, by: 'hash' }))],
     network: { id: Number(fields.network), genesisHash: fields.genesis.toLowerCase() },
     follow: want === 'follow' || want === 'node',
     /** The node whose head is followed, if it is not the peers' head. */
@@ -52,8 +55,11 @@ export function readTarget(search) {
 }
 
 /** Returns the query of an address that asks for this. */
-export function writeTarget({ peers, network, genesis, want, hash }) {
-  const query = new URLSearchParams({ peers: peers.join(','), network, genesis })
+export function writeTarget({ peers, hashPeers, network, genesis, want, hash }) {
+  const query = new URLSearchParams({ peers: peers.join(',') })
+  if (hashPeers.length > 0) query.set('hash-peers', hashPeers.join(','))
+  query.set('network', network)
+  query.set('genesis', genesis)
   query.set(want === 'node' ? 'follow' : want, want === 'follow' ? '' : hash)
   query.set('start', '')
   // Colons, slashes and commas are allowed in a query, and people can read an address without
@@ -67,10 +73,12 @@ export function listed(text) {
 }
 
 /** Returns a message for each field that is wrong. */
-export function problemsOf({ peers, network, genesis, want, hash }) {
+export function problemsOf({ peers, hashPeers, network, genesis, want, hash }) {
   const problems = {}
-  const wrong = peers.map(peerProblem).find(Boolean)
-  if (wrong) problems.peers = wrong
+  for (const [name, urls] of Object.entries({ peers, hashPeers })) {
+    const wrong = urls.map(peerProblem).find(Boolean)
+    if (wrong) problems[name] = wrong
+  }
   if (!/^\d+$/.test(network) || !Number.isSafeInteger(Number(network))) {
     problems.network = `A network id is a whole number, such as 1 for mainnet; not “${network}”.`
   }

@@ -4,6 +4,7 @@ use crate::blocks::Blocks;
 use lexopt::{Arg, Parser, ValueExt};
 use snaplight_peer::{
     Hash,
+    handshake::Offer,
     net::Options,
     state::{Realistic, Recipe},
     vice::Vice,
@@ -11,7 +12,8 @@ use snaplight_peer::{
 use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "\
-Serves an Ethereum state over WebSocket (snap/1, see docs/websocket-peers.md).
+Serves an Ethereum state over WebSocket (snap/1, and GetNodeData of eth/66; see
+docs/websocket-peers.md).
 
     snaplight-peer --genesis FILE [options]
     snaplight-peer --accounts N [--contracts SHARE] [--seed S] [--huge N:SLOTS]... [options]
@@ -55,22 +57,24 @@ On standard input, with --chain or --exit-with-stdin:
 
 Options:
     --listen ADDRESS       default 127.0.0.1:0; with port 0 the system chooses a free port
+    --by snap|hash|both    what is offered: eth/69 with snap/1, eth/66 with GetNodeData, or both
+                           (default), and the client chooses
     --network-id ID        default 1 for mainnet's genesis state, and 1337 otherwise
     --genesis-hash HASH    default mainnet's for mainnet's genesis state, and otherwise one that is
                            made from the root
-    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]], where KIND is accounts, storage,
-                           codes, nodes or headers; may be repeated. It shows after HONEST answers
-                           and before UNTIL answers. Names: slow=MS, again=MS, capped=BYTES,
-                           drip=BYTES, padded=NODES, lacks-codes=HEX, lacks-nodes=HEX,
-                           ends-at-nodes=HEX, silent, empty, stale-root, drop-first-proof,
-                           drop-last-proof, drop-item, swap-values, unsorted, modify-value, lie,
-                           short, stuck, replay, twice, unasked, wrong-id, wrong-code, more,
-                           truncated, garbage, oversized, text, always-prove, no-proof,
-                           shuffled-proof, huge-proof, many-proof-nodes, codes-as-hashes, one-code,
-                           wrong-header, corrupt-header, cut, wrong-network, wrong-genesis,
-                           no-hello, no-status, no-snap, no-pong, too-many-peers, and corrupt=FIELD
-                           where FIELD is key, nonce, balance, storage-root, code-hash, slot, code,
-                           node or proof
+    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]], where KIND is accounts,
+                           storage, codes, nodes, headers or node-data; may be repeated. It shows
+                           after HONEST answers and before UNTIL answers. Names: slow=MS, again=MS,
+                           capped=BYTES, drip=BYTES, padded=NODES, lacks-codes=HEX, lacks-nodes=HEX,
+                           ends-at-nodes=HEX, silent-about=HEX, stray-item, repeat-item, late-item,
+                           reversed, silent, empty, stale-root, drop-first-proof, drop-last-proof,
+                           drop-item, swap-values, unsorted, modify-value, lie, short, stuck,
+                           replay, twice, unasked, wrong-id, wrong-code, more, truncated, garbage,
+                           oversized, text, always-prove, no-proof, shuffled-proof, huge-proof,
+                           many-proof-nodes, codes-as-hashes, one-code, wrong-header,
+                           corrupt-header, cut, wrong-network, wrong-genesis, no-hello, no-status,
+                           no-snap, no-pong, too-many-peers, and corrupt=FIELD where FIELD is key,
+                           nonce, balance, storage-root, code-hash, slot, code, node or proof
     --throttle BYTES       the most bytes per second for each connection
     --max-connections N    default 64
     --max-seconds N        end after this time
@@ -135,6 +139,7 @@ impl Args {
                 "seed" => recipe.seed = parser.value()?.parse()?,
                 "huge" => recipe.huge.push(parser.value()?.parse_with(huge)?),
                 "listen" => args.listen = parser.value()?.parse()?,
+                "by" => args.options.offer = parser.value()?.parse_with(offer)?,
                 "network-id" => args.network_id = Some(parser.value()?.parse()?),
                 "genesis-hash" => args.genesis_hash = Some(parser.value()?.parse_with(hash)?),
                 "vice" => args.options.vices.push(parser.value()?.parse::<Vice>()?),
@@ -197,6 +202,15 @@ fn duration(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
         return Err("the time must be at least a millisecond".into());
     }
     Ok(time)
+}
+
+fn offer(text: &str) -> Result<Offer, &'static str> {
+    match text {
+        "snap" => Ok(Offer::Snap),
+        "hash" => Ok(Offer::Hash),
+        "both" => Ok(Offer::Both),
+        _ => Err("the ways are snap, hash and both"),
+    }
 }
 
 fn huge(text: &str) -> Result<(u64, u64), Box<dyn Error + Send + Sync>> {

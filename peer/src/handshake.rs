@@ -38,6 +38,50 @@ pub mod eth {
     pub const BLOCK_RANGE_UPDATE: u64 = 0x11;
 }
 
+/// How a connection serves state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// By ranges and paths of a state root: eth/69 with snap/1.
+    Snap,
+    /// By hash: eth/66 alone.
+    Hash,
+}
+
+/// What a server offers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// Connections by snap only.
+    Snap,
+    /// Connections by hash only.
+    Hash,
+    /// Both, and the client chooses.
+    #[default]
+    Both,
+}
+
+impl Offer {
+    /// The capabilities, sorted by name and version.
+    #[must_use]
+    pub fn capabilities(self) -> &'static [(&'static str, u64)] {
+        match self {
+            Offer::Snap => &[("eth", 69), ("snap", 1)],
+            Offer::Hash => &[("eth", 66)],
+            Offer::Both => &[("eth", 66), ("eth", 69), ("snap", 1)],
+        }
+    }
+}
+
+/// How two sides that share these capabilities speak. `None` if they do not share enough.
+#[must_use]
+pub fn by(shared: &[Shared]) -> Option<By> {
+    let names: Vec<_> = shared.iter().map(|shared| shared.capability).collect();
+    match names.as_slice() {
+        [("eth", 69), ("snap", 1)] => Some(By::Snap),
+        [("eth", 66)] => Some(By::Hash),
+        _ => None,
+    }
+}
+
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -209,6 +253,31 @@ pub fn share(ours: &[(&str, u64)], theirs: &[(Vec<u8>, u64)]) -> Vec<Shared> {
     shared
 }
 
+/// The fork id of EIP-2124: a checksum, and the next fork's block or time.
+pub type Fork = ([u8; 4], u64);
+
+/// The fork id of a chain without forks.
+pub(crate) fn fork_of(genesis: &Hash) -> Fork {
+    (crc32(genesis).to_be_bytes(), 0)
+}
+
+/// Appends `[forkHash B_4, forkNext P]`.
+pub(crate) fn put_fork(fork: &Fork, out: &mut Vec<u8>) {
+    let mut fields = Vec::new();
+    rlp::put_string(&fork.0, &mut fields);
+    rlp::put_uint(fork.1, &mut fields);
+    out.extend(rlp::wrap(&fields));
+}
+
+/// Reads what `put_fork` writes.
+pub(crate) fn fork(buf: &mut &[u8]) -> Option<Fork> {
+    let mut fields = rlp::list(buf).ok()?;
+    let hash = rlp::string(&mut fields).ok()?.try_into().ok()?;
+    let next = rlp::uint(&mut fields).ok()?;
+    rlp::end(fields).ok()?;
+    Some((hash, next))
+}
+
 /// The Status message of eth/69.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -218,8 +287,8 @@ pub struct Status {
     pub network_id: u64,
     /// The hash of the chain's first block.
     pub genesis: Hash,
-    /// The fork id of EIP-2124: a checksum, and the next fork's block or time.
-    pub fork: ([u8; 4], u64),
+    /// The fork id of EIP-2124.
+    pub fork: Fork,
     /// The first block that the peer has.
     pub earliest: u64,
     /// The number of the head.
@@ -236,7 +305,7 @@ impl Status {
             version: 69,
             network_id,
             genesis,
-            fork: (crc32(&genesis).to_be_bytes(), 0),
+            fork: fork_of(&genesis),
             earliest: 0,
             latest: 0,
             latest_hash: genesis,
@@ -246,14 +315,11 @@ impl Status {
     /// The payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut fork = Vec::new();
-        rlp::put_string(&self.fork.0, &mut fork);
-        rlp::put_uint(self.fork.1, &mut fork);
         let mut fields = Vec::new();
         rlp::put_uint(self.version, &mut fields);
         rlp::put_uint(self.network_id, &mut fields);
         rlp::put_string(&self.genesis, &mut fields);
-        fields.extend(rlp::wrap(&fork));
+        put_fork(&self.fork, &mut fields);
         self.put_range(&mut fields);
         rlp::wrap(&fields)
     }
@@ -280,15 +346,11 @@ impl Status {
         let version = rlp::uint(&mut fields).ok()?;
         let network_id = rlp::uint(&mut fields).ok()?;
         let genesis = rlp::hash(&mut fields).ok()?;
-        let mut fork = rlp::list(&mut fields).ok()?;
-        let fork_hash = rlp::string(&mut fork).ok()?.try_into().ok()?;
-        let fork_next = rlp::uint(&mut fork).ok()?;
-        rlp::end(fork).ok()?;
+        let fork = fork(&mut fields)?;
         let earliest = rlp::uint(&mut fields).ok()?;
         let latest = rlp::uint(&mut fields).ok()?;
         let latest_hash = rlp::hash(&mut fields).ok()?;
         rlp::end(fields).ok()?;
-        let fork = (fork_hash, fork_next);
         Some(Status {
             version,
             network_id,

@@ -8,9 +8,11 @@
 //! | [`state`] | a whole state in memory, from a genesis file, from a seed, or built by a test |
 //! | [`trie`] | one trie, which keeps its nodes' hashes so that it serves proofs and nodes quickly |
 //! | [`snap`] | answers to snap/1 requests: pure functions of a state and a request |
+//! | [`node_data`] | answers to GetNodeData of eth/66: nodes and codes of all held states by hash |
 //! | [`block`] | the headers of the blocks that the states belong to |
 //! | [`chain`] | a chain of states that grows, block after block |
 //! | [`handshake`] | Hello, Status, capabilities, Disconnect |
+//! | [`eth66`] | what eth/66 has and eth/69 has not |
 //! | [`session`] | one connection without a socket: frames in, frames out |
 //! | [`vice`] | the faults that a peer can have, for tests |
 //! | [`net`] | sessions on real WebSockets |
@@ -31,9 +33,11 @@
 
 pub mod block;
 pub mod chain;
+pub mod eth66;
 pub mod handshake;
 pub mod keccak;
 pub mod net;
+pub mod node_data;
 mod outgoing;
 mod rlp;
 mod server;

@@ -4,7 +4,7 @@
 //! in the client's socket, so no queue grows here.
 
 use crate::{
-    handshake,
+    handshake::{self, Offer},
     server::View,
     session::{Outgoing, Phase, Server, Session},
     vice::Vice,
@@ -55,6 +55,8 @@ const REFUSALS: usize = 32;
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What is offered to clients.
+    pub offer: Offer,
     /// The vices of every connection.
     pub vices: Vec<Vice>,
     /// The most bytes per second for each connection. `None` is no limit.
@@ -66,6 +68,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
+            offer: Offer::default(),
             vices: Vec::new(),
             throttle: None,
             max_connections: 64,
@@ -138,7 +141,8 @@ impl Listener {
             };
             let connection = Connection {
                 session: Session::new(Arc::clone(&self.server), self.options.vices.clone())
-                    .with_node_id(self.node_id),
+                    .with_node_id(self.node_id)
+                    .offering(self.options.offer),
                 options: Arc::clone(&self.options),
                 heads: self.server.watch(),
                 quitting: quitting.clone(),

@@ -5,7 +5,9 @@ pub use crate::{outgoing::Outgoing, server::Server};
 
 use crate::{
     block::{self, GetBlockHeaders},
-    handshake::{self, Hello, Reason, Shared, Status, eth, id},
+    eth66,
+    handshake::{self, By, Hello, Offer, Reason, Shared, Status, eth, id},
+    node_data::GetNodeData,
     snap,
     vice::{Fault, Vice, Vices},
 };
@@ -30,6 +32,9 @@ pub struct Session {
     server: Arc<Server>,
     vices: Vices,
     phase: Phase,
+    offer: Offer,
+    /// Settled by the client's Hello.
+    by: By,
     shared: Vec<Shared>,
     node_id: [u8; 64],
     /// A Ping was sent, and nothing has arrived since.
@@ -41,7 +46,6 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 /// Silence after which a Ping is sent, and after which again the connection ends. The protocol's.
 const SILENCE: Duration = Duration::from_secs(15);
 
-const CAPABILITIES: [(&str, u64); 2] = [("eth", 69), ("snap", 1)];
 const EMPTY_LIST: &[u8] = &[0xc0];
 
 impl Session {
@@ -53,6 +57,8 @@ impl Session {
             server,
             vices: Vices::new(vices, head),
             phase: Phase::Hello,
+            offer: Offer::default(),
+            by: By::Snap,
             shared: Vec::new(),
             node_id: [0x22; 64],
             pinged: false,
@@ -63,6 +69,13 @@ impl Session {
     #[must_use]
     pub fn with_node_id(mut self, node_id: [u8; 64]) -> Session {
         self.node_id = node_id;
+        self
+    }
+
+    /// The same connection of a server that offers this.
+    #[must_use]
+    pub fn offering(mut self, offer: Offer) -> Session {
+        self.offer = offer;
         self
     }
 
@@ -163,9 +176,15 @@ impl Session {
         if self.phase != Phase::Ready || self.vices.has(&Fault::Stuck) {
             return Vec::new();
         }
-        let id = self.first_id("eth") + eth::BLOCK_RANGE_UPDATE;
-        let update = self.server.status().encode_range();
-        vec![Outgoing::Frame(handshake::frame(id, &update))]
+        let (code, payload) = match self.by {
+            By::Snap => (eth::BLOCK_RANGE_UPDATE, self.server.status().encode_range()),
+            By::Hash => {
+                let head = Arc::clone(self.server.blocks().head());
+                let payload = eth66::put_new_block(&head.hash, head.header.number);
+                (eth66::code::NEW_BLOCK_HASHES, payload)
+            }
+        };
+        vec![self.eth_frame(code, &payload)]
     }
 
     /// This side ends the connection.
@@ -192,11 +211,11 @@ impl Session {
     }
 
     fn capabilities(&self) -> &'static [(&'static str, u64)] {
-        // Snap is the last one of the list.
-        if self.vices.has(&Fault::NoSnap) {
-            &CAPABILITIES[..1]
-        } else {
-            &CAPABILITIES
+        let all = self.offer.capabilities();
+        // Snap is the last one of a list.
+        match all {
+            [others @ .., ("snap", _)] if self.vices.has(&Fault::NoSnap) => others,
+            all => all,
         }
     }
 
@@ -208,23 +227,34 @@ impl Session {
             return self.disconnect(Reason::Incompatible);
         }
         self.shared = handshake::share(self.capabilities(), &hello.capabilities);
-        // Both capabilities are needed.
-        if self.shared.len() < CAPABILITIES.len() {
+        let Some(by) = handshake::by(&self.shared) else {
             return self.disconnect(Reason::Useless);
-        }
+        };
+        self.by = by;
         self.phase = Phase::Status;
         if self.vices.has(&Fault::NoStatus) {
             return Vec::new();
         }
+        // Both Status messages have code 0.
+        vec![self.eth_frame(eth::STATUS, &self.status())]
+    }
+
+    /// The payload of the Status that this side sends.
+    fn status(&self) -> Vec<u8> {
         let mut status = self.server.status();
+        let mut by_hash = self.server.status_by_hash();
         if self.vices.has(&Fault::WrongNetwork) {
             status.network_id = status.network_id.wrapping_add(1);
+            by_hash.network_id = status.network_id;
         }
         if self.vices.has(&Fault::WrongGenesis) {
             status.genesis[0] ^= 1;
+            by_hash.genesis = status.genesis;
         }
-        let id = self.first_id("eth") + eth::STATUS;
-        vec![Outgoing::Frame(handshake::frame(id, &status.encode()))]
+        match self.by {
+            By::Snap => status.encode(),
+            By::Hash => by_hash.encode(),
+        }
     }
 
     fn on_capability(&mut self, id: u64, payload: &[u8]) -> Vec<Outgoing> {
@@ -247,30 +277,50 @@ impl Session {
 
     fn on_eth(&mut self, code: u64, payload: &[u8]) -> Vec<Outgoing> {
         match (self.phase, code) {
-            (Phase::Status, eth::STATUS) => match Status::decode(payload) {
-                None => self.disconnect(Reason::Breach),
-                Some(status)
-                    if status.version != 69
-                        || (status.network_id, status.genesis) != self.server.network() =>
-                {
-                    self.disconnect(Reason::Useless)
-                }
-                Some(_) => {
-                    self.phase = Phase::Ready;
-                    // The client's Status repeats ours. If our head has moved since, the client
-                    // does not know the new one yet.
-                    match payload == self.server.status().encode() {
-                        true => Vec::new(),
-                        false => self.on_head(),
-                    }
-                }
-            },
+            (Phase::Status, eth::STATUS) => self.on_status(payload),
             (Phase::Ready, eth::GET_BLOCK_HEADERS) => match GetBlockHeaders::decode(payload) {
                 None => self.disconnect(Reason::Breach),
                 Some(request) => self.on_headers_request(&request),
             },
+            (Phase::Ready, eth66::code::GET_NODE_DATA) if self.by == By::Hash => {
+                match GetNodeData::decode(payload) {
+                    None => self.disconnect(Reason::Breach),
+                    Some(request) => self.on_node_data_request(&request),
+                }
+            }
+            // Answers to a server that asks nothing.
+            (Phase::Ready, eth::BLOCK_HEADERS) => self.disconnect(Reason::Breach),
+            (Phase::Ready, eth66::code::NODE_DATA) if self.by == By::Hash => {
+                self.disconnect(Reason::Breach)
+            }
             (Phase::Ready, code) if code != eth::STATUS => Vec::new(),
             _ => self.disconnect(Reason::Breach),
+        }
+    }
+
+    fn on_status(&mut self, payload: &[u8]) -> Vec<Outgoing> {
+        let told = match self.by {
+            By::Snap => Status::decode(payload).map(|status| {
+                let network = (status.network_id, status.genesis);
+                status.version == 69 && network == self.server.network()
+            }),
+            By::Hash => eth66::Status::decode(payload).map(|status| {
+                let network = (status.network_id, status.genesis);
+                status.version == 66 && network == self.server.network()
+            }),
+        };
+        match told {
+            None => self.disconnect(Reason::Breach),
+            Some(false) => self.disconnect(Reason::Useless),
+            Some(true) => {
+                self.phase = Phase::Ready;
+                // The client's Status repeats ours. If our head has moved since, the client does
+                // not know the new one yet.
+                match payload == self.status() {
+                    true => Vec::new(),
+                    false => self.on_head(),
+                }
+            }
         }
     }
 
@@ -281,12 +331,20 @@ impl Session {
             let headers: Vec<_> = blocks.answer(request);
             let encoded: Vec<_> = headers.iter().map(|block| &block.encoded).collect();
             let payload = block::put_headers(request.id, &encoded);
-            vec![Outgoing::Frame(handshake::frame(
-                eth + eth::BLOCK_HEADERS,
-                &payload,
-            ))]
+            vec![self.eth_frame(eth::BLOCK_HEADERS, &payload)]
         } else {
             self.vices.headers(&blocks, eth, request)
+        };
+        self.after_answer(outgoing)
+    }
+
+    fn on_node_data_request(&mut self, request: &GetNodeData) -> Vec<Outgoing> {
+        let outgoing = if self.vices.is_honest() {
+            let payload = self.server.node_data(request);
+            vec![self.eth_frame(eth66::code::NODE_DATA, &payload)]
+        } else {
+            let eth = self.first_id("eth");
+            self.vices.node_data(&self.server, eth, request)
         };
         self.after_answer(outgoing)
     }
@@ -311,6 +369,11 @@ impl Session {
             self.phase = Phase::Closed;
         }
         outgoing
+    }
+
+    /// A message of eth by its code.
+    fn eth_frame(&self, code: u64, payload: &[u8]) -> Outgoing {
+        Outgoing::Frame(handshake::frame(self.first_id("eth") + code, payload))
     }
 
     fn first_id(&self, name: &str) -> u64 {

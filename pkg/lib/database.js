@@ -1,19 +1,20 @@
 // The public class Snaplight. It works on a backend: the wasm module in this realm (local.js), or a
 // worker at the other end of a MessagePort (remote.js).
 //
-// A backend has: addPeer(id, target, reconnect), closePeer(id), startSync(target, start), cancelSync(),
-// account(address), storage(address, slot), code(addressOrHash), close(), progress(). Arguments are
-// checked, and bytes where they are hexadecimal for the user. It calls the listener given to it:
-// onProgress(raw, start), onComplete(state), onSynced(report, raw, start), onFailed(error, start),
-// onPeer(id, state), onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onEnded(),
-// onCrashed(error). The state after a connection has ended is `waiting` or `closed`.
+// A backend has: addPeer(id, target, by, reconnect), closePeer(id), startSync(target, start),
+// cancelSync(), account(address), storage(address, slot), code(addressOrHash), close(), progress().
+// Arguments are checked, and bytes where they are hexadecimal for the user. It calls the listener
+// given to it: onProgress(raw, start), onComplete(state), onSynced(report, raw, start),
+// onFailed(error, start), onPeer(id, state), onPeerClosed(id, closed, row, state), onRole(role),
+// onEvent(event), onEnded(), onCrashed(error). The state after a connection has ended is `waiting`
+// or `closed`.
 //
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
 import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
 import { CancelledError, ClosedError } from './errors.js'
-import { abortSignal, addressBytes, bad, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
+import { abortSignal, addressBytes, askedBy, bad, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Sync } from './sync.js'
@@ -78,16 +79,17 @@ export class Snaplight {
 
   addPeer(target, options) {
     this.#checkOpen()
-    const { name, reconnect = true } = optionsOf(options)
+    const { name, by: wantedBy, reconnect = true } = optionsOf(options)
+    const by = askedBy(wantedBy)
     if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
     const id = this.#nextPeer++
     const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
     // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
     // the call returns.
-    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name)))
+    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
     this.#peers.set(id, peer)
     try {
-      this.#backend.addPeer(id, target, reconnect)
+      this.#backend.addPeer(id, target, by, reconnect)
     } catch (error) {
       this.#rows.delete(id)
       this.#peers.delete(id)

@@ -35,8 +35,8 @@ export class Channel {
 export class Follower {
   /** The target of a sync that waits, in bytes, or `null`. */
   target = null
-  /** URLs of peers by id. Bound: the caller's `addPeer`s. */
-  urls = new Map()
+  /** `{ url, by }` of peers by id. Bound: the caller's `addPeer`s. */
+  peers = new Map()
   /** Why this can never be the writer, if it cannot. */
   error = null
 
@@ -69,9 +69,9 @@ export class Follower {
     return target
   }
 
-  takeUrls() {
-    const urls = [...this.urls]
-    this.urls.clear()
-    return urls
+  takePeers() {
+    const peers = [...this.peers]
+    this.peers.clear()
+    return peers
   }
 }

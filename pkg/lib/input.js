@@ -71,6 +71,13 @@ export function peerUrl(value) {
   return /^wss?:$/.test(url.protocol) ? url.href : bad('socket', 'a ws: or wss: URL', url.href)
 }
 
+/** How a peer is asked. */
+export function askedBy(value = 'snap') {
+  return value === 'snap' || value === 'hash'
+    ? value
+    : bad('options.by', "'snap' (for a peer that speaks eth/69 with snap/1; the default) or 'hash' (for one that speaks eth/66)", value)
+}
+
 /** The object `value`, or an empty one if it is left out. */
 export function optionsOf(value, argument = 'options') {
   if (value === undefined) return {}

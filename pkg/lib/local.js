@@ -73,14 +73,14 @@ class LocalBackend {
     this.#listener.onRole(this.#follower ? 'follower' : 'writer')
   }
 
-  addPeer(id, target, reconnect) {
+  addPeer(id, target, by, reconnect) {
     const url = peerUrl(target)
-    if (url && reconnect) this.#attempts.set(id, new Attempts(() => this.#dial(id, url)))
+    if (url && reconnect) this.#attempts.set(id, new Attempts(() => this.#dial(id, url, by)))
     // A follower asks its peers nothing, so a connection would only cost the peer.
-    if (url && this.#follower) this.#follower.urls.set(id, url)
+    if (url && this.#follower) this.#follower.peers.set(id, { url, by })
     else {
       try {
-        this.#connect(id, url ? connect(url) : target, url !== null)
+        this.#connect(id, url ? connect(url) : target, by, url !== null)
       } catch (error) {
         this.#attempts.delete(id)
         throw error
@@ -92,7 +92,7 @@ class LocalBackend {
     for (const [number, connection] of this.#connections) {
       if (connection.id === id) return guard(() => this.#database.closePeer(number))
     }
-    this.#follower?.urls.delete(id)
+    this.#follower?.peers.delete(id)
     this.#peerGone(id, closedByUser(), {})
   }
 
@@ -218,7 +218,7 @@ class LocalBackend {
     const follower = this.#follower
     this.#follower = null
     this.#listener.onRole('writer')
-    for (const [id, url] of follower.takeUrls()) this.#dial(id, url)
+    for (const [id, { url, by }] of follower.takePeers()) this.#dial(id, url, by)
     const target = follower.takeTarget()
     try {
       if (target) this.startSync(target)
@@ -228,10 +228,10 @@ class LocalBackend {
   }
 
   /** Connects to a URL outside of any call of the caller's, who hears of a failure by an event. */
-  #dial(id, url) {
+  #dial(id, url, by) {
     this.#listener.onPeer(id, 'connecting')
     try {
-      this.#connect(id, connect(url), true)
+      this.#connect(id, connect(url), by, true)
     } catch (error) {
       this.#peerGone(id, closedByError(error), {})
     }
@@ -245,17 +245,18 @@ class LocalBackend {
   }
 
   /**
+   * @param {'snap' | 'hash'} by How the peer is asked.
    * @param {boolean} ours Whether we made the socket. Then nobody else closes it, and the server's
    * choice of protocol is checked.
    */
-  #connect(id, socket, ours) {
+  #connect(id, socket, by, ours) {
     checkSocket(socket, inUse)
     inUse.add(socket)
     const stopHearing = hearErrors(socket)
     const number = ++this.#lastConnection
     this.#connections.set(number, { id, socket, answers: 0 })
     try {
-      guard(() => this.#database.addPeer(number, socket, ours))
+      guard(() => this.#database.addPeer(number, socket, by, ours))
     } catch (error) {
       this.#forget(number)
       if (ours) drop(socket)

@@ -25,6 +25,10 @@ export class Peer {
     return this.stats.name
   }
 
+  get by() {
+    return this.stats.by
+  }
+
   get state() {
     return this.stats.state
   }

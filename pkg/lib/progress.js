@@ -50,9 +50,9 @@ export function reportOf({ root, block, accounts, slots, codes }) {
 }
 
 /** The PeerStats of a peer that the driver does not know yet. */
-export function newRow(id, name) {
+export function newRow(id, name, by) {
   return {
-    id, name, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
+    id, name, by, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
     accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null, closed: null,
   }
 }

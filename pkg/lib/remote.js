@@ -53,9 +53,9 @@ class RemoteBackend {
     this.#stopWaking = onWake(() => this.#crash ?? this.#tell('wake'))
   }
 
-  addPeer(id, target, reconnect) {
+  addPeer(id, target, by, reconnect) {
     const url = peerUrl(target) ?? bad('socket', 'a ws: or wss: URL, because a socket cannot be handed to a worker', target)
-    this.#tell('addPeer', id, url, reconnect)
+    this.#tell('addPeer', id, url, by, reconnect)
   }
 
   closePeer(id) {

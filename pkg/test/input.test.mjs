@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressBytes, addressOrHashBytes, databaseName, hashBytes, networkId, peerUrl, slotBytes, toHex } from '../lib/input.js'
+import { addressBytes, addressOrHashBytes, askedBy, databaseName, hashBytes, networkId, peerUrl, slotBytes, toHex } from '../lib/input.js'
 
 const misuse = (words) => (error) => {
   assert.equal(error.name, 'MisuseError')
@@ -39,6 +39,7 @@ test('an error names the argument, shows the value and says what is allowed', ()
   }
   for (const id of [-1, 1.5, '1', 2n ** 64n, undefined]) assert.throws(() => networkId(id), misuse(/network/))
   for (const name of ['', 5, null]) assert.throws(() => databaseName(name), misuse(/^name/))
+  for (const by of ['Hash', 'eth', '', null, 66, true]) assert.throws(() => askedBy(by), misuse(/^options\.by must be 'snap' .* or 'hash'/))
   for (const url of ['peer.example', 'http://peer.example', '']) assert.throws(() => peerUrl(url), misuse(/^socket must be a ws: or wss: URL/))
 })
 

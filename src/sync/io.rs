@@ -8,14 +8,14 @@ use super::target::Target;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat};
 use crate::state::{Batch, PageId, StatePath, StoreError, TreeError};
-use crate::wire::PeerFault;
+use crate::wire::{By, PeerFault};
 
 /// Everything that can happen to the engine.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input {
-    /// A socket is open; the engine greets it.
-    PeerJoined(PeerId),
+    /// A socket is open; the engine greets it, and offers what this kind of connection needs.
+    PeerJoined(PeerId, By),
     /// A socket closed or failed, whoever closed it. This is no fault.
     PeerLeft(PeerId),
     /// One binary frame from a peer.

@@ -7,7 +7,7 @@ use super::throughput::Throughput;
 use super::want::RequestKind;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::wire::{Offsets, PeerFault};
+use crate::wire::{By, Offsets, PeerFault};
 
 /// Most peers at a time. More sockets are refused. Chosen without a measurement: 64 peers with
 /// requests of 64 KiB have twice what may be asked for at a time.
@@ -69,12 +69,12 @@ pub(crate) struct Received {
 impl Peers {
     /// Adds a connection; `false` if the table is full.
     #[must_use]
-    pub(crate) fn join(&mut self, peer: PeerId, now: Millis) -> bool {
+    pub(crate) fn join(&mut self, peer: PeerId, by: By, now: Millis) -> bool {
         if self.table.len() >= MAX_PEERS {
             return false;
         }
         self.leave(peer);
-        self.table.push((peer, Peer::new(now)));
+        self.table.push((peer, Peer::new(by, now)));
         true
     }
 
@@ -108,6 +108,37 @@ impl Peers {
         self.all()
             .filter(|peer| peer.is_ready() && peer.has_refused_kind(kind, root))
             .count()
+    }
+
+    /// How many ready peers have refused the state `root`: all those by hash that have, and those
+    /// by snap that have refused one kind of request. Codes are the same under every root, so a
+    /// newer one does not help.
+    pub(crate) fn refusing_state(&self, root: &Hash) -> usize {
+        let kinds = [
+            RequestKind::Accounts,
+            RequestKind::Storage,
+            RequestKind::Nodes,
+        ];
+        let by_snap = kinds.into_iter().map(|kind| self.refusing(kind, root));
+        by_snap.max().unwrap_or(0) + self.refusing(RequestKind::NodeData, root)
+    }
+
+    /// Those that may have something of the state `root`, or all if none may.
+    pub(crate) fn holding(&self, root: &Hash) -> Vec<PeerId> {
+        let mut ready = self.ready();
+        if self.refusing_state(root) < ready.len() {
+            let refuses = |peer: &Peer| peer.has_refused_state(root);
+            ready.retain(|id| !self.get(*id).is_some_and(refuses));
+        }
+        ready
+    }
+
+    /// Whether the state `root` has to be asked for node by node: there are peers by hash, and none
+    /// by snap that can be relied on.
+    pub(crate) fn is_only_by_hash(&self, root: &Hash, now: Millis) -> bool {
+        let by_hash = |peer: &Peer| peer.by() == By::Hash && peer.is_ready();
+        let by_snap = |peer: &Peer| peer.by() == By::Snap && peer.is_reliable(root, now);
+        self.all().any(by_hash) && !self.all().any(by_snap)
     }
 
     /// Forgets all refusals: they hold for a root, and the target is a new one.
@@ -193,6 +224,7 @@ impl Peers {
             let left = left.min(most);
             let window = peer.window(share(peer)).min(limit);
             if has_to_wait
+                || !kind.is_asked(peer.by())
                 || left < MIN_REQUEST
                 || peer.refuses(kind, root, now)
                 || !peer.has_room(window, now)

@@ -7,7 +7,7 @@ use super::object::Faults;
 use super::peer_closed::CLOSE_DONE;
 use super::socket::Socket;
 use crate::sync::PeerId;
-use crate::wire::Session;
+use crate::wire::{By, Session};
 
 /// devp2p's reason for a client that leaves ("Client quitting" of Disconnect, RLPx).
 const CLIENT_QUITTING: u64 = 0x08;
@@ -23,6 +23,8 @@ pub(super) struct Connections {
 pub(super) struct Connection {
     /// Shared, because `send` may call back into us and end this connection.
     socket: Rc<Socket>,
+    /// How the caller wants the peer to be asked.
+    by: By,
     /// Whether the engine knows of it.
     joined: bool,
     fault_count: u32,
@@ -47,9 +49,10 @@ impl Connection {
 }
 
 impl Connections {
-    pub(super) fn add(&self, peer: PeerId, socket: Socket) {
+    pub(super) fn add(&self, peer: PeerId, socket: Socket, by: By) {
         let connection = Connection {
             socket: Rc::new(socket),
+            by,
             joined: false,
             fault_count: 0,
             last_fault: None,
@@ -85,13 +88,15 @@ impl Connections {
         }
     }
 
-    /// Notes that the engine is told of this peer; `false` if it was before, or if there is no such
-    /// peer.
+    /// Notes that the engine is told of this peer, and says how it is to be asked; `None` if the
+    /// engine was told before, or if there is no such peer.
     #[must_use]
-    pub(super) fn join(&self, peer: PeerId) -> bool {
+    pub(super) fn join(&self, peer: PeerId) -> Option<By> {
         self.with(peer, |connection| {
-            !std::mem::replace(&mut connection.joined, true)
-        }) == Some(true)
+            let is_new = !std::mem::replace(&mut connection.joined, true);
+            is_new.then_some(connection.by)
+        })
+        .flatten()
     }
 
     pub(super) fn has_joined(&self, peer: PeerId) -> bool {

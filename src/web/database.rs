@@ -25,6 +25,7 @@ use crate::state::{Complete, Network};
 use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
+use crate::wire::By;
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -88,18 +89,21 @@ impl Database {
         })
     }
 
-    /// Takes a connecting or open socket as the peer `id`, never used before. With `checkProtocol`,
-    /// the server must have selected our subprotocol when it opens.
+    /// Takes a connecting or open socket as the peer `id`, never used before. `by` is `"hash"`, or
+    /// anything else for `"snap"`. With `checkProtocol`, the server must have selected our
+    /// subprotocol when it opens.
     #[wasm_bindgen(js_name = addPeer)]
     pub fn add_peer(
         &self,
         id: u32,
         socket: WebSocketLike,
+        by: &str,
         check_protocol: bool,
     ) -> Result<(), JsValue> {
         self.check_open()?;
+        let by = if by == "hash" { By::Hash } else { By::Snap };
         let protocol = check_protocol.then_some(SUBPROTOCOL);
-        Ok(self.driver.add_peer(PeerId(id), socket, protocol)?)
+        Ok(self.driver.add_peer(PeerId(id), socket, by, protocol)?)
     }
 
     /// Says good-bye to a peer; nothing if it is gone.

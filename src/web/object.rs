@@ -162,7 +162,7 @@ impl PeerSession {
             state: if peer.ready { "ready" } else { "greeting" },
             client: printable(&peer.client),
             head: peer.head.as_ref().map(|head| Head {
-                number: head.number as f64,
+                number: head.number.map(|number| number as f64),
                 hash: head.hash.to_string(),
             }),
             refused: peer.refused,
@@ -180,7 +180,7 @@ impl PeerSession {
 /// The newest block that a peer says it has.
 #[derive(Serialize)]
 struct Head {
-    number: f64,
+    number: Option<f64>,
     hash: String,
 }
 

@@ -30,14 +30,18 @@ impl<'a> Answer<'a> {
     }
 
     /// Length in bytes of what the sender could have left out, to be compared with what was asked
-    /// for. Of codes and nodes that is everything but the last item: an item cannot be split, and
+    /// for. Of codes, nodes and node data that is everything but the last item: an item cannot be split, and
     /// servers stop *after* the one with which they have enough.
     ///
     /// # Errors
     /// [`PeerFault::Malformed`].
     pub fn splittable_bytes(mut self, message: Message) -> Result<usize, PeerFault> {
         let length = self.content.len();
-        if !matches!(message, Message::ByteCodes | Message::TrieNodes) {
+        let has_items = matches!(
+            message,
+            Message::ByteCodes | Message::TrieNodes | Message::NodeData
+        );
+        if !has_items {
             return Ok(length);
         }
         let mut items = self.content.list()?;
@@ -48,7 +52,7 @@ impl<'a> Answer<'a> {
         Ok(length - last)
     }
 
-    /// Reads a ByteCodes or TrieNodes: `[request id, [item, ...]]`.
+    /// Reads a ByteCodes, TrieNodes or NodeData: `[request id, [item, ...]]`.
     ///
     /// # Errors
     /// [`PeerFault::TooMuch`] if there are more than `most` items; [`PeerFault::Malformed`].

@@ -1,25 +1,61 @@
 //! The capabilities that we offer, and where their message ids start on a connection (devp2p
 //! `rlpx.md`, "Message ID-based Multiplexing").
 
-/// Version of the `eth` capability.
-pub(super) const ETH_VERSION: u64 = 69;
+/// How a peer is asked for state: by which capabilities. A connection is one of the two as long as
+/// it lasts (`docs/websocket-peers.md`, section 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// By ranges, nibble paths and code hashes, under a state root: eth/69 with snap/1.
+    #[default]
+    Snap,
+    /// By hash and by nothing else: eth/66, whose GetNodeData brings trie nodes and bytecodes.
+    Hash,
+}
+
 /// Version of the `snap` capability.
 const SNAP_VERSION: u64 = 1;
-/// How many message ids eth/69 takes (EIP-7642): 0x00 to 0x11.
-const ETH_LENGTH: u64 = 18;
 /// How many message ids snap/1 takes (devp2p `caps/snap.md`): 0x00 to 0x07.
 const SNAP_LENGTH: u64 = 8;
+/// Version of the `eth` capability beside snap.
+const ETH_VERSION: u64 = 69;
+/// How many message ids eth/69 takes (EIP-7642): 0x00 to 0x11.
+const ETH_LENGTH: u64 = 18;
+/// The last version of the `eth` capability that has GetNodeData (EIP-4938).
+const ETH_66_VERSION: u64 = 66;
+/// How many message ids eth/66 takes (EIP-2481): 0x00 to 0x10.
+const ETH_66_LENGTH: u64 = 17;
 /// How many message ids the base protocol takes. The first shared capability starts here.
 pub(super) const BASE_LENGTH: u64 = 0x10;
 
-/// Name and version of all that we offer.
-pub(super) const OFFERED: [(&str, u64); 2] = [("eth", ETH_VERSION), ("snap", SNAP_VERSION)];
+impl By {
+    /// Name and version of all that we offer on such a connection.
+    pub(super) fn offered(self) -> &'static [(&'static str, u64)] {
+        match self {
+            By::Snap => &[("eth", ETH_VERSION), ("snap", SNAP_VERSION)],
+            By::Hash => &[("eth", ETH_66_VERSION)],
+        }
+    }
 
-/// Where the message ids of the two shared capabilities start on a connection.
+    /// The version of eth on such a connection.
+    pub(super) fn eth_version(self) -> u64 {
+        match self {
+            By::Snap => ETH_VERSION,
+            By::Hash => ETH_66_VERSION,
+        }
+    }
+
+    fn eth_length(self) -> u64 {
+        match self {
+            By::Snap => ETH_LENGTH,
+            By::Hash => ETH_66_LENGTH,
+        }
+    }
+}
+
+/// Where the message ids of the shared capabilities start on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offsets {
-    eth: u64,
-    snap: u64,
+    by: By,
 }
 
 /// A message id, relative to the first one of its capability.
@@ -31,34 +67,39 @@ pub(super) enum MessageId {
 
 impl Offsets {
     /// The offsets on a connection to a peer that offers these names and versions. `None` unless
-    /// both of ours are among them.
-    pub(super) fn agree(theirs: &[(&[u8], u64)]) -> Option<Offsets> {
+    /// all of ours are among them.
+    pub(super) fn agree(by: By, theirs: &[(&[u8], u64)]) -> Option<Offsets> {
         let is_shared =
             |(name, version): &(&str, u64)| theirs.contains(&(name.as_bytes(), *version));
-        // Ids are assigned in the order of names, so snap follows eth. Both sides offer one common
-        // version of each, or the connection ends.
-        OFFERED.iter().all(is_shared).then_some(Offsets {
-            eth: BASE_LENGTH,
-            snap: BASE_LENGTH + ETH_LENGTH,
-        })
+        by.offered().iter().all(is_shared).then_some(Offsets { by })
+    }
+
+    /// What kind of connection it is.
+    pub fn by(self) -> By {
+        self.by
     }
 
     /// The id on this connection of a message of eth.
     pub(super) fn eth(self, relative: u64) -> u64 {
-        self.eth + relative
+        BASE_LENGTH + relative
     }
 
-    /// The id on this connection of a message of snap.
+    /// The id on this connection of a message of snap. Ids are assigned in the order of names, so
+    /// snap follows eth.
     pub(super) fn snap(self, relative: u64) -> u64 {
-        self.snap + relative
+        BASE_LENGTH + self.by.eth_length() + relative
     }
 
     /// The capability that an id on this connection belongs to, if there is one.
     pub(super) fn resolve(self, id: u64) -> Option<MessageId> {
-        let within = |offset: u64, length| id.checked_sub(offset).filter(|id| *id < length);
-        within(self.eth, ETH_LENGTH)
+        let within = |first: u64, length| id.checked_sub(first).filter(|id| *id < length);
+        let snap_length = match self.by {
+            By::Snap => SNAP_LENGTH,
+            By::Hash => 0,
+        };
+        within(self.eth(0), self.by.eth_length())
             .map(MessageId::Eth)
-            .or_else(|| within(self.snap, SNAP_LENGTH).map(MessageId::Snap))
+            .or_else(|| within(self.snap(0), snap_length).map(MessageId::Snap))
     }
 }
 
@@ -69,7 +110,7 @@ mod tests {
     #[test]
     fn message_ids_follow_the_order_of_names() {
         let theirs: [(&[u8], u64); 4] = [(b"snap", 2), (b"snap", 1), (b"eth", 68), (b"eth", 69)];
-        let Some(offsets) = Offsets::agree(&theirs) else {
+        let Some(offsets) = Offsets::agree(By::Snap, &theirs) else {
             unreachable!("both are shared");
         };
         assert_eq!((offsets.eth(0), offsets.snap(0)), (0x10, 0x22));
@@ -87,9 +128,35 @@ mod tests {
     }
 
     #[test]
-    fn both_capabilities_have_to_be_shared() {
-        assert_eq!(Offsets::agree(&[(b"eth", 69)]), None);
-        assert_eq!(Offsets::agree(&[(b"eth", 68), (b"snap", 1)]), None);
-        assert_eq!(Offsets::agree(&[(b"eth", 69), (b"snap", 2)]), None);
+    fn a_connection_by_hash_has_the_ids_of_eth_66_and_no_others() {
+        let theirs: [(&[u8], u64); 3] = [(b"eth", 69), (b"eth", 66), (b"snap", 1)];
+        let Some(offsets) = Offsets::agree(By::Hash, &theirs) else {
+            unreachable!("eth/66 is shared");
+        };
+        for (id, resolved) in [
+            (0x0f, None),
+            (0x10, Some(MessageId::Eth(0))),
+            (0x20, Some(MessageId::Eth(0x10))),
+            (0x21, None),
+        ] {
+            assert_eq!(offsets.resolve(id), resolved, "{id:#x}");
+        }
+    }
+
+    #[test]
+    fn all_capabilities_have_to_be_shared() {
+        assert_eq!(Offsets::agree(By::Snap, &[(b"eth", 69)]), None);
+        assert_eq!(
+            Offsets::agree(By::Snap, &[(b"eth", 68), (b"snap", 1)]),
+            None
+        );
+        assert_eq!(
+            Offsets::agree(By::Snap, &[(b"eth", 69), (b"snap", 2)]),
+            None
+        );
+        assert_eq!(
+            Offsets::agree(By::Hash, &[(b"eth", 69), (b"snap", 1)]),
+            None
+        );
     }
 }

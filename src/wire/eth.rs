@@ -1,5 +1,5 @@
-//! The messages of eth/69 that are used (devp2p `caps/eth.md`, EIP-7642): one header by its hash,
-//! and the head that a peer announces.
+//! The messages of eth that are used (devp2p `caps/eth.md`): one header by its hash, the head that
+//! a peer announces (eth/69: EIP-7642), and trie nodes and bytecodes by hash (eth/66: EIP-2481).
 
 use super::capabilities::Offsets;
 use super::rlp::{RlpReader, frame};
@@ -10,11 +10,17 @@ use crate::trie::keccak;
 
 /// Says who a peer is. The ids are relative to the capability's offset.
 pub(super) const STATUS: u64 = 0x00;
+/// Announces new blocks, in eth/66.
+pub(super) const NEW_BLOCK_HASHES: u64 = 0x01;
 /// Asks for headers.
 const GET_BLOCK_HEADERS: u64 = 0x03;
 /// Answers [`GET_BLOCK_HEADERS`].
 pub(super) const BLOCK_HEADERS: u64 = 0x04;
-/// Announces which blocks a peer has.
+/// Asks for trie nodes and bytecodes, in eth/66.
+const GET_NODE_DATA: u64 = 0x0d;
+/// Answers [`GET_NODE_DATA`].
+pub(super) const NODE_DATA: u64 = 0x0e;
+/// Announces which blocks a peer has, in eth/69.
 pub(super) const BLOCK_RANGE_UPDATE: u64 = 0x11;
 
 /// How many bytes a request for one header is taken to ask for. A header of the current fork has
@@ -84,8 +90,8 @@ impl VerifiedHeader {
 /// The newest block that a peer says it has. Nothing proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Number of the block.
-    pub number: u64,
+    /// Number of the block. The Status of eth/66 does not name it.
+    pub number: Option<u64>,
     /// Hash of the block.
     pub hash: Hash,
 }
@@ -102,9 +108,23 @@ impl Head {
             ));
         }
         Ok(Head {
-            number,
+            number: Some(number),
             hash: fields.hash()?,
         })
+    }
+
+    /// Reads a NewBlockHashes, `[[hash, number], ...]`: the block with the highest number. `None`
+    /// if there is none.
+    pub(super) fn announced(blocks: &mut RlpReader<'_>) -> Result<Option<Head>, PeerFault> {
+        let mut head: Option<Head> = None;
+        while !blocks.is_empty() {
+            let mut block = blocks.list()?;
+            let (hash, number) = (block.hash()?, Some(block.u64()?));
+            if head.is_none_or(|head| head.number < number) {
+                head = Some(Head { number, hash });
+            }
+        }
+        Ok(head)
     }
 }
 
@@ -116,6 +136,13 @@ pub(super) fn get_header(offsets: Offsets, id: u64, hash: &Hash) -> Vec<u8> {
             // One header. Skip and direction mean nothing then.
             query.bytes(&hash.0).u64(1).u64(0).u64(0);
         });
+    })
+}
+
+/// The frame that asks for node data: GetNodeData, `[request id, [hash, ...]]`.
+pub(super) fn get_node_data(offsets: Offsets, id: u64, hashes: &[Hash]) -> Vec<u8> {
+    frame(offsets.eth(GET_NODE_DATA), |list| {
+        list.u64(id).hashes(hashes);
     })
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{MAX_BASE_FRAME, MAX_FRAME};
+use super::{By, MAX_BASE_FRAME, MAX_FRAME};
 use crate::hash::Hash;
 use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 
@@ -34,9 +34,10 @@ pub enum PeerFault {
     TooManyPeers,
     /// It did not finish the handshake in time.
     HandshakeTimeout,
-    /// It does not offer both `snap/1` and `eth/69`.
-    NoSharedCapability,
-    /// Its Status names another version of eth than 69. Holds that version.
+    /// It does not offer what the connection needs: both `snap/1` and `eth/69`, or `eth/66`. Holds
+    /// the kind of the connection.
+    NoSharedCapability(By),
+    /// Its Status names another version of eth than 69, or 66 by hash. Holds that version.
     WrongVersion(u64),
     /// Its Status names another network. Holds that network's id.
     WrongNetwork(u64),
@@ -70,6 +71,8 @@ pub enum PeerFault {
     UnexpectedCode,
     /// It sent a trie node whose hash was not asked for, or in the wrong order.
     UnexpectedNode,
+    /// It sent node data that nobody asked for.
+    UnexpectedNodeData,
     /// It sent the header of another block than was asked for.
     WrongHeader,
     /// It did not even answer a smallest request in a minute, while other peers answered.
@@ -103,7 +106,7 @@ impl PeerFault {
             PeerFault::OldProtocol => "old-protocol",
             PeerFault::TooManyPeers => "too-many-peers",
             PeerFault::HandshakeTimeout => "handshake-timeout",
-            PeerFault::NoSharedCapability => "no-shared-capability",
+            PeerFault::NoSharedCapability(_) => "no-shared-capability",
             PeerFault::WrongVersion(_) => "wrong-version",
             PeerFault::WrongNetwork(_) => "wrong-network",
             PeerFault::WrongGenesis(_) => "wrong-genesis",
@@ -120,6 +123,7 @@ impl PeerFault {
             PeerFault::BadRange(_) => "bad-range",
             PeerFault::UnexpectedCode => "unexpected-code",
             PeerFault::UnexpectedNode => "unexpected-node",
+            PeerFault::UnexpectedNodeData => "unexpected-node-data",
             PeerFault::WrongHeader => "wrong-header",
             PeerFault::Timeout => "timeout",
         }
@@ -129,7 +133,7 @@ impl PeerFault {
     pub fn reason(&self) -> u64 {
         match self {
             PeerFault::Disconnected(_) => 0x00,
-            PeerFault::NoSharedCapability
+            PeerFault::NoSharedCapability(_)
             | PeerFault::WrongVersion(_)
             | PeerFault::WrongNetwork(_)
             | PeerFault::WrongGenesis(_) => 0x03,
@@ -193,9 +197,15 @@ impl fmt::Display for PeerFault {
             }
             PeerFault::TooManyPeers => f.write_str("is one peer more than are kept at a time"),
             PeerFault::HandshakeTimeout => f.write_str("did not finish the handshake in time"),
-            PeerFault::NoSharedCapability => f.write_str("does not offer snap/1 with eth/69"),
+            PeerFault::NoSharedCapability(by) => f.write_str(match by {
+                By::Snap => "does not offer snap/1 with eth/69",
+                By::Hash => "does not offer eth/66, which answers by hash",
+            }),
             PeerFault::WrongVersion(version) => {
-                write!(f, "sent the Status of eth/{version}, not of eth/69")
+                write!(
+                    f,
+                    "sent the Status of eth/{version}, which was not agreed on"
+                )
             }
             PeerFault::WrongNetwork(id) => write!(f, "is on network {id}"),
             PeerFault::WrongGenesis(hash) => write!(f, "is on the chain with genesis block {hash}"),
@@ -228,6 +238,7 @@ impl fmt::Display for PeerFault {
             PeerFault::BadRange(fault) => write!(f, "sent a range that is not proven: {fault}"),
             PeerFault::UnexpectedCode => f.write_str("sent a bytecode that was not asked for"),
             PeerFault::UnexpectedNode => f.write_str("sent a trie node that was not asked for"),
+            PeerFault::UnexpectedNodeData => f.write_str("sent node data that was not asked for"),
             PeerFault::WrongHeader => f.write_str("sent another block's header than was asked for"),
             PeerFault::Timeout => {
                 f.write_str("did not answer a small request in a minute, while other peers did")

@@ -15,4 +15,6 @@ pub enum Message {
     ByteCodes,
     /// snap's TrieNodes.
     TrieNodes,
+    /// eth/66's NodeData.
+    NodeData,
 }

@@ -21,7 +21,7 @@ mod session;
 pub mod snap;
 
 pub use answer::Answer;
-pub use capabilities::Offsets;
+pub use capabilities::{By, Offsets};
 pub use eth::{Head, VerifiedHeader};
 pub use fault::{PeerFault, close_code, proven, reason_of};
 pub use message::Message;

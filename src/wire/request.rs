@@ -8,8 +8,10 @@ use crate::hash::Hash;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
-    /// The header of the block with this hash, over eth/69.
+    /// The header of the block with this hash, over eth.
     Header(Hash),
+    /// The trie nodes and bytecodes with these hashes, over eth/66.
+    NodeData(Vec<Hash>),
     /// A part of a state, over snap/1.
     Snap(snap::SnapRequest),
 }
@@ -19,6 +21,7 @@ impl Request {
     pub fn frame(&self, offsets: Offsets, id: u64) -> Vec<u8> {
         match self {
             Request::Header(hash) => eth::get_header(offsets, id, hash),
+            Request::NodeData(hashes) => eth::get_node_data(offsets, id, hashes),
             Request::Snap(request) => request.frame(offsets, id),
         }
     }

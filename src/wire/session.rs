@@ -6,9 +6,11 @@
 //! - Ping and Pong: `[]`
 //! - Status of eth/69 (EIP-7642): `[version, network id, genesis hash, [fork hash, fork next],
 //!   earliest block, latest block, latest block's hash]`
+//! - Status of eth/66 (devp2p `caps/eth.md`): `[version, network id, total difficulty, head's hash,
+//!   genesis hash, [fork hash, fork next]]`
 
-use super::capabilities::{BASE_LENGTH, ETH_VERSION, MessageId, OFFERED, Offsets};
-use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head, STATUS};
+use super::capabilities::{BASE_LENGTH, By, MessageId, Offsets};
+use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head, NEW_BLOCK_HASHES, NODE_DATA, STATUS};
 use super::message::Message;
 use super::rlp::{RlpReader, frame};
 use super::snap::answer_with_id;
@@ -32,6 +34,7 @@ const MAX_CLIENT_NAME: usize = 128;
 /// The state of one connection. It takes every frame that comes and says what follows from it.
 #[derive(Debug)]
 pub struct Session {
+    by: By,
     state: State,
     /// At most [`MAX_CLIENT_NAME`] bytes of the peer's Hello, three times that if none of them is
     /// UTF-8.
@@ -63,26 +66,26 @@ pub enum SessionEvent<'a> {
     Answer(Message, &'a [u8]),
 }
 
-impl Default for Session {
-    fn default() -> Self {
+impl Session {
+    /// A connection that has just been opened.
+    pub fn new(by: By) -> Session {
         Session {
+            by,
             state: State::ExpectHello,
             client: String::new(),
             head: None,
         }
     }
-}
 
-impl Session {
     /// The frame of our Hello, to be sent as soon as the socket is open. `client` is a name of at
     /// most 256 bytes. `node_id` is 64 arbitrary bytes: without RLPx it proves nothing.
-    pub fn hello(client: &str, node_id: &[u8; 64]) -> Vec<u8> {
+    pub fn hello(by: By, client: &str, node_id: &[u8; 64]) -> Vec<u8> {
         frame(HELLO, |hello| {
             hello.u64(BASE_VERSION).bytes(client.as_bytes());
             hello.list(|capabilities| {
-                for (name, version) in OFFERED {
+                for (name, version) in by.offered() {
                     capabilities.list(|pair| {
-                        pair.bytes(name.as_bytes()).u64(version);
+                        pair.bytes(name.as_bytes()).u64(*version);
                     });
                 }
             });
@@ -101,6 +104,11 @@ impl Session {
     /// The frame of a Ping.
     pub fn ping() -> Vec<u8> {
         frame(PING, |_| {})
+    }
+
+    /// What kind of connection it is.
+    pub fn by(&self) -> By {
+        self.by
     }
 
     /// Whether requests may be sent.
@@ -154,7 +162,7 @@ impl Session {
             (PING, _) => Ok(SessionEvent::Reply(frame(PONG, |_| {}))),
             (PONG..BASE_LENGTH, _) => Ok(SessionEvent::None),
             (_, State::ExpectStatus(offsets)) if id == offsets.eth(STATUS) => {
-                self.head = Some(check_status(payload, network)?);
+                self.head = Some(check_status(self.by, payload, network)?);
                 self.state = State::Ready(*offsets);
                 // We have no chain of our own, so our Status is the peer's, sent back.
                 Ok(SessionEvent::Ready(bytes.to_vec()))
@@ -174,17 +182,24 @@ impl Session {
         }
     }
 
-    /// `None` if the message may not come.
+    /// `None` if the message may not come. Not inlined, which makes the module a kilobyte smaller.
+    #[inline(never)]
     fn receive_eth<'a>(
         &mut self,
         id: u64,
         payload: &'a [u8],
     ) -> Result<Option<SessionEvent<'a>>, PeerFault> {
-        Ok(match id {
-            STATUS => None,
-            BLOCK_HEADERS => Some(SessionEvent::Answer(Message::BlockHeaders, payload)),
-            BLOCK_RANGE_UPDATE => {
+        Ok(match (id, self.by) {
+            (STATUS, _) => None,
+            (BLOCK_HEADERS, _) => Some(SessionEvent::Answer(Message::BlockHeaders, payload)),
+            (NODE_DATA, By::Hash) => Some(SessionEvent::Answer(Message::NodeData, payload)),
+            (BLOCK_RANGE_UPDATE, By::Snap) => {
                 self.head = Some(Head::read(&mut RlpReader::list_of(payload)?)?);
+                Some(SessionEvent::None)
+            }
+            (NEW_BLOCK_HASHES, By::Hash) => {
+                let announced = Head::announced(&mut RlpReader::list_of(payload)?)?;
+                self.head = announced.or(self.head);
                 Some(SessionEvent::None)
             }
             // The node behind a gateway may send blocks, transactions, and requests of its own. None
@@ -206,7 +221,8 @@ impl Session {
             let mut pair = capabilities.list()?;
             theirs.push((pair.bytes()?, pair.u64()?));
         }
-        let offsets = Offsets::agree(&theirs).ok_or(PeerFault::NoSharedCapability)?;
+        let offsets =
+            Offsets::agree(self.by, &theirs).ok_or(PeerFault::NoSharedCapability(self.by))?;
         self.client =
             String::from_utf8_lossy(&client[..client.len().min(MAX_CLIENT_NAME)]).into_owned();
         self.state = State::ExpectStatus(offsets);
@@ -216,13 +232,22 @@ impl Session {
 
 /// Checks that a Status names our version of eth, network and genesis block. Returns the peer's
 /// head.
-fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
+fn check_status(by: By, payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
     let mut status = RlpReader::list_of(payload)?;
     let version = status.u64()?;
-    if version != ETH_VERSION {
+    if version != by.eth_version() {
         return Err(PeerFault::WrongVersion(version));
     }
     let id = status.u64()?;
+    let head = match by {
+        By::Snap => None,
+        By::Hash => {
+            // The total difficulty says nothing to us. Mainnet's has more than 64 bits.
+            status.bytes()?;
+            let hash = status.hash()?;
+            Some(Head { number: None, hash })
+        }
+    };
     let genesis = status.hash()?;
     if id != network.id {
         return Err(PeerFault::WrongNetwork(id));
@@ -231,7 +256,10 @@ fn check_status(payload: &[u8], network: &Network) -> Result<Head, PeerFault> {
         return Err(PeerFault::WrongGenesis(genesis));
     }
     status.list()?;
-    Head::read(&mut status)
+    match head {
+        Some(head) => Ok(head),
+        None => Head::read(&mut status),
+    }
 }
 
 /// The reason in a Disconnect: `[reason]`, or the bare number that some nodes send. 0 if there is
@@ -254,9 +282,12 @@ mod tests {
         genesis: Hash([7; 32]),
     };
 
+    /// Version of eth beside snap.
+    const ETH_VERSION: u64 = 69;
+
     fn ready() -> Session {
-        let mut session = Session::default();
-        let hello = Session::hello("a peer", &[0; 64]);
+        let mut session = Session::new(By::Snap);
+        let hello = Session::hello(By::Snap, "a peer", &[0; 64]);
         let event = session.receive(&hello, &NETWORK);
         assert_eq!(event, Ok(SessionEvent::None), "Hello");
         let status = frame(0x10, |status| {
@@ -269,7 +300,7 @@ mod tests {
         });
         let event = session.receive(&status, &NETWORK);
         assert_eq!(event, Ok(SessionEvent::Ready(status.clone())), "Status");
-        assert_eq!(session.head().unwrap().number, 9);
+        assert_eq!(session.head().unwrap().number, Some(9));
         session
     }
 
@@ -288,6 +319,93 @@ mod tests {
             });
             let event = session.receive(&answer, &NETWORK);
             assert_eq!(event, Ok(SessionEvent::Answer(message, &[0xc1, 5])));
+        }
+    }
+
+    fn ready_by_hash() -> (Session, Vec<u8>) {
+        let mut session = Session::new(By::Hash);
+        let hello = Session::hello(By::Hash, "a peer", &[0; 64]);
+        let event = session.receive(&hello, &NETWORK);
+        assert_eq!(event, Ok(SessionEvent::None), "Hello");
+        let status = frame(0x10, |status| {
+            status.u64(66).u64(NETWORK.id);
+            status.bytes(&[0xc7; 10]);
+            status.bytes(&[9; 32]).bytes(&NETWORK.genesis.0);
+            status.list(|fork| {
+                fork.bytes(&[0; 4]).u64(0);
+            });
+        });
+        let event = session.receive(&status, &NETWORK);
+        assert_eq!(event, Ok(SessionEvent::Ready(status.clone())), "Status");
+        (session, status)
+    }
+
+    #[test]
+    fn by_hash_the_head_has_no_number_until_the_peer_announces_blocks() {
+        let (mut session, status) = ready_by_hash();
+        let head = Head {
+            number: None,
+            hash: Hash([9; 32]),
+        };
+        assert_eq!(session.head(), Some(head));
+        let announcement = frame(0x11, |blocks| {
+            for number in [4, 7, 6] {
+                blocks.list(|block| {
+                    block.bytes(&[number as u8; 32]).u64(number);
+                });
+            }
+        });
+        let event = session.receive(&announcement, &NETWORK);
+        assert_eq!(event, Ok(SessionEvent::None));
+        let head = Head {
+            number: Some(7),
+            hash: Hash([7; 32]),
+        };
+        assert_eq!(session.head(), Some(head));
+        let none = frame(0x11, |_| {});
+        assert_eq!(session.receive(&none, &NETWORK), Ok(SessionEvent::None));
+        assert_eq!(session.head(), Some(head));
+        let again = session.receive(&status, &NETWORK);
+        assert_eq!(again, Err(PeerFault::UnknownMessage(0x10)));
+    }
+
+    #[test]
+    fn by_hash_node_data_and_headers_are_answers_and_there_is_nothing_beyond_eth_66() {
+        let (mut session, _) = ready_by_hash();
+        for (id, message) in [(0x14, Message::BlockHeaders), (0x1e, Message::NodeData)] {
+            let answer = frame(id, |list| {
+                list.u64(5);
+            });
+            let event = session.receive(&answer, &NETWORK);
+            assert_eq!(event, Ok(SessionEvent::Answer(message, &[0xc1, 5])));
+        }
+        for id in (0x12..0x21).filter(|id| ![0x14, 0x1e].contains(id)) {
+            let message = frame(id, |_| {});
+            let event = session.receive(&message, &NETWORK);
+            assert_eq!(event, Ok(SessionEvent::None), "{id:#x}");
+        }
+        let message = frame(0x21, |_| {});
+        let beyond = session.receive(&message, &NETWORK);
+        assert_eq!(beyond, Err(PeerFault::UnknownMessage(0x21)));
+    }
+
+    #[test]
+    fn by_hash_a_status_of_another_chain_or_version_is_refused() {
+        let status = |version: u64, id: u64, genesis: u8| {
+            frame(0x10, |status| {
+                status.u64(version).u64(id).u64(0);
+                status.bytes(&[9; 32]).bytes(&[genesis; 32]).list(|_| {});
+            })
+        };
+        for (status, fault) in [
+            (status(69, 1, 7), PeerFault::WrongVersion(69)),
+            (status(66, 2, 7), PeerFault::WrongNetwork(2)),
+            (status(66, 1, 8), PeerFault::WrongGenesis(Hash([8; 32]))),
+        ] {
+            let mut session = Session::new(By::Hash);
+            let hello = Session::hello(By::Hash, "a peer", &[0; 64]);
+            assert_eq!(session.receive(&hello, &NETWORK), Ok(SessionEvent::None));
+            assert_eq!(session.receive(&status, &NETWORK), Err(fault));
         }
     }
 
@@ -322,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_hello_is_not_judged_by_what_is_not_used_of_it() {
-        let mut session = Session::default();
+        let mut session = Session::new(By::Snap);
         let hello = frame(HELLO, |hello| {
             hello.u64(6).bytes(&[b'x'; 300]);
             hello.list(|capabilities| {
@@ -347,8 +465,8 @@ mod tests {
 
     #[test]
     fn a_status_of_another_version_is_that_of_a_useless_peer() {
-        let mut session = Session::default();
-        let hello = Session::hello("a peer", &[0; 64]);
+        let mut session = Session::new(By::Snap);
+        let hello = Session::hello(By::Snap, "a peer", &[0; 64]);
         assert_eq!(session.receive(&hello, &NETWORK), Ok(SessionEvent::None));
         let status = frame(0x10, |status| {
             status.u64(70);
@@ -370,7 +488,7 @@ mod tests {
         assert_eq!(session.receive(&good, &NETWORK), Ok(SessionEvent::None));
         let fault = session.receive(&update(13, 12), &NETWORK).unwrap_err();
         assert_eq!(fault.code(), "malformed");
-        assert_eq!(session.head().unwrap().number, 12);
+        assert_eq!(session.head().unwrap().number, Some(12));
     }
 
     #[test]

@@ -46,6 +46,14 @@ test('what one peer announces alone is not followed, be it 2^64-1 or another has
   assert.deepEqual(announced([100, 'x'], honest, honest), { number: 100, hash: 'a' })
 })
 
+test('a head without a number has no vote, and is followed by its hash where no peer names a number', () => {
+  const announced = (...heads) => announcedHead({ peers: heads.map(([number, hash]) => ({ stats: { state: 'ready', head: { number, hash } } })) })
+  const [numbered, bare] = [[100, 'a'], [null, 'b']]
+  assert.deepEqual(announced(bare), { number: null, hash: 'b' })
+  assert.deepEqual(announced(bare, bare, bare, numbered), { number: 100, hash: 'a' })
+  assert.deepEqual(announced([null, 'x'], bare, bare), { number: null, hash: 'b' })
+})
+
 test('the page follows a chain, shows what each block cost, and reads from the newest one', async () => {
   const peers = await peersOf(2)
   const page = await world.open(address(peers))

@@ -65,6 +65,7 @@ test('malformed arguments are refused by name', async () => {
       'addPeer()': () => db.addPeer(),
       'addPeer of an http URL': () => db.addPeer('http://127.0.0.1:1'),
       'addPeer of no URL': () => db.addPeer('nonsense'),
+      'addPeer by something unknown': () => db.addPeer('ws://127.0.0.1:9', { by: 'range' }),
       'addPeer of something that cannot send': () => db.addPeer({ close() {} }),
     }
     const errors = {}

@@ -219,7 +219,7 @@ impl Healer {
         if self.careful {
             self.read_base(&at);
         }
-        if !self.tree.blinded().any(|(path, _)| path == at) {
+        if !self.tree.blinded().iter().any(|(path, _)| *path == at) {
             // The node was held, or the storage has changed since the list was made.
             return;
         }
@@ -298,7 +298,7 @@ impl Healer {
     /// Heals by nodes alone, from the root down, and by whole storages where nothing is held.
     pub(crate) fn heal_by_nodes(&mut self) {
         loop {
-            let blinded: Vec<_> = self.tree.blinded().collect();
+            let blinded = self.tree.blinded();
             for (at, _) in &blinded {
                 self.node_at(*at);
             }

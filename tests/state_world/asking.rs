@@ -65,7 +65,7 @@ pub(crate) fn missing_code(rng: &mut Rng, tree: &Tree) -> Option<Hash> {
 
 /// Chooses the place of a blinded node.
 pub(crate) fn blinded_node(rng: &mut Rng, tree: &Tree) -> Option<StatePath> {
-    let blinded: Vec<_> = tree.blinded().collect();
+    let blinded = tree.blinded();
     (!blinded.is_empty()).then(|| blinded[rng.below(blinded.len())].0)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::StoreError;
 use snaplight::sync::{Event, Failure, Input, Millis, Output, PeerId, WaitReason};
-use snaplight::wire::{PeerFault, Session};
+use snaplight::wire::{By, PeerFault, Session};
 use snaplight_peer::session::Server;
 use snaplight_peer::state::{Recipe, State};
 
@@ -289,9 +289,10 @@ fn one_peer_more_than_are_kept_is_turned_away() {
         world.honest_peer();
     }
     world.run_some(10_000);
-    world
-        .engine
-        .handle(Millis(world.now), Input::PeerJoined(PeerId(9_999)));
+    world.engine.handle(
+        Millis(world.now),
+        Input::PeerJoined(PeerId(9_999), By::Snap),
+    );
     let dropped = std::iter::from_fn(|| world.engine.poll(Millis(world.now)))
         .any(|output| matches!(output, Output::Drop(PeerId(9_999), PeerFault::TooManyPeers)));
     assert!(dropped);

@@ -5,6 +5,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, clippy::panic)] // A test fails by panicking.
 
+mod bounds;
 mod disk;
 mod rng;
 mod timing;
@@ -12,9 +13,11 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod by_hash;
 mod codes;
 mod counters;
 mod damage;
+mod geth_by_hash;
 mod geth_heal;
 mod geth_sync;
 mod happy;

@@ -12,6 +12,7 @@ mod damage;
 mod director;
 mod misfortunes;
 mod shape;
+mod tongues;
 mod vices;
 
 use std::env;

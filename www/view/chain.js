@@ -33,7 +33,7 @@ export function createChain(list) {
      */
     show({ held, head, target }, rows) {
       const newest = Math.max(held?.number ?? 0, head?.number ?? 0, target?.number ?? 0)
-      first ??= held?.number ?? head?.number
+      first ??= held?.number ?? head?.number ?? undefined
       const state = first !== undefined ? `${newest} ${held?.number} ${head?.number} ${target?.number} ${rows.length} ${rows.at(-1)?.number}` : ''
       // This is called ten times a second, and mostly nothing has changed.
       if (state === shown) return

@@ -2,7 +2,7 @@
 
 import { bytes, count, duration, percent } from './format.js'
 
-const COUNTS = ['accounts', 'slots', 'codes', 'bytesReceived', 'bytesStored']
+const COUNTS = ['accounts', 'slots', 'codes', 'nodes', 'bytesReceived', 'bytesStored']
 const FACTS = ['accounts', 'slots', 'codes']
 const SHARES = { hashingMs: 'hashing and proving', storageMs: 'storing', waitingMs: 'waiting for peers' }
 /** Rates are means over this time: a shorter one flickers, a longer one lags. */
@@ -51,7 +51,7 @@ export function createCounters(root) {
      * @param following one sync comes after another, so that a mean or a history means nothing
      */
     show(given, done, following) {
-      const progress = { ...given, bytesReceived: given.received.bytes }
+      const progress = { ...given, nodes: given.healing.nodes, bytesReceived: given.received.bytes }
       if (following && samples.at(-1)?.elapsedMs > progress.elapsedMs) samples = []
       const rate = rates(progress)
       const seconds = progress.elapsedMs / 1000

@@ -30,6 +30,11 @@ export function shortHash(hash) {
   return hash.length > 20 ? `${hash.slice(0, 10)}…${hash.slice(-6)}` : hash
 }
 
+/** A block by its number, or by its hash while the number is unknown. */
+export function blockName({ number, hash }) {
+  return number === null ? shortHash(hash) : count(number)
+}
+
 /** A message of the package with shortened hashes, where it is read and not copied. */
 export function brief(text) {
   return text.replace(/0x[0-9a-f]{64}/g, shortHash)

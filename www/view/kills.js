@@ -3,7 +3,7 @@
  * fetched again.
  */
 
-import { bytes, count, duration, shortHash } from './format.js'
+import { blockName, bytes, count, duration, shortHash } from './format.js'
 
 /**
  * In these phases, progress counts what is held of the target. Before them the stored pages are
@@ -38,7 +38,7 @@ export function createKills({ card, story }) {
       const target = standing?.target
       const begun = progress ? `with ${bytes(open.bytesBefore)} received for it` : 'whose sync had just begun'
       say(0, target
-        ? `Killed on the way to block ${count(target.number)}, ${begun}.`
+        ? `Killed on the way to block ${blockName(target)}, ${begun}.`
         : `Killed between two blocks${complete?.block ? `, ${count(complete.block.number)} and the next` : ''}.`)
       say(1, 'Opening again …')
     },

@@ -1,8 +1,13 @@
 /** The table of peers: the name of each, what it delivered, and its faults. */
 
-import { bytes, count, duration } from './format.js'
+import { blockName, bytes, count, duration } from './format.js'
 import { write } from './say.js'
 
+/** How a peer is asked: in the cell, and what it means. */
+const ASKED = {
+  snap: ['by snap', 'for ranges with proofs, for trie nodes by path, and for codes (eth/69 with snap/1)'],
+  hash: ['by hash', 'for trie nodes and codes by their hashes, and for nothing else (eth/66)'],
+}
 const STATES = { connecting: 'connecting', greeting: 'greeting', ready: 'ready', waiting: 'lost', closed: 'left' }
 
 export function createPeers(body) {
@@ -18,7 +23,7 @@ export function createPeers(body) {
     let row = rows.get(peer.id)
     if (!row) {
       row = document.createElement('tr')
-      row.innerHTML = '<td></td><td><i class="dot"></i><span></span></td>' + '<td class="number"></td>'.repeat(6) + '<td></td>'
+      row.innerHTML = '<td></td><td></td><td><i class="dot"></i><span></span></td>' + '<td class="number"></td>'.repeat(6) + '<td></td>'
       rows.set(peer.id, row)
       body.append(row)
     }
@@ -30,14 +35,17 @@ export function createPeers(body) {
       if (peers.length > 0) body.querySelector('.nobody')?.remove()
       for (const peer of peers) {
         const row = rowOf(peer)
-        const [name, state, head, items, size, answers, flying, latency, faults] = row.cells
+        const [name, asked, state, head, items, size, answers, flying, latency, faults] = row.cells
         row.dataset.state = peer.state
         // A peer chooses its own name, so it is only ever set as text.
         write(name, peer.client ? `${peer.name} · ${peer.client}` : peer.name)
         name.title = name.textContent
+        const [words, meaning] = ASKED[peer.by]
+        write(asked, words)
+        asked.title = meaning
         state.firstChild.dataset.state = peer.state
         write(state.lastChild, STATES[peer.state] ?? peer.state)
-        write(head, peer.head ? count(peer.head.number) : '')
+        write(head, peer.head ? blockName(peer.head) : '')
         head.title = peer.head?.hash ?? ''
         write(items, count(peer.accounts + peer.slots + peer.codes))
         write(size, bytes(peer.bytes))
@@ -56,14 +64,14 @@ export function createPeers(body) {
       lost.set(id, why)
       const row = rows.get(id)
       if (!row) return
-      write(row.cells[8], why)
-      row.cells[8].className = 'fault'
+      write(row.lastElementChild, why)
+      row.lastElementChild.className = 'fault'
     },
 
     clear() {
       rows.clear()
       lost.clear()
-      body.innerHTML = '<tr class="nobody"><td colspan="9"><small>No peers. Looking up works without them.</small></td></tr>'
+      body.innerHTML = '<tr class="nobody"><td colspan="10"><small>No peers. Looking up works without them.</small></td></tr>'
     },
   }
 }

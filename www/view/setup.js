@@ -13,11 +13,13 @@ const HASH_EXAMPLE = '0x… (64 hexadecimal digits)'
 export function createSetup({ details, form }, target) {
   const fields = form.elements
   fields.peers.value = target.fields.peers.join('\n')
+  fields.hashPeers.value = target.fields.hashPeers.join('\n')
   fields.network.value = target.fields.network
   fields.genesis.value = target.fields.genesis
   fields.want.value = target.fields.want
   fields.hash.value = target.fields.hash
   fields.peers.rows = Math.max(target.fields.peers.length, 2)
+  fields.hashPeers.rows = Math.max(target.fields.hashPeers.length, 1)
   showHash()
   form.addEventListener('change', showHash)
 
@@ -25,13 +27,16 @@ export function createSetup({ details, form }, target) {
     event.preventDefault()
     const given = read()
     const problems = problemsOf(given)
-    if (given.peers.length === 0) problems.peers = 'At least one peer is needed. A native peer and a gateway print their URL when they start.'
+    if (given.peers.length + given.hashPeers.length === 0) problems.peers = 'At least one peer is needed. A native peer and a gateway print their URL when they start.'
     if (showProblems(problems)) location.assign(writeTarget(given))
   })
 
   function read() {
     const text = (name) => fields[name].value.trim()
-    return { peers: listed(text('peers')), network: text('network'), genesis: text('genesis'), want: fields.want.value, hash: text('hash') }
+    return {
+      peers: listed(text('peers')), hashPeers: listed(text('hashPeers')), network: text('network'), genesis: text('genesis'),
+      want: fields.want.value, hash: text('hash'),
+    }
   }
 
   /**
@@ -47,7 +52,7 @@ export function createSetup({ details, form }, target) {
   /** Shows the problem of each field below it. Returns whether there is none. */
   function showProblems(problems) {
     let first
-    for (const name of ['peers', 'network', 'genesis', 'want', 'hash']) {
+    for (const name of ['peers', 'hashPeers', 'network', 'genesis', 'want', 'hash']) {
       write(form.querySelector(`#${name}-problem`), problems[name] ?? '')
       if (name === 'want') continue
       if (problems[name]) fields[name].setAttribute('aria-invalid', 'true')
@@ -73,7 +78,7 @@ export function createSetup({ details, form }, target) {
           return
         }
         input.removeAttribute('aria-invalid')
-        connect(url)
+        connect(url, form.elements.by.value)
         form.reset()
       })
     },

@@ -3,7 +3,7 @@
  * what the last block cost.
  */
 
-import { bytes, count, duration } from './format.js'
+import { blockName, bytes, count, duration } from './format.js'
 import { write } from './say.js'
 
 const ROLES = { writer: 'syncs', follower: 'reads along' }
@@ -20,7 +20,7 @@ export function createStanding(root) {
     show(now, last) {
       standing.latest = now
       const { head, behind, behindMs, role } = now
-      write(find('head'), head ? count(head.number) : '–')
+      write(find('head'), head ? blockName(head) : '–')
       write(find('role'), ROLES[role])
       write(find('last'), last && !last.elsewhere ? `${bytes(last.received.bytes)} · ${duration(last.elapsedMs)}` : '–')
       const lag = find('behind')

@@ -1,8 +1,8 @@
 /**
  * The demo: peers, the page, and with `--headless` a browser that goes through it to the end.
  *
- * `node demo.mjs (--genesis=FILE | --state-of=N | --chain | --geth) [--accounts=N] [--port=PORT]
- * [--headless [--blocks=10] [--kills=1] [--keys=300]]`
+ * `node demo.mjs ((--genesis=FILE | --state-of=N) [--by-hash] | --chain | --geth) [--accounts=N]
+ * [--port=PORT] [--headless [--blocks=10] [--kills=1] [--keys=300]]`
  */
 
 import { spawn } from 'node:child_process'
@@ -31,6 +31,7 @@ const { values: options } = parseArgs({
   options: {
     genesis: { type: 'string' },
     'state-of': { type: 'string' },
+    'by-hash': { type: 'boolean', default: false },
     chain: { type: 'boolean', default: false },
     geth: { type: 'boolean', default: false },
     accounts: { type: 'string' },
@@ -77,13 +78,16 @@ async function prepared() {
   const state = options.genesis
     ? ['--genesis', options.genesis]
     : ['--accounts', options['state-of'], '--contracts', '0.15', '--huge', '2:20000']
-  console.log(`starting two peers with ${options.genesis ? "mainnet's genesis state" : `${options['state-of']} generated accounts`}`)
-  const peers = await startPeers(2, state)
+  const byHash = options['by-hash']
+  const what = options.genesis ? "mainnet's genesis state" : `${options['state-of']} generated accounts`
+  console.log(`starting two peers with ${what}${byHash ? ', which answer by hash only' : ''}`)
+  const peers = await startPeers(2, byHash ? [...state, '--by', 'hash'] : state)
   const [{ root, accounts: held, networkId, genesisHash }] = peers
+  const urls = peers.map((peer) => peer.url).join(',')
   return {
-    query: { root, network: networkId, genesis: genesisHash, peers: peers.map((peer) => peer.url).join(',') },
+    query: { root, network: networkId, genesis: genesisHash, [byHash ? 'hash-peers' : 'peers']: urls },
     flags: 'start',
-    play: (url) => syncOnce({ url, wanted: options.genesis ? MAINNET : { root, accounts: held } }),
+    play: (url) => syncOnce({ url, wanted: options.genesis ? MAINNET : { root, accounts: held }, byHash }),
     stop: () => Promise.all(peers.map((peer) => peer.stop())),
   }
 }

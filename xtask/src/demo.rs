@@ -14,6 +14,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let started = Instant::now();
     let headless = arguments.flag("--headless");
     let shown = Shown::from(arguments)?;
+    let by_hash = by_hash(arguments, &shown)?;
     let port = arguments.number("--port")?;
     let mut plan = Vec::new();
     for name in ["--blocks", "--kills", "--keys"] {
@@ -59,6 +60,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
 
     let mut demo = sources::script(workspace, "demo.mjs", browser.as_ref());
     demo.arg(source);
+    if by_hash {
+        demo.arg("--by-hash");
+    }
     if headless {
         demo.arg("--headless").args(plan);
     }
@@ -73,6 +77,16 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         ));
     }
     Ok(reached)
+}
+
+/// Whether the peers answer by hash only.
+fn by_hash(arguments: &mut Arguments, shown: &Shown) -> Outcome<bool> {
+    match (arguments.flag("--by-hash"), shown) {
+        (true, Shown::Chain | Shown::Geth) => {
+            Err(String::from("--by-hash goes with --state, not with --chain or --geth").into())
+        }
+        (by_hash, _) => Ok(by_hash),
+    }
 }
 
 /// What the page syncs.
@@ -109,7 +123,7 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::Shown;
+    use super::{Shown, by_hash};
     use crate::arguments::Arguments;
 
     fn shown(line: &str) -> Option<Shown> {
@@ -131,5 +145,16 @@ mod tests {
         assert!(shown("--chain --geth").is_none());
         assert!(shown("--chain --state genesis").is_none());
         assert!(shown("--state other").is_none());
+    }
+
+    #[test]
+    fn a_state_can_come_by_hash_and_a_chain_cannot() {
+        let words = || std::iter::once(String::from("--by-hash"));
+        let asked = |shown| by_hash(&mut Arguments::new(words()), &shown);
+        assert!(asked(Shown::Genesis).unwrap());
+        assert!(asked(Shown::Generated(String::from("5"))).unwrap());
+        assert!(asked(Shown::Chain).is_err());
+        assert!(asked(Shown::Geth).is_err());
+        assert!(!by_hash(&mut Arguments::new(std::iter::empty()), &Shown::Chain).unwrap());
     }
 }

@@ -36,6 +36,9 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                               save target/demo.png
       --state genesis         mainnet's genesis state, 8,893 accounts (the default)
       --state generated:N     a generated state of N accounts, some of them contracts
+      --by-hash               the peers answer by hash only, as old nodes do: every trie node and
+                              code comes from GetNodeData. Headless: says how many came, and saves
+                              target/demo-by-hash.png
       --chain                 follow a chain instead: two native peers, 100,000 accounts, a block
                               every two seconds. Headless: ten blocks, a kill, a second tab, 300
                               accounts compared, target/demo-chain.png

@@ -242,6 +242,15 @@ impl States {
         older
     }
 
+    /// The state with this root alone, or no state if it is not held.
+    pub(crate) fn only(&self, root: Option<&Hash>) -> States {
+        let mut only = States::new(1);
+        if let Some(state) = root.and_then(|root| self.by_root.get(root)) {
+            only.push(Arc::clone(state));
+        }
+        only
+    }
+
     /// The state with this root, if it is held.
     #[must_use]
     pub fn get(&self, root: &Hash) -> Option<&Arc<State>> {

@@ -8,6 +8,9 @@ use super::{
 use crate::{EMPTY_ROOT, Hash};
 use std::{ops::Range, thread};
 
+mod handle;
+pub(super) use handle::Handle;
+
 /// With fewer leaves, a second thread takes longer than it saves. Chosen without a measurement.
 const PARALLEL_FROM: usize = 4096;
 

@@ -11,9 +11,11 @@ use super::{
 use crate::{EMPTY_ROOT, Hash};
 use std::sync::Arc;
 
+mod handle;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub(super) use handle::Handle;
 pub(crate) use tally::Tally;
 
 /// A trie with keys of 32 bytes. Clones share its nodes.

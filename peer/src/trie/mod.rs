@@ -2,6 +2,7 @@
 //! kept to write each of them without hashing the nodes below it.
 
 mod flat;
+mod handle;
 mod leaf;
 mod live;
 mod node;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use flat::Leaves;
 pub(crate) use flat::in_parallel;
+pub(crate) use handle::{Handle, Visitor};
 pub(crate) use leaf::Leaf;
 pub(crate) use live::{Edit, Tally};
 pub use serve::NodeAt;
@@ -97,6 +99,15 @@ impl Trie {
         match &self.0 {
             Repr::Flat(flat) => Live::of(flat, &|_| None),
             Repr::Live(live) => live.clone(),
+        }
+    }
+
+    /// Shows a visitor the nodes that have a hash of their own, parents first, and the leaves. An
+    /// empty trie has none.
+    pub(crate) fn visit(&self, visitor: &mut impl Visitor) {
+        match &self.0 {
+            Repr::Flat(flat) => flat.visit(visitor),
+            Repr::Live(live) => live.visit(visitor),
         }
     }
 

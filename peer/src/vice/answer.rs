@@ -28,6 +28,7 @@ pub(super) enum Content {
         proof: Vec<Vec<u8>>,
     },
     Codes(Vec<Vec<u8>>),
+    /// Of TrieNodes, or of NodeData, which has codes too.
     Nodes(Vec<Vec<u8>>),
     /// Encoded headers.
     Headers(Vec<Vec<u8>>),
@@ -75,6 +76,13 @@ impl Answer {
         Answer {
             id,
             content: Content::Headers(headers.collect()),
+        }
+    }
+
+    pub(super) fn of_node_data(id: u64, items: Vec<Vec<u8>>) -> Answer {
+        Answer {
+            id,
+            content: Content::Nodes(items),
         }
     }
 

@@ -25,7 +25,7 @@ pub enum Field {
     Slot,
     /// `code`
     Code,
-    /// `node`: a trie node in TrieNodes.
+    /// `node`: a trie node in TrieNodes, or an item in NodeData.
     Node,
     /// `proof`: a trie node in a proof.
     Proof,

@@ -15,7 +15,7 @@ use std::str::FromStr;
 pub struct Prefix(Vec<u8>);
 
 impl Prefix {
-    fn is_of(&self, hash: &Hash) -> bool {
+    pub(super) fn is_of(&self, hash: &Hash) -> bool {
         let mut digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
         self.0.iter().all(|digit| Some(*digit) == digits.next())
     }

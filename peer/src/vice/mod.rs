@@ -5,6 +5,7 @@
 mod answer;
 mod corrupt;
 mod lack;
+mod node_data;
 mod parse;
 mod spoil;
 
@@ -15,13 +16,16 @@ pub use parse::ParseViceError;
 use crate::{
     Hash,
     block::{Blocks, GetBlockHeaders},
+    eth66,
     handshake::{self, eth},
+    node_data::{GetNodeData, Held, Index},
     outgoing::Outgoing,
+    server::Server,
     snap::{self, Request},
     state::States,
 };
 use answer::Answer;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// A fault, and when it shows. It is written `NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]]`, such
 /// as `silent`, `capped=500@storage`, `cut@accounts+3` or `twice+3..4`.
@@ -61,6 +65,8 @@ pub enum Kind {
     Nodes,
     /// GetBlockHeaders
     Headers,
+    /// GetNodeData
+    NodeData,
 }
 
 /// What a faulty peer does.
@@ -73,16 +79,17 @@ pub enum Fault {
     Slow(Duration),
     /// `empty`: answers everything with an empty answer, as if nothing was held. Odd, not wrong.
     Empty,
-    /// `stale-root`: the same, except for codes, which belong to no root. Use it with `+N`.
+    /// `stale-root`: the same, except for codes and node data, which belong to no root. Use it with
+    /// `+N`.
     StaleRoot,
     /// `stuck`: only has the state that was the newest when the connection began. It refuses every
     /// other root and announces no block. Odd, not wrong.
     Stuck,
     /// `capped=BYTES`: treats every request as one for at most this many bytes. Odd, not wrong.
     Capped(u64),
-    /// `drip=BYTES`: answers truthfully, but with one account, slot, code or node at a time, and
-    /// adds a node of this many bytes that means nothing to every proof. Odd up to 532 bytes, wrong
-    /// above. With 0 no node is added.
+    /// `drip=BYTES`: answers truthfully, but with one account, slot, code, node or item at a time,
+    /// and adds a node of this many bytes that means nothing to every proof. Odd up to 532 bytes,
+    /// wrong above. With 0 no node is added.
     Drip(u64),
     /// `padded=NODES`: adds this many small nodes that nothing needs to every proof. Odd up to 8
     /// nodes, wrong above.
@@ -97,6 +104,20 @@ pub enum Fault {
     /// `ends-at-nodes=HEX`: the same, but an answer of nodes ends before the first that is lacked.
     /// Odd, not wrong.
     EndsAtNodes(Prefix),
+    /// `silent-about=HEX`: never answers a request for node data that asks for a hash which begins
+    /// with these digits.
+    SilentAbout(Prefix),
+    /// `stray-item`: sends a node that nobody asked for, and that no state has, in place of the
+    /// last item of node data.
+    StrayItem,
+    /// `repeat-item`: sends the first item of node data again, in place of the last one. Odd, not
+    /// wrong.
+    RepeatItem,
+    /// `late-item`: holds the last item of node data back, and sends it with the next answer in
+    /// place of that one's last item. Odd while it is still wanted.
+    LateItem,
+    /// `reversed`: sends the items of node data in reverse. Odd, not wrong.
+    Reversed,
     /// `drop-first-proof`: leaves out the proof's first node (the root).
     DropFirstProof,
     /// `drop-last-proof`: leaves out the proof's last node.
@@ -108,14 +129,15 @@ pub enum Fault {
     SwapValues,
     /// `unsorted`: exchanges two neighbours.
     Unsorted,
-    /// `modify-value`: changes one bit of an account's body, a slot, a code, a node or a header.
+    /// `modify-value`: changes one bit of an account's body, a slot, a code, a node, a header or an
+    /// item of node data.
     ModifyValue,
     /// `corrupt=FIELD`: changes one bit of one field. The answer stays well-formed.
     Corrupt(Field),
     /// `lie`: changes the balance of one account, always the same one. Everything else is honest.
     Lie,
-    /// `short`: leaves out the second half of the accounts or slots and keeps the proof. Of codes
-    /// and nodes, some may be left out, so with them it is odd, not wrong.
+    /// `short`: leaves out the second half of the accounts or slots and keeps the proof. Of codes,
+    /// nodes and node data, some may be left out, so with them it is odd, not wrong.
     Short,
     /// `replay`: repeats the first answer of each kind with the id of the new request.
     Replay,
@@ -131,7 +153,7 @@ pub enum Fault {
     /// `wrong-code`: answers with the message of another kind.
     WrongCode,
     /// `more`: answers more than was asked for: accounts behind the limit, or a list of slots, a
-    /// code or a node too many.
+    /// code, a node or an item of node data too many. This one is the newest state's root node.
     More,
     /// `truncated`: leaves out the answer's second half.
     Truncated,
@@ -196,6 +218,10 @@ pub(crate) struct Vices {
     first_root: Option<Hash>,
     /// For `Replay`: the first answer of each kind.
     first: HashMap<Kind, Answer>,
+    /// For `LateItem`: the item that was held back.
+    late: Option<Vec<u8>>,
+    /// For `Stuck`: the nodes of the state with `first_root`.
+    stuck: Index,
 }
 
 impl Vices {
@@ -206,6 +232,8 @@ impl Vices {
             first_root: head,
             answered: HashMap::new(),
             first: HashMap::new(),
+            late: None,
+            stuck: Index::default(),
         }
     }
 
@@ -269,6 +297,50 @@ impl Vices {
         }
         // The wrong id says that these are block bodies.
         send(&showing, [eth + eth::BLOCK_HEADERS, eth + 0x06], &answer)
+    }
+
+    /// The same for node data.
+    pub(crate) fn node_data(
+        &mut self,
+        server: &Server,
+        eth: u64,
+        request: &GetNodeData,
+    ) -> Vec<Outgoing> {
+        let showing = self.showing(Kind::NodeData);
+        if showing.contains(&Fault::Stuck) {
+            let mut index = std::mem::take(&mut self.stuck);
+            let states = Arc::new(server.states().only(self.first_root.as_ref()));
+            index.follow(&states);
+            let held = Held::new(&index, &states);
+            let outgoing = self.spoilt_node_data(&showing, held, eth, request);
+            self.stuck = index;
+            outgoing
+        } else {
+            server.with_held(|held| self.spoilt_node_data(&showing, held, eth, request))
+        }
+    }
+
+    fn spoilt_node_data(
+        &mut self,
+        showing: &[Fault],
+        held: Held<'_>,
+        eth: u64,
+        request: &GetNodeData,
+    ) -> Vec<Outgoing> {
+        let Some(items) = node_data::items(held, request, showing) else {
+            return Vec::new();
+        };
+        let mut answer = Answer::of_node_data(request.id, items);
+        let first = self.first.entry(Kind::NodeData);
+        let first = first.or_insert_with(|| answer.clone());
+        for fault in showing {
+            if *fault == Fault::Replay {
+                answer = first.with_id(answer.id);
+            }
+            answer.spoil_node_data(fault, held, &mut self.late);
+        }
+        let ids = [eth66::code::NODE_DATA, eth66::code::BLOCK_HEADERS].map(|code| eth + code);
+        send(showing, ids, &answer)
     }
 
     /// The faults that show in the next answer of this kind. Counts the answer.

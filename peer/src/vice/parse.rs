@@ -16,7 +16,7 @@ impl fmt::Display for ParseViceError {
 impl std::error::Error for ParseViceError {}
 
 /// All vices without an argument, by name.
-const PLAIN: [(&str, Fault); 39] = [
+const PLAIN: [(&str, Fault); 43] = [
     ("silent", Fault::Silent),
     ("empty", Fault::Empty),
     ("stale-root", Fault::StaleRoot),
@@ -29,6 +29,10 @@ const PLAIN: [(&str, Fault); 39] = [
     ("stuck", Fault::Stuck),
     ("lie", Fault::Lie),
     ("short", Fault::Short),
+    ("stray-item", Fault::StrayItem),
+    ("repeat-item", Fault::RepeatItem),
+    ("late-item", Fault::LateItem),
+    ("reversed", Fault::Reversed),
     ("replay", Fault::Replay),
     ("twice", Fault::Twice),
     ("unasked", Fault::Unasked),
@@ -73,9 +77,10 @@ impl FromStr for Vice {
                     "codes" => Kind::Codes,
                     "nodes" => Kind::Nodes,
                     "headers" => Kind::Headers,
+                    "node-data" => Kind::NodeData,
                     _ => {
                         return Err(error(
-                            "the kind must be accounts, storage, codes, nodes or headers",
+                            "the kind must be accounts, storage, codes, nodes, headers or node-data",
                         ));
                     }
                 };
@@ -133,6 +138,7 @@ fn with_argument(name: &str, argument: &str) -> Result<Fault, &'static str> {
         "padded" => number().map(Fault::Padded),
         "lacks-codes" => prefix().map(Fault::LacksCodes),
         "lacks-nodes" => prefix().map(Fault::LacksNodes),
+        "silent-about" => prefix().map(Fault::SilentAbout),
         "ends-at-nodes" => prefix().map(Fault::EndsAtNodes),
         _ => Err("there is no such vice with an argument"),
     }

@@ -82,7 +82,7 @@ impl Answer {
         }
     }
 
-    fn empty(&mut self) {
+    pub(super) fn empty(&mut self) {
         match &mut self.content {
             Content::Accounts { items, proof } => {
                 items.clear();
@@ -102,7 +102,7 @@ impl Answer {
         }
     }
 
-    fn shorten(&mut self) {
+    pub(super) fn shorten(&mut self) {
         if let Content::Codes(list) | Content::Nodes(list) = &mut self.content {
             list.truncate(list.len().div_ceil(2));
         } else if let Some(items) = self.last_items() {
@@ -174,7 +174,7 @@ impl Answer {
         });
     }
 
-    fn modify_value(&mut self) {
+    pub(super) fn modify_value(&mut self) {
         if let Content::Codes(strings) | Content::Nodes(strings) = &mut self.content {
             if let Some(byte) = strings.first_mut().and_then(|string| string.last_mut()) {
                 *byte ^= 1;
@@ -197,7 +197,7 @@ impl Answer {
         }
     }
 
-    fn add_more(&mut self, states: &States) {
+    pub(super) fn add_more(&mut self, states: &States) {
         match &mut self.content {
             // The request has been changed, so there is more already.
             Content::Accounts { .. } | Content::Headers(_) => {}
@@ -261,7 +261,7 @@ fn spoil_proof(fault: &Fault, proof: &mut Vec<Vec<u8>>) {
 }
 
 /// A well-formed leaf that belongs to no trie, another one for each number.
-fn surplus_node(number: u64) -> Vec<u8> {
+pub(super) fn surplus_node(number: u64) -> Vec<u8> {
     let mut fields = Vec::new();
     rlp::put_string(&[0x20, 0x12, 0x34], &mut fields);
     let mut value = [0x55; 32];

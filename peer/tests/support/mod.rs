@@ -3,6 +3,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod by_hash;
 pub(crate) mod truth;
 
 use alloy_rlp::{Decodable, Header};

@@ -82,6 +82,15 @@ export function greet(socket, { id, genesisHash }, head = 1) {
   socket.emit('message', { data: bytes(0x10, ...status).buffer })
 }
 
+/** The same from a double that answers by hash. */
+export function greetByHash(socket, { id, genesisHash }) {
+  const genesis = Buffer.from(genesisHash.slice(2), 'hex')
+  const hello = rlp([5, Buffer.from('a double'), [[Buffer.from('eth'), 66]], 0, Buffer.alloc(64)])
+  const status = rlp([66, id, 131_072, Buffer.alloc(32, 9), genesis, [Buffer.alloc(4), 0]])
+  socket.emit('message', { data: bytes(0x80, ...hello).buffer })
+  socket.emit('message', { data: bytes(0x10, ...status).buffer })
+}
+
 /** RLP of a number below 2^48, bytes, or a list of these. */
 export function rlp(value) {
   if (Array.isArray(value)) return headed(0xc0, Buffer.concat(value.map(rlp)))

@@ -16,23 +16,98 @@ impl Tree {
     /// Every blinded entry of the account trie, and of storage tries that are known in part, in key
     /// order. A storage trie of which nothing is known is not among them
     /// ([`Tree::incomplete_accounts`]).
-    pub fn blinded(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
-        self.entries.iter().flat_map(|entry| {
-            let (account, list) = match inline(entry) {
-                Some(slots) => (Some(entry.path.key()), slots),
-                None => (None, core::slice::from_ref(entry)),
+    pub fn blinded(&self) -> Vec<(StatePath, Hash)> {
+        self.blinded_where(usize::MAX, &|_, _| true)
+    }
+
+    /// The first `most` of [`Tree::blinded`] that are wanted.
+    pub(crate) fn blinded_where(
+        &self,
+        most: usize,
+        is_wanted: &dyn Fn(&StatePath, &Hash) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        self.places(most, false, is_wanted)
+    }
+
+    /// The places that are blinded under a hash which `is_there`, at most `most`. The root of a
+    /// storage of which nothing is known is such a place.
+    pub(crate) fn places_of(
+        &self,
+        most: usize,
+        is_there: &dyn Fn(&Hash) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        self.places(most, true, &|_, hash| is_there(hash))
+    }
+
+    /// `with_whole`: with the roots of storages of which nothing is known.
+    fn places(
+        &self,
+        most: usize,
+        with_whole: bool,
+        is_wanted: &dyn Fn(&StatePath, &Hash) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        let mut places = Vec::new();
+        let mut look = |account: Option<Hash>, path: Path, hash: Hash| {
+            let at = StatePath { account, path };
+            if is_wanted(&at, &hash) {
+                places.push((at, hash));
+            }
+            places.len() >= most
+        };
+        for entry in &self.entries {
+            let is_enough = match &entry.item {
+                Item::Blinded { hash, .. } => look(None, entry.path, *hash),
+                Item::Account(leaf) => {
+                    let account = Some(entry.path.key());
+                    match &leaf.storage {
+                        Storage::Blinded if with_whole => {
+                            look(account, Path::ROOT, leaf.storage_root())
+                        }
+                        Storage::Inline(slots) => slots.iter().any(|slot| match slot.item {
+                            Item::Blinded { hash, .. } => look(account, slot.path, hash),
+                            _ => false,
+                        }),
+                        Storage::Blinded | Storage::Empty | Storage::Page(_) => false,
+                    }
+                }
+                Item::Slot(_) | Item::Page(_) => false,
             };
-            list.iter().filter_map(move |entry| match entry.item {
-                Item::Blinded { hash, .. } => Some((
-                    StatePath {
-                        account,
-                        path: entry.path,
-                    },
-                    hash,
-                )),
-                _ => None,
-            })
-        })
+            if is_enough {
+                break;
+            }
+        }
+        places
+    }
+
+    /// Whether something is blinded at this place under this hash. The root of a storage of which
+    /// nothing is known is such a place.
+    pub(crate) fn is_blinded(&self, at: &StatePath, hash: &Hash) -> bool {
+        let is_there = |list: &[Entry]| {
+            let index = list.binary_search_by(|entry| entry.path.cmp(&at.path));
+            let entry = index.ok().and_then(|index| list.get(index));
+            matches!(entry, Some(Entry { item: Item::Blinded { hash: found, .. }, .. }) if found == hash)
+        };
+        let Some(account) = &at.account else {
+            return is_there(&self.entries);
+        };
+        match self.account(account).map(|entry| &entry.item) {
+            Some(Item::Account(leaf)) => match &leaf.storage {
+                Storage::Inline(slots) => is_there(slots),
+                Storage::Blinded => at.path.is_empty() && leaf.storage_root() == *hash,
+                Storage::Empty | Storage::Page(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is known of an account's storage, and it is not empty.
+    pub(crate) fn lacks_storage(&self, account: &Hash) -> bool {
+        let entry = self.account(account);
+        let leaf = entry.and_then(|entry| match &entry.item {
+            Item::Account(leaf) => Some(leaf),
+            _ => None,
+        });
+        leaf.is_some_and(|leaf| leaf.storage == Storage::Blinded)
     }
 
     /// The first run of adjacent blinded entries of the account trie that meets `from..=last`: the

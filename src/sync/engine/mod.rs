@@ -156,7 +156,7 @@ impl Engine {
         let now = self.tell_time(now);
         self.clock.happened(before);
         match input {
-            Input::PeerJoined(peer) => self.peer_joined(now, peer),
+            Input::PeerJoined(peer, by) => self.peer_joined(now, peer, by),
             Input::PeerLeft(peer) => self.peer_left(peer),
             Input::Frame(peer, bytes) => self.frame(now, peer, bytes),
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),

@@ -7,14 +7,14 @@ use crate::sync::peer::{MIN_REQUEST, Peer};
 use crate::sync::progress::{Counters, WaitReason};
 use crate::sync::requests::{AnswerFrame, Arrived, Expired, Match, Overdue};
 use crate::sync::want::RequestKind;
-use crate::wire::{Answer, Message, PeerFault, Session, SessionEvent};
+use crate::wire::{Answer, By, Message, PeerFault, Session, SessionEvent};
 
 impl Engine {
-    pub(super) fn peer_joined(&mut self, now: Millis, peer: PeerId) {
-        self.outbox.push_back(match self.peers.join(peer, now) {
+    pub(super) fn peer_joined(&mut self, now: Millis, peer: PeerId, by: By) {
+        self.outbox.push_back(match self.peers.join(peer, by, now) {
             true => Output::Send(
                 peer,
-                Session::hello(&self.config.client, &self.config.node_id),
+                Session::hello(by, &self.config.client, &self.config.node_id),
             ),
             false => Output::Drop(peer, PeerFault::TooManyPeers),
         });

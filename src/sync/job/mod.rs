@@ -7,6 +7,7 @@ mod asking;
 mod cursor;
 mod eta;
 mod first_sync;
+mod frontier;
 mod gaps;
 mod healing;
 mod joining;
@@ -50,6 +51,8 @@ pub(crate) struct Job {
     pace: Pace,
     round_trips: RoundTrips,
     is_repair: bool,
+    /// Whether ranges are not answered, and hashes are.
+    is_by_hash: bool,
 }
 
 enum JobPhase {
@@ -84,6 +87,7 @@ impl Job {
             pace: Pace::default(),
             round_trips: RoundTrips::after(0),
             is_repair: false,
+            is_by_hash: false,
             tree,
         }
     }
@@ -214,9 +218,10 @@ impl Job {
     /// What is known to be missing, apart from account ranges, and is not asked for yet.
     pub(crate) fn queued(&self) -> Queued {
         let planned = match &self.phase {
-            JobPhase::FirstSync(first) => {
-                asking::next_nodes(&self.tree, &self.queues, first).count()
-            }
+            JobPhase::FirstSync(first) => match first.frontier() {
+                Some(frontier) => frontier.len(),
+                None => self.left_nodes(first, usize::MAX),
+            },
             JobPhase::Healing(healing) => healing.nodes(),
         };
         let mut queued = self.queues.queued();
@@ -250,10 +255,11 @@ impl Job {
     pub(crate) fn is_healing(&self) -> bool {
         match &self.phase {
             JobPhase::Healing(healing) => !healing.lacks_spans() && !self.queues.has_large(),
+            JobPhase::FirstSync(_) if self.is_by_hash => true,
             JobPhase::FirstSync(first) => {
                 !first.lacks_accounts()
                     && !self.queues.lacks_storage()
-                    && self.tree.blinded().next().is_some()
+                    && !self.tree.blinded_where(1, &|_, _| true).is_empty()
             }
         }
     }
@@ -283,14 +289,16 @@ impl Job {
             (RequestKind::Storage, _) => self.queues.lacks_storage(),
             (RequestKind::Codes, _) => self.queues.lacks_codes(),
             (RequestKind::Nodes, _) if self.queues.has_nodes_aside() => true,
-            (RequestKind::Nodes, JobPhase::FirstSync(first)) => {
-                asking::next_nodes(&self.tree, &self.queues, first)
-                    .next()
-                    .is_some()
-            }
+            (RequestKind::Nodes, JobPhase::FirstSync(first)) => self.left_nodes(first, 1) > 0,
             (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
-            (RequestKind::Headers, _) => false,
+            // What is asked for by hash is asked for in another way too.
+            (RequestKind::NodeData | RequestKind::Headers, _) => false,
         }
+    }
+
+    /// How many nodes a first sync has to ask for that no range brings, at most `most`.
+    fn left_nodes(&self, first: &FirstSync, most: usize) -> usize {
+        asking::next_nodes(&self.tree, &self.queues, first, most, &|_| true).len()
     }
 
     /// Whether only accounts and nodes can go on: no storage or code is missing that would let

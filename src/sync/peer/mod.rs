@@ -11,7 +11,7 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::progress::PeerProgress;
 use crate::sync::throughput::{Delivery, Throughput, smoothed};
 use crate::sync::want::RequestKind;
-use crate::wire::{Head, Offsets, PeerFault, Session, SessionEvent};
+use crate::wire::{By, Head, Offsets, PeerFault, Session, SessionEvent};
 
 /// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3), while
 /// no answers are on their way. Nodes allow each other 5 seconds for each; here both may be queued
@@ -152,9 +152,9 @@ struct Refusal {
 
 /// Talking.
 impl Peer {
-    pub(in crate::sync) fn new(now: Millis) -> Peer {
+    pub(in crate::sync) fn new(by: By, now: Millis) -> Peer {
         Peer {
-            session: Session::default(),
+            session: Session::new(by),
             joined: now,
             heard: now,
             pinged: None,
@@ -174,6 +174,11 @@ impl Peer {
             repeated: 0,
             delivered: Delivered::default(),
         }
+    }
+
+    /// How it is asked.
+    pub(in crate::sync) fn by(&self) -> By {
+        self.session.by()
     }
 
     pub(in crate::sync) fn is_ready(&self) -> bool {
@@ -330,6 +335,22 @@ impl Peer {
     /// The same for one kind.
     pub(crate) fn has_refused_kind(&self, kind: RequestKind, root: &Hash) -> bool {
         self.refused[kind.index()].is_some_and(|refusal| refusal.root == *root)
+    }
+
+    /// Whether it has refused a part of this state that is not a code.
+    pub(in crate::sync) fn has_refused_state(&self, root: &Hash) -> bool {
+        let kinds = RequestKind::STATE.into_iter();
+        let mut kinds = kinds.filter(|kind| *kind != RequestKind::Codes);
+        kinds.any(|kind| self.has_refused_kind(kind, root))
+    }
+
+    /// Whether it may be asked for anything of this state now, and does not keep others waiting.
+    pub(in crate::sync) fn is_reliable(&self, root: &Hash, now: Millis) -> bool {
+        let mut kinds = RequestKind::STATE.into_iter();
+        self.is_ready()
+            && !self.is_struck()
+            && !self.is_lagging(now)
+            && !kinds.any(|kind| kind != RequestKind::Codes && self.refuses(kind, root, now))
     }
 
     /// Whether it has to wait because its answers are short.

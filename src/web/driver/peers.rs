@@ -8,15 +8,16 @@ use crate::web::errors::JsError;
 use crate::web::object::PeerRow;
 use crate::web::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, PeerClosed};
 use crate::web::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
-use crate::wire::PeerFault;
+use crate::wire::{By, PeerFault};
 
 impl Driver {
-    /// Takes a connecting or open socket. The subprotocol is checked where we made the socket
-    /// ourselves.
+    /// Takes a connecting or open socket, to be asked in this way. The subprotocol is checked where
+    /// we made the socket ourselves.
     pub(in crate::web) fn add_peer(
         self: &Rc<Self>,
         peer: PeerId,
         raw: WebSocketLike,
+        by: By,
         protocol: Option<&'static str>,
     ) -> Result<(), JsError> {
         let driver = Rc::downgrade(self);
@@ -33,7 +34,7 @@ impl Driver {
             JsError::new("BAD_ARGUMENT", message)
         })?;
         let is_open = socket.is_open();
-        self.connections.add(peer, socket);
+        self.connections.add(peer, socket, by);
         if is_open {
             self.opened(peer);
         }
@@ -84,9 +85,9 @@ impl Driver {
             let reason = "the server did not select the WebSocket subprotocol devp2p.1";
             self.connections.note_fault(peer, reason);
             self.end_connection(peer, &PeerClosed::by_fault(CLOSE_BREACH, reason));
-        } else if self.connections.join(peer) {
+        } else if let Some(by) = self.connections.join(peer) {
             self.listener.peer(peer.0, "greeting");
-            self.input(Input::PeerJoined(peer));
+            self.input(Input::PeerJoined(peer, by));
         }
     }
 

@@ -25,6 +25,7 @@ import {
   type NeedNewRoot,
   type OpenOptions,
   type Peer,
+  type PeerBy,
   type PeerClosed,
   type PeerState,
   type PeerStats,
@@ -63,6 +64,8 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   await using db: Snaplight = await open(options)
   const peer: Peer = db.addPeer(new WebSocket('wss://peer.example', 'devp2p.1'), { name: 'mine' })
   db.addPeer(new URL('wss://peer.example'), { reconnect: false })
+  const by: PeerBy = db.addPeer('wss://archive.example', { by: 'hash' }).by
+  console.log(by satisfies 'snap' | 'hash')
   const closed: Promise<PeerClosed> = peer.closed
   void closed.then(({ by, code, reason, disconnect }) => {
     console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason, disconnect?.toFixed())
@@ -99,7 +102,7 @@ function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outr
     idle: '', connecting: '', locating: '', ranges: '', healing: '', finishing: '', done: '',
   }
   const best: PeerStats | undefined = [...peers].sort((a, b) => b.bytes - a.bytes)[0]
-  console.log(words[phase], keySpace[255], best?.latencyMs, best?.head?.number, waiting ?? 'moving', waitingFor)
+  console.log(words[phase], keySpace[255], best?.latencyMs, best?.by, best?.head?.number?.toFixed(), waiting ?? 'moving', waitingFor)
   console.log(queued.nodes + queued.codes + queued.storages, etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
 }
 
@@ -142,6 +145,11 @@ export async function mistakes(db: Snaplight): Promise<void> {
   db.sync(5)
   // @ts-expect-error A target is one of the two.
   db.sync({ block: '0x' })
+  // @ts-expect-error A peer is asked by snap or by hash.
+  db.addPeer('wss://peer.example', { by: 'eth' })
+  // @ts-expect-error A peer's head may have no number.
+  const number: number | undefined = db.peers[0]?.stats.head?.number
+  console.log(number)
   // @ts-expect-error A balance is a bigint: a number would lose wei.
   const balance: number = (await db.getAccount('0x')).balance
   // @ts-expect-error Answers are not to be changed.

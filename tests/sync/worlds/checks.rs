@@ -3,22 +3,13 @@
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
 use snaplight::state::{Lookup, PageId, PageRef, StatePath, Step};
-use snaplight::sync::{Limits, Millis};
 use snaplight_peer::state::State;
-
-use snaplight::wire::eth::HEADER_BYTES;
 
 use super::director::Director;
 use super::vices::Guilt;
+use crate::bounds::assert_bounded;
 use crate::rng::Rng;
 use crate::world::World;
-
-/// So many requests may be open at a peer, late ones included (`docs/websocket-peers.md`, 6.2).
-const MAX_REQUESTS_PER_PEER: usize = 16;
-/// Two batches may be in flight, and the last batch of a cancelled sync.
-const MAX_BATCHES: usize = 3;
-/// What one answer may add above a bound. The largest answer has 512 KiB and its proofs.
-const ONE_ANSWER: usize = 1024 * 1024;
 
 /// The outcome of a read.
 pub(super) enum Read {
@@ -42,7 +33,7 @@ impl Director {
             let guilt = self.guilt.get(&peer);
             assert_ne!(guilt, Some(&Guilt::Odd), "{peer:?} was dropped");
         }
-        check_bounds(&self.world, &self.shape.limits);
+        assert_bounded(&self.world, &self.shape.limits);
         if self.rng.percent(40) {
             self.read_some_keys();
         }
@@ -71,30 +62,6 @@ impl Director {
             }
         }
     }
-}
-
-fn check_bounds(world: &World, limits: &Limits) {
-    let footprint = world.engine.footprint();
-    let peers = world.engine.progress(Millis(world.now)).peers;
-    for peer in &peers {
-        assert!(peer.in_flight <= MAX_REQUESTS_PER_PEER, "{peer:?}");
-    }
-    let unanswered = world.unanswered.most;
-    assert!(unanswered <= MAX_REQUESTS_PER_PEER, "{unanswered} requests");
-    assert!(footprint.batches <= MAX_BATCHES, "{footprint:?}");
-    // Headers may be asked for at any time.
-    let most_asked = limits.asked_bytes + 2 * HEADER_BYTES * peers.len() as u64;
-    assert!(footprint.asked <= most_asked, "{footprint:?}");
-    assert!(
-        footprint.requests <= peers.len() * MAX_REQUESTS_PER_PEER,
-        "{footprint:?}"
-    );
-    let most_arrived = limits.asked_bytes as usize * 2 + ONE_ANSWER;
-    assert!(footprint.arrived <= most_arrived, "{footprint:?}");
-    let most_pending = limits.batch_bytes + limits.waiting_bytes + ONE_ANSWER;
-    assert!(footprint.pending <= most_pending, "{footprint:?}");
-    let most_waiting = limits.waiting_bytes + limits.cut_bytes + ONE_ANSWER;
-    assert!(footprint.tree <= most_waiting, "{footprint:?}");
 }
 
 /// Chooses an account and perhaps a slot of it. Most of them exist.

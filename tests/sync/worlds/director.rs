@@ -12,6 +12,7 @@ use snaplight_peer::state::{Builder, State};
 
 use super::misfortunes::Misfortunes;
 use super::shape::{self, Shape};
+use super::tongues::Tongues;
 use super::vices::{self, Guilt};
 use crate::disk::Disk;
 use crate::rng::Rng;
@@ -85,6 +86,8 @@ pub(super) struct Director {
     /// Chooses misfortunes.
     pub(super) extra: Rng,
     pub(super) misfortunes: Misfortunes,
+    /// Chooses which peers answer by hash.
+    pub(super) tongues: Tongues,
     /// The line that all peers of this session share.
     pub(super) shared_line: Option<LineId>,
     prints: bool,
@@ -94,19 +97,27 @@ impl Director {
     pub(super) fn new(seed: u64, prints: bool) -> Director {
         let mut extra = Rng::new(!seed);
         let misfortunes = Misfortunes::new(&mut extra);
-        Director::with(seed, extra, misfortunes, prints)
+        let tongues = Tongues::new(seed);
+        Director::with(seed, extra, misfortunes, tongues, prints)
     }
 
-    /// The world as [`Director::new`] makes it, without misfortunes.
+    /// The world as [`Director::new`] makes it, without misfortunes and with peers by snap alone.
     pub(super) fn without_misfortunes(seed: u64) -> Director {
-        Director::with(seed, Rng::new(!seed), Misfortunes::default(), false)
+        let misfortunes = Misfortunes::default();
+        Director::with(seed, Rng::new(!seed), misfortunes, Tongues::snap(), false)
     }
 
-    fn with(seed: u64, extra: Rng, misfortunes: Misfortunes, prints: bool) -> Director {
+    fn with(
+        seed: u64,
+        extra: Rng,
+        misfortunes: Misfortunes,
+        tongues: Tongues,
+        prints: bool,
+    ) -> Director {
         let mut rng = Rng::new(seed);
         let shape = Shape::new(&mut rng);
         if prints {
-            println!("{shape:#?} {misfortunes:#?}");
+            println!("{shape:#?} {misfortunes:#?} {tongues:#?}");
         }
         let chain = Chain::keeping(shape.keep, shape.recipe.build(), rng.next());
         let world = World::new(chain.server(), rng.next());
@@ -124,6 +135,7 @@ impl Director {
             inherited: Inherited::default(),
             extra,
             misfortunes,
+            tongues,
             shared_line: None,
             prints,
         };
@@ -162,6 +174,7 @@ impl Director {
         self.world = world;
         self.guilt.clear();
         self.shared_line = None;
+        self.tongues.new_session();
         self.target = None;
         for _ in 0..self.shape.peers {
             self.join();
@@ -321,9 +334,7 @@ impl Director {
         }
         if self.shape.vices && self.rng.percent(60) {
             let (vice, guilt) = vices::any(&mut self.rng);
-            let peer = self.connect(self.chain.server(), World::vice(&vice));
-            self.log(|| format!("{peer:?} joins: {vice}"));
-            self.guilt.insert(peer, guilt);
+            self.connect_vicious(vice, guilt);
         } else if self.shape.moves && self.rng.percent(15) {
             let behind = Arc::new(self.chain.server().behind(self.rng.within(1, 3) as usize));
             let peer = self.connect(behind, Vec::new());

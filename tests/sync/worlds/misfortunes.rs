@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use snaplight::sync::{Input, PeerId};
+use snaplight::wire::By;
 use snaplight_peer::session::Server;
 use snaplight_peer::state::Counts;
 use snaplight_peer::vice::Vice;
@@ -71,10 +72,29 @@ impl Misfortunes {
 }
 
 impl Director {
-    /// Connects a peer by the line that this world has for it.
+    /// Connects a peer by the line that this world has for it, by what this world speaks.
     pub(super) fn connect(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
+        let by = self.tongues.next();
+        self.connect_by(server, by, vices)
+    }
+
+    pub(super) fn connect_by(&mut self, server: Arc<Server>, by: By, vices: Vec<Vice>) -> PeerId {
         let line = self.some_line();
-        self.world.connect(server, vices, line)
+        let peer = self.world.connect(server, by, vices, line);
+        self.log(|| format!("{peer:?} speaks by {by:?}"));
+        peer
+    }
+
+    /// Connects a peer with a vice. By hash it may have one that only such peers have.
+    pub(super) fn connect_vicious(&mut self, vice: String, guilt: Guilt) {
+        let by = self.tongues.next();
+        let (vice, guilt) = match by {
+            By::Snap => (vice, guilt),
+            By::Hash => self.tongues.vice_by_hash().unwrap_or((vice, guilt)),
+        };
+        let peer = self.connect_by(self.chain.server(), by, World::vice(&vice));
+        self.log(|| format!("{peer:?} joins: {vice}"));
+        self.guilt.insert(peer, guilt);
     }
 
     fn some_line(&mut self) -> Option<LineId> {
@@ -100,9 +120,7 @@ impl Director {
                 vices::waste(&mut self.extra, is_shared)
             }
         };
-        let peer = self.connect(self.chain.server(), World::vice(&vice));
-        self.log(|| format!("{peer:?} joins: {vice}"));
-        self.guilt.insert(peer, guilt);
+        self.connect_vicious(vice, guilt);
         true
     }
 

@@ -126,3 +126,54 @@ pub(super) fn any(rng: &mut Rng) -> (String, Guilt) {
     };
     (format!("{name}{kind}+{after}"), guilt)
 }
+
+/// Vices of answers by hash.
+const VICES_BY_HASH: &[(&str, Guilt)] = &[
+    ("silent", Guilt::Late),
+    ("slow=150", Guilt::Odd),
+    ("slow=4000", Guilt::Late),
+    ("empty", Guilt::Odd),
+    ("stuck", Guilt::Odd),
+    ("capped=1", Guilt::Odd),
+    ("capped=500", Guilt::Odd),
+    ("drip=0", Guilt::Odd),
+    ("short", Guilt::Odd),
+    ("reversed", Guilt::Odd),
+    ("repeat-item", Guilt::Odd),
+    // What it sends late may have come from another peer, and then nobody wants it.
+    ("late-item", Guilt::Wrong),
+    ("stray-item", Guilt::Wrong),
+    ("corrupt=node", Guilt::Wrong),
+    ("modify-value", Guilt::Wrong),
+    ("more", Guilt::Wrong),
+    ("replay", Guilt::Wrong),
+    ("truncated", Guilt::Wrong),
+    ("twice", Guilt::Wrong),
+    ("unasked", Guilt::Wrong),
+    ("wrong-id", Guilt::Wrong),
+    ("wrong-code", Guilt::Wrong),
+    ("garbage", Guilt::Wrong),
+    ("cut", Guilt::Odd),
+];
+
+/// Chooses a vice of a peer by hash. It begins at once or after some honest answers, and may end.
+pub(super) fn by_hash(rng: &mut Rng) -> (String, Guilt) {
+    if rng.percent(20) {
+        // A sixteenth or a 256th of all hashes.
+        let digits = rng.within(1, 2);
+        let prefix: String = (0..digits)
+            .map(|_| format!("{:x}", rng.below(16)))
+            .collect();
+        return (format!("silent-about={prefix}"), Guilt::Late);
+    }
+    let (name, guilt) = rng.pick(VICES_BY_HASH);
+    let after = match rng.below(2) {
+        0 => 0,
+        _ => rng.below(8),
+    };
+    let until = match rng.below(3) {
+        0 => format!("..{}", after + rng.within(1, 3)),
+        _ => String::new(),
+    };
+    (format!("{name}@node-data+{after}{until}"), guilt)
+}

@@ -10,15 +10,17 @@ const GIVE_UP_AFTER_MS = 300_000
 /**
  * Syncs one state in the page, prints progress, and compares the report with `wanted`.
  *
- * @param {{url: string, wanted: {root: string, accounts: number}}} options
+ * @param {{url: string, wanted: {root: string, accounts: number}, byHash: boolean}} options
+ *   `byHash`: all of it has to come by hash
  * @returns {Promise<boolean>} whether the sync ended with the wanted state
  */
-export function syncOnce({ url, wanted }) {
-  return play(url, 'demo.png', async ({ page }) => {
+export function syncOnce({ url, wanted, byHash }) {
+  return play(url, byHash ? 'demo-by-hash.png' : 'demo.png', async ({ page }) => {
     const { progress, report, error } = await untilDone(page)
     if (report) {
       await lookUpSomething(page)
-      return judge(report, wanted)
+      const reached = judge(report, wanted)
+      return byHash ? cameByHash(report, progress.peers) && reached : reached
     }
     const words = error ? `${error.message} (${error.code})` : `not complete after ${GIVE_UP_AFTER_MS / 1000} s`
     console.log(`\nNOT COMPLETE: ${words}`)
@@ -64,4 +66,16 @@ function judge(report, wanted) {
     ? `COMPLETE: all ${number(wanted.accounts)} accounts under ${wanted.root}`
     : `WRONG: expected ${number(wanted.accounts)} accounts under ${wanted.root}`)
   return reached
+}
+
+/** Says what came by hash. Returns whether nothing came otherwise. */
+function cameByHash({ healing, received, ranges, requests }, peers) {
+  const others = peers.filter(({ by }) => by !== 'hash')
+  const alone = others.length === 0 && ranges.answers === 0
+  console.log(`by hash: ${number(healing.nodes)} trie nodes and ${number(received.codes)} codes, in ${number(requests)} requests of up to 384 hashes`)
+  for (const { name, answers, bytes } of peers) console.log(`  ${name}: ${number(answers)} answers, ${number(bytes)} bytes`)
+  console.log(alone
+    ? 'all of it by GetNodeData: no peer was asked for anything else'
+    : `WRONG: ${number(ranges.answers)} answers came in ranges, and ${others.length} peers were not asked by hash`)
+  return alone
 }

@@ -1,0 +1,192 @@
+//! What a sync by hash costs: bytes, requests and memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use snaplight::hash::Hash;
+use snaplight::sync::Limits;
+use snaplight_peer::keccak::keccak;
+use snaplight_peer::session::Server;
+use snaplight_peer::state::{Account, Builder, Realistic, Recipe, State};
+use snaplight_peer::trie::Trie;
+
+use super::{assert_honest, finish, sync_alone};
+use crate::bounds::assert_bounded;
+use crate::timing::{contracts, serve};
+use crate::world::{End, World};
+
+/// How many different trie nodes and codes a state has, and the sum of their sizes in bytes.
+fn distinct(state: &State) -> (usize, u64) {
+    let storages = state.storages().map(|(_, storage)| storage);
+    let tries = [state.accounts()].into_iter().chain(storages);
+    let codes = state.codes().map(|(_, code)| code.to_vec());
+    let items = tries.flat_map(Trie::all_nodes).chain(codes);
+    let sizes: BTreeMap<_, u64> = items
+        .map(|item| (keccak(&item), item.len() as u64))
+        .collect();
+    (sizes.len(), sizes.values().sum())
+}
+
+/// Syncs by hash, and returns the bytes received as a part of the sum of the different items' sizes.
+/// Each of them is asked for once.
+fn overhead(state: State, peers: usize) -> f64 {
+    let server = serve(state);
+    let (count, bytes) = distinct(&server.head());
+    let (world, _) = sync_alone(&server, peers, 1);
+    assert_eq!(world.hashes.distinct.len(), count);
+    println!(
+        "{count} items of {bytes} bytes, {} asked, {} received",
+        world.hashes.asked, world.received
+    );
+    world.received as f64 / bytes as f64
+}
+
+#[test]
+fn plain_accounts_cost_at_most_a_twentieth_more_bytes_than_their_nodes_have() {
+    for (accounts, peers) in [(2_000, 1), (20_000, 1), (20_000, 4)] {
+        let overhead = overhead(Recipe::plain(accounts, 4).build(), peers);
+        println!("{accounts} {peers} {overhead}");
+        assert!(overhead <= 1.05, "{accounts} by {peers} peers: {overhead}");
+    }
+}
+
+#[test]
+fn contracts_cost_at_most_a_twentieth_more_bytes_than_their_nodes_and_codes_have() {
+    for peers in [1, 4] {
+        let realistic = overhead(Realistic::new(10_000, 4).build(), peers);
+        let recipe = overhead(contracts(10_000, 150, 4), peers);
+        println!("{peers} {realistic} {recipe}");
+        assert!(realistic <= 1.05 && recipe <= 1.05, "{realistic} {recipe}");
+    }
+}
+
+/// Syncs by hash and checks the bounds again and again. Returns the most bytes that the engine has
+/// had on the heap.
+fn most_heap(server: &Arc<Server>, limits: Limits) -> usize {
+    let mut world = World::new(server.clone(), 3);
+    world.engine = world.engine.with_limits(limits);
+    world.peer_by_hash(Vec::new());
+    world.peer_by_hash(Vec::new());
+    world.target(Hash(server.head().root()));
+    let mut most = 0;
+    let mut most_tree = 0;
+    loop {
+        let end = world.run_some(5);
+        let footprint = world.engine.footprint();
+        most = footprint.heap.max(most);
+        most_tree = footprint.tree.max(most_tree);
+        assert_bounded(&world, &limits);
+        match end {
+            End::Paused => {}
+            End::Done(_) => break,
+            end => panic!("{end:?}, waited for {:?}", world.waits),
+        }
+    }
+    world.collect_garbage();
+    crate::truth::assert_complete(&world.disk, &server.head());
+    assert_honest(&world);
+    println!(
+        "heap {most} tree {most_tree} requests {} hashes {} distinct {} received {} ms {}",
+        world.hashes.requests,
+        world.hashes.asked,
+        world.hashes.distinct.len(),
+        world.received,
+        world.now
+    );
+    most
+}
+
+/// Limits with which small states press on memory.
+fn tight() -> Limits {
+    Limits {
+        batch_bytes: 16 * 1024,
+        batch_ms: 100,
+        asked_bytes: 64 * 1024,
+        waiting_bytes: 32 * 1024,
+        cut_bytes: 8 * 1024,
+        page_bytes: 4 * 1024,
+    }
+}
+
+/// What a state of any size may take on the heap with the default limits. The footprint's own bounds
+/// are encoded sizes; in memory these take three to five times as much.
+const HEAP: usize = 32 * 1024 * 1024;
+/// The same with the tight limits: what one answer may add comes on top.
+const TIGHT_HEAP: usize = 8 * 1024 * 1024;
+
+#[test]
+fn memory_is_bounded_in_a_first_sync_of_many_plain_accounts() {
+    let most = most_heap(&serve(Recipe::plain(300_000, 5).build()), Limits::default());
+    assert!(most <= HEAP, "{most}");
+}
+
+#[test]
+fn memory_is_bounded_in_a_first_sync_of_one_large_storage() {
+    let recipe = Recipe {
+        huge: vec![(1, 200_000)],
+        ..Recipe::plain(100, 5)
+    };
+    let most = most_heap(&serve(recipe.build()), Limits::default());
+    assert!(most <= HEAP, "{most}");
+}
+
+#[test]
+fn memory_is_bounded_with_tight_limits() {
+    let huge = Recipe {
+        huge: vec![(1, 5_000)],
+        ..Recipe::plain(500, 6)
+    };
+    for state in [
+        Recipe::plain(10_000, 6).build(),
+        contracts(3_000, 300, 6),
+        huge.build(),
+        equal_storages(300, 100),
+    ] {
+        let most = most_heap(&serve(state), tight());
+        assert!(most <= TIGHT_HEAP, "{most}");
+    }
+}
+
+/// Contracts that all have the same storage of so many slots.
+fn equal_storages(accounts: u32, slots: u32) -> State {
+    let slots: Vec<_> = (0..slots).map(|slot| keccak(&slot.to_le_bytes())).collect();
+    let mut builder = Builder::new();
+    for index in 0..accounts {
+        let contract = Account::new().nonce(index.into());
+        let contract = slots
+            .iter()
+            .fold(contract, |contract, slot| contract.slot_at(*slot, *slot));
+        builder = builder.account_at(keccak(&index.to_be_bytes()), contract);
+    }
+    builder.build()
+}
+
+#[test]
+fn memory_is_bounded_with_thousands_of_equal_storages() {
+    let most = most_heap(&serve(equal_storages(4_000, 60)), Limits::default());
+    assert!(most <= HEAP, "{most}");
+}
+
+#[test]
+fn a_sync_by_hash_that_is_stopped_in_its_middle_has_written_most_of_what_it_has() {
+    let server = serve(Recipe::plain(100_000, 7).build());
+    let mut world = World::new(server.clone(), 7);
+    let line = world.line(1_000_000);
+    world.connect(
+        server.clone(),
+        snaplight::wire::By::Hash,
+        Vec::new(),
+        Some(line),
+    );
+    world.target(Hash(server.head().root()));
+    let all = 17_000_000;
+    world.run_until(|world| world.received > all / 2);
+    let received = world.received;
+    let disk = world.kill();
+    let mut world = World::on_disk(server.clone(), 8, disk);
+    world.peer_by_hash(Vec::new());
+    world.target(Hash(server.head().root()));
+    finish(&mut world);
+    assert_honest(&world);
+    println!("{received} and {}", world.received);
+}
