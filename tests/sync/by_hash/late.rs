@@ -26,7 +26,17 @@ fn overtaken(server: &Arc<Server>, slow: By, other: By) -> u64 {
     world.stall(first, 25_000);
     let line = world.line(15_000);
     world.connect(server.clone(), other, Vec::new(), Some(line));
+    let (now, received) = (world.now, world.received);
     let report = finish(&mut world);
+    println!(
+        "{:?} {:?} {} ms, {} hashes, {} received before {} in all",
+        slow,
+        other,
+        world.now - now,
+        world.hashes.asked,
+        received,
+        world.received
+    );
     assert_eq!(world.dropped, [], "{:?}", world.faults);
     assert!(world.faults.len() <= 1, "{:?}", world.faults);
     report.counters.late

@@ -9,6 +9,7 @@ use snaplight_peer::chain::Chain;
 use snaplight_peer::session::Server;
 use snaplight_peer::state::Recipe;
 
+use super::vices::many_codes;
 use super::{assert_honest, sync};
 use crate::timing::{assert_at_most, contracts, serve};
 use crate::world::World;
@@ -59,7 +60,7 @@ fn beside_a_quick_snap_peer_a_peer_by_hash_adds_hardly_a_byte() {
 
 #[test]
 fn codes_come_from_peers_of_both_kinds() {
-    let server = serve(contracts(8_000, 150, 72));
+    let server = many_codes();
     let peers = [(By::Snap, 200_000), (By::Hash, 200_000)];
     let (world, peers, _) = synced(&server, &peers);
     let progress = world.engine.progress(Millis(world.now)).peers;
