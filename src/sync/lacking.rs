@@ -10,6 +10,25 @@ use crate::heap::{HeapBytes, flat, owns};
 /// Items remembered at a time, as in go-ethereum. A peer is asked again for what is not remembered.
 const MAX_ITEMS: usize = 4096;
 
+/// What one peer lacks.
+#[derive(Clone, Copy)]
+pub(crate) struct Lacks<'a> {
+    pub(crate) lacking: &'a Lacking,
+    pub(crate) peer: PeerId,
+}
+
+impl Lacks<'_> {
+    /// Whether the peer may be asked for this.
+    pub(crate) fn has(&self, item: &Missing) -> bool {
+        !self.lacking.lacks(item, self.peer)
+    }
+
+    /// Whether this peer may be asked for it because another one lacks it.
+    pub(crate) fn has_instead(&self, item: &Missing) -> bool {
+        self.lacking.is_lacked(item) && self.has(item)
+    }
+}
+
 /// The items that peers lack.
 #[derive(Debug, Default)]
 pub(crate) struct Lacking {
@@ -51,6 +70,12 @@ impl Lacking {
         self.items
             .get(item)
             .is_some_and(|lacked| lacked.by.contains(&peer))
+    }
+
+    /// Whether any peer lacks it.
+    pub(crate) fn is_lacked(&self, item: &Missing) -> bool {
+        let lacked = self.items.get(item);
+        lacked.is_some_and(|lacked| !lacked.by.is_empty())
     }
 
     /// It is here.

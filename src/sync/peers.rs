@@ -110,6 +110,39 @@ impl Peers {
             .count()
     }
 
+    /// How many ready peers have refused the state `root`: all those by hash that have, and those
+    /// by snap that have refused one kind of request. Codes are the same under every root, so a
+    /// newer one does not help.
+    pub(crate) fn refusing_state(&self, root: &Hash) -> usize {
+        let kinds = [
+            RequestKind::Accounts,
+            RequestKind::Storage,
+            RequestKind::Nodes,
+        ];
+        let by_snap = kinds.into_iter().map(|kind| self.refusing(kind, root));
+        by_snap.max().unwrap_or(0) + self.refusing(RequestKind::NodeData, root)
+    }
+
+    /// Those that may have something of the state `root`, or all if none may.
+    pub(crate) fn holding(&self, root: &Hash) -> Vec<PeerId> {
+        let mut ready = self.ready();
+        if self.refusing_state(root) < ready.len() {
+            let refuses = |peer: &Peer| peer.has_refused_state(root);
+            ready.retain(|id| !self.get(*id).is_some_and(refuses));
+        }
+        ready
+    }
+
+    /// Whether the state `root` has to be asked for node by node: a peer by hash has it, and none
+    /// by snap does that can be relied on.
+    pub(crate) fn is_only_by_hash(&self, root: &Hash, now: Millis) -> bool {
+        let has = |by| {
+            let mut peers = self.all();
+            peers.any(|peer| peer.by() == by && peer.is_reliable(root, now))
+        };
+        has(By::Hash) && !has(By::Snap)
+    }
+
     /// Forgets all refusals: they hold for a root, and the target is a new one.
     pub(crate) fn clear_refusals(&mut self) {
         self.table
@@ -193,6 +226,7 @@ impl Peers {
             let left = left.min(most);
             let window = peer.window(share(peer)).min(limit);
             if has_to_wait
+                || !kind.is_asked(peer.by())
                 || left < MIN_REQUEST
                 || peer.refuses(kind, root, now)
                 || !peer.has_room(window, now)

@@ -5,6 +5,7 @@ use core::fmt;
 use super::ids::PeerId;
 use crate::hash::Hash;
 use crate::state::{Block, Counts, StatePath};
+use crate::trie::path::Path;
 use crate::wire::Head;
 
 pub use crate::state::{Counters, Traffic};
@@ -122,6 +123,29 @@ pub enum Missing {
         /// Root of its storage trie.
         root: Hash,
     },
+}
+
+impl Missing {
+    /// What is missing if the node at this place is. The root of a storage trie stands for the
+    /// storage.
+    pub(crate) fn at(path: StatePath, hash: Hash) -> Missing {
+        match path.account {
+            Some(account) if path.path.is_empty() => Missing::Storage {
+                account,
+                root: hash,
+            },
+            _ => Missing::Node { path, hash },
+        }
+    }
+
+    /// The place of the node that is missing, if it is one.
+    pub(crate) fn place(&self) -> Option<StatePath> {
+        match self {
+            Missing::Code(_) => None,
+            Missing::Node { path, .. } => Some(*path),
+            Missing::Storage { account, .. } => Some(StatePath::storage(*account, Path::ROOT)),
+        }
+    }
 }
 
 /// Why nothing moves.

@@ -24,6 +24,9 @@ const EXTENSION_MS: u64 = 5_000;
 /// Bytes that an answer may have above twice the soft limit: room for two full proofs. The last code
 /// or node does not count.
 const ANSWER_SLACK: u64 = 256 * 1024;
+/// Where servers stop to add node data to an answer, in bytes (`docs/websocket-peers.md`, section
+/// 5.4): the request cannot name a limit of its own.
+const NODE_DATA_LIMIT: u64 = 2 * 1024 * 1024;
 
 /// Open requests. Bound: peers times requests open at a peer.
 #[derive(Debug, Default)]
@@ -118,7 +121,11 @@ impl PendingRequest {
     /// Bytes of content above which an answer is more than was asked for. Servers count the soft
     /// limit in their own way and may exceed it by one item: twice of it is beyond any of them.
     pub(crate) fn most_bytes(&self) -> u64 {
-        self.bytes * 2 + ANSWER_SLACK
+        let most = match self.subject.kind() {
+            RequestKind::NodeData => NODE_DATA_LIMIT,
+            _ => self.bytes * 2,
+        };
+        most + ANSWER_SLACK
     }
 }
 

@@ -3,13 +3,17 @@
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
 use crate::state::StatePath;
-use crate::wire::{Message, Request, snap};
+use crate::wire::{By, Message, Request, snap};
 
 /// Bytes of a bytecode on average, to size requests: go-ethereum's estimate (84 in half a megabyte).
 pub(super) const BYTES_PER_CODE: u64 = 6 * 1024;
 /// Bytes of a trie node on average, to size requests: a full branch has 532, and a leaf of an
 /// account about 110.
 pub(super) const BYTES_PER_NODE: u64 = 400;
+
+/// Most hashes in one request by hash: what go-ethereum's own sync asked for, and what its servers
+/// answered at most until version 1.9 (`MaxStateFetch`).
+pub(super) const MAX_HASHES: usize = 384;
 
 /// The kinds of request, each with its own place in a peer's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +29,21 @@ pub enum RequestKind {
     Nodes,
     /// Block headers, from which a target's root is read.
     Headers,
+    /// Trie nodes and bytecodes by hash.
+    NodeData,
 }
 
 impl RequestKind {
     /// How many kinds there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
     /// Those that ask for a piece of a state, in the order in which they are served: what lets
     /// accounts leave memory comes first.
-    pub(crate) const STATE: [RequestKind; 4] = [
+    pub(crate) const STATE: [RequestKind; 5] = [
         RequestKind::Codes,
         RequestKind::Storage,
         RequestKind::Accounts,
         RequestKind::Nodes,
+        RequestKind::NodeData,
     ];
 
     /// The message that answers a request of this kind.
@@ -47,6 +54,19 @@ impl RequestKind {
             RequestKind::Codes => Message::ByteCodes,
             RequestKind::Nodes => Message::TrieNodes,
             RequestKind::Headers => Message::BlockHeaders,
+            RequestKind::NodeData => Message::NodeData,
+        }
+    }
+
+    /// Whether peers on such a connection answer requests of this kind.
+    pub(crate) fn is_asked(self, by: By) -> bool {
+        match self {
+            RequestKind::Headers => true,
+            RequestKind::NodeData => by == By::Hash,
+            RequestKind::Accounts
+            | RequestKind::Storage
+            | RequestKind::Codes
+            | RequestKind::Nodes => by == By::Snap,
         }
     }
 
@@ -81,6 +101,12 @@ pub(crate) enum Want {
     Codes(Vec<Hash>),
     /// Trie nodes by path, with the hash that each must have.
     Nodes(Vec<(StatePath, Hash)>),
+    /// Trie nodes and bytecodes by hash.
+    NodeData {
+        /// One place of each node, and its hash. A hash stands here once.
+        nodes: Vec<(StatePath, Hash)>,
+        codes: Vec<Hash>,
+    },
 }
 
 impl Want {
@@ -91,6 +117,9 @@ impl Want {
             Want::Accounts { cursor: None, .. } if span > 0 => span,
             Want::Codes(hashes) => hashes.len() as u64 * BYTES_PER_CODE,
             Want::Nodes(nodes) => nodes.len() as u64 * BYTES_PER_NODE,
+            Want::NodeData { nodes, codes } => {
+                nodes.len() as u64 * BYTES_PER_NODE + codes.len() as u64 * BYTES_PER_CODE
+            }
             Want::Accounts { .. } | Want::Storages(_) | Want::Chunk { .. } => bytes,
         };
         likely.min(bytes)
@@ -102,12 +131,17 @@ impl Want {
             Want::Storages(_) | Want::Chunk { .. } => RequestKind::Storage,
             Want::Codes(_) => RequestKind::Codes,
             Want::Nodes(_) => RequestKind::Nodes,
+            Want::NodeData { .. } => RequestKind::NodeData,
         }
     }
 
     /// The request that asks for this under `root`, for about `bytes` bytes.
     pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
         Request::Snap(match self {
+            Want::NodeData { nodes, codes } => {
+                let nodes = nodes.iter().map(|(_, hash)| *hash);
+                return Request::NodeData(codes.iter().copied().chain(nodes).collect());
+            }
             Want::Accounts { origin, limit, .. } => snap::SnapRequest::AccountRange {
                 root,
                 origin: *origin,
@@ -159,6 +193,7 @@ impl HeapBytes for Want {
             Want::Storages(accounts) => accounts.heap_bytes(),
             Want::Codes(hashes) => hashes.heap_bytes(),
             Want::Nodes(nodes) => nodes.heap_bytes(),
+            Want::NodeData { nodes, codes } => nodes.heap_bytes() + codes.heap_bytes(),
             Want::Accounts { .. } | Want::Chunk { .. } => 0,
         }
     }

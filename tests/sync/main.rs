@@ -12,6 +12,7 @@ mod truth;
 mod world;
 
 mod bad_input;
+mod by_hash;
 mod codes;
 mod counters;
 mod damage;

@@ -35,6 +35,60 @@ impl Tree {
         })
     }
 
+    /// Everything that is blinded: the places of [`Tree::blinded`], and the root of each storage of
+    /// which nothing is known.
+    fn wanted(&self) -> impl Iterator<Item = (StatePath, Hash)> + '_ {
+        let whole = self.entries.iter().filter_map(|entry| match &entry.item {
+            Item::Account(leaf) if leaf.storage == Storage::Blinded => {
+                let at = StatePath::storage(entry.path.key(), Path::ROOT);
+                Some((at, leaf.storage_root()))
+            }
+            _ => None,
+        });
+        self.blinded().chain(whole)
+    }
+
+    /// The places that are blinded under a hash which `is_there`, and that hash. At most `most`.
+    pub(crate) fn places(
+        &self,
+        is_there: impl Fn(&Hash) -> bool,
+        most: usize,
+    ) -> Vec<(StatePath, Hash)> {
+        let places = self.wanted().filter(|(_, hash)| is_there(hash));
+        places.take(most).collect()
+    }
+
+    /// Whether something is blinded at this place under this hash. The root of a storage of which
+    /// nothing is known is such a place.
+    pub(crate) fn is_blinded(&self, at: &StatePath, hash: &Hash) -> bool {
+        let is_there = |list: &[Entry]| {
+            let index = list.binary_search_by(|entry| entry.path.cmp(&at.path));
+            let entry = index.ok().and_then(|index| list.get(index));
+            matches!(entry, Some(Entry { item: Item::Blinded { hash: found, .. }, .. }) if found == hash)
+        };
+        let Some(account) = &at.account else {
+            return is_there(&self.entries);
+        };
+        match self.account(account).map(|entry| &entry.item) {
+            Some(Item::Account(leaf)) => match &leaf.storage {
+                Storage::Inline(slots) => is_there(slots),
+                Storage::Blinded => at.path.is_empty() && leaf.storage_root() == *hash,
+                Storage::Empty | Storage::Page(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is known of an account's storage, and it is not empty.
+    pub(crate) fn lacks_storage(&self, account: &Hash) -> bool {
+        let entry = self.account(account);
+        let leaf = entry.and_then(|entry| match &entry.item {
+            Item::Account(leaf) => Some(leaf),
+            _ => None,
+        });
+        leaf.is_some_and(|leaf| leaf.storage == Storage::Blinded)
+    }
+
     /// The first run of adjacent blinded entries of the account trie that meets `from..=last`: the
     /// first and last key to request, within `from..=last`.
     pub fn blinded_span(&self, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {

@@ -27,6 +27,11 @@ impl<'a> HashedNode<'a> {
         HashedNode { rlp, hash }
     }
 
+    /// The RLP.
+    pub fn rlp(&self) -> &'a [u8] {
+        self.rlp
+    }
+
     /// Keccak-256 of the RLP.
     pub fn hash(&self) -> Hash {
         self.hash

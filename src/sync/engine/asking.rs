@@ -1,12 +1,14 @@
 //! Asking: work is handed to peers and comes back. When nothing moves, the engine says why.
 
+use super::batching::Room;
 use super::{Activity, Engine};
 use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
 use crate::sync::job::Job;
+use crate::sync::lacking::Lacks;
 use crate::sync::peers::Route;
-use crate::sync::progress::{Missing, WaitReason};
+use crate::sync::progress::WaitReason;
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
 
@@ -14,7 +16,8 @@ impl Engine {
     /// Sends requests while there are peers, work and room for them.
     pub(super) fn assign(&mut self, now: Millis) {
         let waiting_bytes = self.limits.waiting_bytes;
-        if let Some(job) = self.job_mut() {
+        if let Activity::Syncing(job) = &mut self.activity {
+            job.ask_by_hash(self.peers.is_only_by_hash(&job.root(), now));
             job.replan(waiting_bytes);
         }
         self.settle_lacking(now);
@@ -27,9 +30,11 @@ impl Engine {
     /// Asks a peer for the next piece of this kind. `false` if there is no peer, no work or no
     /// room.
     fn ask_for_state(&mut self, now: Millis, kind: RequestKind) -> bool {
-        if !self.has_room_for(kind) {
-            return false;
-        }
+        let is_full = match self.room_for(kind) {
+            Room::None => return false,
+            Room::ToComplete => true,
+            Room::Enough => false,
+        };
         let Some(root) = self.job().map(Job::root) else {
             return false;
         };
@@ -37,9 +42,12 @@ impl Engine {
             let Activity::Syncing(job) = &mut self.activity else {
                 return false;
             };
-            let lacks = |item: &Missing| self.lacking.lacks(item, route.peer);
+            let lacks = Lacks {
+                lacking: &self.lacking,
+                peer: route.peer,
+            };
             // Another peer may have what this one lacks.
-            let Some(want) = job.take(kind, route.bytes, &lacks) else {
+            let Some(want) = job.take(kind, route.bytes, lacks, is_full) else {
                 match self.lacking.is_empty() {
                     true => return false,
                     false => continue,
@@ -89,10 +97,10 @@ impl Engine {
         if self.lacking.is_empty() {
             return;
         }
-        self.lacking.settle(&self.peers.ready(), now);
         let Activity::Syncing(job) = &mut self.activity else {
             return;
         };
+        self.lacking.settle(&self.peers.holding(&job.root()), now);
         job.set_aside(self.lacking.unavailable());
     }
 
@@ -123,14 +131,11 @@ impl Engine {
             ));
         }
         let peers = self.peers.ready().len();
-        // Codes are the same under every root, so a newer one does not help.
-        let kinds = RequestKind::STATE.into_iter();
-        let refusing = kinds
-            .filter(|kind| *kind != RequestKind::Codes)
-            .map(|kind| self.peers.refusing(kind, &root));
         let reason = match self.lacking.unavailable().next() {
             _ if peers == 0 => WaitReason::NoPeers,
-            _ if refusing.max() == Some(peers) => WaitReason::NeedNewRoot { root, peers },
+            _ if self.peers.refusing_state(&root) == peers => {
+                WaitReason::NeedNewRoot { root, peers }
+            }
             Some(item) if is_idle => WaitReason::Unavailable { item: *item, peers },
             _ => return,
         };

@@ -17,21 +17,34 @@ use crate::sync::progress::Counters;
 use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 
+/// What memory has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Nothing.
+    None,
+    /// Storage and codes, which let accounts leave memory.
+    ToComplete,
+    /// Anything.
+    Enough,
+}
+
 impl Engine {
     /// Whether memory has room for what a request of this kind brings.
-    pub(super) fn has_room_for(&self, kind: RequestKind) -> bool {
+    pub(super) fn room_for(&self, kind: RequestKind) -> Room {
         let Some(job) = self.job() else {
-            return false;
+            return Room::None;
         };
         if job.pending_bytes() >= self.limits.batch_bytes && !self.commits.has_room() {
-            return false;
+            return Room::None;
         }
-        // Storage and codes let accounts leave memory; accounts and nodes bring more of them.
-        let brings_more = matches!(kind, RequestKind::Accounts | RequestKind::Nodes);
         let is_full = job.tree().resident_bytes() >= self.limits.waiting_bytes;
         // The edges of all cursors may be more than that; then they go on one request at a time.
         let is_only_way = job.lacks_only_accounts() && !self.requests.awaits(job.round());
-        !brings_more || !is_full || is_only_way
+        match kind {
+            _ if !is_full || is_only_way => Room::Enough,
+            RequestKind::Accounts | RequestKind::Nodes => Room::None,
+            _ => Room::ToComplete,
+        }
     }
 
     /// Makes a batch if it is due, or the last one if everything is there, or cuts what is

@@ -1,20 +1,30 @@
 //! What a job asks for next, and what comes back unanswered.
 
 use super::first_sync::FirstSync;
+use super::frontier::Frontier;
 use super::healing::NODES_PER_REQUEST;
-use super::queues::{Lacks, Queues};
+use super::plan::Ways;
+use super::queues::Queues;
 use super::{Job, JobPhase};
 use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::state::{StatePath, Tree};
+use crate::sync::lacking::Lacks;
 use crate::sync::progress::Missing;
 use crate::sync::requests::StateRequest;
-use crate::sync::want::{BYTES_PER_NODE, RequestKind, Want};
+use crate::sync::want::{BYTES_PER_CODE, BYTES_PER_NODE, MAX_HASHES, RequestKind, Want};
 
 impl Job {
     /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes
-    /// and without what the peer lacks.
-    pub(crate) fn take(&mut self, kind: RequestKind, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
+    /// and without what the peer lacks. `is_full`: nothing may be taken that only brings more to
+    /// wait in memory.
+    pub(crate) fn take(
+        &mut self,
+        kind: RequestKind,
+        bytes: u64,
+        lacks: Lacks<'_>,
+        is_full: bool,
+    ) -> Option<Want> {
         match (kind, &mut self.phase) {
             (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.take_accounts(&self.tree),
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.take_span(),
@@ -22,40 +32,102 @@ impl Job {
                 .queues
                 .take_chunk(&self.tree)
                 .or_else(|| self.queues.take_storages(bytes, lacks)),
-            (RequestKind::Codes, _) => self.queues.take_codes(bytes, lacks),
-            (RequestKind::Nodes, _) => self.take_nodes(bytes, lacks),
+            (RequestKind::Codes, _) => {
+                let codes = self.queues.take_codes(bytes, lacks);
+                (!codes.is_empty()).then_some(Want::Codes(codes))
+            }
+            (RequestKind::Nodes, _) => {
+                let most = (bytes / BYTES_PER_NODE + 1).min(NODES_PER_REQUEST) as usize;
+                let may_ask = |(path, hash): &(StatePath, Hash)| {
+                    let (path, hash) = (*path, *hash);
+                    lacks.has(&Missing::Node { path, hash })
+                };
+                let nodes = self.take_nodes(most, may_ask);
+                self.queues.ask_nodes(nodes)
+            }
+            (RequestKind::NodeData, _) => self.take_node_data(bytes, lacks, is_full),
             (RequestKind::Headers, _) => None,
         }
     }
 
-    fn take_nodes(&mut self, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
-        let most = (bytes / BYTES_PER_NODE + 1).min(NODES_PER_REQUEST) as usize;
+    /// The next nodes that `may_ask` accepts, at most this many. They are blinded, and not asked
+    /// for.
+    fn take_nodes(
+        &mut self,
+        most: usize,
+        may_ask: impl Fn(&(StatePath, Hash)) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        let planned = match &mut self.phase {
+            JobPhase::Healing(healing) => Some(healing.nodes_mut()),
+            JobPhase::FirstSync(first) => first.frontier_mut().map(Frontier::nodes_mut),
+        };
+        let Some(planned) = planned else {
+            let JobPhase::FirstSync(first) = &self.phase else {
+                return Vec::new();
+            };
+            let nodes = next_nodes(&self.tree, &self.queues, first);
+            return nodes.filter(may_ask).take(most).collect();
+        };
+        // Since they were planned, some may have come with others that have the same hash.
+        let (tree, queues) = (&self.tree, &self.queues);
+        let is_needless = |(path, hash): &(StatePath, Hash)| {
+            queues.is_node_asked(path, hash) || !tree.is_blinded(path, hash)
+        };
+        let mut taken = Vec::new();
+        planned.retain(|node| {
+            if taken.len() == most {
+                return true;
+            }
+            if is_needless(node) {
+                return false;
+            }
+            let is_taken = may_ask(node);
+            if is_taken {
+                taken.push(*node);
+            }
+            !is_taken
+        });
+        taken
+    }
+
+    /// Codes first, since they leave memory at once; then the roots of storages, without which
+    /// accounts cannot leave it; then nodes.
+    fn take_node_data(&mut self, bytes: u64, lacks: Lacks<'_>, is_full: bool) -> Option<Want> {
+        let codes = match self.queues.lacks_codes() {
+            true => self.queues.take_codes(bytes, lacks),
+            false => Vec::new(),
+        };
+        let left = bytes.saturating_sub(codes.len() as u64 * BYTES_PER_CODE);
+        let most = (left / BYTES_PER_NODE) as usize + usize::from(codes.is_empty());
+        let most = most.min(MAX_HASHES - codes.len());
+        let is_by_hash = self.is_by_hash;
+        // What peers by snap lack is asked for by hash, whatever else they are good for.
+        let may_ask = |missing: &Missing| match is_by_hash {
+            true => lacks.has(missing),
+            false => lacks.has_instead(missing),
+        };
+        let mut nodes = self.queues.take_roots(&self.tree, most, may_ask);
         let may_ask = |(path, hash): &(StatePath, Hash)| {
-            let (path, hash) = (*path, *hash);
-            !lacks(&Missing::Node { path, hash })
+            lacks.has(&Missing::at(*path, *hash)) && (!is_full || path.account.is_some())
         };
-        let nodes = match &mut self.phase {
-            JobPhase::Healing(healing) => healing.take_nodes(most, may_ask),
-            JobPhase::FirstSync(first) => next_nodes(&self.tree, &self.queues, first)
-                .filter(may_ask)
-                .take(most)
-                .collect(),
-        };
-        self.queues.ask_nodes(nodes)
+        for (at, hash) in self.take_nodes(most - nodes.len(), may_ask) {
+            // The same hash at another place comes with this one.
+            if self.queues.ask_hash(hash) {
+                nodes.push((at, hash));
+            }
+        }
+        let is_empty = nodes.is_empty() && codes.is_empty();
+        (!is_empty).then_some(Want::NodeData { nodes, codes })
     }
 
     /// Sets aside the nodes that no peer has, so that the rest goes on.
     pub(crate) fn set_aside<'a>(&mut self, items: impl Iterator<Item = &'a Missing>) {
         let mut nodes = FlatSet::default();
-        for item in items {
-            if let Missing::Node { path, .. } = item {
-                nodes.insert(*path, ());
-            }
+        for path in items.filter_map(Missing::place) {
+            nodes.insert(path, ());
         }
-        if self.queues.set_nodes_aside(nodes)
-            && let JobPhase::Healing(healing) = &mut self.phase
-        {
-            healing.changed();
+        if self.queues.set_nodes_aside(nodes) {
+            self.plan_changed();
         }
     }
 
@@ -71,6 +143,10 @@ impl Job {
             Want::Accounts { origin, limit, .. } => {
                 self.await_span(*origin, *limit);
                 false
+            }
+            Want::NodeData { nodes, codes } => {
+                self.queues.await_node_data(nodes, codes);
+                true
             }
             Want::Chunk { .. } | Want::Nodes(_) => false,
         };
@@ -105,17 +181,40 @@ impl Job {
             Want::Codes(hashes) => self.queues.requeue_codes(hashes),
             Want::Nodes(nodes) => {
                 self.queues.nodes_ended(&nodes);
-                if let JobPhase::Healing(healing) = &mut self.phase {
-                    healing.changed();
-                }
+                self.plan_changed();
+            }
+            Want::NodeData { nodes, codes } => {
+                self.queues.requeue_codes(codes);
+                self.queues.hashes_ended(&nodes, &self.tree);
+                self.plan_changed();
             }
         }
     }
 
+    /// Says whether ranges are not answered, and hashes are.
+    pub(crate) fn ask_by_hash(&mut self, is_by_hash: bool) {
+        self.is_by_hash = is_by_hash;
+    }
+
     /// Makes a new plan if one is due. `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(crate) fn replan(&mut self, waiting_bytes: usize) {
-        if let JobPhase::Healing(healing) = &mut self.phase {
-            healing.replan(&self.tree, &mut self.queues, waiting_bytes);
+        let ways = match self.is_by_hash {
+            true => Ways::ByHash,
+            false => Ways::All,
+        };
+        let (tree, queues) = (&self.tree, &mut self.queues);
+        let is_full = tree.resident_bytes() >= waiting_bytes;
+        match &mut self.phase {
+            JobPhase::FirstSync(first) => first.replan(tree, queues, ways, is_full),
+            JobPhase::Healing(healing) => healing.replan(tree, queues, waiting_bytes, ways),
+        }
+    }
+
+    /// What is missing, or asked for, has changed.
+    pub(super) fn plan_changed(&mut self) {
+        match &mut self.phase {
+            JobPhase::FirstSync(first) => first.changed(),
+            JobPhase::Healing(healing) => healing.changed(),
         }
     }
 
@@ -136,11 +235,11 @@ pub(super) fn next_nodes<'a>(
     first: &'a FirstSync,
 ) -> impl Iterator<Item = (StatePath, Hash)> + 'a {
     let ranges_done = !first.lacks_accounts();
-    tree.blinded().filter(move |(path, _)| {
+    tree.blinded().filter(move |(path, hash)| {
         let is_left = match path.account {
             None => ranges_done,
             Some(account) => !queues.is_large(&account),
         };
-        is_left && !queues.is_node_asked(path)
+        is_left && !queues.is_node_asked(path, hash)
     })
 }

@@ -67,6 +67,12 @@ impl Cursor {
         Some((next, self.last))
     }
 
+    /// First and last key of what a request in flight may cover.
+    pub(super) fn busy(&self) -> Option<(Hash, Hash)> {
+        let next = self.next.filter(|_| self.is_busy)?;
+        Some((next, self.last))
+    }
+
     /// Looks on at this key of the slice.
     pub(super) fn start_at(&mut self, key: Hash) {
         self.next = Some(key);

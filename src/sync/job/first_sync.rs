@@ -3,11 +3,14 @@
 
 use super::cursor::{ACCOUNT_CURSORS, Cursor};
 use super::eta::{self, Eta};
+use super::frontier::Frontier;
+use super::plan::Ways;
 use super::price::WORTH_A_RANGE;
+use super::queues::Queues;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::Tree;
 use crate::state::key_space::{Density, width};
+use crate::state::{StatePath, Tree};
 use crate::sync::ids::Millis;
 use crate::sync::progress::KEY_SPACE_CELLS;
 use crate::sync::want::Want;
@@ -26,6 +29,10 @@ pub(super) struct FirstSync {
     /// Account ranges that an earlier sync asked for, and that are on their way. Bound: requests
     /// open.
     awaited: Vec<(Hash, Hash)>,
+    /// What is asked for node by node instead, while ranges are not answered.
+    frontier: Option<Frontier>,
+    /// Nodes came since the cursors looked at what is there.
+    is_swept: bool,
     eta: Eta,
     /// Accounts held of the target's state.
     accounts: u64,
@@ -44,6 +51,8 @@ impl FirstSync {
         FirstSync {
             cursors,
             awaited: Vec::new(),
+            frontier: None,
+            is_swept: true,
             eta: Eta::default(),
             accounts: tree.held().accounts,
         }
@@ -52,6 +61,57 @@ impl FirstSync {
     /// Counts accounts that an answer brought.
     pub(super) fn joined(&mut self, accounts: u64) {
         self.accounts += accounts;
+    }
+
+    /// Nodes have come.
+    pub(super) fn revealed(&mut self) {
+        self.is_swept = false;
+        self.changed();
+    }
+
+    /// What is missing, or asked for, has changed.
+    pub(super) fn changed(&mut self) {
+        if let Some(frontier) = &mut self.frontier {
+            frontier.changed();
+        }
+    }
+
+    /// What is asked for node by node; `None` while ranges are answered.
+    pub(super) fn frontier_mut(&mut self) -> Option<&mut Frontier> {
+        self.frontier.as_mut()
+    }
+
+    pub(super) fn frontier(&self) -> Option<&Frontier> {
+        self.frontier.as_ref()
+    }
+
+    /// Looks for what to ask for node by node, if that is due. `ways`: how peers can be asked.
+    /// `is_full`: accounts should leave memory before others come.
+    pub(super) fn replan(&mut self, tree: &Tree, queues: &mut Queues, ways: Ways, is_full: bool) {
+        if !self.is_swept {
+            self.is_swept = true;
+            queues.sweep(tree);
+            for cursor in &mut self.cursors {
+                skip_held(tree, cursor);
+            }
+        }
+        match ways {
+            Ways::All => self.frontier = None,
+            Ways::ByHash => {
+                let frontier = self.frontier.get_or_insert_default();
+                if frontier.is_due(is_full) {
+                    let busy = self.cursors.iter().filter_map(Cursor::busy);
+                    let busy: Vec<_> = busy.chain(self.awaited.iter().copied()).collect();
+                    let is_free = |(at, hash): &(StatePath, Hash)| {
+                        let (first, last) = (at.path.first_key(), at.path.last_key());
+                        let meets = |(from, to): &(Hash, Hash)| *from <= last && first <= *to;
+                        !queues.is_node_asked(at, hash)
+                            && (at.account.is_some() || !busy.iter().any(meets))
+                    };
+                    frontier.fill(|| tree.blinded().filter(is_free));
+                }
+            }
+        }
     }
 
     /// Whether a cursor is not at its end.
@@ -116,7 +176,7 @@ impl FirstSync {
 
     /// What is known of each 1/256 of the account key space, 0 to 255; `None` without cursors.
     pub(super) fn key_space(&self) -> Option<[u8; KEY_SPACE_CELLS]> {
-        if self.cursors.is_empty() {
+        if self.cursors.is_empty() || self.frontier.is_some() {
             return None;
         }
         let mut cells = [0; KEY_SPACE_CELLS];
@@ -165,5 +225,5 @@ fn skip_held(tree: &Tree, cursor: &mut Cursor) {
 }
 
 owns! {
-    FirstSync: cursors, awaited, eta;
+    FirstSync: cursors, awaited, frontier, eta;
 }

@@ -1,7 +1,7 @@
 //! The phase of a job over a base: what is held under another root is compared from the top down,
 //! and only what differs is fetched.
 
-use super::plan::{Asked, Plan};
+use super::plan::{Asked, Plan, Ways};
 use super::queues::Queues;
 use crate::hash::Hash;
 use crate::heap::owns;
@@ -18,6 +18,8 @@ pub(super) const NODES_PER_REQUEST: u64 = 256;
 #[derive(Debug)]
 pub(super) struct Healing {
     plan: Plan,
+    /// How peers could be asked when it was made.
+    ways: Ways,
     /// The tree has changed since the plan was made.
     is_plan_stale: bool,
     /// Accounts that came since the tree has this root.
@@ -34,6 +36,7 @@ impl Healing {
     pub(super) fn new() -> Healing {
         Healing {
             plan: Plan::default(),
+            ways: Ways::All,
             is_plan_stale: true,
             received: Received::default(),
             spans_asked: Vec::new(),
@@ -66,13 +69,9 @@ impl Healing {
         })
     }
 
-    /// The next nodes that `may_ask` accepts, at most this many.
-    pub(super) fn take_nodes(
-        &mut self,
-        most: usize,
-        may_ask: impl Fn(&(StatePath, Hash)) -> bool,
-    ) -> Vec<(StatePath, Hash)> {
-        self.plan.take_nodes(most, may_ask)
+    /// Where nodes are taken from.
+    pub(super) fn nodes_mut(&mut self) -> &mut Vec<(StatePath, Hash)> {
+        self.plan.nodes_mut()
     }
 
     /// The request for this range ended.
@@ -107,17 +106,28 @@ impl Healing {
     }
 
     /// Makes a new plan if the last one is used up and something has changed since.
-    /// `waiting_bytes`: bytes of the tree that may wait in memory.
-    pub(super) fn replan(&mut self, tree: &Tree, queues: &mut Queues, waiting_bytes: usize) {
+    /// `waiting_bytes`: bytes of the tree that may wait in memory. `ways`: how peers can be asked.
+    pub(super) fn replan(
+        &mut self,
+        tree: &Tree,
+        queues: &mut Queues,
+        waiting_bytes: usize,
+        ways: Ways,
+    ) {
+        if self.ways != ways {
+            self.ways = ways;
+            self.plan = Plan::default();
+            self.is_plan_stale = true;
+        }
         if !self.is_plan_stale || !self.plan.is_used_up() || !self.read.is_empty() {
             return;
         }
         let asked = Asked {
-            node: &|path| queues.is_node_asked(path),
+            node: &|path, hash| queues.is_node_asked(path, hash),
             spans: &self.spans_asked,
             storage: &|account| queues.knows_storage(account),
         };
-        let mut plan = Plan::make(tree, &asked, self.received, waiting_bytes);
+        let mut plan = Plan::make(tree, &asked, self.received, waiting_bytes, ways);
         let (storages, large) = plan.take_storages();
         queues.add_storages(storages);
         for (account, root, slots) in large {

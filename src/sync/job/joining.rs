@@ -93,11 +93,22 @@ impl Job {
         let mut revealing = self.tree.revealing(held);
         let result = reveal(&mut revealing);
         let joined = revealing.finish();
-        if let JobPhase::Healing(healing) = &mut self.phase {
-            healing.received_revealed(joined.accounts);
+        match &mut self.phase {
+            JobPhase::FirstSync(first) => first.revealed(),
+            JobPhase::Healing(healing) => healing.received_revealed(joined.accounts),
         }
         self.enter_received(&joined);
         (result, joined)
+    }
+
+    /// The root of this storage is known now.
+    pub(crate) fn storage_root_came(&mut self, account: &Hash) {
+        self.queues.root_came(account);
+    }
+
+    /// Whether this code is missing.
+    pub(crate) fn wants_code(&self, hash: &Hash) -> bool {
+        self.queues.wants_code(hash)
     }
 
     /// Keeps a verified code for the next batch.
@@ -129,7 +140,7 @@ impl Job {
     /// An answer was proven: its kind, its bytes, and its request's round trips.
     pub(crate) fn proved(&mut self, kind: RequestKind, bytes: usize, trip: u64) {
         let traffic = match kind {
-            RequestKind::Nodes => Some(&mut self.counters.healing),
+            RequestKind::Nodes | RequestKind::NodeData => Some(&mut self.counters.healing),
             RequestKind::Accounts | RequestKind::Storage => Some(&mut self.counters.ranges),
             RequestKind::Codes | RequestKind::Headers => None,
         };

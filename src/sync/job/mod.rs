@@ -7,6 +7,7 @@ mod asking;
 mod cursor;
 mod eta;
 mod first_sync;
+mod frontier;
 mod gaps;
 mod healing;
 mod joining;
@@ -50,6 +51,8 @@ pub(crate) struct Job {
     pace: Pace,
     round_trips: RoundTrips,
     is_repair: bool,
+    /// Whether ranges are not answered, and hashes are.
+    is_by_hash: bool,
 }
 
 enum JobPhase {
@@ -84,6 +87,7 @@ impl Job {
             pace: Pace::default(),
             round_trips: RoundTrips::after(0),
             is_repair: false,
+            is_by_hash: false,
             tree,
         }
     }
@@ -214,9 +218,10 @@ impl Job {
     /// What is known to be missing, apart from account ranges, and is not asked for yet.
     pub(crate) fn queued(&self) -> Queued {
         let planned = match &self.phase {
-            JobPhase::FirstSync(first) => {
-                asking::next_nodes(&self.tree, &self.queues, first).count()
-            }
+            JobPhase::FirstSync(first) => match first.frontier() {
+                Some(frontier) => frontier.len(),
+                None => asking::next_nodes(&self.tree, &self.queues, first).count(),
+            },
             JobPhase::Healing(healing) => healing.nodes(),
         };
         let mut queued = self.queues.queued();
@@ -250,6 +255,7 @@ impl Job {
     pub(crate) fn is_healing(&self) -> bool {
         match &self.phase {
             JobPhase::Healing(healing) => !healing.lacks_spans() && !self.queues.has_large(),
+            JobPhase::FirstSync(_) if self.is_by_hash => true,
             JobPhase::FirstSync(first) => {
                 !first.lacks_accounts()
                     && !self.queues.lacks_storage()
@@ -289,7 +295,8 @@ impl Job {
                     .is_some()
             }
             (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
-            (RequestKind::Headers, _) => false,
+            // What is asked for by hash is asked for in another way too.
+            (RequestKind::NodeData | RequestKind::Headers, _) => false,
         }
     }
 

@@ -53,10 +53,19 @@ pub(super) struct Plan {
     pages: Vec<PageId>,
 }
 
+/// How peers can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ways {
+    /// Ranges are answered.
+    All,
+    /// Only peers that answer by hash can be relied on, so everything is asked for node by node.
+    ByHash,
+}
+
 /// What is being asked for already.
 pub(super) struct Asked<'a> {
-    /// Whether a node is asked for, or cannot be had.
-    pub(super) node: &'a dyn Fn(&StatePath) -> bool,
+    /// Whether a node with this hash is asked for, or cannot be had.
+    pub(super) node: &'a dyn Fn(&StatePath, &Hash) -> bool,
     /// First and last keys of account ranges.
     pub(super) spans: &'a [(Hash, Hash)],
     /// Whether a storage is queued or asked for, whole or in chunks.
@@ -80,12 +89,13 @@ impl Plan {
     ///
     /// `received`: accounts that came since the tree has this root. `waiting_bytes`: bytes of the
     /// tree that may wait in memory. If the bases behind one range took more, they would be moved
-    /// out again before it is asked for.
+    /// out again before it is asked for. `ways`: how peers can be asked.
     pub(super) fn make(
         tree: &Tree,
         asked: &Asked<'_>,
         received: Received,
         waiting_bytes: usize,
+        ways: Ways,
     ) -> Plan {
         let pages = tree.pages_to_inline().into_iter().take(PAGES_AHEAD);
         let mut planner = Planner {
@@ -93,13 +103,17 @@ impl Plan {
             asked,
             change_rate: ChangeRate::of(tree.entries(), received),
             waiting_bytes,
+            ways,
             plan: Plan {
                 pages: pages.collect(),
                 ..Plan::default()
             },
             span: None,
         };
-        let gaps = gaps(tree.entries());
+        let gaps = match ways {
+            Ways::All => gaps(tree.entries()),
+            Ways::ByHash => Vec::new(),
+        };
         planner.fill(&gaps);
         planner.compare(gaps.is_empty());
         planner.order();
@@ -131,14 +145,9 @@ impl Plan {
         (!self.spans.is_empty()).then(|| self.spans.remove(0))
     }
 
-    /// The next nodes that `may_ask` accepts, at most this many.
-    pub(super) fn take_nodes(
-        &mut self,
-        most: usize,
-        may_ask: impl Fn(&(StatePath, Hash)) -> bool,
-    ) -> Vec<(StatePath, Hash)> {
-        let taken = self.nodes.extract_if(.., |node| may_ask(node));
-        taken.take(most).collect()
+    /// Where nodes are taken from.
+    pub(super) fn nodes_mut(&mut self) -> &mut Vec<(StatePath, Hash)> {
+        &mut self.nodes
     }
 
     /// The pages to read.
@@ -168,6 +177,7 @@ struct Planner<'a> {
     /// What share of the account trie's leaves is likely to have changed.
     change_rate: ChangeRate,
     waiting_bytes: usize,
+    ways: Ways,
     plan: Plan,
     /// The range that grows while neighbouring places are better asked for by it.
     span: Option<Span>,
@@ -242,8 +252,11 @@ impl Planner<'_> {
     fn piece(&self, entry: &Entry, hash: Hash) -> Option<Piece> {
         let at = StatePath::account_trie(entry.path);
         let (first, last) = (entry.path.first_key(), entry.path.last_key());
-        if (self.asked.node)(&at) || self.asked.overlaps(&first, &last) {
+        if (self.asked.node)(&at, &hash) || self.asked.overlaps(&first, &last) {
             return None;
+        }
+        if self.ways == Ways::ByHash {
+            return Some(Piece::Node(at, hash));
         }
         let estimate = self.tree.estimate(&at, &self.change_rate);
         Some(match Way::cheapest(&estimate) {
@@ -301,7 +314,11 @@ impl Planner<'_> {
                 continue;
             };
             let at = StatePath::storage(*account, entry.path);
-            if (self.asked.node)(&at) {
+            if (self.asked.node)(&at, &hash) {
+                continue;
+            }
+            if self.ways == Ways::ByHash {
+                self.ask_node(at, hash);
                 continue;
             }
             let estimate = self.tree.estimate(&at, &change_rate);
@@ -366,17 +383,24 @@ impl Planner<'_> {
             .partition(|(at, _)| at.account.is_none());
         let bytes = accounts.len() as u64 * NODE_BYTES;
         let all_changed = self.change_rate.all;
-        if all_changed.is_some_and(|leaves| bytes > range_bytes(leaves) / PROBED_SHARE) {
+        let is_much = |leaves| self.ways == Ways::All && bytes > range_bytes(leaves) / PROBED_SHARE;
+        if all_changed.is_some_and(is_much) {
             accounts.truncate(PROBE);
         }
-        for nodes in [accounts, slots] {
-            let mut levels = vec![Vec::new(); usize::from(KEY_NIBBLES) + 1];
-            for node in nodes {
-                levels[usize::from(node.0.path.len())].push(node);
-            }
-            plan.nodes.extend(levels.into_iter().flatten());
+        for mut nodes in [accounts, slots] {
+            by_level(&mut nodes);
+            plan.nodes.extend(nodes);
         }
     }
+}
+
+/// Sorts places by the length of their paths, and keeps the order of those of one length.
+pub(super) fn by_level(nodes: &mut Vec<(StatePath, Hash)>) {
+    let mut levels = vec![Vec::new(); usize::from(KEY_NIBBLES) + 1];
+    for node in nodes.drain(..) {
+        levels[usize::from(node.0.path.len())].push(node);
+    }
+    nodes.extend(levels.into_iter().flatten());
 }
 
 impl Span {

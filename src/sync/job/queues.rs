@@ -9,8 +9,10 @@ use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
+use crate::sync::lacking::Lacks;
 use crate::sync::progress::{Missing, Queued};
 use crate::sync::want::{BYTES_PER_CODE, Want};
+use crate::trie::path::Path;
 
 /// Most chunks of one large storage, as in go-ethereum.
 const STORAGE_CHUNKS: u64 = 16;
@@ -21,9 +23,6 @@ const SLOTS_PER_CHUNK: u64 = 16_384;
 const BYTES_PER_STORAGE: u64 = 1024;
 /// Hashes in one request for bytecodes: half a megabyte of average contracts, as in go-ethereum.
 const CODES_PER_REQUEST: u64 = 84;
-
-/// Whether the peer that is asked lacks an item.
-pub(super) type Lacks<'a> = &'a dyn Fn(&Missing) -> bool;
 
 /// The queues of a job.
 #[derive(Debug, Default)]
@@ -39,8 +38,10 @@ pub(super) struct Queues {
     codes: ChunkedSet<Hash>,
     /// Codes asked for. Bound: requests in flight times [`CODES_PER_REQUEST`].
     codes_asked: ChunkedSet<Hash>,
-    /// Nodes asked for. Bound: requests in flight times the paths in one.
-    nodes_asked: FlatSet<StatePath>,
+    /// Nodes asked for by path. Bound: requests in flight times the paths in one.
+    nodes_asked: ChunkedSet<StatePath>,
+    /// Hashes of nodes asked for by hash. Bound: requests in flight times the hashes in one.
+    hashes_asked: ChunkedSet<Hash>,
     /// Nodes that no peer has. Bound: what is remembered of what peers lack.
     nodes_aside: FlatSet<StatePath>,
 }
@@ -143,13 +144,21 @@ impl Queues {
     }
 
     /// Codes that the peer does not lack, as many as an answer of `bytes` bytes is likely to hold.
-    pub(super) fn take_codes(&mut self, bytes: u64, lacks: Lacks<'_>) -> Option<Want> {
+    pub(super) fn take_codes(&mut self, bytes: u64, lacks: Lacks<'_>) -> Vec<Hash> {
         let most = (bytes / BYTES_PER_CODE + 1).min(CODES_PER_REQUEST) as usize;
-        let may_ask = |hash: &Hash, (): &()| !lacks(&Missing::Code(*hash));
+        // What is asked for as a node, by hash, is taken for a code too when it comes.
+        let may_ask = |hash: &Hash, (): &()| {
+            lacks.has(&Missing::Code(*hash)) && !self.hashes_asked.contains(hash)
+        };
         let taken = self.codes.take_first(most, may_ask);
         let hashes: Vec<Hash> = taken.into_iter().map(|(hash, ())| hash).collect();
         self.codes_asked.insert_all(hashes.iter().copied());
-        (!hashes.is_empty()).then_some(Want::Codes(hashes))
+        hashes
+    }
+
+    /// Whether this code is queued or in flight.
+    pub(super) fn wants_code(&self, hash: &Hash) -> bool {
+        self.codes.contains(hash) || self.codes_asked.contains(hash)
     }
 
     /// Returns codes that were asked for and have not come. What came otherwise is not wanted any
@@ -180,7 +189,7 @@ impl Queues {
         let most = (bytes / BYTES_PER_STORAGE).max(1) as usize;
         let may_ask = |account: &Hash, root: &Hash| {
             let (account, root) = (*account, *root);
-            !lacks(&Missing::Storage { account, root })
+            lacks.has(&Missing::Storage { account, root })
         };
         let accounts = self.storages.take_first(most, may_ask);
         self.storages_asked
@@ -290,9 +299,81 @@ impl Queues {
         large.chunks.get_mut(chunk)
     }
 
+    /// The roots of whole storages that `may_ask` accepts, at most this many. They leave the queue;
+    /// what is blinded of a storage whose root is known is found in the tree.
+    pub(super) fn take_roots(
+        &mut self,
+        tree: &Tree,
+        most: usize,
+        may_ask: impl Fn(&Missing) -> bool,
+    ) -> Vec<(StatePath, Hash)> {
+        // Storages with one root come together, so the root is asked for once.
+        let (hashes, codes) = (&self.hashes_asked, &self.codes_asked);
+        let is_free = |account: &Hash, root: &Hash| {
+            let (account, root) = (*account, *root);
+            let is_asked = hashes.contains(&root) || codes.contains(&root);
+            !is_asked && may_ask(&Missing::Storage { account, root })
+        };
+        let taken = self.storages.take_first(most, is_free);
+        let mut roots = Vec::new();
+        for (account, root) in taken {
+            if !tree.lacks_storage(&account) {
+                continue;
+            }
+            match self.ask_hash(root) {
+                true => roots.push((StatePath::storage(account, Path::ROOT), root)),
+                false => drop(self.storages.insert(account, root)),
+            }
+        }
+        roots
+    }
+
+    /// The root of this storage is known now, or the storage is gone.
+    pub(super) fn root_came(&mut self, account: &Hash) {
+        self.storages.remove(account);
+    }
+
     /// Whether a node is asked for, or cannot be had from any peer.
-    pub(super) fn is_node_asked(&self, path: &StatePath) -> bool {
-        self.nodes_asked.contains(path) || self.nodes_aside.contains(path)
+    pub(super) fn is_node_asked(&self, path: &StatePath, hash: &Hash) -> bool {
+        self.nodes_asked.contains(path)
+            || self.hashes_asked.contains(hash)
+            || self.nodes_aside.contains(path)
+    }
+
+    /// Notes that this hash is asked for; `false` if it was before.
+    pub(super) fn ask_hash(&mut self, hash: Hash) -> bool {
+        !self.codes_asked.contains(&hash) && self.hashes_asked.insert(hash, ())
+    }
+
+    /// These hashes were asked for before the target moved, and are on their way. So are these
+    /// codes.
+    pub(super) fn await_node_data(&mut self, nodes: &[(StatePath, Hash)], codes: &[Hash]) {
+        self.hashes_asked
+            .insert_all(nodes.iter().map(|(_, hash)| *hash));
+        self.await_codes(codes);
+    }
+
+    /// These nodes are not asked for by hash any more. Those that are still blinded are found in
+    /// the tree, or in the queue of storages.
+    pub(super) fn hashes_ended(&mut self, nodes: &[(StatePath, Hash)], tree: &Tree) {
+        for (at, hash) in nodes {
+            self.hashes_asked.remove(hash);
+            if let Some(account) = at.account
+                && at.path.is_empty()
+                && tree.lacks_storage(&account)
+            {
+                self.storages.insert(account, *hash);
+            }
+        }
+    }
+
+    /// Forgets the large storages that came node by node.
+    pub(super) fn sweep(&mut self, tree: &Tree) {
+        let lacks = |account: &Hash| {
+            tree.storage_span(account, &Hash::ZERO, &Hash::MAX)
+                .is_some()
+        };
+        self.large.retain(lacks);
     }
 
     /// Sets aside the nodes that no peer has; nothing that was set aside before stays so. `true` if
@@ -365,7 +446,8 @@ fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
 
 owns! {
     LargeStorage: chunks;
-    Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked, nodes_aside;
+    Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked, hashes_asked,
+        nodes_aside;
 }
 
 #[cfg(test)]

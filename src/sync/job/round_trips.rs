@@ -38,6 +38,15 @@ impl RoundTrips {
                 let round_trips = nodes.iter().map(|(at, _)| self.node(at));
                 round_trips.max().unwrap_or(1)
             }
+            Want::NodeData { nodes, codes } => {
+                let after_leaves = 1 + self.leaves();
+                let round_trips = nodes.iter().map(|(at, _)| self.node(at));
+                let least = match codes.is_empty() {
+                    true => 1,
+                    false => after_leaves,
+                };
+                round_trips.fold(least, u64::max)
+            }
             Want::Accounts { cursor: None, .. } => {
                 self.spans = self.spans.max(1 + most(self.before, &self.accounts));
                 self.spans

@@ -176,6 +176,11 @@ impl Peer {
         }
     }
 
+    /// How it is asked.
+    pub(in crate::sync) fn by(&self) -> By {
+        self.session.by()
+    }
+
     pub(in crate::sync) fn is_ready(&self) -> bool {
         self.session.is_ready()
     }
@@ -330,6 +335,21 @@ impl Peer {
     /// The same for one kind.
     pub(crate) fn has_refused_kind(&self, kind: RequestKind, root: &Hash) -> bool {
         self.refused[kind.index()].is_some_and(|refusal| refusal.root == *root)
+    }
+
+    /// Whether it has refused a part of this state that is not a code.
+    pub(in crate::sync) fn has_refused_state(&self, root: &Hash) -> bool {
+        let kinds = RequestKind::STATE.into_iter();
+        let mut kinds = kinds.filter(|kind| *kind != RequestKind::Codes);
+        kinds.any(|kind| self.has_refused_kind(kind, root))
+    }
+
+    /// Whether it may have this state, and does not keep others waiting.
+    pub(in crate::sync) fn is_reliable(&self, root: &Hash, now: Millis) -> bool {
+        self.is_ready()
+            && !self.is_struck()
+            && !self.is_lagging(now)
+            && !self.has_refused_state(root)
     }
 
     /// Whether it has to wait because its answers are short.

@@ -2,6 +2,7 @@
 //! disk that survives kills.
 
 pub(crate) mod absence;
+mod hashes;
 mod line;
 mod unanswered;
 
@@ -21,6 +22,7 @@ use snaplight_peer::session::{Outgoing, Server, Session};
 use snaplight_peer::snap::Request;
 use snaplight_peer::vice::Vice;
 
+use self::hashes::Hashes;
 use self::line::Line;
 pub(crate) use self::line::LineId;
 use self::unanswered::Unanswered;
@@ -71,6 +73,8 @@ pub(crate) struct World {
     /// How many messages each peer was sent.
     pub(crate) sent: BTreeMap<PeerId, u64>,
     pub(crate) unanswered: Unanswered,
+    /// What was asked for by hash.
+    pub(crate) hashes: Hashes,
     /// Timers ring only at multiples of this many milliseconds, as in a hidden tab.
     pub(crate) timers_ms: u64,
     rng: Rng,
@@ -145,6 +149,7 @@ impl World {
             asked: Vec::new(),
             sent: BTreeMap::new(),
             unanswered: Unanswered::default(),
+            hashes: Hashes::default(),
             timers_ms: 1,
             rng: Rng::new(seed),
             connections: BTreeMap::new(),
@@ -194,7 +199,12 @@ impl World {
     }
 
     pub(crate) fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
-        self.connect(server, vices, None)
+        self.connect(server, By::Snap, vices, None)
+    }
+
+    /// A peer that is asked by hash.
+    pub(crate) fn peer_by_hash(&mut self, vices: Vec<Vice>) -> PeerId {
+        self.connect(self.server.clone(), By::Hash, vices, None)
     }
 
     /// Adds a line of this rate, which may carry the frames of many peers.
@@ -213,12 +223,13 @@ impl World {
 
     /// A peer whose frames this line carries.
     pub(crate) fn peer_on(&mut self, line: LineId, vices: Vec<Vice>) -> PeerId {
-        self.connect(self.server.clone(), vices, Some(line))
+        self.connect(self.server.clone(), By::Snap, vices, Some(line))
     }
 
     pub(crate) fn connect(
         &mut self,
         server: Arc<Server>,
+        by: By,
         vices: Vec<Vice>,
         line: Option<LineId>,
     ) -> PeerId {
@@ -238,7 +249,7 @@ impl World {
             },
         );
         self.engine
-            .handle(Millis(self.now), Input::PeerJoined(id, By::Snap));
+            .handle(Millis(self.now), Input::PeerJoined(id, by));
         self.deliver(id, hello);
         id
     }
@@ -254,6 +265,7 @@ impl World {
 
     fn end_connection(&mut self, peer: PeerId) -> bool {
         self.unanswered.left(peer);
+        self.hashes.left(peer);
         self.connections.remove(&peer).is_some()
     }
 
@@ -380,6 +392,7 @@ impl World {
                 *self.sent.entry(peer).or_default() += 1;
                 if self.connections.contains_key(&peer) {
                     self.unanswered.asked(peer, &frame);
+                    self.hashes.asked(peer, &frame);
                 }
                 if let Some(connection) = self.connections.get_mut(&peer) {
                     connection.up_free = connection.up_free.max(self.now + connection.latency / 2);
@@ -489,7 +502,9 @@ impl World {
         match outgoing {
             Outgoing::Frame(frame) => {
                 self.received += frame.len() as u64;
-                self.unanswered.answered(peer, &frame);
+                if let Some(id) = self.unanswered.answered(peer, &frame) {
+                    self.hashes.answered(peer, id);
+                }
                 self.input(Input::Frame(peer, frame));
             }
             Outgoing::Text(_) => self.input(Input::Text(peer)),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use snaplight::sync::PeerId;
 
-/// The message ids of the requests: GetBlockHeaders of eth, and the even ones of snap, which come
-/// after the 18 ids of eth/69. An answer's id is one more.
-const REQUESTS: [u8; 5] = [0x13, 0x22, 0x24, 0x26, 0x28];
+/// The message ids of the requests: GetBlockHeaders of eth, GetNodeData of eth/66, and the even
+/// ones of snap, which come after the 18 ids of eth/69. An answer's id is one more.
+const REQUESTS: [u8; 6] = [0x13, 0x1d, 0x22, 0x24, 0x26, 0x28];
 
 /// The requests that wait for their answers, and the most that did at a time.
 #[derive(Debug, Default)]
@@ -38,11 +38,11 @@ impl Unanswered {
         self.most = self.of(peer).max(self.most);
     }
 
-    pub(super) fn answered(&mut self, peer: PeerId, frame: &[u8]) {
+    /// The request that this frame answers, if it answers one.
+    pub(super) fn answered(&mut self, peer: PeerId, frame: &[u8]) -> Option<u64> {
         let is_answer = |code: u8| REQUESTS.contains(&code.wrapping_sub(1));
-        if let Some((_, id)) = request_id(frame).filter(|(code, _)| is_answer(*code)) {
-            self.open.remove(&(peer, id));
-        }
+        let (_, id) = request_id(frame).filter(|(code, _)| is_answer(*code))?;
+        self.open.remove(&(peer, id)).map(|_| id)
     }
 
     pub(super) fn left(&mut self, peer: PeerId) {

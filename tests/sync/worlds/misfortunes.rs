@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use snaplight::sync::{Input, PeerId};
+use snaplight::wire::By;
 use snaplight_peer::session::Server;
 use snaplight_peer::state::Counts;
 use snaplight_peer::vice::Vice;
@@ -74,7 +75,7 @@ impl Director {
     /// Connects a peer by the line that this world has for it.
     pub(super) fn connect(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
         let line = self.some_line();
-        self.world.connect(server, vices, line)
+        self.world.connect(server, By::Snap, vices, line)
     }
 
     fn some_line(&mut self) -> Option<LineId> {

@@ -2,14 +2,20 @@
 //! it lacks.
 
 use super::{AnswerContext, AnswerError, Verdict};
+use crate::flat_map::{FlatMap, FlatSet};
 use crate::hash::Hash;
-use crate::state::{HashedNode, RevealFault, Revealing, StatePath};
+use crate::state::{HashedNode, RevealFault, StatePath};
 use crate::sync::io::Failure;
 use crate::sync::peer::Gain;
 use crate::sync::progress::Missing;
 use crate::sync::want::Want;
 use crate::trie::keccak;
 use crate::wire::{Answer, PeerFault};
+
+/// Places at which the nodes of one answer are joined. The same node may be wanted at thousands, for
+/// instance in storages that are alike; what is left over is asked for again. Chosen without a
+/// measurement: so many branches have 2 MiB.
+const MAX_PLACES: usize = 4_096;
 
 impl AnswerContext<'_> {
     /// The peer lacks these items. What that says of it if it had nothing else.
@@ -75,103 +81,186 @@ impl AnswerContext<'_> {
         nodes: &[(StatePath, Hash)],
         answer: Answer<'_>,
     ) -> Result<Verdict, AnswerError> {
-        let (is_stale, root) = (self.is_stale, self.job.root());
-        let blobs = answer.items(nodes.len());
-        let revealed = blobs.map(|blobs| {
-            self.job.reveal(self.codes_held, |revealing| {
-                reveal(revealing, nodes, blobs, is_stale, root)
-            })
-        });
-        self.requeue(Want::Nodes(nodes.to_vec()));
-        let (revealed, joined) = revealed?;
-        let counters = self.job.counters_mut();
-        counters.nodes += revealed.new;
-        counters.node_bytes += revealed.bytes;
-        revealed.verdict?;
-        if !self.lacking.is_empty() {
-            for (path, hash) in &revealed.found {
-                let (path, hash) = (*path, *hash);
-                self.lacking.found(&Missing::Node { path, hash });
+        let (mut skipped, mut found) = (Vec::new(), Vec::new());
+        let mut came = Came::default();
+        let mut wanted = nodes.iter();
+        let verdict = answer.items(nodes.len()).and_then(|blobs| {
+            // Servers put an empty string where nothing is at a path.
+            for blob in blobs.into_iter().filter(|blob| !blob.is_empty()) {
+                let node = HashedNode::new(blob);
+                let is_wanted = |(_, hash): &(StatePath, Hash)| *hash == node.hash();
+                let (path, hash) = in_order(&mut wanted, is_wanted, |node| skipped.push(*node))
+                    .ok_or(PeerFault::UnexpectedNode)?;
+                found.push(Missing::Node {
+                    path: *path,
+                    hash: *hash,
+                });
+                came.insert(node.hash(), node);
             }
-        }
+            Ok(())
+        });
+        let revealed = self.reveal(&came);
+        self.requeue(Want::Nodes(nodes.to_vec()));
+        let revealed = revealed?;
+        verdict?;
+        found.iter().for_each(|node| self.lacking.found(node));
         let missing = |(path, hash): &(StatePath, Hash)| Missing::Node {
             path: *path,
             hash: *hash,
         };
-        let lacks = revealed.skipped.iter().map(missing);
-        if revealed.found.is_empty() && !self.has_state {
+        let lacks = skipped.iter().map(missing);
+        if found.is_empty() && !self.has_state {
             return Ok(Verdict::Refused);
         }
-        if revealed.found.is_empty() {
+        if found.is_empty() {
             // Servers stop at the first node that they do not have.
-            let first = nodes.first().filter(|_| revealed.skipped.is_empty());
+            let first = nodes.first().filter(|_| skipped.is_empty());
             return Ok(self.lacks(lacks.chain(first.map(missing))));
         }
         self.lacks(lacks);
         Ok(Verdict::Proven(Gain {
-            accounts: joined.accounts,
-            slots: joined.slots,
-            bytes: revealed.bytes,
-            is_cut: revealed.found.len() < nodes.len(),
-            ..Gain::default()
+            is_cut: found.len() < nodes.len(),
+            ..revealed.gain
         }))
     }
-}
 
-/// What an answer's nodes came to.
-struct Revealed {
-    /// Nodes that were asked for and have come. Bound: the nodes asked for, as for `skipped`.
-    found: Vec<(StatePath, Hash)>,
-    /// Nodes that were left out before others that have come.
-    skipped: Vec<(StatePath, Hash)>,
-    /// Those of `found` that were still blinded, and their bytes.
-    new: u64,
-    bytes: u64,
-    verdict: Result<(), AnswerError>,
-}
-
-/// Reveals the nodes of an answer to the request for `nodes`. `root`: the target's.
-fn reveal(
-    revealing: &mut Revealing<'_>,
-    nodes: &[(StatePath, Hash)],
-    blobs: Vec<&[u8]>,
-    is_stale: bool,
-    root: Hash,
-) -> Revealed {
-    let mut revealed = Revealed {
-        found: Vec::new(),
-        skipped: Vec::new(),
-        new: 0,
-        bytes: 0,
-        verdict: Ok(()),
-    };
-    let mut wanted = nodes.iter();
-    // Servers put an empty string where nothing is at a path.
-    for blob in blobs.into_iter().filter(|blob| !blob.is_empty()) {
-        let node = HashedNode::new(blob);
-        let is_wanted = |(_, hash): &(StatePath, Hash)| *hash == node.hash();
-        let skip = |skipped: &(StatePath, Hash)| revealed.skipped.push(*skipped);
-        let Some((path, hash)) = in_order(&mut wanted, is_wanted, skip) else {
-            revealed.verdict = Err(PeerFault::UnexpectedNode.into());
-            break;
-        };
-        revealed.found.push((*path, *hash));
-        match revealing.node(path, &node) {
-            Ok(()) => {
-                revealed.new += 1;
-                revealed.bytes += blob.len() as u64;
+    /// Takes node data in. An item says nothing but what its hash is, so it is used wherever that is
+    /// wanted, whatever was asked for.
+    pub(super) fn node_data(
+        &mut self,
+        nodes: &[(StatePath, Hash)],
+        codes: &[Hash],
+        answer: Answer<'_>,
+    ) -> Result<Verdict, AnswerError> {
+        let mut came = Came::default();
+        let mut again = 0;
+        let verdict = answer.items(codes.len() + nodes.len()).map(|items| {
+            for item in items {
+                let item = HashedNode::new(item);
+                if !came.insert(item.hash(), item) {
+                    again += 1;
+                }
             }
-            // A range has revealed it meanwhile, or the root has moved.
-            Err(RevealFault::NotBlinded) => {}
-            Err(RevealFault::Hash) if is_stale => {}
-            // It hashes to what the state root commits to, so no peer is to blame.
-            Err(_) => {
-                revealed.verdict = Err(Failure::BogusRoot(root).into());
-                break;
+        });
+        let mut gain = Gain::default();
+        let mut used: FlatSet<Hash> = FlatSet::default();
+        for (hash, code) in came.iter() {
+            if self.job.wants_code(hash) && self.codes_held.insert(*hash, ()) {
+                used.insert(*hash, ());
+                self.job.code_arrived(*hash, code.rlp());
+                gain.codes += 1;
+                gain.bytes += code.rlp().len() as u64;
             }
         }
+        let revealed = self.reveal(&came);
+        self.requeue(Want::NodeData {
+            nodes: nodes.to_vec(),
+            codes: codes.to_vec(),
+        });
+        let revealed = revealed?;
+        verdict?;
+
+        // What stands before something that came is lacking. What follows may have been cut off,
+        // unless there is nothing.
+        let codes = codes.iter().map(|hash| (*hash, Missing::Code(*hash)));
+        let nodes = nodes
+            .iter()
+            .map(|(path, hash)| (*hash, Missing::at(*path, *hash)));
+        let asked: Vec<(Hash, Missing)> = codes.chain(nodes).collect();
+        let has_come = |(hash, _): &&(Hash, Missing)| came.contains(hash);
+        let found = asked.iter().filter(has_come).count();
+        let until = asked.iter().rposition(|item| has_come(&item));
+        for (_, item) in asked.iter().filter(has_come) {
+            self.lacking.found(item);
+        }
+        let unasked = came.len() - found;
+        let was_used = |hash: &Hash| used.contains(hash) || revealed.hashes.contains(hash);
+        let is_asked = |hash: &Hash| asked.iter().any(|(asked, _)| asked == hash);
+        if unasked > 0 && came.keys().any(|hash| !was_used(hash) && !is_asked(hash)) {
+            return Err(PeerFault::UnexpectedNodeData.into());
+        }
+        let counters = self.job.counters_mut();
+        counters.unexpected += unasked as u64;
+        counters.duplicate += again;
+
+        let asks_for_nodes = asked
+            .iter()
+            .any(|(_, item)| !matches!(item, Missing::Code(_)));
+        if came.is_empty() && asks_for_nodes && !self.has_state {
+            return Ok(Verdict::Refused);
+        }
+        let lacking = asked.iter().take(until.unwrap_or(asked.len()));
+        let lacking = lacking
+            .filter(|item| !has_come(item))
+            .map(|(_, item)| *item);
+        let verdict = self.lacks(lacking);
+        if came.is_empty() {
+            return Ok(verdict);
+        }
+        Ok(Verdict::Proven(Gain {
+            codes: gain.codes,
+            bytes: gain.bytes + revealed.gain.bytes,
+            is_cut: until.is_some_and(|last| last + 1 < asked.len()),
+            ..revealed.gain
+        }))
     }
-    revealed
+
+    /// Reveals nodes wherever they are wanted.
+    fn reveal(&mut self, came: &Came<'_>) -> Result<Revealed, AnswerError> {
+        // Most hashes of the tree differ in their first bytes from all that came.
+        let mut prefixes = vec![false; 1 << 16];
+        let prefix = |hash: &Hash| usize::from(u16::from_be_bytes([hash.0[0], hash.0[1]]));
+        for hash in came.keys() {
+            prefixes[prefix(hash)] = true;
+        }
+        let is_there = |hash: &Hash| prefixes[prefix(hash)] && came.contains(hash);
+        let places = self.job.tree().places(is_there, MAX_PLACES);
+        let mut revealed = Revealed::default();
+        let (verdict, joined) = self.job.reveal(self.codes_held, |revealing| {
+            for (at, hash) in &places {
+                let Some(node) = came.get(hash) else {
+                    continue;
+                };
+                match revealing.node(at, node) {
+                    Ok(()) if revealed.hashes.insert(*hash, ()) => {
+                        revealed.gain.bytes += node.rlp().len() as u64;
+                    }
+                    Ok(()) | Err(RevealFault::NotBlinded) => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+            Ok(())
+        });
+        for (at, hash) in &places {
+            if let Some(account) = at.account
+                && at.path.is_empty()
+            {
+                self.job.storage_root_came(&account);
+            }
+            self.lacking.found(&Missing::at(*at, *hash));
+        }
+        revealed.gain.accounts = joined.accounts;
+        revealed.gain.slots = joined.slots;
+        let counters = self.job.counters_mut();
+        counters.nodes += revealed.hashes.len() as u64;
+        counters.node_bytes += revealed.gain.bytes;
+        match verdict {
+            Ok(()) => Ok(revealed),
+            // It hashes to what the state root commits to, so no peer is to blame.
+            Err(_) => Err(Failure::BogusRoot(self.job.root()).into()),
+        }
+    }
+}
+
+/// Trie nodes, or what may be one, by hash. Bound: the items asked for.
+type Came<'a> = FlatMap<Hash, HashedNode<'a>>;
+
+/// What nodes came to.
+#[derive(Default)]
+struct Revealed {
+    /// Those that were blinded somewhere.
+    hashes: FlatSet<Hash>,
+    gain: Gain,
 }
 
 /// The next of `wanted` that matches. Those before it were left out by the peer, which is allowed.

@@ -200,6 +200,7 @@ impl AnswerContext<'_> {
             Want::Storages(accounts) => return self.storages(accounts, answer),
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
+            Want::NodeData { nodes, codes } => return self.node_data(nodes, codes, answer),
         };
         match gain {
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),
