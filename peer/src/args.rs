@@ -60,9 +60,9 @@ Options:
     --network-id ID        default 1 for mainnet's genesis state, and 1337 otherwise
     --genesis-hash HASH    default mainnet's for mainnet's genesis state, and otherwise one that is
                            made from the root
-    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]], where KIND is accounts, storage,
-                           codes, nodes, headers or node-data; may be repeated. It shows after
-                           HONEST answers and before UNTIL answers. Names: slow=MS, again=MS,
+    --vice VICE            NAME[=ARGUMENT][@KIND][+HONEST[..UNTIL]], where KIND is accounts,
+                           storage, codes, nodes, headers or node-data; may be repeated. It shows
+                           after HONEST answers and before UNTIL answers. Names: slow=MS, again=MS,
                            capped=BYTES, drip=BYTES, padded=NODES, lacks-codes=HEX, lacks-nodes=HEX,
                            ends-at-nodes=HEX, silent-about=HEX, stray-item, repeat-item, late-item,
                            reversed, silent, empty, stale-root, drop-first-proof, drop-last-proof,

@@ -1,5 +1,5 @@
-//! What eth/66 has and eth/69 has not: its Status, and how it announces blocks. A connection by hash
-//! speaks it. See `docs/websocket-peers.md`, §5.3. GetBlockHeaders is the same in both, and
+//! What eth/66 has and eth/69 has not: its Status, and how it announces blocks. A connection by
+//! hash speaks it. See `docs/websocket-peers.md`, §5.3. GetBlockHeaders is the same in both, and
 //! [`crate::node_data`] has GetNodeData.
 
 use crate::{

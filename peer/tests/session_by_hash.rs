@@ -50,12 +50,13 @@ fn ended(reason: Reason) -> Vec<Outgoing> {
 
 #[test]
 fn what_both_sides_offer_decides_how_they_speak_and_whether_they_do() {
-    const E66: (&str, u64) = ("eth", 66);
-    const E69: (&str, u64) = ("eth", 69);
-    const S1: (&str, u64) = ("snap", 1);
+    type Capability = (&'static str, u64);
+    const E66: Capability = ("eth", 66);
+    const E69: Capability = ("eth", 69);
+    const S1: Capability = ("snap", 1);
     // The client's offer, and the version of eth that is spoken with a server that offers
     // connections by snap, by hash, and both. 0 is none.
-    let table: [(&[(&str, u64)], [u64; 3]); 10] = [
+    let table: [(&[Capability], [u64; 3]); 10] = [
         (&[E66], [0, 66, 66]),
         (&[E69, S1], [69, 0, 69]),
         (&[E69], [0, 0, 0]),

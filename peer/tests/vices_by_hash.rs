@@ -1,5 +1,5 @@
-//! Checks that every vice that shows in node data does what its name says and nothing else: compares
-//! its answers with the honest ones.
+//! Checks that every vice that shows in node data does what its name says and nothing else:
+//! compares its answers with the honest ones.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -6,7 +6,7 @@ mod support;
 
 use futures_util::{SinkExt, StreamExt};
 use snaplight_peer::{
-    handshake::{self, id},
+    handshake::{self, Hello, id},
     net::{Listener, Options},
     session::Server,
     snap::{GetAccountRange, GetByteCodes, GetStorageRanges, GetTrieNodes, Request},
@@ -348,7 +348,8 @@ async fn the_program_prints_one_line_when_ready_serves_and_ends_with_its_input()
             "1:100",
             "--exit-with-stdin",
         ])
-        .args(["--network-id", "9", "--vice", "capped=100@accounts"])
+        .args(["--network-id", "9", "--vice", "capped=100@node-data"])
+        .args(["--by", "hash"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -386,7 +387,8 @@ async fn the_program_prints_one_line_when_ready_serves_and_ends_with_its_input()
         .parse()
         .unwrap();
     let mut client = connect(address, Some("devp2p.1")).await.unwrap();
-    assert_eq!(frame_id(&client.frame().await), id::HELLO);
+    let hello = Hello::decode(&client.frame().await[1..]).unwrap();
+    assert_eq!(hello.capabilities, [(b"eth".to_vec(), 66)]);
 
     drop(program.stdin.take());
     assert_eq!(client.close_code().await, 4008);
@@ -400,6 +402,7 @@ async fn the_program_explains_wrong_arguments() {
         &["--bogus"],
         &[],
         &["--accounts", "5", "--vice", "bogus"],
+        &["--accounts", "5", "--by", "path"],
         &["--accounts", "5", "--block-every", "0s"],
         &["--accounts", "5", "--change", "1.5"],
     ] {

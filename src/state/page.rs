@@ -19,7 +19,7 @@ mod tests;
 
 pub(crate) use codec::PageWriter;
 pub(crate) use size::{
-    FRAME, base_size, blinded_size, entry_size, leaf_size, page_size, storage_size,
+    FRAME, base_size, blinded_size, count_size, entry_size, leaf_size, page_size, storage_size,
 };
 
 /// The size that pages are cut to, in bytes. Measured by `cargo xtask bench --only heal`: against

@@ -3,8 +3,8 @@
 use super::{Trie, flat, live};
 use crate::Hash;
 
-/// A node that has a hash of its own. It is written anew whenever it is served, so a handle takes 24
-/// bytes however large the node is.
+/// A node that has a hash of its own. It is written anew whenever it is served, so a handle takes
+/// the same few bytes however large the node is.
 #[derive(Debug, Clone)]
 pub(crate) enum Handle {
     /// Keeps its whole trie in memory.

@@ -107,8 +107,8 @@ pub enum Fault {
     /// `silent-about=HEX`: never answers a request for node data that asks for a hash which begins
     /// with these digits.
     SilentAbout(Prefix),
-    /// `stray-item`: sends a node that nobody asked for, and that no state has, in place of the last
-    /// item of node data.
+    /// `stray-item`: sends a node that nobody asked for, and that no state has, in place of the
+    /// last item of node data.
     StrayItem,
     /// `repeat-item`: sends the first item of node data again, in place of the last one. Odd, not
     /// wrong.

@@ -26,18 +26,21 @@ pub(crate) fn entry_size(entry: &Entry) -> usize {
 pub(crate) fn storage_size(storage: &Storage) -> usize {
     match storage {
         Storage::Empty | Storage::Blinded => 0,
-        Storage::Inline(slots) => {
-            number_size(slots.len() as u64) + slots.iter().map(entry_size).sum::<usize>()
-        }
+        Storage::Inline(slots) => count_size(slots) + slots.iter().map(entry_size).sum::<usize>(),
         Storage::Page(page) => 1 + page_numbers_size(page),
     }
+}
+
+/// Bytes that the number of a list's entries takes.
+pub(crate) fn count_size(list: &[Entry]) -> usize {
+    number_size(list.len() as u64)
 }
 
 /// Most bytes that a base adds to its blinded entry.
 pub(crate) fn base_size(base: &[Entry]) -> usize {
     match base.is_empty() {
         true => 0,
-        false => number_size(base.len() as u64) + base.iter().map(entry_size).sum::<usize>(),
+        false => count_size(base) + base.iter().map(entry_size).sum::<usize>(),
     }
 }
 

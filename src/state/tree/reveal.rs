@@ -8,7 +8,7 @@ use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
-use crate::state::page::{entry_size, storage_size};
+use crate::state::page::{count_size, entry_size};
 use crate::trie::keccak::keccak;
 use crate::trie::node::{Child, Node, NodeError, decode};
 use crate::trie::path::Path;
@@ -38,17 +38,21 @@ impl<'a> HashedNode<'a> {
     }
 }
 
-/// Nodes that are being revealed, one after the other. Those of the account trie are put into the
-/// list together, at the end: the list may have tens of thousands of entries, and each node put in
-/// alone would move those behind it.
+/// Nodes that are being revealed, one after the other. What they lead to is put into the list of the
+/// account trie, and into that of each storage, together: a list may have tens of thousands of
+/// entries, and each node put in alone would move those behind it.
 pub struct Revealing<'a> {
     tree: &'a mut Tree,
     held: &'a dyn CodesHeld,
     joined: Joined,
-    /// What is put into the list, and the index of the blinded entry that it replaces, in order.
-    /// Bound: the nodes revealed.
-    replaced: Vec<(usize, Vec<Entry>)>,
+    accounts: Replaced,
+    /// The account whose storage is revealed now, and what is put into its list.
+    storage: Option<(Hash, Replaced)>,
 }
+
+/// What is put into a list: the index of the blinded entry that it replaces, in order, and the
+/// entries. Bound: the nodes revealed.
+type Replaced = Vec<(usize, Vec<Entry>)>;
 
 /// Why a node cannot be revealed. If it answers a request for the entry's hash, the peer is at
 /// fault.
@@ -104,7 +108,8 @@ impl Tree {
             tree: self,
             held,
             joined: Joined::default(),
-            replaced: Vec::new(),
+            accounts: Vec::new(),
+            storage: None,
         }
     }
 }
@@ -125,13 +130,23 @@ impl Revealing<'_> {
         core::mem::take(&mut self.joined)
     }
 
+    /// Puts what was revealed of a storage into its list.
+    fn end_storage(&mut self) {
+        let Some((account, replaced)) = self.storage.take() else {
+            return;
+        };
+        let leaf = find_account(&mut self.tree.entries, &account);
+        if let Some(Storage::Inline(slots)) = leaf.map(|leaf| &mut leaf.storage) {
+            let before = count_size(slots);
+            put_all(slots, replaced);
+            self.tree.bytes = (self.tree.bytes + count_size(slots)).saturating_sub(before);
+        }
+    }
+
     fn account_node(&mut self, path: &Path, node: &HashedNode<'_>) -> Result<(), RevealFault> {
         let tree = &mut *self.tree;
         let index = blinded_at(&tree.entries, path, node)?;
-        let place = self.replaced.partition_point(|(at, _)| *at < index);
-        if self.replaced.get(place).is_some_and(|(at, _)| *at == index) {
-            return Err(RevealFault::NotBlinded);
-        }
+        let place = free_place(&self.accounts, index)?;
         let (mut revealed, mut accounts, mut bytes) = (Vec::new(), 0, 0);
         let mut leaf = |value: &[u8]| {
             let leaf = account(value, self.held)?;
@@ -148,7 +163,7 @@ impl Revealing<'_> {
         let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
         self.joined.accounts += accounts;
         self.joined.account_bytes += bytes;
-        self.replaced.insert(place, (index, merged));
+        self.accounts.insert(place, (index, merged));
         tree.bytes = (tree.bytes + added).saturating_sub(removed);
         Ok(())
     }
@@ -159,9 +174,11 @@ impl Revealing<'_> {
         path: &Path,
         node: &HashedNode<'_>,
     ) -> Result<(), RevealFault> {
+        if self.storage.as_ref().is_none_or(|(of, _)| of != account) {
+            self.end_storage();
+        }
         let tree = &mut *self.tree;
         let leaf = find_account(&mut tree.entries, account).ok_or(RevealFault::NotBlinded)?;
-        let removed = storage_size(&leaf.storage);
         let mut whole = vec![Entry {
             path: Path::ROOT,
             item: Item::blinded(leaf.storage_root()),
@@ -172,6 +189,8 @@ impl Revealing<'_> {
             Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
         };
         let index = blinded_at(slots, path, node)?;
+        let replaced = self.storage.as_ref().map(|(_, replaced)| replaced);
+        let place = replaced.map_or(Ok(0), |replaced| free_place(replaced, index))?;
         let (mut revealed, mut count, mut bytes) = (Vec::new(), 0, 0);
         let mut slot = |value: &[u8]| {
             check_slot_value(value).map_err(|_| RevealFault::Content)?;
@@ -185,35 +204,50 @@ impl Revealing<'_> {
             joined: &mut self.joined,
             held: Some(self.held),
         };
-        let (merged, _, _) = merge(slots, index, revealed, adopter)?;
+        let (merged, mut removed, added) = merge(slots, index, revealed, adopter)?;
         self.joined.slots += count;
         self.joined.slot_bytes += bytes;
-        list::put(slots, index..index + 1, merged);
         if leaf.storage == Storage::Blinded {
+            tree.bytes += count_size(&whole);
+            removed = 0;
             leaf.storage = Storage::Inline(whole);
         }
-        let added = storage_size(&leaf.storage);
         tree.bytes = (tree.bytes + added).saturating_sub(removed);
+        let (_, replaced) = self.storage.get_or_insert((*account, Vec::new()));
+        replaced.insert(place, (index, merged));
         Ok(())
     }
 }
 
-/// However it ends, what was revealed gets into the list.
+/// However it ends, what was revealed gets into the lists.
 impl Drop for Revealing<'_> {
     fn drop(&mut self) {
-        let Some((first, _)) = self.replaced.first() else {
-            return;
-        };
-        let entries = &mut self.tree.entries;
-        let added: usize = self.replaced.iter().map(|(_, merged)| merged.len()).sum();
-        list::make_room(entries, entries.len() + added - self.replaced.len());
-        let behind = entries.split_off(*first);
-        let mut replaced = self.replaced.drain(..).peekable();
-        for (index, entry) in (entries.len()..).zip(behind) {
-            match replaced.next_if(|(at, _)| *at == index) {
-                Some((_, merged)) => entries.extend(merged),
-                None => entries.push(entry),
-            }
+        self.end_storage();
+        put_all(&mut self.tree.entries, core::mem::take(&mut self.accounts));
+    }
+}
+
+/// Where the entries that replace this one are kept. Nothing is revealed twice.
+fn free_place(replaced: &Replaced, index: usize) -> Result<usize, RevealFault> {
+    match replaced.binary_search_by_key(&index, |(at, _)| *at) {
+        Ok(_) => Err(RevealFault::NotBlinded),
+        Err(place) => Ok(place),
+    }
+}
+
+/// Puts what was revealed into a list.
+fn put_all(entries: &mut Vec<Entry>, replaced: Replaced) {
+    let Some((first, _)) = replaced.first() else {
+        return;
+    };
+    let added: usize = replaced.iter().map(|(_, merged)| merged.len()).sum();
+    list::make_room(entries, entries.len() + added - replaced.len());
+    let behind = entries.split_off(*first);
+    let mut replaced = replaced.into_iter().peekable();
+    for (index, entry) in (entries.len()..).zip(behind) {
+        match replaced.next_if(|(at, _)| *at == index) {
+            Some((_, merged)) => entries.extend(merged),
+            None => entries.push(entry),
         }
     }
 }
