@@ -495,7 +495,7 @@ export interface SyncFigures {
    * Answers that nobody waited for: those that came after their work had been given to another peer
    * (what they prove is used), those that came twice, and those to a request that was never made. Of
    * an answer by hash each item counts by itself: one that came before (`duplicate`), and one that
-   * this request did not ask for (`unexpected`; it is used if it is wanted).
+   * this request did not ask for but that is wanted, and is used (`unexpected`).
    */
   readonly unneeded: { readonly late: number; readonly duplicate: number; readonly unexpected: number }
   /**
