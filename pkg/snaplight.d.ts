@@ -431,7 +431,8 @@ export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
  * - `connecting`: no peer has greeted yet, or an earlier session's pages are being read.
  * - `locating`: the header of the block asked for is being fetched.
  * - `ranges`: ranges of accounts, their storage and codes.
- * - `healing`: what differs from what is held, mostly node by node.
+ * - `healing`: what differs from what is held, mostly node by node. With peers by hash alone all of
+ *   a state comes so, node by node.
  * - `finishing`: everything is there and proven; the last transactions are on their way.
  * - `done`: the root is complete.
  */
@@ -478,9 +479,9 @@ export interface SyncFigures {
   /** Answers with ranges of accounts or slots that were proven, and their bytes. */
   readonly ranges: { readonly answers: number; readonly bytes: number }
   /**
-   * Trie nodes fetched one by one and their bytes; codes fetched while an older state was healed, and
-   * their bytes, which are part of `received` too; the answers that brought the nodes, and the bytes
-   * of these answers.
+   * Trie nodes fetched one by one, by path or by hash, and their bytes; codes fetched while an older
+   * state was healed, and their bytes, which are part of `received` too; the answers that brought the
+   * nodes, and the bytes of these answers.
    */
   readonly healing: {
     readonly nodes: number
@@ -492,7 +493,9 @@ export interface SyncFigures {
   }
   /**
    * Answers that nobody waited for: those that came after their work had been given to another peer
-   * (what they prove is used), those that came twice, and those to a request that was never made.
+   * (what they prove is used), those that came twice, and those to a request that was never made. Of
+   * an answer by hash each item counts by itself: one that came before (`duplicate`), and one that
+   * this request did not ask for but that is wanted, and is used (`unexpected`).
    */
   readonly unneeded: { readonly late: number; readonly duplicate: number; readonly unexpected: number }
   /**

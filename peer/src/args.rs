@@ -52,6 +52,8 @@ On standard input, with --chain or --exit-with-stdin:
     export FILE            writes the newest state to a file and prints a line of JSON: exported
                            (the file), root, accounts, slots and codes, or error. The format is
                            described in peer/src/state/export.rs
+    genesis FILE           writes the first state, which must be a generated one, to a file of the
+                           form of --genesis, and prints the same line of JSON
 
 Options:
     --listen ADDRESS       default 127.0.0.1:0; with port 0 the system chooses a free port

@@ -113,6 +113,10 @@ pub(crate) async fn run(
                         print(&told.unwrap_or_else(|error| json!({ "error": error.to_string() })));
                         None
                     }
+                    Some(Order::Genesis(file)) => {
+                        print(&genesis(sampler.as_ref(), &file));
+                        None
+                    }
                     None => None,
                 },
                 None if ends => return,
@@ -156,6 +160,8 @@ enum Order {
     Sample(u64),
     /// Write the newest state to this file.
     Export(String),
+    /// Write the first state to this file, with the names of accounts and slots.
+    Genesis(String),
 }
 
 /// What a block changes.
@@ -185,9 +191,12 @@ fn change(words: &[&str]) -> Option<Change> {
     Some(change)
 }
 
-/// Reads `block`, `block SHARE`, `block` with numbers as in [`change`], `sample N` or
-/// `export FILE`.
+/// Reads `block`, `block SHARE`, `block` with numbers as in [`change`], `sample N`, `export FILE`
+/// or `genesis FILE`.
 fn on_demand(line: &str, usual: f64) -> Option<Order> {
+    if let Some(file) = line.trim().strip_prefix("genesis ") {
+        return Some(Order::Genesis(file.trim().to_owned()));
+    }
     if let Some(file) = line.trim().strip_prefix("export ") {
         return Some(Order::Export(file.trim().to_owned()));
     }
@@ -208,7 +217,7 @@ fn on_demand(line: &str, usual: f64) -> Option<Order> {
     if order.is_none() {
         log(&format!(
             "{line:?} is no order; orders are: block [SHARE], block with values=N, insert=N, \
-             delete=N, slots=N, contracts=N or delegations=N, sample N, export FILE"
+             delete=N, slots=N, contracts=N or delegations=N, sample N, export FILE, genesis FILE"
         ));
     }
     order
@@ -233,9 +242,28 @@ fn sample(sampler: Option<&Sampler>, chain: Option<&Chain>, count: u64) {
 
 /// Writes a state to a file. Returns the line to print about it.
 fn export(state: &State, file: &str) -> Value {
+    write(state, file, |out| state.export(out))
+}
+
+/// Writes the first state to a file with the names of accounts and slots. Returns the line to print
+/// about it.
+fn genesis(sampler: Option<&Sampler>, file: &str) -> Value {
+    match sampler {
+        Some(Sampler { recipe, start }) => {
+            write(start, file, |out| start.write_genesis(recipe, out))
+        }
+        None => json!({ "error": "the addresses are only known of generated states" }),
+    }
+}
+
+fn write(
+    state: &State,
+    file: &str,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Value {
     let written = File::create(file).and_then(|created| {
         let mut out = BufWriter::with_capacity(EXPORT_BUFFER, created);
-        state.export(&mut out)?;
+        write(&mut out)?;
         out.flush()
     });
     let counts = state.counts();

@@ -134,9 +134,10 @@ test('a root that the peer by snap gave up in mid-sync is finished by hash', asy
     for await (const { received } of running) if (received.accounts > 0) break
   }, snap.root)
   await snap.advance(0.01)
-  await page.evaluate(async () => {
-    for await (const { needNewRoot } of running) if (needNewRoot) break
+  const refused = await page.evaluate(async () => {
+    for await (const { needNewRoot } of running) if (needNewRoot) return needNewRoot.root
   })
+  assert.equal(refused, snap.root)
   const report = await page.evaluate(async ({ url }) => {
     window.archive = db.addPeer(url, { by: 'hash' })
     const report = await running

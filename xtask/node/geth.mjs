@@ -23,8 +23,13 @@ const LOOK_EVERY_MS = 100
  * them.
  */
 export function missing() {
+  return missingOf([NODE])
+}
+
+/** The same for the gateway and other programs that are written in Go. */
+export function missingOf(programs) {
   if (process.env.SNAPLIGHT_WITHOUT_GO) return process.env.SNAPLIGHT_WITHOUT_GO
-  const absent = [NODE, GATEWAY].find((program) => !existsSync(program))
+  const absent = [GATEWAY, ...programs].find((program) => !existsSync(program))
   return absent && `${absent} was not built; \`cargo xtask test --only e2e\` builds it where Go is installed`
 }
 
@@ -56,21 +61,14 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
     started.push(node)
     const genesis = JSON.parse(readFileSync(file, 'utf8'))
     const { enode, rpc: rpcUrl, networkId, genesisHash } = node.ready
-    const startGateway = async () => {
-      const gateway = await startProgram('the gateway', GATEWAY, [
-        '--node', enode, '--head-rpc', rpcUrl, '--listen', '127.0.0.1:0', '--genesis-hash', genesisHash, '--exit-with-stdin',
-      ], READY_WITHIN_MS)
+    const ownGateway = async () => {
+      const gateway = await startGateway([enode], ['--head-rpc', rpcUrl, '--genesis-hash', genesisHash])
       started.push(gateway)
-      const { url, http } = gateway.ready
-      await until(CONNECTED_WITHIN_MS, 'the gateway did not connect to the node', async () => {
-        const nodes = await (await fetch(`${http}/nodes`)).json()
-        return nodes.length > 0
-      })
-      return url
+      return gateway.url
     }
     const rpc = await connectRpc(rpcUrl)
     started.push({ stop: () => rpc.close() })
-    const url = await startGateway()
+    const url = await ownGateway()
     const makeBlock = async () => (await node.ask('block')).block
     const withhold = async ({ number }) => {
       const raw = await rpc.call('debug_getRawBlock', [quantity(number)])
@@ -85,7 +83,7 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
           rmSync(folder, { recursive: true })
         }
       }
-      return { url: await startGateway(), giveBack }
+      return { url: await ownGateway(), giveBack }
     }
     return { url, rpcUrl, rpc, networkId, genesisHash, genesis, makeBlock, withhold, stop }
   } catch (error) {
@@ -94,6 +92,31 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/**
+ * Starts a gateway. Resolves when it is connected to all of these nodes. It ends with `stop()`, and
+ * in any case with this process.
+ *
+ * @param {string[]} enodes
+ * @param {string[]} options more flags
+ * @returns {Promise<{url: string, http: string, pid: number, stop: () => Promise<void>}>}
+ */
+export async function startGateway(enodes, options = []) {
+  const { ready, pid, stop } = await startProgram('the gateway', GATEWAY, [
+    ...enodes.flatMap((enode) => ['--node', enode]), '--listen', '127.0.0.1:0', ...options, '--exit-with-stdin',
+  ], READY_WITHIN_MS)
+  const { url, http } = ready
+  try {
+    await until(CONNECTED_WITHIN_MS, 'the gateway did not connect to the node', async () => {
+      const nodes = await (await fetch(`${http}/nodes`)).json()
+      return nodes.length === enodes.length
+    })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { url, http, pid, stop }
 }
 
 function quantity(number) {

@@ -23,11 +23,12 @@ const READY_WITHIN_MS = 180_000
  * @returns {Promise<{url: string, root: string, accounts: number, networkId: number,
  *   genesisHash: string, block: object, pid: number, advance: (share?: number | string) => Promise<object>,
  *   sample: (count: number) => Promise<object>, exportTo: (file: string) => Promise<object>,
- *   stop: () => Promise<void>}>}
+ *   writeGenesis: (file: string) => Promise<object>, stop: () => Promise<void>}>}
  *   With `--chain`, `advance` makes a block that changes this share of everything, or
  *   `'values=N insert=N delete=N slots=N'`, or some of these. It resolves to what the peer says of
  *   the block. `sample` resolves to accounts as they are now. `exportTo` writes the newest state to
- *   a file, for gethbench, and resolves to its root and counts.
+ *   a file, for gethbench, and resolves to its root and counts. `writeGenesis` writes the first
+ *   state, which must be a generated one, as a genesis file.
  */
 export async function startPeer(options) {
   const { ready, pid, ask, stop } = await startProgram(
@@ -38,13 +39,16 @@ export async function startPeer(options) {
     pid,
     advance: (share = '') => ask(`block ${share}`),
     sample: (count) => ask(`sample ${count}`),
-    exportTo: async (file) => {
-      const told = await ask(`export ${file}`)
-      if (told.error) throw new Error(`the peer could not export its state: ${told.error}`)
-      return told
-    },
+    exportTo: (file) => written(ask, `export ${file}`),
+    writeGenesis: (file) => written(ask, `genesis ${file}`),
     stop,
   }
+}
+
+async function written(ask, order) {
+  const told = await ask(order)
+  if (told.error) throw new Error(`the peer could not write its state: ${told.error}`)
+  return told
 }
 
 /** Starts several peers with the same state, which they generate at the same time. */

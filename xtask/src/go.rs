@@ -1,6 +1,8 @@
-//! What is written in Go: the gateway, and go-ethereum, which the tests and the bench run.
+//! What is written in Go: the gateway, and go-ethereum, new and old, which the tests and the bench
+//! run.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::counts::Counts;
@@ -10,6 +12,9 @@ use crate::workspace::Workspace;
 
 /// The Go that go-ethereum's go.mod requires.
 const GO: (u32, u32) = (1, 25);
+/// A go-ethereum that answers GetNodeData over eth/66. It still runs chains without a consensus
+/// client.
+const OLD_GETH: &str = "github.com/ethereum/go-ethereum/cmd/geth@v1.10.26";
 /// After this time one package's tests count as hanging. It is Go's own default, written down.
 const TIMEOUT: &str = "10m";
 
@@ -67,6 +72,7 @@ pub(crate) fn test(workspace: &Workspace, unattended: bool) -> Outcome<(Counts, 
         &["test", "-v", "-timeout", TIMEOUT, "./..."],
     );
     test.env("SNAPLIGHT_PEER", peer);
+    test.env("SNAPLIGHT_OLD_GETH", old_geth(workspace)?);
     let finished = captured("gateway", &mut test)?;
     total += of_go(&finished.output);
     Ok((total, finished))
@@ -89,6 +95,29 @@ pub(crate) fn programs(workspace: &Workspace) -> Outcome<()> {
     let mut build = go(workspace, "go", &["build", "-o"]);
     build.arg(output).arg("./cmd/...");
     required("go build", &mut build).map(drop)
+}
+
+/// Builds go-ethereum 1.10.26 if it is not there, and returns where it is. The module proxy's
+/// checksums say that it is the released source.
+pub(crate) fn old_geth(workspace: &Workspace) -> Outcome<PathBuf> {
+    let program = workspace.old_geth();
+    if program.exists() {
+        return Ok(program);
+    }
+    if let Some(why) = missing() {
+        return Err(format!("go-ethereum 1.10.26 cannot be built: {why}").into());
+    }
+    say("building go-ethereum 1.10.26 once (a minute and a download)");
+    let folder = program.parent().unwrap_or(&workspace.target);
+    // Without the flag, a current Go does not link what this version links.
+    let mut install = go(
+        workspace,
+        "go",
+        &["install", "-ldflags=-checklinkname=0", OLD_GETH],
+    );
+    install.env("GOBIN", folder);
+    required("go install geth", &mut install)?;
+    Ok(program)
 }
 
 fn go(workspace: &Workspace, program: &str, arguments: &[&str]) -> Command {

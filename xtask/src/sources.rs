@@ -63,6 +63,7 @@ pub(crate) fn environment(workspace: &Workspace, command: &mut Command, browser:
         .env("SNAPLIGHT_TESTNODE", workspace.go_program("testnode"))
         .env("SNAPLIGHT_GATEWAY", workspace.go_program("gateway"))
         .env("SNAPLIGHT_GETHBENCH", workspace.go_program("gethbench"))
+        .env("SNAPLIGHT_OLD_GETH", workspace.old_geth())
         .env(
             "SNAPLIGHT_GENESIS",
             workspace.target.join("genesis/mainnet.json"),

@@ -358,7 +358,10 @@ impl Suite<'_> {
         let browser = &self.browser_tools()?.browser;
         sources::environment(workspace, &mut node, Some(browser));
         match go::missing() {
-            None => go::programs(self.workspace)?,
+            None => {
+                go::programs(self.workspace)?;
+                go::old_geth(self.workspace)?;
+            }
             // The tests that need Go then skip themselves with this reason.
             Some(why) => drop(node.env("SNAPLIGHT_WITHOUT_GO", why)),
         }

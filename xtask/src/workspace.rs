@@ -56,6 +56,12 @@ impl Workspace {
             .join(format!("{program}{}", env::consts::EXE_SUFFIX))
     }
 
+    /// Where go-ethereum 1.10.26 is when it is built.
+    pub(crate) fn old_geth(&self) -> PathBuf {
+        let program = format!("geth{}", env::consts::EXE_SUFFIX);
+        self.target.join("tools/geth-1.10.26").join(program)
+    }
+
     /// A path for messages: relative to the root if it is below it.
     pub(crate) fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root)

@@ -46,8 +46,10 @@ const (
 	baseMemory = 64 << 20
 	// Of a client without its answers: at most 512 kB of requests, and buffers and stacks.
 	clientMemory = 1 << 20
-	// A devp2p message has at most 16 MiB, and is held encrypted, decrypted and decompressed.
-	nodeMemory = 64 << 20
+	// A devp2p message has at most 16 MiB, and is held encrypted, decrypted and decompressed: 64 MiB.
+	// As much again may come of a node's answers of node data, in which codes are as large as they
+	// like: 32 MiB that are in flight and 32 MiB that clients hold above their budgets.
+	nodeMemory = 128 << 20
 )
 
 func main() {

@@ -5,6 +5,7 @@
 //	gethbench verify FILE ...
 //	gethbench relay  [--accounts 200000] [--rounds 5]
 //	gethbench idle   [--clients 1000]
+//	gethbench hash   URL --root HASH [--open 4] [--runs 3]
 //
 // sync runs go-ethereum's syncer on states that snaplight-peer exports ("export FILE"), with peers
 // in its own process and Pebble on disk. verify runs VerifyRangeProof and StackTrie on one core, on
@@ -18,6 +19,9 @@
 // relay measures bytes per second and CPU time, through the gateway and directly over RLPx. idle
 // measures memory per client that asks nothing. Both take the node and the gateway from
 // SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
+//
+// hash syncs the state of a root by hash, into memory, with go-ethereum's scheduler and one
+// connection: to a node that speaks eth/66 (enode://...), or to a gateway or a native peer (ws://...).
 package main
 
 import (
@@ -43,12 +47,15 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("name what to measure: sync, verify, relay or idle")
+		return errors.New("name what to measure: sync, verify, relay, idle or hash")
 	}
 	f := flag.NewFlagSet("gethbench "+args[0], flag.ExitOnError)
 	accounts := f.Int("accounts", 200_000, "accounts in the state (relay)")
 	peers := f.Int("peers", 2, "peers (sync)")
 	rounds := f.Int("rounds", 5, "rounds of loads, whose medians are printed (relay)")
+	root := f.String("root", "", "the state's root (hash)")
+	open := f.Int("open", 4, "requests in flight (hash)")
+	runs := f.Int("runs", 3, "syncs, one after the other (hash)")
 	clients := f.Int("clients", 1000, "clients (idle)")
 	var files []string
 	// Options may follow files.
@@ -60,6 +67,8 @@ func run(args []string) error {
 		return sync(files, *peers)
 	case "verify":
 		return verify(files)
+	case "hash":
+		return syncByHash(files, common.HexToHash(*root), *open, *runs)
 	case "relay", "idle":
 		built, err := programs.Find()
 		if err != nil {
@@ -73,7 +82,19 @@ func run(args []string) error {
 		figures, err := bench.Relay(built, *accounts, *rounds)
 		return tell(figures, err)
 	}
-	return fmt.Errorf("%q cannot be measured; use sync, verify, relay or idle", args[0])
+	return fmt.Errorf("%q cannot be measured; use sync, verify, relay, idle or hash", args[0])
+}
+
+func syncByHash(urls []string, root common.Hash, open, runs int) error {
+	if len(urls) != 1 || root == (common.Hash{}) || open < 1 {
+		return errors.New("hash needs one URL, a root, and at least one request in flight")
+	}
+	for range runs {
+		if err := tell(bench.SyncByHash(urls[0], root, open)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sync(files []string, peers int) error {

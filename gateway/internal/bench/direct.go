@@ -17,7 +17,7 @@ import (
 // direct is a client that speaks RLPx to a node itself.
 type direct struct {
 	server *p2p.Server
-	snap   chan p2p.MsgReadWriter
+	opened chan p2p.MsgReadWriter // what requests are sent by: snap, or by hash eth
 	rw     p2p.MsgReadWriter
 
 	mu   sync.Mutex
@@ -30,7 +30,7 @@ type direct struct {
 // dialPatience is how long connecting to a node may take. Chosen without a measurement.
 const dialPatience = 10 * time.Second
 
-func dialDirect(url string) (*direct, error) {
+func dialDirect(url string, by wire.By) (*direct, error) {
 	node, err := enode.Parse(enode.ValidSchemes, url)
 	if err != nil {
 		return nil, err
@@ -39,20 +39,31 @@ func dialDirect(url string) (*direct, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &direct{snap: make(chan p2p.MsgReadWriter, 1), open: make(map[uint64]chan []byte), over: make(chan struct{})}
+	d := &direct{opened: make(chan p2p.MsgReadWriter, 1), open: make(map[uint64]chan []byte), over: make(chan struct{})}
 	agreed := make(chan struct{})
+	protocols := []p2p.Protocol{
+		{Name: "eth", Version: wire.EthVersion, Length: wire.EthLength, Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error { return mirrorAndIgnore(rw, agreed) }},
+		{Name: "snap", Version: 1, Length: wire.SnapLength(1), Run: d.read},
+	}
+	if by == wire.ByHash {
+		protocols = []p2p.Protocol{
+			{Name: "eth", Version: wire.Eth66Version, Length: wire.Eth66Length, Run: func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
+				if err := mirror(rw, agreed); err != nil {
+					return err
+				}
+				return d.read(peer, rw)
+			}},
+		}
+	}
 	d.server = &p2p.Server{Config: p2p.Config{
 		PrivateKey: key, Name: "snaplight-gethbench", MaxPeers: 1, DialRatio: 1, NoDiscovery: true, StaticNodes: []*enode.Node{node},
-		Protocols: []p2p.Protocol{
-			{Name: "eth", Version: wire.EthVersion, Length: wire.EthLength, Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error { return mirror(rw, agreed) }},
-			{Name: "snap", Version: 1, Length: wire.SnapLength(1), Run: d.read},
-		},
+		Protocols: protocols,
 	}}
 	if err := d.server.Start(); err != nil {
 		return nil, err
 	}
 	select {
-	case d.rw = <-d.snap:
+	case d.rw = <-d.opened:
 		<-agreed
 		return d, nil
 	case <-time.After(dialPatience):
@@ -61,7 +72,7 @@ func dialDirect(url string) (*direct, error) {
 	}
 }
 
-// mirror answers a Status with the same Status, and ignores everything else.
+// mirror answers a Status with the same Status.
 func mirror(rw p2p.MsgReadWriter, agreed chan<- struct{}) error {
 	msg, err := rw.ReadMsg()
 	if err != nil {
@@ -75,6 +86,14 @@ func mirror(rw p2p.MsgReadWriter, agreed chan<- struct{}) error {
 		return err
 	}
 	close(agreed)
+	return nil
+}
+
+// mirrorAndIgnore ignores everything else.
+func mirrorAndIgnore(rw p2p.MsgReadWriter, agreed chan<- struct{}) error {
+	if err := mirror(rw, agreed); err != nil {
+		return err
+	}
 	for {
 		msg, err := rw.ReadMsg()
 		if err != nil {
@@ -84,13 +103,19 @@ func mirror(rw p2p.MsgReadWriter, agreed chan<- struct{}) error {
 	}
 }
 
-func (d *direct) read(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+// read reads answers. Everything else that comes by eth is ignored.
+func (d *direct) read(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 	defer d.once.Do(func() { close(d.over) })
-	d.snap <- rw
+	byHash := !peer.RunningCap("snap", []uint{1})
+	d.opened <- rw
 	for {
 		msg, err := rw.ReadMsg()
 		if err != nil {
 			return err
+		}
+		if byHash && msg.Code != wire.NodeDataCode {
+			msg.Discard()
+			continue
 		}
 		payload := make([]byte, msg.Size)
 		if _, err := io.ReadFull(msg.Payload, payload); err != nil {

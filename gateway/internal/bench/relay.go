@@ -76,7 +76,7 @@ func Relay(built *programs.Built, accounts, rounds int) (figures RelayFigures, e
 		return figures, err
 	}
 	defer client.Close()
-	direct, err := dialDirect(node.Enode)
+	direct, err := dialDirect(node.Enode, wire.BySnap)
 	if err != nil {
 		return figures, err
 	}

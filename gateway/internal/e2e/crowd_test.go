@@ -168,7 +168,7 @@ func rubbish(kind int, root common.Hash) []byte {
 	case 4:
 		return wire.Frame(snap+9, []any{uint64(1)})
 	}
-	return wsclient.HelloFrame(1)
+	return wsclient.HelloFrame(wire.BySnap, 1)
 }
 
 // ready connects and does the handshake by hand. It returns nil when all is over.
@@ -180,7 +180,7 @@ func ready(ctx context.Context, t *testing.T, url string, buffer ...int) *websoc
 		}
 		return nil
 	}
-	conn.Write(ctx, websocket.MessageBinary, wsclient.HelloFrame(1))
+	conn.Write(ctx, websocket.MessageBinary, wsclient.HelloFrame(wire.BySnap, 1))
 	for range 2 { // Hello, and Status, which is sent back
 		_, frame, err := conn.Read(ctx)
 		if err != nil {

@@ -70,9 +70,9 @@ func (p *program) metric(name string) float64 {
 }
 
 // connect tries until the gateway has a node.
-func connect(ctx context.Context, url string) (*wsclient.Client, error) {
+func connect(ctx context.Context, url string, options ...wsclient.Options) (*wsclient.Client, error) {
 	for {
-		client, err := wsclient.Dial(ctx, url)
+		client, err := wsclient.Dial(ctx, url, options...)
 		var ended *wsclient.Ended
 		if err == nil || ctx.Err() != nil || !errors.As(err, &ended) || ended.Reason != wire.Other {
 			return client, err

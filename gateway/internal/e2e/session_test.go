@@ -44,7 +44,7 @@ func TestServersEndABrokenConnectionAlike(t *testing.T) {
 		"no payload":                  {true, []byte{0x22}, 4002},
 		"bytes behind the payload":    {true, append(wire.Frame(wire.PingID, []uint64{}), 0), 4002},
 		"a large base message":        {true, wire.Frame(wire.PingID, [][]byte{make([]byte, 3000)}), 4002},
-		"a second Hello":              {true, wsclient.HelloFrame(1), 4002},
+		"a second Hello":              {true, wsclient.HelloFrame(wire.BySnap, 1), 4002},
 		"a second Status":             {true, wire.Frame(offsets.Eth, []uint64{69}), 4002},
 		"an id nobody shares":         {true, wire.Frame(offsets.Snap+8, []uint64{1}), 4002},
 		"an answer":                   {true, wire.Frame(offsets.Snap+wire.ByteCodesCode, []any{uint64(1), []any{}}), 4002},

@@ -1,6 +1,8 @@
 package front
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"snaplight/gateway/internal/wire"
@@ -17,7 +19,6 @@ const (
 
 // handle acts on one message. It returns an ending if that was the last one.
 func (s *session) handle(state *phase, id uint64, payload []byte) *ending {
-	offsets := wire.SharedOffsets()
 	switch {
 	case id == wire.DisconnectID:
 		return &ending{reason: wire.ParseDisconnect(payload), code: 1000, silent: true, by: "client"}
@@ -33,9 +34,11 @@ func (s *session) handle(state *phase, id uint64, payload []byte) *ending {
 		return nil
 	case id < wire.CapabilitiesFrom:
 		return nil // a Pong, or a reserved id
+	}
+	switch offsets := s.offsets(); {
 	case id < offsets.Snap:
 		return s.onEth(state, id-offsets.Eth, payload)
-	case id < offsets.Snap+wire.SnapLength(s.node.Snap()):
+	case id < offsets.End:
 		return s.onSnap(state, id-offsets.Snap, payload)
 	}
 	return breach("message 0x%x belongs to nothing shared", id)
@@ -48,17 +51,22 @@ func (s *session) onHello(state *phase, payload []byte) *ending {
 		return &ending{reason: wire.Incompatible, text: err.Error(), by: "gateway"}
 	case err != nil:
 		return breach("%v", err)
-	case !hello.Speaks("eth", wire.EthVersion) || !hello.Speaks("snap", s.node.Snap()):
-		return &ending{reason: wire.Useless, text: "this gateway speaks eth/69 and one version of snap, see its Hello", by: "gateway"}
 	}
+	snap := s.server.pool.Snap()
+	ways := slices.DeleteFunc([]wire.By{wire.BySnap, wire.ByHash}, func(by wire.By) bool { return !hello.Offers(by, snap) })
+	if len(ways) == 0 {
+		text := fmt.Sprintf("this gateway speaks eth/69 with snap/%d, and eth/66", snap)
+		return &ending{reason: wire.Useless, text: text, by: "gateway"}
+	}
+	if e := s.attach(ways); e != nil {
+		return e
+	}
+	// Only now: the client's offer decides which node's name and capabilities this is.
+	s.sendHello()
 	*state = awaitsStatus
-	s.send(statusFrame(s.node.Status()))
-	s.server.log.Debug("client", "name", hello.Name)
+	s.send(append([]byte{byte(s.offsets().Eth + wire.StatusCode)}, s.node.Status().Payload()...))
+	s.server.log.Debug("client", "name", hello.Name, "by", s.node.By())
 	return nil
-}
-
-func statusFrame(status wire.Status) []byte {
-	return append([]byte{byte(wire.SharedOffsets().Eth + wire.StatusCode)}, status.Payload()...)
 }
 
 // becomeReady notes that the handshake is done.
@@ -70,9 +78,10 @@ func (s *session) becomeReady() {
 }
 
 func (s *session) onEth(state *phase, code uint64, payload []byte) *ending {
+	byHash := s.node.By() == wire.ByHash
 	switch {
 	case code == wire.StatusCode && *state == awaitsStatus:
-		status, err := wire.ParseStatus(payload)
+		status, err := wire.ParseStatus(s.node.By(), payload)
 		if err != nil {
 			return breach("%v", err)
 		}
@@ -92,7 +101,13 @@ func (s *session) onEth(state *phase, code uint64, payload []byte) *ending {
 			return breach("%v", err)
 		}
 		return s.ask(request)
-	case code == wire.BlockHeadersCode:
+	case byHash && code == wire.GetNodeDataCode:
+		request, err := wire.ParseNodeDataRequest(payload)
+		if err != nil {
+			return breach("%v", err)
+		}
+		return s.ask(request)
+	case code == wire.BlockHeadersCode, byHash && code == wire.NodeDataCode:
 		return breach("an answer to a server, which asks nothing")
 	}
 	return nil // the other messages mean nothing from a client and are ignored

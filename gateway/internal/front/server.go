@@ -180,17 +180,14 @@ func subprotocols(r *http.Request) (all []string) {
 	return all
 }
 
-// welcome gives a client a place and a node.
+// welcome gives a client a place.
 func (s *Server) welcome(conn *websocket.Conn, prefix string) {
-	session := newSession(s, conn)
+	session := newSession(s, conn, prefix)
 	if e := s.enter(session); e != nil {
 		s.refuse(conn, e)
 		return
 	}
 	s.metrics.Accepted.Inc()
-	ctx, cancel := context.WithTimeout(session.ctx, nodeWait)
-	session.node = s.pool.Pick(ctx, prefix)
-	cancel()
 	session.run()
 }
 

@@ -42,7 +42,8 @@ const (
 type session struct {
 	server *Server
 	conn   *websocket.Conn
-	node   *upstream.Node
+	prefix string         // the beginning of the node's key, if the client has named one
+	node   *upstream.Node // nil until the client's Hello, as the lane
 	lane   *upstream.Lane
 	ctx    context.Context // ends all reading and writing at once
 	cancel context.CancelFunc
@@ -85,10 +86,10 @@ func places(length int) int { return min(1+length/placeSize, openPlaces) }
 // them.
 const maxUrgent = 16
 
-func newSession(server *Server, conn *websocket.Conn) *session {
+func newSession(server *Server, conn *websocket.Conn, prefix string) *session {
 	now := time.Now()
 	s := &session{
-		server: server, conn: conn, open: make(chan struct{}, openPlaces), wake: make(chan struct{}, 1),
+		server: server, conn: conn, prefix: prefix, open: make(chan struct{}, openPlaces), wake: make(chan struct{}, 1),
 		heard: now, asked: now, due: now.Add(handshakePatience),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -164,10 +165,6 @@ func (s *session) send(frame []byte) {
 
 // read handles what arrives until the end, and returns how it ended.
 func (s *session) read() ending {
-	if e := s.attach(); e != nil {
-		return *e
-	}
-	s.sendHello()
 	var state phase
 	for {
 		id, payload, e := s.frame()
@@ -180,11 +177,13 @@ func (s *session) read() ending {
 	}
 }
 
-// attach finds the session's node.
-func (s *session) attach() *ending {
-	node := s.node
-	if node != nil {
-		s.lane = node.Join(s)
+// attach finds the session's node, one that can do what the client offers. If there is none, it waits
+// for one.
+func (s *session) attach(ways []wire.By) *ending {
+	ctx, cancel := context.WithTimeout(s.ctx, nodeWait)
+	defer cancel()
+	if s.node = s.server.pool.Pick(ctx, s.prefix, ways); s.node != nil {
+		s.lane = s.node.Join(s)
 	}
 	if s.lane == nil {
 		return &ending{reason: wire.Other, text: "no such node is connected at present; try again later", by: "gateway"}
@@ -192,17 +191,24 @@ func (s *session) attach() *ending {
 	return nil
 }
 
+// blocksFrame announces a node's newest block.
+func (s *session) blocksFrame(blocks wire.BlockRange) []byte {
+	if s.node.By() == wire.ByHash {
+		return wire.Frame(s.offsets().Eth+wire.NewBlockHashesCode, wire.NewBlockHashes(blocks))
+	}
+	return wire.Frame(s.offsets().Eth+wire.BlockRangeUpdateCode, blocks)
+}
+
+func (s *session) offsets() wire.Offsets { return s.node.By().Offsets(s.node.Snap()) }
+
 func (s *session) sendHello() {
 	id := make([]byte, 64)
 	rand.Read(id)
 	hello := wire.Hello{
-		Version: wire.P2PVersion,
-		Name:    shortened(s.node.Name()+" via "+s.server.config.Name, wire.MaxName),
-		Capabilities: []wire.Capability{
-			{Name: "eth", Version: wire.EthVersion},
-			{Name: "snap", Version: s.node.Snap()},
-		},
-		NodeID: id,
+		Version:      wire.P2PVersion,
+		Name:         shortened(s.node.Name()+" via "+s.server.config.Name, wire.MaxName),
+		Capabilities: s.node.By().Capabilities(s.node.Snap()),
+		NodeID:       id,
 	}
 	s.send(hello.Encode())
 }

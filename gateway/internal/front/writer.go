@@ -55,7 +55,7 @@ func (s *session) take() answer {
 	case s.blocks != nil && s.ready:
 		blocks := s.blocks
 		s.blocks = nil
-		return answer{frame: wire.Frame(wire.SharedOffsets().Eth+wire.BlockRangeUpdateCode, blocks)}
+		return answer{frame: s.blocksFrame(*blocks)}
 	case len(s.answers) > 0:
 		next := s.answers[0]
 		s.answers[0] = answer{}

@@ -10,7 +10,7 @@ import (
 type Metrics struct {
 	Registry      *prometheus.Registry
 	Clients       prometheus.Gauge       // open WebSockets
-	Nodes         prometheus.Gauge       // nodes that serve
+	Nodes         *prometheus.GaugeVec   // nodes that serve, by how they are asked
 	Accepted      prometheus.Counter     // WebSockets since the start
 	Refused       *prometheus.CounterVec // by reason
 	Disconnects   *prometheus.CounterVec // of clients, by reason and by who ended the connection
@@ -30,9 +30,11 @@ func New() *Metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "snaplight_gateway", Name: name, Help: help})
 	}
 	m := &Metrics{
-		Registry:    prometheus.NewRegistry(),
-		Clients:     gauge("clients", "Clients connected."),
-		Nodes:       gauge("nodes", "Nodes connected and serving."),
+		Registry: prometheus.NewRegistry(),
+		Clients:  gauge("clients", "Clients connected."),
+		Nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "snaplight_gateway", Name: "nodes", Help: "Nodes connected and serving, by how they are asked.",
+		}, []string{"by"}),
 		Refused:     counter("refused_total", "WebSockets that were refused.", "why"),
 		Disconnects: counter("disconnects_total", "Clients' connections that ended.", "reason", "by"),
 		NodesLost:   counter("nodes_lost_total", "Connections to nodes that ended.", "reason"),
@@ -42,6 +44,9 @@ func New() *Metrics {
 			Namespace: "snaplight_gateway", Name: "answer_seconds", Help: "From sending a request to a node to its answer.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}, []string{"kind"}),
+	}
+	for _, by := range []string{"snap", "hash"} {
+		m.Nodes.WithLabelValues(by).Set(0) // so that it is there before the first node is
 	}
 	accepted := counter("accepted_total", "WebSockets accepted.")
 	discarded := counter("discarded_total", "Answers that came after their client had gone.")

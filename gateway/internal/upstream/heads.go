@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/p2p"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"snaplight/gateway/internal/wire"
 )
 
 // rpcPatience is how long a node may take to answer by JSON-RPC. Chosen without a measurement.
@@ -111,6 +115,41 @@ func (p *Pool) clearHead(id enode.ID) {
 		node.followed = false
 		node.announcing.Unlock()
 	}
+}
+
+// largestAnnouncement is how long a node's announcement of a new block may be. A NewBlock has the
+// whole block. Longer ones are ignored.
+const largestAnnouncement = wire.FrameLimit
+
+// announces returns whether a message announces a new block: in eth/69 a BlockRangeUpdate, in eth/66
+// a NewBlockHashes, or a NewBlock, which go-ethereum sends to some peers in its place.
+func announces(by wire.By, msg p2p.Msg) bool {
+	if by == wire.ByHash {
+		return (msg.Code == wire.NewBlockHashesCode || msg.Code == wire.NewBlockCode) && msg.Size <= largestAnnouncement
+	}
+	return msg.Code == wire.BlockRangeUpdateCode && msg.Size <= wire.BaseFrameLimit
+}
+
+// announced notes what a message announces.
+func (n *Node) announced(msg p2p.Msg) error {
+	payload, err := io.ReadAll(msg.Payload)
+	if err != nil {
+		return err
+	}
+	var blocks wire.BlockRange
+	some := true
+	switch {
+	case n.by == wire.BySnap:
+		blocks, err = wire.ParseBlockRange(payload)
+	case msg.Code == wire.NewBlockCode:
+		blocks, err = wire.ParseNewBlock(payload)
+	default:
+		blocks, some, err = wire.ParseNewBlockHashes(payload)
+	}
+	if err == nil && some {
+		n.newRange(blocks)
+	}
+	return err
 }
 
 func (n *Node) setHead(head head) error {

@@ -15,6 +15,13 @@ type Client interface {
 	NodeLost(reason wire.Reason, text string)
 }
 
+// spareBytes bounds, for each node, what answers of node data may have beyond the bytes that are
+// expected of them: those in flight, and what clients hold above their budgets because of such
+// answers. A request for node data names no size. Its answer is 100 kB of trie nodes as a rule, but
+// may be 2 MiB of bytecodes. If 2 MiB counted against the client's budget, a client would have one
+// request in flight. Room for about 16 such answers, as many as a node has requests at a time.
+const spareBytes = 32 << 20
+
 // requestCost is what every request takes of a client's turn, in bytes. Even an empty answer costs
 // the node look-ups and both sides a message. Chosen without a measurement.
 const requestCost = 16 << 10
@@ -57,7 +64,7 @@ func (l *Lane) Release(bytes int) {
 	n := l.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.reserved -= bytes
+	l.reserve(-bytes)
 	n.wake.Signal()
 }
 
@@ -70,14 +77,38 @@ func (l *Lane) Close() {
 	if l.closed {
 		return
 	}
+	n.spare -= l.above()
 	l.closed, l.queue = true, nil
 	delete(n.lanes, l)
 }
 
+// reserve changes what counts against the client's budget.
+func (l *Lane) reserve(bytes int) {
+	l.node.spare -= l.above()
+	l.reserved += bytes
+	l.node.spare += l.above()
+}
+
+// above is how many bytes the client holds above its budget, because an answer was larger than
+// expected. What a client held that has gone is freed.
+func (l *Lane) above() int {
+	if l.closed {
+		return 0
+	}
+	return max(0, l.reserved-l.node.limits.ClientBytes)
+}
+
 // ready returns whether the lane's first request may be sent: its answer fits into the client's
-// budget, or it is the only one in flight.
+// budget and what it may have more into the node's, or it is the client's only one in flight.
 func (l *Lane) ready(budget int) bool {
-	return len(l.queue) > 0 && (l.reserved == 0 || l.reserved+l.queue[0].Expected <= budget)
+	switch {
+	case len(l.queue) == 0:
+		return false
+	case l.reserved == 0:
+		return true
+	}
+	first := l.queue[0]
+	return l.reserved+first.Expected <= budget && (first.Spare == 0 || l.node.spare+first.Spare <= spareBytes)
 }
 
 // next returns the lane whose turn it is, or nil: of the ready lanes, the one that has had least.
@@ -97,7 +128,8 @@ func (l *Lane) take() *pending {
 	p := l.queue[0]
 	l.queue[0] = nil
 	l.queue = l.queue[1:]
-	l.reserved += p.Expected
+	l.reserve(p.Expected)
+	l.node.spare += p.Spare
 	l.node.turn = l.used
 	l.used += p.Expected + requestCost
 	return p

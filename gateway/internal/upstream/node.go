@@ -35,18 +35,19 @@ const (
 	firstID = 1 << 56
 )
 
-// Node is one connected node that serves snap.
+// Node is one connected node that serves state, by snap or by hash.
 type Node struct {
 	key     string // the public key in hex, as in its enode
 	name    string
 	address string
-	snap    uint64
+	by      wire.By
+	snap    uint64 // the version of snap; of no meaning by hash
 	since   time.Time
 	peer    *p2p.Peer
 	limits  Limits
 	metrics *metrics.Metrics
 	ethRW   p2p.MsgReadWriter
-	snapRW  p2p.MsgReadWriter
+	snapRW  p2p.MsgReadWriter // nil by hash
 
 	announcing sync.Mutex // locked before mu: one announcement at a time
 	followed   bool       // its head comes from JSON-RPC
@@ -58,14 +59,16 @@ type Node struct {
 	sent   map[uint64]*pending
 	nextID uint64
 	turn   int // what the last served lane had had before its turn
+	spare  int // bytes of node data that may come unexpectedly, or have; see spareBytes
 	lost   bool
 }
 
-func newNode(peer *p2p.Peer, snap uint64, status wire.Status, limits Limits, m *metrics.Metrics) *Node {
+func newNode(peer *p2p.Peer, by wire.By, snap uint64, status wire.Status, limits Limits, m *metrics.Metrics) *Node {
 	n := &Node{
 		key:     hex.EncodeToString(crypto.FromECDSAPub(peer.Node().Pubkey())[1:]),
 		name:    peer.Fullname(),
 		address: peer.RemoteAddr().String(),
+		by:      by,
 		snap:    snap,
 		since:   time.Now(),
 		peer:    peer,
@@ -86,10 +89,14 @@ func (n *Node) Name() string { return n.name }
 // Key is the node's public key in hex, as in its enode URL, without the leading 04.
 func (n *Node) Key() string { return n.key }
 
-// Snap is the version of snap that both sides speak.
+// By is how the node is asked for state.
+func (n *Node) By() wire.By { return n.by }
+
+// Snap is the version of snap that both sides speak. It has no meaning by hash.
 func (n *Node) Snap() uint64 { return n.snap }
 
-// Status is the node's Status with its newest block range, in the form of eth/69.
+// Status is the node's Status with its newest block range, in the form of eth/69, or by hash of
+// eth/66.
 func (n *Node) Status() wire.Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -158,7 +165,7 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	if err != nil {
 		return err
 	}
-	offsets := wire.SharedOffsets()
+	offsets := n.by.Offsets(n.snap)
 	first := offsets.Snap
 	if protocol == wire.Eth {
 		first = offsets.Eth
@@ -170,15 +177,16 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 		n.mu.Unlock()
 		return errors.New("an answer that was not asked for")
 	}
-	if len(buf) > p.Limit()+wire.AnswerRoom {
+	if err := p.Fits(answer); err != nil {
 		n.mu.Unlock()
-		return fmt.Errorf("an answer of %d bytes where %d were expected", msg.Size, p.Expected)
+		return err
 	}
 	delete(n.sent, answer.ID)
 	lane, closed := p.lane, p.lane.closed
 	frame := answer.Frame(first+msg.Code, p.ID)
 	// From here on the answer's real size counts, and not the expected one.
-	lane.reserved += len(frame) - p.Expected
+	lane.reserve(len(frame) - p.Expected)
+	n.spare -= p.Spare
 	lane.used += len(frame) - p.Expected
 	n.wake.Signal()
 	n.mu.Unlock()
@@ -193,7 +201,7 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	return nil
 }
 
-// newRange notes a BlockRangeUpdate and passes it on. If the head comes from the node's JSON-RPC,
+// newRange notes an announcement of the node and passes it on. If the head comes from the node's JSON-RPC,
 // that one is newer and stays.
 func (n *Node) newRange(blocks wire.BlockRange) {
 	n.announcing.Lock()
@@ -258,10 +266,11 @@ func (n *Node) overdue(now time.Time) bool {
 type Info struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
-	Snap      uint64    `json:"snap"`
+	By        string    `json:"by"`
+	Snap      uint64    `json:"snap,omitempty"` // not by hash
 	NetworkID uint64    `json:"networkId"`
 	Genesis   string    `json:"genesisHash"`
-	Latest    uint64    `json:"latestBlock"`
+	Latest    *uint64   `json:"latestBlock"` // null if the node has not told it, which only happens by hash
 	Hash      string    `json:"latestBlockHash"`
 	Clients   int       `json:"clients"`
 	Since     time.Time `json:"since"`
@@ -271,8 +280,16 @@ type Info struct {
 func (n *Node) Info() Info {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return Info{
-		ID: n.key, Name: n.name, Snap: n.snap, NetworkID: n.status.NetworkID, Genesis: n.status.Genesis.Hex(),
-		Latest: n.status.Latest, Hash: n.status.LatestHash.Hex(), Clients: len(n.lanes), Since: n.since.UTC(),
+	info := Info{
+		ID: n.key, Name: n.name, By: n.by.String(), NetworkID: n.status.NetworkID, Genesis: n.status.Genesis.Hex(),
+		Hash: n.status.LatestHash.Hex(), Clients: len(n.lanes), Since: n.since.UTC(),
 	}
+	if n.by == wire.BySnap {
+		info.Snap = n.snap
+	}
+	if n.status.KnowsLatest() {
+		latest := n.status.Latest
+		info.Latest = &latest
+	}
+	return info
 }

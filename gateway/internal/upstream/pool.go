@@ -32,11 +32,21 @@ func (w Network) accepts(s wire.Status) bool {
 	return (w.ID == 0 || w.ID == s.NetworkID) && (w.Genesis == nil || *w.Genesis == s.Genesis)
 }
 
-// ethLengths are the accepted versions of eth, with the number of their ids. What is used of them
-// (Status, headers, block range) is the same in all.
-var ethLengths = map[uint]uint64{69: 18, 70: 18, 71: 20, 72: 22}
+// ethLengths are the accepted versions of eth, with the number of their ids. What is used of 69 and
+// later (Status, headers, block range) is the same in all. Both sides take the highest version that
+// they share, so a node with which that is 66 has none of the others: it is asked by hash.
+var ethLengths = map[uint]uint64{wire.Eth66Version: wire.Eth66Length, 69: 18, 70: 18, 71: 20, 72: 22}
 
-// Requests of eth that a node may send. Each gets an empty answer.
+// ethBy is how a node is asked with which this version of eth is shared.
+func ethBy(version uint) wire.By {
+	if version == wire.Eth66Version {
+		return wire.ByHash
+	}
+	return wire.BySnap
+}
+
+// ethRequests are requests of eth that a node may send. Each gets an empty answer. GetNodeData is one
+// in eth/66 alone.
 var ethRequests = []uint64{wire.GetBlockHeadersCode, 0x05, 0x09, 0x0f}
 
 // receiptsCode is the request whose answer has one more field since eth/70.
@@ -63,14 +73,14 @@ type Pool struct {
 	changed chan struct{}     // closed when the nodes change
 }
 
-// link connects the two protocols of one connection.
+// link connects the two protocols of one connection by snap.
 type link struct {
 	snap  chan p2p.MsgReadWriter
 	node  chan *Node
 	users int // how many protocols have not ended yet
 }
 
-// NewPool makes a pool for the nodes of a network that speak this version of snap.
+// NewPool makes a pool for the nodes of a network that speak this version of snap, or eth/66.
 func NewPool(snap uint, network Network, limits Limits, m *metrics.Metrics, log *slog.Logger) *Pool {
 	return &Pool{
 		log: log, metrics: m, limits: limits, network: network, snap: snap,
@@ -85,16 +95,20 @@ func (p *Pool) Nodes() []*Node {
 	return slices.Clone(p.nodes)
 }
 
-// Pick returns the node with the fewest clients among those whose key starts with prefix. If there
-// is none, it waits for one until the context ends, and then returns nil.
-func (p *Pool) Pick(ctx context.Context, prefix string) *Node {
+// Snap is the version of snap that nodes are asked by.
+func (p *Pool) Snap() uint64 { return uint64(p.snap) }
+
+// Pick returns the node with the fewest clients among those whose key starts with prefix and that
+// are asked in one of these ways. If there is none, it waits for one until the context ends, and then
+// returns nil.
+func (p *Pool) Pick(ctx context.Context, prefix string, ways []wire.By) *Node {
 	for {
 		p.mu.Lock()
 		changed := p.changed
 		var best *Node
 		fewest := 0
 		for _, node := range p.nodes {
-			if !strings.HasPrefix(node.key, prefix) {
+			if !strings.HasPrefix(node.key, prefix) || !slices.Contains(ways, node.by) {
 				continue
 			}
 			node.mu.Lock()
@@ -120,7 +134,15 @@ func (p *Pool) Pick(ctx context.Context, prefix string) *Node {
 func (p *Pool) change() {
 	close(p.changed)
 	p.changed = make(chan struct{})
-	p.metrics.Nodes.Set(float64(len(p.nodes)))
+	for _, by := range []wire.By{wire.BySnap, wire.ByHash} {
+		count := 0
+		for _, node := range p.nodes {
+			if node.by == by {
+				count++
+			}
+		}
+		p.metrics.Nodes.WithLabelValues(by.String()).Set(float64(count))
+	}
 }
 
 // protocols are the protocols that a p2p.Server of this pool speaks.
@@ -161,10 +183,17 @@ func (p *Pool) unlink(peer *p2p.Peer) {
 }
 
 // runSnap reads answers. It starts when runEth has made a node of the peer.
+//
+// A node that is asked by hash may share snap as well, as go-ethereum does. It would end the
+// connection if snap ended, and old versions wait for snap before they greet by eth. So snap is kept
+// open and nothing is asked by it.
 func (p *Pool) runSnap(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 	if !peer.RunningCap("eth", slices.Collect(maps.Keys(ethLengths))) {
 		p.log.Info("node left: it speaks no supported version of eth", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname())
 		return p2p.DiscUselessPeer
+	}
+	if peer.RunningCap("eth", []uint{wire.Eth66Version}) {
+		return idleSnap(rw)
 	}
 	l := p.link(peer)
 	defer p.unlink(peer)
@@ -194,14 +223,34 @@ func (p *Pool) runSnap(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 	}
 }
 
+// idleSnap answers what the node asks by a snap that is shared and not used.
+func idleSnap(rw p2p.MsgReadWriter) error {
+	for {
+		msg, err := rw.ReadMsg()
+		if err != nil {
+			return err
+		}
+		if msg.Code%2 != 0 {
+			return p2p.DiscProtocolError // an answer, and nothing was asked
+		}
+		if err := decline(rw, wire.Snap, msg); err != nil {
+			return err
+		}
+	}
+}
+
 // runEth checks the chain, makes a node of the peer, and reads its messages.
 func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error {
-	if !peer.RunningCap("snap", []uint{p.snap}) {
-		p.log.Info("node left: it does not speak snap", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname(), "snap", p.snap)
-		return p2p.DiscUselessPeer
+	by := ethBy(version)
+	var l *link
+	if by == wire.BySnap {
+		if !peer.RunningCap("snap", []uint{p.snap}) {
+			p.log.Info("node left: it speaks neither snap nor eth/66", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname(), "snap", p.snap)
+			return p2p.DiscUselessPeer
+		}
+		l = p.link(peer)
+		defer p.unlink(peer)
 	}
-	l := p.link(peer)
-	defer p.unlink(peer)
 	late := time.AfterFunc(statusPatience, func() { peer.Disconnect(p2p.DiscReadTimeout) })
 	status, err := p.handshake(rw, version)
 	late.Stop()
@@ -209,9 +258,12 @@ func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error 
 		p.log.Warn("node left", "node", peer.Node().ID().TerminalString(), "name", peer.Fullname(), "error", err)
 		return p2p.DiscUselessPeer
 	}
-	node := newNode(peer, uint64(p.snap), status, p.limits, p.metrics)
-	node.ethRW, node.snapRW = rw, <-l.snap
-	l.node <- node
+	node := newNode(peer, by, uint64(p.snap), status, p.limits, p.metrics)
+	node.ethRW = rw
+	if l != nil {
+		node.snapRW = <-l.snap
+		l.node <- node
+	}
 
 	p.mu.Lock()
 	p.nodes = append(p.nodes, node)
@@ -223,7 +275,7 @@ func (p *Pool) runEth(peer *p2p.Peer, rw p2p.MsgReadWriter, version uint) error 
 			p.log.Warn("the node's JSON-RPC is ignored", "error", err)
 		}
 	}
-	p.log.Info("node connected", "node", node.key[:16], "name", node.name, "address", node.address, "eth", version, "snap", p.snap,
+	p.log.Info("node connected", "node", node.key[:16], "name", node.name, "address", node.address, "by", by, "eth", version,
 		"network", status.NetworkID, "block", status.Latest)
 
 	var writer sync.WaitGroup
@@ -255,14 +307,16 @@ func (p *Pool) handshake(rw p2p.MsgReadWriter, version uint) (wire.Status, error
 	if err != nil {
 		return wire.Status{}, err
 	}
-	status, err := wire.ParseStatus(payload)
+	status, err := wire.ParseStatus(ethBy(version), payload)
 	if err != nil {
 		return status, err
 	}
 	if status.Version != uint64(version) || !p.network.accepts(status) {
 		return status, fmt.Errorf("it is on another network: eth/%d, network %d, genesis %s", status.Version, status.NetworkID, status.Genesis)
 	}
-	status.Version = wire.EthVersion
+	if ethBy(version) == wire.BySnap {
+		status.Version = wire.EthVersion // what is used of later versions is the same
+	}
 	status.BlockRange = status.BlockRange.Ordered()
 	return status, p2p.Send(rw, wire.StatusCode, rawRLP(payload))
 }
@@ -273,19 +327,13 @@ func (p *Pool) readEth(node *Node, rw p2p.MsgReadWriter, version uint) error {
 		if err != nil {
 			return err
 		}
+		byHash := node.by == wire.ByHash
 		switch {
-		case msg.Code == wire.BlockHeadersCode:
+		case msg.Code == wire.BlockHeadersCode, byHash && msg.Code == wire.NodeDataCode:
 			err = node.answer(wire.Eth, msg)
-		case msg.Code == wire.BlockRangeUpdateCode && msg.Size <= wire.BaseFrameLimit:
-			var payload []byte
-			if payload, err = io.ReadAll(msg.Payload); err != nil {
-				return err
-			}
-			var blocks wire.BlockRange
-			if blocks, err = wire.ParseBlockRange(payload); err == nil {
-				node.newRange(blocks)
-			}
-		case slices.Contains(ethRequests, msg.Code):
+		case announces(node.by, msg):
+			err = node.announced(msg)
+		case slices.Contains(ethRequests, msg.Code), byHash && msg.Code == wire.GetNodeDataCode:
 			if msg.Code == receiptsCode && version > wire.EthVersion {
 				err = declineReceipts(rw, msg)
 			} else {

@@ -98,3 +98,57 @@ func TestASlowClientStopsOnlyItself(t *testing.T) {
 		t.Error("a client that left is still served")
 	}
 }
+
+// Answers of node data may be ten times as large as expected. A client still has several requests in
+// flight, but what all clients together may hold beyond their budgets is bounded.
+func TestUnexpectedlyLargeNodeDataIsBoundedForAllClientsTogether(t *testing.T) {
+	const budget, expected, spare = 4 << 20, 200 << 10, 2 << 20
+	n := testNode(budget)
+	request := wire.Request{Protocol: wire.Eth, Code: wire.GetNodeDataCode, Expected: expected, Spare: spare}
+	var lanes []*Lane
+	for range 100 {
+		lane := n.Join(silent{})
+		for range 20 {
+			lane.Submit(request)
+		}
+		lanes = append(lanes, lane)
+	}
+	taken := 0
+	for ; lanes[0].ready(budget); taken++ {
+		lanes[0].take()
+	}
+	if taken < 10 {
+		t.Errorf("%d requests of a client are in flight", taken)
+	}
+	// All come as large as they can be, and nobody reads.
+	arrive := func(lane *Lane, answers int) {
+		for range answers {
+			lane.reserve(spare)
+			n.spare -= spare
+		}
+	}
+	arrive(lanes[0], taken)
+	for _, lane := range lanes[1:] {
+		for taken = 0; lane.ready(budget); taken++ {
+			lane.take()
+		}
+		if taken < 1 {
+			t.Fatal("a client has nothing in flight")
+		}
+		arrive(lane, taken)
+	}
+	above := 0
+	for _, lane := range lanes {
+		above += lane.above()
+	}
+	if above == 0 || above > spareBytes || n.spare != above {
+		t.Errorf("clients hold %d bytes above their budgets, and %d are noted", above, n.spare)
+	}
+	for _, lane := range lanes {
+		lane.Close()
+		lane.Release(1 << 20)
+	}
+	if n.spare != 0 {
+		t.Errorf("%d bytes are noted when all have gone", n.spare)
+	}
+}

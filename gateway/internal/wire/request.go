@@ -31,11 +31,13 @@ func SnapLength(version uint64) uint64 {
 // and add proofs.
 const (
 	answerCap    = 2 << 20
-	headerSize   = 1 << 10   // about the size of the largest headers
-	headersCap   = 1024      // a node's own limit
-	answerSlack  = 128 << 10 // two proofs (128 nodes of 532 bytes) or one code, and list headers
-	balSlack     = 4 << 20   // one block access list of a full block, which is never cut
-	answerFactor = 2         // an answer of more than this many times the expected size is invalid
+	headerSize   = 1 << 10    // about the size of the largest headers
+	headersCap   = 1024       // a node's own limit
+	answerSlack  = 128 << 10  // two proofs (128 nodes of 532 bytes) or one code, and list headers
+	balSlack     = 4 << 20    // one block access list of a full block, which is never cut
+	listSlack    = 1 << 10    // list headers and ids
+	codeProbable = 24<<10 + 4 // the largest code that mainnet allows today, with its RLP
+	answerFactor = 2          // an answer of more than this many times the expected size is invalid
 )
 
 // Protocol is the protocol that a request belongs to.
@@ -55,20 +57,44 @@ type Request struct {
 	ID       uint64 // the client's
 	Body     []byte // the encoded fields behind the id
 	Expected int    // the size in bytes that the answer probably has at most
+	// Spare is how much larger than Expected an honest answer may be where the request does not
+	// bound it: for node data. It is 0 for all others.
+	Spare int
+	Items int // how many items an answer may have; counted only for node data
 }
 
 // Limit is the largest size of an honest answer, in bytes. A code is not split, and some chains have
 // codes of more than a megabyte.
 func (r Request) Limit() int {
-	if r.Protocol == Snap && r.Code == GetByteCodesCode {
+	if r.isNodeData() || r.Protocol == Snap && r.Code == GetByteCodesCode {
 		return FrameLimit
 	}
 	return min(answerFactor*r.Expected, FrameLimit)
 }
 
+func (r Request) isNodeData() bool { return r.Protocol == Eth && r.Code == GetNodeDataCode }
+
+// Fits returns an error if an answer is larger than an honest one can be, or has more items.
+func (r Request) Fits(answer Answer) error {
+	if size := len(answer.buf) - AnswerRoom; size > r.Limit() {
+		return fmt.Errorf("an answer of %d bytes where %d were expected", size, r.Expected)
+	}
+	if !r.isNodeData() {
+		return nil
+	}
+	items, err := answer.items()
+	if err == nil && items > r.Items {
+		err = fmt.Errorf("%d items where %d were asked for", items, r.Items)
+	}
+	return err
+}
+
 // Kind is the request's name for logs and metrics.
 func (r Request) Kind() string {
-	if r.Protocol == Eth {
+	switch {
+	case r.isNodeData():
+		return "node-data"
+	case r.Protocol == Eth:
 		return "headers"
 	}
 	return map[uint64]string{
@@ -244,6 +270,19 @@ func ParseAnswer(buf []byte) (Answer, error) {
 		return Answer{}, fmt.Errorf("%w: an answer's id", ErrMalformed)
 	}
 	return Answer{id, buf, len(buf) - len(body)}, nil
+}
+
+// items counts the items of an answer whose only field behind the id is a list.
+func (a Answer) items() (int, error) {
+	list, rest, err := rlp.SplitList(a.buf[a.body:])
+	if err != nil || len(rest) > 0 {
+		return 0, fmt.Errorf("%w: an answer has no list of items", ErrMalformed)
+	}
+	items, err := rlp.CountValues(list)
+	if err != nil {
+		return 0, fmt.Errorf("%w: an answer's items", ErrMalformed)
+	}
+	return items, nil
 }
 
 // Frame returns the frame for a client, with the client's message id and request id. It is written

@@ -6,6 +6,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -34,13 +35,13 @@ const (
 	CapabilitiesFrom = 0x10 // the first id of a capability
 )
 
-// Codes of eth/69, relative to the capability's first id.
+// Codes of eth, relative to the capability's first id. eth66.go has those of eth/66 alone.
 const (
 	StatusCode           = 0x00
 	GetBlockHeadersCode  = 0x03
 	BlockHeadersCode     = 0x04
-	BlockRangeUpdateCode = 0x11
-	EthLength            = 18 // how many ids eth/69 has
+	BlockRangeUpdateCode = 0x11 // of eth/69
+	EthLength            = 18   // how many ids eth/69 has
 	EthVersion           = 69
 )
 
@@ -170,13 +171,26 @@ func (h Hello) Speaks(name string, version uint64) bool {
 	return slices.Contains(h.Capabilities, Capability{name, version})
 }
 
-// Status says which chain a side is on, as in eth/69.
+// Offers returns whether a side offers all capabilities of a kind of connection.
+func (h Hello) Offers(by By, snap uint64) bool {
+	return !slices.ContainsFunc(by.Capabilities(snap), func(c Capability) bool { return !h.Speaks(c.Name, c.Version) })
+}
+
+// Status says which chain a side is on, as in eth/69 or in eth/66.
 type Status struct {
 	Version   uint64
 	NetworkID uint64
 	Genesis   common.Hash
 	ForkID    ForkID
+	// BlockRange has only the newest block's hash if the Status is that of eth/66.
 	BlockRange
+	// Difficulty is the chain's total difficulty, which only eth/66 has.
+	Difficulty *big.Int
+}
+
+// KnowsLatest returns whether Latest is known: the Status of eth/66 names only the block's hash.
+func (s Status) KnowsLatest() bool {
+	return s.Version != Eth66Version || s.Latest > 0 || s.LatestHash == s.Genesis
 }
 
 // ForkID is the fork id of EIP-2124.
@@ -208,23 +222,33 @@ type statusFields struct {
 	LatestHash         common.Hash
 }
 
-// Payload returns the message without its id.
+// Payload returns the message without its id, in the form of its version.
 func (s Status) Payload() []byte {
-	fields := statusFields{s.Version, s.NetworkID, s.Genesis, s.ForkID, s.Earliest, s.Latest, s.LatestHash}
-	payload, err := rlp.EncodeToBytes(&fields)
+	var fields any = &statusFields{s.Version, s.NetworkID, s.Genesis, s.ForkID, s.Earliest, s.Latest, s.LatestHash}
+	if s.Version == Eth66Version {
+		fields = &status66Fields{s.Version, s.NetworkID, s.Difficulty, s.LatestHash, s.Genesis, s.ForkID}
+	}
+	payload, err := rlp.EncodeToBytes(fields)
 	if err != nil {
 		panic(err) // all its fields can be encoded
 	}
 	return payload
 }
 
-// ParseStatus reads a Status of eth/69 or of a later version, which has the same fields.
-func ParseStatus(payload []byte) (Status, error) {
+// ParseStatus reads a Status of a connection by snap, which is that of eth/69 or of a later version
+// with the same fields, or of a connection by hash.
+func ParseStatus(by By, payload []byte) (Status, error) {
+	if by == ByHash {
+		return parseStatus66(payload)
+	}
 	var f statusFields
 	if err := rlp.DecodeBytes(payload, &f); err != nil {
 		return Status{}, fmt.Errorf("%w: Status: %v", ErrMalformed, err)
 	}
-	return Status{f.Version, f.NetworkID, f.Genesis, f.ForkID, BlockRange{f.Earliest, f.Latest, f.LatestHash}}, nil
+	return Status{
+		Version: f.Version, NetworkID: f.NetworkID, Genesis: f.Genesis, ForkID: f.ForkID,
+		BlockRange: BlockRange{f.Earliest, f.Latest, f.LatestHash},
+	}, nil
 }
 
 // SameChain returns whether two sides are on one chain, by the three fields that the protocol
@@ -257,9 +281,3 @@ func ParseDisconnect(payload []byte) Reason {
 	}
 	return Reason(reason)
 }
-
-// Offsets are the first message ids of the shared capabilities.
-type Offsets struct{ Eth, Snap uint64 }
-
-// SharedOffsets returns them for eth/69 and a version of snap, in the order of the names.
-func SharedOffsets() Offsets { return Offsets{CapabilitiesFrom, CapabilitiesFrom + EthLength} }

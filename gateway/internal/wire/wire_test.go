@@ -35,7 +35,7 @@ func conversation(t *testing.T) [][]byte {
 }
 
 func TestThePagesConversationIsUnderstood(t *testing.T) {
-	offsets := SharedOffsets()
+	by := BySnap
 	var requests, answers int
 	for _, frame := range conversation(t) {
 		id, payload, err := Split(frame)
@@ -45,31 +45,35 @@ func TestThePagesConversationIsUnderstood(t *testing.T) {
 		switch {
 		case id == HelloID:
 			hello, err := ParseHello(payload)
-			if err != nil || !hello.Speaks("snap", 1) || !hello.Speaks("eth", 69) {
+			bySnap, byHash := hello.Offers(BySnap, 1), hello.Offers(ByHash, 1)
+			if err != nil || !bySnap && !byHash {
 				t.Errorf("%+v %v", hello, err)
+			}
+			if bySnap != byHash { // a server that can do both follows the client
+				by = map[bool]By{true: BySnap, false: ByHash}[bySnap]
 			}
 			hello.NodeID = frame[len(frame)-64:]
 			if !bytes.Equal(hello.Encode(), frame) {
 				t.Error("Hello is written otherwise")
 			}
-		case id == offsets.Eth+StatusCode:
-			status, err := ParseStatus(payload)
-			if err != nil || status.NetworkID != 1 || status.Version != 69 {
+		case id == by.Offsets(1).Eth+StatusCode:
+			status, err := ParseStatus(by, payload)
+			if err != nil || status.NetworkID != 1 || status.Version != by.Capabilities(1)[0].Version {
 				t.Errorf("%+v %v", status, err)
 			}
 			if !bytes.Equal(status.Payload(), payload) {
 				t.Error("Status is written otherwise")
 			}
-		case id >= offsets.Snap && (id-offsets.Snap)%2 == 0:
+		case isRequest(by, id):
 			requests++
-			request, err := ParseSnapRequest(1, id-offsets.Snap, payload)
+			request, err := parseRequest(by, id, payload)
 			if err != nil {
 				t.Errorf("%x: %v", frame, err)
 			}
 			if !bytes.Equal(request.Payload(request.ID), payload) {
 				t.Errorf("%s request is written otherwise", request.Kind())
 			}
-		case id >= offsets.Snap:
+		case isRequest(by, id-1):
 			answers++
 			for _, other := range []uint64{0, 1, 127, 128, 1 << 56, 1<<64 - 1} {
 				buf := append(make([]byte, AnswerRoom), payload...)
@@ -100,6 +104,18 @@ func TestThePagesConversationIsUnderstood(t *testing.T) {
 	if requests < 5 || answers < 5 {
 		t.Errorf("%d requests, %d answers", requests, answers)
 	}
+}
+
+func isRequest(by By, id uint64) bool {
+	offsets := by.Offsets(1)
+	return id >= offsets.Snap && id < offsets.End && (id-offsets.Snap)%2 == 0 || by == ByHash && id == offsets.Eth+GetNodeDataCode
+}
+
+func parseRequest(by By, id uint64, payload []byte) (Request, error) {
+	if by == ByHash {
+		return ParseNodeDataRequest(payload)
+	}
+	return ParseSnapRequest(1, id-by.Offsets(1).Snap, payload)
 }
 
 func TestAHelloIsNotJudgedByWhatIsNotUsedOfIt(t *testing.T) {
@@ -216,7 +232,13 @@ func FuzzRequest(f *testing.F) {
 		}
 		ParseHeadersRequest(payload)
 		ParseHello(payload)
-		ParseStatus(payload)
+		if request, err := ParseNodeDataRequest(payload); err == nil && !bytes.Equal(request.Payload(request.ID), payload) {
+			t.Fatal("not canonical, and taken")
+		}
+		ParseStatus(BySnap, payload)
+		ParseStatus(ByHash, payload)
+		ParseNewBlock(payload)
+		ParseNewBlockHashes(payload)
 		Split(payload)
 	})
 }

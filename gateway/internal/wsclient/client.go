@@ -3,6 +3,7 @@
 package wsclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,10 +40,12 @@ func (e *Ended) Error() string {
 // Client is a connection that is ready for requests.
 type Client struct {
 	Conn   *websocket.Conn
+	By     wire.By
 	Hello  wire.Hello
 	Status wire.Status
-	Ranges chan wire.BlockRange // announced block ranges; only the newest is kept
+	Ranges chan wire.BlockRange // announced blocks; only the newest announcement is kept
 
+	first  wire.Offsets
 	ctx    context.Context
 	cancel context.CancelFunc
 	mu     sync.Mutex
@@ -55,6 +58,7 @@ type Client struct {
 
 // Options say what the client offers.
 type Options struct {
+	By   wire.By
 	Snap uint64 // 1 if 0
 }
 
@@ -66,12 +70,13 @@ func Dial(ctx context.Context, url string, options ...Options) (*Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{Conn: conn, Ranges: make(chan wire.BlockRange, 1), open: make(map[uint64]chan []byte), done: make(chan struct{})}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	snap := uint64(1)
-	if len(options) > 0 && options[0].Snap != 0 {
-		snap = options[0].Snap
+	var offered Options
+	if len(options) > 0 {
+		offered = options[0]
 	}
+	snap := cmp.Or(offered.Snap, 1)
+	c := &Client{Conn: conn, By: offered.By, first: offered.By.Offsets(snap), Ranges: make(chan wire.BlockRange, 1), open: make(map[uint64]chan []byte), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.handshake(ctx, snap); err != nil {
 		c.cancel()
 		conn.CloseNow()
@@ -108,17 +113,17 @@ func Open(ctx context.Context, url string, buffer ...int) (*websocket.Conn, erro
 }
 
 // HelloFrame returns the client's Hello.
-func HelloFrame(snap uint64) []byte {
+func HelloFrame(by wire.By, snap uint64) []byte {
 	id := make([]byte, 64)
 	rand.Read(id)
 	return wire.Hello{
 		Version: wire.P2PVersion, Name: "snaplight-go-client/0.1.0", NodeID: id,
-		Capabilities: []wire.Capability{{Name: "eth", Version: wire.EthVersion}, {Name: "snap", Version: snap}},
+		Capabilities: by.Capabilities(snap),
 	}.Encode()
 }
 
 func (c *Client) handshake(ctx context.Context, snap uint64) error {
-	if err := c.Conn.Write(ctx, websocket.MessageBinary, HelloFrame(snap)); err != nil {
+	if err := c.Conn.Write(ctx, websocket.MessageBinary, HelloFrame(c.By, snap)); err != nil {
 		return err
 	}
 	payload, _, err := c.expect(ctx, wire.HelloID)
@@ -128,11 +133,11 @@ func (c *Client) handshake(ctx context.Context, snap uint64) error {
 	if c.Hello, err = wire.ParseHello(payload); err != nil {
 		return err
 	}
-	payload, frame, err := c.expect(ctx, wire.SharedOffsets().Eth+wire.StatusCode)
+	payload, frame, err := c.expect(ctx, c.first.Eth+wire.StatusCode)
 	if err != nil {
 		return err
 	}
-	if c.Status, err = wire.ParseStatus(payload); err != nil {
+	if c.Status, err = wire.ParseStatus(c.By, payload); err != nil {
 		return err
 	}
 	return c.Conn.Write(ctx, websocket.MessageBinary, frame)
@@ -189,18 +194,26 @@ func (c *Client) read() {
 			reason = &r
 		case id == wire.PingID:
 			c.Write(wire.Frame(wire.PongID, []uint64{}))
-		case id == wire.SharedOffsets().Eth+wire.BlockRangeUpdateCode:
+		case c.By == wire.ByHash && id == c.first.Eth+wire.NewBlockHashesCode:
+			if newest, some, err := wire.ParseNewBlockHashes(payload); err == nil && some {
+				c.announced(newest)
+			}
+		case c.By == wire.BySnap && id == c.first.Eth+wire.BlockRangeUpdateCode:
 			if blocks, err := wire.ParseBlockRange(payload); err == nil {
-				select {
-				case <-c.Ranges:
-				default:
-				}
-				c.Ranges <- blocks
+				c.announced(blocks)
 			}
 		case id >= wire.CapabilitiesFrom:
 			c.answer(payload)
 		}
 	}
+}
+
+func (c *Client) announced(blocks wire.BlockRange) {
+	select {
+	case <-c.Ranges:
+	default:
+	}
+	c.Ranges <- blocks
 }
 
 func (c *Client) answer(payload []byte) {
@@ -258,9 +271,9 @@ func (c *Client) Ask(protocol wire.Protocol, code uint64, fields ...any) ([]byte
 	waiter := make(chan []byte, 1)
 	c.open[id] = waiter
 	c.mu.Unlock()
-	first := wire.SharedOffsets().Snap
+	first := c.first.Snap
 	if protocol == wire.Eth {
-		first = wire.SharedOffsets().Eth
+		first = c.first.Eth
 	}
 	if err := c.Write(wire.Frame(first+code, append([]any{id}, fields...))); err != nil {
 		<-c.done
@@ -292,6 +305,19 @@ func (c *Client) Accounts(root, origin, limit common.Hash, bytes uint64) (Accoun
 		return answer, err
 	}
 	return answer, rlp.DecodeBytes(payload, &answer)
+}
+
+// NodeData asks for trie nodes and codes by their hashes.
+func (c *Client) NodeData(hashes []common.Hash) ([][]byte, error) {
+	payload, err := c.Ask(wire.Eth, wire.GetNodeDataCode, hashes)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		ID    uint64
+		Items [][]byte
+	}
+	return answer.Items, rlp.DecodeBytes(payload, &answer)
 }
 
 // Header asks for a block's encoded header. It returns nil if the node has none with this hash.

@@ -4,6 +4,7 @@ mod builder;
 mod export;
 mod generate;
 mod genesis;
+mod names;
 pub(crate) mod number;
 #[cfg(test)]
 mod tests;

@@ -19,8 +19,7 @@ export function syncOnce({ url, wanted, byHash }) {
     const { progress, report, error } = await untilDone(page)
     if (report) {
       await lookUpSomething(page)
-      const reached = judge(report, wanted)
-      return byHash ? cameByHash(report, progress.peers) && reached : reached
+      return judge(report, wanted, progress, byHash)
     }
     const words = error ? `${error.message} (${error.code})` : `not complete after ${GIVE_UP_AFTER_MS / 1000} s`
     console.log(`\nNOT COMPLETE: ${words}`)
@@ -52,30 +51,33 @@ function progressLine({ phase, accounts, slots, codes, received, bytesStored, wa
   return `${phase.padEnd(10)} ${items}; ${sizes}${waiting ? `; waiting: ${waiting}` : ''}`
 }
 
-function judge(report, wanted) {
+function judge(report, wanted, { peers }, byHash) {
   const rate = (report.accounts + report.slots) / Math.max(report.elapsedMs / 1000, 0.001)
+  const { healing, requests } = report
+  const rest = byHash ? '' : `; ${number(healing.nodes)} nodes left to heal`
   console.log(`
   root       ${report.root}
   accounts   ${number(report.accounts)}, slots ${number(report.slots)}, codes ${number(report.codes)}
   took       ${number(report.elapsedMs)} ms (${number(rate)} accounts and slots a second)
-  received   ${number(report.received.bytes)} bytes in ${number(report.requests)} requests; ${number(report.healing.nodes)} nodes left to heal
+  received   ${number(report.received.bytes)} bytes in ${number(requests)} requests${rest}
   stored     ${number(report.bytesStored)} bytes in ${number(report.pagesStored)} pages
 `)
+  const alone = !byHash || cameByHash(report, peers)
   const reached = report.root === wanted.root && report.accounts === wanted.accounts
   console.log(reached
     ? `COMPLETE: all ${number(wanted.accounts)} accounts under ${wanted.root}`
     : `WRONG: expected ${number(wanted.accounts)} accounts under ${wanted.root}`)
-  return reached
+  return reached && alone
 }
 
 /** Says what came by hash. Returns whether nothing came otherwise. */
 function cameByHash({ healing, received, ranges, requests }, peers) {
   const others = peers.filter(({ by }) => by !== 'hash')
   const alone = others.length === 0 && ranges.answers === 0
-  console.log(`by hash: ${number(healing.nodes)} trie nodes and ${number(received.codes)} codes, in ${number(requests)} requests of up to 384 hashes`)
-  for (const { name, answers, bytes } of peers) console.log(`  ${name}: ${number(answers)} answers, ${number(bytes)} bytes`)
+  console.log(`  by hash    ${number(healing.nodes)} trie nodes and ${number(received.codes)} codes, in ${number(requests)} requests of up to 384 hashes`)
+  for (const { name, answers, bytes } of peers) console.log(`             ${name}: ${number(answers)} answers, ${number(bytes)} bytes`)
   console.log(alone
-    ? 'all of it by GetNodeData: no peer was asked for anything else'
-    : `WRONG: ${number(ranges.answers)} answers came in ranges, and ${others.length} peers were not asked by hash`)
+    ? '             all of it by GetNodeData: no peer was asked for anything else\n'
+    : `\nWRONG: ${number(ranges.answers)} answers came in ranges, and ${others.length} peers were not asked by hash`)
   return alone
 }

@@ -12,10 +12,10 @@ use crate::sync::want::Want;
 use crate::trie::keccak;
 use crate::wire::{Answer, PeerFault};
 
-/// Places at which the nodes of one answer are joined. The same node may be wanted at thousands, for
-/// instance in storages that are alike; what is left over is asked for again. Chosen without a
-/// measurement: so many branches bring half a mebibyte.
-const MAX_PLACES: usize = 1_024;
+/// Places at which the nodes of one answer are joined at most. The same node may be wanted at
+/// thousands, for instance in storages that are alike; what is left over is asked for again. Chosen
+/// without a measurement: the list of so many takes a megabyte.
+const MAX_PLACES: usize = 8_192;
 
 impl AnswerContext<'_> {
     /// The peer lacks these items. What that says of it if it had nothing else.
@@ -230,11 +230,18 @@ impl AnswerContext<'_> {
         let is_there = |hash: &Hash| prefixes[prefix(hash)] && came.contains(hash);
         let places = self.job.tree().places_of(MAX_PLACES, &is_there);
         let mut revealed = Revealed::default();
+        let mut room = self.room;
         let (verdict, joined) = self.job.reveal(self.codes_held, |revealing| {
             for (at, hash) in &places {
                 let Some(node) = came.get(hash) else {
                     continue;
                 };
+                // At its first place it is always joined, and at others while memory has room.
+                let bytes = node.rlp().len();
+                if revealed.hashes.contains(hash) && bytes > room {
+                    continue;
+                }
+                room = room.saturating_sub(bytes);
                 match revealing.node(at, node) {
                     Ok(()) if revealed.hashes.insert(*hash, ()) => {
                         revealed.gain.bytes += node.rlp().len() as u64;
@@ -248,6 +255,7 @@ impl AnswerContext<'_> {
         for (at, hash) in &places {
             if let Some(account) = at.account
                 && at.path.is_empty()
+                && !self.job.tree().lacks_storage(&account)
             {
                 self.job.storage_root_came(&account);
             }

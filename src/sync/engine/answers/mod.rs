@@ -107,6 +107,8 @@ impl Engine {
         }
         let (root, trip) = (request.root, request.trip);
         let is_span = matches!(request.want, Want::Accounts { cursor: None, .. });
+        let waiting = job.tree().resident_bytes();
+        let room = self.limits.waiting_bytes.saturating_sub(waiting);
         let mut context = AnswerContext {
             is_current: !is_stale && !is_late,
             is_stale,
@@ -115,6 +117,7 @@ impl Engine {
             fold: &mut self.fold,
             codes_held: &mut self.codes_held,
             lacking: &mut self.lacking,
+            room,
             peer: id,
             has_state: self.peers.get(id).is_some_and(|peer| peer.has_state(&root)),
         };
@@ -169,6 +172,8 @@ struct AnswerContext<'a> {
     fold: &'a mut Fold,
     codes_held: &'a mut ChunkedSet<Hash>,
     lacking: &'a mut Lacking,
+    /// Bytes of the tree that may come to wait in memory.
+    room: usize,
     peer: PeerId,
     /// Whether the peer has proven something of this state. What it does not have then is likely to
     /// be a single item.
