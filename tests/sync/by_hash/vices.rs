@@ -145,12 +145,9 @@ fn a_liar_beside_an_honest_peer_by_hash_is_dropped_for_what_it_did() {
 #[test]
 fn a_liar_beside_an_honest_peer_by_snap_is_dropped_for_what_it_did() {
     let server = many_codes();
-    for (vice, fault) in WRONG {
-        // Its first answer is what it repeats.
-        let vice = match *vice {
-            "replay+3" => "replay",
-            vice => vice.trim_end_matches("+3"),
-        };
+    // A code that comes again is a repetition, and no fault.
+    for (vice, fault) in WRONG.iter().filter(|(vice, _)| *vice != "replay+3") {
+        let vice = vice.trim_end_matches("+3");
         let (world, _, liar) = beside_honest(&server, vice, By::Snap);
         assert_eq!(world.dropped, [liar], "{vice}");
         assert_eq!(world.faults[0].1.code(), *fault, "{vice}");
