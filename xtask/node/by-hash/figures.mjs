@@ -8,7 +8,8 @@ import { figures, syncInPage } from '../bench/sync.mjs'
 import { openTab } from '../bench/tab.mjs'
 import { count, mega, medians, percent, progress, row, seconds, title } from '../bench/tables.mjs'
 import { startPeer } from '../peers.mjs'
-import { profiled } from './profile.mjs'
+import { profiled, withNames } from './profile.mjs'
+import { openAt, syncTo } from './syncs.mjs'
 import { startOldWorld } from './world.mjs'
 
 /** How often each side of a comparison runs. */
@@ -100,8 +101,10 @@ async function syncOnce(peer, by) {
 async function profile(peer, by) {
   const tab = await openTab()
   try {
-    const { value, ...shares } = await profiled(tab.page, syncInPage, settingOf(peer, by))
-    progress(`profile ${by}: ${seconds(value.report.elapsedMs / 1000)} s`)
+    await withNames(tab.page)
+    await openAt(tab.page, 'bench', peer, [{ url: peer.url, by }])
+    const { value, ...shares } = await profiled(tab.page, () => syncTo(tab.page, peer.root))
+    progress(`profile ${by}: ${seconds(value.elapsedMs / 1000)} s`)
     return shares
   } finally {
     await tab.close()
@@ -118,7 +121,7 @@ export function printFigures({ counts, oldNode, nativePeer, profiles, bytes }) {
   printSync('a tab', tab)
   for (const cores of GETH_CORES) {
     const one = geth[cores]
-    row(`go-ethereum's scheduler into memory, GOMAXPROCS=${cores}: seconds, its CPU seconds, waiting`, [one.seconds, one.cpuSeconds, one.waitingSeconds].map(seconds).join(', '))
+    row(`go-ethereum’s scheduler into memory, GOMAXPROCS=${cores}: seconds, its CPU seconds, waiting`, [one.seconds, one.cpuSeconds, one.waitingSeconds].map(seconds).join(', '))
     row('  how many times as fast the tab is', one.timesAsFast.toFixed(2))
   }
   title(`the same state from one native peer on loopback, medians of ${NATIVE_RUNS}`)
@@ -130,7 +133,7 @@ export function printFigures({ counts, oldNode, nativePeer, profiles, bytes }) {
     const { received, distinct, ratio, nodes, codes, requests, unneeded, healing, geth } = bytes[name]
     row(`${name}: MB received, MB of ${count(nodes)} nodes and ${count(codes)} codes`, `${mega(received)}, ${mega(distinct)}`)
     row('  ratio', ratio.toFixed(3), bar)
-    row('  nodes that came; items that came to go-ethereum's scheduler', `${count(healing.nodes)}; ${count(geth.items)}`)
+    row('  nodes that came; items that came to go-ethereum’s scheduler', `${count(healing.nodes)}; ${count(geth.items)}`)
     row('  requests; items that came twice, or unexpectedly', `${count(requests)}; ${unneeded.duplicate}, ${unneeded.unexpected}`)
   }
   for (const [name, { seconds: time, kinds, groups }] of Object.entries(profiles)) {
