@@ -5,8 +5,8 @@
  * progress.
  */
 const GIVE_UP_AFTER_MS = 100_000
-/** Bytes per second of a peer that has much left to send when the first batch is stored. */
-const UNHURRIED = '400000'
+/** A peer that answers only so often cannot be done when the first batch is stored. */
+const SILENT_SOON = 'silent+8'
 
 /**
  * Opens an empty database as `window.db`, on the network of the old node.
@@ -53,11 +53,15 @@ export async function syncTo(page, target) {
   return ended(page)
 }
 
-/** Syncs an empty database from the old node by hash and from a native peer by snap. */
+/**
+ * Syncs an empty database from the old node by hash and from a native peer by snap. It begins when
+ * both are ready, because by snap alone it might end before.
+ */
 export async function mixed(page, name, { node, nativePeer }) {
   const peer = await nativePeer('--by', 'snap')
   try {
     await openAt(page, name, node, [{ url: node.url, by: 'hash' }, { url: peer.url, by: 'snap' }])
+    await page.waitForFunction(() => db.peers.every(({ state }) => state === 'ready'))
     return await syncTo(page, node.block.root)
   } finally {
     await peer.stop()
@@ -69,7 +73,7 @@ export async function mixed(page, name, { node, nativePeer }) {
  * rest from the old node by hash.
  */
 export async function leftAlone(page, name, { node, nativePeer }) {
-  const peer = await nativePeer('--by', 'snap', '--throttle', UNHURRIED)
+  const peer = await nativePeer('--by', 'snap', '--vice', SILENT_SOON)
   try {
     await openAt(page, name, node, [{ url: peer.url, by: 'snap' }])
     await begin(page, node.block.root)
