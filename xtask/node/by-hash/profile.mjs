@@ -19,7 +19,9 @@ const KINDS = [
   ['tries: nodes, paths, folds, pages', /^snaplight_trie\b/],
   ['tree of what is held and missing', /^snaplight::(state|flat_map)/],
   ['engine and messages', /^snaplight::(sync|wire)|^alloy_rlp/],
-  ['database, and what crosses to JavaScript', /^snaplight\b|^JavaScript|^wasm_bindgen|^js_sys|^web_sys|^serde|calls from JavaScript/],
+  ['database', /^snaplight::store|^JavaScript: (add|put|delete|get|getAll|openCursor|transaction|objectStore|commit)$/],
+  ['sending', /^JavaScript: send$/],
+  ['the driver, and what crosses to JavaScript', /^snaplight\b|^JavaScript|^wasm_bindgen|^js_sys|^web_sys|^serde|calls from JavaScript/],
   ['memory: allocating, copying, comparing', /^dlmalloc|^alloc|^compiler_builtins|^std|^core|^hashbrown|^__rustc|^\(others\)/],
 ]
 
