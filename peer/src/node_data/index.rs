@@ -90,7 +90,7 @@ struct Enter<'a> {
     state: Option<&'a State>,
 }
 
-impl Visitor for Enter<'_> {
+impl Visitor<Handle> for Enter<'_> {
     fn node(&mut self, hash: &Hash, node: Handle) -> bool {
         match self.nodes.entry(*hash) {
             // What is below it is entered too.
@@ -121,7 +121,7 @@ struct TakeOut<'a> {
     state: Option<&'a State>,
 }
 
-impl Visitor for TakeOut<'_> {
+impl Visitor<Handle> for TakeOut<'_> {
     fn node(&mut self, hash: &Hash, _: Handle) -> bool {
         let Some(held) = self.nodes.get_mut(hash) else {
             return false;

@@ -1,5 +1,6 @@
 //! Single nodes of a trie, held so that they can be served without their path.
 
+use super::visit::Visitor;
 use super::{Trie, flat, live};
 use crate::Hash;
 
@@ -25,10 +26,25 @@ impl Handle {
     }
 }
 
-/// What is done with the nodes of a trie.
-pub(crate) trait Visitor {
-    /// A node that has a hash of its own. If the result is false, nothing below it is shown.
-    fn node(&mut self, hash: &Hash, node: Handle) -> bool;
-    /// A leaf, after its node. `storage` is the one that the leaf carries.
-    fn leaf(&mut self, key: &Hash, storage: Option<&Trie>);
+/// Shows a visitor of any trie the nodes of one kind.
+pub(super) struct AnyKind<'a, V>(pub(super) &'a mut V);
+
+impl<V: Visitor<Handle>> Visitor<flat::Handle> for AnyKind<'_, V> {
+    fn node(&mut self, hash: &Hash, node: flat::Handle) -> bool {
+        self.0.node(hash, Handle::Flat(node))
+    }
+
+    fn leaf(&mut self, key: &Hash, storage: Option<&Trie>) {
+        self.0.leaf(key, storage);
+    }
+}
+
+impl<V: Visitor<Handle>> Visitor<live::Handle> for AnyKind<'_, V> {
+    fn node(&mut self, hash: &Hash, node: live::Handle) -> bool {
+        self.0.node(hash, Handle::Live(node))
+    }
+
+    fn leaf(&mut self, key: &Hash, storage: Option<&Trie>) {
+        self.0.leaf(key, storage);
+    }
 }

@@ -9,16 +9,19 @@ mod node;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 pub use flat::Leaves;
 pub(crate) use flat::in_parallel;
-pub(crate) use handle::{Handle, Visitor};
+pub(crate) use handle::Handle;
 pub(crate) use leaf::Leaf;
 pub(crate) use live::{Edit, Tally};
 pub use serve::NodeAt;
+pub(crate) use visit::Visitor;
 
 use crate::Hash;
 use flat::Flat;
+use handle::AnyKind;
 use live::Live;
 use std::sync::Arc;
 
@@ -104,10 +107,10 @@ impl Trie {
 
     /// Shows a visitor the nodes that have a hash of their own, parents first, and the leaves. An
     /// empty trie has none.
-    pub(crate) fn visit(&self, visitor: &mut impl Visitor) {
+    pub(crate) fn visit(&self, visitor: &mut impl Visitor<Handle>) {
         match &self.0 {
-            Repr::Flat(flat) => flat.visit(visitor),
-            Repr::Live(live) => live.visit(visitor),
+            Repr::Flat(flat) => flat.visit(&mut AnyKind(visitor)),
+            Repr::Live(live) => live.visit(&mut AnyKind(visitor)),
         }
     }
 

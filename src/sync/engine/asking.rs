@@ -5,7 +5,7 @@ use super::{Activity, Engine};
 use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
-use crate::sync::job::Job;
+use crate::sync::job::{Job, Terms};
 use crate::sync::lacking::Lacks;
 use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
@@ -42,12 +42,18 @@ impl Engine {
             let Activity::Syncing(job) = &mut self.activity else {
                 return false;
             };
-            let lacks = Lacks {
-                lacking: &self.lacking,
-                peer: route.peer,
+            let waiting = job.tree().resident_bytes();
+            let terms = Terms {
+                bytes: route.bytes,
+                lacks: Lacks {
+                    lacking: &self.lacking,
+                    peer: route.peer,
+                },
+                is_full,
+                room: self.limits.waiting_bytes.saturating_sub(waiting),
             };
             // Another peer may have what this one lacks.
-            let Some(want) = job.take(kind, route.bytes, lacks, is_full) else {
+            let Some(want) = job.take(kind, terms) else {
                 match self.lacking.is_empty() {
                     true => return false,
                     false => continue,

@@ -14,21 +14,27 @@ use crate::sync::progress::Missing;
 use crate::sync::requests::StateRequest;
 use crate::sync::want::{BYTES_PER_CODE, BYTES_PER_NODE, MAX_HASHES, RequestKind, Want};
 
-/// Most nodes in flight by hash: each may be a branch, which brings sixteen places, so that they
-/// bring 1.2 MiB at most. Five requests fill a line of 3 MB/s with a round trip of 100 ms.
-const MAX_HASHES_ASKED: usize = 2_048;
+/// Bytes of the tree that a node may bring: sixteen places of a branch, 36 bytes each. So many nodes
+/// may be in flight by hash as memory has room for, but one request always may.
+const BYTES_PER_BRANCH: usize = 16 * 36;
+
+/// What a peer is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// About as many bytes.
+    pub(crate) bytes: u64,
+    /// Nothing that the peer lacks.
+    pub(crate) lacks: Lacks<'a>,
+    /// Nothing that only brings more to wait in memory.
+    pub(crate) is_full: bool,
+    /// Bytes of the tree that may come to wait in memory.
+    pub(crate) room: usize,
+}
 
 impl Job {
-    /// Takes the next piece of work of this kind out of the queues, sized for about `bytes` bytes
-    /// and without what the peer lacks. `is_full`: nothing may be taken that only brings more to
-    /// wait in memory.
-    pub(crate) fn take(
-        &mut self,
-        kind: RequestKind,
-        bytes: u64,
-        lacks: Lacks<'_>,
-        is_full: bool,
-    ) -> Option<Want> {
+    /// Takes the next piece of work of this kind out of the queues.
+    pub(crate) fn take(&mut self, kind: RequestKind, terms: Terms<'_>) -> Option<Want> {
+        let Terms { bytes, lacks, .. } = terms;
         match (kind, &mut self.phase) {
             (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.take_accounts(&self.tree),
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.take_span(),
@@ -49,7 +55,7 @@ impl Job {
                 let nodes = self.take_nodes(most, false, &may_ask);
                 self.queues.ask_nodes(nodes)
             }
-            (RequestKind::NodeData, _) => self.take_node_data(bytes, lacks, is_full),
+            (RequestKind::NodeData, _) => self.take_node_data(terms),
             (RequestKind::Headers, _) => None,
         }
     }
@@ -102,7 +108,13 @@ impl Job {
 
     /// Codes first, since they leave memory at once; then the roots of storages, without which
     /// accounts cannot leave it; then nodes.
-    fn take_node_data(&mut self, bytes: u64, lacks: Lacks<'_>, is_full: bool) -> Option<Want> {
+    fn take_node_data(&mut self, terms: Terms<'_>) -> Option<Want> {
+        let Terms {
+            bytes,
+            lacks,
+            is_full,
+            room,
+        } = terms;
         let codes = match self.queues.lacks_codes() {
             true => self.queues.take_codes(bytes, lacks),
             false => Vec::new(),
@@ -110,7 +122,8 @@ impl Job {
         let left = bytes.saturating_sub(codes.len() as u64 * BYTES_PER_CODE);
         let most = (left / BYTES_PER_NODE) as usize + usize::from(codes.is_empty());
         let most = most.min(MAX_HASHES - codes.len());
-        let most = most.min(MAX_HASHES_ASKED.saturating_sub(self.queues.hashes_asked()));
+        let most_asked = MAX_HASHES.max(room / BYTES_PER_BRANCH);
+        let most = most.min(most_asked.saturating_sub(self.queues.hashes_asked()));
         let is_by_hash = self.is_by_hash;
         // What peers by snap lack is asked for by hash, whatever else they are good for.
         let may_ask = |missing: &Missing| match is_by_hash {

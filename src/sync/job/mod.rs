@@ -33,6 +33,7 @@ use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
 use crate::state::{CodesHeld, Counts, Entry, PageId, Tree, TreeError, Unfinished};
 
+pub(super) use asking::Terms;
 pub(super) use staged::Built;
 
 /// A sync under way.

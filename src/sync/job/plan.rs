@@ -385,7 +385,7 @@ impl Planner<'_> {
         if is_full && plan.nodes.iter().any(|(at, _)| at.account.is_some()) {
             plan.nodes.retain(|(at, _)| at.account.is_some());
         }
-        if plan.nodes.len() > BREADTH {
+        if is_full || plan.nodes.len() > BREADTH {
             // Key order is depth first.
             return plan.nodes.truncate(DEPTH_AHEAD);
         }

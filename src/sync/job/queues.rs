@@ -44,8 +44,7 @@ pub(super) struct Queues {
     codes_asked: ChunkedSet<Hash>,
     /// Nodes asked for by path. Bound: requests in flight times the paths in one.
     nodes_asked: ChunkedSet<StatePath>,
-    /// Hashes of nodes asked for by hash. Bound: [`MAX_HASHES_ASKED`](super::asking), those of
-    /// requests from before the target moved aside.
+    /// Hashes of nodes asked for by hash. Bound: requests in flight times the hashes in one.
     hashes_asked: ChunkedSet<Hash>,
     /// Those that were asked for last, and are not any more. Bound: [`MAX_ENDED`].
     ended: Vec<Hash>,

@@ -46,13 +46,8 @@ fn beside_a_quick_snap_peer_a_peer_by_hash_adds_hardly_a_byte() {
         let (alone, _, took) = synced(&server, &[snap]);
         let (both, peers, millis) = synced(&server, &[snap, (By::Hash, 400_000)]);
         let ratio = both.received as f64 / alone.received as f64;
-        println!(
-            "ratio {ratio} took {took} mixed {millis} hashes {}",
-            both.hashes.asked
-        );
         assert!(ratio <= limit, "{ratio}");
         let [by_snap, by_hash] = [0, 1].map(|index| bytes_of(&both, peers[index]));
-        println!("snap {by_snap} hash {by_hash}");
         assert!(by_snap > by_hash, "{by_snap} by snap, {by_hash} by hash");
         assert_at_most(millis, 1.05, took);
     }
@@ -90,19 +85,12 @@ fn nodes_of_a_healing_come_from_peers_of_both_kinds() {
     let before = peers.clone().into_iter().map(|peer| bytes_of(&world, peer));
     let before: Vec<u64> = before.collect();
     let changed = chain.advance_by(0.03).changed;
-    let received = world.received;
     sync(&mut world);
     assert_honest(&world);
     for (peer, before) in peers.iter().zip(before) {
         let bytes = bytes_of(&world, *peer) - before;
-        println!("{peer:?} {bytes} of {}", changed.node_bytes);
         assert!(bytes > changed.node_bytes / 10, "{peer:?} brought {bytes}");
     }
-    println!(
-        "{} of {}",
-        world.received - received,
-        changed.node_bytes + changed.code_bytes
-    );
 }
 
 #[test]
@@ -136,7 +124,6 @@ fn many_peers_of_both_kinds_share_the_work() {
     let (world, _, millis) = synced(&server, &peers);
     assert_at_most(millis, 0.5, alone);
     let ratio = world.received as f64 / one.received as f64;
-    println!("ratio {ratio}");
     assert!(ratio <= 1.1, "{ratio}");
     let root = Hash(server.head().root());
     assert_eq!(

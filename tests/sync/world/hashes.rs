@@ -25,6 +25,8 @@ pub(crate) struct Hashes {
     pub(crate) most: usize,
     /// All that were ever asked for.
     pub(crate) distinct: BTreeSet<Hash>,
+    /// The hashes of each request.
+    pub(crate) all: Vec<Vec<Hash>>,
 }
 
 impl Hashes {
@@ -42,6 +44,7 @@ impl Hashes {
         self.asked += request.hashes.len() as u64;
         self.most = self.most.max(request.hashes.len());
         self.distinct.extend(&request.hashes);
+        self.all.push(request.hashes.clone());
         self.open.insert((peer, request.id), request.hashes);
     }
 

@@ -2,9 +2,9 @@
 
 use super::{Child, Flat};
 use crate::trie::{
-    handle::{self, Visitor},
     node::{self, NodeRef},
     serve::{Nodes, Target},
+    visit::Visitor,
 };
 use std::sync::Arc;
 
@@ -47,19 +47,19 @@ impl Handle {
 
 impl Flat {
     /// See [`crate::trie::Trie::visit`].
-    pub(in crate::trie) fn visit(self: &Arc<Flat>, visitor: &mut impl Visitor) {
+    pub(in crate::trie) fn visit(self: &Arc<Flat>, visitor: &mut impl Visitor<Handle>) {
         self.visit_child(self.top, 0, visitor);
     }
 
     /// A node and what is below it. `at` nibbles are above it.
-    fn visit_child(self: &Arc<Flat>, child: Child, at: usize, visitor: &mut impl Visitor) {
+    fn visit_child(self: &Arc<Flat>, child: Child, at: usize, visitor: &mut impl Visitor<Handle>) {
         let Some(target) = child.get() else { return };
         let reference = self.reference(target);
         // What is embedded in its parent has no hash, nor has anything below it.
         let has_hash = reference.is_hash() || at == 0;
         if has_hash {
             let handle = Handle::new(self, child, at);
-            if !visitor.node(&reference.root(), handle::Handle::Flat(handle)) {
+            if !visitor.node(&reference.root(), handle) {
                 return;
             }
         }
@@ -75,8 +75,7 @@ impl Flat {
             let mut out = Vec::new();
             below.put(&mut out);
             let reference = NodeRef::of(&out);
-            if reference.is_hash() && !visitor.node(&reference.root(), handle::Handle::Flat(below))
-            {
+            if reference.is_hash() && !visitor.node(&reference.root(), below) {
                 return;
             }
         }

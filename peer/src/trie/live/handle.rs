@@ -1,10 +1,7 @@
 //! Nodes of a live trie.
 
 use super::{Body, Live, Node};
-use crate::trie::{
-    handle::{self, Visitor},
-    node::NodeRef,
-};
+use crate::trie::{node::NodeRef, visit::Visitor};
 use std::sync::Arc;
 
 /// A node of a live trie.
@@ -34,14 +31,14 @@ impl Handle {
 
 impl Live {
     /// See [`crate::trie::Trie::visit`].
-    pub(in crate::trie) fn visit(&self, visitor: &mut impl Visitor) {
+    pub(in crate::trie) fn visit(&self, visitor: &mut impl Visitor<Handle>) {
         if let Some(top) = &self.top {
             visit(top, visitor);
         }
     }
 }
 
-fn visit(node: &Arc<Node>, visitor: &mut impl Visitor) {
+fn visit(node: &Arc<Node>, visitor: &mut impl Visitor<Handle>) {
     let handle = |is_below| Handle {
         node: Arc::clone(node),
         is_below,
@@ -49,7 +46,7 @@ fn visit(node: &Arc<Node>, visitor: &mut impl Visitor) {
     // What is embedded in its parent has no hash, nor has anything below it.
     let has_hash = node.reference.is_hash() || node.at == 0;
     let hash = node.reference.root();
-    if has_hash && !visitor.node(&hash, handle::Handle::Live(handle(false))) {
+    if has_hash && !visitor.node(&hash, handle(false)) {
         return;
     }
     let branch = match &node.body {
@@ -62,7 +59,7 @@ fn visit(node: &Arc<Node>, visitor: &mut impl Visitor) {
         let mut out = Vec::new();
         below.put(&mut out);
         let reference = NodeRef::of(&out);
-        if reference.is_hash() && !visitor.node(&reference.root(), handle::Handle::Live(below)) {
+        if reference.is_hash() && !visitor.node(&reference.root(), below) {
             return;
         }
     }
