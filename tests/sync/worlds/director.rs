@@ -8,7 +8,7 @@ use snaplight::state::StoreError;
 use snaplight::state::{Counters, Counts, PageId};
 use snaplight::sync::{Failure, Input, Millis, PeerId, PeerProgress, Report, Target};
 use snaplight_peer::chain::{Chain, Change};
-use snaplight_peer::state::{Builder, State};
+use snaplight_peer::state::{self, Builder, State};
 
 use super::misfortunes::Misfortunes;
 use super::shape::{self, Shape};
@@ -466,10 +466,10 @@ impl Director {
     }
 
     pub(super) fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {
-        let state = self
-            .misfortunes
-            .millis_for(self.chain.server().head().counts());
-        let until = self.world.now + RECOVERY_MS + RECOVERY_STATES * state;
+        let counts = self.chain.server().head().counts();
+        let state = self.misfortunes.millis_for(counts);
+        let by_hash = self.millis_by_hash(counts);
+        let until = self.world.now + RECOVERY_MS + RECOVERY_STATES * state + by_hash;
         let mut steps = 0;
         while !is_over(self) {
             self.go(20);
@@ -480,6 +480,14 @@ impl Director {
                 self.describe()
             );
         }
+    }
+
+    /// How long a state takes node by node if its requests wait for one another, in milliseconds.
+    fn millis_by_hash(&self, state: state::Counts) -> u64 {
+        // A trie has at most as many branches as leaves. A node counts 400 bytes.
+        let nodes = 2 * (state.accounts + state.slots);
+        let trips = nodes * 400 / self.shape.limits.asked_bytes;
+        trips * self.shape.latency.1
     }
 
     /// Describes the state of the engine in one line.
