@@ -200,7 +200,9 @@ impl AnswerContext<'_> {
         let asks_for_nodes = asked
             .iter()
             .any(|(_, item)| !matches!(item, Missing::Code(_)));
-        if came.is_empty() && asks_for_nodes && !self.has_state {
+        // What came before proves nothing.
+        let has_nothing = found == 0 && unexpected == 0;
+        if has_nothing && asks_for_nodes && !self.has_state {
             return Ok(Verdict::Refused);
         }
         let lacking = asked.iter().take(until.unwrap_or(asked.len()));
@@ -208,7 +210,7 @@ impl AnswerContext<'_> {
             .filter(|item| !has_come(item))
             .map(|(_, item)| *item);
         let verdict = self.lacks(lacking);
-        if came.is_empty() {
+        if has_nothing {
             return Ok(verdict);
         }
         Ok(Verdict::Proven(Gain {
