@@ -134,7 +134,7 @@ impl Job {
             true => lacks.has(missing),
             false => lacks.has_instead(missing),
         };
-        let mut nodes = self.queues.take_roots(&self.tree, most, may_ask);
+        let mut nodes = self.queues.take_roots(&self.tree, most, &may_ask);
         let may_ask = |(path, hash): &(StatePath, Hash)| lacks.has(&Missing::at(*path, *hash));
         for (at, hash) in self.take_nodes(most - nodes.len(), is_full, &may_ask) {
             // The same hash at another place comes with this one.

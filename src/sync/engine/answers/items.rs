@@ -168,11 +168,10 @@ impl AnswerContext<'_> {
 
         // What stands before something that came is lacking. What follows may have been cut off,
         // unless there is nothing.
-        let codes = codes.iter().map(|hash| (*hash, Missing::Code(*hash)));
-        let nodes = nodes
-            .iter()
-            .map(|(path, hash)| (*hash, Missing::at(*path, *hash)));
-        let asked: Vec<(Hash, Missing)> = codes.chain(nodes).collect();
+        let mut asked: Vec<(Hash, Missing)> = Vec::new();
+        asked.extend(codes.iter().map(|hash| (*hash, Missing::Code(*hash))));
+        let at = |(path, hash): &(StatePath, Hash)| (*hash, Missing::at(*path, *hash));
+        asked.extend(nodes.iter().map(at));
         let has_come = |(hash, _): &&(Hash, Missing)| came.contains(hash);
         let found = asked.iter().filter(has_come).count();
         let until = asked.iter().rposition(|item| has_come(&item));
