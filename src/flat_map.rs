@@ -157,7 +157,7 @@ impl<K: Copy + Ord, V> ChunkedMap<K, V> {
     pub(crate) fn take_first(
         &mut self,
         most: usize,
-        is_wanted: impl Fn(&K, &V) -> bool,
+        is_wanted: &dyn Fn(&K, &V) -> bool,
     ) -> Vec<(K, V)> {
         let mut taken = Vec::new();
         for part in &mut self.0 {
@@ -256,15 +256,15 @@ mod tests {
                 map.remove(&key);
             });
             assert!(keys().all(|key| map.contains(&key) == (key % 3 == 0)));
-            let odd = map.take_first(700, |key, value| key % 2 == 1 && *value == 3 * key);
+            let odd = map.take_first(700, &|key, value| key % 2 == 1 && *value == 3 * key);
             let odd_keys = (3..4_096).step_by(6);
             assert!(odd.into_iter().eq(odd_keys.map(|key| (key, 3 * key))));
-            let first = map.take_first(1, |_, _| true);
+            let first = map.take_first(1, &|_, _| true);
             assert_eq!(first, [(0, 0)]);
-            let left = map.take_first(usize::MAX, |_, _| true);
+            let left = map.take_first(usize::MAX, &|_, _| true);
             let even_keys = (6..4_096).step_by(6);
             assert!(left.into_iter().eq(even_keys.map(|key| (key, 3 * key))));
-            assert!(map.is_empty() && map.take_first(1, |_, _| true).is_empty());
+            assert!(map.is_empty() && map.take_first(1, &|_, _| true).is_empty());
         }
     }
 

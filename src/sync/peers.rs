@@ -99,8 +99,13 @@ impl Peers {
 
     /// Those that may be asked, whatever they have.
     pub(crate) fn ready(&self) -> Vec<PeerId> {
-        let ready = self.table.iter().filter(|(_, peer)| peer.is_ready());
-        ready.map(|(id, _)| *id).collect()
+        self.those(&Peer::is_ready)
+    }
+
+    /// Those of whom this holds.
+    fn those(&self, holds: &dyn Fn(&Peer) -> bool) -> Vec<PeerId> {
+        let those = self.table.iter().filter(|(_, peer)| holds(peer));
+        those.map(|(id, _)| *id).collect()
     }
 
     /// How many ready peers have refused this kind for `root`, and proven nothing of it since.
@@ -125,12 +130,11 @@ impl Peers {
 
     /// Those that may have something of the state `root`, or all if none may.
     pub(crate) fn holding(&self, root: &Hash) -> Vec<PeerId> {
-        let mut ready = self.ready();
-        if self.refusing_state(root) < ready.len() {
-            let refuses = |peer: &Peer| peer.has_refused_state(root);
-            ready.retain(|id| !self.get(*id).is_some_and(refuses));
+        let those = self.those(&|peer| peer.is_ready() && !peer.has_refused_state(root));
+        match those.is_empty() {
+            true => self.ready(),
+            false => those,
         }
-        ready
     }
 
     /// Whether the state `root` has to be asked for node by node: there are peers by hash, and none

@@ -139,8 +139,9 @@ impl Want {
     pub(crate) fn request(&self, root: Hash, bytes: u64) -> Request {
         Request::Snap(match self {
             Want::NodeData { nodes, codes } => {
-                let nodes = nodes.iter().map(|(_, hash)| *hash);
-                return Request::NodeData(codes.iter().copied().chain(nodes).collect());
+                let mut hashes = codes.clone();
+                hashes.extend(nodes.iter().map(|(_, hash)| *hash));
+                return Request::NodeData(hashes);
             }
             Want::Accounts { origin, limit, .. } => snap::SnapRequest::AccountRange {
                 root,

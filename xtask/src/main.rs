@@ -8,6 +8,7 @@
 
 mod arguments;
 mod bench;
+mod by_hash;
 mod counts;
 mod demo;
 mod go;
@@ -82,6 +83,19 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
       --full-speed            no throttle; when a sync completes, another one follows
       --json FILE             write all figures to this file
 
+  cargo xtask by-hash Syncs a tab by hash from a real go-ethereum 1.10.26 behind the gateway: alone,
+                      beside a peer by snap, and after that peer has left. Compares accounts, slots
+                      and codes with the node's own eth_getProof and eth_getCode. Then measures syncs
+                      by hash against go-ethereum's own scheduler and against syncs by snap, what
+                      they receive, and what their time is spent on (needs Go 1.25; some minutes).
+      --accounts N            accounts of the state that is compared, a quarter of them contracts
+                              (default 10,000)
+      --keys N                how many accounts and slots are compared after each sync (default
+                              1,000)
+      --measured N            accounts of the states that are measured (default 20,000)
+      --only PART             one part: proof or figures
+      --json FILE             write all figures, also those of each run, to this file
+
   cargo xtask bench   Measures speed, records, bytes, memory, processor time and size, on a
                       realistic state and on plain accounts. Where Go 1.25 is installed, also
                       go-ethereum on the same states, with one core and with two.
@@ -126,6 +140,7 @@ fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
         Some("test") => suite::command(&Workspace::find()?, arguments),
         Some("kills") => kills::command(&Workspace::find()?, arguments),
         Some("sim") => sim::command(&Workspace::find()?, arguments),
+        Some("by-hash") => by_hash::command(&Workspace::find()?, arguments),
         Some("bench") => bench::command(&Workspace::find()?, arguments),
         Some(other) => {
             eprint!("{HELP}");

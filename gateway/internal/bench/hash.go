@@ -30,6 +30,8 @@ type HashFigures struct {
 	Slots    int     `json:"slots"`
 	Nodes    int     `json:"nodes"` // distinct trie nodes
 	Codes    int     `json:"codes"`
+	// DistinctBytes is the size of the distinct trie nodes and codes.
+	DistinctBytes int64 `json:"distinctBytes"`
 	// Items is how many came. It is above the sum of both if something was asked for again.
 	Items     int   `json:"items"`
 	ItemBytes int64 `json:"itemBytes"`
@@ -218,6 +220,7 @@ func (s *hashSync) deliver(hash common.Hash, item []byte) error {
 	delete(s.codes, hash)
 	if isCode {
 		s.figures.Codes++
+		s.figures.DistinctBytes += int64(len(item))
 		if err := s.scheduler.ProcessCode(trie.CodeSyncResult{Hash: hash, Data: item}); err != nil {
 			return err
 		}
@@ -225,6 +228,7 @@ func (s *hashSync) deliver(hash common.Hash, item []byte) error {
 	if len(paths) > 0 && !s.seen[hash] {
 		s.seen[hash] = true
 		s.figures.Nodes++
+		s.figures.DistinctBytes += int64(len(item))
 	}
 	for _, path := range paths {
 		if err := s.scheduler.ProcessNode(trie.NodeSyncResult{Path: path, Data: item}); err != nil {

@@ -122,15 +122,19 @@ impl Job {
         let left = bytes.saturating_sub(codes.len() as u64 * BYTES_PER_CODE);
         let most = (left / BYTES_PER_NODE) as usize + usize::from(codes.is_empty());
         let most = most.min(MAX_HASHES - codes.len());
+        // A whole request or none: many small ones would cost as many looks through the tree.
         let most_asked = MAX_HASHES.max(room / BYTES_PER_BRANCH);
-        let most = most.min(most_asked.saturating_sub(self.queues.hashes_asked()));
+        let most = match self.queues.hashes_asked() + most <= most_asked {
+            true => most,
+            false => 0,
+        };
         let is_by_hash = self.is_by_hash;
         // What peers by snap lack is asked for by hash, whatever else they are good for.
         let may_ask = |missing: &Missing| match is_by_hash {
             true => lacks.has(missing),
             false => lacks.has_instead(missing),
         };
-        let mut nodes = self.queues.take_roots(&self.tree, most, may_ask);
+        let mut nodes = self.queues.take_roots(&self.tree, most, &may_ask);
         let may_ask = |(path, hash): &(StatePath, Hash)| lacks.has(&Missing::at(*path, *hash));
         for (at, hash) in self.take_nodes(most - nodes.len(), is_full, &may_ask) {
             // The same hash at another place comes with this one.

@@ -99,13 +99,16 @@ impl FirstSync {
             Ways::ByHash { is_full } => {
                 let frontier = self.frontier.get_or_insert_default();
                 if frontier.is_due(is_full) {
-                    let busy = self.cursors.iter().filter_map(Cursor::busy);
-                    let busy: Vec<_> = busy.chain(self.awaited.iter().copied()).collect();
+                    let (cursors, awaited) = (&self.cursors, &self.awaited);
                     let is_free = |at: &StatePath, hash: &Hash| {
                         let (first, last) = (at.path.first_key(), at.path.last_key());
-                        let meets = |(from, to): &(Hash, Hash)| *from <= last && first <= *to;
+                        let meets = |(from, to): (Hash, Hash)| from <= last && first <= to;
                         !queues.is_node_asked(at, hash)
-                            && (at.account.is_some() || !busy.iter().any(meets))
+                            && (at.account.is_some()
+                                || !cursors
+                                    .iter()
+                                    .any(|cursor| cursor.busy().is_some_and(meets))
+                                    && !awaited.iter().any(|span| meets(*span)))
                     };
                     frontier.fill(tree, &is_free);
                 }

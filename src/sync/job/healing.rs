@@ -118,7 +118,6 @@ impl Healing {
             self.ways = ways;
             self.plan = Plan::default();
             self.is_plan_stale = true;
-            queues.keep_whole(tree);
         }
         if self.is_plan_stale {
             queues.sweep(tree);

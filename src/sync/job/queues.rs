@@ -156,7 +156,7 @@ impl Queues {
         let may_ask = |hash: &Hash, (): &()| {
             lacks.has(&Missing::Code(*hash)) && !self.hashes_asked.contains(hash)
         };
-        let taken = self.codes.take_first(most, may_ask);
+        let taken = self.codes.take_first(most, &may_ask);
         let hashes: Vec<Hash> = taken.into_iter().map(|(hash, ())| hash).collect();
         self.codes_asked.insert_all(hashes.iter().copied());
         hashes
@@ -197,7 +197,7 @@ impl Queues {
             let (account, root) = (*account, *root);
             lacks.has(&Missing::Storage { account, root })
         };
-        let accounts = self.storages.take_first(most, may_ask);
+        let accounts = self.storages.take_first(most, &may_ask);
         self.storages_asked
             .insert_all(accounts.iter().map(|(account, _)| *account));
         (!accounts.is_empty()).then_some(Want::Storages(accounts))
@@ -311,7 +311,7 @@ impl Queues {
         &mut self,
         tree: &Tree,
         most: usize,
-        may_ask: impl Fn(&Missing) -> bool,
+        may_ask: &dyn Fn(&Missing) -> bool,
     ) -> Vec<(StatePath, Hash)> {
         // Storages with one root come together, so the root is asked for once.
         let (hashes, codes) = (&self.hashes_asked, &self.codes_asked);
@@ -320,7 +320,7 @@ impl Queues {
             let is_asked = hashes.contains(&root) || codes.contains(&root);
             !is_asked && may_ask(&Missing::Storage { account, root })
         };
-        let taken = self.storages.take_first(most, is_free);
+        let taken = self.storages.take_first(most, &is_free);
         let mut roots = Vec::new();
         for (account, root) in taken {
             if !tree.lacks_storage(&account) {
@@ -390,12 +390,6 @@ impl Queues {
     /// Whether this storage is asked for whole.
     pub(super) fn is_storage_asked(&self, account: &Hash) -> bool {
         self.storages_asked.contains(account)
-    }
-
-    /// Forgets the storages of which something is held. What differs is asked for node by node.
-    pub(super) fn keep_whole(&mut self, tree: &Tree) {
-        self.storages
-            .take_first(usize::MAX, |account, _| !tree.lacks_storage(account));
     }
 
     /// Forgets the large storages that came node by node.

@@ -26,6 +26,21 @@ export async function gethbench(...options) {
 }
 
 /**
+ * One sync by hash into memory by go-ethereum's scheduler for trie nodes, over one connection to a
+ * gateway or a native peer.
+ *
+ * @param {string} url
+ * @param {string} root
+ * @param {number} cores how many it uses at a time
+ * @returns {Promise<object>} `HashFigures` in `gateway/internal/bench/hash.go`
+ */
+export async function gethByHash(url, root, cores) {
+  const options = ['hash', url, '--root', root, '--runs', '1']
+  const { stdout } = await run(GETHBENCH, options, { env: { ...process.env, GOMAXPROCS: String(cores) }, timeout: WITHIN_MS })
+  return JSON.parse(stdout)
+}
+
+/**
  * Starts go-ethereum's syncer on states that a peer has exported (`exportTo` in `../peers.mjs`).
  *
  * @param {string[]} files

@@ -33,7 +33,7 @@ export function contributors(most = 25) {
  * it is compiled for: `drop_in_place::<snaplight::web::driver::Driver>` belongs to
  * `snaplight::web::driver`.
  */
-function groupOf(name) {
+export function groupOf(name) {
   if (/ shim$/.test(name)) return '(calls from JavaScript)'
   const ours = /\b(snaplight(?:_trie)?)\[[0-9a-f]+\]((?:::\w+)+)/.exec(name)
   if (!ours) return /\b(\w+)\[[0-9a-f]+\]::/.exec(name)?.[1] ?? '(others)'

@@ -213,12 +213,12 @@ function recordFigures({ report: { accounts, slots } }, { written, left }) {
 
 // Everything below runs in the page, so it can use nothing from outside.
 
-/** Syncs into the database of this name, whatever is in it already. */
-export async function syncInPage({ urls, root, network, name }) {
+/** Syncs into the database of this name, whatever is in it already. All peers are asked `by`. */
+export async function syncInPage({ urls, by = 'snap', root, network, name }) {
   const { open } = await import('snaplight')
   const db = await open({ name, network })
   const memory = await window.watchMemory()
-  for (const url of urls) db.addPeer(url)
+  for (const url of urls) db.addPeer(url, { by })
   const report = await db.sync(root)
   await db.close()
   return { report, memory: await memory.stop() }

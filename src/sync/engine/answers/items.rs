@@ -168,11 +168,10 @@ impl AnswerContext<'_> {
 
         // What stands before something that came is lacking. What follows may have been cut off,
         // unless there is nothing.
-        let codes = codes.iter().map(|hash| (*hash, Missing::Code(*hash)));
-        let nodes = nodes
-            .iter()
-            .map(|(path, hash)| (*hash, Missing::at(*path, *hash)));
-        let asked: Vec<(Hash, Missing)> = codes.chain(nodes).collect();
+        let mut asked: Vec<(Hash, Missing)> = Vec::new();
+        asked.extend(codes.iter().map(|hash| (*hash, Missing::Code(*hash))));
+        let at = |(path, hash): &(StatePath, Hash)| (*hash, Missing::at(*path, *hash));
+        asked.extend(nodes.iter().map(at));
         let has_come = |(hash, _): &&(Hash, Missing)| came.contains(hash);
         let found = asked.iter().filter(has_come).count();
         let until = asked.iter().rposition(|item| has_come(&item));
@@ -200,7 +199,9 @@ impl AnswerContext<'_> {
         let asks_for_nodes = asked
             .iter()
             .any(|(_, item)| !matches!(item, Missing::Code(_)));
-        if came.is_empty() && asks_for_nodes && !self.has_state {
+        // What came before proves nothing.
+        let has_nothing = found == 0 && unexpected == 0;
+        if has_nothing && asks_for_nodes && !self.has_state {
             return Ok(Verdict::Refused);
         }
         let lacking = asked.iter().take(until.unwrap_or(asked.len()));
@@ -208,7 +209,7 @@ impl AnswerContext<'_> {
             .filter(|item| !has_come(item))
             .map(|(_, item)| *item);
         let verdict = self.lacks(lacking);
-        if came.is_empty() {
+        if has_nothing {
             return Ok(verdict);
         }
         Ok(Verdict::Proven(Gain {
