@@ -24,8 +24,8 @@ const EXTENSION_MS: u64 = 5_000;
 /// Bytes that an answer may have above twice the soft limit: room for two full proofs. The last code
 /// or node does not count.
 const ANSWER_SLACK: u64 = 256 * 1024;
-/// Where servers stop to add node data to an answer, in bytes (`docs/websocket-peers.md`, section
-/// 5.4): the request cannot name a limit of its own.
+/// Where servers end an answer of node data, in bytes (`docs/websocket-peers.md`, section 6.7): the
+/// request cannot name a limit of its own.
 const NODE_DATA_LIMIT: u64 = 2 * 1024 * 1024;
 
 /// Open requests. Bound: peers times requests open at a peer.

@@ -92,9 +92,9 @@ fn tight() -> Limits {
     }
 }
 
-/// What equal storages may have in memory beyond the bounds: the nodes that have come are joined at
-/// up to 4,096 places each, and a storage leaves memory when its last level has come.
-const COPIES: usize = 4 * 1024 * 1024;
+/// What equal storages may have in memory beyond the bounds: the nodes of an answer are joined at
+/// further places while memory has room, and a storage leaves it when its last level has come.
+const COPIES: usize = 256 * 1024;
 
 /// What a state of any size may take on the heap with the default limits. The footprint's own bounds
 /// are encoded sizes; in memory these take three to five times as much.
@@ -151,7 +151,7 @@ fn equal_storages(accounts: u32, slots: u32) -> State {
 
 #[test]
 fn memory_is_bounded_with_thousands_of_equal_storages() {
-    let most = most_heap(equal_storages(4_000, 60), Limits::default(), COPIES);
+    let most = most_heap(equal_storages(1_500, 60), Limits::default(), COPIES);
     assert!(most <= HEAP, "{most}");
 }
 
