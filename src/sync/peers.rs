@@ -197,10 +197,10 @@ impl Peers {
         let budget = self.budget(limit);
         let unproven = self.all().filter(|peer| peer.is_unproven());
         let unproven: usize = unproven.map(Peer::requests_in_time).sum();
-        let has_others = self
-            .all()
-            .any(|peer| peer.is_ready() && !peer.is_lagging(now));
-        let has_reliable = self.all().any(|peer| peer.is_ready() && !peer.is_struck());
+        let may_serve = |peer: &Peer| peer.is_ready() && kind.is_asked(peer.by());
+        let mut peers = self.all();
+        let has_others = peers.any(|peer| may_serve(peer) && !peer.is_lagging(now));
+        let has_reliable = self.all().any(|peer| may_serve(peer) && !peer.is_struck());
         // No peer takes the part of others in the budget. For one that carries much, the limit may
         // be less than what is on its way in a second.
         let rates: u64 = self.all().map(Peer::known_rate).sum();

@@ -72,6 +72,8 @@ pub(crate) struct Peer {
     kinds: [Served; RequestKind::COUNT],
     /// The shortest time that an answer took, the handshake's included; 0 before that.
     least_trip_ms: u64,
+    /// Whether it has taken longer than its line needs, and proven nothing since.
+    is_slow: bool,
     /// Requests in a row that were late.
     strikes: u32,
     /// When it may be tried again after a strike.
@@ -164,6 +166,7 @@ impl Peer {
             line: Throughput::default(),
             kinds: Default::default(),
             least_trip_ms: 0,
+            is_slow: false,
             strikes: 0,
             probe_at: now,
             short: 0,
@@ -348,7 +351,7 @@ impl Peer {
     pub(in crate::sync) fn is_reliable(&self, root: &Hash, now: Millis) -> bool {
         let mut kinds = RequestKind::STATE.into_iter();
         self.is_ready()
-            && !self.is_struck()
+            && !self.is_slow
             && !self.is_lagging(now)
             && !kinds.any(|kind| kind != RequestKind::Codes && self.refuses(kind, root, now))
     }
@@ -368,6 +371,7 @@ impl Peer {
 
     /// It is slower than was thought.
     pub(in crate::sync) fn slowed(&mut self) {
+        self.is_slow = true;
         self.line.halve();
         self.kinds.iter_mut().for_each(|served| served.rate.halve());
     }
@@ -382,7 +386,7 @@ impl Peer {
         gain: Gain,
     ) {
         self.refused[kind.index()] = None;
-        (self.strikes, self.empty) = (0, 0);
+        (self.is_slow, self.strikes, self.empty) = (false, 0, 0);
         self.proved_at = Some(now);
         if kind != RequestKind::Headers {
             self.proved_root = Some(root);
