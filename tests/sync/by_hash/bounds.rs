@@ -48,8 +48,8 @@ fn plain_accounts_cost_at_most_a_twentieth_more_bytes_than_their_nodes_have() {
 #[test]
 fn contracts_cost_at_most_a_twentieth_more_bytes_than_their_nodes_and_codes_have() {
     for peers in [1, 4] {
-        let realistic = overhead(Realistic::new(10_000, 4).build(), peers);
-        let recipe = overhead(contracts(10_000, 150, 4), peers);
+        let realistic = overhead(Realistic::new(5_000, 4).build(), peers);
+        let recipe = overhead(contracts(5_000, 150, 4), peers);
         assert!(realistic <= 1.05 && recipe <= 1.05, "{realistic} {recipe}");
     }
 }
@@ -104,14 +104,14 @@ const TIGHT_HEAP: usize = 8 * 1024 * 1024;
 
 #[test]
 fn memory_is_bounded_in_a_first_sync_of_many_plain_accounts() {
-    let most = most_heap(Recipe::plain(300_000, 5).build(), Limits::default(), 0);
+    let most = most_heap(Recipe::plain(100_000, 5).build(), Limits::default(), 0);
     assert!(most <= HEAP, "{most}");
 }
 
 #[test]
 fn memory_is_bounded_in_a_first_sync_of_one_large_storage() {
     let recipe = Recipe {
-        huge: vec![(1, 200_000)],
+        huge: vec![(1, 60_000)],
         ..Recipe::plain(100, 5)
     };
     let most = most_heap(recipe.build(), Limits::default(), 0);
@@ -151,13 +151,13 @@ fn equal_storages(accounts: u32, slots: u32) -> State {
 
 #[test]
 fn memory_is_bounded_with_thousands_of_equal_storages() {
-    let most = most_heap(equal_storages(1_500, 60), Limits::default(), COPIES);
+    let most = most_heap(equal_storages(800, 60), Limits::default(), COPIES);
     assert!(most <= HEAP, "{most}");
 }
 
 #[test]
 fn a_sync_by_hash_that_is_killed_in_its_middle_has_lost_little() {
-    let server = serve(Recipe::plain(100_000, 7).build());
+    let server = serve(Recipe::plain(60_000, 7).build());
     let alone = sync_alone(&server, 1, 7).0.received;
     let mut world = World::new(server.clone(), 7);
     let line = world.line(1_000_000);
