@@ -57,7 +57,7 @@ impl<K: Copy + Ord, V> FlatMap<K, V> {
         }
     }
 
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+    pub(crate) fn retain(&mut self, keep: &dyn Fn(&K) -> bool) {
         self.0.retain(|(key, _)| keep(key));
     }
 
@@ -233,7 +233,7 @@ mod tests {
         map.remove(&1);
         map.remove(&2);
         assert!(!map.contains(&1) && map.contains(&9));
-        map.retain(|key| *key < 9);
+        map.retain(&|key| *key < 9);
         assert!(map.keys().eq(&[3, 5]));
         map.iter_mut().for_each(|(_, value)| *value += 1);
         assert_eq!(map.get_mut(&5), Some(&mut 51));

@@ -177,7 +177,7 @@ impl Disk {
         if self.meta.is_none() {
             self.clear();
         }
-        self.pages.retain(|id| !is_deleted(id));
+        self.pages.retain(&|id| !is_deleted(id));
         for hash in &batch.delete_codes {
             self.codes.remove(hash);
         }

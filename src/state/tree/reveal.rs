@@ -289,7 +289,7 @@ fn merge(
 fn expand(
     path: Path,
     blob: &[u8],
-    leaf: &mut impl FnMut(&[u8]) -> Result<Item, RevealFault>,
+    leaf: &mut dyn FnMut(&[u8]) -> Result<Item, RevealFault>,
     entries: &mut Vec<Entry>,
 ) -> Result<(), RevealFault> {
     let mut below = |path: Option<Path>, child: Child<'_>| {

@@ -382,16 +382,21 @@ impl Planner<'_> {
     fn order(&mut self) {
         let plan = &mut self.plan;
         let is_full = self.ways == Ways::ByHash { is_full: true };
-        if is_full && plan.nodes.iter().any(|(at, _)| at.account.is_some()) {
-            plan.nodes.retain(|(at, _)| at.account.is_some());
-        }
-        if is_full || plan.nodes.len() > BREADTH {
+        if !is_full && plan.nodes.len() > BREADTH {
             // Key order is depth first.
             return plan.nodes.truncate(DEPTH_AHEAD);
         }
         let (mut accounts, slots): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.nodes)
             .into_iter()
             .partition(|(at, _)| at.account.is_none());
+        if is_full {
+            // What is missing of storages keeps accounts in memory.
+            plan.nodes = match slots.is_empty() {
+                true => accounts,
+                false => slots,
+            };
+            return plan.nodes.truncate(DEPTH_AHEAD);
+        }
         let bytes = accounts.len() as u64 * NODE_BYTES;
         let all_changed = self.change_rate.all;
         let is_much =

@@ -279,7 +279,7 @@ impl Queues {
                 done.push(*account);
             }
         }
-        self.large.retain(|account| !done.contains(account));
+        self.large.retain(&|account| !done.contains(account));
         taken
     }
 
@@ -398,7 +398,7 @@ impl Queues {
             tree.storage_span(account, &Hash::ZERO, &Hash::MAX)
                 .is_some()
         };
-        self.large.retain(lacks);
+        self.large.retain(&lacks);
     }
 
     /// Sets aside the nodes that no peer has; nothing that was set aside before stays so. `true` if
