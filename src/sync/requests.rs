@@ -101,6 +101,16 @@ impl Subject {
         }
     }
 
+    /// Whether it asks for a code, which may be of any size.
+    pub(crate) fn asks_for_codes(&self) -> bool {
+        let want = self.as_state().map(|state| &state.want);
+        match want {
+            Some(Want::Codes(_)) => true,
+            Some(Want::NodeData { codes, .. }) => !codes.is_empty(),
+            _ => false,
+        }
+    }
+
     fn as_state(&self) -> Option<&StateRequest> {
         match self {
             Subject::Header(_) => None,

@@ -15,12 +15,13 @@ use crate::sync::want::RequestKind;
 impl Engine {
     /// Sends requests while there are peers, work and room for them.
     pub(super) fn assign(&mut self, now: Millis) {
+        // What is lacking no more is planned at once.
+        self.settle_lacking(now);
         let waiting_bytes = self.limits.waiting_bytes;
         if let Activity::Syncing(job) = &mut self.activity {
             job.ask_by_hash(self.peers.is_only_by_hash(&job.root(), now));
             job.replan(waiting_bytes);
         }
-        self.settle_lacking(now);
         self.ask_for_header(now);
         for kind in RequestKind::STATE {
             while self.ask_for_state(now, kind) {}

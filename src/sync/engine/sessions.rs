@@ -6,7 +6,6 @@ use crate::sync::io::{Event, Output};
 use crate::sync::peer::{MIN_REQUEST, Peer};
 use crate::sync::progress::{Counters, WaitReason};
 use crate::sync::requests::{AnswerFrame, Arrived, Expired, Match, Overdue};
-use crate::sync::want::RequestKind;
 use crate::wire::{Answer, By, Message, PeerFault, Session, SessionEvent};
 
 impl Engine {
@@ -198,8 +197,7 @@ impl Engine {
     /// size, so a request for codes shows nothing, nor does one whose answer is queued behind
     /// another.
     fn has_failed(&self, now: Millis, request: &Expired) -> bool {
-        let is_smallest =
-            request.bytes <= MIN_REQUEST && request.subject.kind() != RequestKind::Codes;
+        let is_smallest = request.bytes <= MIN_REQUEST && !request.subject.asks_for_codes();
         is_smallest
             && self
                 .requests

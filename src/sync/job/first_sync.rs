@@ -153,6 +153,7 @@ impl FirstSync {
 
     /// An account range was joined. `last`: its last key if more lies to the right.
     pub(super) fn accounts_joined(&mut self, cursor: usize, last: Option<Hash>) {
+        self.changed();
         if let Some(cursor) = self.cursors.get_mut(cursor) {
             cursor.joined(last);
         }
@@ -165,12 +166,14 @@ impl FirstSync {
 
     /// A request from before this sync ended.
     pub(super) fn span_ended(&mut self, origin: &Hash, limit: &Hash) {
+        self.changed();
         self.awaited
             .retain(|(first, last)| (first, last) != (origin, limit));
     }
 
     /// The request for this cursor's range ended without an answer.
     pub(super) fn requeue(&mut self, cursor: usize) {
+        self.changed();
         if let Some(cursor) = self.cursors.get_mut(cursor) {
             cursor.requeue();
         }

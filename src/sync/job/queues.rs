@@ -323,11 +323,12 @@ impl Queues {
         let taken = self.storages.take_first(most, &is_free);
         let mut roots = Vec::new();
         for (account, root) in taken {
-            if !tree.lacks_storage(&account) {
+            let at = StatePath::storage(account, Path::ROOT);
+            if !tree.is_blinded(&at, &root) {
                 continue;
             }
             match self.ask_hash(root) {
-                true => roots.push((StatePath::storage(account, Path::ROOT), root)),
+                true => roots.push((at, root)),
                 false => drop(self.storages.insert(account, root)),
             }
         }
