@@ -105,7 +105,8 @@ impl Engine {
             return;
         }
         let Activity::Syncing(job) = &mut self.activity else {
-            return;
+            // It was about a state that nobody asks for now.
+            return self.lacking.clear();
         };
         self.lacking.settle(&self.peers.holding(&job.root()), now);
         job.set_aside(self.lacking.unavailable());
