@@ -50,6 +50,19 @@ fn more_of_a_base_than_memory_holds_is_neither_read_for_ever_nor_all_at_once() {
     }
 }
 
+/// Worlds in which a sync by hash stood still, or asked again and again: a lone peer that had
+/// refused (900024), a code that was held already (900635), memory that was full (901479, 903371),
+/// what was set aside (961904), a range that was late (974391), a storage that a base knows
+/// (971088), and the pause of what was lacking in a sync that had ended (966245).
+#[test]
+fn a_sync_by_hash_goes_on_where_it_once_stood_still() {
+    for seed in [
+        900_024, 900_635, 901_479, 903_371, 961_904, 966_245, 971_088, 974_391,
+    ] {
+        Director::new(seed, false).run();
+    }
+}
+
 /// Runs these worlds on all cores. Panics with the first seed that failed, if any did.
 fn run_all(from: u64, worlds: u64) {
     let (next, done) = (AtomicU64::new(from), AtomicU64::new(0));

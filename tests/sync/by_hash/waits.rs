@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::{Millis, Missing, WaitReason};
+use snaplight::sync::{Input, Millis, Missing, WaitReason};
 use snaplight::wire::By;
 use snaplight_peer::chain::Chain;
 use snaplight_peer::keccak::keccak;
@@ -158,6 +158,25 @@ fn an_item_that_the_only_peer_lacks_is_named_and_everything_else_is_fetched() {
             ends_with_another(world, by);
         }
     }
+}
+
+/// The pause of what a peer lacks was over for ever, and the engine wanted to be called at once
+/// again and again.
+#[test]
+fn what_a_peer_lacks_wants_no_time_once_the_sync_is_cancelled() {
+    let server = server();
+    let [node, ..] = items(&server);
+    let vice = format!("lacks-nodes={}", hex(&node));
+    let mut world = world_of(&server, &[(By::Hash, &vice)]);
+    let why = waits_for(&mut world);
+    assert!(matches!(why, Some(WaitReason::Unavailable { .. })));
+    world.input(Input::Cancel);
+    assert!(matches!(world.run(), End::Cancelled));
+    world.now += 60_000;
+    world.input(Input::Tick);
+    while world.engine.poll(Millis(world.now)).is_some() {}
+    let deadline = world.engine.next_deadline();
+    assert!(deadline.is_none_or(|deadline| deadline.0 > world.now));
 }
 
 #[test]
