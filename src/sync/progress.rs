@@ -126,6 +126,11 @@ pub enum Missing {
 }
 
 impl Missing {
+    /// The node with this hash at this place.
+    pub(crate) fn node(&(path, hash): &(StatePath, Hash)) -> Missing {
+        Missing::Node { path, hash }
+    }
+
     /// What is missing if the node at this place is. The root of a storage trie stands for the
     /// storage.
     pub(crate) fn at(path: StatePath, hash: Hash) -> Missing {
@@ -134,7 +139,7 @@ impl Missing {
                 account,
                 root: hash,
             },
-            _ => Missing::Node { path, hash },
+            _ => Missing::node(&(path, hash)),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Incomplete, Tree};
 use crate::hash::Hash;
 use crate::state::counters::Counts;
-use crate::state::entry::{Code, Entry, Item, StatePath, Storage};
+use crate::state::entry::{AccountLeaf, Code, Entry, Item, StatePath, Storage};
 use crate::state::key_space::{Density, width, width_below};
 use crate::trie::path::Path;
 
@@ -90,23 +90,16 @@ impl Tree {
         let Some(account) = &at.account else {
             return is_there(&self.entries);
         };
-        match self.account(account).map(|entry| &entry.item) {
-            Some(Item::Account(leaf)) => match &leaf.storage {
-                Storage::Inline(slots) => is_there(slots),
-                Storage::Blinded => at.path.is_empty() && leaf.storage_root() == *hash,
-                Storage::Empty | Storage::Page(_) => false,
-            },
-            _ => false,
-        }
+        self.leaf(account).is_some_and(|leaf| match &leaf.storage {
+            Storage::Inline(slots) => is_there(slots),
+            Storage::Blinded => at.path.is_empty() && leaf.storage_root() == *hash,
+            Storage::Empty | Storage::Page(_) => false,
+        })
     }
 
     /// Whether nothing is known of an account's storage, and it is not empty.
     pub(crate) fn lacks_storage(&self, account: &Hash) -> bool {
-        let entry = self.account(account);
-        let leaf = entry.and_then(|entry| match &entry.item {
-            Item::Account(leaf) => Some(leaf),
-            _ => None,
-        });
+        let leaf = self.leaf(account);
         leaf.is_some_and(|leaf| leaf.storage == Storage::Blinded)
     }
 
@@ -119,13 +112,10 @@ impl Tree {
     /// As [`Tree::blinded_span`], in the storage trie of `account`; all of `from..=last` if nothing
     /// of the storage is known.
     pub fn storage_span(&self, account: &Hash, from: &Hash, last: &Hash) -> Option<(Hash, Hash)> {
-        match &self.account(account)?.item {
-            Item::Account(leaf) => match &leaf.storage {
-                Storage::Blinded => Some((*from, *last)),
-                Storage::Inline(slots) => span(slots, from, last),
-                Storage::Empty | Storage::Page(_) => None,
-            },
-            _ => None,
+        match &self.leaf(account)?.storage {
+            Storage::Blinded => Some((*from, *last)),
+            Storage::Inline(slots) => span(slots, from, last),
+            Storage::Empty | Storage::Page(_) => None,
         }
     }
 
@@ -182,6 +172,14 @@ impl Tree {
             let near = list.get(place.saturating_sub(most)..(place + most).min(list.len()))?;
             Some((density(near)?.leaves_in(width) as u64).max(1))
         })
+    }
+
+    /// The leaf of an account; `None` if it is in a page or unknown.
+    fn leaf(&self, account: &Hash) -> Option<&AccountLeaf> {
+        match &self.account(account)?.item {
+            Item::Account(leaf) => Some(leaf),
+            _ => None,
+        }
     }
 
     fn account(&self, account: &Hash) -> Option<&Entry> {

@@ -48,10 +48,7 @@ impl Job {
             }
             (RequestKind::Nodes, _) => {
                 let most = (bytes / BYTES_PER_NODE + 1).min(NODES_PER_REQUEST) as usize;
-                let may_ask = |(path, hash): &(StatePath, Hash)| {
-                    let (path, hash) = (*path, *hash);
-                    lacks.has(&Missing::Node { path, hash })
-                };
+                let may_ask = |node: &(StatePath, Hash)| lacks.has(&Missing::node(node));
                 let nodes = self.take_nodes(most, false, &may_ask);
                 self.queues.ask_nodes(nodes)
             }

@@ -66,7 +66,6 @@ impl FirstSync {
     /// Nodes have come.
     pub(super) fn revealed(&mut self) {
         self.is_swept = false;
-        self.changed();
     }
 
     /// What is missing, or asked for, has changed.
@@ -153,7 +152,6 @@ impl FirstSync {
 
     /// An account range was joined. `last`: its last key if more lies to the right.
     pub(super) fn accounts_joined(&mut self, cursor: usize, last: Option<Hash>) {
-        self.changed();
         if let Some(cursor) = self.cursors.get_mut(cursor) {
             cursor.joined(last);
         }

@@ -204,9 +204,7 @@ impl Job {
     fn touch(&mut self) {
         self.staged.touch();
         self.staged.note_received();
-        if let JobPhase::Healing(healing) = &mut self.phase {
-            healing.changed();
-        }
+        self.plan_changed();
     }
 }
 

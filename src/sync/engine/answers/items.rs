@@ -89,12 +89,9 @@ impl AnswerContext<'_> {
             for blob in blobs.into_iter().filter(|blob| !blob.is_empty()) {
                 let node = HashedNode::new(blob);
                 let is_wanted = |(_, hash): &(StatePath, Hash)| *hash == node.hash();
-                let (path, hash) = in_order(&mut wanted, is_wanted, |node| skipped.push(*node))
-                    .ok_or(PeerFault::UnexpectedNode)?;
-                found.push(Missing::Node {
-                    path: *path,
-                    hash: *hash,
-                });
+                let skip = |node| skipped.push(Missing::node(node));
+                let wanted = in_order(&mut wanted, is_wanted, skip);
+                found.push(Missing::node(wanted.ok_or(PeerFault::UnexpectedNode)?));
                 came.insert(node.hash(), node);
             }
             Ok(())
@@ -104,20 +101,16 @@ impl AnswerContext<'_> {
         let revealed = revealed?;
         verdict?;
         found.iter().for_each(|node| self.lacking.found(node));
-        let missing = |(path, hash): &(StatePath, Hash)| Missing::Node {
-            path: *path,
-            hash: *hash,
-        };
-        let lacks = skipped.iter().map(missing);
         if found.is_empty() && !self.has_state {
             return Ok(Verdict::Refused);
         }
         if found.is_empty() {
             // Servers stop at the first node that they do not have.
             let first = nodes.first().filter(|_| skipped.is_empty());
-            return Ok(self.lacks(lacks.chain(first.map(missing))));
+            skipped.extend(first.map(Missing::node));
+            return Ok(self.lacks(skipped));
         }
-        self.lacks(lacks);
+        self.lacks(skipped);
         Ok(Verdict::Proven(Gain {
             is_cut: found.len() < nodes.len(),
             ..revealed.gain
