@@ -14,6 +14,7 @@ use snaplight_peer::session::Server;
 use snaplight_peer::state::{Account, Builder, Recipe, State, States};
 use snaplight_peer::trie::Trie;
 
+use crate::geth_heal;
 use crate::truth::{assert_complete, walk};
 use crate::world::{End, World};
 
@@ -34,20 +35,10 @@ fn state() -> State {
 
 /// Syncs the state with this root, and compares the disk with the true state.
 fn go(world: &mut World, root: [u8; 32]) -> Report {
-    world.target(Hash(root));
-    let report = match world.run() {
-        End::Done(report) => report,
-        end => panic!("{end:?}, waited for {:?}", world.waits),
-    };
-    world.collect_garbage();
-    let states = world.server.states();
-    assert_complete(
-        &world.disk,
-        states.get(&root).expect("a state that is kept"),
-    );
+    let report = geth_heal::go(world, root);
     assert_eq!(world.faults, []);
     assert_eq!(world.asked, [], "nothing is asked for by path or range");
-    *report
+    report
 }
 
 /// Syncs a state from nothing, from one peer by hash for each of these vices.

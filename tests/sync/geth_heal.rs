@@ -26,7 +26,7 @@ fn chain(accounts: u64, contracts_per_mille: u16) -> Chain {
 }
 
 /// Syncs the state with this root, and compares the disk with the true state.
-fn go(world: &mut World, root: [u8; 32]) -> Report {
+pub(crate) fn go(world: &mut World, root: [u8; 32]) -> Report {
     world.target(Hash(root));
     let report = match world.run() {
         End::Done(report) => report,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use snaplight::hash::Hash;
 use snaplight::sync::{Input, Millis};
+use snaplight::wire::By;
 use snaplight_peer::session::Server;
 
 use crate::timing::{assert_nobody_is_blamed, contracts, finish, serve, sync, world_of};
@@ -56,12 +57,13 @@ fn a_peer_whose_every_answer_takes_long_serves_a_whole_sync() {
     }
 }
 
-/// Cancels a sync and starts it anew while answers are on their way. Returns the world.
-fn cancelled(server: &Arc<Server>, times: usize) -> World {
+/// Cancels a sync from one peer and starts it anew while answers are on their way. Returns the
+/// world.
+pub(crate) fn cancelled(server: &Arc<Server>, by: By, times: usize) -> World {
     let root = Hash(server.head().root());
     let mut world = World::new(server.clone(), 82);
     world.latency = (2_000, 2_000);
-    let peer = world.honest_peer();
+    let peer = world.connect(server.clone(), by, Vec::new(), None);
     world.target(root);
     for _ in 0..times {
         world.run_until(|world| world.unanswered.of(peer) >= 2);
@@ -78,9 +80,9 @@ fn cancelled(server: &Arc<Server>, times: usize) -> World {
 #[test]
 fn a_new_sync_after_a_cancelled_one_asks_no_peer_beyond_its_room() {
     let server = server();
-    let plain = cancelled(&server, 0);
+    let plain = cancelled(&server, By::Snap, 0);
     for times in [1, 6] {
-        let world = cancelled(&server, times);
+        let world = cancelled(&server, By::Snap, times);
         assert_nobody_is_blamed(&world);
         let (most, of_kind) = (world.unanswered.most, &world.unanswered.most_of_kind);
         assert!(most <= MOST_UNANSWERED, "{most} requests at a time");
@@ -97,9 +99,9 @@ fn a_new_sync_after_a_cancelled_one_asks_no_peer_beyond_its_room() {
 #[test]
 fn what_a_cancelled_sync_asked_for_is_used_by_the_next_one() {
     let server = server();
-    let alone = cancelled(&server, 0).received;
+    let alone = cancelled(&server, By::Snap, 0).received;
     for times in [1, 6] {
-        let received = cancelled(&server, times).received;
+        let received = cancelled(&server, By::Snap, times).received;
         // Each cancelled sync had about 120 kB on their way.
         let most = alone + 40_000 * times as u64;
         assert!(

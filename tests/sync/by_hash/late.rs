@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use snaplight::hash::Hash;
-use snaplight::sync::Input;
 use snaplight::wire::By;
 use snaplight_peer::session::Server;
 
 use super::{finish, sync_alone};
+use crate::strays::cancelled;
 use crate::timing::{assert_nobody_is_blamed, contracts, serve};
-use crate::world::{End, World};
+use crate::world::World;
 
 fn server() -> Arc<Server> {
     serve(contracts(4_000, 150, 41))
@@ -47,32 +47,14 @@ fn a_late_answer_by_hash_is_used_after_another_peer_by_hash_took_over() {
     assert!(overtaken(&server(), By::Hash, By::Hash) > 0);
 }
 
-/// Cancels a sync by hash and starts it anew while answers are on their way. Returns the world.
-fn cancelled(server: &Arc<Server>, times: usize) -> World {
-    let root = Hash(server.head().root());
-    let mut world = World::new(server.clone(), 42);
-    world.latency = (2_000, 2_000);
-    let peer = world.peer_by_hash(Vec::new());
-    world.target(root);
-    for _ in 0..times {
-        world.run_until(|world| world.unanswered.of(peer) >= 2);
-        world.input(Input::Cancel);
-        let end = world.run_ms(60_000);
-        assert!(matches!(end, End::Cancelled), "{end:?}");
-        world.target(root);
-        world.run_some(1);
-    }
-    finish(&mut world);
-    assert_nobody_is_blamed(&world);
-    world
-}
-
 #[test]
 fn the_node_data_of_a_cancelled_sync_is_used_by_the_next_one() {
     let server = server();
-    let alone = cancelled(&server, 0).received;
+    let alone = cancelled(&server, By::Hash, 0).received;
     for times in [1, 6] {
-        let received = cancelled(&server, times).received;
+        let world = cancelled(&server, By::Hash, times);
+        assert_nobody_is_blamed(&world);
+        let received = world.received;
         let most = alone + 40_000 * times as u64;
         assert!(
             received <= most,
