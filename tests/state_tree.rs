@@ -14,7 +14,7 @@ use std::ops::Range;
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, MIN_BUDGET, Page};
 use snaplight::state::{
-    Entry, HashedNode, Item, Lookup, NewPages, PageId, PageRef, RevealFault, SlimAccount,
+    Entry, HashedNode, Item, Neighbour, Lookup, NewPages, PageId, PageRef, RevealFault, SlimAccount,
     StatePath, Step, Storage, Tree, Unfinished,
 };
 use snaplight::trie::fold::Fold;
@@ -308,7 +308,7 @@ fn size(entry: &Entry) -> usize {
         Item::Account(leaf) => {
             33 + leaf.slim.len()
                 + match &leaf.storage {
-                    Storage::Empty | Storage::Blinded => 0,
+                    Storage::Empty | Storage::Blinded | Storage::Outside => 0,
                     Storage::Inline(slots) => {
                         number(slots.len() as u64) + slots.iter().map(size).sum::<usize>()
                     }
@@ -318,6 +318,8 @@ fn size(entry: &Entry) -> usize {
         Item::Slot(value) => 33 + value.len(),
         Item::Blinded { .. } => path + 32,
         Item::Page(page) => path + 33 + numbers(page),
+        Item::Outside(_) => path + 32,
+        Item::Neighbour(Neighbour::Account(value) | Neighbour::Slot(value)) => 33 + value.len(),
     }
 }
 

@@ -23,10 +23,15 @@ pub struct Batch {
     pub delete: Vec<Range<PageId>>,
     /// Codes that no account names once this batch has landed. Bound: the codes held.
     pub delete_codes: Vec<Hash>,
+    /// New scopes by their versions, in the form of [`super::Scope::encode`]. Bound: one for each
+    /// change that the caller made since the last batch.
+    pub scopes: Vec<(u64, Vec<u8>)>,
+    /// Versions of scopes that the record does not name any more. Bound: the scopes stored.
+    pub delete_scopes: Vec<u64>,
     /// The new root record ([`super::Record::encode`]), which carries `sequence`.
     pub record: Vec<u8>,
 }
 
 owns! {
-    Batch: pages, codes, delete, delete_codes, record;
+    Batch: pages, codes, delete, delete_codes, scopes, delete_scopes, record;
 }

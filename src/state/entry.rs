@@ -40,6 +40,22 @@ pub enum Item {
     },
     /// A subtrie that is held in a page. Its top is a branch.
     Page(PageRef),
+    /// A subtrie outside the scope ([`Scope`](super::Scope)): only the hash of its top node is known,
+    /// and nothing of it is to be fetched.
+    Outside(Hash),
+    /// A leaf outside the scope. Without it, something would not be proven: that a key of the scope
+    /// is absent, or what a node is in which it is embedded. It is not counted, and nothing of it is
+    /// to be fetched.
+    Neighbour(Neighbour),
+}
+
+/// The value of a leaf outside the scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Neighbour {
+    /// An account's canonical slim body. Only in the account trie.
+    Account(Box<[u8]>),
+    /// A slot's value, RLP as in the trie. Only in a storage trie.
+    Slot(Box<[u8]>),
 }
 
 /// Entries fill most of the memory, so `Item` must stay small.
@@ -68,6 +84,8 @@ pub enum Storage {
     Inline(Vec<Entry>),
     /// The whole storage trie is in a page, whose hash is the storage root.
     Page(PageRef),
+    /// It is not empty, and outside the scope.
+    Outside,
 }
 
 impl Storage {
@@ -80,7 +98,7 @@ impl Storage {
                 item: Item::blinded(root),
             }]),
             Storage::Inline(slots) => Some(slots),
-            whole @ (Storage::Empty | Storage::Page(_)) => {
+            whole @ (Storage::Empty | Storage::Page(_) | Storage::Outside) => {
                 *self = whole;
                 None
             }
@@ -97,6 +115,8 @@ pub enum Code {
     Held,
     /// The code is not stored yet.
     Missing,
+    /// The account has code, which is outside the scope.
+    Outside,
 }
 
 /// The name of a page. Ids only grow, and none is used twice in a database's life.
@@ -179,7 +199,7 @@ impl Entry {
     pub fn is_open(&self) -> bool {
         match &self.item {
             Item::Account(leaf) => leaf.is_open(),
-            Item::Slot(_) => false,
+            Item::Slot(_) | Item::Outside(_) | Item::Neighbour(_) => false,
             Item::Blinded { .. } => true,
             Item::Page(page) => page.open,
         }
@@ -190,10 +210,10 @@ impl Entry {
         match &self.item {
             Item::Account(leaf) => match &leaf.storage {
                 Storage::Inline(slots) => Some(slots),
-                Storage::Empty | Storage::Blinded | Storage::Page(_) => None,
+                Storage::Empty | Storage::Blinded | Storage::Page(_) | Storage::Outside => None,
             },
             Item::Blinded { base, .. } => Some(base),
-            Item::Slot(_) | Item::Page(_) => None,
+            Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => None,
         }
     }
 
@@ -204,9 +224,9 @@ impl Entry {
             Item::Page(page) => Some((self.path, page)),
             Item::Account(leaf) => match &leaf.storage {
                 Storage::Page(page) => Some((Path::ROOT, page)),
-                Storage::Empty | Storage::Blinded | Storage::Inline(_) => None,
+                Storage::Empty | Storage::Blinded | Storage::Inline(_) | Storage::Outside => None,
             },
-            Item::Slot(_) | Item::Blinded { .. } => None,
+            Item::Slot(_) | Item::Blinded { .. } | Item::Outside(_) | Item::Neighbour(_) => None,
         }
     }
 
@@ -239,7 +259,7 @@ impl Entry {
         match &self.item {
             Item::Account(leaf) => leaf.has_base(),
             Item::Blinded { base, .. } => !base.is_empty(),
-            Item::Slot(_) | Item::Page(_) => false,
+            Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => false,
         }
     }
 
@@ -247,7 +267,7 @@ impl Entry {
     pub fn leaves(&self) -> u64 {
         match &self.item {
             Item::Account(_) | Item::Slot(_) => 1,
-            Item::Blinded { .. } => 0,
+            Item::Blinded { .. } | Item::Outside(_) | Item::Neighbour(_) => 0,
             Item::Page(page) => page.leaves,
         }
     }
@@ -256,11 +276,11 @@ impl Entry {
     pub fn slots(&self) -> u64 {
         match &self.item {
             Item::Account(leaf) => match &leaf.storage {
-                Storage::Empty | Storage::Blinded => 0,
+                Storage::Empty | Storage::Blinded | Storage::Outside => 0,
                 Storage::Inline(slots) => slots.iter().map(Entry::leaves).sum(),
                 Storage::Page(page) => page.leaves,
             },
-            Item::Slot(_) | Item::Blinded { .. } => 0,
+            Item::Slot(_) | Item::Blinded { .. } | Item::Outside(_) | Item::Neighbour(_) => 0,
             Item::Page(page) => page.slots,
         }
     }
@@ -293,14 +313,14 @@ impl AccountLeaf {
     pub fn has_base(&self) -> bool {
         match &self.storage {
             Storage::Inline(slots) => slots.iter().any(Entry::has_base),
-            Storage::Empty | Storage::Blinded | Storage::Page(_) => false,
+            Storage::Empty | Storage::Blinded | Storage::Page(_) | Storage::Outside => false,
         }
     }
 
     /// Whether its storage or its code is still to be fetched, wholly or in part.
     pub fn is_open(&self) -> bool {
         let storage_open = match &self.storage {
-            Storage::Empty => false,
+            Storage::Empty | Storage::Outside => false,
             Storage::Blinded => true,
             Storage::Inline(slots) => slots.iter().any(Entry::is_open),
             Storage::Page(page) => page.open,
@@ -365,8 +385,11 @@ impl HeapBytes for Entry {
     fn heap_bytes(&self) -> usize {
         let own = match &self.item {
             Item::Account(leaf) => size_of::<AccountLeaf>() + leaf.slim.heap_bytes(),
-            Item::Slot(value) => value.heap_bytes(),
-            Item::Blinded { .. } | Item::Page(_) => 0,
+            Item::Slot(value)
+            | Item::Neighbour(Neighbour::Account(value) | Neighbour::Slot(value)) => {
+                value.heap_bytes()
+            }
+            Item::Blinded { .. } | Item::Page(_) | Item::Outside(_) => 0,
         };
         own + self.inside().map_or(0, HeapBytes::heap_bytes)
     }

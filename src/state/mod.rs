@@ -12,6 +12,7 @@
 //!   pages on their way into a batch.
 //! - [`read`]: looking up an account or a slot in pages.
 //! - `gc`: which pages no root reaches any more, and which codes no account names.
+//! - [`scope`]: what is to be held of each state: everything, or a set.
 //! - `key_space`: where keys lie, and how densely.
 //! - [`Counters`]: what a build has taken so far; [`Counts`]: what a state holds.
 //! - [`record`]: the one record that names the roots; [`batch`]: what one transaction writes;
@@ -32,6 +33,7 @@ pub mod new_pages;
 pub mod page;
 pub mod read;
 pub mod record;
+pub mod scope;
 mod source;
 mod store_error;
 #[doc(hidden)]
@@ -42,14 +44,19 @@ pub use crate::trie::account;
 pub use account::{Account, AccountError, SlimAccount, SlotError, check_slot_value};
 pub use batch::Batch;
 pub use counters::{Counters, Counts, Traffic};
-pub use entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageId, PageRef, StatePath, Storage};
+pub use entry::{
+    AccountLeaf, Code, CodesHeld, Entry, Item, Neighbour, PageId, PageRef, StatePath, Storage,
+};
 #[doc(hidden)]
 pub use gc::{DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};
 pub use read::{FoundAccount, Lookup, NeededPage, Step};
-pub use record::{Block, Building, Complete, Network, PendingGc, Record, RecordError, RootPage};
+pub use record::{
+    Block, Building, Complete, MAX_KEPT, Network, PendingGc, Record, RecordError, RootPage,
+};
+pub use scope::{Scope, ScopeError, TrackedAccount, TrackedSet, TrackedSlot, TrackedSlots};
 pub use store_error::StoreError;
 #[doc(hidden)]
 pub use tree::{

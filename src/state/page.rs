@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use super::entry::{Entry, Item, PageRef, StatePath, Storage};
+use super::entry::{Entry, Item, Neighbour, PageRef, StatePath, Storage};
 use crate::hash::Hash;
 use crate::heap::owns;
 use crate::trie::fold::{Fold, FoldError, Root};
@@ -250,6 +250,9 @@ pub(crate) fn fold_list(fold: &mut Fold, entries: &[Entry], root: Root) -> Resul
             Item::Slot(value) => fold.push_leaf(&path.key(), value)?,
             Item::Blinded { hash, .. } => fold.push_ref(path, hash)?,
             Item::Page(page) => fold.push_ref(path, &page.hash)?,
+            Item::Outside(hash) => fold.push_ref(path, hash)?,
+            Item::Neighbour(Neighbour::Account(slim)) => fold.push_account(&path.key(), slim)?,
+            Item::Neighbour(Neighbour::Slot(value)) => fold.push_leaf(&path.key(), value)?,
         }
     }
     fold.run(root)

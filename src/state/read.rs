@@ -103,7 +103,9 @@ impl Lookup {
         let leaf = match item {
             Item::Account(leaf) => leaf,
             Item::Page(page) => return need(*page, StatePath::account_trie(*path)),
-            Item::Blinded { .. } | Item::Slot(_) => return Step::NotTracked,
+            Item::Blinded { .. } | Item::Slot(_) | Item::Outside(_) | Item::Neighbour(_) => {
+                return Step::NotTracked;
+            }
         };
         let Some(slot) = self.slot else {
             let body = SlimAccount::parse(&leaf.slim).map(|body| body.account());
@@ -116,7 +118,7 @@ impl Lookup {
         };
         match &leaf.storage {
             Storage::Empty => self.absent(),
-            Storage::Blinded => Step::NotTracked,
+            Storage::Blinded | Storage::Outside => Step::NotTracked,
             Storage::Inline(slots) => self.find_slot(slots, &slot),
             Storage::Page(page) => need(*page, StatePath::storage(self.account, Path::ROOT)),
         }

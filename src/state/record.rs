@@ -1,20 +1,22 @@
 //! The root record: the only record of a database that is overwritten, and the one from which
 //! everything else is reached.
 //!
-//! Layout (integers little-endian, numbers are lengths in bytes): version 2; incarnation 16;
-//! sequence 8; next page id 8; network id 8; genesis 32; the complete state; the state being built;
-//! what waits for garbage collection; XXH64 of all before it, 8. Each of the three parts stands
-//! behind a byte that says whether it is there (0 or 1).
+//! Layout (integers little-endian, numbers are lengths in bytes): version 3; incarnation 16;
+//! sequence 8; next page id 8; network id 8; genesis 32; version of the scope 8; the complete state;
+//! the state being built; what waits for garbage collection; number of older complete states that
+//! are kept 1, and these; XXH64 of all before it, 8. Each of the three parts stands behind a byte
+//! that says whether it is there (0 or 1).
 //!
 //! A state is: state root 32; root page (behind such a byte: hash 32, id 8, flags 1, leaves 8,
-//! slots 8); only for the one being built its first page's id and the first and end id of its upper
+//! slots 8); version of its scope 8; only for the one being built its first page's id and the first and end id of its upper
 //! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8); only for
 //! the one being built its counters, 24 × 8, in the order of [`Counters`]. What waits for garbage
 //! collection is: the old root page (behind such a byte, as above), first and end id of the build's
 //! pages, 2 × 8; flags 1 (1: stray codes).
 //!
 //! Version 1 lacks the counters and these flags. Its counters are read as 0. It knew no collection
-//! of codes, so all codes of its databases are still to be collected.
+//! of codes, so all codes of its databases are still to be collected. Versions 1 and 2 lack scopes
+//! and older states: they hold everything, and one state.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
@@ -29,9 +31,12 @@ use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
 
 /// The format that is written, and the newest one that can be read.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// The oldest format that can be read.
 const OLDEST: u8 = 1;
+/// Most complete states of a set that stay readable, the newest included: wallets pin their reads to
+/// the block that they just got, and eight blocks are a minute and a half.
+pub const MAX_KEPT: usize = 8;
 const OPEN: u8 = 1;
 const INNER: u8 = 2;
 
@@ -52,6 +57,11 @@ pub struct Record {
     pub building: Option<Building>,
     /// What the last switch to a new complete state left behind, until it has been collected.
     pub pending_gc: Option<PendingGc>,
+    /// The version of the scope: what is to be held from the next state on.
+    pub scope: u64,
+    /// Complete states before `complete` that can still be read, the newest first. Only of sets.
+    /// Bound: [`MAX_KEPT`] less one.
+    pub kept: Vec<Complete>,
 }
 
 /// What a switch from one complete state to the next leaves behind for garbage collection.
@@ -133,6 +143,8 @@ pub struct Complete {
     /// The block after which the state has this root, if one was ever the target: the one asked
     /// for last.
     pub block: Option<Block>,
+    /// The version of the scope that it was built for.
+    pub scope: u64,
 }
 
 /// A state that is being fetched.
@@ -152,6 +164,8 @@ pub struct Building {
     pub block: Option<Block>,
     /// What was counted of it when its last batch was made.
     pub counters: Counters,
+    /// The version of the scope that it is built for.
+    pub scope: u64,
 }
 
 /// Why a stored record cannot be used.
@@ -195,6 +209,8 @@ impl Record {
             complete: None,
             building: None,
             pending_gc: None,
+            scope: 0,
+            kept: Vec::new(),
         }
     }
 
@@ -206,15 +222,15 @@ impl Record {
         out.extend(self.next_page.0.to_le_bytes());
         out.extend(self.network.id.to_le_bytes());
         out.extend(self.network.genesis.0);
+        out.extend(self.scope.to_le_bytes());
         out.push(self.complete.is_some().into());
         if let Some(complete) = &self.complete {
-            put_root_page(&complete.top, &mut out);
-            put_counts(&complete.counts, &mut out);
-            put_block(&complete.block, &mut out);
+            put_complete(complete, &mut out);
         }
         out.push(self.building.is_some().into());
         if let Some(building) = &self.building {
             put_root_page(&building.top, &mut out);
+            out.extend(building.scope.to_le_bytes());
             out.extend(building.first_page.0.to_le_bytes());
             out.extend(building.spine.start.0.to_le_bytes());
             out.extend(building.spine.end.0.to_le_bytes());
@@ -231,6 +247,10 @@ impl Record {
             out.extend(pending_gc.build.start.0.to_le_bytes());
             out.extend(pending_gc.build.end.0.to_le_bytes());
             out.push(pending_gc.stray_codes.into());
+        }
+        out.push(self.kept.len() as u8);
+        for kept in &self.kept {
+            put_complete(kept, &mut out);
         }
         out.extend(xxh64(&out, 0).to_le_bytes());
         out
@@ -262,6 +282,13 @@ impl Record {
             Err(RecordError::Damaged)
         }
     }
+}
+
+fn put_complete(complete: &Complete, out: &mut Vec<u8>) {
+    put_root_page(&complete.top, out);
+    out.extend(complete.scope.to_le_bytes());
+    put_counts(&complete.counts, out);
+    put_block(&complete.block, out);
 }
 
 fn put_root_page(top: &RootPage, out: &mut Vec<u8>) {
@@ -313,6 +340,7 @@ impl Fields<'_> {
                 id: self.number()?,
                 genesis: self.hash()?,
             },
+            scope: self.scope()?,
             complete: if self.flag()? {
                 Some(self.complete()?)
             } else {
@@ -332,6 +360,7 @@ impl Fields<'_> {
             } else {
                 None
             },
+            kept: self.kept()?,
         };
         if let (1, None, Some(complete)) = (self.version, &record.pending_gc, record.complete) {
             record.pending_gc = Some(PendingGc::of_codes(&complete, record.next_page));
@@ -342,14 +371,37 @@ impl Fields<'_> {
     fn complete(&mut self) -> Option<Complete> {
         Some(Complete {
             top: self.root_page()?,
+            scope: self.scope()?,
             counts: self.counts()?,
             block: self.block()?,
         })
     }
 
+    fn kept(&mut self) -> Option<Vec<Complete>> {
+        let mut kept = Vec::new();
+        if self.version > 2 {
+            let [count] = self.take()?;
+            if usize::from(count) >= MAX_KEPT {
+                return None;
+            }
+            for _ in 0..count {
+                kept.push(self.complete()?);
+            }
+        }
+        Some(kept)
+    }
+
+    fn scope(&mut self) -> Option<u64> {
+        match self.version {
+            1 | 2 => Some(0),
+            _ => self.number(),
+        }
+    }
+
     fn building(&mut self) -> Option<Building> {
         Some(Building {
             top: self.root_page()?,
+            scope: self.scope()?,
             first_page: PageId(self.number()?),
             spine: PageId(self.number()?)..PageId(self.number()?),
             counts: self.counts()?,

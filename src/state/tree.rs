@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use super::entry::{Entry, Item, PageId};
 use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
+use super::scope::Scope;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
 use crate::trie::path::Path;
@@ -25,6 +26,7 @@ mod persist;
 mod query;
 mod repair;
 mod reveal;
+mod scoped;
 mod stale;
 
 pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
@@ -47,6 +49,8 @@ pub struct Tree {
     /// batch.
     freed: Vec<PageId>,
     folds: Folds,
+    /// What is to be held. What is revealed outside it stays known by its hash.
+    scope: Scope,
 }
 
 /// What an answer added to the tree, and what the new accounts still need.
@@ -127,6 +131,7 @@ impl Tree {
             first_page: PageId(u64::MAX),
             freed: Vec::new(),
             folds: Folds::new(),
+            scope: Scope::everything(),
         }
     }
 

@@ -7,7 +7,8 @@ use super::progress::{Report, WaitReason};
 use super::target::Target;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat};
-use crate::state::{Batch, PageId, StatePath, StoreError, TreeError};
+use crate::state::{Batch, PageId, Scope, StatePath, StoreError, TreeError};
+use crate::wire::rpc::{Call, Reply};
 use crate::wire::{By, PeerFault};
 
 /// Everything that can happen to the engine.
@@ -20,6 +21,10 @@ pub enum Input {
     PeerLeft(PeerId),
     /// One binary frame from a peer.
     Frame(PeerId, Vec<u8>),
+    /// What an [`Output::Call`] came to. Each gets exactly one reply, unless the peer leaves.
+    Replied(PeerId, u64, Reply),
+    /// What is to be held from now on. Its version is higher than that of every scope before.
+    Scope(Scope),
     /// A text frame from a peer: a fault in this protocol.
     Text(PeerId),
     /// A frame above [`MAX_FRAME`](crate::wire::MAX_FRAME), with its size in bytes. The driver did
@@ -74,6 +79,8 @@ pub enum Damage {
 pub enum Output {
     /// Send one binary frame.
     Send(PeerId, Vec<u8>),
+    /// Make this call of a provider; answer with [`Input::Replied`] and the same number.
+    Call(PeerId, u64, Call),
     /// Read these pages; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Ticket, Vec<PageId>),
     /// Write this batch in one transaction; answer with [`Input::Committed`] or
@@ -184,7 +191,7 @@ impl HeapBytes for Output {
             Output::Commit(batch) => batch.heap_bytes(),
             Output::Event(Event::Done(_)) => size_of::<Report>(),
             // At most a few words, and seldom.
-            Output::Drop(..) | Output::Yield | Output::Event(_) => 0,
+            Output::Drop(..) | Output::Yield | Output::Event(_) | Output::Call(..) => 0,
         }
     }
 }

@@ -79,6 +79,7 @@ fn as_building(complete: Complete, next: PageId) -> Building {
         counts: complete.counts,
         block: complete.block,
         counters: Counters::default(),
+        scope: complete.scope,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
-use crate::state::StatePath;
+use crate::state::{StatePath, TrackedSlot};
+use crate::wire::rpc::{BlockRef, Call};
 use crate::wire::{By, Message, Request, snap};
 
 /// Bytes of a bytecode on average, to size requests: go-ethereum's estimate (84 in half a megabyte).
@@ -31,30 +32,44 @@ pub enum RequestKind {
     Headers,
     /// Trie nodes and bytecodes by hash.
     NodeData,
+    /// Ranges of one key each: an account, or a slot.
+    Keys,
+    /// Proofs of an account and of some of its slots, from a provider.
+    Proofs,
+    /// Bytecodes by address, from a provider.
+    CodesOf,
 }
 
 impl RequestKind {
     /// How many kinds there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 9;
     /// Those that ask for a piece of a state, in the order in which they are served: what lets
     /// accounts leave memory comes first.
-    pub(crate) const STATE: [RequestKind; 5] = [
+    pub(crate) const STATE: [RequestKind; 8] = [
         RequestKind::Codes,
         RequestKind::Storage,
         RequestKind::Accounts,
         RequestKind::Nodes,
         RequestKind::NodeData,
+        RequestKind::Keys,
+        RequestKind::Proofs,
+        RequestKind::CodesOf,
     ];
 
-    /// The message that answers a request of this kind.
-    pub(crate) fn answer(self) -> Message {
+    /// The message that may answer a request of this kind.
+    pub(crate) fn is_answered_by(self, message: Message) -> bool {
         match self {
-            RequestKind::Accounts => Message::AccountRange,
-            RequestKind::Storage => Message::StorageRanges,
-            RequestKind::Codes => Message::ByteCodes,
-            RequestKind::Nodes => Message::TrieNodes,
-            RequestKind::Headers => Message::BlockHeaders,
-            RequestKind::NodeData => Message::NodeData,
+            RequestKind::Accounts => message == Message::AccountRange,
+            RequestKind::Storage => message == Message::StorageRanges,
+            RequestKind::Codes => message == Message::ByteCodes,
+            RequestKind::Nodes => message == Message::TrieNodes,
+            RequestKind::Headers => message == Message::BlockHeaders,
+            RequestKind::NodeData => message == Message::NodeData,
+            RequestKind::Keys => {
+                matches!(message, Message::AccountRange | Message::StorageRanges)
+            }
+            // They are answered by replies.
+            RequestKind::Proofs | RequestKind::CodesOf => false,
         }
     }
 
@@ -63,7 +78,9 @@ impl RequestKind {
         match self {
             RequestKind::Headers => true,
             RequestKind::NodeData => by == By::Hash,
-            RequestKind::Accounts
+            RequestKind::Proofs | RequestKind::CodesOf => by == By::Rpc,
+            RequestKind::Keys
+            | RequestKind::Accounts
             | RequestKind::Storage
             | RequestKind::Codes
             | RequestKind::Nodes => by == By::Snap,
@@ -79,6 +96,7 @@ impl RequestKind {
 /// A piece of the state that one request asks for. It goes back to where it came from unless it is
 /// answered.
 #[derive(Clone, Debug)]
+#[allow(dead_code)]
 pub(crate) enum Want {
     /// A range of accounts.
     Accounts {
@@ -107,6 +125,23 @@ pub(crate) enum Want {
         nodes: Vec<(StatePath, Hash)>,
         codes: Vec<Hash>,
     },
+    /// Trie nodes by path, whose hashes are not known yet: those at these places, and whatever of
+    /// them is not there is left out. Top-down, and each below a node that comes before it.
+    Paths(Vec<StatePath>),
+    /// A range of one key: an account, or a slot of it.
+    Key { account: Hash, slot: Option<Hash> },
+    /// The proof of an account and of some of its slots.
+    Proof {
+        account: Hash,
+        address: [u8; 20],
+        slots: Vec<TrackedSlot>,
+    },
+    /// The code of an account.
+    CodeOf {
+        account: Hash,
+        address: [u8; 20],
+        hash: Hash,
+    },
 }
 
 impl Want {
@@ -120,7 +155,13 @@ impl Want {
             Want::NodeData { nodes, codes } => {
                 nodes.len() as u64 * BYTES_PER_NODE + codes.len() as u64 * BYTES_PER_CODE
             }
-            Want::Accounts { .. } | Want::Storages(_) | Want::Chunk { .. } => bytes,
+            Want::Paths(paths) => paths.len() as u64 * BYTES_PER_NODE,
+            Want::CodeOf { .. } => BYTES_PER_CODE,
+            Want::Accounts { .. }
+            | Want::Storages(_)
+            | Want::Chunk { .. }
+            | Want::Key { .. }
+            | Want::Proof { .. } => bytes,
         };
         likely.min(bytes)
     }
@@ -130,7 +171,10 @@ impl Want {
             Want::Accounts { .. } => RequestKind::Accounts,
             Want::Storages(_) | Want::Chunk { .. } => RequestKind::Storage,
             Want::Codes(_) => RequestKind::Codes,
-            Want::Nodes(_) => RequestKind::Nodes,
+            Want::Nodes(_) | Want::Paths(_) => RequestKind::Nodes,
+            Want::Key { .. } => RequestKind::Keys,
+            Want::Proof { .. } => RequestKind::Proofs,
+            Want::CodeOf { .. } => RequestKind::CodesOf,
             Want::NodeData { .. } => RequestKind::NodeData,
         }
     }
@@ -143,6 +187,44 @@ impl Want {
                 hashes.extend(nodes.iter().map(|(_, hash)| *hash));
                 return Request::NodeData(hashes);
             }
+            // The job knows the block of the root, if there is one; `Engine::send` names it.
+            Want::Proof { address, slots, .. } => {
+                return Request::Call(Call::Proof {
+                    address: *address,
+                    slots: slots.iter().map(TrackedSlot::number).collect(),
+                    block: BlockRef::Latest,
+                });
+            }
+            Want::CodeOf { address, .. } => {
+                return Request::Call(Call::Code {
+                    address: *address,
+                    block: BlockRef::Latest,
+                });
+            }
+            Want::Key {
+                account,
+                slot: None,
+            } => snap::SnapRequest::AccountRange {
+                root,
+                origin: *account,
+                limit: *account,
+                bytes,
+            },
+            Want::Key {
+                account,
+                slot: Some(slot),
+            } => snap::SnapRequest::StorageRange {
+                root,
+                account: *account,
+                origin: *slot,
+                limit: *slot,
+                bytes,
+            },
+            Want::Paths(paths) => snap::SnapRequest::TrieNodes {
+                root,
+                paths: paths.iter().map(path_set).collect(),
+                bytes,
+            },
             Want::Accounts { origin, limit, .. } => snap::SnapRequest::AccountRange {
                 root,
                 origin: *origin,
@@ -195,7 +277,11 @@ impl HeapBytes for Want {
             Want::Codes(hashes) => hashes.heap_bytes(),
             Want::Nodes(nodes) => nodes.heap_bytes(),
             Want::NodeData { nodes, codes } => nodes.heap_bytes() + codes.heap_bytes(),
-            Want::Accounts { .. } | Want::Chunk { .. } => 0,
+            Want::Paths(paths) => paths.heap_bytes(),
+            Want::Proof { slots, .. } => slots.heap_bytes(),
+            Want::Accounts { .. } | Want::Chunk { .. } | Want::Key { .. } | Want::CodeOf { .. } => {
+                0
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ pub enum By {
     Snap,
     /// By hash and by nothing else: eth/66, whose GetNodeData brings trie nodes and bytecodes.
     Hash,
+    /// By address, over JSON-RPC: a provider ([`rpc`](super::rpc)). It has no frames and no session.
+    Rpc,
 }
 
 /// Version of the `snap` capability.
@@ -33,6 +35,7 @@ impl By {
         match self {
             By::Snap => &[("eth", ETH_VERSION), ("snap", SNAP_VERSION)],
             By::Hash => &[("eth", ETH_66_VERSION)],
+            By::Rpc => &[],
         }
     }
 
@@ -41,6 +44,7 @@ impl By {
         match self {
             By::Snap => ETH_VERSION,
             By::Hash => ETH_66_VERSION,
+            By::Rpc => 0,
         }
     }
 
@@ -48,6 +52,7 @@ impl By {
         match self {
             By::Snap => ETH_LENGTH,
             By::Hash => ETH_66_LENGTH,
+            By::Rpc => 0,
         }
     }
 }
@@ -95,7 +100,7 @@ impl Offsets {
         let within = |first: u64, length| id.checked_sub(first).filter(|id| *id < length);
         let snap_length = match self.by {
             By::Snap => SNAP_LENGTH,
-            By::Hash => 0,
+            By::Hash | By::Rpc => 0,
         };
         within(self.eth(0), self.by.eth_length())
             .map(MessageId::Eth)

@@ -199,6 +199,8 @@ impl fmt::Display for PeerFault {
             PeerFault::HandshakeTimeout => f.write_str("did not finish the handshake in time"),
             PeerFault::NoSharedCapability(by) => f.write_str(match by {
                 By::Snap => "does not offer snap/1 with eth/69",
+                // It has no session that could fail.
+                By::Rpc => "is a provider and speaks no capability",
                 By::Hash => "does not offer eth/66, which answers by hash",
             }),
             PeerFault::WrongVersion(version) => {

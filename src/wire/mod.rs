@@ -8,6 +8,7 @@
 //! - [`Request`]: what can be asked, and which [`Message`] answers it.
 //! - [`Answer`]: an answer of which only the request id has been read.
 //! - [`eth`], [`snap`]: the messages of the two capabilities.
+//! - [`rpc`]: JSON-RPC providers, which have no frames.
 //! - [`PeerFault`]: what a peer can do wrong, and what that costs it.
 
 mod answer;
@@ -17,6 +18,7 @@ mod fault;
 mod message;
 mod request;
 mod rlp;
+pub mod rpc;
 mod session;
 pub mod snap;
 

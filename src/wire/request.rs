@@ -1,7 +1,7 @@
 //! What can be asked of a peer.
 
 use super::capabilities::Offsets;
-use super::{eth, snap};
+use super::{eth, rpc, snap};
 use crate::hash::Hash;
 
 /// The content of a request.
@@ -14,6 +14,8 @@ pub enum Request {
     NodeData(Vec<Hash>),
     /// A part of a state, over snap/1.
     Snap(snap::SnapRequest),
+    /// A call of a provider, which has no frame.
+    Call(rpc::Call),
 }
 
 impl Request {
@@ -23,6 +25,10 @@ impl Request {
             Request::Header(hash) => eth::get_header(offsets, id, hash),
             Request::NodeData(hashes) => eth::get_node_data(offsets, id, hashes),
             Request::Snap(request) => request.frame(offsets, id),
+            Request::Call(_) => {
+                debug_assert!(false, "a call has no frame");
+                Vec::new()
+            }
         }
     }
 }

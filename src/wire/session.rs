@@ -240,7 +240,7 @@ fn check_status(by: By, payload: &[u8], network: &Network) -> Result<Head, PeerF
     }
     let id = status.u64()?;
     let head = match by {
-        By::Snap => None,
+        By::Snap | By::Rpc => None,
         By::Hash => {
             // The total difficulty says nothing to us. Mainnet's has more than 64 bits.
             status.bytes()?;

@@ -232,6 +232,6 @@ fn named(
             }
             _ => {}
         },
-        Item::Slot(_) => {}
+        Item::Slot(_) | Item::Outside(_) | Item::Neighbour(_) => {}
     }
 }

@@ -342,7 +342,7 @@ impl Healer {
 }
 
 fn bytes_of(entries: &[snaplight::state::Entry]) -> usize {
-    use snaplight::state::{Item, Storage};
+    use snaplight::state::{Item, Neighbour, Storage};
     let number = |mut n: u64| {
         let mut bytes = 1;
         while n > 0x7f {
@@ -359,7 +359,7 @@ fn bytes_of(entries: &[snaplight::state::Entry]) -> usize {
             Item::Account(leaf) => {
                 33 + leaf.slim.len()
                     + match &leaf.storage {
-                        Storage::Empty | Storage::Blinded => 0,
+                        Storage::Empty | Storage::Blinded | Storage::Outside => 0,
                         Storage::Inline(slots) => list(slots),
                         Storage::Page(page) => 1 + numbers(page),
                     }
@@ -368,6 +368,8 @@ fn bytes_of(entries: &[snaplight::state::Entry]) -> usize {
             Item::Blinded { base, .. } if base.is_empty() => path + 32,
             Item::Blinded { base, .. } => path + 32 + list(base),
             Item::Page(page) => path + 33 + numbers(page),
+            Item::Outside(_) => path + 32,
+            Item::Neighbour(Neighbour::Account(value) | Neighbour::Slot(value)) => 33 + value.len(),
         }
     };
     entries.iter().map(size).sum()

@@ -316,6 +316,8 @@ pub(crate) async fn no_bytes_and_sixty_thousand_come_back_as_they_were(place: &i
         codes: vec![(hash(0), none.clone()), (hash(1), large.clone())],
         delete: Vec::new(),
         delete_codes: Vec::new(),
+        scopes: Vec::new(),
+        delete_scopes: Vec::new(),
         record: none.clone(),
     };
     store.commit(batch).await.unwrap();
@@ -434,6 +436,8 @@ pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>
         codes: vec![],
         delete: vec![],
         delete_codes: vec![],
+        scopes: vec![],
+        delete_scopes: vec![],
         record: record(sequence),
     }
 }

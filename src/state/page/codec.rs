@@ -15,11 +15,16 @@
 //!
 //! | kind | tag bits 3-4 | bits 5-6 | then |
 //! |---|---|---|---|
-//! | 0 account | storage: 0 none, 1 blinded, 2 inline, 3 page | code: 0 none, 1 held, 2 missing | key; slim body; inline: number of entries, and these; page: flags 1 byte, id, leaves, slots |
+//! | 0 account | storage: 0 none, 1 blinded, 2 inline, 3 page | code: 0 none, 1 held, 2 missing, 3 outside | key; slim body; inline: number of entries, and these; page: flags 1 byte, id, leaves, slots |
 //! | 1 slot | | | key; value, RLP |
 //! | 2 blinded | | | nibble count, path, hash |
 //! | 3 page | open, inner | | nibble count, path, hash, depth of the common parent 1 byte, id, leaves, slots |
 //! | 4 blinded, with a base | | | nibble count, path, hash; number of the base's entries, and these |
+//! | 5 outside | | | nibble count, path, hash |
+//! | 6 neighbour | | | key; slim body, or value in RLP |
+//! | 7 account, storage outside | | code, as for 0 | key; slim body |
+//!
+//! Version 1 of the format lacks what is outside a scope: kinds 5 to 7, and code 3.
 //!
 //! Inline storage and bases have whole keys and paths.
 
@@ -28,11 +33,15 @@ use xxhash_rust::xxh64::xxh64;
 use super::{FRAME, MAX_PAGE, Page, PageError};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, VerifiedFull, check_slot_value};
-use crate::state::entry::{AccountLeaf, Code, Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::state::entry::{
+    AccountLeaf, Code, Entry, Item, Neighbour, PageId, PageRef, StatePath, Storage,
+};
 use crate::trie::path::{KEY_NIBBLES, Path};
 use crate::trie::scratch::ScratchBuf;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The oldest format that can be read.
+const OLDEST: u8 = 1;
 /// Flag: the page belongs to a storage trie.
 const STORAGE_TRIE: u8 = 1;
 /// Flag: the page holds a whole trie.
@@ -44,6 +53,9 @@ const SLOT: u8 = 1;
 const BLINDED: u8 = 2;
 const PAGE: u8 = 3;
 const BASED: u8 = 4;
+const OUTSIDE: u8 = 5;
+const NEIGHBOUR: u8 = 6;
+const ACCOUNT_OUTSIDE: u8 = 7;
 const STORAGE_SHIFT: u8 = 3;
 const CODE_SHIFT: u8 = 5;
 const OPEN: u8 = 1 << 3;
@@ -59,7 +71,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
                 supported: VERSION,
             });
         }
-        Some(&VERSION) if bytes.len() <= MAX_PAGE => {}
+        Some(&found) if found >= OLDEST && bytes.len() <= MAX_PAGE => {}
         _ => return Err(PageError::Malformed("version or length")),
     }
     let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(PageError::Checksum)?;
@@ -110,7 +122,15 @@ impl<'a> PageReader<'a> {
     ) -> Result<Entry, PageError> {
         let [tag] = self.take()?;
         let entry = match tag & KIND {
-            ACCOUNT if !slots => self.account(tag, parent)?,
+            ACCOUNT | ACCOUNT_OUTSIDE if !slots => self.account(tag, parent)?,
+            OUTSIDE if tag == OUTSIDE => Entry {
+                path: self.path(parent)?,
+                item: Item::Outside(self.hash()?),
+            },
+            NEIGHBOUR if tag == NEIGHBOUR => Entry {
+                path: self.key(parent)?,
+                item: Item::Neighbour(self.neighbour(slots)?),
+            },
             SLOT if slots && tag == SLOT => {
                 let path = self.key(parent)?;
                 let value = self.rlp()?;
@@ -159,6 +179,16 @@ impl<'a> PageReader<'a> {
         }
     }
 
+    fn neighbour(&mut self, slots: bool) -> Result<Neighbour, PageError> {
+        let value = self.rlp()?;
+        if slots {
+            check_slot_value(value).map_err(|_| PageError::Malformed("slot value"))?;
+            return Ok(Neighbour::Slot(value.into()));
+        }
+        SlimAccount::parse(value).map_err(|_| PageError::Malformed("account body"))?;
+        Ok(Neighbour::Account(value.into()))
+    }
+
     fn account(&mut self, tag: u8, parent: &Path) -> Result<Entry, PageError> {
         let path = self.key(parent)?;
         let slim = self.rlp()?;
@@ -167,9 +197,14 @@ impl<'a> PageReader<'a> {
             (0, false) => Code::None,
             (1, true) => Code::Held,
             (2, true) => Code::Missing,
+            (3, true) => Code::Outside,
             _ => return Err(PageError::Malformed("code flag")),
         };
         let storage = match (tag >> STORAGE_SHIFT & 0b11, body.has_storage()) {
+            (0, true) if tag & KIND == ACCOUNT_OUTSIDE => Storage::Outside,
+            _ if tag & KIND == ACCOUNT_OUTSIDE => {
+                return Err(PageError::Malformed("storage flag"));
+            }
             (0, false) => Storage::Empty,
             (1, true) => Storage::Blinded,
             (2, true) => Storage::Inline(self.slots()?),
@@ -380,6 +415,10 @@ impl PageWriter {
                 self.spelt_out(base);
             }
             Item::Page(page) => self.page(path, page),
+            Item::Outside(hash) => self.reference(OUTSIDE, path, hash),
+            Item::Neighbour(Neighbour::Account(value) | Neighbour::Slot(value)) => {
+                self.leaf(NEIGHBOUR, &path.key(), value);
+            }
         }
     }
 
@@ -417,16 +456,17 @@ impl PageWriter {
     }
 
     fn account(&mut self, path: &Path, leaf: &AccountLeaf) {
-        let form: u8 = match &leaf.storage {
-            Storage::Empty => 0,
-            Storage::Blinded => 1,
-            Storage::Inline(_) => 2,
-            Storage::Page(_) => 3,
+        let (kind, form) = match &leaf.storage {
+            Storage::Empty => (ACCOUNT, 0),
+            Storage::Blinded => (ACCOUNT, 1),
+            Storage::Inline(_) => (ACCOUNT, 2),
+            Storage::Page(_) => (ACCOUNT, 3),
+            Storage::Outside => (ACCOUNT_OUTSIDE, 0u8),
         };
-        let tag = ACCOUNT | form << STORAGE_SHIFT | code_bits(leaf.code);
+        let tag = kind | form << STORAGE_SHIFT | code_bits(leaf.code);
         self.leaf(tag, &path.key(), &leaf.slim);
         match &leaf.storage {
-            Storage::Empty | Storage::Blinded => {}
+            Storage::Empty | Storage::Blinded | Storage::Outside => {}
             Storage::Inline(slots) => {
                 self.number(slots.len() as u64);
                 self.spelt_out(slots);
@@ -478,6 +518,7 @@ fn code_bits(code: Code) -> u8 {
         Code::None => 0,
         Code::Held => 1,
         Code::Missing => 2,
+        Code::Outside => 3,
     };
     form << CODE_SHIFT
 }

@@ -1,7 +1,7 @@
 //! How many bytes things take in a page, as upper bounds that are known before they are written.
 //! Pages are cut by these.
 
-use crate::state::entry::{Entry, Item, PageRef, Storage};
+use crate::state::entry::{Entry, Item, Neighbour, PageRef, Storage};
 use crate::trie::path::Path;
 
 /// Most bytes that a page has besides its entries.
@@ -19,13 +19,17 @@ pub(crate) fn entry_size(entry: &Entry) -> usize {
         Item::Slot(value) => leaf_size(value.len()),
         Item::Blinded { base, .. } => blinded_size(&entry.path) + base_size(base),
         Item::Page(page) => page_size(&entry.path, page),
+        Item::Outside(_) => blinded_size(&entry.path),
+        Item::Neighbour(Neighbour::Account(value) | Neighbour::Slot(value)) => {
+            leaf_size(value.len())
+        }
     }
 }
 
 /// Most bytes that an account's storage adds to its entry.
 pub(crate) fn storage_size(storage: &Storage) -> usize {
     match storage {
-        Storage::Empty | Storage::Blinded => 0,
+        Storage::Empty | Storage::Blinded | Storage::Outside => 0,
         Storage::Inline(slots) => count_size(slots) + slots.iter().map(entry_size).sum::<usize>(),
         Storage::Page(page) => 1 + page_numbers_size(page),
     }

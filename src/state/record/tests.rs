@@ -55,6 +55,7 @@ fn record() -> Record {
             top: RootPage::new(Hash::EMPTY_ROOT, None).unwrap(),
             counts,
             block: Some(block),
+            scope: 4,
         }),
         building: Some(Building {
             top: RootPage::new(page.hash, Some(page)).unwrap(),
@@ -63,12 +64,20 @@ fn record() -> Record {
             counts,
             block: None,
             counters: counters(),
+            scope: 5,
         }),
         pending_gc: Some(PendingGc {
             old: Some(page),
             build: PageId(3)..PageId(9),
             stray_codes: true,
         }),
+        scope: 5,
+        kept: vec![Complete {
+            top: RootPage::new(page.hash, Some(page)).unwrap(),
+            counts,
+            block: None,
+            scope: 3,
+        }],
     }
 }
 

@@ -228,7 +228,7 @@ fn movable(item: &Item) -> usize {
                 .filter(|size| *size >= SMALL_BASE)
                 .unwrap_or(0),
         },
-        Item::Slot(_) | Item::Page(_) => 0,
+        Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => 0,
     }
 }
 

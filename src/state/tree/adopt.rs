@@ -55,7 +55,9 @@ impl Adopter<'_> {
                         item: Item::Account(leaf),
                     });
                 }
-                Item::Slot(_) | Item::Page(_) => merged.push(entry),
+                Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => {
+                    merged.push(entry);
+                }
             }
         }
         merged
@@ -134,7 +136,7 @@ impl Adopter<'_> {
     /// storage.
     fn adopt_storage(&mut self, leaf: &mut AccountLeaf, old: AccountLeaf) {
         let root = leaf.storage_root();
-        if root == Hash::EMPTY_ROOT {
+        if root == Hash::EMPTY_ROOT || leaf.storage == Storage::Outside {
             return;
         }
         if root == old.storage_root() {
@@ -143,7 +145,7 @@ impl Adopter<'_> {
             return;
         }
         let base = match old.storage {
-            Storage::Empty | Storage::Blinded => return,
+            Storage::Empty | Storage::Blinded | Storage::Outside => return,
             Storage::Inline(slots) => slots,
             Storage::Page(page) => vec![Entry {
                 path: Path::ROOT,
@@ -201,7 +203,7 @@ impl Base {
                         break;
                     }
                     Item::Blinded { base, .. } => self.rest.extend(base.into_iter().rev()),
-                    Item::Account(_) | Item::Slot(_) => {}
+                    Item::Account(_) | Item::Slot(_) | Item::Outside(_) | Item::Neighbour(_) => {}
                 }
             } else if next.path > *place {
                 self.rest.push(next);
@@ -218,7 +220,7 @@ fn account_in(mut part: Vec<Entry>) -> Option<AccountLeaf> {
         match part.pop()?.item {
             Item::Account(leaf) => return Some(*leaf),
             Item::Blinded { base, .. } => part = base,
-            Item::Slot(_) | Item::Page(_) => return None,
+            Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => return None,
         }
     }
 }
@@ -275,7 +277,7 @@ fn close_storage(leaf: &mut AccountLeaf) {
                 }
             }
         }
-        Storage::Empty | Storage::Blinded | Storage::Page(_) => {}
+        Storage::Empty | Storage::Blinded | Storage::Page(_) | Storage::Outside => {}
     }
 }
 

@@ -144,7 +144,7 @@ fn blind(list: &mut [Entry], id: PageId, found: &mut bool) {
                 Storage::Inline(slots) => blind(slots, id, found),
                 _ => {}
             },
-            Item::Slot(_) | Item::Page(_) => {}
+            Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => {}
         }
     }
 }

@@ -370,7 +370,7 @@ fn put_above(
     merged: &mut Vec<Entry>,
 ) -> Result<(), TreeError> {
     match new {
-        Some(Item::Blinded { .. }) => merged.extend(old.map(|(held, _)| held)),
+        Some(Item::Blinded { .. } | Item::Outside(_)) => merged.extend(old.map(|(held, _)| held)),
         Some(item @ Item::Page(_)) => {
             merged.push(Entry { path, item });
             for (held, _) in old {
@@ -379,7 +379,9 @@ fn put_above(
                 }
             }
         }
-        Some(Item::Account(_) | Item::Slot(_)) | None => return Err(TreeError::Disjoint(path)),
+        Some(Item::Account(_) | Item::Slot(_) | Item::Neighbour(_)) | None => {
+            return Err(TreeError::Disjoint(path));
+        }
     }
     Ok(())
 }
@@ -397,7 +399,14 @@ fn refine(
         return Err(TreeError::Disjoint(path));
     }
     match (held.item, found) {
-        (item @ (Item::Account(_) | Item::Slot(_) | Item::Page(_)), _)
+        (
+            item @ (Item::Account(_)
+            | Item::Slot(_)
+            | Item::Page(_)
+            | Item::Outside(_)
+            | Item::Neighbour(_)),
+            _,
+        )
         | (item @ Item::Blinded { .. }, Some(Item::Blinded { .. })) => {
             merged.push(Entry { path, item });
         }
@@ -415,7 +424,8 @@ fn refine(
 fn hash_of(item: &Item) -> Option<Hash> {
     match item {
         Item::Blinded { hash, .. } | Item::Page(PageRef { hash, .. }) => Some(*hash),
-        Item::Account(_) | Item::Slot(_) => None,
+        Item::Outside(hash) => Some(*hash),
+        Item::Account(_) | Item::Slot(_) | Item::Neighbour(_) => None,
     }
 }
 

@@ -67,10 +67,12 @@ impl Tree {
                             Item::Blinded { hash, .. } => look(account, slot.path, hash),
                             _ => false,
                         }),
-                        Storage::Blinded | Storage::Empty | Storage::Page(_) => false,
+                        Storage::Blinded | Storage::Empty | Storage::Page(_) | Storage::Outside => {
+                            false
+                        }
                     }
                 }
-                Item::Slot(_) | Item::Page(_) => false,
+                Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => false,
             };
             if is_enough {
                 break;
@@ -93,7 +95,7 @@ impl Tree {
         self.leaf(account).is_some_and(|leaf| match &leaf.storage {
             Storage::Inline(slots) => is_there(slots),
             Storage::Blinded => at.path.is_empty() && leaf.storage_root() == *hash,
-            Storage::Empty | Storage::Page(_) => false,
+            Storage::Empty | Storage::Page(_) | Storage::Outside => false,
         })
     }
 
@@ -115,7 +117,7 @@ impl Tree {
         match &self.leaf(account)?.storage {
             Storage::Blinded => Some((*from, *last)),
             Storage::Inline(slots) => span(slots, from, last),
-            Storage::Empty | Storage::Page(_) => None,
+            Storage::Empty | Storage::Page(_) | Storage::Outside => None,
         }
     }
 
@@ -129,7 +131,7 @@ impl Tree {
                 return None;
             }
             let (missing, partial) = match &leaf.storage {
-                Storage::Empty => (false, false),
+                Storage::Empty | Storage::Outside => (false, false),
                 Storage::Blinded => (true, false),
                 Storage::Inline(slots) => (slots.iter().any(Entry::is_open), true),
                 Storage::Page(page) => (page.open, true),

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::adopt::{Adopter, depth_above};
 use super::list::{self, find_account};
+use super::scoped::settle;
 use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
@@ -155,6 +156,7 @@ impl Revealing<'_> {
             Ok(Item::Account(Box::new(leaf)))
         };
         expand(*path, node.rlp, &mut leaf, &mut revealed)?;
+        settle(&tree.scope, None, &mut revealed);
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
             joined: &mut self.joined,
@@ -186,7 +188,9 @@ impl Revealing<'_> {
         let slots = match &mut leaf.storage {
             Storage::Inline(slots) => slots,
             Storage::Blinded => &mut whole,
-            Storage::Empty | Storage::Page(_) => return Err(RevealFault::NotBlinded),
+            Storage::Empty | Storage::Page(_) | Storage::Outside => {
+                return Err(RevealFault::NotBlinded);
+            }
         };
         let index = blinded_at(slots, path, node)?;
         let replaced = self.storage.as_ref().map(|(_, replaced)| replaced);
@@ -199,6 +203,7 @@ impl Revealing<'_> {
             Ok(Item::Slot(value.into()))
         };
         expand(*path, node.rlp, &mut slot, &mut revealed)?;
+        settle(&tree.scope, Some(*account), &mut revealed);
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
             joined: &mut self.joined,

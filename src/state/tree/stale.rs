@@ -115,7 +115,7 @@ fn find_anywhere<'a>(
     match &mut entry.item {
         Item::Account(leaf) => Some((leaf, in_base)),
         Item::Blinded { base, .. } => find_anywhere(base, account, true),
-        Item::Slot(_) | Item::Page(_) => None,
+        Item::Slot(_) | Item::Page(_) | Item::Outside(_) | Item::Neighbour(_) => None,
     }
 }
 

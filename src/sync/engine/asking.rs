@@ -11,6 +11,7 @@ use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
+use crate::wire::Request;
 
 impl Engine {
     /// Sends requests while there are peers, work and room for them.
@@ -95,8 +96,10 @@ impl Engine {
         if self.waiting == Some(WaitReason::NoPeers) {
             self.waiting = None;
         }
-        let frame = request.frame(route.offsets, id);
-        self.outbox.push_back(Output::Send(route.peer, frame));
+        self.outbox.push_back(match request {
+            Request::Call(call) => Output::Call(route.peer, id, call),
+            request => Output::Send(route.peer, request.frame(route.offsets, id)),
+        });
     }
 
     /// Sets aside what no peer has, and asks for it again once its pause is over.

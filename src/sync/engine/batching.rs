@@ -232,7 +232,12 @@ impl Engine {
                 build: start..record.next_page,
                 stray_codes: self.upkeep.may_have_strays(),
             });
-            record.complete = Some(Complete { top, counts, block });
+            record.complete = Some(Complete {
+                top,
+                counts,
+                block,
+                scope: job.tree().scope().version(),
+            });
             record.building = None;
         } else {
             record.building = Some(Building {
@@ -242,6 +247,7 @@ impl Engine {
                 counts,
                 block,
                 counters: *job.counters(),
+                scope: job.tree().scope().version(),
             });
         }
         let replaced = before
@@ -297,6 +303,8 @@ impl Engine {
             codes: changes.codes,
             delete: changes.delete,
             delete_codes: changes.delete_codes,
+            scopes: Vec::new(),
+            delete_scopes: Vec::new(),
             record: record.encode(),
         };
         self.commits.push(BatchInFlight {

@@ -3,8 +3,10 @@
 mod answers;
 mod asking;
 mod batching;
+mod calls;
 mod headers;
 mod loading;
+mod scopes;
 mod sessions;
 mod targets;
 mod upkeep;
@@ -28,7 +30,7 @@ use super::upkeep::Upkeep;
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::state::{Counts, Network, Record, StoreError};
+use crate::state::{Counts, Network, Record, Scope, StoreError};
 use crate::trie::Fold;
 use crate::wire::PeerFault;
 
@@ -54,6 +56,9 @@ pub struct Engine {
     /// What the caller waits for.
     goal: Goal,
     upkeep: Upkeep,
+    /// What is to be held, and what the states in the record were built for. Bound: the scopes that
+    /// the record names, and one for each change since.
+    scopes: Vec<Scope>,
     clock: Clock,
     peers: Peers,
     /// What single peers lack of the state.
@@ -121,6 +126,7 @@ impl Engine {
             limits: Limits::default(),
             upkeep: Upkeep::over(&record),
             record,
+            scopes: Vec::new(),
             activity: Activity::Idle,
             goal: Goal::Nothing,
             clock: Clock::default(),
@@ -159,6 +165,8 @@ impl Engine {
             Input::PeerJoined(peer, by) => self.peer_joined(now, peer, by),
             Input::PeerLeft(peer) => self.peer_left(peer),
             Input::Frame(peer, bytes) => self.frame(now, peer, bytes),
+            Input::Replied(peer, id, reply) => self.replied(now, peer, id, reply),
+            Input::Scope(scope) => self.set_scope(now, scope),
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
             Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),

@@ -93,7 +93,7 @@ impl Engine {
         if request.is_late {
             self.count(|counters| counters.late += 1);
         }
-        let verdict = match kind.answer() == message {
+        let verdict = match kind.is_answered_by(message) {
             false => Err(PeerFault::WrongKind),
             true if length > request.most_bytes() => Err(PeerFault::TooMuch),
             true => Ok(()),

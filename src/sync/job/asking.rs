@@ -53,7 +53,13 @@ impl Job {
                 self.queues.ask_nodes(nodes)
             }
             (RequestKind::NodeData, _) => self.take_node_data(terms),
-            (RequestKind::Headers, _) => None,
+            (
+                RequestKind::Headers
+                | RequestKind::Keys
+                | RequestKind::Proofs
+                | RequestKind::CodesOf,
+                _,
+            ) => None,
         }
     }
 
@@ -171,7 +177,12 @@ impl Job {
                 self.queues.await_node_data(nodes, codes);
                 true
             }
-            Want::Chunk { .. } | Want::Nodes(_) => false,
+            Want::Chunk { .. }
+            | Want::Nodes(_)
+            | Want::Paths(_)
+            | Want::Key { .. }
+            | Want::Proof { .. }
+            | Want::CodeOf { .. } => false,
         };
         if is_wanted {
             request.round = self.round;
@@ -206,6 +217,7 @@ impl Job {
                 self.queues.nodes_ended(&nodes);
                 self.plan_changed();
             }
+            Want::Paths(_) | Want::Key { .. } | Want::Proof { .. } | Want::CodeOf { .. } => {}
             Want::NodeData { nodes, codes } => {
                 self.queues.requeue_codes(codes);
                 self.queues.hashes_ended(&nodes, &self.tree);

@@ -106,7 +106,7 @@ fn pages_in(list: &[Entry]) -> (u64, f64) {
         let (more, wider) = match &entry.item {
             Item::Blinded { base, .. } => pages_in(base),
             Item::Page(page) => (page.leaves, width_below(&entry.path) as f64),
-            Item::Account(_) | Item::Slot(_) => (0, 0.0),
+            Item::Account(_) | Item::Slot(_) | Item::Outside(_) | Item::Neighbour(_) => (0, 0.0),
         };
         (leaves + more, width + wider)
     })

@@ -147,7 +147,8 @@ impl Job {
         let traffic = match kind {
             RequestKind::Nodes | RequestKind::NodeData => Some(&mut self.counters.healing),
             RequestKind::Accounts | RequestKind::Storage => Some(&mut self.counters.ranges),
-            RequestKind::Codes | RequestKind::Headers => None,
+            RequestKind::Keys | RequestKind::Proofs => Some(&mut self.counters.ranges),
+            RequestKind::Codes | RequestKind::CodesOf | RequestKind::Headers => None,
         };
         if let Some(traffic) = traffic {
             traffic.answers += 1;

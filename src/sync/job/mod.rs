@@ -294,6 +294,7 @@ impl Job {
             (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
             // What is asked for by hash is asked for in another way too.
             (RequestKind::NodeData | RequestKind::Headers, _) => false,
+            (RequestKind::Keys | RequestKind::Proofs | RequestKind::CodesOf, _) => false,
         }
     }
 

@@ -240,7 +240,11 @@ impl Planner<'_> {
                     }
                     None
                 }
-                Item::Blinded { .. } | Item::Slot(_) | Item::Page(_) => None,
+                Item::Blinded { .. }
+                | Item::Slot(_)
+                | Item::Page(_)
+                | Item::Outside(_)
+                | Item::Neighbour(_) => None,
             };
             match piece {
                 Some(Piece::Span(more)) => self.coalesce(more),

@@ -1,6 +1,7 @@
 //! The one loop: what happens goes into the engine, what the engine wants is done, and the event
 //! loop gets its turn in between.
 
+mod calls;
 mod damage;
 mod peers;
 mod roles;
@@ -188,6 +189,7 @@ impl Driver {
     fn perform(self: &Rc<Self>, output: Output) {
         match output {
             Output::Send(peer, frame) => self.send(peer, &frame),
+            Output::Call(peer, id, call) => self.call(peer, id, call),
             Output::Load(ticket, pages) => self.load(ticket, pages),
             Output::Commit(batch) => self.commit(batch),
             Output::Drop(peer, fault) => self.drop_peer(peer, &fault),

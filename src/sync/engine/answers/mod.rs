@@ -1,6 +1,7 @@
 //! Verifying answers and joining what they prove to the tree.
 
 mod items;
+mod keys;
 
 use super::{Activity, Engine};
 use crate::flat_map::ChunkedSet;
@@ -206,6 +207,10 @@ impl AnswerContext<'_> {
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
             Want::NodeData { nodes, codes } => return self.node_data(nodes, codes, answer),
+            Want::Paths(paths) => return self.paths(paths, answer),
+            Want::Key { account, slot } => return self.key(account, slot.as_ref(), answer),
+            // They are answered by replies.
+            Want::Proof { .. } | Want::CodeOf { .. } => Ok(None),
         };
         match gain {
             Ok(Some(gain)) => Ok(Verdict::Proven(gain)),

@@ -1,0 +1,496 @@
+//! What a database is to hold of each state: everything, or the accounts and slots of a set.
+//!
+//! A scope never changes. Each change makes one with the next version, and the root record names the
+//! versions that its states were built for. Layout of [`Scope::encode`] (integers little-endian,
+//! numbers are lengths in bytes): format 1; version 8; kind 1 (0: everything, 1: a set); of a set
+//! the number of accounts 4, and each: address 20; flags 1 (1: code, 2: single slots, 4: all slots);
+//! with single slots their number 4, and each slot's number 32; XXH64 of all before it, 8.
+
+use core::fmt;
+use std::rc::Rc;
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::entry::StatePath;
+use crate::hash::Hash;
+use crate::heap::{HeapBytes, flat, owns};
+use crate::trie::keccak;
+use crate::trie::path::Path;
+
+/// The format that is written, and the only one that can be read.
+const FORMAT: u8 = 1;
+const CODE: u8 = 1;
+const SINGLE_SLOTS: u8 = 2;
+const ALL_SLOTS: u8 = 4;
+
+/// Most accounts of a set. A set is loaded whole and looked up in memory; larger ones are better
+/// served by holding everything.
+pub const MAX_TRACKED_ACCOUNTS: usize = 10_000;
+/// Most single slots of a set, over all its accounts: 6.4 MB in memory.
+pub const MAX_TRACKED_SLOTS: usize = 100_000;
+
+/// What is to be held. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    version: u64,
+    /// `None`: everything.
+    set: Option<Rc<TrackedSet>>,
+}
+
+/// The accounts of a set, by the hashes of their addresses, ascending. Bounds:
+/// [`MAX_TRACKED_ACCOUNTS`], [`MAX_TRACKED_SLOTS`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrackedSet {
+    accounts: Vec<TrackedAccount>,
+}
+
+/// An account of a set. The account itself (nonce, balance, storage root, code hash) is always
+/// tracked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackedAccount {
+    key: Hash,
+    address: [u8; 20],
+    code: bool,
+    slots: TrackedSlots,
+}
+
+/// Which slots of an account are tracked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrackedSlots {
+    /// These, by the hashes of their numbers, ascending, each once. May be empty.
+    Single(Vec<TrackedSlot>),
+    /// All of them.
+    All,
+}
+
+/// A slot of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrackedSlot {
+    /// Keccak-256 of the number: its key in the storage trie.
+    key: Hash,
+    /// The slot's number, 32 bytes big-endian.
+    number: [u8; 32],
+}
+
+/// Why a set cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScopeError {
+    /// It would have more accounts than [`MAX_TRACKED_ACCOUNTS`].
+    TooManyAccounts(usize),
+    /// It would have more single slots than [`MAX_TRACKED_SLOTS`].
+    TooManySlots(usize),
+    /// The bytes are not what [`Scope::encode`] wrote.
+    Damaged,
+}
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScopeError::TooManyAccounts(count) => {
+                write!(
+                    f,
+                    "{count} accounts, at most {MAX_TRACKED_ACCOUNTS} can be tracked"
+                )
+            }
+            ScopeError::TooManySlots(count) => {
+                write!(
+                    f,
+                    "{count} single slots, at most {MAX_TRACKED_SLOTS} can be tracked"
+                )
+            }
+            ScopeError::Damaged => f.write_str("the stored set is damaged"),
+        }
+    }
+}
+
+impl core::error::Error for ScopeError {}
+
+impl Scope {
+    /// Everything, as version 0: what a database holds of which no scope was ever written.
+    pub fn everything() -> Scope {
+        Scope::everything_as(0)
+    }
+
+    /// Everything, as this version.
+    pub fn everything_as(version: u64) -> Scope {
+        Scope { version, set: None }
+    }
+
+    /// A set, as this version.
+    pub fn set(version: u64, set: TrackedSet) -> Scope {
+        Scope {
+            version,
+            set: Some(Rc::new(set)),
+        }
+    }
+
+    /// Its version: each scope of a database has its own, and later ones have higher ones.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The set; `None` if it is everything.
+    pub fn tracked(&self) -> Option<&TrackedSet> {
+        self.set.as_deref()
+    }
+
+    /// Whether it is everything.
+    pub fn is_everything(&self) -> bool {
+        self.set.is_none()
+    }
+
+    /// Whether a key of it lies at or below this place. The root's path of a storage trie is below
+    /// an account of which at least one slot is tracked.
+    pub fn touches(&self, at: &StatePath) -> bool {
+        let Some(set) = &self.set else {
+            return true;
+        };
+        match &at.account {
+            None => set.touches(&at.path),
+            Some(account) => set
+                .get(account)
+                .is_some_and(|account| account.touches(&at.path)),
+        }
+    }
+
+    /// Whether everything at and below this place belongs to it.
+    pub fn includes(&self, at: &StatePath) -> bool {
+        let Some(set) = &self.set else {
+            return true;
+        };
+        let account = at.account.as_ref().and_then(|account| set.get(account));
+        account.is_some_and(|account| account.slots == TrackedSlots::All)
+    }
+
+    /// Whether this account belongs to it.
+    pub fn has_account(&self, account: &Hash) -> bool {
+        self.set
+            .as_ref()
+            .is_none_or(|set| set.get(account).is_some())
+    }
+
+    /// Whether the code of this account belongs to it.
+    pub fn has_code(&self, account: &Hash) -> bool {
+        self.set
+            .as_ref()
+            .is_none_or(|set| set.get(account).is_some_and(|account| account.code))
+    }
+
+    /// Whether this slot of this account belongs to it, by the hashes of both.
+    pub fn has_slot(&self, account: &Hash, slot: &Hash) -> bool {
+        self.touches(&StatePath::storage(*account, Path::full(*slot)))
+    }
+
+    /// Whether the two want something different at or below this place.
+    pub fn differs_at(&self, other: &Scope, at: &StatePath) -> bool {
+        let (mine, theirs) = match (&self.set, &other.set) {
+            (None, None) => return false,
+            (Some(mine), Some(theirs)) => (mine, theirs),
+            // What everything has and a set has not is everywhere, but below what the set has whole.
+            _ => return !(self.includes(at) && other.includes(at)),
+        };
+        match &at.account {
+            None => mine.differs(theirs, &at.path),
+            Some(account) => slots_differ(mine.get(account), theirs.get(account), &at.path),
+        }
+    }
+
+    /// Its bytes, in the layout above.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![FORMAT];
+        out.extend(self.version.to_le_bytes());
+        out.push(self.set.is_some().into());
+        if let Some(set) = &self.set {
+            out.extend((set.accounts.len() as u32).to_le_bytes());
+            for account in &set.accounts {
+                account.encode(&mut out);
+            }
+        }
+        out.extend(xxh64(&out, 0).to_le_bytes());
+        out
+    }
+
+    /// Reads what [`Scope::encode`] wrote. The keys are derived again from addresses and numbers.
+    pub fn decode(bytes: &[u8]) -> Result<Scope, ScopeError> {
+        let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(ScopeError::Damaged)?;
+        if xxh64(body, 0).to_le_bytes() != *checksum {
+            return Err(ScopeError::Damaged);
+        }
+        let mut fields = Fields(body);
+        let scope = fields.scope().ok_or(ScopeError::Damaged)?;
+        match fields.0.is_empty() {
+            true => Ok(scope),
+            false => Err(ScopeError::Damaged),
+        }
+    }
+}
+
+impl TrackedSet {
+    /// The accounts, by the hashes of their addresses, ascending.
+    pub fn accounts(&self) -> &[TrackedAccount] {
+        &self.accounts
+    }
+
+    /// The account with this hash of its address.
+    pub fn get(&self, account: &Hash) -> Option<&TrackedAccount> {
+        let index = self
+            .accounts
+            .binary_search_by(|tracked| tracked.key.cmp(account));
+        self.accounts.get(index.ok()?)
+    }
+
+    /// The set with these accounts added: of an account that it has already, both are tracked
+    /// together.
+    ///
+    /// # Errors
+    /// [`ScopeError::TooManyAccounts`], [`ScopeError::TooManySlots`].
+    pub fn with(&self, added: &[TrackedAccount]) -> Result<TrackedSet, ScopeError> {
+        let mut set = self.clone();
+        for account in added {
+            let place = set
+                .accounts
+                .binary_search_by(|tracked| tracked.key.cmp(&account.key));
+            match place {
+                Ok(index) => {
+                    if let Some(known) = set.accounts.get_mut(index) {
+                        known.add(account);
+                    }
+                }
+                Err(index) => set.accounts.insert(index, account.clone()),
+            }
+        }
+        let slots = set.accounts.iter().map(TrackedAccount::single_slots).sum();
+        match (set.accounts.len(), slots) {
+            (count, _) if count > MAX_TRACKED_ACCOUNTS => Err(ScopeError::TooManyAccounts(count)),
+            (_, count) if count > MAX_TRACKED_SLOTS => Err(ScopeError::TooManySlots(count)),
+            _ => Ok(set),
+        }
+    }
+
+    /// The set without these accounts and all of theirs.
+    pub fn without(&self, removed: &[Hash]) -> TrackedSet {
+        let stays = |account: &&TrackedAccount| !removed.contains(&account.key);
+        TrackedSet {
+            accounts: self.accounts.iter().filter(stays).cloned().collect(),
+        }
+    }
+
+    /// The accounts below a path of the account trie.
+    fn below(&self, path: &Path) -> &[TrackedAccount] {
+        let (first, last) = (path.first_key(), path.last_key());
+        let start = self.accounts.partition_point(|account| account.key < first);
+        let end = self.accounts.partition_point(|account| account.key <= last);
+        self.accounts.get(start..end).unwrap_or_default()
+    }
+
+    fn touches(&self, path: &Path) -> bool {
+        !self.below(path).is_empty()
+    }
+
+    fn differs(&self, other: &TrackedSet, path: &Path) -> bool {
+        self.below(path) != other.below(path)
+    }
+}
+
+impl TrackedAccount {
+    /// An account with these of its slots, given by their numbers (32 bytes big-endian, in any
+    /// order).
+    pub fn new(address: [u8; 20], code: bool, slots: &[[u8; 32]]) -> TrackedAccount {
+        let slots = slots.iter().map(|number| TrackedSlot::new(*number));
+        let mut account = TrackedAccount::whole(address, code);
+        account.slots = TrackedSlots::Single(in_order(slots.collect()));
+        account
+    }
+
+    /// An account with all its slots.
+    pub fn whole(address: [u8; 20], code: bool) -> TrackedAccount {
+        TrackedAccount {
+            key: keccak(&address),
+            address,
+            code,
+            slots: TrackedSlots::All,
+        }
+    }
+
+    /// Keccak-256 of its address: its key in the account trie.
+    pub fn key(&self) -> Hash {
+        self.key
+    }
+
+    /// Its address.
+    pub fn address(&self) -> [u8; 20] {
+        self.address
+    }
+
+    /// Whether its code is tracked.
+    pub fn code(&self) -> bool {
+        self.code
+    }
+
+    /// Which of its slots are tracked.
+    pub fn slots(&self) -> &TrackedSlots {
+        &self.slots
+    }
+
+    fn single_slots(&self) -> usize {
+        match &self.slots {
+            TrackedSlots::Single(slots) => slots.len(),
+            TrackedSlots::All => 0,
+        }
+    }
+
+    fn add(&mut self, other: &TrackedAccount) {
+        self.code |= other.code;
+        match (&mut self.slots, &other.slots) {
+            (TrackedSlots::All, _) => {}
+            (slots, TrackedSlots::All) => *slots = TrackedSlots::All,
+            (TrackedSlots::Single(slots), TrackedSlots::Single(added)) => {
+                slots.extend(added);
+                *slots = in_order(core::mem::take(slots));
+            }
+        }
+    }
+
+    /// Whether a tracked slot lies at or below this path of its storage trie.
+    fn touches(&self, path: &Path) -> bool {
+        match &self.slots {
+            TrackedSlots::All => true,
+            TrackedSlots::Single(slots) => !below(slots, path).is_empty(),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.address);
+        let code = if self.code { CODE } else { 0 };
+        match &self.slots {
+            TrackedSlots::All => out.push(code | ALL_SLOTS),
+            TrackedSlots::Single(slots) => {
+                out.push(code | SINGLE_SLOTS);
+                out.extend((slots.len() as u32).to_le_bytes());
+                slots.iter().for_each(|slot| out.extend(slot.number));
+            }
+        }
+    }
+}
+
+impl TrackedSlot {
+    /// The slot with this number, 32 bytes big-endian.
+    pub fn new(number: [u8; 32]) -> TrackedSlot {
+        TrackedSlot {
+            key: keccak(&number),
+            number,
+        }
+    }
+
+    /// Its key in the storage trie.
+    pub fn key(&self) -> Hash {
+        self.key
+    }
+
+    /// Its number.
+    pub fn number(&self) -> [u8; 32] {
+        self.number
+    }
+}
+
+/// The slots of an ascending list below a path.
+fn below<'a>(slots: &'a [TrackedSlot], path: &Path) -> &'a [TrackedSlot] {
+    let (first, last) = (path.first_key(), path.last_key());
+    let start = slots.partition_point(|slot| slot.key < first);
+    let end = slots.partition_point(|slot| slot.key <= last);
+    slots.get(start..end).unwrap_or_default()
+}
+
+/// Whether two forms of one account want different slots at or below a path.
+fn slots_differ(
+    mine: Option<&TrackedAccount>,
+    theirs: Option<&TrackedAccount>,
+    path: &Path,
+) -> bool {
+    let wanted = |account: Option<&TrackedAccount>| match account.map(|account| &account.slots) {
+        None => Some(Vec::new()),
+        Some(TrackedSlots::Single(slots)) => Some(below(slots, path).to_vec()),
+        Some(TrackedSlots::All) => None,
+    };
+    wanted(mine) != wanted(theirs)
+}
+
+/// Ascending, each once.
+fn in_order(slots: Vec<TrackedSlot>) -> Vec<TrackedSlot> {
+    // A heap sorts them, because the library's sort would add four kilobytes to the module.
+    let mut slots = std::collections::BinaryHeap::from(slots).into_sorted_vec();
+    slots.dedup();
+    slots
+}
+
+/// The bytes of a scope that are still to be read.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn scope(&mut self) -> Option<Scope> {
+        if self.take()? != [FORMAT] {
+            return None;
+        }
+        let version = u64::from_le_bytes(self.take()?);
+        match self.take()? {
+            [0] => Some(Scope::everything_as(version)),
+            [1] => Some(Scope::set(version, self.set()?)),
+            _ => None,
+        }
+    }
+
+    fn set(&mut self) -> Option<TrackedSet> {
+        let count = self.count(MAX_TRACKED_ACCOUNTS)?;
+        let mut added = Vec::new();
+        for _ in 0..count {
+            added.push(self.account()?);
+        }
+        let set = TrackedSet::default().with(&added).ok()?;
+        (set.accounts.len() == count).then_some(set)
+    }
+
+    fn account(&mut self) -> Option<TrackedAccount> {
+        let address = self.take()?;
+        let [flags] = self.take()?;
+        let code = flags & CODE != 0;
+        match flags & !CODE {
+            ALL_SLOTS => Some(TrackedAccount::whole(address, code)),
+            SINGLE_SLOTS => {
+                let count = self.count(MAX_TRACKED_SLOTS)?;
+                let mut numbers = Vec::new();
+                for _ in 0..count {
+                    numbers.push(self.take()?);
+                }
+                Some(TrackedAccount::new(address, code, &numbers))
+            }
+            _ => None,
+        }
+    }
+
+    fn count(&mut self, most: usize) -> Option<usize> {
+        let count = usize::try_from(u32::from_le_bytes(self.take()?)).ok()?;
+        (count <= most).then_some(count)
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+}
+
+flat!(TrackedSlot);
+
+impl HeapBytes for TrackedAccount {
+    fn heap_bytes(&self) -> usize {
+        match &self.slots {
+            TrackedSlots::Single(slots) => slots.heap_bytes(),
+            TrackedSlots::All => 0,
+        }
+    }
+}
+
+owns! {
+    TrackedSet: accounts;
+}

@@ -1,0 +1,103 @@
+//! JSON-RPC providers: what is asked of one, and what comes back.
+//!
+//! A provider knows accounts by address and blocks by hash, and answers `eth_getProof`,
+//! `eth_getCode` and `eth_getBlockByHash` (execution-apis). What it says of itself is believed in
+//! nothing: a proof is a bag of trie nodes by their Keccak hashes, from which every field is
+//! derived, and a header is what its hash says.
+//!
+//! May not enter: JavaScript, URLs, sockets, batches on the line. The driver carries calls and
+//! replies.
+
+use crate::hash::Hash;
+
+/// One call. The driver makes `{ method, params }` of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Call {
+    /// `eth_chainId`.
+    ChainId,
+    /// `eth_getProof` of an account and of some of its slots (EIP-1186).
+    Proof {
+        /// The account's address.
+        address: [u8; 20],
+        /// Numbers of slots, 32 bytes big-endian each.
+        slots: Vec<[u8; 32]>,
+        /// The state.
+        block: BlockRef,
+    },
+    /// `eth_getCode`.
+    Code {
+        /// The account's address.
+        address: [u8; 20],
+        /// The state.
+        block: BlockRef,
+    },
+    /// `eth_getBlockByHash`, without transactions.
+    Header(Hash),
+}
+
+/// The block whose state is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockRef {
+    /// The block with this hash (EIP-1898).
+    Hash(Hash),
+    /// The newest one that the provider has: only the answer shows whether it is the right state.
+    Latest,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Of [`Call::ChainId`].
+    ChainId(u64),
+    /// Of [`Call::Proof`].
+    Proof(Box<Proof>),
+    /// Of [`Call::Code`].
+    Code(Vec<u8>),
+    /// Of [`Call::Header`]: the header's RLP, made of the answer's fields. It proves itself by its
+    /// hash.
+    Header(Vec<u8>),
+    /// The provider, or the line to it, gave no answer.
+    Failed(CallError),
+}
+
+/// An answer to `eth_getProof`: nothing of it is believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// RLP of trie nodes: of the account's proof and of those of all slots, in any order.
+    pub nodes: Vec<Vec<u8>>,
+    /// What the provider says the account is; `None` for a field that it leaves out.
+    pub claimed: Claimed,
+}
+
+/// What a provider says beside the proof. It is compared only to report a lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// `balance`, 32 bytes big-endian.
+    pub balance: Option<[u8; 32]>,
+    /// `nonce`.
+    pub nonce: Option<u64>,
+    /// `codeHash`.
+    pub code_hash: Option<Hash>,
+    /// `storageHash`.
+    pub storage_hash: Option<Hash>,
+    /// The values of `storageProof`, by the number of the slot, 32 bytes big-endian each.
+    pub slots: Vec<([u8; 32], [u8; 32])>,
+}
+
+/// Why a call has no answer, as the provider or the transport says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallError {
+    /// The JSON-RPC error code (EIP-1474, EIP-1193); 0 if there is none.
+    pub code: i64,
+    /// In words.
+    pub message: String,
+    /// The error's `data`, as text; empty if there is none.
+    pub data: String,
+    /// The HTTP status; 0 if there is none.
+    pub status: u16,
+    /// Milliseconds after which it wants to be asked again (`Retry-After`); `None` if it does not
+    /// say.
+    pub retry_after_ms: Option<u64>,
+}
