@@ -143,7 +143,9 @@ impl Walk<'_> {
                     self.accounts.insert(hash, leaf.slim.to_vec());
                     match &leaf.storage {
                         Storage::Empty => {}
-                        Storage::Blinded => panic!("the storage of {hash} is missing"),
+                        Storage::Blinded | Storage::Outside => {
+                            panic!("the storage of {hash} is missing")
+                        }
                         Storage::Inline(slots) => self.entries(Some(hash), slots),
                         Storage::Page(page) => {
                             self.page(page, &StatePath::storage(hash, Path::ROOT))
