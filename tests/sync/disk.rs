@@ -20,6 +20,8 @@ pub(crate) struct Disk {
     pub(crate) prints: bool,
     /// The commit with this sequence number fails with this error.
     pub(crate) fail_at: Option<(u64, StoreError)>,
+    /// The records before and after each batch that made another state complete.
+    pub(crate) switches: Vec<(Record, Record)>,
 }
 
 impl Disk {
@@ -40,6 +42,7 @@ impl Disk {
             bytes_written: 0,
             prints: false,
             fail_at: None,
+            switches: Vec::new(),
         }
     }
 
@@ -94,7 +97,13 @@ impl Disk {
             self.scopes.remove(version);
         }
         self.scopes.extend(batch.scopes);
+        let before = self.record();
         self.record = batch.record;
+        let after = self.record();
+        let name = |record: &Record| record.complete.map(|state| (state.top, state.scope));
+        if name(&before) != name(&after) {
+            self.switches.push((before, after));
+        }
         Ok(())
     }
 }
