@@ -16,6 +16,7 @@ use super::errors::JsError;
 use super::event_loop;
 use super::listener::Listener;
 use super::object;
+use super::provider::Provider;
 use super::read_priority::ReadPriority;
 use super::reader::{Query, ReadResult, StateReader};
 use super::socket::WebSocketLike;
@@ -113,6 +114,21 @@ impl Database {
         let by = if by == "hash" { By::Hash } else { By::Snap };
         let protocol = check_protocol.then_some(SUBPROTOCOL);
         Ok(self.driver.add_peer(PeerId(id), socket, by, protocol)?)
+    }
+
+    /// Takes a provider (`pkg/lib/provider.js`) as the peer `id`, never used before.
+    #[wasm_bindgen(js_name = addProvider)]
+    pub fn add_provider(&self, id: u32, provider: Provider) -> Result<(), JsValue> {
+        self.check_open()?;
+        self.driver.add_provider(PeerId(id), provider);
+        Ok(())
+    }
+
+    /// Notes that the line to a provider has ended, with a WebSocket's code and reason; nothing if
+    /// the provider is gone.
+    #[wasm_bindgen(js_name = loseProvider)]
+    pub fn lose_provider(&self, id: u32, code: u16, reason: &str) {
+        self.driver.hung_up(PeerId(id), code, reason);
     }
 
     /// Says good-bye to a peer; nothing if it is gone.
