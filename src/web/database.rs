@@ -215,7 +215,7 @@ impl Database {
         };
         listener.complete(found.record.complete.as_ref());
         let followed = (!writes).then(|| found.record.clone());
-        let engine = Engine::new(config, found.record, found.codes);
+        let engine = Engine::new(config, found.record, found.codes).with_scopes(found.scopes);
         let (store, readers) = (Rc::new(store), Rc::new(ReadPriority::default()));
         let driver = Driver::new(engine, store.clone(), listener, followed, readers.clone());
         driver.watch_connection();

@@ -5,7 +5,7 @@ use super::backend::Backend;
 use super::errors::JsError;
 use super::event_loop;
 use crate::hash::Hash;
-use crate::state::{Network, Record, RecordError};
+use crate::state::{Network, Record, RecordError, Scope};
 use crate::store::Store;
 
 /// Most codes whose hashes are kept in memory, 32 bytes each: twice what mainnet has. Those above
@@ -15,6 +15,8 @@ const MAX_CODES_HELD: usize = 4_000_000;
 /// The content of a database.
 pub(super) struct StoredState {
     pub(super) record: Record,
+    /// The scopes that the record names. Bound: [`MAX_SCOPES`](crate::store::MAX_SCOPES).
+    pub(super) scopes: Vec<Scope>,
     /// The hashes of the codes, for a writer. Bound: [`MAX_CODES_HELD`].
     pub(super) codes: Vec<Hash>,
     /// What had to be given up, in words.
@@ -22,17 +24,17 @@ pub(super) struct StoredState {
 }
 
 impl StoredState {
-    /// Reads the record, and a writer's codes.
+    /// Reads the record, the scopes that it names, and a writer's codes.
     ///
-    /// A fresh record replaces one that is damaged or gone. Nothing leads to the old pages and
-    /// codes then, and a writer clears them.
+    /// A fresh record replaces one that is damaged or gone, or that names a scope that is. Nothing
+    /// leads to the old pages and codes then, and a writer clears them.
     pub(super) async fn load(
         store: &Backend,
         name: &str,
         network: Network,
         writes: bool,
     ) -> Result<StoredState, JsError> {
-        let stored = store.record().await?;
+        let (stored, scopes) = read(store, writes).await?;
         let decoded = stored.as_deref().map(Record::decode).transpose();
         let (record, lost) = match decoded {
             Ok(Some(record)) => (record, None),
@@ -55,8 +57,17 @@ impl StoredState {
             );
             return Err(JsError::new("WRONG_NETWORK", message));
         }
+        let (record, scopes, lost) = match record.scopes_of(&scopes) {
+            Some(scopes) => (record, scopes, lost),
+            None => (
+                fresh(network)?,
+                Vec::new(),
+                Some("the list of what it holds is gone or is not what was written"),
+            ),
+        };
         let mut state = StoredState {
             record,
+            scopes,
             codes: Vec::new(),
             lost: lost.filter(|_| writes),
         };
@@ -68,6 +79,21 @@ impl StoredState {
         Ok(state)
     }
 }
+
+/// Reads the record and the scopes that were stored with it.
+async fn read(store: &Backend, writes: bool) -> Result<StoredBytes, JsError> {
+    loop {
+        let record = store.record().await?;
+        let scopes = store.scopes().await?;
+        // While somebody else writes, a batch may have landed between the two.
+        if writes || store.record().await? == record {
+            return Ok((record, scopes));
+        }
+    }
+}
+
+/// A stored record, and stored scopes by their versions.
+type StoredBytes = (Option<Vec<u8>>, Vec<(u64, Vec<u8>)>);
 
 /// The record of a database that holds nothing yet.
 fn fresh(network: Network) -> Result<Record, JsError> {

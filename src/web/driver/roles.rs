@@ -85,10 +85,10 @@ impl Driver {
     /// Becomes the writer of what the database holds.
     fn become_writer(self: &Rc<Self>, found: StoredState) -> Result<(), JsError> {
         let before = self.complete();
-        let adopted = self
-            .engine
-            .borrow_mut()
-            .take_over_record(found.record, found.codes);
+        let adopted =
+            self.engine
+                .borrow_mut()
+                .take_over_record(found.record, found.scopes, found.codes);
         // A follower gets no target, and what its engine wants of the store is refused.
         debug_assert!(adopted, "the engine of a follower was at work");
         if !adopted {
