@@ -89,11 +89,6 @@ impl Backend {
         }
     }
 
-    /// The scopes that are stored, in the form of [`crate::state::Scope::encode`].
-    pub(super) async fn scopes(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        Ok(Vec::new())
-    }
-
     /// Whether any page is stored, even if there is no record.
     pub(super) async fn holds_pages(&self) -> Result<bool, StoreError> {
         match self {
@@ -152,6 +147,13 @@ impl Store for Backend {
         match self {
             Backend::Memory(store) => later(store.codes_held(limit)),
             Backend::IndexedDb(store) => later(store.codes_held(limit)),
+        }
+    }
+
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+        match self {
+            Backend::Memory(store) => later(store.scopes()),
+            Backend::IndexedDb(store) => later(store.scopes()),
         }
     }
 

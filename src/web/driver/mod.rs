@@ -264,6 +264,8 @@ impl Driver {
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
+            // The states were told when the batch had landed.
+            Event::Dropped(_) => {}
             Event::Done(report) => {
                 let times = self.end_sync();
                 self.listener.synced(&object::Report::new(&report, &times));

@@ -138,9 +138,8 @@ impl Driver {
 impl Held {
     /// `scope`: today's, if it is known.
     pub(in crate::web) fn new(record: &Record, scope: Option<Scope>) -> Held {
-        let states = record.complete.iter().chain(&record.kept);
         Held {
-            states: states.copied().collect(),
+            states: record.readable().copied().collect(),
             scope: scope.unwrap_or_else(|| Scope::set(record.scope, TrackedSet::default())),
             recorded: record.scope,
         }
