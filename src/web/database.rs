@@ -211,6 +211,7 @@ impl Database {
         let config = Config {
             network,
             client: CLIENT.to_owned(),
+            chain_id: network.id,
             node_id: event_loop::random()?,
         };
         listener.complete(found.record.complete.as_ref());
