@@ -288,7 +288,8 @@ class HttpProvider {
 
   #hear(calls, answer, http) {
     if (Array.isArray(answer)) {
-      const answers = new Map(answer.map((each) => [each?.id, each]))
+      // Reversed, so that the first answer to a call counts.
+      const answers = new Map(answer.map((each) => [each?.id, each]).reverse())
       for (const call of calls) this.#batches.take(call, answers.get(call.id), http)
     } else if (calls.length > 1) {
       this.#batches.takeForAll(calls, answer, http)
