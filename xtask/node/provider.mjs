@@ -7,7 +7,7 @@ import { addressOf, quantity } from './provider/chain.mjs'
 import { RpcError } from './provider/modes.mjs'
 import { serveProvider } from './provider/serve.mjs'
 
-export { Chain } from './provider/chain.mjs'
+export { Chain, addressOf, contractOf, word } from './provider/chain.mjs'
 
 const ZERO_HASH = `0x${'00'.repeat(32)}`
 
