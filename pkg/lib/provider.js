@@ -13,10 +13,8 @@ import { connect } from './socket.js'
  * as long as it waits for a peer's smallest request.
  */
 const CALL_TIMEOUT_MS = 60_000
-/** Most calls of a batch over HTTP: Alchemy advises to stay below 50. */
-const HTTP_BATCH = 40
-/** The same over a WebSocket, where Alchemy allows no more. */
-const SOCKET_BATCH = 20
+/** Most calls of a batch: Alchemy takes no more over a WebSocket, and advises few over HTTP. */
+const MAX_BATCH = 20
 /**
  * Most characters of an answer, or of a whole batch of answers: go-ethereum sends 25 MB at most,
  * and WebSocket messages of 32 MiB.
@@ -242,7 +240,7 @@ class Batches {
 
 class HttpProvider {
   #url
-  #batches = new Batches(HTTP_BATCH, (calls) => this.#send(calls))
+  #batches = new Batches(MAX_BATCH, (calls) => this.#send(calls))
   /** Of the requests in flight. Bound: the calls in flight. */
   #aborters = new Set()
 
@@ -310,7 +308,7 @@ class SocketProvider {
     this.#onLost = onLost
     const socket = connect(url, [])
     this.#socket = socket
-    this.#batches = new Batches(socketBatches.get(url) ?? SOCKET_BATCH, (calls) => this.#send(calls))
+    this.#batches = new Batches(socketBatches.get(url) ?? MAX_BATCH, (calls) => this.#send(calls))
     let wasOpen = false
     socket.onopen = () => {
       wasOpen = true

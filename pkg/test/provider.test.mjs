@@ -16,6 +16,8 @@ const CHAIN_ID = { method: 'eth_chainId', params: [] }
 const NO_ERROR = { code: 0, message: '', data: '', status: 0, retryAfterMs: null }
 /** The cap of a call. */
 const CALL_TIMEOUT_MS = 60_000
+/** Most calls of a batch. */
+const SIZE = 20
 
 let chain
 before(async () => {
@@ -137,15 +139,13 @@ test('a page’s object is asked through messages, and its errors keep their cod
 })
 
 for (const kind of KINDS) {
-  const size = kind === 'http' ? 40 : 20
-
-  test(`${kind}: the calls of one turn go out together, ${size} in a batch`, async (t) => {
+  test(`${kind}: the calls of one turn go out together, ${SIZE} in a batch`, async (t) => {
     const { provider, stats } = await opened(t, kind)
-    const outcomes = await many(provider, size + 5)
-    assert.deepEqual(outcomes, Array(size + 5).fill({ result: '0x539' }))
-    assert.deepEqual(stats.batches, [size, 5])
+    const outcomes = await many(provider, SIZE + 5)
+    assert.deepEqual(outcomes, Array(SIZE + 5).fill({ result: '0x539' }))
+    assert.deepEqual(stats.batches, [SIZE, 5])
     await provider.call(CHAIN_ID)
-    assert.deepEqual(stats.batches, [size, 5, 1])
+    assert.deepEqual(stats.batches, [SIZE, 5, 1])
   })
 
   test(`${kind}: a proof comes through as the provider wrote it, and an error with its code and data`, async (t) => {
@@ -174,7 +174,7 @@ for (const kind of KINDS) {
   for (const [name, mode] of Object.entries(LIMITS).filter(([name]) => /batch/.test(name) && !/HTTP status 4(00|13)/.test(name))) {
     test(`${kind}: ${name}: all calls end well, and the next batches are small enough`, async (t) => {
       const { provider, stats } = await opened(t, kind, mode)
-      assert.deepEqual(await many(provider, size), Array(size).fill({ result: '0x539' }))
+      assert.deepEqual(await many(provider, SIZE), Array(SIZE).fill({ result: '0x539' }))
       const taken = stats.batches.length
       assert.deepEqual(await many(provider, 8), Array(8).fill({ result: '0x539' }))
       const most = mode.line.largestBatch ?? mode.line.answered
