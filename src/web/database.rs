@@ -277,6 +277,7 @@ impl Database {
         let config = Config {
             network,
             client: CLIENT.to_owned(),
+            chain_id: network.id,
             node_id: event_loop::random()?,
         };
         let followed = (!writes).then(|| (found.record.clone(), found.scopes.clone()));

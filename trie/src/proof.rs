@@ -169,20 +169,32 @@ pub fn verify_proof<'a>(
     key: &Hash,
     proof: &[&'a [u8]],
 ) -> Result<Option<&'a [u8]>, ProofFault> {
+    let nodes: Vec<(Hash, &[u8])> = proof.iter().map(|rlp| (keccak(rlp), *rlp)).collect();
+    find_proven(root, key, &|hash| {
+        let mut nodes = nodes.iter();
+        nodes.find(|(found, _)| found == hash).map(|(_, rlp)| *rlp)
+    })
+}
+
+/// The same as [`verify_proof`] over nodes that have been hashed: `node` returns the RLP with this
+/// Keccak-256 hash, if it is there. So one set of nodes proves many keys, and is hashed once.
+///
+/// # Errors
+/// A [`ProofFault`] if the nodes show neither.
+pub fn find_proven<'a>(
+    root: &Hash,
+    key: &Hash,
+    node: &dyn Fn(&Hash) -> Option<&'a [u8]>,
+) -> Result<Option<&'a [u8]>, ProofFault> {
     if *root == Hash::EMPTY_ROOT {
         return Ok(None);
     }
-    let nodes: Vec<(Hash, &[u8])> = proof.iter().map(|rlp| (keccak(rlp), *rlp)).collect();
     let (mut path, mut child) = (Path::ROOT, Child::Hash(*root));
     loop {
         let rlp = match child {
             Child::Empty => return Ok(None),
             Child::Embedded(rlp) => rlp,
-            Child::Hash(hash) => nodes
-                .iter()
-                .find(|(found, _)| *found == hash)
-                .map(|(_, rlp)| *rlp)
-                .ok_or(ProofFault::MissingNode(path))?,
+            Child::Hash(hash) => node(&hash).ok_or(ProofFault::MissingNode(path))?,
         };
         let too_deep = ProofFault::BadDepth(path);
         match decode(rlp).map_err(|error| ProofFault::BadNode(path, error))? {

@@ -128,6 +128,7 @@ impl World {
         let config = Config {
             network,
             client: "snaplight/test".to_owned(),
+            chain_id: network.id,
             node_id: [1; 64],
         };
         let codes = disk.codes.keys().copied().collect();
