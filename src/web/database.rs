@@ -26,7 +26,8 @@ use crate::state::{Complete, Network, Removal, ScopeError, TrackedAccount};
 use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
-use crate::wire::By;
+use crate::wire::rpc::{HeaderError, HeaderJson};
+use crate::wire::{By, VerifiedHeader};
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -148,6 +149,26 @@ impl Database {
     #[wasm_bindgen(js_name = startSyncToBlock)]
     pub fn start_sync_to_block(&self, block: &[u8]) -> Result<(), JsValue> {
         self.start(Target::Block(hash(block)?))
+    }
+
+    /// The same, to the state after the block with this header: its RLP (a `Uint8Array`) or its JSON,
+    /// of which the hash has to be `block` (32 bytes), if that is given.
+    #[wasm_bindgen(js_name = startSyncToHeader)]
+    pub fn start_sync_to_header(
+        &self,
+        header: JsValue,
+        block: Option<Box<[u8]>>,
+    ) -> Result<(), JsValue> {
+        let block = block.as_deref().map(hash).transpose()?;
+        let header = match header.dyn_into::<Uint8Array>() {
+            Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
+            Err(json) => {
+                let json = serde_wasm_bindgen::from_value::<HeaderJson>(json);
+                json.map_err(|_| HeaderError::Malformed)
+                    .and_then(|json| VerifiedHeader::of_json(&json, block.as_ref()))
+            }
+        };
+        self.start(Target::Header(header.map_err(JsError::from)?))
     }
 
     /// Ends the sync under way, if there is one; the listener hears when it has ended.
