@@ -206,6 +206,13 @@ impl Database {
         self.read(query, at)
     }
 
+    /// Proves the account at this address (20 bytes) and slots of it (32 bytes each): `[state, body,
+    /// nodes, values, nodes of each slot]`, with the body and the values of [`Database::account`] and
+    /// [`Database::storage`], and each node's RLP, from the root down.
+    pub fn proof(&self, address: &[u8], slots: &[u8], at: Option<Box<[u8]>>) -> Promise {
+        self.read(Query::Proof(keccak(address), hashed(slots)), at)
+    }
+
     /// Holds everything from now on. Returns the version of a scope, as all that change what is
     /// held: it is held as soon as the complete state's scope has this version or a later one.
     /// Writers only.
@@ -231,11 +238,13 @@ impl Database {
         self.change(|| Ok(ScopeChange::Untrack(Removal::read_list(accounts)?)))
     }
 
-    /// The set, in the same layout.
-    pub fn tracked(&self) -> Result<Vec<u8>, JsValue> {
-        self.check_open()?;
-        let scope = self.driver.scope();
-        Ok(scope.tracked().ok_or_else(not_a_set)?.list())
+    /// Resolves to the set, in the same layout.
+    pub fn tracked(&self) -> Promise {
+        let driver = self.driver.clone();
+        promise(async move {
+            let scope = driver.scope();
+            Ok(bytes(&scope.tracked().ok_or_else(not_a_set)?.list()))
+        })
     }
 
     /// Forgets the verified pages, so that the next reads verify again what is stored.
@@ -362,10 +371,21 @@ impl Database {
                 state,
                 value,
                 code_hash,
+                proof,
             } = answer?;
             let answer = Array::of2(&states.object(&state), &bytes(&value));
             if let Some(hash) = code_hash {
                 answer.push(&bytes(&hash.0));
+            }
+            if let Some(proof) = proof {
+                let values: Vec<u8> = proof.slots.iter().flat_map(|slot| slot.value).collect();
+                let of_slots = Array::new();
+                for slot in &proof.slots {
+                    of_slots.push(&list(&slot.nodes));
+                }
+                answer.push(&list(&proof.nodes));
+                answer.push(&bytes(&values));
+                answer.push(&of_slots);
             }
             Ok(answer.into())
         })
@@ -394,6 +414,14 @@ impl States {
 /// The keys of slots, by their numbers of 32 bytes each.
 fn hashed(slots: &[u8]) -> Vec<Hash> {
     slots.chunks_exact(32).map(keccak).collect()
+}
+
+fn list(items: &[Vec<u8>]) -> Array {
+    let list = Array::new();
+    for item in items {
+        list.push(&bytes(item));
+    }
+    list
 }
 
 fn bytes(bytes: &[u8]) -> JsValue {
