@@ -225,9 +225,10 @@ export type Role = 'writer' | 'follower'
  *   ended, and it will be connected to again. `closed`: it is gone for good. `closed` of the event
  *   says why the connection ended: whether the peer or the network ended it, Snaplight dropped it
  *   because of a fault, or you closed it. Each attempt to connect that fails is a `waiting` too.
- * - `lie`: what a provider said beside its proof is not what the proof proves. The proven value is
- *   what is used and stored. `field` is the answer's (`balance`, `nonce`, `codeHash`, `storageHash`,
- *   or `storageProof` with the slot's number); `claimed` and `proven` are both values in hexadecimal.
+ * - `lie`: what a provider said of an account beside its proof is not what the proof proves. The
+ *   proven value is what is used and stored. `field` is the answer's: `balance`, `nonce`, `codeHash`,
+ *   `storageHash`, or `storageProof` with the number of the slot. `claimed` and `proven` are both
+ *   values, 32 bytes big-endian.
  */
 export type DatabaseEvent =
   | { readonly type: 'complete'; readonly complete: CompleteState | null }
@@ -243,7 +244,16 @@ export type DatabaseEvent =
       /** `null` only for `ready`. */
       readonly closed: PeerClosed | null
     }
-  | { readonly type: 'lie'; readonly peer: Peer; readonly field: string; readonly claimed: Hex; readonly proven: Hex }
+  | {
+      readonly type: 'lie'
+      readonly peer: Peer
+      readonly address: Hex
+      readonly field: 'balance' | 'nonce' | 'codeHash' | 'storageHash' | 'storageProof'
+      /** The number of the slot, 32 bytes; `null` for the account's own fields. */
+      readonly slot: Hex | null
+      readonly claimed: Hex
+      readonly proven: Hex
+    }
 
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
 

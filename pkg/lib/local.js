@@ -27,8 +27,8 @@ const CHANGES = ['track', 'untrack', 'holdSet', 'holdEverything']
 export async function connectLocal({ name, memory, role, hold, network, wasm }, listener) {
   const { Database } = await load(wasm)
   const backend = new LocalBackend(listener)
-  const { id, genesisHash } = network
-  const database = await guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, backend.events()))
+  const { id, genesisHash, chainId } = network
+  const database = await guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, chainId, backend.events()))
   backend.adopt(database, memory ? null : name, role !== 'follower')
   return backend
 }
@@ -201,6 +201,7 @@ class LocalBackend {
         if (state === 'ready') this.#attempts.get(id)?.ready()
         listener.onPeer(id, state)
       },
+      onLie: (number, lie) => listener.onLie(this.#connections.get(number).id, lie),
       onPeerClosed: (number, raw, row) => {
         const { id, answers } = this.#forget(number)
         const closed = shapeClosed(raw)

@@ -65,7 +65,7 @@ pub struct Database {
 #[wasm_bindgen]
 impl Database {
     /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash
-    /// (32 bytes). `role` is `"writer"`, `"follower"`, or anything else to be whichever is
+    /// (32 bytes), of which providers have to name this chain id. `role` is `"writer"`, `"follower"`, or anything else to be whichever is
     /// possible. `hold` is `"everything"`, `"set"`, or anything else for what an old database holds,
     /// and for everything in a new one.
     ///
@@ -77,6 +77,7 @@ impl Database {
         hold: &str,
         network_id: u64,
         genesis: &[u8],
+        chain_id: u64,
         listener: Listener,
     ) -> Promise {
         let open_as = match role {
@@ -95,8 +96,15 @@ impl Database {
                 id: network_id,
                 genesis: genesis?,
             };
-            let opened = Database::open_network(name, memory, open_as, hold, network, listener);
-            Ok(opened.await?.into())
+            let wanted = Wanted {
+                name,
+                memory,
+                open_as,
+                hold,
+                network,
+                chain_id,
+            };
+            Ok(Database::open_wanted(wanted, listener).await?.into())
         })
     }
 
@@ -291,15 +299,26 @@ impl Database {
     }
 }
 
+/// The database that a caller of `open` wants.
+struct Wanted {
+    name: String,
+    memory: bool,
+    open_as: OpenAs,
+    hold: Option<Hold>,
+    network: Network,
+    chain_id: u64,
+}
+
 impl Database {
-    async fn open_network(
-        name: String,
-        memory: bool,
-        open_as: OpenAs,
-        hold: Option<Hold>,
-        network: Network,
-        listener: Listener,
-    ) -> Result<Database, JsError> {
+    async fn open_wanted(wanted: Wanted, listener: Listener) -> Result<Database, JsError> {
+        let Wanted {
+            name,
+            memory,
+            open_as,
+            hold,
+            network,
+            chain_id,
+        } = wanted;
         let (store, writes) = Backend::open(&name, memory, open_as).await?;
         let found = StoredState::load(&store, &name, network, writes).await?;
         found.check_hold(&name, hold)?;
@@ -307,7 +326,7 @@ impl Database {
         let config = Config {
             network,
             client: CLIENT.to_owned(),
-            chain_id: network.id,
+            chain_id,
             node_id: event_loop::random()?,
         };
         let followed = (!writes).then(|| (found.record.clone(), found.scopes.clone()));

@@ -261,8 +261,7 @@ impl Driver {
             // It left, which is no fault.
             Event::PeerFault(_, PeerFault::Disconnected(_)) => {}
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
-            // Told by its own listener: see `Listener`.
-            Event::Lie(..) => {}
+            Event::Lie(peer, lie) => self.listener.lie(peer.0, &object::Lie::new(&lie)),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
