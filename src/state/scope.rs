@@ -277,7 +277,7 @@ impl TrackedSet {
     }
 
     /// The accounts below a path of the account trie.
-    fn below(&self, path: &Path) -> &[TrackedAccount] {
+    pub(crate) fn below(&self, path: &Path) -> &[TrackedAccount] {
         let (first, last) = (path.first_key(), path.last_key());
         let start = self.accounts.partition_point(|account| account.key < first);
         let end = self.accounts.partition_point(|account| account.key <= last);
@@ -331,6 +331,14 @@ impl TrackedAccount {
     /// Which of its slots are tracked.
     pub fn slots(&self) -> &TrackedSlots {
         &self.slots
+    }
+
+    /// The single slots below a path of its storage trie; none if all slots are tracked.
+    pub(crate) fn slots_below(&self, path: &Path) -> &[TrackedSlot] {
+        match &self.slots {
+            TrackedSlots::Single(slots) => below(slots, path),
+            TrackedSlots::All => &[],
+        }
     }
 
     fn single_slots(&self) -> usize {
