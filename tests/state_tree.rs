@@ -14,8 +14,8 @@ use std::ops::Range;
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, MIN_BUDGET, Page};
 use snaplight::state::{
-    Entry, HashedNode, Item, Neighbour, Lookup, NewPages, PageId, PageRef, RevealFault, SlimAccount,
-    StatePath, Step, Storage, Tree, Unfinished,
+    Entry, HashedNode, Item, Lookup, Neighbour, NewPages, PageId, PageRef, RevealFault,
+    SlimAccount, StatePath, Step, Storage, Tree, Unfinished,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::path::Path;

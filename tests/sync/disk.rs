@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page, VerifiedPage};
-use snaplight::state::{Batch, NeededPage, Network, PageId, Record, RootPage, StoreError};
+use snaplight::state::{Batch, NeededPage, Network, PageId, Record, RootPage, Scope, StoreError};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     pub(crate) pages: BTreeMap<PageId, Vec<u8>>,
     pub(crate) codes: BTreeMap<Hash, Vec<u8>>,
     pub(crate) record: Vec<u8>,
+    /// What is to be held, in the form of [`Scope::encode`], by version.
+    pub(crate) scopes: BTreeMap<u64, Vec<u8>>,
     /// Pages ever written.
     pub(crate) pages_written: u64,
     pub(crate) bytes_written: u64,
@@ -18,6 +20,8 @@ pub(crate) struct Disk {
     pub(crate) prints: bool,
     /// The commit with this sequence number fails with this error.
     pub(crate) fail_at: Option<(u64, StoreError)>,
+    /// The records before and after each batch that made another state complete.
+    pub(crate) switches: Vec<(Record, Record)>,
 }
 
 impl Disk {
@@ -33,15 +37,27 @@ impl Disk {
             pages: BTreeMap::new(),
             codes: BTreeMap::new(),
             record: record.encode(),
+            scopes: BTreeMap::new(),
             pages_written: 0,
             bytes_written: 0,
             prints: false,
             fail_at: None,
+            switches: Vec::new(),
         }
     }
 
     pub(crate) fn record(&self) -> Record {
         Record::decode(&self.record).expect("a record that was committed")
+    }
+
+    /// The scopes that were committed.
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
+        let scopes = self.scopes.iter().map(|(version, bytes)| {
+            let scope = Scope::decode(bytes).expect("a scope that was committed");
+            assert_eq!(scope.version(), *version);
+            scope
+        });
+        scopes.collect()
     }
 
     pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
@@ -77,7 +93,17 @@ impl Disk {
             );
         }
         self.codes.extend(batch.codes);
+        for version in &batch.delete_scopes {
+            self.scopes.remove(version);
+        }
+        self.scopes.extend(batch.scopes);
+        let before = self.record();
         self.record = batch.record;
+        let after = self.record();
+        let name = |record: &Record| record.complete.map(|state| (state.top, state.scope));
+        if name(&before) != name(&after) {
+            self.switches.push((before, after));
+        }
         Ok(())
     }
 }

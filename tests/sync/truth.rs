@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page};
-use snaplight::state::{Entry, Item, PageId, PageRef, SlimAccount, StatePath, Storage};
+use snaplight::state::{
+    Entry, Item, Neighbour, PageId, PageRef, RootPage, SlimAccount, StatePath, Storage,
+};
 use snaplight::trie::Path;
 use snaplight_peer::state::State;
 
 use crate::disk::Disk;
 
-type Storages = BTreeMap<Hash, BTreeMap<Hash, Vec<u8>>>;
+pub(crate) type Storages = BTreeMap<Hash, BTreeMap<Hash, Vec<u8>>>;
 
 /// Asserts that the complete state of `disk` is exactly `state`, and that it reaches every page of
 /// `disk`.
@@ -87,34 +89,49 @@ pub(crate) fn assert_state(disk: &Disk, state: &State) -> BTreeSet<PageId> {
 
 /// Walks the complete state of `disk` through all its pages.
 pub(crate) fn walk(disk: &Disk) -> Walk<'_> {
-    let mut walk = Walk {
-        disk,
-        reached: BTreeSet::new(),
-        damaged: Vec::new(),
-        accounts: BTreeMap::new(),
-        storages: BTreeMap::new(),
-    };
-    if let Some(page) = disk
-        .record()
-        .complete
-        .and_then(|complete| complete.top.page())
-    {
-        assert!(!page.open, "the root page is marked as incomplete");
-        walk.page(&page, &StatePath::account_trie(Path::ROOT));
-    }
-    walk
+    let complete = disk.record().complete;
+    let top = complete.map(|complete| complete.top);
+    Walk::of(disk, top.unwrap_or_else(empty), false)
+}
+
+/// The state without accounts.
+fn empty() -> RootPage {
+    RootPage::new(Hash::EMPTY_ROOT, None).expect("the empty trie has no page")
 }
 
 pub(crate) struct Walk<'a> {
     disk: &'a Disk,
+    /// Whether something may be outside the scope.
+    is_set: bool,
     pub(crate) reached: BTreeSet<PageId>,
     /// Pages that are missing or do not match their parent's hash, with their places.
     pub(crate) damaged: Vec<(PageId, StatePath)>,
-    accounts: BTreeMap<Hash, Vec<u8>>,
-    storages: Storages,
+    pub(crate) accounts: BTreeMap<Hash, Vec<u8>>,
+    pub(crate) storages: Storages,
+    /// Accounts outside the scope that are held because an absence needs them.
+    pub(crate) neighbours: BTreeMap<Hash, Vec<u8>>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Walks a state through all its pages. `is_set`: it is of a set, so that something may be
+    /// outside.
+    pub(crate) fn of(disk: &'a Disk, top: RootPage, is_set: bool) -> Walk<'a> {
+        let mut walk = Walk {
+            disk,
+            is_set,
+            reached: BTreeSet::new(),
+            damaged: Vec::new(),
+            accounts: BTreeMap::new(),
+            storages: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
+        };
+        if let Some(page) = top.page() {
+            assert!(!page.open, "the root page is marked as incomplete");
+            walk.page(&page, &StatePath::account_trie(Path::ROOT));
+        }
+        walk
+    }
+
     fn page(&mut self, page: &PageRef, at: &StatePath) {
         self.reached.insert(page.id);
         let bytes = self.disk.pages.get(&page.id);
@@ -143,7 +160,10 @@ impl Walk<'_> {
                     self.accounts.insert(hash, leaf.slim.to_vec());
                     match &leaf.storage {
                         Storage::Empty => {}
-                        Storage::Blinded => panic!("the storage of {hash} is missing"),
+                        Storage::Outside if self.is_set => {}
+                        Storage::Blinded | Storage::Outside => {
+                            panic!("the storage of {hash} is missing")
+                        }
                         Storage::Inline(slots) => self.entries(Some(hash), slots),
                         Storage::Page(page) => {
                             self.page(page, &StatePath::storage(hash, Path::ROOT))
@@ -163,6 +183,11 @@ impl Walk<'_> {
                         path: entry.path,
                     },
                 ),
+                (Item::Outside(_), _) if self.is_set => {}
+                (Item::Neighbour(Neighbour::Account(slim)), None) if self.is_set => {
+                    self.neighbours.insert(entry.path.key(), slim.to_vec());
+                }
+                (Item::Neighbour(Neighbour::Slot(_)), Some(_)) if self.is_set => {}
                 (item, _) => panic!("{item:?} at {}", entry.path),
             }
         }

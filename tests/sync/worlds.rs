@@ -5,12 +5,16 @@
 //! becomes complete.
 //!
 //! `cargo xtask sim` runs many of them. `SNAPLIGHT_WORLDS` is their number, and `SNAPLIGHT_FROM` is
-//! the seed of the first. `SNAPLIGHT_SEED` runs a single world and prints its log.
+//! the seed of the first. `SNAPLIGHT_SEED` runs a single world and prints its log. A third of the
+//! worlds hold sets; with `SNAPLIGHT_SETS=all` all of them do, and with `none` none does.
 
 mod checks;
 mod damage;
 mod director;
 mod misfortunes;
+mod recovery;
+mod set_checks;
+mod sets;
 mod shape;
 mod tongues;
 mod vices;
@@ -22,6 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::director::{Director, Totals};
+use self::sets::Holds;
 
 /// The number of worlds in a run without options. A developer can wait for this many.
 const WORLDS: u64 = 300;
@@ -31,7 +36,7 @@ const PROGRESS: Duration = Duration::from_secs(10);
 #[test]
 fn in_any_world_the_newest_state_becomes_complete_and_nothing_false_is_ever_read() {
     if let Some(seed) = number("SNAPLIGHT_SEED") {
-        let totals = Director::new(seed, true).run();
+        let totals = Director::new(seed, holds(), true).run();
         println!("world {seed}: {totals:?}");
         return;
     }
@@ -59,12 +64,13 @@ fn a_sync_by_hash_goes_on_where_it_once_stood_still() {
     for seed in [
         900_024, 900_635, 901_479, 903_371, 961_904, 966_245, 971_088, 974_391,
     ] {
-        Director::new(seed, false).run();
+        Director::new(seed, Holds::Everything, false).run();
     }
 }
 
 /// Runs these worlds on all cores. Panics with the first seed that failed, if any did.
 fn run_all(from: u64, worlds: u64) {
+    let holds = holds();
     let (next, done) = (AtomicU64::new(from), AtomicU64::new(0));
     let started = Instant::now();
     let work = || {
@@ -74,7 +80,7 @@ fn run_all(from: u64, worlds: u64) {
             if seed >= from + worlds {
                 return (failed, totals);
             }
-            match catch_unwind(AssertUnwindSafe(|| Director::new(seed, false).run())) {
+            match catch_unwind(AssertUnwindSafe(|| Director::new(seed, holds, false).run())) {
                 Ok(world) => totals.add(&world),
                 Err(_) => {
                     failed.push(seed);
@@ -118,6 +124,16 @@ fn run_all(from: u64, worlds: u64) {
 
 fn alone(seed: u64) -> String {
     format!("alone: cargo xtask sim --seed {seed}")
+}
+
+/// Which worlds hold sets.
+fn holds() -> Holds {
+    match env::var("SNAPLIGHT_SETS").as_deref() {
+        Err(_) => Holds::BySeed,
+        Ok("all") => Holds::Sets,
+        Ok("none") => Holds::Everything,
+        Ok(other) => panic!("SNAPLIGHT_SETS is all or none, not {other}"),
+    }
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -69,6 +69,7 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
       --seeds N               how many worlds to run (default 2,500)
       --from S                the first world's seed (default 0)
       --seed S                run one world and print its log
+      --sets                  all worlds hold sets, instead of a third of them
       --lines                 instead, run the large syncs of tests/sync/lines.rs and hostile.rs, and
                               print their virtual times against what the lines could carry
 

@@ -18,6 +18,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let from = arguments.number("--from")?.unwrap_or(0);
     let seed = arguments.number("--seed")?;
     let lines = arguments.flag("--lines");
+    let sets = arguments.flag("--sets");
     arguments.finish()?;
     if lines {
         let mut test = sync_test(workspace);
@@ -28,9 +29,12 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     if let Some(seed) = seed {
         test.env("SNAPLIGHT_SEED", seed.to_string());
     }
+    if sets {
+        test.env("SNAPLIGHT_SETS", "all");
+    }
     let is_well = streamed(&mut test)?;
     if !is_well {
-        say("\nto print a failed world's log: cargo xtask sim --seed SEED");
+        say("\nto print a failed world's log: cargo xtask sim [--sets] --seed SEED");
     }
     Ok(is_well)
 }
@@ -52,6 +56,7 @@ fn sync_test(workspace: &Workspace) -> Command {
         .args(["test", "--profile", "sim", "--package", "snaplight"])
         .args(["--test", "sync", "--", "--nocapture"])
         .env_remove("SNAPLIGHT_SEED")
+        .env_remove("SNAPLIGHT_SETS")
         .current_dir(&workspace.root);
     cargo
 }

@@ -82,6 +82,9 @@ pub enum Fault {
     /// `stale-root`: the same, except for codes and node data, which belong to no root. Use it with
     /// `+N`.
     StaleRoot,
+    /// `wrong-state`: answers from another state than the one asked for: the one before, or else
+    /// the newest.
+    WrongState,
     /// `stuck`: only has the state that was the newest when the connection began. It refuses every
     /// other root and announces no block. Odd, not wrong.
     Stuck,
@@ -374,12 +377,33 @@ fn root(request: &Request) -> Option<&Hash> {
     }
 }
 
+fn root_mut(request: &mut Request) -> Option<&mut Hash> {
+    match request {
+        Request::Accounts(request) => Some(&mut request.root),
+        Request::Storage(request) => Some(&mut request.root),
+        Request::Nodes(request) => Some(&mut request.root),
+        Request::Codes(_) => None,
+    }
+}
+
+/// The root of the state before the one with this root, or the newest one if there is none.
+fn other_root(states: &States, root: Hash) -> Hash {
+    let older = states.roots().take_while(|held| **held != root).last();
+    let newest = states.roots().last();
+    older.or(newest).copied().unwrap_or(root)
+}
+
 /// Changes a request for the faults that are honest answers to another request.
 fn change_request(states: &States, request: &mut Request, fault: &Fault) {
     match fault {
         Fault::LacksCodes(lacked) => lack::leave_out_codes(request, lacked),
         Fault::LacksNodes(lacked) => lack::leave_out_nodes(states, request, lacked, false),
         Fault::EndsAtNodes(lacked) => lack::leave_out_nodes(states, request, lacked, true),
+        Fault::WrongState => {
+            if let Some(root) = root_mut(request) {
+                *root = other_root(states, *root);
+            }
+        }
         _ => {}
     }
     let bytes = match request {

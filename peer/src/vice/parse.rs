@@ -16,10 +16,11 @@ impl fmt::Display for ParseViceError {
 impl std::error::Error for ParseViceError {}
 
 /// All vices without an argument, by name.
-const PLAIN: [(&str, Fault); 43] = [
+const PLAIN: [(&str, Fault); 44] = [
     ("silent", Fault::Silent),
     ("empty", Fault::Empty),
     ("stale-root", Fault::StaleRoot),
+    ("wrong-state", Fault::WrongState),
     ("drop-first-proof", Fault::DropFirstProof),
     ("drop-last-proof", Fault::DropLastProof),
     ("drop-item", Fault::DropItem),

@@ -393,7 +393,7 @@ fn peers_of_both_kinds_that_join_and_leave_in_turns_bring_a_sync_to_its_end() {
             }
             by = match by {
                 By::Snap => By::Hash,
-                By::Hash => By::Snap,
+                By::Hash | By::Rpc => By::Snap,
             };
         }
         finish(&mut world);

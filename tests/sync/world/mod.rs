@@ -133,7 +133,7 @@ impl World {
         let codes = disk.codes.keys().copied().collect();
         World {
             now: 1_000,
-            engine: Engine::new(config, disk.record(), codes),
+            engine: Engine::new(config, disk.record(), codes).with_scopes(disk.scopes()),
             disk,
             server,
             faults: Vec::new(),
@@ -400,6 +400,7 @@ impl World {
                     self.schedule(at, Scheduled::ToPeer(peer, frame));
                 }
             }
+            Output::Call(peer, id, call) => panic!("call {id} of {peer:?}, no provider: {call:?}"),
             Output::Load(ticket, ids) => self.schedule(self.now + 3, Scheduled::Load(ticket, ids)),
             Output::Commit(batch) => {
                 self.batches += 1;

@@ -14,6 +14,7 @@ use crate::world::World;
 /// The outcome of a read.
 pub(super) enum Read {
     True,
+    NotTracked,
     Damaged(PageId, StatePath),
     NoCode(Hash),
 }
@@ -35,7 +36,13 @@ impl Director {
         }
         assert_bounded(&self.world, &self.shape.limits);
         if self.rng.percent(40) {
-            self.read_some_keys();
+            match self.sets.is_on() {
+                true => self.read_some_tracked_keys(),
+                false => self.read_some_keys(),
+            }
+        }
+        if self.sets.is_on() {
+            self.check_record();
         }
     }
 
@@ -49,8 +56,16 @@ impl Director {
         for _ in 0..6 {
             let (account, slot) = any_key(&mut self.rng, &truth);
             self.totals.reads += 1;
-            match read(&self.world, complete.top.page(), &truth, account, slot) {
+            match read(
+                &self.world,
+                complete.top.page(),
+                &truth,
+                account,
+                slot,
+                true,
+            ) {
                 Read::True => {}
+                Read::NotTracked => panic!("{account} {slot:?} of a complete state is not held"),
                 Read::NoCode(code) => self.report_code(code),
                 Read::Damaged(page, at) => {
                     assert!(
@@ -65,7 +80,7 @@ impl Director {
 }
 
 /// Chooses an account and perhaps a slot of it. Most of them exist.
-fn any_key(rng: &mut Rng, truth: &State) -> (Hash, Option<Hash>) {
+pub(super) fn any_key(rng: &mut Rng, truth: &State) -> (Hash, Option<Hash>) {
     let mut random = [0; 32];
     for bytes in random.chunks_mut(8) {
         bytes.copy_from_slice(&rng.next().to_be_bytes());
@@ -83,13 +98,15 @@ fn any_key(rng: &mut Rng, truth: &State) -> (Hash, Option<Hash>) {
     (Hash(*account), slot.filter(|_| rng.percent(70)).map(Hash))
 }
 
-/// Looks one key up and compares the answer with the true state.
-fn read(
+/// Looks one key up and compares the answer with the true state. `has_code`: the account's code is
+/// to be held too.
+pub(super) fn read(
     world: &World,
     root: Option<PageRef>,
     truth: &State,
     account: Hash,
     slot: Option<Hash>,
+    has_code: bool,
 ) -> Read {
     let mut lookup = match slot {
         None => Lookup::account(root, account),
@@ -113,7 +130,8 @@ fn read(
                     assert_eq!(found.account, parsed, "account {account}");
                     let code = found.account.code_hash;
                     let held = world.disk.codes.get(&code);
-                    if code != Hash::EMPTY_CODE && held.map(Vec::as_slice) != truth.code(&code.0) {
+                    let is_needed = has_code && code != Hash::EMPTY_CODE;
+                    if is_needed && held.map(Vec::as_slice) != truth.code(&code.0) {
                         return Read::NoCode(code);
                     }
                 }
@@ -132,6 +150,7 @@ fn read(
                 assert_eq!(value, expected, "slot {slot} of {account}");
                 return Read::True;
             }
+            Step::NotTracked => return Read::NotTracked,
             step => panic!("reading {account} {slot:?} of a complete state: {step:?}"),
         }
     }

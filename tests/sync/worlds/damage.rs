@@ -5,7 +5,6 @@ use snaplight::state::{PageId, StatePath};
 use snaplight::sync::{Damage, Input};
 
 use super::director::Director;
-use crate::truth;
 
 impl Director {
     /// Whether this world has not damaged its disk.
@@ -80,8 +79,7 @@ impl Director {
     /// Lets readers find the damage that is left, until there is none.
     pub(super) fn heal(&mut self) {
         for _ in 0..200 {
-            let walk = truth::walk(&self.world.disk);
-            let damaged = walk.damaged;
+            let damaged = self.damaged_now();
             for (page, _) in &damaged {
                 assert!(
                     self.damaged_pages.contains(page),
@@ -93,7 +91,7 @@ impl Director {
             };
             self.report_damage(page, at);
             let is_whole = move |director: &Director| {
-                let left = truth::walk(&director.world.disk).damaged;
+                let left = director.damaged_now();
                 !left.contains(&(page, at))
             };
             self.go_until("damage is not healed", is_whole);
@@ -104,10 +102,9 @@ impl Director {
     fn heal_codes(&mut self) {
         for code in self.damaged_codes.clone() {
             let is_whole = move |director: &Director| {
-                let root = Hash(director.chain.root());
-                let needed = director.truths[&root].code(&code.0);
+                let needed = director.needed_code(&code);
                 let held = director.world.disk.codes.get(&code);
-                needed.is_none() || held.map(Vec::as_slice) == needed
+                needed.is_none() || held == needed.as_ref()
             };
             if !is_whole(self) {
                 self.report_code(code);

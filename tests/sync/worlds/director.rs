@@ -6,11 +6,12 @@ use std::sync::Arc;
 use snaplight::hash::Hash;
 use snaplight::state::StoreError;
 use snaplight::state::{Counters, Counts, PageId};
-use snaplight::sync::{Failure, Input, Millis, PeerId, PeerProgress, Report, Target};
+use snaplight::sync::{Failure, Input, PeerId, Report, Target};
 use snaplight_peer::chain::{Chain, Change};
-use snaplight_peer::state::{self, Builder, State};
+use snaplight_peer::state::{Builder, State};
 
 use super::misfortunes::Misfortunes;
+use super::sets::{Holds, Sets};
 use super::shape::{self, Shape};
 use super::tongues::Tongues;
 use super::vices::{self, Guilt};
@@ -19,15 +20,6 @@ use crate::rng::Rng;
 use crate::truth;
 use crate::world::{End, LineId, World};
 
-/// Time limit for recovery after the last fault, in virtual time. A silent peer may cost a minute
-/// and a refusal ten seconds, and a world has only a few of them. What a slow line takes comes on
-/// top.
-const RECOVERY_MS: u64 = 30 * 60 * 1_000;
-/// Time limit for recovery over a slow line, in times of what it takes to carry a whole state: a
-/// heal, a further block and repairs follow, and peers that waste time share the line.
-const RECOVERY_STATES: u64 = 30;
-/// More events of the simulation than this mean a livelock.
-const MAX_STEPS: u64 = 40_000;
 /// The most connections at a time.
 const MAX_PEERS: usize = 6;
 
@@ -88,23 +80,29 @@ pub(super) struct Director {
     pub(super) misfortunes: Misfortunes,
     /// Chooses which peers answer by hash.
     pub(super) tongues: Tongues,
+    /// What is to be held.
+    pub(super) sets: Sets,
     /// The line that all peers of this session share.
     pub(super) shared_line: Option<LineId>,
     prints: bool,
 }
 
 impl Director {
-    pub(super) fn new(seed: u64, prints: bool) -> Director {
+    pub(super) fn new(seed: u64, holds: Holds, prints: bool) -> Director {
         let mut extra = Rng::new(!seed);
         let misfortunes = Misfortunes::new(&mut extra);
         let tongues = Tongues::new(seed);
-        Director::with(seed, extra, misfortunes, tongues, prints)
+        let sets = Sets::new(seed, holds);
+        Director::with(seed, extra, misfortunes, tongues, sets, prints)
     }
 
-    /// The world as [`Director::new`] makes it, without misfortunes and with peers by snap alone.
+    /// The world as [`Director::new`] makes it, without misfortunes and sets and with peers by snap
+    /// alone.
     pub(super) fn without_misfortunes(seed: u64) -> Director {
         let misfortunes = Misfortunes::default();
-        Director::with(seed, Rng::new(!seed), misfortunes, Tongues::snap(), false)
+        let sets = Sets::new(seed, Holds::Everything);
+        let extra = Rng::new(!seed);
+        Director::with(seed, extra, misfortunes, Tongues::snap(), sets, false)
     }
 
     fn with(
@@ -112,6 +110,7 @@ impl Director {
         extra: Rng,
         misfortunes: Misfortunes,
         tongues: Tongues,
+        sets: Sets,
         prints: bool,
     ) -> Director {
         let mut rng = Rng::new(seed);
@@ -136,11 +135,14 @@ impl Director {
             extra,
             misfortunes,
             tongues,
+            sets,
             shared_line: None,
             prints,
         };
         director.remember(Arc::new(Builder::new().build()));
         director.remember_head();
+        let first = director.chain.server().head();
+        director.sets.name(&director.shape.recipe, &first);
         director
     }
 
@@ -152,6 +154,7 @@ impl Director {
             let steps = self.rng.scale(self.shape.pause);
             self.go(steps);
             self.apply_some_misfortune();
+            self.apply_some_change_of_scope();
             self.apply_some_event();
         }
         self.recover();
@@ -161,6 +164,7 @@ impl Director {
     /// Starts a new session on the disk of the last one.
     fn open(&mut self, disk: Disk) {
         self.totals.sessions += 1;
+        self.sets.open(&disk);
         let building = disk.record().building;
         self.inherited = building.map_or(Inherited::default(), |building| Inherited {
             counts: building.counts,
@@ -179,6 +183,7 @@ impl Director {
         for _ in 0..self.shape.peers {
             self.join();
         }
+        self.hold_a_set_at_first();
         self.set_some_target();
     }
 
@@ -213,6 +218,9 @@ impl Director {
         let record = self.world.disk.record();
         let complete = record.complete.expect("a state has become complete");
         assert_eq!(complete.top.root(), report.root);
+        if self.sets.is_on() {
+            return self.check_set_done(&complete);
+        }
         let truth = self.truths[&report.root].clone();
         if self.is_undamaged() {
             truth::assert_state(&self.world.disk, &truth);
@@ -269,6 +277,9 @@ impl Director {
         }
         let states = self.chain.server().states();
         let complete = self.world.disk.record().complete;
+        if self.set_a_kept_target() {
+            return;
+        }
         match self.rng.below(12) {
             0 => {
                 let back = self.rng.below(states.roots().len() as u64) as usize;
@@ -286,6 +297,7 @@ impl Director {
                 self.log(|| format!("target block {}", Hash(head.hash)));
                 self.totals.moves += 1;
                 self.target = Some(Hash(head.header.state_root));
+                self.sets.targeted();
                 self.world
                     .input(Input::Target(Target::Block(Hash(head.hash))));
             }
@@ -293,21 +305,22 @@ impl Director {
         }
     }
 
-    fn set_target(&mut self, root: Hash) {
+    pub(super) fn set_target(&mut self, root: Hash) {
         self.log(|| format!("target {root}"));
         self.totals.moves += 1;
         self.target = Some(root);
+        self.sets.targeted();
         self.world.target(root);
         self.go(0);
     }
 
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         let counts = self.chain.server().head().counts();
         let change = shape::change(&mut self.rng, counts);
         self.advance_by(&change);
     }
 
-    fn advance_by(&mut self, change: &Change) {
+    pub(super) fn advance_by(&mut self, change: &Change) {
         let block = self.chain.advance(change);
         self.log(|| {
             let root = Hash(block.block.header.state_root);
@@ -329,7 +342,7 @@ impl Director {
         if self.world.connected().len() >= MAX_PEERS {
             return;
         }
-        if self.join_unusual() {
+        if self.join_unusual() || self.join_with_a_vice_of_sets() {
             return;
         }
         if self.shape.vices && self.rng.percent(60) {
@@ -345,7 +358,7 @@ impl Director {
         }
     }
 
-    fn join_honest(&mut self) {
+    pub(super) fn join_honest(&mut self) {
         let peer = self.connect(self.chain.server(), Vec::new());
         self.log(|| format!("{peer:?} joins"));
         self.guilt.insert(peer, Guilt::Odd);
@@ -379,7 +392,7 @@ impl Director {
         self.open(disk);
     }
 
-    fn add_session(&mut self) {
+    pub(super) fn add_session(&mut self) {
         self.totals.batches += self.world.batches;
         self.totals.repairs += self.world.repairs;
     }
@@ -399,109 +412,6 @@ impl Director {
             let sequence = self.world.disk.record().sequence + self.rng.within(1, 3);
             self.world.disk.fail_at = Some((sequence, error));
         }
-    }
-
-    /// Ends all faults, and checks that the newest state becomes complete and that nothing else is
-    /// left.
-    fn recover(&mut self) {
-        self.log(|| "no more faults".to_owned());
-        self.world.disk.fail_at = None;
-        self.world.fail_load = None;
-        self.end_misfortunes();
-        if self.shape.moves {
-            self.advance();
-        }
-        self.join_honest();
-        // If the newest state was complete already, a build may be left. A further block ends it.
-        let mut head = self.complete_head();
-        while self.world.disk.record().building.is_some() {
-            let insert = self.rng.within(1, 5);
-            self.advance_by(&Change {
-                insert,
-                ..Change::default()
-            });
-            head = self.complete_head();
-        }
-        if self.shape.store_errors {
-            // A garbage collection that met a store error waits for the next target.
-            self.set_target(head);
-        }
-        let is_collected = |director: &Director| director.world.disk.record().pending_gc.is_none();
-        self.go_until(
-            "the garbage of the last state is not collected",
-            is_collected,
-        );
-        self.heal();
-        let is_quiet = |director: &Director| {
-            let progress = director.world.engine.progress(Millis(director.world.now));
-            let is_free = |peer: &PeerProgress| {
-                // A peer that never answers keeps the places of its requests.
-                peer.in_flight == 0 || director.guilt[&peer.peer] != Guilt::Odd
-            };
-            let requests = director.world.engine.footprint().requests;
-            requests == 0 && progress.peers.iter().all(is_free)
-        };
-        self.go_until("requests are left in flight", is_quiet);
-        self.add_session();
-        let truth = self.truths[&head].clone();
-        if self.is_undamaged() {
-            truth::assert_complete(&self.world.disk, &truth);
-        } else {
-            truth::assert_state(&self.world.disk, &truth);
-        }
-    }
-
-    fn complete_head(&mut self) -> Hash {
-        let head = Hash(self.chain.root());
-        self.set_target(head);
-        let is_over = |director: &Director| director.target.is_none();
-        self.go_until("the newest state is not complete", is_over);
-        let complete = self.world.disk.record().complete;
-        if complete.is_none_or(|complete| complete.top.root() != head) {
-            // The last store error came after the faults were ended.
-            self.set_target(head);
-            self.go_until("the newest state is not complete", is_over);
-        }
-        head
-    }
-
-    pub(super) fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {
-        let counts = self.chain.server().head().counts();
-        let state = self.misfortunes.millis_for(counts);
-        let by_hash = self.millis_by_hash(counts);
-        let until = self.world.now + RECOVERY_MS + RECOVERY_STATES * state + by_hash;
-        let mut steps = 0;
-        while !is_over(self) {
-            self.go(20);
-            steps += 20;
-            assert!(
-                self.world.now < until && steps < MAX_STEPS,
-                "{what}: {}",
-                self.describe()
-            );
-        }
-    }
-
-    /// How long a state takes node by node if its requests wait for one another, in milliseconds.
-    fn millis_by_hash(&self, state: state::Counts) -> u64 {
-        // A trie has at most as many branches as leaves. A node counts 400 bytes.
-        let nodes = 2 * (state.accounts + state.slots);
-        let trips = nodes * 400 / self.shape.limits.asked_bytes;
-        trips * self.shape.latency.1
-    }
-
-    /// Describes the state of the engine in one line.
-    fn describe(&self) -> String {
-        let progress = self.world.engine.progress(Millis(self.world.now));
-        let ready = progress.peers.iter().filter(|peer| peer.ready).count();
-        format!(
-            "{:?} {:?}, {ready} peers ready, waiting for {:?}, {:?}, {:?}",
-            progress.phase,
-            progress.target,
-            progress.waiting,
-            self.world.engine.footprint(),
-            progress.held
-        )
     }
 
     pub(super) fn log(&self, what: impl FnOnce() -> String) {

@@ -89,7 +89,7 @@ impl Director {
     pub(super) fn connect_vicious(&mut self, vice: String, guilt: Guilt) {
         let by = self.tongues.next();
         let (vice, guilt) = match by {
-            By::Snap => (vice, guilt),
+            By::Snap | By::Rpc => (vice, guilt),
             By::Hash => self.tongues.vice_by_hash().unwrap_or((vice, guilt)),
         };
         let peer = self.connect_by(self.chain.server(), by, World::vice(&vice));

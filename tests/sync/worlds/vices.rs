@@ -177,3 +177,43 @@ pub(super) fn by_hash(rng: &mut Rng) -> (String, Guilt) {
     };
     (format!("{name}@node-data+{after}{until}"), guilt)
 }
+
+/// What an answer for a set may be besides: too little, too much, of another state, or a lie.
+const VICES_OF_SETS: &[(&str, Guilt)] = &[
+    ("wrong-state", Guilt::Wrong),
+    ("empty@storage", Guilt::Odd),
+    ("empty@nodes", Guilt::Odd),
+    ("empty@accounts", Guilt::Odd),
+    ("capped=1", Guilt::Odd),
+    ("drip=0", Guilt::Odd),
+    ("padded=5", Guilt::Odd),
+    ("padded=40", Guilt::Wrong),
+    ("drop-first-proof", Guilt::Wrong),
+    ("drop-last-proof", Guilt::Wrong),
+    ("no-proof", Guilt::Wrong),
+    ("shuffled-proof", Guilt::Odd),
+    ("corrupt=key", Guilt::Wrong),
+    ("corrupt=nonce", Guilt::Wrong),
+    ("corrupt=balance", Guilt::Wrong),
+    ("corrupt=storage-root", Guilt::Wrong),
+    ("corrupt=code-hash", Guilt::Wrong),
+    ("corrupt=slot", Guilt::Wrong),
+    ("corrupt=node", Guilt::Wrong),
+    ("corrupt=proof", Guilt::Wrong),
+    ("corrupt=code", Guilt::Wrong),
+    ("lie", Guilt::Wrong),
+    ("short", Guilt::Wrong),
+    ("more", Guilt::Wrong),
+    ("always-prove", Guilt::Odd),
+    ("stuck", Guilt::Odd),
+];
+
+/// Chooses a vice of answers for sets. It begins at once or after some honest answers.
+pub(super) fn of_sets(rng: &mut Rng) -> (String, Guilt) {
+    if rng.percent(15) {
+        return (lack(rng), Guilt::Odd);
+    }
+    let (name, guilt) = rng.pick(VICES_OF_SETS);
+    let after = rng.pick(&[0, 0, 1, 2, 5]);
+    (format!("{name}+{after}"), guilt)
+}
