@@ -204,6 +204,18 @@ impl Scope {
         }
     }
 
+    /// Whether what the other wants is all in this one, and both are everything or both a set.
+    pub(crate) fn covers(&self, other: &Scope) -> bool {
+        match (&self.set, &other.set) {
+            (None, None) => true,
+            (Some(mine), Some(theirs)) => theirs.accounts.iter().all(|account| {
+                let mine = mine.get(&account.key);
+                mine.is_some_and(|mine| mine.covers(account))
+            }),
+            _ => false,
+        }
+    }
+
     /// Its bytes, in the layout above.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
@@ -284,18 +296,6 @@ impl TrackedSet {
         }
     }
 
-    /// The set without these slots and codes. The accounts themselves stay tracked. Of an account of
-    /// which all slots are tracked, single ones cannot be removed, and all of them stay.
-    pub fn without_parts(&self, removed: &[TrackedAccount]) -> TrackedSet {
-        let mut set = self.clone();
-        for account in &mut set.accounts {
-            let key = account.key;
-            let parts = removed.iter().filter(|part| part.key == key);
-            parts.for_each(|part| account.remove(part));
-        }
-        set
-    }
-
     /// The accounts below a path of the account trie.
     pub(crate) fn below(&self, path: &Path) -> &[TrackedAccount] {
         let (first, last) = (path.first_key(), path.last_key());
@@ -361,6 +361,17 @@ impl TrackedAccount {
         }
     }
 
+    fn covers(&self, other: &TrackedAccount) -> bool {
+        let has_slots = match (&self.slots, &other.slots) {
+            (TrackedSlots::All, _) => true,
+            (TrackedSlots::Single(_), TrackedSlots::All) => false,
+            (TrackedSlots::Single(mine), TrackedSlots::Single(theirs)) => {
+                theirs.iter().all(|slot| mine.binary_search(slot).is_ok())
+            }
+        };
+        has_slots && (self.code || !other.code)
+    }
+
     fn single_slots(&self) -> usize {
         match &self.slots {
             TrackedSlots::Single(slots) => slots.len(),
@@ -376,17 +387,6 @@ impl TrackedAccount {
             (TrackedSlots::Single(slots), TrackedSlots::Single(added)) => {
                 slots.extend(added);
                 *slots = in_order(core::mem::take(slots));
-            }
-        }
-    }
-
-    fn remove(&mut self, other: &TrackedAccount) {
-        self.code &= !other.code;
-        match (&mut self.slots, &other.slots) {
-            (slots, TrackedSlots::All) => *slots = TrackedSlots::Single(Vec::new()),
-            (TrackedSlots::All, TrackedSlots::Single(_)) => {}
-            (TrackedSlots::Single(slots), TrackedSlots::Single(removed)) => {
-                slots.retain(|slot| removed.binary_search(slot).is_err());
             }
         }
     }
@@ -527,6 +527,14 @@ impl HeapBytes for TrackedAccount {
             TrackedSlots::Single(slots) => slots.heap_bytes(),
             TrackedSlots::All => 0,
         }
+    }
+}
+
+/// A set is shared, and counted where it is held for good: in the engine.
+impl HeapBytes for Scope {
+    fn heap_bytes(&self) -> usize {
+        let set = self.set.as_deref();
+        set.map_or(0, |set| size_of::<TrackedSet>() + set.heap_bytes())
     }
 }
 

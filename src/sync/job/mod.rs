@@ -34,7 +34,7 @@ use super::target::Pivot;
 use super::want::{RequestKind, Want};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::state::{CodesHeld, Counts, Entry, PageId, Tree, TreeError, Unfinished};
+use crate::state::{CodesHeld, Counts, Entry, PageId, Scope, Tree, TreeError, Unfinished};
 
 pub(super) use asking::Terms;
 pub(super) use set::{Changes, HeldSlot, KnownStorage, SetWays, known_storage};
@@ -162,6 +162,30 @@ impl Job {
         self.pivot = pivot.after(self.pivot);
     }
 
+    /// What is to be held has changed. `true` if everything is planned anew, and what is in flight
+    /// belongs to the round before: it is not only another set.
+    #[must_use]
+    pub(crate) fn rescope(&mut self, scope: Scope, held: &dyn CodesHeld) -> bool {
+        if scope.version() == self.tree.scope().version() {
+            return false;
+        }
+        let _ = self.tree.rescope(scope, held);
+        self.staged.touch();
+        let is_everything = self.tree.scope().is_everything();
+        match &mut self.phase {
+            JobPhase::Set(set) if !is_everything => {
+                set.changed();
+                self.queues.add_missing(&self.tree);
+                false
+            }
+            JobPhase::FirstSync(_) | JobPhase::Healing(_) if is_everything => false,
+            JobPhase::Set(_) | JobPhase::FirstSync(_) | JobPhase::Healing(_) => {
+                self.begin_round();
+                true
+            }
+        }
+    }
+
     /// Plans anew what the tree lacks. What is in flight belongs to the round before.
     fn begin_round(&mut self) {
         let round_trips = self.counters.round_trips;
@@ -173,11 +197,13 @@ impl Job {
         self.round_trips = RoundTrips::after(round_trips);
     }
 
-    /// What changed at the moves so far, for the next job. `is_done`: this one is complete.
-    pub(crate) fn take_changes(&mut self, is_done: bool) -> Changes {
+    /// What changed at the moves so far, for the next job.
+    pub(crate) fn take_changes(&mut self) -> Changes {
         let mut changes = std::mem::take(&mut self.changes);
         match &self.phase {
-            JobPhase::Set(set) if is_done && set.has_base() && self.counters.moves == 0 => {
+            JobPhase::Set(set)
+                if set.has_base() && self.counters.moves == 0 && self.tree.is_complete() =>
+            {
                 changes.moved(self.tree.scope());
             }
             _ => changes.forget(),

@@ -325,7 +325,9 @@ impl SetPlan {
         let mut accounts = tree.incomplete_accounts();
         let (account, hash) = accounts.find_map(|account| {
             let hash = account.code?;
-            queues.has_code_queued(&hash).then_some((account.account, hash))
+            queues
+                .has_code_queued(&hash)
+                .then_some((account.account, hash))
         })?;
         let address = set.get(&account)?.address();
         queues.ask_code(hash);
@@ -341,7 +343,9 @@ impl SetPlan {
         match want {
             Want::Paths { paths, .. } => {
                 let mut asked = self.asked.paths.iter();
-                asked.find(|(asked, _)| asked == paths).map(|(_, trip)| *trip)
+                asked
+                    .find(|(asked, _)| asked == paths)
+                    .map(|(_, trip)| *trip)
             }
             Want::Key { .. } | Want::Proof { .. } => Some(self.trips.first()),
             Want::Codes(codes) => Some(self.trips.of_codes(codes)),
@@ -421,7 +425,8 @@ impl SetPlan {
     /// The next answer whose account is known by now.
     pub(super) fn take_held(&mut self, tree: &Tree) -> Option<HeldSlot> {
         let mut held = self.held.iter();
-        let is_known = |held: &HeldSlot| known_storage(tree, &held.account) != KnownStorage::Unknown;
+        let is_known =
+            |held: &HeldSlot| known_storage(tree, &held.account) != KnownStorage::Unknown;
         let index = held.position(is_known)?;
         Some(self.held.remove(index))
     }
@@ -520,7 +525,6 @@ impl HeapBytes for HeldSlot {
         self.proof.heap_bytes()
     }
 }
-
 
 owns! {
     Asked: paths, keys, proofs;

@@ -92,7 +92,7 @@ impl AnswerContext<'_> {
         match known {
             KnownStorage::Unknown | KnownStorage::Unwanted => Ok(Verdict::Lacks { is_new: false }),
             // The account proves that it has no slot.
-            KnownStorage::Root(Hash::EMPTY_ROOT) if proof.is_empty() => {
+            KnownStorage::Root(root) if proof.is_empty() && root == Hash::EMPTY_ROOT => {
                 Ok(Verdict::Proven(Gain::default()))
             }
             // The account has storage, so the peer does not have this state.
@@ -157,7 +157,9 @@ impl AnswerContext<'_> {
                 if !linked.contains(&node.hash()) {
                     return Err(PeerFault::UnexpectedNode);
                 }
-                children(item, &mut |child| drop(linked.insert(child, ())));
+                children(item, &mut |child| {
+                    linked.insert(child, ());
+                });
                 came.insert(node.hash(), node);
             }
             Ok(())

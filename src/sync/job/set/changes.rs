@@ -84,12 +84,12 @@ impl Changes {
     }
 
     /// Forgets what was revealed: it was not a move.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::sync::job) fn forget(&mut self) {
         self.revealed.clear();
     }
 
     /// The move is over: everything that has changed was revealed.
-    pub(super) fn moved(&mut self, scope: &Scope) {
+    pub(in crate::sync::job) fn moved(&mut self, scope: &Scope) {
         let Some(set) = scope.tracked() else {
             return self.revealed.clear();
         };

@@ -11,8 +11,8 @@ use super::trips::Trips;
 use crate::hash::Hash;
 use crate::heap::flat;
 use crate::state::{
-    AccountLeaf, Code, Entry, Item, PageId, StatePath, Storage, TrackedAccount, TrackedSet, TrackedSlots,
-    Tree,
+    AccountLeaf, Code, Entry, Item, PageId, StatePath, Storage, TrackedAccount, TrackedSet,
+    TrackedSlots, Tree,
 };
 use crate::sync::job::queues::Queues;
 use crate::trie::path::{KEY_NIBBLES, Path};
