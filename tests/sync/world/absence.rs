@@ -69,7 +69,10 @@ impl Scheduled {
     /// Whether it is something that the engine hears of.
     fn is_for_engine(&self) -> bool {
         match self {
-            Scheduled::FromPeer(..) | Scheduled::Reply(..) | Scheduled::Committed(..) | Scheduled::Load(..) => true,
+            Scheduled::FromPeer(..)
+            | Scheduled::Reply(..)
+            | Scheduled::Committed(..)
+            | Scheduled::Load(..) => true,
             Scheduled::ToPeer(..)
             | Scheduled::OnLine(..)
             | Scheduled::Call(..)

@@ -255,6 +255,7 @@ impl AnswerContext<'_> {
             }
             self.lacking.found(&Missing::at(*at, *hash));
         }
+        self.job.note_trip(&places, &joined.codes, self.trip);
         revealed.gain.accounts = joined.accounts;
         revealed.gain.slots = joined.slots;
         let counters = self.job.counters_mut();
