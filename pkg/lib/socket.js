@@ -10,12 +10,13 @@ const SUBPROTOCOL = 'devp2p.1'
 const CLOSING = 2
 const CLOSING_WORDS = ['closing', 'closed']
 
-export function connect(url) {
+/** @param {string[]} protocols The subprotocols to offer. */
+export function connect(url, protocols = [SUBPROTOCOL]) {
   if (typeof WebSocket !== 'function') {
     throw new UnsupportedError('UNSUPPORTED', 'There is no WebSocket here to open a URL with: pass addPeer a WebSocket-like object.')
   }
   try {
-    return new WebSocket(url, [SUBPROTOCOL])
+    return new WebSocket(url, protocols)
   } catch (cause) {
     return bad('socket', 'a URL that this page may connect to', url, cause)
   }

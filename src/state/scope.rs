@@ -6,6 +6,8 @@
 //! the number of accounts 4, and each: address 20; flags 1 (1: code, 2: single slots, 4: all slots);
 //! with single slots their number 4, and each slot's number 32; XXH64 of all before it, 8.
 
+mod changes;
+
 use core::fmt;
 use std::rc::Rc;
 
@@ -16,6 +18,7 @@ use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat, owns};
 use crate::trie::keccak;
 use crate::trie::path::Path;
+pub use changes::Removal;
 
 /// The format that is written, and the only one that can be read.
 const FORMAT: u8 = 1;
@@ -80,7 +83,9 @@ pub enum ScopeError {
     TooManyAccounts(usize),
     /// It would have more single slots than [`MAX_TRACKED_SLOTS`].
     TooManySlots(usize),
-    /// The bytes are not what [`Scope::encode`] wrote.
+    /// Single slots cannot be taken out of an account of which all slots are tracked.
+    AllSlots,
+    /// The bytes are not what [`Scope::encode`] wrote, or no list of accounts.
     Damaged,
 }
 
@@ -99,6 +104,9 @@ impl fmt::Display for ScopeError {
                     "{count} single slots, at most {MAX_TRACKED_SLOTS} can be tracked"
                 )
             }
+            ScopeError::AllSlots => f.write_str(
+                "all slots of an account are tracked, so single ones cannot be left out",
+            ),
             ScopeError::Damaged => f.write_str("the stored set is damaged"),
         }
     }

@@ -1,10 +1,11 @@
-//! The sockets in use, by the engine's number for each, and their faults.
+//! The sockets and providers in use, by the engine's number for each, and their faults.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::object::Faults;
 use super::peer_closed::CLOSE_DONE;
+use super::provider::Provider;
 use super::socket::Socket;
 use crate::sync::PeerId;
 use crate::wire::{By, Session};
@@ -12,17 +13,25 @@ use crate::wire::{By, Session};
 /// devp2p's reason for a client that leaves ("Client quitting" of Disconnect, RLPx).
 const CLIENT_QUITTING: u64 = 0x08;
 
-/// All sockets. Bound: the engine drops those above its own limit as soon as they open; those that
-/// still connect are the caller's number.
+/// All connections. Bound: the engine drops those above its own limit as soon as they open; those
+/// that still connect are the caller's number.
 #[derive(Default)]
 pub(super) struct Connections {
     table: RefCell<Vec<(PeerId, Connection)>>,
 }
 
-/// One socket.
+/// What leads to a peer. Shared, because a call of it may call back into us and end the connection.
+#[derive(Clone)]
+pub(super) enum Line {
+    /// A peer that speaks devp2p.
+    Socket(Rc<Socket>),
+    /// A provider, which answers calls.
+    Provider(Rc<Provider>),
+}
+
+/// One connection.
 pub(super) struct Connection {
-    /// Shared, because `send` may call back into us and end this connection.
-    socket: Rc<Socket>,
+    line: Line,
     /// How the caller wants the peer to be asked.
     by: By,
     /// Whether the engine knows of it.
@@ -44,14 +53,17 @@ impl Connection {
     }
 
     pub(super) fn close(&self, code: u16, reason: &str) {
-        self.socket.close(code, reason);
+        match &self.line {
+            Line::Socket(socket) => socket.close(code, reason),
+            Line::Provider(provider) => provider.close(),
+        }
     }
 }
 
 impl Connections {
-    pub(super) fn add(&self, peer: PeerId, socket: Socket, by: By) {
+    pub(super) fn add(&self, peer: PeerId, line: Line, by: By) {
         let connection = Connection {
-            socket: Rc::new(socket),
+            line,
             by,
             joined: false,
             fault_count: 0,
@@ -70,21 +82,21 @@ impl Connections {
     pub(super) fn close_all(&self) {
         for (_, connection) in self.table.take() {
             if connection.joined {
-                say_goodbye(&connection.socket);
+                say_goodbye(&connection.line);
             }
             connection.close(CLOSE_DONE, "the database was closed");
         }
     }
 
-    pub(super) fn socket(&self, peer: PeerId) -> Option<Rc<Socket>> {
-        self.with(peer, |connection| connection.socket.clone())
+    pub(super) fn line(&self, peer: PeerId) -> Option<Line> {
+        self.with(peer, |connection| connection.line.clone())
     }
 
     /// Tells one peer that we leave; nothing if it is gone or has not heard of us.
     pub(super) fn say_goodbye(&self, peer: PeerId) {
         // Not while the table is borrowed: `send` may call back into us.
-        if let Some(socket) = self.socket(peer).filter(|_| self.has_joined(peer)) {
-            say_goodbye(&socket);
+        if let Some(line) = self.line(peer).filter(|_| self.has_joined(peer)) {
+            say_goodbye(&line);
         }
     }
 
@@ -129,7 +141,9 @@ impl Connections {
     }
 }
 
-/// A socket that does not take it is closed next all the same.
-fn say_goodbye(socket: &Socket) {
-    let _ = socket.send(&Session::disconnect(CLIENT_QUITTING));
+/// A socket that does not take it is closed next all the same. A provider has no farewell.
+fn say_goodbye(line: &Line) {
+    if let Line::Socket(socket) = line {
+        let _ = socket.send(&Session::disconnect(CLIENT_QUITTING));
+    }
 }

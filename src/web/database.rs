@@ -11,17 +11,18 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::backend::{Backend, OpenAs};
 use super::crash;
-use super::driver::Driver;
+use super::driver::{Driver, ScopeChange, not_a_set};
 use super::errors::JsError;
 use super::event_loop;
 use super::listener::Listener;
 use super::object;
+use super::provider::Provider;
 use super::read_priority::ReadPriority;
 use super::reader::{Query, ReadResult, StateReader};
 use super::socket::WebSocketLike;
-use super::stored_state::StoredState;
+use super::stored_state::{Hold, StoredState};
 use crate::hash::Hash;
-use crate::state::{Complete, Network};
+use crate::state::{Complete, Network, Removal, ScopeError, TrackedAccount};
 use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
@@ -56,19 +57,23 @@ pub struct Database {
     states: Rc<States>,
     name: String,
     network: Network,
+    /// What it was opened to hold.
+    hold: Option<Hold>,
 }
 
 #[wasm_bindgen]
 impl Database {
     /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash
     /// (32 bytes). `role` is `"writer"`, `"follower"`, or anything else to be whichever is
-    /// possible.
+    /// possible. `hold` is `"everything"`, `"set"`, or anything else for what an old database holds,
+    /// and for everything in a new one.
     ///
     /// Resolves to a `Database`; rejects, as everything here does, with `{ code, message }`.
     pub fn open(
         name: String,
         memory: bool,
         role: &str,
+        hold: &str,
         network_id: u64,
         genesis: &[u8],
         listener: Listener,
@@ -78,14 +83,19 @@ impl Database {
             "follower" => OpenAs::Follow,
             _ => OpenAs::Either,
         };
+        let hold = match hold {
+            "everything" => Some(Hold::Everything),
+            "set" => Some(Hold::Set),
+            _ => None,
+        };
         let genesis = hash(genesis);
         promise(async move {
             let network = Network {
                 id: network_id,
                 genesis: genesis?,
             };
-            let database = Database::open_network(name, memory, open_as, network, listener).await?;
-            Ok(database.into())
+            let opened = Database::open_network(name, memory, open_as, hold, network, listener);
+            Ok(opened.await?.into())
         })
     }
 
@@ -104,6 +114,21 @@ impl Database {
         let by = if by == "hash" { By::Hash } else { By::Snap };
         let protocol = check_protocol.then_some(SUBPROTOCOL);
         Ok(self.driver.add_peer(PeerId(id), socket, by, protocol)?)
+    }
+
+    /// Takes a provider (`pkg/lib/provider.js`) as the peer `id`, never used before.
+    #[wasm_bindgen(js_name = addProvider)]
+    pub fn add_provider(&self, id: u32, provider: Provider) -> Result<(), JsValue> {
+        self.check_open()?;
+        self.driver.add_provider(PeerId(id), provider);
+        Ok(())
+    }
+
+    /// Notes that the line to a provider has ended, with a WebSocket's code and reason; nothing if
+    /// the provider is gone.
+    #[wasm_bindgen(js_name = loseProvider)]
+    pub fn lose_provider(&self, id: u32, code: u16, reason: &str) {
+        self.driver.hung_up(PeerId(id), code, reason);
     }
 
     /// Says good-bye to a peer; nothing if it is gone.
@@ -136,26 +161,60 @@ impl Database {
         self.driver.progress()
     }
 
-    /// Reads the account at this address (20 bytes) from the last complete state: `[state, body]`,
-    /// where the body is nonce 8 bytes, balance 32, code hash 32, storage root 32, or nothing if
-    /// there is no such account.
-    pub fn account(&self, address: &[u8]) -> Promise {
-        self.read(Query::Account(keccak(address)))
+    /// Reads the account at this address (20 bytes): `[state, body]`, where the body is nonce 8
+    /// bytes, balance 32, code hash 32, storage root 32, or nothing if there is no such account.
+    /// `at`, here and below, is the root (32 bytes) of a state that can be read; without it, the
+    /// last complete state is read.
+    pub fn account(&self, address: &[u8], at: Option<Box<[u8]>>) -> Promise {
+        self.read(Query::Account(keccak(address)), at)
     }
 
-    /// Reads a slot (32 bytes) of the account at this address (20 bytes) from the last complete
-    /// state: `[state, value]`.
-    pub fn storage(&self, address: &[u8], slot: &[u8]) -> Promise {
-        self.read(Query::Slot(keccak(address), keccak(slot)))
+    /// Reads slots (32 bytes each) of the account at this address (20 bytes): `[state, values]`,
+    /// where a value has 32 bytes.
+    pub fn storage(&self, address: &[u8], slots: &[u8], at: Option<Box<[u8]>>) -> Promise {
+        self.read(Query::Slots(keccak(address), hashed(slots)), at)
     }
 
     /// Reads the code of an account (20 bytes) or with a hash (32 bytes): `[state, code, code
     /// hash]`.
-    pub fn code(&self, address_or_hash: &[u8]) -> Promise {
-        self.read(match Hash::from_slice(address_or_hash) {
+    pub fn code(&self, address_or_hash: &[u8], at: Option<Box<[u8]>>) -> Promise {
+        let query = match Hash::from_slice(address_or_hash) {
             Some(hash) => Query::Code(hash),
             None => Query::CodeOf(keccak(address_or_hash)),
-        })
+        };
+        self.read(query, at)
+    }
+
+    /// Holds everything from now on. Returns the version of a scope, as all that change what is
+    /// held: it is held as soon as the complete state's scope has this version or a later one.
+    /// Writers only.
+    #[wasm_bindgen(js_name = holdEverything)]
+    pub fn hold_everything(&self) -> Result<f64, JsValue> {
+        self.change(|| Ok(ScopeChange::HoldEverything))
+    }
+
+    /// Holds a set from now on, with these accounts in it besides (in the layout of
+    /// `state::scope::changes`).
+    #[wasm_bindgen(js_name = holdSet)]
+    pub fn hold_set(&self, accounts: &[u8]) -> Result<f64, JsValue> {
+        self.change(|| Ok(ScopeChange::HoldSet(TrackedAccount::read_list(accounts)?)))
+    }
+
+    /// Adds to the set, in the same layout.
+    pub fn track(&self, accounts: &[u8]) -> Result<f64, JsValue> {
+        self.change(|| Ok(ScopeChange::Track(TrackedAccount::read_list(accounts)?)))
+    }
+
+    /// Takes from the set, in the same layout: an account without flags goes as a whole.
+    pub fn untrack(&self, accounts: &[u8]) -> Result<f64, JsValue> {
+        self.change(|| Ok(ScopeChange::Untrack(Removal::read_list(accounts)?)))
+    }
+
+    /// The set, in the same layout.
+    pub fn tracked(&self) -> Result<Vec<u8>, JsValue> {
+        self.check_open()?;
+        let scope = self.driver.scope();
+        Ok(scope.tracked().ok_or_else(not_a_set)?.list())
     }
 
     /// Forgets the verified pages, so that the next reads verify again what is stored.
@@ -174,8 +233,12 @@ impl Database {
     /// line up, which rejects.
     #[wasm_bindgen(js_name = takeOver)]
     pub fn take_over(&self, leaving: JsValue) -> Promise {
-        let (driver, name, network) = (self.driver.clone(), self.name.clone(), self.network);
-        promise(async move { Ok(driver.take_over(&name, network, leaving).await?.into()) })
+        let (driver, name) = (self.driver.clone(), self.name.clone());
+        let (network, hold) = (self.network, self.hold);
+        promise(async move {
+            let taken_over = driver.take_over(&name, network, hold, leaving).await?;
+            Ok(taken_over.into())
+        })
     }
 
     /// Reads what the writer has completed; of no effect on the writer.
@@ -203,24 +266,27 @@ impl Database {
         name: String,
         memory: bool,
         open_as: OpenAs,
+        hold: Option<Hold>,
         network: Network,
         listener: Listener,
     ) -> Result<Database, JsError> {
         let (store, writes) = Backend::open(&name, memory, open_as).await?;
         let found = StoredState::load(&store, &name, network, writes).await?;
+        found.check_hold(&name, hold)?;
+        let begins_set = found.begins_set(hold);
         let config = Config {
             network,
             client: CLIENT.to_owned(),
             node_id: event_loop::random()?,
         };
-        listener.complete(found.record.complete.as_ref());
-        let followed = (!writes).then(|| found.record.clone());
-        let engine = Engine::new(config, found.record, found.codes);
+        let followed = (!writes).then(|| (found.record.clone(), found.scopes.clone()));
+        let engine = Engine::new(config, found.record, found.codes).with_scopes(found.scopes);
         let (store, readers) = (Rc::new(store), Rc::new(ReadPriority::default()));
         let driver = Driver::new(engine, store.clone(), listener, followed, readers.clone());
+        driver.tell_held();
         driver.watch_connection();
         if writes {
-            driver.begin_writing(found.lost);
+            driver.begin_writing(found.lost, begins_set);
         }
         let reader = Rc::new(StateReader::new(driver.clone(), store, readers));
         Ok(Database {
@@ -229,16 +295,31 @@ impl Database {
             states: Rc::default(),
             name,
             network,
+            hold,
         })
     }
 
     fn start(&self, target: Target) -> Result<(), JsValue> {
-        self.check_open()?;
-        if !self.driver.is_writer() {
-            return Err(JsError::from(StoreError::Locked).into());
-        }
+        self.check_writer()?;
         self.driver.start(target);
         Ok(())
+    }
+
+    fn change(
+        &self,
+        read: impl FnOnce() -> Result<ScopeChange, ScopeError>,
+    ) -> Result<f64, JsValue> {
+        self.check_writer()?;
+        let change = read().map_err(JsError::from)?;
+        Ok(self.driver.change_scope(change)? as f64)
+    }
+
+    fn check_writer(&self) -> Result<(), JsError> {
+        self.check_open()?;
+        match self.driver.is_writer() {
+            true => Ok(()),
+            false => Err(StoreError::Locked.into()),
+        }
     }
 
     fn check_open(&self) -> Result<(), JsError> {
@@ -249,10 +330,11 @@ impl Database {
         }
     }
 
-    fn read(&self, query: Query) -> Promise {
+    fn read(&self, query: Query, at: Option<Box<[u8]>>) -> Promise {
         let (reader, states) = (self.reader.clone(), self.states.clone());
         promise(async move {
-            let answer = reader.read(query).await;
+            let at = at.as_deref().map(hash).transpose()?;
+            let answer = reader.read(&query, at).await;
             reader.note_read();
             let ReadResult {
                 state,
@@ -285,6 +367,11 @@ impl States {
             }
         }
     }
+}
+
+/// The keys of slots, by their numbers of 32 bytes each.
+fn hashed(slots: &[u8]) -> Vec<Hash> {
+    slots.chunks_exact(32).map(keccak).collect()
 }
 
 fn bytes(bytes: &[u8]) -> JsValue {

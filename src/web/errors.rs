@@ -14,6 +14,8 @@ use crate::sync::Failure;
 pub(super) struct JsError {
     code: &'static str,
     message: String,
+    /// Of what is not tracked: whether it will be.
+    pending: bool,
 }
 
 impl JsError {
@@ -21,7 +23,12 @@ impl JsError {
         JsError {
             code,
             message: message.into(),
+            pending: false,
         }
+    }
+
+    pub(super) fn with_pending(self, pending: bool) -> JsError {
+        JsError { pending, ..self }
     }
 
     pub(super) fn closed() -> JsError {

@@ -2,10 +2,10 @@
 
 use wasm_bindgen::prelude::*;
 
+use super::driver::Held;
 use super::errors::JsError;
 use super::object::{self, PeerRow, Report};
 use super::peer_closed::PeerClosed;
-use crate::state::Complete;
 
 #[wasm_bindgen]
 extern "C" {
@@ -13,8 +13,8 @@ extern "C" {
     /// called.
     pub type Listener;
 
-    #[wasm_bindgen(method, catch, js_name = onComplete)]
-    fn on_complete(this: &Listener, state: &JsValue) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = onStates)]
+    fn on_states(this: &Listener, held: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = onSynced)]
     fn on_synced(this: &Listener, report: &JsValue) -> Result<(), JsValue>;
@@ -39,11 +39,9 @@ extern "C" {
 
 /// The listener is ours and does not throw; if it does all the same, the sync goes on.
 impl Listener {
-    pub(super) fn complete(&self, state: Option<&Complete>) {
-        let state = state.map_or(JsValue::NULL, |state| {
-            object::to_js(&object::Complete::new(state))
-        });
-        let _ = self.on_complete(&state);
+    /// Which states can be read, and what is to be held.
+    pub(super) fn states(&self, held: &Held) {
+        let _ = self.on_states(&object::to_js(&object::Held::new(held)));
     }
 
     pub(super) fn synced(&self, report: &Report) {

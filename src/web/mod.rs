@@ -6,7 +6,8 @@
 //! JavaScript ── Database (database.rs) ──► Driver (driver/) ──► Engine     handle, then poll
 //!                  │                         │  │  │
 //!                  │                         │  │  └── Backend (backend.rs): loads and commits
-//!                  │                         │  └── Connections: the sockets (driver/peers.rs)
+//!                  │                         │  └── Connections: the sockets (driver/peers.rs) and
+//!                  │                         │       the providers (driver/calls.rs)
 //!                  │                         └── timer and turns of the event loop (event_loop.rs)
 //!                  └── StateReader (reader.rs) ──► PageCache ──► Backend
 //! ```
@@ -30,6 +31,7 @@ mod meter;
 mod object;
 mod page_cache;
 mod peer_closed;
+mod provider;
 mod read_priority;
 mod reader;
 mod socket;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 
+use super::driver;
 use super::meter::Times;
 use crate::hash::Hash;
 use crate::state::{self, Counts};
@@ -184,7 +185,30 @@ struct Head {
     hash: String,
 }
 
-/// The last complete state.
+/// Which states can be read, and what is to be held.
+#[derive(Serialize)]
+pub(super) struct Held {
+    /// The complete state first. Bound: [`MAX_KEPT`](state::MAX_KEPT).
+    states: Vec<Complete>,
+    /// The version of today's scope, as far as it is durable or this is the writer.
+    scope: f64,
+    holds: &'static str,
+}
+
+impl Held {
+    pub(super) fn new(held: &driver::Held) -> Held {
+        Held {
+            states: held.states.iter().map(Complete::new).collect(),
+            scope: held.scope.version() as f64,
+            holds: match held.scope.is_everything() {
+                true => "everything",
+                false => "set",
+            },
+        }
+    }
+}
+
+/// A complete state.
 #[derive(Serialize)]
 pub(super) struct Complete {
     root: String,
@@ -192,6 +216,8 @@ pub(super) struct Complete {
     accounts: f64,
     slots: f64,
     codes: f64,
+    /// The version of the scope that it was built for.
+    scope: f64,
 }
 
 impl Complete {
@@ -202,6 +228,7 @@ impl Complete {
             accounts: complete.counts.accounts as f64,
             slots: complete.counts.slots as f64,
             codes: complete.counts.codes as f64,
+            scope: complete.scope as f64,
         }
     }
 }

@@ -88,6 +88,14 @@ impl PageCache {
         .await
     }
 
+    /// Begins to load a page, so that it comes in one transaction with others.
+    pub(super) fn begin(self: &Rc<Self>, wanted: &NeededPage) {
+        let is_cached = self.cache.borrow_mut().get(&wanted.key()).is_some();
+        if !is_cached {
+            self.share(wanted);
+        }
+    }
+
     /// Forgets every page: because the database has another incarnation, or because what is stored
     /// may be damaged.
     pub(super) fn forget(&self) {

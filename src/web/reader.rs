@@ -1,4 +1,8 @@
-//! Reads the last complete state: pages down from its root, each verified before it is used.
+//! Reads one of the states that can be read: pages down from its root, each verified before it is
+//! used.
+//!
+//! A read is judged by today's scope and by the scope that its state was built for, and never by
+//! what a page happens to hold.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,16 +13,18 @@ use super::errors::JsError;
 use super::page_cache::{PageCache, PageLoadError};
 use super::read_priority::ReadPriority;
 use crate::hash::Hash;
-use crate::state::read::{Lookup, Step};
-use crate::state::{Account, Code, Complete};
+use crate::state::page::VerifiedPage;
+use crate::state::read::{Lookup, NeededPage, Step};
+use crate::state::{Account, Code, Complete, Scope};
 use crate::store::Store;
 use crate::trie::keccak;
 
 /// What to read. Accounts and slots are given by the hashes of their address and number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Query {
     Account(Hash),
-    Slot(Hash, Hash),
+    /// Slots of an account. Bound: the caller's array.
+    Slots(Hash, Vec<Hash>),
     /// The code of an account.
     CodeOf(Hash),
     /// The code with this hash.
@@ -29,15 +35,15 @@ pub(super) enum Query {
 pub(super) struct ReadResult {
     pub(super) state: Complete,
     /// An account: nonce 8 bytes, balance 32, code hash 32, storage root 32, or no bytes if it is
-    /// proven not to exist. A slot: its value in 32 bytes, zero if it is proven not to be set. A
-    /// code: its bytes.
+    /// proven not to exist. Slots: the value of each in 32 bytes, zero if it is proven not to be
+    /// set. A code: its bytes.
     pub(super) value: Vec<u8>,
     /// The hash of a code.
     pub(super) code_hash: Option<Hash>,
 }
 
-/// Looks up values in the last complete state. Any number of look-ups may be under way. Bound: the
-/// caller's calls.
+/// Looks up values in the states that can be read. Any number of look-ups may be under way. Bound:
+/// the caller's calls.
 pub(super) struct StateReader {
     driver: Rc<Driver>,
     store: Rc<Backend>,
@@ -72,51 +78,69 @@ impl StateReader {
         self.pages.forget();
     }
 
-    /// Reads anything. One function for all queries, because a function for each would be compiled
-    /// with a whole look-up inside.
-    pub(super) async fn read(&self, query: Query) -> Result<ReadResult, JsError> {
+    /// Reads anything, in the state with the root `at`, or in the complete state. One function for
+    /// all queries, because a function for each would be compiled with a whole look-up inside.
+    ///
+    /// If a page is missing or wrong and another state has taken the place of this one meanwhile,
+    /// the page was replaced, and the read starts again in the new state. If the state is
+    /// unchanged, the page is damaged.
+    pub(super) async fn read(
+        &self,
+        query: &Query,
+        at: Option<Hash>,
+    ) -> Result<ReadResult, JsError> {
         loop {
-            let (hash, state, named) = match query {
-                Query::Code(hash) => (hash, self.complete()?, false),
-                Query::Account(account) | Query::CodeOf(account) | Query::Slot(account, _) => {
-                    let slot = match query {
-                        Query::Slot(_, slot) => Some(slot),
+            let state = self.state(at)?;
+            self.check_scope(query, &state)?;
+            let (hash, named) = match query {
+                Query::Code(hash) => (*hash, false),
+                Query::Account(account) | Query::CodeOf(account) | Query::Slots(account, _) => {
+                    let slots = match query {
+                        Query::Slots(_, slots) => Some(&slots[..]),
                         _ => None,
                     };
-                    let (step, state) = self.look_up(account, slot).await?;
-                    let found = match step {
-                        Step::Slot(value) => return Ok(ReadResult::of(state, value.to_vec())),
-                        Step::Account(found) => found,
-                        _ => return Err(not_tracked("This part of the state", &state)),
+                    let Some(found) = self.look_up(*account, slots, at, &state).await? else {
+                        continue;
                     };
                     match (query, found) {
-                        (Query::CodeOf(_), Some(found)) if found.code == Code::Missing => {
-                            return Err(not_tracked("The code of this account", &state));
+                        (Query::CodeOf(_), Found::Account(_, Code::Missing | Code::Outside)) => {
+                            return Err(not_tracked("The code of this account", &state, false));
                         }
-                        (Query::CodeOf(_), found) => {
-                            let hash =
-                                found.map_or(Hash::EMPTY_CODE, |found| found.account.code_hash);
-                            (hash, state, true)
+                        (Query::CodeOf(_), Found::Account(account, _)) => (account.code_hash, true),
+                        (Query::CodeOf(_), Found::NoAccount) => (Hash::EMPTY_CODE, true),
+                        (_, Found::Account(account, _)) => {
+                            return Ok(ReadResult::of(state, body(&account)));
                         }
-                        (_, found) => {
-                            let body = found.map(|found| body(&found.account));
-                            return Ok(ReadResult::of(state, body.unwrap_or_default()));
-                        }
+                        (_, Found::NoAccount) => return Ok(ReadResult::of(state, Vec::new())),
+                        (_, Found::Values(values)) => return Ok(ReadResult::of(state, values)),
                     }
                 }
             };
-            if let Some(found) = self.code(hash, state, named).await? {
+            if let Some(found) = self.code(hash, at, state, named).await? {
                 return Ok(found);
             }
         }
     }
 
+    /// Refuses what today's scope or the state's leaves out.
+    fn check_scope(&self, query: &Query, state: &Complete) -> Result<(), JsError> {
+        let today = self.driver.scope();
+        let then = self.driver.scope_of(state);
+        for (scope, pending) in [(Some(&today), false), (then.as_ref(), true)] {
+            if let Some(what) = left_out(query, scope) {
+                return Err(not_tracked(what, state, pending));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a code. `named`: an account's leaf says that the code is held, so the database is
-    /// damaged if it is missing. `None` if it is missing and a new state has become complete
-    /// meanwhile, which need not name it.
+    /// damaged if it is missing. `None` if it is missing and another state has taken the place of
+    /// this one meanwhile, which need not name it.
     async fn code(
         &self,
         hash: Hash,
+        at: Option<Hash>,
         state: Complete,
         named: bool,
     ) -> Result<Option<ReadResult>, JsError> {
@@ -124,11 +148,8 @@ impl StateReader {
             hash if hash == Hash::EMPTY_CODE => Some(Vec::new()),
             hash => self.store.code(&hash).await?,
         };
-        if code.is_none() {
-            self.driver.catch_up().await?;
-            if self.complete()?.top != state.top {
-                return Ok(None);
-            }
+        if code.is_none() && self.is_replaced(at, &state).await? {
+            return Ok(None);
         }
         match code {
             Some(value) if keccak(&value) == hash => Ok(Some(ReadResult {
@@ -136,60 +157,112 @@ impl StateReader {
                 value,
                 code_hash: Some(hash),
             })),
-            None if !named => Err(not_tracked(&format!("The code {hash}"), &state)),
+            None if !named => {
+                let what = format!("The code {hash}");
+                Err(not_tracked(&what, &state, false))
+            }
             _ => Err(self.driver.damaged_code(hash)),
         }
     }
 
-    /// Goes down from the root until there is an answer. If a page is missing or wrong and a new
-    /// state has become complete meanwhile, the page was replaced, and the look-up starts again in
-    /// the new state. If the state is unchanged, the page is damaged.
+    /// Goes down from the root until there is an answer for each slot, or for the account. `None`
+    /// if another state has taken the place of this one meanwhile.
     async fn look_up(
         &self,
         account: Hash,
-        slot: Option<Hash>,
-    ) -> Result<(Step, Complete), JsError> {
-        'state: loop {
-            let state = self.complete()?;
-            let incarnation = self.driver.incarnation();
-            if self.incarnation.replace(incarnation) != incarnation {
-                self.pages.forget();
+        slots: Option<&[Hash]>,
+        at: Option<Hash>,
+        state: &Complete,
+    ) -> Result<Option<Found>, JsError> {
+        let root = state.top.page();
+        let mut lookups: Vec<Lookup> = match slots {
+            None => vec![Lookup::account(root, account)],
+            Some(slots) => {
+                let slots = slots.iter();
+                slots
+                    .map(|slot| Lookup::slot(root, account, *slot))
+                    .collect()
             }
-            let mut lookup = match slot {
-                None => Lookup::account(state.top.page(), account),
-                Some(slot) => Lookup::slot(state.top.page(), account, slot),
-            };
-            while let Step::Need(wanted) = *lookup.step() {
-                match self.pages.get(&wanted).await {
-                    Ok(page) => {
-                        lookup.feed_verified(&page);
-                    }
-                    Err(PageLoadError::Store(error)) => return Err(error.into()),
-                    Err(PageLoadError::Page(error)) => {
-                        self.driver.catch_up().await?;
-                        if self.complete()?.top != state.top {
-                            continue 'state;
-                        }
-                        return Err(self.driver.damaged_page(&wanted, &error));
-                    }
+        };
+        loop {
+            // All pages that are needed now are loaded together.
+            let needed: Vec<NeededPage> = lookups.iter().filter_map(needed_page).collect();
+            if needed.is_empty() {
+                break;
+            }
+            for wanted in &needed {
+                self.pages.begin(wanted);
+            }
+            for lookup in &mut lookups {
+                let Some(wanted) = needed_page(lookup) else {
+                    continue;
+                };
+                let Some(page) = self.page(&wanted, at, state).await? else {
+                    return Ok(None);
+                };
+                lookup.feed_verified(&page);
+            }
+        }
+        let mut values = Vec::new();
+        for lookup in &lookups {
+            match lookup.step() {
+                Step::Slot(value) => values.extend(value),
+                Step::Account(Some(found)) => {
+                    return Ok(Some(Found::Account(found.account, found.code)));
                 }
+                Step::Account(None) => return Ok(Some(Found::NoAccount)),
+                _ => return Err(not_tracked("This part of the state", state, false)),
             }
-            return Ok((lookup.step().clone(), state));
+        }
+        Ok(Some(Found::Values(values)))
+    }
+
+    /// A page of this state; `None` if another state has taken its place meanwhile.
+    async fn page(
+        &self,
+        wanted: &NeededPage,
+        at: Option<Hash>,
+        state: &Complete,
+    ) -> Result<Option<Rc<VerifiedPage>>, JsError> {
+        match self.pages.get(wanted).await {
+            Ok(page) => Ok(Some(page)),
+            Err(PageLoadError::Store(error)) => Err(error.into()),
+            Err(PageLoadError::Page(_)) if self.is_replaced(at, state).await? => Ok(None),
+            Err(PageLoadError::Page(error)) => Err(self.driver.damaged_page(wanted, &error)),
         }
     }
 
-    fn complete(&self) -> Result<Complete, JsError> {
+    /// Whether a read that began in `state` finds another one now.
+    async fn is_replaced(&self, at: Option<Hash>, state: &Complete) -> Result<bool, JsError> {
+        self.driver.catch_up().await?;
+        Ok(self.state(at)?.top != state.top)
+    }
+
+    /// The state to read: the one with this root, or the complete one.
+    fn state(&self, at: Option<Hash>) -> Result<Complete, JsError> {
         if self.driver.is_closing() {
             return Err(JsError::closed());
         }
-        let no_state = || {
-            JsError::new(
-                "NO_STATE",
-                "No state is complete yet, so there is nothing to read: await a sync first.",
-            )
+        let incarnation = self.driver.incarnation();
+        if self.incarnation.replace(incarnation) != incarnation {
+            self.pages.forget();
+        }
+        let Some(root) = at else {
+            return self.driver.complete().ok_or_else(no_state);
         };
-        self.driver.complete().ok_or_else(no_state)
+        let mut states = self.driver.held().states.into_iter();
+        let found = states.find(|state| state.top.root() == root);
+        found.ok_or_else(|| no_such_state(&root))
     }
+}
+
+/// What a look-up found.
+enum Found {
+    Account(Account, Code),
+    /// The account is proven not to exist.
+    NoAccount,
+    /// The slots' values, 32 bytes each.
+    Values(Vec<u8>),
 }
 
 impl ReadResult {
@@ -199,6 +272,35 @@ impl ReadResult {
             value,
             code_hash: None,
         }
+    }
+}
+
+fn needed_page(lookup: &Lookup) -> Option<NeededPage> {
+    match lookup.step() {
+        Step::Need(wanted) => Some(*wanted),
+        _ => None,
+    }
+}
+
+/// What of a query the scope leaves out, in words; all of it if the scope is not known.
+fn left_out(query: &Query, scope: Option<&Scope>) -> Option<&'static str> {
+    let has = |has: &dyn Fn(&Scope) -> bool| scope.is_some_and(has);
+    match query {
+        Query::Code(_) => None,
+        Query::Account(account) | Query::CodeOf(account) | Query::Slots(account, _)
+            if !has(&|scope| scope.has_account(account)) =>
+        {
+            Some("This account")
+        }
+        Query::CodeOf(account) if !has(&|scope| scope.has_code(account)) => {
+            Some("The code of this account")
+        }
+        Query::Slots(account, slots)
+            if !has(&|scope| slots.iter().all(|slot| scope.has_slot(account, slot))) =>
+        {
+            Some("A slot of this account")
+        }
+        _ => None,
     }
 }
 
@@ -214,12 +316,32 @@ fn body(account: &Account) -> Vec<u8> {
     body
 }
 
-fn not_tracked(what: &str, state: &Complete) -> JsError {
+fn no_state() -> JsError {
     JsError::new(
-        "NOT_TRACKED",
-        format!(
-            "{what} is not held in the state of {}, so nothing can be said about it.",
-            state.top.root()
-        ),
+        "NO_STATE",
+        "No state is complete yet, so there is nothing to read: await a sync first.",
     )
+}
+
+fn no_such_state(root: &Hash) -> JsError {
+    let message = format!(
+        "The state of {root} cannot be read any more: newer ones have taken its place. Take a \
+         newer one of db.states."
+    );
+    JsError::new("NO_SUCH_STATE", message)
+}
+
+/// `pending`: it is tracked, and not proven yet in this state.
+fn not_tracked(what: &str, state: &Complete, pending: bool) -> JsError {
+    let root = state.top.root();
+    let message = match pending {
+        true => format!(
+            "{what} is tracked, but not proven yet in the state of {root}: await what track or \
+             hold returned."
+        ),
+        false => {
+            format!("{what} is not held in the state of {root}, so nothing can be said about it.")
+        }
+    };
+    JsError::new("NOT_TRACKED", message).with_pending(pending)
 }

@@ -3,6 +3,7 @@
 
 use super::capabilities::Offsets;
 use super::rlp::{RlpReader, frame};
+use super::rpc::{HeaderError, HeaderJson};
 use super::{Answer, PeerFault};
 use crate::hash::Hash;
 use crate::state::Block;
@@ -36,8 +37,7 @@ const BEFORE_NUMBER: usize = 4;
 /// Fields between number and timestamp: gas limit, gas used.
 const BEFORE_TIMESTAMP: usize = 2;
 
-/// A block and its state root, read from a header that has the block's hash. Only
-/// [`VerifiedHeader::read`] makes one.
+/// A block and its state root, read from a header that hashes to the block's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedHeader {
     block: Block,
@@ -50,7 +50,9 @@ impl VerifiedHeader {
         self.block
     }
 
-    /// Root of the state after the block.
+    /// Root of the state after the block. This is the one place that says which block's post-state
+    /// the root in a header is. Today it is the header's own block. EIP-7862 (delayed state root)
+    /// would put the root of the parent's post-state into a header, and change only this.
     pub fn state_root(&self) -> Hash {
         self.state_root
     }
@@ -68,9 +70,38 @@ impl VerifiedHeader {
         if !headers.is_empty() {
             return Err(PeerFault::TooMuch);
         }
-        if keccak(rlp) != *hash {
-            return Err(PeerFault::WrongHeader);
+        match VerifiedHeader::of_rlp(rlp, Some(hash)) {
+            Ok(header) => Ok(Some(header)),
+            Err(HeaderError::WrongHash(_)) => Err(PeerFault::WrongHeader),
+            Err(_) => Err(PeerFault::Malformed("an RLP list is no block header")),
         }
+    }
+
+    /// Reads a header's RLP. Its Keccak-256 is the hash of the block, and has to be `expected`,
+    /// where the caller knows that.
+    ///
+    /// # Errors
+    /// [`HeaderError::WrongHash`], [`HeaderError::Malformed`].
+    pub fn of_rlp(rlp: &[u8], expected: Option<&Hash>) -> Result<VerifiedHeader, HeaderError> {
+        let hash = keccak(rlp);
+        if expected.is_some_and(|expected| *expected != hash) {
+            return Err(HeaderError::WrongHash(hash));
+        }
+        VerifiedHeader::fields(rlp, hash).map_err(|_| HeaderError::Malformed)
+    }
+
+    /// The same for a header in JSON, as any client writes it.
+    ///
+    /// # Errors
+    /// [`HeaderError`].
+    pub fn of_json(
+        header: &HeaderJson,
+        expected: Option<&Hash>,
+    ) -> Result<VerifiedHeader, HeaderError> {
+        VerifiedHeader::of_rlp(&header.to_rlp()?, expected)
+    }
+
+    fn fields(rlp: &[u8], hash: Hash) -> Result<VerifiedHeader, PeerFault> {
         let mut fields = RlpReader::list_of(rlp)?;
         skip(&mut fields, BEFORE_STATE_ROOT)?;
         let state_root = fields.hash()?;
@@ -79,11 +110,11 @@ impl VerifiedHeader {
         skip(&mut fields, BEFORE_TIMESTAMP)?;
         let timestamp = fields.u64()?;
         let block = Block {
-            hash: *hash,
+            hash,
             number,
             timestamp,
         };
-        Ok(Some(VerifiedHeader { block, state_root }))
+        Ok(VerifiedHeader { block, state_root })
     }
 }
 

@@ -18,6 +18,12 @@ impl Engine {
         found.or_else(|| (version == 0).then(Scope::everything))
     }
 
+    /// What is to be held from the next state on: the scope with the highest version.
+    pub fn today(&self) -> Scope {
+        let newest = self.scopes.iter().max_by_key(|scope| scope.version());
+        newest.cloned().unwrap_or_else(Scope::everything)
+    }
+
     /// The caller wants this held from now on.
     pub(super) fn set_scope(&mut self, _now: Millis, scope: Scope) {
         self.scopes.push(scope);

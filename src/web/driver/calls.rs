@@ -2,11 +2,44 @@
 
 use std::rc::Rc;
 
+use serde_wasm_bindgen::Deserializer;
+use wasm_bindgen_futures::spawn_local;
+
 use super::Driver;
-use crate::sync::PeerId;
-use crate::wire::rpc::Call;
+use crate::sync::{Input, PeerId};
+use crate::web::connections::Line;
+use crate::web::object::to_js;
+use crate::web::provider::Provider;
+use crate::wire::By;
+use crate::wire::rpc::{Call, Reply};
 
 impl Driver {
+    /// Takes a provider. It can be asked at once: what still connects keeps the calls for so long.
+    pub(in crate::web) fn add_provider(self: &Rc<Self>, peer: PeerId, provider: Provider) {
+        let line = Line::Provider(Rc::new(provider));
+        self.connections.add(peer, line, By::Rpc);
+        self.opened(peer);
+    }
+
     /// Makes a call of a provider.
-    pub(super) fn call(self: &Rc<Self>, _peer: PeerId, _id: u64, _call: Call) {}
+    pub(super) fn call(self: &Rc<Self>, peer: PeerId, id: u64, call: Call) {
+        let Some(Line::Provider(provider)) = self.connections.line(peer) else {
+            return;
+        };
+        let result = provider.call(&to_js(&call));
+        // Weakly: a call may outlive the database by a minute.
+        let driver = Rc::downgrade(self);
+        spawn_local(async move {
+            let reply = match result.await {
+                Ok(result) => Reply::read(&call, Deserializer::from(result)),
+                Err(error) => Reply::Failed(error),
+            };
+            // A provider that has left meanwhile is not known any more.
+            if let Some(driver) = driver.upgrade()
+                && driver.connections.has_joined(peer)
+            {
+                driver.input(Input::Replied(peer, id, reply));
+            }
+        });
+    }
 }

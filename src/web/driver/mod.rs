@@ -5,6 +5,7 @@ mod calls;
 mod damage;
 mod peers;
 mod roles;
+mod scopes;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -24,10 +25,12 @@ use super::listener::Listener;
 use super::meter::{Doing, Meter, Times};
 use super::object::{self, PeerRow};
 use super::read_priority::ReadPriority;
-use crate::state::{Batch, PageId, Record};
+use crate::state::{Batch, PageId, Record, Scope};
 use crate::store::{Store, StoreError};
 use crate::sync::{Engine, Event, Input, Output, Target, Ticket};
 use crate::wire::PeerFault;
+use scopes::Followed;
+pub(super) use scopes::{Held, ScopeChange, not_a_set};
 
 /// An engine at work.
 pub(super) struct Driver {
@@ -37,7 +40,7 @@ pub(super) struct Driver {
     listener: Listener,
     /// The record that another tab wrote last, while that tab is the writer. The engine then stands
     /// still: it gets no target, and what it wants of the store is refused.
-    followed: RefCell<Option<Record>>,
+    followed: RefCell<Option<Followed>>,
     damage: RefCell<KnownDamage>,
     /// What happened while the loop was busy. Bound: what JavaScript adds while one output is being
     /// done.
@@ -52,12 +55,12 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// `followed` is the writer's record, if another tab is the writer.
+    /// `followed` is the writer's record with its scopes, if another tab is the writer.
     pub(super) fn new(
         engine: Engine,
         store: Rc<Backend>,
         listener: Listener,
-        followed: Option<Record>,
+        followed: Option<(Record, Vec<Scope>)>,
         readers: Rc<ReadPriority>,
     ) -> Rc<Driver> {
         Rc::new_cyclic(|this: &Weak<Driver>| {
@@ -68,7 +71,7 @@ impl Driver {
                 store,
                 connections: Connections::default(),
                 listener,
-                followed: RefCell::new(followed),
+                followed: RefCell::new(followed.map(Followed::from)),
                 damage: RefCell::default(),
                 inbox: RefCell::default(),
                 looping: Cell::new(false),
@@ -237,7 +240,7 @@ impl Driver {
     }
 
     fn committed(self: &Rc<Self>, sequence: u64, result: Result<(), StoreError>) {
-        let before = self.complete();
+        let before = self.held();
         let input = match result {
             Ok(()) => Input::Committed(sequence),
             Err(error) => Input::CommitFailed(sequence, error),
@@ -246,7 +249,7 @@ impl Driver {
         // Taken in before the loop runs, so that a listener of "synced" finds the state complete
         // already.
         self.take_in();
-        self.tell_if_complete_changed(before);
+        self.tell_if_held_changed(&before);
         self.run();
     }
 

@@ -1,9 +1,11 @@
-//! Turns socket events into inputs and reports why connections end.
+//! Turns socket events into inputs and reports why connections end. What is a provider's alone is
+//! in `calls.rs`.
 
 use std::rc::Rc;
 
 use super::Driver;
 use crate::sync::{Input, PeerId, PeerProgress};
+use crate::web::connections::Line;
 use crate::web::errors::JsError;
 use crate::web::object::PeerRow;
 use crate::web::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, PeerClosed};
@@ -34,7 +36,8 @@ impl Driver {
             JsError::new("BAD_ARGUMENT", message)
         })?;
         let is_open = socket.is_open();
-        self.connections.add(peer, socket, by);
+        self.connections
+            .add(peer, Line::Socket(Rc::new(socket)), by);
         if is_open {
             self.opened(peer);
         }
@@ -48,7 +51,7 @@ impl Driver {
     }
 
     pub(super) fn send(self: &Rc<Self>, peer: PeerId, frame: &[u8]) {
-        let Some(socket) = self.connections.socket(peer) else {
+        let Some(Line::Socket(socket)) = self.connections.line(peer) else {
             return;
         };
         if let Err(reason) = socket.send(frame) {
@@ -77,11 +80,12 @@ impl Driver {
         }
     }
 
-    fn opened(self: &Rc<Self>, peer: PeerId) {
-        let Some(socket) = self.connections.socket(peer) else {
+    /// The connection can be used from now on.
+    pub(super) fn opened(self: &Rc<Self>, peer: PeerId) {
+        let Some(line) = self.connections.line(peer) else {
             return;
         };
-        if !socket.speaks_protocol() {
+        if matches!(&line, Line::Socket(socket) if !socket.speaks_protocol()) {
             let reason = "the server did not select the WebSocket subprotocol devp2p.1";
             self.connections.note_fault(peer, reason);
             self.end_connection(peer, &PeerClosed::by_fault(CLOSE_BREACH, reason));
@@ -91,7 +95,8 @@ impl Driver {
         }
     }
 
-    fn hung_up(self: &Rc<Self>, peer: PeerId, code: u16, reason: &str) {
+    /// The peer, or the network, has ended the connection.
+    pub(in crate::web) fn hung_up(self: &Rc<Self>, peer: PeerId, code: u16, reason: &str) {
         // Browsers do not tell pages why a connection failed, so that no page can explore the
         // user's network.
         let reason = match reason {

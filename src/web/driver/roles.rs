@@ -7,12 +7,13 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::Driver;
+use super::scopes::Followed;
 use crate::state::{Complete, Network, Record};
 use crate::store::Store;
 use crate::store::indexed_db::WriterLock;
 use crate::sync::Failure;
 use crate::web::errors::{JsError, failure};
-use crate::web::stored_state::StoredState;
+use crate::web::stored_state::{self, Hold, StoredState};
 
 impl Driver {
     pub(in crate::web) fn is_writer(&self) -> bool {
@@ -23,17 +24,14 @@ impl Driver {
     /// name are not its pages.
     pub(in crate::web) fn incarnation(&self) -> [u8; 16] {
         match &*self.followed.borrow() {
-            Some(record) => record.incarnation,
+            Some(followed) => followed.record.incarnation,
             None => self.engine.borrow().record().incarnation,
         }
     }
 
-    /// The state that every read uses.
+    /// The state that a read uses if it names none.
     pub(in crate::web) fn complete(&self) -> Option<Complete> {
-        match &*self.followed.borrow() {
-            Some(record) => record.complete,
-            None => self.engine.borrow().record().complete,
-        }
+        self.held().states.first().copied()
     }
 
     /// Reads again what the writer has completed. Does nothing on the writer.
@@ -41,23 +39,41 @@ impl Driver {
         if self.is_writer() {
             return Ok(());
         }
-        let stored = self.store.record().await?;
         // Without a record that can be read, the last one stands until the writer has written its
         // next.
-        let Some(record) = stored.and_then(|bytes| Record::decode(&bytes).ok()) else {
+        let Some(found) = self.read_record().await? else {
             return Ok(());
         };
-        let before = self.complete();
+        let before = self.held();
         {
             let mut followed = self.followed.borrow_mut();
             match &mut *followed {
-                Some(last) if is_later(&record, last) => *last = record,
+                Some(last) if is_later(&found.record, &last.record) => *last = found,
                 // It is not newer, or we are the writer by now.
                 _ => return Ok(()),
             }
         }
-        self.tell_if_complete_changed(before);
+        self.tell_if_held_changed(&before);
         Ok(())
+    }
+
+    /// The record, with the scopes that it names; `None` if they cannot be read.
+    async fn read_record(&self) -> Result<Option<Followed>, JsError> {
+        let mut last = None;
+        loop {
+            let stored = self.store.record().await?;
+            let Some(record) = stored.and_then(|bytes| Record::decode(&bytes).ok()) else {
+                return Ok(None);
+            };
+            let scopes = stored_state::scopes(&self.store).await?;
+            if stored_state::has_scopes(&record, &scopes) {
+                return Ok(Some(Followed { record, scopes }));
+            }
+            // The writer has deleted one between the two reads, or it is damaged.
+            if last.replace(record.sequence) == Some(record.sequence) {
+                return Ok(None);
+            }
+        }
     }
 
     /// Waits until nobody else writes, and is the writer from then on; `false` if the database was
@@ -66,6 +82,7 @@ impl Driver {
         self: &Rc<Self>,
         name: &str,
         network: Network,
+        hold: Option<Hold>,
         leaving: JsValue,
     ) -> Result<bool, JsError> {
         let lock = WriterLock::wait(name, leaving).await?;
@@ -75,7 +92,8 @@ impl Driver {
         }
         self.store.promote(lock);
         let found = StoredState::load(&self.store, name, network, true).await;
-        let taken_over = found.and_then(|found| self.become_writer(found));
+        // What another tab has made of it meanwhile stands, as it does for any other follower.
+        let taken_over = found.and_then(|found| self.become_writer(found, hold));
         if taken_over.is_err() {
             self.store.resign();
         }
@@ -83,8 +101,13 @@ impl Driver {
     }
 
     /// Becomes the writer of what the database holds.
-    fn become_writer(self: &Rc<Self>, found: StoredState) -> Result<(), JsError> {
-        let before = self.complete();
+    fn become_writer(
+        self: &Rc<Self>,
+        found: StoredState,
+        hold: Option<Hold>,
+    ) -> Result<(), JsError> {
+        let before = self.held();
+        let begins_set = found.begins_set(hold);
         let adopted = self
             .engine
             .borrow_mut()
@@ -96,17 +119,24 @@ impl Driver {
             return Err(failure(Failure::Defect(words)));
         }
         self.followed.take();
-        self.tell_if_complete_changed(before);
-        self.begin_writing(found.lost);
+        self.tell_if_held_changed(&before);
+        self.begin_writing(found.lost, begins_set);
         self.run();
         Ok(())
     }
 
-    /// What a writer does first: it says what it found, and rewrites the log after an unclean end
-    /// (`store::indexed_db`).
-    pub(in crate::web) fn begin_writing(self: &Rc<Self>, lost: Option<&'static str>) {
+    /// What a writer does first: it says what it found, begins a new database of a set, and rewrites
+    /// the log after an unclean end (`store::indexed_db`).
+    pub(in crate::web) fn begin_writing(
+        self: &Rc<Self>,
+        lost: Option<&'static str>,
+        begins_set: bool,
+    ) {
         if let Some(lost) = lost {
             self.listener.event("damaged", "record", lost);
+        }
+        if begins_set {
+            self.begin_set();
         }
         if self.store.ended_well() {
             return;
@@ -132,15 +162,6 @@ impl Driver {
                 driver.listener.event("ended", "", "");
             }
         });
-    }
-
-    /// Tells which state is complete, unless it is the one `before`. Its counts may have changed:
-    /// then `pkg/lib/database.js` takes them and sends no event.
-    pub(super) fn tell_if_complete_changed(&self, before: Option<Complete>) {
-        let after = self.complete();
-        if after != before {
-            self.listener.complete(after.as_ref());
-        }
     }
 }
 

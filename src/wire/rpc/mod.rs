@@ -8,9 +8,21 @@
 //! May not enter: JavaScript, URLs, sockets, batches on the line. The driver carries calls and
 //! replies.
 
+mod call;
+mod header;
+mod hex;
+mod json;
+mod trouble;
+
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+
+pub use header::{HeaderError, HeaderJson};
+pub use trouble::Trouble;
+
 use crate::hash::Hash;
 
-/// One call. The driver makes `{ method, params }` of it.
+/// One call. Serialized, it is `{ method, params }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {
@@ -60,12 +72,53 @@ pub enum Reply {
     Header(Vec<u8>),
     /// The provider, or the line to it, gave no answer.
     Failed(CallError),
+    /// An answer that is none to this call. Says what was found.
+    Malformed(String),
+}
+
+impl Reply {
+    /// Reads what `call` was answered with: the JSON-RPC `result`, which may be null. Every way in
+    /// which a client may write it is taken.
+    pub fn read<'de, D: Deserializer<'de>>(call: &Call, result: D) -> Reply {
+        let reply = match call {
+            Call::ChainId => json::read_number(result).map(|id| id.map(Reply::ChainId)),
+            Call::Proof { slots, .. } => {
+                let proof = json::ProofSeed { slots: slots.len() }.deserialize(result);
+                proof.map(|proof| proof.map(|proof| Reply::Proof(Box::new(proof))))
+            }
+            Call::Code { .. } => json::read_code(result).map(|code| code.map(Reply::Code)),
+            Call::Header(_) => {
+                let header = header::HeaderSeed.deserialize(result);
+                header.map(|header| {
+                    header.map(|header| match header.to_rlp() {
+                        Ok(rlp) => Reply::Header(rlp),
+                        Err(error) => Reply::Malformed(error.to_string()),
+                    })
+                })
+            }
+        };
+        match reply {
+            Ok(Some(reply)) => reply,
+            Ok(None) => Reply::Failed(CallError::null()),
+            Err(error) => Reply::Malformed(error.to_string()),
+        }
+    }
+
+    /// About how many bytes it has: those of its nodes, its code or its header.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Reply::ChainId(_) | Reply::Failed(_) | Reply::Malformed(_) => 0,
+            Reply::Proof(proof) => proof.nodes.iter().map(Vec::len).sum(),
+            Reply::Code(bytes) | Reply::Header(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// An answer to `eth_getProof`: nothing of it is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// RLP of trie nodes: of the account's proof and of those of all slots, in any order.
+    /// RLP of trie nodes: of the account's proof and of those of all slots, in any order. Bound: 80
+    /// of 532 bytes for the account and for each slot that was asked for.
     pub nodes: Vec<Vec<u8>>,
     /// What the provider says the account is; `None` for a field that it leaves out.
     pub claimed: Claimed,
@@ -82,7 +135,8 @@ pub struct Claimed {
     pub code_hash: Option<Hash>,
     /// `storageHash`.
     pub storage_hash: Option<Hash>,
-    /// The values of `storageProof`, by the number of the slot, 32 bytes big-endian each.
+    /// The values of `storageProof`, by the number of the slot, 32 bytes big-endian each. Bound: the
+    /// slots that were asked for.
     pub slots: Vec<([u8; 32], [u8; 32])>,
 }
 
