@@ -5,6 +5,10 @@
 //! A page may hold several sibling subtries, and a state may name only some of them. So the walks
 //! go through subtries, and read the pages in which these are.
 
+mod reach;
+
+pub(crate) use reach::ReachWalk;
+
 use super::entry::{Code, Entry, Item, PageId, PageRef};
 use super::page::{Page, PageError};
 use crate::flat_map::ChunkedSet;
@@ -12,18 +16,21 @@ use crate::hash::Hash;
 use crate::heap::{flat, owns};
 use crate::trie::path::Path;
 
-/// Finds the pages of the old complete state that the new one does not share, and perhaps the codes
-/// in them that the new one's own pages do not name. It walks both states and stops wherever they
-/// have the same page, so that its cost is in proportion to what has changed.
+/// Finds the pages of an old state that none of the others shares, and perhaps the codes in them
+/// that the others' own pages do not name. It walks all of them and stops wherever the old one and
+/// another have the same page, so that its cost is in proportion to what has changed.
+///
+/// There is one old state and not several: one of two could reach a page below a page that it shares
+/// with the others, at which the walk stops, and the other could reach the same page in another way.
 pub struct DiffWalk {
     old: Side,
     new: Side,
     /// Whether codes matter.
     with_codes: bool,
-    /// The subtries that the pages read so far name. Bound: the pages of which only one of the
-    /// states has a subtrie.
+    /// The subtries that the pages read so far name. Bound: the pages of which only the old state
+    /// has a subtrie, or only the others.
     read: Vec<(PageId, Vec<Below>)>,
-    /// Whether a page of the new state could not be read.
+    /// Whether a page of the other states could not be read.
     blind: bool,
 }
 
@@ -36,8 +43,8 @@ pub struct MarkWalk {
     blind: bool,
 }
 
-/// Finds the codes that a complete state does not name, among some that it may not. It reads the
-/// account pages until each of them is found.
+/// Finds the codes that no readable state names, among some that none may. It reads the account
+/// pages until each of them is found.
 pub(crate) struct CodeWalk {
     side: Side,
     /// The codes that were not found yet. Bound: the codes held, 32 bytes each.
@@ -46,18 +53,18 @@ pub(crate) struct CodeWalk {
     blind: bool,
 }
 
-/// One state, as far as it has been walked.
+/// One state or several, as far as they have been walked.
 #[derive(Default)]
 struct Side {
     /// The pages reached, in any order, some more than once. Bound: the references to pages in the
-    /// state, 8 bytes each.
+    /// states, 8 bytes each.
     reached: Vec<PageId>,
     /// The subtries reached that have to be looked into. Bound: as for `reached`.
     inner: Parts,
     /// Those of `inner` that are still to be read.
     waiting: Parts,
     /// The codes of the accounts that were read, in any order, some more than once, if they matter.
-    /// Bound: the contracts of which only one of the states has the page, 32 bytes each.
+    /// Bound: the contracts of which only one of the sides has the page, 32 bytes each.
     codes: Vec<Hash>,
 }
 
@@ -93,14 +100,18 @@ enum What {
 const WHOLE_TRIE: u8 = 16;
 
 impl DiffWalk {
-    /// Starts at both root pages (`None`: the empty state).
-    pub fn new(old: Option<PageRef>, new: Option<PageRef>) -> DiffWalk {
-        DiffWalk::over(old, new, false)
+    /// Starts at the root pages of the old state (`None`: the empty state) and of all others.
+    pub fn new(old: Option<PageRef>, others: impl IntoIterator<Item = PageRef>) -> DiffWalk {
+        DiffWalk::over(old, others, false)
     }
 
     /// As [`DiffWalk::new`]. `with_codes`: it also finds [`DiffWalk::lost_codes`], for which it
-    /// reads the account pages that only one of the states has.
-    pub(crate) fn over(old: Option<PageRef>, new: Option<PageRef>, with_codes: bool) -> DiffWalk {
+    /// reads the account pages that only one of the sides has.
+    pub(crate) fn over(
+        old: Option<PageRef>,
+        others: impl IntoIterator<Item = PageRef>,
+        with_codes: bool,
+    ) -> DiffWalk {
         let mut walk = DiffWalk {
             old: Side::default(),
             new: Side::default(),
@@ -108,11 +119,9 @@ impl DiffWalk {
             read: Vec::new(),
             blind: false,
         };
-        let root = |page: Option<PageRef>| match page {
-            Some(page) => vec![Below::root(&page, with_codes)],
-            None => Vec::new(),
-        };
-        walk.reach(root(old), root(new));
+        let root = |page: PageRef| Below::root(&page, with_codes);
+        let old = old.into_iter().map(root).collect();
+        walk.reach(old, others.into_iter().map(root).collect());
         walk
     }
 
@@ -148,7 +157,7 @@ impl DiffWalk {
         self.reach(old, new);
     }
 
-    /// The pages that only the old state reaches. `None` if a page of the new state could not be
+    /// The pages that only the old state reaches. `None` if a page of another state could not be
     /// read: nothing may be deleted then.
     pub fn finish(self) -> Option<Vec<PageId>> {
         let mut old = PageId::in_order(self.old.reached);
@@ -162,8 +171,8 @@ impl DiffWalk {
         self.with_codes = false;
     }
 
-    /// Takes out the codes in the old state's own pages that are not in the new one's own. The
-    /// pages that they share may name them.
+    /// Takes out the codes in the old state's own pages that are not in the others' own. The pages
+    /// that they share may name them.
     pub(crate) fn lost_codes(&mut self) -> ChunkedSet<Hash> {
         let mut lost = ChunkedSet::default();
         lost.insert_all(std::mem::take(&mut self.old.codes));
@@ -279,10 +288,13 @@ impl MarkWalk {
 }
 
 impl CodeWalk {
-    /// Starts at the root page of a complete state (`None`: the empty state).
-    pub(crate) fn new(root: Option<PageRef>, candidates: ChunkedSet<Hash>) -> CodeWalk {
+    /// Starts at these root pages of readable states.
+    pub(crate) fn new(
+        roots: impl IntoIterator<Item = PageRef>,
+        candidates: ChunkedSet<Hash>,
+    ) -> CodeWalk {
         let mut side = Side::default();
-        if let Some(root) = root {
+        for root in roots {
             side.reach(Below::root(&root, true));
         }
         CodeWalk {
@@ -439,10 +451,13 @@ fn look_below(bytes: Option<&[u8]>, look: Look) -> Result<Vec<Below>, PageError>
     Ok(below)
 }
 
-/// The code that an account names.
+/// The code that an account names. One outside the scope is not held for this account's sake.
 fn code_of(entry: &Entry) -> Option<Hash> {
     match &entry.item {
-        Item::Account(leaf) if leaf.code != Code::None => Some(leaf.code_hash()),
+        Item::Account(leaf) => match leaf.code {
+            Code::Held | Code::Missing => Some(leaf.code_hash()),
+            Code::None | Code::Outside => None,
+        },
         _ => None,
     }
 }

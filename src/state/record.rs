@@ -1,44 +1,22 @@
 //! The root record: the only record of a database that is overwritten, and the one from which
-//! everything else is reached.
-//!
-//! Layout (integers little-endian, numbers are lengths in bytes): version 3; incarnation 16;
-//! sequence 8; next page id 8; network id 8; genesis 32; version of the scope 8; the complete state;
-//! the state being built; what waits for garbage collection; number of older complete states that
-//! are kept 1, and these; XXH64 of all before it, 8. Each of the three parts stands behind a byte
-//! that says whether it is there (0 or 1).
-//!
-//! A state is: state root 32; root page (behind such a byte: hash 32, id 8, flags 1, leaves 8,
-//! slots 8); version of its scope 8; only for the one being built its first page's id and the first and end id of its upper
-//! pages, 3 × 8; counts 3 × 8; block (behind such a byte: hash 32, number 8, timestamp 8); only for
-//! the one being built its counters, 24 × 8, in the order of [`Counters`]. What waits for garbage
-//! collection is: the old root page (behind such a byte, as above), first and end id of the build's
-//! pages, 2 × 8; flags 1 (1: stray codes).
-//!
-//! Version 1 lacks the counters and these flags. Its counters are read as 0. It knew no collection
-//! of codes, so all codes of its databases are still to be collected. Versions 1 and 2 lack scopes
-//! and older states: they hold everything, and one state.
+//! everything else is reached. Its bytes are in [`codec`].
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).
 
+mod codec;
+
 use core::fmt;
 use core::ops::Range;
-
-use xxhash_rust::xxh64::xxh64;
 
 use super::counters::{Counters, Counts};
 use super::entry::{PageId, PageRef};
 use crate::hash::Hash;
+use crate::heap::flat;
 
-/// The format that is written, and the newest one that can be read.
-const VERSION: u8 = 3;
-/// The oldest format that can be read.
-const OLDEST: u8 = 1;
 /// Most complete states of a set that stay readable, the newest included: wallets pin their reads to
 /// the block that they just got, and eight blocks are a minute and a half.
 pub const MAX_KEPT: usize = 8;
-const OPEN: u8 = 1;
-const INNER: u8 = 2;
 
 /// The roots of a database, and the counters that must change together with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +29,7 @@ pub struct Record {
     pub next_page: PageId,
     /// The network this state belongs to.
     pub network: Network,
-    /// The state that every read uses.
+    /// The state that every read uses, unless it asks for an older one.
     pub complete: Option<Complete>,
     /// The state that is being built.
     pub building: Option<Building>,
@@ -59,21 +37,23 @@ pub struct Record {
     pub pending_gc: Option<PendingGc>,
     /// The version of the scope: what is to be held from the next state on.
     pub scope: u64,
-    /// Complete states before `complete` that can still be read, the newest first. Only of sets.
-    /// Bound: [`MAX_KEPT`] less one.
+    /// Complete states before `complete` that can still be read: the one that was complete last
+    /// comes first. Only of sets, and only beside a set. No two of the readable states have the same
+    /// root. Bound: [`MAX_KEPT`] less one.
     pub kept: Vec<Complete>,
 }
 
 /// What a switch from one complete state to the next leaves behind for garbage collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingGc {
-    /// The root page of the state before; `None` if there was none. Pages that the new state shares
-    /// with it stay.
+    /// The root page of the state that can be read no more; `None` if there is none. Pages that the
+    /// readable states share with it stay.
     pub old: Option<PageRef>,
-    /// The ids given out while the new state was built. Those that it does not reach are garbage.
+    /// The ids given out while the new state was built. Those that no readable state reaches are
+    /// garbage. From 0 on: all ids are searched.
     pub build: Range<PageId>,
-    /// Whether codes may be held that neither of the two states names: the build has moved from
-    /// another root, or an earlier collection was left.
+    /// Whether codes may be held that neither the readable states nor `old` name: the build has
+    /// moved from another root, or an earlier collection was left.
     pub stray_codes: bool,
 }
 
@@ -85,6 +65,20 @@ impl PendingGc {
             build: next_page..next_page,
             stray_codes: true,
         }
+    }
+
+    /// When anything may be garbage: all ids below `next_page` are searched, and all codes.
+    pub(crate) fn of_everything(next_page: PageId) -> PendingGc {
+        PendingGc {
+            old: None,
+            build: PageId(0)..next_page,
+            stray_codes: true,
+        }
+    }
+
+    /// Whether all ids are searched.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.build.start == PageId(0)
     }
 }
 
@@ -214,277 +208,78 @@ impl Record {
         }
     }
 
-    /// The record's bytes, in the layout above.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        out.extend(self.incarnation);
-        out.extend(self.sequence.to_le_bytes());
-        out.extend(self.next_page.0.to_le_bytes());
-        out.extend(self.network.id.to_le_bytes());
-        out.extend(self.network.genesis.0);
-        out.extend(self.scope.to_le_bytes());
-        out.push(self.complete.is_some().into());
-        if let Some(complete) = &self.complete {
-            put_complete(complete, &mut out);
-        }
-        out.push(self.building.is_some().into());
-        if let Some(building) = &self.building {
-            put_root_page(&building.top, &mut out);
-            out.extend(building.scope.to_le_bytes());
-            out.extend(building.first_page.0.to_le_bytes());
-            out.extend(building.spine.start.0.to_le_bytes());
-            out.extend(building.spine.end.0.to_le_bytes());
-            put_counts(&building.counts, &mut out);
-            put_block(&building.block, &mut out);
-            let mut counters = building.counters;
-            for counter in counters.each() {
-                out.extend(counter.to_le_bytes());
-            }
-        }
-        out.push(self.pending_gc.is_some().into());
-        if let Some(pending_gc) = &self.pending_gc {
-            put_page(&pending_gc.old, &mut out);
-            out.extend(pending_gc.build.start.0.to_le_bytes());
-            out.extend(pending_gc.build.end.0.to_le_bytes());
-            out.push(pending_gc.stray_codes.into());
-        }
-        out.push(self.kept.len() as u8);
-        for kept in &self.kept {
-            put_complete(kept, &mut out);
-        }
-        out.extend(xxh64(&out, 0).to_le_bytes());
-        out
+    /// The states that can be read: the complete one, then those that are kept, of which the one
+    /// that was complete last comes first.
+    pub fn readable(&self) -> impl Iterator<Item = &Complete> {
+        self.complete.iter().chain(&self.kept)
     }
 
-    /// Reads what [`Record::encode`] wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
-        let version = match bytes.first() {
-            // Before the checksum, because a newer format may have another one.
-            Some(&found) if found > VERSION => {
-                return Err(RecordError::NewerFormat {
-                    found,
-                    supported: VERSION,
-                });
-            }
-            Some(&found) if found >= OLDEST => found,
-            _ => return Err(RecordError::Damaged),
-        };
-        let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(RecordError::Damaged)?;
-        if xxh64(body, 0).to_le_bytes() != *checksum {
-            return Err(RecordError::Damaged);
-        }
-        let rest = body.get(1..).unwrap_or_default();
-        let mut fields = Fields { rest, version };
-        let record = fields.record().ok_or(RecordError::Damaged)?;
-        if fields.rest.is_empty() {
-            Ok(record)
-        } else {
-            Err(RecordError::Damaged)
-        }
-    }
-}
-
-fn put_complete(complete: &Complete, out: &mut Vec<u8>) {
-    put_root_page(&complete.top, out);
-    out.extend(complete.scope.to_le_bytes());
-    put_counts(&complete.counts, out);
-    put_block(&complete.block, out);
-}
-
-fn put_root_page(top: &RootPage, out: &mut Vec<u8>) {
-    out.extend(top.root().0);
-    put_page(&top.0, out);
-}
-
-fn put_page(page: &Option<PageRef>, out: &mut Vec<u8>) {
-    out.push(page.is_some().into());
-    if let Some(page) = page {
-        out.extend(page.hash.0);
-        out.extend(page.id.0.to_le_bytes());
-        out.push(if page.open { OPEN } else { 0 } | if page.inner { INNER } else { 0 });
-        out.extend(page.leaves.to_le_bytes());
-        out.extend(page.slots.to_le_bytes());
-    }
-}
-
-fn put_counts(counts: &Counts, out: &mut Vec<u8>) {
-    out.extend(counts.accounts.to_le_bytes());
-    out.extend(counts.slots.to_le_bytes());
-    out.extend(counts.codes.to_le_bytes());
-}
-
-fn put_block(block: &Option<Block>, out: &mut Vec<u8>) {
-    out.push(block.is_some().into());
-    if let Some(block) = block {
-        out.extend(block.hash.0);
-        out.extend(block.number.to_le_bytes());
-        out.extend(block.timestamp.to_le_bytes());
-    }
-}
-
-/// The fields of a record.
-struct Fields<'a> {
-    /// The bytes that are still to be read.
-    rest: &'a [u8],
-    /// The format that they are in.
-    version: u8,
-}
-
-impl Fields<'_> {
-    fn record(&mut self) -> Option<Record> {
-        let mut record = Record {
-            incarnation: self.take()?,
-            sequence: self.number()?,
-            next_page: PageId(self.number()?),
-            network: Network {
-                id: self.number()?,
-                genesis: self.hash()?,
-            },
-            scope: self.scope()?,
-            complete: if self.flag()? {
-                Some(self.complete()?)
-            } else {
-                None
-            },
-            building: if self.flag()? {
-                Some(self.building()?)
-            } else {
-                None
-            },
-            pending_gc: if self.flag()? {
-                Some(PendingGc {
-                    old: self.page()?,
-                    build: PageId(self.number()?)..PageId(self.number()?),
-                    stray_codes: self.version == 1 || self.flag()?,
-                })
-            } else {
-                None
-            },
-            kept: self.kept()?,
-        };
-        if let (1, None, Some(complete)) = (self.version, &record.pending_gc, record.complete) {
-            record.pending_gc = Some(PendingGc::of_codes(&complete, record.next_page));
-        }
-        Some(record)
+    /// The readable state with this root.
+    pub fn state_with_root(&self, root: &Hash) -> Option<&Complete> {
+        self.readable().find(|state| state.top.root() == *root)
     }
 
-    fn complete(&mut self) -> Option<Complete> {
-        Some(Complete {
-            top: self.root_page()?,
-            scope: self.scope()?,
-            counts: self.counts()?,
-            block: self.block()?,
-        })
+    /// The readable state that is the one after the block with this hash. Each state has one block,
+    /// the one asked for last: never that of a neighbour with the same root.
+    pub fn state_of_block(&self, block: &Hash) -> Option<&Complete> {
+        let is_it = |named: Block| named.hash == *block;
+        self.readable().find(|state| state.block.is_some_and(is_it))
     }
 
-    fn kept(&mut self) -> Option<Vec<Complete>> {
+    /// The readable state after the block with this number. If a reorganisation left two, the one
+    /// that was complete last.
+    pub fn state_of_number(&self, number: u64) -> Option<&Complete> {
+        let is_it = |named: Block| named.number == number;
+        self.readable().find(|state| state.block.is_some_and(is_it))
+    }
+
+    /// The kept state with this root that was built for this version of the scope.
+    pub(crate) fn kept_with(&self, root: &Hash, scope: u64) -> Option<&Complete> {
+        let is_it = |state: &&Complete| state.top.root() == *root && state.scope == scope;
+        self.kept.iter().find(is_it)
+    }
+
+    /// The versions of the scopes that it names, some more than once. Version 0 is never stored and
+    /// is not among them.
+    pub fn scopes(&self) -> impl Iterator<Item = u64> {
+        let states = self.readable().map(|state| state.scope);
+        let building = self.building.iter().map(|building| building.scope);
+        let named = [self.scope].into_iter().chain(states).chain(building);
+        named.filter(|version| *version != 0)
+    }
+
+    /// Makes `next` the complete state. The one before is kept if `keeps` says so, that is if both
+    /// are of sets. Returns the states that can be read no more.
+    pub(crate) fn switch(&mut self, next: Complete, keeps: bool) -> Vec<Complete> {
+        let before = self.complete.replace(next);
         let mut kept = Vec::new();
-        if self.version > 2 {
-            let [count] = self.take()?;
-            if usize::from(count) >= MAX_KEPT {
-                return None;
-            }
-            for _ in 0..count {
-                kept.push(self.complete()?);
-            }
+        let mut gone = Vec::new();
+        for state in before.into_iter().chain(core::mem::take(&mut self.kept)) {
+            let stays = keeps && kept.len() + 1 < MAX_KEPT && state.top.root() != next.top.root();
+            let list = if stays { &mut kept } else { &mut gone };
+            list.push(state);
         }
-        Some(kept)
+        self.kept = kept;
+        gone
     }
 
-    fn scope(&mut self) -> Option<u64> {
-        match self.version {
-            1 | 2 => Some(0),
-            _ => self.number(),
+    /// Makes the kept state `elected` the complete one again, as the one after `block`. The one
+    /// before is kept in its place. `None`, and nothing changes, if it is not kept.
+    pub(crate) fn elect(&mut self, elected: &Hash, block: Option<Block>) -> Option<Complete> {
+        let is_it = |state: &Complete| state.top.root() == *elected;
+        let index = self.kept.iter().position(is_it)?;
+        let state = Complete {
+            block,
+            ..self.kept.remove(index)
+        };
+        if let Some(before) = self.complete.replace(state) {
+            self.kept.insert(0, before);
         }
-    }
-
-    fn building(&mut self) -> Option<Building> {
-        Some(Building {
-            top: self.root_page()?,
-            scope: self.scope()?,
-            first_page: PageId(self.number()?),
-            spine: PageId(self.number()?)..PageId(self.number()?),
-            counts: self.counts()?,
-            block: self.block()?,
-            counters: self.counters()?,
-        })
-    }
-
-    fn counters(&mut self) -> Option<Counters> {
-        let mut counters = Counters::default();
-        if self.version > 1 {
-            for counter in counters.each() {
-                *counter = self.number()?;
-            }
-        }
-        Some(counters)
-    }
-
-    /// `None` also for a root and a page that do not belong together.
-    fn root_page(&mut self) -> Option<RootPage> {
-        RootPage::new(self.hash()?, self.page()?)
-    }
-
-    fn block(&mut self) -> Option<Option<Block>> {
-        if !self.flag()? {
-            return Some(None);
-        }
-        Some(Some(Block {
-            hash: self.hash()?,
-            number: self.number()?,
-            timestamp: self.number()?,
-        }))
-    }
-
-    fn page(&mut self) -> Option<Option<PageRef>> {
-        if !self.flag()? {
-            return Some(None);
-        }
-        let (hash, id) = (self.hash()?, PageId(self.number()?));
-        let [flags] = self.take()?;
-        let (open, inner) = (flags & OPEN != 0, flags & INNER != 0);
-        let (leaves, slots) = (self.number()?, self.number()?);
-        (flags <= OPEN | INNER).then_some(Some(PageRef {
-            hash,
-            id,
-            open,
-            inner,
-            leaves,
-            slots,
-            parent: 0,
-        }))
-    }
-
-    fn counts(&mut self) -> Option<Counts> {
-        Some(Counts {
-            accounts: self.number()?,
-            slots: self.number()?,
-            codes: self.number()?,
-        })
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.take()? {
-            [0] => Some(false),
-            [1] => Some(true),
-            _ => None,
-        }
-    }
-
-    fn hash(&mut self) -> Option<Hash> {
-        self.take().map(Hash)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*taken)
+        Some(state)
     }
 }
+
+flat!(Complete);
 
 #[cfg(test)]
 mod tests;

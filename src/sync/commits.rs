@@ -2,7 +2,7 @@
 
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::Record;
+use crate::state::{Complete, Record};
 
 /// Batches handed to the store and not yet settled: two, so that one is written while the next is
 /// put together.
@@ -25,6 +25,8 @@ pub(crate) struct BatchInFlight {
     pub(crate) codes: Vec<Hash>,
     /// The codes it deletes.
     pub(crate) deleted_codes: Vec<Hash>,
+    /// The states that are kept no more because they are damaged.
+    pub(crate) dropped: Vec<Complete>,
 }
 
 /// What the end of a batch means.
@@ -96,6 +98,6 @@ impl Commits {
 }
 
 owns! {
-    BatchInFlight: codes, deleted_codes;
+    BatchInFlight: codes, deleted_codes, dropped;
     Commits: in_flight;
 }

@@ -1,5 +1,5 @@
-//! Garbage collection: after a new state is complete, the pages that only the old one reaches and
-//! the codes that it does not name are found and deleted, in the background.
+//! Garbage collection: after a switch, the pages that no readable state reaches any more and the
+//! codes that none names are found and deleted, in the background.
 
 use std::ops::Range;
 
@@ -14,17 +14,23 @@ use crate::state::{DiffWalk, MarkWalk, PageId, PageRef, PendingGc};
 /// Pages that each walk reads at a time. Chosen without a measurement: few, since nobody waits for
 /// them, and reads of the user should not wait behind them.
 const PAGES_PER_WALK: usize = 16;
+/// Damaged pages and codes remembered at a time. Chosen without a measurement: more is found again
+/// when it is read again.
+pub(crate) const MAX_DAMAGE: usize = 64;
 const _: () = assert!(2 * PAGES_PER_WALK <= PAGES_PER_LOAD);
 
-/// The walks after a switch. One goes over the old and the new complete state, for what only the
-/// old one reaches. The other goes over the new one's own pages, for what its build has dropped.
-/// After them comes the walk for codes.
+/// The walks after a switch. One goes over the state that can be read no more and over the readable
+/// ones, for what only the first reaches. The other goes over the new one's own pages, for what its
+/// build has dropped. After them comes the walk for codes.
 pub(crate) struct Gc {
     diff: DiffWalk,
     mark: MarkWalk,
-    complete: Option<PageRef>,
+    /// The root pages of the readable states. Bound: [`MAX_KEPT`](crate::state::MAX_KEPT).
+    roots: Vec<PageRef>,
     build: Range<PageId>,
     codes: CodeGc,
+    /// Pages that could not be read. Bound: [`MAX_DAMAGE`].
+    unreadable: Vec<PageId>,
 }
 
 /// What is done about codes.
@@ -40,7 +46,7 @@ pub(crate) enum CodeGc {
 
 /// What a collection found.
 pub(crate) struct Garbage {
-    /// Bound: the pages of the state before and those that the last build wrote; after damage or a
+    /// Bound: the pages of a state before and those that the last build wrote; after damage or a
     /// failed collection, all pages stored.
     pub(crate) pages: Vec<Range<PageId>>,
     pub(crate) codes: CodeGarbage,
@@ -57,17 +63,19 @@ pub(crate) enum CodeGarbage {
 }
 
 impl Gc {
-    pub(crate) fn new(pending: &PendingGc, complete: Option<PageRef>, codes: CodeGc) -> Gc {
+    /// `roots`: the root pages of the readable states.
+    pub(crate) fn new(pending: &PendingGc, roots: Vec<PageRef>, codes: CodeGc) -> Gc {
         // Over nothing, no code is lost. Over everything, all that are held are candidates.
         let with_codes = matches!(codes, CodeGc::Next(Some(_)))
             && pending.old.is_some()
-            && !is_wide(&pending.build, complete);
+            && !is_wide(&pending.build, &roots);
         Gc {
-            diff: DiffWalk::over(pending.old, complete, with_codes),
-            mark: MarkWalk::since(pending.build.start, complete),
-            complete,
+            diff: DiffWalk::over(pending.old, roots.iter().copied(), with_codes),
+            mark: MarkWalk::since(pending.build.start, roots.iter().copied()),
+            roots,
             build: pending.build.clone(),
             codes,
+            unreadable: Vec::new(),
         }
     }
 
@@ -86,6 +94,10 @@ impl Gc {
         let diff = self.diff.wanted(usize::MAX);
         for (id, bytes) in pages {
             let bytes = bytes.as_deref();
+            let is_unreadable = bytes.is_none_or(|bytes| Page::decode(bytes).is_err());
+            if is_unreadable && self.unreadable.len() < MAX_DAMAGE {
+                self.unreadable.push(*id);
+            }
             if let CodeGc::Walk(walk) = &mut self.codes {
                 walk.feed(*id, bytes);
                 continue;
@@ -94,7 +106,7 @@ impl Gc {
                 self.diff.feed(*id, bytes);
             }
             self.mark.feed(*id, bytes);
-            if bytes.is_none_or(|bytes| Page::decode(bytes).is_err()) {
+            if is_unreadable {
                 self.widen();
             }
         }
@@ -102,7 +114,7 @@ impl Gc {
     }
 
     /// Begins the walk for codes if those for pages are over. They come first, because they find
-    /// which parts of the two states differ.
+    /// which parts of the states differ.
     pub(crate) fn proceed(&mut self, held: &ChunkedSet<Hash>) {
         if !self.next_pages().is_empty() {
             return;
@@ -111,7 +123,7 @@ impl Gc {
             return;
         };
         let fetched = fetched.take();
-        let candidates = match fetched.filter(|_| !is_wide(&self.build, self.complete)) {
+        let candidates = match fetched.filter(|_| !is_wide(&self.build, &self.roots)) {
             Some(fetched) => {
                 let mut candidates = self.diff.lost_codes();
                 candidates.insert_all(fetched);
@@ -119,7 +131,8 @@ impl Gc {
             }
             None => held.clone(),
         };
-        self.codes = CodeGc::Walk(Box::new(CodeWalk::new(self.complete, candidates)));
+        let roots = self.roots.iter().copied();
+        self.codes = CodeGc::Walk(Box::new(CodeWalk::new(roots, candidates)));
     }
 
     /// Another state is going to be built, so codes are left alone.
@@ -128,39 +141,44 @@ impl Gc {
         self.codes = CodeGc::Left;
     }
 
-    /// What is below a page that cannot be read is not known any more. So everything that the new
-    /// state does not reach is collected.
+    /// What is below a page that cannot be read is not known any more. So everything that no readable
+    /// state reaches is collected.
     fn widen(&mut self) {
         if self.build.start > PageId(0) {
             self.build.start = PageId(0);
-            self.mark = MarkWalk::new(self.complete);
+            self.mark = MarkWalk::new(self.roots.iter().copied());
         }
     }
 
-    /// What to delete: nothing if a page of the new state could not be read, since then it is not
-    /// known what that state reaches.
-    pub(crate) fn finish(self) -> Garbage {
+    /// Takes out the pages that could not be read.
+    pub(crate) fn take_unreadable(&mut self) -> Vec<PageId> {
+        std::mem::take(&mut self.unreadable)
+    }
+
+    /// What to delete. `None` if a page of a readable state could not be read: it is not known then
+    /// what that state reaches.
+    pub(crate) fn finish(self) -> Option<Garbage> {
         let Range { start, end } = self.build;
         let built = (start.0..end.0).map(PageId);
-        let mut ids = self.diff.finish().unwrap_or_default();
-        ids.extend(self.mark.orphans(built, end).unwrap_or_default());
+        let mut ids = self.diff.finish()?;
+        ids.extend(self.mark.orphans(built, end)?);
         let codes = match self.codes {
             CodeGc::Walk(walk) => walk
                 .finish()
                 .map_or(CodeGarbage::Unknown, CodeGarbage::Unnamed),
             CodeGc::Left | CodeGc::Next(_) => CodeGarbage::Left,
         };
-        Garbage {
+        Some(Garbage {
             pages: ranges(ids),
             codes,
-        }
+        })
     }
 }
 
 /// Whether all codes that are held are looked at: it is not known what was there before, or nothing
 /// has to be read for it.
-fn is_wide(build: &Range<PageId>, complete: Option<PageRef>) -> bool {
-    build.start == PageId(0) || complete.is_none()
+fn is_wide(build: &Range<PageId>, roots: &[PageRef]) -> bool {
+    build.start == PageId(0) || roots.is_empty()
 }
 
 /// Neighbouring ids as ranges, so that a batch deletes in few calls.
@@ -176,7 +194,7 @@ pub(super) fn ranges(ids: Vec<PageId>) -> Vec<Range<PageId>> {
 }
 
 owns! {
-    Gc: diff, mark, codes;
+    Gc: diff, mark, roots, codes, unreadable;
     Garbage: pages, codes;
 }
 

@@ -7,7 +7,7 @@ use super::progress::{Report, WaitReason};
 use super::target::Target;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat};
-use crate::state::{Batch, PageId, Scope, StatePath, StoreError, TreeError};
+use crate::state::{Batch, Complete, PageId, Scope, StatePath, StoreError, TreeError};
 use crate::wire::rpc::{Call, Reply};
 use crate::wire::{By, PeerFault};
 
@@ -45,9 +45,9 @@ pub enum Input {
     /// is told of an older target. This one gets exactly one of [`Event::Done`],
     /// [`Event::Cancelled`] and [`Event::Failed`], unless a newer one takes its place.
     Target(Target),
-    /// A reader found that something of the complete state is missing or not what it should be. It
-    /// is healed from peers as soon as no sync is under way. The same damage may be told many
-    /// times.
+    /// A reader found that something of a readable state is missing or not what it should be. In the
+    /// complete state it is healed from peers as soon as no sync is under way. A kept state is
+    /// dropped. The same damage may be told many times.
     Damaged(Damage),
     /// Stop the sync under way. What is verified is committed first, then [`Event::Cancelled`]
     /// follows. A sync that lacks nothing but its last batch ends as it would have, by
@@ -57,7 +57,7 @@ pub enum Input {
     Tick,
 }
 
-/// Something of the complete state that is missing or not what it should be.
+/// Something of a readable state that is missing or not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
@@ -108,8 +108,10 @@ pub enum Event {
     /// Something stored is missing or not what it should be. Healing it starts at once, or after
     /// the sync under way.
     Damaged(Damage),
-    /// What was damaged is whole again.
+    /// What was damaged is whole again, or no longer part of the complete state.
     Repaired,
+    /// This state was kept besides the complete one and is damaged. It can be read no more.
+    Dropped(Box<Complete>),
     /// Nothing is in flight and something is missing. The sync goes on by itself when the reason
     /// goes away.
     Waiting(WaitReason),
@@ -190,6 +192,7 @@ impl HeapBytes for Output {
             Output::Load(_, pages) => pages.heap_bytes(),
             Output::Commit(batch) => batch.heap_bytes(),
             Output::Event(Event::Done(_)) => size_of::<Report>(),
+            Output::Event(Event::Dropped(_)) => size_of::<Complete>(),
             // At most a few words, and seldom.
             Output::Drop(..) | Output::Yield | Output::Event(_) | Output::Call(..) => 0,
         }

@@ -19,6 +19,8 @@ pub(crate) enum LoadPurpose {
     Heal,
     /// Pages that the garbage collection walks over.
     Gc,
+    /// Pages of kept states, which are searched for damage.
+    Kept,
 }
 
 /// A page that was read: its id and its bytes, or `None` if the store has no such page.

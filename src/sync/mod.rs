@@ -15,6 +15,7 @@ mod gc;
 mod ids;
 mod io;
 mod job;
+mod kept;
 mod lacking;
 mod limits;
 mod loads;

@@ -61,7 +61,7 @@ impl Pivot {
 
     /// The pivot of a block whose header was proven before: the record names it.
     pub(crate) fn recorded(record: &Record, block: &Hash) -> Option<Pivot> {
-        let complete = record.complete.iter().map(Pivot::of_complete);
+        let complete = record.readable().map(Pivot::of_complete);
         let building = record.building.iter().map(Pivot::of_building);
         let is_it = |pivot: &Pivot| pivot.block.is_some_and(|known| known.hash == *block);
         complete.chain(building).find(is_it)

@@ -1,18 +1,15 @@
-//! What the complete state needs besides syncs: the damage to be repaired, and the garbage that the
-//! last switch left.
+//! What the readable states need besides syncs: the damage to be repaired, the kept states that are
+//! damaged, and the garbage that the last switch left.
 
-use super::gc::{CodeGarbage, CodeGc, Garbage, Gc};
+use super::gc::{CodeGarbage, CodeGc, Garbage, Gc, MAX_DAMAGE};
 use super::io::Damage;
+use super::kept::KeptSearch;
 use super::loads::LoadedPage;
 use super::stray_codes::StrayCodes;
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::{PageId, PageRef, PendingGc, Record};
-
-/// Damage remembered at a time. Chosen without a measurement: more is found again when it is read
-/// again.
-const MAX_DAMAGE: usize = 64;
+use crate::state::{Complete, PageId, PageRef, PendingGc, Record};
 
 /// What is to be repaired and what is to be deleted.
 #[derive(Default)]
@@ -28,6 +25,13 @@ pub(crate) struct Upkeep {
     damage: Vec<Damage>,
     /// The repair under way is about this many of them, the first ones.
     repairing: usize,
+    /// Pages that a sync or a collection could not read. They may be in states that are kept.
+    /// Bound: [`MAX_DAMAGE`].
+    unreadable: Vec<PageId>,
+    /// The search for damage in the kept states that is under way.
+    search: Option<KeptSearch>,
+    /// The kept states that are damaged, by the ids of their root pages. Bound: the states kept.
+    spoilt: Vec<PageId>,
 }
 
 impl Upkeep {
@@ -69,17 +73,80 @@ impl Upkeep {
         self.damage.clear();
     }
 
+    /// These pages could not be read. They are remembered for the next search.
+    pub(crate) fn unreadable(&mut self, pages: &[PageId]) {
+        let room = MAX_DAMAGE.saturating_sub(self.unreadable.len());
+        self.unreadable.extend(pages.iter().take(room));
+    }
+
+    /// Searches the kept states for all pages that are known to be damaged. It is called when one
+    /// is found, and when another state is kept.
+    pub(crate) fn search_kept(&mut self, kept: &[Complete]) {
+        let mut damaged = std::mem::take(&mut self.unreadable);
+        for damage in &self.damage {
+            if let Damage::Page { page, .. } = damage {
+                damaged.push(*page);
+            }
+        }
+        if let Some(before) = &self.search {
+            damaged.extend(before.damaged());
+        }
+        damaged = PageId::in_order(damaged);
+        damaged.truncate(MAX_DAMAGE);
+        self.search = match damaged.is_empty() || kept.is_empty() {
+            true => None,
+            false => Some(KeptSearch::new(damaged, kept)),
+        };
+    }
+
+    /// The pages that the search reads next: none if it is over, or if there is none.
+    pub(crate) fn next_of_search(&self) -> Vec<PageId> {
+        let search = self.search.as_ref();
+        search.map_or(Vec::new(), KeptSearch::next_pages)
+    }
+
+    /// Takes in pages that were read for the search.
+    pub(crate) fn take_searched(&mut self, pages: &[LoadedPage]) {
+        if let Some(search) = &mut self.search {
+            search.take(pages);
+        }
+    }
+
+    /// Ends the search if it is over: what it found is damaged.
+    pub(crate) fn end_search_if_over(&mut self) {
+        let is_over = |search: &mut KeptSearch| search.next_pages().is_empty();
+        if let Some(search) = self.search.take_if(is_over) {
+            self.spoilt.extend(search.finish());
+        }
+    }
+
+    /// Gives up the search: the store could not read for it.
+    pub(crate) fn give_up_search(&mut self) {
+        self.search = None;
+    }
+
+    /// Whether this state is damaged, as far as that is known of a kept one.
+    pub(crate) fn is_spoilt(&self, state: &Complete) -> bool {
+        let page = state.top.page();
+        page.is_some_and(|page| self.spoilt.contains(&page.id))
+    }
+
+    /// What was known of damaged kept states is in the record now, or cannot be written.
+    pub(crate) fn forget_spoilt(&mut self) {
+        self.spoilt.clear();
+    }
+
     /// Whether a collection may begin.
     pub(crate) fn may_collect(&self) -> bool {
         self.gc.is_none() && !self.is_gc_put_off
     }
 
-    /// Begins to collect what the switch to this complete state left. `held`: the codes that are
-    /// held; `with_codes`: whether these are collected, too.
+    /// Begins to collect what a switch left. `roots`: the root pages of the readable states; `held`:
+    /// the codes that are held; `with_codes`: whether these are collected, too.
     pub(crate) fn collect(
         &mut self,
         pending: &PendingGc,
-        complete: Option<PageRef>,
+        roots: Vec<PageRef>,
         held: &ChunkedSet<Hash>,
         with_codes: bool,
     ) {
@@ -87,7 +154,7 @@ impl Upkeep {
             true => CodeGc::Next(self.strays.candidates(pending)),
             false => CodeGc::Left,
         };
-        let mut gc = Gc::new(pending, complete, codes);
+        let mut gc = Gc::new(pending, roots, codes);
         gc.proceed(held);
         self.gc = Some(gc);
     }
@@ -109,11 +176,15 @@ impl Upkeep {
         }
     }
 
-    /// The collection has looked at everything: what it found is garbage now.
+    /// The collection has looked at everything: what it found is garbage now. If a page of a
+    /// readable state is damaged, nothing is known, and another collection follows the next switch.
     pub(crate) fn end_collection(&mut self) {
-        if let Some(gc) = self.gc.take() {
-            self.garbage = Some(gc.finish());
-        }
+        let Some(mut gc) = self.gc.take() else {
+            return;
+        };
+        self.unreadable(&gc.take_unreadable());
+        self.garbage = gc.finish();
+        self.is_gc_put_off |= self.garbage.is_none();
     }
 
     /// No collection begins until [`Upkeep::resume_gc`].
@@ -126,6 +197,14 @@ impl Upkeep {
     pub(crate) fn give_up_gc(&mut self) {
         self.gc = None;
         self.is_gc_put_off = true;
+    }
+
+    /// Forgets the collection and what it found: the record asks for another one.
+    pub(crate) fn restart_gc(&mut self) {
+        self.gc = None;
+        self.garbage = None;
+        self.strays = StrayCodes::unknown();
+        self.is_gc_put_off = false;
     }
 
     /// Collections may begin again.
@@ -190,7 +269,7 @@ impl Upkeep {
 }
 
 owns! {
-    Upkeep: gc, garbage, strays, damage;
+    Upkeep: gc, garbage, strays, damage, unreadable, search, spoilt;
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Activity, Ending, Engine, LastBatch};
 use crate::hash::Hash;
 use crate::state::{
-    Batch, Building, Complete, Counts, PageId, PendingGc, Record, RootPage, Unfinished,
+    Batch, Building, Complete, Counts, PageId, PendingGc, Record, RootPage, Scope, Unfinished,
 };
 use crate::sync::commits::BatchInFlight;
 use crate::sync::gc::{CodeGarbage, ranges};
@@ -59,7 +59,7 @@ impl Engine {
             if !self.is_collected() {
                 self.collect_if_due(now);
             }
-            if self.is_collected() || self.upkeep.is_gc_put_off() {
+            if self.may_switch() {
                 return self.commit_last(now, Ending::Done);
             }
             // While garbage is collected, batches are still made by time. Otherwise
@@ -134,18 +134,70 @@ impl Engine {
     pub(super) fn commit_block(&mut self, now: Millis, complete: Complete, pivot: Pivot) {
         let block = pivot.block;
         let record = Record {
-            sequence: self.record.sequence + 1,
             complete: Some(Complete { block, ..complete }),
-            ..self.record.clone()
+            ..self.following()
         };
-        self.push_batch(now, record, Changes::default());
+        self.name(now, record, pivot);
+    }
+
+    /// Whether a kept state has this root and holds what is to be held today.
+    pub(super) fn is_electable(&self, root: &Hash) -> bool {
+        let kept = self.record.kept_with(root, self.version_today());
+        kept.is_some_and(|state| !self.upkeep.is_spoilt(state))
+    }
+
+    /// Makes a kept state the complete one again, as that of the block asked for.
+    pub(super) fn elect(&mut self, now: Millis, pivot: Pivot) {
+        let mut record = self.following();
+        let Some(kept) = record.state_with_root(&pivot.root) else {
+            return self.fail(Failure::Defect("a kept state that is not there"));
+        };
+        let pivot = pivot.after(Pivot::of_complete(kept));
+        if let Some(complete) = record.elect(&pivot.root, pivot.block) {
+            let counts = self.with_codes(complete.counts);
+            record.complete = Some(Complete { counts, ..complete });
+        }
+        self.name(now, record, pivot);
+    }
+
+    /// Commits a record that names the state of `pivot` as the complete one, which is held already.
+    fn name(&mut self, now: Millis, record: Record, pivot: Pivot) {
+        let held = record
+            .complete
+            .map_or(Counts::default(), |held| held.counts);
+        self.commit_record(now, record, Vec::new());
         self.activity = Activity::Ending(Box::new(LastBatch {
             pivot,
-            held: complete.counts,
+            held,
             counters: Counters::default(),
             how: Ending::Named,
             is_repair: false,
         }));
+    }
+
+    /// The version of the scope that is to be held from now on.
+    pub(super) fn version_today(&self) -> u64 {
+        let newest = self.scopes.iter().map(Scope::version).max();
+        newest.unwrap_or_default().max(self.record.scope)
+    }
+
+    /// What the record of the next batch begins as.
+    pub(super) fn following(&self) -> Record {
+        let before = self.commits.last_record().unwrap_or(&self.record);
+        Record {
+            sequence: before.sequence + 1,
+            scope: self.version_today(),
+            ..before.clone()
+        }
+    }
+
+    /// Commits a record alone. `dropped`: the states that it keeps no more because of damage.
+    pub(super) fn commit_record(&mut self, now: Millis, record: Record, dropped: Vec<Complete>) {
+        let changes = Changes {
+            dropped,
+            ..Changes::default()
+        };
+        self.push_batch(now, record, changes);
     }
 
     fn commit(&mut self, now: Millis, unfinished: Unfinished) -> bool {
@@ -187,7 +239,7 @@ impl Engine {
             pages: built.pages,
             codes: built.codes,
             delete,
-            delete_codes: Vec::new(),
+            ..Changes::default()
         };
         self.push_batch(now, next.record, changes);
         true
@@ -214,29 +266,40 @@ impl Engine {
         });
         let counts = self.with_codes(held);
         let block = job.pivot().block;
-        let first_page = job.first_page();
+        let scope = job.tree().scope().version();
+        // A repair takes the place of a build that was left, whose pages are garbage.
+        let left = before.building.as_ref().map(|left| left.first_page);
+        let first_page = left.map_or(job.first_page(), |left| left.min(job.first_page()));
         let is_collected = self.upkeep.has_garbage() || before.pending_gc.is_none();
         let mut record = Record {
-            sequence: before.sequence + 1,
             next_page: built.spine.end,
-            ..before.clone()
+            ..self.following()
         };
         if is_collected {
             record.pending_gc = None;
         }
         if is_last {
-            // If an earlier collection did not finish, all ids are searched.
-            let start = if is_collected { first_page } else { PageId(0) };
-            record.pending_gc = Some(PendingGc {
-                old: before.complete.and_then(|complete| complete.top.page()),
-                build: start..record.next_page,
-                stray_codes: self.upkeep.may_have_strays(),
-            });
-            record.complete = Some(Complete {
+            let complete = Complete {
                 top,
                 counts,
                 block,
-                scope: job.tree().scope().version(),
+                scope,
+            };
+            let keeps = self.is_of_set(&complete)
+                && before
+                    .complete
+                    .is_some_and(|before| self.is_of_set(&before));
+            let mut gone = record.switch(complete, keeps).into_iter();
+            let (old, more) = (gone.next(), gone.next());
+            // If several states are gone, or an earlier collection did not finish, all ids are
+            // searched.
+            record.pending_gc = Some(match is_collected && more.is_none() {
+                true => PendingGc {
+                    old: old.and_then(|state| state.top.page()),
+                    build: first_page..record.next_page,
+                    stray_codes: self.upkeep.may_have_strays(),
+                },
+                false => PendingGc::of_everything(record.next_page),
             });
             record.building = None;
         } else {
@@ -247,8 +310,11 @@ impl Engine {
                 counts,
                 block,
                 counters: *job.counters(),
-                scope: job.tree().scope().version(),
+                scope,
             });
+        }
+        if self.new_scopes(before, &record).is_none() {
+            return Err(Failure::Defect("a state of a scope that nobody knows"));
         }
         let replaced = before
             .building
@@ -267,9 +333,8 @@ impl Engine {
             return;
         };
         let mut record = Record {
-            sequence: self.record.sequence + 1,
             pending_gc: None,
-            ..self.record.clone()
+            ..self.following()
         };
         let mut delete_codes = Vec::new();
         match (garbage.codes, &mut record.complete) {
@@ -295,26 +360,58 @@ impl Engine {
         self.push_batch(now, record, changes);
     }
 
+    /// Whether a state was built for a set.
+    fn is_of_set(&self, state: &Complete) -> bool {
+        let scope = self.scope(state.scope);
+        scope.is_some_and(|scope| !scope.is_everything())
+    }
+
+    /// The scopes that `next` names and `before` does not, as they are stored. `None` if one is not
+    /// known.
+    fn new_scopes(&self, before: &Record, next: &Record) -> Option<Vec<(u64, Vec<u8>)>> {
+        let versions = unnamed(next, before).into_iter();
+        versions
+            .map(|version| Some((version, self.scope(version)?.encode())))
+            .collect()
+    }
+
     /// Hands a batch to the store.
     fn push_batch(&mut self, now: Millis, record: Record, changes: Changes) {
+        let before = self.commits.last_record().unwrap_or(&self.record);
+        let Some(scopes) = self.new_scopes(before, &record) else {
+            return self.fail(Failure::Defect("a scope that nobody knows"));
+        };
         let batch = Batch {
             sequence: record.sequence,
             pages: changes.pages,
             codes: changes.codes,
             delete: changes.delete,
             delete_codes: changes.delete_codes,
-            scopes: Vec::new(),
-            delete_scopes: Vec::new(),
+            scopes,
+            delete_scopes: unnamed(before, &record),
             record: record.encode(),
         };
         self.commits.push(BatchInFlight {
             record,
             codes: batch.codes.iter().map(|(hash, _)| *hash).collect(),
             deleted_codes: batch.delete_codes.clone(),
+            dropped: changes.dropped,
         });
         self.last_commit = now;
         self.outbox.push_back(Output::Commit(batch));
     }
+}
+
+/// The versions of the scopes that one record names and another does not, each once.
+fn unnamed(by: &Record, other: &Record) -> Vec<u64> {
+    let mut versions = Vec::new();
+    for version in by.scopes() {
+        let is_named = other.scopes().any(|named| named == version);
+        if !is_named && !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    versions
 }
 
 /// The record of the next batch, and the pages that it replaces.
@@ -330,4 +427,5 @@ struct Changes {
     codes: Vec<(Hash, Vec<u8>)>,
     delete: Vec<Range<PageId>>,
     delete_codes: Vec<Hash>,
+    dropped: Vec<Complete>,
 }

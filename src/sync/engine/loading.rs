@@ -29,6 +29,10 @@ impl Engine {
                 self.upkeep.take(&pages, &self.codes_held);
                 self.end_gc_if_over(now);
             }
+            LoadPurpose::Kept => {
+                self.upkeep.take_searched(&pages);
+                self.upkeep.end_search_if_over();
+            }
         }
     }
 
@@ -36,6 +40,7 @@ impl Engine {
         match self.loads.failed(ticket) {
             Some(LoadPurpose::Resume | LoadPurpose::Heal) => self.fail(Failure::Store(error)),
             Some(LoadPurpose::Gc) => self.upkeep.give_up_gc(),
+            Some(LoadPurpose::Kept) => self.upkeep.give_up_search(),
             None => {}
         }
     }
@@ -77,14 +82,17 @@ impl Engine {
         true
     }
 
+    /// The job does without these pages. The states that are kept cannot.
     fn found_damaged(&mut self, pages: Vec<PageId>) {
+        self.upkeep.unreadable(&pages);
         for page in pages {
             self.tell(Event::Damaged(Damage::Page { page, at: None }));
         }
     }
 
-    /// Reads what the job needs, else what the garbage collection needs.
+    /// Reads what the job needs, else what the garbage collection needs, and what a search needs.
     pub(super) fn load_if_due(&mut self, now: Millis) {
+        self.search_if_due(now);
         if self.load_for_job() || self.loads.is_open(LoadPurpose::Gc) {
             return;
         }

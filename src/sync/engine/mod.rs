@@ -369,9 +369,15 @@ impl Engine {
         let Settled::Landed(batch) = self.commits.landed(sequence) else {
             return;
         };
-        self.record = batch.record;
+        let before = std::mem::replace(&mut self.record, batch.record);
         for code in &batch.deleted_codes {
             self.codes_held.remove(code);
+        }
+        for state in batch.dropped {
+            self.tell(Event::Dropped(Box::new(state)));
+        }
+        if before.kept != self.record.kept {
+            self.search_kept();
         }
         if matches!(self.activity, Activity::Ending(_)) && self.commits.is_settled() {
             self.landed(now);

@@ -32,6 +32,7 @@ impl Engine {
     pub(super) fn set_pivot(&mut self, now: Millis, pivot: Pivot) {
         let complete = self.record.complete.map(|complete| complete.top.root());
         let is_complete = complete == Some(pivot.root);
+        let is_kept = self.is_electable(&pivot.root);
         match &mut self.activity {
             Activity::Ending(_) | Activity::Idle => {
                 self.goal = Goal::Next(match self.goal {
@@ -39,12 +40,12 @@ impl Engine {
                     _ => pivot,
                 });
             }
-            // The target is complete. The unfinished build stays in the record.
-            Activity::Syncing(job) if is_complete && !job.is_repair() => {
+            // The target is held. The unfinished build stays in the record.
+            Activity::Syncing(job) if is_kept || is_complete && !job.is_repair() => {
                 self.drop_job();
                 self.goal = Goal::Next(pivot);
             }
-            Activity::Resuming(resume) if is_complete && !resume.is_repair() => {
+            Activity::Resuming(resume) if is_kept || is_complete && !resume.is_repair() => {
                 self.stop_resuming();
                 self.goal = Goal::Next(pivot);
             }
@@ -94,6 +95,7 @@ impl Engine {
         if !self.is_idle() || !self.commits.is_settled() {
             return;
         }
+        self.drop_spoilt(now);
         self.collect_if_due(now);
         if !self.commits.is_settled() {
             return;
@@ -115,6 +117,9 @@ impl Engine {
             let counts = complete.counts;
             let report = self.report(now, pivot, counts, Counters::default(), true);
             return self.end_goal(Event::Done(report));
+        }
+        if self.is_electable(&pivot.root) {
+            return self.elect(now, pivot);
         }
         self.begin(Start::towards(pivot, &self.record));
     }
