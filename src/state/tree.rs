@@ -29,6 +29,8 @@ mod reveal;
 mod scoped;
 mod stale;
 
+use scoped::Older;
+
 pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
 pub use reveal::{HashedNode, RevealFault, Revealing};
 
@@ -51,6 +53,8 @@ pub struct Tree {
     folds: Folds,
     /// What is to be held. What is revealed outside it stays known by its hash.
     scope: Scope,
+    /// The scopes before it for which bases were built.
+    older: Older,
 }
 
 /// What an answer added to the tree, and what the new accounts still need.
@@ -132,6 +136,7 @@ impl Tree {
             freed: Vec::new(),
             folds: Folds::new(),
             scope: Scope::everything(),
+            older: Older::default(),
         }
     }
 
@@ -173,5 +178,5 @@ impl Tree {
 }
 
 owns! {
-    Tree: entries, freed, folds;
+    Tree: entries, freed, folds, older;
 }

@@ -8,7 +8,7 @@ use super::target::Pivot;
 use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::{
-    Building, Complete, Counters, Counts, PageId, PageRef, Record, StatePath, Tree,
+    Building, Complete, Counters, Counts, PageId, PageRef, Record, Scope, StatePath, Tree,
 };
 
 /// How a job begins.
@@ -35,7 +35,12 @@ impl Start {
         let counters = building.map(|building| building.counters);
         let pivot = building.map_or(pivot, |building| pivot.after(Pivot::of_building(building)));
         let tree = match &record.complete {
-            Some(complete) => Tree::over_complete(pivot.root, complete.top.page()),
+            Some(complete) => Tree::over_complete(
+                pivot.root,
+                complete.top.page(),
+                &Scope::everything(),
+                Scope::everything(),
+            ),
             None => Tree::new(pivot.root),
         };
         let job = Job::new(pivot, tree, first, next);
@@ -60,7 +65,12 @@ impl Start {
         let pivot = Pivot::of_complete(&complete);
         let next = record.next_page;
         if !has_damaged_page {
-            let tree = Tree::over_complete(pivot.root, complete.top.page());
+            let tree = Tree::over_complete(
+                pivot.root,
+                complete.top.page(),
+                &Scope::everything(),
+                Scope::everything(),
+            );
             let job = Job::new(pivot, tree, next, next).repairing(codes);
             return Some(Start::Ready(Box::new(job)));
         }

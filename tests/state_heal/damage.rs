@@ -1,6 +1,6 @@
 //! Removes pages below the complete root and pages of a base.
 
-use snaplight::state::Tree;
+use snaplight::state::{Scope, Tree};
 
 use crate::chain::{Chain, Kind};
 use crate::database::Database;
@@ -34,7 +34,12 @@ fn of_any_page_that_is_missing_only_what_is_below_it_is_fetched_again() {
         healer.db = sound.clone();
         healer.db.pages.remove(&id);
         healer.open(state.clone());
-        healer.build_on(Tree::over_complete(root.hash, Some(root)));
+        healer.build_on(Tree::over_complete(
+            root.hash,
+            Some(root),
+            &Scope::everything(),
+            Scope::everything(),
+        ));
         while let Some(above) = healer.tree.blind_page(id, &at).unwrap() {
             healer.inline_page(above);
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use snaplight::hash::Hash;
 use snaplight::state::{
-    HashedNode, NewPages, PageId, PageRef, RevealFault, StatePath, Tree, Unfinished,
+    HashedNode, NewPages, PageId, PageRef, RevealFault, Scope, StatePath, Tree, Unfinished,
 };
 use snaplight::trie::fold::Fold;
 use snaplight::trie::node::{Node, decode};
@@ -96,7 +96,12 @@ impl Healer {
                 self.spine = spine.clone();
                 Tree::resume(state.root(), &page, spine, bytes).unwrap()
             }
-            (_, Some(complete)) => Tree::over_complete(target.root(), complete.page),
+            (_, Some(complete)) => Tree::over_complete(
+                target.root(),
+                complete.page,
+                &Scope::everything(),
+                Scope::everything(),
+            ),
             _ => Tree::new(target.root()),
         };
         self.build_on(tree);

@@ -31,6 +31,11 @@ pub struct Branch {
 }
 
 impl Branch {
+    /// What its parent holds: a reference to the branch, or to the extension above it.
+    pub fn link(&self) -> NodeRef {
+        self.link
+    }
+
     /// Whether there is an extension above it.
     pub(crate) fn has_link(&self) -> bool {
         self.link_from < self.depth

@@ -24,7 +24,8 @@
 //! | 6 neighbour | | | key; slim body, or value in RLP |
 //! | 7 account, storage outside | | code, as for 0 | key; slim body |
 //!
-//! Version 1 of the format lacks what is outside a scope: kinds 5 to 7, and code 3.
+//! Version 1 of the format lacks what is outside a scope: kinds 5 to 7, and code 3. A page without
+//! these is written as version 1, so that nothing changes for databases of everything.
 //!
 //! Inline storage and bases have whole keys and paths.
 
@@ -39,8 +40,9 @@ use crate::state::entry::{
 use crate::trie::path::{KEY_NIBBLES, Path};
 use crate::trie::scratch::ScratchBuf;
 
+/// The newest format that can be read.
 const VERSION: u8 = 2;
-/// The oldest format that can be read.
+/// The oldest format that can be read: nothing in the page is outside a scope.
 const OLDEST: u8 = 1;
 /// Flag: the page belongs to a storage trie.
 const STORAGE_TRIE: u8 = 1;
@@ -78,8 +80,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     if xxh64(body, 0).to_le_bytes() != *checksum {
         return Err(PageError::Checksum);
     }
+    let (version, rest) = body.split_first().ok_or(PageError::Checksum)?;
     let mut reader = PageReader {
-        rest: body.get(1..).unwrap_or_default(),
+        rest,
+        is_oldest: *version == OLDEST,
+        has_outside: false,
     };
     reader.page()
 }
@@ -87,6 +92,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
 /// The bytes of a page that are still to be read.
 struct PageReader<'a> {
     rest: &'a [u8],
+    /// Whether the page's format is [`OLDEST`].
+    is_oldest: bool,
+    /// Whether something outside a scope was read.
+    has_outside: bool,
 }
 
 impl<'a> PageReader<'a> {
@@ -106,6 +115,9 @@ impl<'a> PageReader<'a> {
             let entry = self.entry(&path, entries.last(), storage)?;
             entries.push(entry);
         }
+        if self.has_outside == self.is_oldest {
+            return Err(PageError::Malformed("other entries than its version has"));
+        }
         Ok(Page {
             parent: StatePath { account, path },
             whole,
@@ -121,6 +133,7 @@ impl<'a> PageReader<'a> {
         slots: bool,
     ) -> Result<Entry, PageError> {
         let [tag] = self.take()?;
+        self.has_outside |= is_of_version_2(tag);
         let entry = match tag & KIND {
             ACCOUNT | ACCOUNT_OUTSIDE if !slots => self.account(tag, parent)?,
             OUTSIDE if tag == OUTSIDE => Entry {
@@ -368,6 +381,8 @@ pub(crate) struct PageWriter {
     bytes: ScratchBuf,
     /// Leading bytes of every key that the parent's path covers.
     covered: usize,
+    /// The oldest format that has everything in it.
+    version: u8,
 }
 
 impl PageWriter {
@@ -379,7 +394,7 @@ impl PageWriter {
         } else {
             0
         };
-        bytes.push(VERSION);
+        bytes.push(OLDEST);
         bytes.push(storage | if whole { WHOLE_TRIE } else { 0 });
         if let Some(account) = &parent.account {
             bytes.append(&account.0);
@@ -389,6 +404,7 @@ impl PageWriter {
         PageWriter {
             bytes,
             covered: usize::from(parent.path.len() / 2),
+            version: OLDEST,
         }
     }
 
@@ -450,6 +466,9 @@ impl PageWriter {
     /// The finished page, with its checksum.
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut bytes = self.bytes.finish();
+        if let Some(version) = bytes.first_mut() {
+            *version = self.version;
+        }
         let checksum = xxh64(&bytes, 0);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         bytes
@@ -484,17 +503,24 @@ impl PageWriter {
     }
 
     fn leaf_key(&mut self, tag: u8, key: &Hash) {
-        self.bytes.push(tag);
+        self.tag(tag);
         self.bytes
             .append(key.0.get(self.covered..).unwrap_or_default());
     }
 
     fn reference(&mut self, tag: u8, path: &Path, hash: &Hash) {
-        self.bytes.push(tag);
+        self.tag(tag);
         self.bytes.push(path.len());
         self.bytes
             .append(packed(&path.key(), path.len(), self.covered));
         self.bytes.append(&hash.0);
+    }
+
+    fn tag(&mut self, tag: u8) {
+        if is_of_version_2(tag) {
+            self.version = VERSION;
+        }
+        self.bytes.push(tag);
     }
 
     fn number(&mut self, mut number: u64) {
@@ -504,6 +530,12 @@ impl PageWriter {
         }
         self.bytes.push(number as u8);
     }
+}
+
+/// Whether an entry with this tag has something outside a scope, which version 1 lacks.
+fn is_of_version_2(tag: u8) -> bool {
+    let kind = tag & KIND;
+    kind >= OUTSIDE || kind == ACCOUNT && tag >> CODE_SHIFT == 3
 }
 
 /// The bytes of a path of `len` nibbles, without the first `covered` ones.

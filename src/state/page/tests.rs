@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::state::account::Account;
-use crate::state::entry::{AccountLeaf, Code, PageId};
+use crate::state::entry::{AccountLeaf, Code, Neighbour, PageId};
 use crate::trie::path::Path;
 
 /// A page as [`PageWriter`] puts it down.
@@ -52,6 +52,10 @@ fn slot_entry() -> impl Strategy<Value = Entry> {
             path: Path::full(key),
             item: Item::Slot(alloy_rlp::encode(value.as_slice()).into()),
         }),
+        1 => (hash(), 1..=127u8).prop_map(|(key, value)| Entry {
+            path: Path::full(key),
+            item: Item::Neighbour(Neighbour::Slot([value].into())),
+        }),
         1 => reference(),
     ]
 }
@@ -62,6 +66,10 @@ fn reference() -> impl Strategy<Value = Entry> {
         (path(), hash()).prop_map(|(path, hash)| Entry {
             path,
             item: Item::blinded(hash)
+        }),
+        (path(), hash()).prop_map(|(path, hash)| Entry {
+            path,
+            item: Item::Outside(hash)
         }),
         (path(), hash(), hash().prop_flat_map(page_ref), 0..4usize).prop_map(based),
         (path(), hash().prop_flat_map(page_ref)).prop_map(|(path, page)| Entry {
@@ -116,13 +124,14 @@ fn account_entry() -> impl Strategy<Value = Entry> {
         any::<bool>(),
     );
     let slots = proptest::collection::vec(slot_entry(), 1..20).prop_map(in_order);
-    (hash(), body, 0..4u8, page_ref(Hash::ZERO), slots).prop_map(
+    (hash(), body, 0..6u8, page_ref(Hash::ZERO), slots).prop_map(
         |(key, body, form, page, slots)| {
             let (nonce, balance, storage_root, code_hash, held) = body;
             let (storage_root, storage) = match form {
                 0 => (Hash::EMPTY_ROOT, Storage::Empty),
                 1 => (storage_root, Storage::Blinded),
                 2 => (storage_root, Storage::Inline(slots)),
+                3 => (storage_root, Storage::Outside),
                 _ => (
                     storage_root,
                     Storage::Page(PageRef {
@@ -135,6 +144,7 @@ fn account_entry() -> impl Strategy<Value = Entry> {
             let (code_hash, code) = match (held, nonce % 2) {
                 (true, 0) => (code_hash, Code::Held),
                 (false, 0) => (code_hash, Code::Missing),
+                (true, _) if form > 2 => (code_hash, Code::Outside),
                 _ => (Hash::EMPTY_CODE, Code::None),
             };
             let account = Account {
@@ -148,9 +158,13 @@ fn account_entry() -> impl Strategy<Value = Entry> {
                 storage,
                 code,
             };
+            let item = match form {
+                5 => Item::Neighbour(Neighbour::Account(leaf.slim)),
+                _ => Item::Account(Box::new(leaf)),
+            };
             Entry {
                 path: Path::full(key),
-                item: Item::Account(Box::new(leaf)),
+                item,
             }
         },
     )
@@ -237,15 +251,16 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut sealed = vec![VERSION_BYTE];
+    fn random_bytes_never_panic(
+        version in 1..=2u8,
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let mut sealed = vec![version];
         sealed.extend(&body);
         let _ = Page::decode(&seal(&sealed));
         prop_assert!(Page::decode(&body).is_err());
     }
 }
-
-const VERSION_BYTE: u8 = 1;
 
 #[test]
 fn any_flipped_bit_is_found_by_the_checksum() {
@@ -263,9 +278,29 @@ fn any_flipped_bit_is_found_by_the_checksum() {
 fn newer_format_names_both_versions() {
     let newer = PageError::NewerFormat {
         found: 9,
-        supported: 1,
+        supported: 2,
     };
     assert_eq!(Page::decode(&[9, 1, 2]), Err(newer));
+}
+
+#[test]
+fn only_a_page_with_something_outside_has_version_2() {
+    let (mut page, bytes, _) = some_page();
+    assert_eq!(bytes[0], 1);
+    let newer = |mut bytes: Vec<u8>, version| {
+        bytes[0] = version;
+        Page::decode(&seal(&bytes[..bytes.len() - 8]))
+    };
+    let malformed = PageError::Malformed("other entries than its version has");
+    assert_eq!(newer(bytes, 2), Err(malformed.clone()));
+    page.entries.push(Entry {
+        path: Path::new(Hash([0x5f; 32]), 2),
+        item: Item::Outside(Hash([1; 32])),
+    });
+    let bytes = encode(&page);
+    assert_eq!(bytes[0], 2);
+    assert_eq!(Page::decode(&bytes), Ok(page));
+    assert_eq!(newer(bytes, 1), Err(malformed));
 }
 
 #[test]

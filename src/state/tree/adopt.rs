@@ -4,6 +4,7 @@
 
 use super::Joined;
 use super::list::over;
+use super::scoped::{Settler, blinded_page};
 use crate::hash::Hash;
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::page::fold_list;
@@ -23,6 +24,8 @@ pub(super) struct Adopter<'a> {
     pub(super) joined: &'a mut Joined,
     /// Which codes are stored; `None` leaves what accounts say of their codes as it is.
     pub(super) held: Option<&'a dyn CodesHeld>,
+    /// Makes what is adopted obey the scope.
+    pub(super) settler: Settler<'a>,
 }
 
 impl Adopter<'_> {
@@ -47,9 +50,9 @@ impl Adopter<'_> {
                 }
                 Item::Account(mut leaf) => {
                     if let Some(old) = account_in(part) {
-                        self.adopt_storage(&mut leaf, old);
+                        self.adopt_storage(&entry.path, &mut leaf, old);
                     }
-                    self.want(&entry.path, &mut leaf);
+                    want(&entry.path, &mut leaf, self.held, self.joined);
                     merged.push(Entry {
                         path: entry.path,
                         item: Item::Account(leaf),
@@ -78,9 +81,10 @@ impl Adopter<'_> {
         }
         loop {
             if self.folds_to(&part, &path, &hash) {
-                return self.adopt(part, parent, merged);
+                return self.adopt(&path, part, parent, merged);
             }
-            // A base that is one blinded entry at the same path is replaced by its own base.
+            // A base that is one blinded entry at the same path is replaced by its own base, and a
+            // hash alone is none.
             match part.as_mut_slice() {
                 [
                     Entry {
@@ -88,6 +92,12 @@ impl Adopter<'_> {
                         item: Item::Blinded { base, .. },
                     },
                 ] if *below == path => part = core::mem::take(base),
+                [
+                    Entry {
+                        path: below,
+                        item: Item::Outside(_),
+                    },
+                ] if *below == path => part.clear(),
                 _ => break,
             }
         }
@@ -97,7 +107,7 @@ impl Adopter<'_> {
                 .position(|alone| self.folds_to(alone, &path, &hash))
         {
             let alone = part.swap_remove(index);
-            return self.adopt(vec![alone], parent, merged);
+            return self.adopt(&path, vec![alone], parent, merged);
         }
         merged.push(over(path, hash, part));
     }
@@ -119,14 +129,22 @@ impl Adopter<'_> {
         }
     }
 
-    /// Takes a part of a base over as it is. `parent` is the depth of the branch above.
-    pub(super) fn adopt(&mut self, part: Vec<Entry>, parent: u8, merged: &mut Vec<Entry>) {
+    /// Takes over a part of a base that makes up the node at `place`. `parent` is the depth of the
+    /// branch above.
+    pub(super) fn adopt(
+        &mut self,
+        place: &Path,
+        part: Vec<Entry>,
+        parent: u8,
+        merged: &mut Vec<Entry>,
+    ) {
+        let part = self.settler.settle(self.fold, place, part, self.held);
         let paths: Vec<Path> = part.iter().map(|entry| entry.path).collect();
         for (index, mut entry) in part.into_iter().enumerate() {
             let depth = depth_among(&paths, index).unwrap_or(parent);
             close(&mut entry, depth);
             if let Item::Account(leaf) = &mut entry.item {
-                self.want(&entry.path, leaf);
+                want(&entry.path, leaf, self.held, self.joined);
             }
             merged.push(entry);
         }
@@ -134,13 +152,14 @@ impl Adopter<'_> {
 
     /// Adopts the storage of an account whose body has changed, or makes it the base of the new
     /// storage.
-    fn adopt_storage(&mut self, leaf: &mut AccountLeaf, old: AccountLeaf) {
+    fn adopt_storage(&mut self, path: &Path, leaf: &mut AccountLeaf, old: AccountLeaf) {
         let root = leaf.storage_root();
         if root == Hash::EMPTY_ROOT || leaf.storage == Storage::Outside {
             return;
         }
         if root == old.storage_root() {
             leaf.storage = old.storage;
+            self.settler.settle_storage(self.fold, path.key(), leaf);
             close_storage(leaf);
             return;
         }
@@ -157,22 +176,27 @@ impl Adopter<'_> {
             leaf.storage = Storage::Inline(vec![under]);
         }
     }
+}
 
-    /// Notes what an account lacks.
-    fn want(&mut self, path: &Path, leaf: &mut AccountLeaf) {
-        if !leaf.is_open() {
-            return;
+/// Notes what an account lacks.
+pub(super) fn want(
+    path: &Path,
+    leaf: &mut AccountLeaf,
+    held: Option<&dyn CodesHeld>,
+    joined: &mut Joined,
+) {
+    if !leaf.is_open() {
+        return;
+    }
+    if leaf.code == Code::Missing {
+        let code = leaf.code_hash();
+        match held.is_some_and(|held| held.holds(&code)) {
+            true => leaf.code = Code::Held,
+            false => joined.codes.push(code),
         }
-        if leaf.code == Code::Missing {
-            let code = leaf.code_hash();
-            match self.held.is_some_and(|held| held.holds(&code)) {
-                true => leaf.code = Code::Held,
-                false => self.joined.codes.push(code),
-            }
-        }
-        if leaf.storage == Storage::Blinded {
-            self.joined.storage.push((path.key(), leaf.storage_root()));
-        }
+    }
+    if leaf.storage == Storage::Blinded {
+        joined.storage.push((path.key(), leaf.storage_root()));
     }
 }
 
@@ -278,15 +302,5 @@ fn close_storage(leaf: &mut AccountLeaf) {
             }
         }
         Storage::Empty | Storage::Blinded | Storage::Page(_) | Storage::Outside => {}
-    }
-}
-
-fn blinded_page(path: Path, page: PageRef) -> Item {
-    Item::Blinded {
-        hash: page.hash,
-        base: vec![Entry {
-            path,
-            item: Item::Page(page),
-        }],
     }
 }

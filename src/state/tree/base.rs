@@ -3,9 +3,11 @@
 
 use super::adopt::Adopter;
 use super::list::{find, holds_anything, over};
+use super::scoped::{Settler, blinded_page};
 use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
+use crate::state::scope::Scope;
 use crate::trie::path::Path;
 
 impl Tree {
@@ -17,11 +19,18 @@ impl Tree {
         }
         self.root = root;
         let base = core::mem::take(&mut self.entries);
-        if root != Hash::EMPTY_ROOT {
+        if !self.scope.touches(&StatePath::account_trie(Path::ROOT)) {
+            self.entries = Tree::new(root).with_scope(self.scope.clone()).entries;
+        } else if root != Hash::EMPTY_ROOT {
             let mut adopter = Adopter {
                 fold: &mut self.folds.list,
                 joined: &mut Joined::default(),
                 held: None,
+                settler: Settler {
+                    scope: &self.scope,
+                    older: &self.older,
+                    account: None,
+                },
             };
             // The new root may be one that is held in part.
             adopter.compare(Path::ROOT, root, base, 0, &mut self.entries);
@@ -30,22 +39,39 @@ impl Tree {
         self
     }
 
-    /// Starts towards `root` with a complete state as base. `complete` is its root page; `None` for
-    /// the empty state.
-    pub fn over_complete(root: Hash, complete: Option<PageRef>) -> Tree {
-        let mut tree = Tree::new(root);
-        if let (Some(page), true) = (complete, root != Hash::EMPTY_ROOT) {
-            let held = vec![Entry {
+    /// Starts towards `root` with a complete state as base, for `scope`. `complete` is its root
+    /// page, `None` for the empty state; `built_for` is the scope that it was built for. If it has
+    /// the same root and another scope, its pages are read where the two scopes differ, and nothing
+    /// is fetched but what is wanted in addition. From a set to everything nothing of it is used: a
+    /// first sync fetches ranges.
+    pub fn over_complete(
+        root: Hash,
+        complete: Option<PageRef>,
+        built_for: &Scope,
+        scope: Scope,
+    ) -> Tree {
+        let tree = Tree::new(root).with_scope(scope);
+        let top = StatePath::account_trie(Path::ROOT);
+        let is_of_use = tree.scope.touches(&top)
+            && (built_for.is_everything() || !tree.scope.is_everything())
+            && root != Hash::EMPTY_ROOT;
+        let Some(page) = complete.filter(|_| is_of_use) else {
+            return tree;
+        };
+        let held = vec![Entry {
+            path: Path::ROOT,
+            item: Item::Page(page),
+        }];
+        let differs = tree.scope.differs_at(built_for, &top);
+        let entries = match page.hash == root {
+            true if differs => vec![Entry {
                 path: Path::ROOT,
-                item: Item::Page(page),
-            }];
-            tree.entries = match page.hash == root {
-                true => held,
-                false => vec![over(Path::ROOT, root, held)],
-            };
-            tree.count_bytes();
-        }
-        tree
+                item: blinded_page(Path::ROOT, page),
+            }],
+            true => held,
+            false => vec![over(Path::ROOT, root, held)],
+        };
+        tree.over_entries(entries, built_for)
     }
 
     /// The page that has to be read ([`Tree::inline_page`]) before the blinded entry at this place

@@ -3,6 +3,7 @@
 
 use super::adopt::{Adopter, Base};
 use super::list::{self, over};
+use super::scoped::Settler;
 use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, PageId, PageRef, StatePath, Storage};
@@ -72,6 +73,11 @@ impl Tree {
                 fold: &mut self.folds.list,
                 joined: &mut joined,
                 held: None,
+                settler: Settler {
+                    scope: &self.scope,
+                    older: &self.older,
+                    account: at.account,
+                },
             },
         };
         let range = related(&self.entries, &at);
@@ -123,7 +129,9 @@ impl Opened<'_> {
                     };
                     let base = self.open(core::mem::take(base), Some(&path));
                     match waits {
-                        Waits::ToBeAdopted => self.adopter.adopt(base, UNKNOWN, &mut opened),
+                        Waits::ToBeAdopted => {
+                            self.adopter.adopt(&path, base, UNKNOWN, &mut opened);
+                        }
                         Waits::ToBeCompared => {
                             let adopter = &mut self.adopter;
                             adopter.compare(path, *hash, base, UNKNOWN, &mut opened);

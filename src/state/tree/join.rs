@@ -5,11 +5,12 @@ use core::ops::Range;
 
 use super::adopt::{Adopter, depth_above};
 use super::list::{self, Overlay, find_account};
+use super::scoped::Settler;
 use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::account::VerifiedFull;
 use crate::state::cut::{CutMode, KeptItem, Place, Source, cut, cut_list, write_whole};
-use crate::state::entry::{Code, CodesHeld, Entry, Item, PageRef, Storage};
+use crate::state::entry::{Code, CodesHeld, Entry, Item, PageRef, StatePath, Storage};
 use crate::state::new_pages::NewPages;
 use crate::state::page::{entry_size, fold_list, storage_size};
 use crate::state::source::{Arena, Mark, SlotList, tally};
@@ -22,13 +23,17 @@ impl Tree {
     /// Joins a verified account range. What is complete in the answer is cut into pages at once.
     /// Its edges, and accounts that wait for storage or code, become entries. What the tree knew
     /// already stays as it is. A range of another root, because the target moved, reveals what
-    /// is the same and is a base for the rest.
+    /// is the same and is a base for the rest. A set has no ranges of accounts, so a late one adds
+    /// nothing.
     pub fn join_accounts(
         &mut self,
         range: &VerifiedRange<'_>,
         held: &dyn CodesHeld,
         out: &mut NewPages,
     ) -> Result<Joined, TreeError> {
+        if !self.scope.is_everything() {
+            return Ok(Joined::default());
+        }
         if range.root() != self.root {
             return self.join_stale_accounts(range, held, out);
         }
@@ -65,6 +70,11 @@ impl Tree {
             fold: &mut self.folds.list,
             joined: &mut adopted,
             held: Some(held),
+            settler: Settler {
+                scope: &self.scope,
+                older: &self.older,
+                account: None,
+            },
         };
         let based = overlap.based(&self.entries);
         let (added, removed) =
@@ -82,13 +92,19 @@ impl Tree {
 
     /// Joins a verified range of one account's storage, or all of it. An answer for an account that
     /// is complete already adds nothing. A range of another storage root is treated as in
-    /// [`Tree::join_accounts`].
+    /// [`Tree::join_accounts`]. A range of a storage that is not wholly in the scope adds nothing.
     pub fn join_storage(
         &mut self,
         account: &Hash,
         range: &VerifiedRange<'_>,
         out: &mut NewPages,
     ) -> Result<StorageJoined, TreeError> {
+        if !self
+            .scope
+            .includes(&StatePath::storage(*account, Path::ROOT))
+        {
+            return Ok(StorageJoined::default());
+        }
         let budget = self.budget;
         let leaf = find_account(&mut self.entries, account);
         let Some(leaf) = leaf.filter(|leaf| leaf.storage_root() == range.root()) else {
@@ -107,6 +123,11 @@ impl Tree {
             fold: &mut self.folds.storage,
             joined: &mut adopted,
             held: None,
+            settler: Settler {
+                scope: &self.scope,
+                older: &self.older,
+                account: Some(*account),
+            },
         };
         let (page, joined) = join_slots(&mut slots, range, place, &mut adopter, out)?;
         leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);

@@ -5,7 +5,7 @@
 use core::ops::Range;
 
 use crate::hash::Hash;
-use crate::state::entry::{AccountLeaf, Entry, Item};
+use crate::state::entry::{AccountLeaf, Entry, Item, Storage};
 use crate::trie::path::Path;
 
 /// A list that needs more capacity gets one spare entry for each eight that it has. So a contract
@@ -143,7 +143,21 @@ pub(super) fn over(path: Path, hash: Hash, mut base: Vec<Entry>) -> Entry {
     }
 }
 
-/// Whether the list holds any leaf or page.
+/// The storage that has this list.
+pub(super) fn restored(slots: Vec<Entry>) -> Storage {
+    match slots.as_slice() {
+        [
+            Entry {
+                path,
+                item: Item::Blinded { base, .. },
+            },
+        ] if path.is_empty() && base.is_empty() => Storage::Blinded,
+        _ => Storage::Inline(slots),
+    }
+}
+
+/// Whether the list holds any leaf or page, or says what lies outside the scope: that may prove
+/// that something is absent.
 pub(super) fn holds_anything(list: &[Entry]) -> bool {
     list.iter()
         .any(|entry| !matches!(&entry.item, Item::Blinded { base, .. } if base.is_empty()))

@@ -1,5 +1,6 @@
 //! What is missing, and how much that probably is.
 
+use super::adopt::depth_above;
 use super::{Incomplete, Tree};
 use crate::hash::Hash;
 use crate::state::counters::Counts;
@@ -161,6 +162,39 @@ impl Tree {
         !self.entries.iter().any(Entry::is_open)
     }
 
+    /// Whether nothing of this account is missing: neither the account itself, or the proof that
+    /// there is none, nor what the scope wants of its storage and code.
+    pub fn is_complete_at(&self, account: &Hash) -> bool {
+        at_or_above(&self.entries, account).is_none_or(|entry| match entry.item {
+            Item::Outside(_) => false,
+            _ => !entry.is_open(),
+        })
+    }
+
+    /// The length of the path of the deepest node that is known on the way to a key, in the list or
+    /// in its bases: the key's leaf, or where the way ends. `at` is a whole key. What is in a page
+    /// that was not read is not known. `None` if nothing is.
+    pub fn depth_of(&self, at: &StatePath) -> Option<u8> {
+        let key = at.path.key();
+        let Some(account) = &at.account else {
+            return depth_in(&self.entries, &key);
+        };
+        let mut list = self.entries.as_slice();
+        loop {
+            match &at_or_above(list, account)?.item {
+                Item::Account(leaf) => {
+                    return match &leaf.storage {
+                        Storage::Inline(slots) => depth_in(slots, &key),
+                        Storage::Page(_) => Some(0),
+                        Storage::Empty | Storage::Blinded | Storage::Outside => None,
+                    };
+                }
+                Item::Blinded { base, .. } => list = base,
+                _ => return None,
+            }
+        }
+    }
+
     /// How many leaves are probably below `at`, judged by the density of what is held around it.
     /// `None` if nothing near is held.
     pub fn estimated_leaves_below(&self, at: &StatePath) -> Option<u64> {
@@ -200,11 +234,42 @@ fn density(near: &[Entry]) -> Option<Density> {
     let span = width(&first.path.first_key(), &last.path.last_key());
     let blinded = near
         .iter()
-        .filter(|entry| matches!(entry.item, Item::Blinded { .. }))
+        .filter(|entry| matches!(entry.item, Item::Blinded { .. } | Item::Outside(_)))
         .map(|entry| width_below(&entry.path))
         .sum();
     let known = span.saturating_sub(blinded);
     Density::new(near.iter().map(Entry::leaves).sum(), known as f64)
+}
+
+/// The entry of a list at or above a key.
+fn at_or_above<'a>(list: &'a [Entry], key: &Hash) -> Option<&'a Entry> {
+    let after = list.partition_point(|entry| entry.path.first_key() <= *key);
+    let entry = list.get(after.checked_sub(1)?)?;
+    entry.path.covers(key).then_some(entry)
+}
+
+/// [`Tree::depth_of`] in one list.
+fn depth_in(list: &[Entry], key: &Hash) -> Option<u8> {
+    let path = Path::full(*key);
+    let at = list.partition_point(|entry| entry.path.first_key() <= *key);
+    let above = at.checked_sub(1).and_then(|index| list.get(index));
+    match above {
+        Some(Entry { path, item }) if path.covers(key) => match item {
+            Item::Blinded { base, .. } => {
+                let below = depth_in(base, key);
+                Some(below.map_or(path.len(), |below| below.max(path.len())))
+            }
+            _ if list.len() == 1 && path.is_full() => Some(0),
+            // A leaf's node begins below the branch above it.
+            _ if path.is_full() => Some((depth_above(list, at - 1) + 1).min(path.len())),
+            _ => Some(path.len()),
+        },
+        _ => {
+            let beside = [above, list.get(at)];
+            let shared = beside.into_iter().flatten();
+            shared.map(|entry| entry.path.common(&path)).max()
+        }
+    }
 }
 
 /// The storage list inside an account's entry.

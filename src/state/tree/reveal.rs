@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::adopt::{Adopter, depth_above};
 use super::list::{self, find_account};
-use super::scoped::settle;
+use super::scoped::{Settler, settle};
 use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
@@ -148,23 +148,30 @@ impl Revealing<'_> {
         let tree = &mut *self.tree;
         let index = blinded_at(&tree.entries, path, node)?;
         let place = free_place(&self.accounts, index)?;
-        let (mut revealed, mut accounts, mut bytes) = (Vec::new(), 0, 0);
+        let mut revealed = Vec::new();
         let mut leaf = |value: &[u8]| {
             let leaf = account(value, self.held)?;
-            accounts += 1;
-            bytes += 32 + leaf.slim.len() as u64;
             Ok(Item::Account(Box::new(leaf)))
         };
         expand(*path, node.rlp, &mut leaf, &mut revealed)?;
         settle(&tree.scope, None, &mut revealed);
+        for entry in &revealed {
+            if let Item::Account(leaf) = &entry.item {
+                self.joined.accounts += 1;
+                self.joined.account_bytes += 32 + leaf.slim.len() as u64;
+            }
+        }
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
             joined: &mut self.joined,
             held: Some(self.held),
+            settler: Settler {
+                scope: &tree.scope,
+                older: &tree.older,
+                account: None,
+            },
         };
         let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
-        self.joined.accounts += accounts;
-        self.joined.account_bytes += bytes;
         self.accounts.insert(place, (index, merged));
         tree.bytes = (tree.bytes + added).saturating_sub(removed);
         Ok(())
@@ -195,23 +202,30 @@ impl Revealing<'_> {
         let index = blinded_at(slots, path, node)?;
         let replaced = self.storage.as_ref().map(|(_, replaced)| replaced);
         let place = replaced.map_or(Ok(0), |replaced| free_place(replaced, index))?;
-        let (mut revealed, mut count, mut bytes) = (Vec::new(), 0, 0);
+        let mut revealed = Vec::new();
         let mut slot = |value: &[u8]| {
             check_slot_value(value).map_err(|_| RevealFault::Content)?;
-            count += 1;
-            bytes += 32 + value.len() as u64;
             Ok(Item::Slot(value.into()))
         };
         expand(*path, node.rlp, &mut slot, &mut revealed)?;
         settle(&tree.scope, Some(*account), &mut revealed);
+        for entry in &revealed {
+            if let Item::Slot(value) = &entry.item {
+                self.joined.slots += 1;
+                self.joined.slot_bytes += 32 + value.len() as u64;
+            }
+        }
         let adopter = &mut Adopter {
             fold: &mut tree.folds.list,
             joined: &mut self.joined,
             held: Some(self.held),
+            settler: Settler {
+                scope: &tree.scope,
+                older: &tree.older,
+                account: Some(*account),
+            },
         };
         let (merged, mut removed, added) = merge(slots, index, revealed, adopter)?;
-        self.joined.slots += count;
-        self.joined.slot_bytes += bytes;
         if leaf.storage == Storage::Blinded {
             tree.bytes += count_size(&whole);
             removed = 0;

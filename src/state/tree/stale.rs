@@ -6,7 +6,8 @@ use core::iter;
 
 use super::adopt::{Adopter, Base, depth_above};
 use super::join::join_slots;
-use super::list::{Overlay, holds_anything, over};
+use super::list::{Overlay, holds_anything, over, restored};
+use super::scoped::Settler;
 use super::{Joined, StorageJoined, Tree};
 use crate::hash::Hash;
 use crate::state::cut::{CutMode, Place, cut};
@@ -37,6 +38,11 @@ impl Tree {
             fold: &mut self.folds.list,
             joined: &mut joined,
             held: Some(held),
+            settler: Settler {
+                scope: &self.scope,
+                older: &self.older,
+                account: None,
+            },
         };
         if let Some(stale) = stale(fold, &marks, place, out)? {
             join_stale(&mut self.entries, stale, &mut adopter);
@@ -64,6 +70,11 @@ impl Tree {
             fold: &mut self.folds.storage,
             joined: &mut adopted,
             held: None,
+            settler: Settler {
+                scope: &self.scope,
+                older: &self.older,
+                account: Some(*account),
+            },
         };
         let found = find_anywhere(&mut self.entries, account, false).and_then(|(leaf, in_base)| {
             let root = leaf.storage_root();
@@ -89,19 +100,6 @@ impl Tree {
         }
         self.count_bytes();
         Ok(joined)
-    }
-}
-
-/// The storage that has this list.
-fn restored(slots: Vec<Entry>) -> Storage {
-    match slots.as_slice() {
-        [
-            Entry {
-                path,
-                item: Item::Blinded { base, .. },
-            },
-        ] if path.is_empty() && base.is_empty() => Storage::Blinded,
-        _ => Storage::Inline(slots),
     }
 }
 

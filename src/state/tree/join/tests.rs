@@ -1,5 +1,7 @@
 use super::*;
 use crate::state::entry::PageId;
+use crate::state::scope::Scope;
+use crate::state::tree::scoped::Older;
 
 fn path(nibbles: &[u8]) -> Path {
     let child = |path: Path, nibble: &u8| path.child(*nibble).unwrap_or(path);
@@ -45,6 +47,11 @@ fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
         fold: &mut Fold::new(),
         joined: &mut Joined::default(),
         held: None,
+        settler: Settler {
+            scope: &Scope::everything(),
+            older: &Older::default(),
+            account: None,
+        },
     };
     merge(old, new, |item| Some(item.clone()), &mut adopter)
 }
