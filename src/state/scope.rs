@@ -284,18 +284,6 @@ impl TrackedSet {
         }
     }
 
-    /// The set without these slots and codes. The accounts themselves stay tracked. Of an account of
-    /// which all slots are tracked, single ones cannot be removed, and all of them stay.
-    pub fn without_parts(&self, removed: &[TrackedAccount]) -> TrackedSet {
-        let mut set = self.clone();
-        for account in &mut set.accounts {
-            let key = account.key;
-            let parts = removed.iter().filter(|part| part.key == key);
-            parts.for_each(|part| account.remove(part));
-        }
-        set
-    }
-
     /// The accounts below a path of the account trie.
     fn below(&self, path: &Path) -> &[TrackedAccount] {
         let (first, last) = (path.first_key(), path.last_key());
@@ -368,17 +356,6 @@ impl TrackedAccount {
             (TrackedSlots::Single(slots), TrackedSlots::Single(added)) => {
                 slots.extend(added);
                 *slots = in_order(core::mem::take(slots));
-            }
-        }
-    }
-
-    fn remove(&mut self, other: &TrackedAccount) {
-        self.code &= !other.code;
-        match (&mut self.slots, &other.slots) {
-            (slots, TrackedSlots::All) => *slots = TrackedSlots::Single(Vec::new()),
-            (TrackedSlots::All, TrackedSlots::Single(_)) => {}
-            (TrackedSlots::Single(slots), TrackedSlots::Single(removed)) => {
-                slots.retain(|slot| removed.binary_search(slot).is_err());
             }
         }
     }
