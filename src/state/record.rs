@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use super::counters::{Counters, Counts};
 use super::entry::{PageId, PageRef};
+use super::scope::Scope;
 use crate::hash::Hash;
 use crate::heap::flat;
 
@@ -246,6 +247,24 @@ impl Record {
         let building = self.building.iter().map(|building| building.scope);
         let named = [self.scope].into_iter().chain(states).chain(building);
         named.filter(|version| *version != 0)
+    }
+
+    /// The scopes that it names, each once, out of those that are stored by their versions. `None` if
+    /// one is missing or damaged: nothing is known then of what the database holds.
+    pub fn scopes_of(&self, stored: &[(u64, Vec<u8>)]) -> Option<Vec<Scope>> {
+        let mut scopes: Vec<Scope> = Vec::new();
+        for version in self.scopes() {
+            if scopes.iter().any(|scope| scope.version() == version) {
+                continue;
+            }
+            let (_, bytes) = stored.iter().find(|(stored, _)| *stored == version)?;
+            let scope = Scope::decode(bytes).ok()?;
+            if scope.version() != version {
+                return None;
+            }
+            scopes.push(scope);
+        }
+        Some(scopes)
     }
 
     /// Makes `next` the complete state. The one before is kept if `keeps` says so, that is if both

@@ -204,6 +204,18 @@ impl Scope {
         }
     }
 
+    /// Whether what the other wants is all in this one, and both are everything or both a set.
+    pub(crate) fn covers(&self, other: &Scope) -> bool {
+        match (&self.set, &other.set) {
+            (None, None) => true,
+            (Some(mine), Some(theirs)) => theirs.accounts.iter().all(|account| {
+                let mine = mine.get(&account.key);
+                mine.is_some_and(|mine| mine.covers(account))
+            }),
+            _ => false,
+        }
+    }
+
     /// Its bytes, in the layout above.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
@@ -285,7 +297,7 @@ impl TrackedSet {
     }
 
     /// The accounts below a path of the account trie.
-    fn below(&self, path: &Path) -> &[TrackedAccount] {
+    pub(crate) fn below(&self, path: &Path) -> &[TrackedAccount] {
         let (first, last) = (path.first_key(), path.last_key());
         let start = self.accounts.partition_point(|account| account.key < first);
         let end = self.accounts.partition_point(|account| account.key <= last);
@@ -339,6 +351,25 @@ impl TrackedAccount {
     /// Which of its slots are tracked.
     pub fn slots(&self) -> &TrackedSlots {
         &self.slots
+    }
+
+    /// The single slots below a path of its storage trie; none if all slots are tracked.
+    pub(crate) fn slots_below(&self, path: &Path) -> &[TrackedSlot] {
+        match &self.slots {
+            TrackedSlots::Single(slots) => below(slots, path),
+            TrackedSlots::All => &[],
+        }
+    }
+
+    fn covers(&self, other: &TrackedAccount) -> bool {
+        let has_slots = match (&self.slots, &other.slots) {
+            (TrackedSlots::All, _) => true,
+            (TrackedSlots::Single(_), TrackedSlots::All) => false,
+            (TrackedSlots::Single(mine), TrackedSlots::Single(theirs)) => {
+                theirs.iter().all(|slot| mine.binary_search(slot).is_ok())
+            }
+        };
+        has_slots && (self.code || !other.code)
     }
 
     fn single_slots(&self) -> usize {
@@ -496,6 +527,14 @@ impl HeapBytes for TrackedAccount {
             TrackedSlots::Single(slots) => slots.heap_bytes(),
             TrackedSlots::All => 0,
         }
+    }
+}
+
+/// A set is shared, and counted where it is held for good: in the engine.
+impl HeapBytes for Scope {
+    fn heap_bytes(&self) -> usize {
+        let set = self.set.as_deref();
+        set.map_or(0, |set| size_of::<TrackedSet>() + set.heap_bytes())
     }
 }
 

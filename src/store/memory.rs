@@ -3,7 +3,7 @@
 //! A [`MemoryDisk`] is what survives, a [`MemoryStore`] is one connection to it, so that reopening,
 //! a second writer and a killed tab look here as they do in a browser.
 
-use super::{Store, StoreError};
+use super::{MAX_SCOPES, Store, StoreError};
 use crate::{
     flat_map::FlatMap,
     hash::Hash,
@@ -34,6 +34,7 @@ pub struct MemoryDisk(Rc<RefCell<Disk>>);
 struct Disk {
     pages: FlatMap<PageId, Vec<u8>>,
     codes: FlatMap<Hash, Vec<u8>>,
+    scopes: FlatMap<u64, Vec<u8>>,
     meta: Option<Meta>,
     has_writer: bool,
 }
@@ -60,7 +61,7 @@ impl MemoryDisk {
         self.connect(false)
     }
 
-    /// Loses the record and keeps pages and codes, as a browser's clean-up might.
+    /// Loses the record and keeps pages, codes and scopes, as a browser's clean-up might.
     ///
     /// Hidden, because only tests need it: they show that a store without a record is empty, and
     /// nothing else can bring a store into that state.
@@ -101,6 +102,18 @@ impl Store for MemoryStore {
         ready(self.read(|disk| match disk.meta {
             Some(_) => disk.codes.keys().take(limit).copied().collect(),
             None => Vec::new(),
+        }))
+    }
+
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+        ready(self.read(|disk| {
+            let scopes = disk.scopes.iter().take(MAX_SCOPES);
+            match disk.meta {
+                Some(_) => scopes
+                    .map(|(version, bytes)| (*version, bytes.clone()))
+                    .collect(),
+                None => Vec::new(),
+            }
         }))
     }
 
@@ -181,11 +194,17 @@ impl Disk {
         for hash in &batch.delete_codes {
             self.codes.remove(hash);
         }
+        for version in &batch.delete_scopes {
+            self.scopes.remove(version);
+        }
         for (id, bytes) in batch.pages {
             self.pages.insert(id, bytes);
         }
         for (hash, code) in batch.codes {
             self.codes.insert(hash, code);
+        }
+        for (version, bytes) in batch.scopes {
+            self.scopes.insert(version, bytes);
         }
         self.meta = Some(Meta {
             sequence: batch.sequence,
@@ -197,6 +216,7 @@ impl Disk {
     fn clear(&mut self) {
         self.pages.clear();
         self.codes.clear();
+        self.scopes.clear();
         self.meta = None;
     }
 }

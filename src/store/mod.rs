@@ -12,7 +12,8 @@
 //!   failed.
 //! - A page is written once and never changed.
 //! - **No record, no data.** A store without a record is empty, even if a browser's clean-up left
-//!   pages in it: the first batch (sequence 1) clears pages and codes in its own transaction.
+//!   pages in it: the first batch (sequence 1) clears pages, codes and scopes in its own
+//!   transaction.
 //!
 //! One writer at a time, any number of readers. The writer is the one who holds the database's lock
 //! (`WriterLock` in the browser). The sequence check above keeps a database whole even where the
@@ -29,6 +30,10 @@ use crate::{
     hash::Hash,
     state::{Batch, PageId},
 };
+
+/// Most scopes that are read at once. The record names at most ten: what is to be held today, and
+/// those of the eight readable states and of the build. More are not ours.
+pub const MAX_SCOPES: usize = 16;
 
 /// A connection to one database.
 ///
@@ -58,7 +63,11 @@ pub trait Store {
     /// without a record.
     fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>>;
 
-    /// Lands `batch`: first its deletions, then its pages, codes and record. Answers once the
+    /// The scopes in the store by their versions, ascending, as [`Batch::scopes`] brought them. None
+    /// in a store without a record. At most [`MAX_SCOPES`].
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>>;
+
+    /// Lands `batch`: first its deletions, then its pages, codes, scopes and record. Answers once the
     /// transaction is complete.
     ///
     /// Fails with [`StoreError::Superseded`] unless the stored sequence is `batch.sequence - 1` (an

@@ -145,6 +145,15 @@ impl Peers {
         self.all().any(by_hash) && !self.all().any(by_snap)
     }
 
+    /// Whether the nodes of the state `root` cannot be had by their paths: there are peers by snap,
+    /// and all have refused them, and never served any. They may speak a version of snap that has
+    /// ranges only.
+    pub(crate) fn is_only_by_key(&self, root: &Hash) -> bool {
+        let by_snap = |peer: &&Peer| peer.by() == By::Snap && peer.is_ready();
+        let has_none = |peer: &Peer| peer.has_no_paths(root);
+        self.all().any(|peer| by_snap(&peer)) && self.all().filter(by_snap).all(has_none)
+    }
+
     /// Forgets all refusals: they hold for a root, and the target is a new one.
     pub(crate) fn clear_refusals(&mut self) {
         self.table

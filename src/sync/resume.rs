@@ -8,7 +8,8 @@ use super::target::Pivot;
 use crate::hash::Hash;
 use crate::heap::owns;
 use crate::state::{
-    Building, Complete, Counters, Counts, PageId, PageRef, Record, Scope, StatePath, Tree,
+    Building, CodesHeld, Complete, Counters, Counts, PageId, PageRef, Record, Scope, StatePath,
+    Tree,
 };
 
 /// How a job begins.
@@ -19,14 +20,25 @@ pub(crate) enum Start {
     Ready(Box<Job>),
 }
 
+/// What is to be held, and what the states in a record were built for.
+pub(crate) struct Scopes {
+    pub(crate) today: Scope,
+    /// `None` if that is not known, which is a defect: then nothing of it is used.
+    pub(crate) complete: Option<Scope>,
+    /// The same, of the build.
+    pub(crate) build: Option<Scope>,
+}
+
 impl Start {
     /// Begins towards `pivot` over a database with this record.
-    pub(crate) fn towards(pivot: Pivot, record: &Record) -> Start {
+    pub(crate) fn towards(pivot: Pivot, record: &Record, scopes: &Scopes) -> Start {
         let next = record.next_page;
         if let Some(building) = &record.building
             && let Some(page) = building.top.page()
+            && let Some(built_for) = &scopes.build
         {
-            return Resume::new(pivot, building.clone(), page).into_start();
+            let resume = Resume::new(pivot, building.clone(), page, built_for.clone());
+            return resume.beside(scopes.complete.clone()).into_start();
         }
         // A build that was cancelled at the empty state reaches no page. The garbage
         // collection after this build deletes what it wrote.
@@ -34,21 +46,25 @@ impl Start {
         let first = building.map_or(next, |building| building.first_page);
         let counters = building.map(|building| building.counters);
         let pivot = building.map_or(pivot, |building| pivot.after(Pivot::of_building(building)));
-        let tree = match &record.complete {
-            Some(complete) => Tree::over_complete(
-                pivot.root,
-                complete.top.page(),
-                &Scope::everything(),
-                Scope::everything(),
-            ),
-            None => Tree::new(pivot.root),
-        };
+        let tree = over_complete(pivot, record, scopes);
         let job = Job::new(pivot, tree, first, next);
         Start::Ready(Box::new(job.counting_from(counters.unwrap_or_default())))
     }
 
+    /// Begins to build the complete state again, for today's scope. An unfinished build goes on if
+    /// it is that. Any other is left.
+    pub(crate) fn rescope(pivot: Pivot, record: &Record, scopes: &Scopes) -> Start {
+        let building = record.building.as_ref();
+        if building.is_some_and(|building| building.top.root() == pivot.root) {
+            return Start::towards(pivot, record, scopes);
+        }
+        let tree = over_complete(pivot, record, scopes);
+        let job = Job::new(pivot, tree, record.next_page, record.next_page);
+        Start::Ready(Box::new(job))
+    }
+
     /// Begins to repair the complete state; `None` if there is none, or an empty one.
-    pub(crate) fn repair(record: &Record, damage: Vec<Damage>) -> Option<Start> {
+    pub(crate) fn repair(record: &Record, damage: Vec<Damage>, scopes: &Scopes) -> Option<Start> {
         let complete = record.complete?;
         let page = complete.top.page()?;
         let (mut pages, mut codes) = (Vec::new(), Vec::new());
@@ -65,18 +81,26 @@ impl Start {
         let pivot = Pivot::of_complete(&complete);
         let next = record.next_page;
         if !has_damaged_page {
-            let tree = Tree::over_complete(
-                pivot.root,
-                complete.top.page(),
-                &Scope::everything(),
-                Scope::everything(),
-            );
+            let tree = over_complete(pivot, record, scopes);
             let job = Job::new(pivot, tree, next, next).repairing(codes);
             return Some(Start::Ready(Box::new(job)));
         }
-        let mut resume = Resume::new(pivot, as_building(complete, next), page);
+        let built_for = scopes.complete.clone()?;
+        let from = as_building(complete, next);
+        let mut resume = Resume::new(pivot, from, page, built_for.clone()).beside(Some(built_for));
         resume.repair = Some(Repair { pages, codes });
         Some(resume.into_start())
+    }
+}
+
+/// A tree for today's scope over the complete state.
+fn over_complete(pivot: Pivot, record: &Record, scopes: &Scopes) -> Tree {
+    let today = scopes.today.clone();
+    match (&record.complete, &scopes.complete) {
+        (Some(complete), Some(built_for)) => {
+            Tree::over_complete(pivot.root, complete.top.page(), built_for, today)
+        }
+        _ => Tree::new(pivot.root).with_scope(today),
     }
 }
 
@@ -101,6 +125,10 @@ pub(crate) struct Resume {
     from: Building,
     /// Its root page.
     root_page: PageRef,
+    /// The scope that it was built for.
+    built_for: Scope,
+    /// The scope that the complete state was built for.
+    beside: Option<Scope>,
     tree: Option<Tree>,
     repair: Option<Repair>,
 }
@@ -115,14 +143,21 @@ struct Repair {
 }
 
 impl Resume {
-    fn new(pivot: Pivot, from: Building, root_page: PageRef) -> Resume {
+    fn new(pivot: Pivot, from: Building, root_page: PageRef, built_for: Scope) -> Resume {
         Resume {
             pivot,
             from,
             root_page,
+            built_for,
+            beside: None,
             tree: None,
             repair: None,
         }
+    }
+
+    /// The same beside a complete state that was built for this scope.
+    fn beside(self, beside: Option<Scope>) -> Resume {
+        Resume { beside, ..self }
     }
 
     fn into_start(self) -> Start {
@@ -152,8 +187,11 @@ impl Resume {
     fn take_page(&mut self, id: PageId, bytes: Option<&[u8]>) -> bool {
         let Some(tree) = &mut self.tree else {
             let spine = self.from.spine.clone();
+            let (built_for, beside) = (&self.built_for, self.beside.as_ref());
             self.tree = bytes.and_then(|bytes| {
-                Tree::resume(self.from.top.root(), &self.root_page, spine, bytes).ok()
+                let tree =
+                    Tree::resume(self.from.top.root(), &self.root_page, spine, bytes).ok()?;
+                Some(tree.built_for(built_for.clone(), beside))
             });
             return self.tree.is_some();
         };
@@ -184,13 +222,17 @@ impl Resume {
         ids
     }
 
-    /// The job, once everything is read. If the root page is damaged, everything is fetched again.
-    pub(crate) fn into_job(self, next_page: PageId) -> Job {
+    /// The job, once everything is read, for `today`'s scope. If the root page is damaged,
+    /// everything is fetched again. `held`: the codes that are held.
+    pub(crate) fn into_job(self, next_page: PageId, today: Scope, held: &dyn CodesHeld) -> Job {
         let first_page = self.from.first_page;
         let source = Pivot::of_building(&self.from);
-        let tree = self.tree.unwrap_or_else(|| Tree::new(source.root));
+        let built_for = self.built_for;
+        let tree = self.tree;
+        let tree = tree.unwrap_or_else(|| Tree::new(source.root).with_scope(built_for));
         let job = Job::new(source, tree, first_page, next_page);
         let mut job = job.counting_from(self.from.counters);
+        let _ = job.rescope(today, held);
         job.turn_to(self.pivot);
         match self.repair {
             Some(repair) => job.repairing(repair.codes),

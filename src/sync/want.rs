@@ -125,9 +125,14 @@ pub(crate) enum Want {
         nodes: Vec<(StatePath, Hash)>,
         codes: Vec<Hash>,
     },
-    /// Trie nodes by path, whose hashes are not known yet: those at these places, and whatever of
-    /// them is not there is left out. Top-down, and each below a node that comes before it.
-    Paths(Vec<StatePath>),
+    /// Trie nodes by path, whose hashes are not known yet: whatever of them is there.
+    Paths {
+        /// The places, ascending: so each comes behind those above it, and storages come behind
+        /// their accounts.
+        paths: Vec<StatePath>,
+        /// The hashes that were blinded where the paths begin.
+        tops: Vec<Hash>,
+    },
     /// A range of one key: an account, or a slot of it.
     Key { account: Hash, slot: Option<Hash> },
     /// The proof of an account and of some of its slots.
@@ -155,7 +160,7 @@ impl Want {
             Want::NodeData { nodes, codes } => {
                 nodes.len() as u64 * BYTES_PER_NODE + codes.len() as u64 * BYTES_PER_CODE
             }
-            Want::Paths(paths) => paths.len() as u64 * BYTES_PER_NODE,
+            Want::Paths { paths, .. } => paths.len() as u64 * BYTES_PER_NODE,
             Want::CodeOf { .. } => BYTES_PER_CODE,
             Want::Accounts { .. }
             | Want::Storages(_)
@@ -171,7 +176,7 @@ impl Want {
             Want::Accounts { .. } => RequestKind::Accounts,
             Want::Storages(_) | Want::Chunk { .. } => RequestKind::Storage,
             Want::Codes(_) => RequestKind::Codes,
-            Want::Nodes(_) | Want::Paths(_) => RequestKind::Nodes,
+            Want::Nodes(_) | Want::Paths { .. } => RequestKind::Nodes,
             Want::Key { .. } => RequestKind::Keys,
             Want::Proof { .. } => RequestKind::Proofs,
             Want::CodeOf { .. } => RequestKind::CodesOf,
@@ -220,9 +225,9 @@ impl Want {
                 limit: *slot,
                 bytes,
             },
-            Want::Paths(paths) => snap::SnapRequest::TrieNodes {
+            Want::Paths { paths, .. } => snap::SnapRequest::TrieNodes {
                 root,
-                paths: paths.iter().map(path_set).collect(),
+                paths: path_sets(paths),
                 bytes,
             },
             Want::Accounts { origin, limit, .. } => snap::SnapRequest::AccountRange {
@@ -270,6 +275,23 @@ fn path_set(path: &StatePath) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Paths as GetTrieNodes takes them, those of one storage behind its account's hash together: so a
+/// server opens each storage trie once.
+fn path_sets(paths: &[StatePath]) -> Vec<Vec<Vec<u8>>> {
+    let mut sets: Vec<Vec<Vec<u8>>> = Vec::new();
+    let mut last = None;
+    for path in paths {
+        match sets.last_mut() {
+            Some(set) if path.account.is_some() && path.account == last => {
+                set.push(path.path.to_compact());
+            }
+            _ => sets.push(path_set(path)),
+        }
+        last = path.account;
+    }
+    sets
+}
+
 impl HeapBytes for Want {
     fn heap_bytes(&self) -> usize {
         match self {
@@ -277,7 +299,7 @@ impl HeapBytes for Want {
             Want::Codes(hashes) => hashes.heap_bytes(),
             Want::Nodes(nodes) => nodes.heap_bytes(),
             Want::NodeData { nodes, codes } => nodes.heap_bytes() + codes.heap_bytes(),
-            Want::Paths(paths) => paths.heap_bytes(),
+            Want::Paths { paths, tops } => paths.heap_bytes() + tops.heap_bytes(),
             Want::Proof { slots, .. } => slots.heap_bytes(),
             Want::Accounts { .. } | Want::Chunk { .. } | Want::Key { .. } | Want::CodeOf { .. } => {
                 0

@@ -155,6 +155,13 @@ impl Store for Backend {
         }
     }
 
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+        match self {
+            Backend::Memory(store) => later(store.scopes()),
+            Backend::IndexedDb(store) => later(store.scopes()),
+        }
+    }
+
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         match self {
             Backend::Memory(store) => later(store.commit(batch)),

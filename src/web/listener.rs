@@ -56,6 +56,7 @@ impl Listener {
     /// - `waiting` for something;
     /// - `damaged`: `what` is `page`, `code` or `record`, and `words` says why;
     /// - `repaired`: all of it;
+    /// - `dropped`: a state that was kept is damaged; `what` is its root;
     /// - `recovered` from an unclean end;
     /// - `ended`: the connection to the database, from outside.
     pub(super) fn event(&self, kind: &str, what: &str, words: &str) {

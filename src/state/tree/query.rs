@@ -100,6 +100,24 @@ impl Tree {
         })
     }
 
+    /// The hash that is blinded at this place. The root of a storage of which nothing is known is
+    /// such a place.
+    pub(crate) fn blinded_hash(&self, at: &StatePath) -> Option<Hash> {
+        let at_path = |list: &[Entry]| match super::list::find(list, &at.path) {
+            Some(Item::Blinded { hash, .. }) => Some(*hash),
+            _ => None,
+        };
+        let Some(account) = &at.account else {
+            return at_path(&self.entries);
+        };
+        let leaf = self.leaf(account)?;
+        match &leaf.storage {
+            Storage::Inline(slots) => at_path(slots),
+            Storage::Blinded => at.path.is_empty().then(|| leaf.storage_root()),
+            Storage::Empty | Storage::Page(_) | Storage::Outside => None,
+        }
+    }
+
     /// Whether nothing is known of an account's storage, and it is not empty.
     pub(crate) fn lacks_storage(&self, account: &Hash) -> bool {
         let leaf = self.leaf(account);

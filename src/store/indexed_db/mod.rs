@@ -1,8 +1,8 @@
 //! The store in the browser: IndexedDB, one transaction per batch.
 //!
-//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, and `meta` with one
-//! value: the sequence number, the record, and whether the session that wrote it was closed
-//! (`unclean_shutdown.rs`).
+//! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, and `meta`. There,
+//! `root` is the sequence number, the record, and whether the session that wrote it was closed
+//! (`unclean_shutdown.rs`), and `scope:` with a version behind it is a scope's bytes.
 //!
 //! Measurements shaped it:
 //! - A request costs the same for any size up to some KiB, so pages are few and large.
@@ -27,9 +27,12 @@ use self::{
     connection::{Access, DbConnection},
     global::{listen_once, result},
     transaction::{Canceller, Transaction, found},
-    value::{Meta, bytes, code_key, copied, hash_of, key_range, number},
+    value::{
+        Meta, all_scopes, bytes, code_key, copied, hash_of, key_range, number, scope_key,
+        scope_version,
+    },
 };
-use super::{Store, StoreError};
+use super::{MAX_SCOPES, Store, StoreError};
 use crate::{
     hash::Hash,
     state::{Batch, PageId},
@@ -48,7 +51,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 const PAGES: &str = "pages";
 const CODES: &str = "codes";
 const META: &str = "meta";
-/// The key of the one value in `meta`.
+/// The key of the record in `meta`.
 const META_KEY: &str = "root";
 
 /// One connection to an IndexedDB database.
@@ -180,6 +183,21 @@ impl IndexedDb {
         })
     }
 
+    /// Reads the scopes, and whether there is a record, in one transaction.
+    fn ask_scopes(&self) -> Result<StoredScopes, StoreError> {
+        let transaction = self.read(&[META])?;
+        let meta = transaction.store(META)?;
+        let limit = Some(MAX_SCOPES as u32);
+        let keys = meta.get_all_keys(Some(all_scopes()?.into()), limit);
+        let values = meta.get_all(Some(all_scopes()?.into()), limit);
+        Ok(StoredScopes {
+            record: get(&meta, JsValue::from_str(META_KEY))?,
+            keys: keys.map_err(errors::idb)?.into(),
+            values: values.map_err(errors::idb)?.into(),
+            transaction,
+        })
+    }
+
     /// Reads the keys of `codes`, and whether there is a record, in one transaction.
     fn ask_codes(&self, limit: usize) -> Result<HeldCodes, StoreError> {
         let transaction = self.read(&[CODES, META])?;
@@ -241,6 +259,28 @@ impl Store for IndexedDb {
         }
     }
 
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+        let asked = self.ask_scopes();
+        async move {
+            let StoredScopes {
+                transaction,
+                record,
+                keys,
+                values,
+            } = asked?;
+            transaction.complete().await?;
+            if Meta::parse(&found(&record)?).is_none() {
+                return Ok(Vec::new());
+            }
+            let keys: Array = found(&keys)?.unchecked_into();
+            let values: Array = found(&values)?.unchecked_into();
+            let scopes = keys.iter().zip(values.iter());
+            Ok(scopes
+                .filter_map(|(key, value)| Some((scope_version(&key)?, bytes(&value)?)))
+                .collect())
+        }
+    }
+
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: the transaction takes its place when the call is made.
         let queued = self.write().and_then(|transaction| {
@@ -290,9 +330,10 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
     );
     check_predecessor(&meta, batch.sequence, transaction.canceller())?;
     if batch.sequence == 1 {
-        // There is no record before this one, so all pages and codes here are left-overs.
+        // There is no record before this one, so everything here is left-overs.
         pages.clear().map_err(errors::idb)?;
         codes.clear().map_err(errors::idb)?;
+        meta.delete(all_scopes()?).map_err(errors::idb)?;
     }
     for range in &batch.delete {
         if let Some(range) = key_range(range)? {
@@ -311,6 +352,13 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
     for (hash, code) in batch.codes {
         codes
             .put(&copied(&code), Some(&code_key(&hash)))
+            .map_err(errors::idb)?;
+    }
+    for version in batch.delete_scopes {
+        meta.delete(scope_key(version)).map_err(errors::idb)?;
+    }
+    for (version, scope) in batch.scopes {
+        meta.put(&copied(&scope), Some(&scope_key(version)))
             .map_err(errors::idb)?;
     }
     let value = Meta::encode(batch.sequence, &batch.record)?;
@@ -354,6 +402,14 @@ fn all_or_nothing(
 
 /// What [`Store::codes_held`] waits for.
 type HeldCodes = (Transaction, IdbRequest, IdbRequest);
+
+/// What [`Store::scopes`] waits for.
+struct StoredScopes {
+    transaction: Transaction,
+    record: IdbRequest,
+    keys: IdbRequest,
+    values: IdbRequest,
+}
 
 /// Reads under way.
 struct PendingReads {

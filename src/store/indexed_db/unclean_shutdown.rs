@@ -37,7 +37,7 @@ impl IndexedDb {
     }
 
     /// Writes and deletes so much that Chromium replaces the log that a kill may have torn. The
-    /// records get numbers as keys in `meta`, where our one value has a word. Records that a kill
+    /// records get numbers as keys in `meta`, where our values have words. Records that a kill
     /// during an earlier rewrite has left are deleted too.
     pub async fn rewrite_log(&self) -> Result<(), StoreError> {
         let scratch = Uint8Array::new_with_length(SCRATCH_BYTES);

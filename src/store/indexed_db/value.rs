@@ -17,7 +17,10 @@ const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// forged database cannot exhaust the memory.
 const MAX_VALUE: u32 = 4 * 1024 * 1024;
 
-/// What `meta` holds: `{ sequence: number, record: Uint8Array }`, readable in the browser's
+/// What stands before a scope's version in its key.
+const SCOPE_PREFIX: &str = "scope:";
+
+/// The record in `meta`: `{ sequence: number, record: Uint8Array }`, readable in the browser's
 /// inspector. `clean: true` is added when the session that wrote it is closed, so every batch
 /// removes the mark without a request of its own.
 pub(super) struct Meta {
@@ -81,6 +84,22 @@ pub(super) fn hash_of(key: &JsValue) -> Option<Hash> {
     (bytes.length() == 32)
         .then(|| bytes.to_vec())
         .and_then(|bytes| Hash::from_slice(&bytes))
+}
+
+/// The key of a scope in `meta`. All have the same length, so that they are ordered by version.
+pub(super) fn scope_key(version: u64) -> JsValue {
+    JsValue::from_str(&format!("{SCOPE_PREFIX}{version:020}"))
+}
+
+/// The version of the scope with this key.
+pub(super) fn scope_version(key: &JsValue) -> Option<u64> {
+    key.as_string()?.strip_prefix(SCOPE_PREFIX)?.parse().ok()
+}
+
+/// The keys of all scopes.
+pub(super) fn all_scopes() -> Result<KeyRange, StoreError> {
+    let (lower, upper) = (scope_key(0), scope_key(u64::MAX));
+    KeyRange::bound(&lower, &upper, Some(false), Some(false)).map_err(errors::idb)
 }
 
 /// A copy in JavaScript's memory.

@@ -5,7 +5,7 @@ use super::{Activity, Engine};
 use crate::hash::Hash;
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
-use crate::sync::job::{Job, Terms};
+use crate::sync::job::{Job, SetWays, Terms};
 use crate::sync::lacking::Lacks;
 use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
@@ -20,7 +20,11 @@ impl Engine {
         self.settle_lacking(now);
         let waiting_bytes = self.limits.waiting_bytes;
         if let Activity::Syncing(job) = &mut self.activity {
-            job.ask_by_hash(self.peers.is_only_by_hash(&job.root(), now));
+            let root = job.root();
+            job.ask_by(SetWays {
+                is_by_hash: self.peers.is_only_by_hash(&root, now),
+                is_by_key: self.peers.is_only_by_key(&root),
+            });
             job.replan(waiting_bytes);
         }
         self.ask_for_header(now);

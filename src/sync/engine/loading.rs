@@ -63,7 +63,8 @@ impl Engine {
         else {
             return;
         };
-        let job = resume.into_job(self.record.next_page);
+        let (next, today) = (self.record.next_page, self.today());
+        let job = resume.into_job(next, today, &self.codes_held);
         self.last_commit = now;
         let is_wanted = self.goal.is_under_way();
         if job.is_repair() && !is_wanted && job.tree().is_complete() && job.is_exhausted() {

@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::commits::{Commits, Settled};
 use super::ids::{Millis, PeerId};
 use super::io::{Event, Failure, Input, Output};
-use super::job::Job;
+use super::job::{Changes, Job};
 use super::lacking::Lacking;
 use super::limits::{Footprint, Limits};
 use super::loads::Loads;
@@ -59,6 +59,9 @@ pub struct Engine {
     /// What is to be held, and what the states in the record were built for. Bound: the scopes that
     /// the record names, and one for each change since.
     scopes: Vec<Scope>,
+    rescoping: Rescoping,
+    /// What changed at the moves before, for the next job.
+    changes: Changes,
     clock: Clock,
     peers: Peers,
     /// What single peers lack of the state.
@@ -99,6 +102,17 @@ enum Activity {
     Ending(Box<LastBatch>),
 }
 
+/// The build of the complete state for today's scope, that begins by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rescoping {
+    /// None is under way, or somebody waits for what is.
+    Idle,
+    /// The engine works on one, or on its last batch, and nobody waits for it as for a target.
+    UnderWay,
+    /// The last one was cancelled, or a sync failed. The next target or scope ends that.
+    PutOff,
+}
+
 /// A sync that lacks nothing but its last batch.
 struct LastBatch {
     pivot: Pivot,
@@ -127,6 +141,8 @@ impl Engine {
             upkeep: Upkeep::over(&record),
             record,
             scopes: Vec::new(),
+            rescoping: Rescoping::Idle,
+            changes: Changes::default(),
             activity: Activity::Idle,
             goal: Goal::Nothing,
             clock: Clock::default(),
@@ -370,6 +386,7 @@ impl Engine {
             return;
         };
         let before = std::mem::replace(&mut self.record, batch.record);
+        self.forget_scopes();
         for code in &batch.deleted_codes {
             self.codes_held.remove(code);
         }
@@ -403,10 +420,14 @@ impl Engine {
     fn fail(&mut self, failure: Failure) {
         debug_assert!(!failure.is_defect(), "{failure}");
         self.drop_job();
-        // A repair would start at once again, and fail again.
+        // A repair would start at once again, and fail again. So would a build for today's scope.
         self.upkeep.forget_damage();
+        let rescoping = std::mem::replace(&mut self.rescoping, Rescoping::PutOff);
         if self.goal.is_under_way() {
             self.end_goal(Event::Failed(failure));
+        } else if rescoping == Rescoping::UnderWay {
+            // Whoever has changed the scope waits for its version.
+            self.tell(Event::Failed(failure));
         }
     }
 
@@ -441,7 +462,7 @@ impl Engine {
 
 owns! {
     Config: client;
-    Engine: activity, fold, codes_held, peers, lacking, requests, arrived, outbox, loads, commits, upkeep,
+    Engine: activity, scopes, changes, fold, codes_held, peers, lacking, requests, arrived, outbox, loads, commits, upkeep,
         config;
 }
 

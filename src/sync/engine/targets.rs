@@ -1,6 +1,6 @@
 //! How a sync starts, moves and stops. The table is in [`target`](crate::sync::target).
 
-use super::{Activity, Ending, Engine, LastBatch};
+use super::{Activity, Ending, Engine, LastBatch, Rescoping};
 use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Output};
 use crate::sync::job::Job;
@@ -16,6 +16,7 @@ impl Engine {
         let is_end = |output: &Output| matches!(output, Output::Event(event) if event.is_end());
         self.outbox.retain(|output| !is_end(output));
         self.upkeep.resume_gc();
+        self.rescoping = self.rescoping.resumed();
         match target {
             Target::Root(root) => self.set_pivot(now, Pivot { root, block: None }),
             Target::Block(block) => match Pivot::recorded(&self.record, &block) {
@@ -31,7 +32,7 @@ impl Engine {
     /// Goes for a state whose root is known.
     pub(super) fn set_pivot(&mut self, now: Millis, pivot: Pivot) {
         let complete = self.record.complete.map(|complete| complete.top.root());
-        let is_complete = complete == Some(pivot.root);
+        let is_complete = complete == Some(pivot.root) && !self.lacks_scope();
         let is_kept = self.is_electable(&pivot.root);
         match &mut self.activity {
             Activity::Ending(_) | Activity::Idle => {
@@ -52,10 +53,12 @@ impl Engine {
             Activity::Resuming(resume) => {
                 resume.retarget(pivot);
                 self.goal = Goal::UnderWay;
+                self.rescoping = Rescoping::Idle;
             }
             Activity::Syncing(job) => {
                 let has_moved = job.retarget(now, pivot);
                 self.goal = Goal::UnderWay;
+                self.rescoping = Rescoping::Idle;
                 if has_moved {
                     self.job_moved();
                 }
@@ -64,7 +67,7 @@ impl Engine {
     }
 
     /// The root of the job has moved: what was asked before belongs to an earlier round.
-    fn job_moved(&mut self) {
+    pub(super) fn job_moved(&mut self) {
         self.waiting = None;
         self.peers.clear_refusals();
         self.upkeep.build_moved();
@@ -101,7 +104,8 @@ impl Engine {
             return;
         }
         let Goal::Next(pivot) = self.goal else {
-            return self.start_repair();
+            self.start_repair();
+            return self.start_rescoping(now);
         };
         self.goal = Goal::UnderWay;
         self.last_commit = now;
@@ -111,6 +115,10 @@ impl Engine {
             && complete.top.root() == pivot.root
         {
             let pivot = pivot.after(Pivot::of_complete(&complete));
+            if self.lacks_scope() {
+                let scopes = self.scopes_of_record();
+                return self.begin(Start::rescope(pivot, &self.record, &scopes));
+            }
             if pivot.block != complete.block {
                 return self.commit_block(now, complete, pivot);
             }
@@ -121,7 +129,11 @@ impl Engine {
         if self.is_electable(&pivot.root) {
             return self.elect(now, pivot);
         }
-        self.begin(Start::towards(pivot, &self.record));
+        self.begin(Start::towards(
+            pivot,
+            &self.record,
+            &self.scopes_of_record(),
+        ));
     }
 
     /// Begins a job, or to read what it needs.
@@ -138,7 +150,8 @@ impl Engine {
 
     /// The job is what the engine works on now.
     pub(super) fn enter(&mut self, job: Job) {
-        let job = job.entered(self.next_round, self.limits.page_bytes);
+        let changes = std::mem::take(&mut self.changes);
+        let job = job.entered(self.next_round, self.limits.page_bytes, changes);
         self.activity = Activity::Syncing(Box::new(job));
         self.lacking.clear();
         self.named = None;
@@ -150,7 +163,8 @@ impl Engine {
         self.loads.cancel(LoadPurpose::Resume);
         self.loads.cancel(LoadPurpose::Heal);
         match std::mem::replace(&mut self.activity, Activity::Idle) {
-            Activity::Syncing(job) => {
+            Activity::Syncing(mut job) => {
+                self.changes = job.take_changes();
                 self.next_round = job.round() + 1;
                 Some(*job)
             }
@@ -175,6 +189,7 @@ impl Engine {
                     self.upkeep.forget_damage();
                 }
                 self.stop_resuming();
+                self.rescoping = Rescoping::PutOff;
                 self.end_cancelled();
             }
             // What is damaged is found again when it is read again.
@@ -184,7 +199,11 @@ impl Engine {
                 self.end_cancelled();
             }
             Activity::Syncing(_) => {
-                self.goal = Goal::UnderWay;
+                // Nobody waits for a build for today's scope as for a target.
+                if self.rescoping != Rescoping::UnderWay {
+                    self.goal = Goal::UnderWay;
+                }
+                self.rescoping = Rescoping::PutOff;
                 self.waiting = None;
                 self.commit_last(now, Ending::Cancelled);
             }
@@ -205,6 +224,9 @@ impl Engine {
         } = *last;
         if is_repair && how == Ending::Done {
             self.repaired();
+        }
+        if self.rescoping == Rescoping::UnderWay {
+            self.rescoping = Rescoping::Idle;
         }
         if !self.goal.is_under_way() {
             return;

@@ -112,7 +112,7 @@ impl Engine {
         };
         // It may fetch a code that no account names.
         self.upkeep.leave_codes();
-        match Start::repair(&self.record, damage) {
+        match Start::repair(&self.record, damage, &self.scopes_of_record()) {
             Some(start) => self.begin(start),
             // There is no state that could be damaged.
             None => self.repaired(),

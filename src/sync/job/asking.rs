@@ -5,7 +5,7 @@ use super::frontier::Frontier;
 use super::healing::NODES_PER_REQUEST;
 use super::plan::Ways;
 use super::queues::Queues;
-use super::{Job, JobPhase};
+use super::{Job, JobPhase, SetWays};
 use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::state::{StatePath, Tree};
@@ -38,6 +38,7 @@ impl Job {
         match (kind, &mut self.phase) {
             (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.take_accounts(&self.tree),
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.take_span(),
+            (RequestKind::Accounts, JobPhase::Set(_)) => None,
             (RequestKind::Storage, _) => self
                 .queues
                 .take_chunk(&self.tree)
@@ -46,6 +47,9 @@ impl Job {
                 let codes = self.queues.take_codes(bytes, lacks);
                 (!codes.is_empty()).then_some(Want::Codes(codes))
             }
+            (RequestKind::Nodes, JobPhase::Set(set)) => {
+                set.take_paths(&self.tree, &self.queues, bytes, lacks)
+            }
             (RequestKind::Nodes, _) => {
                 let most = (bytes / BYTES_PER_NODE + 1).min(NODES_PER_REQUEST) as usize;
                 let may_ask = |node: &(StatePath, Hash)| lacks.has(&Missing::node(node));
@@ -53,6 +57,13 @@ impl Job {
                 self.queues.ask_nodes(nodes)
             }
             (RequestKind::NodeData, _) => self.take_node_data(terms),
+            (RequestKind::Keys, JobPhase::Set(set)) => set.take_key(&self.tree, lacks),
+            (RequestKind::Proofs, JobPhase::Set(set)) => {
+                set.take_proof(&self.tree, &self.queues, lacks)
+            }
+            (RequestKind::CodesOf, JobPhase::Set(set)) => {
+                set.take_code_of(&self.tree, &mut self.queues)
+            }
             (
                 RequestKind::Headers
                 | RequestKind::Keys
@@ -74,6 +85,9 @@ impl Job {
         let planned = match &mut self.phase {
             JobPhase::Healing(healing) => Some(healing.nodes_mut()),
             JobPhase::FirstSync(first) => first.frontier_mut().map(Frontier::nodes_mut),
+            JobPhase::Set(set) => {
+                return set.take_places(&self.tree, &self.queues, most, may_ask);
+            }
         };
         let Some(planned) = planned else {
             let JobPhase::FirstSync(first) = &self.phase else {
@@ -131,7 +145,7 @@ impl Job {
             true => most,
             false => 0,
         };
-        let is_by_hash = self.is_by_hash;
+        let is_by_hash = self.ways.is_by_hash;
         // What peers by snap lack is asked for by hash, whatever else they are good for.
         let may_ask = |missing: &Missing| match is_by_hash {
             true => lacks.has(missing),
@@ -179,7 +193,7 @@ impl Job {
             }
             Want::Chunk { .. }
             | Want::Nodes(_)
-            | Want::Paths(_)
+            | Want::Paths { .. }
             | Want::Key { .. }
             | Want::Proof { .. }
             | Want::CodeOf { .. } => false,
@@ -192,11 +206,18 @@ impl Job {
     /// A request for this was sent. Returns its round trips, including those before it.
     pub(crate) fn asked(&mut self, want: &Want) -> u64 {
         self.counters.requests += 1;
-        self.round_trips.ask(want, self.counters.round_trips)
+        let known = match &self.phase {
+            JobPhase::Set(set) => set.trip_of(want),
+            JobPhase::FirstSync(_) | JobPhase::Healing(_) => None,
+        };
+        known.unwrap_or_else(|| self.round_trips.ask(want, self.counters.round_trips))
     }
 
     /// Returns work whose request ended without an answer, or what an answer left over.
     pub(crate) fn requeue(&mut self, want: Want) {
+        if let JobPhase::Set(set) = &mut self.phase {
+            set.ended(&want);
+        }
         match want {
             Want::Accounts {
                 cursor,
@@ -209,6 +230,7 @@ impl Job {
                 (Some(_), JobPhase::Healing(_)) | (None, JobPhase::FirstSync(_)) => {
                     debug_assert!(false, "a range of another phase");
                 }
+                (_, JobPhase::Set(_)) => debug_assert!(false, "a range of accounts for a set"),
             },
             Want::Storages(accounts) => self.queues.requeue_storages(accounts),
             Want::Chunk { account, chunk, .. } => self.queues.requeue_chunk(&account, chunk),
@@ -217,7 +239,8 @@ impl Job {
                 self.queues.nodes_ended(&nodes);
                 self.plan_changed();
             }
-            Want::Paths(_) | Want::Key { .. } | Want::Proof { .. } | Want::CodeOf { .. } => {}
+            Want::CodeOf { hash, .. } => self.queues.requeue_codes(vec![hash]),
+            Want::Paths { .. } | Want::Key { .. } | Want::Proof { .. } => {}
             Want::NodeData { nodes, codes } => {
                 self.queues.requeue_codes(codes);
                 self.queues.hashes_ended(&nodes, &self.tree);
@@ -226,22 +249,23 @@ impl Job {
         }
     }
 
-    /// Says whether ranges are not answered, and hashes are.
-    pub(crate) fn ask_by_hash(&mut self, is_by_hash: bool) {
-        self.is_by_hash = is_by_hash;
+    /// Says how peers can be asked.
+    pub(crate) fn ask_by(&mut self, ways: SetWays) {
+        self.ways = ways;
     }
 
     /// Makes a new plan if one is due. `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(crate) fn replan(&mut self, waiting_bytes: usize) {
         let (tree, queues) = (&self.tree, &mut self.queues);
         let is_full = tree.resident_bytes() >= waiting_bytes;
-        let ways = match self.is_by_hash {
+        let ways = match self.ways.is_by_hash {
             true => Ways::ByHash { is_full },
             false => Ways::All,
         };
         match &mut self.phase {
             JobPhase::FirstSync(first) => first.replan(tree, queues, ways),
             JobPhase::Healing(healing) => healing.replan(tree, queues, waiting_bytes, ways),
+            JobPhase::Set(set) => set.replan(tree, queues, &self.changes, self.ways),
         }
     }
 
@@ -250,6 +274,7 @@ impl Job {
         match &mut self.phase {
             JobPhase::FirstSync(first) => first.changed(),
             JobPhase::Healing(healing) => healing.changed(),
+            JobPhase::Set(set) => set.changed(),
         }
     }
 
@@ -258,6 +283,7 @@ impl Job {
         let is_used_up = match &self.phase {
             JobPhase::FirstSync(_) => true,
             JobPhase::Healing(healing) => healing.is_plan_used_up(),
+            JobPhase::Set(set) => set.is_used_up(),
         };
         is_used_up && self.lacks_only_accounts()
     }

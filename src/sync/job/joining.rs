@@ -1,8 +1,9 @@
 //! Taking in what was proven: answers of peers, and pages of a base that were read.
 
-use super::{Job, JobPhase};
+use super::queues::is_whole;
+use super::{HeldSlot, Job, JobPhase};
 use crate::hash::Hash;
-use crate::state::{CodesHeld, Joined, PageId, Revealing, StorageJoined, TreeError};
+use crate::state::{CodesHeld, Joined, PageId, Revealing, StatePath, StorageJoined, TreeError};
 use crate::sync::loads::LoadedPage;
 use crate::sync::want::RequestKind;
 use crate::trie::VerifiedRange;
@@ -46,6 +47,7 @@ impl Job {
             (None, JobPhase::FirstSync(_)) => {
                 debug_assert!(false, "a range of a healing in a first sync");
             }
+            (_, JobPhase::Set(_)) => debug_assert!(false, "a range of accounts for a set"),
         }
     }
 
@@ -96,9 +98,35 @@ impl Job {
         match &mut self.phase {
             JobPhase::FirstSync(first) => first.revealed(),
             JobPhase::Healing(healing) => healing.received_revealed(joined.accounts),
+            JobPhase::Set(_) => {}
         }
         self.enter_received(&joined);
         (result, joined)
+    }
+
+    /// These nodes were revealed in this round trip, and led to these codes.
+    pub(crate) fn note_trip(&mut self, nodes: &[(StatePath, Hash)], codes: &[Hash], trip: u64) {
+        if let JobPhase::Set(set) = &mut self.phase {
+            set.revealed(nodes, trip, &mut self.changes);
+            set.named(codes, trip);
+        }
+    }
+
+    /// Keeps an answer for a slot until its account is known; `false` if there are enough.
+    #[must_use]
+    pub(crate) fn hold(&mut self, held: HeldSlot) -> bool {
+        match &mut self.phase {
+            JobPhase::Set(set) => set.hold(held),
+            JobPhase::FirstSync(_) | JobPhase::Healing(_) => false,
+        }
+    }
+
+    /// The next answer for a slot whose account is known by now.
+    pub(crate) fn take_held(&mut self) -> Option<HeldSlot> {
+        match &mut self.phase {
+            JobPhase::Set(set) => set.take_held(&self.tree),
+            JobPhase::FirstSync(_) | JobPhase::Healing(_) => None,
+        }
     }
 
     /// The root of this storage is known now.
@@ -190,7 +218,9 @@ impl Job {
         if let JobPhase::FirstSync(first) = &mut self.phase {
             first.joined(joined.accounts);
         }
-        self.queues.add_storages(joined.storage.iter().copied());
+        let (tree, storages) = (&self.tree, joined.storage.iter().copied());
+        let whole = storages.filter(|(account, _)| is_whole(tree, account));
+        self.queues.add_storages(whole);
         self.queues.add_codes(joined.codes.iter().copied());
     }
 
@@ -214,17 +244,21 @@ impl Job {
     /// The pages to read now. Pages that no batch carries yet are taken from memory instead.
     /// `stored`: pages below it are durable.
     pub(crate) fn next_pages(&mut self, stored: PageId) -> Vec<PageId> {
-        let JobPhase::Healing(healing) = &mut self.phase else {
-            return Vec::new();
-        };
         let staged = &self.staged;
-        healing.next_pages(stored, |id| staged.page(id).map(<[u8]>::to_vec))
+        let recent = |id| staged.page(id).map(<[u8]>::to_vec);
+        match &mut self.phase {
+            JobPhase::FirstSync(_) => Vec::new(),
+            JobPhase::Healing(healing) => healing.next_pages(stored, recent),
+            JobPhase::Set(set) => set.next_pages(stored, recent),
+        }
     }
 
     /// Keeps pages that were read. They are taken in one by one, as steps of their own.
     pub(crate) fn loaded(&mut self, pages: Vec<LoadedPage>) {
-        if let JobPhase::Healing(healing) = &mut self.phase {
-            healing.loaded(pages);
+        match &mut self.phase {
+            JobPhase::FirstSync(_) => {}
+            JobPhase::Healing(healing) => healing.loaded(pages),
+            JobPhase::Set(set) => set.loaded(pages),
         }
     }
 
@@ -233,6 +267,7 @@ impl Job {
         match &self.phase {
             JobPhase::FirstSync(_) => false,
             JobPhase::Healing(healing) => healing.is_reading(),
+            JobPhase::Set(set) => set.is_reading(),
         }
     }
 
@@ -241,6 +276,7 @@ impl Job {
         match &self.phase {
             JobPhase::FirstSync(_) => false,
             JobPhase::Healing(healing) => healing.has_read(),
+            JobPhase::Set(set) => set.has_read(),
         }
     }
 
@@ -249,13 +285,15 @@ impl Job {
     pub(crate) fn take_read(&mut self) -> Vec<PageId> {
         let mut damaged = Vec::new();
         for _ in 0..PAGES_PER_STEP {
-            let JobPhase::Healing(healing) = &mut self.phase else {
+            let taken = match &mut self.phase {
+                JobPhase::FirstSync(_) => None,
+                JobPhase::Healing(healing) => healing.take_read(),
+                JobPhase::Set(set) => set.take_read(),
+            };
+            let Some((id, bytes)) = taken else {
                 break;
             };
-            let Some((id, bytes)) = healing.take_read() else {
-                break;
-            };
-            healing.changed();
+            self.plan_changed();
             if !self.take_page(id, bytes.as_deref()) {
                 damaged.push(id);
             }

@@ -1,7 +1,8 @@
 //! One sync towards one root: the tree that is built, and what is asked for.
 //!
-//! A job is in one of two phases. Over nothing it is a [`FirstSync`], which walks the account trie
-//! by cursors. Over a base it is a [`Healing`], which plans what differs.
+//! A job is in one of three phases. Over nothing it is a [`FirstSync`], which walks the account trie
+//! by cursors. Over a base it is a [`Healing`], which plans what differs. For a set it is a
+//! [`SetPlan`], which follows the tracked keys.
 
 mod asking;
 mod cursor;
@@ -16,6 +17,7 @@ mod plan;
 mod price;
 mod queues;
 mod round_trips;
+mod set;
 mod staged;
 
 use first_sync::FirstSync;
@@ -23,6 +25,7 @@ use healing::Healing;
 use pace::Pace;
 use queues::Queues;
 use round_trips::RoundTrips;
+use set::SetPlan;
 use staged::Staged;
 
 use super::ids::Millis;
@@ -31,9 +34,10 @@ use super::target::Pivot;
 use super::want::{RequestKind, Want};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::state::{CodesHeld, Counts, Entry, PageId, Tree, TreeError, Unfinished};
+use crate::state::{CodesHeld, Counts, Entry, PageId, Scope, Tree, TreeError, Unfinished};
 
 pub(super) use asking::Terms;
+pub(super) use set::{Changes, HeldSlot, KnownStorage, SetWays, known_storage};
 pub(super) use staged::Built;
 
 /// A sync under way.
@@ -52,8 +56,10 @@ pub(crate) struct Job {
     pace: Pace,
     round_trips: RoundTrips,
     is_repair: bool,
-    /// Whether ranges are not answered, and hashes are.
-    is_by_hash: bool,
+    /// What changed at the moves before. Only a set asks ahead by it.
+    changes: Changes,
+    /// How peers can be asked.
+    ways: SetWays,
 }
 
 enum JobPhase {
@@ -61,10 +67,16 @@ enum JobPhase {
     FirstSync(FirstSync),
     /// Something is held under another root: what is missing is planned.
     Healing(Healing),
+    /// Only a set is wanted: what is asked for follows its keys.
+    Set(SetPlan),
 }
 
 impl JobPhase {
-    fn of(tree: &Tree) -> JobPhase {
+    /// `round_trips`: those before.
+    fn of(tree: &Tree, round_trips: u64) -> JobPhase {
+        if !tree.scope().is_everything() {
+            return JobPhase::Set(SetPlan::of(tree, round_trips));
+        }
         match tree.entries().iter().any(Entry::has_base) {
             true => JobPhase::Healing(Healing::new()),
             false => JobPhase::FirstSync(FirstSync::of(tree)),
@@ -79,7 +91,7 @@ impl Job {
         let tree = tree.with_first_page(first_page);
         Job {
             pivot,
-            phase: JobPhase::of(&tree),
+            phase: JobPhase::of(&tree, 0),
             queues: Queues::of(&tree),
             staged: Staged::new(next_page),
             first_page,
@@ -88,7 +100,8 @@ impl Job {
             pace: Pace::default(),
             round_trips: RoundTrips::after(0),
             is_repair: false,
-            is_by_hash: false,
+            changes: Changes::default(),
+            ways: SetWays::default(),
             tree,
         }
     }
@@ -98,6 +111,10 @@ impl Job {
         Job {
             counters,
             round_trips: RoundTrips::after(counters.round_trips),
+            phase: match self.phase {
+                JobPhase::Set(_) => JobPhase::of(&self.tree, counters.round_trips),
+                phase => phase,
+            },
             ..self
         }
     }
@@ -109,10 +126,12 @@ impl Job {
         self
     }
 
-    /// The same job as it begins: its round, and the bytes that pages are cut to.
-    pub(crate) fn entered(self, round: u32, page_bytes: usize) -> Job {
+    /// The same job as it begins: its round, the bytes that pages are cut to, and what changed at
+    /// the moves before.
+    pub(crate) fn entered(self, round: u32, page_bytes: usize, changes: Changes) -> Job {
         Job {
             round,
+            changes,
             tree: self.tree.with_budget(page_bytes),
             ..self
         }
@@ -137,14 +156,59 @@ impl Job {
         if self.pivot.root != pivot.root {
             let tree = std::mem::replace(&mut self.tree, Tree::new(Hash::EMPTY_ROOT));
             self.tree = tree.retarget(pivot.root);
-            self.phase = JobPhase::of(&self.tree);
-            self.queues = Queues::of(&self.tree);
-            self.staged.touch();
-            self.round += 1;
+            self.begin_round();
             self.counters.moves += 1;
-            self.round_trips = RoundTrips::after(self.counters.round_trips);
         }
         self.pivot = pivot.after(self.pivot);
+    }
+
+    /// What is to be held has changed. `true` if everything is planned anew, and what is in flight
+    /// belongs to the round before: it is not only another set.
+    #[must_use]
+    pub(crate) fn rescope(&mut self, scope: Scope, held: &dyn CodesHeld) -> bool {
+        if scope.version() == self.tree.scope().version() {
+            return false;
+        }
+        let _ = self.tree.rescope(scope, held);
+        self.staged.touch();
+        let is_everything = self.tree.scope().is_everything();
+        match &mut self.phase {
+            JobPhase::Set(set) if !is_everything => {
+                set.changed();
+                self.queues.add_missing(&self.tree);
+                false
+            }
+            JobPhase::FirstSync(_) | JobPhase::Healing(_) if is_everything => false,
+            JobPhase::Set(_) | JobPhase::FirstSync(_) | JobPhase::Healing(_) => {
+                self.begin_round();
+                true
+            }
+        }
+    }
+
+    /// Plans anew what the tree lacks. What is in flight belongs to the round before.
+    fn begin_round(&mut self) {
+        let round_trips = self.counters.round_trips;
+        self.changes.forget();
+        self.phase = JobPhase::of(&self.tree, round_trips);
+        self.queues = Queues::of(&self.tree);
+        self.staged.touch();
+        self.round += 1;
+        self.round_trips = RoundTrips::after(round_trips);
+    }
+
+    /// What changed at the moves so far, for the next job.
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        let mut changes = std::mem::take(&mut self.changes);
+        match &self.phase {
+            JobPhase::Set(set)
+                if set.has_base() && self.counters.moves == 0 && self.tree.is_complete() =>
+            {
+                changes.moved(self.tree.scope());
+            }
+            _ => changes.forget(),
+        }
+        changes
     }
 
     /// An account range has been on its way since before the target moved.
@@ -152,6 +216,7 @@ impl Job {
         match &mut self.phase {
             JobPhase::FirstSync(first) => first.await_span(origin, limit),
             JobPhase::Healing(healing) => healing.await_span(origin, limit),
+            JobPhase::Set(_) => {}
         }
     }
 
@@ -161,6 +226,7 @@ impl Job {
             match &mut self.phase {
                 JobPhase::FirstSync(first) => first.span_ended(origin, limit),
                 JobPhase::Healing(healing) => healing.span_ended(origin, limit),
+                JobPhase::Set(_) => {}
             }
         }
     }
@@ -224,6 +290,7 @@ impl Job {
                 None => self.left_nodes(first, usize::MAX),
             },
             JobPhase::Healing(healing) => healing.nodes(),
+            JobPhase::Set(set) => set.len(),
         };
         let mut queued = self.queues.queued();
         queued.nodes += planned as u64;
@@ -234,7 +301,7 @@ impl Job {
     pub(crate) fn key_space(&self) -> [u8; KEY_SPACE_CELLS] {
         let by_cursors = match &self.phase {
             JobPhase::FirstSync(first) => first.key_space(),
-            JobPhase::Healing(_) => None,
+            JobPhase::Healing(_) | JobPhase::Set(_) => None,
         };
         by_cursors.unwrap_or_else(|| healing::key_space(&self.tree))
     }
@@ -243,7 +310,7 @@ impl Job {
     pub(crate) fn eta(&self, now: Millis) -> Option<u64> {
         match &self.phase {
             JobPhase::FirstSync(first) => first.eta(now),
-            JobPhase::Healing(_) => None,
+            JobPhase::Healing(_) | JobPhase::Set(_) => None,
         }
     }
 
@@ -256,7 +323,8 @@ impl Job {
     pub(crate) fn is_healing(&self) -> bool {
         match &self.phase {
             JobPhase::Healing(healing) => !healing.lacks_spans() && !self.queues.has_large(),
-            JobPhase::FirstSync(_) if self.is_by_hash => true,
+            JobPhase::Set(set) => set.has_base(),
+            JobPhase::FirstSync(_) if self.ways.is_by_hash => true,
             JobPhase::FirstSync(first) => {
                 !first.lacks_accounts()
                     && !self.queues.lacks_storage()
@@ -267,14 +335,18 @@ impl Job {
 
     /// Whether something is held under another root.
     pub(crate) fn is_over_base(&self) -> bool {
-        matches!(self.phase, JobPhase::Healing(_))
+        match &self.phase {
+            JobPhase::FirstSync(_) => false,
+            JobPhase::Healing(_) => true,
+            JobPhase::Set(set) => set.has_base(),
+        }
     }
 
     /// Whether nothing is left to ask for, to read or to wait for, beside the requests and the load
     /// in flight.
     pub(crate) fn is_exhausted(&self) -> bool {
         let awaits_ranges = match &self.phase {
-            JobPhase::FirstSync(_) => false,
+            JobPhase::FirstSync(_) | JobPhase::Set(_) => false,
             JobPhase::Healing(healing) => healing.awaits_ranges(),
         };
         !awaits_ranges
@@ -287,11 +359,14 @@ impl Job {
         match (kind, &self.phase) {
             (RequestKind::Accounts, JobPhase::FirstSync(first)) => first.lacks_accounts(),
             (RequestKind::Accounts, JobPhase::Healing(healing)) => healing.lacks_spans(),
+            (RequestKind::Accounts, JobPhase::Set(_)) => false,
             (RequestKind::Storage, _) => self.queues.lacks_storage(),
             (RequestKind::Codes, _) => self.queues.lacks_codes(),
             (RequestKind::Nodes, _) if self.queues.has_nodes_aside() => true,
             (RequestKind::Nodes, JobPhase::FirstSync(first)) => self.left_nodes(first, 1) > 0,
             (RequestKind::Nodes, JobPhase::Healing(healing)) => healing.lacks_nodes(),
+            // Whichever way it is asked for.
+            (RequestKind::Nodes, JobPhase::Set(set)) => set.lacks_any(),
             // What is asked for by hash is asked for in another way too.
             (RequestKind::NodeData | RequestKind::Headers, _) => false,
             (RequestKind::Keys | RequestKind::Proofs | RequestKind::CodesOf, _) => false,
@@ -356,10 +431,11 @@ impl HeapBytes for JobPhase {
         match self {
             JobPhase::FirstSync(first) => first.heap_bytes(),
             JobPhase::Healing(healing) => healing.heap_bytes(),
+            JobPhase::Set(set) => set.heap_bytes(),
         }
     }
 }
 
 owns! {
-    Job: tree, phase, queues, staged, pace;
+    Job: tree, phase, queues, staged, pace, changes;
 }

@@ -72,7 +72,7 @@ impl Queues {
         let mut queues = Queues::default();
         for account in tree.incomplete_accounts() {
             match account.storage {
-                Some(_) if account.based => {}
+                Some(_) if account.based || !is_whole(tree, &account.account) => {}
                 Some(root) if account.partial => {
                     queues.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS);
                 }
@@ -86,7 +86,10 @@ impl Queues {
     /// Queues what the accounts in the tree lack and is neither queued nor in flight yet.
     pub(super) fn add_missing(&mut self, tree: &Tree) {
         for account in tree.incomplete_accounts() {
-            if !account.partial && !self.knows_storage(&account.account) {
+            if !account.partial
+                && !self.knows_storage(&account.account)
+                && is_whole(tree, &account.account)
+            {
                 self.add_storage(&account, account.storage);
             }
             self.add_codes(account.code);
@@ -160,6 +163,17 @@ impl Queues {
         let hashes: Vec<Hash> = taken.into_iter().map(|(hash, ())| hash).collect();
         self.codes_asked.insert_all(hashes.iter().copied());
         hashes
+    }
+
+    /// Whether this code waits to be asked for.
+    pub(super) fn has_code_queued(&self, hash: &Hash) -> bool {
+        self.codes.contains(hash)
+    }
+
+    /// This code is asked for.
+    pub(super) fn ask_code(&mut self, hash: Hash) {
+        self.codes.remove(&hash);
+        self.codes_asked.insert(hash, ());
     }
 
     /// Whether this code is queued or in flight.
@@ -429,6 +443,12 @@ impl Queues {
             self.nodes_asked.remove(path);
         }
     }
+}
+
+/// Whether an account's storage is wanted whole.
+pub(super) fn is_whole(tree: &Tree, account: &Hash) -> bool {
+    let storage = StatePath::storage(*account, Path::ROOT);
+    tree.scope().includes(&storage)
 }
 
 /// The next range of this storage that is blinded and not in flight.

@@ -52,7 +52,7 @@ impl RoundTrips {
                 self.spans
             }
             Want::Storages(_) | Want::Codes(_) => 1 + self.leaves(),
-            Want::Paths(_) | Want::Key { .. } | Want::Proof { .. } | Want::CodeOf { .. } => {
+            Want::Paths { .. } | Want::Key { .. } | Want::Proof { .. } | Want::CodeOf { .. } => {
                 1 + answered
             }
             // A range of a cursor waits for the range before it.

@@ -347,6 +347,15 @@ impl Peer {
         kinds.any(|kind| self.has_refused_kind(kind, root))
     }
 
+    /// Whether it has refused the nodes of this state, and never served any by their paths.
+    pub(in crate::sync) fn has_no_paths(&self, root: &Hash) -> bool {
+        let has_served = self
+            .kinds
+            .get(RequestKind::Nodes.index())
+            .is_some_and(|served| served.round_trip_ms > 0);
+        !has_served && self.has_refused_kind(RequestKind::Nodes, root)
+    }
+
     /// Whether it may be asked for anything of this state now, and does not keep others waiting.
     pub(in crate::sync) fn is_reliable(&self, root: &Hash, now: Millis) -> bool {
         let mut kinds = RequestKind::STATE.into_iter();

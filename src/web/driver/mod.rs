@@ -264,6 +264,10 @@ impl Driver {
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
+            Event::Dropped(state) => {
+                let root = state.top.root().to_string();
+                self.listener.event("dropped", &root, "");
+            }
             Event::Done(report) => {
                 let times = self.end_sync();
                 self.listener.synced(&object::Report::new(&report, &times));

@@ -214,7 +214,7 @@ impl AnswerContext<'_> {
     }
 
     /// Reveals nodes wherever they are wanted.
-    fn reveal(&mut self, came: &Came<'_>) -> Result<Revealed, AnswerError> {
+    pub(super) fn reveal(&mut self, came: &Came<'_>) -> Result<Revealed, AnswerError> {
         // Most hashes of the tree differ in their first bytes from all that came.
         let mut prefixes = vec![false; 1 << 16];
         let prefix = |hash: &Hash| usize::from(u16::from_be_bytes([hash.0[0], hash.0[1]]));
@@ -255,6 +255,7 @@ impl AnswerContext<'_> {
             }
             self.lacking.found(&Missing::at(*at, *hash));
         }
+        self.job.note_trip(&places, &joined.codes, self.trip);
         revealed.gain.accounts = joined.accounts;
         revealed.gain.slots = joined.slots;
         let counters = self.job.counters_mut();
@@ -269,14 +270,14 @@ impl AnswerContext<'_> {
 }
 
 /// Trie nodes, or what may be one, by hash. Bound: the items asked for.
-type Came<'a> = FlatMap<Hash, HashedNode<'a>>;
+pub(super) type Came<'a> = FlatMap<Hash, HashedNode<'a>>;
 
 /// What nodes came to.
 #[derive(Default)]
-struct Revealed {
+pub(super) struct Revealed {
     /// Those that were blinded somewhere.
-    hashes: FlatSet<Hash>,
-    gain: Gain,
+    pub(super) hashes: FlatSet<Hash>,
+    pub(super) gain: Gain,
 }
 
 /// The next of `wanted` that matches. Those before it were left out by the peer, which is allowed.

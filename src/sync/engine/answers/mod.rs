@@ -114,6 +114,8 @@ impl Engine {
             is_current: !is_stale && !is_late,
             is_stale,
             root,
+            trip,
+            held: Vec::new(),
             job,
             fold: &mut self.fold,
             codes_held: &mut self.codes_held,
@@ -125,6 +127,11 @@ impl Engine {
         let verdict = Answer::split(frame.payload())
             .map_err(AnswerError::from)
             .and_then(|answer| context.verify(request.want, answer));
+        let verdict = match context.judge_held() {
+            Ok(()) => verdict,
+            Err(failure) => Err(failure),
+        };
+        let held = context.held;
         match &verdict {
             Ok(Verdict::Proven(gain)) => {
                 self.peers.proved(now, id, (kind, root), timing, *gain);
@@ -156,6 +163,27 @@ impl Engine {
             Err(AnswerError::Fault(fault)) => self.fault(id, fault),
             Err(AnswerError::Failure(failure)) => self.fail(failure),
         }
+        self.settle_held(now, root, held);
+    }
+
+    /// Notes what answers for slots came to that had to wait for their accounts.
+    fn settle_held(
+        &mut self,
+        now: Millis,
+        root: Hash,
+        held: Vec<(PeerId, Result<Verdict, PeerFault>)>,
+    ) {
+        for (id, verdict) in held {
+            match verdict {
+                Ok(Verdict::Refused) => {
+                    if let Some(peer) = self.peers.get_mut(id) {
+                        peer.refused(RequestKind::Keys, root, now);
+                    }
+                }
+                Ok(_) => {}
+                Err(fault) => self.fault(id, fault),
+            }
+        }
     }
 }
 
@@ -169,6 +197,10 @@ struct AnswerContext<'a> {
     is_stale: bool,
     /// The root that the request named, by which the answer is judged.
     root: Hash,
+    /// The round trips until it was answered.
+    trip: u64,
+    /// What earlier answers came to that had to wait for this one. Bound: those that a job holds.
+    held: Vec<(PeerId, Result<Verdict, PeerFault>)>,
     job: &'a mut Job,
     fold: &'a mut Fold,
     codes_held: &'a mut ChunkedSet<Hash>,
@@ -207,7 +239,7 @@ impl AnswerContext<'_> {
             Want::Codes(hashes) => return self.codes(hashes, answer),
             Want::Nodes(nodes) => return self.nodes(nodes, answer),
             Want::NodeData { nodes, codes } => return self.node_data(nodes, codes, answer),
-            Want::Paths(paths) => return self.paths(paths, answer),
+            Want::Paths { paths, tops } => return self.paths(paths, tops, answer),
             Want::Key { account, slot } => return self.key(account, slot.as_ref(), answer),
             // They are answered by replies.
             Want::Proof { .. } | Want::CodeOf { .. } => Ok(None),

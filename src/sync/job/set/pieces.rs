@@ -1,0 +1,397 @@
+//! What a set lacks, piece by piece, read off the tree.
+//!
+//! Where something is held under another root, the nodes towards a key are asked for by their paths,
+//! unseen. The top levels come first: they show what differs. Then everything that is left of what
+//! differs is asked for at once. So two round trips are enough, however deep the tries are. Where
+//! nothing is held, a range of one key brings all that is on its way.
+
+use super::Asked;
+use super::changes::Changes;
+use super::trips::Trips;
+use crate::hash::Hash;
+use crate::heap::flat;
+use crate::state::{
+    AccountLeaf, Code, Entry, Item, PageId, StatePath, Storage, TrackedAccount, TrackedSet,
+    TrackedSlots, Tree,
+};
+use crate::sync::job::queues::Queues;
+use crate::trie::path::{KEY_NIBBLES, Path};
+
+/// Pieces that one pass plans ahead: three requests of many paths each and more. They take half a
+/// mebibyte. Chosen without a measurement.
+pub(super) const AHEAD: usize = 2_048;
+/// Pages of bases that one pass wants read: four loads, so that reading goes on without a new plan.
+const PAGES_AHEAD: usize = 256;
+/// Levels that are asked for of a storage that was empty before. It is likely to have few slots.
+const LEVELS_OF_NEW: u8 = 2;
+
+/// Something that one request may ask for, alone or with others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// The blinded place at or above which everything is known.
+    pub(super) at: StatePath,
+    /// The hash that is blinded there.
+    pub(super) hash: Hash,
+    /// The account that it is, or belongs to.
+    pub(super) account: Hash,
+    pub(super) what: What,
+    /// Round trips until it is here.
+    pub(super) trip: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    /// The nodes on the way to a key, by their paths.
+    Nodes {
+        way: Way,
+        /// What stands above it and is not known yet: the way to the account's leaf.
+        above: Option<Way>,
+    },
+    /// A range of one key: the account, or this slot.
+    Key { slot: Option<Hash> },
+}
+
+/// A part of the way from a trie's root to a key: the places at depths `from` to `to`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) account: Option<Hash>,
+    pub(super) key: Hash,
+    pub(super) from: u8,
+    pub(super) to: u8,
+}
+
+impl Way {
+    pub(super) fn places(&self) -> impl Iterator<Item = StatePath> + '_ {
+        (self.from..=self.to).map(|depth| StatePath {
+            account: self.account,
+            path: Path::new(self.key, depth),
+        })
+    }
+}
+
+impl Piece {
+    /// The slot that it is about, if it is one.
+    pub(super) fn slot(&self) -> Option<Hash> {
+        match self.what {
+            What::Key { slot } => slot,
+            What::Nodes { way, .. } => way.account.is_some().then_some(way.key),
+        }
+    }
+}
+
+/// Looks through the tree for what is neither held nor asked for.
+pub(super) struct Planner<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) set: &'a TrackedSet,
+    pub(super) queues: &'a Queues,
+    pub(super) asked: &'a Asked,
+    pub(super) changes: &'a Changes,
+    pub(super) trips: &'a Trips,
+    /// Nodes cannot be had by their paths, and ranges can.
+    pub(super) is_by_key: bool,
+    /// Only peers that answer by hash can be relied on.
+    pub(super) is_by_hash: bool,
+    /// Bound: [`AHEAD`], and the slots of one account.
+    pub(super) pieces: Vec<Piece>,
+    /// Bound: [`PAGES_AHEAD`], and the pages that the tree itself wants read.
+    pub(super) pages: Vec<PageId>,
+}
+
+impl Planner<'_> {
+    /// Plans, in the order of keys.
+    pub(super) fn plan(mut self) -> (Vec<Piece>, Vec<PageId>) {
+        self.pages = self.tree.pages_to_inline();
+        for entry in self.tree.entries() {
+            match &entry.item {
+                Item::Blinded { hash, base } => self.accounts_at(entry.path, *hash, base),
+                Item::Account(leaf) if leaf.is_open() => self.storage(entry.path.key(), leaf),
+                _ => {}
+            }
+            if self.is_full() {
+                break;
+            }
+        }
+        (self.pieces, self.pages)
+    }
+
+    fn is_full(&self) -> bool {
+        self.pieces.len() >= AHEAD || self.pages.len() >= PAGES_AHEAD
+    }
+
+    /// A blinded place of the account trie.
+    fn accounts_at(&mut self, path: Path, hash: Hash, base: &[Entry]) {
+        let at = StatePath::account_trie(path);
+        if self.is_busy(&at, &hash) {
+            return;
+        }
+        let trip = self.trips.at(&at);
+        let set = self.set;
+        for tracked in set.below(&path) {
+            if self.is_full() {
+                return;
+            }
+            let account = tracked.key();
+            if self.asked.is_proof_asked(&account, None) {
+                continue;
+            }
+            let piece = Piece {
+                at,
+                hash,
+                account,
+                what: What::Key { slot: None },
+                trip,
+            };
+            match locate(base, &account) {
+                Located::InPage(page) => self.read(page),
+                Located::At { depth, leaf } if !self.is_by_key => {
+                    self.ways(piece, tracked, depth, leaf);
+                }
+                Located::Unknown | Located::At { .. } => self.keys(piece, tracked),
+            }
+        }
+    }
+
+    /// The nodes on the way to an account that is held under another root, and to its slots.
+    fn ways(
+        &mut self,
+        piece: Piece,
+        tracked: &TrackedAccount,
+        depth: u8,
+        leaf: Option<&AccountLeaf>,
+    ) {
+        let is_top = piece.at.path.is_empty();
+        let account = piece.account;
+        let slots = tracked.slots_below(&Path::ROOT);
+        let expected = match slots.is_empty() {
+            true => None,
+            false => self.changes.storage(&account),
+        };
+        let top = self.changes.accounts();
+        // What is behind the leaf has to be asked for in the second round trip. So the leaf must be
+        // known by then, unless that is likely to be in vain.
+        let has_behind = !slots.is_empty() || tracked.code();
+        let is_new = leaf.is_none_or(|leaf| leaf.code == Code::None) && tracked.code();
+        let to_leaf = expected.is_some() || is_new || has_behind && !self.changes.is_quiet(top + 1);
+        let to = match is_top && !to_leaf {
+            true => top.min(depth + 1),
+            false => depth + 1,
+        };
+        let above = Way {
+            account: None,
+            key: account,
+            from: piece.at.path.len(),
+            to: to.min(KEY_NIBBLES),
+        };
+        let start = self.pieces.len();
+        let nodes = |way, above| Piece {
+            what: What::Nodes { way, above },
+            ..piece
+        };
+        self.pieces.push(nodes(above, None));
+        // At first only what is likely to have changed of a storage.
+        let most = match (is_top, expected) {
+            (true, None) => return,
+            (true, Some(levels)) => levels,
+            (false, _) => KEY_NIBBLES,
+        };
+        for slot in slots {
+            let key = slot.key();
+            if self.asked.is_key_asked(&account, Some(&key)) {
+                continue;
+            }
+            let storage = leaf.map_or(&Storage::Empty, |leaf| &leaf.storage);
+            let depth = match storage {
+                Storage::Empty => Located::At {
+                    depth: LEVELS_OF_NEW - 1,
+                    leaf: None,
+                },
+                Storage::Page(page) => Located::InPage(page.id),
+                Storage::Inline(list) => locate(list, &key),
+                Storage::Blinded | Storage::Outside => Located::Unknown,
+            };
+            let what = match depth {
+                Located::InPage(page) => {
+                    // Once it is read, all of the account is asked for together.
+                    self.pieces.truncate(start);
+                    return self.read(page);
+                }
+                Located::Unknown => What::Key { slot: Some(key) },
+                Located::At { depth, .. } => What::Nodes {
+                    way: Way {
+                        account: Some(account),
+                        key,
+                        from: 0,
+                        to: most.min(depth + 1),
+                    },
+                    above: Some(above),
+                },
+            };
+            self.pieces.push(Piece { what, ..piece });
+        }
+    }
+
+    /// An account of which nothing is known, and its slots, at once.
+    fn keys(&mut self, piece: Piece, tracked: &TrackedAccount) {
+        let slots = tracked.slots_below(&Path::ROOT).iter();
+        let slots = slots.map(|slot| Some(slot.key()));
+        for slot in [None].into_iter().chain(slots) {
+            self.key(piece, slot);
+        }
+    }
+
+    fn key(&mut self, piece: Piece, slot: Option<Hash>) {
+        if !self.asked.is_key_asked(&piece.account, slot.as_ref()) {
+            self.pieces.push(Piece {
+                what: What::Key { slot },
+                trip: self.trips.first(),
+                ..piece
+            });
+        }
+    }
+
+    /// An account whose leaf is known.
+    fn storage(&mut self, account: Hash, leaf: &AccountLeaf) {
+        let Some(tracked) = self.set.get(&account) else {
+            return;
+        };
+        match &leaf.storage {
+            Storage::Blinded => self.slots_at(tracked, Path::ROOT, leaf.storage_root(), &[]),
+            Storage::Inline(slots) => {
+                for slot in slots {
+                    if let Item::Blinded { hash, base } = &slot.item {
+                        self.slots_at(tracked, slot.path, *hash, base);
+                    }
+                }
+            }
+            Storage::Empty | Storage::Page(_) | Storage::Outside => {}
+        }
+    }
+
+    /// A blinded place of a storage trie.
+    fn slots_at(&mut self, tracked: &TrackedAccount, path: Path, hash: Hash, base: &[Entry]) {
+        let account = tracked.key();
+        let at = StatePath::storage(account, path);
+        if self.is_busy(&at, &hash) {
+            return;
+        }
+        let piece = Piece {
+            at,
+            hash,
+            account,
+            what: What::Key { slot: None },
+            trip: self.trips.at(&at),
+        };
+        if *tracked.slots() == TrackedSlots::All {
+            return self.whole_at(piece, base);
+        }
+        for slot in tracked.slots_below(&path) {
+            let key = slot.key();
+            if self.asked.is_key_asked(&account, Some(&key)) {
+                continue;
+            }
+            match locate(base, &key) {
+                Located::InPage(page) => self.read(page),
+                Located::At { depth, .. } if !self.is_by_key => {
+                    let way = Way {
+                        account: Some(account),
+                        key,
+                        from: path.len(),
+                        to: depth + 1,
+                    };
+                    self.pieces.push(Piece {
+                        what: What::Nodes { way, above: None },
+                        ..piece
+                    });
+                }
+                Located::Unknown | Located::At { .. } => self.key(piece, Some(key)),
+            }
+        }
+    }
+
+    /// A blinded place of a storage that is wanted whole: by ranges if nothing of it was held
+    /// before, else node by node.
+    fn whole_at(&mut self, piece: Piece, base: &[Entry]) {
+        let by_ranges = match self.is_by_hash {
+            true => self.queues.is_storage_asked(&piece.account),
+            false => self.queues.knows_storage(&piece.account),
+        };
+        if let [
+            Entry {
+                item: Item::Page(page),
+                ..
+            },
+        ] = base
+        {
+            return self.read(page.id);
+        }
+        if by_ranges {
+            return;
+        }
+        let depth = piece.at.path.len();
+        let way = Way {
+            account: piece.at.account,
+            key: piece.at.path.first_key(),
+            from: depth,
+            to: depth,
+        };
+        self.pieces.push(Piece {
+            what: What::Nodes { way, above: None },
+            ..piece
+        });
+    }
+
+    /// Whether this node is on its way, or cannot be had.
+    fn is_busy(&self, at: &StatePath, hash: &Hash) -> bool {
+        self.asked.is_path_asked(at) || self.queues.is_node_asked(at, hash)
+    }
+
+    fn read(&mut self, page: PageId) {
+        if !self.pages.contains(&page) {
+            self.pages.push(page);
+        }
+    }
+}
+
+/// What a list says of a key.
+enum Located<'a> {
+    /// A page has to be read first.
+    InPage(PageId),
+    /// Nothing is known there.
+    Unknown,
+    /// The key's leaf is at this depth, or would be.
+    At {
+        depth: u8,
+        leaf: Option<&'a AccountLeaf>,
+    },
+}
+
+/// Looks for a key in a list, and in the bases inside it.
+fn locate<'a>(list: &'a [Entry], key: &Hash) -> Located<'a> {
+    let path = Path::full(*key);
+    let place = list.partition_point(|entry| entry.path <= path);
+    let above = place.checked_sub(1).and_then(|above| list.get(above));
+    let covering = above.filter(|entry| entry.path.is_prefix_of(&path));
+    let leaf = match covering.map(|entry| &entry.item) {
+        Some(Item::Page(page)) => return Located::InPage(page.id),
+        Some(Item::Blinded { base, .. }) => return locate(base, key),
+        Some(Item::Outside(_)) => return Located::Unknown,
+        Some(Item::Account(leaf)) => Some(&**leaf),
+        Some(Item::Slot(_) | Item::Neighbour(_)) | None => None,
+    };
+    let before = match covering.is_some() {
+        true => place.checked_sub(2),
+        false => place.checked_sub(1),
+    };
+    let neighbours = [before.and_then(|before| list.get(before)), list.get(place)];
+    let shared = neighbours.into_iter().flatten();
+    match shared.map(|entry| entry.path.common(&path)).max() {
+        Some(shared) => Located::At {
+            depth: (shared + 1).min(KEY_NIBBLES),
+            leaf,
+        },
+        None if covering.is_some() => Located::At { depth: 0, leaf },
+        None => Located::Unknown,
+    }
+}
+
+flat!(Piece);
