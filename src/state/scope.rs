@@ -553,3 +553,6 @@ impl HeapBytes for Scope {
 owns! {
     TrackedSet: accounts;
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;

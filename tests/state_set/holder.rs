@@ -272,7 +272,8 @@ impl Holder {
         let mut steps = 0;
         while !self.tree.is_complete() {
             self.node(true);
-            if self.rng.chance(30) {
+            // A range of a storage that has a base is fetched without a look into the base.
+            if self.rng.chance(30) && self.tree.incomplete_accounts().all(|found| !found.based) {
                 self.storage();
             }
             self.code();
