@@ -23,6 +23,7 @@ impl Engine {
                 Some(pivot) => self.set_pivot(now, pivot),
                 None => self.goal = Goal::Header(HeaderSearch::new(block)),
             },
+            Target::Header(header) => self.set_pivot(now, Pivot::of_header(&header)),
         }
         if self.is_idle() {
             self.started = now;
