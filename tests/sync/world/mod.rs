@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) waits: Vec<WaitReason>,
     /// Damage that the engine has reported.
     pub(crate) damaged: Vec<Damage>,
+    /// Kept states that were dropped because of damage.
+    pub(crate) dropped_states: Vec<Hash>,
     /// How often the engine has reported that all damage is repaired.
     pub(crate) repairs: u64,
     /// The next load fails with this error.
@@ -140,6 +142,7 @@ impl World {
             dropped: Vec::new(),
             waits: Vec::new(),
             damaged: Vec::new(),
+            dropped_states: Vec::new(),
             repairs: 0,
             fail_load: None,
             latency: (5, 64),
@@ -418,6 +421,7 @@ impl World {
             Output::Event(Event::PeerReady(_)) => {}
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
+            Output::Event(Event::Dropped(state)) => self.dropped_states.push(state.top.root()),
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
