@@ -54,6 +54,7 @@ fn main() {
                 genesis: Hash(genesis),
             },
             client: "snaplight/bench".to_owned(),
+            chain_id: id,
             node_id: [1; 64],
         };
         let limits = Limits {

@@ -66,7 +66,8 @@
 //! let network = Network { id, genesis: Hash(genesis) };
 //! let store = MemoryDisk::default().writer()?;
 //! let record = Record::fresh([7; 16], network); // drawn at random, in a real program
-//! let config = Config { network, client: "example/1.0".into(), node_id: [1; 64] };
+//! let client = "example/1.0".into();
+//! let config = Config { network, chain_id: network.id, client, node_id: [1; 64] };
 //! let mut engine = Engine::new(config, record, Vec::new());
 //!
 //! let frames = |outgoing: Vec<Outgoing>| {

@@ -116,6 +116,7 @@ impl Tab {
         let config = || Config {
             network,
             client: String::from("snaplight/test"),
+            chain_id: network.id,
             node_id: [1; 64],
         };
         let record = Record::fresh([7; 16], network);

@@ -105,6 +105,9 @@ pub enum Event {
     PeerReady(PeerId),
     /// The peer broke a rule. If the fault is grave, [`Output::Drop`] follows.
     PeerFault(PeerId, PeerFault),
+    /// A provider said something else of an account than its own proof shows. The proven value is
+    /// used.
+    Lie(PeerId, Lie),
     /// Something stored is missing or not what it should be. Healing it starts at once, or after
     /// the sync under way.
     Damaged(Damage),
@@ -122,6 +125,48 @@ pub enum Event {
     /// The sync ended by an error of ours or of the store. Everything committed stays, and a new
     /// [`Input::Target`] goes on from there.
     Failed(Failure),
+}
+
+/// A field of an account of which a provider claimed something else than it proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lie {
+    /// The account's address.
+    pub address: [u8; 20],
+    /// Which field it is.
+    pub field: LieField,
+    /// What the provider claimed: a number big-endian, or a hash.
+    pub claimed: [u8; 32],
+    /// What its proof shows, in the same form.
+    pub proven: [u8; 32],
+}
+
+/// A field of the answer to `eth_getProof` (EIP-1186).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LieField {
+    /// `balance`.
+    Balance,
+    /// `nonce`.
+    Nonce,
+    /// `codeHash`.
+    CodeHash,
+    /// `storageHash`.
+    StorageHash,
+    /// The value of the slot with this number, 32 bytes big-endian.
+    Slot([u8; 32]),
+}
+
+impl LieField {
+    /// The field's name in the answer: a slot's is `storageProof`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            LieField::Balance => "balance",
+            LieField::Nonce => "nonce",
+            LieField::CodeHash => "codeHash",
+            LieField::StorageHash => "storageHash",
+            LieField::Slot(_) => "storageProof",
+        }
+    }
 }
 
 impl Event {

@@ -33,7 +33,7 @@ mod want;
 pub use crate::wire::PeerFault;
 pub use engine::{Config, Engine};
 pub use ids::{Millis, PeerId, Ticket};
-pub use io::{Damage, Event, Failure, Input, Output};
+pub use io::{Damage, Event, Failure, Input, Lie, LieField, Output};
 pub use limits::{Footprint, Limits};
 pub use peers::MAX_PEERS;
 pub use progress::{

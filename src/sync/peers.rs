@@ -1,7 +1,7 @@
 //! The table of peers: who may be asked, for how much, and how long that may take.
 
 use super::ids::{Millis, PeerId};
-use super::peer::{Gain, MIN_REQUEST, Peer, Rank, Timing};
+use super::peer::{Gain, MIN_REQUEST, Peer, Provider, Rank, Timing};
 use super::progress::PeerProgress;
 use super::throughput::Throughput;
 use super::want::RequestKind;
@@ -51,10 +51,12 @@ pub(crate) struct Peers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
     pub(crate) peer: PeerId,
-    /// Where message ids start in its session.
-    pub(crate) offsets: Offsets,
+    /// Where message ids start in its session; `None` for a provider, which is called.
+    pub(crate) offsets: Option<Offsets>,
     /// Bytes to ask for.
     pub(crate) bytes: u64,
+    /// Most slots to ask for in one call.
+    pub(crate) keys: usize,
 }
 
 /// What was received when a request was sent.
@@ -102,6 +104,12 @@ impl Peers {
         self.those(&Peer::is_ready)
     }
 
+    /// How many may be asked for state. `is_set`: of a set; providers have no other.
+    pub(crate) fn serving(&self, is_set: bool) -> usize {
+        let serves = |peer: &&Peer| peer.is_ready() && (is_set || peer.by() != By::Rpc);
+        self.all().filter(serves).count()
+    }
+
     /// Those of whom this holds.
     fn those(&self, holds: &dyn Fn(&Peer) -> bool) -> Vec<PeerId> {
         let those = self.table.iter().filter(|(_, peer)| holds(peer));
@@ -123,16 +131,21 @@ impl Peers {
             RequestKind::Accounts,
             RequestKind::Storage,
             RequestKind::Nodes,
+            RequestKind::Keys,
         ];
         let by_snap = kinds.into_iter().map(|kind| self.refusing(kind, root));
-        by_snap.max().unwrap_or(0) + self.refusing(RequestKind::NodeData, root)
+        by_snap.max().unwrap_or(0)
+            + self.refusing(RequestKind::NodeData, root)
+            + self.refusing(RequestKind::Proofs, root)
     }
 
     /// Those that may have something of the state `root`, or all if none may.
     pub(crate) fn holding(&self, root: &Hash) -> Vec<PeerId> {
-        let those = self.those(&|peer| peer.is_ready() && !peer.has_refused_state(root));
+        // Providers are asked for no single items.
+        let serves = |peer: &Peer| peer.is_ready() && peer.by() != By::Rpc;
+        let those = self.those(&|peer| serves(peer) && !peer.has_refused_state(root));
         match those.is_empty() {
-            true => self.ready(),
+            true => self.those(&serves),
             false => those,
         }
     }
@@ -218,12 +231,33 @@ impl Peers {
             share.checked_div(rates).unwrap_or(limit)
         };
         let mut askable: Vec<(Rank, Route)> = Vec::new();
+        // Sorted as it grows: a sort would add three kilobytes to the module.
+        let mut add = |peer: &Peer, route: Route| {
+            let rank = peer.rank(kind, root);
+            let place = askable.partition_point(|(other, _)| *other <= rank);
+            askable.insert(place, (rank, route));
+        };
         for (id, peer) in &self.table {
+            if let Some(provider) = peer.provider() {
+                let bytes = peer.call_bytes(kind).filter(|_| most > 0);
+                let may_be_asked = kind.is_asked(By::Rpc) && !peer.refuses(kind, root, now);
+                if let (true, Some(bytes)) = (may_be_asked, bytes) {
+                    let route = Route {
+                        peer: *id,
+                        offsets: None,
+                        bytes,
+                        keys: provider.keys(),
+                    };
+                    add(peer, route);
+                }
+                continue;
+            }
+            let is_small = kind == RequestKind::Keys;
             // How long a bytecode takes shows nothing, as it may be of any size. So a peer that was
             // late is tried with something else.
             let has_to_wait = has_others && peer.is_lagging(now)
                 || has_reliable && peer.is_struck() && kind == RequestKind::Codes
-                || peer.is_unproven() && unproven >= MAX_UNPROVEN;
+                || !is_small && peer.is_unproven() && unproven >= MAX_UNPROVEN;
             // What is asked of a much slower peer does not hold up a faster one, and nothing holds
             // up a request that shows what a peer is worth. One request may always be in flight,
             // however long its answer is.
@@ -240,23 +274,24 @@ impl Peers {
                 || !kind.is_asked(peer.by())
                 || left < MIN_REQUEST
                 || peer.refuses(kind, root, now)
-                || !peer.has_room(window, now)
             {
                 continue;
             }
-            let bytes = peer.request_bytes(kind, window, left);
+            let bytes = match is_small {
+                true => peer.small_bytes(window, now),
+                false if peer.has_room(window, now) => peer.request_bytes(kind, window, left),
+                false => None,
+            };
             let (Some(offsets), Some(bytes)) = (peer.offsets(), bytes) else {
                 continue;
             };
             let route = Route {
                 peer: *id,
-                offsets,
+                offsets: Some(offsets),
                 bytes,
+                keys: usize::MAX,
             };
-            // Sorted as it grows: a sort would add three kilobytes to the module.
-            let rank = peer.rank(kind, root);
-            let place = askable.partition_point(|(other, _)| *other <= rank);
-            askable.insert(place, (rank, route));
+            add(peer, route);
         }
         askable.into_iter().map(|(_, route)| route).collect()
     }
@@ -271,7 +306,9 @@ impl Peers {
             return (Received::default(), MAX_PATIENCE_MS);
         };
         let times = [peer.time_for(expected), line.time_for(all)];
+        let calls = peer.provider().map(Provider::patience_ms);
         let patience = match times.into_iter().flatten().max() {
+            _ if calls.is_some() => calls.unwrap_or(MAX_PATIENCE_MS),
             _ if peer.is_unproven() && others => UNPROVEN_MS,
             None => MAX_PATIENCE_MS,
             Some(time) => (PATIENCE_FACTOR * time).clamp(MIN_PATIENCE_MS, MAX_PATIENCE_MS),
@@ -291,6 +328,28 @@ impl Peers {
         let is_new = self.get(id).is_none_or(Peer::is_unproven);
         let anybody = is_new || now.since(sent) >= MAX_PATIENCE_MS;
         anybody && self.others(id).next().is_some() || self.has_proof_of_others(id, sent)
+    }
+
+    /// Whether a call of this provider has somebody else to make it, who is not slow: a provider
+    /// with room, or a peer by snap that is not known to lack the state. After half a minute it may
+    /// be asked again itself.
+    pub(crate) fn is_callable_elsewhere(
+        &self,
+        id: PeerId,
+        (kind, root): (RequestKind, &Hash),
+        sent: Millis,
+        now: Millis,
+    ) -> bool {
+        let is_lost = now.since(sent) >= MAX_PATIENCE_MS;
+        is_lost
+            || self.others(id).any(|other| {
+                let may_be_asked = match other.by() {
+                    By::Rpc => !other.has_late() && other.call_bytes(kind).is_some(),
+                    By::Snap => other.is_reliable(root, now),
+                    By::Hash => false,
+                };
+                may_be_asked && !other.refuses(kind, root, now)
+            })
     }
 
     /// Whether another peer has proven something since.
@@ -342,7 +401,8 @@ impl Peers {
         }
     }
 
-    /// The connections that are overdue, and those to be pinged now. `is_busy`: answers are on
+    /// The connections that are overdue, and those to be pinged now: providers are asked for their
+    /// chain instead. `is_busy`: answers are on
     /// their way.
     pub(crate) fn on_tick(
         &mut self,
@@ -355,7 +415,8 @@ impl Peers {
             self.busy_at = now;
         }
         for (id, peer) in &mut self.table {
-            if now < peer.deadline(is_busy, self.busy_at) {
+            let deadline = peer.deadline(is_busy, self.busy_at);
+            if deadline.is_none_or(|deadline| now < deadline) {
                 continue;
             }
             match peer.overdue(now) {
@@ -368,7 +429,7 @@ impl Peers {
 
     pub(crate) fn next_deadline(&self, is_busy: bool) -> Option<Millis> {
         self.all()
-            .map(|peer| peer.deadline(is_busy, self.busy_at))
+            .filter_map(|peer| peer.deadline(is_busy, self.busy_at))
             .min()
     }
 

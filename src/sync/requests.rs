@@ -10,9 +10,10 @@ use super::want::{RequestKind, Want};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
 use crate::wire::Request;
+use crate::wire::rpc::{BlockRef, Reply};
 
 /// Ids of answered requests that are remembered, so that an answer that comes twice is told from
-/// one that nobody asked for: as many as 64 peers have open.
+/// one that nobody asked for: as many as 16 peers have open for single keys, and 64 for ranges.
 const MAX_ENDED: usize = 1024;
 /// A smallest request that is open for so long shows that its peer stalls, if others answer
 /// meanwhile: go-ethereum's longest timeout.
@@ -21,6 +22,9 @@ const STALL_MS: u64 = 60_000;
 const NOISE_MS: u64 = 20;
 /// The time for a request that is late is extended by this, while nobody else is there to do it.
 const EXTENSION_MS: u64 = 5_000;
+/// A call that takes longer than usual, and that nobody else can make now, is looked at again after
+/// this.
+const HEDGE_MS: u64 = 300;
 /// Bytes that an answer may have above twice the soft limit: room for two full proofs. The last code
 /// or node does not count.
 const ANSWER_SLACK: u64 = 256 * 1024;
@@ -54,6 +58,8 @@ pub(crate) struct PendingRequest {
     pub(crate) received: Option<Received>,
     /// Whether its work has gone back to where it came from.
     pub(crate) is_late: bool,
+    /// Whether it is a call of a provider.
+    pub(crate) is_call: bool,
 }
 
 /// What a request asks for.
@@ -75,6 +81,8 @@ pub(crate) struct StateRequest {
     pub(crate) round: u32,
     /// Round trips until it is answered, including those that had to come before it.
     pub(crate) trip: u64,
+    /// The block after which the state has this root, if it is known: providers are asked by it.
+    pub(crate) block: Option<Hash>,
 }
 
 impl Subject {
@@ -97,7 +105,29 @@ impl Subject {
     pub(crate) fn request(&self, bytes: u64) -> Request {
         match self {
             Subject::Header(hash) => Request::Header(*hash),
-            Subject::State(state) => state.want.request(state.root, bytes),
+            Subject::State(state) => match state.want.request(state.root, bytes) {
+                Request::Call(call) => Request::Call(call.at(match state.block {
+                    Some(block) => BlockRef::Hash(block),
+                    None => BlockRef::Latest,
+                })),
+                request => request,
+            },
+        }
+    }
+
+    /// The root or block that it is about.
+    pub(crate) fn root(&self) -> Hash {
+        match self {
+            Subject::Header(block) => *block,
+            Subject::State(state) => state.root,
+        }
+    }
+
+    /// How many slots a call for it names.
+    pub(crate) fn slots(&self) -> usize {
+        match self.as_state().map(|state| &state.want) {
+            Some(Want::Proof { slots, .. }) => slots.len(),
+            _ => 0,
         }
     }
 
@@ -144,7 +174,26 @@ impl PendingRequest {
 pub(crate) struct Arrived {
     pub(crate) request: PendingRequest,
     pub(crate) timing: Timing,
-    frame: AnswerFrame,
+    content: Content,
+}
+
+/// What an answer came as.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A message of a peer.
+    Frame(AnswerFrame),
+    /// The reply to a call of a provider.
+    Reply(Reply),
+}
+
+impl Content {
+    /// Its bytes without message ids, and without what is not proven.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Content::Frame(frame) => frame.payload().len(),
+            Content::Reply(reply) => reply.bytes(),
+        }
+    }
 }
 
 /// An answer's frame, which is not copied.
@@ -173,7 +222,7 @@ impl Arrived {
     /// `received`: bytes received by now from its peer and from all, this frame included.
     pub(crate) fn new(
         request: PendingRequest,
-        frame: AnswerFrame,
+        content: Content,
         now: Millis,
         received: (u64, u64),
     ) -> Arrived {
@@ -196,23 +245,23 @@ impl Arrived {
         let timing = Timing {
             elapsed_ms,
             asked: request.bytes,
-            bytes: frame.payload().len(),
+            bytes: content.len(),
             deliveries,
         };
         Arrived {
             request,
             timing,
-            frame,
+            content,
         }
     }
 
-    /// The message without its id.
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.frame.payload()
+    /// Bytes of its content.
+    pub(crate) fn bytes(&self) -> usize {
+        self.content.len()
     }
 
-    pub(crate) fn into_parts(self) -> (PendingRequest, Timing, AnswerFrame) {
-        (self.request, self.timing, self.frame)
+    pub(crate) fn into_parts(self) -> (PendingRequest, Timing, Content) {
+        (self.request, self.timing, self.content)
     }
 }
 
@@ -246,6 +295,7 @@ pub(crate) struct Expired {
     pub(crate) sent: Millis,
     pub(crate) bytes: u64,
     pub(crate) expected: u64,
+    pub(crate) is_call: bool,
     pub(crate) subject: Subject,
 }
 
@@ -277,11 +327,11 @@ impl Requests {
     }
 
     /// Looks at the requests whose time is over. `can_replace` says whether somebody else can do
-    /// what a peer was asked for at a moment.
+    /// what a peer was asked for.
     pub(crate) fn expire(
         &mut self,
         now: Millis,
-        can_replace: impl Fn(PeerId, Millis) -> bool,
+        can_replace: impl Fn(&PendingRequest) -> bool,
     ) -> Vec<Expired> {
         let mut expired = Vec::new();
         for (_, request) in &mut self.open {
@@ -291,10 +341,14 @@ impl Requests {
             let what = if request.is_late {
                 request.deadline = now.after(STALL_MS);
                 Overdue::Stalled
-            } else if can_replace(request.peer, request.sent) {
+            } else if can_replace(request) {
                 request.is_late = true;
                 request.deadline = request.sent.after(STALL_MS).max(now.after(EXTENSION_MS));
                 Overdue::Late
+            } else if request.is_call && now.since(request.sent) < EXTENSION_MS {
+                // Somebody else may have room for it by then.
+                request.deadline = now.after(HEDGE_MS);
+                continue;
             } else {
                 request.deadline = now.after(EXTENSION_MS);
                 Overdue::Waited
@@ -305,6 +359,7 @@ impl Requests {
                 sent: request.sent,
                 bytes: request.bytes,
                 expected: request.expected,
+                is_call: request.is_call,
                 subject: request.subject.clone(),
             });
         }
@@ -381,6 +436,15 @@ impl Requests {
     }
 }
 
+impl HeapBytes for Content {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Content::Frame(frame) => frame.heap_bytes(),
+            Content::Reply(reply) => reply.heap_bytes(),
+        }
+    }
+}
+
 impl HeapBytes for Subject {
     fn heap_bytes(&self) -> usize {
         self.as_state().map_or(0, |state| state.want.heap_bytes())
@@ -390,6 +454,6 @@ impl HeapBytes for Subject {
 owns! {
     PendingRequest: subject;
     AnswerFrame: bytes;
-    Arrived: frame, request;
+    Arrived: content, request;
     Requests: open, ended;
 }

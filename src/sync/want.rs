@@ -171,6 +171,23 @@ impl Want {
         likely.min(bytes)
     }
 
+    /// The part of it that one call may ask for, with so many slots at most, and the rest.
+    pub(crate) fn split(mut self, keys: usize) -> (Want, Option<Want>) {
+        let rest = match &mut self {
+            Want::Proof {
+                account,
+                address,
+                slots,
+            } if slots.len() > keys => Some(Want::Proof {
+                account: *account,
+                address: *address,
+                slots: slots.split_off(keys),
+            }),
+            _ => None,
+        };
+        (self, rest)
+    }
+
     pub(crate) fn kind(&self) -> RequestKind {
         match self {
             Want::Accounts { .. } => RequestKind::Accounts,

@@ -77,6 +77,12 @@ pub enum PeerFault {
     WrongHeader,
     /// It did not even answer a smallest request in a minute, while other peers answered.
     Timeout,
+    /// A provider on another chain. Holds that chain's id (EIP-155).
+    WrongChain(u64),
+    /// A provider that has nothing left to give, or is forbidden: it says so itself.
+    Spent,
+    /// A provider of which too many answers were wrong.
+    Misleading,
 }
 
 /// Holds the outcome of a verification against the limit for proof nodes that no path needs.
@@ -126,6 +132,9 @@ impl PeerFault {
             PeerFault::UnexpectedNodeData => "unexpected-node-data",
             PeerFault::WrongHeader => "wrong-header",
             PeerFault::Timeout => "timeout",
+            PeerFault::WrongChain(_) => "wrong-chain",
+            PeerFault::Spent => "spent",
+            PeerFault::Misleading => "misleading",
         }
     }
 
@@ -136,9 +145,11 @@ impl PeerFault {
             PeerFault::NoSharedCapability(_)
             | PeerFault::WrongVersion(_)
             | PeerFault::WrongNetwork(_)
-            | PeerFault::WrongGenesis(_) => 0x03,
+            | PeerFault::WrongGenesis(_)
+            | PeerFault::WrongChain(_) => 0x03,
             PeerFault::TooManyPeers => 0x04,
             PeerFault::OldProtocol => 0x06,
+            PeerFault::Spent => 0x10,
             PeerFault::HandshakeTimeout | PeerFault::PingTimeout | PeerFault::Timeout => 0x0b,
             _ => 0x02,
         }
@@ -245,6 +256,11 @@ impl fmt::Display for PeerFault {
             PeerFault::Timeout => {
                 f.write_str("did not answer a small request in a minute, while other peers did")
             }
+            PeerFault::WrongChain(id) => write!(f, "is on the chain with id {id}"),
+            PeerFault::Spent => {
+                f.write_str("says that what it gives away is spent, or that it is forbidden")
+            }
+            PeerFault::Misleading => f.write_str("gave too many wrong answers"),
         }
     }
 }

@@ -11,7 +11,14 @@ use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
-use crate::wire::Request;
+use crate::wire::rpc::Call;
+use crate::wire::{Offsets, Request};
+
+/// How a request goes out.
+enum Message {
+    Call(Call),
+    Frame(Request, Offsets),
+}
 
 impl Engine {
     /// Sends requests while there are peers, work and room for them.
@@ -65,10 +72,18 @@ impl Engine {
                     false => continue,
                 }
             };
+            let want = match want.split(route.keys) {
+                (want, None) => want,
+                (want, Some(rest)) => {
+                    job.requeue(rest);
+                    want
+                }
+            };
             let request = StateRequest {
                 root,
                 round: job.round(),
                 trip: job.asked(&want),
+                block: job.pivot().block.map(|block| block.hash),
                 want,
             };
             self.send(now, route, Subject::State(request));
@@ -84,7 +99,15 @@ impl Engine {
 
     /// Sends a request.
     pub(super) fn send(&mut self, now: Millis, route: Route, subject: Subject) {
-        let request = subject.request(route.bytes);
+        let message = match (subject.request(route.bytes), route.offsets) {
+            (Request::Call(call), _) => Message::Call(call),
+            (Request::Header(block), None) => Message::Call(Call::Header(block)),
+            (request, Some(offsets)) => Message::Frame(request, offsets),
+            (_, None) => {
+                debug_assert!(false, "a provider is only called");
+                return;
+            }
+        };
         let expected = subject.expected(route.bytes, self.span_bytes);
         let (received, patience_ms) = self.peers.asked(route.peer, expected);
         let id = self.requests.open(PendingRequest {
@@ -96,13 +119,16 @@ impl Engine {
             deadline: now.after(patience_ms),
             received: Some(received),
             is_late: false,
+            is_call: matches!(message, Message::Call(_)),
         });
         if self.waiting == Some(WaitReason::NoPeers) {
             self.waiting = None;
         }
-        self.outbox.push_back(match request {
-            Request::Call(call) => Output::Call(route.peer, id, call),
-            request => Output::Send(route.peer, request.frame(route.offsets, id)),
+        self.outbox.push_back(match message {
+            Message::Call(call) => Output::Call(route.peer, id, call),
+            Message::Frame(request, offsets) => {
+                Output::Send(route.peer, request.frame(offsets, id))
+            }
         });
     }
 
@@ -145,7 +171,7 @@ impl Engine {
                 "nothing is left to ask for, and the state is incomplete",
             ));
         }
-        let peers = self.peers.ready().len();
+        let peers = self.peers.serving(!job.tree().scope().is_everything());
         let reason = match self.lacking.unavailable().next() {
             _ if peers == 0 => WaitReason::NoPeers,
             _ if self.peers.refusing_state(&root) == peers => {
@@ -159,12 +185,9 @@ impl Engine {
 
     /// Whether its peer has refused the same before.
     fn is_retry(&self, request: &PendingRequest) -> bool {
-        let root = match &request.subject {
-            Subject::Header(block) => *block,
-            Subject::State(state) => state.root,
-        };
+        let (kind, root) = (request.subject.kind(), request.subject.root());
         let peer = self.peers.get(request.peer);
-        peer.is_some_and(|peer| peer.has_refused_kind(request.subject.kind(), &root))
+        peer.is_some_and(|peer| peer.has_refused_kind(kind, &root))
     }
 
     pub(super) fn wait_for(&mut self, reason: WaitReason) {

@@ -6,11 +6,12 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::peer::{Gain, Timing};
 use crate::sync::peers::Route;
 use crate::sync::progress::WaitReason;
-use crate::sync::requests::{AnswerFrame, Subject};
+use crate::sync::requests::{Content, Subject};
 use crate::sync::target::Pivot;
 use crate::sync::want::RequestKind;
 use crate::wire::eth::HEADER_BYTES;
-use crate::wire::{Answer, VerifiedHeader};
+use crate::wire::rpc::Reply;
+use crate::wire::{Answer, PeerFault, VerifiedHeader};
 
 impl Engine {
     /// Asks a peer for the header that is looked for, if there is one and nobody is asked yet.
@@ -42,11 +43,18 @@ impl Engine {
         now: Millis,
         id: PeerId,
         block: Hash,
-        frame: &AnswerFrame,
+        content: &Content,
         (timing, is_late): (Timing, bool),
     ) {
-        let read =
-            Answer::split(frame.payload()).and_then(|answer| VerifiedHeader::read(answer, &block));
+        let read = match content {
+            Content::Frame(frame) => Answer::split(frame.payload())
+                .and_then(|answer| VerifiedHeader::read(answer, &block)),
+            Content::Reply(Reply::Header(rlp)) => {
+                let header = VerifiedHeader::of_rlp(rlp, Some(&block));
+                header.map(Some).map_err(|_| PeerFault::WrongHeader)
+            }
+            Content::Reply(_) => Err(PeerFault::WrongKind),
+        };
         match (&read, self.peers.get_mut(id)) {
             (Ok(Some(_)), Some(_)) => {
                 let gain = Gain {
@@ -77,7 +85,13 @@ impl Engine {
                 if let Some(search) = search.filter(|_| !is_late) {
                     search.requeue();
                 }
-                self.fault(id, fault);
+                match content {
+                    Content::Frame(_) => self.fault(id, fault),
+                    // Some provider's header of a new fork lacks a field, and so has no right hash.
+                    Content::Reply(_) => {
+                        self.mislead(now, id, (RequestKind::Headers, block));
+                    }
+                }
             }
         }
     }

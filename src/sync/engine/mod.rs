@@ -39,6 +39,9 @@ use crate::wire::PeerFault;
 pub struct Config {
     /// The chain that peers must be on.
     pub network: Network,
+    /// The chain's id (EIP-155), which a provider has to name. With most networks it is the
+    /// network's id.
+    pub chain_id: u64,
     /// The client name that our Hello carries, at most 256 bytes.
     pub client: String,
     /// 64 random bytes for our Hello. They prove nothing; they only tell connections apart in a
@@ -330,7 +333,7 @@ impl Engine {
             tree: tree.map_or(0, |tree| tree.resident_bytes()),
             pending: self.job().map_or(0, Job::pending_bytes),
             asked: self.requests.bytes_expected(),
-            arrived: arrived.map(|arrived| arrived.payload().len()).sum(),
+            arrived: arrived.map(Arrived::bytes).sum(),
             requests: self.requests.len(),
             batches: self.commits.len(),
             heap: self.heap_bytes(),

@@ -5,12 +5,18 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::io::{Event, Output};
 use crate::sync::peer::{MIN_REQUEST, Peer};
 use crate::sync::progress::{Counters, WaitReason};
-use crate::sync::requests::{AnswerFrame, Arrived, Expired, Match, Overdue};
+use crate::sync::requests::{
+    AnswerFrame, Arrived, Content, Expired, Match, Overdue, PendingRequest,
+};
 use crate::wire::{Answer, By, Message, PeerFault, Session, SessionEvent};
 
 impl Engine {
     pub(super) fn peer_joined(&mut self, now: Millis, peer: PeerId, by: By) {
-        self.outbox.push_back(match self.peers.join(peer, by, now) {
+        let has_joined = self.peers.join(peer, by, now);
+        if has_joined && by == By::Rpc {
+            return self.ask_for_chain(now, peer);
+        }
+        self.outbox.push_back(match has_joined {
             true => Output::Send(
                 peer,
                 Session::hello(by, &self.config.client, &self.config.node_id),
@@ -101,8 +107,9 @@ impl Engine {
         match verdict {
             Ok(()) => {
                 let received = self.peers.received(peer);
+                let content = Content::Frame(frame);
                 self.arrived
-                    .push(Arrived::new(request, frame, now, received));
+                    .push(Arrived::new(request, content, now, received));
             }
             Err(_) if request.is_late => {}
             Err(_) => self.return_work(request.subject),
@@ -111,7 +118,7 @@ impl Engine {
     }
 
     /// An answer came twice. That is counted, and not for ever.
-    fn answered_again(&mut self, id: PeerId, request: u64) -> Result<(), PeerFault> {
+    pub(super) fn answered_again(&mut self, id: PeerId, request: u64) -> Result<(), PeerFault> {
         self.count(|counters| counters.duplicate += 1);
         match self.peers.get_mut(id).is_some_and(Peer::repeats) {
             true => Err(PeerFault::Unrequested(request)),
@@ -120,7 +127,7 @@ impl Engine {
     }
 
     /// Counts something for the sync under way, if there is one.
-    fn count(&mut self, count: impl FnOnce(&mut Counters)) {
+    pub(super) fn count(&mut self, count: impl FnOnce(&mut Counters)) {
         if let Some(job) = self.job_mut() {
             count(job.counters_mut());
         }
@@ -128,12 +135,12 @@ impl Engine {
 
     /// A peer broke a rule, or its connection is dead: tells it, and closes the connection.
     pub(super) fn fault(&mut self, id: PeerId, fault: PeerFault) {
-        if self.peers.get(id).is_none() {
+        let Some(by) = self.peers.get(id).map(Peer::by) else {
             return;
-        }
+        };
         self.tell(Event::PeerFault(id, fault.clone()));
-        // Nothing is answered to a Disconnect.
-        if !matches!(fault, PeerFault::Disconnected(_)) {
+        // Nothing is answered to a Disconnect, and nothing is sent to a provider.
+        if by != By::Rpc && !matches!(fault, PeerFault::Disconnected(_)) {
             let goodbye = Session::disconnect(fault.reason());
             self.outbox.push_back(Output::Send(id, goodbye));
         }
@@ -155,7 +162,10 @@ impl Engine {
             self.fault(peer, fault);
         }
         for peer in pings {
-            self.outbox.push_back(Output::Send(peer, Session::ping()));
+            match self.peers.get(peer).map(Peer::by) {
+                Some(By::Rpc) => self.ask_for_chain(now, peer),
+                _ => self.outbox.push_back(Output::Send(peer, Session::ping())),
+            }
         }
     }
 
@@ -163,7 +173,15 @@ impl Engine {
     /// counts once, however many requests are open there.
     fn expire_requests(&mut self, now: Millis) {
         let peers = &self.peers;
-        let can_replace = |peer, sent| peers.is_replaceable(peer, sent, now);
+        let can_replace = |request: &PendingRequest| {
+            let (peer, sent) = (request.peer, request.sent);
+            let root = request.subject.root();
+            let about = (request.subject.kind(), &root);
+            match request.is_call {
+                true => peers.is_callable_elsewhere(peer, about, sent, now),
+                false => peers.is_replaceable(peer, sent, now),
+            }
+        };
         let expired = self.requests.expire(now, can_replace);
         let mut seen: Vec<PeerId> = Vec::new();
         for request in expired {
@@ -182,6 +200,8 @@ impl Engine {
                     self.wait_for(WaitReason::NoAnswer { peers });
                 }
                 Overdue::Late => {
+                    // Of a provider a call that is late only says that others come first.
+                    let peer = peer.filter(|_| !request.is_call);
                     peer.into_iter().for_each(|peer| peer.late(now));
                     self.return_work(request.subject);
                 }

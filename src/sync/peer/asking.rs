@@ -9,6 +9,17 @@ use crate::sync::want::RequestKind;
 /// Most requests open at a peer: servers take at least so many (`docs/websocket-peers.md`, section
 /// 6.2).
 const MAX_OPEN: usize = 16;
+/// Most requests open at a peer by snap if the next one is for a single key: go-ethereum serves them
+/// one after the other and takes 120 at once, and of a set all keys are asked for in one round trip.
+const MAX_SMALL: usize = 64;
+/// Bytes asked for in a request for a single key: its proof has 3.7 kB in a state of 350 million
+/// accounts.
+const SMALL_REQUEST: u64 = 4 * 1024;
+/// Bytes of single keys that may be on their way from a peer before its line was measured: as many
+/// requests as may be open.
+const FIRST_SMALL: u64 = MAX_SMALL as u64 * SMALL_REQUEST;
+/// Bytes that one call of a provider is taken to bring: the proof of an account and some slots.
+const CALL_BYTES: u64 = 32 * 1024;
 /// Bytes of the first request to a peer, of which nothing is known. So little, because many peers
 /// may share a slow line; the next request follows the rate of the first answer.
 const FIRST_REQUEST: u64 = 8 * 1024;
@@ -89,6 +100,33 @@ impl Peer {
         self.open.bytes - self.late.bytes
     }
 
+    /// Whether a provider may be called for this kind, and for how many bytes.
+    pub(in crate::sync) fn call_bytes(&self, kind: RequestKind) -> Option<u64> {
+        let provider = self.provider()?;
+        let open = self.requests_in_time();
+        provider.may_call(kind, open).then_some(CALL_BYTES)
+    }
+
+    /// Whether calls of it are open that take longer than usual.
+    pub(in crate::sync) fn has_late(&self) -> bool {
+        self.late.count > 0
+    }
+
+    /// Bytes to ask for in a request for a single key, if it has room for one. `window`: bytes that
+    /// may be on their way from it.
+    pub(in crate::sync) fn small_bytes(&self, window: u64, now: Millis) -> Option<u64> {
+        let window = match self.line.is_measured() {
+            true => window,
+            false => window.max(FIRST_SMALL),
+        };
+        let Open { count, bytes } = self.open;
+        let has_room = match self.strikes {
+            0 => count < MAX_SMALL && bytes + SMALL_REQUEST <= window,
+            _ => self.has_room(window, now),
+        };
+        has_room.then_some(SMALL_REQUEST)
+    }
+
     /// Whether it has room for one more request. `window`: bytes that may be on their way from it.
     pub(in crate::sync) fn has_room(&self, window: u64, now: Millis) -> bool {
         let Open { count, bytes } = self.open;
@@ -105,6 +143,14 @@ impl Peer {
     /// The best peer is the one that would answer first, of those that have not refused. What
     /// counts is what it proves of what was asked for, and not what it sends.
     pub(in crate::sync) fn rank(&self, kind: RequestKind, root: &Hash) -> Rank {
+        if let Some(provider) = self.provider() {
+            // Calls do not wait for one another, so nothing is divided by a rate.
+            return Rank {
+                has_refused: self.has_refused_kind(kind, root),
+                strikes: self.late.count as u32 + provider.marks(),
+                done_ms: provider.usual_ms().unwrap_or(UNKNOWN_MS),
+            };
+        }
         let bytes = self.open.bytes + self.wanted_bytes(kind);
         let sent = self.delivered.bytes / USEFUL_PARTS + 1;
         let useful = (self.delivered.proven.bytes / sent).clamp(1, USEFUL_PARTS);

@@ -1,8 +1,10 @@
 //! One connection: what it is asked, how fast it answers, and what it delivered.
 
 mod asking;
+mod provider;
 
 pub(super) use asking::{MIN_REQUEST, Rank};
+pub(crate) use provider::{FailedCall, Provider};
 
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
@@ -11,7 +13,9 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::progress::PeerProgress;
 use crate::sync::throughput::{Delivery, Throughput, smoothed};
 use crate::sync::want::RequestKind;
+use crate::wire::rpc::Trouble;
 use crate::wire::{By, Head, Offsets, PeerFault, Session, SessionEvent};
+use provider::NOT_HERE_MS;
 
 /// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3), while
 /// no answers are on their way. Nodes allow each other 5 seconds for each; here both may be queued
@@ -57,7 +61,7 @@ pub(in crate::sync) fn longer_pause(last_ms: u64) -> u64 {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    session: Session,
+    link: Link,
     joined: Millis,
     heard: Millis,
     pinged: Option<Millis>,
@@ -91,6 +95,15 @@ pub(crate) struct Peer {
     /// Answers that came twice.
     repeated: u64,
     delivered: Delivered,
+}
+
+/// How it is talked to.
+#[derive(Debug)]
+enum Link {
+    /// By frames.
+    Devp2p(Session),
+    /// By calls.
+    Rpc(Box<Provider>),
 }
 
 /// How many requests, and how many bytes they are likely to bring.
@@ -156,7 +169,10 @@ struct Refusal {
 impl Peer {
     pub(in crate::sync) fn new(by: By, now: Millis) -> Peer {
         Peer {
-            session: Session::new(by),
+            link: match by {
+                By::Rpc => Link::Rpc(Box::default()),
+                By::Snap | By::Hash => Link::Devp2p(Session::new(by)),
+            },
             joined: now,
             heard: now,
             pinged: None,
@@ -181,15 +197,44 @@ impl Peer {
 
     /// How it is asked.
     pub(in crate::sync) fn by(&self) -> By {
-        self.session.by()
+        match &self.link {
+            Link::Devp2p(session) => session.by(),
+            Link::Rpc(_) => By::Rpc,
+        }
     }
 
     pub(in crate::sync) fn is_ready(&self) -> bool {
-        self.session.is_ready()
+        match &self.link {
+            Link::Devp2p(session) => session.is_ready(),
+            Link::Rpc(provider) => provider.is_ready(),
+        }
     }
 
     pub(in crate::sync) fn offsets(&self) -> Option<Offsets> {
-        self.session.offsets()
+        self.session().and_then(Session::offsets)
+    }
+
+    /// Its session, unless it is a provider.
+    fn session(&self) -> Option<&Session> {
+        match &self.link {
+            Link::Devp2p(session) => Some(session),
+            Link::Rpc(_) => None,
+        }
+    }
+
+    /// What is known of a provider; `None` of a peer with frames.
+    pub(in crate::sync) fn provider(&self) -> Option<&Provider> {
+        match &self.link {
+            Link::Devp2p(_) => None,
+            Link::Rpc(provider) => Some(provider),
+        }
+    }
+
+    pub(in crate::sync) fn provider_mut(&mut self) -> Option<&mut Provider> {
+        match &mut self.link {
+            Link::Devp2p(_) => None,
+            Link::Rpc(provider) => Some(provider),
+        }
     }
 
     /// Judges one frame. After a new head it may be asked at once for what it lacked. That it has
@@ -203,24 +248,36 @@ impl Peer {
         self.heard = now;
         self.pinged = None;
         self.delivered.bytes += frame.len() as u64;
-        let head = self.session.head();
-        let received = self.session.receive(frame, network);
-        if self.session.head() != head {
+        let Link::Devp2p(session) = &mut self.link else {
+            debug_assert!(false, "a provider has no frames");
+            return Ok(SessionEvent::None);
+        };
+        let head = session.head();
+        let received = session.receive(frame, network);
+        if session.head() != head {
             for refusal in self.refused.iter_mut().flatten() {
                 refusal.until = None;
                 refusal.lasts_ms = 0;
             }
         }
-        if self.least_trip_ms == 0 && self.session.is_ready() {
+        if self.least_trip_ms == 0 && session.is_ready() {
             // Its Status answers our Hello.
             self.least_trip_ms = now.since(self.joined).max(1);
         }
         received
     }
 
+    /// A provider's call was answered, with so many bytes.
+    pub(crate) fn replied(&mut self, bytes: usize, elapsed_ms: u64) {
+        self.delivered.bytes += bytes as u64;
+        if let Link::Rpc(provider) = &mut self.link {
+            provider.answered(elapsed_ms);
+        }
+    }
+
     /// The newest block that it says it has.
     pub(crate) fn head(&self) -> Option<Head> {
-        self.session.head()
+        self.session().and_then(Session::head)
     }
 
     pub(in crate::sync) fn least_trip_ms(&self) -> u64 {
@@ -233,20 +290,31 @@ impl Peer {
     }
 
     /// When something is overdue. `is_busy`: answers of any peer are on their way; `busy_at`: when
-    /// they last were.
-    pub(in crate::sync) fn deadline(&self, is_busy: bool, busy_at: Millis) -> Millis {
-        match (self.session.is_ready(), self.pinged) {
+    /// they last were. `None` for a provider whose chain is known.
+    pub(in crate::sync) fn deadline(&self, is_busy: bool, busy_at: Millis) -> Option<Millis> {
+        let Link::Devp2p(session) = &self.link else {
+            return self.provider().and_then(Provider::deadline);
+        };
+        Some(match (session.is_ready(), self.pinged) {
             (false, _) if is_busy => self.joined.after(PING_MS + BUSY_PING_MS),
             (false, _) => self.joined.max(busy_at).after(HANDSHAKE_MS),
             (true, Some(pinged)) if is_busy => pinged.after(BUSY_PING_MS),
             (true, Some(pinged)) => pinged.max(busy_at).after(PING_MS),
             (true, None) => self.heard.after(PING_MS),
-        }
+        })
     }
 
-    /// What is overdue: a fault, or a Ping that is to be sent now.
+    /// What is overdue: a fault, or a Ping that is to be sent now; of a provider the question for
+    /// its chain.
     pub(in crate::sync) fn overdue(&mut self, now: Millis) -> Option<PeerFault> {
-        match (self.session.is_ready(), self.pinged) {
+        let session = match &mut self.link {
+            Link::Devp2p(session) => session,
+            Link::Rpc(provider) => {
+                provider.chain_asked(now);
+                return None;
+            }
+        };
+        match (session.is_ready(), self.pinged) {
             (false, _) => Some(PeerFault::HandshakeTimeout),
             (true, Some(_)) => Some(PeerFault::PingTimeout),
             (true, None) => {
@@ -260,9 +328,9 @@ impl Peer {
         let trips = self.kinds.iter().map(|served| served.round_trip_ms);
         PeerProgress {
             peer: id,
-            client: self.session.client().to_owned(),
-            head: self.session.head(),
-            ready: self.session.is_ready(),
+            client: self.session().map_or("", Session::client).to_owned(),
+            head: self.head(),
+            ready: self.is_ready(),
             refused: root.is_some_and(|root| self.has_refused(root)),
             in_flight: self.open.count,
             answers: self.delivered.answers,
@@ -270,7 +338,7 @@ impl Peer {
             accounts: self.delivered.proven.accounts,
             slots: self.delivered.proven.slots,
             codes: self.delivered.proven.codes,
-            strikes: self.strikes,
+            strikes: self.strikes + self.provider().map_or(0, Provider::marks),
             round_trip_ms: trips.max().unwrap_or(0),
             bytes_per_second: self.line.per_second(),
         }
@@ -289,6 +357,24 @@ impl Peer {
             lasts_ms,
             until: Some(now.after(lasts_ms)),
         });
+    }
+
+    /// It does not have the state or block: it is not asked for this root for a while, which is the
+    /// same each time.
+    pub(crate) fn is_not_here(&mut self, kind: RequestKind, root: Hash, now: Millis) {
+        let kinds = match kind {
+            RequestKind::Proofs | RequestKind::CodesOf => {
+                [RequestKind::Proofs, RequestKind::CodesOf]
+            }
+            kind => [kind, kind],
+        };
+        for kind in kinds {
+            self.refused[kind.index()] = Some(Refusal {
+                root,
+                lasts_ms: NOT_HERE_MS,
+                until: Some(now.after(NOT_HERE_MS)),
+            });
+        }
     }
 
     /// Whether it has proven something of this state.
@@ -317,6 +403,9 @@ impl Peer {
 
     /// Pauses that are over.
     pub(in crate::sync) fn end_refusals(&mut self, now: Millis) {
+        if let Link::Rpc(provider) = &mut self.link {
+            provider.end_pause(now);
+        }
         for refusal in self.refused.iter_mut().flatten() {
             refusal.until = refusal.until.filter(|until| now < *until);
         }
@@ -395,6 +484,9 @@ impl Peer {
         gain: Gain,
     ) {
         self.refused[kind.index()] = None;
+        if let Link::Rpc(provider) = &mut self.link {
+            provider.proved();
+        }
         (self.is_slow, self.strikes, self.empty) = (false, 0, 0);
         self.proved_at = Some(now);
         if kind != RequestKind::Headers {
@@ -438,12 +530,69 @@ impl Peer {
         let probe = (self.strikes > 0).then_some(self.probe_at);
         let short = (self.short > 0).then_some(self.short_until);
         let others = probe.into_iter().chain(short).filter(|at| now < *at);
-        waits.chain(others).min()
+        let pause = self.provider().and_then(Provider::next_retry);
+        waits.chain(others).chain(pause).min()
+    }
+}
+
+/// Judging a provider.
+impl Peer {
+    /// A call failed, which is no fault unless nothing more is to be had.
+    pub(crate) fn call_failed(&mut self, now: Millis, call: &FailedCall) -> Result<(), PeerFault> {
+        match call.trouble {
+            Trouble::Spent => return Err(PeerFault::Spent),
+            Trouble::NotHere => self.is_not_here(call.kind, call.root, now),
+            _ => {}
+        }
+        if let Link::Rpc(provider) = &mut self.link {
+            provider.failed(now, call);
+        }
+        Ok(())
+    }
+
+    /// An answer was wrong; too many of them are a fault.
+    pub(crate) fn marked(&mut self) -> Result<(), PeerFault> {
+        self.provider_mut().map_or(Ok(()), Provider::marked)
+    }
+
+    /// An answer was under another root than `root`. `is_named`: its block was named.
+    pub(crate) fn was_elsewhere(
+        &mut self,
+        now: Millis,
+        (kind, root): (RequestKind, Hash),
+        is_named: bool,
+    ) -> Result<(), PeerFault> {
+        if !is_named {
+            // Its newest block is another one, earlier or later.
+            self.refused(kind, root, now);
+            return Ok(());
+        }
+        if !self.provider_mut().is_some_and(Provider::missed) {
+            return Ok(());
+        }
+        self.is_not_here(kind, root, now);
+        self.marked()
+    }
+
+    /// A proof lacked a node.
+    pub(crate) fn was_incomplete(
+        &mut self,
+        now: Millis,
+        (kind, root): (RequestKind, Hash),
+    ) -> Result<(), PeerFault> {
+        if !self.provider_mut().is_some_and(Provider::was_incomplete) {
+            return Ok(());
+        }
+        self.is_not_here(kind, root, now);
+        self.marked()
     }
 }
 
 impl HeapBytes for Peer {
     fn heap_bytes(&self) -> usize {
-        self.session.client().len()
+        match &self.link {
+            Link::Devp2p(session) => session.client().len(),
+            Link::Rpc(_) => size_of::<Provider>(),
+        }
     }
 }

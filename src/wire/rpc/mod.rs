@@ -21,6 +21,7 @@ pub use header::{HeaderError, HeaderJson};
 pub use trouble::Trouble;
 
 use crate::hash::Hash;
+use crate::heap::HeapBytes;
 
 /// One call. Serialized, it is `{ method, params }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,17 @@ pub enum Call {
     },
     /// `eth_getBlockByHash`, without transactions.
     Header(Hash),
+}
+
+impl Call {
+    /// The same call about the state after this block, if it is about a state.
+    pub(crate) fn at(mut self, at: BlockRef) -> Call {
+        match &mut self {
+            Call::Proof { block, .. } | Call::Code { block, .. } => *block = at,
+            Call::ChainId | Call::Header(_) => {}
+        }
+        self
+    }
 }
 
 /// The block whose state is asked for.
@@ -110,6 +122,17 @@ impl Reply {
             Reply::ChainId(_) | Reply::Failed(_) | Reply::Malformed(_) => 0,
             Reply::Proof(proof) => proof.nodes.iter().map(Vec::len).sum(),
             Reply::Code(bytes) | Reply::Header(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl HeapBytes for Reply {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Reply::Proof(proof) => size_of::<Proof>() + proof.nodes.heap_bytes(),
+            Reply::Code(bytes) | Reply::Header(bytes) => bytes.heap_bytes(),
+            // A few words.
+            Reply::ChainId(_) | Reply::Failed(_) | Reply::Malformed(_) => 0,
         }
     }
 }

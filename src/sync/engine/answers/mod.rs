@@ -2,18 +2,19 @@
 
 mod items;
 mod keys;
+mod provided;
 
 use super::{Activity, Engine};
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
 use crate::state::TreeError;
 use crate::sync::ids::{Millis, PeerId};
-use crate::sync::io::Failure;
+use crate::sync::io::{Event, Failure, Lie};
 use crate::sync::job::Job;
 use crate::sync::lacking::Lacking;
-use crate::sync::peer::{Gain, Timing};
+use crate::sync::peer::{Gain, Peer, Timing};
 use crate::sync::progress::Missing;
-use crate::sync::requests::{AnswerFrame, Arrived, StateRequest, Subject};
+use crate::sync::requests::{Arrived, Content, StateRequest, Subject};
 use crate::sync::target::Goal;
 use crate::sync::throughput::smoothed;
 use crate::sync::want::{RequestKind, Want};
@@ -29,6 +30,10 @@ enum Verdict {
     /// The same, but it may be that the peer only lacks what was asked for. `is_new`: it was not
     /// known to.
     Lacks { is_new: bool },
+    /// A provider answered under another block's root.
+    Elsewhere,
+    /// A provider's proof lacks a node.
+    Incomplete,
 }
 
 /// Why an answer is of no use.
@@ -74,14 +79,14 @@ impl Engine {
 
     /// Verifies one answer. This is the expensive step.
     pub(super) fn verify_answer(&mut self, now: Millis, arrived: Arrived) {
-        let (request, timing, frame) = arrived.into_parts();
+        let (request, timing, content) = arrived.into_parts();
         let (peer, is_late) = (request.peer, request.is_late);
         match request.subject {
             Subject::Header(block) => {
-                self.verify_header(now, peer, block, &frame, (timing, is_late));
+                self.verify_header(now, peer, block, &content, (timing, is_late));
             }
             Subject::State(state) => {
-                self.verify_state(now, peer, state, &frame, (timing, is_late));
+                self.verify_state(now, peer, state, &content, (timing, is_late));
             }
         }
     }
@@ -91,7 +96,7 @@ impl Engine {
         now: Millis,
         id: PeerId,
         request: StateRequest,
-        frame: &AnswerFrame,
+        content: &Content,
         (timing, is_late): (Timing, bool),
     ) {
         let kind = request.want.kind();
@@ -106,7 +111,8 @@ impl Engine {
         if is_stale && !is_late {
             job.stale_ended(&request.want);
         }
-        let (root, trip) = (request.root, request.trip);
+        let (root, trip, is_named) = (request.root, request.trip, request.block.is_some());
+        let mut lies = Vec::new();
         let is_span = matches!(request.want, Want::Accounts { cursor: None, .. });
         let waiting = job.tree().resident_bytes();
         let room = self.limits.waiting_bytes.saturating_sub(waiting);
@@ -124,9 +130,12 @@ impl Engine {
             peer: id,
             has_state: self.peers.get(id).is_some_and(|peer| peer.has_state(&root)),
         };
-        let verdict = Answer::split(frame.payload())
-            .map_err(AnswerError::from)
-            .and_then(|answer| context.verify(request.want, answer));
+        let verdict = match content {
+            Content::Frame(frame) => Answer::split(frame.payload())
+                .map_err(AnswerError::from)
+                .and_then(|answer| context.verify(request.want, answer)),
+            Content::Reply(reply) => context.verify_reply(request.want, reply, &mut lies),
+        };
         let verdict = match context.judge_held() {
             Ok(()) => verdict,
             Err(failure) => Err(failure),
@@ -141,6 +150,7 @@ impl Engine {
                 }
                 self.waiting = None;
             }
+            Ok(Verdict::Elsewhere | Verdict::Incomplete) => {}
             Ok(verdict) => {
                 if let Some(peer) = self.peers.get_mut(id) {
                     let is_item = match verdict {
@@ -149,7 +159,7 @@ impl Engine {
                             peer.lacked()
                         }
                         Verdict::Lacks { .. } => true,
-                        Verdict::Proven(_) | Verdict::Refused => false,
+                        _ => false,
                     };
                     if !is_item {
                         peer.refused(kind, root, now);
@@ -158,7 +168,14 @@ impl Engine {
             }
             Err(_) => {}
         }
+        self.tell_lies(id, lies);
         match verdict {
+            Ok(Verdict::Elsewhere) => {
+                self.judge(id, |peer| peer.was_elsewhere(now, (kind, root), is_named))
+            }
+            Ok(Verdict::Incomplete) => {
+                self.judge(id, |peer| peer.was_incomplete(now, (kind, root)));
+            }
             Ok(_) => {}
             Err(AnswerError::Fault(fault)) => self.fault(id, fault),
             Err(AnswerError::Failure(failure)) => self.fail(failure),
@@ -184,6 +201,26 @@ impl Engine {
                 Err(fault) => self.fault(id, fault),
             }
         }
+    }
+}
+
+impl Engine {
+    /// Notes that a provider's answer was of no use. Too many of them end it.
+    fn judge(&mut self, id: PeerId, judge: impl FnOnce(&mut Peer) -> Result<(), PeerFault>) {
+        if let Some(Err(fault)) = self.peers.get_mut(id).map(judge) {
+            self.fault(id, fault);
+        }
+    }
+
+    /// Tells what a provider claimed that its own proof shows to be otherwise.
+    fn tell_lies(&mut self, id: PeerId, lies: Vec<Lie>) {
+        if lies.is_empty() {
+            return;
+        }
+        for lie in lies {
+            self.tell(Event::Lie(id, lie));
+        }
+        self.judge(id, Peer::marked);
     }
 }
 
