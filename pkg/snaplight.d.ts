@@ -20,6 +20,18 @@
  * await db.close()
  * ```
  *
+ * A wallet holds its own accounts instead of everything, and needs no peer but a provider:
+ *
+ * ```js
+ * const db = await open({ network, hold: 'set' })
+ * db.addPeer('https://rpc.example', { by: 'rpc' }) // or any object with request({ method, params })
+ * const tracked = db.track([account, { address: token, slots: [balanceSlot] }])
+ * await db.sync({ blockHash })
+ * await tracked
+ * const { balance, age } = await db.getAccount(account)
+ * const then = db.at(blockNumber) // all reads of one block's state
+ * ```
+ *
  * Conventions: hashes, roots and addresses come out as lower-case hexadecimal with `0x`; counts,
  * bytes and milliseconds are plain numbers; what the EVM counts (balance, nonce, storage value) is
  * a `bigint`.
@@ -43,8 +55,52 @@ export type AddressLike = string | Uint8Array
 /**
  * The state to sync to: its root, or the block that led to it. With `blockHash` the header is
  * fetched from a peer and proven by its hash; root, number and time are read from it.
+ *
+ * With `header` nothing is fetched for that: it is the block's header as RLP (`0x` and hexadecimal
+ * digits, or bytes), or as the JSON that `eth_getBlockByHash` and `newHeads` give, of any client.
+ * Its fields are hashed again and have to hash to `blockHash`. Without `blockHash` the JSON's own
+ * `hash` is taken, and RLP is trusted as it is.
  */
-export type SyncTarget = HashLike | { root: HashLike } | { blockHash: HashLike }
+export type SyncTarget =
+  | HashLike
+  | { root: HashLike }
+  | { blockHash: HashLike }
+  | { header: string | Uint8Array | object; blockHash?: HashLike }
+
+/**
+ * What a database holds of each state. `everything`: all accounts, slots and codes. `set`: the
+ * accounts that were given to {@link Snaplight.track}, and of each the slots and the code that were
+ * asked for.
+ */
+export type Hold = 'everything' | 'set'
+
+/**
+ * Something to track: an account by its address alone (nonce, balance, code hash and storage root
+ * are always held), or with slots of it (by their numbers, or `'all'`) and its code. What is tracked
+ * already stays.
+ */
+export type TrackedLike = AddressLike | { address: AddressLike; slots?: readonly SlotLike[] | 'all'; code?: boolean }
+
+/** What is tracked of an account. */
+export interface TrackedAccount {
+  readonly address: Hex
+  /** Numbers of slots, 32 bytes each, or `'all'`. */
+  readonly slots: readonly Hex[] | 'all'
+  readonly code: boolean
+}
+
+/**
+ * A provider: an object with `request` of EIP-1193, such as a wallet, a transport of viem, a light
+ * client, or a few lines around `fetch`. It is asked `eth_chainId`, `eth_getProof`, `eth_getCode` and
+ * `eth_getBlockByHash`. It is trusted with nothing.
+ */
+export interface Provider {
+  /**
+   * Resolves to the JSON-RPC result, or rejects with an error that has `code`, `message` and `data`
+   * as far as they are known.
+   */
+  request(request: { method: string; params?: any }): Promise<unknown>
+}
 
 /**
  * A storage slot's number: a `bigint` or safe integer from 0, or `0x` and up to 64 hexadecimal
@@ -68,7 +124,8 @@ export type SlotLike = bigint | number | string | Uint8Array
  * which keeps Chromium from losing the database (event `recovered`).
  *
  * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the
- *   database of this name belongs to another network.
+ *   database of this name belongs to another network; `WRONG_HOLD`: it holds something else than
+ *   `hold` says.
  * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab
  *   or worker.
  * @throws {UnsupportedError} No WebAssembly SIMD or reference types, or (without `memory`) no
@@ -121,6 +178,11 @@ export interface OpenOptions {
    */
   role?: Role
   /**
+   * What a new database holds: `'everything'` (the default) or `'set'`. A database that exists keeps
+   * what it holds: leave this out, or name the same. {@link Snaplight.hold} changes it.
+   */
+  hold?: Hold
+  /**
    * Called with what happens to the database, also while it is being opened. An error that it
    * throws is reported as uncaught.
    */
@@ -138,6 +200,11 @@ export interface Network {
   id: number | bigint
   /** The hash of the genesis block (not its state root). */
   genesisHash: HashLike
+  /**
+   * What a provider has to answer to `eth_chainId`. Default: `id`, which is the same number on
+   * mainnet and most other chains.
+   */
+  chainId?: number | bigint
 }
 
 export type Role = 'writer' | 'follower'
@@ -158,6 +225,10 @@ export type Role = 'writer' | 'follower'
  *   ended, and it will be connected to again. `closed`: it is gone for good. `closed` of the event
  *   says why the connection ended: whether the peer or the network ended it, Snaplight dropped it
  *   because of a fault, or you closed it. Each attempt to connect that fails is a `waiting` too.
+ * - `lie`: what a provider said of an account beside its proof is not what the proof proves. The
+ *   proven value is what is used and stored. `field` is the answer's: `balance`, `nonce`, `codeHash`,
+ *   `storageHash`, or `storageProof` with the number of the slot. `claimed` and `proven` are both
+ *   values, 32 bytes big-endian.
  */
 export type DatabaseEvent =
   | { readonly type: 'complete'; readonly complete: CompleteState | null }
@@ -173,6 +244,16 @@ export type DatabaseEvent =
       /** `null` only for `ready`. */
       readonly closed: PeerClosed | null
     }
+  | {
+      readonly type: 'lie'
+      readonly peer: Peer
+      readonly address: Hex
+      readonly field: 'balance' | 'nonce' | 'codeHash' | 'storageHash' | 'storageProof'
+      /** The number of the slot, 32 bytes; `null` for the account's own fields. */
+      readonly slot: Hex | null
+      readonly claimed: Hex
+      readonly proven: Hex
+    }
 
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
 
@@ -184,7 +265,7 @@ export class Snaplight implements AsyncDisposable {
   readonly name: string
 
   /** As given to {@link open}, normalised. */
-  readonly network: { readonly id: bigint; readonly genesisHash: Hex }
+  readonly network: { readonly id: bigint; readonly genesisHash: Hex; readonly chainId: bigint }
 
   /**
    * Whether this object is the one that writes. A follower can read all the same; its `sync` waits
@@ -192,12 +273,21 @@ export class Snaplight implements AsyncDisposable {
    */
   readonly role: Role
 
+  /** What is held of the next state. It changes at the call of {@link hold}. */
+  readonly holds: Hold
+
   /**
-   * The last complete state, which every read uses; `null` before the first. It stays as it is
-   * while the next one is being synced, and changes in one step at the end. For a follower it is
-   * what the writer has completed.
+   * The last complete state, which every read uses that names no other; `null` before the first. It
+   * stays as it is while the next one is being synced, and changes in one step at the end. For a
+   * follower it is what the writer has completed.
    */
   readonly complete: CompleteState | null
+
+  /**
+   * The states that can be read, the newest first: the complete one, and in a database of a set up
+   * to seven that were complete before it.
+   */
+  readonly states: readonly CompleteState[]
 
   /** The peers that are not closed, in the order they were added; also those that wait. */
   readonly peers: readonly Peer[]
@@ -224,23 +314,31 @@ export class Snaplight implements AsyncDisposable {
    * A follower connects to a URL when it becomes the writer, since it has nothing to ask before. At
    * most 64 peers are kept at a time: one more is closed as soon as it opens.
    *
-   * A peer is asked in one of two ways, named by `by`: as nodes of today are, or by hash, as old
-   * nodes are and whatever else has a store of trie nodes by their hashes ({@link PeerBy}). Both
-   * kinds can be peers of one sync.
+   * A peer is asked in one of three ways, named by `by` ({@link PeerBy}): as nodes of today are; by
+   * hash, as old nodes are and whatever else has a store of trie nodes by their hashes; or by
+   * JSON-RPC, as providers are. All kinds can be peers of one sync. A {@link Provider} is a peer by
+   * JSON-RPC without being named so; for the URL of one (`http:`, `https:`, `ws:` or `wss:`) say
+   * `by: 'rpc'`. Providers serve a database of a set. For one of everything they are asked for
+   * headers only, because they know accounts by address and not by hash.
+   *
+   * A provider learns the addresses and slots that are tracked, the times at which they are looked
+   * up, and the caller's IP address; docs/providers.md of the repository says more.
    *
    * ```js
    * db.addPeer('wss://peer.example') // by snap
    * db.addPeer('wss://archive.example', { by: 'hash' })
+   * db.addPeer('https://rpc.example', { by: 'rpc' })
+   * db.addPeer(window.ethereum) // by rpc
    * ```
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: neither a WebSocket URL nor a WebSocket-like object, or
-   *   an option that is none; `SOCKET_CLOSED`: the socket is closing or closed; `SOCKET_IN_USE`:
+   * @throws {MisuseError} `BAD_ARGUMENT`: not the URL of a peer, nor a WebSocket-like object or a
+   *   provider, or an option that is none; `SOCKET_CLOSED`: the socket is closing or closed; `SOCKET_IN_USE`:
    *   this object is a peer already.
    * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
-  addPeer(socket: string | URL | SocketLike, options?: PeerOptions): Peer
+  addPeer(peer: string | URL | SocketLike | Provider, options?: PeerOptions): Peer
 
   /**
    * Makes a state complete: downloads from the peers what is missing of it, proves it and stores
@@ -266,7 +364,12 @@ export class Snaplight implements AsyncDisposable {
    * it goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or
    * {@link MisuseError} `BOGUS_ROOT`; never because of a peer.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: not a target, or not an AbortSignal.
+   * In a database of a set, a target that is one of {@link states} and was proven for today's set
+   * becomes the complete state again without any request.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a target, or not an AbortSignal; `WRONG_HEADER`: the
+   *   header does not hash to the block's hash, or is no header (in a worker the sync rejects with
+   *   it).
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
@@ -279,6 +382,81 @@ export class Snaplight implements AsyncDisposable {
   progress(): Progress
 
   /**
+   * Changes what is held. Resolves to the complete state when it is held in this way; to `null` if
+   * no state is complete yet. It may be called again before that, and a kill loses nothing: the
+   * database goes on where it was.
+   *
+   * From everything to a set nothing is fetched: what `track` names is kept of what is there, and
+   * the rest is deleted. From a set to everything is a sync of the root anew, by peers by snap or by
+   * hash; the set can be read until it is complete. `'set'` on a set adds what `track` names.
+   *
+   * ```js
+   * await db.hold('set', { track: [account, { address: token, slots: 'all', code: true }] })
+   * ```
+   *
+   * It rejects with {@link StoreError} or {@link QuotaError} (what is held stays changed, and the
+   * next `sync` goes on with it), {@link ClosedError}, {@link CrashError}, or {@link MisuseError}:
+   * `BAD_ARGUMENT`, or `SET_TOO_LARGE` as for {@link track}. On a follower it goes to the writer, and
+   * waits while there is none.
+   */
+  hold(hold: Hold, options?: { track?: readonly TrackedLike[] }): Promise<CompleteState | null>
+
+  /**
+   * Adds accounts, slots and codes to the set. Resolves to the complete state when all of them are
+   * proven in it: at once if they are, with the peers there are if one of them has its root, else
+   * with the next sync. Until then reads of them reject with a {@link NotTrackedError} whose
+   * `pending` is true, and reads of what was there before go on. Without a complete state it
+   * resolves with the first one.
+   *
+   * ```js
+   * await db.track([account, { address: token, slots: [slot], code: true }])
+   * ```
+   *
+   * A set has at most 10,000 accounts and, over all of them, 100,000 single slots. It belongs to the
+   * database, and is there after a reload. On a follower the call goes to the writer, waits while
+   * there is none, and resolves when the follower can read the state.
+   *
+   * It rejects as {@link hold} does, and with {@link MisuseError} `NOT_A_SET` on a database of
+   * everything, or `SET_TOO_LARGE`, which changes nothing.
+   */
+  track(accounts: readonly TrackedLike[]): Promise<CompleteState>
+
+  /**
+   * Takes something out of the set: an address alone the account with all of its slots and its code,
+   * an address with `slots` or `code: true` only these. What is not tracked is ignored. Reads of it
+   * reject from now on; its bytes are deleted when no state that can be read has them. The same
+   * errors as {@link track}; `BAD_ARGUMENT` also for single slots of an account of which all are
+   * tracked.
+   */
+  untrack(accounts: readonly TrackedLike[]): Promise<void>
+
+  /**
+   * The set, in no particular order. Rejects with {@link MisuseError} `NOT_A_SET` on a database of
+   * everything.
+   */
+  tracked(): Promise<readonly TrackedAccount[]>
+
+  /**
+   * A state of {@link states}, by its block's number or hash or by its root: all reads of the
+   * snapshot are of this one state. It is that very state or an error, never a neighbour.
+   *
+   * ```js
+   * const state = db.at(blockNumber)
+   * const [{ balance }, { value }] = await Promise.all([state.getAccount(account), state.getStorage(token, slot)])
+   * ```
+   *
+   * A state of a set can be read until seven newer ones have been completed. In a database of
+   * everything there is the complete state only. From then on reads of the snapshot reject with
+   * {@link NotTrackedError} `NO_SUCH_STATE`.
+   *
+   * @param state A number for a block, or a hash for a block or a root.
+   * @throws {NotTrackedError} `NO_SUCH_STATE`: it is none of those that can be read.
+   * @throws {MisuseError} `BAD_ARGUMENT`: neither a number nor a hash.
+   * @throws {ClosedError} After `close()`.
+   */
+  at(state: number | bigint | HashLike): Snapshot
+
+  /**
    * Reads an account from the last complete state. An account that is not in the state is *proven*
    * absent: `exists` is false, and nonce and balance are zero.
    *
@@ -288,7 +466,7 @@ export class Snaplight implements AsyncDisposable {
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address.
    * @throws {NotTrackedError} `NO_STATE`: no state is complete yet; `NOT_TRACKED`: this account is
-   *   not held.
+   *   not held, or (`pending`) not yet.
    * @throws {DamagedError} A stored page on the way is missing or does not hash to what its parent
    *   says. It is being healed.
    * @throws {StoreError} The read failed.
@@ -298,8 +476,8 @@ export class Snaplight implements AsyncDisposable {
   getAccount(address: AddressLike): Promise<Account>
 
   /**
-   * Reads one storage slot of an account from the last complete state. A slot that is not in the
-   * trie is proven to be 0.
+   * Reads storage slots of an account from the last complete state: one, or those of an array, in
+   * its order and all of one state. A slot that is not in the trie is proven to be 0.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
@@ -309,6 +487,7 @@ export class Snaplight implements AsyncDisposable {
    * @throws {CrashError}
    */
   getStorage(address: AddressLike, slot: SlotLike): Promise<StorageValue>
+  getStorage(address: AddressLike, slots: readonly SlotLike[]): Promise<StorageValue[]>
 
   /**
    * Reads the code of an account in the last complete state, or, given a hash, the code with that
@@ -325,6 +504,24 @@ export class Snaplight implements AsyncDisposable {
   getCode(addressOrHash: AddressLike | HashLike): Promise<Code>
 
   /**
+   * The proof of an account and of some of its slots, made of what is stored: what go-ethereum
+   * answers to `eth_getProof` (EIP-1186) of the same block, byte for byte.
+   *
+   * ```js
+   * const { proof, root } = await db.getProof(token, [slot])
+   * ```
+   *
+   * @param slots Numbers of slots; none if left out. All of them have to be held.
+   * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
+   * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
+   * @throws {DamagedError} As for {@link getAccount}.
+   * @throws {StoreError}
+   * @throws {ClosedError}
+   * @throws {CrashError}
+   */
+  getProof(address: AddressLike, slots?: readonly SlotLike[]): Promise<AccountProof>
+
+  /**
    * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all
    * peers, waits for the transaction in flight and lets the next tab write. Idempotent: every call
    * answers the same promise. From then on every other method but `progress()` throws
@@ -334,6 +531,23 @@ export class Snaplight implements AsyncDisposable {
 
   /** `await using db = await open(...)` closes it at the end of the block. */
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * One of the states that can be read, made by {@link Snaplight.at}. Its reads are those of
+ * {@link Snaplight}, of this state; besides their errors they reject with {@link NotTrackedError}
+ * `NO_SUCH_STATE` when it cannot be read any more.
+ */
+export class Snapshot {
+  private constructor()
+  readonly root: Hex
+  /** The block that led to this state, if it was synced to by its block. */
+  readonly block: Block | null
+  getAccount(address: AddressLike): Promise<Account>
+  getStorage(address: AddressLike, slot: SlotLike): Promise<StorageValue>
+  getStorage(address: AddressLike, slots: readonly SlotLike[]): Promise<StorageValue[]>
+  getCode(addressOrHash: AddressLike | HashLike): Promise<Code>
+  getProof(address: AddressLike, slots?: readonly SlotLike[]): Promise<AccountProof>
 }
 
 /** A block whose header was proven by its hash. */
@@ -351,6 +565,7 @@ export interface CompleteState {
    * `null` if only its root was ever asked for.
    */
   readonly block: Block | null
+  /** Of a set: the tracked ones that exist. Slots and codes likewise. */
   readonly accounts: number
   /** Storage slots of all accounts. */
   readonly slots: number
@@ -396,8 +611,8 @@ export interface NeedNewRoot {
  */
 export class Sync implements Promise<SyncReport>, AsyncIterable<Progress> {
   private constructor()
-  /** The target given last. */
-  readonly target: { readonly root: Hex } | { readonly blockHash: Hex }
+  /** The target given last. A header is shown by its hash if that was given, else as its RLP. */
+  readonly target: { readonly root: Hex } | { readonly blockHash: Hex } | { readonly header: Hex }
   /**
    * The root that it syncs to; `null` until the header of the first block is there. A sync that was
    * moved to a block goes on with its earlier root until that block's header is there.
@@ -624,12 +839,18 @@ export interface SocketLike {
  *   hash. It takes more bytes and more round trips, and it finishes a root that no `snap` peer has
  *   any more.
  *
+ * - `rpc`: by JSON-RPC, as providers are: `eth_getProof` and `eth_getCode` of what a set tracks, and
+ *   headers. How far back its states go depends on the provider: often it is the newest only.
+ *
  * A peer that does not speak what it is asked in is dropped, with a fault that says so.
  */
-export type PeerBy = 'snap' | 'hash'
+export type PeerBy = 'snap' | 'hash' | 'rpc'
 
 export interface PeerOptions {
-  /** How it is asked, also when it is connected to again. Default: `'snap'`. */
+  /**
+   * How it is asked, also when it is connected to again. Default: `'rpc'` for a {@link Provider},
+   * else `'snap'`.
+   */
   by?: PeerBy
   /**
    * Whether to connect again when the connection is lost. Default: `true`. It means nothing for a
@@ -726,8 +947,44 @@ export interface PeerClosed {
   readonly disconnect: number | null
 }
 
+/** What proves an answer. */
+export interface Proven {
+  /** The state root that proves this answer. */
+  readonly root: Hex
+  /** The block that led to this state, if it was synced to by its block. */
+  readonly block: Block | null
+  /** Seconds from the block's timestamp to the read, by this machine's clock; `null` without a block. */
+  readonly age: number | null
+}
+
+/** The answer of {@link Snaplight.getProof}. */
+export interface AccountProof extends Proven {
+  /** The answer of `eth_getProof`, ready to be sent as JSON. */
+  readonly proof: Eip1186Proof
+}
+
+/** An account with its proof as EIP-1186 and go-ethereum write it. Numbers are without leading zeros. */
+export interface Eip1186Proof {
+  readonly address: Hex
+  /** RLP of the trie nodes from the root down; `null` for the empty state. */
+  readonly accountProof: readonly Hex[] | null
+  readonly balance: Hex
+  /** Of an account that does not exist: 32 zero bytes, and so is `storageHash`. */
+  readonly codeHash: Hex
+  readonly nonce: Hex
+  readonly storageHash: Hex
+  /** In the order of the slots that were asked for. */
+  readonly storageProof: readonly {
+    /** 32 bytes if the slot was given with as many, else a number without leading zeros. */
+    readonly key: Hex
+    readonly value: Hex
+    /** Empty if the account has no storage. */
+    readonly proof: readonly Hex[]
+  }[]
+}
+
 /** The answer of {@link Snaplight.getAccount}. */
-export interface Account {
+export interface Account extends Proven {
   readonly address: Hex
   /**
    * `false`: proven not to be in the state. Nonce and balance are then zero, and the hashes are
@@ -739,48 +996,38 @@ export interface Account {
   readonly balance: bigint
   readonly codeHash: Hex
   readonly storageRoot: Hex
-  /** The state root that proves this answer. */
-  readonly root: Hex
-  /** The block that led to this state, if it was synced to by its block. */
-  readonly block: Block | null
 }
 
 /** The answer of {@link Snaplight.getStorage}. */
-export interface StorageValue {
+export interface StorageValue extends Proven {
   readonly address: Hex
   /** The slot, 32 bytes. */
   readonly slot: Hex
   readonly value: bigint
-  /** The state root that proves this answer. */
-  readonly root: Hex
-  /** The block that led to this state, if it was synced to by its block. */
-  readonly block: Block | null
 }
 
-/** The answer of {@link Snaplight.getCode}. */
-export interface Code {
+/** The answer of {@link Snaplight.getCode}. For a code asked by hash, `root` is that of the state read. */
+export interface Code extends Proven {
   readonly code: Uint8Array
   /** Keccak-256 of `code`. */
   readonly codeHash: Hex
-  /**
-   * The state root that proves this answer (for a code asked by hash: the root of the last complete
-   * state).
-   */
-  readonly root: Hex
-  /** The block that led to this state, if it was synced to by its block. */
-  readonly block: Block | null
 }
 
 /** Stable: switch over these, not over messages. */
 export type ErrorCode =
   | 'BAD_ARGUMENT'
   | 'WRONG_NETWORK'
+  | 'WRONG_HOLD'
+  | 'WRONG_HEADER'
+  | 'NOT_A_SET'
+  | 'SET_TOO_LARGE'
   | 'SOCKET_CLOSED'
   | 'SOCKET_IN_USE'
   | 'SYNC_ENDED'
   | 'BOGUS_ROOT'
   | 'NO_STATE'
   | 'NOT_TRACKED'
+  | 'NO_SUCH_STATE'
   | 'STORE_FAILED'
   | 'STORE_ABORTED'
   | 'STORE_BLOCKED'
@@ -808,14 +1055,29 @@ export class SnaplightError extends Error {
  * lies under this root is proven and is no Ethereum state, so the root comes from a bad source.
  */
 export class MisuseError extends SnaplightError {
-  readonly code: 'BAD_ARGUMENT' | 'WRONG_NETWORK' | 'SOCKET_CLOSED' | 'SOCKET_IN_USE' | 'SYNC_ENDED' | 'BOGUS_ROOT'
+  readonly code:
+    | 'BAD_ARGUMENT'
+    | 'WRONG_NETWORK'
+    | 'WRONG_HOLD'
+    | 'WRONG_HEADER'
+    | 'NOT_A_SET'
+    | 'SET_TOO_LARGE'
+    | 'SOCKET_CLOSED'
+    | 'SOCKET_IN_USE'
+    | 'SYNC_ENDED'
+    | 'BOGUS_ROOT'
 }
 
 /**
  * What was asked for is not held, so its value is unknown. It is neither zero nor proven absent.
  */
 export class NotTrackedError extends SnaplightError {
-  readonly code: 'NO_STATE' | 'NOT_TRACKED'
+  readonly code: 'NO_STATE' | 'NOT_TRACKED' | 'NO_SUCH_STATE'
+  /**
+   * Whether it is tracked and will be there: it is not proven yet in the state that was read. Await
+   * what {@link Snaplight.track} or {@link Snaplight.hold} returned, or the next sync.
+   */
+  readonly pending: boolean
 }
 
 /**

@@ -8,6 +8,7 @@ import { checkOptions } from './lib/open.js'
 
 export { Snaplight } from './lib/database.js'
 export { Peer } from './lib/peer.js'
+export { Snapshot } from './lib/reads.js'
 export { Sync } from './lib/sync.js'
 export {
   CancelledError,

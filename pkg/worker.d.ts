@@ -10,11 +10,11 @@
 import type { OpenOptions, Snaplight } from './snaplight.js'
 
 /**
- * As `open` of `snaplight`, in a worker. Differences: peers are given by URL only (`addPeer` throws
- * `MisuseError` `BAD_ARGUMENT` for an object: a WebSocket cannot be handed to another thread), a
- * URL that may not be connected to shows in `peer.closed`, and `progress()`, `complete` and
- * `peer.stats` are as of the last message from the worker: at most 100 ms old during a sync, 250 ms
- * otherwise.
+ * As `open` of `snaplight`, in a worker. Differences: a socket cannot be a peer (`addPeer` throws
+ * `MisuseError` `BAD_ARGUMENT`: it cannot be handed to another thread; a provider stays in the page,
+ * and the worker's calls of it come here), a URL that may not be connected to shows in
+ * `peer.closed`, and `progress()`, `complete`, `states`, `holds` and `peer.stats` are as of the last
+ * message from the worker: at most 100 ms old during a sync, 250 ms otherwise.
  *
  * @param worker A worker that runs `snaplight/worker-entry`, or a `MessagePort` whose other end was
  *   given to `serve`. Left out, one is started, and ended by `db.close()`. One worker can hold

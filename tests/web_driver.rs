@@ -25,7 +25,7 @@ wasm_bindgen_test_configure!(run_in_browser);
         this.heard.push([event, ...args])
         this.#waiting = this.#waiting.filter(([wanted, resolve]) => wanted !== event || resolve(args))
       }
-      onComplete(...args) { this.#hear('complete', ...args) }
+      onStates(...args) { this.#hear('states', ...args) }
       onSynced(...args) { this.#hear('synced', ...args) }
       onFailed(...args) { this.#hear('failed', ...args) }
       onEvent(...args) { this.#hear('event', ...args) }
@@ -104,7 +104,7 @@ async fn open_as(
     listener: &Listener,
 ) -> Result<Database, JsValue> {
     let listener = AsRef::<JsValue>::as_ref(listener).clone().unchecked_into();
-    let opened = Database::open(name.to_owned(), memory, role, 1, &[7; 32], listener);
+    let opened = Database::open(name.to_owned(), memory, role, "", 1, &[7; 32], 1, listener);
     JsFuture::from(opened)
         .await
         .map(|database| Database::try_from_js_value(database).unwrap())
@@ -271,14 +271,15 @@ async fn the_empty_state_is_complete_and_durable_before_its_end_is_reported() {
         .iter()
         .map(|event| field(&event, "0").as_string().unwrap())
         .collect();
-    assert_eq!(events, ["complete", "complete", "synced"]);
+    assert_eq!(events, ["states", "states", "synced"]);
     close(database).await;
 
     let listener = Listener::new();
     let again = try_open(name, false, &listener).await.unwrap();
-    let complete = field(&listener.heard().get(0), "1");
+    let states = field(&field(&listener.heard().get(0), "1"), "states");
+    let complete = field(&states, "0");
     assert_eq!(field(&complete, "root"), Hash::EMPTY_ROOT.to_string());
-    let [state, body] = parts(again.account(&[0x22; 20])).await;
+    let [state, body] = parts(again.account(&[0x22; 20], None)).await;
     assert_eq!(field(&state, "root"), Hash::EMPTY_ROOT.to_string());
     assert_eq!(field(&body, "length"), 0);
     close(again).await;
@@ -322,10 +323,10 @@ async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_clo
     let synced = wrote.next("synced");
     writer.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
     arguments(synced).await;
-    let no_state = JsFuture::from(follower.account(&[0x22; 20])).await;
+    let no_state = JsFuture::from(follower.account(&[0x22; 20], None)).await;
     assert_eq!(field(&no_state.unwrap_err(), "code"), "NO_STATE");
     JsFuture::from(follower.catch_up()).await.unwrap();
-    let [state, _] = parts(follower.account(&[0x22; 20])).await;
+    let [state, _] = parts(follower.account(&[0x22; 20], None)).await;
     assert_eq!(field(&state, "root"), Hash::EMPTY_ROOT.to_string());
 
     let took_over = follower.take_over(JsValue::UNDEFINED);
@@ -445,7 +446,7 @@ async fn close_waits_for_a_cancelled_sync_and_refuses_every_later_call() {
         field(&database.start_sync(&[0xab; 32]).unwrap_err(), "code"),
         "CLOSED"
     );
-    let refused = JsFuture::from(database.account(&[0; 20]))
+    let refused = JsFuture::from(database.account(&[0; 20], None))
         .await
         .unwrap_err();
     assert_eq!(field(&refused, "code"), "CLOSED");

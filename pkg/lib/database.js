@@ -2,21 +2,21 @@
 // worker at the other end of a MessagePort (remote.js).
 //
 // A backend has: addPeer(id, target, by, reconnect), closePeer(id), startSync(target, start),
-// cancelSync(), account(address), storage(address, slot), code(addressOrHash), close(), progress().
-// Arguments are checked, and bytes where they are hexadecimal for the user. It calls the listener
-// given to it: onProgress(raw, start), onComplete(state), onSynced(report, raw, start),
-// onFailed(error, start), onPeer(id, state), onPeerClosed(id, closed, row, state), onRole(role),
-// onEvent(event), onEnded(), onCrashed(error). The state after a connection has ended is `waiting`
-// or `closed`.
+// cancelSync(), read(method, ...args) and change(method, accounts) with the methods of
+// src/web/database.rs, close(), progress(). Arguments are checked, and bytes where they are
+// hexadecimal for the user. It calls the listener given to it: onProgress(raw, start),
+// onStates(held), onSynced(report, raw, start), onFailed(error, start), onPeer(id, state),
+// onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onLie(id, lie), onEnded(),
+// onCrashed(error). The state after a connection has ended is `waiting` or `closed`.
 //
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
-import { shapeAccount, shapeCode, shapeSlot } from './answers.js'
-import { CancelledError, ClosedError } from './errors.js'
-import { abortSignal, addressBytes, askedBy, bad, addressOrHashBytes, callback, optionsOf, showTarget, slotBytes, syncTarget, toHex } from './input.js'
+import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
+import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 
 export class Snaplight {
@@ -25,8 +25,13 @@ export class Snaplight {
   #backend
   #role = 'writer'
   #onEvent
-  /** The last complete state that the backend has told of. */
-  #complete = null
+  /** What the backend has told last: the states with their scopes, and what is to be held. */
+  #held = { states: [], scope: 0, holds: 'everything' }
+  /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
+  #states = Object.freeze([])
+  #reads = new Reads((method, ...args) => this.#read(method, ...args))
+  /** Callers who wait for a state or a scope. Bound: their calls. */
+  #waiting = new Set()
   /** Peers that are not closed, by id. */
   #peers = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
@@ -51,7 +56,7 @@ export class Snaplight {
   static async open({ name, network }, onEvent, connect) {
     const database = new Snaplight()
     database.#name = name
-    database.#network = Object.freeze({ id: network.id, genesisHash: toHex(network.genesisHash) })
+    database.#network = Object.freeze({ ...network, genesisHash: toHex(network.genesisHash) })
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
@@ -70,7 +75,15 @@ export class Snaplight {
   }
 
   get complete() {
-    return this.#complete
+    return this.#states[0] ?? null
+  }
+
+  get states() {
+    return this.#states
+  }
+
+  get holds() {
+    return this.#held.holds
   }
 
   get peers() {
@@ -80,7 +93,7 @@ export class Snaplight {
   addPeer(target, options) {
     this.#checkOpen()
     const { name, by: wantedBy, reconnect = true } = optionsOf(options)
-    const by = askedBy(wantedBy)
+    const by = askedBy(wantedBy, target)
     if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
     const id = this.#nextPeer++
     const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
@@ -117,21 +130,55 @@ export class Snaplight {
     return shapeProgress(this.#raw, this.#rows, this.#report)
   }
 
-  async getAccount(address) {
-    this.#checkOpen()
-    const bytes = addressBytes(address)
-    return shapeAccount(bytes, await this.#backend.account(bytes))
+  async hold(hold, options) {
+    oneOf(hold, ['everything', 'set'], 'hold')
+    const { track = [] } = optionsOf(options)
+    const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
+    return this.complete && this.#proven(version)
   }
 
-  async getStorage(address, slot) {
-    this.#checkOpen()
-    const [addressAsBytes, slotAsBytes] = [addressBytes(address), slotBytes(slot)]
-    return shapeSlot(addressAsBytes, slotAsBytes, await this.#backend.storage(addressAsBytes, slotAsBytes))
+  async track(accounts) {
+    return this.#proven(await this.#change('track', trackedBytes(accounts)))
   }
 
-  async getCode(addressOrHash) {
+  async untrack(accounts) {
+    const version = await this.#change('untrack', trackedBytes(accounts))
+    // A follower reads on until it hears of it.
+    await this.#until(() => this.#held.scope >= version)
+  }
+
+  async tracked() {
+    return trackedAccounts(await this.#read('tracked'))
+  }
+
+  at(state) {
     this.#checkOpen()
-    return shapeCode(await this.#backend.code(addressOrHashBytes(addressOrHash)))
+    const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
+    const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
+    const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
+    const found = this.#states.find(isIt)
+    if (!found) {
+      const readable = this.#states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
+      throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. Those that can be read: ${readable}.`)
+    }
+    const root = hashBytes(found.root)
+    return new Snapshot(found, (method, ...args) => this.#read(method, ...args, root))
+  }
+
+  getAccount(address) {
+    return this.#reads.getAccount(address)
+  }
+
+  getStorage(address, slots) {
+    return this.#reads.getStorage(address, slots)
+  }
+
+  getCode(addressOrHash) {
+    return this.#reads.getCode(addressOrHash)
+  }
+
+  getProof(address, slots) {
+    return this.#reads.getProof(address, slots)
   }
 
   close() {
@@ -141,6 +188,36 @@ export class Snaplight {
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
     return this.close()
+  }
+
+  async #read(method, ...args) {
+    this.#checkOpen()
+    return this.#backend.read(method, ...args)
+  }
+
+  /** Resolves to the version of the scope that the backend names. */
+  async #change(method, accounts) {
+    this.#checkOpen()
+    return this.#backend.change(method, accounts)
+  }
+
+  /** Resolves to the complete state when it was built for the scope of this version. */
+  async #proven(version) {
+    await this.#until(() => this.#held.states[0]?.scope >= version)
+    return this.complete
+  }
+
+  #until(isThere) {
+    return new Promise((resolve, reject) => {
+      if (isThere()) return resolve()
+      if (this.#closing) return reject(this.#closedError())
+      this.#waiting.add({ isThere, resolve, reject })
+    })
+  }
+
+  #rejectWaiting(error) {
+    for (const { reject } of this.#waiting) reject(error)
+    this.#waiting.clear()
   }
 
   /**
@@ -226,14 +303,17 @@ export class Snaplight {
 
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
+    this.#rejectWaiting(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
 
   #checkOpen() {
-    if (this.#closing) {
-      throw new ClosedError('CLOSED', `The database ${JSON.stringify(this.#name)} is closed; open it again to use it.`)
-    }
+    if (this.#closing) throw this.#closedError()
+  }
+
+  #closedError() {
+    return new ClosedError('CLOSED', `The database ${JSON.stringify(this.#name)} is closed; open it again to use it.`)
   }
 
   /** Takes the backend's newest numbers. */
@@ -273,19 +353,28 @@ export class Snaplight {
         this.#take(raw)
         if (this.#running?.start === start) this.#publish(this.#running)
       },
-      onComplete: (state) => {
-        const before = this.#complete
-        this.#complete = state && Object.freeze({ ...state, block: state.block && Object.freeze(state.block) })
-        // No event for new counts of the same state: codes that it does not name were deleted.
-        const isSame = state?.root === before?.root && state?.block?.hash === before?.block?.hash
+      onStates: (held) => {
+        const before = this.complete
+        this.#held = held
+        this.#states = Object.freeze(held.states.map(({ scope, block, ...state }) => Object.freeze({ ...state, block: block && Object.freeze(block) })))
+        const { complete } = this
+        // No event for new counts of the same state: codes that it does not name were deleted, or the
+        // set was changed.
+        const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
         // No event for the state that is there when the database is opened.
-        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete: this.#complete })
+        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
+        for (const waiting of this.#waiting) {
+          if (!waiting.isThere()) continue
+          this.#waiting.delete(waiting)
+          waiting.resolve()
+        }
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
         if (this.#running?.start === start) this.#end(shapeReport(report), null)
       },
       onFailed: (error, start) => {
+        if (error.code !== 'CANCELLED') this.#rejectWaiting(error)
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
@@ -301,6 +390,7 @@ export class Snaplight {
         if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
+      onLie: (id, lie) => this.#tell({ type: 'lie', peer: this.#peers.get(id), ...lie }),
       onEnded: () => {
         const message = `The database ${JSON.stringify(this.#name)} was deleted, by another tab or by the browser.`
         this.#closing ??= this.#close(message)
@@ -308,6 +398,7 @@ export class Snaplight {
       },
       onCrashed: (error) => {
         this.#end(null, error)
+        this.#rejectWaiting(error)
         this.#closePeers(closedByError(error))
       },
     }

@@ -8,7 +8,12 @@ export class SnaplightError extends Error {
 }
 
 export class MisuseError extends SnaplightError {}
-export class NotTrackedError extends SnaplightError {}
+export class NotTrackedError extends SnaplightError {
+  constructor(code, message, options) {
+    super(code, message, options)
+    this.pending = options?.pending ?? false
+  }
+}
 export class StoreError extends SnaplightError {}
 export class QuotaError extends StoreError {}
 export class DamagedError extends StoreError {}
@@ -31,12 +36,17 @@ for (const [name, { prototype }] of Object.entries({
 const CLASS_OF = {
   BAD_ARGUMENT: MisuseError,
   WRONG_NETWORK: MisuseError,
+  WRONG_HOLD: MisuseError,
+  WRONG_HEADER: MisuseError,
+  NOT_A_SET: MisuseError,
+  SET_TOO_LARGE: MisuseError,
   SOCKET_CLOSED: MisuseError,
   SOCKET_IN_USE: MisuseError,
   SYNC_ENDED: MisuseError,
   BOGUS_ROOT: MisuseError,
   NO_STATE: NotTrackedError,
   NOT_TRACKED: NotTrackedError,
+  NO_SUCH_STATE: NotTrackedError,
   STORE_FAILED: StoreError,
   STORE_ABORTED: StoreError,
   STORE_BLOCKED: StoreError,
@@ -59,8 +69,8 @@ export function makeError(code, message, options) {
 
 /** An error in a form that can be posted; `adoptError` makes an error of it again. */
 export function flattenError(error) {
-  const { code, message } = adoptError(error)
-  return { code, message }
+  const { code, message, pending } = adoptError(error)
+  return { code, message, pending }
 }
 
 /**
@@ -70,7 +80,8 @@ export function flattenError(error) {
 export function adoptError(thrown) {
   if (thrown instanceof SnaplightError) return thrown
   if (thrown !== null && typeof thrown === 'object' && Object.hasOwn(CLASS_OF, thrown.code ?? '')) {
-    return makeError(thrown.code, thrown.message, thrown.cause === undefined ? undefined : { cause: thrown.cause })
+    const { code, message, cause, pending } = thrown
+    return makeError(code, message, cause === undefined ? { pending } : { cause, pending })
   }
   return new CrashError('CRASHED', `A defect in Snaplight; please report it: ${thrown?.message ?? thrown}`, { cause: thrown })
 }

@@ -1,15 +1,17 @@
 // What a follower keeps until it is the writer, and how the tabs of one database hear of each
 // other.
 
-import { CancelledError } from './errors.js'
+import { CancelledError, adoptError } from './errors.js'
 import { showTarget } from './input.js'
 import { reportOf } from './progress.js'
 
 const WAITING = 'another tab has this database open to write; this one takes over when that closes'
 
 /**
- * Carries messages between the tabs of one database: `{ type: 'switched' | 'repaired' }` from the
- * writer, `{ type: 'damaged', read }` to it.
+ * Carries messages between the tabs of one database. From the writer: `{ type: 'switched' |
+ * 'repaired' | 'writer' }`, where `writer` is said by a new one, and `{ type: 'changed', id, version
+ * | error }`. To it: `{ type: 'damaged', read }`, and `{ type: 'change', id, change }`, which it
+ * answers.
  */
 export class Channel {
   #channel = null
@@ -39,6 +41,42 @@ export class Follower {
   peers = new Map()
   /** Why this can never be the writer, if it cannot. */
   error = null
+  /**
+   * Changes of the set that the writer has not answered, `{ change, resolve, reject }` by a random
+   * id. Bound: the caller's calls.
+   */
+  #changes = new Map()
+
+  /** Has the writer make a change. Resolves to the version of the scope that it names. */
+  ask(change, post) {
+    return new Promise((resolve, reject) => {
+      const id = Math.random()
+      this.#changes.set(id, { change, resolve, reject })
+      post({ type: 'change', id, change })
+    })
+  }
+
+  /** There is a new writer, and what was asked of the one before may be lost. Twice is as once. */
+  askAgain(post) {
+    for (const [id, { change }] of this.#changes) post({ type: 'change', id, change })
+  }
+
+  answered({ id, version, error }) {
+    const asked = this.#changes.get(id)
+    this.#changes.delete(id)
+    if (error) asked?.reject(adoptError(error))
+    else asked?.resolve(version)
+  }
+
+  rejectChanges(error) {
+    for (const { reject } of this.#changes.values()) reject(error)
+    this.#changes.clear()
+  }
+
+  /** What waits to be made by this one, with what takes its end. */
+  takeChanges() {
+    return [...this.#changes].map(([id, { change }]) => ({ change, settle: (end) => this.answered({ id, ...end }) }))
+  }
 
   /** The report of the waiting sync, if the writer has completed its state meanwhile. */
   reportOn(state) {

@@ -11,18 +11,42 @@ export function hashBytes(value, argument) {
   return fixedBytes(value, 32) ?? bad(argument, 'a hash: 0x and 64 hexadecimal digits, or a Uint8Array of 32 bytes', value)
 }
 
-/** `{ root }` or `{ blockHash }`, in bytes. A hash by itself is a root. */
+/**
+ * `{ root }`, `{ blockHash }` or `{ header, blockHash }`, in bytes. A hash by itself is a root. A
+ * header is RLP, or plain JSON, whose hash is the block's.
+ */
 export function syncTarget(value) {
-  const isTarget = value !== null && typeof value === 'object' && !(value instanceof Uint8Array)
-  if (!isTarget) return { root: hashBytes(value, 'target') }
-  const { root, blockHash } = value
-  if ((root === undefined) === (blockHash === undefined)) bad('target', 'a state root, { root } or { blockHash }', value)
-  return root === undefined ? { blockHash: hashBytes(blockHash, 'target.blockHash') } : { root: hashBytes(root, 'target.root') }
+  if (!isPlain(value)) return { root: hashBytes(value, 'target') }
+  const { root, blockHash, header } = value
+  const hash = blockHash === undefined ? undefined : hashBytes(blockHash, 'target.blockHash')
+  if (root !== undefined ? hash || header !== undefined : !hash && header === undefined) {
+    bad('target', 'a state root, { root }, { blockHash } or { header }', value)
+  }
+  if (root !== undefined) return { root: hashBytes(root, 'target.root') }
+  if (header === undefined) return { blockHash: hash }
+  return isPlain(header) ? jsonHeader(header, hash) : { header: headerBytes(header), blockHash: hash }
 }
 
-/** A checked target in hexadecimal. */
-export function showTarget({ root, blockHash }) {
-  return Object.freeze(root ? { root: toHex(root) } : { blockHash: toHex(blockHash) })
+/** A copy of a header's JSON, which can be posted, and whose getters can do nothing later. */
+function jsonHeader(value, blockHash) {
+  let header
+  try {
+    header = JSON.parse(JSON.stringify(value))
+  } catch (cause) {
+    bad('target.header', 'plain JSON, as eth_getBlockByHash and newHeads have it', value, cause)
+  }
+  return { header, blockHash: blockHash ?? hashBytes(header.hash, 'target.header.hash') }
+}
+
+function headerBytes(value) {
+  if (value instanceof Uint8Array) return value.slice()
+  const isHex = typeof value === 'string' && /^0x([0-9a-f]{2})+$/i.test(value)
+  return isHex ? parseHex(value.slice(2)) : bad('target.header', "a header's RLP (0x and hexadecimal digits, or a Uint8Array) or its JSON", value)
+}
+
+/** A checked target in hexadecimal. A header is shown by its hash, if that is known. */
+export function showTarget({ root, blockHash, header }) {
+  return Object.freeze(root ? { root: toHex(root) } : blockHash ? { blockHash: toHex(blockHash) } : { header: toHex(header) })
 }
 
 export function addressBytes(value) {
@@ -46,12 +70,86 @@ export function slotBytes(value) {
   return parseHex(number.toString(16).padStart(64, '0'))
 }
 
-export function networkId(value) {
+/**
+ * A slot's key as go-ethereum's eth_getProof gives it back: as it came if it had 32 bytes, else as a
+ * number.
+ */
+export function slotKey(value) {
+  const bytes = slotBytes(value)
+  const isWhole = value instanceof Uint8Array || (typeof value === 'string' && value.length > 64)
+  return isWhole ? toHex(bytes) : `0x${BigInt(toHex(bytes)).toString(16)}`
+}
+
+/** What `check` makes of one value, or of each value of an array, as an array. */
+export function listOf(values, check) {
+  return (Array.isArray(values) ? values : [values]).map((value) => check(value))
+}
+
+export function joinBytes(parts) {
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
+
+const [CODE, SINGLE_SLOTS, ALL_SLOTS] = [1, 2, 4]
+
+/** The bytes of a list of accounts and parts of them, in the layout of src/state/scope/changes.rs. */
+export function trackedBytes(accounts, argument = 'accounts') {
+  if (!Array.isArray(accounts)) bad(argument, 'an array of addresses or { address, slots, code }', accounts)
+  const parts = []
+  for (const account of accounts) {
+    const { address, slots, code } = isPlain(account) ? account : { address: account }
+    parts.push(addressBytes(address))
+    if (code !== undefined && typeof code !== 'boolean') bad(`code in ${argument}`, 'a boolean', code)
+    const flags = code ? CODE : 0
+    if (slots === 'all') parts.push([flags | ALL_SLOTS])
+    else if (slots === undefined && code === undefined) parts.push([flags])
+    else {
+      if (slots !== undefined && !Array.isArray(slots)) bad(`slots in ${argument}`, "an array of slots, or 'all'", slots)
+      const numbers = listOf(slots ?? [], slotBytes)
+      const count = new Uint8Array(4)
+      new DataView(count.buffer).setUint32(0, numbers.length, true)
+      parts.push([flags | SINGLE_SLOTS], count, ...numbers)
+    }
+  }
+  return joinBytes(parts)
+}
+
+/** The TrackedAccounts of such a list. */
+export function trackedAccounts(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const accounts = []
+  let at = 0
+  const take = (length) => bytes.subarray(at, (at += length))
+  while (at < bytes.length) {
+    const address = toHex(take(20))
+    const flags = take(1)[0]
+    const slots = flags & ALL_SLOTS ? 'all' : []
+    if (flags & SINGLE_SLOTS) {
+      const count = view.getUint32(at, true)
+      at += 4
+      for (let index = 0; index < count; index++) slots.push(toHex(take(32)))
+    }
+    accounts.push(Object.freeze({ address, slots: Object.freeze(slots), code: (flags & CODE) !== 0 }))
+  }
+  return accounts
+}
+
+/** A network's or a chain's id. */
+export function networkId(value, argument = 'options.network.id') {
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
   if (typeof number !== 'bigint' || number < 0n || number >= NETWORK_ID_LIMIT) {
-    bad('options.network.id', 'a network id: a bigint or safe integer from 0 and below 2^64', value)
+    bad(argument, 'an id: a bigint or safe integer from 0 and below 2^64', value)
   }
   return number
+}
+
+export function oneOf(value, values, argument) {
+  return values.includes(value) ? value : bad(argument, values.map((each) => `'${each}'`).join(' or '), value)
 }
 
 export function databaseName(value = 'snaplight') {
@@ -59,23 +157,39 @@ export function databaseName(value = 'snaplight') {
   return value
 }
 
-/** The URL of a WebSocket, or `null` if `value` is no URL and may be a socket. */
-export function peerUrl(value) {
+/**
+ * The URL of a peer, or `null` if `value` is no URL and may be a socket or a provider.
+ * @param {string} by How the peer is asked.
+ */
+export function peerUrl(value, by) {
   if (typeof value !== 'string' && !(value instanceof URL)) return null
+  const expected = by === 'rpc' ? 'a http:, https:, ws: or wss: URL' : "a ws: or wss: URL (for a provider's URL: by 'rpc')"
   let url
   try {
     url = new URL(value)
   } catch (cause) {
-    return bad('socket', 'a ws: or wss: URL', value, cause)
+    return bad('peer', expected, value, cause)
   }
-  return /^wss?:$/.test(url.protocol) ? url.href : bad('socket', 'a ws: or wss: URL', url.href)
+  return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad('peer', expected, url.href)
 }
 
-/** How a peer is asked. */
-export function askedBy(value = 'snap') {
-  return value === 'snap' || value === 'hash'
-    ? value
-    : bad('options.by', "'snap' (for a peer that speaks eth/69 with snap/1; the default) or 'hash' (for one that speaks eth/66)", value)
+/** How the peer `target` is asked: a provider in its own way, any other by snap unless told otherwise. */
+export function askedBy(value, target) {
+  if (value === undefined) return isProvider(target) ? 'rpc' : 'snap'
+  return oneOf(value, ['snap', 'hash', 'rpc'], 'options.by')
+}
+
+function isProvider(target) {
+  try {
+    return typeof target?.request === 'function'
+  } catch {
+    return false
+  }
+}
+
+/** Whether it is an object that is no bytes. */
+function isPlain(value) {
+  return value !== null && typeof value === 'object' && !(value instanceof Uint8Array)
 }
 
 /** The object `value`, or an empty one if it is left out. */

@@ -1,10 +1,11 @@
 // The backend in this realm: the wasm module's Database, WebSockets, and a ticker for progress.
 
-import { adoptError } from './errors.js'
+import { ClosedError, adoptError, flattenError } from './errors.js'
 import { peerUrl } from './input.js'
 import { Channel, Follower } from './follower.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
 import { closedByError, closedByUser, shapeClosed } from './peer.js'
+import { openProvider } from './provider.js'
 import { Attempts, mayReturn, onWake } from './reconnect.js'
 import { checkSocket, connect, drop, hearErrors, watchEnd } from './socket.js'
 
@@ -17,14 +18,17 @@ const IDLE_INTERVAL_MS = 250
 const inUse = new WeakSet()
 
 /** Methods that a follower may ask the writer to call, so that it meets the damage too. */
-const READS = ['account', 'storage', 'code']
+const READS = ['account', 'storage', 'code', 'proof']
+
+/** Methods that a follower may ask the writer to call for it. */
+const CHANGES = ['track', 'untrack', 'holdSet', 'holdEverything']
 
 /** Opens the database; `listener` is database.js's. */
-export async function connectLocal({ name, memory, role, network, wasm }, listener) {
+export async function connectLocal({ name, memory, role, hold, network, wasm }, listener) {
   const { Database } = await load(wasm)
   const backend = new LocalBackend(listener)
-  const { id, genesisHash } = network
-  const database = await guardAsync(() => Database.open(name, memory, role ?? '', id, genesisHash, backend.events()))
+  const { id, genesisHash, chainId } = network
+  const database = await guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, chainId, backend.events()))
   backend.adopt(database, memory ? null : name, role !== 'follower')
   return backend
 }
@@ -35,7 +39,7 @@ class LocalBackend {
   #channel
   /** What waits until this is the writer; `null` while it is the writer. */
   #follower = null
-  /** The last complete state. */
+  /** The complete state. */
   #state = null
   #ticker = null
   /** The timer that tells of peers while nothing syncs. */
@@ -74,13 +78,13 @@ class LocalBackend {
   }
 
   addPeer(id, target, by, reconnect) {
-    const url = peerUrl(target)
+    const url = peerUrl(target, by)
     if (url && reconnect) this.#attempts.set(id, new Attempts(() => this.#dial(id, url, by)))
     // A follower asks its peers nothing, so a connection would only cost the peer.
     if (url && this.#follower) this.#follower.peers.set(id, { url, by })
     else {
       try {
-        this.#connect(id, url ? connect(url) : target, by, url !== null)
+        this.#connect(id, url, target, by)
       } catch (error) {
         this.#attempts.delete(id)
         throw error
@@ -112,7 +116,12 @@ class LocalBackend {
       return
     }
     try {
-      guard(() => (target.root ? this.#database.startSync(target.root) : this.#database.startSyncToBlock(target.blockHash)))
+      const { root, blockHash, header } = target
+      guard(() => {
+        if (root) this.#database.startSync(root)
+        else if (header) this.#database.startSyncToHeader(header, blockHash)
+        else this.#database.startSyncToBlock(blockHash)
+      })
     } catch (error) {
       this.#start = before
       this.#stopTicker()
@@ -136,16 +145,18 @@ class LocalBackend {
     return this.#follower ? this.#follower.show(raw) : raw
   }
 
-  account(address) {
-    return this.#read('account', address)
+  async read(method, ...args) {
+    try {
+      return await guardAsync(() => this.#database[method](...args))
+    } catch (error) {
+      if (this.#follower && error.code === 'DAMAGED') this.#channel.post({ type: 'damaged', read: [method, ...args] })
+      throw error
+    }
   }
 
-  storage(address, slot) {
-    return this.#read('storage', address, slot)
-  }
-
-  code(addressOrHash) {
-    return this.#read('code', addressOrHash)
+  async change(method, accounts) {
+    if (!this.#follower) return guard(() => this.#database[method](accounts))
+    return this.#follower.ask({ method, accounts }, (message) => this.#channel.post(message))
   }
 
   async close() {
@@ -155,6 +166,7 @@ class LocalBackend {
     this.#channel.close()
     // The wait may last as long as another tab lives, and would keep all of this in memory.
     this.#leaving.abort()
+    this.#follower?.rejectChanges(new ClosedError('CLOSED', 'The database was closed before the tab that writes to it answered.'))
     try {
       await guardAsync(() => this.#database.close())
       this.#database.free()
@@ -170,9 +182,9 @@ class LocalBackend {
   events() {
     const listener = this.#listener
     return {
-      onComplete: (state) => {
-        this.#state = state
-        listener.onComplete(state)
+      onStates: (held) => {
+        this.#state = held.states[0] ?? null
+        listener.onStates(held)
         if (this.#follower) this.#endIfComplete()
         else this.#channel?.post({ type: 'switched' })
       },
@@ -189,6 +201,7 @@ class LocalBackend {
         if (state === 'ready') this.#attempts.get(id)?.ready()
         listener.onPeer(id, state)
       },
+      onLie: (number, lie) => listener.onLie(this.#connections.get(number).id, lie),
       onPeerClosed: (number, raw, row) => {
         const { id, answers } = this.#forget(number)
         const closed = shapeClosed(raw)
@@ -218,6 +231,9 @@ class LocalBackend {
     const follower = this.#follower
     this.#follower = null
     this.#listener.onRole('writer')
+    // The others ask this one from now on.
+    this.#channel.post({ type: 'writer' })
+    for (const { change, settle } of follower.takeChanges()) settle(this.#changed(change))
     for (const [id, { url, by }] of follower.takePeers()) this.#dial(id, url, by)
     const target = follower.takeTarget()
     try {
@@ -231,7 +247,7 @@ class LocalBackend {
   #dial(id, url, by) {
     this.#listener.onPeer(id, 'connecting')
     try {
-      this.#connect(id, connect(url), by, true)
+      this.#connect(id, url, url, by)
     } catch (error) {
       this.#peerGone(id, closedByError(error), {})
     }
@@ -245,15 +261,22 @@ class LocalBackend {
   }
 
   /**
-   * @param {'snap' | 'hash'} by How the peer is asked.
-   * @param {boolean} ours Whether we made the socket. Then nobody else closes it, and the server's
-   * choice of protocol is checked.
+   * @param {string | null} url Of the peer, if we connect to it. Then nobody else closes the socket,
+   *   and the server's choice of protocol is checked.
+   * @param {object | string} target The socket or provider, if there is no URL.
+   * @param {'snap' | 'hash' | 'rpc'} by How the peer is asked.
    */
-  #connect(id, socket, by, ours) {
+  #connect(id, url, target, by) {
+    const number = ++this.#lastConnection
+    if (by === 'rpc') this.#ask(number, id, url ?? target)
+    else this.#join(number, id, url ? connect(url) : target, by, url !== null)
+    this.#watch ??= setInterval(() => this.#ticker ?? this.#showProgress(), IDLE_INTERVAL_MS)
+  }
+
+  #join(number, id, socket, by, ours) {
     checkSocket(socket, inUse)
     inUse.add(socket)
     const stopHearing = hearErrors(socket)
-    const number = ++this.#lastConnection
     this.#connections.set(number, { id, socket, answers: 0 })
     try {
       guard(() => this.#database.addPeer(number, socket, by, ours))
@@ -263,26 +286,42 @@ class LocalBackend {
       else stopHearing()
       throw error
     }
-    this.#watch ??= setInterval(() => this.#ticker ?? this.#showProgress(), IDLE_INTERVAL_MS)
   }
 
-  async #read(method, ...args) {
+  #ask(number, id, target) {
+    const provider = openProvider(target, (code, reason) => guard(() => this.#database.loseProvider(number, code, reason)))
+    this.#connections.set(number, { id, socket: provider, answers: 0 })
     try {
-      return await guardAsync(() => this.#database[method](...args))
+      guard(() => this.#database.addProvider(number, provider))
     } catch (error) {
-      if (this.#follower && error.code === 'DAMAGED') this.#channel.post({ type: 'damaged', read: [method, ...args] })
+      this.#forget(number)
+      provider.close()
       throw error
     }
   }
 
-  #hear({ type, read }) {
+  #hear(message) {
+    const { type, read } = message
     if (this.#follower) {
       if (type === 'switched') this.#catchUp()
       else if (type === 'repaired') this.#listener.onEvent({ type })
+      else if (type === 'writer') this.#follower.askAgain((again) => this.#channel.post(again))
+      else if (type === 'changed') this.#follower.answered(message)
     } else if (type === 'damaged' && READS.includes(read[0])) {
       // The read finds the damage and has it healed. Cached pages must not hide it.
       this.#database.forget()
-      this.#read(...read).catch(() => {})
+      this.read(...read).catch(() => {})
+    } else if (type === 'change' && CHANGES.includes(message.change.method)) {
+      this.#channel.post({ type: 'changed', id: message.id, ...this.#changed(message.change) })
+    }
+  }
+
+  /** `{ version }` or `{ error }`, which can be posted. */
+  #changed({ method, accounts }) {
+    try {
+      return { version: guard(() => this.#database[method](accounts)) }
+    } catch (error) {
+      return { error: flattenError(error) }
     }
   }
 
@@ -315,6 +354,7 @@ class LocalBackend {
     this.#stopTicker()
     this.#stopAttempts()
     this.#channel.close()
+    this.#follower?.rejectChanges(error)
     for (const [number, { socket }] of [...this.#connections]) {
       this.#forget(number)
       drop(socket)

@@ -13,10 +13,8 @@ import { connect } from './socket.js'
  * as long as it waits for a peer's smallest request.
  */
 const CALL_TIMEOUT_MS = 60_000
-/** Most calls of a batch over HTTP: Alchemy advises to stay below 50. */
-const HTTP_BATCH = 40
-/** The same over a WebSocket, where Alchemy allows no more. */
-const SOCKET_BATCH = 20
+/** Most calls of a batch: Alchemy takes no more over a WebSocket, and advises few over HTTP. */
+const MAX_BATCH = 20
 /**
  * Most characters of an answer, or of a whole batch of answers: go-ethereum sends 25 MB at most,
  * and WebSocket messages of 32 MiB.
@@ -138,8 +136,9 @@ class Calls {
     call.resolve(outcome)
   }
 
-  all() {
-    return [...this.#open.keys()].map((id) => ({ id }))
+  /** Ends all of them, or these, with an error. */
+  fail(error, calls = [...this.#open.keys()].map((id) => ({ id }))) {
+    for (const { id } of calls) this.end(id, failure(error))
   }
 }
 
@@ -157,7 +156,7 @@ class ObjectProvider {
   }
 
   close() {
-    for (const { id } of this.#calls.all()) this.#calls.end(id, failure({ message: 'closed' }))
+    this.#calls.fail({ message: 'closed' })
   }
 }
 
@@ -165,7 +164,7 @@ class ObjectProvider {
 class Batches {
   /** Most calls of the next batch. */
   size
-  #calls = new Calls()
+  calls = new Calls()
   #waiting = []
   #send
 
@@ -176,16 +175,12 @@ class Batches {
   }
 
   call(request) {
-    return this.#calls.begin(request, (call) => this.#add(call))
-  }
-
-  isOpen(call) {
-    return this.#calls.has(call)
+    return this.calls.begin(request, (call) => this.#add(call))
   }
 
   /** Sends what waits. */
   flush() {
-    const calls = this.#waiting.splice(0).filter((call) => this.isOpen(call))
+    const calls = this.#waiting.splice(0).filter((call) => this.calls.has(call))
     while (calls.length > 0) {
       const batch = calls.splice(0, this.size)
       for (const call of batch) call.batch = batch.length
@@ -200,14 +195,13 @@ class Batches {
   take(call, answer, http) {
     const error = answer?.error
     const { code } = Object(error)
-    if (RATE_CODES.includes(code)) this.#shrink(call.batch)
     if (call.batch > 1 && (code === BATCH_TOO_LARGE || code === ANSWER_TOO_LARGE)) {
       this.#shrink(call.batch)
       this.#add(call)
     } else if (error || answer?.result === undefined) {
-      this.#calls.end(call.id, failure({ message: 'the answer is not JSON-RPC', ...http, ...error }))
+      this.calls.end(call.id, failure({ message: 'the answer is not JSON-RPC', ...http, ...error }))
     } else {
-      this.#calls.end(call.id, { result: answer.result })
+      this.calls.end(call.id, { result: answer.result })
     }
   }
 
@@ -216,18 +210,12 @@ class Batches {
     const { code, message } = Object(answer?.error)
     const [{ batch }] = calls
     if (NOT_OF_BATCHES.includes(http?.status) || RATE_CODES.includes(code)) {
-      this.#shrink(batch)
-      return this.endAll({ ...http, ...answer?.error }, calls)
+      return this.calls.fail({ ...http, ...answer?.error }, calls)
     }
     const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(message)
     // Anything else is a server that knows no batches.
     this.#shrink(isTooLarge ? batch : 1)
     for (const call of calls) this.#add(call)
-  }
-
-  /** Ends these calls, or all of them. */
-  endAll(error, calls = this.#calls.all()) {
-    for (const { id } of calls) this.#calls.end(id, failure(error))
   }
 
   /** A batch of as many calls was too much. */
@@ -242,7 +230,7 @@ class Batches {
 
 class HttpProvider {
   #url
-  #batches = new Batches(HTTP_BATCH, (calls) => this.#send(calls))
+  #batches = new Batches(MAX_BATCH, (calls) => this.#send(calls))
   /** Of the requests in flight. Bound: the calls in flight. */
   #aborters = new Set()
 
@@ -256,7 +244,7 @@ class HttpProvider {
 
   close() {
     for (const aborter of this.#aborters) aborter.abort()
-    this.#batches.endAll({ message: 'closed' })
+    this.#batches.calls.fail({ message: 'closed' })
   }
 
   async #send(calls) {
@@ -279,7 +267,7 @@ class HttpProvider {
       this.#hear(calls, parsed(await textOf(response)), http)
     } catch (thrown) {
       // Browsers do not tell pages why: no network, no such server, or no permission (CORS).
-      this.#batches.endAll({ message: `the request failed: ${thrown?.message}` }, calls)
+      this.#batches.calls.fail({ message: `the request failed: ${thrown?.message}` }, calls)
     } finally {
       clearTimeout(limit)
       this.#aborters.delete(aborter)
@@ -288,7 +276,8 @@ class HttpProvider {
 
   #hear(calls, answer, http) {
     if (Array.isArray(answer)) {
-      const answers = new Map(answer.map((each) => [each?.id, each]))
+      // Reversed, so that the first answer to a call counts.
+      const answers = new Map(answer.map((each) => [each?.id, each]).reverse())
       for (const call of calls) this.#batches.take(call, answers.get(call.id), http)
     } else if (calls.length > 1) {
       this.#batches.takeForAll(calls, answer, http)
@@ -309,7 +298,7 @@ class SocketProvider {
     this.#onLost = onLost
     const socket = connect(url, [])
     this.#socket = socket
-    this.#batches = new Batches(socketBatches.get(url) ?? SOCKET_BATCH, (calls) => this.#send(calls))
+    this.#batches = new Batches(socketBatches.get(url) ?? MAX_BATCH, (calls) => this.#send(calls))
     let wasOpen = false
     socket.onopen = () => {
       wasOpen = true
@@ -356,13 +345,13 @@ class SocketProvider {
   /** An error that names no call is about the oldest batch. */
   #refused(answer) {
     this.#forgetAnswered()
-    const calls = this.#sent.shift()?.filter((call) => this.#batches.isOpen(call)) ?? []
+    const calls = this.#sent.shift()?.filter((call) => this.#batches.calls.has(call)) ?? []
     if (calls.length > 1) this.#batches.takeForAll(calls, answer)
     else if (calls.length === 1) this.#batches.take(calls[0], answer)
   }
 
   #forgetAnswered() {
-    this.#sent = this.#sent.filter((calls) => calls.some((call) => this.#batches.isOpen(call)))
+    this.#sent = this.#sent.filter((calls) => calls.some((call) => this.#batches.calls.has(call)))
   }
 
   #end(code, reason) {
@@ -370,7 +359,7 @@ class SocketProvider {
     this.#onLost = null
     // First, so that the engine does not take the ends of the calls for the provider's answers.
     onLost?.(code, reason)
-    this.#batches.endAll({ message: reason })
+    this.#batches.calls.fail({ message: reason })
     this.#socket.close()
   }
 }

@@ -3,6 +3,7 @@
 import { ClosedError, CrashError, adoptError } from './errors.js'
 import { bad, peerUrl } from './input.js'
 import { idle } from './progress.js'
+import { requested } from './provider.js'
 import { onWake } from './reconnect.js'
 import { OPEN } from './serve.js'
 
@@ -39,6 +40,8 @@ class RemoteBackend {
   /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
   #calls = new Map()
   #nextCall = 1
+  /** The caller's providers by the ids of their peers: they stay here. Bound: the open peers. */
+  #providers = new Map()
   #crash = null
   #stopWaking
 
@@ -54,7 +57,9 @@ class RemoteBackend {
   }
 
   addPeer(id, target, by, reconnect) {
-    const url = peerUrl(target) ?? bad('socket', 'a ws: or wss: URL, because a socket cannot be handed to a worker', target)
+    const url = peerUrl(target, by)
+    if (!url && by !== 'rpc') bad('peer', 'a ws: or wss: URL, or a provider, because a socket cannot be handed to a worker', target)
+    if (!url) this.#providers.set(id, target)
     this.#tell('addPeer', id, url, by, reconnect)
   }
 
@@ -74,16 +79,12 @@ class RemoteBackend {
     return this.#raw
   }
 
-  account(address) {
-    return this.#ask('account', address)
+  read(...args) {
+    return this.#ask('read', ...args)
   }
 
-  storage(address, slot) {
-    return this.#ask('storage', address, slot)
-  }
-
-  code(addressOrHash) {
-    return this.#ask('code', addressOrHash)
+  change(...args) {
+    return this.#ask('change', ...args)
   }
 
   async close() {
@@ -128,15 +129,23 @@ class RemoteBackend {
     this.#port.postMessage({ method, args })
   }
 
-  #receive({ id, value, error, event, args }) {
+  #receive({ id, value, error, event, args, request }) {
     if (event) return this.#hear(event, args)
+    if (request) return this.#request(id, ...request)
     const call = this.#calls.get(id)
     this.#calls.delete(id)
     if (error) call?.reject(adoptError(error))
     else call?.resolve(value)
   }
 
+  /** The worker asks a provider. */
+  async #request(id, peer, request) {
+    const outcome = await requested(this.#providers.get(peer), request)
+    if (!this.#crash) this.#tell('requested', peer, id, outcome)
+  }
+
   #hear(event, args) {
+    if (event === 'onPeerClosed') this.#providers.delete(args[0])
     if (event === 'onProgress') this.#raw = args[0]
     if (event === 'onSynced') this.#raw = args[1]
     if (event === 'onCrashed') this.#crashed(adoptError(args[0]))

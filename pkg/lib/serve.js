@@ -2,12 +2,14 @@
 // used.
 //
 // Messages in: `{ id, method, args }`. Messages out: `{ id, value }` or `{ id, error }` in answer,
-// and `{ event, args }` for a call of database.js's listener. All of it can be cloned: errors are
+// `{ event, args }` for a call of database.js's listener, and `{ id, request: [peer, call] }` for a
+// provider that the page has, answered by the method `requested`. All of it can be cloned: errors are
 // posted as plain objects and made errors again at the other end.
 
 import { adoptError, flattenError } from './errors.js'
 import { connectLocal } from './local.js'
 import { closedByError } from './peer.js'
+import { ForwardedProvider } from './provider.js'
 
 /**
  * The `type` of the message that opens a database. Other messages are ignored, so that the worker
@@ -16,7 +18,7 @@ import { closedByError } from './peer.js'
 export const OPEN = 'snaplight:open'
 
 /** Methods that return a promise. Failures of the others are told by an event. */
-const ANSWERED = new Set(['account', 'storage', 'code', 'close'])
+const ANSWERED = new Set(['read', 'change', 'close'])
 
 export function serve(endpoint) {
   endpoint.addEventListener('message', ({ data }) => {
@@ -26,7 +28,8 @@ export function serve(endpoint) {
 }
 
 async function open(port, options) {
-  const listener = postingListener(port)
+  const providers = new Map()
+  const listener = postingListener(port, providers)
   let backend
   try {
     backend = await connectLocal(options, listener)
@@ -35,12 +38,13 @@ async function open(port, options) {
     port.close()
     return
   }
-  port.addEventListener('message', ({ data }) => run(port, backend, listener, data))
+  port.addEventListener('message', ({ data }) => run(port, backend, listener, providers, data))
   port.start()
   port.postMessage({ id: 0 })
 }
 
-async function run(port, backend, listener, { id, method, args }) {
+/** @param {Map<number, ForwardedProvider>} providers The page's, by the ids of their peers. */
+async function run(port, backend, listener, providers, { id, method, args }) {
   if (ANSWERED.has(method)) {
     try {
       port.postMessage({ id, value: await backend[method](...args) })
@@ -50,7 +54,9 @@ async function run(port, backend, listener, { id, method, args }) {
     if (method === 'close') port.close()
     return
   }
+  if (method === 'requested') return providers.get(args[0])?.replied(args[1], args[2])
   try {
+    if (method === 'addPeer') args[1] ??= forwarded(port, providers, args[0])
     backend[method](...args)
   } catch (error) {
     if (method === 'addPeer') listener.onPeerClosed(args[0], closedByError(error), {}, 'closed')
@@ -58,20 +64,31 @@ async function run(port, backend, listener, { id, method, args }) {
   }
 }
 
+/** Stands here for a provider of the page's. */
+function forwarded(port, providers, peer) {
+  const provider = new ForwardedProvider((id, request) => port.postMessage({ id, request: [peer, request] }))
+  providers.set(peer, provider)
+  return provider
+}
+
 /**
  * A listener that posts every call as a message. The calls are named one by one, because no others
  * may be posted.
  */
-function postingListener(port) {
+function postingListener(port, providers) {
   const tell = (event) => (...args) => port.postMessage({ event, args })
   return {
     onProgress: tell('onProgress'),
-    onComplete: tell('onComplete'),
+    onStates: tell('onStates'),
     onSynced: tell('onSynced'),
     onPeer: tell('onPeer'),
-    onPeerClosed: tell('onPeerClosed'),
+    onPeerClosed: (id, closed, row, state) => {
+      if (state === 'closed') providers.delete(id)
+      port.postMessage({ event: 'onPeerClosed', args: [id, closed, row, state] })
+    },
     onRole: tell('onRole'),
     onEvent: tell('onEvent'),
+    onLie: tell('onLie'),
     onEnded: tell('onEnded'),
     onFailed: (error, start) => port.postMessage({ event: 'onFailed', args: [flattenError(adoptError(error)), start] }),
     onCrashed: (error) => port.postMessage({ event: 'onCrashed', args: [flattenError(error)] }),

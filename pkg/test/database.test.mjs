@@ -22,7 +22,7 @@ test('the empty state syncs without a peer, and proves that nothing is there', a
   assert.equal(db.progress().phase, 'done')
   const account = await db.getAccount(SOME_ADDRESS)
   assert.deepEqual(account, {
-    address: SOME_ADDRESS, exists: false, nonce: 0n, balance: 0n, codeHash: EMPTY_CODE, storageRoot: EMPTY_ROOT, root: EMPTY_ROOT, block: null,
+    address: SOME_ADDRESS, exists: false, nonce: 0n, balance: 0n, codeHash: EMPTY_CODE, storageRoot: EMPTY_ROOT, root: EMPTY_ROOT, block: null, age: null,
   })
   assert.equal((await db.getStorage(SOME_ADDRESS, 1)).value, 0n)
   const code = await db.getCode(SOME_ADDRESS)

@@ -11,6 +11,7 @@
 //! - [`page`]: a page's bytes, and the proof that they are what the parent names; `new_pages`: new
 //!   pages on their way into a batch.
 //! - [`read`]: looking up an account or a slot in pages.
+//! - [`prove`]: the trie nodes that prove an account and slots of it, out of pages.
 //! - `gc`: which pages no root reaches any more, and which codes no account names.
 //! - [`scope`]: what is to be held of each state: everything, or a set.
 //! - `key_space`: where keys lie, and how densely.
@@ -31,6 +32,7 @@ pub(crate) mod key_space;
 #[doc(hidden)]
 pub mod new_pages;
 pub mod page;
+pub mod prove;
 pub mod read;
 pub mod record;
 pub mod scope;
@@ -52,6 +54,7 @@ pub use gc::{DiffWalk, MarkWalk};
 #[doc(hidden)]
 pub use new_pages::NewPages;
 pub use page::{PAGE_BUDGET, PageError};
+pub use prove::{AccountProof, ProofStep, Prover, SlotProof};
 pub use read::{FoundAccount, Lookup, NeededPage, Step};
 pub use record::{
     Block, Building, Complete, MAX_KEPT, Network, PendingGc, Record, RecordError, RootPage,

@@ -158,7 +158,7 @@ impl NeededPage {
         (self.page.id, self.page.hash)
     }
 
-    fn is(&self, page: &VerifiedPage) -> bool {
+    pub(super) fn is(&self, page: &VerifiedPage) -> bool {
         page.hash() == self.page.hash && *page.at() == self.at
     }
 }

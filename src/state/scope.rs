@@ -333,6 +333,18 @@ impl TrackedAccount {
         }
     }
 
+    /// An account with these keys, whatever their addresses and numbers are; `None`: all its slots.
+    /// For tests of the trie: nobody knows an address for each key.
+    #[doc(hidden)]
+    pub fn of_keys(key: Hash, code: bool, slots: Option<Vec<Hash>>) -> TrackedAccount {
+        let slot = |key: Hash| TrackedSlot { key, number: key.0 };
+        let slots = slots.map(|slots| in_order(slots.into_iter().map(slot).collect()));
+        let mut account = TrackedAccount::whole([0; 20], code);
+        account.key = key;
+        account.slots = slots.map_or(TrackedSlots::All, TrackedSlots::Single);
+        account
+    }
+
     /// Keccak-256 of its address: its key in the account trie.
     pub fn key(&self) -> Hash {
         self.key

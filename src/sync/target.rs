@@ -31,6 +31,7 @@
 
 use crate::hash::Hash;
 use crate::state::{Block, Building, Complete, Record};
+use crate::wire::VerifiedHeader;
 
 /// A state to make complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Target {
     /// The state after the block with this hash. Its header is fetched from a peer and proven by
     /// its hash.
     Block(Hash),
+    /// The state after the block with this header, which the caller has.
+    Header(VerifiedHeader),
 }
 
 /// A state to make complete, once its root is known: go-ethereum's pivot.
@@ -65,6 +68,12 @@ impl Pivot {
         let building = record.building.iter().map(Pivot::of_building);
         let is_it = |pivot: &Pivot| pivot.block.is_some_and(|known| known.hash == *block);
         complete.chain(building).find(is_it)
+    }
+
+    /// The state after the block with this header.
+    pub(crate) fn of_header(header: &VerifiedHeader) -> Pivot {
+        let (root, block) = (header.state_root(), Some(header.block()));
+        Pivot { root, block }
     }
 
     /// The complete state.

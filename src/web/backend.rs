@@ -89,11 +89,6 @@ impl Backend {
         }
     }
 
-    /// The scopes that are stored, in the form of [`crate::state::Scope::encode`].
-    pub(super) async fn scopes(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        Ok(Vec::new())
-    }
-
     /// Whether any page is stored, even if there is no record.
     pub(super) async fn holds_pages(&self) -> Result<bool, StoreError> {
         match self {

@@ -26,7 +26,8 @@ use crate::state::{Complete, Network, Removal, ScopeError, TrackedAccount};
 use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
-use crate::wire::By;
+use crate::wire::rpc::{HeaderError, HeaderJson};
+use crate::wire::{By, VerifiedHeader};
 
 /// The subprotocol of `docs/websocket-peers.md`.
 const SUBPROTOCOL: &str = "devp2p.1";
@@ -64,7 +65,7 @@ pub struct Database {
 #[wasm_bindgen]
 impl Database {
     /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash
-    /// (32 bytes). `role` is `"writer"`, `"follower"`, or anything else to be whichever is
+    /// (32 bytes), of which providers have to name this chain id. `role` is `"writer"`, `"follower"`, or anything else to be whichever is
     /// possible. `hold` is `"everything"`, `"set"`, or anything else for what an old database holds,
     /// and for everything in a new one.
     ///
@@ -76,6 +77,7 @@ impl Database {
         hold: &str,
         network_id: u64,
         genesis: &[u8],
+        chain_id: u64,
         listener: Listener,
     ) -> Promise {
         let open_as = match role {
@@ -94,8 +96,15 @@ impl Database {
                 id: network_id,
                 genesis: genesis?,
             };
-            let opened = Database::open_network(name, memory, open_as, hold, network, listener);
-            Ok(opened.await?.into())
+            let wanted = Wanted {
+                name,
+                memory,
+                open_as,
+                hold,
+                network,
+                chain_id,
+            };
+            Ok(Database::open_wanted(wanted, listener).await?.into())
         })
     }
 
@@ -150,6 +159,26 @@ impl Database {
         self.start(Target::Block(hash(block)?))
     }
 
+    /// The same, to the state after the block with this header: its RLP (a `Uint8Array`) or its JSON,
+    /// of which the hash has to be `block` (32 bytes), if that is given.
+    #[wasm_bindgen(js_name = startSyncToHeader)]
+    pub fn start_sync_to_header(
+        &self,
+        header: JsValue,
+        block: Option<Box<[u8]>>,
+    ) -> Result<(), JsValue> {
+        let block = block.as_deref().map(hash).transpose()?;
+        let header = match header.dyn_into::<Uint8Array>() {
+            Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
+            Err(json) => {
+                let json = serde_wasm_bindgen::from_value::<HeaderJson>(json);
+                json.map_err(|_| HeaderError::Malformed)
+                    .and_then(|json| VerifiedHeader::of_json(&json, block.as_ref()))
+            }
+        };
+        self.start(Target::Header(header.map_err(JsError::from)?))
+    }
+
     /// Ends the sync under way, if there is one; the listener hears when it has ended.
     #[wasm_bindgen(js_name = cancelSync)]
     pub fn cancel_sync(&self) {
@@ -185,6 +214,13 @@ impl Database {
         self.read(query, at)
     }
 
+    /// Proves the account at this address (20 bytes) and slots of it (32 bytes each): `[state, body,
+    /// nodes, values, nodes of each slot]`, with the body and the values of [`Database::account`] and
+    /// [`Database::storage`], and each node's RLP, from the root down.
+    pub fn proof(&self, address: &[u8], slots: &[u8], at: Option<Box<[u8]>>) -> Promise {
+        self.read(Query::Proof(keccak(address), hashed(slots)), at)
+    }
+
     /// Holds everything from now on. Returns the version of a scope, as all that change what is
     /// held: it is held as soon as the complete state's scope has this version or a later one.
     /// Writers only.
@@ -210,11 +246,13 @@ impl Database {
         self.change(|| Ok(ScopeChange::Untrack(Removal::read_list(accounts)?)))
     }
 
-    /// The set, in the same layout.
-    pub fn tracked(&self) -> Result<Vec<u8>, JsValue> {
-        self.check_open()?;
-        let scope = self.driver.scope();
-        Ok(scope.tracked().ok_or_else(not_a_set)?.list())
+    /// Resolves to the set, in the same layout.
+    pub fn tracked(&self) -> Promise {
+        let driver = self.driver.clone();
+        promise(async move {
+            let scope = driver.scope();
+            Ok(bytes(&scope.tracked().ok_or_else(not_a_set)?.list()))
+        })
     }
 
     /// Forgets the verified pages, so that the next reads verify again what is stored.
@@ -261,15 +299,26 @@ impl Database {
     }
 }
 
+/// The database that a caller of `open` wants.
+struct Wanted {
+    name: String,
+    memory: bool,
+    open_as: OpenAs,
+    hold: Option<Hold>,
+    network: Network,
+    chain_id: u64,
+}
+
 impl Database {
-    async fn open_network(
-        name: String,
-        memory: bool,
-        open_as: OpenAs,
-        hold: Option<Hold>,
-        network: Network,
-        listener: Listener,
-    ) -> Result<Database, JsError> {
+    async fn open_wanted(wanted: Wanted, listener: Listener) -> Result<Database, JsError> {
+        let Wanted {
+            name,
+            memory,
+            open_as,
+            hold,
+            network,
+            chain_id,
+        } = wanted;
         let (store, writes) = Backend::open(&name, memory, open_as).await?;
         let found = StoredState::load(&store, &name, network, writes).await?;
         found.check_hold(&name, hold)?;
@@ -277,7 +326,7 @@ impl Database {
         let config = Config {
             network,
             client: CLIENT.to_owned(),
-            chain_id: network.id,
+            chain_id,
             node_id: event_loop::random()?,
         };
         let followed = (!writes).then(|| (found.record.clone(), found.scopes.clone()));
@@ -341,10 +390,21 @@ impl Database {
                 state,
                 value,
                 code_hash,
+                proof,
             } = answer?;
             let answer = Array::of2(&states.object(&state), &bytes(&value));
             if let Some(hash) = code_hash {
                 answer.push(&bytes(&hash.0));
+            }
+            if let Some(proof) = proof {
+                let values: Vec<u8> = proof.slots.iter().flat_map(|slot| slot.value).collect();
+                let of_slots = Array::new();
+                for slot in &proof.slots {
+                    of_slots.push(&list(&slot.nodes));
+                }
+                answer.push(&list(&proof.nodes));
+                answer.push(&bytes(&values));
+                answer.push(&of_slots);
             }
             Ok(answer.into())
         })
@@ -373,6 +433,14 @@ impl States {
 /// The keys of slots, by their numbers of 32 bytes each.
 fn hashed(slots: &[u8]) -> Vec<Hash> {
     slots.chunks_exact(32).map(keccak).collect()
+}
+
+fn list(items: &[Vec<u8>]) -> Array {
+    let list = Array::new();
+    for item in items {
+        list.push(&bytes(item));
+    }
+    list
 }
 
 fn bytes(bytes: &[u8]) -> JsValue {

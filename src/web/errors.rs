@@ -8,6 +8,7 @@ use super::object::to_js;
 use crate::state::RecordError;
 use crate::store::StoreError;
 use crate::sync::Failure;
+use crate::wire::rpc::HeaderError;
 
 /// An error for JavaScript, where it is a plain object with these fields.
 #[derive(Clone, Debug, Serialize)]
@@ -88,6 +89,13 @@ impl From<StoreError> for JsError {
             code,
             format!("{}. {advice}.", capitalised(&error.to_string())),
         )
+    }
+}
+
+impl From<HeaderError> for JsError {
+    fn from(error: HeaderError) -> JsError {
+        let message = format!("The header cannot be a target: {error}. Check where it comes from.");
+        JsError::new("WRONG_HEADER", message)
     }
 }
 

@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 
 use super::driver::Held;
 use super::errors::JsError;
-use super::object::{self, PeerRow, Report};
+use super::object::{self, Lie, PeerRow, Report};
 use super::peer_closed::PeerClosed;
 
 #[wasm_bindgen]
@@ -21,6 +21,9 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, js_name = onFailed)]
     fn on_failed(this: &Listener, error: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = onLie)]
+    fn on_lie(this: &Listener, id: u32, lie: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = onEvent)]
     fn on_event(this: &Listener, kind: &str, what: &str, words: &str) -> Result<(), JsValue>;
@@ -56,11 +59,15 @@ impl Listener {
     /// - `waiting` for something;
     /// - `damaged`: `what` is `page`, `code` or `record`, and `words` says why;
     /// - `repaired`: all of it;
-    /// - `dropped`: a state that was kept is damaged; `what` is its root;
     /// - `recovered` from an unclean end;
     /// - `ended`: the connection to the database, from outside.
     pub(super) fn event(&self, kind: &str, what: &str, words: &str) {
         let _ = self.on_event(kind, what, words);
+    }
+
+    /// A provider claimed something else than it proved.
+    pub(super) fn lie(&self, id: u32, lie: &Lie) {
+        let _ = self.on_lie(id, &object::to_js(lie));
     }
 
     pub(super) fn peer(&self, id: u32, state: &str) {

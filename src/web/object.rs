@@ -185,6 +185,39 @@ struct Head {
     hash: String,
 }
 
+/// What a provider claimed, and what it proved.
+#[derive(Serialize)]
+pub(super) struct Lie {
+    address: String,
+    /// The field of its answer.
+    field: &'static str,
+    /// The slot's number, if the field is that of a slot.
+    slot: Option<String>,
+    claimed: String,
+    proven: String,
+}
+
+impl Lie {
+    pub(super) fn new(lie: &sync::Lie) -> Lie {
+        // A hash is shown as what they are: 32 bytes in hexadecimal.
+        let words = |bytes: [u8; 32]| Hash(bytes).to_string();
+        let mut padded = [0; 32];
+        padded[..20].copy_from_slice(&lie.address);
+        let mut address = words(padded);
+        address.truncate(2 + 2 * lie.address.len());
+        Lie {
+            address,
+            field: lie.field.name(),
+            slot: match lie.field {
+                sync::LieField::Slot(number) => Some(words(number)),
+                _ => None,
+            },
+            claimed: words(lie.claimed),
+            proven: words(lie.proven),
+        }
+    }
+}
+
 /// Which states can be read, and what is to be held.
 #[derive(Serialize)]
 pub(super) struct Held {

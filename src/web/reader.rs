@@ -14,6 +14,7 @@ use super::page_cache::{PageCache, PageLoadError};
 use super::read_priority::ReadPriority;
 use crate::hash::Hash;
 use crate::state::page::VerifiedPage;
+use crate::state::prove::{AccountProof, ProofStep, Prover};
 use crate::state::read::{Lookup, NeededPage, Step};
 use crate::state::{Account, Code, Complete, Scope};
 use crate::store::Store;
@@ -29,6 +30,8 @@ pub(super) enum Query {
     CodeOf(Hash),
     /// The code with this hash.
     Code(Hash),
+    /// The proof of an account and of slots of it. Bound: the caller's array.
+    Proof(Hash, Vec<Hash>),
 }
 
 /// What was read, in bytes, and the state that it was read from.
@@ -40,6 +43,8 @@ pub(super) struct ReadResult {
     pub(super) value: Vec<u8>,
     /// The hash of a code.
     pub(super) code_hash: Option<Hash>,
+    /// Of a proof, whose account is `value`.
+    pub(super) proof: Option<AccountProof>,
 }
 
 /// Looks up values in the states that can be read. Any number of look-ups may be under way. Bound:
@@ -94,6 +99,17 @@ impl StateReader {
             self.check_scope(query, &state)?;
             let (hash, named) = match query {
                 Query::Code(hash) => (*hash, false),
+                Query::Proof(account, slots) => {
+                    let proof = self.prove(*account, slots, at, &state).await?;
+                    let Some(proof) = proof else {
+                        continue;
+                    };
+                    let value = proof.account.as_ref().map(body).unwrap_or_default();
+                    return Ok(ReadResult {
+                        proof: Some(proof),
+                        ..ReadResult::of(state, value)
+                    });
+                }
                 Query::Account(account) | Query::CodeOf(account) | Query::Slots(account, _) => {
                     let slots = match query {
                         Query::Slots(_, slots) => Some(&slots[..]),
@@ -153,9 +169,8 @@ impl StateReader {
         }
         match code {
             Some(value) if keccak(&value) == hash => Ok(Some(ReadResult {
-                state,
-                value,
                 code_hash: Some(hash),
+                ..ReadResult::of(state, value)
             })),
             None if !named => {
                 let what = format!("The code {hash}");
@@ -217,6 +232,25 @@ impl StateReader {
         Ok(Some(Found::Values(values)))
     }
 
+    /// Makes a proof; `None` if another state has taken the place of this one meanwhile.
+    async fn prove(
+        &self,
+        account: Hash,
+        slots: &[Hash],
+        at: Option<Hash>,
+        state: &Complete,
+    ) -> Result<Option<AccountProof>, JsError> {
+        let mut prover = Prover::new(state.top.page(), account, slots.to_vec());
+        while let ProofStep::Need(wanted) = prover.step() {
+            let Some(page) = self.page(&wanted, at, state).await? else {
+                return Ok(None);
+            };
+            prover.feed_verified(&page);
+        }
+        let not_held = || not_tracked("This part of the state", state, false);
+        prover.into_proof().ok_or_else(not_held).map(Some)
+    }
+
     /// A page of this state; `None` if another state has taken its place meanwhile.
     async fn page(
         &self,
@@ -271,6 +305,7 @@ impl ReadResult {
             state,
             value,
             code_hash: None,
+            proof: None,
         }
     }
 }
@@ -287,7 +322,10 @@ fn left_out(query: &Query, scope: Option<&Scope>) -> Option<&'static str> {
     let has = |has: &dyn Fn(&Scope) -> bool| scope.is_some_and(has);
     match query {
         Query::Code(_) => None,
-        Query::Account(account) | Query::CodeOf(account) | Query::Slots(account, _)
+        Query::Account(account)
+        | Query::CodeOf(account)
+        | Query::Slots(account, _)
+        | Query::Proof(account, _)
             if !has(&|scope| scope.has_account(account)) =>
         {
             Some("This account")
@@ -295,7 +333,7 @@ fn left_out(query: &Query, scope: Option<&Scope>) -> Option<&'static str> {
         Query::CodeOf(account) if !has(&|scope| scope.has_code(account)) => {
             Some("The code of this account")
         }
-        Query::Slots(account, slots)
+        Query::Slots(account, slots) | Query::Proof(account, slots)
             if !has(&|scope| slots.iter().all(|slot| scope.has_slot(account, slot))) =>
         {
             Some("A slot of this account")

@@ -22,7 +22,7 @@ pub(super) enum Hold {
 /// The content of a database.
 pub(super) struct StoredState {
     pub(super) record: Record,
-    /// The scopes that the record names. Bound: the states that it names, and today's.
+    /// The scopes that the record names. Bound: [`MAX_SCOPES`](crate::store::MAX_SCOPES).
     pub(super) scopes: Vec<Scope>,
     /// The hashes of the codes, for a writer. Bound: [`MAX_CODES_HELD`].
     pub(super) codes: Vec<Hash>,
@@ -41,20 +41,9 @@ impl StoredState {
         network: Network,
         writes: bool,
     ) -> Result<StoredState, JsError> {
-        let stored = store.record().await?;
+        let (stored, scopes) = read(store, writes).await?;
         let decoded = stored.as_deref().map(Record::decode).transpose();
-        let mut scopes = match &decoded {
-            Ok(Some(_)) => scopes(store).await?,
-            _ => Vec::new(),
-        };
         let (record, lost) = match decoded {
-            Ok(Some(record)) if !has_scopes(&record, &scopes) => {
-                scopes.clear();
-                (
-                    fresh(network)?,
-                    Some("a set that its root record names is gone, or is not what was written"),
-                )
-            }
             Ok(Some(record)) => (record, None),
             Ok(None) if writes && store.holds_pages().await? => (
                 fresh(network)?,
@@ -75,6 +64,14 @@ impl StoredState {
             );
             return Err(JsError::new("WRONG_NETWORK", message));
         }
+        let (record, scopes, lost) = match record.scopes_of(&scopes) {
+            Some(scopes) => (record, scopes, lost),
+            None => (
+                fresh(network)?,
+                Vec::new(),
+                Some("a set that its root record names is gone, or is not what was written"),
+            ),
+        };
         let mut state = StoredState {
             record,
             scopes,
@@ -116,21 +113,19 @@ impl StoredState {
     }
 }
 
-/// All scopes that are stored and can be read.
-pub(super) async fn scopes(store: &Backend) -> Result<Vec<Scope>, JsError> {
-    let stored = store.scopes().await?;
-    let scopes = stored.iter().filter_map(|bytes| Scope::decode(bytes).ok());
-    Ok(scopes.collect())
-}
+/// A stored record, and stored scopes by their versions.
+type StoredBytes = (Option<Vec<u8>>, Vec<(u64, Vec<u8>)>);
 
-/// Whether the scopes that a record names are among these. Version 0 is never stored.
-pub(super) fn has_scopes(record: &Record, scopes: &[Scope]) -> bool {
-    let states = record.complete.iter().chain(&record.kept);
-    let versions = states.map(|state| state.scope);
-    versions
-        .chain(record.building.iter().map(|state| state.scope))
-        .chain([record.scope])
-        .all(|version| version == 0 || scopes.iter().any(|scope| scope.version() == version))
+/// Reads the record, and the scopes that were stored with it. `writes`: nobody else does.
+pub(super) async fn read(store: &Backend, writes: bool) -> Result<StoredBytes, JsError> {
+    loop {
+        let record = store.record().await?;
+        let scopes = store.scopes().await?;
+        // While somebody else writes, a batch may have landed between the two.
+        if writes || store.record().await? == record {
+            return Ok((record, scopes));
+        }
+    }
 }
 
 /// The record of a database that holds nothing yet.

@@ -5,9 +5,10 @@ pub(crate) mod asking;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles};
 use snaplight::hash::Hash;
-use snaplight::state::{Account, NewPages, PageId, StatePath, Tree};
+use snaplight::state::{Account, NewPages, PageId, SlimAccount, StatePath, Tree};
 use snaplight::trie::fold::{Fold, Root};
 use snaplight::trie::node::{Child, Node, decode};
 use snaplight::trie::path::Path;
@@ -49,6 +50,7 @@ pub(crate) struct Trie {
     pub(crate) root: Hash,
     pub(crate) leaves: BTreeMap<Hash, Vec<u8>>,
     fold: Fold,
+    is_storage: bool,
 }
 
 pub(crate) struct World {
@@ -78,7 +80,12 @@ impl Trie {
             fold.push_leaf(key, value).unwrap();
         }
         assert_eq!(fold.run(Root::Trie), Ok(root));
-        Trie { root, leaves, fold }
+        Trie {
+            root,
+            leaves,
+            fold,
+            is_storage: true,
+        }
     }
 
     pub(crate) fn of_accounts(accounts: BTreeMap<Hash, Account>) -> Trie {
@@ -96,7 +103,12 @@ impl Trie {
             fold.push_account(key, slim).unwrap();
         }
         assert_eq!(fold.run(Root::Trie), Ok(root));
-        Trie { root, leaves, fold }
+        Trie {
+            root,
+            leaves,
+            fold,
+            is_storage: false,
+        }
     }
 
     /// Returns the leaves from `origin` up to the first past `limit`, at most `max` (at least one).
@@ -120,6 +132,30 @@ impl Trie {
             proof.extend(prove(&self.fold, last).unwrap());
         }
         Answer { leaves, proof }
+    }
+
+    /// The proof of one key, as alloy-trie makes it, without the embedded nodes that alloy-trie
+    /// lists and go-ethereum does not.
+    /// An empty trie has no nodes for go-ethereum either.
+    pub(crate) fn prove(&self, key: &Hash) -> Vec<Vec<u8>> {
+        if self.leaves.is_empty() {
+            return Vec::new();
+        }
+        let mut builder = HashBuilder::default()
+            .with_proof_retainer(ProofRetainer::new(vec![Nibbles::unpack(key.0)]));
+        for (leaf, value) in &self.leaves {
+            let full = match SlimAccount::parse(value) {
+                Ok(body) if !self.is_storage => body.account().to_full(),
+                _ => value.clone(),
+            };
+            builder.add_leaf(Nibbles::unpack(leaf.0), &full);
+        }
+        assert_eq!(builder.root().0, self.root.0);
+        let nodes = builder.take_proof_nodes().into_nodes_sorted();
+        let nodes = nodes.into_iter().map(|(_, node)| node.to_vec());
+        let is_listed = |(index, node): &(usize, Vec<u8>)| *index == 0 || node.len() >= 32;
+        let nodes = nodes.enumerate().filter(is_listed);
+        nodes.map(|(_, node)| node).collect()
     }
 
     /// Returns the hashes of all leaf and branch nodes that have one.
@@ -229,7 +265,7 @@ pub(crate) fn slot(rng: &mut Rng) -> Vec<u8> {
     alloy_rlp::encode(value.as_slice())
 }
 
-fn odd_key(rng: &mut Rng, keys: &mut Vec<Hash>) -> Hash {
+pub(crate) fn odd_key(rng: &mut Rng, keys: &mut Vec<Hash>) -> Hash {
     let mut key = rng.hash();
     if !keys.is_empty() && rng.chance(40) {
         let near = keys[rng.below(keys.len())];

@@ -9,7 +9,7 @@ use futures::future::{join, join_all};
 use snaplight::{
     hash::Hash,
     state::{Batch, PageId},
-    store::{MemoryDisk, MemoryStore, Store, StoreError},
+    store::{MAX_SCOPES, MemoryDisk, MemoryStore, Store, StoreError},
 };
 
 /// Calls the macro `$test` with the names of all cases.
@@ -30,6 +30,8 @@ macro_rules! every_case {
             codes_held_are_ascending_and_at_most_the_limit
             codes_are_deleted_before_new_ones_are_stored
             a_code_may_be_stored_again
+            scopes_come_and_go_with_their_batches
+            scopes_are_ascending_by_version_and_at_most_the_limit
             no_bytes_and_sixty_thousand_come_back_as_they_were
             clear_starts_over
             everything_is_there_after_reopening
@@ -47,7 +49,7 @@ pub(crate) trait Place {
     type Store: Store;
     async fn writer(&self) -> Result<Self::Store, StoreError>;
     async fn reader(&self) -> Result<Self::Store, StoreError>;
-    /// Deletes the record and keeps pages and codes.
+    /// Deletes the record and keeps pages, codes and scopes.
     async fn lose_record(&self);
 }
 
@@ -79,6 +81,7 @@ pub(crate) async fn a_new_store_is_empty(place: &impl Place) {
     assert_eq!(store.pages(&[]).await, Ok(vec![]));
     assert_eq!(store.code(&hash(1)).await, Ok(None));
     assert_eq!(store.codes_held(10).await, Ok(vec![]));
+    assert_eq!(store.scopes().await, Ok(vec![]));
 }
 
 pub(crate) async fn a_batch_is_read_back_by_writer_and_reader(place: &impl Place) {
@@ -86,6 +89,7 @@ pub(crate) async fn a_batch_is_read_back_by_writer_and_reader(place: &impl Place
     let reader = place.reader().await.unwrap();
     let batch = Batch {
         codes: vec![(hash(7), vec![0x60, 0x00])],
+        scopes: vec![(5, vec![1, 2])],
         ..batch(1, [(3, page(3)), (1, page(1))])
     };
     store.commit(batch).await.unwrap();
@@ -97,6 +101,7 @@ pub(crate) async fn a_batch_is_read_back_by_writer_and_reader(place: &impl Place
         assert_eq!(store.code(&hash(7)).await, Ok(Some(vec![0x60, 0x00])));
         assert_eq!(store.code(&hash(8)).await, Ok(None));
         assert_eq!(store.codes_held(10).await, Ok(vec![hash(7)]));
+        assert_eq!(store.scopes().await, Ok(vec![(5, vec![1, 2])]));
     }
 }
 
@@ -304,6 +309,44 @@ pub(crate) async fn a_code_may_be_stored_again(place: &impl Place) {
     assert_eq!(store.code(&hash(1)).await, Ok(Some(vec![1, 2, 3])));
 }
 
+pub(crate) async fn scopes_come_and_go_with_their_batches(place: &impl Place) {
+    let store = place.writer().await.unwrap();
+    let scopes = [(1, vec![1]), (2, vec![2; 100_000])];
+    let first = scoped(batch(1, []), scopes.clone(), []);
+    store.commit(first).await.unwrap();
+    assert_eq!(store.scopes().await, Ok(scopes.into()));
+    // One of the deleted is not stored, and one is stored again.
+    let second = scoped(batch(2, []), [(2, vec![22]), (3, vec![3])], [1, 2, 9]);
+    store.commit(second).await.unwrap();
+    let both = vec![(2, vec![22]), (3, vec![3])];
+    assert_eq!(store.scopes().await, Ok(both.clone()));
+    // A batch that fails changes none.
+    let failing = batch(3, [(1, page(1)), (1, page(1))]);
+    let failing = scoped(failing, [(4, vec![4])], [2]);
+    assert_eq!(store.commit(failing).await, Err(StoreError::Exists));
+    assert_eq!(store.scopes().await, Ok(both));
+    // One without scopes leaves them as they are.
+    store.commit(scoped(batch(3, []), [], [2])).await.unwrap();
+    store.commit(batch(4, [])).await.unwrap();
+    assert_eq!(store.scopes().await, Ok(vec![(3, vec![3])]));
+}
+
+pub(crate) async fn scopes_are_ascending_by_version_and_at_most_the_limit(place: &impl Place) {
+    let store = place.writer().await.unwrap();
+    let versions = [u64::MAX, 10, 9, 1 << 60, 100];
+    let scopes = versions.map(|version| (version, vec![version as u8]));
+    store
+        .commit(scoped(batch(1, []), scopes, []))
+        .await
+        .unwrap();
+    let found = store.scopes().await.unwrap();
+    let found: Vec<u64> = found.into_iter().map(|(version, _)| version).collect();
+    assert_eq!(found, [9, 10, 100, 1 << 60, u64::MAX]);
+    let many = (0..100).map(|version| (version, vec![0]));
+    store.commit(scoped(batch(2, []), many, [])).await.unwrap();
+    assert_eq!(store.scopes().await.unwrap().len(), MAX_SCOPES);
+}
+
 pub(crate) async fn no_bytes_and_sixty_thousand_come_back_as_they_were(place: &impl Place) {
     let store = place.writer().await.unwrap();
     let (none, large) = (
@@ -333,21 +376,25 @@ pub(crate) async fn no_bytes_and_sixty_thousand_come_back_as_they_were(place: &i
 pub(crate) async fn clear_starts_over(place: &impl Place) {
     let store = place.writer().await.unwrap();
     let with_code = coded(batch(1, [(1, page(1))]), vec![(hash(1), vec![1])]);
-    store.commit(with_code).await.unwrap();
+    let with_all = scoped(with_code, [(1, vec![1])], []);
+    store.commit(with_all).await.unwrap();
     store.clear().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![None]));
     assert_eq!(store.code(&hash(1)).await, Ok(None));
     assert_eq!(store.codes_held(1).await, Ok(vec![]));
     assert_eq!(store.commit(batch(1, [(1, page(2))])).await, Ok(()));
+    assert_eq!(store.scopes().await, Ok(vec![]));
 }
 
 pub(crate) async fn everything_is_there_after_reopening(place: &impl Place) {
     let store = place.writer().await.unwrap();
     let with_code = coded(batch(1, [(1, page(1))]), vec![(hash(1), vec![1])]);
-    store.commit(with_code).await.unwrap();
+    let with_all = scoped(with_code, [(1, vec![1])], []);
+    store.commit(with_all).await.unwrap();
     store.close().await;
     let store = place.writer().await.unwrap();
+    assert_eq!(store.scopes().await, Ok(vec![(1, vec![1])]));
     assert_eq!(store.record().await, Ok(Some(record(1))));
     assert_eq!(store.pages(&ids([1])).await, Ok(vec![Some(page(1))]));
     assert_eq!(store.codes_held(9).await, Ok(vec![hash(1)]));
@@ -372,6 +419,7 @@ pub(crate) async fn a_closed_store_says_so(place: &impl Place) {
     assert_eq!(store.pages(&ids([1])).await, Err(closed.clone()));
     assert_eq!(store.code(&hash(1)).await, Err(closed.clone()));
     assert_eq!(store.codes_held(1).await, Err(closed.clone()));
+    assert_eq!(store.scopes().await, Err(closed.clone()));
     assert_eq!(store.commit(batch(1, [])).await, Err(closed.clone()));
     assert_eq!(store.clear().await, Err(closed));
 }
@@ -408,15 +456,19 @@ pub(crate) async fn without_its_record_a_store_is_empty(place: &impl Place) {
         batch(1, [(1, page(1)), (2, page(2))]),
         vec![(hash(1), vec![1])],
     );
-    store.commit(with_code).await.unwrap();
+    let with_all = scoped(with_code, [(1, vec![1]), (2, vec![2])], []);
+    store.commit(with_all).await.unwrap();
     store.close().await;
     place.lose_record().await;
 
     let store = place.writer().await.unwrap();
     assert_eq!(store.record().await, Ok(None));
     assert_eq!(store.codes_held(9).await, Ok(vec![]));
-    // The emptied store uses the same ids again, and has no page or code of the earlier one.
-    store.commit(batch(1, [(1, page(11))])).await.unwrap();
+    assert_eq!(store.scopes().await, Ok(vec![]));
+    // The emptied store uses the same ids again, and has nothing of the earlier one.
+    let first = scoped(batch(1, [(1, page(11))]), [(3, vec![3])], []);
+    store.commit(first).await.unwrap();
+    assert_eq!(store.scopes().await, Ok(vec![(3, vec![3])]));
     assert_eq!(
         store.pages(&ids(1..3)).await,
         Ok(vec![Some(page(11)), None])
@@ -444,6 +496,18 @@ pub(crate) fn batch(sequence: u64, pages: impl IntoIterator<Item = (u64, Vec<u8>
 
 pub(crate) fn coded(batch: Batch, codes: Vec<(Hash, Vec<u8>)>) -> Batch {
     Batch { codes, ..batch }
+}
+
+pub(crate) fn scoped(
+    batch: Batch,
+    scopes: impl IntoIterator<Item = (u64, Vec<u8>)>,
+    deleted: impl IntoIterator<Item = u64>,
+) -> Batch {
+    Batch {
+        scopes: scopes.into_iter().collect(),
+        delete_scopes: deleted.into_iter().collect(),
+        ..batch
+    }
 }
 
 /// A page's bytes, different from every other page's.

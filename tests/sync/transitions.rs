@@ -230,6 +230,7 @@ impl Actor<'_> {
                 let is_it = match target {
                     Target::Root(root) => report.root == root,
                     Target::Block(block) => report.block.is_some_and(|named| named.hash == block),
+                    Target::Header(header) => report.block == Some(header.block()),
                 };
                 assert!(is_it, "{log}: {target:?} ended with {report:?}");
                 let complete = self.world.disk.record().complete.expect("it is done");
@@ -250,6 +251,7 @@ impl Actor<'_> {
             None => true,
             Some(Target::Root(root)) => root != NOWHERE,
             Some(Target::Block(block)) => block != NOWHERE,
+            Some(Target::Header(_)) => true,
         };
         assert!(
             self.waiting.is_none() || !can_end,

@@ -41,5 +41,5 @@ pub use fold::{Branch, ChildOf, EntryItem, Fold, FoldError, NodeRef, Root};
 pub use keccak::{keccak, keccak_pair};
 pub use node::{Child, Node, NodeError};
 pub use path::{Nibbles, Path, common_nibbles};
-pub use proof::{ProofFault, ProveError, find_proven, prove, verify_proof};
+pub use proof::{ProofFault, ProveError, find_proven, prove, prove_into, verify_proof};
 pub use range::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange, verify_accounts, verify_slots};

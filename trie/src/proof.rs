@@ -83,17 +83,30 @@ impl core::error::Error for ProofFault {
 /// [`ProveError::Blinded`] if the path leads into a blinded subtrie; [`ProveError::NotRun`] if the
 /// fold was not run.
 pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, ProveError> {
+    let mut proof = Vec::new();
+    prove_into(fold, key, &mut proof)?;
+    Ok(proof)
+}
+
+/// As [`prove`], for a proof that begins in other folds: adds this fold's nodes to `proof`, and so
+/// may be called for one fold after the other, from the root down. The fold of a subtrie is run as
+/// [`Root::Child`](super::fold::Root::Child) at the depth of its top branch. If the path leads into
+/// a blinded subtrie, the nodes above that are added before the error is returned.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_into(fold: &Fold, key: &Hash, proof: &mut Vec<Vec<u8>>) -> Result<(), ProveError> {
     if let Some(last) = fold.len().checked_sub(1)
         && fold.leaf_ref(last).is_none()
     {
         return Err(ProveError::NotRun);
     }
     let mut nodes = Nodes {
-        proof: Vec::new(),
+        proof,
         buffer: NodeBuffer::new(),
     };
     let mut next = match fold.branches().len() {
-        0 if fold.is_empty() => return Ok(nodes.proof),
+        0 if fold.is_empty() => return Ok(()),
         0 => ChildOf::Entry(0),
         n => ChildOf::Branch(n as u32 - 1),
     };
@@ -102,11 +115,11 @@ pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, ProveError> {
             ChildOf::Entry(entry) => {
                 let entry = entry as usize;
                 let path = fold.path(entry);
-                if !fold.is_leaf(entry) && path.covers(key) {
-                    return Err(ProveError::Blinded { entry, path });
-                }
                 if fold.write_entry(entry, &mut nodes.buffer) {
                     nodes.keep();
+                }
+                if !fold.is_leaf(entry) && path.covers(key) {
+                    return Err(ProveError::Blinded { entry, path });
                 }
                 break;
             }
@@ -137,16 +150,16 @@ pub fn prove(fold: &Fold, key: &Hash) -> Result<Vec<Vec<u8>>, ProveError> {
             }
         }
     }
-    Ok(nodes.proof)
+    Ok(())
 }
 
 /// The proof so far, and the node being written. A path has at most 65 nodes.
-struct Nodes {
-    proof: Vec<Vec<u8>>,
+struct Nodes<'a> {
+    proof: &'a mut Vec<Vec<u8>>,
     buffer: NodeBuffer,
 }
 
-impl Nodes {
+impl Nodes<'_> {
     /// Adds the node that was just written, unless it is embedded in the one before.
     fn keep(&mut self) {
         let rlp = self.buffer.rlp();

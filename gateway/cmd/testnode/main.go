@@ -1,6 +1,7 @@
 // Command testnode runs a real go-ethereum node for tests, on loopback and in a temporary folder:
-// RLPx with eth and snap, and JSON-RPC over WebSocket. It makes blocks on a timer or for every line
-// `block` on standard input. It prints a line of JSON when it is ready, and one for every block.
+// RLPx with eth and snap, and JSON-RPC over WebSocket and HTTP. It makes blocks on a timer or for
+// every line `block` on standard input. It prints a line of JSON when it is ready, and one for every
+// block.
 package main
 
 import (
@@ -54,7 +55,7 @@ func parse() (flags, error) {
 	flag.StringVar(&f.config.Scheme, "scheme", "path", "state scheme, path or hash")
 	flag.BoolVar(&f.config.Amsterdam, "amsterdam", false, "activate Amsterdam: block access lists")
 	flag.StringVar(&f.config.Listen, "listen", "127.0.0.1:0", "RLPx `ADDRESS`")
-	flag.IntVar(&f.config.RPCPort, "rpc-port", 0, "port of JSON-RPC over WebSocket; with 0 the system chooses a free port")
+	flag.IntVar(&f.config.RPCPort, "rpc-port", 0, "port of JSON-RPC over WebSocket and HTTP; with 0 the system chooses a free port")
 	flag.StringVar(&f.key, "node-key", "", "private key in hex; by default made from the seed")
 	flag.StringVar(&f.config.Folder, "data", "", "`FOLDER` to keep everything in, a new one each time; "+
 		"by default a temporary one that is removed at the end")

@@ -36,7 +36,7 @@ type Config struct {
 	Scheme    string            // "path" (default) or "hash"
 	Amsterdam bool              // use block access lists and snap/2
 	Listen    string            // RLPx; default 127.0.0.1:0
-	RPCPort   int               // JSON-RPC over WebSocket; 0 is any free port
+	RPCPort   int               // JSON-RPC over WebSocket and HTTP; 0 is any free port
 	Seed      uint64            // of the faucet and of the blocks' contents
 	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
 	MaxPeers  int               // default 50
@@ -129,6 +129,11 @@ func nodeConfig(config Config) *node.Config {
 	conf.WSPort = config.RPCPort
 	conf.WSOrigins = []string{"*"}
 	conf.WSModules = []string{"eth", "net", "web3", "debug", "admin"}
+	// HTTP is served at the port of the WebSockets, to the pages of any origin.
+	conf.HTTPHost = conf.WSHost
+	conf.HTTPPort = conf.WSPort
+	conf.HTTPCors = []string{"*"}
+	conf.HTTPModules = []string{"eth", "net", "web3"}
 	return &conf
 }
 

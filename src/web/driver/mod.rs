@@ -261,15 +261,12 @@ impl Driver {
             // It left, which is no fault.
             Event::PeerFault(_, PeerFault::Disconnected(_)) => {}
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
-            // Told by its own listener: see `Listener`.
-            Event::Lie(..) => {}
+            Event::Lie(peer, lie) => self.listener.lie(peer.0, &object::Lie::new(&lie)),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
-            Event::Dropped(state) => {
-                let root = state.top.root().to_string();
-                self.listener.event("dropped", &root, "");
-            }
+            // The states were told when the batch had landed.
+            Event::Dropped(_) => {}
             Event::Done(report) => {
                 let times = self.end_sync();
                 self.listener.synced(&object::Report::new(&report, &times));

@@ -9,7 +9,6 @@ use wasm_bindgen_futures::spawn_local;
 use super::Driver;
 use super::scopes::Followed;
 use crate::state::{Complete, Network, Record};
-use crate::store::Store;
 use crate::store::indexed_db::WriterLock;
 use crate::sync::Failure;
 use crate::web::errors::{JsError, failure};
@@ -59,21 +58,12 @@ impl Driver {
 
     /// The record, with the scopes that it names; `None` if they cannot be read.
     async fn read_record(&self) -> Result<Option<Followed>, JsError> {
-        let mut last = None;
-        loop {
-            let stored = self.store.record().await?;
-            let Some(record) = stored.and_then(|bytes| Record::decode(&bytes).ok()) else {
-                return Ok(None);
-            };
-            let scopes = stored_state::scopes(&self.store).await?;
-            if stored_state::has_scopes(&record, &scopes) {
-                return Ok(Some(Followed { record, scopes }));
-            }
-            // The writer has deleted one between the two reads, or it is damaged.
-            if last.replace(record.sequence) == Some(record.sequence) {
-                return Ok(None);
-            }
-        }
+        let (stored, scopes) = stored_state::read(&self.store, false).await?;
+        let record = stored.and_then(|bytes| Record::decode(&bytes).ok());
+        Ok(record.and_then(|record| {
+            let scopes = record.scopes_of(&scopes)?;
+            Some(Followed { record, scopes })
+        }))
     }
 
     /// Waits until nobody else writes, and is the writer from then on; `false` if the database was
@@ -108,10 +98,10 @@ impl Driver {
     ) -> Result<(), JsError> {
         let before = self.held();
         let begins_set = found.begins_set(hold);
-        let adopted = self
-            .engine
-            .borrow_mut()
-            .take_over_record(found.record, found.codes);
+        let adopted =
+            self.engine
+                .borrow_mut()
+                .take_over_record(found.record, found.scopes, found.codes);
         // A follower gets no target, and what its engine wants of the store is refused.
         debug_assert!(adopted, "the engine of a follower was at work");
         if !adopted {

@@ -76,7 +76,8 @@ impl Driver {
     ) -> Result<u64, JsError> {
         let today = self.scope();
         // What is proven already need not wait for what other callers have added since.
-        if let (ScopeChange::Track(added), Some(complete)) = (&change, self.complete())
+        if let ScopeChange::Track(added) | ScopeChange::HoldSet(added) = &change
+            && let Some(complete) = self.complete()
             && let (Some(now), Some(then)) = (today.tracked(), self.scope_of(&complete))
             && let Some(proven) = then.tracked()
             && [now, proven].iter().all(|set| has(set, added))
@@ -138,9 +139,8 @@ impl Driver {
 impl Held {
     /// `scope`: today's, if it is known.
     pub(in crate::web) fn new(record: &Record, scope: Option<Scope>) -> Held {
-        let states = record.complete.iter().chain(&record.kept);
         Held {
-            states: states.copied().collect(),
+            states: record.readable().copied().collect(),
             scope: scope.unwrap_or_else(|| Scope::set(record.scope, TrackedSet::default())),
             recorded: record.scope,
         }

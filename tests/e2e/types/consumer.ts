@@ -16,12 +16,15 @@ import {
   open,
   version,
   type Account,
+  type AccountProof,
   type Block,
   type Code,
   type CompleteState,
   type DatabaseEvent,
+  type Eip1186Proof,
   type ErrorCode,
   type Hex,
+  type Hold,
   type NeedNewRoot,
   type OpenOptions,
   type Peer,
@@ -31,13 +34,18 @@ import {
   type PeerStats,
   type Phase,
   type Progress,
+  type Proven,
+  type Provider,
   type Role,
   type Snaplight,
+  type Snapshot,
   type SocketLike,
   type StorageValue,
   type Sync,
   type SyncReport,
   type SyncTarget,
+  type TrackedAccount,
+  type TrackedLike,
 } from 'snaplight'
 import { openInWorker, serve } from 'snaplight/worker'
 
@@ -56,6 +64,7 @@ function words(event: DatabaseEvent): string {
     case 'damaged': return `${event.what satisfies 'page' | 'code' | 'record'}: ${event.message}`
     case 'ended': return event.message
     case 'repaired': case 'recovered': return event.type
+    case 'lie': return `${event.peer.name}: ${event.field} is ${event.proven satisfies Hex}, not ${event.claimed satisfies Hex}`
     case 'peer': return `${event.peer.name} ${event.state satisfies PeerState}: ${event.closed?.reason ?? 'joined'}`
   }
 }
@@ -65,7 +74,7 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   const peer: Peer = db.addPeer(new WebSocket('wss://peer.example', 'devp2p.1'), { name: 'mine' })
   db.addPeer(new URL('wss://peer.example'), { reconnect: false })
   const by: PeerBy = db.addPeer('wss://archive.example', { by: 'hash' }).by
-  console.log(by satisfies 'snap' | 'hash')
+  console.log(by satisfies 'snap' | 'hash' | 'rpc')
   const closed: Promise<PeerClosed> = peer.closed
   void closed.then(({ by, code, reason, disconnect }) => {
     console.log(by satisfies 'peer' | 'fault' | 'user', code.toFixed(), reason, disconnect?.toFixed())
@@ -82,7 +91,7 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   console.log(received.accountBytes + received.slotBytes + received.codeBytes, healing.nodeBytes + healing.codes + healing.codeBytes)
   console.log(unneeded.late + unneeded.duplicate + unneeded.unexpected)
 
-  const targets: SyncTarget[] = [root, new Uint8Array(32), { root }, { blockHash: root }]
+  const targets: SyncTarget[] = [root, new Uint8Array(32), { root }, { blockHash: root }, { header: new Uint8Array(600) }, { header: { number: '0x1' }, blockHash: root }]
   const need = ({ root: refused, peers }: NeedNewRoot): void => console.log(refused, peers.map(({ name }) => name))
   const moving: Sync = db.sync({ blockHash: root }, { onNeedNewRoot: need }).retarget(root)
   const goal: Hex | null = moving.root
@@ -95,6 +104,31 @@ export async function wallet(root: string, signal: AbortSignal): Promise<SyncRep
   const provenBy: Hex = slot.root
   console.log(wei, slot.value > 0n, code.code.byteLength, provenBy)
   return report
+}
+
+/** A wallet's own accounts, from a provider. */
+export async function ownState(provider: Provider, blockHash: string): Promise<Eip1186Proof> {
+  const db: Snaplight = await open({ network: { id: 1, genesisHash: blockHash, chainId: 1n }, hold: 'set' })
+  db.addPeer(provider)
+  db.addPeer('https://rpc.example', { by: 'rpc', name: 'mine' })
+  const held: Hold = db.holds
+  const wanted: TrackedLike[] = ['0x5abfec25f74cd88437631a7731906932776356f9', { address: new Uint8Array(20), slots: [1n, '0x2'], code: true }, { address: '0x', slots: 'all' }]
+  const tracked: Promise<CompleteState> = db.track(wanted)
+  await db.sync({ blockHash })
+  const { root }: CompleteState = await tracked
+  await db.untrack([{ address: '0x', slots: [1] }, '0x'])
+  const accounts: readonly TrackedAccount[] = await db.tracked()
+  console.log(held, accounts.map(({ slots, code }) => [slots === 'all' ? slots : slots.length, code]), db.states.length, db.network.chainId)
+
+  const state: Snapshot = db.at(20_000_000)
+  const [one, many]: [StorageValue, StorageValue[]] = await Promise.all([state.getStorage('0x', 1), state.getStorage('0x', [1, 2n])])
+  const account: Account & Proven = await db.at(root).getAccount('0x')
+  const old: number | null = account.age
+  console.log(one.value + BigInt(many.length), old?.toFixed(), state.root, state.block?.number, (await state.getCode('0x')).age)
+  const { proof, block }: AccountProof = await db.getProof('0x', [1, '0x2'])
+  const whole: CompleteState | null = await db.hold('everything')
+  console.log(block?.hash, whole?.accounts, proof.storageProof[0]?.proof.length, (await db.hold('set', { track: wanted }))?.root)
+  return proof
 }
 
 function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outrun, needNewRoot, damaged }: Progress): void {
@@ -120,6 +154,7 @@ export function advice(error: unknown): string {
   const code: ErrorCode = error.code
   if (error instanceof QuotaError) return error.code satisfies 'QUOTA'
   if (error instanceof DamagedError) return error.code satisfies 'DAMAGED'
+  if (error instanceof NotTrackedError && error.pending) return 'await it'
   if (error instanceof StoreError || error instanceof NotTrackedError || error instanceof MisuseError) return error.message
   if (error instanceof LockedError || error instanceof ClosedError || error instanceof CancelledError) return String(error.cause)
   if (error instanceof CrashError || error instanceof UnsupportedError) return 'reload the page'
@@ -145,7 +180,12 @@ export async function mistakes(db: Snaplight): Promise<void> {
   db.sync(5)
   // @ts-expect-error A target is one of the two.
   db.sync({ block: '0x' })
-  // @ts-expect-error A peer is asked by snap or by hash.
+  // @ts-expect-error A database holds everything or a set.
+  await db.hold('all')
+  // @ts-expect-error Many slots are an array.
+  const value: bigint = (await db.getStorage('0x', [1])).value
+  console.log(value)
+  // @ts-expect-error A peer is asked by snap, by hash or by rpc.
   db.addPeer('wss://peer.example', { by: 'eth' })
   // @ts-expect-error A peer's head may have no number.
   const number: number | undefined = db.peers[0]?.stats.head?.number

@@ -459,6 +459,7 @@ impl World {
             Output::Event(Event::Lie(peer, lie)) => self.lies.push((peer, lie)),
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
+            Output::Event(Event::Dropped(_)) => {}
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),

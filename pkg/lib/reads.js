@@ -1,0 +1,108 @@
+// Reads of one state, and the Account, StorageValue, Code and AccountProof of snaplight.d.ts that they
+// make of the bytes of a look-up. The state that proves an answer comes with it, so that an answer
+// names the state that it was read from, even if another one is complete by now.
+
+import { addressBytes, addressOrHashBytes, joinBytes, listOf, slotBytes, slotKey, toHex } from './input.js'
+
+const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
+const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
+const ZERO_HASH = `0x${'00'.repeat(32)}`
+
+/** Reads of the complete state, or of one that is named. */
+export class Reads {
+  #read
+
+  /**
+   * @param {(method: string, ...args: Uint8Array[]) => Promise<unknown[]>} read Asks the backend. Its
+   *   answer begins with the state that was read.
+   */
+  constructor(read) {
+    this.#read = read
+  }
+
+  async getAccount(address) {
+    const bytes = addressBytes(address)
+    const [state, body] = await this.#read('account', bytes)
+    const { balance, nonce, codeHash, storageRoot } = fieldsOf(body, EMPTY_CODE, EMPTY_ROOT)
+    return { address: toHex(bytes), exists: body.length > 0, nonce, balance, codeHash, storageRoot, ...provenBy(state) }
+  }
+
+  async getStorage(address, slots) {
+    const bytes = addressBytes(address)
+    const asked = listOf(slots, slotBytes)
+    const [state, values] = await this.#read('storage', bytes, joinBytes(asked))
+    const shape = (slot, index) => ({ address: toHex(bytes), slot: toHex(slot), value: wordAt(values, 32 * index), ...provenBy(state) })
+    return Array.isArray(slots) ? asked.map(shape) : shape(asked[0], 0)
+  }
+
+  async getCode(addressOrHash) {
+    const [state, code, codeHash] = await this.#read('code', addressOrHashBytes(addressOrHash))
+    return { code, codeHash: toHex(codeHash), ...provenBy(state) }
+  }
+
+  async getProof(address, slots = []) {
+    const bytes = addressBytes(address)
+    const asked = listOf(slots, slotBytes)
+    const keys = listOf(slots, slotKey)
+    const [state, body, nodes, values, proofs] = await this.#read('proof', bytes, joinBytes(asked))
+    const { balance, nonce, codeHash, storageRoot } = fieldsOf(body, ZERO_HASH, ZERO_HASH)
+    // Fields, their order and their form are those of go-ethereum's eth_getProof.
+    const proof = {
+      address: toHex(bytes),
+      accountProof: state.root === EMPTY_ROOT ? null : nodes.map(toHex),
+      balance: quantity(balance),
+      codeHash,
+      nonce: quantity(nonce),
+      storageHash: storageRoot,
+      storageProof: keys.map((key, index) => ({ key, value: quantity(wordAt(values, 32 * index)), proof: proofs[index].map(toHex) })),
+    }
+    return { proof, ...provenBy(state) }
+  }
+}
+
+/** A state that was complete, as long as it can be read. */
+export class Snapshot extends Reads {
+  #state
+
+  /** Made by `Snaplight.at`. */
+  constructor(state, read) {
+    // The block is the one that was asked for, whichever else has the same root.
+    super(async (...args) => [state, ...(await read(...args)).slice(1)])
+    this.#state = state
+  }
+
+  get root() {
+    return this.#state.root
+  }
+
+  get block() {
+    return this.#state.block
+  }
+}
+
+/**
+ * `body`: nonce 8 bytes, balance 32, code hash 32, storage root 32; no bytes if there is no such
+ * account, which has the other two hashes.
+ */
+function fieldsOf(body, noCode, noStorage) {
+  if (body.length === 0) return { nonce: 0n, balance: 0n, codeHash: noCode, storageRoot: noStorage }
+  const word = (at) => toHex(body.subarray(at, at + 32))
+  return {
+    nonce: new DataView(body.buffer, body.byteOffset).getBigUint64(0),
+    balance: BigInt(word(8)),
+    codeHash: word(40),
+    storageRoot: word(72),
+  }
+}
+
+function wordAt(bytes, at) {
+  return BigInt(toHex(bytes.subarray(at, at + 32)))
+}
+
+function quantity(number) {
+  return `0x${number.toString(16)}`
+}
+
+function provenBy({ root, block }) {
+  return { root, block: block && Object.freeze(block), age: block && Math.max(0, Math.floor(Date.now() / 1000) - block.timestamp) }
+}

@@ -1,0 +1,168 @@
+/**
+ * Two figures of sets from providers, in headless Chromium:
+ *
+ * - the first proven balance from nothing: from the navigation, with a provider on loopback;
+ * - the recorded answer of a mainnet node (USDC, three slots): from the answer to the proven values,
+ *   and the same judged by `@ethereumjs/mpt` in the same page.
+ *
+ * `node bench/providers.mjs [--runs=5] [--json=FILE]`. The recorded answer is read from
+ * `../shared/data`, and the second figure is left out where that folder is not there.
+ */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { launch } from '../browser.mjs'
+import { Chain, addressOf, startProvider } from '../provider.mjs'
+import { ROOT, serve } from '../serve.mjs'
+import { row, title } from './tables.mjs'
+
+const BARS = { first: '400 or less', times: '10 or more' }
+const PROOFS = join(ROOT, '../shared/data/mainnet-proofs/proofs.json')
+const MODULES = join(import.meta.dirname, '../node_modules')
+/** Both contenders run so often in turns, after as many runs that are not counted. */
+const TURNS = 60
+
+const { values: options } = parseArgs({ options: { runs: { type: 'string', default: '5' }, json: { type: 'string' } } })
+const server = await serve()
+const result = { first: await firstBalances(Number(options.runs)), verifying: existsSync(PROOFS) ? await verifying() : null }
+await server.close()
+
+title('sets from providers')
+const { first, verifying: against } = result
+row('first proven balance from nothing, provider on loopback, from the navigation (ms)', `${spread(first.map(({ total }) => total))}`, BARS.first)
+row('  of that, until the script runs (ms)', spread(first.map(({ script }) => script)))
+row('  until the database is open (ms)', spread(first.map(({ opened }) => opened)))
+row('  from there to the balance (ms)', spread(first.map(({ total, opened }) => total - opened)))
+if (against) {
+  row('a recorded mainnet answer (USDC, three slots), the module’s computing (ms)', spread(against.computing))
+  row('  from the answer to the proven values, stored (ms)', spread(against.held))
+  row('  @ethereumjs/mpt, from the answer to the proven values (ms)', spread(against.mpt))
+  row('  @ethereumjs/mpt / computing', (median(against.mpt) / median(against.computing)).toFixed(1), BARS.times)
+  row('  @ethereumjs/mpt / from the answer to the values', (median(against.mpt) / median(against.held)).toFixed(1))
+}
+if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
+
+/** Each time in a browser of its own, which has nothing in its caches. */
+async function firstBalances(runs) {
+  const chain = await Chain.generate({ accounts: 1_000 })
+  const provider = await startProvider(chain)
+  const wanted = { network: { id: chain.chainId, genesisHash: chain.genesisHash }, url: provider.http, blockHash: chain.head.hash, address: addressOf(7) }
+  const found = []
+  try {
+    for (let run = 0; run < runs; run++) {
+      const browser = await launch()
+      const page = await browser.context.newPage()
+      await page.route('**/first', (route) => route.fulfill({ contentType: 'text/html', body: firstPage(wanted) }))
+      await page.goto(`${server.origin}/first`)
+      const figures = await page.waitForFunction(() => window.figures)
+      const { balance, error, ...times } = await figures.jsonValue()
+      if (error || BigInt(balance) !== chain.truth(wanted.address, [], chain.head).account.balance) throw new Error(error ?? `a wrong balance: ${balance}`)
+      found.push(times)
+      await browser.close()
+    }
+  } finally {
+    await provider.close()
+  }
+  return found
+}
+
+/** Times are since the navigation. */
+function firstPage(wanted) {
+  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module">
+    try {
+      const script = performance.now()
+      const { open } = await import('/pkg/snaplight.js')
+      const { network, url, blockHash, address } = ${JSON.stringify(wanted)}
+      const db = await open({ network, hold: 'set' })
+      const opened = performance.now()
+      db.addPeer(url, { by: 'rpc' })
+      const tracked = db.track([address])
+      await db.sync({ blockHash })
+      await tracked
+      const { balance } = await db.getAccount(address)
+      window.figures = { script, opened, total: performance.now(), balance: String(balance) }
+    } catch (error) {
+      window.figures = { error: String(error?.message ?? error) }
+    }
+  </script>`
+}
+
+async function verifying() {
+  const recorded = JSON.parse(readFileSync(PROOFS, 'utf8')).find(({ answer }) => answer.storageProof.length === 3)
+  const browser = await launch()
+  const page = await browser.context.newPage()
+  await page.route('**/both', (route) => route.fulfill({ contentType: 'text/html', body: bothPage() }))
+  await page.route('**/npm/**', (route) => route.fulfill(moduleAt(new URL(route.request().url()).pathname)))
+  await page.route('**/node/**', (route) => route.fulfill(script(join(ROOT, 'xtask', new URL(route.request().url()).pathname))))
+  await page.goto(`${server.origin}/both`)
+  const figures = await page.evaluate(turns, { recorded, runs: TURNS })
+  await browser.close()
+  return figures
+}
+
+/** Runs in the page: both contenders in turns. */
+async function turns({ recorded: { answer, stateRoot }, runs }) {
+  const { open } = await import('snaplight')
+  const { provenBy } = await import('/node/provider/eip1186.mjs')
+  const slots = answer.storageProof.map(({ key }) => key)
+  const values = answer.storageProof.map(({ value }) => BigInt(value))
+  const same = (found) => found.every((value, at) => value === values[at])
+  const figures = { computing: [], held: [], mpt: [] }
+  for (let run = -runs; run < runs; run++) {
+    let answered
+    const provider = {
+      async request({ method }) {
+        if (method === 'eth_chainId') return '0x1'
+        if (method !== 'eth_getProof') throw Object.assign(new Error('no'), { code: -32601 })
+        answered = performance.now()
+        return answer
+      },
+    }
+    const db = await open({ network: { id: 1, genesisHash: `0x${'d4'.repeat(32)}` }, memory: true, hold: 'set' })
+    db.addPeer(provider, { by: 'rpc' })
+    const tracked = db.track([{ address: answer.address, slots }])
+    const { hashingMs } = await db.sync(stateRoot)
+    await tracked
+    const held = performance.now() - answered
+    if (!same((await db.getStorage(answer.address, slots)).map(({ value }) => value))) throw new Error('a wrong value')
+    await db.close()
+
+    const started = performance.now()
+    const { slots: proven } = await provenBy(answer, stateRoot)
+    const mpt = performance.now() - started
+    if (!same(proven)) throw new Error('a wrong value of @ethereumjs/mpt')
+    if (run < 0) continue
+    figures.computing.push(hashingMs)
+    figures.held.push(held)
+    figures.mpt.push(mpt)
+  }
+  return figures
+}
+
+function bothPage() {
+  const imports = { snaplight: '/pkg/snaplight.js', debug: '/npm/debug', 'lru-cache': '/npm/lru-cache/dist/esm/index.js' }
+  for (const name of ['mpt', 'rlp', 'util']) imports[`@ethereumjs/${name}`] = `/npm/@ethereumjs/${name}/dist/esm/index.js`
+  for (const name of ['hashes', 'curves']) imports[`@noble/${name}/`] = `/npm/@noble/${name}/`
+  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script>`
+}
+
+/** A file of an npm package. `debug` is no module, and does nothing here. */
+function moduleAt(path) {
+  if (path === '/npm/debug') return { contentType: 'text/javascript', body: 'export default () => Object.assign(() => {}, { enabled: false })' }
+  return script(join(MODULES, path.slice('/npm/'.length)))
+}
+
+function script(file) {
+  const path = extname(file) ? file : `${file}.js`
+  return existsSync(path) ? { contentType: 'text/javascript', body: readFileSync(path, 'utf8') } : { status: 404, body: '' }
+}
+
+function median(numbers) {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]
+}
+
+function spread(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return `${median(sorted).toFixed(2)} (${sorted[0].toFixed(2)} to ${sorted.at(-1).toFixed(2)})`
+}
