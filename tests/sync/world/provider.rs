@@ -58,6 +58,8 @@ pub(crate) struct Provider {
     pub(crate) ways: Ways,
     /// Calls so far.
     pub(crate) calls: u64,
+    /// When each of them came.
+    pub(crate) times: Vec<u64>,
     /// Calls for proofs, codes and headers that it has answered.
     pub(crate) answered: u64,
     /// Calls that it refused because of its rate.
@@ -74,6 +76,7 @@ impl Provider {
             server,
             ways,
             calls: 0,
+            times: Vec::new(),
             answered: 0,
             limited: 0,
             second: (0, 0),
@@ -85,6 +88,7 @@ impl Provider {
     /// there is never one.
     pub(crate) fn reply(&mut self, now: u64, call: &Call) -> Option<(Reply, u64)> {
         self.calls += 1;
+        self.times.push(now);
         let number = self.calls;
         if self.ways.silent_from.is_some_and(|from| number >= from) {
             return None;
