@@ -7,7 +7,7 @@ use snaplight::hash::Hash;
 use snaplight::state::{
     Complete, MAX_KEPT, PageId, Scope, SlimAccount, StatePath, TrackedAccount, TrackedSet,
 };
-use snaplight::sync::{Damage, Input, Target};
+use snaplight::sync::{Damage, Input, Millis, Target};
 use snaplight_peer::chain::Chain;
 use snaplight_peer::state::{Recipe, State};
 
@@ -282,20 +282,90 @@ fn a_kill_at_any_moment_after_a_switch_leaves_nothing_behind() {
     assert_eq!(wallet.readable_roots().len(), MAX_KEPT);
 }
 
-#[test]
-fn a_build_that_was_left_is_garbage_once_a_root_that_returned_is_repaired() {
-    let mut wallet = Wallet::new(6);
-    let followed = wallet.follow(8);
-    wallet.collect_garbage();
+/// Begins to sync to the next block, and leaves the build.
+fn leave_a_build(wallet: &mut Wallet) {
     wallet.advance();
     let root = Hash(wallet.chain.root());
     wallet.world.target(root);
-    wallet.world.run_until(|world| world.disk.record().building.is_some());
+    let pages = wallet.world.disk.pages_written;
+    for _ in 0..1_000 {
+        let end = wallet.world.run_some(1);
+        assert!(matches!(end, End::Paused), "{end:?}");
+        let now = Millis(wallet.world.now);
+        let progress = wallet.world.engine.progress(now);
+        if progress.counters.nodes + progress.counters.accounts > 0 {
+            break;
+        }
+    }
+    wallet.world.input(Input::Cancel);
+    let end = wallet.world.run();
+    assert!(matches!(end, End::Cancelled), "{end:?}");
+    assert!(wallet.world.disk.record().building.is_some());
+    assert!(wallet.world.disk.pages_written > pages);
+}
+
+#[test]
+fn a_build_that_was_left_goes_on_over_a_state_that_is_kept_meanwhile() {
+    let mut wallet = Wallet::new(6);
+    let followed = wallet.follow(8);
+    wallet.collect_garbage();
+    leave_a_build(&mut wallet);
     wallet.sync_to(followed[5]);
     assert!(wallet.world.disk.record().building.is_some());
-    wallet.sync();
+    let root = wallet.sync();
     wallet.collect_garbage();
-    assert_eq!(wallet.readable_roots()[..2], [root, followed[5]]);
+    assert_eq!(
+        wallet.readable_roots()[..3],
+        [root, followed[5], followed[0]]
+    );
+}
+
+#[test]
+fn a_build_whose_base_was_dropped_meanwhile_goes_on_and_leaves_nothing_behind() {
+    let mut wallet = Wallet::new(6);
+    let followed = wallet.follow(8);
+    wallet.collect_garbage();
+    leave_a_build(&mut wallet);
+    // What the build is over is an older state now, and is damaged.
+    wallet.sync_to(followed[5]);
+    let (page, at) = *wallet.own_pages(followed[0]).last().expect("a page");
+    wallet.world.disk.pages.remove(&page);
+    let damage = Damage::Page { page, at: Some(at) };
+    wallet.world.input(Input::Damaged(damage));
+    wallet
+        .world
+        .run_until(|world| !world.dropped_states.is_empty());
+    assert!(wallet.world.disk.record().building.is_some());
+    let root = wallet.sync();
+    wallet.collect_garbage();
+    assert_eq!(
+        wallet.readable_roots()[..3],
+        [root, followed[5], followed[1]]
+    );
+}
+
+#[test]
+fn a_build_that_was_left_is_garbage_once_damage_of_the_complete_state_is_healed() {
+    for holds_everything in [false, true] {
+        let mut wallet = Wallet::new(6);
+        if holds_everything {
+            wallet.hold_everything();
+        }
+        let followed = wallet.follow(3);
+        wallet.collect_garbage();
+        leave_a_build(&mut wallet);
+        let disk = &mut wallet.world.disk;
+        let top = disk.record().complete.expect("a state").top;
+        let places = Walk::of(disk, top, true).places;
+        let (page, at) = *places.last().expect("a page");
+        disk.pages.remove(&page);
+        let damage = Damage::Page { page, at: Some(at) };
+        wallet.world.input(Input::Damaged(damage));
+        wallet.world.run_until(|world| world.repairs > 0);
+        assert!(wallet.world.disk.record().building.is_none());
+        wallet.collect_garbage();
+        assert_eq!(wallet.readable_roots()[0], followed[0]);
+    }
 }
 
 #[test]
@@ -308,7 +378,9 @@ fn damage_in_one_kept_state_drops_that_one_and_no_other() {
     let damage = Damage::Page { page, at: Some(at) };
     let asked = wallet.asked();
     wallet.world.input(Input::Damaged(damage));
-    wallet.world.run_until(|world| !world.dropped_states.is_empty());
+    wallet
+        .world
+        .run_until(|world| !world.dropped_states.is_empty());
     assert_eq!(wallet.world.dropped_states, [followed[4]]);
     let mut expected = followed;
     expected.remove(4);
@@ -366,7 +438,9 @@ fn damage_that_is_told_while_a_sync_runs_drops_the_state_that_becomes_an_older_o
             let end = wallet.world.run();
             assert!(matches!(end, End::Done(_)), "{end:?}");
         }
-        wallet.world.run_until(|world| !world.dropped_states.is_empty());
+        wallet
+            .world
+            .run_until(|world| !world.dropped_states.is_empty());
         wallet.world.run_until(|world| world.repairs > 0);
         wallet.collect_garbage();
         assert_eq!(wallet.readable_roots(), [root, followed[1], followed[2]]);
