@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Uint8Array};
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -14,6 +15,7 @@ use super::crash;
 use super::driver::{Driver, ScopeChange, not_a_set};
 use super::errors::JsError;
 use super::event_loop;
+use super::json::Json;
 use super::listener::Listener;
 use super::object;
 use super::provider::Provider;
@@ -171,7 +173,7 @@ impl Database {
         let header = match header.dyn_into::<Uint8Array>() {
             Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
             Err(json) => {
-                let json = serde_wasm_bindgen::from_value::<HeaderJson>(json);
+                let json = HeaderJson::deserialize(Json(json));
                 json.map_err(|_| HeaderError::Malformed)
                     .and_then(|json| VerifiedHeader::of_json(&json, block.as_ref()))
             }
