@@ -21,10 +21,15 @@ let chain
 before(async () => {
   chain = await Chain.generate()
   for (let at = 0; at < 3; at++) await chain.advance()
-  await providers.allow(world.context)
 })
 afterEach(() => providers.stop())
 after(() => providers.stop())
+
+/** A page that can be given objects. */
+async function openPage() {
+  await providers.allow(world.context)
+  return world.page()
+}
 
 async function assertHeld(page, block = chain.head) {
   assert.deepEqual(await readAll(page), await truth(chain, block))
@@ -34,7 +39,7 @@ async function assertHeld(page, block = chain.head) {
 for (const kind of KINDS) {
   test(`${kind}: a set is held at a block and follows the next ones, and each proof is go-ethereum's`, async () => {
     const provider = await providers.start(kind, chain)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [provider] })
     await assertHeld(page)
     for (let at = 0; at < BLOCKS; at++) {
@@ -49,7 +54,7 @@ for (const kind of KINDS) {
 
   test(`${kind}: a set that is asked for by its root alone is proven by the newest block`, async () => {
     const provider = await providers.start(kind, chain)
-    const page = await world.page()
+    const page = await openPage()
     await page.evaluate(async ({ network, root, told, set }) => {
       window.db = await snaplight.open({ network, memory: true, hold: 'set' })
       db.addPeer(providerOf(told), { by: 'rpc' })
@@ -63,7 +68,7 @@ for (const kind of KINDS) {
 
 test('an object is asked from a worker through its page', async () => {
   const provider = await providers.start('object', chain)
-  const page = await world.page()
+  const page = await openPage()
   const { values, state } = await page.evaluate(async ({ network, hash, told, set, contract }) => {
     const { openInWorker } = await import('snaplight/worker')
     const db = await openInWorker(undefined, { network, memory: true, hold: 'set' })
@@ -83,7 +88,7 @@ test('an object is asked from a worker through its page', async () => {
 
 test('a WebSocket that is cut is connected to again, and the next block comes by it', async () => {
   const provider = await providers.start('ws', chain)
-  const page = await world.page()
+  const page = await openPage()
   await held(page, { chain, block: chain.head, providers: [provider] })
   provider.cut(1012)
   const block = await chain.advance()
@@ -96,7 +101,7 @@ for (const [name, mode] of Object.entries(ODDITIES)) {
   test(`what is written oddly is taken: ${name}`, async () => {
     for (const kind of mode.line ? ['http', 'ws'] : ['object']) {
       const provider = await providers.start(kind, chain, mode)
-      const page = await world.page()
+      const page = await openPage()
       await held(page, { chain, block: chain.head, providers: [provider] })
       await assertHeld(page)
       const { peers: [peer], lies } = await standing(page)
@@ -108,7 +113,7 @@ for (const [name, mode] of Object.entries(ODDITIES)) {
 for (const [name, mode] of Object.entries(LIMITS)) {
   test(`a provider with a limit serves a set by itself: ${name}`, async () => {
     const provider = await providers.start('http', chain, mode)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [provider] })
     await assertHeld(page)
     const { peers: [peer], lies } = await standing(page)
@@ -120,7 +125,7 @@ for (const [name, mode] of [...Object.entries(WINDOWS), ...Object.entries(WINDOW
   test(`a provider that has not this state yet stays a peer, and another one serves it: ${name}`, async () => {
     const odd = await providers.start('http', chain, mode)
     const honest = await providers.start('http', chain)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [odd, honest] })
     await assertHeld(page)
     const { peers: [peer], lies } = await standing(page)
@@ -131,7 +136,7 @@ for (const [name, mode] of [...Object.entries(WINDOWS), ...Object.entries(WINDOW
 
 test('a provider that has not this state yet is asked again, if there is no other', async () => {
   const provider = await providers.start('http', chain, WINDOWS.Reth)
-  const page = await world.page()
+  const page = await openPage()
   await held(page, { chain, block: chain.head, providers: [provider] })
   await assertHeld(page)
 })
@@ -140,7 +145,7 @@ for (const [name, mode] of Object.entries(SET_ASIDE)) {
   test(`a provider that is of no use does not keep a set from being held: ${name}`, async () => {
     const odd = await providers.start('http', chain, mode)
     const honest = await providers.start('http', chain)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [odd, honest] })
     await assertHeld(page)
     const { peers: [, peer], lies } = await standing(page)
@@ -153,7 +158,7 @@ for (const [name, mode] of Object.entries(LACKING)) {
   test(`a method that one provider lacks is asked of another: ${name}`, async () => {
     const odd = await providers.start('http', chain, mode)
     const honest = await providers.start('http', chain)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [odd, honest] })
     await assertHeld(page)
     const { peers } = await standing(page)
@@ -164,7 +169,7 @@ for (const [name, mode] of Object.entries(LACKING)) {
 for (const [field, mode] of Object.entries(LIES)) {
   test(`a lie beside a right proof is told with both values, and the proven one is read: ${field}`, async () => {
     const liar = await providers.start('object', chain, mode)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [liar, await providers.start('object', chain)] })
     await assertHeld(page)
     const { lies } = await standing(page)
@@ -180,7 +185,7 @@ for (const [name, mode] of Object.entries(FORGERIES)) {
   test(`what is forged is not taken over: ${name}`, async () => {
     const liar = await providers.start('http', chain, mode)
     const honest = await providers.start('http', chain)
-    const page = await world.page()
+    const page = await openPage()
     await held(page, { chain, block: chain.head, providers: [liar, honest] })
     await assertHeld(page)
   })
