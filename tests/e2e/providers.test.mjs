@@ -7,7 +7,9 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { Chain } from '../../xtask/node/provider.mjs'
 import { provenBy } from '../../xtask/node/provider/eip1186.mjs'
-import { FORGERIES, LACKING, LIES, LIMITS, ODDITIES, SET_ASIDE, WINDOWS, WINDOWS_WITHOUT_ERRORS } from '../../xtask/node/provider/modes.mjs'
+import {
+  CLOSED, DEAD_LINES, FORGERIES, LACKING, LIES, LIMITS, ODDITIES, USELESS_PROOFS, WINDOWS, WINDOWS_WITHOUT_ERRORS,
+} from '../../xtask/node/provider/modes.mjs'
 import { setUp } from './lib/harness.mjs'
 import { KINDS, Providers, SET, held, network, readAll, standing, truth } from './lib/providers.mjs'
 
@@ -141,16 +143,62 @@ test('a provider that has not this state yet is asked again, if there is no othe
   await assertHeld(page)
 })
 
-for (const [name, mode] of Object.entries(SET_ASIDE)) {
-  test(`a provider that is of no use does not keep a set from being held: ${name}`, async () => {
+for (const [name, mode] of Object.entries(CLOSED)) {
+  test(`a provider that cannot be asked is closed and says why, and another one serves the set: ${name}`, async () => {
     const odd = await providers.start('http', chain, mode)
-    const honest = await providers.start('http', chain)
     const page = await openPage()
-    await held(page, { chain, block: chain.head, providers: [odd, honest] })
+    await held(page, { chain, block: chain.head, providers: [odd, await providers.start('http', chain)] })
     await assertHeld(page)
-    const { peers: [, peer], lies } = await standing(page)
-    assert.ok(odd.stats.batches.length > 0, 'it was asked')
-    assert.deepEqual([peer.state, peer.faults, lies], ['ready', 0, []])
+    const { peers: [peer, honest] } = await standing(page)
+    assert.deepEqual([peer.state, peer.faults, peer.closed.by, peer.closed.reason], ['closed', 1, 'fault', peer.lastFault])
+    assert.deepEqual([honest.state, honest.faults, odd.stats.batches], ['ready', 0, [1]])
+  })
+}
+
+for (const [name, mode] of Object.entries(USELESS_PROOFS)) {
+  test(`proofs that prove nothing do not keep a set from being held: ${name}`, async () => {
+    const odd = await providers.start('http', chain, mode)
+    const page = await openPage()
+    await held(page, { chain, block: chain.head, providers: [odd, await providers.start('http', chain)] })
+    await assertHeld(page)
+    const { peers: [, honest], lies } = await standing(page)
+    assert.ok(odd.provider.calls.eth_getProof > 0, 'it was asked')
+    assert.deepEqual([honest.state, honest.faults, lies], ['ready', 0, []])
+  })
+}
+
+test('from a provider whose nodes are changed nothing is held, and another one that comes later serves all of it', async () => {
+  const liar = await providers.start('http', chain, USELESS_PROOFS['a changed node'])
+  const page = await openPage()
+  await page.evaluate(({ network, hash, told, set }) => {
+    const open = snaplight.open({ network, memory: true, hold: 'set' })
+    window.whole = open.then(async (db) => {
+      window.db = db
+      db.addPeer(providerOf(told), { by: 'rpc' })
+      const tracked = db.track(set)
+      await db.sync({ blockHash: hash })
+      await tracked
+    })
+  }, { network: network(chain), hash: chain.head.hash, told: liar.told, set: SET })
+  while (!(liar.provider.calls.eth_getProof >= 8)) await page.evaluate(() => turn())
+  const { complete, error } = await page.evaluate(async (address) => ({ complete: db.complete, error: await failure(() => db.getAccount(address)) }), CONTRACT.address)
+  assert.deepEqual([complete, error.classes], [null, ['NotTrackedError']])
+  const honest = await providers.start('http', chain)
+  await page.evaluate(async (told) => {
+    db.addPeer(providerOf(told), { by: 'rpc' })
+    await whole
+  }, honest.told)
+  await assertHeld(page)
+})
+
+for (const [name, mode] of Object.entries(DEAD_LINES)) {
+  test(`a line that brings nothing does not keep a set from being held: ${name}`, async () => {
+    const odd = await providers.start('http', chain, mode)
+    const page = await openPage()
+    await held(page, { chain, block: chain.head, providers: [odd, await providers.start('http', chain)] })
+    await assertHeld(page)
+    const { peers: [peer, honest] } = await standing(page)
+    assert.deepEqual([peer.state, honest.state, honest.faults], ['greeting', 'ready', 0])
   })
 }
 
