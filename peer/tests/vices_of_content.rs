@@ -228,3 +228,23 @@ fn a_stuck_peer_keeps_to_the_root_it_began_with() {
     let [accounts, ..] = requests(&chain.state(&chain.root()).unwrap());
     assert!(!ask(&mut later, &accounts).is_nothing());
 }
+
+#[test]
+fn a_peer_of_the_wrong_state_answers_from_the_state_before() {
+    let mut chain = Chain::new(server().head().as_ref().clone(), 1);
+    let before = chain.state(&chain.root()).unwrap();
+    chain.advance_by(0.5);
+    let after = chain.state(&chain.root()).unwrap();
+    let mut wrong = ready(&chain.server(), vec!["wrong-state".parse().unwrap()]);
+    let mut honest = ready(&chain.server(), Vec::new());
+    for (asked, answered) in requests(&after).iter().zip(&requests(&before)) {
+        let answer = ask(&mut wrong, asked);
+        match asked {
+            Request::Codes(_) => assert_eq!(answer, ask(&mut honest, asked)),
+            _ => {
+                assert_ne!(answer, ask(&mut honest, asked));
+                assert_eq!(answer, ask(&mut honest, answered));
+            }
+        }
+    }
+}

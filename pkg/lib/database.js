@@ -153,7 +153,7 @@ export class Snaplight {
 
   at(state) {
     this.#checkOpen()
-    const isNumber = typeof state === 'number' || typeof state === 'bigint'
+    const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
     const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
     const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
     const found = this.#states.find(isIt)

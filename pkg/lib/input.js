@@ -175,9 +175,16 @@ export function peerUrl(value, by) {
 
 /** How the peer `target` is asked: a provider in its own way, any other by snap unless told otherwise. */
 export function askedBy(value, target) {
-  const isProvider = isPlain(target) && typeof target.request === 'function'
-  if (value === undefined) return isProvider ? 'rpc' : 'snap'
+  if (value === undefined) return isProvider(target) ? 'rpc' : 'snap'
   return oneOf(value, ['snap', 'hash', 'rpc'], 'options.by')
+}
+
+function isProvider(target) {
+  try {
+    return typeof target?.request === 'function'
+  } catch {
+    return false
+  }
 }
 
 /** Whether it is an object that is no bytes. */

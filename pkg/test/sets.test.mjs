@@ -104,7 +104,7 @@ test('a proof out of the empty state is what go-ethereum answers', async (t) => 
   const tracked = db.track([{ address: SOME_ADDRESS, slots: [1] }])
   await db.sync(EMPTY_ROOT)
   await tracked
-  const { proof, root, block, age } = await db.getProof(SOME_ADDRESS, [1, slot(1)].map((key) => key))
+  const { proof, root, block, age } = await db.getProof(SOME_ADDRESS, [1, slot(1)])
   assert.deepEqual([root, block, age], [EMPTY_ROOT, null, null])
   const zeros = `0x${'0'.repeat(64)}`
   const wanted =
@@ -126,7 +126,7 @@ test('a snapshot is of the very state that was named, or there is none', async (
   assert.deepEqual([state.root, state.block], [EMPTY_ROOT, null])
   assert.equal((await state.getAccount(SOME_ADDRESS)).exists, false)
   for (const other of [SOME_ROOT, 1, 1n, -1]) assert.throws(() => db.at(other), notTracked('NO_SUCH_STATE'), String(other))
-  for (const bad of ['0x12', null, {}, 1.5]) assert.throws(() => db.at(bad), misuse(bad === 1.5 ? 'BAD_ARGUMENT' : 'BAD_ARGUMENT'), String(bad))
+  for (const bad of ['0x12', null, {}, 1.5]) assert.throws(() => db.at(bad), misuse('BAD_ARGUMENT'), String(bad))
 })
 
 test('what is held can be changed before there is any state', async (t) => {
@@ -182,29 +182,41 @@ for (const { from, stateRoot, answer } of recorded) {
     const values = await db.getStorage(address, slots)
     assert.deepEqual(values.map(({ value }) => value), storageProof.map(({ value }) => BigInt(value)))
     const { proof } = await db.getProof(address, slots)
-    assert.deepEqual(proof.accountProof, answer.accountProof)
-    assert.deepEqual(proof.storageProof.map((each) => each.proof), storageProof.map((each) => each.proof))
+    assert.equal(JSON.stringify(proof), JSON.stringify(answer))
   })
 }
 
 test('what is added waits for its proof, says so, and does not hold up what was there', { skip }, async (t) => {
-  const [{ stateRoot, answer }] = recorded
+  const { stateRoot, answer } = recorded.find(({ answer }) => answer.storageProof.length > 1)
   const { address, storageProof } = answer
   const [first, ...others] = storageProof.map(({ key }) => key)
   const db = await setInMemory(t)
   const tracked = db.track([{ address, slots: [first] }])
-  let let_ = () => {}
-  const gates = [Promise.resolve(), new Promise((resolve) => (let_ = resolve))]
-  let isSecond = 0
-  const provider = replaying({ answer }, { then: (...args) => gates[isSecond].then(...args) })
-  db.addPeer(provider)
+  let release
+  let gate = Promise.resolve()
+  db.addPeer(replaying({ answer }, { then: (...args) => gate.then(...args) }))
   await db.sync(stateRoot)
   await tracked
-  isSecond = 1
+  gate = new Promise((resolve) => (release = resolve))
   const added = db.track([{ address, slots: others }])
   await assert.rejects(db.getStorage(address, others), notTracked('NOT_TRACKED', true))
   assert.equal((await db.getStorage(address, first)).value, BigInt(storageProof[0].value))
-  let_()
+  release()
   assert.equal((await added).root, stateRoot)
   assert.deepEqual((await db.getStorage(address, others)).map(({ value }) => value), storageProof.slice(1).map(({ value }) => BigInt(value)))
+})
+
+test('what a provider claims beside its proof is told as a lie, and the proven value is read', { skip }, async (t) => {
+  const { stateRoot, answer } = recorded.find(({ answer }) => answer.storageProof.length > 1)
+  const lies = []
+  const db = await setInMemory(t, { onEvent: (event) => event.type === 'lie' && lies.push(event) })
+  const tracked = db.track([answer.address])
+  const peer = db.addPeer(replaying({ answer: { ...answer, balance: '0x7' } }), { name: 'liar' })
+  assert.equal(peer.by, 'rpc')
+  await db.sync(stateRoot)
+  await tracked
+  assert.equal((await db.getAccount(answer.address)).balance, BigInt(answer.balance))
+  const [{ field, address, claimed, proven, slot: none }] = lies
+  assert.deepEqual([field, address, claimed, proven, none], ['balance', answer.address, slot(7), slot(BigInt(answer.balance)), null])
+  assert.equal(lies[0].peer, peer)
 })

@@ -69,8 +69,14 @@ impl Scheduled {
     /// Whether it is something that the engine hears of.
     fn is_for_engine(&self) -> bool {
         match self {
-            Scheduled::FromPeer(..) | Scheduled::Committed(..) | Scheduled::Load(..) => true,
-            Scheduled::ToPeer(..) | Scheduled::OnLine(..) | Scheduled::Commit(_) => false,
+            Scheduled::FromPeer(..)
+            | Scheduled::Reply(..)
+            | Scheduled::Committed(..)
+            | Scheduled::Load(..) => true,
+            Scheduled::ToPeer(..)
+            | Scheduled::OnLine(..)
+            | Scheduled::Call(..)
+            | Scheduled::Commit(_) => false,
         }
     }
 }

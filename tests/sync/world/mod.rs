@@ -4,6 +4,7 @@
 pub(crate) mod absence;
 mod hashes;
 mod line;
+pub(crate) mod provider;
 mod unanswered;
 
 use std::cmp::Reverse;
@@ -14,9 +15,10 @@ use snaplight::hash::Hash;
 use snaplight::state::StoreError;
 use snaplight::state::{Batch, Network, PageId};
 use snaplight::sync::{
-    Config, Damage, Engine, Event, Failure, Input, Millis, Output, PeerId, Report, Target, Ticket,
-    WaitReason,
+    Config, Damage, Engine, Event, Failure, Input, Lie, Millis, Output, PeerId, Report, Target,
+    Ticket, WaitReason,
 };
+use snaplight::wire::rpc::{Call, Reply};
 use snaplight::wire::{By, PeerFault};
 use snaplight_peer::session::{Outgoing, Server, Session};
 use snaplight_peer::snap::Request;
@@ -25,6 +27,7 @@ use snaplight_peer::vice::Vice;
 use self::hashes::Hashes;
 use self::line::Line;
 pub(crate) use self::line::LineId;
+use self::provider::{Provider, Ways};
 use self::unanswered::Unanswered;
 use crate::disk::Disk;
 use crate::rng::Rng;
@@ -79,6 +82,12 @@ pub(crate) struct World {
     pub(crate) timers_ms: u64,
     rng: Rng,
     connections: BTreeMap<PeerId, Connection>,
+    /// Providers that may be called.
+    pub(crate) providers: BTreeMap<PeerId, Provider>,
+    /// Providers that were dropped, or have left.
+    pub(crate) left: BTreeMap<PeerId, Provider>,
+    /// What providers claimed otherwise than they proved.
+    pub(crate) lies: Vec<(PeerId, Lie)>,
     lines: Vec<Line>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     scheduled: BTreeMap<u64, Scheduled>,
@@ -103,6 +112,9 @@ enum Scheduled {
     /// It has reached the line that carries it to the engine.
     OnLine(PeerId, LineId, Outgoing),
     FromPeer(PeerId, Outgoing),
+    /// It reaches a provider.
+    Call(PeerId, u64, Call),
+    Reply(PeerId, u64, Reply),
     Commit(Batch),
     Committed(u64, Result<(), StoreError>),
     Load(Ticket, Vec<PageId>),
@@ -154,6 +166,9 @@ impl World {
             timers_ms: 1,
             rng: Rng::new(seed),
             connections: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            left: BTreeMap::new(),
+            lies: Vec::new(),
             lines: Vec::new(),
             queue: BinaryHeap::new(),
             scheduled: BTreeMap::new(),
@@ -201,6 +216,19 @@ impl World {
 
     pub(crate) fn peer_of(&mut self, server: Arc<Server>, vices: Vec<Vice>) -> PeerId {
         self.connect(server, By::Snap, vices, None)
+    }
+
+    /// A provider, which is called, of the states of the world's server.
+    pub(crate) fn provider(&mut self, ways: Ways) -> PeerId {
+        self.provider_of(self.server.clone(), ways)
+    }
+
+    pub(crate) fn provider_of(&mut self, server: Arc<Server>, ways: Ways) -> PeerId {
+        self.peers += 1;
+        let id = PeerId(self.peers);
+        self.providers.insert(id, Provider::new(server, ways));
+        self.input(Input::PeerJoined(id, By::Rpc));
+        id
     }
 
     /// A peer that is asked by hash.
@@ -267,7 +295,10 @@ impl World {
     fn end_connection(&mut self, peer: PeerId) -> bool {
         self.unanswered.left(peer);
         self.hashes.left(peer);
-        self.connections.remove(&peer).is_some()
+        let provider = self.providers.remove(&peer);
+        let was_provider = provider.is_some();
+        self.left.extend(provider.map(|provider| (peer, provider)));
+        self.connections.remove(&peer).is_some() || was_provider
     }
 
     /// Holds back what this peer sends from now on for `millis` milliseconds.
@@ -401,7 +432,14 @@ impl World {
                     self.schedule(at, Scheduled::ToPeer(peer, frame));
                 }
             }
-            Output::Call(peer, id, call) => panic!("call {id} of {peer:?}, no provider: {call:?}"),
+            Output::Call(peer, id, call) => {
+                let Some(provider) = self.providers.get(&peer) else {
+                    panic!("call {id} of {peer:?}, no provider: {call:?}")
+                };
+                *self.sent.entry(peer).or_default() += 1;
+                let at = self.now + provider.ways.latency_ms / 2;
+                self.schedule(at, Scheduled::Call(peer, id, call));
+            }
             Output::Load(ticket, ids) => self.schedule(self.now + 3, Scheduled::Load(ticket, ids)),
             Output::Commit(batch) => {
                 self.batches += 1;
@@ -417,6 +455,7 @@ impl World {
             Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
             Output::Event(Event::Waiting(why)) => self.waits.push(why),
             Output::Event(Event::PeerReady(_)) => {}
+            Output::Event(Event::Lie(peer, lie)) => self.lies.push((peer, lie)),
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
@@ -451,6 +490,21 @@ impl World {
                 self.schedule(at, Scheduled::FromPeer(peer, outgoing));
             }
             Scheduled::FromPeer(peer, outgoing) => self.arrive(peer, outgoing),
+            Scheduled::Call(peer, id, call) => {
+                let now = self.now;
+                let Some(provider) = self.providers.get_mut(&peer) else {
+                    return;
+                };
+                let back = provider.ways.latency_ms.div_ceil(2);
+                if let Some((reply, extra)) = provider.reply(now, &call) {
+                    self.schedule(now + back + extra, Scheduled::Reply(peer, id, reply));
+                }
+            }
+            Scheduled::Reply(peer, id, reply) => {
+                if self.providers.contains_key(&peer) {
+                    self.input(Input::Replied(peer, id, reply));
+                }
+            }
             Scheduled::Commit(batch) => {
                 let sequence = batch.sequence;
                 let result = self.disk.commit(batch);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use snaplight::hash::Hash;
-use snaplight::state::{Scope, TrackedAccount, TrackedSet, TrackedSlots};
+use snaplight::state::{Complete, Scope, TrackedAccount, TrackedSet, TrackedSlots};
 use snaplight::sync::{Input, Phase};
 use snaplight_peer::state::{Recipe, State};
 
@@ -295,6 +295,7 @@ impl Director {
     }
 
     fn change_scope(&mut self) {
+        let is_local = self.holds_everything_whole();
         let scope = self.sets.next();
         self.log(|| format!("scope {}: {}", scope.version(), describe(&scope)));
         self.sets.today = scope.clone();
@@ -302,6 +303,9 @@ impl Director {
             self.sets.targeted();
         }
         self.world.input(Input::Scope(scope));
+        if is_local && self.sets.rng.percent(50) {
+            return self.build_the_set_without_peers();
+        }
         let complete = self.world.disk.record().complete;
         if let Some(complete) = complete
             && self.target().is_none()
@@ -310,6 +314,34 @@ impl Director {
             // Somebody waits for what is tracked now.
             self.set_target(complete.top.root());
         }
+    }
+
+    /// Whether a set can be made of what is complete.
+    fn holds_everything_whole(&self) -> bool {
+        let record = self.world.disk.record();
+        let is_everything = |complete: Complete| self.sets.of(complete.scope).is_everything();
+        let is_whole = record.complete.is_some_and(is_everything) && self.is_undamaged();
+        let is_idle = record.building.is_none() && self.phase() == Phase::Idle;
+        self.sets.today.is_everything() && is_whole && is_idle && !self.shape.store_errors
+    }
+
+    /// Waits for a set that is made of everything: nothing has to be asked for.
+    fn build_the_set_without_peers(&mut self) {
+        let record = self.world.disk.record();
+        let Some(complete) = record.complete else {
+            return;
+        };
+        let requests = self.requests();
+        self.set_target(complete.top.root());
+        self.go_until("a set is not made of everything", |director| {
+            director.target().is_none()
+        });
+        assert_eq!(self.requests(), requests, "the set was asked for");
+    }
+
+    /// How many requests were made so far.
+    pub(super) fn requests(&self) -> (usize, u64) {
+        (self.world.asked.len(), self.world.hashes.requests)
     }
 
     /// Connects a peer with a vice in its answers for sets, if this world has such peers.

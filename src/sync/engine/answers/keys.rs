@@ -196,7 +196,7 @@ impl AnswerContext<'_> {
     }
 
     /// Reveals nodes wherever they are wanted, level by level, until nothing more is.
-    fn reveal_levels(&mut self, came: &Came<'_>) -> Result<Revealed, AnswerError> {
+    pub(super) fn reveal_levels(&mut self, came: &Came<'_>) -> Result<Revealed, AnswerError> {
         let mut all = Revealed::default();
         loop {
             let revealed = self.reveal(came)?;
@@ -210,7 +210,8 @@ impl AnswerContext<'_> {
     }
 }
 
-fn came<'a>(proof: &[&'a [u8]]) -> Came<'a> {
+/// Nodes by their hashes.
+pub(super) fn came<'a>(proof: &[&'a [u8]]) -> Came<'a> {
     let mut came = Came::default();
     for node in proof {
         let node = HashedNode::new(node);

@@ -2,6 +2,7 @@
 //! code is what its hash says.
 
 use super::items::Came;
+use super::keys::came;
 use super::{AnswerContext, AnswerError, Verdict};
 use crate::hash::Hash;
 use crate::state::{HashedNode, SlimAccount, TrackedSlot};
@@ -13,9 +14,6 @@ use crate::trie::account::Account;
 use crate::trie::{ProofFault, find_proven, keccak};
 use crate::wire::PeerFault;
 use crate::wire::rpc::{Claimed, Proof, Reply};
-
-/// Levels of a trie: each time that nodes are revealed, one more is.
-const MAX_LEVELS: usize = 2 * 65;
 
 /// What a bag of nodes proves of an account, or why it proves nothing.
 enum Derived {
@@ -69,11 +67,8 @@ impl AnswerContext<'_> {
         else {
             return Err(PeerFault::WrongKind.into());
         };
-        let mut came = Came::default();
-        for node in &proof.nodes {
-            let node = HashedNode::new(node);
-            came.insert(node.hash(), node);
-        }
+        let nodes: Vec<&[u8]> = proof.nodes.iter().map(Vec::as_slice).collect();
+        let came = came(&nodes);
         let (proven, values) = match derive(&self.root, account, slots, &came) {
             Ok(Derived::Proven(proven, values)) => (proven, values),
             Ok(Derived::Elsewhere) => return Ok(Verdict::Elsewhere),
@@ -97,17 +92,8 @@ impl AnswerContext<'_> {
             let number = slot.number();
             differ(LieField::Slot(number), proof.claimed.slot(&number), *proven);
         }
-        let mut gain = Gain::default();
-        for _ in 0..MAX_LEVELS {
-            let revealed = self.reveal(&came)?;
-            if revealed.hashes.is_empty() {
-                break;
-            }
-            gain.accounts += revealed.gain.accounts;
-            gain.slots += revealed.gain.slots;
-            gain.bytes += revealed.gain.bytes;
-        }
-        Ok(Verdict::Proven(gain))
+        let revealed = self.reveal_levels(&came)?;
+        Ok(Verdict::Proven(revealed.gain))
     }
 
     fn code_of(&mut self, hash: &Hash, code: &[u8]) -> Result<Verdict, AnswerError> {
