@@ -28,10 +28,11 @@ const BACK = 5
 /** Ends before the test times out, because the error then has the sync's progress. */
 const GIVE_UP_AFTER_MS = 60_000
 
+/** How a page is given the node, and what it is told of a block: its hash, or also its header. */
 const WAYS = {
-  'its JSON-RPC by WebSocket': ({ rpcUrl }) => ({ url: rpcUrl, by: 'rpc' }),
-  'its JSON-RPC by HTTP': ({ rpcUrl }) => ({ url: rpcUrl.replace(/^ws/, 'http'), by: 'rpc' }),
-  'snap through the gateway': ({ url }) => ({ url, by: 'snap' }),
+  'its JSON-RPC by WebSocket': { peerOf: ({ rpcUrl }) => ({ url: rpcUrl, by: 'rpc' }), targetOf: byHash },
+  'its JSON-RPC by HTTP': { peerOf: ({ rpcUrl }) => ({ url: rpcUrl.replace(/^ws/, 'http'), by: 'rpc' }), targetOf: byHeader },
+  'snap through the gateway': { peerOf: ({ url }) => ({ url, by: 'snap' }), targetOf: byHash },
 }
 
 const skip = missing()
@@ -42,7 +43,7 @@ before(async () => {
 })
 after(() => node?.stop())
 
-for (const [way, peerOf] of Object.entries(WAYS)) {
+for (const [way, { peerOf, targetOf }] of Object.entries(WAYS)) {
   test(`20 accounts and 100 slots follow a node's blocks by ${way}, and all answers and proofs are the node's`, { skip }, async () => {
     const page = await world.page()
     const set = setOf(node.genesis)
@@ -51,7 +52,7 @@ for (const [way, peerOf] of Object.entries(WAYS)) {
     let changes = 0
     let last
     for (let at = 0; at < BLOCKS; at++) {
-      const found = await follow(page, block, set)
+      const found = await follow(page, await targetOf(block), set)
       const truth = await asked(node, block, set)
       assert.equal(found.length, SET.accounts)
       for (const [place, { proof, ...answers }] of found.entries()) {
@@ -86,11 +87,19 @@ function open(page, name, { url, by }, set) {
   }, { name, url, by, set, network: { id: networkId, genesisHash } })
 }
 
+function byHash({ hash }) {
+  return { blockHash: hash }
+}
+
+async function byHeader({ hash }) {
+  return { header: await node.rpc.call('eth_getBlockByHash', [hash, false]), blockHash: hash }
+}
+
 /** Syncs to a block, and reads everything. */
-function follow(page, { hash }, set) {
-  return page.evaluate(async ({ hash, set, ms }) => {
+function follow(page, target, set) {
+  return page.evaluate(async ({ target, set, ms }) => {
     try {
-      await db.sync({ blockHash: hash }, { signal: AbortSignal.timeout(ms) })
+      await db.sync(target, { signal: AbortSignal.timeout(ms) })
     } catch (error) {
       throw new Error(`${error.message}; it stood at ${JSON.stringify(db.progress())}`, { cause: error })
     }
@@ -103,7 +112,7 @@ function follow(page, { hash }, set) {
       const { exists, nonce, balance, codeHash, storageRoot } = account
       return { exists, nonce, balance, codeHash, storageRoot, values: values.map(({ value }) => value), code: hex(code.code), proof, root, block: block.hash }
     }))
-  }, { hash, set, ms: GIVE_UP_AFTER_MS })
+  }, { target, set, ms: GIVE_UP_AFTER_MS })
 }
 
 /** What the node says of all of it at a block. */
