@@ -433,6 +433,9 @@ impl World {
                 }
             }
             Output::Call(peer, id, call) => {
+                if std::env::var("CALLS").is_ok() {
+                    println!("{} call {peer:?} {id} {}", self.now, call.method());
+                }
                 let Some(provider) = self.providers.get(&peer) else {
                     panic!("call {id} of {peer:?}, no provider: {call:?}")
                 };
@@ -458,6 +461,7 @@ impl World {
             Output::Event(Event::Lie(peer, lie)) => self.lies.push((peer, lie)),
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
+            Output::Event(Event::Dropped(_)) => {}
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
@@ -501,6 +505,13 @@ impl World {
                 }
             }
             Scheduled::Reply(peer, id, reply) => {
+                if std::env::var("CALLS").is_ok() {
+                    println!(
+                        "{} reply {peer:?} {id} {:.60}",
+                        self.now,
+                        format!("{reply:?}")
+                    );
+                }
                 if self.providers.contains_key(&peer) {
                     self.input(Input::Replied(peer, id, reply));
                 }

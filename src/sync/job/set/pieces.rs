@@ -160,6 +160,7 @@ impl Planner<'_> {
         leaf: Option<&AccountLeaf>,
     ) {
         let is_top = piece.at.path.is_empty();
+        let depth = depth.max(piece.at.path.len());
         let account = piece.account;
         let slots = tracked.slots_below(&Path::ROOT);
         let expected = match slots.is_empty() {
@@ -296,7 +297,8 @@ impl Planner<'_> {
                         account: Some(account),
                         key,
                         from: path.len(),
-                        to: depth + 1,
+                        // A leaf that is alone in a base hangs at this place.
+                        to: (depth.max(path.len()) + 1).min(KEY_NIBBLES),
                     };
                     self.pieces.push(Piece {
                         what: What::Nodes { way, above: None },
