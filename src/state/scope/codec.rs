@@ -12,7 +12,7 @@ use super::{MAX_TRACKED_ACCOUNTS, Scope, ScopeError, TrackedAccount, TrackedSet,
 /// The format that is written, and the only one that can be read.
 const FORMAT: u8 = 1;
 const CODE: u8 = 1;
-const SINGLE_SLOTS: u8 = 2;
+pub(super) const SINGLE_SLOTS: u8 = 2;
 const ALL_SLOTS: u8 = 4;
 
 impl Scope {
