@@ -30,6 +30,7 @@ mod lines;
 mod moving;
 mod parity;
 mod pauses;
+mod providers;
 mod refusals;
 mod regressions;
 mod strays;
