@@ -17,15 +17,22 @@ const BLOCKS = Number(process.env.SNAPLIGHT_BLOCKS ?? 8)
 const STATE = { accounts: 2_000, contracts: 8, huge: 5_000 }
 const SET = { accounts: 20, slots: 100 }
 const ABSENT_ACCOUNTS = 2
+/** What every block changes: who gets the fees, who pays them, and the contract of EIP-2935. */
+const FEES = `0x${'00'.repeat(20)}`
+const FAUCET_BALANCE = 1n << 100n
+const HISTORY = '0x0000f90827f1c53a10cb7a02335b175320002935'
+/** Slots of it: one is written in each block, from block 1 on. */
+const HISTORY_SLOTS = 20
 /** A block before the newest one that is still held, of eight. */
 const BACK = 5
 /** Ends before the test times out, because the error then has the sync's progress. */
 const GIVE_UP_AFTER_MS = 60_000
 
+/** How a page is given the node, and what it is told of a block: its hash, or also its header. */
 const WAYS = {
-  'its JSON-RPC by WebSocket': ({ rpcUrl }) => ({ url: rpcUrl, by: 'rpc' }),
-  'its JSON-RPC by HTTP': ({ rpcUrl }) => ({ url: rpcUrl.replace(/^ws/, 'http'), by: 'rpc' }),
-  'snap through the gateway': ({ url }) => ({ url, by: 'snap' }),
+  'its JSON-RPC by WebSocket': { peerOf: ({ rpcUrl }) => ({ url: rpcUrl, by: 'rpc' }), targetOf: byHash },
+  'its JSON-RPC by HTTP': { peerOf: ({ rpcUrl }) => ({ url: rpcUrl.replace(/^ws/, 'http'), by: 'rpc' }), targetOf: byHeader },
+  'snap through the gateway': { peerOf: ({ url }) => ({ url, by: 'snap' }), targetOf: byHash },
 }
 
 const skip = missing()
@@ -36,7 +43,7 @@ before(async () => {
 })
 after(() => node?.stop())
 
-for (const [way, peerOf] of Object.entries(WAYS)) {
+for (const [way, { peerOf, targetOf }] of Object.entries(WAYS)) {
   test(`20 accounts and 100 slots follow a node's blocks by ${way}, and all answers and proofs are the node's`, { skip }, async () => {
     const page = await world.page()
     const set = setOf(node.genesis)
@@ -45,7 +52,7 @@ for (const [way, peerOf] of Object.entries(WAYS)) {
     let changes = 0
     let last
     for (let at = 0; at < BLOCKS; at++) {
-      const found = await follow(page, block, set)
+      const found = await follow(page, await targetOf(block), set)
       const truth = await asked(node, block, set)
       assert.equal(found.length, SET.accounts)
       for (const [place, { proof, ...answers }] of found.entries()) {
@@ -57,7 +64,7 @@ for (const [way, peerOf] of Object.entries(WAYS)) {
       last = truth
       block = await node.makeBlock()
     }
-    assert.ok(changes >= BLOCKS / 2, `${changes} accounts of the set changed in ${BLOCKS} blocks`)
+    assert.ok(changes >= 3 * (BLOCKS - 1), `${changes} accounts of the set changed in ${BLOCKS} blocks`)
 
     const old = { number: block.number - 1 - Math.min(BACK, BLOCKS - 1) }
     const found = await page.evaluate(async ({ number, set }) => {
@@ -80,11 +87,19 @@ function open(page, name, { url, by }, set) {
   }, { name, url, by, set, network: { id: networkId, genesisHash } })
 }
 
+function byHash({ hash }) {
+  return { blockHash: hash }
+}
+
+async function byHeader({ hash }) {
+  return { header: await node.rpc.call('eth_getBlockByHash', [hash, false]), blockHash: hash }
+}
+
 /** Syncs to a block, and reads everything. */
-function follow(page, { hash }, set) {
-  return page.evaluate(async ({ hash, set, ms }) => {
+function follow(page, target, set) {
+  return page.evaluate(async ({ target, set, ms }) => {
     try {
-      await db.sync({ blockHash: hash }, { signal: AbortSignal.timeout(ms) })
+      await db.sync(target, { signal: AbortSignal.timeout(ms) })
     } catch (error) {
       throw new Error(`${error.message}; it stood at ${JSON.stringify(db.progress())}`, { cause: error })
     }
@@ -97,7 +112,7 @@ function follow(page, { hash }, set) {
       const { exists, nonce, balance, codeHash, storageRoot } = account
       return { exists, nonce, balance, codeHash, storageRoot, values: values.map(({ value }) => value), code: hex(code.code), proof, root, block: block.hash }
     }))
-  }, { hash, set, ms: GIVE_UP_AFTER_MS })
+  }, { target, set, ms: GIVE_UP_AFTER_MS })
 }
 
 /** What the node says of all of it at a block. */
@@ -125,18 +140,27 @@ const NOTHING = {
   storageRoot: '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421',
 }
 
-/** All contracts with slots that exist and slots that do not, and plain accounts, two of them absent. */
+/**
+ * What every block changes, all contracts with slots that exist and slots that do not, and plain
+ * accounts, two of them absent.
+ */
 function setOf(genesis) {
   const contracts = Object.keys(genesis).filter((address) => Object.keys(genesis[address].storage ?? {}).length > 0)
-  const plain = Object.keys(genesis).filter((address) => !genesis[address].code)
-  const each = Math.floor(SET.slots / contracts.length)
+  const faucet = Object.keys(genesis).find((address) => BigInt(genesis[address].balance ?? 0) === FAUCET_BALANCE)
+  const history = Array.from({ length: HISTORY_SLOTS }, (_, slot) => word(slot))
+  const each = Math.floor((SET.slots - HISTORY_SLOTS) / contracts.length)
   const owners = contracts.map((address, at) => {
-    const count = at === 0 ? SET.slots - each * (contracts.length - 1) : each
+    const count = at === 0 ? SET.slots - HISTORY_SLOTS - each * (contracts.length - 1) : each
     const there = Object.keys(genesis[address].storage).slice(0, count - 3)
-    const absent = Array.from({ length: count - there.length }, (_, slot) => `0x${(0xfeed + slot).toString(16).padStart(64, '0')}`)
-    return { address, slots: [...there, ...absent] }
+    return { address, slots: [...there, ...Array.from({ length: count - there.length }, (_, slot) => word(0xfeed + slot))] }
   })
   const nobody = Array.from({ length: ABSENT_ACCOUNTS }, (_, at) => `0x${(0xabcdef + at).toString(16).padStart(40, '0')}`)
-  const others = plain.slice(0, SET.accounts - owners.length - nobody.length)
-  return [...owners, ...[...others, ...nobody].map((address) => ({ address, slots: [] }))]
+  const special = [{ address: HISTORY, slots: history }, { address: FEES, slots: [] }, { address: faucet, slots: [] }]
+  const plain = Object.keys(genesis).filter((address) => !genesis[address].code && address !== faucet)
+  const others = plain.slice(0, SET.accounts - special.length - owners.length - nobody.length)
+  return [...special, ...owners, ...[...others, ...nobody].map((address) => ({ address, slots: [] }))]
+}
+
+function word(number) {
+  return `0x${number.toString(16).padStart(64, '0')}`
 }

@@ -23,6 +23,7 @@ mod geth_sync;
 mod happy;
 mod headers;
 mod hostile;
+mod kept;
 mod kills;
 mod lacking;
 mod lines;

@@ -17,13 +17,17 @@ export const SET = [
 
 /** What a page is told of a provider: `{ kind, url }`, or the `key` of an object. */
 export class Providers {
-  #context
+  #allowed = null
   #started = []
   #objects = new Map()
 
-  /** Pages that are opened in the context from now on can have objects. */
-  async allow(context) {
-    this.#context = context
+  /** Pages that are opened in the context from now on can have objects. May be called again. */
+  allow(context) {
+    this.#allowed ??= this.#allow(context)
+    return this.#allowed
+  }
+
+  async #allow(context) {
     await context.exposeFunction('requestOfProvider', async (key, call) => {
       try {
         return { result: await this.#objects.get(key).request(call) }

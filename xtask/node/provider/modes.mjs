@@ -94,20 +94,30 @@ export const WINDOWS_WITHOUT_ERRORS = {
   'another block, as behind a load balancer': { ...counted(1, {}), choose: once((block, { chain }) => chain.find(Number(block.header.number) - 1)) },
 }
 
-/** What sets a provider aside: the sync goes on with others. */
-export const SET_ASIDE = {
+/** What ends the connection to a provider: the sync goes on with others. */
+export const CLOSED = {
   'HTTP status 402, credits spent (Infura)': { line: { status: 402, body: JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: 402, message: 'daily request count exceeded' } }) } },
   'HTTP status 401': { line: { status: 401 } },
   'HTTP status 403': { line: { status: 403 } },
   'another chain': { chainId: 5 },
+}
+
+/** Answers to `eth_getProof` that prove nothing, or too little. */
+export const USELESS_PROOFS = {
   'no eth_getProof': lacking('eth_getProof'),
   'another block, always': { choose: (block, _, { chain }) => chain.find(Math.max(0, Number(block.header.number) - 1)) },
   'no root node': eachProof((proof) => proof.slice(1)),
   'no last node': eachProof((proof) => proof.slice(0, -1)),
   'a changed node': eachProof((proof) => proof.map((node) => `${node.slice(0, -2)}${node.endsWith('00') ? '01' : '00'}`)),
-  'nothing but nonsense': { proof: () => ({ hello: ['world', { accountProof: 7 }] }), code: () => 12, header: () => [] },
-  'text instead of an object': { proof: () => 'proof', code: () => 'code', header: () => 'header' },
+  'an object of something else': { proof: () => ({ hello: ['world', { accountProof: 7 }], accountProof: { length: 3 }, storageProof: 'none' }) },
+  'text': { proof: () => 'proof' },
+  'nodes that are no hexadecimal digits': eachProof((proof) => proof.map(() => '0xzz')),
+}
+
+/** Lines that bring nothing. */
+export const DEAD_LINES = {
   'HTML with status 200': { line: { status: 200, body: '<html>welcome</html>' } },
+  'HTTP status 500': { line: { status: 500 } },
   'no answer': { line: { silent: true } },
 }
 
@@ -129,7 +139,9 @@ export const LIES = {
 /** Answers that are lies themselves. They prove nothing, so nothing of them is taken over. */
 export const FORGERIES = {
   'another code': { code: () => '0x600160005260206000f3' },
+  'a code that is a number': { code: () => 12 },
   'another header': { header: (header) => ({ ...header, stateRoot: `0x${'33'.repeat(32)}` }) },
+  'a header that is a list': { header: () => [] },
 }
 
 function ifAbsent(fields) {
