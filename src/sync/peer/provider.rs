@@ -237,7 +237,7 @@ impl Provider {
     }
 
     /// When its pause is over.
-    pub(super) fn next_retry(&self) -> Option<Millis> {
+    pub(in crate::sync) fn next_retry(&self) -> Option<Millis> {
         self.limits.until
     }
 }
