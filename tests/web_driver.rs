@@ -403,9 +403,8 @@ async fn a_set_is_stored_followed_and_taken_over() {
     assert_eq!(refused_read(&follower, 0x33).await, None);
     assert_eq!(refused_read(&follower, 0x44).await.unwrap(), "NOT_TRACKED");
 
-    // The last batch of a change is durable when the states are told.
-    let mut less = Vec::new();
-    less.extend(TrackedSet::default().with(&tracked[1..]).unwrap().list());
+    let whole = TrackedAccount::new([0x33; 20], false, &[]);
+    let less = TrackedSet::default().with(&[whole]).unwrap().list();
     writer.change("untrack", &less).unwrap();
     assert_eq!(refused_read(&writer, 0x33).await.unwrap(), "NOT_TRACKED");
     let took_over = follower.take_over(JsValue::UNDEFINED);
@@ -432,6 +431,8 @@ async fn commit(store: &IndexedDb, record: Record) {
         codes: vec![],
         delete: vec![],
         delete_codes: vec![],
+        scopes: vec![],
+        delete_scopes: vec![],
         record: record.encode(),
     };
     store.commit(batch).await.unwrap();
@@ -459,6 +460,7 @@ async fn a_follower_collects_no_garbage_and_can_take_over_at_any_moment() {
                 top: RootPage::new(Hash::EMPTY_ROOT, None).unwrap(),
                 counts: Counts::default(),
                 block: None,
+                scope: 0,
             }),
             pending_gc: Some(PendingGc {
                 old: None,
