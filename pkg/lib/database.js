@@ -142,7 +142,7 @@ export class Snaplight {
   }
 
   async untrack(accounts) {
-    const version = await this.#change('untrack', trackedBytes(accounts))
+    const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
     // A follower reads on until it hears of it.
     await this.#until(() => this.#held.scope >= version)
   }

@@ -97,24 +97,28 @@ export function joinBytes(parts) {
 
 const [CODE, SINGLE_SLOTS, ALL_SLOTS] = [1, 2, 4]
 
-/** The bytes of a list of accounts and parts of them, in the layout of src/state/scope/changes.rs. */
-export function trackedBytes(accounts, argument = 'accounts') {
+/**
+ * The bytes of a list of accounts and parts of them, as src/state/scope/changes.rs reads it.
+ * @param {boolean} [removes] An address alone then stands for all of its account, and an account
+ *   whose parts are none for nothing.
+ */
+export function trackedBytes(accounts, argument = 'accounts', removes = false) {
   if (!Array.isArray(accounts)) bad(argument, 'an array of addresses or { address, slots, code }', accounts)
   const parts = []
   for (const account of accounts) {
     const { address, slots, code } = isPlain(account) ? account : { address: account }
-    parts.push(addressBytes(address))
+    const bytes = addressBytes(address)
     if (code !== undefined && typeof code !== 'boolean') bad(`code in ${argument}`, 'a boolean', code)
-    const flags = code ? CODE : 0
-    if (slots === 'all') parts.push([flags | ALL_SLOTS])
-    else if (slots === undefined && code === undefined) parts.push([flags])
-    else {
-      if (slots !== undefined && !Array.isArray(slots)) bad(`slots in ${argument}`, "an array of slots, or 'all'", slots)
-      const numbers = listOf(slots ?? [], slotBytes)
-      const count = new Uint8Array(4)
-      new DataView(count.buffer).setUint32(0, numbers.length, true)
-      parts.push([flags | SINGLE_SLOTS], count, ...numbers)
-    }
+    const isWhole = slots === 'all'
+    if (slots !== undefined && !isWhole && !Array.isArray(slots)) bad(`slots in ${argument}`, "an array of slots, or 'all'", slots)
+    const numbers = isWhole ? [] : listOf(slots ?? [], slotBytes)
+    const isNamed = slots !== undefined || code !== undefined
+    if (removes && isNamed && !isWhole && !code && numbers.length === 0) continue
+    parts.push(bytes, [(code ? CODE : 0) | (isWhole ? ALL_SLOTS : SINGLE_SLOTS)])
+    if (isWhole) continue
+    const count = new Uint8Array(4)
+    new DataView(count.buffer).setUint32(0, numbers.length, true)
+    parts.push(count, joinBytes(numbers))
   }
   return joinBytes(parts)
 }

@@ -20,9 +20,6 @@ const inUse = new WeakSet()
 /** Methods that a follower may ask the writer to call, so that it meets the damage too. */
 const READS = ['account', 'storage', 'code', 'proof']
 
-/** Methods that a follower may ask the writer to call for it. */
-const CHANGES = ['track', 'untrack', 'holdSet', 'holdEverything']
-
 /** Opens the database; `listener` is database.js's. */
 export async function connectLocal({ name, memory, role, hold, network, wasm }, listener) {
   const { Database } = await load(wasm)
@@ -155,7 +152,7 @@ class LocalBackend {
   }
 
   async change(method, accounts) {
-    if (!this.#follower) return guard(() => this.#database[method](accounts))
+    if (!this.#follower) return guard(() => this.#database.change(method, accounts))
     return this.#follower.ask({ method, accounts }, (message) => this.#channel.post(message))
   }
 
@@ -311,7 +308,7 @@ class LocalBackend {
       // The read finds the damage and has it healed. Cached pages must not hide it.
       this.#database.forget()
       this.read(...read).catch(() => {})
-    } else if (type === 'change' && CHANGES.includes(message.change.method)) {
+    } else if (type === 'change') {
       this.#channel.post({ type: 'changed', id: message.id, ...this.#changed(message.change) })
     }
   }
@@ -319,7 +316,7 @@ class LocalBackend {
   /** `{ version }` or `{ error }`, which can be posted. */
   #changed({ method, accounts }) {
     try {
-      return { version: guard(() => this.#database[method](accounts)) }
+      return { version: guard(() => this.#database.change(method, accounts)) }
     } catch (error) {
       return { error: flattenError(error) }
     }

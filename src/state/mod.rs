@@ -59,9 +59,7 @@ pub use read::{FoundAccount, Lookup, NeededPage, Step};
 pub use record::{
     Block, Building, Complete, MAX_KEPT, Network, PendingGc, Record, RecordError, RootPage,
 };
-pub use scope::{
-    Removal, Scope, ScopeError, TrackedAccount, TrackedSet, TrackedSlot, TrackedSlots,
-};
+pub use scope::{Scope, ScopeError, TrackedAccount, TrackedSet, TrackedSlot, TrackedSlots};
 pub use store_error::StoreError;
 #[doc(hidden)]
 pub use tree::{

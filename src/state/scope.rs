@@ -18,7 +18,6 @@ use crate::hash::Hash;
 use crate::heap::{HeapBytes, flat, owns};
 use crate::trie::keccak;
 use crate::trie::path::Path;
-pub use changes::Removal;
 
 /// The format that is written, and the only one that can be read.
 const FORMAT: u8 = 1;
@@ -508,7 +507,8 @@ impl Fields<'_> {
         match flags & !CODE {
             ALL_SLOTS => Some(TrackedAccount::whole(address, code)),
             SINGLE_SLOTS => {
-                let count = self.count(MAX_TRACKED_SLOTS)?;
+                // Each takes 32 bytes of what is there, so the number needs no limit.
+                let count = self.count(usize::MAX)?;
                 let mut numbers = Vec::new();
                 for _ in 0..count {
                     numbers.push(self.take()?);

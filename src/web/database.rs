@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Uint8Array};
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -14,6 +15,7 @@ use super::crash;
 use super::driver::{Driver, ScopeChange, not_a_set};
 use super::errors::JsError;
 use super::event_loop;
+use super::json::Json;
 use super::listener::Listener;
 use super::object;
 use super::provider::Provider;
@@ -22,7 +24,7 @@ use super::reader::{Query, ReadResult, StateReader};
 use super::socket::WebSocketLike;
 use super::stored_state::{Hold, StoredState};
 use crate::hash::Hash;
-use crate::state::{Complete, Network, Removal, ScopeError, TrackedAccount};
+use crate::state::{Complete, Network, TrackedAccount};
 use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
@@ -171,7 +173,7 @@ impl Database {
         let header = match header.dyn_into::<Uint8Array>() {
             Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
             Err(json) => {
-                let json = serde_wasm_bindgen::from_value::<HeaderJson>(json);
+                let json = HeaderJson::deserialize(Json(json));
                 json.map_err(|_| HeaderError::Malformed)
                     .and_then(|json| VerifiedHeader::of_json(&json, block.as_ref()))
             }
@@ -221,29 +223,22 @@ impl Database {
         self.read(Query::Proof(keccak(address), hashed(slots)), at)
     }
 
-    /// Holds everything from now on. Returns the version of a scope, as all that change what is
-    /// held: it is held as soon as the complete state's scope has this version or a later one.
-    /// Writers only.
-    #[wasm_bindgen(js_name = holdEverything)]
-    pub fn hold_everything(&self) -> Result<f64, JsValue> {
-        self.change(|| Ok(ScopeChange::HoldEverything))
-    }
-
-    /// Holds a set from now on, with these accounts in it besides (in the layout of
-    /// `state::scope::changes`).
-    #[wasm_bindgen(js_name = holdSet)]
-    pub fn hold_set(&self, accounts: &[u8]) -> Result<f64, JsValue> {
-        self.change(|| Ok(ScopeChange::HoldSet(TrackedAccount::read_list(accounts)?)))
-    }
-
-    /// Adds to the set, in the same layout.
-    pub fn track(&self, accounts: &[u8]) -> Result<f64, JsValue> {
-        self.change(|| Ok(ScopeChange::Track(TrackedAccount::read_list(accounts)?)))
-    }
-
-    /// Takes from the set, in the same layout: an account without flags goes as a whole.
-    pub fn untrack(&self, accounts: &[u8]) -> Result<f64, JsValue> {
-        self.change(|| Ok(ScopeChange::Untrack(Removal::read_list(accounts)?)))
+    /// Changes what is to be held: `method` is `"holdEverything"`, `"holdSet"` (the set that there is,
+    /// or a new one, with these accounts besides), `"track"` or `"untrack"` (an account that names
+    /// neither code nor slots goes as a whole). `accounts` is a list of `state::scope::changes`.
+    ///
+    /// Returns the version of a scope: it is held like this as soon as the complete state's scope has
+    /// this version or a later one. Writers only.
+    pub fn change(&self, method: &str, accounts: &[u8]) -> Result<f64, JsValue> {
+        self.check_writer()?;
+        let accounts = TrackedAccount::read_list(accounts).map_err(JsError::from)?;
+        let change = match method {
+            "holdSet" => ScopeChange::HoldSet(accounts),
+            "track" => ScopeChange::Track(accounts),
+            "untrack" => ScopeChange::Untrack(accounts),
+            _ => ScopeChange::HoldEverything,
+        };
+        Ok(self.driver.change_scope(change)? as f64)
     }
 
     /// Resolves to the set, in the same layout.
@@ -353,15 +348,6 @@ impl Database {
         self.check_writer()?;
         self.driver.start(target);
         Ok(())
-    }
-
-    fn change(
-        &self,
-        read: impl FnOnce() -> Result<ScopeChange, ScopeError>,
-    ) -> Result<f64, JsValue> {
-        self.check_writer()?;
-        let change = read().map_err(JsError::from)?;
-        Ok(self.driver.change_scope(change)? as f64)
     }
 
     fn check_writer(&self) -> Result<(), JsError> {

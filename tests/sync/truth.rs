@@ -104,6 +104,8 @@ pub(crate) struct Walk<'a> {
     /// Whether something may be outside the scope.
     is_set: bool,
     pub(crate) reached: BTreeSet<PageId>,
+    /// The pages with the places at which they are named.
+    pub(crate) places: Vec<(PageId, StatePath)>,
     /// Pages that are missing or do not match their parent's hash, with their places.
     pub(crate) damaged: Vec<(PageId, StatePath)>,
     pub(crate) accounts: BTreeMap<Hash, Vec<u8>>,
@@ -120,6 +122,7 @@ impl<'a> Walk<'a> {
             disk,
             is_set,
             reached: BTreeSet::new(),
+            places: Vec::new(),
             damaged: Vec::new(),
             accounts: BTreeMap::new(),
             storages: BTreeMap::new(),
@@ -134,6 +137,7 @@ impl<'a> Walk<'a> {
 
     fn page(&mut self, page: &PageRef, at: &StatePath) {
         self.reached.insert(page.id);
+        self.places.push((page.id, *at));
         let bytes = self.disk.pages.get(&page.id);
         let decoded = bytes.and_then(|bytes| Page::decode(bytes).ok());
         let verified =

@@ -98,8 +98,9 @@ impl Answer {
     }
 }
 
-/// Takes out of a request what a server that lacks some nodes passes over: the path of such a node,
-/// and what follows it in its set. If it `ends` there, everything that follows.
+/// Takes out of a request what a server that lacks some nodes passes over: the path of such a node
+/// and those below it, to which it cannot go, and what follows in its set. If it `ends` there,
+/// everything that follows.
 pub(crate) fn leave_out(
     states: &States,
     request: &mut GetTrieNodes,
@@ -117,8 +118,14 @@ pub(crate) fn leave_out(
             [account, ..] => (state.storage(&fitted(account)), 1),
         };
         let lacked = set.iter().skip(first).position(|path| {
-            let at = trie.map(|trie| trie.node_at(&Path::decode(path).nibbles));
-            matches!(at, Some(NodeAt::Node(node)) if is_lacked(&node))
+            let nibbles = Path::decode(path).nibbles;
+            let above = trie.map(|trie| trie.hashed_above(&nibbles));
+            let depths = above.unwrap_or_default().into_iter().chain([nibbles.len()]);
+            let mut on_the_way = depths.filter_map(|depth| nibbles.get(..depth));
+            on_the_way.any(|place| {
+                let at = trie.map(|trie| trie.node_at(place));
+                matches!(at, Some(NodeAt::Node(node)) if is_lacked(&node))
+            })
         });
         let is_left = !ended;
         if let Some(at) = lacked {

@@ -54,9 +54,15 @@ impl Engine {
         }
     }
 
+    /// Whether the complete state was built for today's scope.
+    pub(super) fn is_of_today(&self) -> bool {
+        let complete = self.record.complete;
+        complete.is_some_and(|complete| complete.scope == self.version_today())
+    }
+
     /// Whether the complete state was built for another scope than today's, and not only more than
     /// today's.
-    pub(super) fn lacks_scope(&self) -> bool {
+    fn lacks_scope(&self) -> bool {
         let Some(complete) = self.record.complete else {
             return false;
         };

@@ -33,7 +33,7 @@ impl Engine {
     /// Goes for a state whose root is known.
     pub(super) fn set_pivot(&mut self, now: Millis, pivot: Pivot) {
         let complete = self.record.complete.map(|complete| complete.top.root());
-        let is_complete = complete == Some(pivot.root) && !self.lacks_scope();
+        let is_complete = complete == Some(pivot.root) && self.is_of_today();
         let is_kept = self.is_electable(&pivot.root);
         match &mut self.activity {
             Activity::Ending(_) | Activity::Idle => {
@@ -116,7 +116,7 @@ impl Engine {
             && complete.top.root() == pivot.root
         {
             let pivot = pivot.after(Pivot::of_complete(&complete));
-            if self.lacks_scope() {
+            if !self.is_of_today() {
                 let scopes = self.scopes_of_record();
                 return self.begin(Start::rescope(pivot, &self.record, &scopes));
             }

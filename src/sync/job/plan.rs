@@ -127,6 +127,27 @@ impl Plan {
         planner.plan
     }
 
+    /// Plans what is blinded in one storage that a set wants whole.
+    pub(super) fn of_storage(
+        tree: &Tree,
+        asked: &Asked<'_>,
+        (account, root): (&Hash, &Hash),
+        slots: &[Entry],
+        ways: Ways,
+    ) -> Plan {
+        let mut planner = Planner {
+            tree,
+            asked,
+            change_rate: ChangeRate::default(),
+            waiting_bytes: 0,
+            ways,
+            plan: Plan::default(),
+            span: None,
+        };
+        planner.compare_storage(account, root, slots);
+        planner.plan
+    }
+
     pub(super) fn is_used_up(&self) -> bool {
         self.nodes.is_empty() && self.spans.is_empty()
     }

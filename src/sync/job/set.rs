@@ -10,7 +10,7 @@ mod trips;
 
 pub(crate) use changes::Changes;
 
-use pieces::{AHEAD, Piece, Planner, What};
+use pieces::{AHEAD, Found, Piece, Planner, What};
 use trips::Trips;
 
 use super::queues::Queues;
@@ -182,10 +182,14 @@ impl SetPlan {
             trips: &self.trips,
             is_by_key: ways.is_by_key,
             is_by_hash: ways.is_by_hash,
-            pieces: Vec::new(),
-            pages: Vec::new(),
+            found: Found::default(),
         };
-        (self.pieces, self.pages) = planner.plan();
+        let found = planner.plan();
+        (self.pieces, self.pages) = (found.pieces, found.pages);
+        queues.add_storages(found.storages);
+        for (account, root, slots) in found.large {
+            queues.enlarge_for(account, root, Hash::ZERO, slots);
+        }
     }
 }
 

@@ -14,6 +14,9 @@ use crate::wire::rpc::Trouble;
 const FIRST_WINDOW: usize = 8;
 /// Most calls in flight: services take no more in one batch over a WebSocket (Alchemy: 20).
 const MAX_WINDOW: usize = 20;
+/// Answers after which one more call may be in flight, once a provider has complained. Chosen without
+/// a measurement: so few complaints follow that services do not take them for an attack.
+const GROW_AFTER: usize = 32;
 /// Most slots in one call. go-ethereum and QuickNode answer 1,024; so many of a large contract are
 /// about a megabyte of JSON.
 const MAX_KEYS: usize = 128;
@@ -21,6 +24,8 @@ const MAX_KEYS: usize = 128;
 const FIRST_BACK_OFF_MS: u64 = 1_000;
 /// The longest time for which it is left alone if it does not say how long.
 const LONGEST_BACK_OFF_MS: u64 = 64_000;
+/// The same after errors that mean nothing, those of the line among them: as after a refusal.
+const LONGEST_ERROR_MS: u64 = 8_000;
 /// The longest time for which it is left alone if it does: a quota of a day is told as a status of
 /// 402, and what is told as a rate ends within the hour.
 const LONGEST_RETRY_AFTER_MS: u64 = 3_600_000;
@@ -77,7 +82,7 @@ enum Chain {
 struct CallLimits {
     /// Calls in flight.
     window: usize,
-    /// Whether it has ever complained: then the window grows by one with each window of answers.
+    /// Whether it has ever complained: then the window grows slowly.
     is_met: bool,
     /// Answers since the window has grown.
     answers: usize,
@@ -167,7 +172,7 @@ impl Provider {
     /// It did not name its chain: it is asked again later.
     pub(in crate::sync) fn chain_failed(&mut self, now: Millis, retry_after: Option<u64>) {
         self.chain = Chain::Unasked;
-        self.limits.pause(now, retry_after);
+        self.limits.pause(now, retry_after, LONGEST_BACK_OFF_MS);
     }
 }
 
@@ -223,7 +228,7 @@ impl Provider {
         self.usual.note(elapsed_ms);
         self.limits.pause_ms = 0;
         self.limits.answers += 1;
-        if !self.limits.is_met || self.limits.answers >= self.limits.window {
+        if !self.limits.is_met || self.limits.answers >= GROW_AFTER {
             self.limits.answers = 0;
             self.limits.window = (self.limits.window + 1).min(MAX_WINDOW);
         }
@@ -278,7 +283,7 @@ impl Provider {
                 limits.halve_window(now, call.sent);
                 limits.halve_keys(call.slots);
                 if call.slots <= 1 && limits.window == 1 {
-                    limits.pause(now, call.retry_after_ms);
+                    limits.pause(now, call.retry_after_ms, LONGEST_ERROR_MS);
                 }
             }
             Trouble::NoMethod => {
@@ -288,7 +293,7 @@ impl Provider {
             }
             Trouble::TooManyKeys | Trouble::Other if call.sent >= limits.complained => {
                 // As after a late answer: others come first, and it is tried again.
-                limits.pause(now, call.retry_after_ms);
+                limits.pause(now, call.retry_after_ms, LONGEST_ERROR_MS);
                 limits.complained = now;
             }
             Trouble::NotHere | Trouble::Spent | Trouble::TooManyKeys | Trouble::Other => {}
@@ -328,11 +333,11 @@ impl CallLimits {
 
     fn complained(&mut self, now: Millis, call: &FailedCall) {
         match (self.halve_window(now, call.sent), call.retry_after_ms) {
-            (true, retry_after) => self.pause(now, retry_after),
+            (true, retry_after) => self.pause(now, retry_after, LONGEST_BACK_OFF_MS),
             (false, Some(_)) => {
                 // The same complaint, which may name a later time.
                 let until = self.until;
-                self.pause(now, call.retry_after_ms);
+                self.pause(now, call.retry_after_ms, LONGEST_BACK_OFF_MS);
                 self.until = until.max(self.until);
             }
             (false, None) => {}
@@ -340,8 +345,8 @@ impl CallLimits {
     }
 
     /// It is left alone for as long as it says, or each time in a row for twice as long.
-    fn pause(&mut self, now: Millis, retry_after_ms: Option<u64>) {
-        let own = (2 * self.pause_ms).clamp(FIRST_BACK_OFF_MS, LONGEST_BACK_OFF_MS);
+    fn pause(&mut self, now: Millis, retry_after_ms: Option<u64>, longest_ms: u64) {
+        let own = (2 * self.pause_ms).clamp(FIRST_BACK_OFF_MS, longest_ms);
         let millis = match retry_after_ms {
             Some(millis) => millis.min(LONGEST_RETRY_AFTER_MS),
             None => {
@@ -441,9 +446,10 @@ mod tests {
         assert!(!provider.may_call(RequestKind::Proofs, MAX_WINDOW));
         provider.failed(Millis(200), &failed(Trouble::TooOften, 1, 150, Some(0)));
         provider.end_pause(Millis(200));
-        for _ in 0..MAX_WINDOW / 2 {
+        for _ in 0..GROW_AFTER {
             provider.answered(5);
         }
+        assert!(provider.may_call(RequestKind::Proofs, MAX_WINDOW / 2));
         assert!(!provider.may_call(RequestKind::Proofs, MAX_WINDOW / 2 + 1));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use serde_wasm_bindgen::Deserializer;
 use wasm_bindgen_futures::spawn_local;
 
 use super::Driver;
 use crate::sync::{Input, PeerId};
 use crate::web::connections::Line;
+use crate::web::json::Json;
 use crate::web::object::to_js;
 use crate::web::provider::Provider;
 use crate::wire::By;
@@ -31,7 +31,7 @@ impl Driver {
         let driver = Rc::downgrade(self);
         spawn_local(async move {
             let reply = match result.await {
-                Ok(result) => Reply::read(&call, Deserializer::from(result)),
+                Ok(result) => Reply::read(&call, Json(result)),
                 Err(error) => Reply::Failed(error),
             };
             // A provider that has left meanwhile is not known any more.

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::Driver;
-use crate::state::{Complete, Record, Removal, Scope, ScopeError, TrackedAccount, TrackedSet};
+use crate::state::{Complete, Record, Scope, ScopeError, TrackedAccount, TrackedSet};
 use crate::sync::Input;
 use crate::web::errors::JsError;
 
@@ -17,7 +17,7 @@ pub(in crate::web) enum ScopeChange {
     /// These besides. Of a set only.
     Track(Vec<TrackedAccount>),
     /// These no more. Of a set only.
-    Untrack(Removal),
+    Untrack(Vec<TrackedAccount>),
 }
 
 /// A record that another tab wrote, with the scopes that it names.

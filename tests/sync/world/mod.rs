@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) waits: Vec<WaitReason>,
     /// Damage that the engine has reported.
     pub(crate) damaged: Vec<Damage>,
+    /// Kept states that were dropped because of damage.
+    pub(crate) dropped_states: Vec<Hash>,
     /// How often the engine has reported that all damage is repaired.
     pub(crate) repairs: u64,
     /// The next load fails with this error.
@@ -153,6 +155,7 @@ impl World {
             dropped: Vec::new(),
             waits: Vec::new(),
             damaged: Vec::new(),
+            dropped_states: Vec::new(),
             repairs: 0,
             fail_load: None,
             latency: (5, 64),
@@ -433,6 +436,9 @@ impl World {
                 }
             }
             Output::Call(peer, id, call) => {
+                if std::env::var("CALLS").is_ok() {
+                    println!("{} call {peer:?} {id} {}", self.now, call.method());
+                }
                 let Some(provider) = self.providers.get(&peer) else {
                     panic!("call {id} of {peer:?}, no provider: {call:?}")
                 };
@@ -458,6 +464,7 @@ impl World {
             Output::Event(Event::Lie(peer, lie)) => self.lies.push((peer, lie)),
             Output::Event(Event::Damaged(damage)) => self.damaged.push(damage),
             Output::Event(Event::Repaired) => self.repairs += 1,
+            Output::Event(Event::Dropped(state)) => self.dropped_states.push(state.top.root()),
             Output::Event(Event::Done(report)) => return Some(End::Done(report)),
             Output::Event(Event::Cancelled) => return Some(End::Cancelled),
             Output::Event(Event::Failed(failure)) => return Some(End::Failed(failure)),
@@ -501,6 +508,13 @@ impl World {
                 }
             }
             Scheduled::Reply(peer, id, reply) => {
+                if std::env::var("CALLS").is_ok() {
+                    println!(
+                        "{} reply {peer:?} {id} {:.60}",
+                        self.now,
+                        format!("{reply:?}")
+                    );
+                }
                 if self.providers.contains_key(&peer) {
                     self.input(Input::Replied(peer, id, reply));
                 }

@@ -47,7 +47,7 @@ pub(crate) struct Ways {
     /// Writes as clients other than go-ethereum do: hashes of what is empty for an absent account,
     /// null for an empty proof, items of `0x`, leading zeros, keys without `0x`.
     pub(crate) odd: bool,
-    /// So many calls fail with an error of this code and message.
+    /// So many calls for state fail with an error of this code and message.
     pub(crate) fails: Option<(u64, i64, &'static str)>,
 }
 
@@ -58,6 +58,8 @@ pub(crate) struct Provider {
     pub(crate) ways: Ways,
     /// Calls so far.
     pub(crate) calls: u64,
+    /// When each of them came.
+    pub(crate) times: Vec<u64>,
     /// Calls for proofs, codes and headers that it has answered.
     pub(crate) answered: u64,
     /// Calls that it refused because of its rate.
@@ -74,6 +76,7 @@ impl Provider {
             server,
             ways,
             calls: 0,
+            times: Vec::new(),
             answered: 0,
             limited: 0,
             second: (0, 0),
@@ -85,6 +88,7 @@ impl Provider {
     /// there is never one.
     pub(crate) fn reply(&mut self, now: u64, call: &Call) -> Option<(Reply, u64)> {
         self.calls += 1;
+        self.times.push(now);
         let number = self.calls;
         if self.ways.silent_from.is_some_and(|from| number >= from) {
             return None;
@@ -123,6 +127,7 @@ impl Provider {
         }
         if let Some((left, code, message)) = &mut self.ways.fails
             && *left > 0
+            && !matches!(call, Call::Header(_))
         {
             *left -= 1;
             return Err(failed(200, *code, message));

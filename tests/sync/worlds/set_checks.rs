@@ -97,6 +97,11 @@ impl Director {
         for (before, after) in std::mem::take(&mut self.world.disk.switches) {
             self.check_switch(&before, &after);
         }
+        let dropped = std::mem::take(&mut self.world.dropped_states);
+        assert!(
+            dropped.is_empty() || !self.is_undamaged(),
+            "{dropped:?} were dropped"
+        );
         let is_settled = record.building.is_none() && record.pending_gc.is_none();
         if is_settled && self.is_undamaged() && self.sets.rng.percent(5) {
             self.assert_nothing_else();

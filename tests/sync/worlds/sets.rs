@@ -105,9 +105,15 @@ impl Sets {
         scope.unwrap_or_else(|| panic!("no scope ever had the version {version}"))
     }
 
-    /// Whether a sync that ends now may have made this version complete.
+    /// Whether a sync that ends now may leave a state complete that was built for this version: one
+    /// of those since the last target, or one after which there were only removals.
     pub(super) fn may_be_complete(&self, version: u64) -> bool {
-        (self.oldest..=self.today.version()).contains(&version)
+        let since = self.oldest..=self.today.version();
+        let Some(built_for) = self.known.get(&version) else {
+            return false;
+        };
+        let mut asked = self.known.range(since);
+        version <= self.today.version() && asked.any(|(_, asked)| covers(built_for, asked))
     }
 
     /// A target is set: what makes it complete holds what is to be held now.
@@ -370,6 +376,26 @@ impl Director {
 
 fn key_of(address: &[u8; 20]) -> Hash {
     TrackedAccount::new(*address, false, &[]).key()
+}
+
+/// Whether what the second scope wants is all in the first, and both are everything or sets.
+fn covers(first: &Scope, second: &Scope) -> bool {
+    let (Some(first), Some(second)) = (first.tracked(), second.tracked()) else {
+        return first.is_everything() && second.is_everything();
+    };
+    second.accounts().iter().all(|wanted| {
+        let held = first.get(&wanted.key());
+        held.is_some_and(|held| {
+            let has_slots = match (held.slots(), wanted.slots()) {
+                (TrackedSlots::All, _) => true,
+                (TrackedSlots::Single(_), TrackedSlots::All) => false,
+                (TrackedSlots::Single(held), TrackedSlots::Single(wanted)) => {
+                    wanted.iter().all(|slot| held.contains(slot))
+                }
+            };
+            has_slots && (held.code() || !wanted.code())
+        })
+    })
 }
 
 /// A scope in one line.

@@ -14,6 +14,7 @@ use crate::sync::peer::Gain;
 use crate::sync::progress::Missing;
 use crate::sync::want::Want;
 use crate::trie::node::{Child, Node, decode};
+use crate::trie::path::{Nibbles, Path};
 use crate::trie::{MAX_SURPLUS_NODES, ProofFault, RangeFault, verify_proof};
 use crate::wire::{Answer, PeerFault};
 
@@ -138,7 +139,8 @@ impl AnswerContext<'_> {
     }
 
     /// Takes in nodes by path. Each is linked: it is what was blinded where the request begins, or
-    /// a child of one that came before it.
+    /// a child of one that came before it. Only the nodes of a storage whose account's leaf did not
+    /// come, because it is deeper than was asked for, are not, and are of no use.
     pub(super) fn paths(
         &mut self,
         paths: &[StatePath],
@@ -150,19 +152,24 @@ impl AnswerContext<'_> {
             linked.insert(*top, ());
         }
         let mut came = Came::default();
+        let mut unlinked = 0;
         let verdict = answer.items(paths.len()).and_then(|items| {
             // Servers put an empty string where nothing is at a path.
             for item in items.into_iter().filter(|item| !item.is_empty()) {
                 let node = HashedNode::new(item);
                 if !linked.contains(&node.hash()) {
-                    return Err(PeerFault::UnexpectedNode);
+                    unlinked += 1;
+                    continue;
                 }
                 children(item, &mut |child| {
                     linked.insert(child, ());
                 });
                 came.insert(node.hash(), node);
             }
-            Ok(())
+            match unlinked > 0 && unlinked > loose(paths, &came) {
+                true => Err(PeerFault::UnexpectedNode),
+                false => Ok(()),
+            }
         });
         let revealed = self.reveal_levels(&came);
         self.requeue(Want::Paths {
@@ -208,6 +215,36 @@ impl AnswerContext<'_> {
             all.gain.bytes += revealed.gain.bytes;
         }
     }
+}
+
+/// How many nodes of an answer may be linked to nothing: as many as paths lie in storages whose
+/// account's leaf was asked for too and did not come.
+fn loose(paths: &[StatePath], came: &Came<'_>) -> usize {
+    let leaves: Vec<Nibbles<'_>> = came
+        .iter()
+        .filter_map(|(_, node)| match decode(node.rlp()) {
+            Ok(Node::Leaf { suffix, .. }) => Some(suffix),
+            _ => None,
+        })
+        .collect();
+    let is_loose = |account: &Hash| {
+        let account = Path::full(*account);
+        let mut above = paths.iter().take_while(|at| at.account.is_none());
+        let mut leaves = leaves.iter();
+        above.any(|at| at.path.is_prefix_of(&account))
+            && !leaves.any(|leaf| {
+                let depth = account.len().saturating_sub(leaf.len() as u8);
+                account.prefix(depth).join(*leaf) == Some(account)
+            })
+    };
+    let (mut last, mut count) = (None, 0);
+    for account in paths.iter().filter_map(|at| at.account) {
+        if last.is_none_or(|(known, _)| known != account) {
+            last = Some((account, is_loose(&account)));
+        }
+        count += usize::from(last.is_some_and(|(_, is_loose)| is_loose));
+    }
+    count
 }
 
 /// Nodes by their hashes.

@@ -14,6 +14,7 @@ use crate::state::{
     AccountLeaf, Code, Entry, Item, PageId, StatePath, Storage, TrackedAccount, TrackedSet,
     TrackedSlots, Tree,
 };
+use crate::sync::job::plan::{self, Plan, Ways};
 use crate::sync::job::queues::Queues;
 use crate::trie::path::{KEY_NIBBLES, Path};
 
@@ -91,16 +92,27 @@ pub(super) struct Planner<'a> {
     pub(super) is_by_key: bool,
     /// Only peers that answer by hash can be relied on.
     pub(super) is_by_hash: bool,
+    pub(super) found: Found,
+}
+
+/// What a plan consists of.
+#[derive(Debug, Default)]
+pub(super) struct Found {
     /// Bound: [`AHEAD`], and the slots of one account.
     pub(super) pieces: Vec<Piece>,
+    /// Storages to ask for whole: account hash and storage root. Bound: the accounts of the set.
+    pub(super) storages: Vec<(Hash, Hash)>,
+    /// Storages to ask for by ranges: account hash, storage root and slots expected. Bound: the
+    /// same.
+    pub(super) large: Vec<(Hash, Hash, u64)>,
     /// Bound: [`PAGES_AHEAD`], and the pages that the tree itself wants read.
     pub(super) pages: Vec<PageId>,
 }
 
 impl Planner<'_> {
     /// Plans, in the order of keys.
-    pub(super) fn plan(mut self) -> (Vec<Piece>, Vec<PageId>) {
-        self.pages = self.tree.pages_to_inline();
+    pub(super) fn plan(mut self) -> Found {
+        self.found.pages = self.tree.pages_to_inline();
         for entry in self.tree.entries() {
             match &entry.item {
                 Item::Blinded { hash, base } => self.accounts_at(entry.path, *hash, base),
@@ -111,11 +123,11 @@ impl Planner<'_> {
                 break;
             }
         }
-        (self.pieces, self.pages)
+        self.found
     }
 
     fn is_full(&self) -> bool {
-        self.pieces.len() >= AHEAD || self.pages.len() >= PAGES_AHEAD
+        self.found.pieces.len() >= AHEAD || self.found.pages.len() >= PAGES_AHEAD
     }
 
     /// A blinded place of the account trie.
@@ -160,6 +172,7 @@ impl Planner<'_> {
         leaf: Option<&AccountLeaf>,
     ) {
         let is_top = piece.at.path.is_empty();
+        let depth = depth.max(piece.at.path.len());
         let account = piece.account;
         let slots = tracked.slots_below(&Path::ROOT);
         let expected = match slots.is_empty() {
@@ -182,12 +195,12 @@ impl Planner<'_> {
             from: piece.at.path.len(),
             to: to.min(KEY_NIBBLES),
         };
-        let start = self.pieces.len();
+        let start = self.found.pieces.len();
         let nodes = |way, above| Piece {
             what: What::Nodes { way, above },
             ..piece
         };
-        self.pieces.push(nodes(above, None));
+        self.found.pieces.push(nodes(above, None));
         // At first only what is likely to have changed of a storage.
         let most = match (is_top, expected) {
             (true, None) => return,
@@ -212,7 +225,7 @@ impl Planner<'_> {
             let what = match depth {
                 Located::InPage(page) => {
                     // Once it is read, all of the account is asked for together.
-                    self.pieces.truncate(start);
+                    self.found.pieces.truncate(start);
                     return self.read(page);
                 }
                 Located::Unknown => What::Key { slot: Some(key) },
@@ -226,7 +239,7 @@ impl Planner<'_> {
                     above: Some(above),
                 },
             };
-            self.pieces.push(Piece { what, ..piece });
+            self.found.pieces.push(Piece { what, ..piece });
         }
     }
 
@@ -241,7 +254,7 @@ impl Planner<'_> {
 
     fn key(&mut self, piece: Piece, slot: Option<Hash>) {
         if !self.asked.is_key_asked(&piece.account, slot.as_ref()) {
-            self.pieces.push(Piece {
+            self.found.pieces.push(Piece {
                 what: What::Key { slot },
                 trip: self.trips.first(),
                 ..piece
@@ -254,6 +267,9 @@ impl Planner<'_> {
         let Some(tracked) = self.set.get(&account) else {
             return;
         };
+        if *tracked.slots() == TrackedSlots::All {
+            return self.whole(account, leaf);
+        }
         match &leaf.storage {
             Storage::Blinded => self.slots_at(tracked, Path::ROOT, leaf.storage_root(), &[]),
             Storage::Inline(slots) => {
@@ -281,9 +297,6 @@ impl Planner<'_> {
             what: What::Key { slot: None },
             trip: self.trips.at(&at),
         };
-        if *tracked.slots() == TrackedSlots::All {
-            return self.whole_at(piece, base);
-        }
         for slot in tracked.slots_below(&path) {
             let key = slot.key();
             if self.asked.is_key_asked(&account, Some(&key)) {
@@ -296,9 +309,10 @@ impl Planner<'_> {
                         account: Some(account),
                         key,
                         from: path.len(),
-                        to: depth + 1,
+                        // A leaf that is alone in a base hangs at this place.
+                        to: (depth.max(path.len()) + 1).min(KEY_NIBBLES),
                     };
-                    self.pieces.push(Piece {
+                    self.found.pieces.push(Piece {
                         what: What::Nodes { way, above: None },
                         ..piece
                     });
@@ -308,36 +322,53 @@ impl Planner<'_> {
         }
     }
 
-    /// A blinded place of a storage that is wanted whole: by ranges if nothing of it was held
-    /// before, else node by node.
-    fn whole_at(&mut self, piece: Piece, base: &[Entry]) {
-        let by_ranges = match self.is_by_hash {
-            true => self.queues.is_storage_asked(&piece.account),
-            false => self.queues.knows_storage(&piece.account),
+    /// A storage that is wanted whole: by ranges or node by node, as in any healing.
+    fn whole(&mut self, account: Hash, leaf: &AccountLeaf) {
+        let root = leaf.storage_root();
+        let ways = match self.is_by_hash {
+            true => Ways::ByHash { is_full: false },
+            false => Ways::All,
         };
-        if let [
-            Entry {
-                item: Item::Page(page),
-                ..
-            },
-        ] = base
-        {
-            return self.read(page.id);
-        }
-        if by_ranges {
-            return;
-        }
-        let depth = piece.at.path.len();
-        let way = Way {
-            account: piece.at.account,
-            key: piece.at.path.first_key(),
-            from: depth,
-            to: depth,
+        let is_asked = match self.is_by_hash {
+            true => self.queues.is_storage_asked(&account),
+            // What is queued for ranges is asked for by them.
+            false => self.queues.knows_storage(&account),
         };
-        self.pieces.push(Piece {
-            what: What::Nodes { way, above: None },
-            ..piece
-        });
+        match &leaf.storage {
+            _ if is_asked => {}
+            Storage::Blinded => self.found.storages.push((account, root)),
+            Storage::Inline(slots) => {
+                let asked = plan::Asked {
+                    node: &|at, hash| self.is_busy(at, hash),
+                    spans: &[],
+                    storage: &|_| false,
+                };
+                let mut plan = Plan::of_storage(self.tree, &asked, (&account, &root), slots, ways);
+                plan.take_pages()
+                    .into_iter()
+                    .for_each(|page| self.read(page));
+                let (storages, large) = plan.take_storages();
+                self.found.storages.extend(storages);
+                self.found.large.extend(large);
+                for (at, hash) in plan.nodes_mut().drain(..).take(AHEAD) {
+                    let depth = at.path.len();
+                    let way = Way {
+                        account: at.account,
+                        key: at.path.first_key(),
+                        from: depth,
+                        to: depth,
+                    };
+                    self.found.pieces.push(Piece {
+                        at,
+                        hash,
+                        account,
+                        what: What::Nodes { way, above: None },
+                        trip: self.trips.at(&at),
+                    });
+                }
+            }
+            Storage::Empty | Storage::Page(_) | Storage::Outside => {}
+        }
     }
 
     /// Whether this node is on its way, or cannot be had.
@@ -346,8 +377,8 @@ impl Planner<'_> {
     }
 
     fn read(&mut self, page: PageId) {
-        if !self.pages.contains(&page) {
-            self.pages.push(page);
+        if !self.found.pages.contains(&page) {
+            self.found.pages.push(page);
         }
     }
 }
