@@ -240,7 +240,15 @@ impl Peers {
         for (id, peer) in &self.table {
             if let Some(provider) = peer.provider() {
                 let bytes = peer.call_bytes(kind).filter(|_| most > 0);
-                let may_be_asked = kind.is_asked(By::Rpc) && !peer.refuses(kind, root, now);
+                // For a quick one it is worth to wait.
+                let is_outrun = self.others(*id).any(|other| {
+                    let quick = other
+                        .provider()
+                        .filter(|other| provider.is_outrun_by(other));
+                    quick.is_some_and(|quick| quick.serves(kind)) && !other.refuses(kind, root, now)
+                });
+                let may_be_asked =
+                    kind.is_asked(By::Rpc) && !peer.refuses(kind, root, now) && !is_outrun;
                 if let (true, Some(bytes)) = (may_be_asked, bytes) {
                     let route = Route {
                         peer: *id,
@@ -296,17 +304,25 @@ impl Peers {
         askable.into_iter().map(|(_, route)| route).collect()
     }
 
+    /// The usual time of a call of the quickest provider, in milliseconds.
+    fn quickest_call(&self) -> Option<u64> {
+        let providers = self.all().filter_map(Peer::provider);
+        let ready = providers.filter(|provider| provider.is_ready());
+        ready.filter_map(Provider::usual_ms).min()
+    }
+
     /// A request is sent that is likely to bring so many bytes. Returns what was received so far, and
     /// the milliseconds that it may take.
     pub(crate) fn asked(&mut self, id: PeerId, expected: u64) -> (Received, u64) {
         let all = self.bytes_in_time() + expected;
         let others = self.ready().len() > 1;
         let (from_all, line) = (self.received, self.line);
+        let quickest = self.quickest_call();
         let Some(peer) = self.get_mut(id) else {
             return (Received::default(), MAX_PATIENCE_MS);
         };
         let times = [peer.time_for(expected), line.time_for(all)];
-        let calls = peer.provider().map(Provider::patience_ms);
+        let calls = peer.provider().map(|own| own.patience_ms(quickest));
         let patience = match times.into_iter().flatten().max() {
             _ if calls.is_some() => calls.unwrap_or(MAX_PATIENCE_MS),
             _ if peer.is_unproven() && others => UNPROVEN_MS,
