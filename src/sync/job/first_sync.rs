@@ -172,6 +172,8 @@ impl FirstSync {
     /// The request for this cursor's range ended without an answer.
     pub(super) fn requeue(&mut self, cursor: usize) {
         self.changed();
+        // What it asked for may have come node by node meanwhile.
+        self.is_swept = false;
         if let Some(cursor) = self.cursors.get_mut(cursor) {
             cursor.requeue();
         }
