@@ -311,21 +311,23 @@ impl SetPlan {
         may_ask: &dyn Fn(&(StatePath, Hash)) -> bool,
     ) -> Vec<(StatePath, Hash)> {
         let mut taken: Vec<(StatePath, Hash)> = Vec::new();
-        for piece in &self.pieces {
-            if taken.len() >= most {
-                break;
-            }
+        let planned = self.pieces.len();
+        self.pieces.retain(|piece| {
             let node = (piece.at, piece.hash);
-            if taken.last() != Some(&node)
-                && !queues.is_node_asked(&node.0, &node.1)
-                && tree.is_blinded(&node.0, &node.1)
-                && !taken.contains(&node)
-                && may_ask(&node)
+            // Since it was planned, it may have come in another way.
+            if taken.last() == Some(&node)
+                || queues.is_node_asked(&node.0, &node.1)
+                || !tree.is_blinded(&node.0, &node.1)
             {
+                return false;
+            }
+            let is_taken = taken.len() < most && may_ask(&node);
+            if is_taken {
                 taken.push(node);
             }
-        }
-        self.is_stale |= !taken.is_empty();
+            !is_taken
+        });
+        self.is_stale |= self.pieces.len() < planned;
         taken
     }
 
