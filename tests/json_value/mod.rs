@@ -5,7 +5,7 @@ use snaplight::wire::rpc::JsonValue;
 
 /// A value as the crate reads it.
 #[derive(Clone, Copy)]
-pub struct Json<'a>(pub &'a Value);
+pub(crate) struct Json<'a>(pub &'a Value);
 
 impl JsonValue for Json<'_> {
     fn is_null(&self) -> bool {
