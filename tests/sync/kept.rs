@@ -132,7 +132,7 @@ impl Wallet {
         let stored: BTreeSet<Hash> = disk.codes.keys().copied().collect();
         assert_eq!(codes, stored, "codes that no readable state names");
         let record = disk.record();
-        let named: BTreeSet<u64> = record.scopes().collect();
+        let named: BTreeSet<u64> = record.scopes().into_iter().collect();
         let stored: BTreeSet<u64> = disk.scopes.keys().copied().collect();
         assert_eq!(named, stored, "scopes that the record does not name");
     }
