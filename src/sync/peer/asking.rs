@@ -18,6 +18,8 @@ const SMALL_REQUEST: u64 = 4 * 1024;
 /// Bytes of single keys that may be on their way from a peer before its line was measured: as many
 /// requests as may be open.
 const FIRST_SMALL: u64 = MAX_SMALL as u64 * SMALL_REQUEST;
+/// Most calls open at a provider, late ones included: two windows.
+const MAX_CALLS: usize = 40;
 /// Bytes that one call of a provider is taken to bring: the proof of an account and some slots.
 const CALL_BYTES: u64 = 32 * 1024;
 /// Bytes of the first request to a peer, of which nothing is known. So little, because many peers
@@ -103,8 +105,8 @@ impl Peer {
     /// Whether a provider may be called for this kind, and for how many bytes.
     pub(in crate::sync) fn call_bytes(&self, kind: RequestKind) -> Option<u64> {
         let provider = self.provider()?;
-        let open = self.requests_in_time();
-        provider.may_call(kind, open).then_some(CALL_BYTES)
+        let may_call = provider.may_call(kind, self.requests_in_time());
+        (may_call && self.open.count < MAX_CALLS).then_some(CALL_BYTES)
     }
 
     /// Whether calls of it are open that take longer than usual.

@@ -43,6 +43,9 @@ const MAX_MARKS: u32 = 64;
 /// A call is given to somebody else after twice the usual time, and not before this: less than a
 /// person notices, and more than the noise of a network.
 const MIN_USUAL_MS: u64 = 150;
+/// A provider that takes so many times as long as another is not called while that one is there:
+/// as many calls fit into the other's window meanwhile.
+const OUTRUN: u64 = 4;
 /// Time for a call while nothing is known of the provider.
 const UNKNOWN_USUAL_MS: u64 = 1_000;
 /// Calls of which the time is remembered. The median of so many follows a change within a block.
@@ -180,10 +183,29 @@ impl Provider {
 impl Provider {
     /// Whether it may be called for this kind. `open`: its calls in flight that are not late.
     pub(super) fn may_call(&self, kind: RequestKind, open: usize) -> bool {
-        self.is_ready()
-            && open < self.limits.window
-            && self.limits.until.is_none()
-            && !self.lacks.get(kind.index()).copied().unwrap_or(false)
+        open < self.limits.window && self.serves(kind)
+    }
+
+    /// Whether it may be called for this kind once it has room.
+    pub(in crate::sync) fn serves(&self, kind: RequestKind) -> bool {
+        self.is_ready() && self.limits.until.is_none() && self.knows(kind)
+    }
+
+    /// Whether it is not known to lack the method for this kind.
+    pub(in crate::sync) fn knows(&self, kind: RequestKind) -> bool {
+        !self.lacks.get(kind.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether the other one is so much quicker that it is better to wait for it. Of neither may too
+    /// little be known.
+    pub(in crate::sync) fn is_outrun_by(&self, other: &Provider) -> bool {
+        if self.usual.count < REMEMBERED || other.usual.count < REMEMBERED {
+            return false;
+        }
+        match (self.usual_ms(), other.usual_ms()) {
+            (Some(own), Some(other)) => own > OUTRUN * other.max(MIN_USUAL_MS),
+            _ => false,
+        }
     }
 
     /// Most slots in one call.
@@ -191,17 +213,16 @@ impl Provider {
         self.limits.keys
     }
 
-    /// Milliseconds after which a call takes longer than usual.
-    pub(in crate::sync) fn patience_ms(&self) -> u64 {
-        2 * self
-            .usual
-            .median()
-            .unwrap_or(UNKNOWN_USUAL_MS)
-            .max(MIN_USUAL_MS)
+    /// Milliseconds after which a call takes longer than usual. `quickest`: the usual time of the
+    /// quickest provider, which would have answered twice by then.
+    pub(in crate::sync) fn patience_ms(&self, quickest: Option<u64>) -> u64 {
+        let usual = self.usual_ms().unwrap_or(UNKNOWN_USUAL_MS);
+        let usual = quickest.map_or(usual, |quickest| usual.min(quickest));
+        2 * usual.max(MIN_USUAL_MS)
     }
 
-    /// The usual time of a call.
-    pub(super) fn usual_ms(&self) -> Option<u64> {
+    /// The usual time of a call, in milliseconds.
+    pub(in crate::sync) fn usual_ms(&self) -> Option<u64> {
         self.usual.median()
     }
 
@@ -216,7 +237,7 @@ impl Provider {
     }
 
     /// When its pause is over.
-    pub(super) fn next_retry(&self) -> Option<Millis> {
+    pub(in crate::sync) fn next_retry(&self) -> Option<Millis> {
         self.limits.until
     }
 }
@@ -427,13 +448,16 @@ mod tests {
     #[test]
     fn a_call_may_take_twice_the_median_and_300_milliseconds_at_least() {
         let mut provider = ready();
-        assert_eq!(provider.patience_ms(), 300);
+        assert_eq!(provider.patience_ms(None), 300);
         for time in [900, 1, 400, 800, 500] {
             provider.answered(time);
         }
         // 1, 10 of its chain's id, 400, 500, 800, 900
         assert_eq!(provider.usual_ms(), Some(500));
-        assert_eq!(provider.patience_ms(), 1_000);
+        assert_eq!(provider.patience_ms(None), 1_000);
+        // Somebody else would have answered before.
+        assert_eq!(provider.patience_ms(Some(200)), 400);
+        assert_eq!(provider.patience_ms(Some(5)), 300);
     }
 
     #[test]

@@ -436,9 +436,6 @@ impl World {
                 }
             }
             Output::Call(peer, id, call) => {
-                if std::env::var("CALLS").is_ok() {
-                    println!("{} call {peer:?} {id} {}", self.now, call.method());
-                }
                 let Some(provider) = self.providers.get(&peer) else {
                     panic!("call {id} of {peer:?}, no provider: {call:?}")
                 };
@@ -508,13 +505,6 @@ impl World {
                 }
             }
             Scheduled::Reply(peer, id, reply) => {
-                if std::env::var("CALLS").is_ok() {
-                    println!(
-                        "{} reply {peer:?} {id} {:.60}",
-                        self.now,
-                        format!("{reply:?}")
-                    );
-                }
                 if self.providers.contains_key(&peer) {
                     self.input(Input::Replied(peer, id, reply));
                 }
