@@ -157,7 +157,8 @@ impl Missing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// No peer has shaken hands.
+    /// No peer has shaken hands, or only providers are there and what is missing can be had from
+    /// none of them.
     NoPeers,
     /// What was asked for does not come, and there is nobody else to ask.
     NoAnswer {

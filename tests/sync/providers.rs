@@ -686,6 +686,24 @@ fn answers_that_are_too_large_are_asked_for_in_smaller_parts() {
 }
 
 #[test]
+fn all_slots_of_an_account_are_waited_for_until_a_peer_by_snap_comes() {
+    let mut setting = Setting::new(2);
+    let whole = TrackedAccount::whole(recipe().address(0), true);
+    let single = TrackedAccount::new(recipe().address(1), true, &[]);
+    let set = TrackedSet::default().with(&[whole, single]);
+    let scope = Scope::set(2, set.expect("a small set"));
+    setting.world.input(Input::Scope(scope));
+    let provider = setting.world.provider(after(20));
+    setting.target();
+    setting.world.run_ms(3_000);
+    assert_eq!(setting.world.waits.last(), Some(&WaitReason::NoPeers));
+    assert!(setting.calls(provider) < 10);
+    setting.world.honest_peer();
+    let end = setting.world.run();
+    assert!(matches!(end, End::Done(_)), "{end:?}");
+}
+
+#[test]
 fn a_provider_that_leaves_gives_its_work_back() {
     let mut setting = Setting::new(20);
     let first = setting.world.provider(after(500));
