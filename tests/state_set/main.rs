@@ -9,6 +9,7 @@
     clippy::indexing_slicing
 )]
 
+mod changes;
 mod histories;
 mod holder;
 #[allow(dead_code, reason = "the other tests use the rest")]
