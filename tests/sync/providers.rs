@@ -434,7 +434,7 @@ fn the_next_root_takes_two_round_trips_of_a_provider_that_is_100_ms_away() {
         let (report, took) = setting.finish();
         assert_eq!(report.root, root);
         // The header, then the proofs, then codes if there are new ones.
-        assert!(took <= 450, "{took} ms");
+        assert!(took <= 350, "{took} ms");
     }
 }
 
