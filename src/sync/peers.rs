@@ -420,7 +420,7 @@ impl Peers {
                 let may_be_asked = match other.by() {
                     By::Rpc => !other.has_late() && other.call_bytes(kind).is_some(),
                     By::Snap => other.is_reliable(root, now),
-                    By::Hash => false,
+                    By::Hash => kind == RequestKind::Headers,
                 };
                 may_be_asked && !other.refuses(kind, root, now)
             })

@@ -214,7 +214,7 @@ pub struct PeerProgress {
     pub slots: u64,
     /// Bytecodes delivered.
     pub codes: u64,
-    /// Late requests in a row.
+    /// Late requests in a row; of a provider its wrong answers as well.
     pub strikes: u32,
     /// Smoothed round trip in milliseconds, of the kind of request that takes longest; 0 before the
     /// first answer.
