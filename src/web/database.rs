@@ -69,6 +69,10 @@ impl Database {
     /// and for everything in a new one.
     ///
     /// Resolves to a `Database`; rejects, as everything here does, with `{ code, message }`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an object of them would cost a deserializer"
+    )]
     pub fn open(
         name: String,
         memory: bool,
