@@ -243,7 +243,12 @@ fn proven(text: &[u8], slots: usize) -> Option<(usize, Vec<u8>)> {
         .map(|_| Some(keccak(&lines.next()??)))
         .collect::<Option<_>>()?;
     let nodes: Vec<Vec<u8>> = lines.collect::<Option<_>>()?;
-    let came: Vec<HashedNode<'_>> = nodes.iter().map(|node| HashedNode::new(node)).collect();
+    let (pairs, last) = nodes.as_chunks::<2>();
+    let mut came: Vec<HashedNode<'_>> = Vec::with_capacity(nodes.len());
+    for [first, second] in pairs {
+        came.extend(HashedNode::pair(first, second));
+    }
+    came.extend(last.iter().map(|last| HashedNode::new(last)));
     let node = |hash: &Hash| {
         let found = came.iter().find(|node| node.hash() == *hash);
         found.map(HashedNode::rlp)
