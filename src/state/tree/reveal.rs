@@ -176,6 +176,7 @@ impl Revealing<'_> {
                 older: &tree.older,
                 account: None,
             },
+            origins: &tree.origins,
         };
         let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
         self.accounts.insert(place, (index, merged));
@@ -230,6 +231,7 @@ impl Revealing<'_> {
                 older: &tree.older,
                 account: Some(*account),
             },
+            origins: &tree.origins,
         };
         let (merged, mut removed, added) = merge(slots, index, revealed, adopter)?;
         if leaf.storage == Storage::Blinded {

@@ -28,6 +28,9 @@ use crate::trie::path::Path;
 /// Paths in one request. Servers stop at 1,024 look-ups (`docs/websocket-peers.md`, GetTrieNodes);
 /// a path costs one, and a storage two and those of its nodes that are not asked for.
 const PATHS_PER_REQUEST: usize = 600;
+/// Bytes of bases that are read before the first nodes are asked for by their paths: a set of this
+/// size has 5,000 slots. Chosen without a measurement: less than the limit for what waits in memory.
+const READ_AHEAD: usize = 1024 * 1024;
 /// Answers for slots that wait for their accounts. Others are asked for again. Chosen without a
 /// measurement: of one peer all come behind their accounts, and each has some eight nodes.
 const MAX_HELD: usize = 64;
@@ -74,6 +77,8 @@ pub(super) struct Asked {
     keys: FlatSet<(Hash, Option<Hash>)>,
     /// Proofs: an account, and slots of it. Bound: calls in flight times the slots of one.
     proofs: Vec<(Hash, Vec<TrackedSlot>)>,
+    /// Accounts that were asked for by paths under this root. Bound: the accounts of the set.
+    before: FlatSet<Hash>,
 }
 
 /// An answer to a range of one slot that came before its account's: nothing says yet what the
@@ -191,6 +196,12 @@ impl SetPlan {
         };
         let found = planner.plan();
         (self.pieces, self.pages) = (found.pieces, found.pages);
+        // What is asked for first shows what differs, for all that has been read by then. So
+        // nothing is asked for by paths before the pages are read, as far as memory has room.
+        let is_first = matches!(tree.entries(), [Entry { path, item: Item::Blinded { .. } }] if path.is_empty());
+        if is_first && !self.pages.is_empty() && tree.resident_bytes() < READ_AHEAD {
+            self.pieces.clear();
+        }
         queues.add_storages(found.storages);
         for (account, root, slots) in found.large {
             queues.enlarge_for(account, root, Hash::ZERO, slots);
@@ -214,6 +225,7 @@ impl SetPlan {
         let mut tops: FlatSet<Hash> = FlatSet::default();
         let mut trip = 0;
         let mut has_dropped = false;
+        let before = &mut self.asked.before;
         self.pieces.retain(|piece| {
             let What::Nodes { way, above } = piece.what else {
                 return true;
@@ -233,6 +245,7 @@ impl SetPlan {
                 paths.insert(at, ());
             }
             tops.insert(piece.hash, ());
+            before.insert(piece.account, ());
             trip = trip.max(piece.trip);
             false
         });

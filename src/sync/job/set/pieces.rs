@@ -171,7 +171,6 @@ impl Planner<'_> {
         depth: u8,
         leaf: Option<&AccountLeaf>,
     ) {
-        let is_top = piece.at.path.is_empty();
         let depth = depth.max(piece.at.path.len());
         let account = piece.account;
         let slots = tracked.slots_below(&Path::ROOT);
@@ -185,6 +184,9 @@ impl Planner<'_> {
         let has_behind = !slots.is_empty() || tracked.code();
         let is_new = leaf.is_none_or(|leaf| leaf.code == Code::None) && tracked.code();
         let to_leaf = expected.is_some() || is_new || has_behind && !self.changes.is_quiet(top + 1);
+        // The first time, only what is likely to have changed is asked for: it shows what differs.
+        let is_first = !self.asked.before.contains(&account);
+        let is_top = is_first && (to_leaf || piece.at.path.len() <= top);
         let to = match is_top && !to_leaf {
             true => top.min(depth + 1),
             false => depth + 1,
