@@ -150,12 +150,14 @@ impl SetPlan {
     }
 
     /// Makes a new plan if the last one is used up and something has changed since.
+    /// `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(super) fn replan(
         &mut self,
         tree: &Tree,
         queues: &mut Queues,
         changes: &Changes,
         ways: SetWays,
+        waiting_bytes: usize,
     ) {
         if self.ways != ways {
             self.ways = ways;
@@ -187,6 +189,8 @@ impl SetPlan {
             trips: &self.trips,
             is_by_key: ways.is_by_key,
             is_by_hash: ways.is_by_hash,
+            // The other half is for what comes.
+            has_room: tree.resident_bytes() < waiting_bytes / 2,
             found: Found::default(),
         };
         let found = planner.plan();

@@ -17,7 +17,25 @@ fn the_next_root_takes_two_round_trips_and_little_more_than_the_changed_nodes() 
         chain.advance(&block());
         world.announce();
         let (from, started) = (world.received, world.now);
+        world.asked.clear();
         let report = sync(&mut world, &chain, &scope);
+        for request in &world.asked {
+            if let Request::Nodes(request) = request {
+                let mut counts = std::collections::BTreeMap::new();
+                for set in &request.paths {
+                    let (is_slot, rest) = match set.len() {
+                        1 => (false, &set[..]),
+                        _ => (true, &set[1..]),
+                    };
+                    for path in rest {
+                        let odd = path[0] & 0x10 != 0;
+                        let depth = (path.len() - 1) * 2 + usize::from(odd);
+                        *counts.entry((is_slot, depth)).or_insert(0) += 1;
+                    }
+                }
+                println!("REQ {counts:?} bytes {}", request.bytes);
+            }
+        }
         let (bytes, millis) = (world.received - from, world.now - started);
         let after = nodes(&chain, &tracked);
         let changed = after.iter().filter(|(hash, _)| !before.contains_key(hash));
@@ -49,7 +67,8 @@ fn a_contract_that_does_not_change_costs_none_of_its_storage() {
             ..Change::default()
         });
         world.asked.clear();
-        sync(&mut world, &chain, &scope);
+        let r = sync(&mut world, &chain, &scope);
+        println!("{r:?}");
         let storages = world.asked.iter().filter_map(|request| match request {
             Request::Nodes(request) => Some(request.paths.iter().filter(|set| set.len() > 1)),
             _ => None,

@@ -20,7 +20,7 @@ pub(super) const PLAIN: u64 = 12;
 pub(super) fn recipe() -> Recipe {
     Recipe {
         accounts: 20_000,
-        contracts_per_mille: 5,
+        contracts_per_mille: 0,
         seed: 13,
         huge: vec![(CONTRACTS, SLOTS)],
     }
@@ -40,7 +40,7 @@ pub(super) fn tracked() -> Vec<TrackedAccount> {
     }
     for plain in 0..PLAIN {
         let address = recipe.address(CONTRACTS + plain * 37);
-        tracked.push(TrackedAccount::new(address, true, &[]));
+        tracked.push(TrackedAccount::new(address, false, &[]));
     }
     let address = recipe.address(CONTRACTS + 5);
     tracked.push(TrackedAccount::new(address, false, &[[1; 32]]));
@@ -171,9 +171,7 @@ pub(super) fn nodes(chain: &Chain, tracked: &[TrackedAccount]) -> BTreeMap<Hash,
 pub(super) fn block() -> Change {
     Change {
         values: 300,
-        insert: 20,
-        delete: 20,
-        slots: 100 * CONTRACTS,
+        slots: 300 * CONTRACTS,
         contracts: CONTRACTS,
         ..Change::default()
     }
