@@ -28,9 +28,6 @@ use crate::trie::path::Path;
 /// Paths in one request. Servers stop at 1,024 look-ups (`docs/websocket-peers.md`, GetTrieNodes);
 /// a path costs one, and a storage two and those of its nodes that are not asked for.
 const PATHS_PER_REQUEST: usize = 600;
-/// Bytes of bases that are read before the first nodes are asked for by their paths: a set of this
-/// size has 5,000 slots. Chosen without a measurement: less than the limit for what waits in memory.
-const READ_AHEAD: usize = 1024 * 1024;
 /// Answers for slots that wait for their accounts. Others are asked for again. Chosen without a
 /// measurement: of one peer all come behind their accounts, and each has some eight nodes.
 const MAX_HELD: usize = 64;
@@ -155,12 +152,14 @@ impl SetPlan {
     }
 
     /// Makes a new plan if the last one is used up and something has changed since.
+    /// `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(super) fn replan(
         &mut self,
         tree: &Tree,
         queues: &mut Queues,
         changes: &Changes,
         ways: SetWays,
+        waiting_bytes: usize,
     ) {
         if self.ways != ways {
             self.ways = ways;
@@ -192,16 +191,12 @@ impl SetPlan {
             trips: &self.trips,
             is_by_key: ways.is_by_key,
             is_by_hash: ways.is_by_hash,
+            // The other half is for what comes.
+            has_room: tree.resident_bytes() < waiting_bytes / 2,
             found: Found::default(),
         };
         let found = planner.plan();
         (self.pieces, self.pages) = (found.pieces, found.pages);
-        // What is asked for first shows what differs, for all that has been read by then. So
-        // nothing is asked for by paths before the pages are read, as far as memory has room.
-        let is_first = matches!(tree.entries(), [Entry { path, item: Item::Blinded { .. } }] if path.is_empty());
-        if is_first && !self.pages.is_empty() && tree.resident_bytes() < READ_AHEAD {
-            self.pieces.clear();
-        }
         queues.add_storages(found.storages);
         for (account, root, slots) in found.large {
             queues.enlarge_for(account, root, Hash::ZERO, slots);
