@@ -10,6 +10,8 @@
 
 #[path = "../tests/sync/disk.rs"]
 mod disk;
+#[path = "../tests/json_value/mod.rs"]
+mod json_value;
 #[path = "../tests/sync/rng.rs"]
 mod rng;
 #[path = "../tests/sync/world/mod.rs"]

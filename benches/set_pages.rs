@@ -25,7 +25,7 @@ const TRACKED: usize = 20;
 const ROOTS: usize = 8;
 const CHANGED_ACCOUNTS: usize = 1_500;
 const CHANGED_SLOTS: usize = 300;
-const BUDGETS: [usize; 7] = [2_816, 3_328, 4_096, 6_144, 8_192, 12_288, 24_576];
+const BUDGETS: [usize; 8] = [1_024, 1_280, 1_536, 1_792, 2_048, 2_816, 8_192, 24_576];
 
 /// SplitMix64 (Steele, Lea, Flood).
 struct Rng(u64);
@@ -151,7 +151,7 @@ fn follow(roots: &[Bag], scope: &Scope, budget: usize) {
     let (mut first, mut read, mut written) = (0, 0, 0);
     for bag in roots {
         let tree = Tree::over_complete(bag.root, complete, scope, scope.clone());
-        let mut tree = tree.with_budget(budget).with_first_page(next);
+        let mut tree = tree.with_set_budget(budget).with_first_page(next);
         let mut out = NewPages::new(next);
         while let Some(at) = missing(&tree) {
             while let Some(id) = tree.base_page_needed(&at) {

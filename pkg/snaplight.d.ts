@@ -76,8 +76,8 @@ export type Hold = 'everything' | 'set'
 
 /**
  * Something to track: an account by its address alone (nonce, balance, code hash and storage root
- * are always held), or with slots of it (by their numbers, or `'all'`) and its code. What is tracked
- * already stays.
+ * are always held), or with slots of it (by their numbers, or `'all'`) and its code. What is
+ * tracked already stays. `'all'` needs a peer by snap or by hash: a provider cannot list slots.
  */
 export type TrackedLike = AddressLike | { address: AddressLike; slots?: readonly SlotLike[] | 'all'; code?: boolean }
 
@@ -91,8 +91,8 @@ export interface TrackedAccount {
 
 /**
  * A provider: an object with `request` of EIP-1193, such as a wallet, a transport of viem, a light
- * client, or a few lines around `fetch`. It is asked `eth_chainId`, `eth_getProof`, `eth_getCode` and
- * `eth_getBlockByHash`. It is trusted with nothing.
+ * client, or a few lines around `fetch`. It is asked `eth_chainId`, `eth_getProof`, `eth_getCode`
+ * and `eth_getBlockByHash`. It is trusted with nothing.
  */
 export interface Provider {
   /**
@@ -178,8 +178,8 @@ export interface OpenOptions {
    */
   role?: Role
   /**
-   * What a new database holds: `'everything'` (the default) or `'set'`. A database that exists keeps
-   * what it holds: leave this out, or name the same. {@link Snaplight.hold} changes it.
+   * What a new database holds: `'everything'` (the default) or `'set'`. A database that exists
+   * keeps what it holds: leave this out, or name the same. {@link Snaplight.hold} changes it.
    */
   hold?: Hold
   /**
@@ -226,9 +226,9 @@ export type Role = 'writer' | 'follower'
  *   says why the connection ended: whether the peer or the network ended it, Snaplight dropped it
  *   because of a fault, or you closed it. Each attempt to connect that fails is a `waiting` too.
  * - `lie`: what a provider said of an account beside its proof is not what the proof proves. The
- *   proven value is what is used and stored. `field` is the answer's: `balance`, `nonce`, `codeHash`,
- *   `storageHash`, or `storageProof` with the number of the slot. `claimed` and `proven` are both
- *   values, 32 bytes big-endian.
+ *   proven value is what is used and stored. `field` is the answer's: `balance`, `nonce`,
+ *   `codeHash`, `storageHash`, or `storageProof` with the number of the slot. `claimed` and
+ *   `proven` are both values, 32 bytes big-endian.
  */
 export type DatabaseEvent =
   | { readonly type: 'complete'; readonly complete: CompleteState | null }
@@ -332,8 +332,8 @@ export class Snaplight implements AsyncDisposable {
    * ```
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not the URL of a peer, nor a WebSocket-like object or a
-   *   provider, or an option that is none; `SOCKET_CLOSED`: the socket is closing or closed; `SOCKET_IN_USE`:
-   *   this object is a peer already.
+   *   provider, or an option that is none; `SOCKET_CLOSED`: the socket is closing or closed;
+   *   `SOCKET_IN_USE`: this object is a peer already.
    * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
@@ -358,7 +358,8 @@ export class Snaplight implements AsyncDisposable {
    *
    * A sync waits while it has no peer, while no peer answers, while no peer has the root (for a
    * newer root or such a peer) or a single item of its state, and as a follower until the writer
-   * goes. `progress.waiting` says so, and it goes on by itself. A follower's sync also resolves when the writer completes that state.
+   * goes. `progress.waiting` says so, and it goes on by itself. A follower's sync also resolves
+   * when the writer completes that state.
    *
    * It rejects with {@link CancelledError}, {@link QuotaError} (make space and call `sync` again:
    * it goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or
@@ -387,8 +388,8 @@ export class Snaplight implements AsyncDisposable {
    * database goes on where it was.
    *
    * From everything to a set nothing is fetched: what `track` names is kept of what is there, and
-   * the rest is deleted. From a set to everything is a sync of the root anew, by peers by snap or by
-   * hash; the set can be read until it is complete. `'set'` on a set adds what `track` names.
+   * the rest is deleted. From a set to everything is a sync of the root anew, by peers by snap or
+   * by hash; the set can be read until it is complete. `'set'` on a set adds what `track` names.
    *
    * ```js
    * await db.hold('set', { track: [account, { address: token, slots: 'all', code: true }] })
@@ -396,8 +397,8 @@ export class Snaplight implements AsyncDisposable {
    *
    * It rejects with {@link StoreError} or {@link QuotaError} (what is held stays changed, and the
    * next `sync` goes on with it), {@link ClosedError}, {@link CrashError}, or {@link MisuseError}:
-   * `BAD_ARGUMENT`, or `SET_TOO_LARGE` as for {@link track}. On a follower it goes to the writer, and
-   * waits while there is none.
+   * `BAD_ARGUMENT`, or `SET_TOO_LARGE` as for {@link track}. On a follower it goes to the writer,
+   * and waits while there is none.
    */
   hold(hold: Hold, options?: { track?: readonly TrackedLike[] }): Promise<CompleteState | null>
 
@@ -412,9 +413,9 @@ export class Snaplight implements AsyncDisposable {
    * await db.track([account, { address: token, slots: [slot], code: true }])
    * ```
    *
-   * A set has at most 10,000 accounts and, over all of them, 100,000 single slots. It belongs to the
-   * database, and is there after a reload. On a follower the call goes to the writer, waits while
-   * there is none, and resolves when the follower can read the state.
+   * A set has at most 10,000 accounts and, over all of them, 100,000 single slots. It belongs to
+   * the database, and is there after a reload. On a follower the call goes to the writer, waits
+   * while there is none, and resolves when the follower can read the state.
    *
    * It rejects as {@link hold} does, and with {@link MisuseError} `NOT_A_SET` on a database of
    * everything, or `SET_TOO_LARGE`, which changes nothing.
@@ -422,11 +423,11 @@ export class Snaplight implements AsyncDisposable {
   track(accounts: readonly TrackedLike[]): Promise<CompleteState>
 
   /**
-   * Takes something out of the set: an address alone the account with all of its slots and its code,
-   * an address with `slots` or `code: true` only these. What is not tracked is ignored. Reads of it
-   * reject from now on; its bytes are deleted when no state that can be read has them. The same
-   * errors as {@link track}; `BAD_ARGUMENT` also for single slots of an account of which all are
-   * tracked.
+   * Takes something out of the set: an address alone the account with all of its slots and its
+   * code, an address with `slots` or `code: true` only these. What is not tracked is ignored. Reads
+   * of it reject from now on; its bytes are deleted when no state that can be read has them. The
+   * same errors as {@link track}; `BAD_ARGUMENT` also for single slots of an account of which all
+   * are tracked.
    */
   untrack(accounts: readonly TrackedLike[]): Promise<void>
 
@@ -661,10 +662,14 @@ export type Phase = 'idle' | 'connecting' | 'locating' | 'ranges' | 'healing' | 
  * Only the four times are of this call of `sync`.
  *
  * They have all that go-ethereum's `SyncProgress` has. Its `syncedAccounts`, `syncedStorage` and
- * `syncedBytecodes` with their bytes are in `received`; `healedTrienodes` and `healedBytecodes` with
- * their bytes are in `healing`; `healingTrienodes` and `healingBytecode` are in `Progress.queued`.
- * Bytes of accounts, slots, codes and nodes are those of the items as snap/1 sends them, without the
- * lists around them and without proofs; go-ethereum counts what it writes.
+ * `syncedBytecodes` with their bytes are in `received`; `healedTrienodes` and `healedBytecodes`
+ * with their bytes are in `healing`; `healingTrienodes` and `healingBytecode` are in
+ * `Progress.queued`. Bytes of accounts, slots, codes and nodes are those of the items as snap/1
+ * sends them, without the lists around them and without proofs; go-ethereum counts what it writes.
+ *
+ * Of a set, `accounts`, `slots` and `codes` are the tracked ones that exist. An answer to
+ * `eth_getProof`, and one for a single key, counts as one of `ranges`, and its nodes as those of
+ * `healing`.
  */
 export interface SyncFigures {
   /** Accounts held of the state. */
@@ -677,10 +682,10 @@ export interface SyncFigures {
    */
   readonly codes: number
   /**
-   * What peers sent: accounts, slots and codes that were proven, in whatever kind of answer, and the
-   * bytes of all messages. `accountBytes`: 32 for the key, and the slim body, of each. `slotBytes`:
-   * 32 for the key, and the value in RLP, of each. `codeBytes`: the codes. What was received twice,
-   * because a kill threw it away or the root moved, is counted twice.
+   * What peers sent: accounts, slots and codes that were proven, in whatever kind of answer, and
+   * the bytes of all messages. `accountBytes`: 32 for the key, and the slim body, of each.
+   * `slotBytes`: 32 for the key, and the value in RLP, of each. `codeBytes`: the codes. What was
+   * received twice, because a kill threw it away or the root moved, is counted twice.
    */
   readonly received: {
     readonly accounts: number
@@ -694,9 +699,9 @@ export interface SyncFigures {
   /** Answers with ranges of accounts or slots that were proven, and their bytes. */
   readonly ranges: { readonly answers: number; readonly bytes: number }
   /**
-   * Trie nodes fetched one by one, by path or by hash, and their bytes; codes fetched while an older
-   * state was healed, and their bytes, which are part of `received` too; the answers that brought the
-   * nodes, and the bytes of these answers.
+   * Trie nodes fetched one by one, by path or by hash, and their bytes; codes fetched while an
+   * older state was healed, and their bytes, which are part of `received` too; the answers that
+   * brought the nodes, and the bytes of these answers.
    */
   readonly healing: {
     readonly nodes: number
@@ -708,9 +713,9 @@ export interface SyncFigures {
   }
   /**
    * Answers that nobody waited for: those that came after their work had been given to another peer
-   * (what they prove is used), those that came twice, and those to a request that was never made. Of
-   * an answer by hash each item counts by itself: one that came before (`duplicate`), and one that
-   * this request did not ask for but that is wanted, and is used (`unexpected`).
+   * (what they prove is used), those that came twice, and those to a request that was never made.
+   * Of an answer by hash each item counts by itself: one that came before (`duplicate`), and one
+   * that this request did not ask for but that is wanted, and is used (`unexpected`).
    */
   readonly unneeded: { readonly late: number; readonly duplicate: number; readonly unexpected: number }
   /**
@@ -832,15 +837,15 @@ export interface SocketLike {
 /**
  * How a peer is asked for state.
  * - `snap`: for ranges of accounts and slots with proofs, for trie nodes by their paths, and for
- *   codes, all under a state root: eth/69 with snap/1. Nodes of today speak it. They know the states
- *   of the last 128 blocks or so.
- * - `hash`: for trie nodes and codes by their hashes, and in no other way: eth/66, whose GetNodeData
- *   needs neither a root nor a path. Old nodes speak it, and so can anything that stores nodes by
- *   hash. It takes more bytes and more round trips, and it finishes a root that no `snap` peer has
- *   any more.
+ *   codes, all under a state root: eth/69 with snap/1. Nodes of today speak it. They know the
+ *   states of the last 128 blocks or so.
+ * - `hash`: for trie nodes and codes by their hashes, and in no other way: eth/66, whose
+ *   GetNodeData needs neither a root nor a path. Old nodes speak it, and so can anything that
+ *   stores nodes by hash. It takes more bytes and more round trips, and it finishes a root that no
+ *   `snap` peer has any more.
  *
- * - `rpc`: by JSON-RPC, as providers are: `eth_getProof` and `eth_getCode` of what a set tracks, and
- *   headers. How far back its states go depends on the provider: often it is the newest only.
+ * - `rpc`: by JSON-RPC, as providers are: `eth_getProof` and `eth_getCode` of what a set tracks,
+ *   and headers. How far back its states go depends on the provider: often it is the newest only.
  *
  * A peer that does not speak what it is asked in is dropped, with a fault that says so.
  */
@@ -895,7 +900,7 @@ export interface PeerStats {
   /** How it is asked. */
   readonly by: PeerBy
   readonly state: PeerState
-  /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before. */
+  /** The name in its Hello, e.g. `Geth/v1.16.7`, made printable; empty before, and for a provider. */
   readonly client: string
   /**
    * The newest block that it says it has; `null` before it said so. Nothing proves it: a peer may
@@ -903,6 +908,8 @@ export interface PeerStats {
    * its report names the number that the header holds; that the block belongs to the chain is
    * proven by a light client or whoever the caller trusts. At least, do not follow what one peer
    * announces alone.
+   *
+   * A provider says nothing of the kind: its `head` stays `null`.
    *
    * `number` is `null` for a peer by hash until it announces a block: its Status (eth/66) has a
    * hash and no number. `sync({ blockHash: head.hash })` works all the same.

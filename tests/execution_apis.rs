@@ -4,13 +4,16 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // A test fails by panicking.
 
+mod json_value;
+
 use std::path::{Path, PathBuf};
 
+use json_value::Json;
 use serde_json::{Value, json};
 use snaplight::hash::Hash;
 use snaplight::trie::keccak;
 use snaplight::wire::VerifiedHeader;
-use snaplight::wire::rpc::{BlockRef, Call, HeaderError, HeaderJson, Reply};
+use snaplight::wire::rpc::{BlockRef, Call, HeaderError, Reply, header_rlp};
 
 /// The recorded data, if it is there.
 fn data() -> Option<PathBuf> {
@@ -107,11 +110,11 @@ fn every_header_of_a_chain_through_all_forks_hashes_to_its_block_from_rlp_and_fr
         let header = VerifiedHeader::of_rlp(rlp, None).expect("a header");
         let block = header.block();
         assert_eq!(block.hash, keccak(rlp));
-        let json: HeaderJson = serde_json::from_value(as_json(rlp)).expect("a header");
-        assert_eq!(json.to_rlp().as_deref(), Ok(rlp));
-        let again = VerifiedHeader::of_json(&json, Some(&block.hash)).expect("the same header");
-        assert_eq!(again, header);
-        let wrong = VerifiedHeader::of_json(&json, Some(&Hash::ZERO));
+        let json = as_json(rlp);
+        assert_eq!(header_rlp(&Json(&json)).as_deref(), Ok(rlp));
+        let again = VerifiedHeader::of_json(&Json(&json), Some(&block.hash));
+        assert_eq!(again.expect("the same header"), header);
+        let wrong = VerifiedHeader::of_json(&Json(&json), Some(&Hash::ZERO));
         assert_eq!(wrong, Err(HeaderError::WrongHash(block.hash)));
         if let Some(parent) = parent {
             assert_eq!(hash(&as_json(rlp)["parentHash"]), parent);
@@ -132,7 +135,7 @@ fn recorded_headers_of_every_fork_hash_to_their_hash() {
         for (_, answer) in recorded(&data.join(folder)) {
             let result = &answer["result"];
             let call = Call::Header(Hash::ZERO);
-            match Reply::read(&call, result) {
+            match Reply::read(&call, &Json(result)) {
                 Reply::Header(rlp) => {
                     assert_eq!(keccak(&rlp), hash(&result["hash"]));
                     let header = VerifiedHeader::of_rlp(&rlp, None).expect("a header");
@@ -158,8 +161,7 @@ fn a_header_with_the_fields_of_amsterdam_has_them_in_their_places() {
     let mut json = as_json(last);
     json["blockAccessListHash"] = json!(format!("0x{}", "11".repeat(32)));
     json["slotNumber"] = json!("0x7b");
-    let header: HeaderJson = serde_json::from_value(json.clone()).expect("a header");
-    let rlp = header.to_rlp().expect("a header");
+    let rlp = header_rlp(&Json(&json)).expect("a header");
     let (mut old, mut new) = (last, &rlp[..]);
     let old = alloy_rlp::Header::decode_bytes(&mut old, true).unwrap();
     let new = alloy_rlp::Header::decode_bytes(&mut new, true).unwrap();
@@ -168,8 +170,8 @@ fn a_header_with_the_fields_of_amsterdam_has_them_in_their_places() {
 
     // A field is missing before another one that is there: no header has that form.
     json["requestsHash"] = Value::Null;
-    let header: HeaderJson = serde_json::from_value(json).expect("a header");
-    assert_eq!(header.to_rlp(), Err(HeaderError::Field("requestsHash")));
+    let missing = HeaderError::Field("requestsHash");
+    assert_eq!(header_rlp(&Json(&json)), Err(missing));
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn recorded_proofs_are_read_as_they_are() {
             block: BlockRef::Latest,
         };
         let result = &answer["result"];
-        let Reply::Proof(proof) = Reply::read(&call, result) else {
+        let Reply::Proof(proof) = Reply::read(&call, &Json(result)) else {
             panic!("{result}")
         };
         let items = |value: &Value| value.as_array().map_or(0, Vec::len);
@@ -198,7 +200,7 @@ fn recorded_proofs_are_read_as_they_are() {
         assert_eq!(proof.claimed.slots.len(), slots);
     }
     for (_, answer) in recorded(&data.join("eth_chainId")) {
-        let reply = Reply::read(&Call::ChainId, &answer["result"]);
+        let reply = Reply::read(&Call::ChainId, &Json(&answer["result"]));
         assert_eq!(reply, Reply::ChainId(3_503_995_874_084_926));
     }
     for (_, answer) in recorded(&data.join("eth_getCode")) {
@@ -206,7 +208,7 @@ fn recorded_proofs_are_read_as_they_are() {
             address: [0; 20],
             block: BlockRef::Latest,
         };
-        let reply = Reply::read(&call, &answer["result"]);
+        let reply = Reply::read(&call, &Json(&answer["result"]));
         assert!(matches!(reply, Reply::Code(_)), "{reply:?}");
     }
 }
@@ -258,7 +260,7 @@ fn an_answer_may_be_odd_in_every_way_that_is_known_of_clients() {
     };
     let Reply::Proof(proof) = Reply::read(
         &call,
-        json!({
+        &Json(&json!({
             "accountProof": ["0xc0", "0x", "C1"],
             "balance": "0x0012",
             "nonce": 7,
@@ -268,7 +270,7 @@ fn an_answer_may_be_odd_in_every_way_that_is_known_of_clients() {
                 { "key": "0x02", "value": null, "proof": ["0x80"] },
             ],
             "unknown": { "a": [1, 2.5, true, null] },
-        }),
+        })),
     ) else {
         panic!("no proof")
     };
@@ -286,7 +288,7 @@ fn an_answer_may_be_odd_in_every_way_that_is_known_of_clients() {
     assert_eq!(claimed.slots, [(number(2), number(0xff))]);
 
     // Nothing but an empty proof is null.
-    let Reply::Proof(proof) = Reply::read(&call, json!({ "accountProof": null })) else {
+    let Reply::Proof(proof) = Reply::read(&call, &Json(&json!({ "accountProof": null }))) else {
         panic!("no proof")
     };
     assert!(proof.nodes.is_empty());
@@ -298,8 +300,9 @@ fn an_answer_may_be_odd_in_every_way_that_is_known_of_clients() {
         json!([1]),
         json!("0x"),
     ] {
-        let reply = Reply::read(&call, &bad);
+        let reply = Reply::read(&call, &Json(&bad));
         assert!(matches!(reply, Reply::Malformed(_)), "{bad}: {reply:?}");
     }
-    assert!(matches!(Reply::read(&call, Value::Null), Reply::Failed(_)));
+    let null = Reply::read(&call, &Json(&Value::Null));
+    assert!(matches!(null, Reply::Failed(_)));
 }

@@ -5,7 +5,10 @@
 
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use snaplight::hash::Hash;
-use snaplight::state::{Batch, Complete, Counts, Network, PageId, PendingGc, Record, RootPage};
+use snaplight::state::{
+    Batch, Complete, Counts, Network, PageId, PendingGc, Record, RootPage, TrackedAccount,
+    TrackedSet,
+};
 use snaplight::store::Store;
 use snaplight::store::indexed_db::{Durability, IndexedDb, WriterLock};
 use snaplight::web::{Database, delete_database};
@@ -103,8 +106,27 @@ async fn open_as(
     memory: bool,
     listener: &Listener,
 ) -> Result<Database, JsValue> {
+    open_to_hold("", role, name, memory, listener).await
+}
+
+async fn open_to_hold(
+    hold: &str,
+    role: &str,
+    name: &str,
+    memory: bool,
+    listener: &Listener,
+) -> Result<Database, JsValue> {
     let listener = AsRef::<JsValue>::as_ref(listener).clone().unchecked_into();
-    let opened = Database::open(name.to_owned(), memory, role, "", 1, &[7; 32], 1, listener);
+    let opened = Database::open(
+        name.to_owned(),
+        memory,
+        role,
+        hold,
+        1,
+        &[7; 32],
+        1,
+        listener,
+    );
     JsFuture::from(opened)
         .await
         .map(|database| Database::try_from_js_value(database).unwrap())
@@ -339,6 +361,64 @@ async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_clo
     close(follower).await;
 }
 
+/// The error's code of a read of the account at 20 times this byte; `None` if it was read.
+async fn refused_read(database: &Database, address: u8) -> Option<JsValue> {
+    let read = JsFuture::from(database.account(&[address; 20], None)).await;
+    read.err().map(|error| field(&error, "code"))
+}
+
+async fn synced_to_nothing(database: &Database, listener: &Listener) {
+    let synced = listener.next("synced");
+    database.start_sync(&Hash::EMPTY_ROOT.0).unwrap();
+    arguments(synced).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_set_is_stored_followed_and_taken_over() {
+    let name = "driver: a set";
+    JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap();
+    let (wrote, followed) = (Listener::new(), Listener::new());
+    let writer = open_to_hold("set", "writer", name, false, &wrote)
+        .await
+        .unwrap();
+    let tracked = [
+        TrackedAccount::new([0x22; 20], false, &[]),
+        TrackedAccount::whole([0x33; 20], true),
+    ];
+    let set = TrackedSet::default().with(&tracked).unwrap();
+    writer.change("track", &set.list()).unwrap();
+    synced_to_nothing(&writer, &wrote).await;
+    assert_eq!(refused_read(&writer, 0x22).await, None);
+    assert_eq!(refused_read(&writer, 0x44).await.unwrap(), "NOT_TRACKED");
+
+    let follower = open_to_hold("set", "follower", name, false, &followed)
+        .await
+        .unwrap();
+    let refused = follower.change("track", &[]).unwrap_err();
+    assert_eq!(field(&refused, "code"), "LOCKED");
+    let listed = JsFuture::from(follower.tracked()).await.unwrap();
+    assert_eq!(Uint8Array::from(listed).to_vec(), set.list());
+    assert_eq!(refused_read(&follower, 0x33).await, None);
+    assert_eq!(refused_read(&follower, 0x44).await.unwrap(), "NOT_TRACKED");
+
+    let whole = TrackedAccount::new([0x33; 20], false, &[]);
+    let less = TrackedSet::default().with(&[whole]).unwrap().list();
+    writer.change("untrack", &less).unwrap();
+    assert_eq!(refused_read(&writer, 0x33).await.unwrap(), "NOT_TRACKED");
+    let took_over = follower.take_over(JsValue::UNDEFINED);
+    close(writer).await;
+    assert_eq!(JsFuture::from(took_over).await.unwrap(), true);
+    assert_eq!(refused_read(&follower, 0x22).await, None);
+    assert_eq!(refused_read(&follower, 0x33).await.unwrap(), "NOT_TRACKED");
+    close(follower).await;
+
+    let wrong = open_to_hold("everything", "writer", name, false, &followed).await;
+    let wrong = wrong.map(drop).unwrap_err();
+    assert_eq!(field(&wrong, "code"), "WRONG_HOLD");
+}
+
 /// Commits a record. If the record has pending garbage, the batch has its pages.
 async fn commit(store: &IndexedDb, record: Record) {
     let pages = match record.pending_gc {
@@ -351,6 +431,8 @@ async fn commit(store: &IndexedDb, record: Record) {
         codes: vec![],
         delete: vec![],
         delete_codes: vec![],
+        scopes: vec![],
+        delete_scopes: vec![],
         record: record.encode(),
     };
     store.commit(batch).await.unwrap();
@@ -378,6 +460,7 @@ async fn a_follower_collects_no_garbage_and_can_take_over_at_any_moment() {
                 top: RootPage::new(Hash::EMPTY_ROOT, None).unwrap(),
                 counts: Counts::default(),
                 block: None,
+                scope: 0,
             }),
             pending_gc: Some(PendingGc {
                 old: None,

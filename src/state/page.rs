@@ -27,7 +27,11 @@ pub(crate) use size::{
 /// healed block receives no more bytes; 56 KiB doubles those bytes.
 pub const PAGE_BUDGET: usize = 24 * 1024;
 
-/// The least budget, in bytes: sixteen account leaves of one branch, which cannot be split.
+/// The size that the pages of a set are cut to, in bytes.
+pub const SET_PAGE_BUDGET: usize = 1_792;
+
+/// The least budget, in bytes: sixteen account leaves of one branch, which cannot be split. The
+/// pages of a set may have as many, where that is so.
 pub const MIN_BUDGET: usize = 16 * 176;
 
 /// The longest page, in bytes: Chromium keeps values below 64 KiB inside its database, and makes a

@@ -10,7 +10,7 @@
 use core::ops::Range;
 
 use super::entry::{Entry, Item, PageId};
-use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, entry_size};
+use super::page::{FRAME, Folds, MAX_PAGE, MIN_BUDGET, PAGE_BUDGET, SET_PAGE_BUDGET, entry_size};
 use super::scope::Scope;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
@@ -41,8 +41,10 @@ pub struct Tree {
     entries: Vec<Entry>,
     /// Encoded size of `entries` in bytes.
     bytes: usize,
-    /// The size that pages are cut to, in bytes.
+    /// The size that pages are cut to, in bytes: where everything is held, and around the paths of
+    /// a set.
     budget: usize,
+    set_budget: usize,
     /// Ids of the upper pages that the next batch deletes. None of them may stay in the list.
     spine: Range<PageId>,
     /// Pages with ids from this one on belong to this build alone.
@@ -131,6 +133,7 @@ impl Tree {
             entries,
             bytes,
             budget: PAGE_BUDGET,
+            set_budget: SET_PAGE_BUDGET,
             spine,
             first_page: PageId(u64::MAX),
             freed: Vec::new(),
@@ -145,6 +148,23 @@ impl Tree {
     pub fn with_budget(self, budget: usize) -> Tree {
         let budget = budget.clamp(MIN_BUDGET, MAX_PAGE - FRAME);
         Tree { budget, ..self }
+    }
+
+    /// Cuts the pages of a set to `budget` bytes instead of [`SET_PAGE_BUDGET`]. Only measurements
+    /// call it.
+    pub fn with_set_budget(self, budget: usize) -> Tree {
+        Tree {
+            set_budget: budget,
+            ..self
+        }
+    }
+
+    /// The size that pages are cut to, in bytes.
+    fn page_budget(&self) -> usize {
+        match self.scope.is_everything() {
+            true => self.budget,
+            false => self.set_budget,
+        }
     }
 
     /// Pages with ids from `first` on belong to this build alone. Once nothing refers to one any

@@ -30,6 +30,9 @@ const UNPROVEN_MS: u64 = 2_000;
 const PATIENCE_FACTOR: u64 = 4;
 /// The nearest deadline. Chosen without a measurement: a stall of some seconds is no fault.
 const MIN_PATIENCE_MS: u64 = 5_000;
+/// The pause of a provider that is told as a wait. Chosen without a measurement: shorter ones are
+/// part of a sync.
+pub(crate) const LONG_PAUSE_MS: u64 = 5_000;
 /// The farthest deadline, and the one of a request to a peer of which nothing is known and that has
 /// no other beside it: half of go-ethereum's, since a browser has fewer peers to go on with.
 const MAX_PATIENCE_MS: u64 = 30_000;
@@ -45,6 +48,8 @@ pub(crate) struct Peers {
     received: u64,
     /// When answers were last on their way from any peer.
     busy_at: Millis,
+    /// Whether the state that is worked on is that of a set.
+    is_set: bool,
 }
 
 /// Where a request goes, and how large it may be.
@@ -104,10 +109,45 @@ impl Peers {
         self.those(&Peer::is_ready)
     }
 
-    /// How many may be asked for state. `is_set`: of a set; providers have no other.
-    pub(crate) fn serving(&self, is_set: bool) -> usize {
-        let serves = |peer: &&Peer| peer.is_ready() && (is_set || peer.by() != By::Rpc);
-        self.all().filter(serves).count()
+    /// Says whether the state that is worked on is that of a set: providers have no other.
+    pub(crate) fn serve_set(&mut self, is_set: bool) {
+        self.is_set = is_set;
+    }
+
+    /// How many may be asked for state.
+    pub(crate) fn serving(&self) -> usize {
+        self.able(RequestKind::Proofs)
+    }
+
+    /// How many of them are providers that want to be left alone for at least so long.
+    pub(crate) fn paused(&self, until: Millis) -> usize {
+        let is_paused = |peer: &&Peer| {
+            let provider = peer.provider().and_then(Provider::next_retry);
+            self.is_of_use(peer) && provider.is_some_and(|retry| retry >= until)
+        };
+        self.all().filter(is_paused).count()
+    }
+
+    /// How many may be asked for headers.
+    pub(crate) fn serving_headers(&self) -> usize {
+        self.able(RequestKind::Headers)
+    }
+
+    /// How many are ready, without providers that are not called for this kind.
+    fn able(&self, kind: RequestKind) -> usize {
+        let is_able = |peer: &&Peer| match peer.provider() {
+            Some(provider) => provider.knows(kind) && (self.is_set || kind == RequestKind::Headers),
+            None => true,
+        };
+        self.all()
+            .filter(|peer| peer.is_ready())
+            .filter(is_able)
+            .count()
+    }
+
+    /// Whether a peer is there for the state that is worked on.
+    fn is_of_use(&self, peer: &Peer) -> bool {
+        peer.is_ready() && (self.is_set || peer.by() != By::Rpc)
     }
 
     /// Those of whom this holds.
@@ -141,8 +181,7 @@ impl Peers {
 
     /// Those that may have something of the state `root`, or all if none may.
     pub(crate) fn holding(&self, root: &Hash) -> Vec<PeerId> {
-        // Providers are asked for no single items.
-        let serves = |peer: &Peer| peer.is_ready() && peer.by() != By::Rpc;
+        let serves = |peer: &Peer| self.is_of_use(peer);
         let those = self.those(&|peer| serves(peer) && !peer.has_refused_state(root));
         match those.is_empty() {
             true => self.those(&serves),
@@ -241,7 +280,7 @@ impl Peers {
             if let Some(provider) = peer.provider() {
                 let bytes = peer.call_bytes(kind).filter(|_| most > 0);
                 // For a quick one it is worth to wait.
-                let is_outrun = self.others(*id).any(|other| {
+                let is_outrun = self.all().any(|other| {
                     let quick = other
                         .provider()
                         .filter(|other| provider.is_outrun_by(other));
@@ -315,7 +354,7 @@ impl Peers {
     /// the milliseconds that it may take.
     pub(crate) fn asked(&mut self, id: PeerId, expected: u64) -> (Received, u64) {
         let all = self.bytes_in_time() + expected;
-        let others = self.ready().len() > 1;
+        let others = self.others(id).next().is_some();
         let (from_all, line) = (self.received, self.line);
         let quickest = self.quickest_call();
         let Some(peer) = self.get_mut(id) else {
@@ -340,7 +379,17 @@ impl Peers {
 
     /// Whether somebody else is there to do what this peer was asked for at `sent`: somebody who
     /// has proven something since, or anybody if this one never did or had half a minute.
-    pub(crate) fn is_replaceable(&self, id: PeerId, sent: Millis, now: Millis) -> bool {
+    pub(crate) fn is_replaceable(
+        &self,
+        id: PeerId,
+        kind: RequestKind,
+        sent: Millis,
+        now: Millis,
+    ) -> bool {
+        if kind == RequestKind::Headers && self.able(kind) > 1 && now.since(sent) >= MIN_PATIENCE_MS
+        {
+            return true;
+        }
         let is_new = self.get(id).is_none_or(Peer::is_unproven);
         let anybody = is_new || now.since(sent) >= MAX_PATIENCE_MS;
         anybody && self.others(id).next().is_some() || self.has_proof_of_others(id, sent)
@@ -357,8 +406,10 @@ impl Peers {
         now: Millis,
     ) -> bool {
         let is_lost = now.since(sent) >= MAX_PATIENCE_MS;
+        let others = self.table.iter().filter(|(other, _)| *other != id);
+        let mut others = others.map(|(_, peer)| peer).filter(|peer| peer.is_ready());
         is_lost
-            || self.others(id).any(|other| {
+            || others.any(|other| {
                 let may_be_asked = match other.by() {
                     By::Rpc => !other.has_late() && other.call_bytes(kind).is_some(),
                     By::Snap => other.is_reliable(root, now),
@@ -373,10 +424,12 @@ impl Peers {
         self.others(id).any(|other| other.proved_since(since))
     }
 
-    /// The other ready peers.
+    /// The other peers that are there for the state that is worked on.
     fn others(&self, id: PeerId) -> impl Iterator<Item = &Peer> {
         let others = self.table.iter().filter(move |(other, _)| *other != id);
-        others.map(|(_, peer)| peer).filter(|peer| peer.is_ready())
+        others
+            .map(|(_, peer)| peer)
+            .filter(|peer| self.is_of_use(peer))
     }
 }
 

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Uint8Array};
-use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -15,7 +14,6 @@ use super::crash;
 use super::driver::{Driver, ScopeChange, not_a_set};
 use super::errors::JsError;
 use super::event_loop;
-use super::json::Json;
 use super::listener::Listener;
 use super::object;
 use super::provider::Provider;
@@ -28,7 +26,6 @@ use crate::state::{Complete, Network, TrackedAccount};
 use crate::store::StoreError;
 use crate::sync::{Config, Engine, PeerId, Target};
 use crate::trie::keccak;
-use crate::wire::rpc::{HeaderError, HeaderJson};
 use crate::wire::{By, VerifiedHeader};
 
 /// The subprotocol of `docs/websocket-peers.md`.
@@ -172,11 +169,7 @@ impl Database {
         let block = block.as_deref().map(hash).transpose()?;
         let header = match header.dyn_into::<Uint8Array>() {
             Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
-            Err(json) => {
-                let json = HeaderJson::deserialize(Json(json));
-                json.map_err(|_| HeaderError::Malformed)
-                    .and_then(|json| VerifiedHeader::of_json(&json, block.as_ref()))
-            }
+            Err(json) => VerifiedHeader::of_json(&json, block.as_ref()),
         };
         self.start(Target::Header(header.map_err(JsError::from)?))
     }

@@ -3,7 +3,7 @@
 
 use super::capabilities::Offsets;
 use super::rlp::{RlpReader, frame};
-use super::rpc::{HeaderError, HeaderJson};
+use super::rpc::{HeaderError, JsonValue, header_rlp};
 use super::{Answer, PeerFault};
 use crate::hash::Hash;
 use crate::state::Block;
@@ -95,10 +95,10 @@ impl VerifiedHeader {
     /// # Errors
     /// [`HeaderError`].
     pub fn of_json(
-        header: &HeaderJson,
+        header: &impl JsonValue,
         expected: Option<&Hash>,
     ) -> Result<VerifiedHeader, HeaderError> {
-        VerifiedHeader::of_rlp(&header.to_rlp()?, expected)
+        VerifiedHeader::of_rlp(&header_rlp(header)?, expected)
     }
 
     fn fields(rlp: &[u8], hash: Hash) -> Result<VerifiedHeader, PeerFault> {

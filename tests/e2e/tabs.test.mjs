@@ -9,6 +9,7 @@ import { chain, setUp } from './lib/harness.mjs'
 
 const world = setUp()
 const NOBODY = `0x${'12'.repeat(20)}`
+const ANOTHER = `0x${'34'.repeat(20)}`
 
 /**
  * Opens `name` in a page as `window.db`, with its events in `window.events`, and adds the peer.
@@ -56,6 +57,47 @@ test('a second tab follows: it gets an event for what the first completes, and r
   assert.deepEqual([root, block.hash], [next.stateRoot, next.hash])
   // A follower asks peers nothing, so it has not connected.
   assert.equal(await follower.evaluate(() => peer.state), 'connecting')
+})
+
+test('a follower tracks through the writer, reads the states that are kept, and goes on as the writer', async () => {
+  const peer = await world.peer('--accounts', '3000', '--chain')
+  const [writer, follower] = [await world.page(), await world.page()]
+  assert.equal(await open(writer, 'a set', peer, { hold: 'set' }), 'writer')
+  assert.equal(await open(follower, 'a set', peer), 'follower')
+  /** What reading an account comes to, of a state that may be named. */
+  const read = (page, address, at) =>
+    page.evaluate(async ({ address, at }) => {
+      try {
+        return (await (at === undefined ? db : db.at(at)).getAccount(address)).exists ? 'there' : 'proven absent'
+      } catch ({ code, pending }) {
+        return pending ? `${code}, pending` : code
+      }
+    }, { address, at })
+
+  const tracked = follower.evaluate(async (nobody) => (await db.track([nobody])).root, NOBODY)
+  await sync(writer, peer.root)
+  assert.equal(await tracked, peer.root)
+  assert.deepEqual(await follower.evaluate(() => [db.holds, db.complete.root]), ['set', peer.root])
+  assert.deepEqual(await writer.evaluate(() => db.tracked()), [{ address: NOBODY, slots: [], code: false }])
+  assert.equal(await read(follower, NOBODY), 'proven absent')
+  assert.equal(await read(follower, ANOTHER), 'NOT_TRACKED')
+
+  const next = await peer.advance(0.2)
+  await during(follower, 'complete', () => sync(writer, { blockHash: next.hash }))
+  assert.deepEqual(await follower.evaluate(() => db.states.map(({ root }) => root)), [next.stateRoot, peer.root])
+  for (const at of [peer.root, next.number]) assert.equal(await read(follower, NOBODY, at), 'proven absent')
+  assert.equal(await follower.evaluate(async (another) => (await db.track([another])).root, ANOTHER), next.stateRoot)
+  assert.equal(await read(follower, ANOTHER), 'proven absent')
+  assert.equal(await read(follower, ANOTHER, peer.root), 'NOT_TRACKED, pending')
+  await follower.evaluate((nobody) => db.untrack([nobody]), NOBODY)
+  for (const page of [writer, follower]) assert.equal(await read(page, NOBODY), 'NOT_TRACKED')
+
+  await during(follower, 'role', () => writer.evaluate(() => db.close()))
+  assert.deepEqual(await follower.evaluate(() => db.tracked()), [{ address: ANOTHER, slots: [], code: false }])
+  assert.equal(await follower.evaluate(async (nobody) => (await db.track([nobody])).root, NOBODY), next.stateRoot)
+  assert.equal(await read(follower, NOBODY), 'proven absent')
+  const { code: wrong } = await writer.evaluate((network) => failure(() => snaplight.open({ name: 'a set', network, hold: 'everything' })), chain(peer).network)
+  assert.equal(wrong, 'WRONG_HOLD')
 })
 
 test('a tab that insists on writing is refused while another tab writes, and so is a deletion', async () => {

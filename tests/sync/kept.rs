@@ -26,8 +26,12 @@ struct Wallet {
 
 impl Wallet {
     fn new(seed: u64) -> Wallet {
+        Wallet::over(2_000, seed)
+    }
+
+    fn over(accounts: u64, seed: u64) -> Wallet {
         let recipe = Recipe {
-            accounts: 2_000,
+            accounts,
             contracts_per_mille: 300,
             seed,
             huge: vec![(1, 600)],
@@ -282,8 +286,9 @@ fn a_kill_at_any_moment_after_a_switch_leaves_nothing_behind() {
     assert_eq!(wallet.readable_roots().len(), MAX_KEPT);
 }
 
-/// Begins to sync to the next block, and leaves the build.
-fn leave_a_build(wallet: &mut Wallet) {
+/// Begins to sync to the next block, and leaves the build when this many nodes and accounts have
+/// come.
+fn leave_a_build(wallet: &mut Wallet, size: u64) {
     wallet.advance();
     let root = Hash(wallet.chain.root());
     wallet.world.target(root);
@@ -293,7 +298,7 @@ fn leave_a_build(wallet: &mut Wallet) {
         assert!(matches!(end, End::Paused), "{end:?}");
         let now = Millis(wallet.world.now);
         let progress = wallet.world.engine.progress(now);
-        if progress.counters.nodes + progress.counters.accounts > 0 {
+        if progress.counters.nodes + progress.counters.accounts >= size {
             break;
         }
     }
@@ -309,7 +314,7 @@ fn a_build_that_was_left_goes_on_over_a_state_that_is_kept_meanwhile() {
     let mut wallet = Wallet::new(6);
     let followed = wallet.follow(8);
     wallet.collect_garbage();
-    leave_a_build(&mut wallet);
+    leave_a_build(&mut wallet, 1);
     wallet.sync_to(followed[5]);
     assert!(wallet.world.disk.record().building.is_some());
     let root = wallet.sync();
@@ -325,7 +330,7 @@ fn a_build_whose_base_was_dropped_meanwhile_goes_on_and_leaves_nothing_behind() 
     let mut wallet = Wallet::new(6);
     let followed = wallet.follow(8);
     wallet.collect_garbage();
-    leave_a_build(&mut wallet);
+    leave_a_build(&mut wallet, 1);
     // What the build is over is an older state now, and is damaged.
     wallet.sync_to(followed[5]);
     let (page, at) = *wallet.own_pages(followed[0]).last().expect("a page");
@@ -346,14 +351,18 @@ fn a_build_whose_base_was_dropped_meanwhile_goes_on_and_leaves_nothing_behind() 
 
 #[test]
 fn a_build_that_was_left_is_garbage_once_damage_of_the_complete_state_is_healed() {
-    for holds_everything in [false, true] {
-        let mut wallet = Wallet::new(6);
+    for (holds_everything, accounts, size) in [(false, 2_000, 1), (true, 30_000, 8_000)] {
+        let mut wallet = Wallet::over(accounts, 6);
         if holds_everything {
             wallet.hold_everything();
         }
         let followed = wallet.follow(3);
         wallet.collect_garbage();
-        leave_a_build(&mut wallet);
+        leave_a_build(&mut wallet, size);
+        let left = wallet.world.disk.record().building.expect("a build");
+        let mut pages = wallet.world.disk.pages.keys();
+        let is_below = |id: &PageId| *id >= left.first_page && !left.spine.contains(id);
+        assert_eq!(pages.any(is_below), holds_everything);
         let disk = &mut wallet.world.disk;
         let top = disk.record().complete.expect("a state").top;
         let places = Walk::of(disk, top, true).places;

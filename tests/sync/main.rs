@@ -7,6 +7,8 @@
 
 mod bounds;
 mod disk;
+#[path = "../json_value/mod.rs"]
+mod json_value;
 mod rng;
 mod timing;
 mod truth;

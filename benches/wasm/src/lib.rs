@@ -8,11 +8,12 @@ use std::hint::black_box;
 
 use sha3::{Digest, Keccak256};
 use snaplight::hash::Hash;
+use snaplight::state::HashedNode;
 use snaplight::state::account::SlimAccount;
 use snaplight::state::entry::PageId;
 use snaplight::state::new_pages::NewPages;
 use snaplight::state::tree::Tree;
-use snaplight::trie::{Fold, Root, keccak_pair, prove, verify_accounts};
+use snaplight::trie::{Fold, Root, find_proven, keccak, keccak_pair, prove, verify_accounts};
 
 /// Accounts of the state that answers are taken from. These are enough for proofs of mainnet's
 /// shape, and quick to make.
@@ -41,6 +42,9 @@ struct Bench {
     ends: Vec<usize>,
     /// The answer for JavaScript, see [`answer()`].
     exported: Vec<u8>,
+    /// What [`verify_proof`] reads, and the values that it found.
+    text: Vec<u8>,
+    values: Vec<u8>,
 }
 
 /// Compares the kernel, as compiled for wasm, with the crate sha3 for messages of up to five
@@ -196,6 +200,94 @@ pub extern "C" fn sha3(count: usize) -> u32 {
     }
     1
 }
+
+/// Makes room for the text that [`verify_proof`] reads: `len` bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn proof_text(len: usize) -> *mut u8 {
+    BENCH.with_borrow_mut(|bench| {
+        bench.text.resize(len, 0);
+        bench.text.as_mut_ptr()
+    })
+}
+
+/// Verifies an answer to `eth_getProof` as the engine does: hashes all nodes, walks to the account
+/// and from its storage root to each slot. Returns how many nodes it had; 0 if it proves nothing.
+///
+/// The text has lines of hexadecimal digits with 0x: the state root, the address, `slots` numbers of
+/// slots, and the nodes. [`proof_values`] has the values of the slots afterwards, 32 bytes each.
+#[unsafe(no_mangle)]
+pub extern "C" fn verify_proof(slots: usize) -> usize {
+    BENCH.with_borrow_mut(|bench| {
+        let text = std::mem::take(&mut bench.text);
+        let found = proven(&text, slots);
+        bench.text = text;
+        let Some((nodes, values)) = found else {
+            return 0;
+        };
+        bench.values = values;
+        nodes
+    })
+}
+
+/// The values that [`verify_proof`] proved.
+#[unsafe(no_mangle)]
+pub extern "C" fn proof_values() -> *const u8 {
+    BENCH.with_borrow(|bench| bench.values.as_ptr())
+}
+
+fn proven(text: &[u8], slots: usize) -> Option<(usize, Vec<u8>)> {
+    let mut lines = text.split(|byte| *byte == b'\n').map(decoded);
+    let root = Hash::from_slice(&lines.next()??)?;
+    let account = keccak(&lines.next()??);
+    let keys: Vec<Hash> = (0..slots)
+        .map(|_| Some(keccak(&lines.next()??)))
+        .collect::<Option<_>>()?;
+    let nodes: Vec<Vec<u8>> = lines.collect::<Option<_>>()?;
+    let came: Vec<HashedNode<'_>> = nodes.iter().map(|node| HashedNode::new(node)).collect();
+    let node = |hash: &Hash| {
+        let found = came.iter().find(|node| node.hash() == *hash);
+        found.map(HashedNode::rlp)
+    };
+    let slim = SlimAccount::from_full(find_proven(&root, &account, &node).ok()??).ok()?;
+    let storage = SlimAccount::parse(&slim).ok()?.account().storage_root;
+    let mut values = Vec::with_capacity(32 * slots);
+    for key in &keys {
+        let rlp = find_proven(&storage, key, &node).ok()?.unwrap_or_default();
+        let number = match rlp {
+            [0x80..=0xa0, number @ ..] => number,
+            byte => byte,
+        };
+        values.resize(values.len() + 32_usize.checked_sub(number.len())?, 0);
+        values.extend(number);
+    }
+    Some((came.len(), values))
+}
+
+/// The bytes of hexadecimal digits after 0x.
+fn decoded(line: &[u8]) -> Option<Vec<u8>> {
+    let digits = line.strip_prefix(b"0x")?;
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    let mut seen = 0;
+    for pair in digits.as_chunks::<2>().0 {
+        let [high, low] = pair.map(|digit| DIGITS[usize::from(digit)]);
+        seen |= high | low;
+        bytes.push(high << 4 | low & 0x0f);
+    }
+    (seen < NO_DIGIT).then_some(bytes)
+}
+
+const NO_DIGIT: u8 = 0x10;
+
+/// The value of each hexadecimal digit in lower case, and [`NO_DIGIT`] for any other byte.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
 
 /// The answer for other implementations: the root, the origin, the number of accounts, for each of
 /// them its key, the length of its slim body and the body, then the number of proof nodes, and for

@@ -1,6 +1,7 @@
 //! Which children of a branch move out together.
 
 use super::{Cut, CutMode, Source};
+use crate::state::page::MIN_BUDGET;
 use crate::state::tree_error::TreeError;
 use crate::trie::fold::ChildOf;
 
@@ -84,7 +85,7 @@ impl<S: Source + ?Sized> Cut<'_, S> {
     }
 
     /// The run of adjacent movable children that fits a page and has the most bytes, and these
-    /// bytes.
+    /// bytes. A child that is larger makes a run of its own.
     fn fullest_run(&self, branch: usize) -> Option<(Vec<usize>, usize)> {
         let mut best = (0, 0..0);
         // At most 16 children. `None` where a run ends.
@@ -103,7 +104,9 @@ impl<S: Source + ?Sized> Cut<'_, S> {
             let mut size = 0;
             for (end, child) in children.iter().enumerate().skip(start) {
                 match child {
-                    Some((_, next)) if size + next <= self.place.budget => size += next,
+                    Some((_, next)) if size == 0 || size + next <= self.place.budget => {
+                        size += next
+                    }
                     _ => break,
                 }
                 if size > best.0 {
@@ -125,10 +128,13 @@ impl<S: Source + ?Sized> Cut<'_, S> {
         self.fold.is_leaf(entry as usize)
     }
 
+    /// What has at most [`MIN_BUDGET`] bytes may move even if pages are cut to less: the leaves of
+    /// one branch cannot be split.
     fn is_movable(&self, branch: usize) -> bool {
+        let most = self.place.budget.max(MIN_BUDGET);
         let node = self.nodes.get(branch).filter(|node| {
             node.replacement.is_none()
-                && node.sum.size <= self.place.budget
+                && node.sum.size <= most
                 && !(self.mode == CutMode::Growing && node.sum.open)
         });
         node.is_some() && self.hash(branch).is_some()

@@ -2,7 +2,8 @@
 //!
 //! A list has the accounts one after the other, each in the layout of [`super::Scope::encode`].
 
-use super::{Fields, MAX_TRACKED_ACCOUNTS, ScopeError, TrackedAccount, TrackedSet, TrackedSlots};
+use super::codec::Fields;
+use super::{MAX_TRACKED_ACCOUNTS, ScopeError, TrackedAccount, TrackedSet, TrackedSlots};
 
 impl TrackedAccount {
     /// Reads a list.

@@ -6,6 +6,7 @@
 )]
 
 use proptest::prelude::*;
+use xxhash_rust::xxh64::xxh64;
 
 use super::*;
 

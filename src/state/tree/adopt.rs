@@ -4,9 +4,9 @@
 
 use super::Joined;
 use super::list::over;
-use super::scoped::{Settler, blinded_page};
+use super::scoped::{Settler, blinded_page, want};
 use crate::hash::Hash;
-use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, PageRef, Storage};
+use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, PageRef, Storage};
 use crate::state::page::fold_list;
 use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
@@ -175,28 +175,6 @@ impl Adopter<'_> {
         if under.has_base() {
             leaf.storage = Storage::Inline(vec![under]);
         }
-    }
-}
-
-/// Notes what an account lacks.
-pub(super) fn want(
-    path: &Path,
-    leaf: &mut AccountLeaf,
-    held: Option<&dyn CodesHeld>,
-    joined: &mut Joined,
-) {
-    if !leaf.is_open() {
-        return;
-    }
-    if leaf.code == Code::Missing {
-        let code = leaf.code_hash();
-        match held.is_some_and(|held| held.holds(&code)) {
-            true => leaf.code = Code::Held,
-            false => joined.codes.push(code),
-        }
-    }
-    if leaf.storage == Storage::Blinded {
-        joined.storage.push((path.key(), leaf.storage_root()));
     }
 }
 

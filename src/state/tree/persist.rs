@@ -36,20 +36,16 @@ impl Tree {
         }
         move_giants(&mut self.entries, None, self.budget, out)?;
         self.fold()?;
+        let budget = self.page_budget();
         let place = Place {
             account: None,
-            budget: self.budget,
+            budget,
         };
         let storage_fold = &mut self.folds.storage;
-        let mut list = EntryList::new(
-            &self.entries,
-            None,
-            storage_fold,
-            self.budget,
-            CutMode::Growing,
-        );
+        let mode = CutMode::Growing;
+        let mut list = EntryList::new(&self.entries, None, storage_fold, budget, mode);
         list.cut_large_storage(out)?;
-        let kept = cut_list(&self.folds.list, &mut list, place, CutMode::Growing, out)?;
+        let kept = cut_list(&self.folds.list, &mut list, place, mode, out)?;
         let mut replaced = core::mem::take(&mut list.replaced);
 
         let length = kept.items.len();
@@ -85,12 +81,13 @@ impl Tree {
             Unfinished::Blind => CutMode::Collapsing,
             Unfinished::Write => CutMode::Closing,
         };
+        let budget = self.page_budget();
         let place = Place {
             account: None,
-            budget: self.budget,
+            budget,
         };
         let storage_fold = &mut self.folds.storage;
-        let mut list = EntryList::new(&self.entries, None, storage_fold, self.budget, mode);
+        let mut list = EntryList::new(&self.entries, None, storage_fold, budget, mode);
         list.cut_large_storage(out)?;
         let kept: Kept = cut_list(&self.folds.list, &mut list, place, mode, out)?;
         write_whole(&kept, &list, place, self.root, out).map(Some)

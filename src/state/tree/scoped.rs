@@ -6,7 +6,7 @@
 //! entries that it would have if it had been revealed under the new scope.
 
 use super::list::restored;
-use super::{Joined, Tree, adopt};
+use super::{Joined, Tree};
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
 use crate::state::account::SlimAccount;
@@ -119,7 +119,7 @@ impl Tree {
         self.older.add(before);
         for entry in &mut self.entries {
             if let Item::Account(leaf) = &mut entry.item {
-                adopt::want(&entry.path, leaf, Some(held), &mut joined);
+                want(&entry.path, leaf, Some(held), &mut joined);
             }
         }
         self.count_bytes();
@@ -368,6 +368,28 @@ impl Settler<'_> {
                 (code, true) => code,
             };
         }
+    }
+}
+
+/// Notes what an account lacks.
+pub(super) fn want(
+    path: &Path,
+    leaf: &mut AccountLeaf,
+    held: Option<&dyn CodesHeld>,
+    joined: &mut Joined,
+) {
+    if !leaf.is_open() {
+        return;
+    }
+    if leaf.code == Code::Missing {
+        let code = leaf.code_hash();
+        match held.is_some_and(|held| held.holds(&code)) {
+            true => leaf.code = Code::Held,
+            false => joined.codes.push(code),
+        }
+    }
+    if leaf.storage == Storage::Blinded {
+        joined.storage.push((path.key(), leaf.storage_root()));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sync::ids::Millis;
 use crate::sync::io::{Event, Failure, Output};
 use crate::sync::job::{Job, SetWays, Terms};
 use crate::sync::lacking::Lacks;
-use crate::sync::peers::Route;
+use crate::sync::peers::{LONG_PAUSE_MS, Route};
 use crate::sync::progress::WaitReason;
 use crate::sync::requests::{PendingRequest, StateRequest, Subject};
 use crate::sync::want::RequestKind;
@@ -28,6 +28,7 @@ impl Engine {
         let waiting_bytes = self.limits.waiting_bytes;
         if let Activity::Syncing(job) = &mut self.activity {
             let root = job.root();
+            self.peers.serve_set(!job.tree().scope().is_everything());
             job.ask_by(SetWays {
                 is_by_hash: self.peers.is_only_by_hash(&root, now),
                 is_by_key: self.peers.is_only_by_key(&root),
@@ -147,7 +148,7 @@ impl Engine {
 
     /// If nothing moves although something is missing, says why, once for each reason. Peers that
     /// have refused are asked again and again, which is no movement.
-    pub(super) fn report_stall(&mut self) {
+    pub(super) fn report_stall(&mut self, now: Millis) {
         let only_retries = self
             .requests
             .in_time()
@@ -171,13 +172,16 @@ impl Engine {
                 "nothing is left to ask for, and the state is incomplete",
             ));
         }
-        let peers = self.peers.serving(!job.tree().scope().is_everything());
+        let peers = self.peers.serving();
         let reason = match self.lacking.unavailable().next() {
             _ if peers == 0 => WaitReason::NoPeers,
             _ if self.peers.refusing_state(&root) == peers => {
                 WaitReason::NeedNewRoot { root, peers }
             }
             Some(item) if is_idle => WaitReason::Unavailable { item: *item, peers },
+            None if is_idle && self.peers.paused(now.after(LONG_PAUSE_MS)) == peers => {
+                WaitReason::NoAnswer { peers }
+            }
             _ => return,
         };
         self.wait_for(reason);

@@ -99,7 +99,7 @@ impl Engine {
     /// Why the header does not come, if nobody is being asked for it who has not refused before.
     pub(super) fn header_stall(&self) -> Option<WaitReason> {
         let block = self.goal.header()?.block();
-        let peers = self.peers.ready().len();
+        let peers = self.peers.serving_headers();
         if peers == 0 {
             return Some(WaitReason::NoPeers);
         }

@@ -229,7 +229,7 @@ impl Engine {
         if self.commit_if_due(now) {
             return self.outbox.pop_front();
         }
-        self.report_stall();
+        self.report_stall(now);
         self.outbox.pop_front()
     }
 

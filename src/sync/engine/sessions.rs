@@ -179,7 +179,7 @@ impl Engine {
             let about = (request.subject.kind(), &root);
             match request.is_call {
                 true => peers.is_callable_elsewhere(peer, about, sent, now),
-                false => peers.is_replaceable(peer, sent, now),
+                false => peers.is_replaceable(peer, about.0, sent, now),
             }
         };
         let expired = self.requests.expire(now, can_replace);

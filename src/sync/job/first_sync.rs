@@ -172,7 +172,7 @@ impl FirstSync {
     /// The request for this cursor's range ended without an answer.
     pub(super) fn requeue(&mut self, cursor: usize) {
         self.changed();
-        // What it asked for may have come node by node meanwhile.
+        // Nodes may have brought it meanwhile, and there may be nobody to ask for ranges.
         self.is_swept = false;
         if let Some(cursor) = self.cursors.get_mut(cursor) {
             cursor.requeue();

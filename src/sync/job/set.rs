@@ -162,7 +162,12 @@ impl SetPlan {
             self.pieces.clear();
             self.is_stale = true;
         }
-        if !self.is_stale || self.pieces.len() > AHEAD / 8 || !self.read.is_empty() {
+        if !self.is_stale || !self.read.is_empty() {
+            return;
+        }
+        // What has come in another way is in nobody's way.
+        self.pieces.retain(|piece| piece.is_missing(tree));
+        if self.pieces.len() > AHEAD / 8 {
             return;
         }
         queues.sweep(tree);
@@ -213,15 +218,16 @@ impl SetPlan {
             let What::Nodes { way, above } = piece.what else {
                 return true;
             };
-            if paths.len() >= most || !lacks.has(&Missing::at(piece.at, piece.hash)) {
+            if paths.len() >= most {
                 return true;
             }
             // Since it was planned, it may have come in another way.
-            if !tree.is_blinded(&piece.at, &piece.hash)
-                || queues.is_node_asked(&piece.at, &piece.hash)
-            {
+            if !piece.is_missing(tree) || queues.is_node_asked(&piece.at, &piece.hash) {
                 has_dropped = true;
                 return false;
+            }
+            if !lacks.has(&Missing::at(piece.at, piece.hash)) {
+                return true;
             }
             for at in above.iter().chain([&way]).flat_map(|way| way.places()) {
                 paths.insert(at, ());
@@ -500,6 +506,16 @@ pub(crate) enum KnownStorage {
     Root(Hash),
     /// It is complete in a page, or outside the scope.
     Unwanted,
+}
+
+impl Piece {
+    /// Whether the tree still lacks it.
+    fn is_missing(&self, tree: &Tree) -> bool {
+        match self.what {
+            What::Nodes { .. } => tree.is_blinded(&self.at, &self.hash),
+            What::Key { slot } => lacks_key(tree, &self.account, slot.as_ref()),
+        }
+    }
 }
 
 /// Whether this account, or this slot of it, is blinded.

@@ -188,13 +188,20 @@ impl Provider {
 
     /// Whether it may be called for this kind once it has room.
     pub(in crate::sync) fn serves(&self, kind: RequestKind) -> bool {
-        self.is_ready()
-            && self.limits.until.is_none()
-            && !self.lacks.get(kind.index()).copied().unwrap_or(false)
+        self.is_ready() && self.limits.until.is_none() && self.knows(kind)
     }
 
-    /// Whether the other one is so much quicker that it is better to wait for it.
+    /// Whether it is not known to lack the method for this kind.
+    pub(in crate::sync) fn knows(&self, kind: RequestKind) -> bool {
+        !self.lacks.get(kind.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether the other one is so much quicker that it is better to wait for it. Of neither may too
+    /// little be known.
     pub(in crate::sync) fn is_outrun_by(&self, other: &Provider) -> bool {
+        if self.usual.count < REMEMBERED || other.usual.count < REMEMBERED {
+            return false;
+        }
         match (self.usual_ms(), other.usual_ms()) {
             (Some(own), Some(other)) => own > OUTRUN * other.max(MIN_USUAL_MS),
             _ => false,
@@ -230,7 +237,7 @@ impl Provider {
     }
 
     /// When its pause is over.
-    pub(super) fn next_retry(&self) -> Option<Millis> {
+    pub(in crate::sync) fn next_retry(&self) -> Option<Millis> {
         self.limits.until
     }
 }

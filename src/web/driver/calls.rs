@@ -7,7 +7,6 @@ use wasm_bindgen_futures::spawn_local;
 use super::Driver;
 use crate::sync::{Input, PeerId};
 use crate::web::connections::Line;
-use crate::web::json::Json;
 use crate::web::object::to_js;
 use crate::web::provider::Provider;
 use crate::wire::By;
@@ -31,7 +30,7 @@ impl Driver {
         let driver = Rc::downgrade(self);
         spawn_local(async move {
             let reply = match result.await {
-                Ok(result) => Reply::read(&call, Json(result)),
+                Ok(result) => Reply::read(&call, &result),
                 Err(error) => Reply::Failed(error),
             };
             // A provider that has left meanwhile is not known any more.

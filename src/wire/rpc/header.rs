@@ -3,29 +3,13 @@
 
 use core::fmt;
 
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-
 use super::hex::{read_data, read_quantity};
-use super::json::{Text, TextSeed};
+use super::json::{JsonValue, field_text};
 use crate::hash::Hash;
 use crate::wire::rlp::RlpWriter;
 
-/// How a field is written in RLP.
-#[derive(Clone, Copy)]
-enum Form {
-    /// So many bytes.
-    Bytes(usize),
-    /// Bytes of any number.
-    Data,
-    /// A number without leading zeros.
-    Number,
-}
-
-/// How many fields a header has at most.
-const FIELDS: usize = NAMES.len();
 /// The names of the fields in the order of RLP.
-const NAMES: &[&str; 23] = &[
+const NAMES: [&str; 23] = [
     "parentHash",
     "sha3Uncles",
     "miner",
@@ -56,51 +40,33 @@ const ALWAYS: usize = 15;
 /// (some private networks put their validators there).
 const MAX_TEXT: usize = 16 * 1024;
 
-fn form(name: &str) -> Form {
-    match name {
-        "miner" => Form::Bytes(20),
-        "logsBloom" => Form::Bytes(256),
-        "nonce" => Form::Bytes(8),
-        "extraData" => Form::Data,
-        "difficulty" | "number" | "gasLimit" | "gasUsed" | "timestamp" | "baseFeePerGas"
-        | "blobGasUsed" | "excessBlobGas" | "slotNumber" => Form::Number,
-        _ => Form::Bytes(32),
-    }
-}
-
-/// A header's fields as some client wrote them. They prove nothing: what they are is shown by the
-/// hash of their RLP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderJson([Text; FIELDS]);
-
-impl HeaderJson {
-    /// The header's RLP.
-    ///
-    /// # Errors
-    /// [`HeaderError::Field`] names the field that is missing, or does not decode.
-    pub fn to_rlp(&self) -> Result<Vec<u8>, HeaderError> {
-        let is_there = |index: usize| self.0[index].within(usize::MAX).is_some();
-        let later = (ALWAYS..FIELDS).filter(|index| is_there(*index));
-        let count = later.last().map_or(ALWAYS, |last| last + 1);
-        let mut fault = None;
-        let mut rlp = RlpWriter::new();
-        rlp.list(|list| {
-            for (name, text) in NAMES.iter().zip(&self.0).take(count) {
-                match text
-                    .within(MAX_TEXT)
-                    .and_then(|text| encoded(form(name), text))
-                {
-                    Some(bytes) => {
-                        list.bytes(&bytes);
-                    }
-                    None => fault = fault.or(Some(*name)),
+/// The RLP of a header in JSON, as any client writes it. It proves nothing: what it is is shown by
+/// its hash.
+///
+/// # Errors
+/// [`HeaderError::Field`] names the field that is missing, or does not decode.
+pub fn header_rlp(header: &impl JsonValue) -> Result<Vec<u8>, HeaderError> {
+    let texts: Vec<Option<String>> = NAMES
+        .iter()
+        .map(|name| field_text(header, name, MAX_TEXT))
+        .collect();
+    let last = texts.iter().rposition(Option::is_some);
+    let count = last.map_or(0, |last| last + 1).max(ALWAYS);
+    let mut fault = None;
+    let mut rlp = RlpWriter::new();
+    rlp.list(|list| {
+        for (name, text) in NAMES.iter().zip(&texts).take(count) {
+            match text.as_deref().and_then(|text| encoded(name, text)) {
+                Some(bytes) => {
+                    list.bytes(&bytes);
                 }
+                None => fault = fault.or(Some(*name)),
             }
-        });
-        match fault {
-            Some(name) => Err(HeaderError::Field(name)),
-            None => Ok(rlp.into_bytes()),
         }
+    });
+    match fault {
+        Some(name) => Err(HeaderError::Field(name)),
+        None => Ok(rlp.into_bytes()),
     }
 }
 
@@ -134,66 +100,19 @@ impl fmt::Display for HeaderError {
 impl core::error::Error for HeaderError {}
 
 /// The bytes of a field's RLP string.
-fn encoded(form: Form, text: &str) -> Option<Vec<u8>> {
-    match form {
-        Form::Bytes(length) => read_data(text).filter(|bytes| bytes.len() == length),
-        Form::Data => read_data(text),
-        Form::Number => {
+fn encoded(name: &str, text: &str) -> Option<Vec<u8>> {
+    let length = match name {
+        "difficulty" | "number" | "gasLimit" | "gasUsed" | "timestamp" | "baseFeePerGas"
+        | "blobGasUsed" | "excessBlobGas" | "slotNumber" => {
             let number = read_quantity(text)?;
             let zeros = number.iter().take_while(|byte| **byte == 0).count();
-            number.get(zeros..).map(<[u8]>::to_vec)
+            return number.get(zeros..).map(<[u8]>::to_vec);
         }
-    }
-}
-
-/// Reads a header; `None` if it is null.
-pub(super) struct HeaderSeed;
-
-impl<'de> DeserializeSeed<'de> for HeaderSeed {
-    type Value = Option<HeaderJson>;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for HeaderSeed {
-    type Value = Option<HeaderJson>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a block's header")
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_struct("Header", NAMES, self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut fields: [Text; FIELDS] = Default::default();
-        while let Some(key) = entries.next_key::<String>()? {
-            let place = NAMES.iter().position(|name| *name == key);
-            match place.and_then(|index| fields.get_mut(index)) {
-                Some(field) => *field = entries.next_value_seed(TextSeed)?,
-                None => {
-                    entries.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(Some(HeaderJson(fields)))
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for HeaderJson {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<HeaderJson, D::Error> {
-        let header = HeaderSeed.deserialize(from)?;
-        header.ok_or_else(|| serde::de::Error::custom("null stands where a header is due"))
-    }
+        "extraData" => return read_data(text),
+        "miner" => 20,
+        "logsBloom" => 256,
+        "nonce" => 8,
+        _ => 32,
+    };
+    read_data(text).filter(|bytes| bytes.len() == length)
 }

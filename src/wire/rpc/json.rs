@@ -1,16 +1,11 @@
-//! What providers answer, read leniently with `serde`: from JavaScript values in the browser, and
-//! from JSON in tests.
+//! What providers answer, read leniently from JSON: JavaScript values in the browser, and recorded
+//! text in tests.
 //!
 //! Every field may be missing, null, of another type, or written in another way than the
 //! specification says (`docs/providers.md` lists what clients do). That is no fault: nothing of it
 //! is believed. What is counted is counted before it is collected.
 
-use core::fmt;
-
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use super::hex::{as_u64, read_data, read_quantity};
+use super::hex::{as_u64, data, read_data, read_quantity};
 use super::{CallError, Claimed, Proof};
 use crate::hash::Hash;
 use crate::trie::node::MAX_NODE;
@@ -26,333 +21,129 @@ const MAX_NUMBER_TEXT: usize = 256;
 /// hash.
 const MAX_CODE: usize = 1024 * 1024;
 
-/// A field that may be anything: its text, if it is one. A number is written as hex.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text(Option<String>);
+/// A value of JSON. Answers are read by these few questions and not by serde: its deserializers and
+/// the words of their errors made the module 18 kB larger as brotli sends it.
+pub trait JsonValue: Sized {
+    /// Whether it is null, or nothing at all.
+    fn is_null(&self) -> bool;
 
-impl Text {
-    /// The text, if there is one of at most so many characters.
-    pub(super) fn within(&self, most: usize) -> Option<&str> {
-        self.0.as_deref().filter(|text| text.len() <= most)
-    }
+    /// Whether it is an object, which has fields.
+    fn is_object(&self) -> bool;
 
-    fn number(&self) -> Option<[u8; 32]> {
-        read_quantity(self.within(MAX_NUMBER_TEXT)?)
-    }
+    /// The field of this name; `None` if there is none, or if it can't be read.
+    fn field(&self, name: &str) -> Option<Self>;
 
-    fn hash(&self) -> Option<Hash> {
-        self.number().map(Hash)
-    }
+    /// How many items it has; `None` if it is no list.
+    fn length(&self) -> Option<usize>;
+
+    /// The item at this place; `None` if there is none.
+    fn item(&self, index: usize) -> Option<Self>;
+
+    /// The text, if it is one.
+    fn as_text(&self) -> Option<String>;
+
+    /// The number, if it is a whole one from 0.
+    fn as_number(&self) -> Option<u64>;
 }
 
-/// Reads a [`Text`].
-pub(super) struct TextSeed;
+/// What is wrong with an answer, in words.
+pub(super) type Fault = &'static str;
 
-impl<'de> DeserializeSeed<'de> for TextSeed {
-    type Value = Text;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Text, D::Error> {
-        from.deserialize_any(self)
-    }
+/// The text of a value of at most so many characters. A number is written as hex.
+pub(super) fn text_of(value: &impl JsonValue, most: usize) -> Option<String> {
+    let number = || value.as_number().map(|number| data(&number.to_be_bytes()));
+    let text = value.as_text().or_else(number);
+    text.filter(|text| text.len() <= most)
 }
 
-impl<'de> Visitor<'de> for TextSeed {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a number")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(Some(text.to_owned())))
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<Text, E> {
-        Ok(Text(Some(text)))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
-        Ok(Text(Some(super::hex::data(&number.to_be_bytes()))))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
-        match u64::try_from(number) {
-            Ok(number) => self.visit_u64(number),
-            Err(_) => Ok(Text(None)),
-        }
-    }
-
-    fn visit_u128<E: Error>(self, number: u128) -> Result<Text, E> {
-        Ok(Text(Some(super::hex::data(&number.to_be_bytes()))))
-    }
-
-    fn visit_f64<E: Error>(self, _number: f64) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_bool<E: Error>(self, _is: bool) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Text, D::Error> {
-        self.deserialize(from)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Text, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
+/// The text of a field, as [`text_of`] has it.
+pub(super) fn field_text(object: &impl JsonValue, name: &str, most: usize) -> Option<String> {
+    text_of(&object.field(name)?, most)
 }
 
-/// Reads a list of which the items are read by `item`. Null is an empty list. More than `most` items
-/// are an error, found before they are collected.
-struct ListSeed<'a> {
+/// A field that is a number, 32 bytes big-endian.
+fn quantity(object: &impl JsonValue, name: &str) -> Option<[u8; 32]> {
+    read_quantity(&field_text(object, name, MAX_NUMBER_TEXT)?)
+}
+
+/// Calls `each` with the items of a field that is a list. One that is missing or null is an empty
+/// list. More than `most` items are a fault, found before they are collected.
+fn each_item<V: JsonValue>(
+    object: &V,
+    name: &str,
     most: usize,
-    item: &'a mut dyn FnMut(Text),
-}
-
-impl<'de> DeserializeSeed<'de> for ListSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_any(self)
+    each: &mut dyn FnMut(V) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Some(list) = object.field(name).filter(|list| !list.is_null()) else {
+        return Ok(());
+    };
+    let length = list.length().ok_or("something else stands for a list")?;
+    if length > most {
+        return Err("more items than asked for");
     }
-}
-
-impl<'de> Visitor<'de> for ListSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while let Some(item) = items.next_element_seed(TextSeed)? {
-            if count == self.most {
-                return Err(A::Error::custom("more items than asked for"));
-            }
-            count += 1;
-            (self.item)(item);
-        }
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_none<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        self.deserialize(from)
-    }
+    (0..length)
+        .filter_map(|index| list.item(index))
+        .try_for_each(each)
 }
 
 /// Reads the nodes of one proof into `nodes`. An empty item, which some clients add, is left out.
-fn nodes<'de, A: MapAccess<'de>>(
-    entries: &mut A,
-    nodes: &mut Vec<Vec<u8>>,
-) -> Result<(), A::Error> {
-    let mut is_bad = false;
-    entries.next_value_seed(ListSeed {
-        most: MAX_PATH_NODES,
-        item: &mut |text| match text.within(MAX_NODE_TEXT).and_then(read_data) {
-            Some(node) if node.is_empty() => {}
-            Some(node) => nodes.push(node),
-            None => is_bad = true,
+fn read_nodes(object: &impl JsonValue, name: &str, nodes: &mut Vec<Vec<u8>>) -> Result<(), Fault> {
+    each_item(object, name, MAX_PATH_NODES, &mut |item| {
+        let node = text_of(&item, MAX_NODE_TEXT).and_then(|text| read_data(&text));
+        let node = node.ok_or("a proof has an item that is no trie node")?;
+        if !node.is_empty() {
+            nodes.push(node);
+        }
+        Ok(())
+    })
+}
+
+/// Reads the answer to `eth_getProof` of so many slots; `None` if it is null.
+pub(super) fn read_proof(answer: &impl JsonValue, slots: usize) -> Result<Option<Proof>, Fault> {
+    if answer.is_null() {
+        return Ok(None);
+    }
+    let no_proof = "something else stands for a proof";
+    if !answer.is_object() {
+        return Err(no_proof);
+    }
+    let mut proof = Proof {
+        nodes: Vec::new(),
+        claimed: Claimed {
+            balance: quantity(answer, "balance"),
+            nonce: quantity(answer, "nonce").as_ref().and_then(as_u64),
+            code_hash: quantity(answer, "codeHash").map(Hash),
+            storage_hash: quantity(answer, "storageHash").map(Hash),
+            slots: Vec::new(),
         },
+    };
+    read_nodes(answer, "accountProof", &mut proof.nodes)?;
+    each_item(answer, "storageProof", slots, &mut |slot| {
+        if !slot.is_object() {
+            return Err(no_proof);
+        }
+        let claimed = (quantity(&slot, "key"), quantity(&slot, "value"));
+        if let (Some(key), Some(value)) = claimed {
+            proof.claimed.slots.push((key, value));
+        }
+        read_nodes(&slot, "proof", &mut proof.nodes)
     })?;
-    match is_bad {
-        true => Err(A::Error::custom("a proof has an item that is no trie node")),
-        false => Ok(()),
-    }
-}
-
-/// Reads the answer to `eth_getProof`; `None` if it is null.
-pub(super) struct ProofSeed {
-    /// How many slots were asked for.
-    pub(super) slots: usize,
-}
-
-const PROOF_FIELDS: &[&str] = &[
-    "accountProof",
-    "balance",
-    "nonce",
-    "codeHash",
-    "storageHash",
-    "storageProof",
-];
-
-impl<'de> DeserializeSeed<'de> for ProofSeed {
-    type Value = Option<Proof>;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<Proof>, D::Error> {
-        from.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ProofSeed {
-    type Value = Option<Proof>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an answer to eth_getProof")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Option<Proof>, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Option<Proof>, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Option<Proof>, D::Error> {
-        from.deserialize_struct("Proof", PROOF_FIELDS, self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Option<Proof>, A::Error> {
-        let mut proof = Proof::default();
-        while let Some(key) = entries.next_key::<String>()? {
-            let claimed = &mut proof.claimed;
-            match key.as_str() {
-                "accountProof" => nodes(&mut entries, &mut proof.nodes)?,
-                "balance" => claimed.balance = entries.next_value_seed(TextSeed)?.number(),
-                "nonce" => {
-                    let number = entries.next_value_seed(TextSeed)?.number();
-                    claimed.nonce = number.as_ref().and_then(as_u64);
-                }
-                "codeHash" => claimed.code_hash = entries.next_value_seed(TextSeed)?.hash(),
-                "storageHash" => claimed.storage_hash = entries.next_value_seed(TextSeed)?.hash(),
-                "storageProof" => entries.next_value_seed(SlotsSeed {
-                    most: self.slots,
-                    proof: &mut proof,
-                })?,
-                _ => {
-                    entries.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(Some(proof))
-    }
-}
-
-/// Reads `storageProof`: a list of slots. Null is an empty list.
-struct SlotsSeed<'a> {
-    most: usize,
-    proof: &'a mut Proof,
-}
-
-impl<'de> DeserializeSeed<'de> for SlotsSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for SlotsSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of slots")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_none<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_seq(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while items.next_element_seed(SlotSeed(self.proof))?.is_some() {
-            count += 1;
-            if count > self.most {
-                return Err(A::Error::custom("more slots than asked for"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads one item of `storageProof`.
-struct SlotSeed<'a>(&'a mut Proof);
-
-const SLOT_FIELDS: &[&str] = &["key", "value", "proof"];
-
-impl<'de> DeserializeSeed<'de> for SlotSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_struct("Slot", SLOT_FIELDS, self)
-    }
-}
-
-impl<'de> Visitor<'de> for SlotSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a slot and its proof")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let (mut key, mut value) = (Text::default(), Text::default());
-        while let Some(name) = entries.next_key::<String>()? {
-            match name.as_str() {
-                "key" => key = entries.next_value_seed(TextSeed)?,
-                "value" => value = entries.next_value_seed(TextSeed)?,
-                "proof" => nodes(&mut entries, &mut self.0.nodes)?,
-                _ => {
-                    entries.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        if let (Some(key), Some(value)) = (key.number(), value.number()) {
-            self.0.claimed.slots.push((key, value));
-        }
-        Ok(())
-    }
+    Ok(Some(proof))
 }
 
 /// Reads an answer that is bytes in hex; `None` if it is null.
-pub(super) fn read_code<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
-    let text = TextSeed.deserialize(from)?;
-    if text.0.is_none() {
+pub(super) fn read_code(answer: &impl JsonValue) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(text) = text_of(answer, usize::MAX) else {
         return Ok(None);
-    }
-    let code = text.within(2 + 2 * MAX_CODE).and_then(read_data);
-    match code {
-        Some(code) => Ok(Some(code)),
-        None => Err(D::Error::custom("a code that is no hex")),
-    }
+    };
+    let code = Some(text).filter(|text| text.len() <= 2 + 2 * MAX_CODE);
+    let code = code.and_then(|text| read_data(&text));
+    code.map(Some).ok_or("a code that is no hex")
 }
 
 /// Reads an answer that is a number; `None` if it is null.
-pub(super) fn read_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let text = TextSeed.deserialize(from)?;
-    Ok(text.number().as_ref().and_then(as_u64))
+pub(super) fn read_number(answer: &impl JsonValue) -> Option<u64> {
+    as_u64(&read_quantity(&text_of(answer, MAX_NUMBER_TEXT)?)?)
 }
 
 impl CallError {

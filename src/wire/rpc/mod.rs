@@ -14,10 +14,8 @@ mod hex;
 mod json;
 mod trouble;
 
-use serde::Deserializer;
-use serde::de::DeserializeSeed;
-
-pub use header::{HeaderError, HeaderJson};
+pub use header::{HeaderError, header_rlp};
+pub use json::JsonValue;
 pub use trouble::Trouble;
 
 use crate::hash::Hash;
@@ -91,28 +89,22 @@ pub enum Reply {
 impl Reply {
     /// Reads what `call` was answered with: the JSON-RPC `result`, which may be null. Every way in
     /// which a client may write it is taken.
-    pub fn read<'de, D: Deserializer<'de>>(call: &Call, result: D) -> Reply {
+    pub fn read(call: &Call, result: &impl JsonValue) -> Reply {
         let reply = match call {
-            Call::ChainId => json::read_number(result).map(|id| id.map(Reply::ChainId)),
-            Call::Proof { slots, .. } => {
-                let proof = json::ProofSeed { slots: slots.len() }.deserialize(result);
-                proof.map(|proof| proof.map(|proof| Reply::Proof(Box::new(proof))))
-            }
+            Call::ChainId => Ok(json::read_number(result).map(Reply::ChainId)),
+            Call::Proof { slots, .. } => json::read_proof(result, slots.len())
+                .map(|proof| proof.map(|proof| Reply::Proof(Box::new(proof)))),
             Call::Code { .. } => json::read_code(result).map(|code| code.map(Reply::Code)),
-            Call::Header(_) => {
-                let header = header::HeaderSeed.deserialize(result);
-                header.map(|header| {
-                    header.map(|header| match header.to_rlp() {
-                        Ok(rlp) => Reply::Header(rlp),
-                        Err(error) => Reply::Malformed(error.to_string()),
-                    })
-                })
-            }
+            Call::Header(_) if result.is_null() => Ok(None),
+            Call::Header(_) => match header_rlp(result) {
+                Ok(rlp) => Ok(Some(Reply::Header(rlp))),
+                Err(error) => return Reply::Malformed(error.to_string()),
+            },
         };
         match reply {
             Ok(Some(reply)) => reply,
             Ok(None) => Reply::Failed(CallError::null()),
-            Err(error) => Reply::Malformed(error.to_string()),
+            Err(fault) => Reply::Malformed(fault.to_owned()),
         }
     }
 

@@ -11,6 +11,8 @@ use snaplight_peer::session::Server;
 use snaplight_peer::state::State;
 use snaplight_peer::trie::Trie;
 
+use crate::json_value::Json;
+
 /// How a provider differs from a go-ethereum node of one's own. The default does not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ways {
@@ -96,7 +98,7 @@ impl Provider {
         let slow = self.ways.slow.iter().find(|(slow, _)| *slow == number);
         let extra = slow.map_or(0, |(_, millis)| *millis);
         let reply = match self.answer(now, call) {
-            Ok(result) => Reply::read(call, result),
+            Ok(result) => Reply::read(call, &Json(&result)),
             Err(error) => Reply::Failed(error),
         };
         Some((reply, extra))

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use super::super::{MAX_TRACKED_SLOTS, SINGLE_SLOTS};
+use super::super::MAX_TRACKED_SLOTS;
+use super::super::codec::SINGLE_SLOTS;
 use super::*;
 
 const ONE: [u8; 20] = [1; 20];
