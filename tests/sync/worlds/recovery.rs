@@ -30,7 +30,7 @@ impl Director {
         if self.shape.moves {
             self.advance();
         }
-        self.join_honest();
+        self.join_honest_at_the_end();
         // If the newest state was complete already, a build may be left. A further block ends it.
         let mut head = self.complete_head();
         while self.world.disk.record().building.is_some() {
