@@ -170,6 +170,7 @@ impl Revealing<'_> {
                 older: &tree.older,
                 account: None,
             },
+            origins: &tree.origins,
         };
         let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
         self.accounts.insert(place, (index, merged));
@@ -224,6 +225,7 @@ impl Revealing<'_> {
                 older: &tree.older,
                 account: Some(*account),
             },
+            origins: &tree.origins,
         };
         let (merged, mut removed, added) = merge(slots, index, revealed, adopter)?;
         if leaf.storage == Storage::Blinded {

@@ -247,7 +247,7 @@ impl Settler<'_> {
 
     /// Whether something below this place may have been settled for a scope that wants something
     /// else there than today's.
-    fn differs(&self, at: &StatePath) -> bool {
+    pub(super) fn differs(&self, at: &StatePath) -> bool {
         let mut older = self.older.scopes.iter();
         self.older.unknown || older.any(|older| self.scope.differs_at(older, at))
     }

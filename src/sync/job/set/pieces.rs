@@ -193,7 +193,6 @@ impl Planner<'_> {
         depth: u8,
         leaf: Option<&AccountLeaf>,
     ) {
-        let is_top = piece.at.path.is_empty();
         let depth = depth.max(piece.at.path.len());
         let account = piece.account;
         let slots = tracked.slots_below(&Path::ROOT);
@@ -202,6 +201,7 @@ impl Planner<'_> {
             false => self.changes.storage(&account),
         };
         let top = self.changes.accounts();
+        let is_top = piece.at.path.is_empty();
         // What is behind the leaf is asked for in the second round trip, and only if the leaf says
         // that it has changed. So slots need it by then, and so does the code of an account that
         // may have come. That another code comes to an account is rare, and takes a third one.
