@@ -434,7 +434,7 @@ fn the_scopes_are_those_of_today_of_the_states_and_of_the_build() {
     assert_eq!(some.scopes(), [6, 4, 3, 5]);
     some.scope = 4;
     assert_eq!(some.scopes(), [4, 3, 5]);
-    assert_eq!(named(&without_scopes()), Vec::<u64>::new());
+    assert_eq!(without_scopes().scopes(), Vec::<u64>::new());
 }
 
 #[test]
