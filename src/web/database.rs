@@ -11,6 +11,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::backend::{Backend, OpenAs};
 use super::crash;
+use super::crossing::ToJs;
 use super::driver::{Driver, ScopeChange, not_a_set};
 use super::errors::JsError;
 use super::event_loop;
@@ -401,7 +402,7 @@ impl States {
         match &*last {
             Some((known, object)) if known == state => object.clone(),
             _ => {
-                let object = object::to_js(&object::Complete::new(state));
+                let object = object::Complete::new(state).to_js();
                 *last = Some((*state, object.clone()));
                 object
             }

@@ -20,6 +20,7 @@
 mod backend;
 mod connections;
 mod crash;
+mod crossing;
 mod database;
 mod driver;
 mod errors;

@@ -1,7 +1,6 @@
 //! How a connection ended, and the WebSocket close codes.
 
-use serde::Serialize;
-
+use super::crossing::object;
 use crate::wire::{close_code, reason_of};
 
 /// WebSocket's normal closure (RFC 6455, 7.4.1).
@@ -11,16 +10,18 @@ pub(super) const CLOSE_ABNORMAL: u16 = 1006;
 /// A breach of the protocol (`docs/websocket-peers.md`, section 7). Also sent instead of a code that
 /// only servers may send (1003, 1009).
 pub(super) const CLOSE_BREACH: u16 = 4002;
-/// How a connection ended (`PeerClosed` of `snaplight.d.ts`).
-#[derive(Serialize)]
-pub(super) struct PeerClosed<'a> {
-    /// Who ended it: `peer`, `fault` or `user`.
-    by: &'static str,
-    code: u16,
-    /// Empty if `disconnect` says it all.
-    reason: &'a str,
-    /// The devp2p reason that the peer gave.
-    disconnect: Option<f64>,
+
+object! {
+    /// How a connection ended (`PeerClosed` of `snaplight.d.ts`).
+    pub(super) struct PeerClosed<'a> {
+        /// Who ended it: `peer`, `fault` or `user`.
+        by: &'static str,
+        code: u16,
+        /// Empty if `disconnect` says it all.
+        reason: &'a str,
+        /// The devp2p reason that the peer gave.
+        disconnect: Option<f64>,
+    }
 }
 
 impl<'a> PeerClosed<'a> {

@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 use super::backend::Backend;
 use super::connections::Connections;
 use super::crash::has_crashed;
+use super::crossing::ToJs;
 use super::errors::{JsError, failure};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::known_damage::KnownDamage;
@@ -117,7 +118,7 @@ impl Driver {
         });
         let times = self.meter.read(precise_now());
         let damaged = self.damage.borrow().count();
-        object::to_js(&object::Progress::new(&progress, &times, damaged, rows))
+        object::Progress::new(&progress, &times, damaged, rows).to_js()
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.
