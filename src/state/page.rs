@@ -61,7 +61,8 @@ pub struct VerifiedPage {
     entries: Vec<Entry>,
 }
 
-/// Why a page cannot be used.
+/// Why a page cannot be used. Its hashes are boxed: a small error keeps every `?` small, and with it
+/// the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PageError {
@@ -83,9 +84,9 @@ pub enum PageError {
     /// A subtrie, or an account's storage, folds to another hash than the one above it.
     Hash {
         /// What the parent holds.
-        expected: Hash,
+        expected: Box<Hash>,
         /// What the entries fold to.
-        found: Hash,
+        found: Box<Hash>,
     },
     /// The entries do not make a trie.
     Fold(FoldError),
@@ -270,8 +271,8 @@ fn expect(expected: &Hash, found: Hash) -> Result<(), PageError> {
     match found == *expected {
         true => Ok(()),
         false => Err(PageError::Hash {
-            expected: *expected,
-            found,
+            expected: Box::new(*expected),
+            found: Box::new(found),
         }),
     }
 }

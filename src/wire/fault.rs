@@ -7,7 +7,8 @@ use crate::hash::Hash;
 use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 
 /// What a peer did wrong, or why its connection ends. Neither the caller nor we can cause any of
-/// it, [`PeerFault::TooManyPeers`] aside.
+/// it, [`PeerFault::TooManyPeers`] aside. What is long is boxed: a small error keeps every `?` small,
+/// and with it the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerFault {
@@ -42,7 +43,7 @@ pub enum PeerFault {
     /// Its Status names another network. Holds that network's id.
     WrongNetwork(u64),
     /// Its Status names another genesis block. Holds that block's hash.
-    WrongGenesis(Hash),
+    WrongGenesis(Box<Hash>),
     /// It sent nothing in the time allowed after a Ping.
     PingTimeout,
     /// It sent a Disconnect. Holds its devp2p reason.
@@ -66,7 +67,7 @@ pub enum PeerFault {
     /// It sent a slot's value that is not the canonical RLP of a 256-bit number above zero.
     BadSlot,
     /// It sent a range that its proof does not prove.
-    BadRange(RangeFault),
+    BadRange(Box<RangeFault>),
     /// It sent a bytecode whose hash was not asked for, or in the wrong order.
     UnexpectedCode,
     /// It sent a trie node whose hash was not asked for, or in the wrong order.
@@ -92,7 +93,7 @@ pub enum PeerFault {
 pub fn proven<'f>(
     verified: Result<VerifiedRange<'f>, RangeFault>,
 ) -> Result<VerifiedRange<'f>, PeerFault> {
-    let range = verified.map_err(PeerFault::BadRange)?;
+    let range = verified.map_err(|fault| PeerFault::BadRange(Box::new(fault)))?;
     match range.surplus_nodes() {
         0..=MAX_SURPLUS_NODES => Ok(range),
         nodes => Err(PeerFault::SurplusProofNodes(nodes)),
@@ -268,7 +269,7 @@ impl fmt::Display for PeerFault {
 impl core::error::Error for PeerFault {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            PeerFault::BadRange(fault) => Some(fault),
+            PeerFault::BadRange(fault) => Some(&**fault),
             _ => None,
         }
     }
