@@ -109,8 +109,8 @@ fn pages_are_read_only_where_two_scopes_differ() {
 #[test]
 fn what_was_read_and_has_not_changed_is_not_written_again() {
     let mut rng = Rng(6);
-    let first = Rc::new(World::odd(&mut rng, 400, 100, 20));
-    let set = some_set(&first, &mut rng, 60);
+    let first = Rc::new(World::odd(&mut rng, 2_000, 100, 20));
+    let set = some_set(&first, &mut rng, 300);
     let second = Rc::new(next(&first, &mut rng, 2));
     let written = |reads_first: bool| {
         let mut holder = holder(6, &first, Scope::set(1, set.clone()));

@@ -171,11 +171,13 @@ impl Holder {
 
     /// Reads the pages of all bases, as a planner does that wants to know how deep they are.
     pub(crate) fn read_bases(&mut self) {
-        while let Some(id) = {
-            let mut missing = self.missing().into_iter();
-            missing.find_map(|at| self.tree.base_page_needed(&at))
-        } {
-            self.inline_page(id);
+        loop {
+            let mut ids = Vec::new();
+            pages_of_bases(self.tree.entries(), false, &mut ids);
+            let Some(id) = ids.first() else {
+                break;
+            };
+            self.inline_page(*id);
         }
     }
 
@@ -376,5 +378,20 @@ impl Holder {
             read += 1;
         }
         (prover, read)
+    }
+}
+
+fn pages_of_bases(list: &[Entry], in_base: bool, ids: &mut Vec<PageId>) {
+    for entry in list {
+        match &entry.item {
+            Item::Page(page) if in_base => ids.push(page.id),
+            Item::Blinded { base, .. } => pages_of_bases(base, true, ids),
+            Item::Account(leaf) => match &leaf.storage {
+                Storage::Page(page) if in_base => ids.push(page.id),
+                Storage::Inline(slots) => pages_of_bases(slots, in_base, ids),
+                _ => {}
+            },
+            _ => {}
+        }
     }
 }
