@@ -396,6 +396,8 @@ impl Queues {
             if let Some(account) = at.account
                 && at.path.is_empty()
                 && tree.lacks_storage(&account)
+                && tree.is_blinded(at, hash)
+                && is_whole(tree, &account)
             {
                 self.storages.insert(account, *hash);
             }
