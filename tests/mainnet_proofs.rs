@@ -5,9 +5,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // A test fails by panicking.
 
+mod json_value;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
+use json_value::Json;
 use serde_json::{Value, json};
 use snaplight::hash::Hash;
 use snaplight::state::page::{Folds, Page, VerifiedPage};
@@ -205,7 +208,7 @@ fn replay(wallet: &Wallet, recorded: &Recorded) -> Reply {
     };
     assert_eq!(*address, recorded.address);
     assert_eq!(slots.len(), recorded.slots.len());
-    Reply::read(call, &recorded.answer)
+    Reply::read(call, &Json(&recorded.answer))
 }
 
 fn proof_of(reply: Reply) -> Proof {
@@ -366,7 +369,7 @@ fn a_claim_that_differs_from_a_recorded_proof_is_told_by_field_and_both_values()
         *answer.pointer_mut(pointer).expect("a field") = json!(text);
         let mut wallet = Wallet::of(recorded);
         let (_, call) = wallet.calls.last().expect("a call");
-        let reply = Reply::read(call, answer);
+        let reply = Reply::read(call, &Json(&answer));
         wallet.reply(reply);
         assert!(wallet.is_done(), "{pointer}: the proven value is used");
         let mut lies = wallet.events.iter().filter_map(|event| match event {

@@ -34,7 +34,10 @@ pub(super) struct Older {
 
 impl Older {
     fn add(&mut self, scope: Scope) {
-        let is_known = self.scopes.iter().any(|known| *known == scope);
+        let is_known = self
+            .scopes
+            .iter()
+            .any(|known| known.version() == scope.version());
         match self.scopes.len() < MAX_OLDER {
             _ if is_known => {}
             true => self.scopes.push(scope),

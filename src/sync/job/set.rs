@@ -74,6 +74,8 @@ pub(super) struct Asked {
     keys: FlatSet<(Hash, Option<Hash>)>,
     /// Proofs: an account, and slots of it. Bound: calls in flight times the slots of one.
     proofs: Vec<(Hash, Vec<TrackedSlot>)>,
+    /// Accounts that were asked for by paths under this root. Bound: the accounts of the set.
+    before: FlatSet<Hash>,
 }
 
 /// An answer to a range of one slot that came before its account's: nothing says yet what the
@@ -218,6 +220,7 @@ impl SetPlan {
         let mut tops: FlatSet<Hash> = FlatSet::default();
         let mut trip = 0;
         let mut has_dropped = false;
+        let before = &mut self.asked.before;
         self.pieces.retain(|piece| {
             let What::Nodes { way, above } = piece.what else {
                 return true;
@@ -237,6 +240,7 @@ impl SetPlan {
                 paths.insert(at, ());
             }
             tops.insert(piece.hash, ());
+            before.insert(piece.account, ());
             trip = trip.max(piece.trip);
             false
         });

@@ -201,11 +201,13 @@ impl Planner<'_> {
             false => self.changes.storage(&account),
         };
         let top = self.changes.accounts();
-        let is_top = piece.at.path.is_empty();
         // What is behind the leaf is asked for in the second round trip, and only if the leaf says
         // that it has changed. So slots need it by then, and so does the code of an account that
         // may have come. That another code comes to an account is rare, and takes a third one.
         let to_leaf = !slots.is_empty() || leaf.is_none() && tracked.code();
+        // The first time, only what is likely to have changed is asked for: it shows what differs.
+        let is_first = !self.asked.before.contains(&account);
+        let is_top = is_first && (to_leaf || piece.at.path.len() <= top);
         let to = match is_top && !to_leaf {
             true => top.min(depth + 1),
             false => depth + 1,
