@@ -292,7 +292,12 @@ impl Director {
             return self.assert_nothing_else();
         }
         for state in readable(&record) {
-            let reached = self.assert_readable(&state);
+            let mut reached = self.assert_readable(&state);
+            // Without a repair, a damaged code stays so.
+            let needed = |code: &Hash| self.needed_code(code).is_some();
+            reached
+                .codes
+                .retain(|code| needed(code) || !self.damaged_codes.contains(code));
             self.assert_codes(&reached.codes);
         }
     }
