@@ -119,7 +119,8 @@ export type SlotLike = bigint | number | string | Uint8Array
  * ({@link Snaplight.role}, the event `role`). Each database in memory is one of its own.
  *
  * What an earlier session left is checked. A root record that is damaged or gone is replaced by a
- * fresh one (event `damaged`, `what: 'record'`), and the next sync fills the database again. If the
+ * fresh one (event `damaged`, `what: 'record'`), and the next sync fills the database again; a set
+ * is empty then, so name `hold: 'set'` at each opening, and track again. If the
  * last session ended without `close()`, nine megabytes are written and deleted in the background,
  * which keeps Chromium from losing the database (event `recovered`).
  *
@@ -1081,8 +1082,8 @@ export class MisuseError extends SnaplightError {
 export class NotTrackedError extends SnaplightError {
   readonly code: 'NO_STATE' | 'NOT_TRACKED' | 'NO_SUCH_STATE'
   /**
-   * Whether it is tracked and will be there: it is not proven yet in the state that was read. Await
-   * what {@link Snaplight.track} or {@link Snaplight.hold} returned, or the next sync.
+   * Whether it is tracked, and only not proven in the state that was read. A newer state has it, or
+   * will: await what {@link Snaplight.track} or {@link Snaplight.hold} returned, or the next sync.
    */
   readonly pending: boolean
 }

@@ -108,6 +108,22 @@ test('what is tracked later is readable from the first state that it was proven 
   await assert.rejects(db.at(1).getAccount(addressOf(5)), { code: 'NOT_TRACKED', pending: false })
 })
 
+test('a code that is tracked again while it is still held is asked for once at most', async (t) => {
+  const chain = await Chain.generate()
+  const { db, provider } = await following(t, chain)
+  const account = { address: contractOf(1), code: true }
+  const tracked = db.track([account])
+  await db.sync({ blockHash: chain.head.hash })
+  await tracked
+  await db.untrack([account])
+  await chain.advance(30)
+  await db.sync({ blockHash: chain.head.hash })
+  const calls = provider.calls.eth_getCode
+  await db.track([account])
+  assert.ok(provider.calls.eth_getCode <= calls + 1, `${provider.calls.eth_getCode - calls} calls`)
+  assert.equal((await db.getCode(contractOf(1))).codeHash, chain.truth(contractOf(1), [], chain.head).account.codeHash)
+})
+
 test('a header is a target as RLP and as JSON, and names the block', async (t) => {
   const chain = await Chain.generate()
   const { db, provider } = await following(t, chain)

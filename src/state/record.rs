@@ -240,23 +240,26 @@ impl Record {
         self.kept.iter().find(is_it)
     }
 
-    /// The versions of the scopes that it names, some more than once. Version 0 is never stored and
-    /// is not among them.
-    pub fn scopes(&self) -> impl Iterator<Item = u64> {
-        let states = self.readable().map(|state| state.scope);
-        let building = self.building.iter().map(|building| building.scope);
-        let named = [self.scope].into_iter().chain(states).chain(building);
-        named.filter(|version| *version != 0)
+    /// The versions of the scopes that it names, each once. Version 0 is never stored and is not
+    /// among them.
+    pub fn scopes(&self) -> Vec<u64> {
+        let mut versions = Vec::new();
+        let mut name = |version: u64| {
+            if version != 0 && !versions.contains(&version) {
+                versions.push(version);
+            }
+        };
+        name(self.scope);
+        self.readable().for_each(|state| name(state.scope));
+        self.building.iter().for_each(|state| name(state.scope));
+        versions
     }
 
     /// The scopes that it names, each once, out of those that are stored by their versions. `None` if
     /// one is missing or damaged: nothing is known then of what the database holds.
     pub fn scopes_of(&self, stored: &[(u64, Vec<u8>)]) -> Option<Vec<Scope>> {
-        let mut scopes: Vec<Scope> = Vec::new();
+        let mut scopes = Vec::new();
         for version in self.scopes() {
-            if scopes.iter().any(|scope| scope.version() == version) {
-                continue;
-            }
             let (_, bytes) = stored.iter().find(|(stored, _)| *stored == version)?;
             let scope = Scope::decode(bytes).ok()?;
             if scope.version() != version {

@@ -22,6 +22,7 @@ mod estimate;
 mod inline_page;
 mod join;
 mod list;
+mod origins;
 mod persist;
 mod query;
 mod repair;
@@ -29,6 +30,7 @@ mod reveal;
 mod scoped;
 mod stale;
 
+use origins::Origins;
 use scoped::Older;
 
 pub use estimate::{ChangeRate, Estimate, Received, range_bytes};
@@ -57,6 +59,8 @@ pub struct Tree {
     scope: Scope,
     /// The scopes before it for which bases were built.
     older: Older,
+    /// Pages of bases that were read, if a set is held.
+    origins: Origins,
 }
 
 /// What an answer added to the tree, and what the new accounts still need.
@@ -140,6 +144,7 @@ impl Tree {
             folds: Folds::new(),
             scope: Scope::everything(),
             older: Older::default(),
+            origins: Origins::default(),
         }
     }
 
@@ -198,5 +203,5 @@ impl Tree {
 }
 
 owns! {
-    Tree: entries, freed, folds, older;
+    Tree: entries, freed, folds, older, origins;
 }

@@ -128,6 +128,12 @@ impl Peers {
         self.all().filter(is_paused).count()
     }
 
+    /// Whether all that may be asked for state are providers, and none of them has to wait.
+    pub(crate) fn is_only_called(&self, now: Millis) -> bool {
+        let mut of_use = self.all().filter(|peer| self.is_of_use(peer));
+        of_use.all(|peer| peer.by() == By::Rpc && peer.next_retry(now).is_none())
+    }
+
     /// How many may be asked for headers.
     pub(crate) fn serving_headers(&self) -> usize {
         self.able(RequestKind::Headers)
@@ -278,7 +284,8 @@ impl Peers {
         };
         for (id, peer) in &self.table {
             if let Some(provider) = peer.provider() {
-                let bytes = peer.call_bytes(kind).filter(|_| most > 0);
+                let bytes = peer.call_bytes(kind).map(|bytes| bytes.min(most));
+                let bytes = bytes.filter(|bytes| *bytes > 0);
                 // For a quick one it is worth to wait.
                 let is_outrun = self.all().any(|other| {
                     let quick = other
@@ -413,7 +420,7 @@ impl Peers {
                 let may_be_asked = match other.by() {
                     By::Rpc => !other.has_late() && other.call_bytes(kind).is_some(),
                     By::Snap => other.is_reliable(root, now),
-                    By::Hash => false,
+                    By::Hash => kind == RequestKind::Headers,
                 };
                 may_be_asked && !other.refuses(kind, root, now)
             })

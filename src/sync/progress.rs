@@ -157,7 +157,8 @@ impl Missing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// No peer has shaken hands.
+    /// No peer has shaken hands, or only providers are there and what is missing can be had from
+    /// none of them.
     NoPeers,
     /// What was asked for does not come, and there is nobody else to ask.
     NoAnswer {
@@ -213,7 +214,7 @@ pub struct PeerProgress {
     pub slots: u64,
     /// Bytecodes delivered.
     pub codes: u64,
-    /// Late requests in a row.
+    /// Late requests in a row; of a provider its wrong answers as well.
     pub strikes: u32,
     /// Smoothed round trip in milliseconds, of the kind of request that takes longest; 0 before the
     /// first answer.

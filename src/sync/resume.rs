@@ -240,6 +240,14 @@ impl Resume {
         }
     }
 
+    /// Whether it is for a repair, and nothing of the complete state is to be repaired: what is
+    /// damaged is only in states that are kept, or in none any more.
+    pub(crate) fn is_needless(&self) -> bool {
+        let repair = self.repair.as_ref();
+        let lacks_no_code = repair.is_some_and(|repair| repair.codes.is_empty());
+        lacks_no_code && self.tree.as_ref().is_some_and(Tree::is_complete)
+    }
+
     /// Whether it is for a repair.
     pub(crate) fn is_repair(&self) -> bool {
         self.repair.is_some()

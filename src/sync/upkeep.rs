@@ -131,6 +131,13 @@ impl Upkeep {
         page.is_some_and(|page| self.spoilt.contains(&page.id))
     }
 
+    /// These kept states may lack something, and nothing heals them. States without accounts lack
+    /// nothing.
+    pub(crate) fn spoil(&mut self, kept: &[Complete]) {
+        let roots = kept.iter().filter_map(|state| state.top.page());
+        self.spoilt.extend(roots.map(|root| root.id));
+    }
+
     /// What was known of damaged kept states is in the record now, or cannot be written.
     pub(crate) fn forget_spoilt(&mut self) {
         self.spoilt.clear();

@@ -11,7 +11,6 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::backend::{Backend, OpenAs};
 use super::crash;
-use super::crossing::ToJs;
 use super::driver::{Driver, ScopeChange, not_a_set};
 use super::errors::JsError;
 use super::event_loop;
@@ -65,11 +64,15 @@ pub struct Database {
 #[wasm_bindgen]
 impl Database {
     /// Opens `name`, or an empty database in memory, for the network with this id and genesis hash
-    /// (32 bytes), of which providers have to name this chain id. `role` is `"writer"`, `"follower"`, or anything else to be whichever is
-    /// possible. `hold` is `"everything"`, `"set"`, or anything else for what an old database holds,
-    /// and for everything in a new one.
+    /// (32 bytes), of which providers have to name this chain id. `role` is `"writer"`,
+    /// `"follower"`, or anything else to be whichever is possible. `hold` is `"everything"`,
+    /// `"set"`, or anything else for what an old database holds, and for everything in a new one.
     ///
     /// Resolves to a `Database`; rejects, as everything here does, with `{ code, message }`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an object of them would cost a deserializer"
+    )]
     pub fn open(
         name: String,
         memory: bool,
@@ -159,8 +162,8 @@ impl Database {
         self.start(Target::Block(hash(block)?))
     }
 
-    /// The same, to the state after the block with this header: its RLP (a `Uint8Array`) or its JSON,
-    /// of which the hash has to be `block` (32 bytes), if that is given.
+    /// The same, to the state after the block with this header: its RLP (a `Uint8Array`) or its
+    /// JSON, of which the hash has to be `block` (32 bytes), if that is given.
     #[wasm_bindgen(js_name = startSyncToHeader)]
     pub fn start_sync_to_header(
         &self,
@@ -210,19 +213,20 @@ impl Database {
         self.read(query, at)
     }
 
-    /// Proves the account at this address (20 bytes) and slots of it (32 bytes each): `[state, body,
-    /// nodes, values, nodes of each slot]`, with the body and the values of [`Database::account`] and
-    /// [`Database::storage`], and each node's RLP, from the root down.
+    /// Proves the account at this address (20 bytes) and slots of it (32 bytes each): `[state,
+    /// body, nodes, values, nodes of each slot]`, with the body and the values of
+    /// [`Database::account`] and [`Database::storage`], and each node's RLP, from the root down.
     pub fn proof(&self, address: &[u8], slots: &[u8], at: Option<Box<[u8]>>) -> Promise {
         self.read(Query::Proof(keccak(address), hashed(slots)), at)
     }
 
-    /// Changes what is to be held: `method` is `"holdEverything"`, `"holdSet"` (the set that there is,
-    /// or a new one, with these accounts besides), `"track"` or `"untrack"` (an account that names
-    /// neither code nor slots goes as a whole). `accounts` is a list of `state::scope::changes`.
+    /// Changes what is to be held: `method` is `"holdEverything"`, `"holdSet"` (the set that there
+    /// is, or a new one, with these accounts besides), `"track"` or `"untrack"` (an account that
+    /// names neither code nor slots goes as a whole). `accounts` is a list of
+    /// `state::scope::changes`.
     ///
-    /// Returns the version of a scope: it is held like this as soon as the complete state's scope has
-    /// this version or a later one. Writers only.
+    /// Returns the version of a scope: it is held like this as soon as the complete state's scope
+    /// has this version or a later one. Writers only.
     pub fn change(&self, method: &str, accounts: &[u8]) -> Result<f64, JsValue> {
         self.check_writer()?;
         let accounts = TrackedAccount::read_list(accounts).map_err(JsError::from)?;
@@ -402,7 +406,7 @@ impl States {
         match &*last {
             Some((known, object)) if known == state => object.clone(),
             _ => {
-                let object = object::Complete::new(state).to_js();
+                let object = object::to_js(&object::Complete::new(state));
                 *last = Some((*state, object.clone()));
                 object
             }

@@ -1,23 +1,22 @@
 //! Errors on their way to JavaScript: a code that `pkg/lib/errors.js` makes a class of, and a
 //! message that says what happened, to what, and what to do.
 
+use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-use super::crossing::{ToJs, object};
+use super::object::to_js;
 use crate::state::RecordError;
 use crate::store::StoreError;
 use crate::sync::Failure;
 use crate::wire::rpc::HeaderError;
 
-object! {
-    /// An error for JavaScript, where it is a plain object with these fields.
-    #[derive(Clone, Debug)]
-    pub(super) struct JsError {
-        code: &'static str,
-        message: String,
-        /// Of what is not tracked: whether it will be.
-        pending: bool,
-    }
+/// An error for JavaScript, where it is a plain object with these fields.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct JsError {
+    code: &'static str,
+    message: String,
+    /// Of what is not tracked: whether it will be.
+    pending: bool,
 }
 
 impl JsError {
@@ -52,7 +51,7 @@ impl JsError {
 
 impl From<JsError> for JsValue {
     fn from(error: JsError) -> JsValue {
-        error.to_js()
+        to_js(&error)
     }
 }
 

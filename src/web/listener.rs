@@ -2,7 +2,6 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::crossing::ToJs;
 use super::driver::Held;
 use super::errors::JsError;
 use super::object::{self, Lie, PeerRow, Report};
@@ -45,11 +44,11 @@ extern "C" {
 impl Listener {
     /// Which states can be read, and what is to be held.
     pub(super) fn states(&self, held: &Held) {
-        let _ = self.on_states(&object::Held::new(held).to_js());
+        let _ = self.on_states(&object::to_js(&object::Held::new(held)));
     }
 
     pub(super) fn synced(&self, report: &Report) {
-        let _ = self.on_synced(&report.to_js());
+        let _ = self.on_synced(&object::to_js(report));
     }
 
     pub(super) fn failed(&self, error: JsError) {
@@ -68,7 +67,7 @@ impl Listener {
 
     /// A provider claimed something else than it proved.
     pub(super) fn lie(&self, id: u32, lie: &Lie) {
-        let _ = self.on_lie(id, &lie.to_js());
+        let _ = self.on_lie(id, &object::to_js(lie));
     }
 
     pub(super) fn peer(&self, id: u32, state: &str) {
@@ -76,6 +75,6 @@ impl Listener {
     }
 
     pub(super) fn peer_closed(&self, id: u32, closed: &PeerClosed<'_>, row: &PeerRow) {
-        let _ = self.on_peer_closed(id, &closed.to_js(), &row.to_js());
+        let _ = self.on_peer_closed(id, &object::to_js(closed), &object::to_js(row));
     }
 }

@@ -20,7 +20,6 @@
 mod backend;
 mod connections;
 mod crash;
-mod crossing;
 mod database;
 mod driver;
 mod errors;

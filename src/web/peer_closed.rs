@@ -1,6 +1,7 @@
 //! How a connection ended, and the WebSocket close codes.
 
-use super::crossing::object;
+use serde::Serialize;
+
 use crate::wire::{close_code, reason_of};
 
 /// WebSocket's normal closure (RFC 6455, 7.4.1).
@@ -10,18 +11,16 @@ pub(super) const CLOSE_ABNORMAL: u16 = 1006;
 /// A breach of the protocol (`docs/websocket-peers.md`, section 7). Also sent instead of a code that
 /// only servers may send (1003, 1009).
 pub(super) const CLOSE_BREACH: u16 = 4002;
-
-object! {
-    /// How a connection ended (`PeerClosed` of `snaplight.d.ts`).
-    pub(super) struct PeerClosed<'a> {
-        /// Who ended it: `peer`, `fault` or `user`.
-        by: &'static str,
-        code: u16,
-        /// Empty if `disconnect` says it all.
-        reason: &'a str,
-        /// The devp2p reason that the peer gave.
-        disconnect: Option<f64>,
-    }
+/// How a connection ended (`PeerClosed` of `snaplight.d.ts`).
+#[derive(Serialize)]
+pub(super) struct PeerClosed<'a> {
+    /// Who ended it: `peer`, `fault` or `user`.
+    by: &'static str,
+    code: u16,
+    /// Empty if `disconnect` says it all.
+    reason: &'a str,
+    /// The devp2p reason that the peer gave.
+    disconnect: Option<f64>,
 }
 
 impl<'a> PeerClosed<'a> {

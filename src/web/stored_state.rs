@@ -31,10 +31,10 @@ pub(super) struct StoredState {
 }
 
 impl StoredState {
-    /// Reads the record, and a writer's codes.
+    /// Reads the record, the scopes that it names, and a writer's codes.
     ///
-    /// A fresh record replaces one that is damaged or gone. Nothing leads to the old pages and
-    /// codes then, and a writer clears them.
+    /// A fresh record replaces one that is damaged or gone, or that names a scope that is. Nothing
+    /// leads to the old pages and codes then, and a writer clears them.
     pub(super) async fn load(
         store: &Backend,
         name: &str,

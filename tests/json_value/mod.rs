@@ -1,26 +1,11 @@
 //! JSON of `serde_json` as the crate reads it: in a browser the same answers are JavaScript values.
 
-#![allow(dead_code)] // Not every test uses all of it.
-
-use serde_json::{Value, json};
-use snaplight::wire::rpc::{Call, JsonValue, Param};
-
-/// A call as a provider gets it.
-pub(crate) fn json_of(call: &Call) -> Value {
-    let param = |param: Param| match param {
-        Param::Text(text) => json!(text),
-        Param::Texts(texts) => json!(texts),
-        Param::Flag(is_set) => json!(is_set),
-        Param::Object(name, text) => json!({ name: text }),
-        param => panic!("{param:?}"),
-    };
-    let params: Vec<Value> = call.params().into_iter().map(param).collect();
-    json!({ "method": call.method(), "params": params })
-}
+use serde_json::Value;
+use snaplight::wire::rpc::JsonValue;
 
 /// A value as the crate reads it.
 #[derive(Clone, Copy)]
-pub(crate) struct Json<'a>(pub(crate) &'a Value);
+pub(crate) struct Json<'a>(pub &'a Value);
 
 impl JsonValue for Json<'_> {
     fn is_null(&self) -> bool {

@@ -118,7 +118,7 @@ impl Database {
         reached
     }
 
-    fn check_tree(&self, root: PageRef, reached: &mut BTreeSet<PageId>) {
+    pub(crate) fn check_tree(&self, root: PageRef, reached: &mut BTreeSet<PageId>) {
         let mut folds = Folds::new();
         let mut next = vec![(root, StatePath::account_trie(Path::ROOT))];
         let mut parents: BTreeMap<PageId, BTreeSet<PageId>> = BTreeMap::new();

@@ -12,6 +12,7 @@ mod database;
 mod economy;
 mod healer;
 mod histories;
+mod kept;
 #[path = "../state_world/mod.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod state_world;

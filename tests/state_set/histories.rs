@@ -58,7 +58,8 @@ impl History {
         }
         let scope = some_scope(&worlds[0], &mut rng, 1);
         let budget = MIN_BUDGET * (1 + rng.below(3));
-        let holder = Holder::new(Rng(rng.next()), worlds[0].clone(), scope, budget);
+        let mut holder = Holder::new(Rng(rng.next()), worlds[0].clone(), scope, budget);
+        holder.lost = [0, 0, 5][rng.below(3)];
         History {
             rng,
             worlds,

@@ -43,6 +43,8 @@ pub(crate) struct Holder {
     pub(crate) tree: Tree,
     /// Nodes and codes that were fetched.
     pub(crate) fetched: usize,
+    /// Of a hundred pages to be read, so many are damaged.
+    pub(crate) lost: usize,
     /// Pages that were read.
     pub(crate) read: usize,
     stored: Stored,
@@ -63,6 +65,7 @@ impl Holder {
             world,
             scope,
             fetched: 0,
+            lost: 0,
             read: 0,
             stored: Stored {
                 pages: BTreeMap::new(),
@@ -156,6 +159,10 @@ impl Holder {
     }
 
     fn inline_page(&mut self, id: PageId) {
+        if self.rng.below(100) < self.lost {
+            assert!(self.tree.drop_base_page(id));
+            return;
+        }
         let bytes = self.out.get(id);
         let bytes = bytes.or_else(|| self.stored.pages.get(&id).map(Vec::as_slice));
         self.tree.inline_page(id, bytes.unwrap()).unwrap();

@@ -35,6 +35,7 @@ mod pauses;
 mod providers;
 mod refusals;
 mod regressions;
+mod sets;
 mod strays;
 mod transitions;
 mod worlds;

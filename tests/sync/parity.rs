@@ -288,7 +288,7 @@ fn a_root_that_commits_to_no_state_ends_the_heal_and_blames_nobody() {
     world.target(root);
     let end = world.run();
     assert!(
-        matches!(&end, End::Failed(Failure::BogusRoot(found)) if **found == root),
+        matches!(&end, End::Failed(Failure::BogusRoot(found)) if *found == root),
         "{end:?}"
     );
     assert_nobody_is_blamed(&world);

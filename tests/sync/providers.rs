@@ -434,7 +434,7 @@ fn the_next_root_takes_two_round_trips_of_a_provider_that_is_100_ms_away() {
         let (report, took) = setting.finish();
         assert_eq!(report.root, root);
         // The header, then the proofs, then codes if there are new ones.
-        assert!(took <= 450, "{took} ms");
+        assert!(took <= 350, "{took} ms");
     }
 }
 
@@ -683,6 +683,24 @@ fn answers_that_are_too_large_are_asked_for_in_smaller_parts() {
     });
     setting.sync();
     assert_eq!(setting.strikes(provider), 0);
+}
+
+#[test]
+fn all_slots_of_an_account_are_waited_for_until_a_peer_by_snap_comes() {
+    let mut setting = Setting::new(2);
+    let whole = TrackedAccount::whole(recipe().address(0), true);
+    let single = TrackedAccount::new(recipe().address(1), true, &[]);
+    let set = TrackedSet::default().with(&[whole, single]);
+    let scope = Scope::set(2, set.expect("a small set"));
+    setting.world.input(Input::Scope(scope));
+    let provider = setting.world.provider(after(20));
+    setting.target();
+    setting.world.run_ms(3_000);
+    assert_eq!(setting.world.waits.last(), Some(&WaitReason::NoPeers));
+    assert!(setting.calls(provider) < 10);
+    setting.world.honest_peer();
+    let end = setting.world.run();
+    assert!(matches!(end, End::Done(_)), "{end:?}");
 }
 
 #[test]

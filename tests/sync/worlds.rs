@@ -12,6 +12,7 @@ mod checks;
 mod damage;
 mod director;
 mod misfortunes;
+mod providers;
 mod recovery;
 mod set_checks;
 mod sets;

@@ -213,8 +213,8 @@ pub extern "C" fn proof_text(len: usize) -> *mut u8 {
 /// Verifies an answer to `eth_getProof` as the engine does: hashes all nodes, walks to the account
 /// and from its storage root to each slot. Returns how many nodes it had; 0 if it proves nothing.
 ///
-/// The text has lines of hexadecimal digits with 0x: the state root, the address, `slots` numbers of
-/// slots, and the nodes. [`proof_values`] has the values of the slots afterwards, 32 bytes each.
+/// The text has lines of hexadecimal digits with 0x: the state root, the address, the numbers of
+/// `slots` slots, and the nodes. [`proof_values`] then has the values of the slots, 32 bytes each.
 #[unsafe(no_mangle)]
 pub extern "C" fn verify_proof(slots: usize) -> usize {
     BENCH.with_borrow_mut(|bench| {
@@ -243,7 +243,12 @@ fn proven(text: &[u8], slots: usize) -> Option<(usize, Vec<u8>)> {
         .map(|_| Some(keccak(&lines.next()??)))
         .collect::<Option<_>>()?;
     let nodes: Vec<Vec<u8>> = lines.collect::<Option<_>>()?;
-    let came: Vec<HashedNode<'_>> = nodes.iter().map(|node| HashedNode::new(node)).collect();
+    let (pairs, last) = nodes.as_chunks::<2>();
+    let mut came: Vec<HashedNode<'_>> = Vec::with_capacity(nodes.len());
+    for [first, second] in pairs {
+        came.extend(HashedNode::pair(first, second));
+    }
+    came.extend(last.iter().map(|last| HashedNode::new(last)));
     let node = |hash: &Hash| {
         let found = came.iter().find(|node| node.hash() == *hash);
         found.map(HashedNode::rlp)

@@ -98,9 +98,9 @@ impl Answer {
     }
 }
 
-/// Takes out of a request what a server that lacks some nodes passes over: the path of such a node
-/// and those below it, to which it cannot go, and what follows in its set. If it `ends` there,
-/// everything that follows.
+/// Takes out of a request what a server that lacks some nodes passes over: the path of such a node,
+/// what the request asks for below it, and what follows in its set. If it `ends` there, everything
+/// that follows.
 pub(crate) fn leave_out(
     states: &States,
     request: &mut GetTrieNodes,
@@ -111,6 +111,8 @@ pub(crate) fn leave_out(
         return;
     };
     let mut ended = false;
+    // Places in the account trie that it lacks.
+    let mut lacked_above: Vec<Vec<u8>> = Vec::new();
     request.paths.retain_mut(|set| {
         let (trie, first) = match set.as_slice() {
             [] => return true,
@@ -119,13 +121,14 @@ pub(crate) fn leave_out(
         };
         let lacked = set.iter().skip(first).position(|path| {
             let nibbles = Path::decode(path).nibbles;
-            let above = trie.map(|trie| trie.hashed_above(&nibbles));
-            let depths = above.unwrap_or_default().into_iter().chain([nibbles.len()]);
-            let mut on_the_way = depths.filter_map(|depth| nibbles.get(..depth));
-            on_the_way.any(|place| {
-                let at = trie.map(|trie| trie.node_at(place));
-                matches!(at, Some(NodeAt::Node(node)) if is_lacked(&node))
-            })
+            let at = trie.map(|trie| trie.node_at(&nibbles));
+            let is_below = |above: &Vec<u8>| first == 0 && nibbles.starts_with(above);
+            let is_it = matches!(at, Some(NodeAt::Node(node)) if is_lacked(&node));
+            let is_passed_over = is_it || lacked_above.iter().any(is_below);
+            if is_it && first == 0 {
+                lacked_above.push(nibbles);
+            }
+            is_passed_over
         });
         let is_left = !ended;
         if let Some(at) = lacked {

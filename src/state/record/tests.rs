@@ -429,11 +429,12 @@ fn of_two_blocks_with_one_number_the_one_that_was_complete_last_is_found() {
 
 #[test]
 fn the_scopes_are_those_of_today_of_the_states_and_of_the_build() {
-    let named = |record: &Record| record.scopes().collect::<Vec<u64>>();
     let mut some = record();
     some.scope = 6;
-    assert_eq!(named(&some), [6, 4, 3, 5]);
-    assert_eq!(named(&without_scopes()), Vec::<u64>::new());
+    assert_eq!(some.scopes(), [6, 4, 3, 5]);
+    some.scope = 4;
+    assert_eq!(some.scopes(), [4, 3, 5]);
+    assert_eq!(without_scopes().scopes(), Vec::<u64>::new());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use super::Joined;
 use super::list::over;
+use super::origins::Origins;
 use super::scoped::{Settler, blinded_page, want};
 use crate::hash::Hash;
 use crate::state::entry::{AccountLeaf, CodesHeld, Entry, Item, PageRef, Storage};
@@ -26,6 +27,8 @@ pub(super) struct Adopter<'a> {
     pub(super) held: Option<&'a dyn CodesHeld>,
     /// Makes what is adopted obey the scope.
     pub(super) settler: Settler<'a>,
+    /// Where the pages that bases were read from are known.
+    pub(super) origins: &'a Origins,
 }
 
 impl Adopter<'_> {
@@ -138,6 +141,7 @@ impl Adopter<'_> {
         parent: u8,
         merged: &mut Vec<Entry>,
     ) {
+        let part = self.origins.restore(&self.settler, place, parent, part);
         let part = self.settler.settle(self.fold, place, part, self.held);
         let paths: Vec<Path> = part.iter().map(|entry| entry.path).collect();
         for (index, mut entry) in part.into_iter().enumerate() {
@@ -159,6 +163,7 @@ impl Adopter<'_> {
         }
         if root == old.storage_root() {
             leaf.storage = old.storage;
+            self.origins.restore_storage(&self.settler, path, leaf);
             self.settler.settle_storage(self.fold, path.key(), leaf);
             close_storage(leaf);
             return;

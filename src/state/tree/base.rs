@@ -31,6 +31,7 @@ impl Tree {
                     older: &self.older,
                     account: None,
                 },
+                origins: &self.origins,
             };
             // The new root may be one that is held in part.
             adopter.compare(Path::ROOT, root, base, 0, &mut self.entries);

@@ -51,17 +51,27 @@ impl Tree {
             };
         }
         let mut content = Vec::with_capacity(named.len());
+        // Bound: as for `named`.
+        let mut read: Vec<(StatePath, PageRef)> = Vec::new();
         for (path, reference) in named {
             let at = StatePath { path, ..at };
             let entries = page
                 .verify(&reference, &at, &mut self.folds)?
                 .into_entries();
+            read.push((at, reference));
             content.push((path, Base::new(entries)));
         }
         // A page that has not been read may still name a subtrie that nothing here names.
         let is_free = page.entries.is_empty() && !is_shared && id >= self.first_page;
         if is_free && !self.spine.contains(&id) {
             self.freed.push(id);
+        }
+
+        // A page of this build goes away with the batch that no longer names it.
+        if id < self.first_page && !self.spine.contains(&id) && !self.scope.is_everything() {
+            for (at, page) in read {
+                self.origins.add(at, page);
+            }
         }
 
         let mut joined = Joined::default();
@@ -78,6 +88,7 @@ impl Tree {
                     older: &self.older,
                     account: at.account,
                 },
+                origins: &self.origins,
             },
         };
         let range = related(&self.entries, &at);

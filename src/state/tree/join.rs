@@ -75,6 +75,7 @@ impl Tree {
                 older: &self.older,
                 account: None,
             },
+            origins: &self.origins,
         };
         let based = overlap.based(&self.entries);
         let (added, removed) =
@@ -128,6 +129,7 @@ impl Tree {
                 older: &self.older,
                 account: Some(*account),
             },
+            origins: &self.origins,
         };
         let (page, joined) = join_slots(&mut slots, range, place, &mut adopter, out)?;
         leaf.storage = page.map_or(Storage::Inline(slots), Storage::Page);

@@ -10,7 +10,7 @@ use crate::hash::Hash;
 use crate::state::account::{SlimAccount, check_slot_value};
 use crate::state::entry::{AccountLeaf, Code, CodesHeld, Entry, Item, StatePath, Storage};
 use crate::state::page::{count_size, entry_size};
-use crate::trie::keccak::keccak;
+use crate::trie::keccak::{keccak, keccak_pair};
 use crate::trie::node::{Child, Node, NodeError, decode};
 use crate::trie::path::Path;
 
@@ -26,6 +26,12 @@ impl<'a> HashedNode<'a> {
     pub fn new(rlp: &'a [u8]) -> HashedNode<'a> {
         let hash = keccak(rlp);
         HashedNode { rlp, hash }
+    }
+
+    /// Hashes two nodes, which takes little longer than one if they are about as long.
+    pub fn pair(first: &'a [u8], second: &'a [u8]) -> [HashedNode<'a>; 2] {
+        let (first_hash, second_hash) = keccak_pair(first, second);
+        [(first, first_hash), (second, second_hash)].map(|(rlp, hash)| HashedNode { rlp, hash })
     }
 
     /// The RLP.
@@ -170,6 +176,7 @@ impl Revealing<'_> {
                 older: &tree.older,
                 account: None,
             },
+            origins: &tree.origins,
         };
         let (merged, removed, added) = merge(&mut tree.entries, index, revealed, adopter)?;
         self.accounts.insert(place, (index, merged));
@@ -224,6 +231,7 @@ impl Revealing<'_> {
                 older: &tree.older,
                 account: Some(*account),
             },
+            origins: &tree.origins,
         };
         let (merged, mut removed, added) = merge(slots, index, revealed, adopter)?;
         if leaf.storage == Storage::Blinded {

@@ -34,7 +34,10 @@ pub(super) struct Older {
 
 impl Older {
     fn add(&mut self, scope: Scope) {
-        let is_known = self.scopes.contains(&scope);
+        let is_known = self
+            .scopes
+            .iter()
+            .any(|known| known.version() == scope.version());
         match self.scopes.len() < MAX_OLDER {
             _ if is_known => {}
             true => self.scopes.push(scope),
@@ -247,7 +250,7 @@ impl Settler<'_> {
 
     /// Whether something below this place may have been settled for a scope that wants something
     /// else there than today's.
-    fn differs(&self, at: &StatePath) -> bool {
+    pub(super) fn differs(&self, at: &StatePath) -> bool {
         let mut older = self.older.scopes.iter();
         self.older.unknown || older.any(|older| self.scope.differs_at(older, at))
     }

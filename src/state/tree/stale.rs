@@ -43,6 +43,7 @@ impl Tree {
                 older: &self.older,
                 account: None,
             },
+            origins: &self.origins,
         };
         if let Some(stale) = stale(fold, &marks, place, out)? {
             join_stale(&mut self.entries, stale, &mut adopter);
@@ -75,6 +76,7 @@ impl Tree {
                 older: &self.older,
                 account: Some(*account),
             },
+            origins: &self.origins,
         };
         let found = find_anywhere(&mut self.entries, account, false).and_then(|(leaf, in_base)| {
             let root = leaf.storage_root();

@@ -182,6 +182,8 @@ impl Engine {
             None if is_idle && self.peers.paused(now.after(LONG_PAUSE_MS)) == peers => {
                 WaitReason::NoAnswer { peers }
             }
+            // What is missing can be had from no provider: all slots of an account.
+            None if is_idle && self.peers.is_only_called(now) => WaitReason::NoPeers,
             _ => return,
         };
         self.wait_for(reason);

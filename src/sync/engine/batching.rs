@@ -402,15 +402,10 @@ impl Engine {
     }
 }
 
-/// The versions of the scopes that one record names and another does not, each once.
+/// The versions of the scopes that one record names and another does not.
 fn unnamed(by: &Record, other: &Record) -> Vec<u64> {
-    let mut versions = Vec::new();
-    for version in by.scopes() {
-        let is_named = other.scopes().any(|named| named == version);
-        if !is_named && !versions.contains(&version) {
-            versions.push(version);
-        }
-    }
+    let (mut versions, named) = (by.scopes(), other.scopes());
+    versions.retain(|version| !named.contains(version));
     versions
 }
 

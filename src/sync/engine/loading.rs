@@ -63,10 +63,13 @@ impl Engine {
         else {
             return;
         };
+        let is_wanted = self.goal.is_under_way();
+        if resume.is_needless() && !is_wanted {
+            return self.repaired();
+        }
         let (next, today) = (self.record.next_page, self.today());
         let job = resume.into_job(next, today, &self.codes_held);
         self.last_commit = now;
-        let is_wanted = self.goal.is_under_way();
         if job.is_repair() && !is_wanted && job.tree().is_complete() && job.is_exhausted() {
             return self.repaired();
         }

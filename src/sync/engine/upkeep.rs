@@ -110,12 +110,20 @@ impl Engine {
         let Some(damage) = self.upkeep.begin_repair() else {
             return;
         };
+        let is_code = |damage: &Damage| matches!(damage, Damage::Code(_));
+        let has_code = damage.iter().any(is_code);
         // It may fetch a code that no account names.
         self.upkeep.leave_codes();
         match Start::repair(&self.record, damage, &self.scopes_of_record()) {
             Some(start) => self.begin(start),
-            // There is no state that could be damaged.
-            None => self.repaired(),
+            // The complete state has nothing that could be damaged. A code that a kept state lacks
+            // is not fetched then.
+            None => {
+                if has_code {
+                    self.upkeep.spoil(&self.record.kept);
+                }
+                self.repaired();
+            }
         }
     }
 

@@ -265,7 +265,7 @@ impl Job {
         match &mut self.phase {
             JobPhase::FirstSync(first) => first.replan(tree, queues, ways),
             JobPhase::Healing(healing) => healing.replan(tree, queues, waiting_bytes, ways),
-            JobPhase::Set(set) => set.replan(tree, queues, &self.changes, self.ways),
+            JobPhase::Set(set) => set.replan(tree, queues, &self.changes, self.ways, waiting_bytes),
         }
     }
 

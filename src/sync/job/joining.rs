@@ -157,6 +157,12 @@ impl Job {
         }
     }
 
+    /// A code that was asked for is held already: nobody is asked for it again.
+    pub(crate) fn code_is_held(&mut self, hash: &Hash) {
+        self.queues.code_arrived(hash);
+        self.touch();
+    }
+
     /// Whether the next batch carries this code.
     pub(crate) fn has_code(&self, hash: &Hash) -> bool {
         self.staged.codes().any(|code| code == hash)

@@ -393,9 +393,13 @@ impl Queues {
         for (at, hash) in nodes {
             self.ended.push(*hash);
             self.hashes_asked.remove(hash);
+            // The target may have moved since, so that it is another storage's root, or only some
+            // slots may be wanted now.
             if let Some(account) = at.account
                 && at.path.is_empty()
                 && tree.lacks_storage(&account)
+                && tree.is_blinded(at, hash)
+                && is_whole(tree, &account)
             {
                 self.storages.insert(account, *hash);
             }

@@ -74,6 +74,8 @@ pub(super) struct Asked {
     keys: FlatSet<(Hash, Option<Hash>)>,
     /// Proofs: an account, and slots of it. Bound: calls in flight times the slots of one.
     proofs: Vec<(Hash, Vec<TrackedSlot>)>,
+    /// Accounts that were asked for by paths under this root. Bound: the accounts of the set.
+    before: FlatSet<Hash>,
 }
 
 /// An answer to a range of one slot that came before its account's: nothing says yet what the
@@ -150,12 +152,14 @@ impl SetPlan {
     }
 
     /// Makes a new plan if the last one is used up and something has changed since.
+    /// `waiting_bytes`: bytes of the tree that may wait in memory.
     pub(super) fn replan(
         &mut self,
         tree: &Tree,
         queues: &mut Queues,
         changes: &Changes,
         ways: SetWays,
+        waiting_bytes: usize,
     ) {
         if self.ways != ways {
             self.ways = ways;
@@ -187,6 +191,8 @@ impl SetPlan {
             trips: &self.trips,
             is_by_key: ways.is_by_key,
             is_by_hash: ways.is_by_hash,
+            // The other half is for what comes.
+            has_room: tree.resident_bytes() < waiting_bytes / 2,
             found: Found::default(),
         };
         let found = planner.plan();
@@ -214,6 +220,7 @@ impl SetPlan {
         let mut tops: FlatSet<Hash> = FlatSet::default();
         let mut trip = 0;
         let mut has_dropped = false;
+        let before = &mut self.asked.before;
         self.pieces.retain(|piece| {
             let What::Nodes { way, above } = piece.what else {
                 return true;
@@ -233,6 +240,7 @@ impl SetPlan {
                 paths.insert(at, ());
             }
             tops.insert(piece.hash, ());
+            before.insert(piece.account, ());
             trip = trip.max(piece.trip);
             false
         });

@@ -1,6 +1,7 @@
 //! One connection: what it is asked, how fast it answers, and what it delivered.
 
 mod asking;
+mod called;
 mod provider;
 
 pub(super) use asking::{MIN_REQUEST, Rank};
@@ -13,9 +14,7 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::progress::PeerProgress;
 use crate::sync::throughput::{Delivery, Throughput, smoothed};
 use crate::sync::want::RequestKind;
-use crate::wire::rpc::Trouble;
 use crate::wire::{By, Head, Offsets, PeerFault, Session, SessionEvent};
-use provider::NOT_HERE_MS;
 
 /// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3), while
 /// no answers are on their way. Nodes allow each other 5 seconds for each; here both may be queued
@@ -267,14 +266,6 @@ impl Peer {
         received
     }
 
-    /// A provider's call was answered, with so many bytes.
-    pub(crate) fn replied(&mut self, bytes: usize, elapsed_ms: u64) {
-        self.delivered.bytes += bytes as u64;
-        if let Link::Rpc(provider) = &mut self.link {
-            provider.answered(elapsed_ms);
-        }
-    }
-
     /// The newest block that it says it has.
     pub(crate) fn head(&self) -> Option<Head> {
         self.session().and_then(Session::head)
@@ -357,24 +348,6 @@ impl Peer {
             lasts_ms,
             until: Some(now.after(lasts_ms)),
         });
-    }
-
-    /// It does not have the state or block: it is not asked for this root for a while, which is the
-    /// same each time.
-    pub(crate) fn is_not_here(&mut self, kind: RequestKind, root: Hash, now: Millis) {
-        let kinds = match kind {
-            RequestKind::Proofs | RequestKind::CodesOf => {
-                [RequestKind::Proofs, RequestKind::CodesOf]
-            }
-            kind => [kind, kind],
-        };
-        for kind in kinds {
-            self.refused[kind.index()] = Some(Refusal {
-                root,
-                lasts_ms: NOT_HERE_MS,
-                until: Some(now.after(NOT_HERE_MS)),
-            });
-        }
     }
 
     /// Whether it has proven something of this state.
@@ -532,59 +505,6 @@ impl Peer {
         let others = probe.into_iter().chain(short).filter(|at| now < *at);
         let pause = self.provider().and_then(Provider::next_retry);
         waits.chain(others).chain(pause).min()
-    }
-}
-
-/// Judging a provider.
-impl Peer {
-    /// A call failed, which is no fault unless nothing more is to be had.
-    pub(crate) fn call_failed(&mut self, now: Millis, call: &FailedCall) -> Result<(), PeerFault> {
-        match call.trouble {
-            Trouble::Spent => return Err(PeerFault::Spent),
-            Trouble::NotHere => self.is_not_here(call.kind, call.root, now),
-            _ => {}
-        }
-        if let Link::Rpc(provider) = &mut self.link {
-            provider.failed(now, call);
-        }
-        Ok(())
-    }
-
-    /// An answer was wrong; too many of them are a fault.
-    pub(crate) fn marked(&mut self) -> Result<(), PeerFault> {
-        self.provider_mut().map_or(Ok(()), Provider::marked)
-    }
-
-    /// An answer was under another root than `root`. `is_named`: its block was named.
-    pub(crate) fn was_elsewhere(
-        &mut self,
-        now: Millis,
-        (kind, root): (RequestKind, Hash),
-        is_named: bool,
-    ) -> Result<(), PeerFault> {
-        if !is_named {
-            // Its newest block is another one, earlier or later.
-            self.refused(kind, root, now);
-            return Ok(());
-        }
-        if !self.provider_mut().is_some_and(Provider::missed) {
-            return Ok(());
-        }
-        self.is_not_here(kind, root, now);
-        self.marked()
-    }
-
-    /// A proof lacked a node.
-    pub(crate) fn was_incomplete(
-        &mut self,
-        now: Millis,
-        (kind, root): (RequestKind, Hash),
-    ) -> Result<(), PeerFault> {
-        if !self.provider_mut().is_some_and(Provider::was_incomplete) {
-            return Ok(());
-        }
-        self.is_not_here(kind, root, now);
-        self.marked()
     }
 }
 

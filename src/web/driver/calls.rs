@@ -2,49 +2,15 @@
 
 use std::rc::Rc;
 
-use js_sys::Object;
-use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::Driver;
 use crate::sync::{Input, PeerId};
 use crate::web::connections::Line;
-use crate::web::crossing::{ToJs, object, set};
+use crate::web::object::to_js;
 use crate::web::provider::Provider;
 use crate::wire::By;
-use crate::wire::rpc::{Call, Param, Reply};
-
-object! {
-    /// A call as JSON-RPC has it.
-    struct Request {
-        method: &'static str,
-        params: Vec<Param>,
-    }
-}
-
-impl Request {
-    fn of(call: &Call) -> Request {
-        Request {
-            method: call.method(),
-            params: call.params(),
-        }
-    }
-}
-
-impl ToJs for Param {
-    fn to_js(&self) -> JsValue {
-        match self {
-            Param::Text(text) => text.to_js(),
-            Param::Texts(texts) => texts.to_js(),
-            Param::Flag(is_set) => is_set.to_js(),
-            Param::Object(name, text) => {
-                let object = Object::new();
-                set(&object, name, text);
-                object.into()
-            }
-        }
-    }
-}
+use crate::wire::rpc::{Call, Reply};
 
 impl Driver {
     /// Takes a provider. It can be asked at once: what still connects keeps the calls for so long.
@@ -59,7 +25,7 @@ impl Driver {
         let Some(Line::Provider(provider)) = self.connections.line(peer) else {
             return;
         };
-        let result = provider.call(&Request::of(&call).to_js());
+        let result = provider.call(&to_js(&call));
         // Weakly: a call may outlive the database by a minute.
         let driver = Rc::downgrade(self);
         spawn_local(async move {

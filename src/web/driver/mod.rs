@@ -17,7 +17,6 @@ use wasm_bindgen_futures::spawn_local;
 use super::backend::Backend;
 use super::connections::Connections;
 use super::crash::has_crashed;
-use super::crossing::ToJs;
 use super::errors::{JsError, failure};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::known_damage::KnownDamage;
@@ -118,7 +117,7 @@ impl Driver {
         });
         let times = self.meter.read(precise_now());
         let damaged = self.damage.borrow().count();
-        object::Progress::new(&progress, &times, damaged, rows).to_js()
+        object::to_js(&object::Progress::new(&progress, &times, damaged, rows))
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.

@@ -1,21 +1,9 @@
 //! A call as JSON: `{ method, params }` (EIP-1193; the methods: execution-apis).
 
+use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
+
 use super::hex::data;
 use super::{BlockRef, Call};
-
-/// A parameter of a call, as JSON has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Param {
-    /// A string.
-    Text(String),
-    /// A list of strings. Bound: the slots that are asked for.
-    Texts(Vec<String>),
-    /// A boolean.
-    Flag(bool),
-    /// An object with one field, a string: its name and the string.
-    Object(&'static str, String),
-}
 
 impl Call {
     /// The name of the method.
@@ -27,34 +15,71 @@ impl Call {
             Call::Header(_) => "eth_getBlockByHash",
         }
     }
+}
 
-    /// The parameters.
-    pub fn params(&self) -> Vec<Param> {
-        match self {
-            Call::ChainId => Vec::new(),
+impl Serialize for Call {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut call = to.serialize_struct("Call", 2)?;
+        call.serialize_field("method", self.method())?;
+        call.serialize_field("params", &Params(self))?;
+        call.end()
+    }
+}
+
+/// The parameters of a call, a list.
+struct Params<'a>(&'a Call);
+
+impl Serialize for Params<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut params = to.serialize_seq(None)?;
+        match self.0 {
+            Call::ChainId => {}
             Call::Proof {
                 address,
                 slots,
                 block,
             } => {
-                // Numbers of 32 bytes: go-ethereum gives such a key back as it came.
-                let slots = slots.iter().map(|slot| data(slot)).collect();
-                vec![text(address), Param::Texts(slots), param(block)]
+                params.serialize_element(&data(address))?;
+                params.serialize_element(&Slots(slots))?;
+                params.serialize_element(block)?;
             }
-            Call::Code { address, block } => vec![text(address), param(block)],
-            // The hashes of transactions, and not the transactions.
-            Call::Header(hash) => vec![text(&hash.0), Param::Flag(false)],
+            Call::Code { address, block } => {
+                params.serialize_element(&data(address))?;
+                params.serialize_element(block)?;
+            }
+            Call::Header(hash) => {
+                params.serialize_element(&data(&hash.0))?;
+                // The hashes of transactions, and not the transactions.
+                params.serialize_element(&false)?;
+            }
         }
+        params.end()
     }
 }
 
-fn text(bytes: &[u8]) -> Param {
-    Param::Text(data(bytes))
+/// Numbers of slots, 32 bytes each: go-ethereum gives such a key back as it came.
+struct Slots<'a>(&'a [[u8; 32]]);
+
+impl Serialize for Slots<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut slots = to.serialize_seq(Some(self.0.len()))?;
+        for slot in self.0 {
+            slots.serialize_element(&data(slot))?;
+        }
+        slots.end()
+    }
 }
 
-fn param(block: &BlockRef) -> Param {
-    match block {
-        BlockRef::Hash(hash) => Param::Object("blockHash", data(&hash.0)),
-        BlockRef::Latest => Param::Text("latest".to_owned()),
+impl Serialize for BlockRef {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            BlockRef::Hash(hash) => {
+                // `serde-wasm-bindgen` makes a plain object of a struct, and a Map of a map.
+                let mut block = to.serialize_struct("Block", 1)?;
+                block.serialize_field("blockHash", &data(&hash.0))?;
+                block.end()
+            }
+            BlockRef::Latest => to.serialize_str("latest"),
+        }
     }
 }

@@ -14,7 +14,6 @@ mod hex;
 mod json;
 mod trouble;
 
-pub use call::Param;
 pub use header::{HeaderError, header_rlp};
 pub use json::JsonValue;
 pub use trouble::Trouble;
@@ -22,7 +21,7 @@ pub use trouble::Trouble;
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
 
-/// One call. As JSON it is `{ method, params }`: [`Call::method`] and [`Call::params`].
+/// One call. Serialized, it is `{ method, params }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {

@@ -30,6 +30,7 @@ impl Director {
             );
             self.totals.faults += 1;
         }
+        self.check_lies();
         for peer in self.world.dropped.drain(..) {
             let guilt = self.guilt.get(&peer);
             assert_ne!(guilt, Some(&Guilt::Odd), "{peer:?} was dropped");

@@ -11,6 +11,7 @@ use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::{Builder, State};
 
 use super::misfortunes::Misfortunes;
+use super::providers::Providers;
 use super::sets::{Holds, Sets};
 use super::shape::{self, Shape};
 use super::tongues::Tongues;
@@ -82,6 +83,8 @@ pub(super) struct Director {
     pub(super) tongues: Tongues,
     /// What is to be held.
     pub(super) sets: Sets,
+    /// Chooses which peers are providers.
+    pub(super) providers: Providers,
     /// The line that all peers of this session share.
     pub(super) shared_line: Option<LineId>,
     prints: bool,
@@ -136,6 +139,7 @@ impl Director {
             misfortunes,
             tongues,
             sets,
+            providers: Providers::new(seed),
             shared_line: None,
             prints,
         };
@@ -342,7 +346,7 @@ impl Director {
         if self.world.connected().len() >= MAX_PEERS {
             return;
         }
-        if self.join_unusual() || self.join_with_a_vice_of_sets() {
+        if self.join_a_provider() || self.join_unusual() || self.join_with_a_vice_of_sets() {
             return;
         }
         if self.shape.vices && self.rng.percent(60) {
@@ -365,6 +369,7 @@ impl Director {
     }
 
     fn lose(&mut self) {
+        self.lose_a_provider();
         let connected = self.world.connected();
         if !connected.is_empty() {
             let peer = self.rng.pick(&connected);

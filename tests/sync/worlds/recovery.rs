@@ -30,7 +30,7 @@ impl Director {
         if self.shape.moves {
             self.advance();
         }
-        self.join_honest();
+        self.join_honest_at_the_end();
         // If the newest state was complete already, a build may be left. A further block ends it.
         let mut head = self.complete_head();
         while self.world.disk.record().building.is_some() {
@@ -41,8 +41,9 @@ impl Director {
             });
             head = self.complete_head();
         }
-        if self.shape.store_errors {
-            // A garbage collection that met a store error waits for the next target.
+        self.heal();
+        if self.shape.store_errors || !self.is_undamaged() {
+            // A garbage collection that met a store error or damage waits for the next target.
             self.set_target(head);
         }
         let is_collected = |director: &Director| director.world.disk.record().pending_gc.is_none();
@@ -50,7 +51,6 @@ impl Director {
             "the garbage of the last state is not collected",
             is_collected,
         );
-        self.heal();
         let is_quiet = |director: &Director| {
             let progress = director.progress();
             let is_free = |peer: &PeerProgress| {

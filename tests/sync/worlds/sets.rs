@@ -346,8 +346,11 @@ impl Director {
     }
 
     /// How many requests were made so far.
-    pub(super) fn requests(&self) -> (usize, u64) {
-        (self.world.asked.len(), self.world.hashes.requests)
+    pub(super) fn requests(&self) -> (usize, u64, u64) {
+        let present = self.world.providers.values();
+        let calls = present.chain(self.world.left.values());
+        let calls = calls.map(|provider| provider.answered).sum();
+        (self.world.asked.len(), self.world.hashes.requests, calls)
     }
 
     /// Connects a peer with a vice in its answers for sets, if this world has such peers.

@@ -36,7 +36,7 @@ await server.close()
 title('sets from providers')
 const { first, verifying: against } = result
 row('first proven balance from nothing, provider on loopback, from the navigation (ms)', `${spread(first.map(({ total }) => total))}`, BARS.first)
-row('  of that, until the script runs (ms)', spread(first.map(({ script }) => script)))
+row('  of that, until the script runs, and until the package is loaded (ms)', ['script', 'loaded'].map((at) => spread(first.map((times) => times[at]))).join(', '))
 row('  until the database is open (ms)', spread(first.map(({ opened }) => opened)))
 row('  from there to the balance (ms)', spread(first.map(({ total, opened }) => total - opened)))
 if (against) {

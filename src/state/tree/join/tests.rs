@@ -1,6 +1,7 @@
 use super::*;
 use crate::state::entry::PageId;
 use crate::state::scope::Scope;
+use crate::state::tree::origins::Origins;
 use crate::state::tree::scoped::Older;
 
 fn path(nibbles: &[u8]) -> Path {
@@ -52,6 +53,7 @@ fn join(old: &[Entry], new: &[Entry]) -> Result<Vec<Entry>, TreeError> {
             older: &Older::default(),
             account: None,
         },
+        origins: &Origins::default(),
     };
     merge(old, new, |item| Some(item.clone()), &mut adopter)
 }

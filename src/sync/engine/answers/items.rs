@@ -48,11 +48,13 @@ impl AnswerContext<'_> {
                 )
                 .ok_or(PeerFault::UnexpectedCode)?;
                 self.lacking.found(&Missing::Code(hash));
-                // It may have come with another request meanwhile.
                 if self.codes_held.insert(hash, ()) {
                     self.job.code_arrived(hash, code);
                     gain.codes += 1;
                     gain.bytes += code.len() as u64;
+                } else {
+                    // It has come with another request meanwhile, or was held all along.
+                    self.job.code_is_held(&hash);
                 }
                 found += 1;
             }
@@ -147,6 +149,8 @@ impl AnswerContext<'_> {
                 self.job.code_arrived(*hash, code.rlp());
                 gain.codes += 1;
                 gain.bytes += code.rlp().len() as u64;
+            } else {
+                self.job.code_is_held(hash);
             }
         }
         let revealed = self.reveal(&came);

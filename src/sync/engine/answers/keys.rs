@@ -250,9 +250,15 @@ fn loose(paths: &[StatePath], came: &Came<'_>) -> usize {
 /// Nodes by their hashes.
 pub(super) fn came<'a>(proof: &[&'a [u8]]) -> Came<'a> {
     let mut came = Came::default();
-    for node in proof {
-        let node = HashedNode::new(node);
-        came.insert(node.hash(), node);
+    let mut insert = |node: HashedNode<'a>| came.insert(node.hash(), node);
+    let (pairs, last) = proof.as_chunks::<2>();
+    for [first, second] in pairs {
+        for node in HashedNode::pair(first, second) {
+            insert(node);
+        }
+    }
+    if let [last] = last {
+        insert(HashedNode::new(last));
     }
     came
 }

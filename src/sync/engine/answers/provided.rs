@@ -104,11 +104,13 @@ impl AnswerContext<'_> {
         }
         self.lacking.found(&Missing::Code(found));
         let mut gain = Gain::default();
-        // It may have come with another request meanwhile.
         if self.codes_held.insert(found, ()) {
             self.job.code_arrived(found, code);
             gain.codes += 1;
             gain.bytes += code.len() as u64;
+        } else {
+            // It has come with another request meanwhile, or was held all along.
+            self.job.code_is_held(&found);
         }
         Ok(Verdict::Proven(gain))
     }

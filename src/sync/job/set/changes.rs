@@ -52,16 +52,6 @@ impl Changes {
         levels.map_or(FIRST_LEVELS, Levels::worth)
     }
 
-    /// Whether the account trie's nodes at this level and below are seldom changed, so that nothing
-    /// has to be asked for ahead there.
-    pub(super) fn is_quiet(&self, level: u8) -> bool {
-        let share = self
-            .accounts
-            .as_ref()
-            .and_then(|levels| levels.shares.get(usize::from(level)));
-        share.is_some_and(|share| *share < u8::MAX / 8)
-    }
-
     /// The deepest level of this account's storage that is likely to have changed; `None` if none
     /// did at the last move.
     pub(super) fn storage(&self, account: &Hash) -> Option<u8> {

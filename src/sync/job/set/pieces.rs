@@ -11,8 +11,8 @@ use super::trips::Trips;
 use crate::hash::Hash;
 use crate::heap::flat;
 use crate::state::{
-    AccountLeaf, Code, Entry, Item, PageId, StatePath, Storage, TrackedAccount, TrackedSet,
-    TrackedSlots, Tree,
+    AccountLeaf, Entry, Item, PageId, StatePath, Storage, TrackedAccount, TrackedSet, TrackedSlots,
+    Tree,
 };
 use crate::sync::job::plan::{self, Plan, Ways};
 use crate::sync::job::queues::Queues;
@@ -92,6 +92,8 @@ pub(super) struct Planner<'a> {
     pub(super) is_by_key: bool,
     /// Only peers that answer by hash can be relied on.
     pub(super) is_by_hash: bool,
+    /// Whether memory has room for more of the bases.
+    pub(super) has_room: bool,
     pub(super) found: Found,
 }
 
@@ -138,9 +140,10 @@ impl Planner<'_> {
         }
         let trip = self.trips.at(&at);
         let set = self.set;
+        let begun = self.begun();
         for tracked in set.below(&path) {
             if self.is_full() {
-                return;
+                break;
             }
             let account = tracked.key();
             if self.asked.is_proof_asked(&account, None) {
@@ -161,6 +164,25 @@ impl Planner<'_> {
                 Located::Unknown | Located::At { .. } => self.keys(piece, tracked),
             }
         }
+        self.finish(begun);
+    }
+
+    /// How much is planned before a place.
+    fn begun(&self) -> (usize, usize) {
+        (self.found.pieces.len(), self.found.pages.len())
+    }
+
+    /// A place is looked through. While memory has room for more of its base, that is read first, so
+    /// that what is asked for is asked for together. Above, what is known goes first.
+    fn finish(&mut self, (pieces, pages): (usize, usize)) {
+        if self.found.pages.len() == pages {
+            return;
+        }
+        if self.has_room {
+            self.found.pieces.truncate(pieces);
+        } else if self.found.pieces.len() > pieces {
+            self.found.pages.truncate(pages);
+        }
     }
 
     /// The nodes on the way to an account that is held under another root, and to its slots.
@@ -171,7 +193,6 @@ impl Planner<'_> {
         depth: u8,
         leaf: Option<&AccountLeaf>,
     ) {
-        let is_top = piece.at.path.is_empty();
         let depth = depth.max(piece.at.path.len());
         let account = piece.account;
         let slots = tracked.slots_below(&Path::ROOT);
@@ -180,11 +201,13 @@ impl Planner<'_> {
             false => self.changes.storage(&account),
         };
         let top = self.changes.accounts();
-        // What is behind the leaf has to be asked for in the second round trip. So the leaf must be
-        // known by then, unless that is likely to be in vain.
-        let has_behind = !slots.is_empty() || tracked.code();
-        let is_new = leaf.is_none_or(|leaf| leaf.code == Code::None) && tracked.code();
-        let to_leaf = expected.is_some() || is_new || has_behind && !self.changes.is_quiet(top + 1);
+        // What is behind the leaf is asked for in the second round trip, and only if the leaf says
+        // that it has changed. So slots need it by then, and so does the code of an account that
+        // may have come. That another code comes to an account is rare, and takes a third one.
+        let to_leaf = !slots.is_empty() || leaf.is_none() && tracked.code();
+        // The first time, only what is likely to have changed is asked for: it shows what differs.
+        let is_first = !self.asked.before.contains(&account);
+        let is_top = is_first && (to_leaf || piece.at.path.len() <= top);
         let to = match is_top && !to_leaf {
             true => top.min(depth + 1),
             false => depth + 1,
@@ -297,6 +320,7 @@ impl Planner<'_> {
             what: What::Key { slot: None },
             trip: self.trips.at(&at),
         };
+        let begun = self.begun();
         for slot in tracked.slots_below(&path) {
             let key = slot.key();
             if self.asked.is_key_asked(&account, Some(&key)) {
@@ -320,6 +344,7 @@ impl Planner<'_> {
                 Located::Unknown | Located::At { .. } => self.key(piece, Some(key)),
             }
         }
+        self.finish(begun);
     }
 
     /// A storage that is wanted whole: by ranges or node by node, as in any healing.
