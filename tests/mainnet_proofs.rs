@@ -401,7 +401,7 @@ fn what_hashes_right_and_is_no_state_is_a_bogus_root_and_no_fault() {
         ..Proof::default()
     };
     wallet.reply(Reply::Proof(Box::new(reply)));
-    let bogus = Failure::BogusRoot(Box::new(recorded.root));
+    let bogus = Failure::BogusRoot(recorded.root);
     let is_bogus = |event: &Event| matches!(event, Event::Failed(why) if *why == bogus);
     assert!(wallet.events.iter().any(is_bogus), "{:?}", wallet.events);
 }

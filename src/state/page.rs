@@ -61,8 +61,7 @@ pub struct VerifiedPage {
     entries: Vec<Entry>,
 }
 
-/// Why a page cannot be used. Its hashes are boxed: a small error keeps every `?` small, and with it
-/// the module.
+/// Why a page cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PageError {
@@ -84,9 +83,9 @@ pub enum PageError {
     /// A subtrie, or an account's storage, folds to another hash than the one above it.
     Hash {
         /// What the parent holds.
-        expected: Box<Hash>,
+        expected: Hash,
         /// What the entries fold to.
-        found: Box<Hash>,
+        found: Hash,
     },
     /// The entries do not make a trie.
     Fold(FoldError),
@@ -271,8 +270,8 @@ fn expect(expected: &Hash, found: Hash) -> Result<(), PageError> {
     match found == *expected {
         true => Ok(()),
         false => Err(PageError::Hash {
-            expected: Box::new(*expected),
-            found: Box::new(found),
+            expected: *expected,
+            found,
         }),
     }
 }

@@ -8,16 +8,15 @@ use crate::trie::path::Path;
 
 /// Why a tree cannot do what it is asked. All of these are our own failures: faults of peers were
 /// found before. A tree that has failed is of no further use; the database still has the state that
-/// it was resumed from. What is long is boxed: a small error keeps every `?` small, and with it the
-/// module.
+/// it was resumed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TreeError {
     /// The list and a verified answer contradict each other at this path, although both fold to the
     /// same root.
-    Disjoint(Box<Path>),
+    Disjoint(Path),
     /// The list does not fold to its root, but to this hash.
-    Root(Box<Hash>),
+    Root(Hash),
     /// The list does not make a trie.
     Fold(FoldError),
     /// A page came out longer than any may be: its length in bytes.
@@ -59,11 +58,6 @@ impl From<FoldError> for TreeError {
 }
 
 impl TreeError {
-    /// List and answer contradict each other at this path.
-    pub(crate) fn disjoint(path: Path) -> TreeError {
-        TreeError::Disjoint(Box::new(path))
-    }
-
     /// A broken rule of our own: panics in a debug build.
     pub(crate) fn defect(what: &'static str) -> TreeError {
         debug_assert!(false, "{what}");

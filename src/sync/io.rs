@@ -183,7 +183,7 @@ pub enum Failure {
     /// The store could not read or write.
     Store(StoreError),
     /// A state under this root cannot be decoded: no honest chain has it.
-    BogusRoot(Box<Hash>),
+    BogusRoot(Hash),
     /// The tree in memory contradicts itself: a defect of this library; please report it.
     Tree(TreeError),
     /// Another defect of this library; please report it.

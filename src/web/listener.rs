@@ -2,8 +2,8 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::driver::Held;
 use super::errors::JsError;
+use super::held::Held;
 use super::object::{self, Lie, PeerRow, Report};
 use super::peer_closed::PeerClosed;
 

@@ -24,6 +24,7 @@ mod database;
 mod driver;
 mod errors;
 mod event_loop;
+mod held;
 mod json;
 mod known_damage;
 mod lifecycle;

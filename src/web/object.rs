@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 
-use super::driver;
+use super::held;
 use super::meter::Times;
 use crate::hash::Hash;
 use crate::state::{self, Counts};
@@ -229,7 +229,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(held: &driver::Held) -> Held {
+    pub(super) fn new(held: &held::Held) -> Held {
         Held {
             states: held.states.iter().map(Complete::new).collect(),
             scope: held.scope.version() as f64,

@@ -7,8 +7,7 @@ use crate::hash::Hash;
 use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 
 /// What a peer did wrong, or why its connection ends. Neither the caller nor we can cause any of
-/// it, [`PeerFault::TooManyPeers`] aside. What is long is boxed: a small error keeps every `?` small,
-/// and with it the module.
+/// it, [`PeerFault::TooManyPeers`] aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerFault {
@@ -43,7 +42,7 @@ pub enum PeerFault {
     /// Its Status names another network. Holds that network's id.
     WrongNetwork(u64),
     /// Its Status names another genesis block. Holds that block's hash.
-    WrongGenesis(Box<Hash>),
+    WrongGenesis(Hash),
     /// It sent nothing in the time allowed after a Ping.
     PingTimeout,
     /// It sent a Disconnect. Holds its devp2p reason.
@@ -67,7 +66,7 @@ pub enum PeerFault {
     /// It sent a slot's value that is not the canonical RLP of a 256-bit number above zero.
     BadSlot,
     /// It sent a range that its proof does not prove.
-    BadRange(Box<RangeFault>),
+    BadRange(RangeFault),
     /// It sent a bytecode whose hash was not asked for, or in the wrong order.
     UnexpectedCode,
     /// It sent a trie node whose hash was not asked for, or in the wrong order.
@@ -93,7 +92,7 @@ pub enum PeerFault {
 pub fn proven<'f>(
     verified: Result<VerifiedRange<'f>, RangeFault>,
 ) -> Result<VerifiedRange<'f>, PeerFault> {
-    let range = verified.map_err(|fault| PeerFault::BadRange(Box::new(fault)))?;
+    let range = verified.map_err(PeerFault::BadRange)?;
     match range.surplus_nodes() {
         0..=MAX_SURPLUS_NODES => Ok(range),
         nodes => Err(PeerFault::SurplusProofNodes(nodes)),
@@ -269,7 +268,7 @@ impl fmt::Display for PeerFault {
 impl core::error::Error for PeerFault {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            PeerFault::BadRange(fault) => Some(&**fault),
+            PeerFault::BadRange(fault) => Some(fault),
             _ => None,
         }
     }

@@ -253,7 +253,7 @@ fn check_status(by: By, payload: &[u8], network: &Network) -> Result<Head, PeerF
         return Err(PeerFault::WrongNetwork(id));
     }
     if genesis != network.genesis {
-        return Err(PeerFault::WrongGenesis(Box::new(genesis)));
+        return Err(PeerFault::WrongGenesis(genesis));
     }
     status.list()?;
     match head {

@@ -178,6 +178,15 @@ fn scope_of(disk: &Disk, state: &Complete) -> Scope {
     scope.unwrap_or_else(Scope::everything)
 }
 
+/// Whether no page of a readable state is missing.
+fn is_whole(disk: &Disk) -> bool {
+    readable(disk).iter().all(|complete| {
+        let scope = scope_of(disk, complete);
+        let walk = Walk::of(disk, complete.top, !scope.is_everything());
+        walk.damaged.is_empty()
+    })
+}
+
 fn codes_of(state: &State, scope: &Scope) -> BTreeSet<Hash> {
     let mut codes = BTreeSet::new();
     for (key, slim) in state.accounts().iter() {
@@ -404,8 +413,8 @@ fn whatever_happens_the_disk_holds_the_readable_states_and_nothing_else() {
                             at: Some(*at),
                         };
                         wallet.world.input(Input::Damaged(damage));
-                        let repairs = wallet.world.repairs;
-                        wallet.world.run_until(|world| world.repairs > repairs);
+                        // A kill before its state is healed or dropped would leave it there.
+                        wallet.world.run_until(|world| is_whole(&world.disk));
                     }
                 }
             }

@@ -116,7 +116,7 @@ impl<'a> EntryList<'a> {
         let root = leaf.storage_root();
         let found = fold_list(self.fold, slots, Root::Trie)?;
         if found != root {
-            return Err(TreeError::Root(Box::new(found)));
+            return Err(TreeError::Root(found));
         }
         let storage = if slots.iter().any(Entry::has_base) {
             let mut fold = Fold::new();

@@ -141,7 +141,8 @@ impl Adopter<'_> {
         parent: u8,
         merged: &mut Vec<Entry>,
     ) {
-        let part = self.origins.restore(&self.settler, place, parent, part);
+        let origins = self.origins;
+        let part = origins.restore(self.fold, &self.settler, place, parent, part);
         let part = self.settler.settle(self.fold, place, part, self.held);
         let paths: Vec<Path> = part.iter().map(|entry| entry.path).collect();
         for (index, mut entry) in part.into_iter().enumerate() {
@@ -163,7 +164,8 @@ impl Adopter<'_> {
         }
         if root == old.storage_root() {
             leaf.storage = old.storage;
-            self.origins.restore_storage(&self.settler, path, leaf);
+            let origins = self.origins;
+            origins.restore_storage(self.fold, &self.settler, path, leaf);
             self.settler.settle_storage(self.fold, path.key(), leaf);
             close_storage(leaf);
             return;

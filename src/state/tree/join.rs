@@ -179,7 +179,7 @@ pub(super) fn join_slots(
     }
     let found = fold_list(scratch, slots, Root::Trie)?;
     if found != range.root() {
-        return Err(TreeError::Root(Box::new(found)));
+        return Err(TreeError::Root(found));
     }
     let mut source = SlotList(slots);
     let kept = cut_list(scratch, &mut source, place, CutMode::Closing, out)?;
@@ -273,7 +273,7 @@ impl Overlap {
                 match list.peek() {
                     Some(entry) if entry.path.is_prefix_of(&path) => break entry,
                     Some(entry) if entry.path < path => list.next(),
-                    _ => return Err(TreeError::disjoint(path)),
+                    _ => return Err(TreeError::Disjoint(path)),
                 };
             };
             if matches!(over.item, Item::Blinded { .. })
@@ -339,7 +339,7 @@ fn merge<N>(
         let (held, found) = match (old.next(), new.next()) {
             (Some(held), Some(found)) => (held, found),
             (Some((Entry { path, .. }, _)), None) | (None, Some((path, _))) => {
-                return Err(TreeError::disjoint(path));
+                return Err(TreeError::Disjoint(path));
             }
             (None, None) => return Ok(merged),
         };
@@ -356,7 +356,7 @@ fn merge<N>(
                 let below = iter::once(held).chain(iter::from_fn(next));
                 put_above((path, item(found.1)), below, &mut merged)?;
             }
-            Overlay::Apart => return Err(TreeError::disjoint(above.min(path))),
+            Overlay::Apart => return Err(TreeError::Disjoint(above.min(path))),
         }
     }
 }
@@ -376,7 +376,7 @@ fn put_below<N>(
     };
     let start = merged.len();
     for (path, found) in new {
-        let item = item(found).ok_or_else(|| TreeError::disjoint(path))?;
+        let item = item(found).ok_or(TreeError::Disjoint(path))?;
         merged.push(Entry { path, item });
     }
     if !base.is_empty() {
@@ -398,12 +398,12 @@ fn put_above(
             merged.push(Entry { path, item });
             for (held, _) in old {
                 if !matches!(held.item, Item::Blinded { .. }) {
-                    return Err(TreeError::disjoint(held.path));
+                    return Err(TreeError::Disjoint(held.path));
                 }
             }
         }
         Some(Item::Account(_) | Item::Slot(_) | Item::Neighbour(_)) | None => {
-            return Err(TreeError::disjoint(path));
+            return Err(TreeError::Disjoint(path));
         }
     }
     Ok(())
@@ -419,7 +419,7 @@ fn refine(
     let path = held.path;
     let hashes = (hash_of(&held.item), found.as_ref().and_then(hash_of));
     if matches!(hashes, (Some(held), Some(found)) if held != found) {
-        return Err(TreeError::disjoint(path));
+        return Err(TreeError::Disjoint(path));
     }
     match (held.item, found) {
         (
@@ -439,7 +439,7 @@ fn refine(
         (Item::Blinded { base, .. }, Some(item)) => {
             merged.extend(adopter.merge(vec![Entry { path, item }], base, depth));
         }
-        (Item::Blinded { .. }, None) => return Err(TreeError::disjoint(path)),
+        (Item::Blinded { .. }, None) => return Err(TreeError::Disjoint(path)),
     }
     Ok(())
 }
@@ -470,7 +470,7 @@ fn partition(fold: &Fold, before: impl Fn(&Path) -> bool) -> usize {
 fn nothing_there(fold: &Fold, delivered: &Range<usize>) -> Result<Option<Overlap>, TreeError> {
     match delivered.is_empty() {
         true => Ok(None),
-        false => Err(TreeError::disjoint(fold.path(delivered.start))),
+        false => Err(TreeError::Disjoint(fold.path(delivered.start))),
     }
 }
 

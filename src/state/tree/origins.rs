@@ -7,6 +7,8 @@
 use super::scoped::Settler;
 use crate::heap::owns;
 use crate::state::entry::{AccountLeaf, Entry, Item, PageRef, StatePath, Storage};
+use crate::state::page::fold_list;
+use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
 
 /// The subtries that were read out of pages, and the references that named them.
@@ -30,10 +32,12 @@ impl Origins {
         }
     }
 
-    /// Puts the parts of an unchanged list that were read out of pages back into these. The list
-    /// makes up the node at `place`; `parent` is the depth of the branch above it.
+    /// Puts the parts of an unchanged list that were read out of pages back into these, if they are
+    /// still what the pages hold. The list makes up the node at `place`; `parent` is the depth of
+    /// the branch above it.
     pub(super) fn restore(
         &self,
+        fold: &mut Fold,
         settler: &Settler<'_>,
         place: &Path,
         parent: u8,
@@ -43,25 +47,28 @@ impl Origins {
             return entries;
         }
         let mut restored: Vec<Entry> = Vec::with_capacity(entries.len());
-        for mut entry in entries {
-            let is_inside = |last: &Entry| {
-                matches!(last.item, Item::Page(_)) && last.path.is_prefix_of(&entry.path)
-            };
-            if restored.last().is_some_and(is_inside) {
-                continue;
-            }
-            match self.page_of(settler, place, parent, &entry.path) {
-                Some((path, page)) => restored.push(Entry {
-                    path,
-                    item: Item::Page(page),
-                }),
+        let mut rest = entries.as_slice();
+        let mut before = None;
+        while let Some(entry) = rest.first() {
+            let found = self.page_of(fold, settler, place, (before, parent), rest);
+            let length = match found {
+                Some((path, page, length)) => {
+                    let item = Item::Page(page);
+                    restored.push(Entry { path, item });
+                    length
+                }
                 None => {
+                    let mut entry = entry.clone();
                     if let Item::Account(leaf) = &mut entry.item {
-                        self.restore_storage(settler, &entry.path, leaf);
+                        self.restore_storage(fold, settler, &entry.path, leaf);
                     }
                     restored.push(entry);
+                    1
                 }
-            }
+            };
+            let (taken, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            before = taken.last().map(|entry| entry.path);
+            rest = behind;
         }
         restored
     }
@@ -69,6 +76,7 @@ impl Origins {
     /// As [`Origins::restore`], for the unchanged storage of an account.
     pub(super) fn restore_storage(
         &self,
+        fold: &mut Fold,
         settler: &Settler<'_>,
         account: &Path,
         leaf: &mut AccountLeaf,
@@ -80,7 +88,7 @@ impl Origins {
         let Storage::Inline(slots) = &mut leaf.storage else {
             return;
         };
-        let slots = self.restore(&settler, &Path::ROOT, 0, core::mem::take(slots));
+        let slots = self.restore(fold, &settler, &Path::ROOT, 0, core::mem::take(slots));
         leaf.storage = match slots.as_slice() {
             [
                 Entry {
@@ -92,26 +100,44 @@ impl Origins {
         };
     }
 
-    /// The page that an entry was read out of, and the path of the page's subtrie: the uppermost
-    /// one at or below `place` that can be named again.
+    /// The uppermost page at or below `place` that holds the first of these entries: the path of
+    /// its subtrie, and how many entries it holds. `beside` are the path of the entry before, and
+    /// the depth of the branch above the whole list.
     fn page_of(
         &self,
+        fold: &mut Fold,
         settler: &Settler<'_>,
         place: &Path,
-        parent: u8,
-        entry: &Path,
-    ) -> Option<(Path, PageRef)> {
-        (place.len()..=entry.len()).find_map(|depth| {
+        beside: (Option<Path>, u8),
+        entries: &[Entry],
+    ) -> Option<(Path, PageRef, usize)> {
+        let first = entries.first()?.path;
+        (place.len()..=first.len()).find_map(|depth| {
+            let path = first.prefix(depth);
             let at = StatePath {
                 account: settler.account,
-                path: entry.prefix(depth),
+                path,
             };
             let index = self.pages.binary_search_by(|(known, _)| known.cmp(&at));
             let (_, page) = self.pages.get(index.ok()?)?;
+            let held = entries.iter();
+            let length = held
+                .take_while(|entry| path.is_prefix_of(&entry.path))
+                .count();
             // Subtries that share a page have to stay children of one branch.
-            let is_child = page.parent >= place.len() && depth > place.len();
-            let is_in_place = is_child || page.parent == parent;
-            (is_in_place && !page.open && !settler.differs(&at)).then_some((at.path, *page))
+            let after = entries.get(length).map(|entry| entry.path);
+            let neighbours = [beside.0, after].into_iter().flatten();
+            let above = neighbours.map(|neighbour| neighbour.common(&path)).max();
+            let is_in_place = page.parent == above.unwrap_or(beside.1);
+            if !is_in_place || page.open || settler.differs(&at) {
+                return None;
+            }
+            let root = match path.is_empty() {
+                true => Root::Trie,
+                false => Root::Branch(path.len()),
+            };
+            let is_same = fold_list(fold, entries.get(..length)?, root) == Ok(page.hash);
+            is_same.then_some((path, *page, length))
         })
     }
 }

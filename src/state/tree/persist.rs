@@ -113,7 +113,7 @@ impl Tree {
     fn fold(&mut self) -> Result<(), TreeError> {
         match fold_list(&mut self.folds.list, &self.entries, Root::Trie)? {
             found if found == self.root => Ok(()),
-            found => Err(TreeError::Root(Box::new(found))),
+            found => Err(TreeError::Root(found)),
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::store::{Store, StoreError};
 use crate::sync::{Engine, Event, Input, Output, Target, Ticket};
 use crate::wire::PeerFault;
 use scopes::Followed;
-pub(super) use scopes::{Held, ScopeChange, not_a_set};
+pub(super) use scopes::{ScopeChange, not_a_set};
 
 /// An engine at work.
 pub(super) struct Driver {

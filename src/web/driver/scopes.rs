@@ -7,6 +7,7 @@ use super::Driver;
 use crate::state::{Complete, Record, Scope, ScopeError, TrackedAccount, TrackedSet};
 use crate::sync::Input;
 use crate::web::errors::JsError;
+use crate::web::held::Held;
 
 /// What a caller wants to be held from now on.
 pub(in crate::web) enum ScopeChange {
@@ -30,18 +31,6 @@ impl From<(Record, Vec<Scope>)> for Followed {
     fn from((record, scopes): (Record, Vec<Scope>)) -> Followed {
         Followed { record, scopes }
     }
-}
-
-/// What can be read now, and what is to be held.
-#[derive(Clone, PartialEq, Eq)]
-pub(in crate::web) struct Held {
-    /// The complete state and those kept before it, the newest first. Bound:
-    /// [`MAX_KEPT`](crate::state::MAX_KEPT).
-    pub(in crate::web) states: Vec<Complete>,
-    /// Today's scope.
-    pub(in crate::web) scope: Scope,
-    /// The version of the scope that the record names: what a follower goes by.
-    recorded: u64,
 }
 
 impl Driver {
@@ -132,17 +121,6 @@ impl Driver {
         let after = self.held();
         if after != *before {
             self.listener.states(&after);
-        }
-    }
-}
-
-impl Held {
-    /// `scope`: today's, if it is known.
-    pub(in crate::web) fn new(record: &Record, scope: Option<Scope>) -> Held {
-        Held {
-            states: record.readable().copied().collect(),
-            scope: scope.unwrap_or_else(|| Scope::set(record.scope, TrackedSet::default())),
-            recorded: record.scope,
         }
     }
 }

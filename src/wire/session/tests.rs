@@ -126,10 +126,7 @@ fn by_hash_a_status_of_another_chain_or_version_is_refused() {
     for (status, fault) in [
         (status(69, 1, 7), PeerFault::WrongVersion(69)),
         (status(66, 2, 7), PeerFault::WrongNetwork(2)),
-        (
-            status(66, 1, 8),
-            PeerFault::WrongGenesis(Box::new(Hash([8; 32]))),
-        ),
+        (status(66, 1, 8), PeerFault::WrongGenesis(Hash([8; 32]))),
     ] {
         let mut session = Session::new(By::Hash);
         let hello = Session::hello(By::Hash, "a peer", &[0; 64]);

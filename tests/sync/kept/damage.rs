@@ -126,7 +126,7 @@ fn a_build_that_was_left_is_garbage_once_damage_of_the_complete_state_is_healed(
         let left = wallet.world.disk.record().building.expect("a build");
         let mut pages = wallet.world.disk.pages.keys();
         let is_below = |id: &PageId| *id >= left.first_page && !left.spine.contains(id);
-        assert_eq!(pages.any(is_below), holds_everything);
+        assert!(pages.any(is_below) || !holds_everything);
         let disk = &mut wallet.world.disk;
         let top = disk.record().complete.expect("a state").top;
         let places = Walk::of(disk, top, true).places;

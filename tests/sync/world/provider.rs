@@ -238,7 +238,7 @@ impl Provider {
         let storage = state.storage(&key);
         let storage_proof = slots.iter().map(|slot| {
             let value = storage.and_then(|trie| trie.get(&keccak(slot)));
-            let value = value.map_or([0; 32], |rlp| number(rlp));
+            let value = value.map_or([0; 32], number);
             let nodes = storage.map_or_else(Vec::new, |trie| path(trie, slot));
             json!({
                 "key": match odd {

@@ -268,7 +268,7 @@ impl AnswerContext<'_> {
         match verdict {
             Ok(()) => Ok(revealed),
             // It hashes to what the state root commits to, so no peer is to blame.
-            Err(_) => Err(Failure::BogusRoot(Box::new(self.job.root())).into()),
+            Err(_) => Err(Failure::BogusRoot(self.job.root()).into()),
         }
     }
 }

@@ -300,10 +300,10 @@ fn children(rlp: &[u8], call: &mut dyn FnMut(Hash)) {
 }
 
 fn fault(fault: ProofFault) -> PeerFault {
-    PeerFault::BadRange(Box::new(match fault {
+    PeerFault::BadRange(match fault {
         ProofFault::MissingNode(path) => RangeFault::MissingNode(path),
         ProofFault::BadNode(path, error) => RangeFault::BadNode(path, error),
         ProofFault::BadDepth(path) => RangeFault::BadDepth(path),
         _ => RangeFault::TooMany,
-    }))
+    })
 }

@@ -75,7 +75,7 @@ impl AnswerContext<'_> {
             Ok(Derived::Incomplete) => return Ok(Verdict::Incomplete),
             // It hashes to what the state root commits to, so no provider is to blame.
             Err(NoState) if self.is_stale => return Ok(Verdict::Refused),
-            Err(NoState) => return Err(Failure::BogusRoot(Box::new(self.root)).into()),
+            Err(NoState) => return Err(Failure::BogusRoot(self.root).into()),
         };
         let mut differ = |field, claimed: Option<[u8; 32]>, proven: [u8; 32]| {
             if let Some(claimed) = claimed.filter(|claimed| *claimed != proven) {
