@@ -5,7 +5,7 @@ use super::frontier::Frontier;
 use super::healing::NODES_PER_REQUEST;
 use super::plan::Ways;
 use super::queues::Queues;
-use super::{Job, JobPhase, SetWays};
+use super::{Job, JobPhase, KnownStorage, SetWays, known_storage};
 use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::state::{StatePath, Tree};
@@ -232,7 +232,15 @@ impl Job {
                 }
                 (_, JobPhase::Set(_)) => debug_assert!(false, "a range of accounts for a set"),
             },
-            Want::Storages(accounts) => self.queues.requeue_storages(accounts),
+            Want::Storages(mut accounts) => {
+                // A request of an earlier round goes on if one of its storages is still wanted.
+                // Others in it may have another root by now.
+                let tree = &self.tree;
+                accounts.retain(|(account, root)| {
+                    known_storage(tree, account) == KnownStorage::Root(*root)
+                });
+                self.queues.requeue_storages(accounts);
+            }
             Want::Chunk { account, chunk, .. } => self.queues.requeue_chunk(&account, chunk),
             Want::Codes(hashes) => self.queues.requeue_codes(hashes),
             Want::Nodes(nodes) => {

@@ -1,7 +1,7 @@
 //! Taking in what was proven: answers of peers, and pages of a base that were read.
 
 use super::queues::is_whole;
-use super::{HeldSlot, Job, JobPhase};
+use super::{HeldSlot, Job, JobPhase, KnownStorage, known_storage};
 use crate::hash::Hash;
 use crate::state::{CodesHeld, Joined, PageId, Revealing, StatePath, StorageJoined, TreeError};
 use crate::sync::loads::LoadedPage;
@@ -73,7 +73,14 @@ impl Job {
         storage_root: Hash,
         more: Option<(u64, Hash)>,
     ) {
+        // A request of an earlier round goes on if one of its storages is still wanted. Of another
+        // one in it, the rest is planned under the root that it has now.
+        let is_same = known_storage(&self.tree, &account) == KnownStorage::Root(storage_root);
+        let more = more.filter(|_| is_same);
         self.queues.storage_joined(account, storage_root, more);
+        if !is_same {
+            self.plan_changed();
+        }
     }
 
     /// A whole storage came by an answer that nobody waited for any more.
