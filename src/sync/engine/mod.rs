@@ -428,7 +428,7 @@ impl Engine {
         let rescoping = std::mem::replace(&mut self.rescoping, Rescoping::PutOff);
         if self.goal.is_under_way() {
             self.end_goal(Event::Failed(failure));
-        } else if rescoping == Rescoping::UnderWay {
+        } else if rescoping == Rescoping::UnderWay && matches!(self.goal, Goal::Nothing) {
             // Whoever has changed the scope waits for its version.
             self.tell(Event::Failed(failure));
         }
