@@ -169,6 +169,16 @@ impl Holder {
         self.read += 1;
     }
 
+    /// Reads the pages of all bases, as a planner does that wants to know how deep they are.
+    pub(crate) fn read_bases(&mut self) {
+        while let Some(id) = {
+            let mut missing = self.missing().into_iter();
+            missing.find_map(|at| self.tree.base_page_needed(&at))
+        } {
+            self.inline_page(id);
+        }
+    }
+
     /// The places of nodes that are missing.
     pub(crate) fn missing(&self) -> Vec<StatePath> {
         let blinded = self.tree.blinded().into_iter().map(|(at, _)| at);

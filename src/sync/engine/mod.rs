@@ -429,7 +429,8 @@ impl Engine {
         if self.goal.is_under_way() {
             self.end_goal(Event::Failed(failure));
         } else if rescoping == Rescoping::UnderWay && matches!(self.goal, Goal::Nothing) {
-            // Whoever has changed the scope waits for its version.
+            // Whoever has changed the scope waits for its version. A target that is waited for goes
+            // on, and brings it.
             self.tell(Event::Failed(failure));
         }
     }

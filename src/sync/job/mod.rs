@@ -175,6 +175,7 @@ impl Job {
         match &mut self.phase {
             JobPhase::Set(set) if !is_everything => {
                 set.changed();
+                self.queues.drop_unwanted(&self.tree, self.is_repair);
                 self.queues.add_missing(&self.tree);
                 false
             }

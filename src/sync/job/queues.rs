@@ -96,6 +96,29 @@ impl Queues {
         }
     }
 
+    /// Drops what the set does not want any more. Peers that could bring it need not be there.
+    /// `keeps_codes`: a repair fetches its codes in any case.
+    pub(super) fn drop_unwanted(&mut self, tree: &Tree, keeps_codes: bool) {
+        self.large.retain(&|account| is_whole(tree, account));
+        self.storages
+            .take_first(usize::MAX, &|account, _| !is_whole(tree, account));
+        self.storages_asked
+            .take_first(usize::MAX, &|account, ()| !is_whole(tree, account));
+        if keeps_codes {
+            return;
+        }
+        let mut wanted: FlatSet<Hash> = FlatSet::default();
+        for code in tree
+            .incomplete_accounts()
+            .filter_map(|account| account.code)
+        {
+            wanted.insert(code, ());
+        }
+        let is_unwanted = |code: &Hash, (): &()| !wanted.contains(code);
+        self.codes.take_first(usize::MAX, &is_unwanted);
+        self.codes_asked.take_first(usize::MAX, &is_unwanted);
+    }
+
     fn add_storage(&mut self, account: &Incomplete, root: Option<Hash>) {
         self.storages
             .extend(root.map(|root| (account.account, root)));

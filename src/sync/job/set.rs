@@ -17,7 +17,7 @@ use super::queues::Queues;
 use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::state::{Entry, Item, PageId, StatePath, Storage, TrackedSlot, Tree};
+use crate::state::{Entry, Item, PageId, StatePath, Storage, TrackedSlot, TrackedSlots, Tree};
 use crate::sync::ids::PeerId;
 use crate::sync::lacking::Lacks;
 use crate::sync::loads::{LoadedPage, PAGES_PER_LOAD};
@@ -283,8 +283,15 @@ impl SetPlan {
         lacks: Lacks<'_>,
     ) -> Option<Want> {
         let set = tree.scope().tracked()?;
+        // A provider cannot list the slots of a storage that is wanted whole.
+        let is_of_whole = |piece: &Piece| {
+            let tracked = set.get(&piece.account);
+            piece.slot().is_some()
+                && tracked.is_some_and(|tracked| *tracked.slots() == TrackedSlots::All)
+        };
         let is_free = |piece: &Piece| {
             lacks.has(&Missing::at(piece.at, piece.hash))
+                && !is_of_whole(piece)
                 && !queues.is_node_asked(&piece.at, &piece.hash)
                 && lacks_key(tree, &piece.account, piece.slot().as_ref())
         };
@@ -293,7 +300,7 @@ impl SetPlan {
         let single = tracked.slots_below(&Path::ROOT);
         let mut slots = Vec::new();
         self.pieces.retain(|piece| {
-            if piece.account != account {
+            if piece.account != account || is_of_whole(piece) {
                 return true;
             }
             let Some(slot) = piece.slot() else {

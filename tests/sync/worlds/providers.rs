@@ -70,6 +70,14 @@ impl Director {
         }
     }
 
+    /// Providers know codes by address, and a repair knows its codes by hash: a peer by snap or by
+    /// hash brings them.
+    pub(super) fn join_for_codes(&mut self) {
+        if self.sets.is_on() && self.providers.share == 100 {
+            self.join_honest();
+        }
+    }
+
     /// Only a provider that lies is said to lie.
     pub(super) fn check_lies(&mut self) {
         for (peer, lie) in self.world.lies.drain(..) {

@@ -172,9 +172,13 @@ impl Director {
         walks.flatten().collect()
     }
 
-    /// A code that readable states need.
+    /// A code that readable states need. If the complete state is the empty one, there is no repair,
+    /// and what older states lack stays so.
     pub(super) fn needed_code(&self, code: &Hash) -> Option<Vec<u8>> {
-        let states = readable(&self.world.disk.record()).into_iter();
+        let record = self.world.disk.record();
+        let has_page = |complete: Complete| complete.top.page().is_some();
+        let is_repairable = record.complete.is_some_and(has_page);
+        let states = readable(&record).into_iter().filter(|_| is_repairable);
         let mut needed = states.filter_map(|state| {
             let truth = self.truth_of(&state)?;
             let scope = self.sets.of(state.scope);
@@ -288,7 +292,12 @@ impl Director {
             return self.assert_nothing_else();
         }
         for state in readable(&record) {
-            let reached = self.assert_readable(&state);
+            let mut reached = self.assert_readable(&state);
+            // Without a repair, a damaged code stays so.
+            let needed = |code: &Hash| self.needed_code(code).is_some();
+            reached
+                .codes
+                .retain(|code| needed(code) || !self.damaged_codes.contains(code));
             self.assert_codes(&reached.codes);
         }
     }
