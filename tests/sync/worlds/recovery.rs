@@ -78,19 +78,21 @@ impl Director {
         self.set_target(head);
         let is_over = |director: &Director| director.target().is_none();
         self.go_until("the newest state is not complete", is_over);
-        let complete = self.world.disk.record().complete;
-        if complete.is_none_or(|complete| complete.top.root() != head) {
+        if !self.is_held(head) {
             // The last store error came after the faults were ended.
             self.set_target(head);
             self.go_until("the newest state is not complete", is_over);
-        }
-        if self.sets.is_on() {
-            let complete = self.world.disk.record().complete;
-            let scope = complete.map(|complete| complete.scope);
-            let is_held = scope.is_some_and(|scope| self.sets.may_be_complete(scope));
-            assert!(is_held, "scope {scope:?} is complete");
+            assert!(self.is_held(head), "{head} is not complete");
         }
         head
+    }
+
+    /// Whether this state is complete for what is to be held.
+    fn is_held(&self, root: Hash) -> bool {
+        let complete = self.world.disk.record().complete;
+        complete.is_some_and(|complete| {
+            complete.top.root() == root && self.sets.may_be_complete(complete.scope)
+        })
     }
 
     pub(super) fn go_until(&mut self, what: &str, is_over: impl Fn(&Director) -> bool) {

@@ -127,11 +127,9 @@ fn derive(
     came: &Came<'_>,
 ) -> Result<Derived, NoState> {
     let node = |hash: &Hash| came.get(hash).map(HashedNode::rlp);
+    // No node at all is what the proof of an empty state has.
     if *root != Hash::EMPTY_ROOT && node(root).is_none() {
-        return Ok(match came.is_empty() {
-            true => Derived::Incomplete,
-            false => Derived::Elsewhere,
-        });
+        return Ok(Derived::Elsewhere);
     }
     let proven = match find_proven(root, account, &node) {
         Ok(Some(full)) => {
