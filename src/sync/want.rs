@@ -99,7 +99,6 @@ impl RequestKind {
 /// A piece of the state that one request asks for. It goes back to where it came from unless it is
 /// answered.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) enum Want {
     /// A range of accounts.
     Accounts {
@@ -145,11 +144,7 @@ pub(crate) enum Want {
         slots: Vec<TrackedSlot>,
     },
     /// The code of an account.
-    CodeOf {
-        account: Hash,
-        address: [u8; 20],
-        hash: Hash,
-    },
+    CodeOf { address: [u8; 20], hash: Hash },
 }
 
 impl Want {

@@ -358,11 +358,7 @@ impl SetPlan {
         })?;
         let address = set.get(&account)?.address();
         queues.ask_code(hash);
-        Some(Want::CodeOf {
-            account,
-            address,
-            hash,
-        })
+        Some(Want::CodeOf { address, hash })
     }
 
     /// The round trips until this is answered; `None` if something else counts them.

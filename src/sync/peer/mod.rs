@@ -91,6 +91,9 @@ pub(crate) struct Peer {
     proved_root: Option<Hash>,
     /// Answers in a row in which it had nothing, although it has the state.
     empty: u32,
+    /// Whether it has refused the nodes of a state of which it has proven a single key, and never
+    /// served any by their paths: it may speak a version of snap without them.
+    lacks_paths: bool,
     /// Answers that came twice.
     repeated: u64,
     delivered: Delivered,
@@ -189,6 +192,7 @@ impl Peer {
             proved_at: None,
             proved_root: None,
             empty: 0,
+            lacks_paths: false,
             repeated: 0,
             delivered: Delivered::default(),
         }
@@ -409,13 +413,14 @@ impl Peer {
         kinds.any(|kind| self.has_refused_kind(kind, root))
     }
 
-    /// Whether it has refused the nodes of this state, and never served any by their paths.
+    /// Whether it has refused the nodes of this state, or is known to, and never served any by their
+    /// paths.
     pub(in crate::sync) fn has_no_paths(&self, root: &Hash) -> bool {
         let has_served = self
             .kinds
             .get(RequestKind::Nodes.index())
             .is_some_and(|served| served.round_trip_ms > 0);
-        !has_served && self.has_refused_kind(RequestKind::Nodes, root)
+        self.lacks_paths || !has_served && self.has_refused_kind(RequestKind::Nodes, root)
     }
 
     /// Whether it may be asked for anything of this state now, and does not keep others waiting.
@@ -457,6 +462,11 @@ impl Peer {
         gain: Gain,
     ) {
         self.refused[kind.index()] = None;
+        self.lacks_paths = match kind {
+            RequestKind::Keys => self.has_no_paths(&root),
+            RequestKind::Nodes => false,
+            _ => self.lacks_paths,
+        };
         if let Link::Rpc(provider) = &mut self.link {
             provider.proved();
         }

@@ -4,6 +4,8 @@ use snaplight::state::TrackedAccount;
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::snap::Request;
 
+use crate::world::World;
+
 use super::support::{block, nodes, recipe, set, sync, synced, tracked, world_of};
 
 #[test]
@@ -76,6 +78,27 @@ fn a_contract_that_does_not_change_costs_none_of_its_storage() {
         let asked = storages.flatten().count();
         assert!(number == 0 || asked == 0, "{asked} storages are asked for");
     }
+}
+
+/// A later version of snap has no such request.
+#[test]
+fn peers_that_serve_no_nodes_by_path_are_asked_for_single_keys() {
+    let mut chain = Chain::new(recipe().build(), 7);
+    let scope = set(1, &tracked());
+    let mut world = world_of(&chain, &scope, 3);
+    world.latency = (100, 100);
+    world.peer(World::vice("empty@nodes"));
+    sync(&mut world, &chain, &scope);
+    for number in 0..3 {
+        chain.advance(&block());
+        world.announce();
+        let started = world.now;
+        sync(&mut world, &chain, &scope);
+        let millis = world.now - started;
+        // The first time, they show that they serve none.
+        assert!(number == 0 || millis <= 350, "{millis} ms");
+    }
+    assert_eq!(world.faults, []);
 }
 
 #[test]

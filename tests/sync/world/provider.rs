@@ -222,7 +222,7 @@ impl Provider {
         let mut nodes = state.accounts().path_to(&key);
         if self.ways.incomplete > 0 {
             self.ways.incomplete -= 1;
-            nodes.truncate(nodes.len() - 1);
+            nodes.pop();
         }
         if self.ways.corrupt > 0
             && let Some(byte) = nodes.last_mut().and_then(|node| node.last_mut())
