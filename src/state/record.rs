@@ -1,5 +1,5 @@
 //! The root record: the only record of a database that is overwritten, and the one from which
-//! everything else is reached. Its bytes are in [`codec`].
+//! everything else is reached. Its bytes are in `codec`.
 //!
 //! The checksum finds accidents. Against a record that somebody else wrote, each root is compared
 //! with its page ([`RootPage`]).

@@ -19,9 +19,19 @@
 //! | syncing | under way | moves | header, goes on | last batch, ending | last batch, ending |
 //! | syncing | header | moves, under way | header | last batch, ending, under way | ending, header |
 //! | repairing | nothing, header | moves, under way | header | idle, `Cancelled` if waited for | ending |
+//! | rescoping | nothing | moves, under way | header | put off: last batch, ending | ending |
+//! | rescoping | header | moves, under way | header | put off: last batch, `Cancelled`, ending | ending, header |
 //! | ending | under way | next | header | no effect: its last batch says how it ends | `Done`, or `Cancelled` after a cancel |
 //! | ending | header, next | next | header | `Cancelled` at once | idle, no event |
 //! | ending | nothing | next | header | no effect | idle, no event |
+//!
+//! What is to be held may change at any moment (`engine/scopes.rs`). What is under way goes on for
+//! the new scope. Over a complete state that lacks something of it, the engine begins to build the
+//! same root for it by itself once it is idle: it is rescoping, which in all else is a sync or a
+//! resuming. Nobody waits for that as for a target, so its end is told to nobody: the record says
+//! for which scope the complete state was built. Only its failure is told, by `Failed`, unless a
+//! header is looked for. After a failure or a cancellation none begins until the next target or
+//! scope. "Complete" below means the root and the scope.
 //!
 //! A target that is complete already stops a first sync or a heal (what was built waits in the
 //! record), and is next. It ends at once, unless it is another block with the same root: then a

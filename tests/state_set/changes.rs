@@ -9,7 +9,7 @@ use snaplight::trie::path::Path;
 
 use crate::holder::Holder;
 use crate::state_world::{Rng, World};
-use crate::truth::some_set;
+use crate::truth::{next, some_set};
 
 fn world(seed: u64) -> Rc<World> {
     Rc::new(World::odd(&mut Rng(seed), 150, 200, 50))
@@ -104,6 +104,33 @@ fn pages_are_read_only_where_two_scopes_differ() {
     let read = holder.read;
     assert_eq!(turn(&mut holder, set.without(&[removed])), 0);
     assert_eq!(holder.read, read, "the same set again");
+}
+
+#[test]
+fn what_was_read_and_has_not_changed_is_not_written_again() {
+    let mut rng = Rng(6);
+    let first = Rc::new(World::odd(&mut rng, 2_000, 100, 20));
+    let set = some_set(&first, &mut rng, 300);
+    let second = Rc::new(next(&first, &mut rng, 2));
+    let written = |reads_first: bool| {
+        let mut holder = holder(6, &first, Scope::set(1, set.clone()));
+        let before = holder.pages().len();
+        holder.world = second.clone();
+        holder.open();
+        if reads_first {
+            holder.read_bases();
+        }
+        let read = holder.read;
+        holder.finish();
+        assert_eq!(reads_first, read > 0);
+        (before, holder.pages().len() - before)
+    };
+    let (before, without) = written(false);
+    let (_, with) = written(true);
+    assert!(
+        without < before && with <= without + before / 20,
+        "{with}, {without} of {before}"
+    );
 }
 
 #[test]

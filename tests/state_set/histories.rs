@@ -76,7 +76,8 @@ impl History {
                     holder.node(careful);
                 }
             }
-            50..60 => holder.storage(),
+            50..54 => holder.read_bases(),
+            54..60 => holder.storage(),
             60..70 => holder.code(),
             70..75 => drop(holder.batch(Unfinished::Blind)),
             75..80 => drop(holder.batch(Unfinished::Write)),

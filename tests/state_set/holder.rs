@@ -169,6 +169,18 @@ impl Holder {
         self.read += 1;
     }
 
+    /// Reads the pages of all bases, as a planner does that wants to know how deep they are.
+    pub(crate) fn read_bases(&mut self) {
+        loop {
+            let mut ids = Vec::new();
+            pages_of_bases(self.tree.entries(), false, &mut ids);
+            let Some(id) = ids.first() else {
+                break;
+            };
+            self.inline_page(*id);
+        }
+    }
+
     /// The places of nodes that are missing.
     pub(crate) fn missing(&self) -> Vec<StatePath> {
         let blinded = self.tree.blinded().into_iter().map(|(at, _)| at);
@@ -366,5 +378,20 @@ impl Holder {
             read += 1;
         }
         (prover, read)
+    }
+}
+
+fn pages_of_bases(list: &[Entry], in_base: bool, ids: &mut Vec<PageId>) {
+    for entry in list {
+        match &entry.item {
+            Item::Page(page) if in_base => ids.push(page.id),
+            Item::Blinded { base, .. } => pages_of_bases(base, true, ids),
+            Item::Account(leaf) => match &leaf.storage {
+                Storage::Page(page) if in_base => ids.push(page.id),
+                Storage::Inline(slots) => pages_of_bases(slots, in_base, ids),
+                _ => {}
+            },
+            _ => {}
+        }
     }
 }

@@ -352,6 +352,8 @@ fn string<'a>(rlp: &mut &'a [u8]) -> Option<&'a [u8]> {
     Header::decode_bytes(rlp, false).ok()
 }
 
+/// Compiled once: four copies would make the module larger, and it is no hot path.
+#[inline(never)]
 fn push_string(bytes: &[u8], out: &mut Vec<u8>) {
     alloy_rlp::Encodable::encode(bytes, out);
 }

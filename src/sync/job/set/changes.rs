@@ -9,11 +9,6 @@ use crate::trie::common_nibbles;
 /// Levels of a trie that are watched. Mainnet's account trie has nine levels of branches, and below
 /// the fifth nearly nothing changes from block to block.
 const LEVELS: usize = 8;
-/// A level is asked for ahead if more than this share of its nodes changed. A node that did not
-/// change is waste; one that did, and was not asked for, makes the two or three levels below it be
-/// asked for unseen, of which one in sixteen has changed. Both cost the same where 0.35 of the nodes
-/// have changed.
-const WORTH: u8 = (0.35 * 255.0) as u8;
 /// Before anything is known, so many levels are taken to have changed. With a block's changes on
 /// mainnet, the nodes down to here nearly always have.
 const FIRST_LEVELS: u8 = 2;
@@ -38,27 +33,39 @@ struct Levels {
 }
 
 impl Levels {
-    /// The deepest level down to which each is worth being asked for ahead.
-    fn worth(&self) -> u8 {
-        let worth = self.shares.iter().take_while(|share| **share > WORTH);
+    /// The deepest level down to which each is worth being asked for ahead, on the way to a leaf at
+    /// this depth. A node that did not change is waste. One that did, and was not asked for, makes
+    /// the branches between it and the leaf be asked for unseen, and fifteen of sixteen of them have
+    /// not changed.
+    fn worth(&self, depth: u8) -> u8 {
+        let is_worth = |level: usize, share: u8| {
+            let unseen = usize::from(depth).saturating_sub(level + 1);
+            usize::from(share) * (16 + 15 * unseen) > 255 * 16
+        };
+        let levels = self.shares.iter().enumerate();
+        let worth = levels.take_while(|(level, share)| is_worth(*level, **share));
         (worth.count() as u8).saturating_sub(1)
     }
 }
 
 impl Changes {
-    /// The deepest level of the account trie that is likely to have changed.
-    pub(super) fn accounts(&self) -> u8 {
+    /// The deepest level of the account trie that is asked for ahead, on the way to a leaf at this
+    /// depth.
+    pub(super) fn account_levels(&self, depth: u8) -> u8 {
         let levels = self.accounts.as_ref();
-        levels.map_or(FIRST_LEVELS, Levels::worth)
+        levels.map_or(FIRST_LEVELS, |levels| levels.worth(depth))
     }
 
-    /// The deepest level of this account's storage that is likely to have changed; `None` if none
-    /// did at the last move.
-    pub(super) fn storage(&self, account: &Hash) -> Option<u8> {
-        match self.storages.get(account) {
-            None => Some(FIRST_LEVELS),
-            Some(levels) => levels.has_changed.then(|| levels.worth()),
-        }
+    /// Whether this account's storage changed at the last move, as far as is known.
+    pub(super) fn has_changed(&self, account: &Hash) -> bool {
+        let levels = self.storages.get(account);
+        levels.is_none_or(|levels| levels.has_changed)
+    }
+
+    /// The same as [`Changes::account_levels`] of a storage that has changed.
+    pub(super) fn slot_levels(&self, account: &Hash, depth: u8) -> u8 {
+        let levels = self.storages.get(account);
+        levels.map_or(FIRST_LEVELS, |levels| levels.worth(depth))
     }
 
     /// A node was revealed over a base.

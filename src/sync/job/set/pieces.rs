@@ -196,11 +196,7 @@ impl Planner<'_> {
         let depth = depth.max(piece.at.path.len());
         let account = piece.account;
         let slots = tracked.slots_below(&Path::ROOT);
-        let expected = match slots.is_empty() {
-            true => None,
-            false => self.changes.storage(&account),
-        };
-        let top = self.changes.accounts();
+        let top = self.changes.account_levels(depth);
         // What is behind the leaf is asked for in the second round trip, and only if the leaf says
         // that it has changed. So slots need it by then, and so does the code of an account that
         // may have come. That another code comes to an account is rare, and takes a third one.
@@ -208,6 +204,15 @@ impl Planner<'_> {
         // The first time, only what is likely to have changed is asked for: it shows what differs.
         let is_first = !self.asked.before.contains(&account);
         let is_top = is_first && (to_leaf || piece.at.path.len() <= top);
+        let piece = Piece {
+            // It waits for room in a request, and for no answer.
+            trip: if is_top {
+                self.trips.first()
+            } else {
+                piece.trip
+            },
+            ..piece
+        };
         let to = match is_top && !to_leaf {
             true => top.min(depth + 1),
             false => depth + 1,
@@ -225,11 +230,9 @@ impl Planner<'_> {
         };
         self.found.pieces.push(nodes(above, None));
         // At first only what is likely to have changed of a storage.
-        let most = match (is_top, expected) {
-            (true, None) => return,
-            (true, Some(levels)) => levels,
-            (false, _) => KEY_NIBBLES,
-        };
+        if is_top && !self.changes.has_changed(&account) {
+            return;
+        }
         for slot in slots {
             let key = slot.key();
             if self.asked.is_key_asked(&account, Some(&key)) {
@@ -257,7 +260,10 @@ impl Planner<'_> {
                         account: Some(account),
                         key,
                         from: 0,
-                        to: most.min(depth + 1),
+                        to: match is_top {
+                            true => self.changes.slot_levels(&account, depth).min(depth + 1),
+                            false => depth + 1,
+                        },
                     },
                     above: Some(above),
                 },
