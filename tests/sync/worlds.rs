@@ -69,6 +69,22 @@ fn a_sync_by_hash_goes_on_where_it_once_stood_still() {
     }
 }
 
+/// Worlds with sets that once went wrong: nodes that had come by hash stayed in the plan for ever
+/// (183, 509); accounts that had come by hash were waited for (131); a storage was asked for by its
+/// root before the last move, and honest peers were blamed (2274); what a smaller set did not want
+/// any more was waited for where only providers were (21534, 720381); a storage that was wanted
+/// whole was asked of providers again and again (21223, 720468); a failed build for a scope was told
+/// besides the end of a target (23079); a page was named again whose content was not there any more
+/// (30331, 31127); a provider whose newest state is empty was dropped (44892).
+#[test]
+fn a_set_goes_on_where_it_once_stood_still_or_blamed_honest_peers() {
+    for seed in [
+        131, 183, 509, 2_274, 21_223, 21_534, 23_079, 30_331, 31_127, 44_892, 720_381, 720_468,
+    ] {
+        Director::new(seed, Holds::Sets, false).run();
+    }
+}
+
 /// Runs these worlds on all cores. Panics with the first seed that failed, if any did.
 fn run_all(from: u64, worlds: u64) {
     let holds = holds();
