@@ -35,9 +35,10 @@ const FEATURES = [
  * removed to `named`.
  */
 export function optimize(input, output, named = `${output}.named`) {
-  // Brotli finds more similar code in functions that are not inlined, and side by side in the order
-  // of names. Inlining makes the module 12 kB smaller, and what is sent 6 kB larger.
-  const passes = ['-Os', '--skip-pass=inlining-optimizing', '--reorder-functions-by-name']
+  // Brotli compresses similar code best where it is not inlined nor shared, and side by side in the
+  // order of names. Inlining whatever has one caller, and common subexpressions, made the module 2 %
+  // smaller, and what is sent 4 % larger.
+  const passes = ['-Os', '--one-caller-inline-max-function-size', '30', '--skip-pass=local-cse', '--reorder-functions-by-name']
   execFileSync(process.execPath, [WASM_OPT, input, ...FEATURES, ...passes, '--debuginfo', '--output', named], { stdio: 'inherit' })
   writeFileSync(output, withoutCustom(readFileSync(named)))
 }
