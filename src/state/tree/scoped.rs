@@ -104,6 +104,8 @@ impl Tree {
             if !before.is_everything() {
                 self.entries = Tree::new(self.root).entries;
                 self.older = Older::default();
+                // The pages that were read hold only what the set wanted.
+                self.origins = Default::default();
                 self.count_bytes();
             }
             return joined;

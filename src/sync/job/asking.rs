@@ -232,14 +232,19 @@ impl Job {
                 }
                 (_, JobPhase::Set(_)) => debug_assert!(false, "a range of accounts for a set"),
             },
-            Want::Storages(mut accounts) => {
+            Want::Storages(accounts) => {
                 // A request of an earlier round goes on if one of its storages is still wanted.
-                // Others in it may have another root by now.
+                // Others in it may have another root by now, and are planned anew.
                 let tree = &self.tree;
-                accounts.retain(|(account, root)| {
+                let is_wanted = |(account, root): &(Hash, Hash)| {
                     known_storage(tree, account) == KnownStorage::Root(*root)
-                });
-                self.queues.requeue_storages(accounts);
+                };
+                let (wanted, others): (Vec<_>, Vec<_>) = accounts.into_iter().partition(is_wanted);
+                self.queues.requeue_storages(wanted);
+                if !others.is_empty() {
+                    self.queues.storages_ended(others);
+                    self.plan_changed();
+                }
             }
             Want::Chunk { account, chunk, .. } => self.queues.requeue_chunk(&account, chunk),
             Want::Codes(hashes) => self.queues.requeue_codes(hashes),

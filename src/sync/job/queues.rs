@@ -251,6 +251,13 @@ impl Queues {
         }
     }
 
+    /// These storages are not asked for any more, and do not come back into the queue.
+    pub(super) fn storages_ended(&mut self, accounts: Vec<(Hash, Hash)>) {
+        for (account, _) in accounts {
+            self.storages_asked.remove(&account);
+        }
+    }
+
     /// These storages were asked for by an earlier sync, and are on their way. `true` if one of them
     /// is wanted.
     pub(super) fn await_storages(&mut self, accounts: &[(Hash, Hash)]) -> bool {

@@ -3,6 +3,7 @@
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
 use snaplight::state::{Lookup, PageId, PageRef, StatePath, Step};
+use snaplight::wire::PeerFault;
 use snaplight_peer::state::State;
 
 use super::director::Director;
@@ -24,6 +25,12 @@ impl Director {
     pub(super) fn check(&mut self) {
         for (peer, fault) in self.world.faults.drain(..) {
             let guilt = self.guilt.get(&peer);
+            // What a set asks for at first may hold a slow line for longer than a handshake may take.
+            let is_held_up = self.sets.is_on() && self.misfortunes.are_slow();
+            if is_held_up && fault == PeerFault::HandshakeTimeout {
+                self.guilt.insert(peer, Guilt::Late);
+                continue;
+            }
             assert!(
                 guilt.is_some_and(|guilt| guilt.covers(&fault)),
                 "{fault:?} is reported of {peer:?}, which is {guilt:?}"

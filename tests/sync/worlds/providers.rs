@@ -64,7 +64,8 @@ impl Director {
         let accounts = self.sets.today().tracked().map(TrackedSet::accounts);
         let is_single = |account: &TrackedAccount| *account.slots() != TrackedSlots::All;
         let is_served = accounts.is_some_and(|accounts| accounts.iter().all(is_single));
-        match self.sets.is_on() && self.providers.share == 100 && is_served {
+        let is_alone = self.providers.share == 100 && self.damaged_codes.is_empty();
+        match self.sets.is_on() && is_alone && is_served {
             true => self.connect_provider(Ways::default(), Guilt::Odd),
             false => self.join_honest(),
         }

@@ -175,6 +175,8 @@ impl Director {
     /// A code that readable states need. If the complete state is the empty one, there is no repair,
     /// and what older states lack stays so.
     pub(super) fn needed_code(&self, code: &Hash) -> Option<Vec<u8>> {
+        // Codes of old states may be served no more.
+        self.chain.server().states().code(&code.0)?;
         let record = self.world.disk.record();
         let has_page = |complete: Complete| complete.top.page().is_some();
         let is_repairable = record.complete.is_some_and(has_page);
@@ -265,6 +267,10 @@ impl Director {
     /// holds nothing else.
     pub(super) fn end_with_sets(&mut self) {
         self.assert_sets_complete();
+        if !self.is_undamaged() {
+            // What is damaged is kept no more.
+            return;
+        }
         let today = self.sets.today().version();
         let mut kept = self.world.disk.record().kept;
         kept.retain(|state| state.scope == today);
