@@ -87,6 +87,8 @@
 //!     while let Some(output) = engine.poll(now) {
 //!         match output {
 //!             Output::Send(_, frame) => inputs.extend(frames(peer.on_frame(&frame))),
+//!             // Only providers of JSON-RPC are called.
+//!             Output::Call(..) => {}
 //!             Output::Load(ticket, ids) => {
 //!                 inputs.push_back(match block_on(store.pages(&ids)) {
 //!                     Ok(pages) => Input::Loaded(ticket, pages),

@@ -225,11 +225,16 @@ fn a_lacked_node_is_left_out_or_ends_the_answer() {
     let server = server();
     let request = nodes(&server, 1);
     let honest = honest(&server, &request);
+    let left =
+        |vice: &str, lacked: &str| spoilt(&server, &format!("{vice}={lacked}"), &request).proof;
+    // Of what is asked for, nothing is below the second node.
+    let lacked = hex(keccak(&honest.proof[1]));
+    let without: Vec<_> = [&honest.proof[..1], &honest.proof[2..]].concat();
+    assert_eq!(left("lacks-nodes", &lacked), without);
+    assert_eq!(left("ends-at-nodes", &lacked), honest.proof[..1]);
+    // The first is the state's root: everything is below it, and every proof needs it.
     let lacked = hex(keccak(&honest.proof[0]));
-    let left = |vice: &str| spoilt(&server, &format!("{vice}={lacked}"), &request).proof;
-    assert_eq!(left("lacks-nodes"), honest.proof[1..]);
-    assert!(left("ends-at-nodes").is_empty());
-    // The lacked node is the state's root, which every proof needs.
+    assert!(left("lacks-nodes", &lacked).is_empty());
     let vice = format!("lacks-nodes={lacked}");
     assert!(spoilt(&server, &vice, &accounts(&server, 1)).is_nothing());
 }
