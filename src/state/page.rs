@@ -28,11 +28,11 @@ pub(crate) use size::{
 pub const PAGE_BUDGET: usize = 24 * 1024;
 
 /// The size that the pages of a set are cut to, in bytes. What changes with each block is near the
-/// root, so small pages below it are shared by successive states. Measured by
-/// `benches/set_pages.rs`: eight states of a set that takes 0.24 MB take 1.15 MB, where pages of
-/// 2,816 bytes take 1.67 MB and those of [`PAGE_BUDGET`] 1.80 MB; a state then reads and writes 130
-/// pages. Pages of 1,024 bytes take 1.09 MB, with half as many pages again.
-pub const SET_PAGE_BUDGET: usize = 1_280;
+/// root, so small pages below it are shared by successive states. But all pages on the tracked paths
+/// are read before the next state is asked for. Measured by `benches/sets.rs`: eight states of a set
+/// that takes 0.23 MB take 1.51 MB in 1,000 pages, and the next state takes 295 to 330 ms at a round
+/// trip of 100 ms. Pages of 1,280 bytes take 1.12 MB and half as many pages again, and 340 to 375 ms.
+pub const SET_PAGE_BUDGET: usize = 1_792;
 
 /// The least budget, in bytes: sixteen account leaves of one branch, which cannot be split. The
 /// pages of a set may have as many, where that is so.
