@@ -151,7 +151,10 @@ impl Job {
             true => lacks.has(missing),
             false => lacks.has_instead(missing),
         };
-        let mut nodes = self.queues.take_roots(&self.tree, most, &may_ask);
+        let (mut nodes, has_left) = self.queues.take_roots(&self.tree, most, &may_ask);
+        if has_left {
+            self.plan_changed();
+        }
         let may_ask = |(path, hash): &(StatePath, Hash)| lacks.has(&Missing::at(*path, *hash));
         for (at, hash) in self.take_nodes(most - nodes.len(), is_full, &may_ask) {
             // The same hash at another place comes with this one.

@@ -349,14 +349,15 @@ impl Queues {
         large.chunks.get_mut(chunk)
     }
 
-    /// The roots of whole storages that `may_ask` accepts, at most this many. They leave the queue;
-    /// what is blinded of a storage whose root is known is found in the tree.
+    /// The roots of whole storages that `may_ask` accepts, at most this many. They leave the queue.
+    /// `true` if a storage whose root is known left it, too: what is blinded of that one is found in
+    /// the tree, by a new plan.
     pub(super) fn take_roots(
         &mut self,
         tree: &Tree,
         most: usize,
         may_ask: &dyn Fn(&Missing) -> bool,
-    ) -> Vec<(StatePath, Hash)> {
+    ) -> (Vec<(StatePath, Hash)>, bool) {
         // Storages with one root come together, so the root is asked for once.
         let (hashes, codes) = (&self.hashes_asked, &self.codes_asked);
         let is_free = |account: &Hash, root: &Hash| {
@@ -365,10 +366,11 @@ impl Queues {
             !is_asked && may_ask(&Missing::Storage { account, root })
         };
         let taken = self.storages.take_first(most, &is_free);
-        let mut roots = Vec::new();
+        let (mut roots, mut has_left) = (Vec::new(), false);
         for (account, root) in taken {
             let at = StatePath::storage(account, Path::ROOT);
             if !tree.is_blinded(&at, &root) {
+                has_left = true;
                 continue;
             }
             match self.ask_hash(root) {
@@ -376,7 +378,7 @@ impl Queues {
                 false => drop(self.storages.insert(account, root)),
             }
         }
-        roots
+        (roots, has_left)
     }
 
     /// The root of this storage is known now, or the storage is gone.
@@ -532,8 +534,9 @@ owns! {
 
 #[cfg(test)]
 mod tests {
-    use super::slots_left;
+    use super::{Queues, slots_left};
     use crate::hash::Hash;
+    use crate::state::Tree;
 
     #[test]
     fn the_slots_left_are_estimated_from_the_share_that_was_covered() {
@@ -548,5 +551,18 @@ mod tests {
         assert_eq!(slots_left(100, &key(0xf0)), 6);
         assert_eq!(slots_left(100, &Hash::MAX), 0);
         assert!(slots_left(100, &Hash::ZERO) > u64::MAX / 2);
+    }
+
+    /// Otherwise what is left of it would be in no queue and no plan.
+    #[test]
+    fn a_storage_whose_root_is_known_leaves_the_queue_of_roots_with_a_word() {
+        let tree = Tree::new(Hash::EMPTY_ROOT);
+        let mut queues = Queues::of(&tree);
+        let take = |queues: &mut Queues| queues.take_roots(&tree, 8, &|_| true);
+        assert_eq!(take(&mut queues), (Vec::new(), false));
+        queues.add_storages(vec![(Hash([1; 32]), Hash([2; 32]))]);
+        assert_eq!(take(&mut queues), (Vec::new(), true));
+        assert!(!queues.lacks_storage());
+        assert_eq!(take(&mut queues), (Vec::new(), false));
     }
 }
