@@ -122,6 +122,13 @@ impl Scope {
         }
     }
 
+    /// The one of these with this version, if it is known. Version 0 is always everything.
+    pub fn find(scopes: &[Scope], version: u64) -> Option<Scope> {
+        let found = scopes.iter().find(|scope| scope.version == version);
+        let found = found.cloned();
+        found.or_else(|| (version == 0).then(Scope::everything))
+    }
+
     /// Its version: each scope of a database has its own, and later ones have higher ones.
     pub fn version(&self) -> u64 {
         self.version

@@ -1,6 +1,6 @@
 //! What can be read now, and what is to be held.
 
-use crate::state::{Complete, Record, Scope, TrackedSet};
+use crate::state::{Complete, Record, Scope};
 
 /// What can be read now, and what is to be held.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,11 +15,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// `scope`: today's, if it is known.
-    pub(super) fn new(record: &Record, scope: Option<Scope>) -> Held {
+    /// `scope`: today's.
+    pub(super) fn new(record: &Record, scope: Scope) -> Held {
         Held {
             states: record.readable().copied().collect(),
-            scope: scope.unwrap_or_else(|| Scope::set(record.scope, TrackedSet::default())),
+            scope,
             recorded: record.scope,
         }
     }

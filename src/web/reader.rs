@@ -284,8 +284,7 @@ impl StateReader {
         let Some(root) = at else {
             return self.driver.complete().ok_or_else(no_state);
         };
-        let mut states = self.driver.held().states.into_iter();
-        let found = states.find(|state| state.top.root() == root);
+        let found = self.driver.state_with_root(&root);
         found.ok_or_else(|| no_such_state(&root))
     }
 }

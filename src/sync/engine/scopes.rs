@@ -19,9 +19,7 @@ impl Engine {
 
     /// The scope with this version, if it is known. Version 0 is always everything.
     pub fn scope(&self, version: u64) -> Option<Scope> {
-        let mut scopes = self.scopes.iter();
-        let found = scopes.find(|scope| scope.version() == version).cloned();
-        found.or_else(|| (version == 0).then(Scope::everything))
+        Scope::find(&self.scopes, version)
     }
 
     /// What is to be held from the next state on: the scope with the highest version.

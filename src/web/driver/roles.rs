@@ -8,6 +8,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::Driver;
 use super::scopes::Followed;
+use crate::hash::Hash;
 use crate::state::{Complete, Network, Record};
 use crate::store::indexed_db::WriterLock;
 use crate::sync::Failure;
@@ -22,15 +23,25 @@ impl Driver {
     /// The random name that this database was given when it was made. Pages of one with another
     /// name are not its pages.
     pub(in crate::web) fn incarnation(&self) -> [u8; 16] {
-        match &*self.followed.borrow() {
-            Some(followed) => followed.record.incarnation,
-            None => self.engine.borrow().record().incarnation,
-        }
+        self.with_record(|record| record.incarnation)
     }
 
     /// The state that a read uses if it names none.
     pub(in crate::web) fn complete(&self) -> Option<Complete> {
-        self.held().states.first().copied()
+        self.with_record(|record| record.complete)
+    }
+
+    /// The readable state with this root.
+    pub(in crate::web) fn state_with_root(&self, root: &Hash) -> Option<Complete> {
+        self.with_record(|record| record.state_with_root(root).copied())
+    }
+
+    /// Reads the record that reads go by: the writer's, or what a follower knows of it.
+    fn with_record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        match &*self.followed.borrow() {
+            Some(followed) => read(&followed.record),
+            None => read(self.engine.borrow().record()),
+        }
     }
 
     /// Reads again what the writer has completed. Does nothing on the writer.

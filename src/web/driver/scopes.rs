@@ -36,23 +36,26 @@ impl From<(Record, Vec<Scope>)> for Followed {
 impl Driver {
     pub(in crate::web) fn held(&self) -> Held {
         match &*self.followed.borrow() {
-            Some(Followed { record, scopes }) => Held::new(record, find(scopes, record.scope)),
-            None => {
-                let engine = self.engine.borrow();
-                Held::new(engine.record(), Some(engine.today()))
-            }
+            Some(followed) => Held::new(&followed.record, self.scope()),
+            None => Held::new(self.engine.borrow().record(), self.scope()),
         }
     }
 
-    /// What every new state is to hold.
+    /// What every new state is to hold. Nothing, if a follower does not know it.
     pub(in crate::web) fn scope(&self) -> Scope {
-        self.held().scope
+        match &*self.followed.borrow() {
+            Some(Followed { record, scopes }) => {
+                let found = Scope::find(scopes, record.scope);
+                found.unwrap_or_else(|| Scope::set(record.scope, TrackedSet::default()))
+            }
+            None => self.engine.borrow().today(),
+        }
     }
 
     /// What this state was built for; `None` if that is not known.
     pub(in crate::web) fn scope_of(&self, state: &Complete) -> Option<Scope> {
         match &*self.followed.borrow() {
-            Some(followed) => find(&followed.scopes, state.scope),
+            Some(followed) => Scope::find(&followed.scopes, state.scope),
             None => self.engine.borrow().scope(state.scope),
         }
     }
@@ -140,14 +143,6 @@ pub(in crate::web) fn not_a_set() -> JsError {
         "NOT_A_SET",
         "This database holds everything, so there is no set to change: call hold('set') first.",
     )
-}
-
-/// The scope with this version.
-pub(super) fn find(scopes: &[Scope], version: u64) -> Option<Scope> {
-    let found = scopes.iter().find(|scope| scope.version() == version);
-    found
-        .cloned()
-        .or_else(|| (version == 0).then(Scope::everything))
 }
 
 /// Whether all of these are in the set.

@@ -10,7 +10,7 @@ use crate::sync::io::{Failure, Lie, LieField};
 use crate::sync::peer::Gain;
 use crate::sync::progress::Missing;
 use crate::sync::want::Want;
-use crate::trie::account::Account;
+use crate::trie::account::{Account, slot_value};
 use crate::trie::{ProofFault, find_proven, keccak};
 use crate::wire::PeerFault;
 use crate::wire::rpc::{Claimed, Proof, Reply};
@@ -147,18 +147,10 @@ fn derive(
             Err(ProofFault::MissingNode(_)) => return Ok(Derived::Incomplete),
             Err(_) => return Err(NoState),
         };
-        values.push(value.map_or(Ok([0; 32]), |rlp| slot_value(rlp).ok_or(NoState))?);
+        let number = |rlp| slot_value(rlp).ok().and_then(Account::pad);
+        values.push(value.map_or(Ok([0; 32]), |rlp| number(rlp).ok_or(NoState))?);
     }
     Ok(Derived::Proven(proven, values))
-}
-
-/// The number in a slot's leaf, which is an RLP string: 32 bytes big-endian.
-fn slot_value(rlp: &[u8]) -> Option<[u8; 32]> {
-    match rlp {
-        [byte @ 0..0x80] => Account::pad(&[*byte]),
-        [0x80..=0xa0, number @ ..] => Account::pad(number),
-        _ => None,
-    }
 }
 
 /// Compares what is claimed of an account with what is proven. Of an account without code or storage,
