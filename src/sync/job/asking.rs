@@ -278,10 +278,13 @@ impl Job {
             true => Ways::ByHash { is_full },
             false => Ways::All,
         };
+        let pages = &mut self.base_pages;
         match &mut self.phase {
             JobPhase::FirstSync(first) => first.replan(tree, queues, ways),
-            JobPhase::Healing(healing) => healing.replan(tree, queues, waiting_bytes, ways),
-            JobPhase::Set(set) => set.replan(tree, queues, &self.changes, self.ways, waiting_bytes),
+            JobPhase::Healing(healing) => healing.replan(tree, queues, waiting_bytes, ways, pages),
+            JobPhase::Set(set) => {
+                set.replan(tree, queues, &self.changes, self.ways, waiting_bytes, pages)
+            }
         }
     }
 

@@ -1,12 +1,12 @@
 //! The phase of a job over a base: what is held under another root is compared from the top down,
 //! and only what differs is fetched.
 
+use super::base_pages::BasePages;
 use super::plan::{Asked, Plan, Ways};
 use super::queues::Queues;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::{Item, PageId, Received, StatePath, Tree};
-use crate::sync::loads::{LoadedPage, PAGES_PER_LOAD};
+use crate::state::{Item, Received, StatePath, Tree};
 use crate::sync::progress::KEY_SPACE_CELLS;
 use crate::sync::want::Want;
 
@@ -26,9 +26,6 @@ pub(super) struct Healing {
     received: Received,
     /// Account ranges asked for. Bound: requests in flight.
     spans_asked: Vec<(Hash, Hash)>,
-    /// Pages that were read and are not taken in yet. Bound: [`PAGES_PER_LOAD`], or what no batch
-    /// carries yet.
-    read: Vec<LoadedPage>,
 }
 
 impl Healing {
@@ -40,7 +37,6 @@ impl Healing {
             is_plan_stale: true,
             received: Received::default(),
             spans_asked: Vec::new(),
-            read: Vec::new(),
         }
     }
 
@@ -113,16 +109,18 @@ impl Healing {
         queues: &mut Queues,
         waiting_bytes: usize,
         ways: Ways,
+        pages: &mut BasePages,
     ) {
         if self.ways != ways {
             self.ways = ways;
             self.plan = Plan::default();
+            pages.want(Vec::new());
             self.is_plan_stale = true;
         }
         if self.is_plan_stale {
             queues.sweep(tree);
         }
-        if !self.is_plan_stale || !self.plan.is_used_up() || !self.read.is_empty() {
+        if !self.is_plan_stale || !self.plan.is_used_up() || pages.has_read() {
             return;
         }
         let asked = Asked {
@@ -140,50 +138,9 @@ impl Healing {
         for (account, root, slots) in large {
             queues.enlarge_for(account, root, Hash::ZERO, slots);
         }
+        pages.want(plan.take_pages());
         self.plan = plan;
         self.is_plan_stale = false;
-    }
-
-    /// Takes the pages that the plan wants read. Those that `recent` still has go to what was read;
-    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `stored`: pages below it are
-    /// durable.
-    pub(super) fn next_pages(
-        &mut self,
-        stored: PageId,
-        recent: impl Fn(PageId) -> Option<Vec<u8>>,
-    ) -> Vec<PageId> {
-        let wanted = self.plan.take_pages();
-        let (mut durable, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
-        for id in new {
-            // Without its bytes, it is in a batch in flight. A later plan asks for it again.
-            match recent(id) {
-                Some(bytes) => self.read.push((id, Some(bytes))),
-                None => self.is_plan_stale = true,
-            }
-        }
-        let rest = durable.split_off(durable.len().min(PAGES_PER_LOAD));
-        self.plan.put_back_pages(rest);
-        durable
-    }
-
-    /// Keeps pages that were read, to be taken in step by step.
-    pub(super) fn loaded(&mut self, pages: Vec<LoadedPage>) {
-        self.read.extend(pages);
-    }
-
-    /// Whether pages that were read wait to be taken in.
-    pub(super) fn has_read(&self) -> bool {
-        !self.read.is_empty()
-    }
-
-    /// One of the pages that were read. The order does not matter: each page knows its place.
-    pub(super) fn take_read(&mut self) -> Option<LoadedPage> {
-        self.read.pop()
-    }
-
-    /// Whether pages have to be read or taken in.
-    pub(super) fn is_reading(&self) -> bool {
-        self.has_read() || self.plan.has_pages()
     }
 
     /// Whether account ranges are on their way, of this round or of one before. What they cover is
@@ -217,5 +174,5 @@ pub(super) fn key_space(tree: &Tree) -> [u8; KEY_SPACE_CELLS] {
 }
 
 owns! {
-    Healing: plan, spans_asked, read;
+    Healing: plan, spans_asked;
 }

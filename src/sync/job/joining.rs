@@ -259,38 +259,26 @@ impl Job {
     pub(crate) fn next_pages(&mut self, stored: PageId) -> Vec<PageId> {
         let staged = &self.staged;
         let recent = |id| staged.page(id).map(<[u8]>::to_vec);
-        match &mut self.phase {
-            JobPhase::FirstSync(_) => Vec::new(),
-            JobPhase::Healing(healing) => healing.next_pages(stored, recent),
-            JobPhase::Set(set) => set.next_pages(stored, recent),
+        let (pages, is_in_flight) = self.base_pages.take_wanted(stored, recent);
+        if is_in_flight {
+            self.plan_changed();
         }
+        pages
     }
 
     /// Keeps pages that were read. They are taken in one by one, as steps of their own.
     pub(crate) fn loaded(&mut self, pages: Vec<LoadedPage>) {
-        match &mut self.phase {
-            JobPhase::FirstSync(_) => {}
-            JobPhase::Healing(healing) => healing.loaded(pages),
-            JobPhase::Set(set) => set.loaded(pages),
-        }
+        self.base_pages.loaded(pages);
     }
 
     /// Whether pages have to be read or taken in.
     pub(crate) fn is_reading(&self) -> bool {
-        match &self.phase {
-            JobPhase::FirstSync(_) => false,
-            JobPhase::Healing(healing) => healing.is_reading(),
-            JobPhase::Set(set) => set.is_reading(),
-        }
+        self.base_pages.is_reading()
     }
 
     /// Whether pages that were read wait to be taken in.
     pub(crate) fn has_read(&self) -> bool {
-        match &self.phase {
-            JobPhase::FirstSync(_) => false,
-            JobPhase::Healing(healing) => healing.has_read(),
-            JobPhase::Set(set) => set.has_read(),
-        }
+        self.base_pages.has_read()
     }
 
     /// Takes in some of the pages that were read. Returns the ids of those that are missing or
@@ -298,12 +286,7 @@ impl Job {
     pub(crate) fn take_read(&mut self) -> Vec<PageId> {
         let mut damaged = Vec::new();
         for _ in 0..PAGES_PER_STEP {
-            let taken = match &mut self.phase {
-                JobPhase::FirstSync(_) => None,
-                JobPhase::Healing(healing) => healing.take_read(),
-                JobPhase::Set(set) => set.take_read(),
-            };
-            let Some((id, bytes)) = taken else {
+            let Some((id, bytes)) = self.base_pages.take_read() else {
                 break;
             };
             self.plan_changed();

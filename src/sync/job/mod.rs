@@ -5,6 +5,7 @@
 //! [`SetPlan`], which follows the tracked keys.
 
 mod asking;
+mod base_pages;
 mod cursor;
 mod eta;
 mod first_sync;
@@ -20,6 +21,7 @@ mod round_trips;
 mod set;
 mod staged;
 
+use base_pages::BasePages;
 use first_sync::FirstSync;
 use healing::Healing;
 use pace::Pace;
@@ -45,6 +47,7 @@ pub(crate) struct Job {
     pivot: Pivot,
     tree: Tree,
     phase: JobPhase,
+    base_pages: BasePages,
     queues: Queues,
     /// What the next batch carries.
     staged: Staged,
@@ -92,6 +95,7 @@ impl Job {
         Job {
             pivot,
             phase: JobPhase::of(&tree, 0),
+            base_pages: BasePages::default(),
             queues: Queues::of(&tree),
             staged: Staged::new(next_page),
             first_page,
@@ -192,6 +196,7 @@ impl Job {
         let round_trips = self.counters.round_trips;
         self.changes.forget();
         self.phase = JobPhase::of(&self.tree, round_trips);
+        self.base_pages = BasePages::default();
         self.queues = Queues::of(&self.tree);
         self.staged.touch();
         self.round += 1;
@@ -438,5 +443,5 @@ impl HeapBytes for JobPhase {
 }
 
 owns! {
-    Job: tree, phase, queues, staged, pace, changes;
+    Job: tree, phase, base_pages, queues, staged, pace, changes;
 }

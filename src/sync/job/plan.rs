@@ -164,10 +164,6 @@ impl Plan {
         self.nodes.len()
     }
 
-    pub(super) fn has_pages(&self) -> bool {
-        !self.pages.is_empty()
-    }
-
     /// The first and last key of the next account range.
     pub(super) fn take_span(&mut self) -> Option<(Hash, Hash)> {
         (!self.spans.is_empty()).then(|| self.spans.remove(0))
@@ -181,11 +177,6 @@ impl Plan {
     /// The pages to read.
     pub(super) fn take_pages(&mut self) -> Vec<PageId> {
         std::mem::take(&mut self.pages)
-    }
-
-    /// Pages that are read later.
-    pub(super) fn put_back_pages(&mut self, pages: Vec<PageId>) {
-        self.pages = pages;
     }
 
     /// The storages to ask for: whole, and by ranges.

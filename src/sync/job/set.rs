@@ -13,14 +13,14 @@ pub(crate) use changes::Changes;
 use pieces::{AHEAD, Found, Piece, Planner, What};
 use trips::Trips;
 
+use super::base_pages::BasePages;
 use super::queues::Queues;
 use crate::flat_map::FlatSet;
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::state::{Entry, Item, PageId, StatePath, Storage, TrackedSlot, TrackedSlots, Tree};
+use crate::state::{Entry, Item, StatePath, Storage, TrackedSlot, TrackedSlots, Tree};
 use crate::sync::ids::PeerId;
 use crate::sync::lacking::Lacks;
-use crate::sync::loads::{LoadedPage, PAGES_PER_LOAD};
 use crate::sync::progress::Missing;
 use crate::sync::want::{BYTES_PER_NODE, Want};
 use crate::trie::path::Path;
@@ -37,11 +37,6 @@ const MAX_HELD: usize = 64;
 pub(super) struct SetPlan {
     /// What to ask for, the first first. Bound: see [`Planner`].
     pieces: Vec<Piece>,
-    /// Pages to be read before more can be planned. Bound: see [`Planner`].
-    pages: Vec<PageId>,
-    /// Pages that were read and are not taken in yet. Bound: [`PAGES_PER_LOAD`], or what no batch
-    /// carries yet.
-    read: Vec<LoadedPage>,
     asked: Asked,
     /// Bound: [`MAX_HELD`].
     held: Vec<HeldSlot>,
@@ -115,8 +110,6 @@ impl SetPlan {
     pub(super) fn of(tree: &Tree, before: u64) -> SetPlan {
         SetPlan {
             pieces: Vec::new(),
-            pages: Vec::new(),
-            read: Vec::new(),
             asked: Asked::default(),
             held: Vec::new(),
             trips: Trips::after(before),
@@ -160,13 +153,14 @@ impl SetPlan {
         changes: &Changes,
         ways: SetWays,
         waiting_bytes: usize,
+        pages: &mut BasePages,
     ) {
         if self.ways != ways {
             self.ways = ways;
             self.pieces.clear();
             self.is_stale = true;
         }
-        if !self.is_stale || !self.read.is_empty() {
+        if !self.is_stale || pages.has_read() {
             return;
         }
         // What has come in another way is in nobody's way.
@@ -177,7 +171,7 @@ impl SetPlan {
         queues.sweep(tree);
         self.is_stale = false;
         self.pieces.clear();
-        self.pages.clear();
+        pages.want(Vec::new());
         let Some(set) = tree.scope().tracked() else {
             debug_assert!(false, "a set is planned for");
             return;
@@ -196,7 +190,8 @@ impl SetPlan {
             found: Found::default(),
         };
         let found = planner.plan();
-        (self.pieces, self.pages) = (found.pieces, found.pages);
+        self.pieces = found.pieces;
+        pages.want(found.pages);
         queues.add_storages(found.storages);
         for (account, root, slots) in found.large {
             queues.enlarge_for(account, root, Hash::ZERO, slots);
@@ -455,47 +450,6 @@ impl SetPlan {
     }
 }
 
-/// Pages of the base.
-impl SetPlan {
-    /// Takes the pages that the plan wants read. Those that `recent` still has go to what was read;
-    /// the ids of the others are returned, at most [`PAGES_PER_LOAD`]. `stored`: pages below it are
-    /// durable.
-    pub(super) fn next_pages(
-        &mut self,
-        stored: PageId,
-        recent: impl Fn(PageId) -> Option<Vec<u8>>,
-    ) -> Vec<PageId> {
-        let wanted = std::mem::take(&mut self.pages);
-        let (mut durable, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
-        for id in new {
-            // Without its bytes, it is in a batch in flight. A later plan asks for it again.
-            match recent(id) {
-                Some(bytes) => self.read.push((id, Some(bytes))),
-                None => self.is_stale = true,
-            }
-        }
-        self.pages = durable.split_off(durable.len().min(PAGES_PER_LOAD));
-        durable
-    }
-
-    /// Keeps pages that were read, to be taken in step by step.
-    pub(super) fn loaded(&mut self, pages: Vec<LoadedPage>) {
-        self.read.extend(pages);
-    }
-
-    pub(super) fn has_read(&self) -> bool {
-        !self.read.is_empty()
-    }
-
-    pub(super) fn take_read(&mut self) -> Option<LoadedPage> {
-        self.read.pop()
-    }
-
-    pub(super) fn is_reading(&self) -> bool {
-        self.has_read() || !self.pages.is_empty()
-    }
-}
-
 /// What is known of an account's storage.
 pub(crate) fn known_storage(tree: &Tree, account: &Hash) -> KnownStorage {
     match covering(tree.entries(), account) {
@@ -561,5 +515,5 @@ impl HeapBytes for HeldSlot {
 
 owns! {
     Asked: paths, keys, proofs;
-    SetPlan: pieces, pages, read, asked, held, trips;
+    SetPlan: pieces, asked, held, trips;
 }
