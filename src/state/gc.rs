@@ -255,13 +255,9 @@ impl MarkWalk {
 
     /// Takes a page that is wanted (`None`: the database does not have it).
     pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
-        let parts = self.side.take_waiting(id);
-        if parts.is_empty() {
-            return;
-        }
-        match look_below(bytes, Look::Pages) {
+        match self.side.look(id, bytes, Look::Pages) {
             Ok(below) => {
-                for below in select(&parts, &below) {
+                for below in below {
                     let is_young =
                         matches!(below.what, What::Part(part, _) if part.page >= self.since);
                     if is_young {
@@ -314,15 +310,11 @@ impl CodeWalk {
 
     /// Takes a page that is wanted (`None`: the database does not have it).
     pub(crate) fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
-        let parts = self.side.take_waiting(id);
-        if parts.is_empty() {
-            return;
-        }
-        let Ok(below) = look_below(bytes, Look::Codes) else {
+        let Ok(below) = self.side.look(id, bytes, Look::Codes) else {
             self.blind = true;
             return;
         };
-        for below in select(&parts, &below) {
+        for below in below {
             match below.what {
                 What::Part(..) => self.side.reach(below),
                 What::Code(code) => self.candidates.remove(&code),
@@ -354,6 +346,20 @@ impl Side {
         ids.dedup();
         ids.truncate(limit);
         ids
+    }
+
+    /// Takes a page in: what the subtries that wait for it name. Nothing, if none waits.
+    fn look(
+        &mut self,
+        id: PageId,
+        bytes: Option<&[u8]>,
+        look: Look,
+    ) -> Result<Vec<Below>, PageError> {
+        let parts = self.take_waiting(id);
+        match parts.is_empty() {
+            true => Ok(Vec::new()),
+            false => Ok(select(&parts, &look_below(bytes, look)?)),
+        }
     }
 
     /// Takes the subtries that wait for this page.

@@ -1,6 +1,6 @@
 //! Which states a damaged page belongs to.
 
-use super::{Below, Look, PageId, PageRef, Side, What, look_below, select};
+use super::{Below, Look, PageId, PageRef, Side, What};
 use crate::heap::owns;
 
 /// Finds out whether one state reaches one of some damaged pages. It reads only pages that are newer
@@ -35,16 +35,8 @@ impl ReachWalk {
 
     /// Takes a page that is wanted (`None`: the database does not have it).
     pub(crate) fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
-        let parts = self.side.take_waiting(id);
-        if parts.is_empty() {
-            return;
-        }
-        match look_below(bytes, Look::Pages) {
-            Ok(below) => {
-                for below in select(&parts, &below) {
-                    self.reach(below);
-                }
-            }
+        match self.side.look(id, bytes, Look::Pages) {
+            Ok(below) => below.into_iter().for_each(|below| self.reach(below)),
             Err(_) => self.has_damage = true,
         }
     }
