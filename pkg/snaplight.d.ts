@@ -230,6 +230,9 @@ export type Role = 'writer' | 'follower'
  *   proven value is what is used and stored. `field` is the answer's: `balance`, `nonce`,
  *   `codeHash`, `storageHash`, or `storageProof` with the number of the slot. `claimed` and
  *   `proven` are both values, 32 bytes big-endian.
+ * - `disagreement`: the sources of a {@link Snaplight.follow} name different blocks for one number.
+ *   `agreed` is the block that enough of them name, and `null` if there is none. `blocks` are those
+ *   of each source that contradicts it, or of all.
  */
 export type DatabaseEvent =
   | { readonly type: 'complete'; readonly complete: CompleteState | null }
@@ -254,6 +257,13 @@ export type DatabaseEvent =
       readonly slot: Hex | null
       readonly claimed: Hex
       readonly proven: Hex
+    }
+  | {
+      readonly type: 'disagreement'
+      readonly tag: FollowTag
+      readonly agreed: Head | null
+      /** `source`: the host of a URL, or `source 1`, `source 2`, ... in the order given. */
+      readonly blocks: readonly { readonly source: string; readonly number: number; readonly hash: Hex }[]
     }
 
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
@@ -376,6 +386,63 @@ export class Snaplight implements AsyncDisposable {
    * @throws {CrashError}
    */
   sync(target: SyncTarget, options?: SyncOptions): Sync
+
+  /**
+   * Follows a chain by itself: each new block that the source names becomes the target of a sync.
+   * The source is believed for one thing, which block is the newest. Everything below is proven.
+   *
+   * ```js
+   * const following = db.follow(helios) // a light client, or a node of one's own
+   * const following = db.follow([urlA, urlB, urlC]) // two of three have to agree
+   * for await (const { complete, head, behind } of following) show(complete, behind)
+   * ```
+   *
+   * A provider (an object with `request`, or a http:, https:, ws: or wss: URL) is asked for the
+   * header of the newest block (`eth_getBlockByNumber` with the tag), and the header's fields are
+   * hashed again. New blocks are heard of by `newHeads` where the provider has subscriptions, and by
+   * asking every `everyMs` where it has none. Of several providers, `agree` have to name the same
+   * hash for the same number. Whoever contradicts the block that is taken, and every source where no
+   * block finds enough voices, is named in the event `disagreement`. A function is called every
+   * `everyMs` instead, and believed.
+   *
+   * It never goes back to a lower number, unless `backwards` says so; another block of the same
+   * number is taken. While the page is hidden it rests, and catches up at once when it is shown. A
+   * follower asks nobody; it goes on when it becomes the writer. A first sync of everything keeps its
+   * block until the chain is 16 blocks ahead or no peer has it any more.
+   *
+   * One follows at a time. `sync`, or another `follow`, ends the one before with a
+   * {@link CancelledError}.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a source, or an option that is none.
+   * @throws {UnsupportedError} A ws: or wss: URL, where there is no `WebSocket`.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  follow(source: FollowSource | readonly (Provider | string | URL)[], options?: FollowOptions): Follow
+
+  /** The follow that runs; `null` while none does. */
+  readonly following: Follow | null
+
+  /**
+   * Proven changes of an account, or of a slot of it: the value as soon as it can be read (`old` is
+   * `null` then), and from then on one more at each new state in which it is another. The account's
+   * change is that of its nonce, balance, code hash or storage root.
+   *
+   * ```js
+   * for await (const { old, new: now } of db.watch(account)) show(now.balance, old?.balance)
+   * ```
+   *
+   * States that are completed between two calls of `next()` are passed over; `old` is always what
+   * was given last. It waits for the first state, and for what is tracked and pending. It ends when
+   * the database is closed, when the signal is aborted, and when the loop is left. It throws a
+   * {@link NotTrackedError} when it is not, or no longer, tracked, and what a read rejects with. A
+   * page that is damaged is waited for.
+   *
+   * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot, or not an AbortSignal.
+   * @throws {ClosedError} After `close()`.
+   */
+  watch(account: AddressLike, options?: WatchOptions): AsyncIterableIterator<Change<Account>>
+  watch(slot: { address: AddressLike; slot: SlotLike }, options?: WatchOptions): AsyncIterableIterator<Change<StorageValue>>
 
   /**
    * Where the sync stands now. Between syncs and before the first its phase is `'idle'` or
@@ -595,6 +662,99 @@ export interface SyncOptions {
    * throws is reported as uncaught.
    */
   onNeedNewRoot?: (need: NeedNewRoot) => void
+}
+
+/**
+ * Who says which block is the newest: a provider, the URL of one (http:, https:, ws: or wss:), or a
+ * function that gives a target, or `null` while it knows none.
+ */
+export type FollowSource = Provider | string | URL | (() => SyncTarget | null | Promise<SyncTarget | null>)
+
+export interface FollowOptions {
+  /** Ends it. The sync that runs is cancelled; what is stored stays. */
+  signal?: AbortSignal
+  /**
+   * Which block of the source is followed. Default: `'latest'`. `'safe'` and `'finalized'` are as
+   * the beacon chain has them: some 6 to 15 minutes old.
+   */
+  tag?: FollowTag
+  /** How many of several sources have to agree. Default: more than half of them. */
+  agree?: number
+  /** Milliseconds between two questions where nobody tells of new blocks. Default: 4,000. */
+  everyMs?: number
+  /** Whether a block with a lower number is taken too. Default: `false`. */
+  backwards?: boolean
+  /** Whether it goes on while the page is hidden. Default: `false`. */
+  whileHidden?: boolean
+  /** As {@link SyncOptions.onProgress}, for each of its syncs. */
+  onProgress?: (progress: Progress) => void
+}
+
+export type FollowTag = 'latest' | 'safe' | 'finalized'
+
+/** A block that a source names. */
+export interface Head {
+  readonly number: number
+  readonly hash: Hex
+}
+
+/**
+ * A database that follows a chain, made by {@link Snaplight.follow}. Iterate it for where it stands:
+ * an iterator yields the newest whenever a head is heard of, a state is complete, or it begins or
+ * ceases to wait; what comes between two calls of `next()` is dropped. Await it for its end.
+ *
+ * It ends without an error by its signal, by `stop()` and by `db.close()`. Else it rejects, and the
+ * iterator throws: with {@link CancelledError} (a `sync` or another `follow` took over),
+ * {@link QuotaError}, {@link StoreError}, {@link CrashError}, or {@link MisuseError} `BOGUS_ROOT`. A
+ * source that fails ends nothing.
+ */
+export class Follow implements Promise<void>, AsyncIterable<Standing> {
+  private constructor()
+  readonly tag: FollowTag
+  /** As of now. */
+  readonly standing: Standing
+  /** Ends it. It has no effect on one that has ended. */
+  stop(): void
+  then<A = void, B = never>(
+    onfulfilled?: (() => A | PromiseLike<A>) | null,
+    onrejected?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B>
+  catch<B = never>(onrejected?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<void | B>
+  finally(onfinally?: (() => void) | null): Promise<void>
+  [Symbol.asyncIterator](): AsyncIterableIterator<Standing>
+  readonly [Symbol.toStringTag]: 'Follow'
+}
+
+/** Where a {@link Follow} stands. A snapshot: it does not change later. */
+export interface Standing {
+  /**
+   * - `waiting`: no source names a block, or too few agree (`waiting` says why).
+   * - `syncing`: a sync to `head`, or to a block before it, is under way.
+   * - `current`: `complete` is the state of `head`.
+   * - `resting`: the page is hidden.
+   * - `following`: another tab writes; this one reads what that one completes.
+   */
+  readonly state: 'waiting' | 'syncing' | 'current' | 'resting' | 'following'
+  /** The newest block that was taken; `null` before the first, and for a target without a number. */
+  readonly head: Head | null
+  /** As {@link Snaplight.complete}. */
+  readonly complete: CompleteState | null
+  /** Blocks from the complete state to `head`; `null` while one of both is unknown. */
+  readonly behind: number | null
+  /** Why nothing is known of new blocks, in words; `null` if they are. It names the sources. */
+  readonly waiting: string | null
+}
+
+export interface WatchOptions {
+  /** Ends it. */
+  signal?: AbortSignal
+}
+
+/** What {@link Snaplight.watch} yields. */
+export interface Change<Value> {
+  /** What was yielded before; `null` the first time. */
+  readonly old: Value | null
+  readonly new: Value
 }
 
 /** A root that every peer has refused. */

@@ -1,0 +1,93 @@
+/**
+ * An EIP-1193 provider that answers from proven state, for viem, ethers, wagmi and whatever else
+ * takes one.
+ *
+ * ```js
+ * import { open } from 'snaplight'
+ * import { createProvider } from 'snaplight/provider'
+ *
+ * const provider = createProvider(db, { fallback: 'https://rpc.example' })
+ * provider.on('unverified', ({ method }) => console.log(method, 'was not proven'))
+ * const ethers = new BrowserProvider(provider)
+ * const client = createPublicClient({ transport: custom(provider) })
+ * ```
+ *
+ * It is no wallet: it has no accounts, signs nothing, and does not announce itself by EIP-6963.
+ */
+import type { Provider, Snaplight } from './snaplight.js'
+
+/**
+ * Makes a provider of an open database. Nothing is asked of anybody by that.
+ *
+ * | answered, proven | from |
+ * |---|---|
+ * | `eth_chainId`, `net_version` | the database's network |
+ * | `eth_accounts` | `[]` |
+ * | `eth_blockNumber` | the complete state's block |
+ * | `eth_getBalance`, `eth_getTransactionCount`, `eth_getCode`, `eth_getStorageAt`, `eth_getStorageValues`, `eth_getProof` | what is stored of the block asked for |
+ * | `eth_getBlockByNumber`, `eth_getBlockByHash` | with `headers`, and without transactions: headers that the database followed |
+ *
+ * A block is a number, a hash, `{ blockNumber }` or `{ blockHash }` (EIP-1898), `latest`, or left
+ * out, which is `latest`: the newest complete state, whatever the chain's newest block is. `safe` and
+ * `finalized` are the newest state that was followed by that tag, or for `safe` by `finalized`.
+ * `earliest` is block 0. `pending` is refused, because nobody can prove it. It is that very block or
+ * an error, never a neighbour.
+ *
+ * All other methods go to `fallback`, unproven, with the event `unverified`; without one they are
+ * refused. Nothing that could be proven goes to `fallback`.
+ *
+ * Errors have `code`, `message` and `data`, as EIP-1193 and EIP-1474 have them:
+ *
+ * | code | when | `data` |
+ * |---|---|---|
+ * | -32602 | parameters that are none, or `pending` | |
+ * | -32001 | the block is none of those that can be read, or the account or slot is not held | `{ code, pending }` of the {@link NotTrackedError} |
+ * | 4200 | a method that is neither answered nor has a fallback | |
+ * | 4900 | the database is closed or has crashed | `{ code }` |
+ * | -32603 | the store failed, or something is damaged | `{ code }` |
+ *
+ * What the fallback rejects with comes through as it is.
+ *
+ * @throws {MisuseError} `BAD_ARGUMENT`: not an open database, or an option that is none.
+ */
+export function createProvider(db: Snaplight, options?: ProviderOptions): Eip1193Provider
+
+export interface ProviderOptions {
+  /** Who is asked for all other methods: a provider, or the URL of one (http:, https:, ws: or wss:). */
+  fallback?: Provider | string | URL
+  /**
+   * Whether accounts and slots that are not tracked are fetched and proven, for this once, from the
+   * database's peers that were given by a URL or are providers. They are kept in memory, at most
+   * 1,024 of them, the oldest are forgotten first, and they are not in `db.tracked()`. Calls of one
+   * turn are fetched together. Default: `false`. A database of everything has no need of it.
+   */
+  onDemand?: boolean
+  /**
+   * Whether `eth_getBlockByNumber` and `eth_getBlockByHash` without transactions are answered with the
+   * proven header of a block that was followed or synced to by its header. The lists of such an
+   * answer (`transactions`, `uncles`, `withdrawals`) are empty, whatever the block has. Default:
+   * `false`; they go to the fallback.
+   */
+  headers?: boolean
+}
+
+/** A provider as EIP-1193 has it. */
+export interface Eip1193Provider {
+  /** @throws {ProviderRpcError} */
+  request(request: { method: string; params?: readonly unknown[] | object }): Promise<any>
+  /**
+   * - `connect`: once, in the next turn, with `{ chainId }`.
+   * - `disconnect`: the database was closed; a {@link ProviderRpcError} with code 4900.
+   * - `unverified`: a call went to the fallback, with its `{ method, params }`.
+   *
+   * `chainChanged`, `accountsChanged` and `message` can be listened to, and never happen.
+   */
+  on(event: string, listener: (argument: any) => void): this
+  removeListener(event: string, listener: (argument: any) => void): this
+}
+
+/** @see https://eips.ethereum.org/EIPS/eip-1193#rpc-errors */
+export class ProviderRpcError extends Error {
+  readonly code: number
+  readonly data?: unknown
+}
