@@ -2,7 +2,7 @@
 
 import { hashBytes } from '../input.js'
 import { onWake } from '../reconnect.js'
-import { Agreement } from './agreement.js'
+import { Agreement, lower } from './agreement.js'
 import { FunctionSource } from './function.js'
 import { PATIENCE_MS, Source } from './source.js'
 
@@ -150,10 +150,10 @@ export class Loop {
     const lowest = backwards ? 0 : Math.max(this.#head?.number ?? 0, complete?.block?.number ?? 0)
     const [source] = this.#sources
     if (source instanceof FunctionSource) {
-      const { head, problem } = source
-      this.#waiting = problem ?? (head ? null : 'no answer yet')
-      if (head?.number < lowest && head.number !== null) this.#waiting = `block ${head.number} is lower than ${lowest}`
-      else if (head && !isSame(head, this.#head)) this.#head = head
+      const { name, head, problem } = source
+      const isLower = head?.number != null && head.number < lowest
+      this.#waiting = problem || !head ? `${name}: ${problem ?? 'no answer yet'}` : isLower ? lower(head.number, lowest) : null
+      if (head && !isLower && !isSame(head, this.#head)) this.#head = head
       return
     }
     const { block, waiting } = this.#agreement.find(lowest, this.#isPatient)
