@@ -48,6 +48,8 @@ export class Snaplight {
   #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
+  /** Parts of this package that hear of what happens: see `listen`. Bound: their calls. */
+  #listeners = new Set()
 
   /**
    * Made by `open`, which connects it to a backend through `connect`.
@@ -60,6 +62,21 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /**
+   * Internal: for parts of this package that work on an open database. `listener` gets every event
+   * of the user's, and besides: `{ type: 'states' }` (the states, or what is to be held, have
+   * changed), `{ type: 'closed' }` (by `close()`, or after `ended`), and `{ type: 'crashed', error }`.
+   * It must not throw. After `closed` it hears nothing more.
+   *
+   * @returns {() => void} Stops it.
+   * @throws {ClosedError} After `close()`.
+   */
+  static listen(db, listener) {
+    db.#checkOpen()
+    db.#listeners.add(listener)
+    return () => db.#listeners.delete(listener)
   }
 
   get name() {
@@ -304,6 +321,8 @@ export class Snaplight {
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
     this.#rejectWaiting(this.#closedError())
+    this.#tellInside({ type: 'closed' })
+    this.#listeners.clear()
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
@@ -344,7 +363,12 @@ export class Snaplight {
   }
 
   #tell(event) {
+    this.#tellInside(event)
     if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+  }
+
+  #tellInside(event) {
+    for (const listener of [...this.#listeners]) listener(event)
   }
 
   #listener() {
@@ -368,6 +392,7 @@ export class Snaplight {
           this.#waiting.delete(waiting)
           waiting.resolve()
         }
+        this.#tellInside({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
@@ -399,6 +424,7 @@ export class Snaplight {
       onCrashed: (error) => {
         this.#end(null, error)
         this.#rejectWaiting(error)
+        this.#tellInside({ type: 'crashed', error })
         this.#closePeers(closedByError(error))
       },
     }
