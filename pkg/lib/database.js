@@ -13,11 +13,12 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes } from './input.js'
+import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
+import { Watch } from './watch.js'
 
 export class Snaplight {
   #name
@@ -30,6 +31,9 @@ export class Snaplight {
   /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
   #states = Object.freeze([])
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
+  /** Changes of the set that are not answered yet, and the newest version that an answer named. */
+  #changes = 0
+  #changedTo = 0
   /** Callers who wait for a state or a scope. Bound: their calls. */
   #waiting = new Set()
   /** Peers that are not closed, by id. */
@@ -48,6 +52,8 @@ export class Snaplight {
   #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
+  /** The CrashError, once the backend has crashed. */
+  #crash = null
   /** Parts of this package that hear of what happens: see `listen`. Bound: their calls. */
   #listeners = new Set()
 
@@ -72,9 +78,11 @@ export class Snaplight {
    *
    * @returns {() => void} Stops it.
    * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
    */
   static listen(db, listener) {
     db.#checkOpen()
+    if (db.#crash) throw db.#crash
     db.#listeners.add(listener)
     return () => db.#listeners.delete(listener)
   }
@@ -198,6 +206,23 @@ export class Snaplight {
     return this.#reads.getProof(address, slots)
   }
 
+  watch(target, options) {
+    this.#checkOpen()
+    const { address, slot } = watched(target)
+    const { signal } = optionsOf(options)
+    return new Watch(
+      {
+        listen: (listener) => Snaplight.listen(this, listener),
+        isClosed: () => this.#closing !== null,
+        version: () => [this.complete?.root, this.#held.states[0]?.scope, this.#held.scope, this.holds].join(),
+        // A change of the set that is on its way, to a worker or to the tab that writes, may track it.
+        isSettled: () => this.#changes === 0 && this.#held.scope >= this.#changedTo,
+        read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
+      },
+      abortSignal(signal),
+    )
+  }
+
   close() {
     this.#closing ??= this.#close(`The database ${JSON.stringify(this.#name)} was closed while it synced; what is stored stays.`)
     return this.#closing
@@ -215,7 +240,15 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    return this.#backend.change(method, accounts)
+    this.#changes += 1
+    try {
+      const version = await this.#backend.change(method, accounts)
+      this.#changedTo = Math.max(this.#changedTo, version)
+      return version
+    } finally {
+      this.#changes -= 1
+      this.#tellInside({ type: 'states' })
+    }
   }
 
   /** Resolves to the complete state when it was built for the scope of this version. */
@@ -424,6 +457,7 @@ export class Snaplight {
       onCrashed: (error) => {
         this.#end(null, error)
         this.#rejectWaiting(error)
+        this.#crash = error
         this.#tellInside({ type: 'crashed', error })
         this.#closePeers(closedByError(error))
       },
