@@ -36,6 +36,8 @@ export class Snaplight {
   #changedTo = 0
   /** Callers who wait for a state or a scope. Bound: their calls. */
   #waiting = new Set()
+  /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
+  #listeners = new Set()
   /** Peers that are not closed, by id. */
   #peers = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
@@ -54,8 +56,6 @@ export class Snaplight {
   #closing = null
   /** The CrashError, once the backend has crashed. */
   #crash = null
-  /** Parts of this package that hear of what happens: see `listen`. Bound: their calls. */
-  #listeners = new Set()
 
   /**
    * Made by `open`, which connects it to a backend through `connect`.
@@ -71,20 +71,19 @@ export class Snaplight {
   }
 
   /**
-   * Internal: for parts of this package that work on an open database. `listener` gets every event
-   * of the user's, and besides: `{ type: 'states' }` (the states, or what is to be held, have
-   * changed), `{ type: 'closed' }` (by `close()`, or after `ended`), and `{ type: 'crashed', error }`.
-   * It must not throw. After `closed` it hears nothing more.
+   * For other parts of the package: calls `listener` with each event that `onEvent` gets; with
+   * `{ type: 'states' }` when the states, or what is to be held, have changed; and last, with
+   * `{ type: 'closed', error }`, when the database is closed or has crashed. It must not throw.
    *
    * @returns {() => void} Stops it.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
-  static listen(db, listener) {
-    db.#checkOpen()
-    if (db.#crash) throw db.#crash
-    db.#listeners.add(listener)
-    return () => db.#listeners.delete(listener)
+  static listen(database, listener) {
+    database.#checkOpen()
+    if (database.#crash) throw database.#crash
+    database.#listeners.add(listener)
+    return () => database.#listeners.delete(listener)
   }
 
   get name() {
@@ -247,7 +246,7 @@ export class Snaplight {
       return version
     } finally {
       this.#changes -= 1
-      this.#tellInside({ type: 'states' })
+      this.#tellParts({ type: 'states' })
     }
   }
 
@@ -354,8 +353,7 @@ export class Snaplight {
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
     this.#rejectWaiting(this.#closedError())
-    this.#tellInside({ type: 'closed' })
-    this.#listeners.clear()
+    this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
@@ -396,12 +394,18 @@ export class Snaplight {
   }
 
   #tell(event) {
-    this.#tellInside(event)
-    if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+    Object.freeze(event)
+    this.#tellParts(event)
+    if (this.#onEvent) call(this.#onEvent, event)
   }
 
-  #tellInside(event) {
+  #tellParts(event) {
     for (const listener of [...this.#listeners]) listener(event)
+  }
+
+  #tellEnd(error) {
+    this.#tellParts({ type: 'closed', error })
+    this.#listeners.clear()
   }
 
   #listener() {
@@ -425,7 +429,7 @@ export class Snaplight {
           this.#waiting.delete(waiting)
           waiting.resolve()
         }
-        this.#tellInside({ type: 'states' })
+        this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
@@ -458,7 +462,7 @@ export class Snaplight {
         this.#end(null, error)
         this.#rejectWaiting(error)
         this.#crash = error
-        this.#tellInside({ type: 'crashed', error })
+        this.#tellEnd(error)
         this.#closePeers(closedByError(error))
       },
     }
@@ -469,7 +473,7 @@ export class Snaplight {
  * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
  * sync.
  */
-function call(callback, argument) {
+export function call(callback, argument) {
   try {
     callback(argument)
   } catch (error) {

@@ -2,7 +2,7 @@
 // only while a call of `next()` waits, so an iterator that is dropped leaves nothing behind.
 
 /** What can make another read worthwhile, or end it. */
-const NEWS = ['states', 'repaired', 'closed', 'crashed']
+const NEWS = ['states', 'repaired', 'closed']
 
 export class Watch {
   #db
@@ -78,8 +78,8 @@ export class Watch {
   }
 
   #hear({ type, error }) {
-    if (type === 'closed') this.#hasEnded = true
-    if (type === 'crashed') this.#crash = error
+    if (type === 'closed' && error.code === 'CLOSED') this.#hasEnded = true
+    else if (type === 'closed') this.#crash = error
     if (NEWS.includes(type)) this.#wake()
   }
 

@@ -262,7 +262,7 @@ test('a crash and a failure of the store are thrown, and end it', async () => {
   await watch.next()
   const next = watch.next()
   await turn()
-  double.tell({ type: 'crashed', error: Object.assign(new Error('crash'), { code: 'CRASHED' }) })
+  double.tell({ type: 'closed', error: Object.assign(new Error('crash'), { code: 'CRASHED' }) })
   await assert.rejects(next, { code: 'CRASHED' })
   assert.deepEqual([await watch.next(), double.listeners.size], [OVER, 0])
 })
