@@ -66,7 +66,8 @@ export class Snaplight {
 
   /**
    * For other parts of the package: calls `listener` with each event that `onEvent` gets, and with
-   * `{ type: 'closed', error }` when the database is closed or has crashed. It must not throw.
+   * `{ type: 'closed', error }` when the database is closed or has crashed. It must not throw, and
+   * must not call the database.
    *
    * @returns {() => void} Stops it.
    */
