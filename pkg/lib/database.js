@@ -3,7 +3,8 @@
 //
 // A backend has: addPeer(id, target, by, reconnect), closePeer(id), startSync(target, start),
 // cancelSync(), read(method, ...args) and change(method, accounts) with the methods of
-// src/web/database.rs, close(), progress(). Arguments are checked, and bytes where they are
+// src/web/database.rs, close(), progress(), beside(options, listener), which opens another database in
+// the same realm or worker. Arguments are checked, and bytes where they are
 // hexadecimal for the user. It calls the listener given to it: onProgress(raw, start),
 // onStates(held), onSynced(report, raw, start), onFailed(error, start), onPeer(id, state),
 // onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onLie(id, lie), onEnded(),
@@ -13,19 +14,13 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
-import { Follow, followPlan } from './follow.js'
-import { headerTexts } from './header.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes } from './input.js'
+import { Following } from './follow/following.js'
+import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
-
-/**
- * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
- * src/state/record.rs.
- */
-const KEPT_HEADERS = 8
+import { Watch } from './watch.js'
 
 export class Snaplight {
   #name
@@ -38,10 +33,17 @@ export class Snaplight {
   /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
   #states = Object.freeze([])
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
+  /** Changes of the set that are not answered yet, and the newest version that an answer named. */
+  #changes = 0
+  #changedTo = 0
   /** Callers who wait for a state or a scope. Bound: their calls. */
   #waiting = new Set()
+  /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
+  #listeners = new Set()
   /** Peers that are not closed, by id. */
   #peers = new Map()
+  /** `[target, options]` of those that were given by a URL or are providers, by Peer. */
+  #sources = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
   #rows = new Map()
   /** The rows of open peers as they were when their last connection ended, by id. */
@@ -51,17 +53,14 @@ export class Snaplight {
   #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
-  /** The controls of the follow that runs, or `null`. */
-  #following = null
-  /** The newest Head that a follow completed, by its tag. */
-  #followed = { latest: null, safe: null, finalized: null }
-  /** Headers by hash, the oldest first. Bound: KEPT_HEADERS. */
-  #headers = new Map()
+  #following = new Following()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
+  /** The CrashError, once the backend has crashed. */
+  #crash = null
 
   /**
    * Made by `open`, which connects it to a backend through `connect`.
@@ -78,12 +77,48 @@ export class Snaplight {
 
   /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
   static headers(database) {
-    return database.#headers
+    return database.#following.headers
   }
 
   /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
   static followed(database) {
-    return database.#followed
+    return database.#following.completed
+  }
+
+  /**
+   * For other parts of the package: calls `listener` with each event that `onEvent` gets; with
+   * `{ type: 'states' }` when the states, or what is to be held, have changed; with `{ type: 'added',
+   * peer }`; and last, with `{ type: 'closed', error }`, when the database is closed or has crashed.
+   * It must not throw.
+   *
+   * @returns {() => void} Stops it.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  static listen(database, listener) {
+    database.#checkOpen()
+    if (database.#crash) throw database.#crash
+    database.#listeners.add(listener)
+    return () => database.#listeners.delete(listener)
+  }
+
+  /** For reads on demand, which have a second database beside this one. */
+  static inside(database) {
+    return {
+      /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
+      sources: database.#sources,
+      /** Tells an event, as if it were this database's own. */
+      tell: (event) => database.#tell(event),
+      /** As `track` and `untrack`, and resolves as soon as the set is changed. */
+      change: (method, accounts) => database.#change(method, accounts),
+      read: (method, ...args) => database.#read(method, ...args),
+      /** Opens a set in memory, in the same realm or worker. */
+      beside: (onEvent) => {
+        const { name, network } = database
+        const options = { name, memory: true, hold: 'set', network: { ...network, genesisHash: hashBytes(network.genesisHash) } }
+        return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
+      },
+    }
   }
 
   get name() {
@@ -125,13 +160,16 @@ export class Snaplight {
     // the call returns.
     this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
     this.#peers.set(id, peer)
+    if (by === 'rpc' || peerUrl(target, by)) this.#sources.set(peer, [target, { name: peer.name, by, reconnect }])
     try {
       this.#backend.addPeer(id, target, by, reconnect)
     } catch (error) {
       this.#rows.delete(id)
       this.#peers.delete(id)
+      this.#sources.delete(peer)
       throw error
     }
+    this.#tellParts({ type: 'added', peer })
     return peer
   }
 
@@ -143,33 +181,24 @@ export class Snaplight {
     callback(onProgress, 'options.onProgress')
     callback(onNeedNewRoot, 'options.onNeedNewRoot')
     const sync = this.#start(wanted, signal, { onProgress, onNeedNewRoot })
-    this.#endFollow(new CancelledError('CANCELLED', 'A call of sync took over from this follow; what is stored stays.'))
+    this.#following.supersede('A call of sync')
     return sync
   }
 
   follow(source, options) {
     this.#checkOpen()
-    const plan = followPlan(source, options, this.#network.chainId)
-    this.#endFollow(new CancelledError('CANCELLED', 'Another follow took over; what is stored stays.'))
-    return new Follow(plan, {
-      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || this.#isFirst() }),
+    return this.#following.start(source, options, {
+      chainId: this.#network.chainId,
+      listen: (listener) => Snaplight.listen(this, listener),
+      state: () => ({ complete: this.complete, role: this.#role, isFirst: !(this.#held.states[0]?.scope >= this.#held.scope), holds: this.holds }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
       tell: (event) => this.#tell(event),
-      completed: (tag, head) => {
-        this.#followed[tag] = head
-      },
-      handOver: (controls) => {
-        this.#following = controls
-      },
-      ended: () => {
-        this.#following = null
-      },
     })
   }
 
   get following() {
-    return this.#following?.follow ?? null
+    return this.#following.follow
   }
 
   progress() {
@@ -232,6 +261,23 @@ export class Snaplight {
     return this.#reads.getProof(address, slots)
   }
 
+  watch(target, options) {
+    this.#checkOpen()
+    const { address, slot } = watched(target)
+    const { signal } = optionsOf(options)
+    return new Watch(
+      {
+        listen: (listener) => Snaplight.listen(this, listener),
+        isClosed: () => this.#closing !== null,
+        version: () => [this.complete?.root, this.#held.states[0]?.scope, this.#held.scope, this.holds].join(),
+        // A change of the set that is on its way, to a worker or to the tab that writes, may track it.
+        isSettled: () => this.#changes === 0 && this.#held.scope >= this.#changedTo,
+        read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
+      },
+      abortSignal(signal),
+    )
+  }
+
   close() {
     this.#closing ??= this.#close(`The database ${JSON.stringify(this.#name)} was closed while it synced; what is stored stays.`)
     return this.#closing
@@ -239,15 +285,6 @@ export class Snaplight {
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
     return this.close()
-  }
-
-  #endFollow(error) {
-    this.#following?.end(error)
-  }
-
-  /** Whether everything is held of no state yet. */
-  #isFirst() {
-    return !(this.#held.states[0]?.scope >= this.#held.scope)
   }
 
   async #read(method, ...args) {
@@ -258,7 +295,15 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    return this.#backend.change(method, accounts)
+    this.#changes += 1
+    try {
+      const version = await this.#backend.change(method, accounts)
+      this.#changedTo = Math.max(this.#changedTo, version)
+      return version
+    } finally {
+      this.#changes -= 1
+      this.#tellParts({ type: 'states' })
+    }
   }
 
   /** Resolves to the complete state when it was built for the scope of this version. */
@@ -346,19 +391,10 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
-    if (report) this.#keepHeader(running.target)
+    if (report) this.#following.keepHeader(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)
-  }
-
-  /** Keeps the header of a target, which its sync has verified, if it came as JSON. */
-  #keepHeader({ header, blockHash }) {
-    if (!header || header instanceof Uint8Array) return
-    const hash = toHex(blockHash)
-    this.#headers.delete(hash)
-    this.#headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
-    if (this.#headers.size > KEPT_HEADERS) this.#headers.delete(this.#headers.keys().next().value)
   }
 
   #publish(running) {
@@ -372,9 +408,9 @@ export class Snaplight {
   }
 
   async #close(message) {
-    this.#endFollow(null)
     this.#end(null, new ClosedError('CLOSED', message))
     this.#rejectWaiting(this.#closedError())
+    this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
@@ -404,6 +440,7 @@ export class Snaplight {
     } else {
       this.#earlier.delete(id)
       this.#peers.delete(id)
+      this.#sources.delete(peer)
       forgetOldRows(this.#rows)
       Peer.closed(peer, closed, row)
     }
@@ -415,7 +452,18 @@ export class Snaplight {
   }
 
   #tell(event) {
-    if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+    Object.freeze(event)
+    this.#tellParts(event)
+    if (this.#onEvent) call(this.#onEvent, event)
+  }
+
+  #tellParts(event) {
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+
+  #tellEnd(error) {
+    this.#tellParts({ type: 'closed', error })
+    this.#listeners.clear()
   }
 
   #listener() {
@@ -434,12 +482,12 @@ export class Snaplight {
         const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
         // No event for the state that is there when the database is opened.
         if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
-        this.#following?.refresh()
         for (const waiting of this.#waiting) {
           if (!waiting.isThere()) continue
           this.#waiting.delete(waiting)
           waiting.resolve()
         }
+        this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
@@ -459,7 +507,6 @@ export class Snaplight {
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
         this.#role = role
-        this.#following?.refresh()
         if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
@@ -470,9 +517,10 @@ export class Snaplight {
         this.#tell({ type: 'ended', message })
       },
       onCrashed: (error) => {
-        this.#endFollow(error)
         this.#end(null, error)
         this.#rejectWaiting(error)
+        this.#crash = error
+        this.#tellEnd(error)
         this.#closePeers(closedByError(error))
       },
     }
@@ -483,7 +531,7 @@ export class Snaplight {
  * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
  * sync.
  */
-function call(callback, argument) {
+export function call(callback, argument) {
   try {
     callback(argument)
   } catch (error) {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { Chain, TestProvider, addressOf, startProvider } from '../../xtask/node/provider.mjs'
-import { hashOf, quantity } from '../../xtask/node/provider/chain.mjs'
+import { hashOf, quantity, rlpOf } from '../../xtask/node/provider/chain.mjs'
 import { Snaplight, open } from '../snaplight.js'
 import { openInWorker, serve } from '../worker.js'
 import { succeeds } from './support/program.mjs'
@@ -149,12 +149,14 @@ test('a WebSocket that was lost is connected to again', async (t) => {
 
 test('a function is called for targets of every kind, and may know none', async (t) => {
   const { chain, db } = await world(t)
-  const blocks = [await chain.advance(3), await chain.advance(3), await chain.advance(3), await chain.advance(3)]
+  const blocks = []
+  for (let at = 0; at < 5; at++) blocks.push(await chain.advance(3))
   const targets = [
     () => ({ blockHash: blocks[0].hash, number: numberOf(blocks[0]) }),
     () => ({ header: headerOf(blocks[1]) }),
     async () => ({ blockHash: blocks[2].hash }),
-    () => blocks[3].header.stateRoot,
+    () => ({ header: rlpOf(blocks[3].header) }),
+    () => blocks[4].header.stateRoot,
   ]
   let give = () => null
   const follow = db.follow(() => give(), { everyMs: EVERY_MS })
@@ -163,7 +165,7 @@ test('a function is called for targets of every kind, and may know none', async 
     give = target
     const { head, complete } = await until(follow, ({ state, complete }) => state === 'current' && complete.root === blocks[at].header.stateRoot)
     // A root alone is no block.
-    if (at < 3) assert.deepEqual([head, complete.block.hash], [{ number: numberOf(blocks[at]), hash: blocks[at].hash }, blocks[at].hash])
+    if (at < 4) assert.deepEqual([head, complete.block.hash], [{ number: numberOf(blocks[at]), hash: blocks[at].hash }, blocks[at].hash])
     else assert.deepEqual([head, complete.block], [null, null])
   }
 })
