@@ -46,7 +46,7 @@ export class Following {
 
   /** The follow has got so far: to a block, and to the target that names it, if they are known. */
   completed(tag, block, target) {
-    if (block) this.heads[tag] = Object.freeze({ number: block.number, hash: block.hash })
+    if (block) this.heads[tag] = { number: block.number, hash: block.hash }
     if (target) this.keepHeader(target)
   }
 
@@ -56,7 +56,7 @@ export class Following {
     const hash = toHex(blockHash)
     // The newest is the last one, also if it was there before.
     this.headers.delete(hash)
-    this.headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
+    this.headers.set(hash, { ...headerTexts(header), hash })
     trim(this.headers, KEPT_HEADERS)
   }
 }

@@ -3,7 +3,6 @@
 import { syncTarget, toHex } from '../input.js'
 import { openProvider } from '../provider.js'
 import { lower } from './agreement.js'
-import { LONGEST_WAIT_MS } from './source.js'
 
 export class FunctionSource {
   #call
@@ -14,25 +13,22 @@ export class FunctionSource {
   /** What it gave last, a head of loop.js, and why it gives none now, in words. */
   #head = null
   #problem = 'no answer yet'
-  #isActive = false
   #isAsking = false
   #timer
 
   constructor({ call, name }, { everyMs }, { verify, heard }) {
     this.#call = call
     this.#name = name
-    this.#everyMs = Math.min(everyMs, LONGEST_WAIT_MS)
+    this.#everyMs = everyMs
     this.#verify = verify
     this.#heard = heard
   }
 
   start() {
-    this.#isActive = true
     this.#ask()
   }
 
   rest() {
-    this.#isActive = false
     clearTimeout(this.#timer)
   }
 
@@ -65,7 +61,7 @@ export class FunctionSource {
       this.#problem = thrown.message
     }
     this.#isAsking = false
-    if (this.#isActive) this.#heard()
+    this.#heard()
   }
 
   async #read(given) {

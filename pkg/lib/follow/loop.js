@@ -5,6 +5,7 @@ import { Follow } from '../follow.js'
 import { onWake } from '../reconnect.js'
 import { Agreement } from './agreement.js'
 import { FunctionSource } from './function.js'
+import { Source } from './source.js'
 
 /**
  * A sync keeps its block until the chain is this many blocks ahead: a first sync of everything,
@@ -14,8 +15,6 @@ import { FunctionSource } from './function.js'
  * moves to them at once.
  */
 const KEEPS_BLOCKS = 16
-/** Failures of a sync after which it is made again when a source is heard. */
-const MENDED = ['STORE_ABORTED', 'WRONG_HEADER']
 
 export class Loop {
   /** As the caller sees it, and what moves that. */
@@ -24,11 +23,11 @@ export class Loop {
   #plan
   #engine
   #owner
-  /** An Agreement or a FunctionSource. */
+  #sources
+  /** Of several sources, or of the one that is a function: `find(lowest)`. */
   #heads
   #stopListening
   #isActive = false
-  #isDue = false
   #hasEnded = false
   /** The newest block that was taken. */
   #head = null
@@ -56,13 +55,11 @@ export class Loop {
     this.follow = new Follow(plan.tag, this, (controls) => {
       this.#controls = controls
     })
-    const hooks = {
-      verify: engine.verify,
-      heard: () => this.#heard(),
-      report: (agreed, blocks) => engine.tell({ type: 'disagreement', tag: plan.tag, agreed, blocks }),
-    }
-    const [first] = plan.sources
-    this.#heads = first.call ? new FunctionSource(first, plan, hooks) : new Agreement(plan, hooks)
+    const { tag, agree, sources } = plan
+    const hooks = { verify: engine.verify, heard: () => this.#heard() }
+    this.#sources = sources.map((source) => new (source.call ? FunctionSource : Source)(source, plan, hooks))
+    const [{ call }] = sources
+    this.#heads = call ? this.#sources[0] : new Agreement(this.#sources, agree, (agreed, blocks) => engine.tell({ type: 'disagreement', tag, agreed, blocks }))
   }
 
   begin() {
@@ -88,7 +85,7 @@ export class Loop {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#stopListening()
-    this.#heads.stop()
+    this.#each('stop')
     this.#sync?.cancel('the follow has ended')
     // It was the caller who started what took over.
     if (error?.code === 'CANCELLED') this.follow.catch(() => {})
@@ -98,12 +95,11 @@ export class Loop {
 
   /** Looks at everything again, but later, because this may be called from within the engine. */
   #refresh() {
-    if (this.#isDue) return
-    this.#isDue = true
-    queueMicrotask(() => {
-      this.#isDue = false
-      this.#look()
-    })
+    queueMicrotask(() => this.#look())
+  }
+
+  #each(method) {
+    for (const source of this.#sources) source[method]()
   }
 
   /** A source has said something, or has failed. */
@@ -118,8 +114,8 @@ export class Loop {
     if (this.#hasEnded) return
     const isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
     const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
-    if (isActive && (hurries || !wasActive)) this.#heads.start()
-    else if (!isActive) this.#heads.rest()
+    if (!isActive) this.#each('rest')
+    else if (hurries || !wasActive) this.#each('start')
     if (isActive) this.#find()
     if (isActive) this.#go()
     this.#show()
@@ -162,23 +158,21 @@ export class Loop {
 
   #begin(head) {
     this.#isRefused = false
-    let sync = null
     const onProgress = (progress) => {
-      if (this.#hasEnded || this.#sync !== sync) return
       const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
       if (isRefused && !this.#isRefused) this.#refresh()
       this.#isRefused = isRefused
       this.#plan.onProgress?.(progress)
     }
-    sync = this.#sync = this.#engine.sync(head.target, onProgress)
+    this.#sync = this.#engine.sync(head.target, onProgress)
     this.#aim = head
-    sync.then(({ block }) => this.#ended(block), (error) => this.#ended(null, error))
+    this.#sync.then(({ block }) => this.#ended(block), (error) => this.#ended(null, error))
   }
 
   #ended(block, error = null) {
     if (this.#hasEnded) return
     this.#sync = this.#aim = null
-    if (error && !MENDED.includes(error.code)) return this.end(error)
+    if (error && error.code !== 'STORE_ABORTED') return this.end(error)
     this.#owner.completed(this.#plan.tag, block)
     this.#failure = error
     this.#look()
@@ -222,7 +216,7 @@ function isHeld(head, complete) {
 
 /** A Head, if the block is one with a number. */
 function shownHead(block) {
-  return block?.number == null ? null : Object.freeze({ number: block.number, hash: block.hash })
+  return block?.number == null ? null : { number: block.number, hash: block.hash }
 }
 
 /**

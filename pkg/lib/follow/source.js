@@ -5,7 +5,7 @@ import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
 import { openProvider } from '../provider.js'
 import { Attempts } from '../reconnect.js'
-import { Line } from './line.js'
+import { Line, trim } from './line.js'
 
 /**
  * A source whose subscription works is asked only after so many times `everyMs`, because
@@ -17,10 +17,10 @@ const SELDOM = 10
  * the network has lost does not keep the next one from being made.
  */
 const MAX_OPEN = 3
+/** Numbers that it is not asked for once more at once: as many as there are other sources. */
+const MAX_ASKED = 16
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
-/** The longest wait of a timer (HTML: a long). */
-export const LONGEST_WAIT_MS = 2 ** 31 - 1
 
 export class Source {
   name
@@ -39,7 +39,7 @@ export class Source {
   /** The newest block that it named, and what is known of its chain. */
   #head = null
   #line = new Line()
-  /** Numbers that it was asked for since it was heard last. Bound: the other sources' numbers. */
+  /** Numbers that it was asked for since it was heard last. Bound: MAX_ASKED. */
   #asked = new Set()
   /** `null` while unknown, else whether it is the right chain. */
   #isOurChain = null
@@ -96,16 +96,14 @@ export class Source {
     this.#provider = null
   }
 
-  /** Its block with this number, if it is known. Else it is asked for it. */
+  /** Its block with this number, if it is known. */
   at(number) {
-    const block = this.#line.at(number)
-    if (!block && !this.#asked.has(number)) this.#askFor(number)
-    return block
+    return this.head && this.#line.at(number)
   }
 
-  /** Its block with this number, if it is known. */
-  known(number) {
-    return this.head && this.#line.at(number)
+  /** Asks for its block with this number. */
+  ask(number) {
+    if (!this.#asked.has(number)) this.#askFor(number)
   }
 
   #connect() {
@@ -160,7 +158,7 @@ export class Source {
 
   #schedule(ms = this.#options.everyMs * (this.#hears ? SELDOM : 1)) {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ask(), Math.min(ms, LONGEST_WAIT_MS))
+    this.#timer = setTimeout(() => this.#ask(), ms)
   }
 
   async #ask() {
@@ -173,7 +171,7 @@ export class Source {
     // What was heard meanwhile is newer.
     if (turn < this.#taken || !this.#isActive) return
     if (error) {
-      if (error.retryAfterMs) this.#schedule(Math.min(Math.max(error.retryAfterMs, everyMs), SELDOM * everyMs))
+      this.#schedule(Math.min(everyMs + error.retryAfterMs, everyMs * SELDOM))
       this.#fail(error.message)
     } else if (result) {
       this.#check(headerTexts(result), turn)
@@ -186,15 +184,16 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) return this.#fail(error.message)
     if (result === undefined) return
-    const { chainId } = this.#options
-    const named = ['string', 'number'].includes(typeof result) ? String(result).slice(0, LONGEST_ID) : 'none'
-    this.#isOurChain = [`0x${chainId.toString(16)}`, String(chainId)].includes(named.toLowerCase())
+    const named = JSON.stringify(result).slice(0, LONGEST_ID)
+    const ours = `"0x${this.#options.chainId.toString(16)}"`
+    this.#isOurChain = named === ours
     if (this.#isOurChain) this.#heard()
-    else this.#fail(`it is on chain ${named}, and not on ${chainId}`)
+    else this.#fail(`it is on chain ${named}, and not on ${ours}`)
   }
 
   async #askFor(number) {
     this.#asked.add(number)
+    trim(this.#asked, MAX_ASKED)
     const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     const block = result && (await this.#verified(headerTexts(result)))
     if (block?.number !== number || !(number < this.#head?.number)) return
@@ -224,7 +223,7 @@ export class Source {
     while (this.#next) {
       const { header, turn } = this.#next
       this.#next = null
-      const block = this.#head && header.hash === this.#head.hash ? this.#head : await this.#verified(header)
+      const block = (header.hash === this.#head?.hash && this.#head) || (await this.#verified(header))
       if (turn < this.#taken) continue
       this.#taken = turn
       if (block.problem) this.#forget()
