@@ -138,3 +138,35 @@ test('a tab that follows can watch what it tracks in the same turn', async () =>
   }, OTHERS[0])
   assert.equal(balance, chain.truth(OTHERS[0], [], chain.head).account.balance)
 })
+
+for (const inWorker of [false, true]) {
+  const where = inWorker ? 'a worker' : 'a page'
+  test(`in ${where}, a watch waits for what is damaged, and gives it when it is repaired`, async () => {
+    const page = await world.page()
+    const name = `damaged in ${where}`
+    await open(page, { name, inWorker })
+    await sync(page)
+    await page.evaluate(async (name) => {
+      await db.close()
+      const raw = await new Promise((resolve) => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result)))
+      const transaction = raw.transaction('pages', 'readwrite')
+      transaction.objectStore('pages').clear()
+      await new Promise((resolve) => (transaction.oncomplete = resolve))
+      raw.close()
+    }, name)
+    const { events, balance } = await page.evaluate(async ({ network, name, inWorker, url, tracked }) => {
+      const { openInWorker } = await import('snaplight/worker')
+      const events = []
+      const options = { network, hold: 'set', name, onEvent: ({ type }) => events.push(type) }
+      window.db = await (inWorker ? openInWorker(undefined, options) : snaplight.open(options))
+      const first = db.watch(tracked).next()
+      const code = await db.getAccount(tracked).catch(({ code }) => code)
+      // Only now there is somebody who can heal it.
+      db.addPeer(url, { by: 'rpc' })
+      const { value } = await first
+      return { events: [code, ...events.filter((type) => type === 'damaged' || type === 'repaired')], balance: value.new.balance }
+    }, { network: network(chain), name, inWorker, url: server.http, tracked: TRACKED })
+    assert.deepEqual([...new Set(events)], ['DAMAGED', 'damaged', 'repaired'])
+    assert.equal(balance, chain.truth(TRACKED, [], chain.head).account.balance)
+  })
+}
