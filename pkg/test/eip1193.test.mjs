@@ -8,6 +8,7 @@ import { Chain, TestProvider, addressOf, contractOf, word } from '../../xtask/no
 import { quantity } from '../../xtask/node/provider/chain.mjs'
 import { createProvider } from '../provider.js'
 import { NotTrackedError, Snaplight, open } from '../snaplight.js'
+import { openInWorker, serve } from '../worker.js'
 import { EMPTY_ROOT, turn } from './support/database.mjs'
 
 const RECORDED = new URL('../../../shared/data/execution-apis/', import.meta.url)
@@ -48,6 +49,19 @@ const rpcError = (code, data) => (error) => {
 }
 const notThere = (code, pending = false) => rpcError(-32001, { code, pending })
 const unsupported = (method) => (error) => rpcError(4200, undefined)(error) && error.message === `the method ${method} does not exist/is not available`
+
+/** Opens a database over a port, whose other end serves in this realm. */
+function overPort(t) {
+  return (options) => {
+    const { port1, port2 } = new MessageChannel()
+    serve(port1)
+    t.after(() => {
+      port1.close()
+      port2.close()
+    })
+    return openInWorker(port2, options)
+  }
+}
 
 /** What a listener of the event gets next. */
 const heard = (provider, event) => new Promise((resolve) => provider.on(event, resolve))
@@ -222,19 +236,22 @@ test('safe and finalized are the blocks that were followed by these tags', async
   const db = await synced(t, [0, 1, 2])
   const ask = asking(createProvider(db))
   for (const tag of ['safe', 'finalized']) await assert.rejects(ask('eth_getBalance', PLAIN, tag), notThere('NO_SUCH_STATE'))
-  const head = (number) => ({ number, hash: blockAt(number).hash })
-  const followed = { latest: head(2), safe: null, finalized: head(0) }
-  replacing(t, 'followed', () => followed)
+  const follow = async (tag, number) => {
+    const { header, hash } = blockAt(number)
+    const following = db.follow(async () => ({ header: { ...header, hash } }), { tag, backwards: true })
+    for await (const { state, complete } of following) if (state === 'current' && complete.block.number === number) break
+    following.stop()
+  }
   const balances = () => Promise.all(['safe', 'finalized'].map((tag) => ask('eth_getBalance', PLAIN, tag)))
   const balance = (number) => quantity(chain.truth(PLAIN, [], blockAt(number)).account.balance)
+  await follow('finalized', 0)
   assert.deepEqual(await balances(), [balance(0), balance(0)])
-  followed.safe = head(1)
+  await follow('safe', 1)
   assert.deepEqual(await balances(), [balance(1), balance(0)])
   // What is final is safe, also if it is newer than what was followed as safe.
-  followed.finalized = head(2)
+  await follow('finalized', 2)
   assert.deepEqual(await balances(), [balance(2), balance(2)])
-  followed.finalized = head(3)
-  await assert.rejects(ask('eth_getBalance', PLAIN, 'finalized'), notThere('NO_SUCH_STATE'))
+  assert.equal(await ask('eth_getBalance', PLAIN, { blockNumber: 'finalized' }), balance(2))
 })
 
 test('a block that another one with its number replaced is read, unless it has to be canonical', async (t) => {
@@ -269,6 +286,45 @@ test('all values of one answer are of one state, while others are completed', as
   for (const answer of seen) assert.ok(states.includes(JSON.stringify(answer[TOKEN])))
 })
 
+for (const kind of ['page', 'worker']) {
+  test(`${kind}: on demand, what is not tracked is proven for this once, and what fails is an error`, async (t) => {
+    const opening = kind === 'page' ? open : overPort(t)
+    const db = await opening({ network: { id: chain.chainId, genesisHash: chain.genesisHash }, memory: true, hold: 'set' })
+    t.after(() => db.close())
+    const peer = new TestProvider(chain)
+    db.addPeer({ request: (call) => peer.request(call) })
+    const tracked = db.track([{ address: TOKEN, slots: [SLOTS[0]] }])
+    for (const number of [1, 2, 3]) await db.sync({ blockHash: blockAt(number).hash })
+    await tracked
+    const ask = asking(createProvider(db, { onDemand: true }))
+    const before = peer.calls.eth_getProof
+    assert.equal(await ask('eth_getStorageAt', TOKEN, SLOTS[0]), word(103))
+    assert.equal(peer.calls.eth_getProof, before)
+
+    const block = blockAt(3)
+    const { balance, nonce } = chain.truth(PLAIN, [], block).account
+    assert.deepEqual(await Promise.all([ask('eth_getBalance', PLAIN), ask('eth_getTransactionCount', PLAIN, 'latest'), ask('eth_getCode', TOKEN), ask('eth_getBalance', NO_ADDRESS)]),
+      [quantity(balance), quantity(nonce), chain.code(TOKEN, block), '0x0'])
+    assert.deepEqual(await ask('eth_getStorageValues', { [TOKEN]: SLOTS.slice(0, 1), [contractOf(1)]: ['0x1', '0x2'] }),
+      { [TOKEN]: [word(103)], [contractOf(1)]: chain.truth(contractOf(1), [word(1), word(2)], block).slots.map(word) })
+    assert.deepEqual(await ask('eth_getProof', TOKEN, SLOTS), await peer.request({ method: 'eth_getProof', params: [TOKEN, SLOTS, { blockHash: block.hash }] }))
+    // A block before is proven too, as long as its state is kept.
+    assert.equal(await ask('eth_getBalance', PLAIN, '0x2'), quantity(chain.truth(PLAIN, [], blockAt(2)).account.balance))
+    await assert.rejects(ask('eth_getBalance', PLAIN, '0x0'), notThere('NO_SUCH_STATE'))
+    assert.deepEqual((await db.tracked()).map(({ address }) => address), [TOKEN])
+
+    for (const each of db.peers) each.close()
+    await assert.rejects(ask('eth_getBalance', addressOf(12)), notThere('NOT_TRACKED'))
+  })
+}
+
+test('on demand, nothing is fetched after the database was closed', async (t) => {
+  const db = await synced(t, [1])
+  const provider = createProvider(db, { onDemand: true })
+  const call = provider.request({ method: 'eth_getBalance', params: [addressOf(9)] })
+  await Promise.all([assert.rejects(call, rpcError(4900, { code: 'CLOSED' })), db.close()])
+})
+
 test('a read of the newest state that is replaced meanwhile reads the next one', async (t) => {
   const db = await synced(t, [1])
   const ask = asking(createProvider(db))
@@ -287,10 +343,10 @@ test('a read of the newest state that is replaced meanwhile reads the next one',
 })
 
 test('headers are answered with what their hash covers, if the caller wants them', async (t) => {
-  const db = await synced(t, [0, 1])
+  const db = await synced(t, [0])
   const { header, hash } = blockAt(1)
-  const json = { ...header, hash, number: '0x01', gasLimit: Number(header.gasLimit), size: '0x1', transactions: ['0x1'], withdrawals: [{}], miner: header.miner.toUpperCase().replace('0X', '0x') }
-  replacing(t, 'headers', () => new Map([[hash, json]]))
+  const json = { ...header, hash, number: '0x01', gasLimit: Number(header.gasLimit), size: '0x1', transactions: ['0x1'], withdrawals: [{}] }
+  await db.sync({ header: json })
   const expected = { ...header, hash, transactions: [], uncles: [], withdrawals: [] }
   const ask = asking(createProvider(db, { headers: true }))
   for (const reference of ['0x1', 'latest']) assert.deepEqual(await ask('eth_getBlockByNumber', reference, false), expected)
@@ -388,13 +444,3 @@ test('what the Ethereum project recorded as wrong parameters has the recorded co
   }
   assert.ok(asked.length >= 3, asked.join())
 })
-
-/** Replaces an internal static of Snaplight until the test's end. */
-function replacing(t, name, value) {
-  const before = Snaplight[name]
-  Snaplight[name] = value
-  t.after(() => {
-    if (before) Snaplight[name] = before
-    else delete Snaplight[name]
-  })
-}
