@@ -1,6 +1,6 @@
-// Takes the parameters of a call apart. What go-ethereum accepts is accepted, and what it refuses is
-// refused with its code. A caller's value may be anything, so each is read once. What its getters
-// throw comes out of here.
+// Takes the parameters of a call apart. What go-ethereum accepts is accepted, and what it refuses
+// is refused with its code. A caller's value may be anything, so each is read once. What its
+// getters throw comes out of here.
 
 import { invalidParams } from './errors.js'
 
@@ -100,8 +100,8 @@ function flagParam(value) {
 }
 
 /**
- * A block: `{ tag }`, `{ number }` (a bigint) or `{ hash, requireCanonical }` (EIP-1898). Left out it
- * is `latest`.
+ * A block: `{ tag }`, `{ number }` (a bigint) or `{ hash, requireCanonical }` (EIP-1898). Left out
+ * it is `latest`.
  */
 function blockParam(value) {
   if (value === undefined || value === null) return { tag: 'latest' }
