@@ -345,7 +345,7 @@ test('a read of the newest state that is replaced meanwhile reads the next one',
 test('headers are answered with what their hash covers, if the caller wants them', async (t) => {
   const db = await synced(t, [0])
   const { header, hash } = blockAt(1)
-  const json = { ...header, hash, number: '0x01', gasLimit: Number(header.gasLimit), size: '0x1', transactions: ['0x1'], withdrawals: [{}] }
+  const json = { ...header, hash, gasLimit: Number(header.gasLimit), size: '0x1', transactions: ['0x1'], withdrawals: [{}] }
   await db.sync({ header: json })
   const expected = { ...header, hash, transactions: [], uncles: [], withdrawals: [] }
   const ask = asking(createProvider(db, { headers: true }))
