@@ -10,7 +10,7 @@ import { notFound } from './errors.js'
 export function headerOf(db, states, reference) {
   const headers = Snaplight.headers(db)
   const header = headers.get(hashOf(headers, states, reference))
-  if (!header) throw notFound('NO_SUCH_STATE', 'The header of this block is not here; those of the last blocks that were followed are.')
+  if (!header) throw notFound('NO_SUCH_STATE', 'The header of this block is not here.')
   return { ...header, transactions: [], uncles: [], ...(header.withdrawalsRoot && { withdrawals: [] }) }
 }
 

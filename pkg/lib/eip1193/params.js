@@ -1,8 +1,8 @@
 // Takes the parameters of a call apart. What go-ethereum accepts is accepted, and what it refuses
-// is refused with its code. A caller's value may be anything, so each is read once. What its
-// getters throw comes out of here.
+// is refused with its code. A caller's value may be anything, and its getters may throw, so each is
+// read once.
 
-import { invalidParams } from './errors.js'
+import { ProviderRpcError, invalidParams } from './errors.js'
 
 /** Most slots of one call, as go-ethereum has it. */
 const MAX_SLOTS = 1_024
@@ -27,17 +27,21 @@ function taking(parsers) {
   const positions = Object.entries(parsers)
   return (params) => {
     const given = params ?? []
-    if (!Array.isArray(given)) throw expected('parameters in an array', given)
-    const { length } = given
-    if (length > positions.length) throw expected(`${positions.length} parameters at most`, length)
-    // By index: an array of the caller's may have any iterator.
-    return Object.fromEntries(positions.map(([name, parse], at) => [name, parse(given[at])]))
+    try {
+      if (!Array.isArray(given)) throw expected('an array of parameters', given)
+      const { length } = given
+      if (length > positions.length) throw expected(`${positions.length} parameters at most`, length)
+      // By index: an array of the caller's may have any iterator.
+      return Object.fromEntries(positions.map(([name, parse], at) => [name, parse(given[at])]))
+    } catch (error) {
+      throw error instanceof ProviderRpcError ? error : invalidParams('the parameters cannot be read', error)
+    }
   }
 }
 
 function address(value) {
   if (typeof value === 'string' && /^0x[0-9a-f]{40}$/i.test(value)) return value.toLowerCase()
-  throw expected('an address (0x and 40 hexadecimal digits)', value)
+  throw expected('an address (0x and 40 digits)', value)
 }
 
 /**
@@ -49,7 +53,7 @@ function slot(value) {
     const digits = value.replace(/^0x/i, '')
     return `0x${digits.length % 2 ? 0 : ''}${digits || '0'}`
   }
-  throw expected('a storage key (0x and 64 hexadecimal digits at most)', value)
+  throw expected('a storage key (0x and 64 digits at most)', value)
 }
 
 function slots(value) {
@@ -92,14 +96,14 @@ function block(value) {
 
 function hash(value) {
   if (typeof value === 'string' && /^0x[0-9a-f]{64}$/i.test(value)) return { hash: value.toLowerCase() }
-  throw expected('the hash of a block (0x and 64 hexadecimal digits)', value)
+  throw expected('a hash (0x and 64 digits)', value)
 }
 
 function numberOrTag(value) {
   if (TAGS.includes(value)) return { tag: value }
   const number = typeof value === 'string' && /^0x(0|[1-9a-f][0-9a-f]{0,15})$/i.test(value) ? BigInt(value) : MAX_BLOCK + 1n
   if (number <= MAX_BLOCK) return { number }
-  throw expected('a block: a number (0x and hexadecimal digits, without leading zeros), a hash or a tag', value)
+  throw expected('a block: its number (0x and digits, no leading zeros), its hash or a tag', value)
 }
 
 /** The error. It shows any value in a few characters, without calling anything of it. */

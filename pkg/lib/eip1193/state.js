@@ -1,7 +1,7 @@
 // The state that a block stands for, and reads of it.
 
 import { Snaplight } from '../database.js'
-import { invalidParams, notFound } from './errors.js'
+import { INTERNAL, ProviderRpcError, invalidParams, notFound } from './errors.js'
 
 /** Stands for an answer that has to be fetched first. */
 const MISSING = Symbol('missing')
@@ -21,16 +21,16 @@ export class States {
   /** The number of the complete state's block. */
   number() {
     const { block } = this.locate({ tag: 'latest' })
-    if (!block) throw notFound('NO_STATE', 'The complete state was synced to by its root, so the number of its block is not known.')
+    if (!block) throw notFound('NO_STATE', 'The block of the complete state is not known, because only its root was.')
     return block.number
   }
 
   /** The CompleteState of a block of params.js. */
   locate({ tag, number, hash, requireCanonical }) {
     const { complete, states } = this.#db
-    if (tag === 'pending') throw invalidParams('the block "pending" cannot be proven, because no block has its state yet; ask for "latest"')
+    if (tag === 'pending') throw invalidParams('nobody can prove "pending"; ask for "latest"')
     if (tag === 'latest') {
-      if (!complete) throw notFound('NO_STATE', 'No state is complete yet, so there is nothing to read.')
+      if (!complete) throw notFound('NO_STATE', 'No state is complete yet.')
       return complete
     }
     const wanted = tag === 'earliest' ? 0n : number
@@ -41,26 +41,21 @@ export class States {
     const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
     if (!state || isReplaced) {
       const readable = states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ', because another one replaced it' : ''}. Those that can be read: ${readable}.`)
+      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. Those that can be read: ${readable}.`)
     }
     return state
   }
 
-  /** What one read gives. */
-  async readOne(reference, wanted, read) {
-    return (await this.read(reference, [{ wanted, read }]))[0]
-  }
-
   /**
-   * What is read of one state, as an array in the order of `parts`.
-   * @param {object[]} parts `{ wanted, read }` each: `read(reads)` reads it of a `Reads`, and `wanted`
-   *   is what `OnDemand` is asked for if it is not tracked.
+   * What is read of one state, as an array in the order of `wanted`.
+   * @param {object[]} wanted Of accounts `{ address, slots, code }`, as `OnDemand` takes them.
+   * @param {(reads: object, wanted: object) => Promise<object>} read Reads one of them of a `Reads`.
    */
-  async read(reference, parts) {
+  async read(reference, wanted, read) {
     for (;;) {
       const state = this.locate(reference)
       try {
-        return await this.#readOf(state, parts)
+        return await this.#readOf(state, wanted, read)
       } catch (error) {
         // In a database of everything, a state is gone as soon as the next one is complete.
         const isGone = error.code === 'NO_SUCH_STATE' && reference.tag === 'latest' && this.#db.complete !== state
@@ -73,19 +68,25 @@ export class States {
     this.#loaded?.then((onDemand) => onDemand.close()).catch(() => {})
   }
 
-  async #readOf(state, parts) {
+  async #readOf(state, wanted, read) {
     const snapshot = this.#db.at(keyOf(state))
-    if (!this.#onDemand) return Promise.all(parts.map(({ read }) => read(snapshot)))
-    const values = await Promise.all(parts.map(({ read }) => read(snapshot).catch(missingIfUntracked)))
-    const missing = parts.filter((_, at) => values[at] === MISSING)
+    if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
+    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
+    const missing = wanted.filter((_, at) => values[at] === MISSING)
     if (missing.length === 0) return values
-    const reads = await (await this.#load()).reads(state, missing.map(({ wanted }) => wanted))
-    return Promise.all(parts.map(({ read }, at) => (values[at] === MISSING ? read(reads) : values[at])))
+    const reads = await (await this.#load()).reads(state, missing)
+    return Promise.all(wanted.map((each, at) => (values[at] === MISSING ? read(reads, each) : values[at])))
   }
 
+  /** Most pages never need it, so it is loaded at the first need. */
   #load() {
-    this.#loaded ??= import('../on-demand.js').then(({ OnDemand }) => new OnDemand(this.#db))
-    this.#loaded.catch(() => (this.#loaded = null))
+    this.#loaded ??= import('../on-demand.js').then(
+      ({ OnDemand }) => new OnDemand(this.#db),
+      (cause) => {
+        this.#loaded = null
+        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. A service worker loads no code: bundle it into one file.', undefined, cause)
+      },
+    )
     return this.#loaded
   }
 
