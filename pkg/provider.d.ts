@@ -74,6 +74,8 @@ export interface ProviderOptions {
    * database's peers that were given by a URL or are providers. They are kept in memory, at most
    * 1,024 of them, the oldest are forgotten first, and they are not in `db.tracked()`. Calls of one
    * turn are fetched together. Default: `false`. A database of everything has no need of it.
+   * Its code is loaded at the first need, which a service worker can do only if a bundler has put
+   * all code into one file; else such a read is -32603.
    */
   onDemand?: boolean
   /**
