@@ -6,7 +6,10 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { before, test } from 'node:test'
 import { Chain, TestProvider, addressOf, contractOf, word } from '../../xtask/node/provider.mjs'
 import { quantity } from '../../xtask/node/provider/chain.mjs'
-import { createProvider } from '../provider.js'
+import { random } from '../../xtask/node/random.mjs'
+import { makeError } from '../lib/errors.js'
+import { toRpcError } from '../lib/eip1193/errors.js'
+import { ProviderRpcError, createProvider } from '../provider.js'
 import { NotTrackedError, Snaplight, open } from '../snaplight.js'
 import { openInWorker, serve } from '../worker.js'
 import { EMPTY_ROOT, turn } from './support/database.mjs'
@@ -183,6 +186,44 @@ test('parameters that are none are refused with -32602, whatever they are', asyn
     ['eth_getBalance', undefined], ['eth_getBalance', null],
   ]
   for (const [method, params] of calls) await assert.rejects(provider.request({ method, params }), rpcError(-32602))
+})
+
+test('whatever is asked for, a call ends with an answer or with an error that has one of the codes', async (t) => {
+  const provider = createProvider(await synced(t, [0, 1]), { headers: true })
+  const next = random(7)
+  const pick = (values) => values[Math.floor(next() * values.length)]
+  const methods = ['eth_chainId', 'net_version', 'eth_accounts', 'eth_blockNumber', 'eth_getBalance', 'eth_getTransactionCount', 'eth_getCode', 'eth_getStorageAt', 'eth_getStorageValues', 'eth_getProof',
+    'eth_getBlockByNumber', 'eth_getBlockByHash', 'eth_call', '']
+  const leaves = [PLAIN, TOKEN, NO_ADDRESS, 'latest', 'pending', 'safe', 'earliest', '0x0', '0x1', '0x', '', blockAt(0).hash, blockAt(1).hash, ZERO_HASH, null, undefined, true, 0, -1, 1.5, NaN, 5n, Symbol('s'), () => {}, new Date(NaN), new Uint8Array(20)]
+  const value = (depth) => {
+    const kind = depth > 2 ? 0 : Math.floor(next() * 8)
+    if (kind < 5) return pick(leaves)
+    const values = Array.from({ length: Math.floor(next() * 4) }, () => value(depth + 1))
+    return kind === 5 ? Object.fromEntries(values.map((each) => [pick([PLAIN, TOKEN, 'blockHash', 'blockNumber', 'requireCanonical', 'length', '0']), each])) : values
+  }
+  const codes = new Map()
+  for (let at = 0; at < 5_000; at++) {
+    const params = pick([value, () => [pick([PLAIN, TOKEN]), value(1), value(1)], () => [value(1), value(1)]])(0)
+    const outcome = await provider.request({ method: pick(methods), params }).then(() => 0, (error) => {
+      assert.ok(error instanceof ProviderRpcError && !/defect/.test(error.message), error)
+      return error.code
+    })
+    codes.set(outcome, (codes.get(outcome) ?? 0) + 1)
+  }
+  assert.deepEqual([...codes.keys()].sort(), [-32001, -32602, 0, 4200].sort())
+})
+
+test('an error of the database becomes one with a code, and says which it was', () => {
+  for (const [error, code, data] of [
+    [makeError('CRASHED', 'a'), 4900, { code: 'CRASHED' }], [makeError('CLOSED', 'a'), 4900, { code: 'CLOSED' }], [makeError('DAMAGED', 'a'), -32603, { code: 'DAMAGED' }],
+    [makeError('STORE_FAILED', 'a'), -32603, { code: 'STORE_FAILED' }], [makeError('QUOTA', 'a'), -32603, { code: 'QUOTA' }], [makeError('NOT_TRACKED', 'a', { pending: true }), -32001, { code: 'NOT_TRACKED', pending: true }],
+    [new TypeError('a'), -32603, undefined], [undefined, -32603, undefined],
+  ]) {
+    const made = toRpcError(error)
+    assert.ok(rpcError(code, data)(made))
+    assert.equal(made.cause, error)
+    assert.equal(toRpcError(made), made)
+  }
 })
 
 test('a request that is none is refused with -32600', async (t) => {
