@@ -9,6 +9,8 @@ const MISSING = Symbol('missing')
 export class States {
   #db
   #onDemand
+  /** The Snapshot of each state that was read. Bound: the states of the database. */
+  #snapshots = new WeakMap()
   /** The promise of the reads on demand, once there was a need. */
   #loaded = null
 
@@ -69,7 +71,8 @@ export class States {
   }
 
   async #readOf(state, wanted, read) {
-    const snapshot = this.#db.at(keyOf(state))
+    const snapshot = this.#snapshots.get(state) ?? this.#db.at(keyOf(state))
+    this.#snapshots.set(state, snapshot)
     if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
     const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
     const missing = wanted.filter((_, at) => values[at] === MISSING)
