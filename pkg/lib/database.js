@@ -17,9 +17,10 @@ import { CancelledError, ClosedError } from './errors.js'
 import { Follow, followPlan } from './follow.js'
 import { headerTexts } from './header.js'
 import { Held } from './held.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
-import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
-import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { closedByError, closedByUser } from './peer.js'
+import { Peers } from './peers.js'
+import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 import { Watch } from './watch.js'
@@ -40,15 +41,7 @@ export class Snaplight {
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
   /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
   #listeners = new Set()
-  /** Peers that are not closed, by id. */
-  #peers = new Map()
-  /** `[target, options]` of those that were given by a URL or are providers, by Peer. */
-  #sources = new Map()
-  /** PeerStats of open peers and of the last closed ones, by id. */
-  #rows = new Map()
-  /** The rows of open peers as they were when their last connection ended, by id. */
-  #earlier = new Map()
-  #nextPeer = 1
+  #peers = new Peers()
   /** How often startSync was called. */
   #starts = 0
   /** The controls of the running sync, or `null`. */
@@ -101,7 +94,7 @@ export class Snaplight {
   static inside(database) {
     return {
       /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
-      sources: database.#sources,
+      sources: database.#peers.sources,
       /** Tells an event, as if it were this database's own. */
       tell: (event) => database.#tell(event),
       /** As `track` and `untrack`, and resolves as soon as the set is changed. */
@@ -151,29 +144,12 @@ export class Snaplight {
   }
 
   get peers() {
-    return [...this.#peers.values()]
+    return this.#peers.list
   }
 
   addPeer(target, options) {
     this.#checkOpen()
-    const { name, by: wantedBy, reconnect = true } = optionsOf(options)
-    const by = askedBy(wantedBy, target)
-    if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
-    const id = this.#nextPeer++
-    const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
-    // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
-    // the call returns.
-    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
-    this.#peers.set(id, peer)
-    if (by === 'rpc' || peerUrl(target, by)) this.#sources.set(peer, [target, { name: peer.name, by, reconnect }])
-    try {
-      this.#backend.addPeer(id, target, by, reconnect)
-    } catch (error) {
-      this.#rows.delete(id)
-      this.#peers.delete(id)
-      this.#sources.delete(peer)
-      throw error
-    }
+    const peer = this.#peers.add(target, options, this.#backend)
     this.#tellParts({ type: 'added', peer })
     return peer
   }
@@ -221,7 +197,7 @@ export class Snaplight {
     } catch {
       // The module crashed, which every other method says. Here the last numbers stay.
     }
-    return shapeProgress(this.#raw, this.#rows, this.#report)
+    return shapeProgress(this.#raw, this.#peers.rows, this.#report)
   }
 
   async hold(hold, options) {
@@ -395,7 +371,7 @@ export class Snaplight {
   }
 
   #publish(running) {
-    const progress = shapeProgress(this.#raw, this.#rows, this.#report)
+    const progress = shapeProgress(this.#raw, this.#peers.rows, this.#report)
     running.publish(progress)
     if (running.onProgress) call(running.onProgress, progress)
     const { needNewRoot } = progress
@@ -424,29 +400,16 @@ export class Snaplight {
   /** Takes the backend's newest numbers. */
   #take(raw) {
     this.#raw = raw
-    updateRows(this.#rows, raw.peers, this.#earlier)
+    this.#peers.take(raw.peers)
   }
 
-  /** A connection has ended. The state is `waiting` if the peer is connected to again. */
   #peerClosed(id, closed, raw, state) {
-    const peer = this.#peers.get(id)
-    if (!peer) return
-    const row = { ...this.#rows.get(id), ...shapePeer(raw, this.#earlier.get(id)), state, closed, requestsInFlight: 0 }
-    this.#rows.set(id, row)
-    if (state === 'waiting') {
-      this.#earlier.set(id, row)
-    } else {
-      this.#earlier.delete(id)
-      this.#peers.delete(id)
-      this.#sources.delete(peer)
-      forgetOldRows(this.#rows)
-      Peer.closed(peer, closed, row)
-    }
-    this.#tell({ type: 'peer', peer, state, closed })
+    const peer = this.#peers.ended(id, closed, raw, state)
+    if (peer) this.#tell({ type: 'peer', peer, state, closed })
   }
 
   #closePeers(closed) {
-    for (const id of [...this.#peers.keys()]) this.#peerClosed(id, closed, {}, 'closed')
+    for (const { id } of this.#peers.list) this.#peerClosed(id, closed, {}, 'closed')
   }
 
   #tell(event) {
@@ -487,11 +450,8 @@ export class Snaplight {
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
-        const row = this.#rows.get(id)
-        if (!row || row.state === 'closed') return
-        const isReady = state === 'ready'
-        this.#rows.set(id, { ...row, state, closed: isReady ? null : row.closed })
-        if (isReady) this.#tell({ type: 'peer', peer: this.#peers.get(id), state, closed: null })
+        const peer = this.#peers.moved(id, state)
+        if (peer && state === 'ready') this.#tell({ type: 'peer', peer, state, closed: null })
       },
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
