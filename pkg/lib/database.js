@@ -14,8 +14,7 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError } from './errors.js'
-import { Follow, followPlan } from './follow.js'
-import { headerTexts } from './header.js'
+import { Following } from './follow/following.js'
 import { Held } from './held.js'
 import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { closedByError, closedByUser } from './peer.js'
@@ -24,12 +23,6 @@ import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 import { Watch } from './watch.js'
-
-/**
- * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
- * src/state/record.rs.
- */
-const KEPT_HEADERS = 8
 
 export class Snaplight {
   #name
@@ -46,12 +39,7 @@ export class Snaplight {
   #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
-  /** The controls of the follow that runs, or `null`. */
-  #following = null
-  /** The newest Head that a follow completed, by its tag. */
-  #followed = { latest: null, safe: null, finalized: null }
-  /** Headers by hash, the oldest first. Bound: KEPT_HEADERS. */
-  #headers = new Map()
+  #following = new Following()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
@@ -71,6 +59,16 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
+  static headers(database) {
+    return database.#following.headers
+  }
+
+  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
+  static followed(database) {
+    return database.#following.completed
   }
 
   /**
@@ -107,16 +105,6 @@ export class Snaplight {
         return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
       },
     }
-  }
-
-  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
-  static headers(database) {
-    return database.#headers
-  }
-
-  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
-  static followed(database) {
-    return database.#followed
   }
 
   get name() {
@@ -162,33 +150,24 @@ export class Snaplight {
     callback(onProgress, 'options.onProgress')
     callback(onNeedNewRoot, 'options.onNeedNewRoot')
     const sync = this.#start(wanted, signal, { onProgress, onNeedNewRoot })
-    this.#endFollow(new CancelledError('CANCELLED', 'A call of sync took over from this follow; what is stored stays.'))
+    this.#following.supersede('A call of sync')
     return sync
   }
 
   follow(source, options) {
     this.#checkOpen()
-    const plan = followPlan(source, options, this.#network.chainId)
-    this.#endFollow(new CancelledError('CANCELLED', 'Another follow took over; what is stored stays.'))
-    return new Follow(plan, {
-      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || !this.#held.isWhole }),
+    return this.#following.start(source, options, {
+      chainId: this.#network.chainId,
+      listen: (listener) => Snaplight.listen(this, listener),
+      state: () => ({ complete: this.complete, role: this.#role, isFirst: !this.#held.isWhole, holds: this.holds }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
       tell: (event) => this.#tell(event),
-      completed: (tag, head) => {
-        this.#followed[tag] = head
-      },
-      handOver: (controls) => {
-        this.#following = controls
-      },
-      ended: () => {
-        this.#following = null
-      },
     })
   }
 
   get following() {
-    return this.#following?.follow ?? null
+    return this.#following.follow
   }
 
   progress() {
@@ -267,10 +246,6 @@ export class Snaplight {
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
     return this.close()
-  }
-
-  #endFollow(error) {
-    this.#following?.end(error)
   }
 
   async #read(method, ...args) {
@@ -355,19 +330,10 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
-    if (report) this.#keepHeader(running.target)
+    if (report) this.#following.keepHeader(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)
-  }
-
-  /** Keeps the header of a target, which its sync has verified, if it came as JSON. */
-  #keepHeader({ header, blockHash }) {
-    if (!header || header instanceof Uint8Array) return
-    const hash = toHex(blockHash)
-    this.#headers.delete(hash)
-    this.#headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
-    if (this.#headers.size > KEPT_HEADERS) this.#headers.delete(this.#headers.keys().next().value)
   }
 
   #publish(running) {
@@ -381,7 +347,6 @@ export class Snaplight {
   }
 
   async #close(message) {
-    this.#endFollow(null)
     this.#end(null, new ClosedError('CLOSED', message))
     this.#held.end(this.#closedError())
     this.#tellEnd(this.#closedError())
@@ -437,7 +402,6 @@ export class Snaplight {
         const isAnother = this.#held.take(held)
         // No event for the state that is there when the database is opened.
         if (this.#backend && isAnother) this.#tell({ type: 'complete', complete: this.complete })
-        this.#following?.refresh()
         this.#held.wake()
         this.#tellParts({ type: 'states' })
       },
@@ -456,7 +420,6 @@ export class Snaplight {
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
         this.#role = role
-        this.#following?.refresh()
         if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
@@ -467,7 +430,6 @@ export class Snaplight {
         this.#tell({ type: 'ended', message })
       },
       onCrashed: (error) => {
-        this.#endFollow(error)
         this.#end(null, error)
         this.#held.end(error)
         this.#crash = error
