@@ -120,20 +120,17 @@ export class Watch {
 /** Calls `wake` when the signal is aborted, if there is one. Returns what stops it. */
 function onAbort(signal, wake) {
   if (!signal) return () => {}
-  const wakes = aborts.get(signal) ?? new Set()
-  if (wakes.size === 0) {
-    aborts.set(signal, wakes)
-    signal.addEventListener('abort', wakeAll)
+  if (!aborts.has(signal)) {
+    const wakes = new Set()
+    aborts.set(signal, { wakes, wakeAll: () => [...wakes].forEach((each) => each()) })
   }
+  const { wakes, wakeAll } = aborts.get(signal)
+  if (wakes.size === 0) signal.addEventListener('abort', wakeAll)
   wakes.add(wake)
   return () => {
     wakes.delete(wake)
     if (wakes.size === 0) signal.removeEventListener('abort', wakeAll)
   }
-}
-
-function wakeAll({ target }) {
-  for (const wake of aborts.get(target)) wake()
 }
 
 /** Whether two reads of one account or slot have the same value, of whatever state. */
