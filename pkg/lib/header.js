@@ -4,7 +4,7 @@
  * The fields that the hash covers, in the order of the forks that added them: those of NAMES in
  * src/wire/rpc/header.rs. Nothing else of a header's JSON is proven.
  */
-export const HEADER_FIELDS = (
+const HEADER_FIELDS = (
   'parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed timestamp extraData mixHash ' +
   'nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash blockAccessListHash slotNumber'
 ).split(' ')
