@@ -57,6 +57,7 @@ import type { Provider, Snaplight } from './snaplight.js'
  * its answer. If a URL gives no answer, that is -32603, or -32005 for the HTTP status 429.
  *
  * @throws {MisuseError} `BAD_ARGUMENT`: not a database, or an option that is none.
+ * @throws {UnsupportedError} A ws: or wss: URL, where there is no `WebSocket`.
  * @throws {ClosedError} The database is closed.
  * @throws {CrashError}
  */

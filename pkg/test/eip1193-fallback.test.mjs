@@ -139,6 +139,14 @@ for (const kind of KINDS) {
   })
 }
 
+test('a WebSocket’s URL is refused at once where there are no WebSockets', async (t) => {
+  const db = await synced(t)
+  const before = globalThis.WebSocket
+  t.after(() => (globalThis.WebSocket = before))
+  globalThis.WebSocket = undefined
+  assert.throws(() => createProvider(db, { fallback: 'ws://127.0.0.1:9/' }), { name: 'UnsupportedError' })
+})
+
 test('http: a status without an answer is an error that can be tried again', async (t) => {
   for (const [status, code] of [[429, -32005], [503, -32603], [403, -32603]]) {
     const { provider } = await withUrl(t, 'http', { line: { status } })
@@ -167,6 +175,25 @@ test('ws: a connection that is lost is made again by the next call', async (t) =
   line.silent = false
   assert.equal((await ask()).hash, chain.head.hash)
   assert.equal(server.stats.connections, 2)
+})
+
+test('ws: nothing is connected to when a listener closes the database before the call', async (t) => {
+  const { db, provider, server } = await withUrl(t, 'ws')
+  provider.on('unverified', () => db.close())
+  await assert.rejects(provider.request({ method: 'eth_gasPrice' }), rpcError(4900, /closed/))
+  await db.close()
+  assert.equal(server.stats.connections, 0)
+})
+
+test('an error of a server that is oddly written is an error all the same', async (t) => {
+  for (const error of [{ code: 7, message: { toString: 1 } }, { code: 7 }, { code: '7', message: 'a' }, 'words', 7, { message: null }, [], true]) {
+    const { provider } = await withUrl(t, 'http', { line: { status: 200, body: JSON.stringify({ jsonrpc: '2.0', id: 1, error }) } })
+    await assert.rejects(provider.request({ method: 'eth_gasPrice' }), (made) => {
+      assert.ok(made.name === 'ProviderRpcError' && made.message.length > 0)
+      assert.equal(made.code, error.code === 7 ? 7 : -32603)
+      return true
+    })
+  }
 })
 
 for (const kind of KINDS) {

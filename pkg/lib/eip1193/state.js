@@ -95,10 +95,10 @@ export class States {
 
   /** The Head that was followed by a tag. */
   #followed(tag) {
+    if (tag !== 'safe' && tag !== 'finalized') return null
     const { safe, finalized } = Snaplight.followed(this.#db)
-    if (tag === 'finalized') return finalized
     // A block that is final is safe.
-    return tag === 'safe' ? [safe, finalized].reduce((one, other) => (one?.number >= (other?.number ?? 0) ? one : other)) : null
+    return tag === 'finalized' || finalized?.number > (safe?.number ?? -1) ? finalized : safe
   }
 }
 
