@@ -51,7 +51,7 @@ export class States {
   /**
    * What is read of one state, as an array in the order of `wanted`.
    * @param {object[]} wanted Of accounts `{ address, slots, code }`, as `OnDemand` takes them.
-   * @param {(reads: object, wanted: object) => Promise<object>} read Reads one of them of a `Reads`.
+   * @param {(reads: object, wanted: object) => Promise<object>} read Reads one of them.
    */
   async read(reference, wanted, read) {
     for (;;) {
