@@ -32,6 +32,8 @@ export class Snaplight {
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
   /** Callers who wait for a state or a scope. Bound: their calls. */
   #waiting = new Set()
+  /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
+  #listeners = new Set()
   /** Peers that are not closed, by id. */
   #peers = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
@@ -60,6 +62,19 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /**
+   * For other parts of the package: calls `listener` with each event that `onEvent` gets, and with
+   * `{ type: 'closed', error }` when the database is closed or has crashed. It must not throw, and
+   * must not call the database.
+   *
+   * @returns {() => void} Stops it.
+   */
+  static listen(database, listener) {
+    database.#checkOpen()
+    database.#listeners.add(listener)
+    return () => database.#listeners.delete(listener)
   }
 
   get name() {
@@ -304,6 +319,7 @@ export class Snaplight {
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
     this.#rejectWaiting(this.#closedError())
+    this.#tellParts({ type: 'closed', error: this.#closedError() })
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
@@ -344,7 +360,13 @@ export class Snaplight {
   }
 
   #tell(event) {
-    if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+    Object.freeze(event)
+    this.#tellParts(event)
+    if (this.#onEvent) call(this.#onEvent, event)
+  }
+
+  #tellParts(event) {
+    for (const listener of [...this.#listeners]) listener(event)
   }
 
   #listener() {
@@ -399,6 +421,7 @@ export class Snaplight {
       onCrashed: (error) => {
         this.#end(null, error)
         this.#rejectWaiting(error)
+        this.#tellParts({ type: 'closed', error })
         this.#closePeers(closedByError(error))
       },
     }
@@ -409,7 +432,7 @@ export class Snaplight {
  * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
  * sync.
  */
-function call(callback, argument) {
+export function call(callback, argument) {
   try {
     callback(argument)
   } catch (error) {
