@@ -8,7 +8,10 @@ import { after, before, test } from 'node:test'
 import { librariesBundle } from '../../xtask/node/bundle.mjs'
 import { Chain, addressOf, contractOf, word } from '../../xtask/node/provider.mjs'
 import { setUp } from './lib/harness.mjs'
-import { Providers, SET, held, truth } from './lib/providers.mjs'
+import { Providers, SET as PLAIN_SET, held, truth } from './lib/providers.mjs'
+
+/** All codes are held as well: a library asks for that of any account. */
+const SET = PLAIN_SET.map((each) => ({ ...each, code: true }))
 
 /** All that the tests need of them. */
 const LIBRARIES = `
@@ -48,7 +51,7 @@ after(() => providers.stop())
 async function opened({ block = chain.head, options = {}, fallback } = {}) {
   const page = await world.page()
   const peer = await providers.start('http', chain)
-  await held(page, { chain, block, providers: [peer] })
+  await held(page, { chain, block, providers: [peer], set: SET })
   await page.evaluate(async ({ libraries, id, options, fallback, multicall3, pollMs }) => {
     Object.assign(window, await import(`/bundles/${libraries}`))
     const { createProvider } = await import('snaplight/provider')
@@ -137,7 +140,7 @@ READERS['wagmi by its connector'] = (page, block) => READERS.wagmi(page, block, 
 
 /** What the chain has, as the libraries put it: viem and wagmi make numbers of a proof's. */
 async function expected(library, block) {
-  const all = await truth(chain, block, SET.map((each) => ({ ...each, code: true })))
+  const all = await truth(chain, block, SET)
   return all.map(({ balance, nonce, code, values, proof }) => ({ balance, nonce: Number(nonce), code, values, proof: library === 'ethers' ? proof : numbered(proof) }))
 }
 
@@ -158,7 +161,7 @@ for (const [library, read] of Object.entries(READERS)) {
     assert.deepEqual(await read(page, null), await expected(library, chain.head))
     assert.deepEqual(await read(page, 2), await expected(library, chain.find(2)))
     const { asked, unverified } = await page.evaluate(() => ({ asked: [...new Set(asked)], unverified }))
-    const proven = ['eth_chainId', 'eth_getBalance', 'eth_getCode', 'eth_getProof', 'eth_getStorageAt', 'eth_getTransactionCount']
+    const proven = ['eth_accounts', 'eth_chainId', 'eth_getBalance', 'eth_getCode', 'eth_getProof', 'eth_getStorageAt', 'eth_getTransactionCount']
     assert.deepEqual(asked.filter((method) => !proven.includes(method)), [], 'only what is proven was asked for')
     assert.deepEqual([unverified, page.uncaught], [[], []])
   })

@@ -12,7 +12,7 @@ import { BUNDLES, ROOT } from './serve.mjs'
 const PKG = join(ROOT, 'pkg')
 const NODE = join(ROOT, 'xtask/node')
 
-const OPTIONS = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', charset: 'utf8', logLevel: 'silent', write: false, metafile: true }
+const OPTIONS = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', charset: 'utf8', logLevel: 'silent', write: false, metafile: true, absWorkingDir: PKG }
 
 /** How a file of the package names another file that has to be shipped beside the bundle. */
 const ASSET = /new URL\('(\.[^']+)', import\.meta\.url\)/g
@@ -22,20 +22,19 @@ const ASSET = /new URL\('(\.[^']+)', import\.meta\.url\)/g
  * while it runs (the module, the worker) are not in it.
  *
  * @param {string} source a module, which may import `snaplight` and its other entries
- * @param {{without?: RegExp}} [options] `without`: files of the package, by their paths in it, that
- *   are replaced by nothing, to see what they weigh
- * @returns {Promise<{text: string, files: string[]}>} `files` are those of the package that it is
- *   made of
+ * @param {{without?: RegExp, lazy?: boolean}} [options] `without`: files of the package, by their
+ *   paths in it, that are replaced by nothing, to see what they weigh; `lazy`: whether what is
+ *   imported only when it is needed is in it too
+ * @returns {Promise<Uint8Array>}
  */
-export async function appBundle(source, { without } = {}) {
-  const { outputFiles, metafile } = await build({
+export async function appBundle(source, { without, lazy = false } = {}) {
+  const { outputFiles } = await build({
     ...OPTIONS,
     stdin: { contents: source, resolveDir: PKG },
     minify: true,
-    absWorkingDir: PKG,
-    plugins: without ? [emptied(without)] : [],
+    plugins: [...(lazy ? [] : [withoutLazy()]), ...(without ? [emptied(without)] : [])],
   })
-  return { text: outputFiles[0].text, files: Object.keys(metafile.inputs).filter((file) => file !== '<stdin>') }
+  return outputFiles[0].contents
 }
 
 /**
@@ -50,7 +49,6 @@ export async function writeApp(name, source) {
     ...OPTIONS,
     stdin: { contents: source, resolveDir: PKG, sourcefile: `${name}.js` },
     minify: true,
-    absWorkingDir: PKG,
     outdir: BUNDLES,
     entryNames: name,
     assetNames: '[name]-[hash]',
@@ -93,6 +91,16 @@ function put(path, contents) {
   }
 }
 
+/** Leaves out what is imported by `import()`. */
+function withoutLazy() {
+  return {
+    name: 'without-lazy',
+    setup({ onResolve }) {
+      onResolve({ filter: /.*/ }, ({ kind, path }) => (kind === 'dynamic-import' ? { path, external: true } : undefined))
+    },
+  }
+}
+
 /** Replaces files of the package by ones that export the same names and do nothing. */
 function emptied(without) {
   return {
@@ -100,7 +108,7 @@ function emptied(without) {
     setup({ onLoad }) {
       onLoad({ filter: /\.js$/ }, async ({ path }) => {
         if (!without.test(relative(PKG, path))) return undefined
-        const { metafile } = await build({ ...OPTIONS, entryPoints: [path] })
+        const { metafile } = await build({ ...OPTIONS, entryPoints: [path], plugins: [withoutLazy()] })
         const [{ exports }] = Object.values(metafile.outputs)
         return { contents: exports.map((name) => (name === 'default' ? 'export default null' : `export const ${name} = null`)).join('\n') }
       })

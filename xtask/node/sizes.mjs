@@ -26,14 +26,14 @@ const WITH_PROVIDER = 'snaplight, snaplight/provider'
 /**
  * Parts of the second app. A part's weight is what the bundle loses without its files. What the
  * shared files have because of a part, such as a method of the database, is not counted: it is a
- * few lines that call into the part.
+ * few lines that call into the part. Reads on demand are loaded when the first one is needed.
  */
 const PARTS = {
-  'provider': /^(provider\.js|lib\/eip1193\/)/,
-  'follow': /^lib\/follow(\.js|\/)/,
-  'provider with follow': /^(provider\.js|lib\/eip1193\/|lib\/follow(\.js|\/))/,
-  'watch': /^lib\/watch(\.js|\/)/,
-  'reads on demand': /^lib\/on-demand(\.js|\/)/,
+  'provider': { without: /^(provider\.js|lib\/eip1193\/)/ },
+  'follow': { without: /^lib\/follow(\.js|\/)/ },
+  'provider with follow': { without: /^(provider\.js|lib\/eip1193\/|lib\/follow(\.js|\/))/ },
+  'watch': { without: /^lib\/watch(\.js|\/)/ },
+  'reads on demand, loaded later': { without: /^lib\/on-demand(\.js|\/)/, lazy: true },
 }
 
 /** @returns {{file: string, raw: number, brotli: number}} sizes in bytes */
@@ -46,13 +46,13 @@ export function sizeOf(file) {
  * @returns {Promise<{name: string, raw: number, brotli: number}[][]>} apps and parts, in bytes
  */
 export async function bundleSizes() {
-  const apps = []
-  for (const [name, source] of Object.entries(APPS)) apps.push({ name, ...weight(Buffer.from((await appBundle(source)).text)) })
-  const whole = apps.find(({ name }) => name === WITH_PROVIDER)
-  const parts = []
-  for (const [name, files] of Object.entries(PARTS)) {
-    const { raw, brotli } = weight(Buffer.from((await appBundle(APPS[WITH_PROVIDER], { without: files })).text))
-    parts.push({ name, raw: whole.raw - raw, brotli: whole.brotli - brotli })
+  const weightOf = async (name, options) => weight(await appBundle(APPS[name], options))
+  const [apps, parts] = [[], []]
+  for (const name of Object.keys(APPS)) apps.push({ name, ...(await weightOf(name)) })
+  for (const [name, { without, lazy }] of Object.entries(PARTS)) {
+    const whole = await weightOf(WITH_PROVIDER, { lazy })
+    const rest = await weightOf(WITH_PROVIDER, { lazy, without })
+    parts.push({ name, raw: whole.raw - rest.raw, brotli: whole.brotli - rest.brotli })
   }
   return [apps, parts]
 }
