@@ -143,6 +143,13 @@ export function trackedAccounts(bytes) {
   return accounts
 }
 
+/** What is watched, in bytes: an account, or a slot of it. */
+export function watched(value) {
+  const { address, slot } = isPlain(value) ? value : { address: value }
+  if (isPlain(value) && slot === undefined) bad('target', 'an address or { address, slot }', value)
+  return { address: addressBytes(address), slot: slot === undefined ? null : slotBytes(slot) }
+}
+
 /** A network's or a chain's id. */
 export function networkId(value, argument = 'options.network.id') {
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
