@@ -37,7 +37,6 @@ let libraries
 let chain
 before(async () => {
   libraries = await librariesBundle('libraries', LIBRARIES)
-  await providers.allow(world.context)
   chain = await Chain.generate()
   for (let at = 0; at < 3; at++) await chain.advance(40)
 })
@@ -49,6 +48,7 @@ after(() => providers.stop())
  * `unverified` those that the fallback answered.
  */
 async function opened({ block = chain.head, options = {}, fallback } = {}) {
+  await providers.allow(world.context)
   const page = await world.page()
   const peer = await providers.start('http', chain)
   await held(page, { chain, block, providers: [peer], set: SET })
@@ -56,11 +56,12 @@ async function opened({ block = chain.head, options = {}, fallback } = {}) {
     Object.assign(window, await import(`/bundles/${libraries}`))
     const { createProvider } = await import('snaplight/provider')
     const [asked, unverified, answered] = [[], [], []]
-    // Answers every call of a contract with the number 12345.
+    const words = (...numbers) => `0x${numbers.map((number) => number.toString(16).padStart(64, '0')).join('')}`
+    // Answers every call of a contract with the number 12345, also one within `aggregate3` of Multicall3.
     const numbers = {
-      async request({ method }) {
+      async request({ method, params }) {
         answered.push(method)
-        if (method === 'eth_call') return `0x${(12345).toString(16).padStart(64, '0')}`
+        if (method === 'eth_call') return params[0].data.startsWith('0x82ad56cb') ? words(32, 1, 32, 1, 64, 32, 12345) : words(12345)
         throw Object.assign(new Error('out of requests'), { code: -32005, data: { plan: 'free' } })
       },
     }
@@ -79,21 +80,22 @@ async function opened({ block = chain.head, options = {}, fallback } = {}) {
     const browser = new ethers.BrowserProvider(provider, undefined, { pollingInterval: pollMs, cacheTimeout: -1 })
     const connector = wagmi.injected({ target: { id: 'snaplight', name: 'Snaplight', provider } })
     const configOf = (options) => wagmi.createConfig({ chains: [chain], connectors: [connector], multiInjectedProviderDiscovery: false, storage: null, ...options })
-    const config = configOf({ transports: { [id]: viem.custom(provider) }, batch: { multicall: false } })
+    const config = configOf({ transports: { [id]: viem.custom(provider) }, batch: { multicall: false }, pollingInterval: pollMs })
     const multicalling = configOf({ transports: { [id]: viem.custom(provider) } })
     const connected = configOf({ transports: { [id]: wagmi.unstable_connector(wagmi.injected) }, batch: { multicall: false } })
-    /** What a library's error is. */
+    /** What a library's error is, and the provider's in it. */
     const failed = async (call) => {
       try {
         return { answer: await call() }
       } catch (error) {
-        const { name, code, shortMessage, info } = error
-        const causes = []
-        for (let cause = error; cause && causes.length < 8; cause = cause.cause) causes.push(cause.name)
-        // viem wraps errors, and the innermost one with a number as its code is the provider's.
-        let own = error
-        while (own && typeof own.code !== 'number') own = own.cause
-        return { name, code, shortMessage, causes, rpc: info?.error ?? (own && { code: own.code, message: own.details ?? own.message, data: own.cause?.data ?? own.data }) }
+        // viem wraps the provider's error as a cause, ethers as a field.
+        const names = []
+        let own = error.info?.error ?? error.error
+        for (let cause = error; cause && cause instanceof Error && names.length < 8; cause = cause.cause) {
+          names.push(cause.name)
+          if (cause.name === 'ProviderRpcError') own = cause
+        }
+        return { code: error.code, names, own: own && { code: own.code, message: own.message, data: own.data } }
       }
     }
     Object.assign(window, { provider, asked, unverified, answered, client, browser, config, multicalling, connected, failed })
@@ -165,4 +167,136 @@ for (const [library, read] of Object.entries(READERS)) {
     assert.deepEqual(asked.filter((method) => !proven.includes(method)), [], 'only what is proven was asked for')
     assert.deepEqual([unverified, page.uncaught], [[], []])
   })
+}
+
+/** What went wrong with a call of an account that is not in the set, as the provider says it. */
+const NOT_HELD = { code: -32001, data: { code: 'NOT_TRACKED', pending: false } }
+
+test('viem and wagmi tell an unknown method, a block and an account that are not held, and a closed database apart, and ask once', async () => {
+  const page = await opened()
+  const found = await page.evaluate(async ({ account, untracked, later, contract }) => {
+    asked.length = 0
+    const viem = {
+      method: await failed(() => client.getGasPrice()),
+      call: await failed(() => client.call({ to: contract, data: '0x' })),
+      block: await failed(() => client.getBalance({ address: account, blockNumber: 1n })),
+      pending: await failed(() => client.getTransactionCount({ address: account, blockTag: 'pending' })),
+      untracked: await failed(() => client.getBalance({ address: untracked })),
+    }
+    const core = {
+      method: await failed(() => wagmi.getBalance(multicalling, { address: account })),
+      untracked: await failed(() => wagmi.getBalance(config, { address: untracked })),
+      connect: await failed(() => wagmi.connect(config, { connector: config.connectors[0] })),
+    }
+    const calls = asked.splice(0)
+    // Nobody can be asked for it, so it stays pending.
+    for (const peer of peers) peer.close()
+    db.track([later]).catch(() => {})
+    viem.later = await failed(() => client.getBalance({ address: later }))
+    const ended = new Promise((resolve) => provider.on('disconnect', resolve))
+    await db.close()
+    viem.closed = await failed(() => client.getBalance({ address: account }))
+    const { code, data } = await ended
+    return { viem, core, calls, ended: { code, data } }
+  }, { account: addressOf(1), untracked: UNTRACKED, later: addressOf(22), contract: contractOf(0) })
+  const { viem, core, calls, ended } = found
+
+  assert.deepEqual([viem.method.names, viem.method.code], [['UnsupportedProviderMethodError', 'ProviderRpcError'], 4200])
+  assert.deepEqual([viem.call.names, viem.call.own.code], [['CallExecutionError', 'UnsupportedProviderMethodError', 'ProviderRpcError'], 4200])
+  assert.deepEqual(viem.block.names.slice(0, 2), ['ResourceNotFoundRpcError', 'ProviderRpcError'])
+  assert.deepEqual(viem.block.own.data, { code: 'NO_SUCH_STATE', pending: false })
+  assert.deepEqual([viem.pending.names[0], viem.pending.own.code], ['InvalidParamsRpcError', -32602])
+  assert.deepEqual(viem.untracked.names.slice(0, 2), ['ResourceNotFoundRpcError', 'ProviderRpcError'])
+  assert.deepEqual(withoutMessage(viem.untracked.own), NOT_HELD)
+  assert.deepEqual(viem.later.own.data, { code: 'NOT_TRACKED', pending: true })
+  assert.deepEqual([viem.closed.names[0], viem.closed.own.code, viem.closed.own.data], ['ProviderDisconnectedError', 4900, { code: 'CLOSED' }])
+  assert.deepEqual(ended, { code: 4900, data: { code: 'CLOSED' } })
+
+  // It is a call of Multicall3, which nothing proves.
+  assert.deepEqual([core.method.names, core.method.own.code], [['CallExecutionError', 'UnsupportedProviderMethodError', 'ProviderRpcError'], 4200])
+  assert.deepEqual([core.untracked.names[0], withoutMessage(core.untracked.own)], ['ResourceNotFoundRpcError', NOT_HELD])
+  // It is no wallet.
+  assert.deepEqual([core.connect.names, core.connect.code], [['ProviderRpcError'], 4200])
+  assert.deepEqual(calls, [
+    'eth_gasPrice', 'eth_call', 'eth_getBalance', 'eth_getTransactionCount', 'eth_getBalance',
+    'eth_call', 'eth_getBalance', 'wallet_requestPermissions', 'eth_requestAccounts',
+  ])
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('ethers tells an unknown method from what is not held, and finds the network by the provider', async () => {
+  const page = await opened()
+  const found = await page.evaluate(async ({ account, untracked, contract, id }) => {
+    const errors = {
+      method: await failed(() => browser.send('eth_gasPrice', [])),
+      logs: await failed(() => browser.getLogs({})),
+      call: await failed(() => browser.call({ to: contract, data: '0x' })),
+      block: await failed(() => browser.getBalance(account, 1)),
+      pending: await failed(() => browser.getTransactionCount(account, 'pending')),
+      untracked: await failed(() => browser.getBalance(untracked)),
+    }
+    const { chainId } = await browser.getNetwork()
+    const accounts = await browser.listAccounts()
+    asked.length = 0
+    // It believes the chain's number that it is given, so it asks for nothing else.
+    const fixed = new ethers.BrowserProvider(provider, id, { staticNetwork: true })
+    await fixed.getBalance(account)
+    await fixed.getBlockNumber()
+    return { errors, chainId, accounts: accounts.length, calls: asked }
+  }, { account: addressOf(1), untracked: UNTRACKED, contract: contractOf(0), id: chain.chainId })
+  const { errors } = found
+
+  for (const { code, own } of [errors.method, errors.logs]) assert.deepEqual([code, own.code], ['UNSUPPORTED_OPERATION', 4200])
+  // Whatever a call ends with, it takes for what the contract says. The provider's error is in it.
+  assert.deepEqual([errors.call.code, errors.call.own.code], ['CALL_EXCEPTION', 4200])
+  // It has no name for these. The provider's error is in it.
+  assert.deepEqual([errors.block.code, errors.block.own.data], ['UNKNOWN_ERROR', { code: 'NO_SUCH_STATE', pending: false }])
+  assert.deepEqual([errors.pending.code, errors.pending.own.code], ['UNKNOWN_ERROR', -32602])
+  assert.deepEqual([errors.untracked.code, withoutMessage(errors.untracked.own)], ['UNKNOWN_ERROR', NOT_HELD])
+  assert.deepEqual([found.chainId, found.accounts], [BigInt(chain.chainId), 0])
+  assert.deepEqual(found.calls, ['eth_getBalance', 'eth_blockNumber'])
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('all three hear of each newer block that was proven, by asking for its number', async () => {
+  const page = await opened({ block: chain.find(2) })
+  const heard = await page.evaluate(async (hash) => {
+    const begun = await Promise.all([client.getBlockNumber({ cacheTime: 0 }), browser.getBlockNumber(), wagmi.getBlockNumber(config, { cacheTime: 0 })])
+    const newer = Promise.all([
+      new Promise((resolve) => client.watchBlockNumber({ onBlockNumber: (number) => number > 2n && resolve(number) })),
+      new Promise((resolve) => browser.on('block', (number) => number > 2 && resolve(number))),
+      new Promise((resolve) => wagmi.watchBlockNumber(config, { onBlockNumber: (number) => number > 2n && resolve(number) })),
+    ])
+    await db.sync({ blockHash: hash })
+    return { begun, newer: await newer }
+  }, chain.head.hash)
+  assert.deepEqual(heard, { begun: [2n, 2, 2n], newer: [3n, 3, 3n] })
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('what cannot be proven goes to the fallback, marked, wagmi\'s balance by Multicall3 with it; what can be proven never does', async () => {
+  const page = await opened({ fallback: true })
+  const found = await page.evaluate(async ({ account, untracked, contract }) => {
+    const balance = {
+      called: (await wagmi.getBalance(multicalling, { address: account })).value,
+      unverified: unverified.splice(0).map(({ method, params }) => [method, params[0].to]),
+      proven: (await wagmi.getBalance(config, { address: account })).value,
+    }
+    const call = { viem: (await client.call({ to: contract, data: '0x' })).data, ethers: await browser.call({ to: contract, data: '0x' }) }
+    const limit = await failed(() => client.request({ method: 'eth_gasPrice' }, { retryCount: 0 }))
+    const notHeld = await failed(() => client.getBalance({ address: untracked }))
+    return { balance, call, limit, notHeld, unverified: unverified.map(({ method }) => method), answered }
+  }, { account: addressOf(1), untracked: UNTRACKED, contract: contractOf(0) })
+  const [{ balance }] = await truth(chain, chain.head, [{ address: addressOf(1), slots: [] }])
+  assert.deepEqual(found.balance, { called: 12345n, unverified: [['eth_call', MULTICALL3]], proven: balance })
+  assert.deepEqual(found.call, { viem: word(12345), ethers: word(12345) })
+  assert.deepEqual([found.limit.names[0], found.limit.code], ['LimitExceededRpcError', -32005])
+  assert.deepEqual(withoutMessage(found.notHeld.own), NOT_HELD)
+  assert.deepEqual(found.unverified, ['eth_call', 'eth_call', 'eth_gasPrice'])
+  assert.deepEqual(found.answered, ['eth_call', ...found.unverified])
+  assert.deepEqual(page.uncaught, [])
+})
+
+function withoutMessage({ code, data }) {
+  return { code, data }
 }
