@@ -121,7 +121,7 @@ function withAssets() {
   return {
     name: 'with-assets',
     setup({ onLoad, onResolve, initialOptions }) {
-      onLoad({ filter: /pkg[\\/].*\.js$/ }, ({ path }) => {
+      onLoad({ filter: /\.js$/, namespace: 'file' }, ({ path }) => {
         const assets = []
         const text = readFileSync(path, 'utf8').replace(ASSET, (_, file) => `new URL(asset${assets.push(file) - 1}, import.meta.url)`)
         return { contents: assets.map((file, at) => `import asset${at} from '${file}?url'\n`).join('') + text }
@@ -131,9 +131,8 @@ function withAssets() {
       onLoad({ filter: /\.js$/, namespace: 'url' }, async ({ path }) => {
         const { stdin, entryNames, ...options } = initialOptions
         const { outputFiles } = await build({ ...options, entryPoints: [path] })
-        const script = outputFiles.find((file) => file.path.endsWith('.js'))
-        for (const { path: output, contents } of outputFiles) put(output, contents)
-        return { contents: script.contents, loader: 'file' }
+        for (const { path: output, contents } of outputFiles.filter((file) => !file.path.endsWith('.js'))) put(output, contents)
+        return { contents: outputFiles.find((file) => file.path.endsWith('.js')).contents, loader: 'file' }
       })
     },
   }
