@@ -27,7 +27,13 @@ export const wagmi = { connect, createConfig, getBalance, getBlockNumber, getByt
 const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11'
 /** An account of the chain that is not in the set. */
 const UNTRACKED = addressOf(21)
-const SLOT = word(7)
+/** What the set has not: accounts, one of them absent, and slots of a contract that it has. */
+const OTHERS = [
+  { address: UNTRACKED, slots: [], code: true },
+  { address: contractOf(5), slots: [0, 7, 2_000].map(word), code: true },
+  { address: contractOf(0), slots: [30, 31].map(word), code: true },
+  { address: addressOf(99_997), slots: [word(1)], code: true },
+]
 /** Milliseconds between two questions of a library that asks for new blocks. */
 const POLL_MS = 100
 
@@ -103,9 +109,9 @@ async function opened({ block = chain.head, options = {}, fallback } = {}) {
   return page
 }
 
-/** What a library reads of the whole set, in the form of `expected`. */
+/** What a library reads of a set, in the form of `expected`. */
 const READERS = {
-  viem: (page, block) => page.evaluate(({ set, block }) => {
+  viem: (page, block, set = SET) => page.evaluate(({ set, block }) => {
     const at = block === null ? {} : { blockNumber: BigInt(block) }
     return Promise.all(set.map(async ({ address, slots }) => {
       const [balance, nonce, code, values, proof] = await Promise.all([
@@ -114,8 +120,8 @@ const READERS = {
       ])
       return { balance, nonce, code: code ?? '0x', values: values.map(BigInt), proof }
     }))
-  }, { set: SET, block }),
-  ethers: (page, block) => page.evaluate(({ set, block }) => {
+  }, { set, block }),
+  ethers: (page, block, set = SET) => page.evaluate(({ set, block }) => {
     const at = block ?? undefined
     return Promise.all(set.map(async ({ address, slots }) => {
       const tag = block === null ? 'latest' : `0x${block.toString(16)}`
@@ -125,8 +131,8 @@ const READERS = {
       ])
       return { balance, nonce, code, values: values.map(BigInt), proof }
     }))
-  }, { set: SET, block }),
-  wagmi: (page, block, name = 'config') => page.evaluate(({ set, block, name }) => {
+  }, { set, block }),
+  wagmi: (page, block, set = SET, name = 'config') => page.evaluate(({ set, block, name }) => {
     const at = block === null ? {} : { blockNumber: BigInt(block) }
     const config = window[name]
     return Promise.all(set.map(async ({ address, slots }) => {
@@ -136,13 +142,13 @@ const READERS = {
       ])
       return { balance: balance.value, nonce, code: code ?? '0x', values: values.map(BigInt), proof }
     }))
-  }, { set: SET, block, name }),
+  }, { set, block, name }),
 }
-READERS['wagmi by its connector'] = (page, block) => READERS.wagmi(page, block, 'connected')
+READERS['wagmi by its connector'] = (page, block, set) => READERS.wagmi(page, block, set, 'connected')
 
 /** What the chain has, as the libraries put it: viem and wagmi make numbers of a proof's. */
-async function expected(library, block) {
-  const all = await truth(chain, block, SET)
+async function expected(library, block, set = SET) {
+  const all = await truth(chain, block, set)
   return all.map(({ balance, nonce, code, values, proof }) => ({ balance, nonce: Number(nonce), code, values, proof: library === 'ethers' ? proof : numbered(proof) }))
 }
 
@@ -272,6 +278,18 @@ test('all three hear of each newer block that was proven, by asking for its numb
   }, chain.head.hash)
   assert.deepEqual(heard, { begun: [2n, 2, 2n], newer: [3n, 3, 3n] })
   assert.deepEqual(page.uncaught, [])
+})
+
+test('with reads on demand all three read what is not in the set, as the chain has it, and the set stays as it is', async () => {
+  const page = await opened({ options: { onDemand: true } })
+  const before = await page.evaluate(() => db.tracked())
+  for (const [library, read] of Object.entries(READERS)) assert.deepEqual(await read(page, null, OTHERS), await expected(library, chain.head, OTHERS), library)
+  const { tracked, unverified, direct } = await page.evaluate(async (untracked) => ({
+    tracked: await db.tracked(), unverified, direct: await failure(() => db.getAccount(untracked)),
+  }), UNTRACKED)
+  assert.deepEqual(tracked, before)
+  assert.equal(direct.code, 'NOT_TRACKED')
+  assert.deepEqual([unverified, page.uncaught], [[], []])
 })
 
 test('what cannot be proven goes to the fallback, marked, wagmi\'s balance by Multicall3 with it; what can be proven never does', async () => {
