@@ -158,18 +158,6 @@ export async function following(db: Snaplight, node: Provider, signal: AbortSign
   await follow.finally(() => {})
 }
 
-/** Changes as they are proven. */
-export async function watching(db: Snaplight, options: WatchOptions): Promise<void> {
-  for await (const { old, new: now } of db.watch('0x5abfec25f74cd88437631a7731906932776356f9')) {
-    const gained: bigint = now.balance - (old?.balance ?? 0n)
-    if (gained > 0n) break
-  }
-  for await (const change of db.watch({ address: new Uint8Array(20), slot: 3n }, options)) {
-    const { old, new: now }: Change<StorageValue> = change
-    console.log(old?.value, now.value, now.block?.number)
-  }
-}
-
 /** The database as the provider of a library. viem, ethers and wagmi are in libraries.ts. */
 export async function provided(db: Snaplight, fallback: Provider): Promise<unknown> {
   const options: ProviderOptions[] = [{}, { fallback, onDemand: true, headers: true }, { fallback: 'wss://rpc.example' }, { fallback: new URL('https://rpc.example') }]
@@ -193,6 +181,18 @@ function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outr
   const best: PeerStats | undefined = [...peers].sort((a, b) => b.bytes - a.bytes)[0]
   console.log(words[phase], keySpace[255], best?.latencyMs, best?.by, best?.head?.number?.toFixed(), waiting ?? 'moving', waitingFor)
   console.log(queued.nodes + queued.codes + queued.storages, etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
+}
+
+/** Waits until an account has so much, and tells what a slot changes to. */
+export async function watching(db: Snaplight, signal: AbortSignal): Promise<bigint> {
+  const options: WatchOptions = { signal }
+  const slots = db.watch({ address: `0x${'11'.repeat(20)}`, slot: 3n }, options)
+  const { done, value } = await slots.next()
+  const change: Change<StorageValue> | null = done ? null : value
+  console.log(change?.old?.value ?? 'nothing yet', change?.new.value, change?.new.slot, change?.new.root)
+  await slots.return?.()
+  for await (const { old, new: now } of db.watch(new Uint8Array(20))) if (now.balance > (old?.balance ?? 0n)) return now.balance
+  return 0n
 }
 
 /** A message port dressed as a socket: anything of this shape can be a peer. */
@@ -257,6 +257,8 @@ export async function mistakes(db: Snaplight): Promise<void> {
   createProvider(db, { fallback: 8545 })
   // @ts-expect-error A request has a method.
   await createProvider(db).request({ params: [] })
+  // @ts-expect-error A slot is watched by its account and its number.
+  db.watch({ slot: 1 })
   // @ts-expect-error Answers are not to be changed.
   db.progress().accounts = balance
 }
