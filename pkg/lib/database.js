@@ -13,9 +13,10 @@
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
-import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
+import { CancelledError, ClosedError } from './errors.js'
 import { Follow, followPlan } from './follow.js'
 import { headerTexts } from './header.js'
+import { Held } from './held.js'
 import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
@@ -35,16 +36,8 @@ export class Snaplight {
   #backend
   #role = 'writer'
   #onEvent
-  /** What the backend has told last: the states with their scopes, and what is to be held. */
-  #held = { states: [], scope: 0, holds: 'everything' }
-  /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
-  #states = Object.freeze([])
+  #held = new Held()
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
-  /** Changes of the set that are not answered yet, and the newest version that an answer named. */
-  #changes = 0
-  #changedTo = 0
-  /** Callers who wait for a state or a scope. Bound: their calls. */
-  #waiting = new Set()
   /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
   #listeners = new Set()
   /** Peers that are not closed, by id. */
@@ -146,11 +139,11 @@ export class Snaplight {
   }
 
   get complete() {
-    return this.#states[0] ?? null
+    return this.#held.complete
   }
 
   get states() {
-    return this.#states
+    return this.#held.states
   }
 
   get holds() {
@@ -202,7 +195,7 @@ export class Snaplight {
     const plan = followPlan(source, options, this.#network.chainId)
     this.#endFollow(new CancelledError('CANCELLED', 'Another follow took over; what is stored stays.'))
     return new Follow(plan, {
-      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || this.#isFirst() }),
+      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || !this.#held.isWhole }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
       tell: (event) => this.#tell(event),
@@ -235,17 +228,17 @@ export class Snaplight {
     oneOf(hold, ['everything', 'set'], 'hold')
     const { track = [] } = optionsOf(options)
     const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
-    return this.complete && this.#proven(version)
+    return this.complete && this.#held.proven(version)
   }
 
   async track(accounts) {
-    return this.#proven(await this.#change('track', trackedBytes(accounts)))
+    return this.#held.proven(await this.#change('track', trackedBytes(accounts)))
   }
 
   async untrack(accounts) {
     const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
     // A follower reads on until it hears of it.
-    await this.#until(() => this.#held.scope >= version)
+    await this.#held.scoped(version)
   }
 
   async tracked() {
@@ -254,14 +247,7 @@ export class Snaplight {
 
   at(state) {
     this.#checkOpen()
-    const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
-    const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
-    const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
-    const found = this.#states.find(isIt)
-    if (!found) {
-      const readable = this.#states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-      throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. Those that can be read: ${readable}.`)
-    }
+    const found = this.#held.find(state)
     const root = hashBytes(found.root)
     return new Snapshot(found, (method, ...args) => this.#read(method, ...args, root))
   }
@@ -290,9 +276,8 @@ export class Snaplight {
       {
         listen: (listener) => Snaplight.listen(this, listener),
         isClosed: () => this.#closing !== null,
-        version: () => [this.complete?.root, this.#held.states[0]?.scope, this.#held.scope, this.holds].join(),
-        // A change of the set that is on its way, to a worker or to the tab that writes, may track it.
-        isSettled: () => this.#changes === 0 && this.#held.scope >= this.#changedTo,
+        version: () => this.#held.version,
+        isSettled: () => this.#held.isSettled,
         read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
       },
       abortSignal(signal),
@@ -312,11 +297,6 @@ export class Snaplight {
     this.#following?.end(error)
   }
 
-  /** Whether everything is held of no state yet. */
-  #isFirst() {
-    return !(this.#held.states[0]?.scope >= this.#held.scope)
-  }
-
   async #read(method, ...args) {
     this.#checkOpen()
     return this.#backend.read(method, ...args)
@@ -325,34 +305,12 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    this.#changes += 1
     try {
-      const version = await this.#backend.change(method, accounts)
-      this.#changedTo = Math.max(this.#changedTo, version)
-      return version
+      return await this.#held.changing(this.#backend.change(method, accounts))
     } finally {
-      this.#changes -= 1
+      // Watches may know more now.
       this.#tellParts({ type: 'states' })
     }
-  }
-
-  /** Resolves to the complete state when it was built for the scope of this version. */
-  async #proven(version) {
-    await this.#until(() => this.#held.states[0]?.scope >= version)
-    return this.complete
-  }
-
-  #until(isThere) {
-    return new Promise((resolve, reject) => {
-      if (isThere()) return resolve()
-      if (this.#closing) return reject(this.#closedError())
-      this.#waiting.add({ isThere, resolve, reject })
-    })
-  }
-
-  #rejectWaiting(error) {
-    for (const { reject } of this.#waiting) reject(error)
-    this.#waiting.clear()
   }
 
   /**
@@ -449,7 +407,7 @@ export class Snaplight {
   async #close(message) {
     this.#endFollow(null)
     this.#end(null, new ClosedError('CLOSED', message))
-    this.#rejectWaiting(this.#closedError())
+    this.#held.end(this.#closedError())
     this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
@@ -513,21 +471,11 @@ export class Snaplight {
         if (this.#running?.start === start) this.#publish(this.#running)
       },
       onStates: (held) => {
-        const before = this.complete
-        this.#held = held
-        this.#states = Object.freeze(held.states.map(({ scope, block, ...state }) => Object.freeze({ ...state, block: block && Object.freeze(block) })))
-        const { complete } = this
-        // No event for new counts of the same state: codes that it does not name were deleted, or the
-        // set was changed.
-        const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
+        const isAnother = this.#held.take(held)
         // No event for the state that is there when the database is opened.
-        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
+        if (this.#backend && isAnother) this.#tell({ type: 'complete', complete: this.complete })
         this.#following?.refresh()
-        for (const waiting of this.#waiting) {
-          if (!waiting.isThere()) continue
-          this.#waiting.delete(waiting)
-          waiting.resolve()
-        }
+        this.#held.wake()
         this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
@@ -535,7 +483,7 @@ export class Snaplight {
         if (this.#running?.start === start) this.#end(shapeReport(report), null)
       },
       onFailed: (error, start) => {
-        if (error.code !== 'CANCELLED') this.#rejectWaiting(error)
+        if (error.code !== 'CANCELLED') this.#held.fail(error)
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
@@ -561,7 +509,7 @@ export class Snaplight {
       onCrashed: (error) => {
         this.#endFollow(error)
         this.#end(null, error)
-        this.#rejectWaiting(error)
+        this.#held.end(error)
         this.#crash = error
         this.#tellEnd(error)
         this.#closePeers(closedByError(error))

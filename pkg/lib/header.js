@@ -16,8 +16,9 @@ export function headerFields(header) {
   return Object.fromEntries(NAMES.map((name) => [name, header[name]]).filter(([, value]) => value !== undefined))
 }
 
-/** The same of texts alone, each of a bounded length. */
+/** The same of texts alone, each of a bounded length. What came as a number becomes text. */
 export function headerTexts(header) {
+  const textOf = (value) => (Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value)
   const isKept = ([, value]) => typeof value === 'string' && value.length <= LONGEST_TEXT
-  return Object.fromEntries(Object.entries(headerFields(header)).filter(isKept))
+  return Object.fromEntries(Object.entries(headerFields(header)).map(([name, value]) => [name, textOf(value)]).filter(isKept))
 }

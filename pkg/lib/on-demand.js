@@ -202,7 +202,7 @@ class Queue {
   /** With its header nothing is asked for that; with a root alone, providers only know the newest. */
   #target({ root, block }) {
     if (!block) return { root }
-    const header = Snaplight.headers?.(this.#db).get(block.hash)
+    const header = Snaplight.headers(this.#db).get(block.hash)
     return header ? { header, blockHash: block.hash } : { blockHash: block.hash }
   }
 

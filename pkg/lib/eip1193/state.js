@@ -87,7 +87,7 @@ export class States {
   }
 
   #followed(tag) {
-    const { safe, finalized } = Snaplight.followed?.(this.#db) ?? {}
+    const { safe, finalized } = Snaplight.followed(this.#db)
     // A block that is final is safe.
     const head = tag === 'safe' && (!finalized || safe?.number >= finalized.number) ? safe : finalized
     return head?.hash ?? missing('NO_SUCH_STATE', `No block was followed by the tag ${tag}.`)
