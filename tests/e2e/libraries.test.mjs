@@ -280,6 +280,30 @@ test('all three hear of each newer block that was proven, by asking for its numb
   assert.deepEqual(page.uncaught, [])
 })
 
+test('while a chain is followed, viem and ethers get the proven header of its newest block, and the fallback gets only what asks for more', async () => {
+  const page = await opened({ block: chain.find(2), options: { headers: true }, fallback: true })
+  const { header, hash } = chain.head
+  const peer = await providers.start('http', chain)
+  const found = await page.evaluate(async (url) => {
+    for await (const { state } of db.follow(url)) if (state === 'current') break
+    const blocks = {
+      viem: await client.getBlock(), byHash: await client.getBlock({ blockHash: db.complete.block.hash }),
+      ethers: (await browser.getBlock('latest')).toJSON(),
+    }
+    const proven = unverified.splice(0)
+    await failed(() => browser.getBlock('latest', true))
+    return { blocks, proven, unverified: unverified.map(({ method }) => method) }
+  }, peer.told.url)
+  const { viem, byHash, ethers } = found.blocks
+  assert.deepEqual(viem, byHash)
+  for (const name of ['parentHash', 'stateRoot', 'extraData', 'mixHash', 'receiptsRoot', 'miner']) assert.equal(viem[name], header[name], name)
+  for (const name of ['number', 'timestamp', 'gasLimit', 'baseFeePerGas']) assert.equal(viem[name], BigInt(header[name]), name)
+  assert.deepEqual([viem.hash, viem.transactions], [hash, []])
+  assert.deepEqual([ethers.hash, ethers.number, ethers.timestamp, ethers.parentHash], [hash, Number(header.number), Number(header.timestamp), header.parentHash])
+  assert.deepEqual([found.proven, found.unverified], [[], ['eth_getBlockByNumber']])
+  assert.deepEqual(page.uncaught, [])
+})
+
 test('with reads on demand all three read what is not in the set, as the chain has it, and the set stays as it is', async () => {
   const page = await opened({ options: { onDemand: true } })
   const before = await page.evaluate(() => db.tracked())
