@@ -85,7 +85,7 @@ test('what can be proven never goes to the fallback, not even when it fails', as
   for (const method of ['eth_chainId', 'net_version', 'eth_accounts', 'eth_blockNumber']) await ask(method)
   const missing = addressOf(9)
   for (const [method, ...params] of [
-    ['eth_getBalance', missing], ['eth_getTransactionCount', missing], ['eth_getCode', PLAIN], ['eth_getStorageAt', missing, '0x0'], ['eth_getStorageValues', { [missing]: ['0x0'] }],
+    ['eth_getBalance', missing], ['eth_getTransactionCount', missing], ['eth_getCode', missing], ['eth_getStorageAt', missing, '0x0'], ['eth_getStorageValues', { [missing]: ['0x0'] }],
     ['eth_getProof', missing, []], ['eth_getBalance', PLAIN, '0x99'], ['eth_getBalance', PLAIN, 'pending'], ['eth_getBalance', 'x'],
   ]) await assert.rejects(ask(method, ...params), ({ code }) => code === -32001 || code === -32602)
   assert.deepEqual(calls, [])

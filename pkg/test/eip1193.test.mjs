@@ -115,6 +115,8 @@ test('an account that does not exist has nothing, as go-ethereum writes it', asy
   const ask = asking(createProvider(await synced(t, [1])))
   assert.equal(await ask('eth_getBalance', NO_ADDRESS, 'latest'), '0x0')
   assert.equal(await ask('eth_getTransactionCount', NO_ADDRESS, 'latest'), '0x0')
+  // Nor has one whose code is not tracked, if it has none.
+  for (const address of [NO_ADDRESS, PLAIN]) assert.equal(await ask('eth_getCode', address, 'latest'), '0x')
   const proof = await ask('eth_getProof', NO_ADDRESS, [], 'latest')
   assert.deepEqual([proof.codeHash, proof.storageHash, proof.balance], [ZERO_HASH, ZERO_HASH, '0x0'])
   assert.deepEqual(proof, await new TestProvider(chain).request({ method: 'eth_getProof', params: [NO_ADDRESS, [], blockAt(1).header.number] }))
@@ -345,7 +347,7 @@ test('a read of the newest state that is replaced meanwhile reads the next one',
 test('headers are answered with what their hash covers, if the caller wants them', async (t) => {
   const db = await synced(t, [0])
   const { header, hash } = blockAt(1)
-  const json = { ...header, hash, number: '0x01', gasLimit: Number(header.gasLimit), size: '0x1', transactions: ['0x1'], withdrawals: [{}] }
+  const json = { ...header, hash, gasLimit: Number(header.gasLimit), size: '0x1', transactions: ['0x1'], withdrawals: [{}] }
   await db.sync({ header: json })
   const expected = { ...header, hash, transactions: [], uncles: [], withdrawals: [] }
   const ask = asking(createProvider(db, { headers: true }))

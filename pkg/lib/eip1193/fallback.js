@@ -42,7 +42,7 @@ class UrlFallback {
   async request({ method, params }) {
     const { result, error, answer } = await this.#connect().call({ method, params: plain(params) })
     if (!error) return result
-    if (this.#isClosed) throw new ProviderRpcError(DISCONNECTED, 'The database was closed before the fallback answered.')
+    if (this.#isClosed) throw new ProviderRpcError(DISCONNECTED, 'the database was closed')
     // `answer` is the server's own error; `error` is without it, and what is known of the line.
     const { code, message, data } = Object(answer)
     if (Number.isSafeInteger(code)) throw new ProviderRpcError(code, String(message), data)
@@ -69,6 +69,6 @@ function plain(params = []) {
   try {
     return JSON.parse(JSON.stringify(params))
   } catch (cause) {
-    throw invalidParams('the parameters cannot be written as JSON', cause)
+    throw invalidParams('the parameters are not JSON', cause)
   }
 }
