@@ -68,7 +68,7 @@ export class Snaplight {
 
   /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
   static followed(database) {
-    return database.#following.completed
+    return database.#following.heads
   }
 
   /**
