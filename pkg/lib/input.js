@@ -160,6 +160,10 @@ export function networkId(value, argument = 'options.network.id') {
   return number
 }
 
+export function wholeNumber(value, most, argument) {
+  return Number.isInteger(value) && value >= 1 && value <= most ? value : bad(argument, `a whole number from 1 to ${most}`, value)
+}
+
 export function oneOf(value, values, argument) {
   return values.includes(value) ? value : bad(argument, values.map((each) => `'${each}'`).join(' or '), value)
 }

@@ -534,7 +534,7 @@ test('sources and options that are none are refused', async (t) => {
   const { chain, db } = await world(t)
   const good = source(chain)
   const fn = () => null
-  for (const bad of [undefined, null, 7, {}, [], 'nonsense', 'ftp://a.example', [fn], [good, 7], Array(17).fill(good)]) assert.throws(() => db.follow(bad), misuse(/^source must be/))
+  for (const bad of [undefined, null, 7, {}, [], 'nonsense', 'ftp://a.example', [fn], [good, 7], Array(17).fill(good)]) assert.throws(() => db.follow(bad), misuse(/^(source|the number of sources) must be/))
   for (const [options, words] of [
     [{ tag: 'pending' }, 'options.tag'], [{ agree: 0 }, 'options.agree'], [{ agree: 2 }, 'options.agree'], [{ agree: 0.5 }, 'options.agree'],
     [{ everyMs: 0 }, 'options.everyMs'], [{ everyMs: '5' }, 'options.everyMs'], [{ everyMs: NaN }, 'options.everyMs'], [{ everyMs: NEVER_MS + 1 }, 'options.everyMs'],
