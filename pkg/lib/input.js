@@ -36,7 +36,8 @@ function jsonHeader(value, blockHash) {
   } catch (cause) {
     bad('target.header', 'plain JSON, as eth_getBlockByHash and newHeads have it', value, cause)
   }
-  return { header, blockHash: blockHash ?? hashBytes(header.hash, 'target.header.hash') }
+  const hash = blockHash ?? hashBytes(header.hash, 'target.header.hash')
+  return { header: { ...header, hash: toHex(hash) }, blockHash: hash }
 }
 
 function headerBytes(value) {

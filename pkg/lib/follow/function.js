@@ -67,6 +67,6 @@ export class FunctionSource {
     const { header, blockHash } = target
     if (header) return { target, ...(await this.#verify(header, blockHash)) }
     const { root, blockHash: hash } = showTarget(target)
-    return { target, root, hash, number: hash && given.number >= 0 ? Number(given.number) : null }
+    return { target, root, hash, number: hash && given.number >= 0 ? Number(given.number) : undefined }
   }
 }

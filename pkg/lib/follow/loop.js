@@ -45,7 +45,7 @@ export class Loop {
   /**
    * @param {object} plan Of follow.js.
    * @param {object} engine Of database.js: `listen(listener)`, `state()`, `verify(header, hash)`,
-   *   `sync(target, onProgress)`, `tell(event)`.
+   *   `sync(target, onProgress)`, `keepHeader(target)`, `tell(event)`.
    * @param {object} owner Of following.js.
    */
   constructor(plan, engine, owner) {
@@ -82,7 +82,7 @@ export class Loop {
     this.#hasEnded = true
     this.#stopListening()
     this.#each('stop')
-    this.#sync?.cancel('the follow has ended')
+    this.#sync?.cancel()
     // It was the caller who started what took over.
     if (error?.code === 'CANCELLED') this.follow.catch(() => {})
     this.#controls.settle(undefined, error?.code === 'CLOSED' ? null : error)
@@ -126,8 +126,8 @@ export class Loop {
     const held = this.#engine.state().complete?.block
     const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)
-    const isLower = number != null && number < lowest
-    this.#waiting = waiting ?? (isLower ? `the newest block that is named is ${number}, which is lower than ${lowest}` : null)
+    const isLower = number < lowest
+    this.#waiting = waiting ?? (isLower ? `the newest block is ${number}, which is lower than ${lowest}` : null)
     if (head && !isLower && keyOf(head) !== keyOf(this.#head)) this.#head = head
   }
 
@@ -136,7 +136,10 @@ export class Loop {
     const head = this.#head
     if (!head || this.#failure || keyOf(head) === keyOf(this.#aim)) return
     const { complete, isFirst, holds } = this.#engine.state()
-    if (!this.#sync && isHeld(head, complete)) return this.#owner.completed(this.#plan.tag, complete.block, head.target)
+    if (!this.#sync && isHeld(head, complete)) {
+      this.#engine.keepHeader(head.target)
+      return this.#owner.completed(this.#plan.tag, complete.block)
+    }
     if (this.#sync && (isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
     this.#isRefused = false
     try {
@@ -212,7 +215,6 @@ function shownHead(block) {
  * reason to move: if no peer has the state any more, the sync says so.
  */
 function isNear(head, aim) {
-  if (head.number == null || aim.number == null) return true
   const ahead = head.number - aim.number
-  return ahead >= 0 && ahead < KEEPS_BLOCKS
+  return !(ahead < 0 || ahead >= KEEPS_BLOCKS)
 }

@@ -50,9 +50,8 @@ export class Source {
   #turn = 0
   #taken = 0
   #subscription = null
-  /** Whether the subscription works, and whether it brought anything since the last answer. */
+  /** Whether the subscription works: it brought the newest block. */
   #hears = false
-  #noticed = false
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -127,8 +126,6 @@ export class Source {
 
   async #subscribe() {
     const provider = this.#provider
-    if (this.#subscription) provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
-    this.#subscription = null
     const { result } = await provider.call({ method: 'eth_subscribe', params: ['newHeads'] })
     if (provider === this.#provider && typeof result === 'string' && result.length <= LONGEST_ID) this.#subscription = result
   }
@@ -136,9 +133,9 @@ export class Source {
   /** Takes what a subscription brings, which may be any JSON. */
   async #notice(notice) {
     if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
-    this.#hears = this.#noticed = true
     // Of a flood some are left out. A question brings what was missed.
     if (!this.#isActive || this.#open >= MAX_OPEN) return
+    this.#hears = true
     this.#schedule()
     this.#open += 1
     await this.#take(headerTexts(notice.result), ++this.#turn)
@@ -170,6 +167,11 @@ export class Source {
       this.#schedule(Math.min(everyMs + error.retryAfterMs, everyMs * SELDOM))
       this.#fail(error.message)
     } else if (result) {
+      // The subscription has missed it, and may have ended.
+      if (result.hash !== this.#head?.hash && this.#hears) {
+        this.#hears = false
+        this.#schedule()
+      }
       this.#take(headerTexts(result), turn)
     } else if (result === null) {
       this.#fail(`it names no block '${tag}'`)
@@ -217,14 +219,7 @@ export class Source {
     if (block !== this.#head) {
       this.#head = block
       this.#line.grow(block)
-      if (this.#hears && !this.#noticed) {
-        // The subscription has missed it.
-        this.#hears = false
-        this.#schedule()
-        this.#subscribe()
-      }
     }
-    this.#noticed = false
     this.#fail(null)
   }
 
@@ -240,7 +235,7 @@ export class Source {
     try {
       const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash.toLowerCase(), header }
+      return { number, hash, parent: header.parentHash.toLowerCase(), header: { ...header, hash } }
     } catch (error) {
       return { problem: error.message }
     }
