@@ -695,7 +695,7 @@ export interface FollowOptions {
   agree?: number
   /**
    * Milliseconds between two questions where nobody tells of new blocks. Where a subscription works,
-   * ten times as long. Default: 4,000.
+   * ten times as long. A whole number, at most a day. Default: 4,000.
    */
   everyMs?: number
   /** Whether a block with a lower number is taken too. Default: `false`. */

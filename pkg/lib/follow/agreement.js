@@ -2,6 +2,7 @@
 
 import { hashBytes } from '../input.js'
 import { Line, trim } from './line.js'
+import { NEW } from './source.js'
 
 /** Disagreements that are remembered, so that each is told once. */
 const MAX_REPORTED = 256
@@ -32,14 +33,15 @@ export class Agreement {
    * numbers.
    *
    * @param {number} lowest Blocks with lower numbers are not looked for.
-   * @returns {{head: object | null, waiting: string | null}} A head of loop.js, and why there is
-   *   none, in words.
+   * @returns {{head: object | null, number: number, waiting: string | null}} A head of loop.js; the
+   *   highest number that enough name or have passed; and why nothing is known of new blocks, in
+   *   words.
    */
   find(lowest) {
     const voices = this.#sources.filter(({ head }) => head)
     const numbers = voices.map(({ head }) => head.number).sort((a, b) => b - a)
     // One that has said nothing yet may be up to date, and one of the others behind.
-    const isEarly = this.#sources.some(({ head, problem }) => !head && !problem)
+    const isEarly = this.#sources.some(({ problem }) => problem === NEW)
     let block = null
     let split = null
     for (const number of numbers.slice(this.#agree - 1)) {
@@ -56,8 +58,11 @@ export class Agreement {
     if (block && this.#agreed.at(block.number)?.hash !== block.hash) this.#agreed.grow(block)
     if (split && !block) this.#tell(null, split)
     for (const agreed of this.#agreed.all()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
-    const { number, hash, header } = block ?? {}
-    return { head: block && { number, hash, target: { header, blockHash: hashBytes(hash) } }, waiting: this.#why(numbers[this.#agree - 1], lowest, block ? null : split) }
+    return {
+      head: block && { number: block.number, hash: block.hash, target: { header: block.header, blockHash: hashBytes(block.hash) } },
+      number: numbers[this.#agree - 1],
+      waiting: this.#why(block ? null : split),
+    }
   }
 
   /** What is known of each source's block with this number. */
@@ -77,18 +82,12 @@ export class Agreement {
     if (blocks.length > 0) this.#report(agreed && { number: agreed.number, hash: agreed.hash }, blocks)
   }
 
-  /** Why nothing is known of new blocks, in words; `null` if they are. */
-  #why(number, lowest, split) {
+  #why(split) {
     const { length } = this.#sources
-    const lacking = this.#sources.filter(({ head, problem }) => !head || problem)
+    const lacking = this.#sources.filter(({ problem }) => problem)
     const words =
-      length - lacking.length < this.#agree ? lacking.map(({ name, problem }) => `${name}: ${problem ?? 'no answer yet'}`)
+      length - lacking.length < this.#agree ? lacking.map(({ name, problem }) => `${name}: ${problem}`)
       : split?.map(({ source, block }) => `${source.name}: block ${block.number} is ${block.hash}`)
-    if (!words) return number < lowest ? lower(number, lowest) : null
-    return `${length > 1 ? `${this.#agree} of ${length} sources have to agree; ` : ''}${words.join('; ')}`
+    return words ? `${length > 1 ? `${this.#agree} of ${length} sources have to agree; ` : ''}${words.join('; ')}` : null
   }
-}
-
-export function lower(number, lowest) {
-  return `the newest block that is named is ${number}, which is lower than ${lowest}`
 }

@@ -1,8 +1,8 @@
 // A source of heads that is a function of the caller's. It is believed.
 
-import { syncTarget, toHex } from '../input.js'
+import { showTarget, syncTarget } from '../input.js'
 import { openProvider } from '../provider.js'
-import { lower } from './agreement.js'
+import { NEW } from './source.js'
 
 export class FunctionSource {
   #call
@@ -12,7 +12,7 @@ export class FunctionSource {
   #heard
   /** What it gave last, a head of loop.js, and why it gives none now, in words. */
   #head = null
-  #problem = 'no answer yet'
+  #problem = NEW
   #isAsking = false
   #timer
 
@@ -36,11 +36,9 @@ export class FunctionSource {
     this.rest()
   }
 
-  find(lowest) {
-    const { number } = this.#head ?? {}
-    const isLower = number < lowest
-    const waiting = this.#problem ? `${this.#name}: ${this.#problem}` : isLower ? lower(number, lowest) : null
-    return { head: isLower ? null : this.#head, waiting }
+  /** As an Agreement's. */
+  find() {
+    return { head: this.#head, number: this.#head?.number, waiting: this.#problem && `${this.#name}: ${this.#problem}` }
   }
 
   async #ask() {
@@ -66,8 +64,9 @@ export class FunctionSource {
 
   async #read(given) {
     const target = syncTarget(given)
-    const { root, blockHash, header } = target
+    const { header, blockHash } = target
     if (header) return { target, ...(await this.#verify(header, blockHash)) }
-    return { target, root: root && toHex(root), hash: blockHash && toHex(blockHash), number: blockHash && given.number >= 0 ? Number(given.number) : undefined }
+    const { root, blockHash: hash } = showTarget(target)
+    return { target, root, hash, number: hash && given.number >= 0 ? Number(given.number) : undefined }
   }
 }

@@ -17,8 +17,9 @@ import { Source } from './source.js'
 const KEEPS_BLOCKS = 16
 
 export class Loop {
-  /** As the caller sees it, and what moves that. */
+  /** As the caller sees it, where that stands, and what moves it. */
   follow
+  standing
   #controls
   #plan
   #engine
@@ -38,14 +39,13 @@ export class Loop {
   /** Why the last sync failed, until a source is heard again; and why no new block is known. */
   #failure = null
   #waiting = null
-  /** A Standing, and the same as text, by which changes are seen. */
-  #standing = null
+  /** The standing as text, by which changes are seen. */
   #shown
 
   /**
    * @param {object} plan Of follow.js.
    * @param {object} engine Of database.js: `listen(listener)`, `state()`, `verify(header, hash)`,
-   *   `sync(target, onProgress)`, `tell(event)`.
+   *   `sync(target, onProgress)`, `keepHeader(target)`, `tell(event)`.
    * @param {object} owner Of following.js.
    */
   constructor(plan, engine, owner) {
@@ -77,16 +77,12 @@ export class Loop {
     else this.#look()
   }
 
-  get standing() {
-    return this.#standing
-  }
-
   end(error) {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#stopListening()
     this.#each('stop')
-    this.#sync?.cancel('the follow has ended')
+    this.#sync?.cancel()
     // It was the caller who started what took over.
     if (error?.code === 'CANCELLED') this.follow.catch(() => {})
     this.#controls.settle(undefined, error?.code === 'CLOSED' ? null : error)
@@ -129,9 +125,10 @@ export class Loop {
   #find() {
     const held = this.#engine.state().complete?.block
     const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
-    const { head, waiting } = this.#heads.find(lowest)
-    this.#waiting = waiting
-    if (head && keyOf(head) !== keyOf(this.#head)) this.#head = head
+    const { head, number, waiting } = this.#heads.find(lowest)
+    const isLower = number < lowest
+    this.#waiting = waiting ?? (isLower ? `the newest block is ${number}, which is lower than ${lowest}` : null)
+    if (head && !isLower && keyOf(head) !== keyOf(this.#head)) this.#head = head
   }
 
   /** Syncs to the head, or moves the sync that runs, if that is due. */
@@ -139,38 +136,32 @@ export class Loop {
     const head = this.#head
     if (!head || this.#failure || keyOf(head) === keyOf(this.#aim)) return
     const { complete, isFirst, holds } = this.#engine.state()
-    try {
-      if (this.#sync) {
-        if ((isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
-        this.#sync.retarget(head.target)
-        this.#aim = head
-        this.#isRefused = false
-      } else if (isHeld(head, complete)) {
-        this.#owner.completed(this.#plan.tag, complete.block, head.target)
-      } else {
-        this.#begin(head)
-      }
-    } catch (error) {
-      // A sync that has just ended says so in the next turn.
-      if (error.code !== 'SYNC_ENDED') this.end(error)
+    if (!this.#sync && isHeld(head, complete)) {
+      this.#engine.keepHeader(head.target)
+      return this.#owner.completed(this.#plan.tag, complete.block)
     }
-  }
-
-  #begin(head) {
+    if (this.#sync && (isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
     this.#isRefused = false
-    const onProgress = (progress) => {
-      const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
-      if (isRefused && !this.#isRefused) this.#refresh()
-      this.#isRefused = isRefused
-      this.#plan.onProgress?.(progress)
+    try {
+      const sync = this.#engine.sync(head.target, (progress) => this.#progressed(progress))
+      this.#sync = sync
+      this.#aim = head
+      sync.then(({ block }) => this.#ended(sync, block), (error) => this.#ended(sync, null, error))
+    } catch (error) {
+      this.end(error)
     }
-    this.#sync = this.#engine.sync(head.target, onProgress)
-    this.#aim = head
-    this.#sync.then(({ block }) => this.#ended(block), (error) => this.#ended(null, error))
   }
 
-  #ended(block, error = null) {
-    if (this.#hasEnded) return
+  #progressed(progress) {
+    const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
+    if (isRefused && !this.#isRefused) this.#refresh()
+    this.#isRefused = isRefused
+    this.#plan.onProgress?.(progress)
+  }
+
+  #ended(sync, block, error = null) {
+    // One that was moved has another Sync.
+    if (this.#hasEnded || sync !== this.#sync) return
     this.#sync = this.#aim = null
     if (error && error.code !== 'STORE_ABORTED') return this.end(error)
     this.#owner.completed(this.#plan.tag, block)
@@ -201,7 +192,7 @@ export class Loop {
     const text = JSON.stringify(standing)
     if (text === this.#shown) return
     this.#shown = text
-    this.#standing = standing
+    this.standing = standing
     this.#controls.publish(standing)
   }
 }
@@ -224,7 +215,6 @@ function shownHead(block) {
  * reason to move: if no peer has the state any more, the sync says so.
  */
 function isNear(head, aim) {
-  if (head.number == null || aim.number == null) return true
   const ahead = head.number - aim.number
-  return ahead >= 0 && ahead < KEEPS_BLOCKS
+  return !(ahead < 0 || ahead >= KEEPS_BLOCKS)
 }

@@ -17,6 +17,8 @@ const SELDOM = 10
  * the network has lost does not keep the next one from being made.
  */
 const MAX_OPEN = 3
+/** What is said of a source that has said nothing. */
+export const NEW = 'no answer yet'
 /** Numbers that it is not asked for once more at once: as many as there are other sources. */
 const MAX_ASKED = 16
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
@@ -25,7 +27,7 @@ const LONGEST_ID = 100
 export class Source {
   name
   /** Why it has no voice, or its voice may be old, in words; `null` if it has one. */
-  problem = null
+  problem = NEW
   #target
   #options
   #verify
@@ -47,13 +49,9 @@ export class Source {
   /** Counts what is asked and heard, and the newest of that which was taken. */
   #turn = 0
   #taken = 0
-  #isChecking = false
-  /** The header to be checked next, `{ header, turn }`. */
-  #next = null
   #subscription = null
-  /** Whether the subscription works, and whether it brought anything since the last answer. */
+  /** Whether the subscription works: it brought the newest block. */
   #hears = false
-  #noticed = false
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -128,31 +126,26 @@ export class Source {
 
   async #subscribe() {
     const provider = this.#provider
-    if (this.#subscription) provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
-    this.#subscription = null
     const { result } = await provider.call({ method: 'eth_subscribe', params: ['newHeads'] })
     if (provider === this.#provider && typeof result === 'string' && result.length <= LONGEST_ID) this.#subscription = result
   }
 
-  /** Takes what a subscription brings, which may be anything. */
-  #notice(notice) {
-    let header
-    try {
-      if (!this.#subscription || notice.subscription !== this.#subscription) return
-      header = headerTexts(notice.result)
-    } catch {
-      return
-    }
-    this.#hears = this.#noticed = true
-    if (!this.#isActive) return
+  /** Takes what a subscription brings, which may be any JSON. */
+  async #notice(notice) {
+    if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
+    // Of a flood some are left out. A question brings what was missed.
+    if (!this.#isActive || this.#open >= MAX_OPEN) return
+    this.#hears = true
     this.#schedule()
-    this.#check(header, ++this.#turn)
+    this.#open += 1
+    await this.#take(headerTexts(notice.result), ++this.#turn)
+    this.#open -= 1
   }
 
   /** A wallet's user has chosen another chain. */
   #chainChanged() {
     this.#isOurChain = null
-    this.#forget()
+    this.#forget(NEW)
     if (this.#isActive) this.#ask()
   }
 
@@ -174,7 +167,12 @@ export class Source {
       this.#schedule(Math.min(everyMs + error.retryAfterMs, everyMs * SELDOM))
       this.#fail(error.message)
     } else if (result) {
-      this.#check(headerTexts(result), turn)
+      // The subscription has missed it, and may have ended.
+      if (result.hash !== this.#head?.hash && this.#hears) {
+        this.#hears = false
+        this.#schedule()
+      }
+      this.#take(headerTexts(result), turn)
     } else if (result === null) {
       this.#fail(`it names no block '${tag}'`)
     }
@@ -212,46 +210,24 @@ export class Source {
     return provider === this.#provider ? outcome : {}
   }
 
-  /**
-   * Takes a header for its newest block when it has been hashed again. One at a time: of those that
-   * come meanwhile the newest counts.
-   */
-  async #check(header, turn) {
-    if (!(turn < this.#next?.turn)) this.#next = { header, turn }
-    if (this.#isChecking) return
-    this.#isChecking = true
-    while (this.#next) {
-      const { header, turn } = this.#next
-      this.#next = null
-      const block = (header.hash === this.#head?.hash && this.#head) || (await this.#verified(header))
-      if (turn < this.#taken) continue
-      this.#taken = turn
-      if (block.problem) this.#forget()
-      if (block.problem) this.#fail(block.problem)
-      else this.#take(block)
-    }
-    this.#isChecking = false
-  }
-
-  #take(block) {
+  /** Takes a header for its newest block when it has been hashed again. */
+  async #take(header, turn) {
+    const block = (header.hash === this.#head?.hash && this.#head) || (await this.#verified(header))
+    if (turn < this.#taken) return
+    this.#taken = turn
+    if (block.problem) return this.#forget(block.problem)
     if (block !== this.#head) {
-      if (this.#hears && !this.#noticed) {
-        // The subscription has missed it.
-        this.#hears = false
-        this.#schedule()
-        this.#subscribe()
-      }
       this.#head = block
       this.#line.grow(block)
     }
-    this.#noticed = false
     this.#fail(null)
   }
 
   /** It has no voice until it names another block. */
-  #forget() {
+  #forget(problem) {
     this.#head = null
     this.#line.clear()
+    this.#fail(problem)
   }
 
   /** Resolves to the block of a header whose fields hash to its hash, or to a problem. */
@@ -259,7 +235,7 @@ export class Source {
     try {
       const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash.toLowerCase(), header }
+      return { number, hash, parent: header.parentHash.toLowerCase(), header: { ...header, hash } }
     } catch (error) {
       return { problem: error.message }
     }
