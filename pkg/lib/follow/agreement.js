@@ -73,7 +73,8 @@ export class Agreement {
   #tell(agreed, named) {
     const blocks = []
     for (const { source, block: { number, hash } } of named) {
-      const key = [this.#sources.indexOf(source), number, hash, agreed?.hash].join()
+      // Not by its hash: one that has another one at each question would be told of at each.
+      const key = [this.#sources.indexOf(source), number, agreed?.hash].join()
       if (this.#reported.has(key)) continue
       this.#reported.add(key)
       trim(this.#reported, MAX_REPORTED)
