@@ -354,7 +354,7 @@ test('a block with a lower number is not taken, also not below the state that is
   const first = db.follow(source(chain), { everyMs: EVERY_MS })
   await reaches(first, held)
   chain.drop(2)
-  const words = /^the newest block is 3, which is lower than 5$/
+  const words = /^the newest block, 3, is lower than 5$/
   const { state, behind } = await until(first, ({ waiting }) => words.test(waiting))
   assert.deepEqual([state, behind, first.standing.head.number], ['waiting', 0, 5])
   const second = db.follow(source(chain), { everyMs: EVERY_MS })

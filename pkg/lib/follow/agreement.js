@@ -46,7 +46,7 @@ export class Agreement {
     let split = null
     for (const number of numbers.slice(this.#agree - 1)) {
       if (block || number < lowest || (isEarly && number < numbers[0])) break
-      for (const source of voices) if (source.head.number > number && !source.at(number)) source.ask(number)
+      for (const source of voices) if (source.head.number > number) source.ask(number)
       const named = this.#named(number)
       const votes = ({ hash }) => named.filter(({ block }) => block.hash === hash).length
       // Of several that are named by as many, the one that was agreed on before stays.
@@ -67,7 +67,7 @@ export class Agreement {
 
   /** What is known of each source's block with this number. */
   #named(number) {
-    return this.#sources.map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block)
+    return this.#sources.map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block?.hash)
   }
 
   #tell(agreed, named) {

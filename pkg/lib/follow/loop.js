@@ -81,6 +81,7 @@ export class Loop {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#stopListening()
+    this.#each('rest')
     this.#each('stop')
     this.#sync?.cancel()
     // It was the caller who started what took over.
@@ -95,7 +96,7 @@ export class Loop {
   }
 
   #each(method) {
-    for (const source of this.#sources) source[method]()
+    for (const source of this.#sources) source[method]?.()
   }
 
   /** A source has said something, or has failed. */
@@ -127,7 +128,7 @@ export class Loop {
     const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)
     const isLower = number < lowest
-    this.#waiting = waiting ?? (isLower ? `the newest block is ${number}, which is lower than ${lowest}` : null)
+    this.#waiting = waiting ?? (isLower ? `the newest block, ${number}, is lower than ${lowest}` : null)
     if (head && !isLower && keyOf(head) !== keyOf(this.#head)) this.#head = head
   }
 
@@ -174,9 +175,9 @@ export class Loop {
     const head = this.#head
     const block = complete?.block
     const isCurrent = Boolean(head) && isHeld(head, complete)
-    const shown = isCurrent && block ? shownHead(block) : shownHead(head)
-    const waiting = this.#isActive ? this.#waiting ?? this.#failure?.message ?? null : null
-    const standing = Object.freeze({
+    const shown = shownHead(isCurrent && block ? block : head)
+    const waiting = (this.#isActive && (this.#waiting ?? this.#failure?.message)) || null
+    const standing = {
       state:
         role !== 'writer' ? 'following'
         : this.#isHidden() ? 'resting'
@@ -186,9 +187,9 @@ export class Loop {
       head: shown,
       target: shownHead(this.#aim),
       complete,
-      behind: shown && block ? (isCurrent ? 0 : Math.max(shown.number - block.number, 0)) : null,
+      behind: shown && block ? Math.max(shown.number - block.number, 0) : null,
       waiting,
-    })
+    }
     const text = JSON.stringify(standing)
     if (text === this.#shown) return
     this.#shown = text

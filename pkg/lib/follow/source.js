@@ -5,7 +5,7 @@ import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
 import { openProvider } from '../provider.js'
 import { Attempts } from '../reconnect.js'
-import { Line, trim } from './line.js'
+import { Line } from './line.js'
 
 /**
  * A source whose subscription works is asked only after so many times `everyMs`, because
@@ -19,8 +19,6 @@ const SELDOM = 10
 const MAX_OPEN = 3
 /** What is said of a source that has said nothing. */
 export const NEW = 'no answer yet'
-/** Numbers that it is not asked for once more at once: as many as there are other sources. */
-const MAX_ASKED = 16
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
 
@@ -38,11 +36,12 @@ export class Source {
   #attempts
   #isActive = false
   #timer
-  /** The newest block that it named, and what is known of its chain. */
+  /**
+   * The newest block that it named, and what is known of its chain. Of a block that it was asked for
+   * there is only the number until it is there.
+   */
   #head = null
   #line = new Line()
-  /** Numbers that it was asked for since it was heard last. Bound: MAX_ASKED. */
-  #asked = new Set()
   /** `null` while unknown, else whether it is the right chain. */
   #isOurChain = null
   #open = 0
@@ -87,8 +86,8 @@ export class Source {
     clearTimeout(this.#timer)
   }
 
+  /** Ends it, after `rest`. */
   stop() {
-    this.rest()
     this.#attempts?.stop()
     this.#provider?.close()
     this.#provider = null
@@ -99,9 +98,16 @@ export class Source {
     return this.head && this.#line.at(number)
   }
 
-  /** Asks for its block with this number. */
-  ask(number) {
-    if (!this.#asked.has(number)) this.#askFor(number)
+  /** Asks for its block with this number, once. */
+  async ask(number) {
+    if (this.#line.at(number)) return
+    this.#line.add({ number })
+    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    const block = result && (await this.#verified(headerTexts(result)))
+    // The chain may be another one by then.
+    if (block?.number !== number || !this.#line.at(number)) return
+    this.#line.add(block)
+    this.#heard()
   }
 
   #connect() {
@@ -117,10 +123,10 @@ export class Source {
   }
 
   #lost(reason) {
-    const answered = this.#isOurChain !== null
+    // It has answered if its chain is known.
+    this.#attempts?.lost(this.#isOurChain !== null)
     this.#provider = this.#subscription = this.#isOurChain = null
     this.#hears = false
-    this.#attempts?.lost(answered)
     this.#fail(reason)
   }
 
@@ -189,16 +195,6 @@ export class Source {
     else this.#fail(`it is on chain ${named}, and not on ${ours}`)
   }
 
-  async #askFor(number) {
-    this.#asked.add(number)
-    trim(this.#asked, MAX_ASKED)
-    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
-    const block = result && (await this.#verified(headerTexts(result)))
-    if (block?.number !== number || !(number < this.#head?.number)) return
-    this.#line.add(block)
-    this.#heard()
-  }
-
   /** The outcome of a call; an empty one if the connection is another one by then. */
   async #call(method, params) {
     const provider = this.#provider
@@ -243,7 +239,6 @@ export class Source {
 
   #fail(problem) {
     if (problem || this.#isOurChain) this.problem = problem
-    this.#asked.clear()
     this.#heard()
   }
 }
