@@ -592,3 +592,15 @@ test('nothing that a subscription brings throws, ends the follow or is taken unp
 test('a Node process ends by itself when its follow has ended', async () => {
   assert.equal(await succeeds('follow-and-end.mjs'), 'ended\n')
 })
+
+test('a block that leaves the state as it is becomes the complete one, too', async (t) => {
+  const { chain, db } = await world(t)
+  const follow = db.follow(source(chain), { everyMs: EVERY_MS })
+  await reaches(follow, chain.head)
+  const { stateRoot } = chain.head.header
+  for (let at = 0; at < 3; at++) {
+    await chain.block(new Map())
+    assert.equal(chain.head.header.stateRoot, stateRoot)
+    await reaches(follow, chain.head)
+  }
+})
