@@ -113,8 +113,10 @@ export class Loop {
     const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
     if (!isActive) this.#each('rest')
     else if (hurries || !wasActive) this.#each('start')
-    if (isActive) this.#find()
-    if (isActive) this.#go()
+    if (isActive) {
+      this.#find()
+      this.#go()
+    }
     this.#show()
   }
 

@@ -89,6 +89,7 @@ export class Source {
   /** Ends it, after `rest`. */
   stop() {
     this.#attempts?.stop()
+    if (this.#subscription) this.#provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
     this.#provider?.close()
     this.#provider = null
   }
@@ -188,11 +189,16 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) return this.#fail(error.message)
     if (result === undefined) return
-    const named = JSON.stringify(result).slice(0, LONGEST_ID)
-    const ours = `"0x${this.#options.chainId.toString(16)}"`
-    this.#isOurChain = named === ours
+    const { chainId } = this.#options
+    let named
+    try {
+      named = BigInt(String(result).slice(0, LONGEST_ID))
+    } catch {
+      // It names none.
+    }
+    this.#isOurChain = named === chainId
     if (this.#isOurChain) this.#heard()
-    else this.#fail(`it is on chain ${named}, and not on ${ours}`)
+    else this.#fail(`it is on chain ${named}, and not on ${chainId}`)
   }
 
   /** The outcome of a call; an empty one if the connection is another one by then. */
