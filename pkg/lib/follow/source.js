@@ -50,7 +50,7 @@ export class Source {
   #taken = 0
   #subscription = null
   /** Whether the subscription works: it brought the newest block. */
-  #hears = false
+  #hears = null
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -126,8 +126,7 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#subscription = this.#isOurChain = null
-    this.#hears = false
+    this.#provider = this.#subscription = this.#isOurChain = this.#hears = null
     this.#fail(reason)
   }
 
@@ -175,8 +174,8 @@ export class Source {
       this.#fail(error.message)
     } else if (result) {
       // The subscription has missed it, and may have ended.
-      if (result.hash !== this.#head?.hash && this.#hears) {
-        this.#hears = false
+      if (this.#hears && result.hash !== this.#head?.hash) {
+        this.#hears = null
         this.#schedule()
       }
       this.#take(headerTexts(result), turn)
