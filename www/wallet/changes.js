@@ -1,7 +1,7 @@
 /** Hears of each proven change, of every account and slot that is tracked (`db.watch`). */
 
 /** How long a change is shown as a new one. */
-export const NEW_FOR_MS = 2_500
+const NEW_FOR_MS = 900
 
 /**
  * @param {Snaplight} db

@@ -4,6 +4,8 @@ import { count } from '../view/format.js'
 import { write } from '../view/say.js'
 import { ago, amount, difference, shortAddress, slotName, slotValue, word } from './format.js'
 
+/** The hash of no code. */
+const NO_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 const NAMES = { proven: 'Proven', stale: 'Stale', pending: 'Pending', untracked: 'Not tracked', damaged: 'Damaged', unreadable: 'Unreadable' }
 
 /**
@@ -58,16 +60,25 @@ export function createList(list, { onTrack, onUntrack, onForget }) {
 }
 
 function balanceRow({ value, standing }, change, lie) {
-  const row = { name: 'Balance', standing, lie, text: value ? amount(value.balance) : '', title: value ? `${value.balance} wei` : '', key: value?.balance }
+  const row = { name: 'Balance', standing, lie, text: value ? amount(value.balance) : '', title: value ? `${value.balance} wei` : '' }
   if (!value) return row
-  const notes = [value.exists ? `${count(Number(value.nonce))} ${value.nonce === 1n ? 'transaction' : 'transactions'} sent` : 'Never used: proven not to be in the state']
-  const [before, after] = [change?.old?.balance, change?.new.balance]
-  if (before !== undefined && before !== after) notes.push(`${difference(before, after)} in block ${count(change.new.block?.number ?? 0)}`)
-  return { ...row, note: notes.join(' · '), isNew: change?.isNew }
+  const notes = [kindOf(value)]
+  const [before, after] = [change?.old, change?.new]
+  // A contract's account is another one, too, when only its storage is.
+  const isOther = change && (before.balance !== after.balance || before.nonce !== after.nonce)
+  if (isOther && before.balance !== after.balance) notes.push(`${difference(before.balance, after.balance)} in block ${count(after.block?.number ?? 0)}`)
+  return { ...row, note: notes.join(' · '), isNew: isOther && change.isNew }
+}
+
+/** What an account is, in words. */
+function kindOf({ exists, nonce, codeHash }) {
+  if (!exists) return 'Never used: proven not to be in the state'
+  if (codeHash !== NO_CODE) return 'A contract'
+  return `${count(Number(nonce))} ${nonce === 1n ? 'transaction' : 'transactions'} sent`
 }
 
 function slotRow({ slot, value, standing }, change, lie) {
-  const row = { name: slotName(slot), standing, lie, text: value ? slotValue(value.value) : '', title: value ? word(value.value) : '', key: value?.value }
+  const row = { name: slotName(slot), standing, lie, text: value ? slotValue(value.value) : '', title: value ? word(value.value) : '' }
   const before = change?.old?.value
   const note = before === undefined ? '' : `It was ${slotValue(before)} before block ${count(change.new.block?.number ?? 0)}`
   return { ...row, note, isNew: change?.isNew }

@@ -34,13 +34,13 @@ export function createPeers(body, cost) {
     }
   }
 
-  function showOne({ stats, lies, row }) {
+  function showOne({ stats, lies, row }, plugged) {
     const [name, state, answers, size, latency, lied, fault] = row.cells
     row.dataset.state = stats.state
     // A provider's name comes from a URL, so it is only ever set as text.
     write(name, stats.name)
     state.firstChild.dataset.state = stats.state
-    write(state.lastChild, STATES[stats.state] ?? stats.state)
+    write(state.lastChild, !plugged && stats.state === 'closed' ? 'unplugged' : STATES[stats.state])
     write(answers, count(stats.answers))
     write(size, bytes(stats.bytes))
     write(latency, stats.latencyMs > 0 ? duration(stats.latencyMs) : '–')
@@ -67,10 +67,10 @@ export function createPeers(body, cost) {
       disagreement = `Not all agree on block ${count(blocks[0].number)}: ${blocks.map(({ source }) => source).join(', ')}`
     },
 
-    show(open) {
+    show(open, plugged) {
       for (const stats of open) takeIn(stats)
       forgetClosed(new Set(open.map(({ id }) => id)))
-      for (const peer of known.values()) showOne(peer)
+      for (const peer of known.values()) showOne(peer, plugged)
       const all = [...known.values()].map(({ stats }) => stats)
       const [answers, received] = ['answers', 'bytes'].map((name) => all.reduce((sum, stats) => sum + stats[name], 0))
       const each = blocks > 0 ? `${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'} proven here, each for about ${count(answers / blocks)} answers and ${bytes(received / blocks)}` : ''

@@ -52,7 +52,8 @@ export async function startGoBetween({ upstream, origin }) {
     }
     const asked = callsOf(body)
     status.calls += asked.length
-    const answered = await fetch(upstream, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    // Nodes that speak WebSocket speak HTTP at the same port.
+    const answered = await fetch(upstream.replace(/^ws/, 'http'), { method: 'POST', headers: { 'content-type': 'application/json' }, body })
     const after = answered.headers.get('retry-after')
     response.writeHead(answered.status, after ? { ...cors, 'retry-after': after } : cors)
     return response.end(changed(await answered.text(), new Map(asked.map((call) => [call.id, call]))))
