@@ -4,6 +4,8 @@ import { count, ether, shortHash } from '../view/format.js'
 
 /** Digits behind the point of an amount. All of them are in its title. */
 const DIGITS = 6
+/** Beyond it a slot is hardly a number: most tokens count in units of 1e-18. */
+const LARGEST_NUMBER = 10n ** 27n
 
 /** Wei as ether, cut and not rounded: an amount is never shown higher than it is. */
 export function amount(wei) {
@@ -18,9 +20,9 @@ export function difference(before, after) {
   return after >= before ? `+${amount(after - before)}` : `−${amount(before - after)}`
 }
 
-/** A slot's value: a number where it is one that people can read, else its 32 bytes. */
+/** A slot's value: a number where it is one that people can read, else its 32 bytes, shortened. */
 export function slotValue(value) {
-  return value < 10n ** 15n ? count(Number(value)) : shortHash(word(value))
+  return value < LARGEST_NUMBER ? value.toLocaleString('en') : shortHash(word(value))
 }
 
 export function word(value) {

@@ -52,7 +52,7 @@ async function gethNode() {
     network: { id: networkId, genesisHash },
     watch: [
       { address: richest[0], slots: [], label: 'Savings' },
-      { address: payer, slots: [], label: 'Everyday account' },
+      { address: payer, slots: [], label: 'Faucet' },
       { address: NOBODY, slots: [], label: 'Fee income' },
       { address: contract, slots: Object.keys(genesis[contract].storage).slice(0, 2), label: 'A token’s contract' },
       { address: HISTORY, slots: ['0x3c'], label: 'Block hashes' },
