@@ -433,10 +433,13 @@ export class Snaplight implements AsyncDisposable {
    * ```
    *
    * States that are completed between two calls of `next()` are passed over; `old` is always what
-   * was given last. It waits for the first state, and for what is tracked and pending. It ends when
-   * the database is closed, when the signal is aborted, and when the loop is left. It throws a
-   * {@link NotTrackedError} when it is not, or no longer, tracked, and what a read rejects with. A
-   * page that is damaged is waited for.
+   * was given last. It waits for the first state, for what is tracked and pending, and for a
+   * {@link track} that is under way. It ends when the database is closed, when the signal is aborted,
+   * and when the loop is left. It throws a {@link NotTrackedError} when it is not, or no longer,
+   * tracked, and what a read rejects with. A page that is damaged is waited for: until it is repaired,
+   * or until the next state.
+   *
+   * It listens only while a call of `next()` waits, so an iterator may be dropped at any time.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot, or not an AbortSignal.
    * @throws {ClosedError} After `close()`.
@@ -546,7 +549,8 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Reads storage slots of an account from the last complete state: one, or those of an array, in
-   * its order and all of one state. A slot that is not in the trie is proven to be 0.
+   * its order and all of one state. A slot that is not in the trie is proven to be 0, and so is each
+   * slot of an account without storage, tracked or not.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
@@ -560,7 +564,8 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Reads the code of an account in the last complete state, or, given a hash, the code with that
-   * hash. An account without code has an empty one.
+   * hash. An account without code has an empty one, also if its code is not tracked, because the
+   * account proves that.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither an address nor a hash.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with

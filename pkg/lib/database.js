@@ -13,7 +13,10 @@
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
-import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
+import { CancelledError, ClosedError } from './errors.js'
+import { Follow, followPlan } from './follow.js'
+import { headerTexts } from './header.js'
+import { Held } from './held.js'
 import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
@@ -21,22 +24,20 @@ import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 import { Watch } from './watch.js'
 
+/**
+ * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
+ * src/state/record.rs.
+ */
+const KEPT_HEADERS = 8
+
 export class Snaplight {
   #name
   #network
   #backend
   #role = 'writer'
   #onEvent
-  /** What the backend has told last: the states with their scopes, and what is to be held. */
-  #held = { states: [], scope: 0, holds: 'everything' }
-  /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
-  #states = Object.freeze([])
+  #held = new Held()
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
-  /** Changes of the set that are not answered yet, and the newest version that an answer named. */
-  #changes = 0
-  #changedTo = 0
-  /** Callers who wait for a state or a scope. Bound: their calls. */
-  #waiting = new Set()
   /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
   #listeners = new Set()
   /** Peers that are not closed, by id. */
@@ -52,6 +53,12 @@ export class Snaplight {
   #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
+  /** The controls of the follow that runs, or `null`. */
+  #following = null
+  /** The newest Head that a follow completed, by its tag. */
+  #followed = { latest: null, safe: null, finalized: null }
+  /** Headers by hash, the oldest first. Bound: KEPT_HEADERS. */
+  #headers = new Map()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
@@ -109,6 +116,16 @@ export class Snaplight {
     }
   }
 
+  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
+  static headers(database) {
+    return database.#headers
+  }
+
+  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
+  static followed(database) {
+    return database.#followed
+  }
+
   get name() {
     return this.#name
   }
@@ -122,11 +139,11 @@ export class Snaplight {
   }
 
   get complete() {
-    return this.#states[0] ?? null
+    return this.#held.complete
   }
 
   get states() {
-    return this.#states
+    return this.#held.states
   }
 
   get holds() {
@@ -168,7 +185,34 @@ export class Snaplight {
     abortSignal(signal)
     callback(onProgress, 'options.onProgress')
     callback(onNeedNewRoot, 'options.onNeedNewRoot')
-    return this.#start(wanted, signal, { onProgress, onNeedNewRoot })
+    const sync = this.#start(wanted, signal, { onProgress, onNeedNewRoot })
+    this.#endFollow(new CancelledError('CANCELLED', 'A call of sync took over from this follow; what is stored stays.'))
+    return sync
+  }
+
+  follow(source, options) {
+    this.#checkOpen()
+    const plan = followPlan(source, options, this.#network.chainId)
+    this.#endFollow(new CancelledError('CANCELLED', 'Another follow took over; what is stored stays.'))
+    return new Follow(plan, {
+      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || !this.#held.isWhole }),
+      verify: (header, hash) => this.#read('header', header, hash),
+      sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
+      tell: (event) => this.#tell(event),
+      completed: (tag, head) => {
+        this.#followed[tag] = head
+      },
+      handOver: (controls) => {
+        this.#following = controls
+      },
+      ended: () => {
+        this.#following = null
+      },
+    })
+  }
+
+  get following() {
+    return this.#following?.follow ?? null
   }
 
   progress() {
@@ -184,17 +228,17 @@ export class Snaplight {
     oneOf(hold, ['everything', 'set'], 'hold')
     const { track = [] } = optionsOf(options)
     const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
-    return this.complete && this.#proven(version)
+    return this.complete && this.#held.proven(version)
   }
 
   async track(accounts) {
-    return this.#proven(await this.#change('track', trackedBytes(accounts)))
+    return this.#held.proven(await this.#change('track', trackedBytes(accounts)))
   }
 
   async untrack(accounts) {
     const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
     // A follower reads on until it hears of it.
-    await this.#until(() => this.#held.scope >= version)
+    await this.#held.scoped(version)
   }
 
   async tracked() {
@@ -203,14 +247,7 @@ export class Snaplight {
 
   at(state) {
     this.#checkOpen()
-    const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
-    const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
-    const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
-    const found = this.#states.find(isIt)
-    if (!found) {
-      const readable = this.#states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-      throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. Those that can be read: ${readable}.`)
-    }
+    const found = this.#held.find(state)
     const root = hashBytes(found.root)
     return new Snapshot(found, (method, ...args) => this.#read(method, ...args, root))
   }
@@ -239,9 +276,8 @@ export class Snaplight {
       {
         listen: (listener) => Snaplight.listen(this, listener),
         isClosed: () => this.#closing !== null,
-        version: () => [this.complete?.root, this.#held.states[0]?.scope, this.#held.scope, this.holds].join(),
-        // A change of the set that is on its way, to a worker or to the tab that writes, may track it.
-        isSettled: () => this.#changes === 0 && this.#held.scope >= this.#changedTo,
+        version: () => this.#held.version,
+        isSettled: () => this.#held.isSettled,
         read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
       },
       abortSignal(signal),
@@ -257,6 +293,10 @@ export class Snaplight {
     return this.close()
   }
 
+  #endFollow(error) {
+    this.#following?.end(error)
+  }
+
   async #read(method, ...args) {
     this.#checkOpen()
     return this.#backend.read(method, ...args)
@@ -265,34 +305,12 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    this.#changes += 1
     try {
-      const version = await this.#backend.change(method, accounts)
-      this.#changedTo = Math.max(this.#changedTo, version)
-      return version
+      return await this.#held.changing(this.#backend.change(method, accounts))
     } finally {
-      this.#changes -= 1
+      // Watches may know more now.
       this.#tellParts({ type: 'states' })
     }
-  }
-
-  /** Resolves to the complete state when it was built for the scope of this version. */
-  async #proven(version) {
-    await this.#until(() => this.#held.states[0]?.scope >= version)
-    return this.complete
-  }
-
-  #until(isThere) {
-    return new Promise((resolve, reject) => {
-      if (isThere()) return resolve()
-      if (this.#closing) return reject(this.#closedError())
-      this.#waiting.add({ isThere, resolve, reject })
-    })
-  }
-
-  #rejectWaiting(error) {
-    for (const { reject } of this.#waiting) reject(error)
-    this.#waiting.clear()
   }
 
   /**
@@ -300,7 +318,7 @@ export class Snaplight {
    * caller of the earlier sync has to be told.
    */
   #start(target, signal, callbacks) {
-    const running = { ...callbacks, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
+    const running = { ...callbacks, target, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
     const sync = new Sync(showTarget(target), {
       stop: () => this.#cancel(running),
       move: (next) => this.#move(running, next),
@@ -338,13 +356,13 @@ export class Snaplight {
     this.#checkOpen()
     const wanted = syncTarget(target)
     if (this.#running === running) {
-      const before = running.start
+      const { start, target: before } = running
       // Set before the call, because the sync may end within it.
-      running.start = ++this.#starts
+      Object.assign(running, { start: ++this.#starts, target: wanted })
       try {
         this.#backend.startSync(wanted, running.start)
       } catch (error) {
-        running.start = before
+        Object.assign(running, { start, target: before })
         throw error
       }
     }
@@ -361,9 +379,19 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
+    if (report) this.#keepHeader(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)
+  }
+
+  /** Keeps the header of a target, which its sync has verified, if it came as JSON. */
+  #keepHeader({ header, blockHash }) {
+    if (!header || header instanceof Uint8Array) return
+    const hash = toHex(blockHash)
+    this.#headers.delete(hash)
+    this.#headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
+    if (this.#headers.size > KEPT_HEADERS) this.#headers.delete(this.#headers.keys().next().value)
   }
 
   #publish(running) {
@@ -377,8 +405,9 @@ export class Snaplight {
   }
 
   async #close(message) {
+    this.#endFollow(null)
     this.#end(null, new ClosedError('CLOSED', message))
-    this.#rejectWaiting(this.#closedError())
+    this.#held.end(this.#closedError())
     this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
@@ -442,20 +471,11 @@ export class Snaplight {
         if (this.#running?.start === start) this.#publish(this.#running)
       },
       onStates: (held) => {
-        const before = this.complete
-        this.#held = held
-        this.#states = Object.freeze(held.states.map(({ scope, block, ...state }) => Object.freeze({ ...state, block: block && Object.freeze(block) })))
-        const { complete } = this
-        // No event for new counts of the same state: codes that it does not name were deleted, or the
-        // set was changed.
-        const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
+        const isAnother = this.#held.take(held)
         // No event for the state that is there when the database is opened.
-        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
-        for (const waiting of this.#waiting) {
-          if (!waiting.isThere()) continue
-          this.#waiting.delete(waiting)
-          waiting.resolve()
-        }
+        if (this.#backend && isAnother) this.#tell({ type: 'complete', complete: this.complete })
+        this.#following?.refresh()
+        this.#held.wake()
         this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
@@ -463,7 +483,7 @@ export class Snaplight {
         if (this.#running?.start === start) this.#end(shapeReport(report), null)
       },
       onFailed: (error, start) => {
-        if (error.code !== 'CANCELLED') this.#rejectWaiting(error)
+        if (error.code !== 'CANCELLED') this.#held.fail(error)
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
@@ -476,6 +496,7 @@ export class Snaplight {
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
         this.#role = role
+        this.#following?.refresh()
         if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
@@ -486,8 +507,9 @@ export class Snaplight {
         this.#tell({ type: 'ended', message })
       },
       onCrashed: (error) => {
+        this.#endFollow(error)
         this.#end(null, error)
-        this.#rejectWaiting(error)
+        this.#held.end(error)
         this.#crash = error
         this.#tellEnd(error)
         this.#closePeers(closedByError(error))

@@ -3,8 +3,9 @@
 // The module sees all of them as `{ call({ method, params }), close() }`. A call's promise
 // never rejects. It resolves once and in any case: to `{ result }`, which is plain JSON, or to `{ error:
 // { code, message, data, status, retryAfterMs } }`. There, `code` and `status` are 0 and
-// `retryAfterMs` is null if there is none. What an error means, and when to ask again, is the
-// engine's business. Only the size of a batch is decided here.
+// `retryAfterMs` is null if there is none. Beside the `error` of a server's own there is `answer`,
+// which is that error as it came. What an error means, and when to ask again, is the engine's
+// business. Only the size of a batch is decided here.
 
 import { connect } from './socket.js'
 
@@ -136,9 +137,12 @@ class Calls {
     call.resolve(outcome)
   }
 
-  /** Ends all of them, or these, with an error. */
-  fail(error, calls = [...this.#open.keys()].map((id) => ({ id }))) {
-    for (const { id } of calls) this.end(id, failure(error))
+  /**
+   * Ends all of them, or these, with an error.
+   * @param {object} [answer] The server's own error, if there is one.
+   */
+  fail(error, calls = [...this.#open.keys()].map((id) => ({ id })), answer = undefined) {
+    for (const { id } of calls) this.end(id, { ...failure(error), ...(answer && { answer }) })
   }
 }
 
@@ -146,9 +150,33 @@ class Calls {
 class ObjectProvider {
   #calls = new Calls()
   #target
+  #stopListening
 
   constructor(target) {
     this.#target = target
+  }
+
+  /**
+   * Has `onNotice({ subscription, result })` called with what a subscription brings, which may be
+   * anything, and `onChain()` when the chain has changed. Returns whether it can.
+   */
+  listen(onNotice, onChain) {
+    const target = this.#target
+    const hear = (message) => {
+      if (message?.type === 'eth_subscription') onNotice(message.data)
+    }
+    try {
+      if (typeof target.on !== 'function' || typeof target.removeListener !== 'function') return false
+      this.#stopListening = () => {
+        target.removeListener('message', hear)
+        target.removeListener('chainChanged', onChain)
+      }
+      target.on('message', hear)
+      target.on('chainChanged', onChain)
+      return true
+    } catch {
+      return false
+    }
   }
 
   call(request) {
@@ -157,6 +185,11 @@ class ObjectProvider {
 
   close() {
     this.#calls.fail({ message: 'closed' })
+    try {
+      this.#stopListening?.()
+    } catch {
+      // The object is broken, and what it says is ignored from now on.
+    }
   }
 }
 
@@ -199,7 +232,7 @@ class Batches {
       this.#shrink(call.batch)
       this.#add(call)
     } else if (error || answer?.result === undefined) {
-      this.calls.end(call.id, failure({ message: 'the answer is not JSON-RPC', ...http, ...error }))
+      this.calls.fail({ message: 'the answer is not JSON-RPC', ...http, ...error }, [call], error)
     } else {
       this.calls.end(call.id, { result: answer.result })
     }
@@ -210,7 +243,7 @@ class Batches {
     const { code, message } = Object(answer?.error)
     const [{ batch }] = calls
     if (NOT_OF_BATCHES.includes(http?.status) || RATE_CODES.includes(code)) {
-      return this.calls.fail({ ...http, ...answer?.error }, calls)
+      return this.calls.fail({ ...http, ...answer?.error }, calls, answer?.error)
     }
     const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(message)
     // Anything else is a server that knows no batches.
@@ -291,6 +324,7 @@ class SocketProvider {
   #socket
   #batches
   #onLost
+  #onNotice
   /** Batches that are not wholly answered, oldest first. Bound: the calls in flight. */
   #sent = []
 
@@ -318,8 +352,14 @@ class SocketProvider {
     return this.#batches.call(request)
   }
 
+  /** As an object's; the chain of a URL does not change. */
+  listen(onNotice) {
+    this.#onNotice = onNotice
+    return true
+  }
+
   close() {
-    this.#onLost = null
+    this.#onLost = this.#onNotice = null
     this.#end(DONE, 'closed')
   }
 
@@ -337,6 +377,7 @@ class SocketProvider {
     for (const answer of [parsed(data)].flat()) {
       const call = this.#sent.flat().find(({ id }) => id === answer?.id)
       if (call) this.#batches.take(call, answer)
+      else if (answer?.method === 'eth_subscription') this.#onNotice?.(answer.params)
       else if (answer?.error && answer.id == null) this.#refused(answer)
     }
     this.#forgetAnswered()

@@ -140,6 +140,16 @@ function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outr
   console.log(queued.nodes + queued.codes + queued.storages, etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
 }
 
+/** Waits until an account has so much, and tells what a slot changes to. */
+export async function watching(db: Snaplight, signal: AbortSignal): Promise<bigint> {
+  const slots = db.watch({ address: `0x${'11'.repeat(20)}`, slot: 3n }, { signal })
+  const { done, value } = await slots.next()
+  if (!done) console.log(value.old?.value ?? 'nothing yet', value.new.value, value.new.slot, value.new.root)
+  await slots.return?.()
+  for await (const { old, new: now } of db.watch(new Uint8Array(20))) if (now.balance > (old?.balance ?? 0n)) return now.balance
+  return 0n
+}
+
 /** A message port dressed as a socket: anything of this shape can be a peer. */
 export function portAsSocket(port: MessagePort): SocketLike {
   return {
@@ -192,6 +202,8 @@ export async function mistakes(db: Snaplight): Promise<void> {
   console.log(number)
   // @ts-expect-error A balance is a bigint: a number would lose wei.
   const balance: number = (await db.getAccount('0x')).balance
+  // @ts-expect-error A slot is watched by its account and its number.
+  db.watch({ slot: 1 })
   // @ts-expect-error Answers are not to be changed.
   db.progress().accounts = balance
 }
