@@ -113,7 +113,7 @@ test('a page without a provider asks for one, and says what is wrong with its UR
   assert.match(await page.textContent('#connect-problem'), /is no URL/)
   await page.fill('#connect [name=url]', between.url)
   await page.click('#connect button')
-  await page.waitForSelector('#empty:not([hidden])')
+  await page.waitForSelector('#network:not(:empty)')
   assert.match(await page.textContent('#network'), new RegExp(`Network ${node.network.id}`))
   assert.deepEqual(page.uncaught, [])
 })

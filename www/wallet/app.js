@@ -25,9 +25,8 @@ const settings = readSettings(location.search)
 const name = `snaplight-wallet-${settings.network.id}-${settings.network.genesisHash.slice(2, 10)}`
 
 let keeper, book, changes, list, peers, lies
-/** What was read last, and the addresses that the database is to hold. */
+/** What was read last. */
 let reads = []
-let tracked = new Set()
 let [reading, readAgain] = [false, false]
 /** Why the follow ended, if it did by itself. */
 let ended = ''
@@ -95,23 +94,15 @@ async function begin() {
   }
   changes = createChanges(keeper.db, render)
   find('columns').hidden = false
-  await load()
-  setInterval(tick, TICK_MS)
-}
-
-/** The list as it is stored, and what the database holds. */
-async function load() {
-  const held = new Set((await keeper.db.tracked()).map(({ address }) => address))
-  const isNew = held.size === 0 && !keeper.db.complete
-  // A database that lost its set, and one that is new, are told of the whole list again.
-  if (isNew && book.entries.length > 0) ask(book.entries)
-  else tracked = held
+  // All of it again: the database may be new, or have lost its set. What it holds already costs
+  // nothing.
+  ask(book.entries.filter(({ isTracked }) => isTracked))
   await refresh()
+  setInterval(tick, TICK_MS)
 }
 
 /** Has entries kept from now on. The promise of `track` lasts until they are proven. */
 function ask(entries) {
-  for (const { address } of entries) tracked.add(address)
   const asked = entries.map(({ address, slots }) => ({ address, slots }))
   keeper.db.track(asked).then(refresh, (error) => {
     if (error.code !== 'CLOSED') problem(`The list could not be changed: ${error.message}`)
@@ -127,12 +118,13 @@ function add(entry) {
 }
 
 function track(address) {
+  book.setTracked(address, true)
   ask([book.find(address)])
   refresh()
 }
 
 async function untrack(address) {
-  tracked.delete(address)
+  book.setTracked(address, false)
   try {
     await keeper.db.untrack([address])
   } catch (error) {
@@ -192,7 +184,7 @@ async function refresh() {
     reads = await readAll(keeper.db, book.entries)
   } while (readAgain)
   reading = false
-  changes.watch(book.entries.filter(({ address }) => tracked.has(address)))
+  changes.watch(book.entries.filter(({ isTracked }) => isTracked))
   render()
 }
 
@@ -206,9 +198,8 @@ function tick() {
 function view() {
   const context = { now: Date.now() / 1000, offline: offline() }
   return reads.map(({ entry, account, slots }) => {
-    const isTracked = tracked.has(entry.address)
-    const show = (read) => ({ ...read, standing: standingOf(read, { ...context, tracked: isTracked }) })
-    return { entry, isTracked, account: show(account), slots: slots.map((read, at) => ({ slot: entry.slots[at], ...show(read) })) }
+    const show = (read) => ({ ...read, standing: standingOf(read, { ...context, isTracked: entry.isTracked }) })
+    return { entry, account: show(account), slots: slots.map((read, at) => ({ slot: entry.slots[at], ...show(read) })) }
   })
 }
 
@@ -244,7 +235,7 @@ function render() {
   write(find('tally'), all.length > 0 ? `${count(proven)} of ${count(all.length)} values held` : '')
   find('empty').hidden = values.length > 0
   list.show(values, { changeOf: changes.of, lieAbout: lies.about })
-  lies.show(values.find(({ isTracked }) => isTracked)?.entry, plugged)
+  lies.show(values.find(({ entry }) => entry.isTracked)?.entry, plugged)
   peers.show(db.peers.map(({ stats }) => stats), plugged)
 }
 

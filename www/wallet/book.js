@@ -1,7 +1,7 @@
 /**
- * The watch list: addresses with a label and slots. The list is the page's own and is stored beside
- * the database, because the database knows no labels, and keeps what is no longer tracked until it is
- * removed.
+ * The watch list: `{ address, slots, label, isTracked }`. It is the page's own and is stored beside
+ * the database, which knows no labels, and forgets what is not tracked. What is not tracked any more
+ * stays in the list until it is removed.
  */
 
 const ADDRESS = /^(0x)?[0-9a-f]{40}$/i
@@ -43,10 +43,15 @@ export function createBook(name, first) {
       if (!before && entries.length >= MOST_ENTRIES) return `The list is full: it holds ${MOST_ENTRIES} addresses. Remove one first.`
       const slots = [...new Set([...(before?.slots ?? []), ...entry.slots])]
       if (slots.length > MOST_SLOTS) return `An address has at most ${MOST_SLOTS} slots in this list.`
-      if (before) Object.assign(before, { slots, label: entry.label || before.label })
+      if (before) Object.assign(before, { slots, label: entry.label || before.label, isTracked: true })
       else entries = [...entries, { ...entry, slots }]
       save()
       return ''
+    },
+
+    setTracked(address, isTracked) {
+      this.find(address).isTracked = isTracked
+      save()
     },
 
     remove(address) {
@@ -70,7 +75,7 @@ export function readEntry({ address, slots, label }) {
   else if (numbers.length > MOST_SLOTS) problems.slots = `These are ${numbers.length} slots. At most ${MOST_SLOTS} fit in one entry.`
   if (Object.keys(problems).length > 0) return { problems }
   const written = `0x${digits.replace(/^0x/i, '').toLowerCase()}`
-  return { problems, entry: { address: written, slots: [...new Set(numbers.map((slot) => `0x${BigInt(slot).toString(16)}`))], label: label.trim() } }
+  return { problems, entry: { address: written, slots: [...new Set(numbers.map((slot) => `0x${BigInt(slot).toString(16)}`))], label: label.trim(), isTracked: true } }
 }
 
 function addressProblem(text) {
@@ -84,7 +89,7 @@ function addressProblem(text) {
 function stored(key) {
   try {
     const list = JSON.parse(localStorage.getItem(key))
-    return Array.isArray(list) ? list.map(({ address, slots, label }) => ({ address: String(address), slots: slots.map(String), label: String(label) })) : undefined
+    return Array.isArray(list) ? list.map(({ address, slots, label, isTracked }) => ({ address: String(address), slots: slots.map(String), label: String(label), isTracked: isTracked !== false })) : undefined
   } catch {
     return undefined
   }

@@ -38,7 +38,7 @@ export function createKeeper({ providers, network, restarts }, name, { onEvent, 
   }
 
   function plugIn() {
-    for (const url of providers) if (db.peers.length < providers.length) db.addPeer(url, { by: 'rpc' })
+    for (const url of providers) db.addPeer(url, { by: 'rpc' })
     follow()
   }
 

@@ -36,10 +36,10 @@ export function createList(list, { onTrack, onUntrack, onForget }) {
         item.remove()
         items.delete(address)
       }
-      values.forEach(({ entry, isTracked, account, slots }, at) => {
+      values.forEach(({ entry, account, slots }, at) => {
         const item = itemOf(entry)
         if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null)
-        const { address } = entry
+        const { address, isTracked } = entry
         item.dataset.tracked = isTracked ? 'yes' : 'no'
         const [title, code] = item.querySelectorAll('h3, code')
         write(title, entry.label || shortAddress(address))

@@ -39,11 +39,11 @@ export function readAll(db, entries) {
 /**
  * How a value stands now.
  * @param {{value?: object, error?: Error}} read
- * @param {{now: number, offline: string, tracked: boolean}} context `now` in seconds; `offline`: why
- *   no newer block comes, or an empty text; `tracked`: whether the database is to hold it
+ * @param {{now: number, offline: string, isTracked: boolean}} context `now` in seconds; `offline`: why
+ *   no newer block comes, or an empty text; `isTracked`: whether the database is to hold it
  * @returns {Standing}
  */
-export function standingOf({ value, error }, { now, offline, tracked }) {
+export function standingOf({ value, error }, { now, offline, isTracked }) {
   if (value) {
     const { block } = value
     const age = block && Math.max(0, Math.floor(now - block.timestamp))
@@ -51,7 +51,7 @@ export function standingOf({ value, error }, { now, offline, tracked }) {
     return { state: why ? 'stale' : 'proven', block, age, why }
   }
   const nothing = { block: null, age: null }
-  if (error.code === 'NO_STATE' || error.pending || (error.code === 'NOT_TRACKED' && tracked)) {
+  if (error.code === 'NO_STATE' || error.pending || (error.code === 'NOT_TRACKED' && isTracked)) {
     return { ...nothing, state: 'pending', why: offline || 'the next block brings it' }
   }
   if (error.code === 'NOT_TRACKED') return { ...nothing, state: 'untracked', why: 'nothing of it is kept' }

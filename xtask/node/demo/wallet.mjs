@@ -12,6 +12,8 @@ import { startNode } from './wallet-node.mjs'
 const END_WITHIN_MS = 110_000
 /** Blocks that have to be proven while the page is watched: of a chain of its own, and of any other. */
 const BLOCKS = { local: 4, other: 1 }
+/** Blocks that the chain goes on for while the plug is pulled. */
+const UNHEARD = 2
 const LOOK_EVERY_MS = 100
 const PICTURE = 'demo-wallet.png'
 const UNPLUGGED_PICTURE = 'demo-wallet-unplugged.png'
@@ -79,7 +81,7 @@ class Scene {
     console.log(failed.length === 0
       ? `\nCOMPLETE: all ${this.#checks.length} checks held`
       : `\nWRONG: ${failed.length} of ${this.#checks.length} checks did not hold`)
-    for (const { what, held } of this.#checks) console.log(`  ${held ? 'held    ' : 'NOT HELD'}  ${what}`)
+    for (const [at, { what, held }] of this.#checks.entries()) console.log(`  ${held ? 'held    ' : 'NOT HELD'}  ${at + 1}. ${what}`)
     return failed.length === 0
   }
 
@@ -89,6 +91,7 @@ class Scene {
 
   async #provenAtFirst() {
     const { length: entries } = this.#node.watch
+    console.log(`  waiting until ${entries} addresses and their slots are proven`)
     await this.#until('all values to be proven', (values) => values.length === entries && all(values, 'proven'))
     const values = await this.#values()
     this.#check(`all ${read(values).length} values are proven, at block ${number(blockOf(values))}`, all(values, 'proven'))
@@ -98,6 +101,7 @@ class Scene {
 
   async #followed(first) {
     const blocks = this.#node.local ? BLOCKS.local : BLOCKS.other
+    console.log(`  following ${blocks} ${blocks === 1 ? 'block' : 'blocks'}`)
     await this.#until(`${blocks} more blocks`, (values) => all(values, 'proven') && blockOf(values) >= first + blocks)
     if (this.#node.local) await this.#until('a change', (_, { changes }) => changes > 0)
     const values = await this.#values()
@@ -107,6 +111,7 @@ class Scene {
   }
 
   async #lieNamed() {
+    console.log('  making the provider lie')
     await this.#press('#lying')
     await this.#until('the lie to be named', (_, { lies }) => lies.length > 0)
     await this.#until('the lie to be shown', (_, { liesShown }) => liesShown.includes('Claimed'))
@@ -122,6 +127,7 @@ class Scene {
   }
 
   async #unplugged() {
+    console.log('  pulling the plug')
     await this.#press('#plug')
     await this.#until('everything to turn stale', (values) => all(values, 'stale'))
     const { calls } = this.#between.status()
@@ -139,16 +145,22 @@ class Scene {
   }
 
   async #reloaded({ values, calls }) {
+    console.log('  reloading the page without a network')
     await this.#page.reload()
     await this.#until('the values after a reload', (now) => read(now).some(({ state }) => state === 'stale'))
+    const { number: head } = await this.#newest()
+    if (this.#node.local) while ((await this.#newest()).number < head + UNHEARD) await pause(LOOK_EVERY_MS)
     const again = (await this.#values()).filter(({ address }) => address !== this.#node.unused)
     const [before, after] = [values, again].map((list) => JSON.stringify(list.map(({ address, account, slots }) => [address, account.text, slots.map(({ text }) => text)])))
     const aged = all(again, 'stale') && read(again).every(({ age }) => age !== null)
     this.#check(`reloaded without a network, the page answers the same, with its age (${Math.max(...read(again).map(({ age }) => age))} s)`, before === after && aged)
-    this.#check('no provider was asked anything meanwhile', this.#between.status().calls === calls)
+    const { number: now } = await this.#newest()
+    this.#check(`no provider was asked anything meanwhile, and the page stays at block ${number(blockOf(again))} while the chain is at ${number(now)}`,
+      this.#between.status().calls === calls)
   }
 
   async #pluggedInAgain() {
+    console.log('  plugging in again, and taking an address out')
     await this.#press('#plug')
     await this.#until('everything to be proven again', (values) => all(values, 'proven'))
     const values = await this.#values()
@@ -193,6 +205,11 @@ class Scene {
     this.#check(`all of them are what the node itself says of block ${number(blockOf(values))}`, wrong.length === 0)
   }
 
+  async #newest() {
+    const block = await this.#node.call('eth_getBlockByNumber', ['latest', false])
+    return { number: Number(block.number) }
+  }
+
   async #add({ address, label }) {
     await this.#page.fill('#add [name=address]', address)
     await this.#page.fill('#add [name=label]', label)
@@ -226,7 +243,7 @@ class Scene {
 
   #check(what, held) {
     this.#checks.push({ what, held })
-    console.log(`  ${held ? 'held    ' : 'NOT HELD'}  ${what}`)
+    if (!held) console.log(`  NOT HELD: ${what}`)
   }
 }
 
