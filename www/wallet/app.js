@@ -160,6 +160,7 @@ function heard(event) {
     peers?.lied(event.peer.id)
     announce(`${event.peer.name} lied about ${book.find(event.address)?.label || event.address}`, true)
   }
+  if (event.type === 'peer' && event.state === 'closed') peers?.left(event.peer)
   if (event.type === 'complete') peers?.proved()
   if (event.type === 'disagreement') peers?.disagreed(event)
   if (event.type === 'ended') return failed('The database is gone', { message: `${event.message} Reload the page to begin anew.` })
@@ -210,7 +211,8 @@ function offline() {
   if (ended) return 'new blocks are not followed'
   if (keeper.db.role === 'follower') return ''
   const states = keeper.db.peers.map(({ state }) => state)
-  return states.every((state) => state === 'waiting' || state === 'closed') ? 'no provider can be reached' : ''
+  if (states.length === 0) return 'every provider has been dismissed'
+  return states.every((state) => state === 'waiting') ? 'no provider can be reached' : ''
 }
 
 function render() {

@@ -1,6 +1,6 @@
 /** The providers: how each stands, and what it cost. */
 
-import { bytes, count, duration } from '../view/format.js'
+import { brief, bytes, count, duration } from '../view/format.js'
 import { write } from '../view/say.js'
 
 const STATES = { connecting: 'connecting', greeting: 'connecting', ready: 'ready', waiting: 'lost, is tried again', closed: 'closed' }
@@ -28,10 +28,6 @@ export function createPeers(body, cost) {
       known.get(id).row.remove()
       known.delete(id)
     }
-    for (const id of closed.slice(-MOST_CLOSED)) {
-      const peer = known.get(id)
-      peer.stats = { ...peer.stats, state: 'closed' }
-    }
   }
 
   function showOne({ stats, lies, row }, plugged) {
@@ -46,11 +42,15 @@ export function createPeers(body, cost) {
     write(latency, stats.latencyMs > 0 ? duration(stats.latencyMs) : '–')
     write(lied, count(lies))
     lied.classList.toggle('fault', lies > 0)
-    write(fault, stats.lastFault ?? (stats.state === 'closed' ? stats.closed?.reason ?? 'none' : 'none'))
-    fault.classList.toggle('fault', Boolean(stats.lastFault))
+    const why = stats.lastFault ?? (stats.closed && stats.closed.by !== 'user' ? stats.closed.reason : '')
+    write(fault, why ? brief(why) : 'none')
+    fault.classList.toggle('fault', Boolean(why))
   }
 
   return {
+    /** A provider is gone for good. */
+    left: ({ stats }) => takeIn(stats),
+
     /** A provider lied. */
     lied(id) {
       const peer = known.get(id)
