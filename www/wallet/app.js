@@ -73,7 +73,7 @@ async function connect(submitted) {
   try {
     location.search = await queryFor(url.value.trim())
   } catch (error) {
-    say(`This provider cannot be used: ${error.message}. Check the URL, and whether the provider admits pages of ${location.origin} (CORS).`)
+    say(`This provider cannot be used: ${error.message}.`)
   }
 }
 
@@ -230,7 +230,7 @@ function render() {
   find('again').hidden = !(plugged && (ended || db.peers.length === 0))
   find('plug').setAttribute('aria-checked', String(plugged))
   write(find('plug-words'), plugged
-    ? 'Connected: each new block is proven as it comes. Switch it off to pull the plug.'
+    ? 'Plugged in: each new block is proven as it comes. Switch it off to pull the plug.'
     : 'Unplugged: every connection is closed, and no block is heard of. The values are read from this browser. Reload the page: they are still there.')
   const all = values.flatMap(({ account, slots }) => [account, ...slots])
   const proven = all.filter(({ standing }) => standing.state === 'proven' || standing.state === 'stale').length

@@ -73,7 +73,10 @@ async function asked(url, method, params) {
 }
 
 async function overHttp(url, body) {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body, credentials: 'omit' })
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body, credentials: 'omit' }).catch(() => {
+    // Browsers do not tell pages which of these it is.
+    throw new Error(`it cannot be reached, or it does not let pages of ${location.origin} ask it. Check the URL, and the origins that the provider allows`)
+  })
   if (!response.ok) throw new Error(`it answers with HTTP status ${response.status}`)
   return response.text()
 }
@@ -82,7 +85,7 @@ function overSocket(url, body) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url)
     socket.onopen = () => socket.send(body)
-    socket.onclose = () => reject(new Error('the connection could not be opened'))
+    socket.onclose = () => reject(new Error('it cannot be reached by a WebSocket. Check the URL'))
     socket.onmessage = ({ data }) => {
       resolve(data)
       socket.close()
