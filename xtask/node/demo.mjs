@@ -47,9 +47,9 @@ const { values: options } = parseArgs({
 })
 const accounts = Number(options.accounts ?? CHAIN_ACCOUNTS)
 const server = await serve({ port: Number(options.port) })
-const scene = await (options.wallet ? prepareWallet({ provider: options.provider, origin: server.origin }) : prepared()).catch(async (error) => {
-  await server.close()
-  throw error
+const scene = await (options.wallet ? prepareWallet({ provider: options.provider, origin: server.origin }) : prepared()).catch((error) => {
+  console.log(`\nNOT STARTED: ${error.message}`)
+  process.exit(1)
 })
 const url = scene.url ?? addressOf(scene)
 

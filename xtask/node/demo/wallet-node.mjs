@@ -28,6 +28,12 @@ const MAINNET = [
   { address: '0xdac17f958d2ee523a2206206994597c13d831ec7', slots: ['0x1'], label: 'Tether (USDT), total supply' },
 ]
 
+/** Addresses that people send to on every chain, without having them. */
+const ELSEWHERE = [
+  { address: NOBODY, slots: [], label: 'The zero address' },
+  { address: `0x${'00'.repeat(18)}dead`, slots: [], label: 'The burn address' },
+]
+
 /**
  * @param {string} [url] the user's own provider
  */
@@ -130,7 +136,7 @@ async function ownProvider(url) {
     upstream: url,
     local: false,
     network: { id: Number(id), genesisHash: genesis.hash },
-    watch: Number(id) === 1 ? MAINNET : [{ address: NOBODY, slots: [], label: 'The zero address' }],
+    watch: Number(id) === 1 ? MAINNET : ELSEWHERE,
     unused: `0x${'00'.repeat(19)}01`,
     call,
     stop: async () => {},

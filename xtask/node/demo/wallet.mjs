@@ -74,7 +74,8 @@ class Scene {
       await this.#untracked()
       await this.#setForThePicture()
     } catch (error) {
-      this.#check(`the scene went on to its end: ${error.message}`, false)
+      // A browser's error goes on with a log of what was tried.
+      this.#check(`the scene went on to its end: ${error.message.split('\n')[0]}`, false)
       console.log(`  the page said: ${await this.#page.evaluate(() => document.querySelector('main').innerText.slice(0, 600)).catch(() => 'nothing')}`)
     }
     const failed = this.#checks.filter(({ held }) => !held)
@@ -94,7 +95,7 @@ class Scene {
     console.log(`  waiting until ${entries} addresses and their slots are proven`)
     await this.#until('all values to be proven', (values) => values.length === entries && all(values, 'proven'))
     const values = await this.#values()
-    this.#check(`all ${read(values).length} values are proven, at block ${number(blockOf(values))}`, all(values, 'proven'))
+    this.#check(`${read(values).length} of ${read(values).length} values are proven, at block ${number(blockOf(values))}`, all(values, 'proven'))
     await this.#same(values)
     return blockOf(values)
   }
@@ -106,7 +107,7 @@ class Scene {
     if (this.#node.local) await this.#until('a change', (_, { changes }) => changes > 0)
     const values = await this.#values()
     const { changes } = await this.#look()
-    this.#check(`${number(blockOf(values) - first)} blocks later all values are proven, and ${changes} ${changes === 1 ? 'shows' : 'show'} what a block changed`, all(values, 'proven'))
+    this.#check(`all values are proven at block ${number(blockOf(values))}, ${number(blockOf(values) - first)} after the first, and ${changes} ${changes === 1 ? 'shows' : 'show'} what a block changed`, all(values, 'proven'))
     await this.#same(values)
   }
 
@@ -134,7 +135,7 @@ class Scene {
     const before = await this.#values()
     const peers = await this.#page.evaluate(() => window.wallet.db.peers.length)
     const following = await this.#page.evaluate(() => window.wallet.db.following !== null)
-    this.#check(`with the plug pulled no provider is left, and all ${read(before).length} values stay, stale`, peers === 0 && !following && all(before, 'stale'))
+    this.#check(`with the plug pulled no provider is left, and ${read(before).length} of ${read(before).length} values stay, stale`, peers === 0 && !following && all(before, 'stale'))
     await this.#add({ address: this.#node.unused, label: 'Added without a network' })
     await this.#until('the added address to be pending', (values) => standingOf(values, this.#node.unused) === 'pending')
     const file = join(TARGET, UNPLUGGED_PICTURE)
