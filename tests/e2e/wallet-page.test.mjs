@@ -1,4 +1,4 @@
-/** The page of a wallet's watch list: its badges, a lie, the plug, and a reload without a network. */
+/** The watch list's page: its badges, a lie, the plug, and a reload without a network. */
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

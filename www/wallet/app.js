@@ -180,16 +180,22 @@ async function refresh() {
     return
   }
   reading = true
-  do {
-    readAgain = false
-    reads = await readAll(keeper.db, book.entries)
-  } while (readAgain)
-  reading = false
+  try {
+    do {
+      readAgain = false
+      reads = await readAll(keeper.db, book.entries)
+    } while (readAgain)
+  } catch (error) {
+    return failed('The database can no longer be read', error)
+  } finally {
+    reading = false
+  }
   changes.watch(book.entries.filter(({ isTracked }) => isTracked))
   render()
 }
 
 function tick() {
+  if (!changes) return
   const waits = reads.some(({ account, slots }) => [account, ...slots].some(({ error }) => error))
   if (waits) refresh()
   else render()
@@ -246,7 +252,9 @@ function problem(text) {
   write(find('problem'), text)
 }
 
+/** Nothing goes on after this, so nothing is read or shown anew. */
 function failed(title, error) {
+  changes = undefined
   find('summary').dataset.state = 'problem'
   write(find('headline'), title)
   problem(error.message)

@@ -1,7 +1,7 @@
 /**
  * The watch list: `{ address, slots, label, isTracked }`. It is the page's own and is stored beside
- * the database, which knows no labels, and forgets what is not tracked. What is not tracked any more
- * stays in the list until it is removed.
+ * the database, which knows no labels, and forgets what is not tracked. What is not tracked any
+ * more stays in the list until it is removed.
  */
 
 const ADDRESS = /^(0x)?[0-9a-f]{40}$/i
@@ -37,7 +37,7 @@ export function createBook(name, first) {
 
     find: (address) => entries.find((entry) => entry.address === address),
 
-    /** Adds an entry, or slots to the entry of this address. Returns a problem in words, or nothing. */
+    /** Adds an entry, or slots to the one of this address. Returns a problem, or nothing. */
     add(entry) {
       const before = this.find(entry.address)
       if (!before && entries.length >= MOST_ENTRIES) return `The list is full: it holds ${MOST_ENTRIES} addresses. Remove one first.`

@@ -15,8 +15,8 @@ const PLUG = 'snaplight-wallet-plug'
 /**
  * @param {object} settings of `settings.js`
  * @param {string} name the database's
- * @param {{onEvent: (event: object) => void, onStanding: () => void, onEnd: (error: Error) => void}}
- *   hear `onEnd`: the follow has ended by itself
+ * @param {object} hear `onEvent(event)`; `onStanding()`: the follow stands elsewhere; `onEnd(error)`:
+ *   it has ended by itself
  */
 export function createKeeper({ providers, network, restarts }, name, { onEvent, onStanding, onEnd }) {
   let db

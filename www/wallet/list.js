@@ -10,7 +10,7 @@ const NAMES = { proven: 'Proven', stale: 'Stale', pending: 'Pending', untracked:
 
 /**
  * @param {HTMLElement} list
- * @param {{onTrack: Function, onUntrack: Function, onForget: Function}} act each is given an address
+ * @param {{onTrack: Function, onUntrack: Function, onForget: Function}} act given an address each
  */
 export function createList(list, { onTrack, onUntrack, onForget }) {
   /** By address. Rows are made once and rewritten, so that a selection and the focus stay. */

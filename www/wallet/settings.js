@@ -1,10 +1,10 @@
 /**
  * What the page's address says: the provider, the network, and what is watched at first.
  *
- * `?provider=wss://…&network=1&genesis=0x…&watch=ADDRESS;SLOT;SLOT;LABEL`. `provider` and `watch` may
- * be there several times. `chain` is the chain's id where it is not the network's. `control` is the
- * URL of a go-between that can be told to lie (`cargo xtask demo --wallet`). `restarts` says that
- * the chain begins anew now and then, as a developer's does.
+ * `?provider=wss://…&network=1&genesis=0x…&watch=ADDRESS;SLOT;SLOT;LABEL`. `provider` and `watch`
+ * may be there several times. `chain` is the chain's id where it is not the network's. `control` is
+ * the URL of a go-between that can be told to lie (`cargo xtask demo --wallet`). `restarts` says
+ * that the chain begins anew now and then, as a developer's does.
  */
 
 const HASH = /^0x[0-9a-f]{64}$/i

@@ -4,8 +4,8 @@ import { brief, count } from '../view/format.js'
 import { ago } from './format.js'
 
 /**
- * @returns {{state: 'proven' | 'stale' | 'pending' | 'waiting' | 'problem', title: string, words: string,
- *   notice: string}}
+ * @returns {{state: 'proven' | 'stale' | 'pending' | 'waiting', title: string, words: string, notice:
+ *   string}}
  */
 export function summarize({ values, complete, plugged, standing, ended, role, offline, hasPeers }) {
   const all = values.flatMap(({ account, slots }) => [account, ...slots]).map((each) => each.standing)

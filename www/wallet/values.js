@@ -39,8 +39,8 @@ export function readAll(db, entries) {
 /**
  * How a value stands now.
  * @param {{value?: object, error?: Error}} read
- * @param {{now: number, offline: string, isTracked: boolean}} context `now` in seconds; `offline`: why
- *   no newer block comes, or an empty text; `isTracked`: whether the database is to hold it
+ * @param {{now: number, offline: string, isTracked: boolean}} context `now` in seconds; `offline`:
+ *   why no newer block comes, or an empty text; `isTracked`: whether the database is to hold it
  * @returns {Standing}
  */
 export function standingOf({ value, error }, { now, offline, isTracked }) {

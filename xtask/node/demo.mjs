@@ -1,8 +1,9 @@
 /**
  * The demo: peers, the page, and with `--headless` a browser that goes through it to the end.
  *
- * `node demo.mjs ((--genesis=FILE | --state-of=N) [--by-hash] | --chain | --geth | --wallet
- * [--provider=URL]) [--accounts=N] [--port=PORT] [--headless [--blocks=10] [--kills=1] [--keys=300]]`
+ * `node demo.mjs ((--genesis=FILE | --state-of=N) [--by-hash] | --chain | --geth |
+ * --wallet [--provider=URL]) [--accounts=N] [--port=PORT]
+ * [--headless [--blocks=10] [--kills=1] [--keys=300]]`
  */
 
 import { spawn } from 'node:child_process'
@@ -65,7 +66,7 @@ if (options.headless) {
   showInBrowser(url)
 }
 
-/** The page's address. Colons and commas are allowed in a query, and one without escapes is easier to read. */
+/** The page's address. Colons and commas are allowed in a query, and are easier to read. */
 function addressOf({ query, flags }) {
   const readable = new URLSearchParams(query).toString().replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/')
   return `${server.origin}/?${readable}&${flags}`

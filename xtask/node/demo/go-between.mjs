@@ -17,11 +17,11 @@ export const LIE = 1_000n * 10n ** 18n
 const MOST_WAITING = 1_000
 
 /**
- * @param {{upstream: string, origin: string}} options `upstream`: the provider's URL (http:, https:,
- *   ws: or wss:); `origin`: that of the page
- * @returns {Promise<{url: string, control: string, status: () => object, lieAbout: (address: string |
- *   null) => void, close: () => Promise<void>}>} `status()`: `{ lieAbout, calls, lies }`; a call is
- *   one JSON-RPC call of the page
+ * @param {{upstream: string, origin: string}} options `upstream`: the provider's URL (http:,
+ *   https:, ws: or wss:); `origin`: that of the page
+ * @returns {Promise<{url: string, control: string, status: () => object, lieAbout: (address: string
+ *   | null) => void, close: () => Promise<void>}>} `status()`: `{ lieAbout, calls, lies }`; a call
+ *   is one JSON-RPC call of the page
  */
 export async function startGoBetween({ upstream, origin }) {
   const status = { lieAbout: null, calls: 0, lies: 0 }

@@ -1,11 +1,14 @@
 /**
- * The node that a wallet's page asks: a real go-ethereum node that makes blocks, the test provider's
- * chain where Go is not installed, or the user's own provider.
+ * The node that a wallet's page asks: a real go-ethereum node that makes blocks, the test
+ * provider's chain where Go is not installed, or the user's own provider.
  *
- * Each gives `{ upstream, network, watch, unused, call, stop }`: the provider's URL; `{ id,
- * genesisHash }`; what the page watches at first, `[{ address, slots, label }]`; an address that is
- * added later; `call(method, params)` asks the node itself; `local` says that the chain is the
- * command's own and begins anew each time.
+ * Each gives `{ upstream, local, network, watch, unused, call, stop }`:
+ * - `upstream`: the provider's URL;
+ * - `local`: whether the chain is the command's own, and begins anew each time;
+ * - `network`: `{ id, genesisHash }`;
+ * - `watch`: what the page watches at first, `[{ address, slots, label }]`;
+ * - `unused`: an address that is added later;
+ * - `call(method, params)` asks the node itself.
  */
 
 import { WebSocket } from 'ws'
@@ -18,7 +21,7 @@ const EVERY_MS = 1_000
 const GETH = { accounts: 120, contracts: 6, huge: 0 }
 const FIRST_BLOCK_WITHIN_MS = 30_000
 const ANSWER_WITHIN_MS = 30_000
-/** The contract that keeps the hashes of blocks (EIP-2935): block n fills slot n - 1 (modulo 8,191). */
+/** The contract of EIP-2935: block n writes its parent's hash into slot n - 1 (modulo 8,191). */
 const HISTORY = '0x0000f90827f1c53a10cb7a02335b175320002935'
 const NOBODY = `0x${'00'.repeat(20)}`
 /** Addresses that people know, for a provider of mainnet. */
@@ -127,7 +130,7 @@ export async function testChain({ everyMs = EVERY_MS } = {}) {
   }
 }
 
-/** A provider that the user named. What it says of itself is believed: its chain and its genesis block. */
+/** A provider that the user named. Its chain and its genesis block are believed. */
 async function ownProvider(url) {
   const call = (method, params) => asked(url, method, params)
   const [id, genesis] = await Promise.all([call('eth_chainId', []), call('eth_getBlockByNumber', ['0x0', false])])

@@ -8,9 +8,9 @@ import { LIE, startGoBetween } from './go-between.mjs'
 import { TARGET, number, pause, play } from './page.mjs'
 import { startNode } from './wallet-node.mjs'
 
-/** All of it takes half a minute. A busy machine has this long, from the first load of the page on. */
+/** All of it takes half a minute. A busy machine has this long after the page was opened. */
 const END_WITHIN_MS = 110_000
-/** Blocks that have to be proven while the page is watched: of a chain of its own, and of any other. */
+/** Blocks to follow: of the command's own chain, and of any other. */
 const BLOCKS = { local: 4, other: 1 }
 /** Blocks that the chain goes on for while the plug is pulled. */
 const UNHEARD = 2
@@ -182,7 +182,7 @@ class Scene {
     this.#check('a removed address leaves the list, and the others stay', all(await this.#values(), 'proven'))
   }
 
-  /** Leaves the page as the picture shows it: proven, with a lie, and something that is not tracked. */
+  /** Leaves the page for the picture: proven, with a lie, and something that is not tracked. */
   async #setForThePicture() {
     const { address } = this.#node.watch.at(-1)
     await this.#page.locator('#list > li').last().getByRole('button', { name: 'Stop tracking' }).click()
