@@ -70,7 +70,7 @@ class Scene {
       await this.#lieNamed()
       const before = await this.#unplugged()
       await this.#reloaded(before)
-      await this.#pluggedInAgain()
+      await this.#pluggedInAgain(blockOf(before.values))
       await this.#untracked()
       await this.#setForThePicture()
     } catch (error) {
@@ -160,10 +160,10 @@ class Scene {
       this.#between.status().calls === calls)
   }
 
-  async #pluggedInAgain() {
+  async #pluggedInAgain(before) {
     console.log('  plugging in again, and taking an address out')
     await this.#press('#plug')
-    await this.#until('everything to be proven again', (values) => all(values, 'proven'))
+    await this.#until('everything to be proven at a newer block', (values) => all(values, 'proven') && blockOf(values) > before)
     const values = await this.#values()
     this.#check(`plugged in again, all values are proven, at block ${number(blockOf(values))}, and the added address is among them`,
       standingOf(values, this.#node.unused) === 'proven')
