@@ -14,21 +14,15 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError } from './errors.js'
-import { Follow, followPlan } from './follow.js'
-import { headerTexts } from './header.js'
+import { Following } from './follow/following.js'
 import { Held } from './held.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
-import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
-import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { closedByError, closedByUser } from './peer.js'
+import { Peers } from './peers.js'
+import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 import { Watch } from './watch.js'
-
-/**
- * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
- * src/state/record.rs.
- */
-const KEPT_HEADERS = 8
 
 export class Snaplight {
   #name
@@ -40,25 +34,12 @@ export class Snaplight {
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
   /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
   #listeners = new Set()
-  /** Peers that are not closed, by id. */
-  #peers = new Map()
-  /** `[target, options]` of those that were given by a URL or are providers, by Peer. */
-  #sources = new Map()
-  /** PeerStats of open peers and of the last closed ones, by id. */
-  #rows = new Map()
-  /** The rows of open peers as they were when their last connection ended, by id. */
-  #earlier = new Map()
-  #nextPeer = 1
+  #peers = new Peers()
   /** How often startSync was called. */
   #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
-  /** The controls of the follow that runs, or `null`. */
-  #following = null
-  /** The newest Head that a follow completed, by its tag. */
-  #followed = { latest: null, safe: null, finalized: null }
-  /** Headers by hash, the oldest first. Bound: KEPT_HEADERS. */
-  #headers = new Map()
+  #following = new Following()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
@@ -78,6 +59,16 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
+  static headers(database) {
+    return database.#following.headers
+  }
+
+  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
+  static followed(database) {
+    return database.#following.heads
   }
 
   /**
@@ -101,7 +92,7 @@ export class Snaplight {
   static inside(database) {
     return {
       /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
-      sources: database.#sources,
+      sources: database.#peers.sources,
       /** Tells an event, as if it were this database's own. */
       tell: (event) => database.#tell(event),
       /** As `track` and `untrack`, and resolves as soon as the set is changed. */
@@ -114,16 +105,6 @@ export class Snaplight {
         return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
       },
     }
-  }
-
-  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
-  static headers(database) {
-    return database.#headers
-  }
-
-  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
-  static followed(database) {
-    return database.#followed
   }
 
   get name() {
@@ -151,29 +132,12 @@ export class Snaplight {
   }
 
   get peers() {
-    return [...this.#peers.values()]
+    return this.#peers.list
   }
 
   addPeer(target, options) {
     this.#checkOpen()
-    const { name, by: wantedBy, reconnect = true } = optionsOf(options)
-    const by = askedBy(wantedBy, target)
-    if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
-    const id = this.#nextPeer++
-    const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
-    // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
-    // the call returns.
-    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
-    this.#peers.set(id, peer)
-    if (by === 'rpc' || peerUrl(target, by)) this.#sources.set(peer, [target, { name: peer.name, by, reconnect }])
-    try {
-      this.#backend.addPeer(id, target, by, reconnect)
-    } catch (error) {
-      this.#rows.delete(id)
-      this.#peers.delete(id)
-      this.#sources.delete(peer)
-      throw error
-    }
+    const peer = this.#peers.add(target, options, this.#backend)
     this.#tellParts({ type: 'added', peer })
     return peer
   }
@@ -186,33 +150,24 @@ export class Snaplight {
     callback(onProgress, 'options.onProgress')
     callback(onNeedNewRoot, 'options.onNeedNewRoot')
     const sync = this.#start(wanted, signal, { onProgress, onNeedNewRoot })
-    this.#endFollow(new CancelledError('CANCELLED', 'A call of sync took over from this follow; what is stored stays.'))
+    this.#following.supersede('A call of sync')
     return sync
   }
 
   follow(source, options) {
     this.#checkOpen()
-    const plan = followPlan(source, options, this.#network.chainId)
-    this.#endFollow(new CancelledError('CANCELLED', 'Another follow took over; what is stored stays.'))
-    return new Follow(plan, {
-      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || !this.#held.isWhole }),
+    return this.#following.start(source, options, {
+      chainId: this.#network.chainId,
+      listen: (listener) => Snaplight.listen(this, listener),
+      state: () => ({ complete: this.complete, role: this.#role, isFirst: !this.#held.isWhole, holds: this.holds }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
       tell: (event) => this.#tell(event),
-      completed: (tag, head) => {
-        this.#followed[tag] = head
-      },
-      handOver: (controls) => {
-        this.#following = controls
-      },
-      ended: () => {
-        this.#following = null
-      },
     })
   }
 
   get following() {
-    return this.#following?.follow ?? null
+    return this.#following.follow
   }
 
   progress() {
@@ -221,7 +176,7 @@ export class Snaplight {
     } catch {
       // The module crashed, which every other method says. Here the last numbers stay.
     }
-    return shapeProgress(this.#raw, this.#rows, this.#report)
+    return shapeProgress(this.#raw, this.#peers.rows, this.#report)
   }
 
   async hold(hold, options) {
@@ -291,10 +246,6 @@ export class Snaplight {
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
     return this.close()
-  }
-
-  #endFollow(error) {
-    this.#following?.end(error)
   }
 
   async #read(method, ...args) {
@@ -379,23 +330,14 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
-    if (report) this.#keepHeader(running.target)
+    if (report) this.#following.keepHeader(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)
   }
 
-  /** Keeps the header of a target, which its sync has verified, if it came as JSON. */
-  #keepHeader({ header, blockHash }) {
-    if (!header || header instanceof Uint8Array) return
-    const hash = toHex(blockHash)
-    this.#headers.delete(hash)
-    this.#headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
-    if (this.#headers.size > KEPT_HEADERS) this.#headers.delete(this.#headers.keys().next().value)
-  }
-
   #publish(running) {
-    const progress = shapeProgress(this.#raw, this.#rows, this.#report)
+    const progress = shapeProgress(this.#raw, this.#peers.rows, this.#report)
     running.publish(progress)
     if (running.onProgress) call(running.onProgress, progress)
     const { needNewRoot } = progress
@@ -405,7 +347,6 @@ export class Snaplight {
   }
 
   async #close(message) {
-    this.#endFollow(null)
     this.#end(null, new ClosedError('CLOSED', message))
     this.#held.end(this.#closedError())
     this.#tellEnd(this.#closedError())
@@ -424,29 +365,16 @@ export class Snaplight {
   /** Takes the backend's newest numbers. */
   #take(raw) {
     this.#raw = raw
-    updateRows(this.#rows, raw.peers, this.#earlier)
+    this.#peers.take(raw.peers)
   }
 
-  /** A connection has ended. The state is `waiting` if the peer is connected to again. */
   #peerClosed(id, closed, raw, state) {
-    const peer = this.#peers.get(id)
-    if (!peer) return
-    const row = { ...this.#rows.get(id), ...shapePeer(raw, this.#earlier.get(id)), state, closed, requestsInFlight: 0 }
-    this.#rows.set(id, row)
-    if (state === 'waiting') {
-      this.#earlier.set(id, row)
-    } else {
-      this.#earlier.delete(id)
-      this.#peers.delete(id)
-      this.#sources.delete(peer)
-      forgetOldRows(this.#rows)
-      Peer.closed(peer, closed, row)
-    }
-    this.#tell({ type: 'peer', peer, state, closed })
+    const peer = this.#peers.ended(id, closed, raw, state)
+    if (peer) this.#tell({ type: 'peer', peer, state, closed })
   }
 
   #closePeers(closed) {
-    for (const id of [...this.#peers.keys()]) this.#peerClosed(id, closed, {}, 'closed')
+    for (const { id } of this.#peers.list) this.#peerClosed(id, closed, {}, 'closed')
   }
 
   #tell(event) {
@@ -474,7 +402,6 @@ export class Snaplight {
         const isAnother = this.#held.take(held)
         // No event for the state that is there when the database is opened.
         if (this.#backend && isAnother) this.#tell({ type: 'complete', complete: this.complete })
-        this.#following?.refresh()
         this.#held.wake()
         this.#tellParts({ type: 'states' })
       },
@@ -487,16 +414,12 @@ export class Snaplight {
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
-        const row = this.#rows.get(id)
-        if (!row || row.state === 'closed') return
-        const isReady = state === 'ready'
-        this.#rows.set(id, { ...row, state, closed: isReady ? null : row.closed })
-        if (isReady) this.#tell({ type: 'peer', peer: this.#peers.get(id), state, closed: null })
+        const peer = this.#peers.moved(id, state)
+        if (peer && state === 'ready') this.#tell({ type: 'peer', peer, state, closed: null })
       },
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
         this.#role = role
-        this.#following?.refresh()
         if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
@@ -507,7 +430,6 @@ export class Snaplight {
         this.#tell({ type: 'ended', message })
       },
       onCrashed: (error) => {
-        this.#endFollow(error)
         this.#end(null, error)
         this.#held.end(error)
         this.#crash = error

@@ -375,6 +375,18 @@ for (const kind of ['page', 'worker']) {
   })
 }
 
+test('an error of the second database is the error of the read, and of nothing else', async (t) => {
+  const opened = t.mock.method(Snaplight, 'open')
+  const { db, onDemand } = await started(t)
+  await onDemand.reads(db.complete, [{ address: addressOf(2) }])
+  await (await opened.mock.calls.at(-1).result).close()
+  // A rejection that nobody handles would fail this test.
+  await assert.rejects(onDemand.reads(db.complete, [{ address: addressOf(3) }]), { name: 'NotTrackedError' })
+  t.mock.method(Snaplight.prototype, 'sync', () => { throw Object.assign(new Error('full'), { code: 'QUOTA' }) })
+  onDemand.close()
+  await assert.rejects(new OnDemand(db).reads(db.complete, [{ address: addressOf(3) }]), { code: 'QUOTA' })
+})
+
 test('a database of everything has no reads on demand, and opens nothing', async (t) => {
   const opened = t.mock.method(Snaplight, 'open')
   const db = await memory(t)
