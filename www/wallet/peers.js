@@ -6,6 +6,8 @@ import { write } from '../view/say.js'
 const STATES = { connecting: 'connecting', greeting: 'connecting', ready: 'ready', waiting: 'lost, is tried again', closed: 'closed' }
 /** Closed providers that stay in the table. */
 const MOST_CLOSED = 3
+/** How long it is shown that providers did not agree. */
+const DISAGREED_FOR_MS = 20_000
 
 /**
  * @param {HTMLElement} body of the table
@@ -14,7 +16,7 @@ const MOST_CLOSED = 3
 export function createPeers(body, cost) {
   /** By id: `{ stats, lies, row }`. Bound: the open ones, and a few closed ones. */
   const known = new Map()
-  let disagreement = ''
+  let [disagreement, disagreedAt] = ['', 0]
   let blocks = 0
 
   function takeIn(stats) {
@@ -63,8 +65,12 @@ export function createPeers(body, cost) {
     },
 
     /** The providers name different blocks. */
-    disagreed({ blocks }) {
-      disagreement = `Not all agree on block ${count(blocks[0].number)}: ${blocks.map(({ source }) => source).join(', ')}`
+    disagreed({ agreed, blocks }) {
+      const names = blocks.map(({ source }) => source).join(', ')
+      disagreement = agreed
+        ? `Another block ${count(agreed.number)} than the others name: ${names}`
+        : `No block ${count(blocks[0]?.number ?? 0)} is named by enough of them: ${names}`
+      disagreedAt = performance.now()
     },
 
     show(open, plugged) {
@@ -74,7 +80,7 @@ export function createPeers(body, cost) {
       const all = [...known.values()].map(({ stats }) => stats)
       const [answers, received] = ['answers', 'bytes'].map((name) => all.reduce((sum, stats) => sum + stats[name], 0))
       const each = blocks > 0 ? `${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'} proven here, each for about ${count(answers / blocks)} answers and ${bytes(received / blocks)}` : ''
-      write(cost, disagreement || each)
+      write(cost, performance.now() - disagreedAt < DISAGREED_FOR_MS && disagreement ? disagreement : each)
     },
   }
 }
