@@ -24,7 +24,7 @@ const TYPES = {
 
 /** A page for tests. It only maps the package's name to its file, as a bundler would. */
 const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>blank</title>
-<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js"}}</script>`
+<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js", "snaplight/provider": "/pkg/provider.js"}}</script>`
 
 /**
  * @param {{port?: number}} [options] any free port by default
