@@ -37,7 +37,7 @@ after(() => node?.stop())
 
 test('the files have questions of every method, and those of older blocks are the ones that are listed', { skip }, async () => {
   assert.deepEqual(METHODS.filter((name) => !QUESTIONS.some(({ method }) => method === name)), [])
-  assert.ok(QUESTIONS.length >= 31, `${QUESTIONS.length} questions`)
+  assert.ok(QUESTIONS.length >= 29, `${QUESTIONS.length} questions`)
   const older = {}
   for (const { name, params } of QUESTIONS) {
     const hash = params?.find((param) => /^0x[0-9a-f]{64}$/.test(param) && param !== node.head.hash)
