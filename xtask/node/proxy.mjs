@@ -1,0 +1,150 @@
+/**
+ * A JSON-RPC provider in front of a real node, over HTTP and WebSocket at the same port, which
+ * counts what it is asked. It passes everything on as it is, or lies about new blocks, or lags
+ * behind.
+ */
+
+import { createServer } from 'node:http'
+import { WebSocket, WebSocketServer } from 'ws'
+import { hashOf, quantity } from './provider/chain.mjs'
+
+const CORS = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'content-type' }
+const INTERNAL_ERROR = { code: -32603, message: 'the node behind this proxy does not answer' }
+
+/**
+ * What is said of new blocks. Each gets the header and `ask(method, params)`, which asks the node,
+ * and gives the header that is passed on.
+ */
+export const WORDS = {
+  /** What the node says. */
+  honest: (header) => header,
+  /** A block of the same number that does not exist, with the hash that it would have. */
+  forger: (header) => {
+    const fields = Object.fromEntries(Object.entries(header).filter(([, value]) => value !== null))
+    if (hashOf(fields) !== header.hash) throw new Error('a forged header has to be one that is hashed rightly')
+    const forged = { ...fields, stateRoot: flipped(header.stateRoot) }
+    return { ...forged, hash: hashOf(forged) }
+  },
+  /** The real hash over a state root that is not the block's. */
+  falsifier: (header) => ({ ...header, stateRoot: flipped(header.stateRoot) }),
+  /** A block 1,000 numbers ahead, which nobody else will ever name. */
+  prophet: (header) => {
+    const ahead = { ...header, number: quantity(Number(header.number) + 1_000) }
+    return { ...ahead, hash: hashOf(ahead) }
+  },
+  /** The block this many before. */
+  late: (blocks) => (header, ask) => ask('eth_getBlockByNumber', [quantity(Math.max(0, Number(header.number) - blocks)), false]),
+}
+
+/**
+ * @param {{rpcUrl: string}} node its WebSocket URL; it answers over HTTP at the same port
+ * @param {(header: object, ask: Function) => object | Promise<object>} [word] one of `WORDS`
+ * @returns {Promise<{http: string, ws: string, calls: () => number, methods: () => object, drop: () =>
+ *   void, close: () => Promise<void>}>} `calls` is how many calls have come, and `methods` how many
+ *   of each; `drop` breaks all WebSocket connections
+ */
+export async function startProxy({ rpcUrl }, word = WORDS.honest) {
+  const upstream = rpcUrl.replace(/^ws/, 'http')
+  const counts = {}
+  const subscribers = new Set()
+  const ask = async (method, params) => {
+    const { result, error } = await forwarded(upstream, { jsonrpc: '2.0', id: 1, method, params })
+    if (error) throw new Error(`${method}: ${error.message}`)
+    return result
+  }
+  const answer = async (call, socket) => {
+    const { id, method, params = [] } = call
+    counts[method] = (counts[method] ?? 0) + 1
+    try {
+      if (method === 'eth_subscribe' && params[0] === 'newHeads' && socket) return { jsonrpc: '2.0', id, result: subscribe(subscribers, socket) }
+      if (method === 'eth_unsubscribe' && socket) return { jsonrpc: '2.0', id, result: unsubscribe(subscribers, socket, params[0]) }
+      const answered = await forwarded(upstream, call)
+      if (method !== 'eth_getBlockByNumber' || params[0] !== 'latest' || !answered.result) return answered
+      return { ...answered, result: await word(answered.result, ask) }
+    } catch {
+      return { jsonrpc: '2.0', id, error: INTERNAL_ERROR }
+    }
+  }
+  const answerAll = async (body, socket) => {
+    const message = JSON.parse(body)
+    return JSON.stringify(Array.isArray(message) ? await Promise.all(message.map((call) => answer(call, socket))) : await answer(message, socket))
+  }
+
+  const server = createServer(async (request, response) => {
+    if (request.method !== 'POST') return response.writeHead(204, CORS).end()
+    let body = ''
+    for await (const chunk of request) body += chunk
+    return response.writeHead(200, { ...CORS, 'content-type': 'application/json' }).end(await answerAll(body))
+  })
+  const sockets = new WebSocketServer({ server })
+  sockets.on('connection', (socket) => {
+    socket.on('error', () => {})
+    socket.on('message', async (data) => socket.send(await answerAll(String(data), socket)))
+    socket.on('close', () => subscribers.forEach((one) => one.socket === socket && subscribers.delete(one)))
+  })
+  // One after the other, so that nobody hears of a block before its parent.
+  let telling = Promise.resolve()
+  const heads = await newHeads(rpcUrl, (header) => {
+    telling = telling.then(async () => tell(subscribers, await word(header, ask))).catch(() => {})
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  return {
+    http: `http://127.0.0.1:${port}/`,
+    ws: `ws://127.0.0.1:${port}/`,
+    calls: () => Object.values(counts).reduce((sum, count) => sum + count, 0),
+    methods: () => ({ ...counts }),
+    drop: () => sockets.clients.forEach((socket) => socket.terminate()),
+    close: () => {
+      heads.terminate()
+      for (const socket of sockets.clients) socket.terminate()
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+async function forwarded(url, call) {
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(call) })
+  return response.json()
+}
+
+/** Hears of the node's new blocks. */
+async function newHeads(url, hear) {
+  const socket = new WebSocket(url)
+  socket.on('error', () => {})
+  await new Promise((resolve, reject) => {
+    socket.once('error', reject)
+    socket.on('open', () => socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_subscribe', params: ['newHeads'] })))
+    socket.on('message', (data) => {
+      const { id, error, method, params } = JSON.parse(String(data))
+      if (method === 'eth_subscription') hear(params.result)
+      else if (id === 1) error ? reject(new Error(error.message)) : resolve()
+    })
+  })
+  return socket
+}
+
+let subscriptions = 0
+
+function subscribe(subscribers, socket) {
+  const id = quantity(++subscriptions)
+  subscribers.add({ id, socket })
+  return id
+}
+
+function unsubscribe(subscribers, socket, id) {
+  for (const one of subscribers) if (one.socket === socket && one.id === id) return subscribers.delete(one)
+  return false
+}
+
+function tell(subscribers, result) {
+  for (const { id, socket } of subscribers) {
+    socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params: { subscription: id, result } }))
+  }
+}
+
+/** The hash with its last digit changed. */
+function flipped(hash) {
+  return hash.slice(0, -1) + (hash.endsWith('0') ? '1' : '0')
+}
