@@ -12,33 +12,42 @@ const CORS = { 'access-control-allow-origin': '*', 'access-control-allow-headers
 const INTERNAL_ERROR = { code: -32603, message: 'the node behind this proxy does not answer' }
 
 /**
- * What is said of new blocks. Each gets the header and `ask(method, params)`, which asks the node,
- * and gives the header that is passed on.
+ * What is said of blocks. `latest` gets the newest header and `ask(method, params)`, which asks the
+ * node, and gives the header that is passed on. `numbered` is the same for a block that was asked
+ * for by its number; without it that is what the node says.
  */
 export const WORDS = {
-  /** What the node says. */
-  honest: (header) => header,
-  /** A block of the same number that does not exist, with the hash that it would have. */
-  forger: (header) => {
-    const fields = Object.fromEntries(Object.entries(header).filter(([, value]) => value !== null))
-    if (hashOf(fields) !== header.hash) throw new Error('a forged header has to be one that is hashed rightly')
-    const forged = { ...fields, stateRoot: flipped(header.stateRoot) }
-    return { ...forged, hash: hashOf(forged) }
-  },
-  /** The real hash over a state root that is not the block's. */
-  falsifier: (header) => ({ ...header, stateRoot: flipped(header.stateRoot) }),
+  honest: { latest: (header) => header },
+  /** Blocks of the same numbers that do not exist, with the hashes that they would have. */
+  forger: { latest: forged, numbered: forged },
+  /** The real hashes over state roots that are not the blocks'. */
+  falsifier: { latest: falsified, numbered: falsified },
   /** A block 1,000 numbers ahead, which nobody else will ever name. */
-  prophet: (header) => {
-    const ahead = { ...header, number: quantity(Number(header.number) + 1_000) }
-    return { ...ahead, hash: hashOf(ahead) }
-  },
+  prophet: { latest: (header) => hashed({ ...header, number: quantity(Number(header.number) + 1_000) }) },
   /** The block this many before. */
-  late: (blocks) => (header, ask) => ask('eth_getBlockByNumber', [quantity(Math.max(0, Number(header.number) - blocks)), false]),
+  late: (blocks) => ({
+    latest: (header, ask) => ask('eth_getBlockByNumber', [quantity(Math.max(0, Number(header.number) - blocks)), false]),
+  }),
+}
+
+function forged(header) {
+  if (hashed(header).hash !== header.hash) throw new Error('the hash of a header is not understood here, so it cannot be forged')
+  return hashed(falsified(header))
+}
+
+function falsified(header) {
+  const { stateRoot } = header
+  return { ...header, stateRoot: stateRoot.slice(0, -1) + (stateRoot.endsWith('0') ? '1' : '0') }
+}
+
+/** The header with the hash of its fields. */
+function hashed(header) {
+  return { ...header, hash: hashOf(Object.fromEntries(Object.entries(header).filter(([, value]) => value !== null))) }
 }
 
 /**
  * @param {{rpcUrl: string}} node its WebSocket URL; it answers over HTTP at the same port
- * @param {(header: object, ask: Function) => object | Promise<object>} [word] one of `WORDS`
+ * @param {{latest: Function, numbered?: Function}} [word] one of `WORDS`
  * @returns {Promise<{http: string, ws: string, calls: () => number, methods: () => object, drop: () =>
  *   void, close: () => Promise<void>}>} `calls` is how many calls have come, and `methods` how many
  *   of each; `drop` breaks all WebSocket connections
@@ -59,8 +68,8 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
       if (method === 'eth_subscribe' && params[0] === 'newHeads' && socket) return { jsonrpc: '2.0', id, result: subscribe(subscribers, socket) }
       if (method === 'eth_unsubscribe' && socket) return { jsonrpc: '2.0', id, result: unsubscribe(subscribers, socket, params[0]) }
       const answered = await forwarded(upstream, call)
-      if (method !== 'eth_getBlockByNumber' || params[0] !== 'latest' || !answered.result) return answered
-      return { ...answered, result: await word(answered.result, ask) }
+      const change = method === 'eth_getBlockByNumber' && answered.result && (params[0] === 'latest' ? word.latest : word.numbered)
+      return change ? { ...answered, result: await change(answered.result, ask) } : answered
     } catch {
       return { jsonrpc: '2.0', id, error: INTERNAL_ERROR }
     }
@@ -85,7 +94,7 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
   // One after the other, so that nobody hears of a block before its parent.
   let telling = Promise.resolve()
   const heads = await newHeads(rpcUrl, (header) => {
-    telling = telling.then(async () => tell(subscribers, await word(header, ask))).catch(() => {})
+    telling = telling.then(async () => tell(subscribers, await word.latest(header, ask))).catch(() => {})
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address()
@@ -142,9 +151,4 @@ function tell(subscribers, result) {
   for (const { id, socket } of subscribers) {
     socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params: { subscription: id, result } }))
   }
-}
-
-/** The hash with its last digit changed. */
-function flipped(hash) {
-  return hash.slice(0, -1) + (hash.endsWith('0') ? '1' : '0')
 }

@@ -139,6 +139,8 @@ class World {
     const page = await this.context.newPage()
     page.uncaught = []
     page.on('pageerror', (error) => page.uncaught.push(error.message))
+    // Such a browser does not run the context's scripts in new pages.
+    if (this.#options.hideable) await page.addInitScript(inPageHelpers)
     await page.goto(url)
     return page
   }
