@@ -92,7 +92,10 @@ function overHttp({ rpcUrl }) {
   return { url: rpcUrl.replace(/^ws/, 'http'), by: 'rpc' }
 }
 
-/** The questions about a method as `{ name, method, params, answer }`. The files are `>> question` and `<< answer`. */
+/**
+ * The questions about a method as `{ name, method, params, answer }`. In the files, questions follow
+ * `>>` and answers `<<`.
+ */
 function recorded(folder) {
   return readdirSync(join(FOLDER, folder)).flatMap((file) => {
     const lines = readFileSync(join(FOLDER, folder, file), 'utf8').split('\n')

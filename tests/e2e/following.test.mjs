@@ -207,9 +207,9 @@ function open(page, { name, hold = 'set' }) {
 }
 
 /**
- * Has a page follow sources, as `following`, after it has opened `name` if that is given. `standings`
- * are all that it has yielded, and `ended` is set when it has ended. Resolves to the proxy that
- * answers for the state, when all sources have been heard of.
+ * Has a page follow sources, as `following`, after it has opened `name` if that is given.
+ * `standings` are all that it has yielded, and `ended` is set when it has ended. Resolves to the
+ * proxy that answers for the state, when it is told of all sources' blocks.
  */
 async function follow(page, { name, hold = 'set', sources, kind, everyMs }) {
   if (name) await open(page, { name, hold })
@@ -236,7 +236,7 @@ async function follow(page, { name, hold = 'set', sources, kind, everyMs }) {
   return peer
 }
 
-/** Waits until something is true in the page, which may be hidden, or until the follow has ended. */
+/** Waits until something is true in the page, which may be hidden. It must follow until then. */
 async function seen(page, condition, argument) {
   try {
     await page.waitForFunction(`(${condition})(${JSON.stringify(argument)}) || window.ended`, undefined, { timeout: WITHIN_MS, polling: EVERY_MS })

@@ -76,8 +76,8 @@ const LONGEST_COMPLAINT = 4_000
  * is `hidden`, and timers are throttled. In a browser that playwright has started, every page
  * counts as visible and focused, so this one is started without it, and only driven by it.
  *
- * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: () =>
- *   Promise<void>}>}
+ * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: ()
+ *   => Promise<void>}>}
  */
 export async function launchHideable() {
   const profile = await mkdtemp(join(tmpdir(), 'snaplight-profile-'))

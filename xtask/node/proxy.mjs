@@ -48,9 +48,8 @@ function hashed(header) {
 /**
  * @param {{rpcUrl: string}} node its WebSocket URL; it answers over HTTP at the same port
  * @param {{latest: Function, numbered?: Function}} [word] one of `WORDS`
- * @returns {Promise<{http: string, ws: string, calls: () => number, methods: () => object, drop: () =>
- *   void, close: () => Promise<void>}>} `calls` is how many calls have come, and `methods` how many
- *   of each; `drop` breaks all WebSocket connections
+ * @returns {Promise<{http: string, ws: string, calls: () => number, methods: () => object, close: ()
+ *   => Promise<void>}>} `calls` is how many calls have come, and `methods` how many of each
  */
 export async function startProxy({ rpcUrl }, word = WORDS.honest) {
   const upstream = rpcUrl.replace(/^ws/, 'http')
@@ -103,7 +102,6 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
     ws: `ws://127.0.0.1:${port}/`,
     calls: () => Object.values(counts).reduce((sum, count) => sum + count, 0),
     methods: () => ({ ...counts }),
-    drop: () => sockets.clients.forEach((socket) => socket.terminate()),
     close: () => {
       heads.terminate()
       for (const socket of sockets.clients) socket.terminate()
