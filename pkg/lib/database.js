@@ -3,7 +3,8 @@
 //
 // A backend has: addPeer(id, target, by, reconnect), closePeer(id), startSync(target, start),
 // cancelSync(), read(method, ...args) and change(method, accounts) with the methods of
-// src/web/database.rs, close(), progress(). Arguments are checked, and bytes where they are
+// src/web/database.rs, close(), progress(), beside(options, listener), which opens another database in
+// the same realm or worker. Arguments are checked, and bytes where they are
 // hexadecimal for the user. It calls the listener given to it: onProgress(raw, start),
 // onStates(held), onSynced(report, raw, start), onFailed(error, start), onPeer(id, state),
 // onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onLie(id, lie), onEnded(),
@@ -13,7 +14,7 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
@@ -40,6 +41,8 @@ export class Snaplight {
   #listeners = new Set()
   /** Peers that are not closed, by id. */
   #peers = new Map()
+  /** `[target, options]` of those that were given by a URL or are providers, by Peer. */
+  #sources = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
   #rows = new Map()
   /** The rows of open peers as they were when their last connection ended, by id. */
@@ -72,8 +75,9 @@ export class Snaplight {
 
   /**
    * For other parts of the package: calls `listener` with each event that `onEvent` gets; with
-   * `{ type: 'states' }` when the states, or what is to be held, have changed; and last, with
-   * `{ type: 'closed', error }`, when the database is closed or has crashed. It must not throw.
+   * `{ type: 'states' }` when the states, or what is to be held, have changed; with `{ type: 'added',
+   * peer }`; and last, with `{ type: 'closed', error }`, when the database is closed or has crashed.
+   * It must not throw.
    *
    * @returns {() => void} Stops it.
    * @throws {ClosedError} After `close()`.
@@ -84,6 +88,25 @@ export class Snaplight {
     if (database.#crash) throw database.#crash
     database.#listeners.add(listener)
     return () => database.#listeners.delete(listener)
+  }
+
+  /** For reads on demand, which have a second database beside this one. */
+  static inside(database) {
+    return {
+      /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
+      sources: database.#sources,
+      /** Tells an event, as if it were this database's own. */
+      tell: (event) => database.#tell(event),
+      /** As `track` and `untrack`, and resolves as soon as the set is changed. */
+      change: (method, accounts) => database.#change(method, accounts),
+      read: (method, ...args) => database.#read(method, ...args),
+      /** Opens a set in memory, in the same realm or worker. */
+      beside: (onEvent) => {
+        const { name, network } = database
+        const options = { name, memory: true, hold: 'set', network: { ...network, genesisHash: hashBytes(network.genesisHash) } }
+        return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
+      },
+    }
   }
 
   get name() {
@@ -125,13 +148,16 @@ export class Snaplight {
     // the call returns.
     this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
     this.#peers.set(id, peer)
+    if (by === 'rpc' || peerUrl(target, by)) this.#sources.set(peer, [target, { name: peer.name, by, reconnect }])
     try {
       this.#backend.addPeer(id, target, by, reconnect)
     } catch (error) {
       this.#rows.delete(id)
       this.#peers.delete(id)
+      this.#sources.delete(peer)
       throw error
     }
+    this.#tellParts({ type: 'added', peer })
     return peer
   }
 
@@ -383,6 +409,7 @@ export class Snaplight {
     } else {
       this.#earlier.delete(id)
       this.#peers.delete(id)
+      this.#sources.delete(peer)
       forgetOldRows(this.#rows)
       Peer.closed(peer, closed, row)
     }
