@@ -16,7 +16,7 @@
 import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
 import { Follow, followPlan } from './follow.js'
 import { headerTexts } from './header.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
