@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 import { killTree } from './processes.mjs'
 
@@ -111,13 +112,14 @@ export async function launchHideable() {
 /** The URL at which a browser can be driven, which it writes to its standard error. */
 function devTools(child) {
   return new Promise((resolve, reject) => {
-    let text = ''
-    const timer = setTimeout(() => reject(new Error(`${PROGRAM} was not ready in ${STARTED_WITHIN_MS / 1000} s: ${text}`)), STARTED_WITHIN_MS)
+    let complaint = ''
+    const fail = (how) => reject(new Error(`${PROGRAM} ${how}: ${complaint}`))
+    const timer = setTimeout(() => fail(`was not ready in ${STARTED_WITHIN_MS / 1000} s`), STARTED_WITHIN_MS)
     child.once('error', reject)
-    child.once('exit', (code) => reject(new Error(`${PROGRAM} ended with ${code}: ${text}`)))
-    child.stderr.on('data', (data) => {
-      if (text.length < LONGEST_COMPLAINT) text += data
-      const [, url] = /DevTools listening on (ws:\S+)/.exec(text) ?? []
+    child.once('exit', (code) => fail(`ended with ${code}`))
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      complaint = `${complaint}${line}\n`.slice(-LONGEST_COMPLAINT)
+      const [, url] = /^DevTools listening on (ws:\S+)/.exec(line) ?? []
       if (!url) return
       clearTimeout(timer)
       resolve(url)
