@@ -21,7 +21,9 @@ const AWAY = BLOCKS < 100 ? 8 : 40
 /** How far the source that lags is behind. */
 const LAG = 2
 const REORG = 3
-const KILLS = 2
+/** How many of a sync's calls have been answered when the browser is killed. */
+const ANSWERED = [0, 10]
+const KILLS = ANSWERED.length
 const EVERY_MS = 100
 /** Nobody is asked a second time while a test runs, so only news can have told. */
 const NEVER_MS = 3_600_000
@@ -174,8 +176,9 @@ test(`a browser that is killed ${KILLS} times in the middle of following goes on
     block = await blockAt()
     if (life === KILLS) break
     const calls = peer.calls()
+    peer.stall(ANSWERED[life])
     await node.makeBlock()
-    await until(WITHIN_MS, 'the page did not ask for the next block', () => peer.calls() > calls)
+    await until(WITHIN_MS, 'the page did not ask for the next block', () => peer.calls() > calls + ANSWERED[life])
     await world.killBrowser()
     await world.startBrowser()
   }

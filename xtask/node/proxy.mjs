@@ -48,12 +48,14 @@ function hashed(header) {
 /**
  * @param {{rpcUrl: string}} node its WebSocket URL; it answers over HTTP at the same port
  * @param {{latest: Function, numbered?: Function}} [word] one of `WORDS`
- * @returns {Promise<{http: string, ws: string, calls: () => number, methods: () => object, close: ()
- *   => Promise<void>}>} `calls` is how many calls have come, and `methods` how many of each
+ * @returns {Promise<{http: string, ws: string, calls: () => number, methods: () => object, stall:
+ *   (answers: number) => void, close: () => Promise<void>}>} `calls` is how many calls have come,
+ *   and `methods` how many of each; after `stall` so many are still answered, and then none
  */
 export async function startProxy({ rpcUrl }, word = WORDS.honest) {
   const upstream = rpcUrl.replace(/^ws/, 'http')
   const counts = {}
+  let answers = Infinity
   const subscribers = new Set()
   const ask = async (method, params) => {
     const { result, error } = await forwarded(upstream, { jsonrpc: '2.0', id: 1, method, params })
@@ -63,6 +65,7 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
   const answer = async (call, socket) => {
     const { id, method, params = [] } = call
     counts[method] = (counts[method] ?? 0) + 1
+    if (--answers < 0) return new Promise(() => {})
     try {
       if (method === 'eth_subscribe' && params[0] === 'newHeads' && socket) return { jsonrpc: '2.0', id, result: subscribe(subscribers, socket) }
       if (method === 'eth_unsubscribe' && socket) return { jsonrpc: '2.0', id, result: unsubscribe(subscribers, socket, params[0]) }
@@ -102,6 +105,7 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
     ws: `ws://127.0.0.1:${port}/`,
     calls: () => Object.values(counts).reduce((sum, count) => sum + count, 0),
     methods: () => ({ ...counts }),
+    stall: (more) => (answers = more),
     close: () => {
       heads.terminate()
       for (const socket of sockets.clients) socket.terminate()
