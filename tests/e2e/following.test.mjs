@@ -14,7 +14,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { missing, startGeth, until } from '../../xtask/node/geth.mjs'
 import { WORDS, startProxy } from '../../xtask/node/proxy.mjs'
 import { setUp } from './lib/harness.mjs'
-import { STATE, asked, assertIsTruth, changesOf, readSet, setOf } from './lib/wallet.mjs'
+import { STATE, asked, assertIsTruth, changedSlots, changesOf, readSet, setOf } from './lib/wallet.mjs'
 
 const BLOCKS = Number(process.env.SNAPLIGHT_BLOCKS ?? 8)
 const AWAY = BLOCKS < 100 ? 8 : 40
@@ -67,17 +67,21 @@ for (const [way, { hold, ...by }] of Object.entries({
     await follow(page, { name: `liar, ${way}`, hold, sources, ...by })
     const taken = []
     let changes = 0
+    let slots = 0
     let last
     const begun = performance.now()
     for (let at = 0; at < BLOCKS; at++) {
       const { number } = await node.makeBlock()
       const block = await blockAt(number - LAG)
       const truth = await assertAt(page, block, `${way}, ${liar} lies`)
-      if (last) changes += changesOf(truth, last)
+      if (last) {
+        changes += changesOf(truth, last)
+        slots += changedSlots(truth, last)
+      }
       last = truth
       taken.push(block)
     }
-    t.diagnostic(`${BLOCKS} blocks in ${seconds(begun)} s, ${changes} changed accounts compared`)
+    t.diagnostic(`${BLOCKS} blocks in ${seconds(begun)} s: ${changes} accounts and ${slots} slots had changed, and were compared`)
     assert.ok(changes >= 3 * (BLOCKS - 1), `${changes} accounts of the set changed in ${BLOCKS} blocks`)
 
     const told = await page.evaluate(() => disagreements)

@@ -92,9 +92,16 @@ export async function assertIsTruth(found, truth, set, block, where) {
   }
 }
 
-/** How many accounts of the set are others than before, each with its slots. */
+/** How many accounts of the set are others than before. */
 export function changesOf(truth, before) {
   return truth.filter(({ proof }, place) => proof.accountProof.at(-1) !== before[place].proof.accountProof.at(-1)).length
+}
+
+/** How many slots of the set have other values than before. */
+export function changedSlots(truth, before) {
+  const values = (all) => all.flatMap(({ proof }) => proof.storageProof.map(({ value }) => value))
+  const old = values(before)
+  return values(truth).filter((value, place) => value !== old[place]).length
 }
 
 export function word(number) {
