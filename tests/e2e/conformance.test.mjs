@@ -88,6 +88,24 @@ for (const [way, { hold, peerOf, worker = false }] of Object.entries(WAYS)) {
   })
 }
 
+test('a set that follows the finalized block answers the questions about the latest one by all three tags', { skip }, async () => {
+  const page = await world.page()
+  const { url, by } = overHttp(node)
+  await open(page, { name: 'tags', hold: 'set', url, by })
+  await page.evaluate(async ({ url, hash, ms }) => {
+    const following = db.follow(url, { tag: 'finalized', everyMs: 100, signal: AbortSignal.timeout(ms) })
+    for await (const { complete } of following) if (complete?.block?.hash === hash) return tracked
+    throw new Error(`it stood at ${JSON.stringify(following.standing)}`)
+  }, { url, hash: node.head.hash, ms: GIVE_UP_AFTER_MS })
+  const questions = QUESTIONS.filter(({ params }) => params?.at(-1) === 'latest')
+  assert.ok(questions.length >= 15, `${questions.length} questions about the latest block`)
+  for (const tag of ['latest', 'safe', 'finalized']) {
+    const answers = await asked(page, questions.map(({ params, ...question }) => ({ ...question, params: [...params.slice(0, -1), tag] })))
+    questions.forEach((question, at) => assertRecorded(answers[at], question))
+  }
+  await assertClean(page)
+})
+
 function overHttp({ rpcUrl }) {
   return { url: rpcUrl.replace(/^ws/, 'http'), by: 'rpc' }
 }
