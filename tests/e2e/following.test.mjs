@@ -56,15 +56,16 @@ after(async () => {
   rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
 })
 
-for (const [way, { hold, ...by }] of Object.entries({
+for (const [way, { hold, worker, ...by }] of Object.entries({
   ...BY,
+  'newHeads, in a worker': { ...HEARD, worker: true },
   'newHeads, and everything through the gateway': { ...HEARD, hold: 'everything' },
 })) {
   test(`${BLOCKS} blocks by ${way}, with one source of three that lies and one that lags: all values are the node's`, { skip }, async (t) => {
     const sources = await proxiesOf(WORDS.honest, WORDS.forger, WORDS.late(LAG))
     const liar = new URL(sources[1][by.kind]).host
     const page = await world.page()
-    await follow(page, { name: `liar, ${way}`, hold, sources, ...by })
+    await follow(page, { name: `liar, ${way}`, hold, worker, sources, ...by })
     const taken = []
     let changes = 0
     let slots = 0
@@ -201,16 +202,17 @@ async function blockAt(number) {
 }
 
 /** Opens a database as `db`. Resolves to what is complete in it. */
-function open(page, { name, hold = 'set' }) {
+function open(page, { name, hold = 'set', worker = false }) {
   const { networkId, genesisHash } = node
-  return page.evaluate(async ({ name, hold, network }) => {
+  return page.evaluate(async ({ name, hold, worker, network }) => {
+    const { open } = worker ? await import('snaplight/worker') : snaplight
     window.disagreements = []
     const onEvent = (event) => {
       if (event.type === 'disagreement') disagreements.push(event)
     }
-    window.db = await snaplight.open({ name, network, hold, onEvent })
+    window.db = await open({ name, network, hold, onEvent })
     return db.complete
-  }, { name, hold, network: { id: networkId, genesisHash } })
+  }, { name, hold, worker, network: { id: networkId, genesisHash } })
 }
 
 /**
@@ -218,8 +220,8 @@ function open(page, { name, hold = 'set' }) {
  * `standings` are all that it has yielded, and `ended` is set when it has ended. Resolves to the
  * proxy that answers for the state, when it is told of all sources' blocks.
  */
-async function follow(page, { name, hold = 'set', sources, kind, everyMs }) {
-  if (name) await open(page, { name, hold })
+async function follow(page, { name, hold = 'set', worker, sources, kind, everyMs }) {
+  if (name) await open(page, { name, hold, worker })
   const [peer] = hold === 'set' ? await proxiesOf(WORDS.honest) : []
   const subscribed = sources.map((source) => source.methods().eth_subscribe ?? 0)
   await page.evaluate(({ peer, urls, everyMs, set }) => {
