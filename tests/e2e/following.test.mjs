@@ -10,11 +10,11 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, before, test } from 'node:test'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { missing, startGeth, until } from '../../xtask/node/geth.mjs'
 import { WORDS, startProxy } from '../../xtask/node/proxy.mjs'
 import { setUp } from './lib/harness.mjs'
-import { STATE, asked, assertIsTruth, changedSlots, changesOf, readSet, setOf } from './lib/wallet.mjs'
+import { HISTORY_SLOTS, STATE, asked, assertIsTruth, changedSlots, changesOf, readSet, setOf } from './lib/wallet.mjs'
 
 const BLOCKS = Number(process.env.SNAPLIGHT_BLOCKS ?? 8)
 const AWAY = BLOCKS < 100 ? 8 : 40
@@ -44,9 +44,11 @@ let proxies = []
 before(async () => {
   if (skip) return
   node = await startGeth(STATE)
-  set = setOf(node.genesis)
   // Sources are apart, and a chain is reorganised, where there is a chain.
   for (let at = 0; at < LAG + REORG; at++) await node.makeBlock()
+})
+beforeEach(async () => {
+  if (!skip) set = setOf(node.genesis, (await blockAt()).number - LAG, BLOCKS)
 })
 afterEach(async () => {
   for (const proxy of proxies.splice(0)) await proxy.close()
@@ -84,6 +86,7 @@ for (const [way, { hold, worker, ...by }] of Object.entries({
     }
     t.diagnostic(`${BLOCKS} blocks in ${seconds(begun)} s: ${changes} accounts and ${slots} slots had changed, and were compared`)
     assert.ok(changes >= 3 * (BLOCKS - 1), `${changes} accounts of the set changed in ${BLOCKS} blocks`)
+    assert.ok(slots >= Math.min(BLOCKS, HISTORY_SLOTS) - 1, `${slots} slots of the set changed in ${BLOCKS} blocks`)
 
     const told = await page.evaluate(() => disagreements)
     for (const { agreed, blocks, tag } of told) {

@@ -13,17 +13,19 @@ const ABSENT_ACCOUNTS = 2
 const FEES = `0x${'00'.repeat(20)}`
 const FAUCET_BALANCE = 1n << 100n
 const HISTORY = '0x0000f90827f1c53a10cb7a02335b175320002935'
-/** Slots of it: one is written in each block, from block 1 on. */
-const HISTORY_SLOTS = 20
+/** How many slots of it are in the set. Block N writes the one of number N - 1. */
+export const HISTORY_SLOTS = 20
 
 /**
  * What every block changes, all contracts with slots that exist and slots that do not, and plain
- * accounts, two of them absent.
+ * accounts, two of them absent. Some of the slots are those that are written in the `blocks` after
+ * block `first`.
  */
-export function setOf(genesis) {
+export function setOf(genesis, first = 0, blocks = HISTORY_SLOTS) {
   const contracts = Object.keys(genesis).filter((address) => Object.keys(genesis[address].storage ?? {}).length > 0)
   const faucet = Object.keys(genesis).find((address) => BigInt(genesis[address].balance ?? 0) === FAUCET_BALANCE)
-  const history = Array.from({ length: HISTORY_SLOTS }, (_, slot) => word(slot))
+  const step = Math.max(1, Math.floor(blocks / HISTORY_SLOTS))
+  const history = Array.from({ length: HISTORY_SLOTS }, (_, at) => word(first + at * step))
   const each = Math.floor((SIZE.slots - HISTORY_SLOTS) / contracts.length)
   const owners = contracts.map((address, at) => {
     const count = at === 0 ? SIZE.slots - HISTORY_SLOTS - each * (contracts.length - 1) : each
