@@ -1,9 +1,11 @@
 /** wasm-opt (npm's binaryen). Run as a program, it optimizes the built module. */
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { functionsOf, withNames } from './functions.mjs'
+import { byLikeness } from './likeness.mjs'
 import { inSource, withoutHashes } from './rename.mjs'
 import { withoutCustom } from './sections.mjs'
 import { ROOT } from './serve.mjs'
@@ -31,16 +33,36 @@ const FEATURES = [
 ]
 
 /**
+ * Brotli compresses similar code best where it is not inlined nor shared, and side by side. Inlining
+ * whatever has one caller, and common subexpressions, made the module 2 % smaller, and what is sent
+ * 4 % larger.
+ */
+const PASSES = ['-Os', '--one-caller-inline-max-function-size', '30', '--skip-pass=local-cse', '--reorder-functions-by-name']
+/** Digits before a function's name that say where it belongs. */
+const DIGITS = 5
+
+/**
  * Writes what wasm-opt makes of the module `input` to `output`, and the same before its names are
  * removed to `named`.
+ *
+ * wasm-opt runs twice: which functions are alike is seen once they are optimized, and it can sort
+ * them by name only.
  */
 export function optimize(input, output, named = `${output}.named`) {
-  // Brotli compresses similar code best where it is not inlined nor shared, and side by side in the
-  // order of names. Inlining whatever has one caller, and common subexpressions, made the module 2 %
-  // smaller, and what is sent 4 % larger.
-  const passes = ['-Os', '--one-caller-inline-max-function-size', '30', '--skip-pass=local-cse', '--reorder-functions-by-name']
-  execFileSync(process.execPath, [WASM_OPT, input, ...FEATURES, ...passes, '--debuginfo', '--output', named], { stdio: 'inherit' })
+  wasmOpt(input, named)
+  const { bodies, names, imported } = functionsOf(readFileSync(named))
+  const places = new Map(byLikeness(bodies).map((at, place) => [names.get(imported + at), place]))
+  const placed = (name) => `${places.get(name) ?? ''}`.padStart(DIGITS, '0') + name
+  const renamed = `${output}.renamed`
+  writeFileSync(renamed, withNames(readFileSync(input), placed))
+  wasmOpt(renamed, named)
+  rmSync(renamed)
+  writeFileSync(named, withNames(readFileSync(named), (name) => name.slice(DIGITS)))
   writeFileSync(output, withoutCustom(readFileSync(named)))
+}
+
+function wasmOpt(input, output) {
+  execFileSync(process.execPath, [WASM_OPT, input, ...FEATURES, ...PASSES, '--debuginfo', '--output', output], { stdio: 'inherit' })
 }
 
 if (import.meta.filename === process.argv[1]) {
