@@ -5,6 +5,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { functionsOf, withNames } from './functions.mjs'
+import { alignments } from './instructions.mjs'
 import { byLikeness } from './likeness.mjs'
 import { inSource, withoutHashes } from './rename.mjs'
 import { withoutCustom } from './sections.mjs'
@@ -57,8 +58,22 @@ export function optimize(input, output, named = `${output}.named`) {
   writeFileSync(renamed, withNames(readFileSync(input), placed))
   wasmOpt(renamed, named)
   rmSync(renamed)
-  writeFileSync(named, withNames(readFileSync(named), (name) => name.slice(DIGITS)))
+  const sorted = withNames(readFileSync(named), (name) => name.slice(DIGITS))
+  writeFileSync(named, withoutHints(sorted))
   writeFileSync(output, withoutCustom(readFileSync(named)))
+}
+
+/**
+ * The module in which no access to memory promises an alignment. Processors of today need none, and
+ * nothing but these bytes differed in much of the code.
+ */
+function withoutHints(file) {
+  const changed = Buffer.from(file)
+  for (const body of functionsOf(changed).bodies) {
+    // The bodies are views into the file.
+    for (const at of alignments(body)) body[at] = 0
+  }
+  return changed
 }
 
 function wasmOpt(input, output) {
