@@ -27,12 +27,13 @@ const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:
 <script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js"}}</script>`
 
 /**
- * @param {{port?: number}} [options] any free port by default
+ * @param {{port?: number, files?: Record<string, string | Buffer>}} [options] `port`: any free one by
+ *   default. `files`: what is served besides, by its path, whose ending says its type
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
-export async function serve({ port = 0 } = {}) {
+export async function serve({ port = 0, files = {} } = {}) {
   const server = createServer((request, response) => {
-    answer(request, response).catch((error) => {
+    answer(request, response, files).catch((error) => {
       response.writeHead(500).end(String(error))
     })
   })
@@ -52,7 +53,7 @@ export async function serve({ port = 0 } = {}) {
   }
 }
 
-async function answer(request, response) {
+async function answer(request, response, files) {
   const { pathname } = new URL(request.url, 'http://loopback')
   // Nothing may be cached: a development server must serve a rebuilt package under the same name.
   const headers = { 'cache-control': 'no-store' }
@@ -62,6 +63,10 @@ async function answer(request, response) {
   }
   if (pathname === '/blank') {
     response.writeHead(200, { ...headers, 'content-type': TYPES['.html'] }).end(BLANK)
+    return
+  }
+  if (Object.hasOwn(files, pathname)) {
+    response.writeHead(200, { ...headers, 'content-type': TYPES[extname(pathname)] ?? TYPES['.html'] }).end(files[pathname])
     return
   }
   const file = fileOf(decodeURIComponent(pathname))
