@@ -546,7 +546,8 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Reads storage slots of an account from the last complete state: one, or those of an array, in
-   * its order and all of one state. A slot that is not in the trie is proven to be 0.
+   * its order and all of one state. A slot that is not in the trie is proven to be 0, and so is each
+   * slot of an account without storage, tracked or not.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
@@ -560,7 +561,8 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Reads the code of an account in the last complete state, or, given a hash, the code with that
-   * hash. An account without code has an empty one.
+   * hash. An account without code has an empty one, also if its code is not tracked, because the
+   * account proves that.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither an address nor a hash.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with

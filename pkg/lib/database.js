@@ -3,7 +3,8 @@
 //
 // A backend has: addPeer(id, target, by, reconnect), closePeer(id), startSync(target, start),
 // cancelSync(), read(method, ...args) and change(method, accounts) with the methods of
-// src/web/database.rs, close(), progress(). Arguments are checked, and bytes where they are
+// src/web/database.rs, close(), progress(), beside(options, listener), which opens another database in
+// the same realm or worker. Arguments are checked, and bytes where they are
 // hexadecimal for the user. It calls the listener given to it: onProgress(raw, start),
 // onStates(held), onSynced(report, raw, start), onFailed(error, start), onPeer(id, state),
 // onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onLie(id, lie), onEnded(),
@@ -13,11 +14,12 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes } from './input.js'
+import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
+import { Watch } from './watch.js'
 
 export class Snaplight {
   #name
@@ -30,10 +32,17 @@ export class Snaplight {
   /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
   #states = Object.freeze([])
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
+  /** Changes of the set that are not answered yet, and the newest version that an answer named. */
+  #changes = 0
+  #changedTo = 0
   /** Callers who wait for a state or a scope. Bound: their calls. */
   #waiting = new Set()
+  /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
+  #listeners = new Set()
   /** Peers that are not closed, by id. */
   #peers = new Map()
+  /** `[target, options]` of those that were given by a URL or are providers, by Peer. */
+  #sources = new Map()
   /** PeerStats of open peers and of the last closed ones, by id. */
   #rows = new Map()
   /** The rows of open peers as they were when their last connection ended, by id. */
@@ -48,6 +57,8 @@ export class Snaplight {
   #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
+  /** The CrashError, once the backend has crashed. */
+  #crash = null
 
   /**
    * Made by `open`, which connects it to a backend through `connect`.
@@ -60,6 +71,42 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /**
+   * For other parts of the package: calls `listener` with each event that `onEvent` gets; with
+   * `{ type: 'states' }` when the states, or what is to be held, have changed; with `{ type: 'added',
+   * peer }`; and last, with `{ type: 'closed', error }`, when the database is closed or has crashed.
+   * It must not throw.
+   *
+   * @returns {() => void} Stops it.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  static listen(database, listener) {
+    database.#checkOpen()
+    if (database.#crash) throw database.#crash
+    database.#listeners.add(listener)
+    return () => database.#listeners.delete(listener)
+  }
+
+  /** For reads on demand, which have a second database beside this one. */
+  static inside(database) {
+    return {
+      /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
+      sources: database.#sources,
+      /** Tells an event, as if it were this database's own. */
+      tell: (event) => database.#tell(event),
+      /** As `track` and `untrack`, and resolves as soon as the set is changed. */
+      change: (method, accounts) => database.#change(method, accounts),
+      read: (method, ...args) => database.#read(method, ...args),
+      /** Opens a set in memory, in the same realm or worker. */
+      beside: (onEvent) => {
+        const { name, network } = database
+        const options = { name, memory: true, hold: 'set', network: { ...network, genesisHash: hashBytes(network.genesisHash) } }
+        return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
+      },
+    }
   }
 
   get name() {
@@ -101,13 +148,16 @@ export class Snaplight {
     // the call returns.
     this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
     this.#peers.set(id, peer)
+    if (by === 'rpc' || peerUrl(target, by)) this.#sources.set(peer, [target, { name: peer.name, by, reconnect }])
     try {
       this.#backend.addPeer(id, target, by, reconnect)
     } catch (error) {
       this.#rows.delete(id)
       this.#peers.delete(id)
+      this.#sources.delete(peer)
       throw error
     }
+    this.#tellParts({ type: 'added', peer })
     return peer
   }
 
@@ -181,6 +231,23 @@ export class Snaplight {
     return this.#reads.getProof(address, slots)
   }
 
+  watch(target, options) {
+    this.#checkOpen()
+    const { address, slot } = watched(target)
+    const { signal } = optionsOf(options)
+    return new Watch(
+      {
+        listen: (listener) => Snaplight.listen(this, listener),
+        isClosed: () => this.#closing !== null,
+        version: () => [this.complete?.root, this.#held.states[0]?.scope, this.#held.scope, this.holds].join(),
+        // A change of the set that is on its way, to a worker or to the tab that writes, may track it.
+        isSettled: () => this.#changes === 0 && this.#held.scope >= this.#changedTo,
+        read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
+      },
+      abortSignal(signal),
+    )
+  }
+
   close() {
     this.#closing ??= this.#close(`The database ${JSON.stringify(this.#name)} was closed while it synced; what is stored stays.`)
     return this.#closing
@@ -198,7 +265,15 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    return this.#backend.change(method, accounts)
+    this.#changes += 1
+    try {
+      const version = await this.#backend.change(method, accounts)
+      this.#changedTo = Math.max(this.#changedTo, version)
+      return version
+    } finally {
+      this.#changes -= 1
+      this.#tellParts({ type: 'states' })
+    }
   }
 
   /** Resolves to the complete state when it was built for the scope of this version. */
@@ -304,6 +379,7 @@ export class Snaplight {
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
     this.#rejectWaiting(this.#closedError())
+    this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
@@ -333,6 +409,7 @@ export class Snaplight {
     } else {
       this.#earlier.delete(id)
       this.#peers.delete(id)
+      this.#sources.delete(peer)
       forgetOldRows(this.#rows)
       Peer.closed(peer, closed, row)
     }
@@ -344,7 +421,18 @@ export class Snaplight {
   }
 
   #tell(event) {
-    if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+    Object.freeze(event)
+    this.#tellParts(event)
+    if (this.#onEvent) call(this.#onEvent, event)
+  }
+
+  #tellParts(event) {
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+
+  #tellEnd(error) {
+    this.#tellParts({ type: 'closed', error })
+    this.#listeners.clear()
   }
 
   #listener() {
@@ -368,6 +456,7 @@ export class Snaplight {
           this.#waiting.delete(waiting)
           waiting.resolve()
         }
+        this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
@@ -399,6 +488,8 @@ export class Snaplight {
       onCrashed: (error) => {
         this.#end(null, error)
         this.#rejectWaiting(error)
+        this.#crash = error
+        this.#tellEnd(error)
         this.#closePeers(closedByError(error))
       },
     }
@@ -409,7 +500,7 @@ export class Snaplight {
  * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
  * sync.
  */
-function call(callback, argument) {
+export function call(callback, argument) {
   try {
     callback(argument)
   } catch (error) {

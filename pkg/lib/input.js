@@ -143,6 +143,13 @@ export function trackedAccounts(bytes) {
   return accounts
 }
 
+/** What is watched, in bytes: an account, or a slot of it. */
+export function watched(value) {
+  const { address, slot } = isPlain(value) ? value : { address: value }
+  if (isPlain(value) && slot === undefined) bad('target', 'an address or { address, slot }', value)
+  return { address: addressBytes(address), slot: slot === undefined ? null : slotBytes(slot) }
+}
+
 /** A network's or a chain's id. */
 export function networkId(value, argument = 'options.network.id') {
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
@@ -165,16 +172,16 @@ export function databaseName(value = 'snaplight') {
  * The URL of a peer, or `null` if `value` is no URL and may be a socket or a provider.
  * @param {string} by How the peer is asked.
  */
-export function peerUrl(value, by) {
+export function peerUrl(value, by, argument = 'peer') {
   if (typeof value !== 'string' && !(value instanceof URL)) return null
   const expected = by === 'rpc' ? 'a http:, https:, ws: or wss: URL' : "a ws: or wss: URL (for a provider's URL: by 'rpc')"
   let url
   try {
     url = new URL(value)
   } catch (cause) {
-    return bad('peer', expected, value, cause)
+    return bad(argument, expected, value, cause)
   }
-  return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad('peer', expected, url.href)
+  return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad(argument, expected, url.href)
 }
 
 /** How the peer `target` is asked: a provider in its own way, any other by snap unless told otherwise. */
@@ -183,7 +190,7 @@ export function askedBy(value, target) {
   return oneOf(value, ['snap', 'hash', 'rpc'], 'options.by')
 }
 
-function isProvider(target) {
+export function isProvider(target) {
   try {
     return typeof target?.request === 'function'
   } catch {

@@ -169,6 +169,10 @@ class LocalBackend {
     return this.#follower.ask({ method, accounts }, (message) => this.#channel.post(message))
   }
 
+  beside(options, listener) {
+    return connectLocal(options, listener)
+  }
+
   async close() {
     this.#stopTicker()
     this.#stopWatch()

@@ -3,8 +3,9 @@
 // The module sees all of them as `{ call({ method, params }), close() }`. A call's promise
 // never rejects. It resolves once and in any case: to `{ result }`, which is plain JSON, or to `{ error:
 // { code, message, data, status, retryAfterMs } }`. There, `code` and `status` are 0 and
-// `retryAfterMs` is null if there is none. What an error means, and when to ask again, is the
-// engine's business. Only the size of a batch is decided here.
+// `retryAfterMs` is null if there is none. Beside the `error` of a server's own there is `answer`,
+// which is that error as it came. What an error means, and when to ask again, is the engine's
+// business. Only the size of a batch is decided here.
 
 import { connect } from './socket.js'
 
@@ -136,9 +137,12 @@ class Calls {
     call.resolve(outcome)
   }
 
-  /** Ends all of them, or these, with an error. */
-  fail(error, calls = [...this.#open.keys()].map((id) => ({ id }))) {
-    for (const { id } of calls) this.end(id, failure(error))
+  /**
+   * Ends all of them, or these, with an error.
+   * @param {object} [answer] The server's own error, if there is one.
+   */
+  fail(error, calls = [...this.#open.keys()].map((id) => ({ id })), answer = undefined) {
+    for (const { id } of calls) this.end(id, { ...failure(error), ...(answer && { answer }) })
   }
 }
 
@@ -199,7 +203,7 @@ class Batches {
       this.#shrink(call.batch)
       this.#add(call)
     } else if (error || answer?.result === undefined) {
-      this.calls.end(call.id, failure({ message: 'the answer is not JSON-RPC', ...http, ...error }))
+      this.calls.fail({ message: 'the answer is not JSON-RPC', ...http, ...error }, [call], error)
     } else {
       this.calls.end(call.id, { result: answer.result })
     }
@@ -210,7 +214,7 @@ class Batches {
     const { code, message } = Object(answer?.error)
     const [{ batch }] = calls
     if (NOT_OF_BATCHES.includes(http?.status) || RATE_CODES.includes(code)) {
-      return this.calls.fail({ ...http, ...answer?.error }, calls)
+      return this.calls.fail({ ...http, ...answer?.error }, calls, answer?.error)
     }
     const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(message)
     // Anything else is a server that knows no batches.
