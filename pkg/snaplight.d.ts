@@ -433,10 +433,13 @@ export class Snaplight implements AsyncDisposable {
    * ```
    *
    * States that are completed between two calls of `next()` are passed over; `old` is always what
-   * was given last. It waits for the first state, and for what is tracked and pending. It ends when
-   * the database is closed, when the signal is aborted, and when the loop is left. It throws a
-   * {@link NotTrackedError} when it is not, or no longer, tracked, and what a read rejects with. A
-   * page that is damaged is waited for.
+   * was given last. It waits for the first state, for what is tracked and pending, and for a
+   * {@link track} that is under way. It ends when the database is closed, when the signal is aborted,
+   * and when the loop is left. It throws a {@link NotTrackedError} when it is not, or no longer,
+   * tracked, and what a read rejects with. A page that is damaged is waited for: until it is repaired,
+   * or until the next state.
+   *
+   * It listens only while a call of `next()` waits, so an iterator may be dropped at any time.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot, or not an AbortSignal.
    * @throws {ClosedError} After `close()`.

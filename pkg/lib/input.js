@@ -3,6 +3,7 @@
 // expected.
 
 import { MisuseError } from './errors.js'
+import { headerFields } from './header.js'
 
 const SLOT_LIMIT = 1n << 256n
 const NETWORK_ID_LIMIT = 1n << 64n
@@ -27,11 +28,11 @@ export function syncTarget(value) {
   return isPlain(header) ? jsonHeader(header, hash) : { header: headerBytes(header), blockHash: hash }
 }
 
-/** A copy of a header's JSON, which can be posted, and whose getters can do nothing later. */
+/** A copy of a header's fields, which can be posted, and whose getters can do nothing later. */
 function jsonHeader(value, blockHash) {
   let header
   try {
-    header = JSON.parse(JSON.stringify(value))
+    header = JSON.parse(JSON.stringify(headerFields(value)))
   } catch (cause) {
     bad('target.header', 'plain JSON, as eth_getBlockByHash and newHeads have it', value, cause)
   }

@@ -150,9 +150,33 @@ class Calls {
 class ObjectProvider {
   #calls = new Calls()
   #target
+  #stopListening
 
   constructor(target) {
     this.#target = target
+  }
+
+  /**
+   * Has `onNotice({ subscription, result })` called with what a subscription brings, which may be
+   * anything, and `onChain()` when the chain has changed. Returns whether it can.
+   */
+  listen(onNotice, onChain) {
+    const target = this.#target
+    const hear = (message) => {
+      if (message?.type === 'eth_subscription') onNotice(message.data)
+    }
+    try {
+      if (typeof target.on !== 'function' || typeof target.removeListener !== 'function') return false
+      this.#stopListening = () => {
+        target.removeListener('message', hear)
+        target.removeListener('chainChanged', onChain)
+      }
+      target.on('message', hear)
+      target.on('chainChanged', onChain)
+      return true
+    } catch {
+      return false
+    }
   }
 
   call(request) {
@@ -161,6 +185,11 @@ class ObjectProvider {
 
   close() {
     this.#calls.fail({ message: 'closed' })
+    try {
+      this.#stopListening?.()
+    } catch {
+      // The object is broken, and what it says is ignored from now on.
+    }
   }
 }
 
@@ -295,6 +324,7 @@ class SocketProvider {
   #socket
   #batches
   #onLost
+  #onNotice
   /** Batches that are not wholly answered, oldest first. Bound: the calls in flight. */
   #sent = []
 
@@ -322,8 +352,14 @@ class SocketProvider {
     return this.#batches.call(request)
   }
 
+  /** As an object's; the chain of a URL does not change. */
+  listen(onNotice) {
+    this.#onNotice = onNotice
+    return true
+  }
+
   close() {
-    this.#onLost = null
+    this.#onLost = this.#onNotice = null
     this.#end(DONE, 'closed')
   }
 
@@ -341,6 +377,7 @@ class SocketProvider {
     for (const answer of [parsed(data)].flat()) {
       const call = this.#sent.flat().find(({ id }) => id === answer?.id)
       if (call) this.#batches.take(call, answer)
+      else if (answer?.method === 'eth_subscription') this.#onNotice?.(answer.params)
       else if (answer?.error && answer.id == null) this.#refused(answer)
     }
     this.#forgetAnswered()

@@ -17,6 +17,7 @@ use super::meter::Times;
 use crate::hash::Hash;
 use crate::state::{self, Counts};
 use crate::sync::{self, Counters, KEY_SPACE_CELLS, PeerProgress, Phase, WaitReason};
+use crate::wire::VerifiedHeader;
 
 /// Makes a JavaScript object of a struct. What is absent is `null`, as the types promise.
 pub(super) fn to_js(view: &impl Serialize) -> JsValue {
@@ -280,6 +281,29 @@ impl Block {
             hash: block.hash.to_string(),
             number: block.number as f64,
             timestamp: block.timestamp as f64,
+        }
+    }
+}
+
+/// What a verified header says.
+#[derive(Serialize)]
+pub(super) struct Header {
+    hash: String,
+    number: f64,
+    /// Seconds since 1970.
+    timestamp: f64,
+    /// The root of the state after the block.
+    root: String,
+}
+
+impl Header {
+    pub(super) fn new(header: &VerifiedHeader) -> Header {
+        let block = header.block();
+        Header {
+            hash: block.hash.to_string(),
+            number: block.number as f64,
+            timestamp: block.timestamp as f64,
+            root: header.state_root().to_string(),
         }
     }
 }

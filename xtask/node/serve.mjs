@@ -1,6 +1,6 @@
 /**
- * A static server on loopback: the demo page at `/`, the package at `/pkg/`, an empty page at
- * `/blank`.
+ * A static server on loopback: the demo page at `/`, the package at `/pkg/`, bundles for tests at
+ * `/bundles/`, an empty page at `/blank`.
  */
 
 import { createReadStream } from 'node:fs'
@@ -12,6 +12,12 @@ import { fileURLToPath } from 'node:url'
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
+/** Where `bundle.mjs` writes. */
+export const BUNDLES = join(process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target'), 'bundles')
+
+/** The folders that are served, by the first part of the path. Everything else is of `www/`. */
+const FOLDERS = { pkg: join(ROOT, 'pkg'), bundles: BUNDLES }
+
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -22,9 +28,9 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-/** A page for tests. It only maps the package's name to its file, as a bundler would. */
+/** A page for tests. It only maps the package's names to its files, as a bundler would. */
 const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>blank</title>
-<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js"}}</script>`
+<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js", "snaplight/provider": "/pkg/provider.js"}}</script>`
 
 /**
  * @param {{port?: number, files?: Record<string, string | Buffer>}} [options] `port`: any free one by
@@ -81,10 +87,11 @@ async function answer(request, response, files) {
   else createReadStream(file).pipe(response)
 }
 
-/** The file at a path. Nothing if the path leaves the two folders that are served. */
+/** The file at a path. Nothing if the path leaves the folders that are served. */
 function fileOf(pathname) {
-  const [folder, rest] = pathname.startsWith('/pkg/') ? ['pkg', pathname.slice(5)] : ['www', pathname.slice(1)]
-  const base = join(ROOT, folder) + sep
-  const file = normalize(base + (rest === '' ? 'index.html' : rest))
+  const [, first, rest] = /^\/([^/]*)\/(.*)$/.exec(pathname) ?? []
+  const [folder, path] = Object.hasOwn(FOLDERS, first) ? [FOLDERS[first], rest] : [join(ROOT, 'www'), pathname.slice(1)]
+  const base = folder + sep
+  const file = normalize(base + (path === '' ? 'index.html' : path))
   return file.startsWith(base) ? file : undefined
 }

@@ -35,6 +35,10 @@ export class Chain {
   #storageRoots = new Map()
   #root = hexToBytes(EMPTY_ROOT)
   #next
+  /** Functions that are called with each new block. */
+  listeners = new Set()
+  /** How many blocks the tags are behind the newest. */
+  behind = { safe: 0, finalized: 0 }
 
   /**
    * @param {{accounts?: number, contracts?: number, slots?: number, seed?: number}} [size] `slots`
@@ -72,7 +76,7 @@ export class Chain {
   find(reference) {
     const { blockHash, blockNumber } = Object(reference)
     const wanted = blockHash ?? blockNumber ?? reference
-    if (['latest', 'safe', 'finalized', 'pending', undefined].includes(wanted)) return this.head
+    if (['latest', 'safe', 'finalized', 'pending', undefined].includes(wanted)) return this.#blocks.at(-1 - (this.behind[wanted] ?? 0))
     if (wanted === 'earliest') return this.#blocks[0]
     if (typeof wanted === 'string' && wanted.length === 66) return this.#blocks.find(({ hash }) => hash === wanted)
     return this.#blocks[Number(wanted)]
@@ -95,7 +99,16 @@ export class Chain {
       parentBeaconBlockRoot: ZERO_HASH, requestsHash: EMPTY_REQUESTS, blockAccessListHash: EMPTY_UNCLES, slotNumber: quantity(number),
     }
     this.#blocks.push({ header, hash: hashOf(header), states: new Map(this.#accounts) })
+    for (const listener of this.listeners) listener(this.head)
     return this.head
+  }
+
+  /** Takes the newest blocks away, so that others come in their place: the first half of a reorg. */
+  drop(count) {
+    this.#blocks.splice(-count)
+    const { header, states } = this.head
+    this.#accounts = new Map(states)
+    this.#root = hexToBytes(header.stateRoot)
   }
 
   /** Makes a block that changes some accounts and slots, creates one account and deletes another. */

@@ -1,0 +1,23 @@
+// A block's header as JSON, as providers give it: what of it is kept.
+
+/** The fields that are hashed, those of NAMES in src/wire/rpc/header.rs. */
+const FIELDS =
+  'parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed timestamp extraData mixHash ' +
+  'nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash blockAccessListHash slotNumber'
+const NAMES = ['hash', ...FIELDS.split(' ')]
+/** Characters of a field that are kept, as many as MAX_TEXT of src/wire/rpc/header.rs. */
+const LONGEST_TEXT = 16_384
+
+/**
+ * The hash and the hashed fields of a header, and nothing else of what a stranger put into it. Throws
+ * what the header's getters throw.
+ */
+export function headerFields(header) {
+  return Object.fromEntries(NAMES.map((name) => [name, header[name]]).filter(([, value]) => value !== undefined))
+}
+
+/** The same of texts alone, each of a bounded length. */
+export function headerTexts(header) {
+  const isKept = ([, value]) => typeof value === 'string' && value.length <= LONGEST_TEXT
+  return Object.fromEntries(Object.entries(headerFields(header)).filter(isKept))
+}

@@ -1,0 +1,320 @@
+/**
+ * viem, ethers and wagmi read proven state through our provider, in a page, unchanged. What they
+ * answer is compared with the chain's own state.
+ */
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { librariesBundle } from '../../xtask/node/bundle.mjs'
+import { Chain, addressOf, contractOf, word } from '../../xtask/node/provider.mjs'
+import { setUp } from './lib/harness.mjs'
+import { Providers, SET as PLAIN_SET, held, truth } from './lib/providers.mjs'
+
+/** All codes are held as well: a library asks for that of any account. */
+const SET = PLAIN_SET.map((each) => ({ ...each, code: true }))
+
+/** All that the tests need of them. */
+const LIBRARIES = `
+import { createPublicClient, custom, defineChain } from 'viem'
+import { BrowserProvider } from 'ethers'
+import * as core from '@wagmi/core'
+const { connect, createConfig, getBalance, getBlockNumber, getBytecode, getProof, getStorageAt, getTransactionCount, injected, unstable_connector, watchBlockNumber } = core
+export const viem = { createPublicClient, custom, defineChain }
+export const ethers = { BrowserProvider }
+export const wagmi = { connect, createConfig, getBalance, getBlockNumber, getBytecode, getProof, getStorageAt, getTransactionCount, injected, unstable_connector, watchBlockNumber }
+`
+/** Where wagmi looks for Multicall3 on most chains. */
+const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11'
+/** An account of the chain that is not in the set. */
+const UNTRACKED = addressOf(21)
+/** What the set has not: accounts, one of them absent, and slots of a contract that it has. */
+const OTHERS = [
+  { address: UNTRACKED, slots: [], code: true },
+  { address: contractOf(5), slots: [0, 7, 2_000].map(word), code: true },
+  { address: contractOf(0), slots: [30, 31].map(word), code: true },
+  { address: addressOf(99_997), slots: [word(1)], code: true },
+]
+/** Milliseconds between two questions of a library that asks for new blocks. */
+const POLL_MS = 100
+
+const world = setUp()
+const providers = new Providers()
+let libraries
+let chain
+before(async () => {
+  libraries = await librariesBundle('libraries', LIBRARIES)
+  chain = await Chain.generate()
+  for (let at = 0; at < 3; at++) await chain.advance(40)
+})
+after(() => providers.stop())
+
+/**
+ * A page with the set held at a block as `db`, and the libraries over a provider of it: `client`
+ * (viem), `browser` (ethers) and `config` (wagmi). `asked` are the calls that reached the provider,
+ * `unverified` those that the fallback answered.
+ */
+async function opened({ block = chain.head, options = {}, fallback } = {}) {
+  await providers.allow(world.context)
+  const page = await world.page()
+  const peer = await providers.start('http', chain)
+  await held(page, { chain, block, providers: [peer], set: SET })
+  await page.evaluate(async ({ libraries, id, options, fallback, multicall3, pollMs }) => {
+    Object.assign(window, await import(`/bundles/${libraries}`))
+    const { createProvider } = await import('snaplight/provider')
+    const [asked, unverified, answered] = [[], [], []]
+    const words = (...numbers) => `0x${numbers.map((number) => number.toString(16).padStart(64, '0')).join('')}`
+    // Answers every call of a contract with the number 12345, also one within `aggregate3` of Multicall3.
+    const numbers = {
+      async request({ method, params }) {
+        answered.push(method)
+        if (method === 'eth_call') return params[0].data.startsWith('0x82ad56cb') ? words(32, 1, 32, 1, 64, 32, 12345) : words(12345)
+        throw Object.assign(new Error('out of requests'), { code: -32005, data: { plan: 'free' } })
+      },
+    }
+    const provider = createProvider(db, fallback ? { ...options, fallback: numbers } : options)
+    provider.on('unverified', (call) => unverified.push(call))
+    const request = provider.request.bind(provider)
+    provider.request = (call) => {
+      asked.push(call.method)
+      return request(call)
+    }
+    const chain = viem.defineChain({
+      id, name: 'test', nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 }, rpcUrls: { default: { http: [] } },
+      contracts: { multicall3: { address: multicall3 } },
+    })
+    const client = viem.createPublicClient({ chain, transport: viem.custom(provider), pollingInterval: pollMs })
+    const browser = new ethers.BrowserProvider(provider, undefined, { pollingInterval: pollMs, cacheTimeout: -1 })
+    const connector = wagmi.injected({ target: { id: 'snaplight', name: 'Snaplight', provider } })
+    const configOf = (options) => wagmi.createConfig({ chains: [chain], connectors: [connector], multiInjectedProviderDiscovery: false, storage: null, ...options })
+    const config = configOf({ transports: { [id]: viem.custom(provider) }, batch: { multicall: false }, pollingInterval: pollMs })
+    const multicalling = configOf({ transports: { [id]: viem.custom(provider) } })
+    const connected = configOf({ transports: { [id]: wagmi.unstable_connector(wagmi.injected) }, batch: { multicall: false } })
+    /** What a library's error is, and the provider's in it. */
+    const failed = async (call) => {
+      try {
+        return { answer: await call() }
+      } catch (error) {
+        // viem wraps the provider's error as a cause, ethers as a field.
+        const names = []
+        let own = error.info?.error ?? error.error
+        for (let cause = error; cause && cause instanceof Error && names.length < 8; cause = cause.cause) {
+          names.push(cause.name)
+          if (cause.name === 'ProviderRpcError') own = cause
+        }
+        return { code: error.code, names, own: own && { code: own.code, message: own.message, data: own.data } }
+      }
+    }
+    Object.assign(window, { provider, asked, unverified, answered, client, browser, config, multicalling, connected, failed })
+  }, { libraries, id: chain.chainId, options, fallback, multicall3: MULTICALL3, pollMs: POLL_MS })
+  return page
+}
+
+/** What a library reads of a set, in the form of `expected`. */
+const READERS = {
+  viem: (page, block, set = SET) => page.evaluate(({ set, block }) => {
+    const at = block === null ? {} : { blockNumber: BigInt(block) }
+    return Promise.all(set.map(async ({ address, slots }) => {
+      const [balance, nonce, code, values, proof] = await Promise.all([
+        client.getBalance({ address, ...at }), client.getTransactionCount({ address, ...at }), client.getCode({ address, ...at }),
+        Promise.all(slots.map((slot) => client.getStorageAt({ address, slot, ...at }))), client.getProof({ address, storageKeys: slots, ...at }),
+      ])
+      return { balance, nonce, code: code ?? '0x', values: values.map(BigInt), proof }
+    }))
+  }, { set, block }),
+  ethers: (page, block, set = SET) => page.evaluate(({ set, block }) => {
+    const at = block ?? undefined
+    return Promise.all(set.map(async ({ address, slots }) => {
+      const tag = block === null ? 'latest' : `0x${block.toString(16)}`
+      const [balance, nonce, code, values, proof] = await Promise.all([
+        browser.getBalance(address, at), browser.getTransactionCount(address, at), browser.getCode(address, at),
+        Promise.all(slots.map((slot) => browser.getStorage(address, slot, at))), browser.send('eth_getProof', [address, slots, tag]),
+      ])
+      return { balance, nonce, code, values: values.map(BigInt), proof }
+    }))
+  }, { set, block }),
+  wagmi: (page, block, set = SET, name = 'config') => page.evaluate(({ set, block, name }) => {
+    const at = block === null ? {} : { blockNumber: BigInt(block) }
+    const config = window[name]
+    return Promise.all(set.map(async ({ address, slots }) => {
+      const [balance, nonce, code, values, proof] = await Promise.all([
+        wagmi.getBalance(config, { address, ...at }), wagmi.getTransactionCount(config, { address, ...at }), wagmi.getBytecode(config, { address, ...at }),
+        Promise.all(slots.map((slot) => wagmi.getStorageAt(config, { address, slot, ...at }))), wagmi.getProof(config, { address, storageKeys: slots, ...at }),
+      ])
+      return { balance: balance.value, nonce, code: code ?? '0x', values: values.map(BigInt), proof }
+    }))
+  }, { set, block, name }),
+}
+READERS['wagmi by its connector'] = (page, block, set) => READERS.wagmi(page, block, set, 'connected')
+
+/** What the chain has, as the libraries put it: viem and wagmi make numbers of a proof's. */
+async function expected(library, block, set = SET) {
+  const all = await truth(chain, block, set)
+  return all.map(({ balance, nonce, code, values, proof }) => ({ balance, nonce: Number(nonce), code, values, proof: library === 'ethers' ? proof : numbered(proof) }))
+}
+
+function numbered(proof) {
+  return {
+    ...proof,
+    balance: BigInt(proof.balance),
+    nonce: Number(proof.nonce),
+    storageProof: proof.storageProof.map((slot) => ({ ...slot, value: BigInt(slot.value) })),
+  }
+}
+
+for (const [library, read] of Object.entries(READERS)) {
+  test(`${library} reads balances, nonces, codes, slots and proofs as the chain has them, of the newest block and of an older one`, async () => {
+    const page = await opened({ block: chain.find(2) })
+    assert.deepEqual(await read(page, null), await expected(library, chain.find(2)))
+    await page.evaluate((blockHash) => db.sync({ blockHash }).then(() => {}), chain.head.hash)
+    assert.deepEqual(await read(page, null), await expected(library, chain.head))
+    assert.deepEqual(await read(page, 2), await expected(library, chain.find(2)))
+    const { asked, unverified } = await page.evaluate(() => ({ asked: [...new Set(asked)], unverified }))
+    const proven = ['eth_accounts', 'eth_chainId', 'eth_getBalance', 'eth_getCode', 'eth_getProof', 'eth_getStorageAt', 'eth_getTransactionCount']
+    assert.deepEqual(asked.filter((method) => !proven.includes(method)), [], 'only what is proven was asked for')
+    assert.deepEqual([unverified, page.uncaught], [[], []])
+  })
+}
+
+/** What went wrong with a call of an account that is not in the set, as the provider says it. */
+const NOT_HELD = { code: -32001, data: { code: 'NOT_TRACKED', pending: false } }
+
+test('viem and wagmi tell an unknown method, a block and an account that are not held, and a closed database apart, and ask once', async () => {
+  const page = await opened()
+  const found = await page.evaluate(async ({ account, untracked, later, contract }) => {
+    asked.length = 0
+    const viem = {
+      method: await failed(() => client.getGasPrice()),
+      call: await failed(() => client.call({ to: contract, data: '0x' })),
+      block: await failed(() => client.getBalance({ address: account, blockNumber: 1n })),
+      pending: await failed(() => client.getTransactionCount({ address: account, blockTag: 'pending' })),
+      untracked: await failed(() => client.getBalance({ address: untracked })),
+    }
+    const core = {
+      method: await failed(() => wagmi.getBalance(multicalling, { address: account })),
+      untracked: await failed(() => wagmi.getBalance(config, { address: untracked })),
+      connect: await failed(() => wagmi.connect(config, { connector: config.connectors[0] })),
+    }
+    const calls = asked.splice(0)
+    // Nobody can be asked for it, so it stays pending.
+    for (const peer of peers) peer.close()
+    db.track([later]).catch(() => {})
+    viem.later = await failed(() => client.getBalance({ address: later }))
+    const ended = new Promise((resolve) => provider.on('disconnect', resolve))
+    await db.close()
+    viem.closed = await failed(() => client.getBalance({ address: account }))
+    const { code, data } = await ended
+    return { viem, core, calls, ended: { code, data } }
+  }, { account: addressOf(1), untracked: UNTRACKED, later: addressOf(22), contract: contractOf(0) })
+  const { viem, core, calls, ended } = found
+
+  assert.deepEqual([viem.method.names, viem.method.code], [['UnsupportedProviderMethodError', 'ProviderRpcError'], 4200])
+  assert.deepEqual([viem.call.names, viem.call.own.code], [['CallExecutionError', 'UnsupportedProviderMethodError', 'ProviderRpcError'], 4200])
+  assert.deepEqual(viem.block.names.slice(0, 2), ['ResourceNotFoundRpcError', 'ProviderRpcError'])
+  assert.deepEqual(viem.block.own.data, { code: 'NO_SUCH_STATE', pending: false })
+  assert.deepEqual([viem.pending.names[0], viem.pending.own.code], ['InvalidParamsRpcError', -32602])
+  assert.deepEqual(viem.untracked.names.slice(0, 2), ['ResourceNotFoundRpcError', 'ProviderRpcError'])
+  assert.deepEqual(withoutMessage(viem.untracked.own), NOT_HELD)
+  assert.deepEqual(viem.later.own.data, { code: 'NOT_TRACKED', pending: true })
+  assert.deepEqual([viem.closed.names[0], viem.closed.own.code, viem.closed.own.data], ['ProviderDisconnectedError', 4900, { code: 'CLOSED' }])
+  assert.deepEqual(ended, { code: 4900, data: { code: 'CLOSED' } })
+
+  // It is a call of Multicall3, which nothing proves.
+  assert.deepEqual([core.method.names, core.method.own.code], [['CallExecutionError', 'UnsupportedProviderMethodError', 'ProviderRpcError'], 4200])
+  assert.deepEqual([core.untracked.names[0], withoutMessage(core.untracked.own)], ['ResourceNotFoundRpcError', NOT_HELD])
+  // It is no wallet.
+  assert.deepEqual([core.connect.names, core.connect.code], [['ProviderRpcError'], 4200])
+  assert.deepEqual(calls, [
+    'eth_gasPrice', 'eth_call', 'eth_getBalance', 'eth_getTransactionCount', 'eth_getBalance',
+    'eth_call', 'eth_getBalance', 'wallet_requestPermissions', 'eth_requestAccounts',
+  ])
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('ethers tells an unknown method from what is not held, and finds the network by the provider', async () => {
+  const page = await opened()
+  const found = await page.evaluate(async ({ account, untracked, contract, id }) => {
+    const errors = {
+      method: await failed(() => browser.send('eth_gasPrice', [])),
+      logs: await failed(() => browser.getLogs({})),
+      call: await failed(() => browser.call({ to: contract, data: '0x' })),
+      block: await failed(() => browser.getBalance(account, 1)),
+      pending: await failed(() => browser.getTransactionCount(account, 'pending')),
+      untracked: await failed(() => browser.getBalance(untracked)),
+    }
+    const { chainId } = await browser.getNetwork()
+    const accounts = await browser.listAccounts()
+    asked.length = 0
+    // It believes the chain's number that it is given, so it asks for nothing else.
+    const fixed = new ethers.BrowserProvider(provider, id, { staticNetwork: true })
+    await fixed.getBalance(account)
+    await fixed.getBlockNumber()
+    return { errors, chainId, accounts: accounts.length, calls: asked }
+  }, { account: addressOf(1), untracked: UNTRACKED, contract: contractOf(0), id: chain.chainId })
+  const { errors } = found
+
+  for (const { code, own } of [errors.method, errors.logs]) assert.deepEqual([code, own.code], ['UNSUPPORTED_OPERATION', 4200])
+  // Whatever a call ends with, it takes for what the contract says. The provider's error is in it.
+  assert.deepEqual([errors.call.code, errors.call.own.code], ['CALL_EXCEPTION', 4200])
+  // It has no name for these. The provider's error is in it.
+  assert.deepEqual([errors.block.code, errors.block.own.data], ['UNKNOWN_ERROR', { code: 'NO_SUCH_STATE', pending: false }])
+  assert.deepEqual([errors.pending.code, errors.pending.own.code], ['UNKNOWN_ERROR', -32602])
+  assert.deepEqual([errors.untracked.code, withoutMessage(errors.untracked.own)], ['UNKNOWN_ERROR', NOT_HELD])
+  assert.deepEqual([found.chainId, found.accounts], [BigInt(chain.chainId), 0])
+  assert.deepEqual(found.calls, ['eth_getBalance', 'eth_blockNumber'])
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('all three hear of each newer block that was proven, by asking for its number', async () => {
+  const page = await opened({ block: chain.find(2) })
+  const heard = await page.evaluate(async (hash) => {
+    const begun = await Promise.all([client.getBlockNumber({ cacheTime: 0 }), browser.getBlockNumber(), wagmi.getBlockNumber(config, { cacheTime: 0 })])
+    const newer = Promise.all([
+      new Promise((resolve) => client.watchBlockNumber({ onBlockNumber: (number) => number > 2n && resolve(number) })),
+      new Promise((resolve) => browser.on('block', (number) => number > 2 && resolve(number))),
+      new Promise((resolve) => wagmi.watchBlockNumber(config, { onBlockNumber: (number) => number > 2n && resolve(number) })),
+    ])
+    await db.sync({ blockHash: hash })
+    return { begun, newer: await newer }
+  }, chain.head.hash)
+  assert.deepEqual(heard, { begun: [2n, 2, 2n], newer: [3n, 3, 3n] })
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('with reads on demand all three read what is not in the set, as the chain has it, and the set stays as it is', async () => {
+  const page = await opened({ options: { onDemand: true } })
+  const before = await page.evaluate(() => db.tracked())
+  for (const [library, read] of Object.entries(READERS)) assert.deepEqual(await read(page, null, OTHERS), await expected(library, chain.head, OTHERS), library)
+  const { tracked, unverified, direct } = await page.evaluate(async (untracked) => ({
+    tracked: await db.tracked(), unverified, direct: await failure(() => db.getAccount(untracked)),
+  }), UNTRACKED)
+  assert.deepEqual(tracked, before)
+  assert.equal(direct.code, 'NOT_TRACKED')
+  assert.deepEqual([unverified, page.uncaught], [[], []])
+})
+
+test('what cannot be proven goes to the fallback, marked, wagmi\'s balance by Multicall3 with it; what can be proven never does', async () => {
+  const page = await opened({ fallback: true })
+  const found = await page.evaluate(async ({ account, untracked, contract }) => {
+    const balance = {
+      called: (await wagmi.getBalance(multicalling, { address: account })).value,
+      unverified: unverified.splice(0).map(({ method, params }) => [method, params[0].to]),
+      proven: (await wagmi.getBalance(config, { address: account })).value,
+    }
+    const call = { viem: (await client.call({ to: contract, data: '0x' })).data, ethers: await browser.call({ to: contract, data: '0x' }) }
+    const limit = await failed(() => client.request({ method: 'eth_gasPrice' }, { retryCount: 0 }))
+    const notHeld = await failed(() => client.getBalance({ address: untracked }))
+    return { balance, call, limit, notHeld, unverified: unverified.map(({ method }) => method), answered }
+  }, { account: addressOf(1), untracked: UNTRACKED, contract: contractOf(0) })
+  const [{ balance }] = await truth(chain, chain.head, [{ address: addressOf(1), slots: [] }])
+  assert.deepEqual(found.balance, { called: 12345n, unverified: [['eth_call', MULTICALL3]], proven: balance })
+  assert.deepEqual(found.call, { viem: word(12345), ethers: word(12345) })
+  assert.deepEqual([found.limit.names[0], found.limit.code], ['LimitExceededRpcError', -32005])
+  assert.deepEqual(withoutMessage(found.notHeld.own), NOT_HELD)
+  assert.deepEqual(found.unverified, ['eth_call', 'eth_call', 'eth_gasPrice'])
+  assert.deepEqual(found.answered, ['eth_call', ...found.unverified])
+  assert.deepEqual(page.uncaught, [])
+})
+
+function withoutMessage({ code, data }) {
+  return { code, data }
+}
