@@ -6,17 +6,25 @@
  * `node bench/wallet.mjs [--runs=20] [--only=first] [--json=FILE]`
  */
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { launch } from '../browser.mjs'
+import { writeApp } from '../bundle.mjs'
 import { Chain, addressOf, contractOf, startProvider, word } from '../provider.mjs'
-import { ROOT, serve } from '../serve.mjs'
+import { BUNDLES, ROOT, serve } from '../serve.mjs'
 import { progress, row, title } from './tables.mjs'
 
 const BARS = { first: '150 or less' }
+const STARTED = 'in a browser just started'
+const RUNNING = 'in a running browser'
+const UNCLEAN = 'in a running browser, after a visit that was not closed'
+/** What a page has done, in this order; `fetched` is when the first bytes of the module are there. */
+const STAGES = ['script', 'loaded', 'fetched', 'compiled', 'opened', 'balance']
+/** A browser that has just been started is still busy with itself. */
+const SETTLED_MS = 1_000
 const NAME = 'wallet'
 const ACCOUNTS = 20
 const CONTRACTS = 5
@@ -38,34 +46,71 @@ title(`a wallet's set of 120 keys, load ${loadavg()[0].toFixed(1)}`)
 if (!options.only || options.only === 'first') result.first = await firstBalances()
 if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
 
-/** The ways in which a page loads the package, and whether its browser has just been started. */
+/**
+ * Each way of loading the package, in turns: by a page of a browser that was started a second
+ * before, and by a new page of a browser that has run for a while. Nothing of the page is in an HTTP
+ * cache, since the server allows none.
+ */
 async function firstBalances() {
-  const modules = ['snaplight.js', ...(await readdir(join(ROOT, 'pkg/lib'))).filter((name) => name.endsWith('.js')).map((name) => `lib/${name}`), 'wasm/snaplight.js']
-  const hints = [
-    ...modules.map((name) => `<link rel="modulepreload" href="/pkg/${name}">`),
-    '<link rel="preload" as="fetch" crossorigin href="/pkg/wasm/snaplight_bg.wasm">',
-  ].join('\n')
-  const server = await serve({ files: { '/plain.html': walletPage(''), '/hints.html': walletPage(hints) } })
+  const ways = await pages()
+  const server = await serve({ files: Object.fromEntries(Object.entries(ways).map(([way, { html }]) => [pathOf(way), html])) })
   const profile = await mkdtemp(join(tmpdir(), 'snaplight-wallet-'))
   const found = {}
+  const measure = async (what, browser, way) => {
+    const figures = await firstBalance(browser, `${server.origin}${pathOf(way)}`, what === UNCLEAN)
+    ;(found[`${way}, ${what}`] ??= []).push(figures)
+  }
   try {
     await fill(server, profile)
-    for (const restarted of [true, false]) {
-      for (const way of ['plain', 'hints']) {
-        progress(`${way}, browser ${restarted ? 'restarted' : 'running'}`)
-        found[`${way}, ${restarted ? 'browser just started' : 'new page of a running browser'}`] = await measured(`${server.origin}/${way}.html`, profile, restarted)
+    progress('in a browser that was just started')
+    for (let run = 0; run < runs; run++) {
+      for (const way of Object.keys(ways)) {
+        const browser = await launch({ profile })
+        await new Promise((resolve) => setTimeout(resolve, SETTLED_MS))
+        await measure(STARTED, browser, way)
+        await browser.close()
       }
     }
+    progress('in a browser that has run for a while')
+    const browser = await launch({ profile })
+    for (let run = 0; run < runs; run++) {
+      for (const way of Object.keys(ways)) await measure(RUNNING, browser, way)
+      await measure(UNCLEAN, browser, Object.keys(ways).at(-1))
+    }
+    await browser.close()
   } finally {
     await server.close()
     await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
   for (const [way, figures] of Object.entries(found)) {
-    row(`first proven balance, ${way}, from the navigation (ms)`, spread(figures.map(({ balance }) => balance)), BARS.first)
-    const stages = Object.keys(figures[0])
-    row(`  ${stages.join(', ')}`, stages.map((stage) => median(figures.map((times) => times[stage])).toFixed(0)).join(', '))
+    row(`${way} (ms)`, spread(figures.map(({ balance }) => balance)), BARS.first)
+    row(`  ${STAGES.join(', ')}`, STAGES.map((stage) => median(figures.map((times) => times[stage])).toFixed(0)).join(', '))
   }
   return found
+}
+
+/** The pages by the way in which they load the package. */
+async function pages() {
+  const modules = ['snaplight.js', ...(await readdir(join(ROOT, 'pkg/lib'))).filter((name) => name.endsWith('.js')).map((name) => `lib/${name}`), 'wasm/snaplight.js']
+  const module = preload('/pkg/wasm/snaplight_bg.wasm')
+  await writeApp('wallet', appSource('snaplight'))
+  const [wasm] = /snaplight_bg-\w+\.wasm/.exec(readFileSync(join(BUNDLES, 'wallet.js'), 'utf8'))
+  return {
+    modules: { html: pageOf('', `<script type="module">${appSource('/pkg/snaplight.js')}</script>`) },
+    'modules, preloaded': {
+      html: pageOf(`${modules.map((name) => `<link rel="modulepreload" href="/pkg/${name}">`).join('')}${module}`, `<script type="module">${appSource('/pkg/snaplight.js')}</script>`),
+    },
+    bundle: { html: pageOf('', '<script type="module" src="/bundles/wallet.js"></script>') },
+    'bundle, wasm preloaded': { html: pageOf(preload(`/bundles/${wasm}`), '<script type="module" src="/bundles/wallet.js"></script>') },
+  }
+}
+
+function pathOf(way) {
+  return `/${way.replace(/\W+/g, '-')}.html`
+}
+
+function preload(wasm) {
+  return `<link rel="preload" as="fetch" type="application/wasm" crossorigin href="${wasm}">`
 }
 
 /** Makes the database once. */
@@ -89,45 +134,41 @@ async function fillInPage({ name, network, set, url, blockHash }) {
   await db.close()
 }
 
-async function measured(url, profile, restarted) {
-  const found = []
-  let browser = await launch({ profile })
-  for (let run = 0; run < runs; run++) {
-    if (restarted && run > 0) {
-      await browser.close()
-      browser = await launch({ profile })
-    }
-    const page = await browser.context.newPage()
-    await page.goto(url)
-    const { value, error, ...times } = await (await page.waitForFunction(() => window.figures)).jsonValue()
-    if (error || BigInt(value) !== chain.truth(address, [], chain.head).account.balance) throw new Error(error ?? `a wrong balance: ${value}`)
-    found.push(times)
-    await page.evaluate(() => window.db.close())
-    await page.close()
+async function firstBalance(browser, url, isUnclean) {
+  const page = await browser.context.newPage()
+  if (isUnclean) {
+    await page.goto(new URL('/blank', url).href)
+    await page.evaluate(forgetClosing, NAME)
   }
-  await browser.close()
-  return found
+  await page.goto(url)
+  const { value, error, ...times } = await (await page.waitForFunction(() => window.figures)).jsonValue()
+  if (error || BigInt(value) !== chain.truth(address, [], chain.head).account.balance) throw new Error(error ?? `a wrong balance: ${value}`)
+  // What a visit that was not closed leaves is rewritten before the page goes.
+  if (isUnclean) await page.waitForFunction(() => window.recovered)
+  await page.evaluate(() => window.db.close())
+  await page.close()
+  return times
 }
 
-/** A wallet's page, which shows one balance. Times are since the navigation. */
-function walletPage(hints) {
-  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>wallet</title>
-${hints}
-<script>
-const times = { script: performance.now() }
-const instantiate = WebAssembly.instantiateStreaming
-WebAssembly.instantiateStreaming = async (...args) => {
-  times.fetching = performance.now()
-  const made = await instantiate.apply(WebAssembly, args)
-  times.compiled = performance.now()
-  return made
+/** Takes the mark of a closed visit away (`src/store/indexed_db/unclean_shutdown.rs`). */
+async function forgetClosing(name) {
+  const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }))
+  const db = await done(indexedDB.open(name))
+  const meta = db.transaction('meta', 'readwrite').objectStore('meta')
+  const { clean, ...root } = await done(meta.get('root'))
+  if (!clean) throw new Error('the visit before was not closed')
+  await done(meta.put(root, 'root'))
+  db.close()
 }
-</script>
-<script type="module">
-import { open } from '/pkg/snaplight.js'
+
+/** A wallet that shows one balance. Times are since the navigation. */
+function appSource(from) {
+  return `
+import { open } from '${from}'
 times.loaded = performance.now()
 try {
-  const db = window.db = await open(${JSON.stringify({ name: NAME, network })})
+  const onEvent = ({ type }) => (window.recovered ||= type === 'recovered')
+  const db = window.db = await open({ ...${JSON.stringify({ name: NAME, network })}, onEvent })
   times.opened = performance.now()
   const { balance } = await db.getAccount('${address}')
   times.balance = performance.now()
@@ -135,7 +176,23 @@ try {
 } catch (error) {
   window.figures = { error: String(error?.message ?? error) }
 }
-</script>`
+`
+}
+
+function pageOf(hints, app) {
+  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>wallet</title>
+${hints}
+<script>
+const times = { script: performance.now() }
+const instantiate = WebAssembly.instantiateStreaming
+WebAssembly.instantiateStreaming = async (...args) => {
+  times.fetched = performance.now()
+  const made = await instantiate.apply(WebAssembly, args)
+  times.compiled = performance.now()
+  return made
+}
+</script>
+${app}`
 }
 
 function median(numbers) {
