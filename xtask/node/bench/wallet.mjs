@@ -1,9 +1,10 @@
 /**
  * Figures of a wallet whose set of 120 keys is on disk, in headless Chromium:
  *
- * - the first proven balance of a cold page, from the navigation, stage by stage.
+ * - `first`: the first proven balance of a cold page, from the navigation, stage by stage;
+ * - `reads`: balances through `snaplight/provider`, one after another and many at once.
  *
- * `node bench/wallet.mjs [--runs=20] [--only=first] [--json=FILE]`
+ * `node bench/wallet.mjs [--runs=20] [--only=GROUP] [--json=FILE]`, after `cargo xtask build`.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -15,9 +16,9 @@ import { launch } from '../browser.mjs'
 import { writeApp } from '../bundle.mjs'
 import { Chain, addressOf, contractOf, startProvider, word } from '../provider.mjs'
 import { BUNDLES, ROOT, serve } from '../serve.mjs'
-import { progress, row, title } from './tables.mjs'
+import { count, progress, row, title } from './tables.mjs'
 
-const BARS = { first: '150 or less' }
+const BARS = { first: '150 or less', page: '0.15 or less', worker: '0.3 or less' }
 const STARTED = 'in a browser just started'
 const RUNNING = 'in a running browser'
 const UNCLEAN = 'in a running browser, after a visit that was not closed'
@@ -25,6 +26,9 @@ const UNCLEAN = 'in a running browser, after a visit that was not closed'
 const STAGES = ['script', 'loaded', 'fetched', 'compiled', 'opened', 'balance']
 /** A browser that has just been started is still busy with itself. */
 const SETTLED_MS = 1_000
+/** Reads that are timed one by one, and ten times as many at once. */
+const READS = 2_000
+const AT_ONCE = 100
 const NAME = 'wallet'
 const ACCOUNTS = 20
 const CONTRACTS = 5
@@ -44,6 +48,7 @@ const result = {}
 
 title(`a wallet's set of 120 keys, load ${loadavg()[0].toFixed(1)}`)
 if (!options.only || options.only === 'first') result.first = await firstBalances()
+if (!options.only || options.only === 'reads') result.reads = await balances()
 if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
 
 /**
@@ -111,6 +116,71 @@ function pathOf(way) {
 
 function preload(wasm) {
   return `<link rel="preload" as="fetch" type="application/wasm" crossorigin href="${wasm}">`
+}
+
+/** Through the provider, with the database in the page, and in a worker. */
+async function balances() {
+  const server = await serve({ isolated: true })
+  const profile = await mkdtemp(join(tmpdir(), 'snaplight-wallet-'))
+  const found = {}
+  try {
+    await fill(server, profile)
+    const browser = await launch({ profile })
+    for (const thread of ['page', 'worker']) {
+      const page = await browser.context.newPage()
+      await page.goto(`${server.origin}/blank`)
+      const expected = chain.truth(address, [], chain.head).account.balance
+      found[thread] = await page.evaluate(readInPage, { name: NAME, network, addresses: set.slice(0, ACCOUNTS), thread, reads: READS, atOnce: AT_ONCE, address, expected: `0x${expected.toString(16)}` })
+      await page.close()
+    }
+    await browser.close()
+  } finally {
+    await server.close()
+    await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  }
+  for (const [thread, { times, ofDatabase, perSecond }] of Object.entries(found)) {
+    row(`eth_getBalance, the database in the ${thread}: p50, p99 (ms)`, `${quantile(times, 0.5).toFixed(3)}, ${quantile(times, 0.99).toFixed(3)}`, BARS[thread])
+    row('  of that, getAccount of the database: p50, p99 (ms)', `${quantile(ofDatabase, 0.5).toFixed(3)}, ${quantile(ofDatabase, 0.99).toFixed(3)}`)
+    row(`  requests per second, ${AT_ONCE} in flight`, count(perSecond))
+  }
+  return found
+}
+
+/** Runs in the page. All accounts have been read before. */
+async function readInPage({ name, network, addresses, thread, reads, atOnce, address, expected }) {
+  const [{ open }, { openInWorker }, { createProvider }] = await Promise.all([import('snaplight'), import('snaplight/worker'), import('snaplight/provider')])
+  const db = await (thread === 'worker' ? openInWorker(undefined, { name, network }) : open({ name, network }))
+  const provider = createProvider(db)
+  const ask = (of) => provider.request({ method: 'eth_getBalance', params: [of, 'latest'] })
+  if ((await ask(address)) !== expected) throw new Error('a wrong balance')
+  const nextTask = () => new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = resolve
+    port2.postMessage(0)
+  })
+  const timed = async (read) => {
+    const times = []
+    // The first half warms up.
+    for (let at = -reads; at < reads; at++) {
+      const started = performance.now()
+      await read(addresses[(at + reads) % addresses.length])
+      if (at >= 0) times.push(performance.now() - started)
+      // Cached reads are microtasks. Without this, nothing else would ever run.
+      await nextTask()
+    }
+    return times
+  }
+  const times = await timed(ask)
+  const ofDatabase = await timed((of) => db.getAccount(of))
+  const started = performance.now()
+  let next = 0
+  const asker = async () => {
+    while (next < 10 * reads) await ask(addresses[next++ % addresses.length])
+  }
+  await Promise.all(Array.from({ length: atOnce }, asker))
+  const perSecond = (10 * reads) / ((performance.now() - started) / 1000)
+  await db.close()
+  return { times, ofDatabase, perSecond }
 }
 
 /** Makes the database once. */
@@ -196,7 +266,11 @@ ${app}`
 }
 
 function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]
+  return quantile(numbers, 0.5)
+}
+
+function quantile(numbers, share) {
+  return [...numbers].sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))]
 }
 
 function spread(numbers) {
