@@ -14,20 +14,13 @@
 // is made, so the end of a sync says which call it ends.
 
 import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
-import { Follow, followPlan } from './follow.js'
-import { headerTexts } from './header.js'
+import { Following } from './follow/following.js'
 import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
 import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 import { Watch } from './watch.js'
-
-/**
- * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
- * src/state/record.rs.
- */
-const KEPT_HEADERS = 8
 
 export class Snaplight {
   #name
@@ -60,12 +53,7 @@ export class Snaplight {
   #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
-  /** The controls of the follow that runs, or `null`. */
-  #following = null
-  /** The newest Head that a follow completed, by its tag. */
-  #followed = { latest: null, safe: null, finalized: null }
-  /** Headers by hash, the oldest first. Bound: KEPT_HEADERS. */
-  #headers = new Map()
+  #following = new Following()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
@@ -85,6 +73,16 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
+  static headers(database) {
+    return database.#following.headers
+  }
+
+  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
+  static followed(database) {
+    return database.#following.completed
   }
 
   /**
@@ -121,16 +119,6 @@ export class Snaplight {
         return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
       },
     }
-  }
-
-  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
-  static headers(database) {
-    return database.#headers
-  }
-
-  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
-  static followed(database) {
-    return database.#followed
   }
 
   get name() {
@@ -193,33 +181,24 @@ export class Snaplight {
     callback(onProgress, 'options.onProgress')
     callback(onNeedNewRoot, 'options.onNeedNewRoot')
     const sync = this.#start(wanted, signal, { onProgress, onNeedNewRoot })
-    this.#endFollow(new CancelledError('CANCELLED', 'A call of sync took over from this follow; what is stored stays.'))
+    this.#following.supersede('A call of sync')
     return sync
   }
 
   follow(source, options) {
     this.#checkOpen()
-    const plan = followPlan(source, options, this.#network.chainId)
-    this.#endFollow(new CancelledError('CANCELLED', 'Another follow took over; what is stored stays.'))
-    return new Follow(plan, {
-      state: () => ({ complete: this.complete, role: this.#role, keeps: this.holds === 'set' || this.#isFirst() }),
+    return this.#following.start(source, options, {
+      chainId: this.#network.chainId,
+      listen: (listener) => Snaplight.listen(this, listener),
+      state: () => ({ complete: this.complete, role: this.#role, isFirst: !(this.#held.states[0]?.scope >= this.#held.scope), holds: this.holds }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
       tell: (event) => this.#tell(event),
-      completed: (tag, head) => {
-        this.#followed[tag] = head
-      },
-      handOver: (controls) => {
-        this.#following = controls
-      },
-      ended: () => {
-        this.#following = null
-      },
     })
   }
 
   get following() {
-    return this.#following?.follow ?? null
+    return this.#following.follow
   }
 
   progress() {
@@ -306,15 +285,6 @@ export class Snaplight {
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
     return this.close()
-  }
-
-  #endFollow(error) {
-    this.#following?.end(error)
-  }
-
-  /** Whether everything is held of no state yet. */
-  #isFirst() {
-    return !(this.#held.states[0]?.scope >= this.#held.scope)
   }
 
   async #read(method, ...args) {
@@ -421,19 +391,10 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
-    if (report) this.#keepHeader(running.target)
+    if (report) this.#following.keepHeader(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)
-  }
-
-  /** Keeps the header of a target, which its sync has verified, if it came as JSON. */
-  #keepHeader({ header, blockHash }) {
-    if (!header || header instanceof Uint8Array) return
-    const hash = toHex(blockHash)
-    this.#headers.delete(hash)
-    this.#headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
-    if (this.#headers.size > KEPT_HEADERS) this.#headers.delete(this.#headers.keys().next().value)
   }
 
   #publish(running) {
@@ -447,7 +408,6 @@ export class Snaplight {
   }
 
   async #close(message) {
-    this.#endFollow(null)
     this.#end(null, new ClosedError('CLOSED', message))
     this.#rejectWaiting(this.#closedError())
     this.#tellEnd(this.#closedError())
@@ -522,7 +482,6 @@ export class Snaplight {
         const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
         // No event for the state that is there when the database is opened.
         if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
-        this.#following?.refresh()
         for (const waiting of this.#waiting) {
           if (!waiting.isThere()) continue
           this.#waiting.delete(waiting)
@@ -548,7 +507,6 @@ export class Snaplight {
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
         this.#role = role
-        this.#following?.refresh()
         if (this.#backend) this.#tell({ type: 'role', role })
       },
       onEvent: (event) => this.#tell(event),
@@ -559,7 +517,6 @@ export class Snaplight {
         this.#tell({ type: 'ended', message })
       },
       onCrashed: (error) => {
-        this.#endFollow(error)
         this.#end(null, error)
         this.#rejectWaiting(error)
         this.#crash = error

@@ -19,10 +19,11 @@ export class Follow extends Running {
   /**
    * Made by `Snaplight.follow`.
    * @param {object} plan Of `followPlan`.
-   * @param {object} engine Of loop.js, and `handOver({ follow, refresh, end })`, which gets what
-   *   moves this object, and `ended()`.
+   * @param {object} engine Of loop.js.
+   * @param {object} owner `handOver({ begin, refresh, end })` gets what moves this object;
+   *   `completed(head)` and `ended()` are called when it has got so far.
    */
-  constructor(plan, engine) {
+  constructor(plan, engine, { handOver, completed, ended }) {
     let controls
     super((given) => {
       controls = given
@@ -33,11 +34,10 @@ export class Follow extends Running {
       controls.settle(undefined, isQuiet ? null : error)
       // It was the caller who started what took over.
       if (error?.code === 'CANCELLED') this.catch(() => {})
-      engine.ended()
+      ended()
     }
-    this.#loop = new Loop(plan, engine, { publish: controls.publish, end })
-    engine.handOver({ follow: this, refresh: () => this.#loop.refresh(), end: (error) => this.#loop.end(error) })
-    this.#loop.begin()
+    this.#loop = new Loop(plan, engine, { publish: controls.publish, completed, end })
+    handOver({ begin: () => this.#loop.begin(), refresh: () => this.#loop.refresh(), end: (error) => this.#loop.end(error) })
   }
 
   get tag() {

@@ -1,10 +1,13 @@
 // A block's header as JSON, as providers give it: what of it is kept.
 
-/** The fields that are hashed, those of NAMES in src/wire/rpc/header.rs. */
-const FIELDS =
+/**
+ * The fields that the hash covers, in the order of the forks that added them: those of NAMES in
+ * src/wire/rpc/header.rs. Nothing else of a header's JSON is proven.
+ */
+export const HEADER_FIELDS = (
   'parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed timestamp extraData mixHash ' +
   'nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash blockAccessListHash slotNumber'
-const NAMES = ['hash', ...FIELDS.split(' ')]
+).split(' ')
 /** Characters of a field that are kept, as many as MAX_TEXT of src/wire/rpc/header.rs. */
 const LONGEST_TEXT = 16_384
 
@@ -13,7 +16,7 @@ const LONGEST_TEXT = 16_384
  * what the header's getters throw.
  */
 export function headerFields(header) {
-  return Object.fromEntries(NAMES.map((name) => [name, header[name]]).filter(([, value]) => value !== undefined))
+  return Object.fromEntries(['hash', ...HEADER_FIELDS].map((name) => [name, header[name]]).filter(([, value]) => value !== undefined))
 }
 
 /** The same of texts alone, each of a bounded length. */

@@ -1,14 +1,9 @@
 // Blocks without their transactions, made of headers whose hash was proven.
 
 import { Snaplight } from '../database.js'
+import { HEADER_FIELDS } from '../header.js'
 import { notFound } from './errors.js'
 
-/** The fields that a header's hash covers, by the order of forks. Nothing else of its JSON is proven. */
-const PROVEN = [
-  'parentHash', 'sha3Uncles', 'miner', 'stateRoot', 'transactionsRoot', 'receiptsRoot', 'logsBloom', 'difficulty', 'number', 'gasLimit',
-  'gasUsed', 'timestamp', 'extraData', 'mixHash', 'nonce', 'baseFeePerGas', 'withdrawalsRoot', 'blobGasUsed', 'excessBlobGas',
-  'parentBeaconBlockRoot', 'requestsHash', 'blockAccessListHash', 'slotNumber',
-]
 /** Those of them that are numbers. */
 const NUMBERS = ['difficulty', 'number', 'gasLimit', 'gasUsed', 'timestamp', 'baseFeePerGas', 'blobGasUsed', 'excessBlobGas', 'slotNumber']
 
@@ -22,7 +17,7 @@ export function headerOf(db, states, reference) {
   const header = headers.get(hash)
   if (!header) throw notFound('NO_SUCH_STATE', 'The header of this block is not here; those of the last blocks that were followed are.')
   const block = { hash }
-  for (const name of PROVEN) {
+  for (const name of HEADER_FIELDS) {
     const value = header[name]
     // A provider may write a number in any way that hashes to the same.
     if (value !== undefined && value !== null) block[name] = NUMBERS.includes(name) ? `0x${BigInt(value).toString(16)}` : value.toLowerCase()

@@ -123,6 +123,10 @@ export class Agreement {
       return isOne ? words : `${this.#agree} of ${this.#sources.length} sources have to agree, and not enough answer: ${words}`
     }
     if (split) return `the sources disagree: ${split.map(({ source, block }) => `${source.name} names ${block.hash} for block ${block.number}`).join(', ')}`
-    return number < lowest ? `the newest block that is named is ${number}, which is lower than ${lowest}` : null
+    return number < lowest ? lower(number, lowest) : null
   }
+}
+
+export function lower(number, lowest) {
+  return `the newest block that is named is ${number}, which is lower than ${lowest}`
 }

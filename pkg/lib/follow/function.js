@@ -57,7 +57,7 @@ export class FunctionSource {
       this.problem = given == null ? 'it names no block' : null
       if (given != null) this.head = await this.#read(given)
     } catch (error) {
-      this.problem = String(error?.message ?? error)
+      this.problem = typeof error?.message === 'string' ? error.message : 'it threw'
     }
     this.#isAsking = false
     if (this.#isActive) this.#heard()

@@ -2,7 +2,7 @@
 
 import { hashBytes } from '../input.js'
 import { onWake } from '../reconnect.js'
-import { Agreement } from './agreement.js'
+import { Agreement, lower } from './agreement.js'
 import { FunctionSource } from './function.js'
 import { PATIENCE_MS, Source } from './source.js'
 
@@ -19,6 +19,7 @@ export class Loop {
   #plan
   #engine
   #publish
+  #onCompleted
   #onEnd
   #sources
   #agreement
@@ -47,13 +48,15 @@ export class Loop {
   /**
    * @param {object} plan Of follow.js.
    * @param {object} engine Of database.js: `state()`, `verify(header, hash)`, `sync(target,
-   *   onProgress)`, `tell(event)`, `completed(tag, head)`.
-   * @param {object} controls `publish(standing)`, and `end(error)`, which is called once.
+   *   onProgress)`, `tell(event)`.
+   * @param {object} told `publish(standing)`, `completed(head)`, and `end(error)`, which is called
+   *   once.
    */
-  constructor(plan, engine, { publish, end }) {
+  constructor(plan, engine, { publish, completed, end }) {
     this.#plan = plan
     this.#engine = engine
     this.#publish = publish
+    this.#onCompleted = completed
     this.#onEnd = end
     const hooks = { verify: (header, hash) => this.#verify(header, hash), heard: () => this.#heard() }
     this.#sources = plan.sources.map(({ target, call, name }) => (call ? new FunctionSource(call, name, plan, hooks) : new Source(target, name, plan, hooks)))
@@ -150,10 +153,10 @@ export class Loop {
     const lowest = backwards ? 0 : Math.max(this.#head?.number ?? 0, complete?.block?.number ?? 0)
     const [source] = this.#sources
     if (source instanceof FunctionSource) {
-      const { head, problem } = source
-      this.#waiting = problem ?? (head ? null : 'no answer yet')
-      if (head?.number < lowest && head.number !== null) this.#waiting = `block ${head.number} is lower than ${lowest}`
-      else if (head && !isSame(head, this.#head)) this.#head = head
+      const { name, head, problem } = source
+      const isLower = head?.number != null && head.number < lowest
+      this.#waiting = problem || !head ? `${name}: ${problem ?? 'no answer yet'}` : isLower ? lower(head.number, lowest) : null
+      if (head && !isLower && !isSame(head, this.#head)) this.#head = head
       return
     }
     const { block, waiting } = this.#agreement.find(lowest, this.#isPatient)
@@ -168,7 +171,8 @@ export class Loop {
   #go() {
     const head = this.#head
     if (!head || this.#failure || isSame(head, this.#aim)) return
-    const { complete, keeps } = this.#engine.state()
+    const { complete, isFirst, holds } = this.#engine.state()
+    const keeps = isFirst || holds === 'set'
     try {
       if (!this.#sync && isComplete(head, complete)) {
         this.#completed(complete.block)
@@ -216,7 +220,7 @@ export class Loop {
   }
 
   #completed(block) {
-    if (block) this.#engine.completed(this.#plan.tag, Object.freeze({ number: block.number, hash: block.hash }))
+    if (block) this.#onCompleted(Object.freeze({ number: block.number, hash: block.hash }))
   }
 
   #show() {

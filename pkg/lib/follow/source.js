@@ -22,7 +22,7 @@ export const PATIENCE_MS = 2_000
 const MAX_OPEN = 4
 /** Blocks that are remembered of a source. Sources are seldom apart by more. */
 const KNOWN_BLOCKS = 16
-/** Characters of a subscription's id: go-ethereum's has 34. */
+/** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
 /** The longest wait of a timer (HTML: a long). */
 export const LONGEST_WAIT_MS = 2 ** 31 - 1
@@ -204,10 +204,10 @@ export class Source {
     if (result === undefined && !error) return
     if (error) return this.#fail(error.message)
     const { chainId } = this.#options
-    const isOurs = [`0x${chainId.toString(16)}`, String(chainId)].includes(String(result).toLowerCase())
-    this.#isOurChain = isOurs
-    if (isOurs) this.#heard()
-    else this.#fail(`it is on chain ${String(result).slice(0, LONGEST_ID)}, and not on ${chainId}`)
+    const named = ['string', 'number'].includes(typeof result) ? String(result).slice(0, LONGEST_ID) : 'none'
+    this.#isOurChain = [`0x${chainId.toString(16)}`, String(chainId)].includes(named.toLowerCase())
+    if (this.#isOurChain) this.#heard()
+    else this.#fail(`it is on chain ${named}, and not on ${chainId}`)
   }
 
   async #askFor(number) {
@@ -247,7 +247,7 @@ export class Source {
     while (this.#next) {
       const { header, turn } = this.#next
       this.#next = null
-      const block = header.hash === this.#head?.hash ? this.#head : await this.#verified(header)
+      const block = this.#head && header.hash === this.#head.hash ? this.#head : await this.#verified(header)
       if (turn < this.#taken) continue
       this.#taken = turn
       if (!block.problem) this.#take(block)

@@ -200,8 +200,13 @@ export class Chain {
 
 /** The header's hash, by its fields. */
 export function hashOf(header) {
+  return keccak(rlpOf(header))
+}
+
+/** The RLP of a header's fields. */
+export function rlpOf(header) {
   const fields = HEADER.filter((name) => header[name] !== undefined)
-  return keccak(RLP.encode(fields.map((name) => (NUMBERS.has(name) ? withoutZero(bigIntToUnpaddedBytes(BigInt(header[name]))) : hexToBytes(header[name])))))
+  return RLP.encode(fields.map((name) => (NUMBERS.has(name) ? withoutZero(bigIntToUnpaddedBytes(BigInt(header[name]))) : hexToBytes(header[name]))))
 }
 
 /** The address of a plain account of `Chain.generate`, from 1 on. */
