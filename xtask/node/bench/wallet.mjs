@@ -2,6 +2,7 @@
  * Figures of a wallet whose set of 120 keys is on disk, in headless Chromium:
  *
  * - `first`: the first proven balance of a cold page, from the navigation, stage by stage;
+ * - `blocks`: from a new block at the source until the set is proven in it, 100 ms of round trip away;
  * - `reads`: balances through `snaplight/provider`, one after another and many at once.
  *
  * `node bench/wallet.mjs [--runs=20] [--only=GROUP] [--json=FILE]`, after `cargo xtask build`.
@@ -16,9 +17,10 @@ import { launch } from '../browser.mjs'
 import { writeApp } from '../bundle.mjs'
 import { Chain, addressOf, contractOf, startProvider, word } from '../provider.mjs'
 import { BUNDLES, ROOT, serve } from '../serve.mjs'
+import { distant } from './distance.mjs'
 import { count, progress, row, title } from './tables.mjs'
 
-const BARS = { first: '150 or less', page: '0.15 or less', worker: '0.3 or less' }
+const BARS = { first: '150 or less', block: '500 or less', page: '0.15 or less', worker: '0.3 or less' }
 const STARTED = 'in a browser just started'
 const RUNNING = 'in a running browser'
 const UNCLEAN = 'in a running browser, after a visit that was not closed'
@@ -26,6 +28,11 @@ const UNCLEAN = 'in a running browser, after a visit that was not closed'
 const STAGES = ['script', 'loaded', 'fetched', 'compiled', 'opened', 'balance']
 /** A browser that has just been started is still busy with itself. */
 const SETTLED_MS = 1_000
+const ROUND_TRIP_MS = 100
+/** Blocks that are timed, and as many before that are not. */
+const BLOCKS = 10
+/** Longer than Chromium remembers that a provider lets the page in (5 s), as blocks of Ethereum are. */
+const BLOCK_MS = 5_500
 /** Reads that are timed one by one, and ten times as many at once. */
 const READS = 2_000
 const AT_ONCE = 100
@@ -48,6 +55,7 @@ const result = {}
 
 title(`a wallet's set of 120 keys, load ${loadavg()[0].toFixed(1)}`)
 if (!options.only || options.only === 'first') result.first = await firstBalances()
+if (!options.only || options.only === 'blocks') result.blocks = await blocks()
 if (!options.only || options.only === 'reads') result.reads = await balances()
 if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
 
@@ -116,6 +124,85 @@ function pathOf(way) {
 
 function preload(wasm) {
   return `<link rel="preload" as="fetch" type="application/wasm" crossorigin href="${wasm}">`
+}
+
+/**
+ * Each block changes a fifth of the set, and 100 other accounts. Source and provider are one node,
+ * reached over lines of their own.
+ */
+async function blocks() {
+  const provider = await startProvider(chain)
+  const line = await distant(provider.http, ROUND_TRIP_MS)
+  const server = await serve()
+  const [http, ws] = [line.url(provider.http), line.url(provider.ws)]
+  const ways = {
+    'db.follow, heads and proofs over WebSockets': { source: ws, peer: ws },
+    'db.follow, heads over a WebSocket, proofs over HTTP': { source: ws, peer: http },
+    'db.sync({ blockHash }) over a WebSocket, from the call': { peer: ws },
+    'db.sync({ blockHash }) over HTTP, from the call': { peer: http },
+  }
+  const found = {}
+  const browser = await launch()
+  try {
+    for (const [way, { source, peer }] of Object.entries(ways)) {
+      progress(way)
+      const page = await browser.context.newPage()
+      await page.goto(`${server.origin}/blank`)
+      await page.evaluate(holdInPage, { network, set, source, peer, blockHash: chain.head.hash })
+      const times = []
+      for (let at = -2; at < BLOCKS; at++) {
+        await new Promise((resolve) => setTimeout(resolve, BLOCK_MS))
+        const { hash, atMs } = await newBlock()
+        const provenMs = await page.evaluate(provenInPage, { hash, isFollowing: Boolean(source) })
+        if (at >= 0) times.push(source ? provenMs.proven - atMs : provenMs.proven - provenMs.called)
+      }
+      await page.evaluate(() => window.db.close())
+      await page.close()
+      found[way] = times
+      row(`${way} (ms)`, spread(times), BARS.block)
+    }
+  } finally {
+    await browser.close()
+    await server.close()
+    line.close()
+    await provider.close()
+  }
+  return found
+}
+
+/** Makes a block. Resolves to its hash, and when it was there. */
+async function newBlock() {
+  let atMs
+  const listener = () => (atMs = Date.now())
+  chain.listeners.add(listener)
+  const number = BigInt(chain.head.header.number) + 1n
+  const changes = new Map(Array.from({ length: 100 }, (_, at) => [addressOf(100 + at), { balance: number }]))
+  for (let at = 0; at < ACCOUNTS / 5; at++) changes.set(addressOf(at + 1), { balance: number })
+  for (let at = 0; at < CONTRACTS; at++) changes.set(contractOf(at), { storage: new Map(Array.from({ length: SLOTS / 5 }, (_, slot) => [word(slot), number])) })
+  const { hash } = await chain.block(changes)
+  chain.listeners.delete(listener)
+  return { hash, atMs }
+}
+
+async function holdInPage({ network, set, source, peer, blockHash }) {
+  const { open } = await import('snaplight')
+  const completed = (window.completed = new Map())
+  const onEvent = ({ type, complete }) => {
+    if (type === 'complete') completed.set(complete.block?.hash, Date.now())
+  }
+  const db = (window.db = await open({ network, memory: false, hold: 'set', name: `wallet ${Math.random()}`, onEvent }))
+  db.addPeer(peer, { by: 'rpc' })
+  const tracked = db.track(set)
+  await db.sync({ blockHash })
+  await tracked
+  if (source) db.follow(source)
+}
+
+async function provenInPage({ hash, isFollowing }) {
+  const called = Date.now()
+  if (!isFollowing) await window.db.sync({ blockHash: hash })
+  while (!window.completed.has(hash)) await new Promise((resolve) => setTimeout(resolve, 5))
+  return { called, proven: window.completed.get(hash) }
 }
 
 /** Through the provider, with the database in the page, and in a worker. */
