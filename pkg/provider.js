@@ -14,7 +14,7 @@ export { ProviderRpcError } from './lib/eip1193/errors.js'
 const SUBSCRIPTIONS = ['eth_subscribe', 'eth_unsubscribe']
 
 export function createProvider(db, options) {
-  if (!(db instanceof Snaplight)) bad('db', 'a database that `open` gave', db)
+  if (!(db instanceof Snaplight)) bad('db', 'an open database', db)
   const { fallback: wanted, onDemand = false, headers = false } = optionsOf(options)
   flag(onDemand, 'options.onDemand')
   flag(headers, 'options.headers')
@@ -34,7 +34,7 @@ export function createProvider(db, options) {
     queueMicrotask(() => events.emit('disconnect', toRpcError(error)))
   })
   const timer = setTimeout(() => {
-    if (!ended) events.emit('connect', { chainId: METHODS.get('eth_chainId').answer(source) })
+    if (!ended) events.emit('connect', { chainId: METHODS.get('eth_chainId')(source) })
   })
   timer.unref?.()
 
@@ -43,9 +43,13 @@ export function createProvider(db, options) {
     async request(request) {
       const call = opened(request)
       if (ended) throw toRpcError(ended)
-      const method = METHODS.get(call.method) ?? (headers ? HEADER_METHODS.get(call.method) : undefined)
-      const answer = method && (await answered(method, source, call.params))
-      if (answer !== undefined) return answer
+      const proven = METHODS.get(call.method) ?? (headers ? HEADER_METHODS.get(call.method) : undefined)
+      try {
+        const answer = await proven?.(source, call.params)
+        if (answer !== undefined) return answer
+      } catch (error) {
+        throw toRpcError(error)
+      }
       if (!fallback || SUBSCRIPTIONS.includes(call.method)) throw unsupported(call.method)
       events.emit('unverified', { ...call })
       return fallback.request(call)
@@ -68,29 +72,13 @@ function opened(request) {
   let method, params
   try {
     ;({ method, params } = request)
-  } catch (cause) {
-    throw new ProviderRpcError(INVALID_REQUEST, 'the request cannot be read', undefined, { cause })
+  } catch {
+    method = undefined
   }
-  if (typeof method !== 'string') throw new ProviderRpcError(INVALID_REQUEST, 'a request is { method, params }, and the method is text')
+  if (typeof method !== 'string') throw new ProviderRpcError(INVALID_REQUEST, 'a request has a method')
   if (params === undefined || params === null) return { method }
   if (typeof params !== 'object') throw invalidParams('the parameters must be an array')
   return { method, params }
-}
-
-async function answered({ parse, answer }, source, params) {
-  try {
-    return await answer(source, parse && parsed(parse, params))
-  } catch (error) {
-    throw toRpcError(error)
-  }
-}
-
-function parsed(parse, params) {
-  try {
-    return parse(params)
-  } catch (error) {
-    throw error instanceof ProviderRpcError ? error : invalidParams('the parameters cannot be read', error)
-  }
 }
 
 function flag(value, argument) {

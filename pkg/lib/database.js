@@ -13,11 +13,13 @@
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
-import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
+import { CancelledError, ClosedError } from './errors.js'
 import { Following } from './follow/following.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, peerUrl, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
-import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
-import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { Held } from './held.js'
+import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { closedByError, closedByUser } from './peer.js'
+import { Peers } from './peers.js'
+import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
 import { Watch } from './watch.js'
@@ -28,27 +30,11 @@ export class Snaplight {
   #backend
   #role = 'writer'
   #onEvent
-  /** What the backend has told last: the states with their scopes, and what is to be held. */
-  #held = { states: [], scope: 0, holds: 'everything' }
-  /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
-  #states = Object.freeze([])
+  #held = new Held()
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
-  /** Changes of the set that are not answered yet, and the newest version that an answer named. */
-  #changes = 0
-  #changedTo = 0
-  /** Callers who wait for a state or a scope. Bound: their calls. */
-  #waiting = new Set()
   /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
   #listeners = new Set()
-  /** Peers that are not closed, by id. */
-  #peers = new Map()
-  /** `[target, options]` of those that were given by a URL or are providers, by Peer. */
-  #sources = new Map()
-  /** PeerStats of open peers and of the last closed ones, by id. */
-  #rows = new Map()
-  /** The rows of open peers as they were when their last connection ended, by id. */
-  #earlier = new Map()
-  #nextPeer = 1
+  #peers = new Peers()
   /** How often startSync was called. */
   #starts = 0
   /** The controls of the running sync, or `null`. */
@@ -82,7 +68,7 @@ export class Snaplight {
 
   /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
   static followed(database) {
-    return database.#following.completed
+    return database.#following.heads
   }
 
   /**
@@ -106,7 +92,7 @@ export class Snaplight {
   static inside(database) {
     return {
       /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
-      sources: database.#sources,
+      sources: database.#peers.sources,
       /** Tells an event, as if it were this database's own. */
       tell: (event) => database.#tell(event),
       /** As `track` and `untrack`, and resolves as soon as the set is changed. */
@@ -134,11 +120,11 @@ export class Snaplight {
   }
 
   get complete() {
-    return this.#states[0] ?? null
+    return this.#held.complete
   }
 
   get states() {
-    return this.#states
+    return this.#held.states
   }
 
   get holds() {
@@ -146,29 +132,12 @@ export class Snaplight {
   }
 
   get peers() {
-    return [...this.#peers.values()]
+    return this.#peers.list
   }
 
   addPeer(target, options) {
     this.#checkOpen()
-    const { name, by: wantedBy, reconnect = true } = optionsOf(options)
-    const by = askedBy(wantedBy, target)
-    if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
-    const id = this.#nextPeer++
-    const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
-    // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
-    // the call returns.
-    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
-    this.#peers.set(id, peer)
-    if (by === 'rpc' || peerUrl(target, by)) this.#sources.set(peer, [target, { name: peer.name, by, reconnect }])
-    try {
-      this.#backend.addPeer(id, target, by, reconnect)
-    } catch (error) {
-      this.#rows.delete(id)
-      this.#peers.delete(id)
-      this.#sources.delete(peer)
-      throw error
-    }
+    const peer = this.#peers.add(target, options, this.#backend)
     this.#tellParts({ type: 'added', peer })
     return peer
   }
@@ -190,7 +159,7 @@ export class Snaplight {
     return this.#following.start(source, options, {
       chainId: this.#network.chainId,
       listen: (listener) => Snaplight.listen(this, listener),
-      state: () => ({ complete: this.complete, role: this.#role, isFirst: !(this.#held.states[0]?.scope >= this.#held.scope), holds: this.holds }),
+      state: () => ({ complete: this.complete, role: this.#role, isFirst: !this.#held.isWhole, holds: this.holds }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
       tell: (event) => this.#tell(event),
@@ -207,24 +176,24 @@ export class Snaplight {
     } catch {
       // The module crashed, which every other method says. Here the last numbers stay.
     }
-    return shapeProgress(this.#raw, this.#rows, this.#report)
+    return shapeProgress(this.#raw, this.#peers.rows, this.#report)
   }
 
   async hold(hold, options) {
     oneOf(hold, ['everything', 'set'], 'hold')
     const { track = [] } = optionsOf(options)
     const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
-    return this.complete && this.#proven(version)
+    return this.complete && this.#held.proven(version)
   }
 
   async track(accounts) {
-    return this.#proven(await this.#change('track', trackedBytes(accounts)))
+    return this.#held.proven(await this.#change('track', trackedBytes(accounts)))
   }
 
   async untrack(accounts) {
     const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
     // A follower reads on until it hears of it.
-    await this.#until(() => this.#held.scope >= version)
+    await this.#held.scoped(version)
   }
 
   async tracked() {
@@ -233,14 +202,7 @@ export class Snaplight {
 
   at(state) {
     this.#checkOpen()
-    const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
-    const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
-    const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
-    const found = this.#states.find(isIt)
-    if (!found) {
-      const readable = this.#states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-      throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. Those that can be read: ${readable}.`)
-    }
+    const found = this.#held.find(state)
     const root = hashBytes(found.root)
     return new Snapshot(found, (method, ...args) => this.#read(method, ...args, root))
   }
@@ -269,9 +231,8 @@ export class Snaplight {
       {
         listen: (listener) => Snaplight.listen(this, listener),
         isClosed: () => this.#closing !== null,
-        version: () => [this.complete?.root, this.#held.states[0]?.scope, this.#held.scope, this.holds].join(),
-        // A change of the set that is on its way, to a worker or to the tab that writes, may track it.
-        isSettled: () => this.#changes === 0 && this.#held.scope >= this.#changedTo,
+        version: () => this.#held.version,
+        isSettled: () => this.#held.isSettled,
         read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
       },
       abortSignal(signal),
@@ -295,34 +256,12 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    this.#changes += 1
     try {
-      const version = await this.#backend.change(method, accounts)
-      this.#changedTo = Math.max(this.#changedTo, version)
-      return version
+      return await this.#held.changing(this.#backend.change(method, accounts))
     } finally {
-      this.#changes -= 1
+      // Watches may know more now.
       this.#tellParts({ type: 'states' })
     }
-  }
-
-  /** Resolves to the complete state when it was built for the scope of this version. */
-  async #proven(version) {
-    await this.#until(() => this.#held.states[0]?.scope >= version)
-    return this.complete
-  }
-
-  #until(isThere) {
-    return new Promise((resolve, reject) => {
-      if (isThere()) return resolve()
-      if (this.#closing) return reject(this.#closedError())
-      this.#waiting.add({ isThere, resolve, reject })
-    })
-  }
-
-  #rejectWaiting(error) {
-    for (const { reject } of this.#waiting) reject(error)
-    this.#waiting.clear()
   }
 
   /**
@@ -398,7 +337,7 @@ export class Snaplight {
   }
 
   #publish(running) {
-    const progress = shapeProgress(this.#raw, this.#rows, this.#report)
+    const progress = shapeProgress(this.#raw, this.#peers.rows, this.#report)
     running.publish(progress)
     if (running.onProgress) call(running.onProgress, progress)
     const { needNewRoot } = progress
@@ -409,7 +348,7 @@ export class Snaplight {
 
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
-    this.#rejectWaiting(this.#closedError())
+    this.#held.end(this.#closedError())
     this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
@@ -426,29 +365,16 @@ export class Snaplight {
   /** Takes the backend's newest numbers. */
   #take(raw) {
     this.#raw = raw
-    updateRows(this.#rows, raw.peers, this.#earlier)
+    this.#peers.take(raw.peers)
   }
 
-  /** A connection has ended. The state is `waiting` if the peer is connected to again. */
   #peerClosed(id, closed, raw, state) {
-    const peer = this.#peers.get(id)
-    if (!peer) return
-    const row = { ...this.#rows.get(id), ...shapePeer(raw, this.#earlier.get(id)), state, closed, requestsInFlight: 0 }
-    this.#rows.set(id, row)
-    if (state === 'waiting') {
-      this.#earlier.set(id, row)
-    } else {
-      this.#earlier.delete(id)
-      this.#peers.delete(id)
-      this.#sources.delete(peer)
-      forgetOldRows(this.#rows)
-      Peer.closed(peer, closed, row)
-    }
-    this.#tell({ type: 'peer', peer, state, closed })
+    const peer = this.#peers.ended(id, closed, raw, state)
+    if (peer) this.#tell({ type: 'peer', peer, state, closed })
   }
 
   #closePeers(closed) {
-    for (const id of [...this.#peers.keys()]) this.#peerClosed(id, closed, {}, 'closed')
+    for (const { id } of this.#peers.list) this.#peerClosed(id, closed, {}, 'closed')
   }
 
   #tell(event) {
@@ -473,20 +399,10 @@ export class Snaplight {
         if (this.#running?.start === start) this.#publish(this.#running)
       },
       onStates: (held) => {
-        const before = this.complete
-        this.#held = held
-        this.#states = Object.freeze(held.states.map(({ scope, block, ...state }) => Object.freeze({ ...state, block: block && Object.freeze(block) })))
-        const { complete } = this
-        // No event for new counts of the same state: codes that it does not name were deleted, or the
-        // set was changed.
-        const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
+        const isAnother = this.#held.take(held)
         // No event for the state that is there when the database is opened.
-        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
-        for (const waiting of this.#waiting) {
-          if (!waiting.isThere()) continue
-          this.#waiting.delete(waiting)
-          waiting.resolve()
-        }
+        if (this.#backend && isAnother) this.#tell({ type: 'complete', complete: this.complete })
+        this.#held.wake()
         this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
@@ -494,15 +410,12 @@ export class Snaplight {
         if (this.#running?.start === start) this.#end(shapeReport(report), null)
       },
       onFailed: (error, start) => {
-        if (error.code !== 'CANCELLED') this.#rejectWaiting(error)
+        if (error.code !== 'CANCELLED') this.#held.fail(error)
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
-        const row = this.#rows.get(id)
-        if (!row || row.state === 'closed') return
-        const isReady = state === 'ready'
-        this.#rows.set(id, { ...row, state, closed: isReady ? null : row.closed })
-        if (isReady) this.#tell({ type: 'peer', peer: this.#peers.get(id), state, closed: null })
+        const peer = this.#peers.moved(id, state)
+        if (peer && state === 'ready') this.#tell({ type: 'peer', peer, state, closed: null })
       },
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
@@ -518,7 +431,7 @@ export class Snaplight {
       },
       onCrashed: (error) => {
         this.#end(null, error)
-        this.#rejectWaiting(error)
+        this.#held.end(error)
         this.#crash = error
         this.#tellEnd(error)
         this.#closePeers(closedByError(error))

@@ -2,7 +2,6 @@
 // iterable of where it stands. What it does is in follow/.
 
 import { LONGEST_WAIT_MS } from './follow/source.js'
-import { Loop } from './follow/loop.js'
 import { abortSignal, bad, callback, isProvider, oneOf, optionsOf, peerUrl } from './input.js'
 import { Running } from './running.js'
 import { checkWebSocket } from './socket.js'
@@ -18,26 +17,12 @@ export class Follow extends Running {
 
   /**
    * Made by `Snaplight.follow`.
-   * @param {object} plan Of `followPlan`.
-   * @param {object} engine Of loop.js.
-   * @param {object} owner `handOver({ begin, refresh, end })` gets what moves this object;
-   *   `completed(head)` and `ended()` are called when it has got so far.
+   * @param {object} loop Has the `standing`, and `end(error)`.
    */
-  constructor(plan, engine, { handOver, completed, ended }) {
-    let controls
-    super((given) => {
-      controls = given
-    })
-    this.#tag = plan.tag
-    const end = (error) => {
-      const isQuiet = !error || error.code === 'CLOSED'
-      controls.settle(undefined, isQuiet ? null : error)
-      // It was the caller who started what took over.
-      if (error?.code === 'CANCELLED') this.catch(() => {})
-      ended()
-    }
-    this.#loop = new Loop(plan, engine, { publish: controls.publish, completed, end })
-    handOver({ begin: () => this.#loop.begin(), refresh: () => this.#loop.refresh(), end: (error) => this.#loop.end(error) })
+  constructor(tag, loop, handOver) {
+    super(handOver)
+    this.#tag = tag
+    this.#loop = loop
   }
 
   get tag() {
@@ -62,28 +47,24 @@ export function followPlan(source, options, chainId) {
   const { signal, tag = 'latest', agree, everyMs = EVERY_MS, backwards = false, whileHidden = false, onProgress } = optionsOf(options)
   const isOne = !Array.isArray(source)
   const given = isOne ? [source] : source
-  if (given.length === 0 || given.length > MAX_SOURCES) bad('source', `1 to ${MAX_SOURCES} sources`, source)
-  const sources = given.map((each, at) => checkedSource(each, at, isOne))
-  const least = (sources.length >> 1) + 1
-  if (agree !== undefined && !(Number.isInteger(agree) && agree >= 1 && agree <= sources.length)) {
-    bad('options.agree', `a whole number from 1 to the number of sources, ${sources.length}`, agree)
-  }
+  const { length } = given
+  if (length === 0 || length > MAX_SOURCES) bad('source', `1 to ${MAX_SOURCES} sources`, source)
+  const sources = given.map((each, at) => checkedSource(each, `source ${at + 1}`, isOne))
+  if (agree !== undefined && !(Number.isInteger(agree) && agree >= 1 && agree <= length)) bad('options.agree', `a whole number from 1 to ${length}`, agree)
   if (typeof everyMs !== 'number' || !(everyMs >= 1 && everyMs <= LONGEST_WAIT_MS)) bad('options.everyMs', 'milliseconds: a number from 1 to 2^31 - 1', everyMs)
-  for (const [name, value] of Object.entries({ backwards, whileHidden })) {
-    if (typeof value !== 'boolean') bad(`options.${name}`, 'a boolean', value)
-  }
+  oneOf(backwards, [true, false], 'options.backwards')
+  oneOf(whileHidden, [true, false], 'options.whileHidden')
   oneOf(tag, ['latest', 'safe', 'finalized'], 'options.tag')
   abortSignal(signal)
   callback(onProgress, 'options.onProgress')
-  return { sources, tag, agree: agree ?? least, everyMs, backwards, whileHidden, signal, onProgress, chainId }
+  return { sources, tag, agree: agree ?? (length >> 1) + 1, everyMs, backwards, whileHidden, signal, onProgress, chainId }
 }
 
-function checkedSource(value, at, isOne) {
-  const name = `source ${at + 1}`
+function checkedSource(value, name, isOne) {
   if (isProvider(value)) return { target: value, name }
   if (isOne && typeof value === 'function') return { call: value, name }
   const target = peerUrl(value, 'rpc', 'source')
-  if (target === null) bad('source', `a provider, a URL${isOne ? ', a function, or an array of providers and URLs' : ''}`, value)
+  if (!target) bad('source', 'a provider, a URL, a function, or an array of providers and URLs', value)
   if (/^ws/.test(target)) checkWebSocket()
   return { target, name: new URL(target).host }
 }

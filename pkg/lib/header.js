@@ -4,7 +4,7 @@
  * The fields that the hash covers, in the order of the forks that added them: those of NAMES in
  * src/wire/rpc/header.rs. Nothing else of a header's JSON is proven.
  */
-export const HEADER_FIELDS = (
+const HEADER_FIELDS = (
   'parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed timestamp extraData mixHash ' +
   'nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash blockAccessListHash slotNumber'
 ).split(' ')
@@ -19,8 +19,9 @@ export function headerFields(header) {
   return Object.fromEntries(['hash', ...HEADER_FIELDS].map((name) => [name, header[name]]).filter(([, value]) => value !== undefined))
 }
 
-/** The same of texts alone, each of a bounded length. */
+/** The same of texts alone, each of a bounded length. What came as a number becomes text. */
 export function headerTexts(header) {
+  const textOf = (value) => (Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value)
   const isKept = ([, value]) => typeof value === 'string' && value.length <= LONGEST_TEXT
-  return Object.fromEntries(Object.entries(headerFields(header)).filter(isKept))
+  return Object.fromEntries(Object.entries(headerFields(header)).map(([name, value]) => [name, textOf(value)]).filter(isKept))
 }

@@ -186,10 +186,10 @@ class Queue {
     const limit = new Limit(beside, () => this.#db.complete?.root === state.root)
     try {
       // All in one turn, so that nothing is asked for the state before.
-      const changes = [beside.untrack(new Map([...unused, ...oldest])), beside.track(keys)]
-      const sync = beside.sync(this.#target(state), limit.options)
+      const sync = async () => beside.sync(this.#target(state), limit.options)
+      const done = Promise.all([beside.untrack(new Map([...unused, ...oldest])), beside.track(keys), sync()])
       this.#isChanging = false
-      await Promise.all([...changes, sync])
+      await done
       this.#keys.proven(state.root, beside.roots)
     } catch (error) {
       await beside.untrack(this.#keys.forget(added)).catch(() => {})
@@ -202,7 +202,7 @@ class Queue {
   /** With its header nothing is asked for that; with a root alone, providers only know the newest. */
   #target({ root, block }) {
     if (!block) return { root }
-    const header = Snaplight.headers?.(this.#db).get(block.hash)
+    const header = Snaplight.headers(this.#db).get(block.hash)
     return header ? { header, blockHash: block.hash } : { blockHash: block.hash }
   }
 
@@ -258,6 +258,7 @@ class Limit {
 
   end() {
     clearTimeout(this.#timer)
+    this.#aborter.abort()
   }
 
   #look({ needNewRoot }) {

@@ -1,6 +1,12 @@
 // The changes of one account or slot, as `Snaplight.watch` yields them. It listens to the database
 // only while a call of `next()` waits, so an iterator that is dropped leaves nothing behind.
 
+/**
+ * Who waits for each signal. They share one listener, because Node warns of more than ten. Bound: the
+ * watches that wait.
+ */
+const aborts = new WeakMap()
+
 /** What can make another read worthwhile, or end it. */
 const NEWS = ['states', 'repaired', 'closed']
 
@@ -51,8 +57,7 @@ export class Watch {
 
   async #next() {
     let stop = () => {}
-    const hear = () => this.#wake()
-    this.#signal?.addEventListener('abort', hear)
+    const stopHearing = onAbort(this.#signal, () => this.#wake())
     try {
       if (!this.#isOver()) stop = this.#db.listen((event) => this.#hear(event))
       while (!this.#isOver()) {
@@ -70,7 +75,7 @@ export class Watch {
       throw error
     } finally {
       stop()
-      this.#signal?.removeEventListener('abort', hear)
+      stopHearing()
       this.#wake = () => {}
     }
     this.#hasEnded = true
@@ -109,6 +114,22 @@ export class Watch {
   #isAwaited({ code, pending }) {
     if (code === 'CLOSED') return true
     return code === 'NO_STATE' || code === 'DAMAGED' || (code === 'NOT_TRACKED' && (pending || !this.#db.isSettled()))
+  }
+}
+
+/** Calls `wake` when the signal is aborted, if there is one. Returns what stops it. */
+function onAbort(signal, wake) {
+  if (!signal) return () => {}
+  if (!aborts.has(signal)) {
+    const wakes = new Set()
+    aborts.set(signal, { wakes, wakeAll: () => [...wakes].forEach((each) => each()) })
+  }
+  const { wakes, wakeAll } = aborts.get(signal)
+  if (wakes.size === 0) signal.addEventListener('abort', wakeAll)
+  wakes.add(wake)
+  return () => {
+    wakes.delete(wake)
+    if (wakes.size === 0) signal.removeEventListener('abort', wakeAll)
   }
 }
 

@@ -125,6 +125,16 @@ test('each caller gets the answer of the state that it asked for', async (t) => 
   for (const each of asked) await assertIs(all, ...each)
 })
 
+test('a header that the database knows is not asked for', async (t) => {
+  const all = await started(t)
+  const { chain, db, forget, provider } = all
+  await chain.advance(30)
+  await db.sync({ header: { ...chain.head.header, hash: chain.head.hash } })
+  forget()
+  await assertIs(all, db.complete, addressOf(2), [1])
+  assert.deepEqual(provider.calls, { eth_chainId: 1, eth_getProof: 1 })
+})
+
 test('a state that was synced to by its root alone is read by its root', async (t) => {
   const { chain, db, onDemand } = await started(t, { byRoot: true })
   const reads = await onDemand.reads(db.complete, [{ address: addressOf(2) }])
@@ -364,6 +374,18 @@ for (const kind of ['page', 'worker']) {
     }
   })
 }
+
+test('an error of the second database is the error of the read, and of nothing else', async (t) => {
+  const opened = t.mock.method(Snaplight, 'open')
+  const { db, onDemand } = await started(t)
+  await onDemand.reads(db.complete, [{ address: addressOf(2) }])
+  await (await opened.mock.calls.at(-1).result).close()
+  // A rejection that nobody handles would fail this test.
+  await assert.rejects(onDemand.reads(db.complete, [{ address: addressOf(3) }]), { name: 'NotTrackedError' })
+  t.mock.method(Snaplight.prototype, 'sync', () => { throw Object.assign(new Error('full'), { code: 'QUOTA' }) })
+  onDemand.close()
+  await assert.rejects(new OnDemand(db).reads(db.complete, [{ address: addressOf(3) }]), { code: 'QUOTA' })
+})
 
 test('a database of everything has no reads on demand, and opens nothing', async (t) => {
   const opened = t.mock.method(Snaplight, 'open')

@@ -290,6 +290,25 @@ test('an abort ends a watch quietly, before, during and after a wait, and leaves
   assert.deepEqual([seen.length, listeners.size], [1, 0])
 })
 
+test('many watches of one signal add one listener to it, and all end by it', async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  let listeners = 0
+  const add = signal.addEventListener.bind(signal)
+  const remove = signal.removeEventListener.bind(signal)
+  signal.addEventListener = (type, listener) => add(type, listener, void (listeners += 1))
+  signal.removeEventListener = (type, listener) => remove(type, listener, void (listeners -= 1))
+  const watches = Array.from({ length: 20 }, () => doubled({ read: () => ({ balance: 1n }) }, signal).watch)
+  await Promise.all(watches.map((watch) => watch.next()))
+  assert.equal(listeners, 0)
+  const ends = watches.map((watch) => watch.next())
+  await turn()
+  assert.equal(listeners, 1)
+  controller.abort()
+  assert.deepEqual(await Promise.all(ends), watches.map(() => OVER))
+  assert.equal(listeners, 0)
+})
+
 test('closing the database ends every watch quietly, and a watch of a closed one is an error', async (t) => {
   const { db, sync } = await started(t)
   const tracked = db.track([ACCOUNT])

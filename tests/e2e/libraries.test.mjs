@@ -5,26 +5,13 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { librariesBundle } from '../../xtask/node/bundle.mjs'
 import { Chain, addressOf, contractOf, word } from '../../xtask/node/provider.mjs'
 import { setUp } from './lib/harness.mjs'
+import { MULTICALL3, READERS, bundleLibraries, useLibraries } from './lib/libraries.mjs'
 import { Providers, SET as PLAIN_SET, held, truth } from './lib/providers.mjs'
 
 /** All codes are held as well: a library asks for that of any account. */
 const SET = PLAIN_SET.map((each) => ({ ...each, code: true }))
-
-/** All that the tests need of them. */
-const LIBRARIES = `
-import { createPublicClient, custom, defineChain } from 'viem'
-import { BrowserProvider } from 'ethers'
-import * as core from '@wagmi/core'
-const { connect, createConfig, getBalance, getBlockNumber, getBytecode, getProof, getStorageAt, getTransactionCount, injected, unstable_connector, watchBlockNumber } = core
-export const viem = { createPublicClient, custom, defineChain }
-export const ethers = { BrowserProvider }
-export const wagmi = { connect, createConfig, getBalance, getBlockNumber, getBytecode, getProof, getStorageAt, getTransactionCount, injected, unstable_connector, watchBlockNumber }
-`
-/** Where wagmi looks for Multicall3 on most chains. */
-const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11'
 /** An account of the chain that is not in the set. */
 const UNTRACKED = addressOf(21)
 /** What the set has not: accounts, one of them absent, and slots of a contract that it has. */
@@ -34,117 +21,26 @@ const OTHERS = [
   { address: contractOf(0), slots: [30, 31].map(word), code: true },
   { address: addressOf(99_997), slots: [word(1)], code: true },
 ]
-/** Milliseconds between two questions of a library that asks for new blocks. */
-const POLL_MS = 100
 
 const world = setUp()
 const providers = new Providers()
-let libraries
 let chain
 before(async () => {
-  libraries = await librariesBundle('libraries', LIBRARIES)
+  await bundleLibraries()
   chain = await Chain.generate()
   for (let at = 0; at < 3; at++) await chain.advance(40)
 })
 after(() => providers.stop())
 
-/**
- * A page with the set held at a block as `db`, and the libraries over a provider of it: `client`
- * (viem), `browser` (ethers) and `config` (wagmi). `asked` are the calls that reached the provider,
- * `unverified` those that the fallback answered.
- */
-async function opened({ block = chain.head, options = {}, fallback } = {}) {
+/** A page with the set held at a block as `db`, and the libraries over a provider of it. */
+async function opened({ block = chain.head, options = {}, hasFallback = false } = {}) {
   await providers.allow(world.context)
   const page = await world.page()
   const peer = await providers.start('http', chain)
   await held(page, { chain, block, providers: [peer], set: SET })
-  await page.evaluate(async ({ libraries, id, options, fallback, multicall3, pollMs }) => {
-    Object.assign(window, await import(`/bundles/${libraries}`))
-    const { createProvider } = await import('snaplight/provider')
-    const [asked, unverified, answered] = [[], [], []]
-    const words = (...numbers) => `0x${numbers.map((number) => number.toString(16).padStart(64, '0')).join('')}`
-    // Answers every call of a contract with the number 12345, also one within `aggregate3` of Multicall3.
-    const numbers = {
-      async request({ method, params }) {
-        answered.push(method)
-        if (method === 'eth_call') return params[0].data.startsWith('0x82ad56cb') ? words(32, 1, 32, 1, 64, 32, 12345) : words(12345)
-        throw Object.assign(new Error('out of requests'), { code: -32005, data: { plan: 'free' } })
-      },
-    }
-    const provider = createProvider(db, fallback ? { ...options, fallback: numbers } : options)
-    provider.on('unverified', (call) => unverified.push(call))
-    const request = provider.request.bind(provider)
-    provider.request = (call) => {
-      asked.push(call.method)
-      return request(call)
-    }
-    const chain = viem.defineChain({
-      id, name: 'test', nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 }, rpcUrls: { default: { http: [] } },
-      contracts: { multicall3: { address: multicall3 } },
-    })
-    const client = viem.createPublicClient({ chain, transport: viem.custom(provider), pollingInterval: pollMs })
-    const browser = new ethers.BrowserProvider(provider, undefined, { pollingInterval: pollMs, cacheTimeout: -1 })
-    const connector = wagmi.injected({ target: { id: 'snaplight', name: 'Snaplight', provider } })
-    const configOf = (options) => wagmi.createConfig({ chains: [chain], connectors: [connector], multiInjectedProviderDiscovery: false, storage: null, ...options })
-    const config = configOf({ transports: { [id]: viem.custom(provider) }, batch: { multicall: false }, pollingInterval: pollMs })
-    const multicalling = configOf({ transports: { [id]: viem.custom(provider) } })
-    const connected = configOf({ transports: { [id]: wagmi.unstable_connector(wagmi.injected) }, batch: { multicall: false } })
-    /** What a library's error is, and the provider's in it. */
-    const failed = async (call) => {
-      try {
-        return { answer: await call() }
-      } catch (error) {
-        // viem wraps the provider's error as a cause, ethers as a field.
-        const names = []
-        let own = error.info?.error ?? error.error
-        for (let cause = error; cause && cause instanceof Error && names.length < 8; cause = cause.cause) {
-          names.push(cause.name)
-          if (cause.name === 'ProviderRpcError') own = cause
-        }
-        return { code: error.code, names, own: own && { code: own.code, message: own.message, data: own.data } }
-      }
-    }
-    Object.assign(window, { provider, asked, unverified, answered, client, browser, config, multicalling, connected, failed })
-  }, { libraries, id: chain.chainId, options, fallback, multicall3: MULTICALL3, pollMs: POLL_MS })
+  await useLibraries(page, { chain, options, hasFallback })
   return page
 }
-
-/** What a library reads of a set, in the form of `expected`. */
-const READERS = {
-  viem: (page, block, set = SET) => page.evaluate(({ set, block }) => {
-    const at = block === null ? {} : { blockNumber: BigInt(block) }
-    return Promise.all(set.map(async ({ address, slots }) => {
-      const [balance, nonce, code, values, proof] = await Promise.all([
-        client.getBalance({ address, ...at }), client.getTransactionCount({ address, ...at }), client.getCode({ address, ...at }),
-        Promise.all(slots.map((slot) => client.getStorageAt({ address, slot, ...at }))), client.getProof({ address, storageKeys: slots, ...at }),
-      ])
-      return { balance, nonce, code: code ?? '0x', values: values.map(BigInt), proof }
-    }))
-  }, { set, block }),
-  ethers: (page, block, set = SET) => page.evaluate(({ set, block }) => {
-    const at = block ?? undefined
-    return Promise.all(set.map(async ({ address, slots }) => {
-      const tag = block === null ? 'latest' : `0x${block.toString(16)}`
-      const [balance, nonce, code, values, proof] = await Promise.all([
-        browser.getBalance(address, at), browser.getTransactionCount(address, at), browser.getCode(address, at),
-        Promise.all(slots.map((slot) => browser.getStorage(address, slot, at))), browser.send('eth_getProof', [address, slots, tag]),
-      ])
-      return { balance, nonce, code, values: values.map(BigInt), proof }
-    }))
-  }, { set, block }),
-  wagmi: (page, block, set = SET, name = 'config') => page.evaluate(({ set, block, name }) => {
-    const at = block === null ? {} : { blockNumber: BigInt(block) }
-    const config = window[name]
-    return Promise.all(set.map(async ({ address, slots }) => {
-      const [balance, nonce, code, values, proof] = await Promise.all([
-        wagmi.getBalance(config, { address, ...at }), wagmi.getTransactionCount(config, { address, ...at }), wagmi.getBytecode(config, { address, ...at }),
-        Promise.all(slots.map((slot) => wagmi.getStorageAt(config, { address, slot, ...at }))), wagmi.getProof(config, { address, storageKeys: slots, ...at }),
-      ])
-      return { balance: balance.value, nonce, code: code ?? '0x', values: values.map(BigInt), proof }
-    }))
-  }, { set, block, name }),
-}
-READERS['wagmi by its connector'] = (page, block, set) => READERS.wagmi(page, block, set, 'connected')
 
 /** What the chain has, as the libraries put it: viem and wagmi make numbers of a proof's. */
 async function expected(library, block, set = SET) {
@@ -164,10 +60,10 @@ function numbered(proof) {
 for (const [library, read] of Object.entries(READERS)) {
   test(`${library} reads balances, nonces, codes, slots and proofs as the chain has them, of the newest block and of an older one`, async () => {
     const page = await opened({ block: chain.find(2) })
-    assert.deepEqual(await read(page, null), await expected(library, chain.find(2)))
+    assert.deepEqual(await read(page, SET, null), await expected(library, chain.find(2)))
     await page.evaluate((blockHash) => db.sync({ blockHash }).then(() => {}), chain.head.hash)
-    assert.deepEqual(await read(page, null), await expected(library, chain.head))
-    assert.deepEqual(await read(page, 2), await expected(library, chain.find(2)))
+    assert.deepEqual(await read(page, SET, null), await expected(library, chain.head))
+    assert.deepEqual(await read(page, SET, 2), await expected(library, chain.find(2)))
     const { asked, unverified } = await page.evaluate(() => ({ asked: [...new Set(asked)], unverified }))
     const proven = ['eth_accounts', 'eth_chainId', 'eth_getBalance', 'eth_getCode', 'eth_getProof', 'eth_getStorageAt', 'eth_getTransactionCount']
     assert.deepEqual(asked.filter((method) => !proven.includes(method)), [], 'only what is proven was asked for')
@@ -280,10 +176,34 @@ test('all three hear of each newer block that was proven, by asking for its numb
   assert.deepEqual(page.uncaught, [])
 })
 
+test('while a chain is followed, viem and ethers get the proven header of its newest block, and the fallback gets only what asks for more', async () => {
+  const page = await opened({ block: chain.find(2), options: { headers: true }, hasFallback: true })
+  const { header, hash } = chain.head
+  const peer = await providers.start('http', chain)
+  const found = await page.evaluate(async (url) => {
+    for await (const { state } of db.follow(url)) if (state === 'current') break
+    const blocks = {
+      viem: await client.getBlock(), byHash: await client.getBlock({ blockHash: db.complete.block.hash }),
+      ethers: (await browser.getBlock('latest')).toJSON(),
+    }
+    const proven = unverified.splice(0)
+    await failed(() => browser.getBlock('latest', true))
+    return { blocks, proven, unverified: unverified.map(({ method }) => method) }
+  }, peer.told.url)
+  const { viem, byHash, ethers } = found.blocks
+  assert.deepEqual(viem, byHash)
+  for (const name of ['parentHash', 'stateRoot', 'extraData', 'mixHash', 'receiptsRoot', 'miner']) assert.equal(viem[name], header[name], name)
+  for (const name of ['number', 'timestamp', 'gasLimit', 'baseFeePerGas']) assert.equal(viem[name], BigInt(header[name]), name)
+  assert.deepEqual([viem.hash, viem.transactions], [hash, []])
+  assert.deepEqual([ethers.hash, ethers.number, ethers.timestamp, ethers.parentHash], [hash, Number(header.number), Number(header.timestamp), header.parentHash])
+  assert.deepEqual([found.proven, found.unverified], [[], ['eth_getBlockByNumber']])
+  assert.deepEqual(page.uncaught, [])
+})
+
 test('with reads on demand all three read what is not in the set, as the chain has it, and the set stays as it is', async () => {
   const page = await opened({ options: { onDemand: true } })
   const before = await page.evaluate(() => db.tracked())
-  for (const [library, read] of Object.entries(READERS)) assert.deepEqual(await read(page, null, OTHERS), await expected(library, chain.head, OTHERS), library)
+  for (const [library, read] of Object.entries(READERS)) assert.deepEqual(await read(page, OTHERS, null), await expected(library, chain.head, OTHERS), library)
   const { tracked, unverified, direct } = await page.evaluate(async (untracked) => ({
     tracked: await db.tracked(), unverified, direct: await failure(() => db.getAccount(untracked)),
   }), UNTRACKED)
@@ -293,7 +213,7 @@ test('with reads on demand all three read what is not in the set, as the chain h
 })
 
 test('what cannot be proven goes to the fallback, marked, wagmi\'s balance by Multicall3 with it; what can be proven never does', async () => {
-  const page = await opened({ fallback: true })
+  const page = await opened({ hasFallback: true })
   const found = await page.evaluate(async ({ account, untracked, contract }) => {
     const balance = {
       called: (await wagmi.getBalance(multicalling, { address: account })).value,

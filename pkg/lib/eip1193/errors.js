@@ -4,18 +4,18 @@ import { NotTrackedError, SnaplightError } from '../errors.js'
 
 /** The request is none (EIP-1474, JSON-RPC 2.0). */
 export const INVALID_REQUEST = -32600
-export const INVALID_PARAMS = -32602
+const INVALID_PARAMS = -32602
 export const INTERNAL = -32603
 /** What was asked for is not here (EIP-1474). viem keeps the data of these and asks once. */
-export const NOT_FOUND = -32001
+const NOT_FOUND = -32001
 /** Too many requests (EIP-1474). */
 export const LIMIT_EXCEEDED = -32005
-export const UNSUPPORTED_METHOD = 4200
+const UNSUPPORTED_METHOD = 4200
 export const DISCONNECTED = 4900
 
 export class ProviderRpcError extends Error {
-  constructor(code, message, data, options) {
-    super(message, options)
+  constructor(code, message, data, cause) {
+    super(message, cause && { cause })
     this.code = code
     if (data !== undefined) this.data = data
   }
@@ -24,7 +24,7 @@ export class ProviderRpcError extends Error {
 Object.defineProperty(ProviderRpcError.prototype, 'name', { value: 'ProviderRpcError', configurable: true, writable: true })
 
 export function invalidParams(message, cause) {
-  return new ProviderRpcError(INVALID_PARAMS, message, undefined, cause === undefined ? undefined : { cause })
+  return new ProviderRpcError(INVALID_PARAMS, message, undefined, cause)
 }
 
 /** The words are those that ethers takes for an unsupported operation. */
@@ -39,9 +39,8 @@ export function notFound(code, message) {
 /** The error that the caller gets for one that a read rejected with. */
 export function toRpcError(error) {
   if (error instanceof ProviderRpcError) return error
-  const options = { cause: error }
-  if (!(error instanceof SnaplightError)) return new ProviderRpcError(INTERNAL, `A defect in Snaplight; please report it: ${error?.message}`, undefined, options)
-  const { code, message } = error
-  if (error instanceof NotTrackedError) return new ProviderRpcError(NOT_FOUND, message, { code, pending: error.pending }, options)
-  return new ProviderRpcError(code === 'CLOSED' || code === 'CRASHED' ? DISCONNECTED : INTERNAL, message, { code }, options)
+  if (!(error instanceof SnaplightError)) return new ProviderRpcError(INTERNAL, `A defect in Snaplight; please report it: ${error?.message}`, undefined, error)
+  const { code, message, pending } = error
+  if (error instanceof NotTrackedError) return new ProviderRpcError(NOT_FOUND, message, { code, pending }, error)
+  return new ProviderRpcError(code === 'CLOSED' || code === 'CRASHED' ? DISCONNECTED : INTERNAL, message, { code }, error)
 }

@@ -2,6 +2,7 @@
 
 import { bad, isProvider, peerUrl } from '../input.js'
 import { openProvider } from '../provider.js'
+import { checkWebSocket } from '../socket.js'
 import { DISCONNECTED, INTERNAL, LIMIT_EXCEEDED, ProviderRpcError, invalidParams, toRpcError } from './errors.js'
 
 const TOO_MANY_REQUESTS = 429
@@ -10,6 +11,7 @@ const TOO_MANY_REQUESTS = 429
 export function openFallback(value) {
   if (value === undefined || value === null) return null
   const url = peerUrl(value, 'rpc', 'options.fallback')
+  if (/^ws/.test(url)) checkWebSocket()
   if (url) return new UrlFallback(url)
   return isProvider(value) ? new ObjectFallback(value) : bad('options.fallback', 'a provider, or the URL of one', value)
 }
@@ -42,10 +44,10 @@ class UrlFallback {
   async request({ method, params }) {
     const { result, error, answer } = await this.#connect().call({ method, params: plain(params) })
     if (!error) return result
-    if (this.#isClosed) throw new ProviderRpcError(DISCONNECTED, 'The database was closed before the fallback answered.')
+    this.#checkOpen()
     // `answer` is the server's own error; `error` is without it, and what is known of the line.
     const { code, message, data } = Object(answer)
-    if (Number.isSafeInteger(code)) throw new ProviderRpcError(code, String(message), data)
+    if (Number.isSafeInteger(code)) throw new ProviderRpcError(code, typeof message === 'string' ? message : error.message, data)
     throw new ProviderRpcError(error.status === TOO_MANY_REQUESTS ? LIMIT_EXCEEDED : INTERNAL, `The fallback ${new URL(this.#url).host} did not answer: ${error.message}`)
   }
 
@@ -55,12 +57,17 @@ class UrlFallback {
   }
 
   #connect() {
+    this.#checkOpen()
     try {
       this.#connection ??= openProvider(this.#url, () => (this.#connection = null))
     } catch (error) {
       throw toRpcError(error)
     }
     return this.#connection
+  }
+
+  #checkOpen() {
+    if (this.#isClosed) throw new ProviderRpcError(DISCONNECTED, 'the database was closed')
   }
 }
 
@@ -69,6 +76,6 @@ function plain(params = []) {
   try {
     return JSON.parse(JSON.stringify(params))
   } catch (cause) {
-    throw invalidParams('the parameters cannot be written as JSON', cause)
+    throw invalidParams('the parameters are not JSON', cause)
   }
 }

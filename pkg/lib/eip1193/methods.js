@@ -5,53 +5,57 @@ import { toHex } from '../input.js'
 import { headerOf } from './headers.js'
 import { accountParams, hashParams, numberParams, proofParams, slotParams, storageParams } from './params.js'
 
-/**
- * By name: `parse` takes the parameters apart, and `answer` answers. It gets `{ db, states,
- * hasFallback }`, and what `parse` gave.
- */
+/** By name: what answers a call. It gets `{ db, states, hasFallback }`, and the parameters. */
 export const METHODS = new Map([
-  ['eth_chainId', { answer: ({ db }) => quantity(db.network.chainId) }],
-  ['net_version', { answer: ({ db }) => String(db.network.id) }],
-  ['eth_accounts', { answer: () => [] }],
-  ['eth_blockNumber', { answer: ({ states }) => quantity(states.number()) }],
-  ['eth_getBalance', { parse: accountParams, answer: async (provider, asked) => quantity((await account(provider, asked)).balance) }],
-  ['eth_getTransactionCount', { parse: accountParams, answer: async (provider, asked) => quantity((await account(provider, asked)).nonce) }],
-  ['eth_getCode', { parse: accountParams, answer: code }],
-  ['eth_getStorageAt', { parse: slotParams, answer: async (provider, asked) => word((await slots(provider, asked))[0]) }],
-  ['eth_getStorageValues', { parse: storageParams, answer: storageValues }],
-  ['eth_getProof', { parse: proofParams, answer: proof }],
+  ['eth_chainId', ({ db }) => quantity(db.network.chainId)],
+  ['net_version', ({ db }) => String(db.network.id)],
+  ['eth_accounts', () => []],
+  ['eth_blockNumber', ({ states }) => quantity(states.number())],
+  ['eth_getBalance', reading(accountParams, getAccount, ({ balance }) => quantity(balance))],
+  ['eth_getTransactionCount', reading(accountParams, getAccount, ({ nonce }) => quantity(nonce))],
+  ['eth_getCode', reading((params) => ({ ...accountParams(params), code: true }), getCode, ({ code }) => toHex(code))],
+  ['eth_getStorageAt', reading(slotParams, getStorage, ([value]) => word(value))],
+  ['eth_getStorageValues', storageValues],
+  ['eth_getProof', reading(proofParams, getProof, ({ proof }) => proof)],
 ])
 
-/** The same of blocks, of which only the header can be proven. */
+/** The same of blocks, of which only the header can be proven. Undefined is left to the fallback. */
 export const HEADER_METHODS = new Map([
-  ['eth_getBlockByNumber', { parse: numberParams, answer: block }],
-  ['eth_getBlockByHash', { parse: hashParams, answer: block }],
+  ['eth_getBlockByNumber', (provider, params) => block(provider, numberParams(params))],
+  ['eth_getBlockByHash', (provider, params) => block(provider, hashParams(params))],
 ])
 
-function account({ states }, { address, block }) {
-  return states.readOne(block, { address }, (reads) => reads.getAccount(address))
+/** A method that reads one account: what it asks for, how it is read, and how it is written. */
+function reading(parse, read, write) {
+  return async ({ states }, params) => {
+    const asked = parse(params)
+    const [value] = await states.read(asked.block, [asked], read)
+    return write(value)
+  }
 }
 
-async function code({ states }, { address, block }) {
-  const { code } = await states.readOne(block, { address, code: true }, (reads) => reads.getCode(address))
-  return toHex(code)
+function getAccount(reads, { address }) {
+  return reads.getAccount(address)
 }
 
-function slots({ states }, { address, slots, block }) {
-  return states.readOne(block, { address, slots }, (reads) => reads.getStorage(address, slots))
+function getCode(reads, { address }) {
+  return reads.getCode(address)
 }
 
-async function storageValues({ states }, { accounts, block }) {
-  const values = await states.read(block, accounts.map((wanted) => ({ wanted, read: (reads) => reads.getStorage(wanted.address, wanted.slots) })))
+function getStorage(reads, { address, slots }) {
+  return reads.getStorage(address, slots)
+}
+
+function getProof(reads, { address, slots }) {
+  return reads.getProof(address, slots)
+}
+
+async function storageValues({ states }, params) {
+  const { accounts, block } = storageParams(params)
+  const values = await states.read(block, accounts, getStorage)
   return Object.fromEntries(accounts.map(({ address }, at) => [address, values[at].map(word)]))
 }
 
-async function proof({ states }, { address, slots, block }) {
-  const { proof } = await states.readOne(block, { address, slots }, (reads) => reads.getProof(address, slots))
-  return proof
-}
-
-/** Undefined is left to the fallback. */
 function block({ db, states, hasFallback }, { block, isFull }) {
   if (isFull) return undefined
   try {

@@ -1,8 +1,7 @@
 // The state that a block stands for, and reads of it.
 
 import { Snaplight } from '../database.js'
-import { NotTrackedError } from '../errors.js'
-import { invalidParams, notFound } from './errors.js'
+import { INTERNAL, ProviderRpcError, invalidParams, notFound } from './errors.js'
 
 /** Stands for an answer that has to be fetched first. */
 const MISSING = Symbol('missing')
@@ -10,6 +9,8 @@ const MISSING = Symbol('missing')
 export class States {
   #db
   #onDemand
+  /** The Snapshot of each state that was read. Bound: the states of the database. */
+  #snapshots = new WeakMap()
   /** The promise of the reads on demand, once there was a need. */
   #loaded = null
 
@@ -19,47 +20,47 @@ export class States {
     this.#onDemand = onDemand
   }
 
-  /** The complete state. */
-  newest() {
-    return this.#db.complete ?? missing('NO_STATE', 'No state is complete yet, so there is nothing to read.')
-  }
-
   /** The number of the complete state's block. */
   number() {
-    return this.newest().block?.number ?? missing('NO_STATE', 'The complete state was synced to by its root, so the number of its block is not known.')
+    const { block } = this.locate({ tag: 'latest' })
+    if (!block) throw notFound('NO_STATE', 'The block of the complete state is not known, because only its root was.')
+    return block.number
   }
 
-  /** The hash of a block (of params.js), or the root of a state without one. */
+  /** The CompleteState of a block of params.js. */
   locate({ tag, number, hash, requireCanonical }) {
-    if (tag === 'pending') throw invalidParams('the block "pending" cannot be proven, because its state is in no block yet; ask for "latest"')
-    if (tag === 'latest') return keyOf(this.newest())
-    if (tag === 'safe' || tag === 'finalized') return this.#followed(tag)
-    if (!hash) return keyOf(this.#db.at(number ?? 0))
-    // A state can be named by its root elsewhere. Here the hash is a block's.
-    const block = this.#db.states.find(({ block }) => block?.hash === hash)?.block
-    if (!block) return missing('NO_SUCH_STATE', `There is no state of the block ${hash} here.`)
-    if (requireCanonical && this.#db.at(block.number).block.hash !== hash) return missing('NO_SUCH_STATE', `The block ${hash} was replaced by another one.`)
-    return hash
-  }
-
-  /** What one read gives. */
-  async readOne(reference, wanted, read) {
-    return (await this.read(reference, [{ wanted, read }]))[0]
+    const { complete, states } = this.#db
+    if (tag === 'pending') throw invalidParams('nobody can prove "pending"; ask for "latest"')
+    if (tag === 'latest') {
+      if (!complete) throw notFound('NO_STATE', 'No state is complete yet.')
+      return complete
+    }
+    const wanted = tag === 'earliest' ? 0n : number
+    const wantedHash = hash ?? this.#followed(tag)?.hash
+    const isNumber = ({ block }, number) => block && BigInt(block.number) === number
+    const state = states.find((each) => (wantedHash ? each.block?.hash === wantedHash : isNumber(each, wanted)))
+    // The newest state comes first: of two blocks with a number, it replaced the other.
+    const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
+    if (!state || isReplaced) {
+      const readable = states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
+      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. Those that can be read: ${readable}.`)
+    }
+    return state
   }
 
   /**
-   * What is read of one state, as an array in the order of `parts`.
-   * @param {object[]} parts `{ wanted, read }` each: `read(reads)` reads it of a `Reads`, and `wanted`
-   *   is what `OnDemand` is asked for if it is not tracked.
+   * What is read of one state, as an array in the order of `wanted`.
+   * @param {object[]} wanted Of accounts `{ address, slots, code }`, as `OnDemand` takes them.
+   * @param {(reads: object, wanted: object) => Promise<object>} read Reads one of them.
    */
-  async read(reference, parts) {
+  async read(reference, wanted, read) {
     for (;;) {
-      const key = this.locate(reference)
+      const state = this.locate(reference)
       try {
-        return await this.#readAt(this.#db.at(key), parts)
+        return await this.#readOf(state, wanted, read)
       } catch (error) {
         // In a database of everything, a state is gone as soon as the next one is complete.
-        const isGone = error.code === 'NO_SUCH_STATE' && reference.tag === 'latest' && keyOf(this.newest()) !== key
+        const isGone = error.code === 'NO_SUCH_STATE' && reference.tag === 'latest' && this.#db.complete !== state
         if (!isGone) throw error
       }
     }
@@ -69,37 +70,41 @@ export class States {
     this.#loaded?.then((onDemand) => onDemand.close()).catch(() => {})
   }
 
-  async #readAt(snapshot, parts) {
-    if (!this.#onDemand) return Promise.all(parts.map(({ read }) => read(snapshot)))
-    const values = await Promise.all(parts.map(({ read }) => read(snapshot).catch(missingIfUntracked)))
-    const missing = parts.filter((_, at) => values[at] === MISSING)
+  async #readOf(state, wanted, read) {
+    const snapshot = this.#snapshots.get(state) ?? this.#db.at(keyOf(state))
+    this.#snapshots.set(state, snapshot)
+    if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
+    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
+    const missing = wanted.filter((_, at) => values[at] === MISSING)
     if (missing.length === 0) return values
-    const state = this.#db.states.find((each) => keyOf(each) === keyOf(snapshot))
-    if (!state) throw new NotTrackedError('NO_SUCH_STATE', 'The state cannot be read any more.')
-    const reads = await (await this.#load()).reads(state, missing.map(({ wanted }) => wanted))
-    return Promise.all(parts.map(({ read }, at) => (values[at] === MISSING ? read(reads) : values[at])))
+    const reads = await (await this.#load()).reads(state, missing)
+    return Promise.all(wanted.map((each, at) => (values[at] === MISSING ? read(reads, each) : values[at])))
   }
 
+  /** Most pages never need it, so it is loaded at the first need. */
   #load() {
-    this.#loaded ??= import('../on-demand.js').then(({ OnDemand }) => new OnDemand(this.#db))
-    this.#loaded.catch(() => (this.#loaded = null))
+    this.#loaded ??= import('../on-demand.js').then(
+      ({ OnDemand }) => new OnDemand(this.#db),
+      (cause) => {
+        this.#loaded = null
+        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. A service worker loads no code: bundle it into one file.', undefined, cause)
+      },
+    )
     return this.#loaded
   }
 
+  /** The Head that was followed by a tag. */
   #followed(tag) {
-    const { safe, finalized } = Snaplight.followed?.(this.#db) ?? {}
+    if (tag !== 'safe' && tag !== 'finalized') return null
+    const { safe, finalized } = Snaplight.followed(this.#db)
     // A block that is final is safe.
-    const head = tag === 'safe' && (!finalized || safe?.number >= finalized.number) ? safe : finalized
-    return head?.hash ?? missing('NO_SUCH_STATE', `No block was followed by the tag ${tag}.`)
+    return tag === 'finalized' || finalized?.number > (safe?.number ?? -1) ? finalized : safe
   }
 }
 
+/** What `db.at` finds it by. */
 function keyOf({ root, block }) {
   return block?.hash ?? root
-}
-
-function missing(code, message) {
-  throw notFound(code, message)
 }
 
 function missingIfUntracked(error) {

@@ -1,126 +1,100 @@
 // Which block several sources agree on.
 
-/** Blocks that are remembered of the chain that was agreed on. Sources are seldom apart by more. */
-const KNOWN_BLOCKS = 16
+import { hashBytes } from '../input.js'
+import { Line, trim } from './line.js'
+import { Source } from './source.js'
+
 /** Disagreements that are remembered, so that each is told once. */
-const REPORTED = 256
+const MAX_REPORTED = 256
 
 export class Agreement {
+  /** Bound: MAX_SOURCES of follow.js. */
   #sources
   #agree
   #report
-  /** Hashes of the blocks that were agreed on, by number, each the child of the one before. */
-  #agreed = new Map()
-  /** Bound: REPORTED. */
+  /** The blocks that were agreed on. */
+  #agreed = new Line()
+  /** Bound: MAX_REPORTED. */
   #reported = new Set()
 
   /**
-   * @param {object[]} sources Of source.js.
-   * @param {number} agree How many have to name the same block.
-   * @param {(agreed: object | null, blocks: object[]) => void} report Is told of each block that
+   * @param {object} plan Of follow.js. `agree` of its `sources` have to name the same block.
+   * @param {object} hooks Of Source, and `report(agreed, blocks)`, which is told of each block that
    *   contradicts another, once.
    */
-  constructor(sources, agree, report) {
-    this.#sources = sources
-    this.#agree = agree
-    this.#report = report
+  constructor(plan, hooks) {
+    this.#sources = plan.sources.map((source) => new Source(source, plan, hooks))
+    this.#agree = plan.agree
+    this.#report = hooks.report
+  }
+
+  start() {
+    for (const source of this.#sources) source.start()
+  }
+
+  rest() {
+    for (const source of this.#sources) source.rest()
+  }
+
+  stop() {
+    for (const source of this.#sources) source.stop()
   }
 
   /**
-   * The newest block that enough sources name, and which sources know nothing. Asks sources that are
-   * ahead for the blocks of lower numbers.
+   * The newest block that enough sources name. Asks sources that are ahead for the blocks of lower
+   * numbers.
    *
    * @param {number} lowest Blocks with lower numbers are not looked for.
-   * @param {boolean} isPatient Whether a source that has said nothing yet is waited for.
-   * @returns {{block: object | null, waiting: string | null}} The block has `number`, `hash` and
-   *   `header`; `waiting` says why there is none.
+   * @returns {{head: object | null, waiting: string | null}} A head of loop.js, and why there is
+   *   none, in words.
    */
-  find(lowest, isPatient) {
+  find(lowest) {
     const voices = this.#sources.filter(({ head }) => head)
     const numbers = voices.map(({ head }) => head.number).sort((a, b) => b - a)
-    const candidates = [...new Set(numbers.slice(this.#agree - 1))]
-    // One that answers late would else be taken for one that is behind.
-    const waits = isPatient && this.#sources.some(({ isNew }) => isNew)
+    // One that has said nothing yet may be up to date, and one of the others behind.
+    const isEarly = this.#sources.some(({ head, problem }) => !head && !problem)
     let block = null
     let split = null
-    for (const number of candidates) {
-      if (number < lowest || (waits && number < numbers[0])) break
-      const { agreed, isOpen, contradiction } = this.#ask(number, voices)
-      block = agreed
-      split ??= contradiction
-      if (block || isOpen) break
+    for (const number of numbers.slice(this.#agree - 1)) {
+      if (block || number < lowest || (isEarly && number < numbers[0])) break
+      const named = voices.filter(({ head }) => head.number >= number).map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block)
+      const votes = ({ hash }) => named.filter(({ block }) => block.hash === hash).length
+      // Of several that are named by as many, the one that was agreed on before stays.
+      const [most] = [this.#agreed.at(number), ...named.map(({ block }) => block)].filter(Boolean).sort((a, b) => votes(b) - votes(a))
+      if (!most) continue
+      if (votes(most) >= this.#agree) block = most
+      // Not even those that have not named it yet could decide.
+      else if (votes(most) + this.#sources.length - named.length < this.#agree) split ??= named
     }
-    if (block) this.#take(block)
-    else if (split) this.#tell(null, split)
-    this.#compare()
-    return { block, waiting: this.#why(candidates[0], lowest, split) }
-  }
-
-  /** Counts the voices for a number. */
-  #ask(number, voices) {
-    const votes = new Map()
-    let open = 0
-    let silent = this.#sources.length
-    for (const source of voices) {
-      if (source.head.number < number) continue
-      const block = source.at(number)
-      if (block) {
-        silent -= 1
-        votes.set(block.hash, [...(votes.get(block.hash) ?? []), { source, block }])
-      } else if (source.ask(number)) {
-        open += 1
-      }
+    if (block && this.#agreed.at(block.number)?.hash !== block.hash) this.#agreed.grow(block)
+    if (split && !block) this.#tell(null, split)
+    for (const agreed of this.#agreed.all()) {
+      const named = this.#sources.map((source) => ({ source, block: source.known(agreed.number) }))
+      this.#tell(agreed, named.filter(({ block }) => block && block.hash !== agreed.hash))
     }
-    // Of several that are named by enough, the one that was taken before stays.
-    const before = votes.get(this.#agreed.get(number))
-    const [most = []] = [before ?? [], ...votes.values()].sort((a, b) => b.length - a.length)
-    const isSplit = votes.size > 1 && most.length + silent < this.#agree
-    return {
-      agreed: most.length >= this.#agree ? most[0].block : null,
-      isOpen: open > 0,
-      contradiction: isSplit ? [...votes.values()].flat() : null,
-    }
-  }
-
-  #take({ number, hash, parent }) {
-    if (this.#agreed.get(number) === hash) return
-    if (this.#agreed.get(number - 1) !== parent) this.#agreed.clear()
-    for (const known of this.#agreed.keys()) if (known >= number) this.#agreed.delete(known)
-    this.#agreed.set(number, hash)
-    if (this.#agreed.size > KNOWN_BLOCKS) this.#agreed.delete(this.#agreed.keys().next().value)
-  }
-
-  /** Tells of the sources that name other blocks than those that were agreed on. */
-  #compare() {
-    for (const [number, hash] of this.#agreed) {
-      const others = []
-      for (const source of this.#sources) {
-        const block = source.head && source.at(number)
-        if (block && block.hash !== hash) others.push({ source, block })
-      }
-      this.#tell({ number, hash }, others)
-    }
+    const { number, hash, header } = block ?? {}
+    return { head: block && { number, hash, target: { header, blockHash: hashBytes(hash) } }, waiting: this.#why(numbers[this.#agree - 1], lowest, block ? null : split) }
   }
 
   #tell(agreed, named) {
     const blocks = []
     for (const { source, block: { number, hash } } of named) {
-      const key = `${this.#sources.indexOf(source)} ${number} ${hash} ${agreed?.hash}`
+      const key = [this.#sources.indexOf(source), number, hash, agreed?.hash].join()
       if (this.#reported.has(key)) continue
       this.#reported.add(key)
-      if (this.#reported.size > REPORTED) this.#reported.delete(this.#reported.values().next().value)
+      trim(this.#reported, MAX_REPORTED)
       blocks.push(Object.freeze({ source: source.name, number, hash }))
     }
-    if (blocks.length > 0) this.#report(agreed && Object.freeze(agreed), Object.freeze(blocks))
+    if (blocks.length > 0) this.#report(agreed && Object.freeze({ number: agreed.number, hash: agreed.hash }), Object.freeze(blocks))
   }
 
   /** Why nothing is known of new blocks, in words; `null` if they are. */
   #why(number, lowest, split) {
     const lacking = this.#sources.filter(({ head, problem }) => !head || problem)
-    const isOne = this.#sources.length === 1
-    if (this.#sources.length - lacking.length < this.#agree) {
+    const { length } = this.#sources
+    if (length - lacking.length < this.#agree) {
       const words = lacking.map(({ name, problem }) => `${name}: ${problem ?? 'no answer yet'}`).join('; ')
-      return isOne ? words : `${this.#agree} of ${this.#sources.length} sources have to agree, and not enough answer: ${words}`
+      return length === 1 ? words : `${this.#agree} of ${length} sources have to agree, and not enough answer: ${words}`
     }
     if (split) return `the sources disagree: ${split.map(({ source, block }) => `${source.name} names ${block.hash} for block ${block.number}`).join(', ')}`
     return number < lowest ? lower(number, lowest) : null

@@ -1,9 +1,11 @@
 // What a database knows of following: the follow that runs, and what follows have left.
 
 import { CancelledError } from '../errors.js'
-import { Follow, followPlan } from '../follow.js'
+import { followPlan } from '../follow.js'
 import { headerTexts } from '../header.js'
 import { toHex } from '../input.js'
+import { trim } from './line.js'
+import { Loop } from './loop.js'
 
 /**
  * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
@@ -12,55 +14,49 @@ import { toHex } from '../input.js'
 const KEPT_HEADERS = 8
 
 export class Following {
-  /** The Follow that runs, or `null`. */
-  follow = null
   /** The newest Head that a follow completed, by its tag. */
-  completed = { latest: null, safe: null, finalized: null }
-  /** Verified headers of blocks that were synced to, by hash, the oldest first. Bound: KEPT_HEADERS. */
+  heads = { latest: null, safe: null, finalized: null }
+  /** Verified headers of complete states, by hash, the oldest first. Bound: KEPT_HEADERS. */
   headers = new Map()
-  /** Ends the follow that runs. */
-  #end = () => {}
+  /** The Loop of the follow that runs, or `null`. */
+  #loop = null
 
-  /** @param {object} engine Of loop.js, and `chainId`, and `listen(listener)` of Snaplight. */
+  get follow() {
+    return this.#loop?.follow ?? null
+  }
+
+  /** @param {object} engine Of loop.js, and `chainId`. */
   start(source, options, engine) {
-    const plan = followPlan(source, options, engine.chainId)
-    let controls
-    const stopListening = engine.listen(({ type, error }) => {
-      if (type === 'closed') controls.end(error)
-      else if (type === 'states' || type === 'role') controls.refresh()
-    })
+    const loop = new Loop(followPlan(source, options, engine.chainId), engine, this)
     this.supersede('Another follow')
-    const follow = new Follow(plan, engine, {
-      handOver: (given) => {
-        controls = given
-      },
-      completed: (head) => {
-        this.completed[plan.tag] = head
-      },
-      ended: () => {
-        stopListening()
-        this.follow = null
-        this.#end = () => {}
-      },
-    })
-    this.follow = follow
-    this.#end = controls.end
-    controls.begin()
-    return follow
+    this.#loop = loop
+    loop.begin()
+    return loop.follow
   }
 
-  /** @param {string} by What took over. */
+  /** @param {string} by What takes over. */
   supersede(by) {
-    this.#end(new CancelledError('CANCELLED', `${by} took over from this follow; what is stored stays.`))
+    this.#loop?.end(new CancelledError('CANCELLED', `${by} took over from this follow; what is stored stays.`))
   }
 
-  /** Keeps the header of a sync's target, which the sync has verified, if it came as JSON. */
+  /** The follow has ended. */
+  ended() {
+    this.#loop = null
+  }
+
+  /** The follow has got so far: to a block, and to the target that names it, if they are known. */
+  completed(tag, block, target) {
+    if (block) this.heads[tag] = Object.freeze({ number: block.number, hash: block.hash })
+    if (target) this.keepHeader(target)
+  }
+
+  /** Keeps the verified header of a target, if it came as JSON. */
   keepHeader({ header, blockHash }) {
     if (!header || header instanceof Uint8Array) return
     const hash = toHex(blockHash)
     // The newest is the last one, also if it was there before.
     this.headers.delete(hash)
     this.headers.set(hash, Object.freeze({ ...headerTexts(header), hash }))
-    if (this.headers.size > KEPT_HEADERS) this.headers.delete(this.headers.keys().next().value)
+    trim(this.headers, KEPT_HEADERS)
   }
 }

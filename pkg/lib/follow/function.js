@@ -1,34 +1,29 @@
 // A source of heads that is a function of the caller's. It is believed.
 
 import { syncTarget, toHex } from '../input.js'
-import { LONGEST_WAIT_MS, within } from './source.js'
-
-/** How long an answer is waited for before the function is called again, as a provider's call. */
-const ANSWER_MS = 60_000
+import { openProvider } from '../provider.js'
+import { lower } from './agreement.js'
+import { LONGEST_WAIT_MS } from './source.js'
 
 export class FunctionSource {
-  name
-  problem = null
-  /** What it gave last: `{ target, root, hash, number }`, the last three where they are known. */
-  head = null
   #call
+  #name
   #everyMs
   #verify
   #heard
+  /** What it gave last, a head of loop.js, and why it gives none now, in words. */
+  #head = null
+  #problem = 'no answer yet'
   #isActive = false
   #isAsking = false
   #timer
 
-  constructor(call, name, { everyMs }, { verify, heard }) {
-    this.name = name
+  constructor({ call, name }, { everyMs }, { verify, heard }) {
     this.#call = call
-    this.#everyMs = everyMs
+    this.#name = name
+    this.#everyMs = Math.min(everyMs, LONGEST_WAIT_MS)
     this.#verify = verify
     this.#heard = heard
-  }
-
-  get isNew() {
-    return this.head === null && this.problem === null
   }
 
   start() {
@@ -45,19 +40,29 @@ export class FunctionSource {
     this.rest()
   }
 
+  find(lowest) {
+    const { number } = this.#head ?? {}
+    const isLower = number < lowest
+    const waiting = this.#problem ? `${this.#name}: ${this.#problem}` : isLower ? lower(number, lowest) : null
+    return { head: isLower ? null : this.#head, waiting }
+  }
+
   async #ask() {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ask(), Math.min(this.#everyMs, LONGEST_WAIT_MS))
+    this.#timer = setTimeout(() => this.#ask(), this.#everyMs)
     if (this.#isAsking) return
     this.#isAsking = true
+    let given
+    // As a provider, so that it ends in any case, and with words.
+    const request = async () => {
+      given = await this.#call()
+    }
+    const { error } = await openProvider({ request }).call({})
     try {
-      const given = await within((async () => this.#call())(), ANSWER_MS, () => {
-        throw new Error(`no answer within ${ANSWER_MS / 1000} s`)
-      })
-      this.problem = given == null ? 'it names no block' : null
-      if (given != null) this.head = await this.#read(given)
-    } catch (error) {
-      this.problem = typeof error?.message === 'string' ? error.message : 'it threw'
+      this.#problem = error ? error.message : given == null ? 'it names no block' : null
+      if (!this.#problem) this.#head = await this.#read(given)
+    } catch (thrown) {
+      this.#problem = thrown.message
     }
     this.#isAsking = false
     if (this.#isActive) this.#heard()
@@ -67,7 +72,6 @@ export class FunctionSource {
     const target = syncTarget(given)
     const { root, blockHash, header } = target
     if (header) return { target, ...(await this.#verify(header, blockHash)) }
-    const number = Number.isSafeInteger(given.number) && given.number >= 0 ? given.number : null
-    return { target, root: root && toHex(root), hash: blockHash && toHex(blockHash), number: blockHash ? number : null }
+    return { target, root: root && toHex(root), hash: blockHash && toHex(blockHash), number: blockHash && given.number >= 0 ? Number(given.number) : undefined }
   }
 }

@@ -1,10 +1,10 @@
-// Aims syncs at the heads that sources name.
+// Aims syncs at the heads that sources name. A head is `{ target, root, hash, number }`, the last
+// three where they are known.
 
-import { hashBytes } from '../input.js'
+import { Follow } from '../follow.js'
 import { onWake } from '../reconnect.js'
-import { Agreement, lower } from './agreement.js'
+import { Agreement } from './agreement.js'
 import { FunctionSource } from './function.js'
-import { PATIENCE_MS, Source } from './source.js'
 
 /**
  * A sync keeps its block until the chain is this many blocks ahead: a first sync of everything,
@@ -14,62 +14,66 @@ import { PATIENCE_MS, Source } from './source.js'
  * moves to them at once.
  */
 const KEEPS_BLOCKS = 16
+/** Failures of a sync after which it is made again when a source is heard. */
+const MENDED = ['STORE_ABORTED', 'WRONG_HEADER']
 
 export class Loop {
+  /** As the caller sees it, and what moves that. */
+  follow
+  #controls
   #plan
   #engine
-  #publish
-  #onCompleted
-  #onEnd
-  #sources
-  #agreement
-  /** Stops listening to the page and to the caller's signal. */
+  #owner
+  /** An Agreement or a FunctionSource. */
+  #heads
   #stopListening
   #isActive = false
   #isDue = false
   #hasEnded = false
-  /** Whether sources that have said nothing yet are waited for, for a moment after each start. */
-  #isPatient = false
-  #patience
-  /** The newest block that was taken, `{ target, root, hash, number }`. */
+  /** The newest block that was taken. */
   #head = null
   /** The running sync, its head, and whether no peer has that. */
   #sync = null
   #aim = null
   #isRefused = false
-  /** Why the last sync failed, until a source is heard again. */
+  /** Why the last sync failed, until a source is heard again; and why no new block is known. */
   #failure = null
-  /** Why nothing is known of new blocks. */
   #waiting = null
+  /** A Standing, and the same as text, by which changes are seen. */
   #standing = null
-  /** The same as text, by which changes are seen. */
   #shown
 
   /**
    * @param {object} plan Of follow.js.
-   * @param {object} engine Of database.js: `state()`, `verify(header, hash)`, `sync(target,
-   *   onProgress)`, `tell(event)`.
-   * @param {object} told `publish(standing)`, `completed(head)`, and `end(error)`, which is called
-   *   once.
+   * @param {object} engine Of database.js: `listen(listener)`, `state()`, `verify(header, hash)`,
+   *   `sync(target, onProgress)`, `tell(event)`.
+   * @param {object} owner Of following.js.
    */
-  constructor(plan, engine, { publish, completed, end }) {
+  constructor(plan, engine, owner) {
     this.#plan = plan
     this.#engine = engine
-    this.#publish = publish
-    this.#onCompleted = completed
-    this.#onEnd = end
-    const hooks = { verify: (header, hash) => this.#verify(header, hash), heard: () => this.#heard() }
-    this.#sources = plan.sources.map(({ target, call, name }) => (call ? new FunctionSource(call, name, plan, hooks) : new Source(target, name, plan, hooks)))
-    this.#agreement = new Agreement(this.#sources, plan.agree, (agreed, blocks) => engine.tell({ type: 'disagreement', tag: plan.tag, agreed, blocks }))
+    this.#owner = owner
+    this.follow = new Follow(plan.tag, this, (controls) => {
+      this.#controls = controls
+    })
+    const hooks = {
+      verify: engine.verify,
+      heard: () => this.#heard(),
+      report: (agreed, blocks) => engine.tell({ type: 'disagreement', tag: plan.tag, agreed, blocks }),
+    }
+    const [first] = plan.sources
+    this.#heads = first.call ? new FunctionSource(first, plan, hooks) : new Agreement(plan, hooks)
   }
 
   begin() {
     const { signal } = this.#plan
     const stop = () => this.end(null)
     const stopWaking = onWake(() => this.#look(true), () => this.#look())
+    const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
     signal?.addEventListener('abort', stop)
     this.#stopListening = () => {
       stopWaking()
+      stopHearing()
       signal?.removeEventListener('abort', stop)
     }
     if (signal?.aborted) stop()
@@ -80,9 +84,20 @@ export class Loop {
     return this.#standing
   }
 
-  /** To be called when a state is complete, and when the role has changed. */
-  refresh() {
-    // Later, because this may be called from within the engine.
+  end(error) {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#stopListening()
+    this.#heads.stop()
+    this.#sync?.cancel('the follow has ended')
+    // It was the caller who started what took over.
+    if (error?.code === 'CANCELLED') this.follow.catch(() => {})
+    this.#controls.settle(undefined, error?.code === 'CLOSED' ? null : error)
+    this.#owner.ended()
+  }
+
+  /** Looks at everything again, but later, because this may be called from within the engine. */
+  #refresh() {
     if (this.#isDue) return
     this.#isDue = true
     queueMicrotask(() => {
@@ -91,23 +106,20 @@ export class Loop {
     })
   }
 
-  end(error) {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    this.#stopListening()
-    clearTimeout(this.#patience)
-    for (const source of this.#sources) source.stop()
-    this.#sync?.cancel('the follow has ended')
-    this.#onEnd(error)
+  /** A source has said something, or has failed. */
+  #heard() {
+    if (!this.#isActive) return
+    this.#failure = null
+    this.#refresh()
   }
 
   /** @param {boolean} [hurries] Whether to ask at once. */
   #look(hurries = false) {
     if (this.#hasEnded) return
     const isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
-    if (isActive && (hurries || !this.#isActive)) this.#start()
-    else if (!isActive && this.#isActive) for (const source of this.#sources) source.rest()
-    this.#isActive = isActive
+    const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
+    if (isActive && (hurries || !wasActive)) this.#heads.start()
+    else if (!isActive) this.#heads.rest()
     if (isActive) this.#find()
     if (isActive) this.#go()
     this.#show()
@@ -117,71 +129,30 @@ export class Loop {
     return !this.#plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
   }
 
-  #start() {
-    this.#isActive = true
-    this.#isPatient = this.#sources.length > 1
-    clearTimeout(this.#patience)
-    if (this.#isPatient) {
-      this.#patience = setTimeout(() => {
-        this.#isPatient = false
-        this.#look()
-      }, PATIENCE_MS)
-    }
-    for (const source of this.#sources) source.start()
-  }
-
-  async #verify(header, hash) {
-    try {
-      return await this.#engine.verify(header, hash)
-    } catch (error) {
-      if (error.code === 'CRASHED') this.end(error)
-      throw error
-    }
-  }
-
-  /** A source has said something, or has failed. */
-  #heard() {
-    if (!this.#isActive) return
-    this.#failure = null
-    this.refresh()
-  }
-
   /** Takes the newest block that the sources name. */
   #find() {
-    const { backwards } = this.#plan
-    const { complete } = this.#engine.state()
-    const lowest = backwards ? 0 : Math.max(this.#head?.number ?? 0, complete?.block?.number ?? 0)
-    const [source] = this.#sources
-    if (source instanceof FunctionSource) {
-      const { name, head, problem } = source
-      const isLower = head?.number != null && head.number < lowest
-      this.#waiting = problem || !head ? `${name}: ${problem ?? 'no answer yet'}` : isLower ? lower(head.number, lowest) : null
-      if (head && !isLower && !isSame(head, this.#head)) this.#head = head
-      return
-    }
-    const { block, waiting } = this.#agreement.find(lowest, this.#isPatient)
+    const held = this.#engine.state().complete?.block
+    const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
+    const { head, waiting } = this.#heads.find(lowest)
     this.#waiting = waiting
-    if (block && block.hash !== this.#head?.hash) {
-      const { number, hash, header } = block
-      this.#head = { number, hash, target: { header, blockHash: hashBytes(hash) } }
-    }
+    if (head && keyOf(head) !== keyOf(this.#head)) this.#head = head
   }
 
   /** Syncs to the head, or moves the sync that runs, if that is due. */
   #go() {
     const head = this.#head
-    if (!head || this.#failure || isSame(head, this.#aim)) return
+    if (!head || this.#failure || keyOf(head) === keyOf(this.#aim)) return
     const { complete, isFirst, holds } = this.#engine.state()
-    const keeps = isFirst || holds === 'set'
     try {
-      if (!this.#sync && isComplete(head, complete)) {
-        this.#completed(complete.block)
-      } else if (!this.#sync) {
-        this.#begin(head)
-      } else if (!keeps || this.#isRefused || !isNear(head, this.#aim)) {
+      if (this.#sync) {
+        if ((isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
         this.#sync.retarget(head.target)
         this.#aim = head
         this.#isRefused = false
+      } else if (isHeld(head, complete)) {
+        this.#owner.completed(this.#plan.tag, complete.block, head.target)
+      } else {
+        this.#begin(head)
       }
     } catch (error) {
       // A sync that has just ended says so in the next turn.
@@ -190,74 +161,68 @@ export class Loop {
   }
 
   #begin(head) {
-    this.#aim = head
     this.#isRefused = false
     let sync = null
     const onProgress = (progress) => {
       if (this.#hasEnded || this.#sync !== sync) return
       const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
-      if (isRefused && !this.#isRefused) this.refresh()
+      if (isRefused && !this.#isRefused) this.#refresh()
       this.#isRefused = isRefused
       this.#plan.onProgress?.(progress)
     }
-    try {
-      sync = this.#sync = this.#engine.sync(head.target, onProgress)
-    } catch (error) {
-      this.#aim = null
-      throw error
-    }
-    sync.then(({ block }) => this.#ended(block, null), (error) => this.#ended(null, error))
+    sync = this.#sync = this.#engine.sync(head.target, onProgress)
+    this.#aim = head
+    sync.then(({ block }) => this.#ended(block), (error) => this.#ended(null, error))
   }
 
-  #ended(block, error) {
+  #ended(block, error = null) {
     if (this.#hasEnded) return
     this.#sync = this.#aim = null
-    if (block) this.#completed(block)
-    // Both are mended by another attempt: at the next head, or when the same one is heard of again.
-    if (error && !['STORE_ABORTED', 'WRONG_HEADER'].includes(error.code)) return this.end(error)
+    if (error && !MENDED.includes(error.code)) return this.end(error)
+    this.#owner.completed(this.#plan.tag, block)
     this.#failure = error
     this.#look()
   }
 
-  #completed(block) {
-    if (block) this.#onCompleted(Object.freeze({ number: block.number, hash: block.hash }))
-  }
-
   #show() {
     const { complete, role } = this.#engine.state()
-    const { hash, number } = this.#head ?? {}
+    const head = this.#head
     const block = complete?.block
-    const isHeld = Boolean(this.#head) && isComplete(this.#head, complete)
-    const head = isHeld && block ? { number: block.number, hash: block.hash } : hash && number != null ? { number, hash } : null
+    const isCurrent = Boolean(head) && isHeld(head, complete)
+    const shown = isCurrent && block ? shownHead(block) : shownHead(head)
     const waiting = this.#isActive ? this.#waiting ?? this.#failure?.message ?? null : null
-    const standing = {
-      state: this.#state(role, isHeld, waiting),
-      head: head && Object.freeze(head),
+    const standing = Object.freeze({
+      state:
+        role !== 'writer' ? 'following'
+        : this.#isHidden() ? 'resting'
+        : this.#sync ? 'syncing'
+        : isCurrent && !waiting ? 'current'
+        : 'waiting',
+      head: shown,
+      target: shownHead(this.#aim),
       complete,
-      behind: head && block ? (isHeld ? 0 : Math.max(head.number - block.number, 0)) : null,
+      behind: shown && block ? (isCurrent ? 0 : Math.max(shown.number - block.number, 0)) : null,
       waiting,
-    }
-    const key = JSON.stringify(standing)
-    if (key === this.#shown) return
-    this.#shown = key
-    this.#standing = Object.freeze(standing)
-    this.#publish(standing)
-  }
-
-  #state(role, isHeld, waiting) {
-    if (role !== 'writer') return 'following'
-    if (this.#isHidden()) return 'resting'
-    if (this.#sync) return 'syncing'
-    return isHeld && !waiting ? 'current' : 'waiting'
+    })
+    const text = JSON.stringify(standing)
+    if (text === this.#shown) return
+    this.#shown = text
+    this.#standing = standing
+    this.#controls.publish(standing)
   }
 }
 
-function isSame(a, b) {
-  return Boolean(a && b) && (a.hash ? a.hash === b.hash : a.root === b.root && !b.hash)
+function keyOf(head) {
+  return head?.hash ?? head?.root
 }
 
-function isComplete({ hash, root }, complete) {
-  return Boolean(complete) && (hash ? complete.block?.hash === hash : complete.root === root)
+function isHeld(head, complete) {
+  return [complete?.block?.hash, complete?.root].includes(keyOf(head))
+}
+
+/** A Head, if the block is one with a number. */
+function shownHead(block) {
+  return block?.number == null ? null : Object.freeze({ number: block.number, hash: block.hash })
 }
 
 /**

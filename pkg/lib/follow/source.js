@@ -5,23 +5,18 @@ import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
 import { openProvider } from '../provider.js'
 import { Attempts } from '../reconnect.js'
+import { Line } from './line.js'
 
 /**
  * A source whose subscription works is asked only after so many times `everyMs`, because
  * subscriptions end without a word. Chosen without a measurement: 40 s by default.
  */
 const SELDOM = 10
-/** How long the newest block is waited for. Chosen without a measurement: nodes take some ms. */
-const ANSWER_MS = 10_000
 /**
- * How long the block of a number is waited for when sources are compared. It is short, because one
- * that never answers must not hold the others back. Chosen without a measurement.
+ * Most unanswered questions to one source, so that a silent one does not pile them up. A call that
+ * the network has lost does not keep the next one from being made.
  */
-export const PATIENCE_MS = 2_000
-/** Most unanswered questions to one source, so that a silent one does not pile them up. */
-const MAX_OPEN = 4
-/** Blocks that are remembered of a source. Sources are seldom apart by more. */
-const KNOWN_BLOCKS = 16
+const MAX_OPEN = 3
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
 /** The longest wait of a timer (HTML: a long). */
@@ -29,7 +24,7 @@ export const LONGEST_WAIT_MS = 2 ** 31 - 1
 
 export class Source {
   name
-  /** Why it has no voice now, or its voice may be old, in words; `null` if it has one. */
+  /** Why it has no voice, or its voice may be old, in words; `null` if it has one. */
   problem = null
   #target
   #options
@@ -41,16 +36,11 @@ export class Source {
   #attempts
   #isActive = false
   #timer
-  /** The newest block that it named. */
+  /** The newest block that it named, and what is known of its chain. */
   #head = null
-  /** Blocks of its chain by number, that one included. Bound: KNOWN_BLOCKS. */
-  #known = new Map()
-  /**
-   * Numbers that it was asked for since it named its newest block, and whether the answer is still
-   * waited for. Bound: the numbers that the other sources name meanwhile, at most
-   * KNOWN_BLOCKS.
-   */
-  #asked = new Map()
+  #line = new Line()
+  /** Numbers that it was asked for since it was heard last. Bound: the other sources' numbers. */
+  #asked = new Set()
   /** `null` while unknown, else whether it is the right chain. */
   #isOurChain = null
   #open = 0
@@ -71,23 +61,18 @@ export class Source {
    * @param {object} engine `verify(header, hash)` resolves to what the header says; `heard()` is
    *   called after each change.
    */
-  constructor(target, name, options, { verify, heard }) {
+  constructor({ target, name }, options, { verify, heard }) {
     this.name = name
     this.#target = target
     this.#options = options
     this.#verify = verify
     this.#heard = heard
-    if (/^ws/i.test(target)) this.#attempts = new Attempts(() => this.#connect())
+    if (/^ws/.test(target)) this.#attempts = new Attempts(() => this.#connect())
   }
 
   /** The newest block that it names, `{ number, hash, parent, header }`; `null` without a voice. */
   get head() {
     return this.#isOurChain ? this.#head : null
-  }
-
-  /** Whether nothing is known of it yet. */
-  get isNew() {
-    return !this.head && this.problem === null
   }
 
   /** Asks at once, and from now on. */
@@ -111,24 +96,23 @@ export class Source {
     this.#provider = null
   }
 
-  /** Its block with this number, if it is known. */
+  /** Its block with this number, if it is known. Else it is asked for it. */
   at(number) {
-    return number === this.head?.number ? this.head : this.#known.get(number)
+    const block = this.#line.at(number)
+    if (!block && !this.#asked.has(number)) this.#askFor(number)
+    return block
   }
 
-  /** Asks for it. Returns whether the answer is still waited for. */
-  ask(number) {
-    if (!this.#asked.has(number)) this.#askFor(number)
-    return this.#asked.get(number)
+  /** Its block with this number, if it is known. */
+  known(number) {
+    return this.head && this.#line.at(number)
   }
 
   #connect() {
     if (!this.#isActive || this.#provider) return
     try {
-      const provider = openProvider(this.#target, (code, reason) => this.#lost(reason))
-      this.#provider = provider
-      const listens = this.#options.tag === 'latest' && provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())
-      if (listens) this.#subscribe()
+      this.#provider = openProvider(this.#target, (code, reason) => this.#lost(reason))
+      if (this.#options.tag === 'latest' && this.#provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())) this.#subscribe()
       this.#ask()
     } catch (error) {
       // A URL that this page may not connect to.
@@ -146,7 +130,7 @@ export class Source {
 
   async #subscribe() {
     const provider = this.#provider
-    if (this.#subscription !== null) provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
+    if (this.#subscription) provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
     this.#subscription = null
     const { result } = await provider.call({ method: 'eth_subscribe', params: ['newHeads'] })
     if (provider === this.#provider && typeof result === 'string' && result.length <= LONGEST_ID) this.#subscription = result
@@ -156,14 +140,14 @@ export class Source {
   #notice(notice) {
     let header
     try {
-      if (this.#subscription === null || notice.subscription !== this.#subscription) return
+      if (!this.#subscription || notice.subscription !== this.#subscription) return
       header = headerTexts(notice.result)
     } catch {
       return
     }
     this.#hears = this.#noticed = true
     if (!this.#isActive) return
-    this.#schedule(SELDOM)
+    this.#schedule()
     this.#check(header, ++this.#turn)
   }
 
@@ -171,38 +155,37 @@ export class Source {
   #chainChanged() {
     this.#isOurChain = null
     this.#forget()
-    if (this.#isActive && this.#provider) this.#ask()
+    if (this.#isActive) this.#ask()
   }
 
-  #schedule(times = this.#hears ? SELDOM : 1, ms = times * this.#options.everyMs) {
+  #schedule(ms = this.#options.everyMs * (this.#hears ? SELDOM : 1)) {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#ask(), Math.min(ms, LONGEST_WAIT_MS))
   }
 
   async #ask() {
-    this.#schedule()
     const { tag, everyMs } = this.#options
+    this.#schedule()
     if (this.#isOurChain === null) this.#askChain()
     if (this.#isOurChain === false) return
     const turn = ++this.#turn
-    const answer = await this.#call('eth_getBlockByNumber', [tag, false], ANSWER_MS)
+    const { result, error } = await this.#call('eth_getBlockByNumber', [tag, false])
     // What was heard meanwhile is newer.
-    if (!answer || turn < this.#taken || !this.#isActive) return
-    const { result, error } = answer
+    if (turn < this.#taken || !this.#isActive) return
     if (error) {
-      if (error.retryAfterMs) this.#schedule(0, Math.min(Math.max(error.retryAfterMs, everyMs), SELDOM * everyMs))
+      if (error.retryAfterMs) this.#schedule(Math.min(Math.max(error.retryAfterMs, everyMs), SELDOM * everyMs))
       this.#fail(error.message)
-    } else if (result === null || typeof result !== 'object') {
-      this.#fail(`it names no block '${tag}'`)
-    } else {
+    } else if (result) {
       this.#check(headerTexts(result), turn)
+    } else if (result === null) {
+      this.#fail(`it names no block '${tag}'`)
     }
   }
 
   async #askChain() {
-    const { result, error } = (await this.#call('eth_chainId', [], ANSWER_MS)) ?? {}
-    if (result === undefined && !error) return
+    const { result, error } = await this.#call('eth_chainId', [])
     if (error) return this.#fail(error.message)
+    if (result === undefined) return
     const { chainId } = this.#options
     const named = ['string', 'number'].includes(typeof result) ? String(result).slice(0, LONGEST_ID) : 'none'
     this.#isOurChain = [`0x${chainId.toString(16)}`, String(chainId)].includes(named.toLowerCase())
@@ -211,29 +194,23 @@ export class Source {
   }
 
   async #askFor(number) {
-    if (this.#asked.size >= KNOWN_BLOCKS) return
-    this.#asked.set(number, true)
-    const { result } = (await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false], PATIENCE_MS)) ?? {}
-    const block = result && typeof result === 'object' && (await this.#verified(headerTexts(result)))
-    if (block?.number === number && number < this.#head?.number) this.#remember(block)
-    if (this.#asked.has(number)) this.#asked.set(number, false)
+    this.#asked.add(number)
+    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    const block = result && (await this.#verified(headerTexts(result)))
+    if (block?.number !== number || !(number < this.#head?.number)) return
+    this.#line.add(block)
     this.#heard()
   }
 
-  /**
-   * The outcome of a call, or an error if it takes too long; nothing if the connection is another
-   * one by then.
-   */
-  async #call(method, params, patience) {
+  /** The outcome of a call; an empty one if the connection is another one by then. */
+  async #call(method, params) {
     const provider = this.#provider
-    if (!provider) return null
+    if (!provider) return {}
     if (this.#open >= MAX_OPEN) return { error: { message: 'it does not answer' } }
     this.#open += 1
-    const call = provider.call({ method, params }).finally(() => {
-      this.#open -= 1
-    })
-    const outcome = await within(call, patience, () => ({ error: { message: `no answer within ${patience / 1000} s` } }))
-    return provider === this.#provider ? outcome : null
+    const outcome = await provider.call({ method, params })
+    this.#open -= 1
+    return provider === this.#provider ? outcome : {}
   }
 
   /**
@@ -250,45 +227,32 @@ export class Source {
       const block = this.#head && header.hash === this.#head.hash ? this.#head : await this.#verified(header)
       if (turn < this.#taken) continue
       this.#taken = turn
-      if (!block.problem) this.#take(block)
-      else {
-        this.#forget()
-        this.#fail(block.problem)
-      }
+      if (block.problem) this.#forget()
+      if (block.problem) this.#fail(block.problem)
+      else this.#take(block)
     }
     this.#isChecking = false
   }
 
   #take(block) {
-    const isNews = block.hash !== this.#head?.hash
-    // The subscription has missed it.
-    if (isNews && this.#hears && !this.#noticed) {
-      this.#hears = false
-      this.#schedule()
-      this.#subscribe()
+    if (block !== this.#head) {
+      if (this.#hears && !this.#noticed) {
+        // The subscription has missed it.
+        this.#hears = false
+        this.#schedule()
+        this.#subscribe()
+      }
+      this.#head = block
+      this.#line.grow(block)
     }
     this.#noticed = false
-    if (isNews) {
-      const { number, parent } = block
-      if (this.#known.get(number - 1)?.hash !== parent) this.#known.clear()
-      for (const known of this.#known.keys()) if (known >= number) this.#known.delete(known)
-      this.#head = block
-      this.#remember(block)
-    }
-    this.#asked.clear()
-    if (this.#isOurChain) this.problem = null
-    this.#heard()
-  }
-
-  #remember(block) {
-    this.#known.set(block.number, block)
-    if (this.#known.size > KNOWN_BLOCKS) this.#known.delete(this.#known.keys().next().value)
+    this.#fail(null)
   }
 
   /** It has no voice until it names another block. */
   #forget() {
     this.#head = null
-    this.#known.clear()
+    this.#line.clear()
   }
 
   /** Resolves to the block of a header whose fields hash to its hash, or to a problem. */
@@ -303,19 +267,8 @@ export class Source {
   }
 
   #fail(problem) {
-    this.problem = problem
+    if (problem || this.#isOurChain) this.problem = problem
     this.#asked.clear()
     this.#heard()
   }
-}
-
-/** What the promise resolves to, or what `late` returns if it takes longer. */
-export function within(promise, ms, late) {
-  let timer
-  const end = new Promise((resolve) => {
-    timer = setTimeout(() => resolve(late()), ms)
-    // A question does not keep a Node process alive. The follow does, by its next one.
-    timer.unref?.()
-  })
-  return Promise.race([promise, end]).finally(() => clearTimeout(timer))
 }
