@@ -32,13 +32,20 @@ const TYPES = {
 const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>blank</title>
 <script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js", "snaplight/provider": "/pkg/provider.js"}}</script>`
 
+/** What gives pages a clock of 5 microseconds instead of 100, and in exchange their own process. */
+const ISOLATING = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
+
 /**
- * @param {{port?: number}} [options] any free port by default
+ * @param {{port?: number, files?: Record<string, string | Buffer>, isolated?: boolean}} [options]
+ *   `port`: any free one by default. `files`: what is served besides, by its path, whose ending says
+ *   its type. `isolated`: pages are cross-origin isolated
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
-export async function serve({ port = 0 } = {}) {
+export async function serve({ port = 0, files = {}, isolated = false } = {}) {
+  // Nothing may be cached: a development server must serve a rebuilt package under the same name.
+  const headers = { 'cache-control': 'no-store', ...(isolated && ISOLATING) }
   const server = createServer((request, response) => {
-    answer(request, response).catch((error) => {
+    answer(request, response, files, headers).catch((error) => {
       response.writeHead(500).end(String(error))
     })
   })
@@ -58,16 +65,18 @@ export async function serve({ port = 0 } = {}) {
   }
 }
 
-async function answer(request, response) {
+async function answer(request, response, files, headers) {
   const { pathname } = new URL(request.url, 'http://loopback')
-  // Nothing may be cached: a development server must serve a rebuilt package under the same name.
-  const headers = { 'cache-control': 'no-store' }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, headers).end()
     return
   }
   if (pathname === '/blank') {
     response.writeHead(200, { ...headers, 'content-type': TYPES['.html'] }).end(BLANK)
+    return
+  }
+  if (Object.hasOwn(files, pathname)) {
+    response.writeHead(200, { ...headers, 'content-type': TYPES[extname(pathname)] ?? TYPES['.html'] }).end(files[pathname])
     return
   }
   const file = fileOf(decodeURIComponent(pathname))

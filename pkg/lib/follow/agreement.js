@@ -19,8 +19,8 @@ export class Agreement {
 
   /**
    * @param {number} agree How many have to name the same block.
-   * @param {(agreed: object | null, blocks: object[]) => void} report Is told of each block that
-   *   contradicts another, once.
+   * @param {(agreed: object | null, blocks: object[]) => void} report Is told of blocks that
+   *   contradict the one of their number that was agreed on, or each other; once for each source.
    */
   constructor(sources, agree, report) {
     this.#sources = sources
@@ -46,7 +46,7 @@ export class Agreement {
     let split = null
     for (const number of numbers.slice(this.#agree - 1)) {
       if (block || number < lowest || (isEarly && number < numbers[0])) break
-      for (const source of voices) if (source.head.number > number && !source.at(number)) source.ask(number)
+      for (const source of voices) if (source.head.number > number) source.ask(number)
       const named = this.#named(number)
       const votes = ({ hash }) => named.filter(({ block }) => block.hash === hash).length
       // Of several that are named by as many, the one that was agreed on before stays.
@@ -67,13 +67,13 @@ export class Agreement {
 
   /** What is known of each source's block with this number. */
   #named(number) {
-    return this.#sources.map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block)
+    return this.#sources.map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block?.hash)
   }
 
   #tell(agreed, named) {
     const blocks = []
     for (const { source, block: { number, hash } } of named) {
-      // Not by its hash: one that has another one at each question would be told of at each.
+      // Not once for each hash: one that names others without end would be told of without end.
       const key = [this.#sources.indexOf(source), number, agreed?.hash].join()
       if (this.#reported.has(key)) continue
       this.#reported.add(key)

@@ -32,10 +32,6 @@ export class FunctionSource {
     clearTimeout(this.#timer)
   }
 
-  stop() {
-    this.rest()
-  }
-
   /** As an Agreement's. */
   find() {
     return { head: this.#head, number: this.#head?.number, waiting: this.#problem && `${this.#name}: ${this.#problem}` }

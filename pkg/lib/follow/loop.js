@@ -17,11 +17,11 @@ import { Source } from './source.js'
 const KEEPS_BLOCKS = 16
 
 export class Loop {
-  /** As the caller sees it, where that stands, and what moves it. */
+  /** As the caller sees it, where that stands, what it was asked for, and what moves it. */
   follow
   standing
+  plan
   #controls
-  #plan
   #engine
   #owner
   #sources
@@ -49,10 +49,10 @@ export class Loop {
    * @param {object} owner Of following.js.
    */
   constructor(plan, engine, owner) {
-    this.#plan = plan
+    this.plan = plan
     this.#engine = engine
     this.#owner = owner
-    this.follow = new Follow(plan.tag, this, (controls) => {
+    this.follow = new Follow(this, (controls) => {
       this.#controls = controls
     })
     const { tag, agree, sources } = plan
@@ -63,13 +63,13 @@ export class Loop {
     this.#listen()
   }
 
-  /** Throws if there is nothing to follow for, and then nothing has begun. */
+  /** Throws if nothing can be followed here, and then nothing has begun. */
   #listen() {
-    const { signal } = this.#plan
+    const { signal } = this.plan
     const stop = () => this.end(null)
     signal?.addEventListener('abort', stop)
     const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
-    const stopWaking = onWake(() => this.#look(true), () => this.#look())
+    const stopWaking = onWake(() => this.#wake(), () => this.#look())
     this.#stopListening = () => {
       stopWaking()
       stopHearing()
@@ -78,7 +78,7 @@ export class Loop {
   }
 
   begin() {
-    if (this.#plan.signal?.aborted) this.end(null)
+    if (this.plan.signal?.aborted) this.end(null)
     else this.#look()
   }
 
@@ -88,6 +88,7 @@ export class Loop {
     // First, because whoever hears of the rest may follow again.
     this.#owner.ended(this)
     this.#stopListening()
+    this.#each('rest')
     this.#each('stop')
     this.#sync?.cancel()
     // It was the caller who started what took over.
@@ -102,7 +103,7 @@ export class Loop {
 
   /** One of them may end the follow when it is called. */
   #each(method) {
-    for (const source of this.#sources) if (!this.#hasEnded || method === 'stop') source[method]()
+    for (const source of this.#sources) if (method !== 'start' || !this.#hasEnded) source[method]?.()
   }
 
   /** A source has said something, or has failed. */
@@ -112,31 +113,39 @@ export class Loop {
     this.#refresh()
   }
 
-  /** @param {boolean} [hurries] Whether to ask at once. */
-  #look(hurries = false) {
+  /** Asks at once. */
+  #wake() {
+    this.#isActive = false
+    this.#look()
+  }
+
+  #look() {
     if (this.#hasEnded) return
-    const isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
-    const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
-    if (!isActive) this.#each('rest')
-    else if (hurries || !wasActive) this.#each('start')
-    if (isActive) this.#find()
-    // Whoever was asked, or heard of a disagreement, may have ended it.
+    const wasActive = this.#isActive
+    this.#isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
+    if (!this.#isActive) {
+      this.#each('rest')
+    } else {
+      if (!wasActive) this.#each('start')
+      this.#find()
+      // Whoever was asked, or heard of a disagreement, may have ended it.
+      if (!this.#hasEnded) this.#go()
+    }
     if (this.#hasEnded) return
-    if (isActive) this.#go()
     this.#show()
   }
 
   #isHidden() {
-    return !this.#plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
+    return !this.plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
   }
 
   /** Takes the newest block that the sources name. */
   #find() {
     const held = this.#engine.state().complete?.block
-    const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
+    const lowest = this.plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)
     const isLower = number < lowest
-    this.#waiting = waiting ?? (isLower ? `the newest block is ${number}, which is lower than ${lowest}` : null)
+    this.#waiting = waiting ?? (isLower ? `the newest block, ${number}, is lower than ${lowest}` : null)
     if (head && !isLower && keyOf(head) !== keyOf(this.#head)) this.#head = head
   }
 
@@ -147,7 +156,7 @@ export class Loop {
     const { complete, isFirst, holds } = this.#engine.state()
     if (!this.#sync && isHeld(head, complete)) {
       this.#engine.keepHeader(head.target)
-      return this.#owner.completed(this.#plan.tag, complete.block)
+      return this.#owner.completed(this.plan.tag, complete.block)
     }
     if (this.#sync && (isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
     this.#isRefused = false
@@ -166,7 +175,7 @@ export class Loop {
     const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
     if (isRefused && !this.#isRefused) this.#refresh()
     this.#isRefused = isRefused
-    this.#plan.onProgress?.(progress)
+    this.plan.onProgress?.(progress)
   }
 
   #ended(sync, block, error = null) {
@@ -174,7 +183,7 @@ export class Loop {
     if (this.#hasEnded || sync !== this.#sync) return
     this.#sync = this.#aim = null
     if (error && error.code !== 'STORE_ABORTED') return this.end(error)
-    this.#owner.completed(this.#plan.tag, block)
+    this.#owner.completed(this.plan.tag, block)
     this.#failure = error
     this.#look()
   }
@@ -184,9 +193,9 @@ export class Loop {
     const head = this.#head
     const block = complete?.block
     const isCurrent = Boolean(head) && isHeld(head, complete)
-    const shown = isCurrent && block ? shownHead(block) : shownHead(head)
-    const waiting = this.#isActive ? this.#waiting ?? this.#failure?.message ?? null : null
-    const standing = Object.freeze({
+    const shown = shownHead(isCurrent && block ? block : head)
+    const waiting = (this.#isActive && (this.#waiting ?? this.#failure?.message)) || null
+    const standing = {
       state:
         role !== 'writer' ? 'following'
         : this.#isHidden() ? 'resting'
@@ -196,9 +205,9 @@ export class Loop {
       head: shown,
       target: shownHead(this.#aim),
       complete,
-      behind: shown && block ? (isCurrent ? 0 : Math.max(shown.number - block.number, 0)) : null,
+      behind: shown && block ? Math.max(shown.number - block.number, 0) : null,
       waiting,
-    })
+    }
     const text = JSON.stringify(standing)
     if (text === this.#shown) return
     this.#shown = text

@@ -5,7 +5,7 @@ import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
 import { openProvider, requested } from '../provider.js'
 import { Attempts } from '../reconnect.js'
-import { Line, trim } from './line.js'
+import { Line } from './line.js'
 
 /**
  * A source whose subscription works is asked only after so many times `everyMs`, because
@@ -24,8 +24,6 @@ export const NEW = 'no answer yet'
  * several times, and even at each call.
  */
 const SETTLE_MS = 100
-/** Numbers that it is not asked for once more at once: as many as there are other sources. */
-const MAX_ASKED = 16
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
 
@@ -43,11 +41,12 @@ export class Source {
   #attempts
   #isActive = false
   #timer
-  /** The newest block that it named, and what is known of its chain. */
+  /**
+   * The newest block that it named, and what is known of its chain. Of a block that it was asked for
+   * there is only the number until it is there.
+   */
   #head = null
   #line = new Line()
-  /** Numbers that it was asked for since it was heard last. Bound: MAX_ASKED. */
-  #asked = new Set()
   /** `null` while unknown, else whether it is the right chain. */
   #isOurChain = null
   #open = 0
@@ -59,7 +58,7 @@ export class Source {
   #noticed = null
   #isChecking = false
   /** Whether the subscription works: it brought the newest block. */
-  #hears = false
+  #hears = null
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -100,8 +99,8 @@ export class Source {
     clearTimeout(this.#timer)
   }
 
+  /** Ends it, after `rest`. */
   stop() {
-    this.rest()
     this.#attempts?.stop()
     if (this.#subscription) this.#unsubscribe(this.#subscription)
     this.#subscription = null
@@ -114,9 +113,19 @@ export class Source {
     return this.head && this.#line.at(number)
   }
 
-  /** Asks for its block with this number. */
-  ask(number) {
-    if (!this.#asked.has(number)) this.#askFor(number)
+  /** Asks for its block with this number, unless it is asked already or has answered. */
+  async ask(number) {
+    if (this.#line.at(number)) return
+    const asked = { number }
+    this.#line.add(asked)
+    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    const block = result && (await this.#verified(headerTexts(result)))
+    // The chain may be another one by then.
+    if (this.#line.at(number) !== asked) return
+    // Whoever is heard next has it asked again.
+    if (block?.number !== number) return this.#line.remove(number)
+    this.#line.add(block)
+    this.#heard()
   }
 
   #connect() {
@@ -135,10 +144,9 @@ export class Source {
   }
 
   #lost(reason) {
-    const answered = this.#isOurChain !== null
-    this.#provider = this.#subscription = this.#isOurChain = null
-    this.#hears = false
-    this.#attempts?.lost(answered)
+    // It has answered if its chain is known.
+    this.#attempts?.lost(this.#isOurChain !== null)
+    this.#provider = this.#subscription = this.#isOurChain = this.#hears = null
     this.#fail(reason)
   }
 
@@ -203,8 +211,8 @@ export class Source {
       this.#fail(error.message)
     } else if (result) {
       // The subscription has missed it, and may have ended.
-      if (result.hash !== this.#head?.hash && this.#hears) {
-        this.#hears = false
+      if (this.#hears && result.hash !== this.#head?.hash) {
+        this.#hears = null
         this.#schedule()
       }
       this.#take(headerTexts(result), turn)
@@ -219,22 +227,17 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) this.#fail(error.message)
     if (result === undefined) return false
-    const named = JSON.stringify(result).slice(0, LONGEST_ID)
-    const ours = `"0x${this.#options.chainId.toString(16)}"`
-    this.#isOurChain = named === ours
+    const { chainId } = this.#options
+    let named
+    try {
+      named = BigInt(String(result).slice(0, LONGEST_ID))
+    } catch {
+      // It names none.
+    }
+    this.#isOurChain = named === chainId
     if (this.#isOurChain) this.#heard()
-    else this.#forget(`it is on chain ${named}, and not on ${ours}`)
+    else this.#forget(`it is on chain ${named}, and not on ${chainId}`)
     return this.#isOurChain
-  }
-
-  async #askFor(number) {
-    this.#asked.add(number)
-    trim(this.#asked, MAX_ASKED)
-    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
-    const block = result && (await this.#verified(headerTexts(result)))
-    if (block?.number !== number || !(number < this.#head?.number)) return
-    this.#line.add(block)
-    this.#heard()
   }
 
   /** The outcome of a call; an empty one if the connection is another one by then. */
@@ -281,7 +284,6 @@ export class Source {
 
   #fail(problem) {
     if (problem || this.#isOurChain) this.problem = problem
-    this.#asked.clear()
     this.#heard()
   }
 }

@@ -34,6 +34,8 @@ export async function serveProvider(provider) {
     if (text === null) return undefined
     return response.writeHead(status, { ...CORS, 'content-type': 'application/json', ...headers }).end(text)
   })
+  // As long as go-ethereum keeps a connection on which nothing happens.
+  server.keepAliveTimeout = 120_000
   const sockets = new WebSocketServer({ server })
   sockets.on('connection', (socket) => {
     stats.connections += 1
