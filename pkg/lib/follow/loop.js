@@ -63,7 +63,7 @@ export class Loop {
     this.#listen()
   }
 
-  /** Throws if nothing can be followed here, and then nothing has begun. */
+  /** Throws if there is nothing to follow for, and then nothing has begun. */
   #listen() {
     const { signal } = this.plan
     const stop = () => this.end(null)
@@ -129,9 +129,9 @@ export class Loop {
       if (!wasActive) this.#each('start')
       this.#find()
       // Whoever was asked, or heard of a disagreement, may have ended it.
-      if (!this.#hasEnded) this.#go()
+      if (this.#hasEnded) return
+      this.#go()
     }
-    if (this.#hasEnded) return
     this.#show()
   }
 

@@ -113,17 +113,13 @@ export class Source {
     return this.head && this.#line.at(number)
   }
 
-  /** Asks for its block with this number, unless it is asked already or has answered. */
+  /** Asks for its block with this number, once until it is heard again. */
   async ask(number) {
     if (this.#line.at(number)) return
-    const asked = { number }
-    this.#line.add(asked)
+    this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     const block = result && (await this.#verified(headerTexts(result)))
-    // The chain may be another one by then.
-    if (this.#line.at(number) !== asked) return
-    // Whoever is heard next has it asked again.
-    if (block?.number !== number) return this.#line.remove(number)
+    if (block?.number !== number || !(number < this.#head?.number)) return
     this.#line.add(block)
     this.#heard()
   }
@@ -202,8 +198,9 @@ export class Source {
     const turn = ++this.#turn
     const chain = this.#isUrl && this.#isSure()
     const { result, error } = await this.#call('eth_getBlockByNumber', [tag, false])
-    // A wallet is asked for its chain after it has named the block, because that may have changed.
-    if (!error && !(await (chain || this.#isSure()))) return
+    const isKnown = this.head && result?.hash === this.#head.hash
+    // A wallet is asked for its chain after it has named a new block, because that may have changed.
+    if (!error && !isKnown && !(await (chain || this.#isSure()))) return
     // What was heard meanwhile is newer.
     if (turn < this.#taken || !this.#isActive) return
     if (error) {
@@ -284,6 +281,7 @@ export class Source {
 
   #fail(problem) {
     if (problem || this.#isOurChain) this.problem = problem
+    this.#line.forgetAsked()
     this.#heard()
   }
 }
