@@ -23,7 +23,7 @@ export class States {
   /** The number of the complete state's block. */
   number() {
     const { block } = this.locate({ tag: 'latest' })
-    if (!block) throw notFound('NO_STATE', 'The block of the complete state is not known, because only its root was.')
+    if (!block) throw notFound('NO_STATE', 'The complete state is known by its root only.')
     return block.number
   }
 
@@ -87,7 +87,7 @@ export class States {
       ({ OnDemand }) => new OnDemand(this.#db),
       (cause) => {
         this.#loaded = null
-        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. A service worker loads no code: bundle it into one file.', undefined, cause)
+        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. Bundle a service worker into one file.', undefined, cause)
       },
     )
     return this.#loaded
