@@ -13,21 +13,19 @@ const LONGEST_EVERY_MS = 86_400_000
 const MAX_SOURCES = 16
 
 export class Follow extends Running {
-  #tag
   #loop
 
   /**
    * Made by `Snaplight.follow`.
-   * @param {object} loop Has the `standing`, and `end(error)`.
+   * @param {object} loop Has the `standing`, the `plan`, and `end(error)`.
    */
-  constructor(tag, loop, handOver) {
+  constructor(loop, handOver) {
     super(handOver)
-    this.#tag = tag
     this.#loop = loop
   }
 
   get tag() {
-    return this.#tag
+    return this.#loop.plan.tag
   }
 
   get standing() {

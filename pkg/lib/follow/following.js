@@ -5,8 +5,8 @@ import { followPlan } from '../follow.js'
 import { Loop } from './loop.js'
 
 export class Following {
-  /** The newest Head that a follow completed, by its tag. */
-  heads = { latest: null, safe: null, finalized: null }
+  /** The newest Head that a follow completed, by its tag; none before. */
+  heads = {}
   /** The Loop of the follow that runs, or `null`. */
   #loop = null
 

@@ -17,11 +17,11 @@ import { Source } from './source.js'
 const KEEPS_BLOCKS = 16
 
 export class Loop {
-  /** As the caller sees it, where that stands, and what moves it. */
+  /** As the caller sees it, where that stands, what it was asked for, and what moves it. */
   follow
   standing
+  plan
   #controls
-  #plan
   #engine
   #owner
   #sources
@@ -49,10 +49,10 @@ export class Loop {
    * @param {object} owner Of following.js.
    */
   constructor(plan, engine, owner) {
-    this.#plan = plan
+    this.plan = plan
     this.#engine = engine
     this.#owner = owner
-    this.follow = new Follow(plan.tag, this, (controls) => {
+    this.follow = new Follow(this, (controls) => {
       this.#controls = controls
     })
     const { tag, agree, sources } = plan
@@ -63,9 +63,9 @@ export class Loop {
   }
 
   begin() {
-    const { signal } = this.#plan
+    const { signal } = this.plan
     const stop = () => this.end(null)
-    const stopWaking = onWake(() => this.#look(true), () => this.#look())
+    const stopWaking = onWake(() => this.#wake(), () => this.#look())
     const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
     signal?.addEventListener('abort', stop)
     this.#stopListening = () => {
@@ -106,26 +106,34 @@ export class Loop {
     this.#refresh()
   }
 
-  /** @param {boolean} [hurries] Whether to ask at once. */
-  #look(hurries = false) {
+  /** Asks at once. */
+  #wake() {
+    this.#isActive = false
+    this.#look()
+  }
+
+  #look() {
     if (this.#hasEnded) return
-    const isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
-    const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
-    if (!isActive) this.#each('rest')
-    else if (hurries || !wasActive) this.#each('start')
-    if (isActive) this.#find()
-    if (isActive) this.#go()
+    const wasActive = this.#isActive
+    this.#isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
+    if (!this.#isActive) {
+      this.#each('rest')
+    } else {
+      if (!wasActive) this.#each('start')
+      this.#find()
+      this.#go()
+    }
     this.#show()
   }
 
   #isHidden() {
-    return !this.#plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
+    return !this.plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
   }
 
   /** Takes the newest block that the sources name. */
   #find() {
     const held = this.#engine.state().complete?.block
-    const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
+    const lowest = this.plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)
     const isLower = number < lowest
     this.#waiting = waiting ?? (isLower ? `the newest block, ${number}, is lower than ${lowest}` : null)
@@ -139,7 +147,7 @@ export class Loop {
     const { complete, isFirst, holds } = this.#engine.state()
     if (!this.#sync && isHeld(head, complete)) {
       this.#engine.keepHeader(head.target)
-      return this.#owner.completed(this.#plan.tag, complete.block)
+      return this.#owner.completed(this.plan.tag, complete.block)
     }
     if (this.#sync && (isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
     this.#isRefused = false
@@ -157,7 +165,7 @@ export class Loop {
     const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
     if (isRefused && !this.#isRefused) this.#refresh()
     this.#isRefused = isRefused
-    this.#plan.onProgress?.(progress)
+    this.plan.onProgress?.(progress)
   }
 
   #ended(sync, block, error = null) {
@@ -165,7 +173,7 @@ export class Loop {
     if (this.#hasEnded || sync !== this.#sync) return
     this.#sync = this.#aim = null
     if (error && error.code !== 'STORE_ABORTED') return this.end(error)
-    this.#owner.completed(this.#plan.tag, block)
+    this.#owner.completed(this.plan.tag, block)
     this.#failure = error
     this.#look()
   }

@@ -50,7 +50,7 @@ export class Source {
   #taken = 0
   #subscription = null
   /** Whether the subscription works: it brought the newest block. */
-  #hears = false
+  #hears = null
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -89,6 +89,7 @@ export class Source {
   /** Ends it, after `rest`. */
   stop() {
     this.#attempts?.stop()
+    if (this.#subscription) this.#provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
     this.#provider?.close()
     this.#provider = null
   }
@@ -125,8 +126,7 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#subscription = this.#isOurChain = null
-    this.#hears = false
+    this.#provider = this.#subscription = this.#isOurChain = this.#hears = null
     this.#fail(reason)
   }
 
@@ -174,8 +174,8 @@ export class Source {
       this.#fail(error.message)
     } else if (result) {
       // The subscription has missed it, and may have ended.
-      if (result.hash !== this.#head?.hash && this.#hears) {
-        this.#hears = false
+      if (this.#hears && result.hash !== this.#head?.hash) {
+        this.#hears = null
         this.#schedule()
       }
       this.#take(headerTexts(result), turn)
@@ -188,11 +188,16 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) return this.#fail(error.message)
     if (result === undefined) return
-    const named = JSON.stringify(result).slice(0, LONGEST_ID)
-    const ours = `"0x${this.#options.chainId.toString(16)}"`
-    this.#isOurChain = named === ours
+    const { chainId } = this.#options
+    let named
+    try {
+      named = BigInt(String(result).slice(0, LONGEST_ID))
+    } catch {
+      // It names none.
+    }
+    this.#isOurChain = named === chainId
     if (this.#isOurChain) this.#heard()
-    else this.#fail(`it is on chain ${named}, and not on ${ours}`)
+    else this.#fail(`it is on chain ${named}, and not on ${chainId}`)
   }
 
   /** The outcome of a call; an empty one if the connection is another one by then. */
