@@ -60,26 +60,33 @@ export class Loop {
     this.#sources = sources.map((source) => new (source.call ? FunctionSource : Source)(source, plan, hooks))
     const [{ call }] = sources
     this.#heads = call ? this.#sources[0] : new Agreement(this.#sources, agree, (agreed, blocks) => engine.tell({ type: 'disagreement', tag, agreed, blocks }))
+    this.#listen()
   }
 
-  begin() {
+  /** Throws if there is nothing to follow for, and then nothing has begun. */
+  #listen() {
     const { signal } = this.plan
     const stop = () => this.end(null)
-    const stopWaking = onWake(() => this.#wake(), () => this.#look())
-    const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
     signal?.addEventListener('abort', stop)
+    const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
+    const stopWaking = onWake(() => this.#wake(), () => this.#look())
     this.#stopListening = () => {
       stopWaking()
       stopHearing()
       signal?.removeEventListener('abort', stop)
     }
-    if (signal?.aborted) stop()
+  }
+
+  begin() {
+    if (this.plan.signal?.aborted) this.end(null)
     else this.#look()
   }
 
   end(error) {
     if (this.#hasEnded) return
     this.#hasEnded = true
+    // First, because whoever hears of the rest may follow again.
+    this.#owner.ended(this)
     this.#stopListening()
     this.#each('rest')
     this.#each('stop')
@@ -87,7 +94,6 @@ export class Loop {
     // It was the caller who started what took over.
     if (error?.code === 'CANCELLED') this.follow.catch(() => {})
     this.#controls.settle(undefined, error?.code === 'CLOSED' ? null : error)
-    this.#owner.ended()
   }
 
   /** Looks at everything again, but later, because this may be called from within the engine. */
@@ -95,8 +101,9 @@ export class Loop {
     queueMicrotask(() => this.#look())
   }
 
+  /** One of them may end the follow when it is called. */
   #each(method) {
-    for (const source of this.#sources) source[method]?.()
+    for (const source of this.#sources) if (method !== 'start' || !this.#hasEnded) source[method]?.()
   }
 
   /** A source has said something, or has failed. */
@@ -121,6 +128,8 @@ export class Loop {
     } else {
       if (!wasActive) this.#each('start')
       this.#find()
+      // Whoever was asked, or heard of a disagreement, may have ended it.
+      if (this.#hasEnded) return
       this.#go()
     }
     this.#show()
@@ -156,6 +165,7 @@ export class Loop {
       this.#sync = sync
       this.#aim = head
       sync.then(({ block }) => this.#ended(sync, block), (error) => this.#ended(sync, null, error))
+      if (this.#hasEnded) sync.cancel()
     } catch (error) {
       this.end(error)
     }
