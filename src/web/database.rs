@@ -186,7 +186,7 @@ impl Database {
         self.driver.cancel();
     }
 
-    /// Where the sync stands: `object::Progress`.
+    /// Where the sync stands: [`object::progress`].
     pub fn progress(&self) -> JsValue {
         self.driver.progress()
     }
@@ -408,7 +408,7 @@ impl States {
         match &*last {
             Some((known, object)) if known == state => object.clone(),
             _ => {
-                let object = object::to_js(&object::Complete::new(state));
+                let object = object::complete(state);
                 *last = Some((*state, object.clone()));
                 object
             }
