@@ -174,10 +174,10 @@ impl Database {
     }
 
     /// Checks a header, in the same forms, against `block`. Returns what it says:
-    /// `object::Header`.
+    /// [`object::header`].
     pub fn header(&self, header: JsValue, block: Option<Box<[u8]>>) -> Result<JsValue, JsValue> {
         let header = verified(header, block)?;
-        Ok(object::to_js(&object::Header::new(&header)))
+        Ok(object::header(&header))
     }
 
     /// Ends the sync under way, if there is one; the listener hears when it has ended.

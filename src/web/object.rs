@@ -14,14 +14,9 @@ use wasm_bindgen::prelude::*;
 use super::held::Held;
 use super::meter::Times;
 use crate::hash::Hash;
-<<<<<<< HEAD
-use crate::state::{self, Counts};
-use crate::sync::{self, Counters, KEY_SPACE_CELLS, PeerProgress, Phase, WaitReason};
-use crate::wire::VerifiedHeader;
-=======
 use crate::state::{Block, Complete, Counts};
 use crate::sync::{Counters, Lie, LieField, PeerProgress, Phase, Progress, Report, WaitReason};
->>>>>>> size
+use crate::wire::VerifiedHeader;
 
 #[wasm_bindgen]
 extern "C" {
@@ -241,26 +236,9 @@ fn block(block: &Block) -> Fields {
 }
 
 /// What a verified header says.
-#[derive(Serialize)]
-pub(super) struct Header {
-    hash: String,
-    number: f64,
-    /// Seconds since 1970.
-    timestamp: f64,
-    /// The root of the state after the block.
-    root: String,
-}
-
-impl Header {
-    pub(super) fn new(header: &VerifiedHeader) -> Header {
-        let block = header.block();
-        Header {
-            hash: block.hash.to_string(),
-            number: block.number as f64,
-            timestamp: block.timestamp as f64,
-            root: header.state_root().to_string(),
-        }
-    }
+pub(super) fn header(header: &VerifiedHeader) -> JsValue {
+    let root = header.state_root();
+    block(header.block()).hash("root", &root).into()
 }
 
 /// `SyncFigures` of `snaplight.d.ts`.
