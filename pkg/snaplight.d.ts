@@ -695,12 +695,16 @@ export interface FollowOptions {
   agree?: number
   /**
    * Milliseconds between two questions where nobody tells of new blocks. Where a subscription works,
-   * ten times as long. Default: 4,000.
+   * ten times as long. A whole number, at most a day. Default: 4,000.
    */
   everyMs?: number
   /** Whether a block with a lower number is taken too. Default: `false`. */
   backwards?: boolean
-  /** Whether it goes on while the page is hidden. Default: `false`. */
+  /**
+   * Whether it goes on while the page is hidden. Default: `false`. Of several tabs the one that writes
+   * may be a hidden one, and the others read what it completes: say `true` if they must not wait for
+   * it.
+   */
   whileHidden?: boolean
   /** As {@link SyncOptions.onProgress}, for each of its syncs. */
   onProgress?: (progress: Progress) => void
@@ -754,6 +758,8 @@ export interface Standing {
   readonly state: 'waiting' | 'syncing' | 'current' | 'resting' | 'following'
   /** The newest block that was taken; `null` before the first, and for a target without a number. */
   readonly head: Head | null
+  /** The block of the sync that runs; `null` while none does, and for a target without a number. */
+  readonly target: Head | null
   /** As {@link Snaplight.complete}. */
   readonly complete: CompleteState | null
   /** Blocks from the complete state to `head`; `null` while one of both is unknown. */

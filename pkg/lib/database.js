@@ -15,6 +15,7 @@
 
 import { CancelledError, ClosedError } from './errors.js'
 import { Following } from './follow/following.js'
+import { KeptHeaders } from './header.js'
 import { Held } from './held.js'
 import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
 import { closedByError, closedByUser } from './peer.js'
@@ -40,6 +41,7 @@ export class Snaplight {
   /** The controls of the running sync, or `null`. */
   #running = null
   #following = new Following()
+  #headers = new KeptHeaders()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
@@ -63,7 +65,7 @@ export class Snaplight {
 
   /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
   static headers(database) {
-    return database.#following.headers
+    return database.#headers
   }
 
   /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
@@ -162,6 +164,7 @@ export class Snaplight {
       state: () => ({ complete: this.complete, role: this.#role, isFirst: !this.#held.isWhole, holds: this.holds }),
       verify: (header, hash) => this.#read('header', header, hash),
       sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
+      keepHeader: (target) => this.#headers.keep(target),
       tell: (event) => this.#tell(event),
     })
   }
@@ -330,7 +333,7 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
-    if (report) this.#following.keepHeader(running.target)
+    if (report) this.#headers.keep(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)

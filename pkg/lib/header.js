@@ -1,4 +1,4 @@
-// A block's header as JSON, as providers give it: what of it is kept.
+// Blocks' headers as JSON, as providers give them: what of them is kept.
 
 /**
  * The fields that the hash covers, in the order of the forks that added them: those of NAMES in
@@ -8,6 +8,11 @@ const HEADER_FIELDS = (
   'parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed timestamp extraData mixHash ' +
   'nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash blockAccessListHash slotNumber'
 ).split(' ')
+/**
+ * Headers that are remembered: those of as many states as can be read, MAX_KEPT of
+ * src/state/record.rs.
+ */
+const KEPT_HEADERS = 8
 /** Characters of a field that are kept, as many as MAX_TEXT of src/wire/rpc/header.rs. */
 const LONGEST_TEXT = 16_384
 
@@ -24,4 +29,20 @@ export function headerTexts(header) {
   const textOf = (value) => (Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value)
   const isKept = ([, value]) => typeof value === 'string' && value.length <= LONGEST_TEXT
   return Object.fromEntries(Object.entries(headerFields(header)).map(([name, value]) => [name, textOf(value)]).filter(isKept))
+}
+
+/** Verified headers by their blocks' hashes, the oldest first. Bound: KEPT_HEADERS. */
+export class KeptHeaders extends Map {
+  /**
+   * Keeps the verified header of a target, if it came as JSON.
+   * @param {object} target Of `syncTarget`.
+   */
+  keep({ header }) {
+    if (!header || header instanceof Uint8Array) return
+    const texts = headerTexts(header)
+    // The newest is the last one, also if it was there before.
+    this.delete(texts.hash)
+    this.set(texts.hash, texts)
+    if (this.size > KEPT_HEADERS) this.delete(this.keys().next().value)
+  }
 }

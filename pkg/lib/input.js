@@ -36,7 +36,8 @@ function jsonHeader(value, blockHash) {
   } catch (cause) {
     bad('target.header', 'plain JSON, as eth_getBlockByHash and newHeads have it', value, cause)
   }
-  return { header, blockHash: blockHash ?? hashBytes(header.hash, 'target.header.hash') }
+  const hash = blockHash ?? hashBytes(header.hash, 'target.header.hash')
+  return { header: { ...header, hash: toHex(hash) }, blockHash: hash }
 }
 
 function headerBytes(value) {
@@ -158,6 +159,10 @@ export function networkId(value, argument = 'options.network.id') {
     bad(argument, 'an id: a bigint or safe integer from 0 and below 2^64', value)
   }
   return number
+}
+
+export function wholeNumber(value, most, argument) {
+  return Number.isInteger(value) && value >= 1 && value <= most ? value : bad(argument, `a whole number from 1 to ${most}`, value)
 }
 
 export function oneOf(value, values, argument) {

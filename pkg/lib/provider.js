@@ -157,13 +157,17 @@ class ObjectProvider {
   }
 
   /**
-   * Has `onNotice({ subscription, result })` called with what a subscription brings, which may be
-   * anything, and `onChain()` when the chain has changed. Returns whether it can.
+   * Has `onNotice({ subscription, result })` called with what a subscription brings, which may be any
+   * plain JSON, and `onChain()` when the chain has changed. Returns whether it can.
    */
   listen(onNotice, onChain) {
     const target = this.#target
     const hear = (message) => {
-      if (message?.type === 'eth_subscription') onNotice(message.data)
+      try {
+        if (message.type === 'eth_subscription') onNotice(JSON.parse(JSON.stringify(message.data)))
+      } catch {
+        // It says nothing that could be read.
+      }
     }
     try {
       if (typeof target.on !== 'function' || typeof target.removeListener !== 'function') return false

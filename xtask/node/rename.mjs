@@ -4,11 +4,10 @@
  * of the module as it is sent.
  */
 
+import { skipImport } from './functions.mjs'
 import { leb, sections, text, toLeb, withSection } from './sections.mjs'
 
 const [IMPORT, EXPORT] = [2, 7]
-/** The kinds of imports. */
-const [FUNCTION, TABLE, MEMORY, GLOBAL] = [0, 1, 2, 3]
 const HASH = /_?[0-9a-f]{16}(?![0-9a-f])/g
 /** The beginning of all imports' names. */
 const PREFIX = /^__wbg_(__wbindgen_)?/
@@ -78,18 +77,4 @@ function renamed({ file, from, end }, found, names) {
     at = end
   }
   return Buffer.concat([...parts, file.subarray(at, end)])
-}
-
-/** Skips what an import says about its kind. */
-export function skipImport(reader) {
-  const kind = reader.file[reader.at++]
-  if (kind === FUNCTION) leb(reader)
-  else if (kind === GLOBAL) reader.at += 2
-  else if (kind === TABLE || kind === MEMORY) {
-    if (kind === TABLE) reader.at++
-    const isLimited = reader.file[reader.at++] & 1
-    leb(reader)
-    if (isLimited) leb(reader)
-  } else throw new Error(`an import has the unknown kind ${kind}`)
-  return kind
 }

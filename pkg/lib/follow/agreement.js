@@ -2,13 +2,13 @@
 
 import { hashBytes } from '../input.js'
 import { Line, trim } from './line.js'
-import { Source } from './source.js'
+import { NEW } from './source.js'
 
 /** Disagreements that are remembered, so that each is told once. */
 const MAX_REPORTED = 256
 
 export class Agreement {
-  /** Bound: MAX_SOURCES of follow.js. */
+  /** Of source.js. Bound: MAX_SOURCES of follow.js. */
   #sources
   #agree
   #report
@@ -18,26 +18,14 @@ export class Agreement {
   #reported = new Set()
 
   /**
-   * @param {object} plan Of follow.js. `agree` of its `sources` have to name the same block.
-   * @param {object} hooks Of Source, and `report(agreed, blocks)`, which is told of each block that
+   * @param {number} agree How many have to name the same block.
+   * @param {(agreed: object | null, blocks: object[]) => void} report Is told of each block that
    *   contradicts another, once.
    */
-  constructor(plan, hooks) {
-    this.#sources = plan.sources.map((source) => new Source(source, plan, hooks))
-    this.#agree = plan.agree
-    this.#report = hooks.report
-  }
-
-  start() {
-    for (const source of this.#sources) source.start()
-  }
-
-  rest() {
-    for (const source of this.#sources) source.rest()
-  }
-
-  stop() {
-    for (const source of this.#sources) source.stop()
+  constructor(sources, agree, report) {
+    this.#sources = sources
+    this.#agree = agree
+    this.#report = report
   }
 
   /**
@@ -45,35 +33,41 @@ export class Agreement {
    * numbers.
    *
    * @param {number} lowest Blocks with lower numbers are not looked for.
-   * @returns {{head: object | null, waiting: string | null}} A head of loop.js, and why there is
-   *   none, in words.
+   * @returns {{head: object | null, number: number, waiting: string | null}} A head of loop.js; the
+   *   highest number that enough name or have passed; and why nothing is known of new blocks, in
+   *   words.
    */
   find(lowest) {
     const voices = this.#sources.filter(({ head }) => head)
     const numbers = voices.map(({ head }) => head.number).sort((a, b) => b - a)
     // One that has said nothing yet may be up to date, and one of the others behind.
-    const isEarly = this.#sources.some(({ head, problem }) => !head && !problem)
+    const isEarly = this.#sources.some(({ problem }) => problem === NEW)
     let block = null
     let split = null
     for (const number of numbers.slice(this.#agree - 1)) {
       if (block || number < lowest || (isEarly && number < numbers[0])) break
-      const named = voices.filter(({ head }) => head.number >= number).map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block)
+      for (const source of voices) if (source.head.number > number) source.ask(number)
+      const named = this.#named(number)
       const votes = ({ hash }) => named.filter(({ block }) => block.hash === hash).length
       // Of several that are named by as many, the one that was agreed on before stays.
-      const [most] = [this.#agreed.at(number), ...named.map(({ block }) => block)].filter(Boolean).sort((a, b) => votes(b) - votes(a))
-      if (!most) continue
+      const [most] = [this.#agreed.at(number) ?? {}, ...named.map(({ block }) => block)].sort((a, b) => votes(b) - votes(a))
       if (votes(most) >= this.#agree) block = most
       // Not even those that have not named it yet could decide.
       else if (votes(most) + this.#sources.length - named.length < this.#agree) split ??= named
     }
     if (block && this.#agreed.at(block.number)?.hash !== block.hash) this.#agreed.grow(block)
     if (split && !block) this.#tell(null, split)
-    for (const agreed of this.#agreed.all()) {
-      const named = this.#sources.map((source) => ({ source, block: source.known(agreed.number) }))
-      this.#tell(agreed, named.filter(({ block }) => block && block.hash !== agreed.hash))
+    for (const agreed of this.#agreed.all()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
+    return {
+      head: block && { number: block.number, hash: block.hash, target: { header: block.header, blockHash: hashBytes(block.hash) } },
+      number: numbers[this.#agree - 1],
+      waiting: this.#why(block ? null : split),
     }
-    const { number, hash, header } = block ?? {}
-    return { head: block && { number, hash, target: { header, blockHash: hashBytes(hash) } }, waiting: this.#why(numbers[this.#agree - 1], lowest, block ? null : split) }
+  }
+
+  /** What is known of each source's block with this number. */
+  #named(number) {
+    return this.#sources.map((source) => ({ source, block: source.at(number) })).filter(({ block }) => block?.hash)
   }
 
   #tell(agreed, named) {
@@ -83,24 +77,17 @@ export class Agreement {
       if (this.#reported.has(key)) continue
       this.#reported.add(key)
       trim(this.#reported, MAX_REPORTED)
-      blocks.push(Object.freeze({ source: source.name, number, hash }))
+      blocks.push({ source: source.name, number, hash })
     }
-    if (blocks.length > 0) this.#report(agreed && Object.freeze({ number: agreed.number, hash: agreed.hash }), Object.freeze(blocks))
+    if (blocks.length > 0) this.#report(agreed && { number: agreed.number, hash: agreed.hash }, blocks)
   }
 
-  /** Why nothing is known of new blocks, in words; `null` if they are. */
-  #why(number, lowest, split) {
-    const lacking = this.#sources.filter(({ head, problem }) => !head || problem)
+  #why(split) {
     const { length } = this.#sources
-    if (length - lacking.length < this.#agree) {
-      const words = lacking.map(({ name, problem }) => `${name}: ${problem ?? 'no answer yet'}`).join('; ')
-      return length === 1 ? words : `${this.#agree} of ${length} sources have to agree, and not enough answer: ${words}`
-    }
-    if (split) return `the sources disagree: ${split.map(({ source, block }) => `${source.name} names ${block.hash} for block ${block.number}`).join(', ')}`
-    return number < lowest ? lower(number, lowest) : null
+    const lacking = this.#sources.filter(({ problem }) => problem)
+    const words =
+      length - lacking.length < this.#agree ? lacking.map(({ name, problem }) => `${name}: ${problem}`)
+      : split?.map(({ source, block }) => `${source.name}: block ${block.number} is ${block.hash}`)
+    return words ? `${length > 1 ? `${this.#agree} of ${length} sources have to agree; ` : ''}${words.join('; ')}` : null
   }
-}
-
-export function lower(number, lowest) {
-  return `the newest block that is named is ${number}, which is lower than ${lowest}`
 }

@@ -1,9 +1,8 @@
 // A source of heads that is a function of the caller's. It is believed.
 
-import { syncTarget, toHex } from '../input.js'
+import { showTarget, syncTarget } from '../input.js'
 import { openProvider } from '../provider.js'
-import { lower } from './agreement.js'
-import { LONGEST_WAIT_MS } from './source.js'
+import { NEW } from './source.js'
 
 export class FunctionSource {
   #call
@@ -13,38 +12,29 @@ export class FunctionSource {
   #heard
   /** What it gave last, a head of loop.js, and why it gives none now, in words. */
   #head = null
-  #problem = 'no answer yet'
-  #isActive = false
+  #problem = NEW
   #isAsking = false
   #timer
 
   constructor({ call, name }, { everyMs }, { verify, heard }) {
     this.#call = call
     this.#name = name
-    this.#everyMs = Math.min(everyMs, LONGEST_WAIT_MS)
+    this.#everyMs = everyMs
     this.#verify = verify
     this.#heard = heard
   }
 
   start() {
-    this.#isActive = true
     this.#ask()
   }
 
   rest() {
-    this.#isActive = false
     clearTimeout(this.#timer)
   }
 
-  stop() {
-    this.rest()
-  }
-
-  find(lowest) {
-    const { number } = this.#head ?? {}
-    const isLower = number < lowest
-    const waiting = this.#problem ? `${this.#name}: ${this.#problem}` : isLower ? lower(number, lowest) : null
-    return { head: isLower ? null : this.#head, waiting }
+  /** As an Agreement's. */
+  find() {
+    return { head: this.#head, number: this.#head?.number, waiting: this.#problem && `${this.#name}: ${this.#problem}` }
   }
 
   async #ask() {
@@ -65,13 +55,14 @@ export class FunctionSource {
       this.#problem = thrown.message
     }
     this.#isAsking = false
-    if (this.#isActive) this.#heard()
+    this.#heard()
   }
 
   async #read(given) {
     const target = syncTarget(given)
-    const { root, blockHash, header } = target
+    const { header, blockHash } = target
     if (header) return { target, ...(await this.#verify(header, blockHash)) }
-    return { target, root: root && toHex(root), hash: blockHash && toHex(blockHash), number: blockHash && given.number >= 0 ? Number(given.number) : undefined }
+    const { root, blockHash: hash } = showTarget(target)
+    return { target, root, hash, number: hash && given.number >= 0 ? Number(given.number) : undefined }
   }
 }

@@ -5,6 +5,7 @@ import { Follow } from '../follow.js'
 import { onWake } from '../reconnect.js'
 import { Agreement } from './agreement.js'
 import { FunctionSource } from './function.js'
+import { Source } from './source.js'
 
 /**
  * A sync keeps its block until the chain is this many blocks ahead: a first sync of everything,
@@ -14,21 +15,20 @@ import { FunctionSource } from './function.js'
  * moves to them at once.
  */
 const KEEPS_BLOCKS = 16
-/** Failures of a sync after which it is made again when a source is heard. */
-const MENDED = ['STORE_ABORTED', 'WRONG_HEADER']
 
 export class Loop {
-  /** As the caller sees it, and what moves that. */
+  /** As the caller sees it, where that stands, and what moves it. */
   follow
+  standing
   #controls
   #plan
   #engine
   #owner
-  /** An Agreement or a FunctionSource. */
+  #sources
+  /** Of several sources, or of the one that is a function: `find(lowest)`. */
   #heads
   #stopListening
   #isActive = false
-  #isDue = false
   #hasEnded = false
   /** The newest block that was taken. */
   #head = null
@@ -39,14 +39,13 @@ export class Loop {
   /** Why the last sync failed, until a source is heard again; and why no new block is known. */
   #failure = null
   #waiting = null
-  /** A Standing, and the same as text, by which changes are seen. */
-  #standing = null
+  /** The standing as text, by which changes are seen. */
   #shown
 
   /**
    * @param {object} plan Of follow.js.
    * @param {object} engine Of database.js: `listen(listener)`, `state()`, `verify(header, hash)`,
-   *   `sync(target, onProgress)`, `tell(event)`.
+   *   `sync(target, onProgress)`, `keepHeader(target)`, `tell(event)`.
    * @param {object} owner Of following.js.
    */
   constructor(plan, engine, owner) {
@@ -56,13 +55,11 @@ export class Loop {
     this.follow = new Follow(plan.tag, this, (controls) => {
       this.#controls = controls
     })
-    const hooks = {
-      verify: engine.verify,
-      heard: () => this.#heard(),
-      report: (agreed, blocks) => engine.tell({ type: 'disagreement', tag: plan.tag, agreed, blocks }),
-    }
-    const [first] = plan.sources
-    this.#heads = first.call ? new FunctionSource(first, plan, hooks) : new Agreement(plan, hooks)
+    const { tag, agree, sources } = plan
+    const hooks = { verify: engine.verify, heard: () => this.#heard() }
+    this.#sources = sources.map((source) => new (source.call ? FunctionSource : Source)(source, plan, hooks))
+    const [{ call }] = sources
+    this.#heads = call ? this.#sources[0] : new Agreement(this.#sources, agree, (agreed, blocks) => engine.tell({ type: 'disagreement', tag, agreed, blocks }))
   }
 
   begin() {
@@ -80,16 +77,13 @@ export class Loop {
     else this.#look()
   }
 
-  get standing() {
-    return this.#standing
-  }
-
   end(error) {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#stopListening()
-    this.#heads.stop()
-    this.#sync?.cancel('the follow has ended')
+    this.#each('rest')
+    this.#each('stop')
+    this.#sync?.cancel()
     // It was the caller who started what took over.
     if (error?.code === 'CANCELLED') this.follow.catch(() => {})
     this.#controls.settle(undefined, error?.code === 'CLOSED' ? null : error)
@@ -98,12 +92,11 @@ export class Loop {
 
   /** Looks at everything again, but later, because this may be called from within the engine. */
   #refresh() {
-    if (this.#isDue) return
-    this.#isDue = true
-    queueMicrotask(() => {
-      this.#isDue = false
-      this.#look()
-    })
+    queueMicrotask(() => this.#look())
+  }
+
+  #each(method) {
+    for (const source of this.#sources) source[method]?.()
   }
 
   /** A source has said something, or has failed. */
@@ -118,8 +111,8 @@ export class Loop {
     if (this.#hasEnded) return
     const isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
     const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
-    if (isActive && (hurries || !wasActive)) this.#heads.start()
-    else if (!isActive) this.#heads.rest()
+    if (!isActive) this.#each('rest')
+    else if (hurries || !wasActive) this.#each('start')
     if (isActive) this.#find()
     if (isActive) this.#go()
     this.#show()
@@ -133,9 +126,10 @@ export class Loop {
   #find() {
     const held = this.#engine.state().complete?.block
     const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
-    const { head, waiting } = this.#heads.find(lowest)
-    this.#waiting = waiting
-    if (head && keyOf(head) !== keyOf(this.#head)) this.#head = head
+    const { head, number, waiting } = this.#heads.find(lowest)
+    const isLower = number < lowest
+    this.#waiting = waiting ?? (isLower ? `the newest block, ${number}, is lower than ${lowest}` : null)
+    if (head && !isLower && keyOf(head) !== keyOf(this.#head)) this.#head = head
   }
 
   /** Syncs to the head, or moves the sync that runs, if that is due. */
@@ -143,42 +137,34 @@ export class Loop {
     const head = this.#head
     if (!head || this.#failure || keyOf(head) === keyOf(this.#aim)) return
     const { complete, isFirst, holds } = this.#engine.state()
-    try {
-      if (this.#sync) {
-        if ((isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
-        this.#sync.retarget(head.target)
-        this.#aim = head
-        this.#isRefused = false
-      } else if (isHeld(head, complete)) {
-        this.#owner.completed(this.#plan.tag, complete.block, head.target)
-      } else {
-        this.#begin(head)
-      }
-    } catch (error) {
-      // A sync that has just ended says so in the next turn.
-      if (error.code !== 'SYNC_ENDED') this.end(error)
+    if (!this.#sync && isHeld(head, complete)) {
+      this.#engine.keepHeader(head.target)
+      return this.#owner.completed(this.#plan.tag, complete.block)
     }
-  }
-
-  #begin(head) {
+    if (this.#sync && (isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
     this.#isRefused = false
-    let sync = null
-    const onProgress = (progress) => {
-      if (this.#hasEnded || this.#sync !== sync) return
-      const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
-      if (isRefused && !this.#isRefused) this.#refresh()
-      this.#isRefused = isRefused
-      this.#plan.onProgress?.(progress)
+    try {
+      const sync = this.#engine.sync(head.target, (progress) => this.#progressed(progress))
+      this.#sync = sync
+      this.#aim = head
+      sync.then(({ block }) => this.#ended(sync, block), (error) => this.#ended(sync, null, error))
+    } catch (error) {
+      this.end(error)
     }
-    sync = this.#sync = this.#engine.sync(head.target, onProgress)
-    this.#aim = head
-    sync.then(({ block }) => this.#ended(block), (error) => this.#ended(null, error))
   }
 
-  #ended(block, error = null) {
-    if (this.#hasEnded) return
+  #progressed(progress) {
+    const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
+    if (isRefused && !this.#isRefused) this.#refresh()
+    this.#isRefused = isRefused
+    this.#plan.onProgress?.(progress)
+  }
+
+  #ended(sync, block, error = null) {
+    // One that was moved has another Sync.
+    if (this.#hasEnded || sync !== this.#sync) return
     this.#sync = this.#aim = null
-    if (error && !MENDED.includes(error.code)) return this.end(error)
+    if (error && error.code !== 'STORE_ABORTED') return this.end(error)
     this.#owner.completed(this.#plan.tag, block)
     this.#failure = error
     this.#look()
@@ -189,9 +175,9 @@ export class Loop {
     const head = this.#head
     const block = complete?.block
     const isCurrent = Boolean(head) && isHeld(head, complete)
-    const shown = isCurrent && block ? shownHead(block) : shownHead(head)
-    const waiting = this.#isActive ? this.#waiting ?? this.#failure?.message ?? null : null
-    const standing = Object.freeze({
+    const shown = shownHead(isCurrent && block ? block : head)
+    const waiting = (this.#isActive && (this.#waiting ?? this.#failure?.message)) || null
+    const standing = {
       state:
         role !== 'writer' ? 'following'
         : this.#isHidden() ? 'resting'
@@ -201,13 +187,13 @@ export class Loop {
       head: shown,
       target: shownHead(this.#aim),
       complete,
-      behind: shown && block ? (isCurrent ? 0 : Math.max(shown.number - block.number, 0)) : null,
+      behind: shown && block ? Math.max(shown.number - block.number, 0) : null,
       waiting,
-    })
+    }
     const text = JSON.stringify(standing)
     if (text === this.#shown) return
     this.#shown = text
-    this.#standing = standing
+    this.standing = standing
     this.#controls.publish(standing)
   }
 }
@@ -222,7 +208,7 @@ function isHeld(head, complete) {
 
 /** A Head, if the block is one with a number. */
 function shownHead(block) {
-  return block?.number == null ? null : Object.freeze({ number: block.number, hash: block.hash })
+  return block?.number == null ? null : { number: block.number, hash: block.hash }
 }
 
 /**
@@ -230,7 +216,6 @@ function shownHead(block) {
  * reason to move: if no peer has the state any more, the sync says so.
  */
 function isNear(head, aim) {
-  if (head.number == null || aim.number == null) return true
   const ahead = head.number - aim.number
-  return ahead >= 0 && ahead < KEEPS_BLOCKS
+  return !(ahead < 0 || ahead >= KEEPS_BLOCKS)
 }

@@ -17,15 +17,15 @@ const SELDOM = 10
  * the network has lost does not keep the next one from being made.
  */
 const MAX_OPEN = 3
+/** What is said of a source that has said nothing. */
+export const NEW = 'no answer yet'
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
-/** The longest wait of a timer (HTML: a long). */
-export const LONGEST_WAIT_MS = 2 ** 31 - 1
 
 export class Source {
   name
   /** Why it has no voice, or its voice may be old, in words; `null` if it has one. */
-  problem = null
+  problem = NEW
   #target
   #options
   #verify
@@ -36,24 +36,21 @@ export class Source {
   #attempts
   #isActive = false
   #timer
-  /** The newest block that it named, and what is known of its chain. */
+  /**
+   * The newest block that it named, and what is known of its chain. Of a block that it was asked for
+   * there is only the number until it is there.
+   */
   #head = null
   #line = new Line()
-  /** Numbers that it was asked for since it was heard last. Bound: the other sources' numbers. */
-  #asked = new Set()
   /** `null` while unknown, else whether it is the right chain. */
   #isOurChain = null
   #open = 0
   /** Counts what is asked and heard, and the newest of that which was taken. */
   #turn = 0
   #taken = 0
-  #isChecking = false
-  /** The header to be checked next, `{ header, turn }`. */
-  #next = null
   #subscription = null
-  /** Whether the subscription works, and whether it brought anything since the last answer. */
+  /** Whether the subscription works: it brought the newest block. */
   #hears = false
-  #noticed = false
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -89,23 +86,28 @@ export class Source {
     clearTimeout(this.#timer)
   }
 
+  /** Ends it, after `rest`. */
   stop() {
-    this.rest()
     this.#attempts?.stop()
     this.#provider?.close()
     this.#provider = null
   }
 
-  /** Its block with this number, if it is known. Else it is asked for it. */
+  /** Its block with this number, if it is known. */
   at(number) {
-    const block = this.#line.at(number)
-    if (!block && !this.#asked.has(number)) this.#askFor(number)
-    return block
+    return this.head && this.#line.at(number)
   }
 
-  /** Its block with this number, if it is known. */
-  known(number) {
-    return this.head && this.#line.at(number)
+  /** Asks for its block with this number, once. */
+  async ask(number) {
+    if (this.#line.at(number)) return
+    this.#line.add({ number })
+    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    const block = result && (await this.#verified(headerTexts(result)))
+    // The chain may be another one by then.
+    if (block?.number !== number || !this.#line.at(number)) return
+    this.#line.add(block)
+    this.#heard()
   }
 
   #connect() {
@@ -121,46 +123,41 @@ export class Source {
   }
 
   #lost(reason) {
-    const answered = this.#isOurChain !== null
+    // It has answered if its chain is known.
+    this.#attempts?.lost(this.#isOurChain !== null)
     this.#provider = this.#subscription = this.#isOurChain = null
     this.#hears = false
-    this.#attempts?.lost(answered)
     this.#fail(reason)
   }
 
   async #subscribe() {
     const provider = this.#provider
-    if (this.#subscription) provider.call({ method: 'eth_unsubscribe', params: [this.#subscription] })
-    this.#subscription = null
     const { result } = await provider.call({ method: 'eth_subscribe', params: ['newHeads'] })
     if (provider === this.#provider && typeof result === 'string' && result.length <= LONGEST_ID) this.#subscription = result
   }
 
-  /** Takes what a subscription brings, which may be anything. */
-  #notice(notice) {
-    let header
-    try {
-      if (!this.#subscription || notice.subscription !== this.#subscription) return
-      header = headerTexts(notice.result)
-    } catch {
-      return
-    }
-    this.#hears = this.#noticed = true
-    if (!this.#isActive) return
+  /** Takes what a subscription brings, which may be any JSON. */
+  async #notice(notice) {
+    if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
+    // Of a flood some are left out. A question brings what was missed.
+    if (!this.#isActive || this.#open >= MAX_OPEN) return
+    this.#hears = true
     this.#schedule()
-    this.#check(header, ++this.#turn)
+    this.#open += 1
+    await this.#take(headerTexts(notice.result), ++this.#turn)
+    this.#open -= 1
   }
 
   /** A wallet's user has chosen another chain. */
   #chainChanged() {
     this.#isOurChain = null
-    this.#forget()
+    this.#forget(NEW)
     if (this.#isActive) this.#ask()
   }
 
   #schedule(ms = this.#options.everyMs * (this.#hears ? SELDOM : 1)) {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ask(), Math.min(ms, LONGEST_WAIT_MS))
+    this.#timer = setTimeout(() => this.#ask(), ms)
   }
 
   async #ask() {
@@ -173,10 +170,15 @@ export class Source {
     // What was heard meanwhile is newer.
     if (turn < this.#taken || !this.#isActive) return
     if (error) {
-      if (error.retryAfterMs) this.#schedule(Math.min(Math.max(error.retryAfterMs, everyMs), SELDOM * everyMs))
+      this.#schedule(Math.min(everyMs + error.retryAfterMs, everyMs * SELDOM))
       this.#fail(error.message)
     } else if (result) {
-      this.#check(headerTexts(result), turn)
+      // The subscription has missed it, and may have ended.
+      if (result.hash !== this.#head?.hash && this.#hears) {
+        this.#hears = false
+        this.#schedule()
+      }
+      this.#take(headerTexts(result), turn)
     } else if (result === null) {
       this.#fail(`it names no block '${tag}'`)
     }
@@ -186,20 +188,11 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) return this.#fail(error.message)
     if (result === undefined) return
-    const { chainId } = this.#options
-    const named = ['string', 'number'].includes(typeof result) ? String(result).slice(0, LONGEST_ID) : 'none'
-    this.#isOurChain = [`0x${chainId.toString(16)}`, String(chainId)].includes(named.toLowerCase())
+    const named = JSON.stringify(result).slice(0, LONGEST_ID)
+    const ours = `"0x${this.#options.chainId.toString(16)}"`
+    this.#isOurChain = named === ours
     if (this.#isOurChain) this.#heard()
-    else this.#fail(`it is on chain ${named}, and not on ${chainId}`)
-  }
-
-  async #askFor(number) {
-    this.#asked.add(number)
-    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
-    const block = result && (await this.#verified(headerTexts(result)))
-    if (block?.number !== number || !(number < this.#head?.number)) return
-    this.#line.add(block)
-    this.#heard()
+    else this.#fail(`it is on chain ${named}, and not on ${ours}`)
   }
 
   /** The outcome of a call; an empty one if the connection is another one by then. */
@@ -213,46 +206,24 @@ export class Source {
     return provider === this.#provider ? outcome : {}
   }
 
-  /**
-   * Takes a header for its newest block when it has been hashed again. One at a time: of those that
-   * come meanwhile the newest counts.
-   */
-  async #check(header, turn) {
-    if (!(turn < this.#next?.turn)) this.#next = { header, turn }
-    if (this.#isChecking) return
-    this.#isChecking = true
-    while (this.#next) {
-      const { header, turn } = this.#next
-      this.#next = null
-      const block = this.#head && header.hash === this.#head.hash ? this.#head : await this.#verified(header)
-      if (turn < this.#taken) continue
-      this.#taken = turn
-      if (block.problem) this.#forget()
-      if (block.problem) this.#fail(block.problem)
-      else this.#take(block)
-    }
-    this.#isChecking = false
-  }
-
-  #take(block) {
+  /** Takes a header for its newest block when it has been hashed again. */
+  async #take(header, turn) {
+    const block = (header.hash === this.#head?.hash && this.#head) || (await this.#verified(header))
+    if (turn < this.#taken) return
+    this.#taken = turn
+    if (block.problem) return this.#forget(block.problem)
     if (block !== this.#head) {
-      if (this.#hears && !this.#noticed) {
-        // The subscription has missed it.
-        this.#hears = false
-        this.#schedule()
-        this.#subscribe()
-      }
       this.#head = block
       this.#line.grow(block)
     }
-    this.#noticed = false
     this.#fail(null)
   }
 
   /** It has no voice until it names another block. */
-  #forget() {
+  #forget(problem) {
     this.#head = null
     this.#line.clear()
+    this.#fail(problem)
   }
 
   /** Resolves to the block of a header whose fields hash to its hash, or to a problem. */
@@ -260,7 +231,7 @@ export class Source {
     try {
       const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash.toLowerCase(), header }
+      return { number, hash, parent: header.parentHash.toLowerCase(), header: { ...header, hash } }
     } catch (error) {
       return { problem: error.message }
     }
@@ -268,7 +239,6 @@ export class Source {
 
   #fail(problem) {
     if (problem || this.#isOurChain) this.problem = problem
-    this.#asked.clear()
     this.#heard()
   }
 }

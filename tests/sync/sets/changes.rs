@@ -139,7 +139,7 @@ fn a_change_of_the_set_is_stored_at_once_although_no_peer_is_there() {
     let scope = set(2, &all);
     world.input(Input::Scope(scope.clone()));
     let end = world.run_ms(1_000);
-    assert!(matches!(end, End::Paused), "{end:?}");
+    assert!(matches!(end, End::Stuck), "{end:?}");
     let mut world = crate::world::World::on_disk(chain.server(), 3, world.kill());
     assert_eq!(world.engine.today(), scope);
     world.honest_peer();

@@ -1,11 +1,11 @@
 /** What makes the module large: its functions, grouped by the file or crate that they belong to. */
 
 import { readFileSync } from 'node:fs'
+import { functionsOf } from '../functions.mjs'
 import { NAMED } from '../optimize.mjs'
-import { skipImport } from '../rename.mjs'
-import { CUSTOM, leb, sections, text } from '../sections.mjs'
+import { sections } from '../sections.mjs'
 
-const [IMPORT, CODE, DATA] = [2, 10, 11]
+const DATA = 11
 
 /**
  * The largest groups of functions: a file of ours (`snaplight::sync::engine`), or another crate
@@ -15,11 +15,13 @@ const [IMPORT, CODE, DATA] = [2, 10, 11]
  * compression
  */
 export function contributors(most = 25) {
-  const { sizes, names, imported, data } = read(readFileSync(NAMED))
-  const groups = new Map([['(constants)', data]])
-  sizes.forEach((size, at) => {
+  const file = readFileSync(NAMED)
+  const { bodies, names, imported } = functionsOf(file)
+  const data = [...sections(file)].find(({ id }) => id === DATA)
+  const groups = new Map([['(constants)', data.end - data.from]])
+  bodies.forEach(({ length }, at) => {
     const group = groupOf(names.get(imported + at) ?? '(unnamed)')
-    groups.set(group, (groups.get(group) ?? 0) + size)
+    groups.set(group, (groups.get(group) ?? 0) + length)
   })
   const total = [...groups.values()].reduce((sum, bytes) => sum + bytes, 0)
   return [...groups]
@@ -43,51 +45,4 @@ export function groupOf(name) {
   // lower case; what follows them is a type or a function.
   const modules = parts.slice(0, crate === 'snaplight' && parts.length > 2 ? 2 : 1)
   return [crate, ...modules.filter((part) => /^[a-z][a-z0-9_]*$/.test(part))].join('::')
-}
-
-/**
- * The sizes of the function bodies in order, the names by function index, the number of imported
- * functions, and the bytes of data.
- */
-function read(file) {
-  const found = { sizes: [], names: new Map(), imported: 0, data: 0 }
-  for (const { id, from, end } of sections(file)) {
-    const reader = { file, at: from }
-    if (id === IMPORT) found.imported = importedFunctions(reader)
-    if (id === CODE) found.sizes = bodySizes(reader)
-    if (id === DATA) found.data = end - from
-    if (id === CUSTOM && text(reader) === 'name') readNames(reader, end, found.names)
-  }
-  return found
-}
-
-function importedFunctions(reader) {
-  const FUNCTION = 0
-  let functions = 0
-  for (let left = leb(reader); left > 0; left--) {
-    text(reader)
-    text(reader)
-    if (skipImport(reader) === FUNCTION) functions++
-  }
-  return functions
-}
-
-function bodySizes(reader) {
-  return Array.from({ length: leb(reader) }, () => {
-    const size = leb(reader)
-    reader.at += size
-    return size
-  })
-}
-
-function readNames(reader, end, names) {
-  const FUNCTIONS = 1
-  while (reader.at < end) {
-    const id = reader.file[reader.at++]
-    const next = leb(reader) + reader.at
-    if (id === FUNCTIONS) {
-      for (let left = leb(reader); left > 0; left--) names.set(leb(reader), text(reader))
-    }
-    reader.at = next
-  }
 }

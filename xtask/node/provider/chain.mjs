@@ -35,17 +35,21 @@ export class Chain {
   #storageRoots = new Map()
   #root = hexToBytes(EMPTY_ROOT)
   #next
+  /** The timestamp of a block by its number, in seconds since 1970. */
+  #timeOf = (number) => 1_790_000_000 + 12 * number
   /** Functions that are called with each new block. */
   listeners = new Set()
   /** How many blocks the tags are behind the newest. */
   behind = { safe: 0, finalized: 0 }
 
   /**
-   * @param {{accounts?: number, contracts?: number, slots?: number, seed?: number}} [size] `slots`
-   *   in each contract
+   * @param {{accounts?: number, contracts?: number, slots?: number, seed?: number, timeOf?: (number:
+   *   number) => number}} [size] `slots` in each contract; `timeOf` gives a block's timestamp by its
+   *   number, in seconds since 1970
    */
-  static async generate({ accounts = 200, contracts = 10, slots = 50, seed = 1 } = {}) {
+  static async generate({ accounts = 200, contracts = 10, slots = 50, seed = 1, timeOf } = {}) {
     const chain = new Chain()
+    if (timeOf) chain.#timeOf = timeOf
     chain.#next = random(seed)
     const changes = new Map()
     for (let at = 0; at < accounts; at++) changes.set(addressOf(at + 1), { nonce: at, balance: BigInt(at) * 10n ** 15n + 1n })
@@ -94,7 +98,7 @@ export class Chain {
     const header = {
       parentHash: parent?.hash ?? ZERO_HASH, sha3Uncles: EMPTY_UNCLES, miner: addressOf(1), stateRoot: bytesToHex(this.#root),
       transactionsRoot: EMPTY_ROOT, receiptsRoot: EMPTY_ROOT, logsBloom: `0x${'00'.repeat(256)}`, difficulty: '0x0', number: quantity(number),
-      gasLimit: '0x3938700', gasUsed: '0x0', timestamp: quantity(1_790_000_000 + 12 * number), extraData: '0x', mixHash: word(number),
+      gasLimit: '0x3938700', gasUsed: '0x0', timestamp: quantity(this.#timeOf(number)), extraData: '0x', mixHash: word(number),
       nonce: '0x0000000000000000', baseFeePerGas: '0x7', withdrawalsRoot: EMPTY_ROOT, blobGasUsed: '0x0', excessBlobGas: '0x0',
       parentBeaconBlockRoot: ZERO_HASH, requestsHash: EMPTY_REQUESTS, blockAccessListHash: EMPTY_UNCLES, slotNumber: quantity(number),
     }
