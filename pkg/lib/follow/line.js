@@ -29,6 +29,11 @@ export class Line {
     this.#blocks.clear()
   }
 
+  /** Forgets what has a number only. */
+  forgetAsked() {
+    for (const { number, hash } of this.all()) if (!hash) this.#blocks.delete(number)
+  }
+
   /** @returns {Iterable<object>} */
   all() {
     return this.#blocks.values()
