@@ -5,7 +5,8 @@
 // { code, message, data, status, retryAfterMs } }`. There, `code` and `status` are 0 and
 // `retryAfterMs` is null if there is none. Beside the `error` of a server's own there is `answer`,
 // which is that error as it came. What an error means, and when to ask again, is the engine's
-// business. Only the size of a batch is decided here.
+// business. Only the size of a batch is decided here. `problem` says in words why the call that ended
+// last has failed, and is null if it was answered.
 
 import { connect } from './socket.js'
 
@@ -112,6 +113,8 @@ export class ForwardedProvider {
 
 /** Calls in flight, by id. Each ends once. Bound: the engine's calls in flight. */
 class Calls {
+  /** Why the call that ended last has failed, in words; `null` if it was answered. */
+  problem = null
   #open = new Map()
   #lastId = 0
 
@@ -134,6 +137,7 @@ class Calls {
     if (!call) return
     this.#open.delete(id)
     clearTimeout(call.limit)
+    this.problem = outcome.error?.message ?? null
     call.resolve(outcome)
   }
 
@@ -154,6 +158,10 @@ class ObjectProvider {
 
   constructor(target) {
     this.#target = target
+  }
+
+  get problem() {
+    return this.#calls.problem
   }
 
   /**
@@ -275,6 +283,10 @@ class HttpProvider {
     this.#url = url
   }
 
+  get problem() {
+    return this.#batches.calls.problem
+  }
+
   call(request) {
     return this.#batches.call(request)
   }
@@ -350,6 +362,10 @@ class SocketProvider {
       if (wasTooLarge) socketBatches.set(url, this.#batches.size >> 1)
       this.#end(wasTooLarge ? ABNORMAL : code, reason || (wasOpen ? 'the connection broke' : 'the connection could not be opened'))
     }
+  }
+
+  get problem() {
+    return this.#batches.calls.problem
   }
 
   call(request) {
