@@ -318,7 +318,7 @@ test('a wallet whose chain changes loses its voice until it is on the right one 
   wallet.on = (event, listener) => { hears[event] = listener }
   wallet.removeListener = (event) => { delete hears[event] }
   const follow = db.follow(wallet, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting?.includes('chain undefined'))
+  await until(follow, ({ waiting }) => waiting?.includes('chain NaN'))
   chainId = quantity(chain.chainId)
   hears.chainChanged(chainId)
   await reaches(follow, chain.head)

@@ -24,7 +24,7 @@ export const NEW = 'no answer yet'
  * several times, and even at each call.
  */
 const SETTLE_MS = 100
-/** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
+/** Characters of a subscription's id: go-ethereum's has 34. */
 const LONGEST_ID = 100
 
 export class Source {
@@ -119,7 +119,9 @@ export class Source {
     this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     const block = result && (await this.#verified(headerTexts(result)))
-    if (block?.number !== number || !(number < this.#head?.number)) return
+    // The chain may be another one by then.
+    const isOther = !(number < this.#head?.number) || this.#line.at(number)?.hash || (this.#line.at(number + 1)?.parent ?? block?.hash) !== block?.hash
+    if (block?.number !== number || isOther) return
     this.#line.add(block)
     this.#heard()
   }
@@ -132,7 +134,7 @@ export class Source {
       const canListen = this.#options.tag === 'latest' && provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())
       // An object may have ended the follow meanwhile.
       if (canListen && this.#isActive) this.#subscribe()
-      if (this.#isActive) this.#ask()
+      this.#ask()
     } catch (error) {
       // A URL that this page may not connect to.
       this.#lost(error.message)
@@ -163,8 +165,7 @@ export class Source {
 
   /** Takes what a subscription brings, which may be any JSON. */
   async #notice(notice) {
-    if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
-    if (!this.#isActive) return
+    if (!this.#isActive || !this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
     this.#hears = true
     this.#schedule()
     // Of those that come while one is checked, the newest counts.
@@ -225,13 +226,9 @@ export class Source {
     if (error) this.#fail(error.message)
     if (result === undefined) return false
     const { chainId } = this.#options
-    let named
-    try {
-      named = BigInt(String(result).slice(0, LONGEST_ID))
-    } catch {
-      // It names none.
-    }
-    this.#isOurChain = named === chainId
+    // An object has no number, and might throw instead.
+    const named = typeof result === 'object' ? NaN : Number(result)
+    this.#isOurChain = named === Number(chainId)
     if (this.#isOurChain) this.#heard()
     else this.#forget(`it is on chain ${named}, and not on ${chainId}`)
     return this.#isOurChain
@@ -273,7 +270,7 @@ export class Source {
     try {
       const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash.toLowerCase(), header: { ...header, hash } }
+      return { number, hash, parent: header.parentHash, header: { ...header, hash } }
     } catch (error) {
       return { problem: error.message }
     }
