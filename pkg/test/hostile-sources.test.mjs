@@ -418,3 +418,31 @@ test('the answer about an older block that comes after a reorg is no disagreemen
   assert.notEqual(chain.find('0x4').hash, old.hash)
   assert.ok(disagreements().every(({ blocks }) => blocks.every(({ source, hash }) => source !== 'source 1' || hash !== old.hash)), JSON.stringify(disagreements()))
 })
+
+for (const [what, on] of Object.entries({
+  'ends the follow as it takes the first of them': (take, end) => (event, listener) => {
+    take(event, listener)
+    end()
+  },
+  'ends the follow before it takes the first of them': (take, end) => (event, listener) => {
+    end()
+    take(event, listener)
+  },
+  'takes them': (take) => take,
+})) {
+  test(`no listener is left at a wallet that ${what}, nor where it throws as one is taken away`, async (t) => {
+    const { chain, db } = await world(t)
+    const listeners = new Set()
+    const wallet = source(chain)
+    wallet.on = on((event, listener) => listeners.add(listener), () => db.following?.stop())
+    wallet.removeListener = (event, listener) => {
+      listeners.delete(listener)
+      throw new Error('no')
+    }
+    const follow = db.follow(wallet, { everyMs: EVERY_MS })
+    if (db.following) await reaches(follow, chain.head)
+    follow.stop()
+    await follow
+    assert.equal(listeners.size, 0)
+  })
+}
