@@ -402,8 +402,8 @@ export class Snaplight implements AsyncDisposable {
    * hashed again. New blocks are heard of by `newHeads` where the provider has subscriptions, and by
    * asking every `everyMs` where it has none. Of several providers, `agree` have to name the same
    * hash for the same number. Whoever contradicts the block that is taken, and every source where no
-   * block finds enough voices, is named in the event `disagreement`, once for each number. A function is called every
-   * `everyMs` instead, and believed.
+   * block finds enough voices, is named in the event `disagreement`, once for each number. A function
+   * is called every `everyMs` instead, and believed.
    *
    * It never goes back to a lower number, also not below the complete state's, unless `backwards`
    * says so; another block of the same number is taken. While the page is hidden it rests, and catches
