@@ -306,7 +306,7 @@ test('a provider of another chain has no voice, and says so in words', async (t)
   const { chain, db } = await world(t)
   const provider = new TestProvider(chain, { chainId: 5 })
   const follow = db.follow(provider, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain "0x5", and not on "0x539"')
+  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain "0x5", and not on 1337')
   assert.equal(follow.standing.head, null)
 })
 

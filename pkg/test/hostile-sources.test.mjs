@@ -394,3 +394,55 @@ test('a message whose getters throw is nothing', async (t) => {
   for (const message of [unreadable, { type: 'eth_subscription', get data() { throw new Error('no') } }]) hear(message)
   await reaches(follow, chain.head)
 })
+
+test('the answer about an older block that comes after a reorg is no disagreement', async (t) => {
+  const { chain, db, disagreements } = await world(t, { blocks: 6 })
+  const old = headerOf(chain.find('0x4'))
+  let answer = null
+  // It is asked for block 4 because another one is behind, and answers when its chain is another one.
+  const slow = source(chain, (call, given) => (isBlock(call) && call.params[0] === '0x4' && !answer ? new Promise((resolve) => { answer = () => resolve(old) }) : given))
+  let isBehind = true
+  const behind = source(chain, (call, given) => (isBlock(call) && call.params[0] === 'latest' && isBehind ? headerOf(chain.find('0x4')) : given))
+  const follow = db.follow([slow, behind], { everyMs: EVERY_MS })
+  await eventually(() => answer)
+  chain.drop(3)
+  isBehind = false
+  for (let at = 0; at < 4; at++) {
+    await chain.advance(3)
+    const { length } = slow.calls
+    await eventually(() => slow.calls.length > length + 2)
+  }
+  answer()
+  await reaches(follow, chain.head)
+  await turns()
+  assert.notEqual(chain.find('0x4').hash, old.hash)
+  assert.ok(disagreements().every(({ blocks }) => blocks.every(({ source, hash }) => source !== 'source 1' || hash !== old.hash)), JSON.stringify(disagreements()))
+})
+
+for (const [what, on] of Object.entries({
+  'ends the follow as it takes the first of them': (take, end) => (event, listener) => {
+    take(event, listener)
+    end()
+  },
+  'ends the follow before it takes the first of them': (take, end) => (event, listener) => {
+    end()
+    take(event, listener)
+  },
+  'takes them': (take) => take,
+})) {
+  test(`no listener is left at a wallet that ${what}, nor where it throws as one is taken away`, async (t) => {
+    const { chain, db } = await world(t)
+    const listeners = new Set()
+    const wallet = source(chain)
+    wallet.on = on((event, listener) => listeners.add(listener), () => db.following?.stop())
+    wallet.removeListener = (event, listener) => {
+      listeners.delete(listener)
+      throw new Error('no')
+    }
+    const follow = db.follow(wallet, { everyMs: EVERY_MS })
+    if (db.following) await reaches(follow, chain.head)
+    follow.stop()
+    await follow
+    assert.equal(listeners.size, 0)
+  })
+}
