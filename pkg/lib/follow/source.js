@@ -3,7 +3,7 @@
 
 import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
-import { openProvider, requested } from '../provider.js'
+import { openProvider } from '../provider.js'
 import { Attempts } from '../reconnect.js'
 import { Line } from './line.js'
 
@@ -24,7 +24,7 @@ export const NEW = 'no answer yet'
  * several times, and even at each call.
  */
 const SETTLE_MS = 100
-/** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
+/** Characters of a chain's id: one of 32 bytes has 66. */
 const LONGEST_ID = 100
 
 export class Source {
@@ -53,7 +53,6 @@ export class Source {
   /** Counts what is asked and heard, and the newest of that which was taken. */
   #turn = 0
   #taken = 0
-  #subscription = null
   /** What the subscription brought last and is not checked yet, and whether another one is. */
   #noticed = null
   #isChecking = false
@@ -102,8 +101,6 @@ export class Source {
   /** Ends it, after `rest`. */
   stop() {
     this.#attempts?.stop()
-    if (this.#subscription) this.#unsubscribe(this.#subscription)
-    this.#subscription = null
     this.#provider?.close()
     this.#provider = null
   }
@@ -129,9 +126,8 @@ export class Source {
     try {
       const provider = openProvider(this.#target, (code, reason) => this.#lost(reason))
       this.#provider = provider
-      const canListen = this.#options.tag === 'latest' && provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())
+      if (this.#options.tag === 'latest') provider.listen?.((header) => this.#notice(header), () => this.#chainChanged())
       // An object may have ended the follow meanwhile.
-      if (canListen && this.#isActive) this.#subscribe()
       if (this.#isActive) this.#ask()
     } catch (error) {
       // A URL that this page may not connect to.
@@ -142,33 +138,17 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#subscription = this.#isOurChain = this.#hears = null
+    this.#provider = this.#isOurChain = this.#hears = null
     this.#fail(reason)
   }
 
-  async #subscribe() {
-    const provider = this.#provider
-    const request = { method: 'eth_subscribe', params: ['newHeads'] }
-    // A wallet is asked without a limit of time, because one that confirms late has to be told the end.
-    const { result } = this.#isUrl ? await provider.call(request) : await requested(this.#target, request)
-    if (typeof result !== 'string' || result.length > LONGEST_ID) return
-    if (provider === this.#provider) this.#subscription = result
-    else this.#unsubscribe(result)
-  }
-
-  /** A wallet would go on. With a WebSocket the subscription ends by itself. */
-  #unsubscribe(subscription) {
-    if (!this.#isUrl) requested(this.#target, { method: 'eth_unsubscribe', params: [subscription] })
-  }
-
-  /** Takes what a subscription brings, which may be any JSON. */
-  async #notice(notice) {
-    if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
+  /** Takes a new head, which may be any JSON. */
+  async #notice(header) {
     if (!this.#isActive) return
     this.#hears = true
     this.#schedule()
     // Of those that come while one is checked, the newest counts.
-    this.#noticed = notice.result
+    this.#noticed = header
     if (this.#isChecking) return
     this.#isChecking = true
     while (this.#noticed) {
