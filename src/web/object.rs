@@ -238,7 +238,7 @@ fn block(block: &Block) -> Fields {
 /// What a verified header says.
 pub(super) fn header(header: &VerifiedHeader) -> JsValue {
     let root = header.state_root();
-    block(header.block()).hash("root", &root).into()
+    block(&header.block()).hash("root", &root).into()
 }
 
 /// `SyncFigures` of `snaplight.d.ts`.
