@@ -68,7 +68,7 @@ export class Snaplight {
     return database.#headers
   }
 
-  /** For `snaplight/provider`: the newest Heads that were followed, by tag, each perhaps `null`. */
+  /** For `snaplight/provider`: the newest Heads that were followed, by tag; none before. */
   static followed(database) {
     return database.#following.heads
   }

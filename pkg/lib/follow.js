@@ -13,21 +13,19 @@ const LONGEST_EVERY_MS = 86_400_000
 const MAX_SOURCES = 16
 
 export class Follow extends Running {
-  #tag
   #loop
 
   /**
    * Made by `Snaplight.follow`.
-   * @param {object} loop Has the `standing`, and `end(error)`.
+   * @param {object} loop Has the `standing`, the `plan`, and `end(error)`.
    */
-  constructor(tag, loop, handOver) {
+  constructor(loop, handOver) {
     super(handOver)
-    this.#tag = tag
     this.#loop = loop
   }
 
   get tag() {
-    return this.#tag
+    return this.#loop.plan.tag
   }
 
   get standing() {
@@ -49,7 +47,10 @@ export function followPlan(source, options, chainId) {
   const given = isOne ? [source] : source
   const { length } = given
   wholeNumber(length, MAX_SOURCES, 'the number of sources')
-  const sources = given.map((each, at) => checkedSource(each, `source ${at + 1}`, isOne))
+  // Of an array with holes, too.
+  const sources = Array.from(given, (each, at) => checkedSource(each, `source ${at + 1}`, isOne))
+  // One that is named twice would have two voices.
+  if (new Set(sources.map(({ target }) => target)).size < length) bad('source', 'sources of which each is another one', source)
   const { signal, tag = 'latest', agree = (length >> 1) + 1, everyMs = EVERY_MS, backwards = false, whileHidden = false, onProgress } = optionsOf(options)
   wholeNumber(agree, length, 'options.agree')
   wholeNumber(everyMs, LONGEST_EVERY_MS, 'options.everyMs')

@@ -13,6 +13,8 @@ const HEADER_FIELDS = (
  * src/state/record.rs.
  */
 const KEPT_HEADERS = 8
+/** Those that are numbers (QUANTITY, execution-apis). The others are bytes (DATA). */
+const NUMBERS = 'difficulty number gasLimit gasUsed timestamp baseFeePerGas blobGasUsed excessBlobGas slotNumber'.split(' ')
 /** Characters of a field that are kept, as many as MAX_TEXT of src/wire/rpc/header.rs. */
 const LONGEST_TEXT = 16_384
 
@@ -24,11 +26,20 @@ export function headerFields(header) {
   return Object.fromEntries(['hash', ...HEADER_FIELDS].map((name) => [name, header[name]]).filter(([, value]) => value !== undefined))
 }
 
-/** The same of texts alone, each of a bounded length. What came as a number becomes text. */
+/**
+ * The same of texts alone, each of a bounded length and in the one form of execution-apis. Fields are
+ * hashed however they are written, and readers may take `10`, which is 16, for ten.
+ */
 export function headerTexts(header) {
-  const textOf = (value) => (Number.isSafeInteger(value) ? `0x${value.toString(16)}` : value)
+  const textOf = (value) => (Number.isSafeInteger(value) ? value.toString(16) : value)
   const isKept = ([, value]) => typeof value === 'string' && value.length <= LONGEST_TEXT
-  return Object.fromEntries(Object.entries(headerFields(header)).map(([name, value]) => [name, textOf(value)]).filter(isKept))
+  return Object.fromEntries(Object.entries(headerFields(header)).map(([name, value]) => [name, textOf(value)]).filter(isKept).map(canonical))
+}
+
+function canonical([name, text]) {
+  const digits = text.replace(/^0x/i, '').toLowerCase()
+  if (NUMBERS.includes(name)) return [name, `0x${digits.replace(/^0+(?=.)/, '') || 0}`]
+  return [name, `0x${digits.length % 2 ? 0 : ''}${digits}`]
 }
 
 /** Verified headers by their blocks' hashes, the oldest first. Bound: KEPT_HEADERS. */

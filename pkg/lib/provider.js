@@ -236,7 +236,7 @@ class Batches {
       this.#shrink(call.batch)
       this.#add(call)
     } else if (error || answer?.result === undefined) {
-      this.calls.fail({ message: 'the answer is not JSON-RPC', ...http, ...error }, [call], error)
+      this.calls.fail({ message: 'the answer is not JSON-RPC', ...http, ...wordsOf(error) }, [call], error)
     } else {
       this.calls.end(call.id, { result: answer.result })
     }
@@ -247,9 +247,9 @@ class Batches {
     const { code, message } = Object(answer?.error)
     const [{ batch }] = calls
     if (NOT_OF_BATCHES.includes(http?.status) || RATE_CODES.includes(code)) {
-      return this.calls.fail({ ...http, ...answer?.error }, calls, answer?.error)
+      return this.calls.fail({ ...http, ...wordsOf(answer?.error) }, calls, answer?.error)
     }
-    const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(message)
+    const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(text(message, LONGEST_MESSAGE))
     // Anything else is a server that knows no batches.
     this.#shrink(isTooLarge ? batch : 1)
     for (const call of calls) this.#add(call)
@@ -446,7 +446,20 @@ function parsed(text) {
 function retryAfter(headers) {
   const value = headers?.get?.('retry-after')
   const ms = Number(value) >= 0 ? value * 1_000 : Date.parse(value) - Date.now()
-  return value && !Number.isNaN(ms) ? Math.min(Math.max(ms, 0), LONGEST_RETRY_MS) : null
+  return value && !Number.isNaN(ms) ? boundedWait(ms) : null
+}
+
+function boundedWait(ms) {
+  return Math.min(Math.max(ms, 0), LONGEST_RETRY_MS)
+}
+
+/**
+ * What a server's own error may say, and nothing else of it: only HTTP says a status and a wait, and a
+ * long text has a property for each of its characters.
+ */
+function wordsOf(error) {
+  const { code, message, data } = Object(error)
+  return { ...(code !== undefined && { code }), ...(message !== undefined && { message }), ...(data !== undefined && { data }) }
 }
 
 /** The outcome of a call that failed, by whatever an object threw or a server said. */
@@ -461,7 +474,7 @@ function failure(thrown) {
         message: text(details ?? message ?? thrown, LONGEST_MESSAGE),
         data: text(data ?? inner.data ?? '', LONGEST_DATA),
         status: [status, inner.status].find(Number.isSafeInteger) ?? 0,
-        retryAfterMs: retryAfterMs ?? retryAfter(headers),
+        retryAfterMs: Number.isFinite(retryAfterMs) ? boundedWait(retryAfterMs) : retryAfter(headers),
       },
     }
   } catch {

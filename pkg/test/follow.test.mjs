@@ -114,6 +114,7 @@ for (const kind of ['ws', 'object']) {
     assert.equal(provider.calls.eth_getBlockByNumber, asked)
     follow.stop()
     await follow
+    await eventually(() => chain.listeners.size === 0)
   })
 }
 
@@ -305,7 +306,7 @@ test('a provider of another chain has no voice, and says so in words', async (t)
   const { chain, db } = await world(t)
   const provider = new TestProvider(chain, { chainId: 5 })
   const follow = db.follow(provider, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain "0x5", and not on "0x539"')
+  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain 5, and not on 1337')
   assert.equal(follow.standing.head, null)
 })
 
@@ -317,13 +318,13 @@ test('a wallet whose chain changes loses its voice until it is on the right one 
   wallet.on = (event, listener) => { hears[event] = listener }
   wallet.removeListener = (event) => { delete hears[event] }
   const follow = db.follow(wallet, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting?.includes('chain {"toString":7}'))
+  await until(follow, ({ waiting }) => waiting?.includes('chain undefined'))
   chainId = quantity(chain.chainId)
   hears.chainChanged(chainId)
   await reaches(follow, chain.head)
   chainId = '0x5'
   hears.chainChanged(chainId)
-  await until(follow, ({ waiting }) => waiting?.includes('chain "0x5"'))
+  await until(follow, ({ waiting }) => waiting?.includes('chain 5'))
   follow.stop()
   await follow
   assert.deepEqual(hears, {})
@@ -380,14 +381,15 @@ test('a block with a lower number is taken where the caller says so', async (t) 
 test('each tag follows its own block, and the newest that were followed are remembered', async (t) => {
   const { chain, db } = await world(t, { blocks: 6 })
   chain.behind = { safe: 2, finalized: 4 }
-  assert.deepEqual(Snaplight.followed(db), { latest: null, safe: null, finalized: null })
+  assert.deepEqual(Snaplight.followed(db), {})
   for (const tag of ['finalized', 'safe', 'latest']) {
     const follow = db.follow(source(chain), { everyMs: EVERY_MS, tag })
     const block = chain.find(tag)
     await reaches(follow, block)
     assert.deepEqual([follow.tag, Snaplight.followed(db)[tag]], [tag, { number: numberOf(block), hash: block.hash }])
   }
-  assert.deepEqual(Object.values(Snaplight.followed(db)).map(({ number }) => number), [6, 4, 2])
+  const { latest, safe, finalized } = Snaplight.followed(db)
+  assert.deepEqual([latest.number, safe.number, finalized.number], [6, 4, 2])
 })
 
 test('the last eight headers are remembered with their hashed fields only', async (t) => {
@@ -559,6 +561,19 @@ test('sources and options that are none are refused', async (t) => {
     globalThis.WebSocket = WebSocket
   })
   assert.throws(() => db.follow('ws://a.example'), { name: 'UnsupportedError' })
+})
+
+test('a source that names other blocks without end is told of once for each number', async (t) => {
+  const { chain, db, disagreements } = await world(t)
+  let at = 0
+  const liar = source(chain, (call, given) => (given?.stateRoot ? forged(given, { extraData: `0x${(at++).toString(16).padStart(8, '0')}` }) : given))
+  const follow = db.follow([source(chain), source(chain), liar], { everyMs: EVERY_MS })
+  await reaches(follow, chain.head)
+  await eventually(() => at > 10)
+  await chain.advance(3)
+  await reaches(follow, chain.head)
+  await eventually(() => at > 20)
+  assert.deepEqual(disagreements().flatMap(({ blocks }) => blocks.map(({ source, number }) => [source, number])), [['source 3', 3], ['source 3', 4]])
 })
 
 test('nothing that a subscription brings throws, ends the follow or is taken unproven', async (t) => {

@@ -68,7 +68,6 @@ for (const [way, { hold, worker, ...by }] of Object.entries({
     const liar = new URL(sources[1][by.kind]).host
     const page = await world.page()
     await follow(page, { name: `liar, ${way}`, hold, worker, sources, ...by })
-    const taken = []
     let changes = 0
     let slots = 0
     let last
@@ -82,7 +81,9 @@ for (const [way, { hold, worker, ...by }] of Object.entries({
         slots += changedSlots(truth, last)
       }
       last = truth
-      taken.push(block)
+      // Those that the page has seen come, and not those that were there before it. The liar may be
+      // slow to answer, and is not asked about a block any more when there are newer ones.
+      if (at >= LAG) await seen(page, (number) => disagreements.some(({ agreed }) => agreed?.number === number), block.number)
     }
     t.diagnostic(`${BLOCKS} blocks in ${seconds(begun)} s: ${changes} accounts and ${slots} slots had changed, and were compared`)
     assert.ok(changes >= 3 * (BLOCKS - 1), `${changes} accounts of the set changed in ${BLOCKS} blocks`)
@@ -95,9 +96,6 @@ for (const [way, { hold, worker, ...by }] of Object.entries({
       assert.deepEqual(blocks, [{ source: liar, number: agreed.number, hash: blocks[0].hash }])
       assert.notEqual(blocks[0].hash, agreed.hash)
     }
-    // Those that the page has seen come. The first ones were there before it.
-    const named = new Set(told.map(({ agreed }) => agreed.number))
-    assert.deepEqual(taken.slice(LAG).filter(({ number }) => !named.has(number)), [], 'blocks for which the liar was not named')
     await assertFollows(page)
   })
 }

@@ -19,8 +19,8 @@ export class Agreement {
 
   /**
    * @param {number} agree How many have to name the same block.
-   * @param {(agreed: object | null, blocks: object[]) => void} report Is told of each block that
-   *   contradicts another, once.
+   * @param {(agreed: object | null, blocks: object[]) => void} report Is told of blocks that
+   *   contradict the one of their number that was agreed on, or each other; once for each source.
    */
   constructor(sources, agree, report) {
     this.#sources = sources
@@ -73,7 +73,8 @@ export class Agreement {
   #tell(agreed, named) {
     const blocks = []
     for (const { source, block: { number, hash } } of named) {
-      const key = [this.#sources.indexOf(source), number, hash, agreed?.hash].join()
+      // Not once for each hash: one that names others without end would be told of without end.
+      const key = [this.#sources.indexOf(source), number, agreed?.hash].join()
       if (this.#reported.has(key)) continue
       this.#reported.add(key)
       trim(this.#reported, MAX_REPORTED)

@@ -5,8 +5,8 @@ import { followPlan } from '../follow.js'
 import { Loop } from './loop.js'
 
 export class Following {
-  /** The newest Head that a follow completed, by its tag. */
-  heads = { latest: null, safe: null, finalized: null }
+  /** The newest Head that a follow completed, by its tag; none before. */
+  heads = {}
   /** The Loop of the follow that runs, or `null`. */
   #loop = null
 
@@ -17,7 +17,8 @@ export class Following {
   /** @param {object} engine Of loop.js, and `chainId`. */
   start(source, options, engine) {
     const loop = new Loop(followPlan(source, options, engine.chainId), engine, this)
-    this.supersede('Another follow')
+    // Whoever hears of the end of one may start another one.
+    while (this.#loop) this.supersede('Another follow')
     this.#loop = loop
     loop.begin()
     return loop.follow
@@ -28,9 +29,9 @@ export class Following {
     this.#loop?.end(new CancelledError('CANCELLED', `${by} took over from this follow; what is stored stays.`))
   }
 
-  /** The follow has ended. */
-  ended() {
-    this.#loop = null
+  /** A follow has ended. */
+  ended(loop) {
+    if (this.#loop === loop) this.#loop = null
   }
 
   /** The follow has got to this block, if it is one. */

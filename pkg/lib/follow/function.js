@@ -42,18 +42,15 @@ export class FunctionSource {
     this.#timer = setTimeout(() => this.#ask(), this.#everyMs)
     if (this.#isAsking) return
     this.#isAsking = true
-    let given
-    // As a provider, so that it ends in any case, and with words.
+    let head = null
+    // As a provider, so that it ends in any case, and with words, also where what it gives throws.
     const request = async () => {
-      given = await this.#call()
+      const given = await this.#call()
+      if (given != null) head = await this.#read(given)
     }
     const { error } = await openProvider({ request }).call({})
-    try {
-      this.#problem = error ? error.message : given == null ? 'it names no block' : null
-      if (!this.#problem) this.#head = await this.#read(given)
-    } catch (thrown) {
-      this.#problem = thrown.message
-    }
+    this.#head = head ?? this.#head
+    this.#problem = error ? error.message : head ? null : 'it names no block'
     this.#isAsking = false
     this.#heard()
   }
@@ -63,6 +60,7 @@ export class FunctionSource {
     const { header, blockHash } = target
     if (header) return { target, ...(await this.#verify(header, blockHash)) }
     const { root, blockHash: hash } = showTarget(target)
-    return { target, root, hash, number: hash && given.number >= 0 ? Number(given.number) : undefined }
+    const number = Number(given.number ?? NaN)
+    return { target, root, hash, number: hash && number >= 0 && Number.isSafeInteger(number) ? number : undefined }
   }
 }

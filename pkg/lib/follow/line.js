@@ -25,8 +25,17 @@ export class Line {
     trim(this.#blocks, MAX_BLOCKS)
   }
 
+  remove(number) {
+    this.#blocks.delete(number)
+  }
+
   clear() {
     this.#blocks.clear()
+  }
+
+  /** Forgets what has a number only. */
+  forgetAsked() {
+    for (const { number, hash } of this.all()) if (!hash) this.#blocks.delete(number)
   }
 
   /** @returns {Iterable<object>} */

@@ -17,11 +17,11 @@ import { Source } from './source.js'
 const KEEPS_BLOCKS = 16
 
 export class Loop {
-  /** As the caller sees it, where that stands, and what moves it. */
+  /** As the caller sees it, where that stands, what it was asked for, and what moves it. */
   follow
   standing
+  plan
   #controls
-  #plan
   #engine
   #owner
   #sources
@@ -49,10 +49,10 @@ export class Loop {
    * @param {object} owner Of following.js.
    */
   constructor(plan, engine, owner) {
-    this.#plan = plan
+    this.plan = plan
     this.#engine = engine
     this.#owner = owner
-    this.follow = new Follow(plan.tag, this, (controls) => {
+    this.follow = new Follow(this, (controls) => {
       this.#controls = controls
     })
     const { tag, agree, sources } = plan
@@ -60,26 +60,33 @@ export class Loop {
     this.#sources = sources.map((source) => new (source.call ? FunctionSource : Source)(source, plan, hooks))
     const [{ call }] = sources
     this.#heads = call ? this.#sources[0] : new Agreement(this.#sources, agree, (agreed, blocks) => engine.tell({ type: 'disagreement', tag, agreed, blocks }))
+    this.#listen()
   }
 
-  begin() {
-    const { signal } = this.#plan
+  /** Throws if there is nothing to follow for, and then nothing has begun. */
+  #listen() {
+    const { signal } = this.plan
     const stop = () => this.end(null)
-    const stopWaking = onWake(() => this.#look(true), () => this.#look())
-    const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
     signal?.addEventListener('abort', stop)
+    const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.end(error) : this.#refresh()))
+    const stopWaking = onWake(() => this.#wake(), () => this.#look())
     this.#stopListening = () => {
       stopWaking()
       stopHearing()
       signal?.removeEventListener('abort', stop)
     }
-    if (signal?.aborted) stop()
+  }
+
+  begin() {
+    if (this.plan.signal?.aborted) this.end(null)
     else this.#look()
   }
 
   end(error) {
     if (this.#hasEnded) return
     this.#hasEnded = true
+    // First, because whoever hears of the rest may follow again.
+    this.#owner.ended(this)
     this.#stopListening()
     this.#each('rest')
     this.#each('stop')
@@ -87,7 +94,6 @@ export class Loop {
     // It was the caller who started what took over.
     if (error?.code === 'CANCELLED') this.follow.catch(() => {})
     this.#controls.settle(undefined, error?.code === 'CLOSED' ? null : error)
-    this.#owner.ended()
   }
 
   /** Looks at everything again, but later, because this may be called from within the engine. */
@@ -95,8 +101,9 @@ export class Loop {
     queueMicrotask(() => this.#look())
   }
 
+  /** One of them may end the follow when it is called. */
   #each(method) {
-    for (const source of this.#sources) source[method]?.()
+    for (const source of this.#sources) if (method !== 'start' || !this.#hasEnded) source[method]?.()
   }
 
   /** A source has said something, or has failed. */
@@ -106,26 +113,36 @@ export class Loop {
     this.#refresh()
   }
 
-  /** @param {boolean} [hurries] Whether to ask at once. */
-  #look(hurries = false) {
+  /** Asks at once. */
+  #wake() {
+    this.#isActive = false
+    this.#look()
+  }
+
+  #look() {
     if (this.#hasEnded) return
-    const isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
-    const [wasActive] = [this.#isActive, (this.#isActive = isActive)]
-    if (!isActive) this.#each('rest')
-    else if (hurries || !wasActive) this.#each('start')
-    if (isActive) this.#find()
-    if (isActive) this.#go()
+    const wasActive = this.#isActive
+    this.#isActive = this.#engine.state().role === 'writer' && !this.#isHidden()
+    if (!this.#isActive) {
+      this.#each('rest')
+    } else {
+      if (!wasActive) this.#each('start')
+      this.#find()
+      // Whoever was asked, or heard of a disagreement, may have ended it.
+      if (this.#hasEnded) return
+      this.#go()
+    }
     this.#show()
   }
 
   #isHidden() {
-    return !this.#plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
+    return !this.plan.whileHidden && globalThis.document?.visibilityState === 'hidden'
   }
 
   /** Takes the newest block that the sources name. */
   #find() {
     const held = this.#engine.state().complete?.block
-    const lowest = this.#plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
+    const lowest = this.plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)
     const isLower = number < lowest
     this.#waiting = waiting ?? (isLower ? `the newest block, ${number}, is lower than ${lowest}` : null)
@@ -139,7 +156,7 @@ export class Loop {
     const { complete, isFirst, holds } = this.#engine.state()
     if (!this.#sync && isHeld(head, complete)) {
       this.#engine.keepHeader(head.target)
-      return this.#owner.completed(this.#plan.tag, complete.block)
+      return this.#owner.completed(this.plan.tag, complete.block)
     }
     if (this.#sync && (isFirst || holds === 'set') && !this.#isRefused && isNear(head, this.#aim)) return
     this.#isRefused = false
@@ -148,6 +165,7 @@ export class Loop {
       this.#sync = sync
       this.#aim = head
       sync.then(({ block }) => this.#ended(sync, block), (error) => this.#ended(sync, null, error))
+      if (this.#hasEnded) sync.cancel()
     } catch (error) {
       this.end(error)
     }
@@ -157,7 +175,7 @@ export class Loop {
     const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
     if (isRefused && !this.#isRefused) this.#refresh()
     this.#isRefused = isRefused
-    this.#plan.onProgress?.(progress)
+    this.plan.onProgress?.(progress)
   }
 
   #ended(sync, block, error = null) {
@@ -165,7 +183,7 @@ export class Loop {
     if (this.#hasEnded || sync !== this.#sync) return
     this.#sync = this.#aim = null
     if (error && error.code !== 'STORE_ABORTED') return this.end(error)
-    this.#owner.completed(this.#plan.tag, block)
+    this.#owner.completed(this.plan.tag, block)
     this.#failure = error
     this.#look()
   }

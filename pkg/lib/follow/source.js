@@ -3,7 +3,7 @@
 
 import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
-import { openProvider } from '../provider.js'
+import { openProvider, requested } from '../provider.js'
 import { Attempts } from '../reconnect.js'
 import { Line } from './line.js'
 
@@ -19,6 +19,11 @@ const SELDOM = 10
 const MAX_OPEN = 3
 /** What is said of a source that has said nothing. */
 export const NEW = 'no answer yet'
+/**
+ * How long after its chain has changed a wallet is asked. Chosen without a measurement: it may say so
+ * several times, and even at each call.
+ */
+const SETTLE_MS = 100
 /** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
 const LONGEST_ID = 100
 
@@ -49,8 +54,11 @@ export class Source {
   #turn = 0
   #taken = 0
   #subscription = null
+  /** What the subscription brought last and is not checked yet, and whether another one is. */
+  #noticed = null
+  #isChecking = false
   /** Whether the subscription works: it brought the newest block. */
-  #hears = false
+  #hears = null
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -65,6 +73,11 @@ export class Source {
     this.#verify = verify
     this.#heard = heard
     if (/^ws/.test(target)) this.#attempts = new Attempts(() => this.#connect())
+  }
+
+  /** Whether it is a URL, and not a wallet or a library's object. */
+  get #isUrl() {
+    return typeof this.#target === 'string'
   }
 
   /** The newest block that it names, `{ number, hash, parent, header }`; `null` without a voice. */
@@ -89,6 +102,8 @@ export class Source {
   /** Ends it, after `rest`. */
   stop() {
     this.#attempts?.stop()
+    if (this.#subscription) this.#unsubscribe(this.#subscription)
+    this.#subscription = null
     this.#provider?.close()
     this.#provider = null
   }
@@ -98,14 +113,13 @@ export class Source {
     return this.head && this.#line.at(number)
   }
 
-  /** Asks for its block with this number, once. */
+  /** Asks for its block with this number, once until it is heard again. */
   async ask(number) {
     if (this.#line.at(number)) return
     this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     const block = result && (await this.#verified(headerTexts(result)))
-    // The chain may be another one by then.
-    if (block?.number !== number || !this.#line.at(number)) return
+    if (block?.number !== number || !(number < this.#head?.number)) return
     this.#line.add(block)
     this.#heard()
   }
@@ -113,9 +127,12 @@ export class Source {
   #connect() {
     if (!this.#isActive || this.#provider) return
     try {
-      this.#provider = openProvider(this.#target, (code, reason) => this.#lost(reason))
-      if (this.#options.tag === 'latest' && this.#provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())) this.#subscribe()
-      this.#ask()
+      const provider = openProvider(this.#target, (code, reason) => this.#lost(reason))
+      this.#provider = provider
+      const canListen = this.#options.tag === 'latest' && provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())
+      // An object may have ended the follow meanwhile.
+      if (canListen && this.#isActive) this.#subscribe()
+      if (this.#isActive) this.#ask()
     } catch (error) {
       // A URL that this page may not connect to.
       this.#lost(error.message)
@@ -125,48 +142,65 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#subscription = this.#isOurChain = null
-    this.#hears = false
+    this.#provider = this.#subscription = this.#isOurChain = this.#hears = null
     this.#fail(reason)
   }
 
   async #subscribe() {
     const provider = this.#provider
-    const { result } = await provider.call({ method: 'eth_subscribe', params: ['newHeads'] })
-    if (provider === this.#provider && typeof result === 'string' && result.length <= LONGEST_ID) this.#subscription = result
+    const request = { method: 'eth_subscribe', params: ['newHeads'] }
+    // A wallet is asked without a limit of time, because one that confirms late has to be told the end.
+    const { result } = this.#isUrl ? await provider.call(request) : await requested(this.#target, request)
+    if (typeof result !== 'string' || result.length > LONGEST_ID) return
+    if (provider === this.#provider) this.#subscription = result
+    else this.#unsubscribe(result)
+  }
+
+  /** A wallet would go on. With a WebSocket the subscription ends by itself. */
+  #unsubscribe(subscription) {
+    if (!this.#isUrl) requested(this.#target, { method: 'eth_unsubscribe', params: [subscription] })
   }
 
   /** Takes what a subscription brings, which may be any JSON. */
   async #notice(notice) {
     if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
-    // Of a flood some are left out. A question brings what was missed.
-    if (!this.#isActive || this.#open >= MAX_OPEN) return
+    if (!this.#isActive) return
     this.#hears = true
     this.#schedule()
-    this.#open += 1
-    await this.#take(headerTexts(notice.result), ++this.#turn)
-    this.#open -= 1
+    // Of those that come while one is checked, the newest counts.
+    this.#noticed = notice.result
+    if (this.#isChecking) return
+    this.#isChecking = true
+    while (this.#noticed) {
+      const header = headerTexts(this.#noticed)
+      this.#noticed = null
+      const turn = ++this.#turn
+      if (await this.#isSure()) await this.#take(header, turn)
+    }
+    this.#isChecking = false
   }
 
   /** A wallet's user has chosen another chain. */
   #chainChanged() {
     this.#isOurChain = null
     this.#forget(NEW)
-    if (this.#isActive) this.#ask()
+    this.#schedule(SETTLE_MS)
   }
 
   #schedule(ms = this.#options.everyMs * (this.#hears ? SELDOM : 1)) {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ask(), ms)
+    if (this.#isActive) this.#timer = setTimeout(() => this.#ask(), ms)
   }
 
   async #ask() {
     const { tag, everyMs } = this.#options
     this.#schedule()
-    if (this.#isOurChain === null) this.#askChain()
-    if (this.#isOurChain === false) return
     const turn = ++this.#turn
+    const chain = this.#isUrl && this.#isSure()
     const { result, error } = await this.#call('eth_getBlockByNumber', [tag, false])
+    const isKnown = this.head && result?.hash === this.#head.hash
+    // A wallet is asked for its chain after it has named a new block, because that may have changed.
+    if (!error && !isKnown && !(await (chain || this.#isSure()))) return
     // What was heard meanwhile is newer.
     if (turn < this.#taken || !this.#isActive) return
     if (error) {
@@ -174,25 +208,33 @@ export class Source {
       this.#fail(error.message)
     } else if (result) {
       // The subscription has missed it, and may have ended.
-      if (result.hash !== this.#head?.hash && this.#hears) {
-        this.#hears = false
+      if (this.#hears && result.hash !== this.#head?.hash) {
+        this.#hears = null
         this.#schedule()
       }
       this.#take(headerTexts(result), turn)
-    } else if (result === null) {
+    } else if (result !== undefined) {
       this.#fail(`it names no block '${tag}'`)
     }
   }
 
-  async #askChain() {
+  /** Resolves to whether it is on the right chain. The server of a URL stays on that. */
+  async #isSure() {
+    if (this.#isUrl && this.#isOurChain) return true
     const { result, error } = await this.#call('eth_chainId', [])
-    if (error) return this.#fail(error.message)
-    if (result === undefined) return
-    const named = JSON.stringify(result).slice(0, LONGEST_ID)
-    const ours = `"0x${this.#options.chainId.toString(16)}"`
-    this.#isOurChain = named === ours
+    if (error) this.#fail(error.message)
+    if (result === undefined) return false
+    const { chainId } = this.#options
+    let named
+    try {
+      named = BigInt(String(result).slice(0, LONGEST_ID))
+    } catch {
+      // It names none.
+    }
+    this.#isOurChain = named === chainId
     if (this.#isOurChain) this.#heard()
-    else this.#fail(`it is on chain ${named}, and not on ${ours}`)
+    else this.#forget(`it is on chain ${named}, and not on ${chainId}`)
+    return this.#isOurChain
   }
 
   /** The outcome of a call; an empty one if the connection is another one by then. */
@@ -239,6 +281,7 @@ export class Source {
 
   #fail(problem) {
     if (problem || this.#isOurChain) this.problem = problem
+    this.#line.forgetAsked()
     this.#heard()
   }
 }

@@ -195,11 +195,12 @@ impl IndexedDb {
             _ => self.read(&[META, CODES]),
         }?;
         let meta = transaction.store(META)?;
+        let record = get(&meta, JsValue::from_str(META_KEY))?;
         let limit = Some(MAX_SCOPES as u32);
         let versions = meta.get_all_keys(Some(all_scopes()?.into()), limit);
         let scopes = meta.get_all(Some(all_scopes()?.into()), limit);
         let mut asked = AskedContents {
-            record: get(&meta, JsValue::from_str(META_KEY))?,
+            record,
             versions: versions.map_err(errors::idb)?.into(),
             scopes: scopes.map_err(errors::idb)?.into(),
             codes: None,
@@ -210,6 +211,7 @@ impl IndexedDb {
             let limit = u32::try_from(codes).unwrap_or(u32::MAX);
             asked.codes = Some(get_keys(&asked.transaction.store(CODES)?, limit)?);
         }
+        // The others have been made before these, so they have their answers sooner.
         let last = asked.codes.as_ref().unwrap_or(&asked.scopes);
         asked.transaction.is_over_with(last)?;
         Ok(asked)
