@@ -6,7 +6,7 @@ import { Events } from './lib/eip1193/events.js'
 import { openFallback } from './lib/eip1193/fallback.js'
 import { HEADER_METHODS, METHODS } from './lib/eip1193/methods.js'
 import { States } from './lib/eip1193/state.js'
-import { bad, optionsOf } from './lib/input.js'
+import { bad, oneOf, optionsOf } from './lib/input.js'
 
 export { ProviderRpcError } from './lib/eip1193/errors.js'
 
@@ -16,8 +16,8 @@ const SUBSCRIPTIONS = ['eth_subscribe', 'eth_unsubscribe']
 export function createProvider(db, options) {
   if (!(db instanceof Snaplight)) bad('db', 'an open database', db)
   const { fallback: wanted, onDemand = false, headers = false } = optionsOf(options)
-  flag(onDemand, 'options.onDemand')
-  flag(headers, 'options.headers')
+  oneOf(onDemand, [true, false], 'options.onDemand')
+  oneOf(headers, [true, false], 'options.headers')
   const fallback = openFallback(wanted)
   const events = new Events()
   const source = { db, states: new States(db, onDemand), hasFallback: fallback !== null }
@@ -79,8 +79,4 @@ function opened(request) {
   if (params === undefined || params === null) return { method }
   if (typeof params !== 'object') throw invalidParams('the parameters must be an array')
   return { method, params }
-}
-
-function flag(value, argument) {
-  if (typeof value !== 'boolean') bad(argument, 'a boolean', value)
 }

@@ -166,7 +166,7 @@ export function wholeNumber(value, most, argument) {
 }
 
 export function oneOf(value, values, argument) {
-  return values.includes(value) ? value : bad(argument, values.map((each) => `'${each}'`).join(' or '), value)
+  return values.includes(value) ? value : bad(argument, values.map((each) => (typeof each === 'string' ? `'${each}'` : each)).join(' or '), value)
 }
 
 export function databaseName(value = 'snaplight') {

@@ -15,6 +15,11 @@ import { Reads } from './reads.js'
  */
 const LONGEST_SYNC_MS = 20_000
 /**
+ * How long a read may wait for those before it. Chosen without a measurement: as long as one sync, so
+ * that a page that reads at each block does not pile them up while no peer answers.
+ */
+const LONGEST_QUEUE_MS = LONGEST_SYNC_MS
+/**
  * How long calls are collected before they are fetched together. Chosen without a measurement: in a
  * worker the calls of one turn come back in several.
  */
@@ -82,8 +87,8 @@ class Queue {
   #beside = null
   #keys = new Keys()
   /**
-   * What waits, in the order in which it was asked for: `{ state, keys, asks }`, with all that was
-   * asked for of one state. Bound: the callers' calls.
+   * What waits, in the order in which it was asked for: `{ state, keys, asks, limit }`, with all that
+   * was asked for of one state. Bound: the callers' calls of LONGEST_QUEUE_MS.
    */
   #jobs = []
   #isRunning = false
@@ -119,8 +124,7 @@ class Queue {
     queues.delete(this.#db)
     this.#stopListening()
     clearTimeout(this.#idle)
-    for (const { asks } of this.#jobs) for (const { reject } of asks) reject(error)
-    this.#jobs = []
+    for (const job of [...this.#jobs]) this.#drop(job, error)
     this.#release()
   }
 
@@ -133,8 +137,16 @@ class Queue {
       return job.asks
     }
     const job = { state, keys, asks: [] }
+    job.limit = setTimeout(() => this.#drop(job, notTracked('what was asked for before it took too long')), LONGEST_QUEUE_MS)
     this.#jobs.push(job)
     return job.asks
+  }
+
+  /** Ends a job that waits. */
+  #drop(job, error) {
+    clearTimeout(job.limit)
+    this.#jobs = this.#jobs.filter((each) => each !== job)
+    for (const { reject } of job.asks) reject(error)
   }
 
   /** Serves one job after the other. */
@@ -147,6 +159,7 @@ class Queue {
       this.#isChanging = true
       await Promise.allSettled([...this.#reading])
       const job = this.#jobs.shift()
+      clearTimeout(job?.limit)
       if (job) await this.#serve(job)
       this.#isChanging = false
     }

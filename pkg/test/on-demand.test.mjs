@@ -279,6 +279,30 @@ for (const [what, why, change] of [
   })
 }
 
+test('where no peer answers, reads of many states do not pile up: each ends after the time of two', async (t) => {
+  const all = await started(t)
+  const { chain, db, sync, onDemand, provider } = all
+  for (let block = 0; block < 3; block++) {
+    await chain.advance(3)
+    await sync()
+  }
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  provider.request = () => new Promise(() => {})
+  const ends = []
+  for (const state of db.states) onDemand.reads(state, [{ address: addressOf(2) }]).catch(({ code, message }) => ends.push([code, message]))
+  assert.equal(db.states.length, 4)
+  for (let second = 0; second < 41; second++) {
+    t.mock.timers.tick(1_000)
+    for (let at = 0; at < 20; at++) await turn()
+  }
+  assert.deepEqual(ends.map(([code]) => code), Array(4).fill('NOT_TRACKED'))
+  assert.match(ends.at(-1)[1], /what was asked for before it took too long|no peer proved it/)
+  delete provider.request
+  t.mock.timers.reset()
+  db.addPeer({ request: (call) => provider.request(call) })
+  await assertIs(all, db.complete, addressOf(2))
+})
+
 test('where the last peer is closed, a read ends at once, and says so', async (t) => {
   const { db, chain, onDemand, provider } = await started(t)
   instead(provider, chain, { chainId: 5 })

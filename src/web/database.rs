@@ -174,10 +174,10 @@ impl Database {
     }
 
     /// Checks a header, in the same forms, against `block`. Returns what it says:
-    /// `object::Header`.
+    /// [`object::header`].
     pub fn header(&self, header: JsValue, block: Option<Box<[u8]>>) -> Result<JsValue, JsValue> {
         let header = verified(header, block)?;
-        Ok(object::to_js(&object::Header::new(&header)))
+        Ok(object::header(&header))
     }
 
     /// Ends the sync under way, if there is one; the listener hears when it has ended.
@@ -186,7 +186,7 @@ impl Database {
         self.driver.cancel();
     }
 
-    /// Where the sync stands: `object::Progress`.
+    /// Where the sync stands: [`object::progress`].
     pub fn progress(&self) -> JsValue {
         self.driver.progress()
     }
@@ -408,7 +408,7 @@ impl States {
         match &*last {
             Some((known, object)) if known == state => object.clone(),
             _ => {
-                let object = object::to_js(&object::Complete::new(state));
+                let object = object::complete(state);
                 *last = Some((*state, object.clone()));
                 object
             }

@@ -1,17 +1,16 @@
 //! Errors on their way to JavaScript: a code that `pkg/lib/errors.js` makes a class of, and a
 //! message that says what happened, to what, and what to do.
 
-use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-use super::object::to_js;
+use super::object::Fields;
 use crate::state::RecordError;
 use crate::store::StoreError;
 use crate::sync::Failure;
 use crate::wire::rpc::HeaderError;
 
 /// An error for JavaScript, where it is a plain object with these fields.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(super) struct JsError {
     code: &'static str,
     message: String,
@@ -51,7 +50,11 @@ impl JsError {
 
 impl From<JsError> for JsValue {
     fn from(error: JsError) -> JsValue {
-        to_js(&error)
+        Fields::new()
+            .text("code", error.code)
+            .text("message", &error.message)
+            .value("pending", error.pending)
+            .into()
     }
 }
 

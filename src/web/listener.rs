@@ -4,8 +4,9 @@ use wasm_bindgen::prelude::*;
 
 use super::errors::JsError;
 use super::held::Held;
-use super::object::{self, Lie, PeerRow, Report};
+use super::object;
 use super::peer_closed::PeerClosed;
+use crate::sync::Lie;
 
 #[wasm_bindgen]
 extern "C" {
@@ -44,11 +45,12 @@ extern "C" {
 impl Listener {
     /// Which states can be read, and what is to be held.
     pub(super) fn states(&self, held: &Held) {
-        let _ = self.on_states(&object::to_js(&object::Held::new(held)));
+        let _ = self.on_states(&object::held(held));
     }
 
-    pub(super) fn synced(&self, report: &Report) {
-        let _ = self.on_synced(&object::to_js(report));
+    /// `report`: an [`object::report`].
+    pub(super) fn synced(&self, report: &JsValue) {
+        let _ = self.on_synced(report);
     }
 
     pub(super) fn failed(&self, error: JsError) {
@@ -67,14 +69,15 @@ impl Listener {
 
     /// A provider claimed something else than it proved.
     pub(super) fn lie(&self, id: u32, lie: &Lie) {
-        let _ = self.on_lie(id, &object::to_js(lie));
+        let _ = self.on_lie(id, &object::lie(lie));
     }
 
     pub(super) fn peer(&self, id: u32, state: &str) {
         let _ = self.on_peer(id, state);
     }
 
-    pub(super) fn peer_closed(&self, id: u32, closed: &PeerClosed<'_>, row: &PeerRow) {
-        let _ = self.on_peer_closed(id, &object::to_js(closed), &object::to_js(row));
+    /// `row`: an [`object::peer_row`].
+    pub(super) fn peer_closed(&self, id: u32, closed: &PeerClosed<'_>, row: &JsValue) {
+        let _ = self.on_peer_closed(id, &closed.to_js(), row);
     }
 }

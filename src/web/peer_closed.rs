@@ -1,7 +1,8 @@
 //! How a connection ended, and the WebSocket close codes.
 
-use serde::Serialize;
+use wasm_bindgen::JsValue;
 
+use super::object::Fields;
 use crate::wire::{close_code, reason_of};
 
 /// WebSocket's normal closure (RFC 6455, 7.4.1).
@@ -12,7 +13,6 @@ pub(super) const CLOSE_ABNORMAL: u16 = 1006;
 /// only servers may send (1003, 1009).
 pub(super) const CLOSE_BREACH: u16 = 4002;
 /// How a connection ended (`PeerClosed` of `snaplight.d.ts`).
-#[derive(Serialize)]
 pub(super) struct PeerClosed<'a> {
     /// Who ended it: `peer`, `fault` or `user`.
     by: &'static str,
@@ -62,6 +62,15 @@ impl<'a> PeerClosed<'a> {
             reason: "",
             disconnect: Some(reason as f64),
         }
+    }
+
+    pub(super) fn to_js(&self) -> JsValue {
+        Fields::new()
+            .text("by", self.by)
+            .number("code", self.code.into())
+            .text("reason", self.reason)
+            .or_null("disconnect", self.disconnect)
+            .into()
     }
 
     pub(super) fn code(&self) -> u16 {

@@ -771,7 +771,6 @@ fn a_damaged_code_comes_from_a_provider_by_the_address_of_an_account_that_names_
         setting.target();
         let end = setting.world.run();
         assert!(matches!(end, End::Done(_)), "after {events}: {end:?}");
-        eprintln!("DBG {events} repairs {} calls {} progress {:?}", setting.world.repairs, setting.calls(provider), setting.world.engine.progress(Millis(setting.world.now)));
         setting.world.run_until(|world| world.repairs > 0);
         setting.world.collect_garbage();
         setting.assert_true();

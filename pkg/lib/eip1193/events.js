@@ -14,9 +14,7 @@ export class Events {
   removeListener(event, listener) {
     const listeners = this.#of(event)
     const at = listeners.lastIndexOf(listener)
-    const left = listeners.filter((_, index) => index !== at)
-    if (left.length > 0) this.#listeners.set(event, left)
-    else this.#listeners.delete(event)
+    this.#listeners.set(event, listeners.filter((_, index) => index !== at))
   }
 
   /** An error that a listener throws is reported as uncaught, and reaches nobody else. */

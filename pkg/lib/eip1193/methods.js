@@ -11,12 +11,12 @@ export const METHODS = new Map([
   ['net_version', ({ db }) => String(db.network.id)],
   ['eth_accounts', () => []],
   ['eth_blockNumber', ({ states }) => quantity(states.number())],
-  ['eth_getBalance', reading(accountParams, getAccount, ({ balance }) => quantity(balance))],
-  ['eth_getTransactionCount', reading(accountParams, getAccount, ({ nonce }) => quantity(nonce))],
-  ['eth_getCode', reading((params) => ({ ...accountParams(params), code: true }), getCode, ({ code }) => toHex(code))],
-  ['eth_getStorageAt', reading(slotParams, getStorage, ([value]) => word(value))],
+  ['eth_getBalance', reading(accountParams, 'getAccount', ({ balance }) => quantity(balance))],
+  ['eth_getTransactionCount', reading(accountParams, 'getAccount', ({ nonce }) => quantity(nonce))],
+  ['eth_getCode', reading((params) => ({ ...accountParams(params), code: true }), 'getCode', ({ code }) => toHex(code))],
+  ['eth_getStorageAt', reading(slotParams, 'getStorage', ([value]) => word(value))],
   ['eth_getStorageValues', storageValues],
-  ['eth_getProof', reading(proofParams, getProof, ({ proof }) => proof)],
+  ['eth_getProof', reading(proofParams, 'getProof', ({ proof }) => proof)],
 ])
 
 /** The same of blocks, of which only the header can be proven. Undefined is left to the fallback. */
@@ -25,34 +25,18 @@ export const HEADER_METHODS = new Map([
   ['eth_getBlockByHash', (provider, params) => block(provider, hashParams(params))],
 ])
 
-/** A method that reads one account: what it asks for, how it is read, and how it is written. */
-function reading(parse, read, write) {
+/** A method that reads one account: what it asks for, what reads it, and how that is written. */
+function reading(parse, name, write) {
   return async ({ states }, params) => {
     const asked = parse(params)
-    const [value] = await states.read(asked.block, [asked], read)
+    const [value] = await states.read(asked.block, [asked], name)
     return write(value)
   }
 }
 
-function getAccount(reads, { address }) {
-  return reads.getAccount(address)
-}
-
-function getCode(reads, { address }) {
-  return reads.getCode(address)
-}
-
-function getStorage(reads, { address, slots }) {
-  return reads.getStorage(address, slots)
-}
-
-function getProof(reads, { address, slots }) {
-  return reads.getProof(address, slots)
-}
-
 async function storageValues({ states }, params) {
   const { accounts, block } = storageParams(params)
-  const values = await states.read(block, accounts, getStorage)
+  const values = await states.read(block, accounts, 'getStorage')
   return Object.fromEntries(accounts.map(({ address }, at) => [address, values[at].map(word)]))
 }
 

@@ -23,7 +23,7 @@ export class States {
   /** The number of the complete state's block. */
   number() {
     const { block } = this.locate({ tag: 'latest' })
-    if (!block) throw notFound('NO_STATE', 'The block of the complete state is not known, because only its root was.')
+    if (!block) throw notFound('NO_STATE', 'The complete state is known by its root only.')
     return block.number
   }
 
@@ -51,13 +51,13 @@ export class States {
   /**
    * What is read of one state, as an array in the order of `wanted`.
    * @param {object[]} wanted Of accounts `{ address, slots, code }`, as `OnDemand` takes them.
-   * @param {(reads: object, wanted: object) => Promise<object>} read Reads one of them.
+   * @param {string} name The method of `Reads` that reads one of them.
    */
-  async read(reference, wanted, read) {
+  async read(reference, wanted, name) {
     for (;;) {
       const state = this.locate(reference)
       try {
-        return await this.#readOf(state, wanted, read)
+        return await this.#readOf(state, wanted, name)
       } catch (error) {
         // In a database of everything, a state is gone as soon as the next one is complete.
         const isGone = error.code === 'NO_SUCH_STATE' && reference.tag === 'latest' && this.#db.complete !== state
@@ -70,8 +70,9 @@ export class States {
     this.#loaded?.then((onDemand) => onDemand.close()).catch(() => {})
   }
 
-  async #readOf(state, wanted, read) {
-    const snapshot = this.#snapshots.get(state) ?? this.#db.at(keyOf(state))
+  async #readOf(state, wanted, name) {
+    const read = (reads, { address, slots }) => reads[name](address, slots)
+    const snapshot = this.#snapshots.get(state) ?? this.#db.at(state.block?.hash ?? state.root)
     this.#snapshots.set(state, snapshot)
     if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
     const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
@@ -87,7 +88,7 @@ export class States {
       ({ OnDemand }) => new OnDemand(this.#db),
       (cause) => {
         this.#loaded = null
-        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. A service worker loads no code: bundle it into one file.', undefined, cause)
+        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. Bundle a service worker into one file.', undefined, cause)
       },
     )
     return this.#loaded
@@ -100,11 +101,6 @@ export class States {
     // A block that is final is safe.
     return tag === 'finalized' || finalized?.number > (safe?.number ?? -1) ? finalized : safe
   }
-}
-
-/** What `db.at` finds it by. */
-function keyOf({ root, block }) {
-  return block?.hash ?? root
 }
 
 function missingIfUntracked(error) {

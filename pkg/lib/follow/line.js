@@ -25,6 +25,10 @@ export class Line {
     trim(this.#blocks, MAX_BLOCKS)
   }
 
+  remove(number) {
+    this.#blocks.delete(number)
+  }
+
   clear() {
     this.#blocks.clear()
   }

@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::Driver;
 use crate::sync::{Input, PeerId};
 use crate::web::connections::Line;
-use crate::web::object::to_js;
 use crate::web::provider::Provider;
 use crate::wire::By;
 use crate::wire::rpc::{Call, Reply};
@@ -41,4 +43,14 @@ impl Driver {
             }
         });
     }
+}
+
+/// A call as a plain object.
+fn to_js(call: &Call) -> JsValue {
+    let serializer = Serializer::new().serialize_maps_as_objects(true);
+    call.serialize(&serializer).unwrap_or_else(|error| {
+        // Only large integers and keys that are no text can fail, and there are none here.
+        debug_assert!(false, "{error}");
+        error.into()
+    })
 }

@@ -23,7 +23,7 @@ use super::known_damage::KnownDamage;
 use super::lifecycle::Lifecycle;
 use super::listener::Listener;
 use super::meter::{Doing, Meter, Times};
-use super::object::{self, PeerRow};
+use super::object;
 use super::read_priority::ReadPriority;
 use crate::state::{Batch, PageId, Record, Scope};
 use crate::store::{Store, StoreError};
@@ -113,11 +113,11 @@ impl Driver {
         let progress = self.engine.borrow().progress(now());
         let rows = self.connections.map(|peer, connection| {
             let delivered = progress.peers.iter().find(|row| row.peer == peer);
-            PeerRow::new(peer.0, delivered, connection.faults())
+            object::peer_row(peer.0, delivered, connection.faults())
         });
         let times = self.meter.read(precise_now());
         let damaged = self.damage.borrow().count();
-        object::to_js(&object::Progress::new(&progress, &times, damaged, rows))
+        object::progress(&progress, &times, damaged, &rows.into_iter().collect())
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.
@@ -261,7 +261,7 @@ impl Driver {
             // It left, which is no fault.
             Event::PeerFault(_, PeerFault::Disconnected(_)) => {}
             Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
-            Event::Lie(peer, lie) => self.listener.lie(peer.0, &object::Lie::new(&lie)),
+            Event::Lie(peer, lie) => self.listener.lie(peer.0, &lie),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),
             Event::Repaired => self.note_repair(),
@@ -269,7 +269,7 @@ impl Driver {
             Event::Dropped(_) => {}
             Event::Done(report) => {
                 let times = self.end_sync();
-                self.listener.synced(&object::Report::new(&report, &times));
+                self.listener.synced(&object::report(&report, &times));
             }
             Event::Cancelled => {
                 self.end_sync();

@@ -7,7 +7,7 @@ use super::Driver;
 use crate::sync::{Input, PeerId, PeerProgress};
 use crate::web::connections::Line;
 use crate::web::errors::JsError;
-use crate::web::object::PeerRow;
+use crate::web::object;
 use crate::web::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, PeerClosed};
 use crate::web::socket::{ListenError, Socket, SocketEvent, WebSocketLike};
 use crate::wire::{By, PeerFault};
@@ -147,7 +147,7 @@ impl Driver {
             return false;
         };
         connection.close(closed.code(), closed.reason());
-        let row = PeerRow::new(peer.0, row, connection.faults());
+        let row = object::peer_row(peer.0, row, connection.faults());
         self.listener.peer_closed(peer.0, closed, &row);
         connection.has_joined()
     }

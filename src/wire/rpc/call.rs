@@ -1,6 +1,6 @@
 //! A call as JSON: `{ method, params }` (EIP-1193; the methods: execution-apis).
 
-use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::hex::data;
 use super::{BlockRef, Call};
@@ -19,9 +19,11 @@ impl Call {
 
 impl Serialize for Call {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut call = to.serialize_struct("Call", 2)?;
-        call.serialize_field("method", self.method())?;
-        call.serialize_field("params", &Params(self))?;
+        // A map and not a struct: `serde-wasm-bindgen` keeps the names of structs' fields in a hash
+        // map, which is much code.
+        let mut call = to.serialize_map(Some(2))?;
+        call.serialize_entry("method", self.method())?;
+        call.serialize_entry("params", &Params(self))?;
         call.end()
     }
 }
@@ -74,9 +76,8 @@ impl Serialize for BlockRef {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             BlockRef::Hash(hash) => {
-                // `serde-wasm-bindgen` makes a plain object of a struct, and a Map of a map.
-                let mut block = to.serialize_struct("Block", 1)?;
-                block.serialize_field("blockHash", &data(&hash.0))?;
+                let mut block = to.serialize_map(Some(1))?;
+                block.serialize_entry("blockHash", &data(&hash.0))?;
                 block.end()
             }
             BlockRef::Latest => to.serialize_str("latest"),
