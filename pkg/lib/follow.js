@@ -50,7 +50,7 @@ export function followPlan(source, options, chainId) {
   // Of an array with holes, too.
   const sources = Array.from(given, (each, at) => checkedSource(each, `source ${at + 1}`, isOne))
   // One that is named twice would have two voices.
-  if (new Set(sources.map(({ target }) => target)).size < length) bad('source', 'sources of which each is another one', source)
+  if (new Set(sources.map(({ target }) => target)).size < length) bad('source', 'different sources', source)
   const { signal, tag = 'latest', agree = (length >> 1) + 1, everyMs = EVERY_MS, backwards = false, whileHidden = false, onProgress } = optionsOf(options)
   wholeNumber(agree, length, 'options.agree')
   wholeNumber(everyMs, LONGEST_EVERY_MS, 'options.everyMs')
@@ -66,7 +66,7 @@ function checkedSource(value, name, isOne) {
   if (isProvider(value)) return { target: value, name }
   if (isOne && typeof value === 'function') return { call: value, name }
   const target = peerUrl(value, 'rpc', 'source')
-  if (!target) bad('source', 'a provider, a URL, a function, or an array of providers and URLs', value)
+  if (!target) bad('source', 'a provider, a URL, a function, or an array', value)
   if (/^ws/.test(target)) checkWebSocket()
   return { target, name: new URL(target).host }
 }

@@ -7,6 +7,7 @@
 // which is that error as it came. What an error means, and when to ask again, is the engine's
 // business. Only the size of a batch is decided here.
 
+import { NewHeads, SUBSCRIBE, subscriber } from './new-heads.js'
 import { connect } from './socket.js'
 
 /**
@@ -150,37 +151,20 @@ class Calls {
 class ObjectProvider {
   #calls = new Calls()
   #target
-  #stopListening
+  #heads
 
   constructor(target) {
     this.#target = target
   }
 
   /**
-   * Has `onNotice({ subscription, result })` called with what a subscription brings, which may be any
-   * plain JSON, and `onChain()` when the chain has changed. Returns whether it can.
+   * Has `onHead(header)` called with each new head, which may be any plain JSON, and `onChain()` when
+   * the chain has changed, if the object has events.
    */
-  listen(onNotice, onChain) {
-    const target = this.#target
-    const hear = (message) => {
-      try {
-        if (message.type === 'eth_subscription') onNotice(JSON.parse(JSON.stringify(message.data)))
-      } catch {
-        // It says nothing that could be read.
-      }
-    }
-    try {
-      if (typeof target.on !== 'function' || typeof target.removeListener !== 'function') return false
-      this.#stopListening = () => {
-        target.removeListener('message', hear)
-        target.removeListener('chainChanged', onChain)
-      }
-      target.on('message', hear)
-      target.on('chainChanged', onChain)
-      return true
-    } catch {
-      return false
-    }
+  listen(onHead, onChain) {
+    // A request has no limit of time, because a subscription that is confirmed late has to be ended.
+    this.#heads = new NewHeads(this.#target, (request) => requested(this.#target, request), onHead, onChain)
+    this.#heads.begin()
   }
 
   call(request) {
@@ -189,11 +173,7 @@ class ObjectProvider {
 
   close() {
     this.#calls.fail({ message: 'closed' })
-    try {
-      this.#stopListening?.()
-    } catch {
-      // The object is broken, and what it says is ignored from now on.
-    }
+    this.#heads?.end()
   }
 }
 
@@ -357,13 +337,13 @@ class SocketProvider {
   }
 
   /** As an object's; the chain of a URL does not change. */
-  listen(onNotice) {
-    this.#onNotice = onNotice
-    return true
+  async listen(onHead) {
+    const { result } = await this.call(SUBSCRIBE)
+    this.#onNotice = subscriber(result, onHead)
   }
 
   close() {
-    this.#onLost = this.#onNotice = null
+    this.#onLost = null
     this.#end(DONE, 'closed')
   }
 

@@ -322,7 +322,7 @@ test('a provider of another chain has no voice, and says so in words', async (t)
   const { chain, db } = await world(t)
   const provider = new TestProvider(chain, { chainId: 5 })
   const follow = db.follow(provider, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain 5, and not on 1337')
+  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain "0x5", and not on "0x539"')
   assert.equal(follow.standing.head, null)
 })
 
@@ -334,13 +334,13 @@ test('a wallet whose chain changes loses its voice until it is on the right one 
   wallet.on = (event, listener) => { hears[event] = listener }
   wallet.removeListener = (event) => { delete hears[event] }
   const follow = db.follow(wallet, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting?.includes('chain undefined'))
+  await until(follow, ({ waiting }) => waiting?.includes('chain {"toString":7}'))
   chainId = quantity(chain.chainId)
   hears.chainChanged(chainId)
   await reaches(follow, chain.head)
   chainId = '0x5'
   hears.chainChanged(chainId)
-  await until(follow, ({ waiting }) => waiting?.includes('chain 5'))
+  await until(follow, ({ waiting }) => waiting?.includes('chain "0x5"'))
   follow.stop()
   await follow
   assert.deepEqual(hears, {})

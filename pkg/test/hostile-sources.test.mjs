@@ -270,7 +270,7 @@ test('a wallet whose chain changes without a word is not followed to the other c
   })()
   await reaches(follow, chain.head)
   at = other
-  await until(follow, ({ waiting }) => /chain 5,/.test(waiting))
+  await until(follow, ({ waiting }) => /chain "0x5"/.test(waiting))
   at = chain
   await chain.advance(3)
   await reaches(follow, chain.head)

@@ -26,7 +26,7 @@ export class Following {
 
   /** @param {string} by What takes over. */
   supersede(by) {
-    this.#loop?.end(new CancelledError('CANCELLED', `${by} took over from this follow; what is stored stays.`))
+    this.#loop?.end(new CancelledError('CANCELLED', `${by} took over; what is stored stays.`))
   }
 
   /** A follow has ended. */

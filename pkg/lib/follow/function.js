@@ -60,7 +60,6 @@ export class FunctionSource {
     const { header, blockHash } = target
     if (header) return { target, ...(await this.#verify(header, blockHash)) }
     const { root, blockHash: hash } = showTarget(target)
-    const number = Number(given.number ?? NaN)
-    return { target, root, hash, number: hash && number >= 0 && Number.isSafeInteger(number) ? number : undefined }
+    return { target, root, hash, number: hash && given.number >= 0 && Number.isSafeInteger(given.number) ? given.number : undefined }
   }
 }

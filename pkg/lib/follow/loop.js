@@ -172,7 +172,7 @@ export class Loop {
   }
 
   #progressed(progress) {
-    const isRefused = ['root', 'item', 'block'].includes(progress.waitingFor)
+    const isRefused = /root|item|block/.test(progress.waitingFor)
     if (isRefused && !this.#isRefused) this.#refresh()
     this.#isRefused = isRefused
     this.plan.onProgress?.(progress)

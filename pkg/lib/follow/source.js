@@ -3,7 +3,7 @@
 
 import { headerTexts } from '../header.js'
 import { hashBytes } from '../input.js'
-import { openProvider, requested } from '../provider.js'
+import { openProvider } from '../provider.js'
 import { Attempts } from '../reconnect.js'
 import { Line } from './line.js'
 
@@ -24,13 +24,15 @@ export const NEW = 'no answer yet'
  * several times, and even at each call.
  */
 const SETTLE_MS = 100
-/** Characters of a chain's id, and of a subscription's: go-ethereum's has 34. */
+/** Characters of a chain's id: one of 32 bytes has 66. */
 const LONGEST_ID = 100
 
 export class Source {
   name
   /** Why it has no voice, or its voice may be old, in words; `null` if it has one. */
   problem = NEW
+  /** The newest block that it names, `{ number, hash, parent, header }`; `null` without a voice. */
+  head = null
   #target
   #options
   #verify
@@ -42,10 +44,9 @@ export class Source {
   #isActive = false
   #timer
   /**
-   * The newest block that it named, and what is known of its chain. Of a block that it was asked for
-   * there is only the number until it is there.
+   * What is known of its chain. Of a block that it was asked for there is only the number until it is
+   * there.
    */
-  #head = null
   #line = new Line()
   /** `null` while unknown, else whether it is the right chain. */
   #isOurChain = null
@@ -53,7 +54,6 @@ export class Source {
   /** Counts what is asked and heard, and the newest of that which was taken. */
   #turn = 0
   #taken = 0
-  #subscription = null
   /** What the subscription brought last and is not checked yet, and whether another one is. */
   #noticed = null
   #isChecking = false
@@ -80,11 +80,6 @@ export class Source {
     return typeof this.#target === 'string'
   }
 
-  /** The newest block that it names, `{ number, hash, parent, header }`; `null` without a voice. */
-  get head() {
-    return this.#isOurChain ? this.#head : null
-  }
-
   /** Asks at once, and from now on. */
   start() {
     this.#isActive = true
@@ -102,15 +97,13 @@ export class Source {
   /** Ends it, after `rest`. */
   stop() {
     this.#attempts?.stop()
-    if (this.#subscription) this.#unsubscribe(this.#subscription)
-    this.#subscription = null
     this.#provider?.close()
     this.#provider = null
   }
 
   /** Its block with this number, if it is known. */
   at(number) {
-    return this.head && this.#line.at(number)
+    return this.#line.at(number)
   }
 
   /** Asks for its block with this number, once until it is heard again. */
@@ -119,7 +112,7 @@ export class Source {
     this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     const block = result && (await this.#verified(headerTexts(result)))
-    if (block?.number !== number || !(number < this.#head?.number)) return
+    if (block?.number !== number || !(number < this.head?.number)) return
     this.#line.add(block)
     this.#heard()
   }
@@ -129,9 +122,8 @@ export class Source {
     try {
       const provider = openProvider(this.#target, (code, reason) => this.#lost(reason))
       this.#provider = provider
-      const canListen = this.#options.tag === 'latest' && provider.listen?.((notice) => this.#notice(notice), () => this.#chainChanged())
+      if (this.#options.tag === 'latest') provider.listen?.((header) => this.#notice(header), () => this.#chainChanged())
       // An object may have ended the follow meanwhile.
-      if (canListen && this.#isActive) this.#subscribe()
       if (this.#isActive) this.#ask()
     } catch (error) {
       // A URL that this page may not connect to.
@@ -142,33 +134,17 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#subscription = this.#isOurChain = this.#hears = null
-    this.#fail(reason)
+    this.#provider = this.#isOurChain = this.#hears = null
+    this.#forget(reason)
   }
 
-  async #subscribe() {
-    const provider = this.#provider
-    const request = { method: 'eth_subscribe', params: ['newHeads'] }
-    // A wallet is asked without a limit of time, because one that confirms late has to be told the end.
-    const { result } = this.#isUrl ? await provider.call(request) : await requested(this.#target, request)
-    if (typeof result !== 'string' || result.length > LONGEST_ID) return
-    if (provider === this.#provider) this.#subscription = result
-    else this.#unsubscribe(result)
-  }
-
-  /** A wallet would go on. With a WebSocket the subscription ends by itself. */
-  #unsubscribe(subscription) {
-    if (!this.#isUrl) requested(this.#target, { method: 'eth_unsubscribe', params: [subscription] })
-  }
-
-  /** Takes what a subscription brings, which may be any JSON. */
-  async #notice(notice) {
-    if (!this.#subscription || notice?.subscription !== this.#subscription || !notice.result) return
+  /** Takes a new head, which may be any JSON. */
+  async #notice(header) {
     if (!this.#isActive) return
     this.#hears = true
     this.#schedule()
     // Of those that come while one is checked, the newest counts.
-    this.#noticed = notice.result
+    this.#noticed = header
     if (this.#isChecking) return
     this.#isChecking = true
     while (this.#noticed) {
@@ -198,7 +174,7 @@ export class Source {
     const turn = ++this.#turn
     const chain = this.#isUrl && this.#isSure()
     const { result, error } = await this.#call('eth_getBlockByNumber', [tag, false])
-    const isKnown = this.head && result?.hash === this.#head.hash
+    const isKnown = this.head && result?.hash === this.head.hash
     // A wallet is asked for its chain after it has named a new block, because that may have changed.
     if (!error && !isKnown && !(await (chain || this.#isSure()))) return
     // What was heard meanwhile is newer.
@@ -208,7 +184,7 @@ export class Source {
       this.#fail(error.message)
     } else if (result) {
       // The subscription has missed it, and may have ended.
-      if (this.#hears && result.hash !== this.#head?.hash) {
+      if (this.#hears && result.hash !== this.head?.hash) {
         this.#hears = null
         this.#schedule()
       }
@@ -224,16 +200,10 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) this.#fail(error.message)
     if (result === undefined) return false
-    const { chainId } = this.#options
-    let named
-    try {
-      named = BigInt(String(result).slice(0, LONGEST_ID))
-    } catch {
-      // It names none.
-    }
-    this.#isOurChain = named === chainId
-    if (this.#isOurChain) this.#heard()
-    else this.#forget(`it is on chain ${named}, and not on ${chainId}`)
+    const named = JSON.stringify(result).slice(0, LONGEST_ID)
+    const ours = `"0x${this.#options.chainId.toString(16)}"`
+    this.#isOurChain = named === ours
+    if (!this.#isOurChain) this.#forget(`it is on chain ${named}, and not on ${ours}`)
     return this.#isOurChain
   }
 
@@ -250,12 +220,12 @@ export class Source {
 
   /** Takes a header for its newest block when it has been hashed again. */
   async #take(header, turn) {
-    const block = (header.hash === this.#head?.hash && this.#head) || (await this.#verified(header))
+    const block = (header.hash === this.head?.hash && this.head) || (await this.#verified(header))
     if (turn < this.#taken) return
     this.#taken = turn
     if (block.problem) return this.#forget(block.problem)
-    if (block !== this.#head) {
-      this.#head = block
+    if (block !== this.head) {
+      this.head = block
       this.#line.grow(block)
     }
     this.#fail(null)
@@ -263,7 +233,7 @@ export class Source {
 
   /** It has no voice until it names another block. */
   #forget(problem) {
-    this.#head = null
+    this.head = null
     this.#line.clear()
     this.#fail(problem)
   }
@@ -280,7 +250,7 @@ export class Source {
   }
 
   #fail(problem) {
-    if (problem || this.#isOurChain) this.problem = problem
+    this.problem = problem
     this.#line.forgetAsked()
     this.#heard()
   }
