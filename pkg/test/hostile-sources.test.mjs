@@ -187,13 +187,14 @@ for (const [where, entry] of Object.entries(ENTRIES)) {
     if (where === 'in `removeListener`') follow.stop()
     await follow
     await turns()
+    assert.equal(db.following, null)
     const asked = () => others.map(({ calls }) => calls.length)
     const before = asked()
-    // As long as several questions of a follow that went on.
-    await new Promise((resolve) => setTimeout(resolve, 20 * EVERY_MS))
+    // Of a follow that goes on, the source is asked again and again meanwhile.
+    const next = source(chain)
+    await reaches(db.follow(next, { everyMs: EVERY_MS }), chain.head)
+    await eventually(() => next.calls.filter(isBlock).length >= 20)
     assert.deepEqual(asked(), before)
-    assert.equal(db.following, null)
-    await reaches(db.follow(source(chain), { everyMs: EVERY_MS }), chain.head)
   })
 }
 
@@ -213,10 +214,9 @@ test('a follow that starts another one in its end leaves that one', async (t) =>
   isStopping = true
   follow.stop()
   await turns()
-  if (next) {
-    assert.equal(db.following, next)
-    await reaches(next, chain.head)
-  }
+  assert.ok(next)
+  assert.equal(db.following, next)
+  await reaches(next, chain.head)
 })
 
 test('a subscription is ended with its follow, so a wallet does not collect them', async (t) => {
