@@ -405,13 +405,18 @@ export class Snaplight implements AsyncDisposable {
    * block finds enough voices, is named in the event `disagreement`. A function is called every
    * `everyMs` instead, and believed.
    *
-   * It never goes back to a lower number, unless `backwards` says so; another block of the same
-   * number is taken. While the page is hidden it rests, and catches up at once when it is shown. A
-   * follower asks nobody; it goes on when it becomes the writer. A first sync of everything keeps its
-   * block until the chain is 16 blocks ahead or no peer has it any more.
+   * It never goes back to a lower number, also not below the complete state's, unless `backwards`
+   * says so; another block of the same number is taken. While the page is hidden it rests, and catches
+   * up at once when it is shown; a sync that runs is not stopped. A follower asks nobody; it goes on
+   * when it becomes the writer. A first sync of everything, and each sync of a set, keeps its block
+   * until the chain is 16 blocks ahead or no peer has it any more; later syncs of everything move to
+   * each new block. A sync that fails by `STORE_ABORTED` is made again.
+   *
+   * A source that fails, is silent, or is on another chain (`eth_chainId`) has no voice, and others do
+   * not wait for it. At most 16 sources are asked.
    *
    * One follows at a time. `sync`, or another `follow`, ends the one before with a
-   * {@link CancelledError}.
+   * {@link CancelledError}, which nobody has to handle.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not a source, or an option that is none.
    * @throws {UnsupportedError} A ws: or wss: URL, where there is no `WebSocket`.
@@ -433,10 +438,13 @@ export class Snaplight implements AsyncDisposable {
    * ```
    *
    * States that are completed between two calls of `next()` are passed over; `old` is always what
-   * was given last. It waits for the first state, and for what is tracked and pending. It ends when
-   * the database is closed, when the signal is aborted, and when the loop is left. It throws a
-   * {@link NotTrackedError} when it is not, or no longer, tracked, and what a read rejects with. A
-   * page that is damaged is waited for.
+   * was given last. It waits for the first state, for what is tracked and pending, and for a
+   * {@link track} that is under way. It ends when the database is closed, when the signal is aborted,
+   * and when the loop is left. It throws a {@link NotTrackedError} when it is not, or no longer,
+   * tracked, and what a read rejects with. A page that is damaged is waited for: until it is repaired,
+   * or until the next state.
+   *
+   * It listens only while a call of `next()` waits, so an iterator may be dropped at any time.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot, or not an AbortSignal.
    * @throws {ClosedError} After `close()`.
@@ -546,7 +554,8 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Reads storage slots of an account from the last complete state: one, or those of an array, in
-   * its order and all of one state. A slot that is not in the trie is proven to be 0.
+   * its order and all of one state. A slot that is not in the trie is proven to be 0, and so is each
+   * slot of an account without storage, tracked or not.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not an address or not a slot.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}.
@@ -560,7 +569,8 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Reads the code of an account in the last complete state, or, given a hash, the code with that
-   * hash. An account without code has an empty one.
+   * hash. An account without code has an empty one, also if its code is not tracked, because the
+   * account proves that.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: neither an address nor a hash.
    * @throws {NotTrackedError} `NO_STATE` or `NOT_TRACKED`, as for {@link getAccount}; no code with
@@ -668,7 +678,10 @@ export interface SyncOptions {
  * Who says which block is the newest: a provider, the URL of one (http:, https:, ws: or wss:), or a
  * function that gives a target, or `null` while it knows none.
  */
-export type FollowSource = Provider | string | URL | (() => SyncTarget | null | Promise<SyncTarget | null>)
+export type FollowSource = Provider | string | URL | (() => FollowTarget | null | Promise<FollowTarget | null>)
+
+/** The `number` of a block that is given by its hash is believed, and may be left out if unknown. */
+export type FollowTarget = SyncTarget | { blockHash: HashLike; number?: number | null }
 
 export interface FollowOptions {
   /** Ends it. The sync that runs is cancelled; what is stored stays. */
@@ -680,11 +693,18 @@ export interface FollowOptions {
   tag?: FollowTag
   /** How many of several sources have to agree. Default: more than half of them. */
   agree?: number
-  /** Milliseconds between two questions where nobody tells of new blocks. Default: 4,000. */
+  /**
+   * Milliseconds between two questions where nobody tells of new blocks. Where a subscription works,
+   * ten times as long. A whole number, at most a day. Default: 4,000.
+   */
   everyMs?: number
   /** Whether a block with a lower number is taken too. Default: `false`. */
   backwards?: boolean
-  /** Whether it goes on while the page is hidden. Default: `false`. */
+  /**
+   * Whether it goes on while the page is hidden. Default: `false`. Of several tabs the one that writes
+   * may be a hidden one, and the others read what it completes: say `true` if they must not wait for
+   * it.
+   */
   whileHidden?: boolean
   /** As {@link SyncOptions.onProgress}, for each of its syncs. */
   onProgress?: (progress: Progress) => void
@@ -728,7 +748,8 @@ export class Follow implements Promise<void>, AsyncIterable<Standing> {
 /** Where a {@link Follow} stands. A snapshot: it does not change later. */
 export interface Standing {
   /**
-   * - `waiting`: no source names a block, or too few agree (`waiting` says why).
+   * - `waiting`: no source names a block, or too few agree, or only lower ones are named, or a sync
+   *   failed and is made again (`waiting` says why).
    * - `syncing`: a sync to `head`, or to a block before it, is under way.
    * - `current`: `complete` is the state of `head`.
    * - `resting`: the page is hidden.
@@ -737,11 +758,16 @@ export interface Standing {
   readonly state: 'waiting' | 'syncing' | 'current' | 'resting' | 'following'
   /** The newest block that was taken; `null` before the first, and for a target without a number. */
   readonly head: Head | null
+  /** The block of the sync that runs; `null` while none does, and for a target without a number. */
+  readonly target: Head | null
   /** As {@link Snaplight.complete}. */
   readonly complete: CompleteState | null
   /** Blocks from the complete state to `head`; `null` while one of both is unknown. */
   readonly behind: number | null
-  /** Why nothing is known of new blocks, in words; `null` if they are. It names the sources. */
+  /**
+   * Why nothing is known of new blocks, in words; `null` if they are. It names the sources. It may be
+   * there in every state but `resting` and `following`.
+   */
   readonly waiting: string | null
 }
 

@@ -7,6 +7,7 @@ import { guardAsync, load } from './lib/module.js'
 import { checkOptions } from './lib/open.js'
 
 export { Snaplight } from './lib/database.js'
+export { Follow } from './lib/follow.js'
 export { Peer } from './lib/peer.js'
 export { Snapshot } from './lib/reads.js'
 export { Sync } from './lib/sync.js'

@@ -6,7 +6,7 @@
 import { deleteDatabase } from '/pkg/snaplight.js'
 import { createConnections } from './connections.js'
 import { createFollower } from './follow.js'
-import { announcedHead, trustedHead } from './heads.js'
+import { announcedHead } from './heads.js'
 import { createSession } from './session.js'
 import { readTarget } from './target.js'
 import { createBlocks } from './view/blocks.js'
@@ -63,8 +63,8 @@ let sync
 let [received, stored, current] = [0, 0, undefined]
 
 /** The node whose head is followed. Without one, the head is what the peers announce. */
-const node = target.node && Object.keys(target.problems).length === 0 ? trustedHead(target.node) : undefined
-const follower = follow && createFollower(database, node ? node.head : announcedHead, {
+const { node } = target
+const follower = follow && createFollower(database, node ?? announcedHead, {
   onProgress: show,
   onBlock: blockDone,
   onChange: showStanding,
@@ -79,7 +79,7 @@ if (follow) {
   find('cancel').textContent = 'Pause'
   if (node) find('head-of').textContent = 'Your node’s head'
   find('trust').textContent = node
-    ? `The head comes from ${target.node}, which is trusted. Everything under it is proven.`
+    ? `The head comes from ${node}, which is trusted. Everything under it is proven.`
     : 'The head is what the peers announce; a wallet takes it from a light client. Everything under it is proven.'
 }
 find('start').addEventListener('click', start)
@@ -260,16 +260,21 @@ function showStanding(now) {
     phase('follower')
     notice(readsAlong())
   } else if (now.following && !now.target) {
-    const reason = now.head ? '' : node?.problem() || connections.problem()
+    const reason = now.head ? '' : nodeProblem(now) || connections.problem()
     phase(now.head ? 'instep' : 'connecting', Boolean(reason))
     notice(reason)
     if (!now.held) waitForHead(reason)
   }
 }
 
+/** Says why the trusted node names no head, or returns an empty text. */
+function nodeProblem({ waiting }) {
+  return node && waiting && !waiting.endsWith(': no answer yet') ? `The node does not report its head: ${waiting}.` : ''
+}
+
 /** Says why the newest block is unknown, while nothing is held. */
 function waitForHead(reason) {
-  if (reason) headline(node?.problem() ? 'The head is not known' : 'No peer can be asked', 'The page goes on as soon as one can. Peers are added below.')
+  if (reason) headline(nodeProblem(standing.latest) ? 'The head is not known' : 'No peer can be asked', 'The page goes on as soon as one can. Peers are added below.')
   else if (node) headline('Waiting for a head', 'The trusted node has not named its newest block yet.')
   else headline('Waiting for a head', 'The sync begins with the first newest block that a peer announces.')
 }

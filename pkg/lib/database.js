@@ -3,7 +3,8 @@
 //
 // A backend has: addPeer(id, target, by, reconnect), closePeer(id), startSync(target, start),
 // cancelSync(), read(method, ...args) and change(method, accounts) with the methods of
-// src/web/database.rs, close(), progress(). Arguments are checked, and bytes where they are
+// src/web/database.rs, close(), progress(), beside(options, listener), which opens another database in
+// the same realm or worker. Arguments are checked, and bytes where they are
 // hexadecimal for the user. It calls the listener given to it: onProgress(raw, start),
 // onStates(held), onSynced(report, raw, start), onFailed(error, start), onPeer(id, state),
 // onPeerClosed(id, closed, row, state), onRole(role), onEvent(event), onLie(id, lie), onEnded(),
@@ -12,12 +13,17 @@
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
-import { CancelledError, ClosedError, NotTrackedError } from './errors.js'
-import { abortSignal, askedBy, bad, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes } from './input.js'
-import { Peer, closedByError, closedByUser, defaultName } from './peer.js'
-import { forgetOldRows, idle, newRow, shapePeer, shapeProgress, shapeReport, updateRows } from './progress.js'
+import { CancelledError, ClosedError } from './errors.js'
+import { Following } from './follow/following.js'
+import { KeptHeaders } from './header.js'
+import { Held } from './held.js'
+import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { closedByError, closedByUser } from './peer.js'
+import { Peers } from './peers.js'
+import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { Sync } from './sync.js'
+import { Watch } from './watch.js'
 
 export class Snaplight {
   #name
@@ -25,29 +31,24 @@ export class Snaplight {
   #backend
   #role = 'writer'
   #onEvent
-  /** What the backend has told last: the states with their scopes, and what is to be held. */
-  #held = { states: [], scope: 0, holds: 'everything' }
-  /** The CompleteStates of these, frozen. Bound: MAX_KEPT of src/state/record.rs. */
-  #states = Object.freeze([])
+  #held = new Held()
   #reads = new Reads((method, ...args) => this.#read(method, ...args))
-  /** Callers who wait for a state or a scope. Bound: their calls. */
-  #waiting = new Set()
-  /** Peers that are not closed, by id. */
-  #peers = new Map()
-  /** PeerStats of open peers and of the last closed ones, by id. */
-  #rows = new Map()
-  /** The rows of open peers as they were when their last connection ended, by id. */
-  #earlier = new Map()
-  #nextPeer = 1
+  /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
+  #listeners = new Set()
+  #peers = new Peers()
   /** How often startSync was called. */
   #starts = 0
   /** The controls of the running sync, or `null`. */
   #running = null
+  #following = new Following()
+  #headers = new KeptHeaders()
   /** The report of the last sync, until the next one starts. */
   #report = null
   #raw = idle()
   /** The promise of `close()` once it was called. */
   #closing = null
+  /** The CrashError, once the backend has crashed. */
+  #crash = null
 
   /**
    * Made by `open`, which connects it to a backend through `connect`.
@@ -60,6 +61,52 @@ export class Snaplight {
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
+  }
+
+  /** For `snaplight/provider`: verified headers of blocks that were synced to, as JSON, by hash. */
+  static headers(database) {
+    return database.#headers
+  }
+
+  /** For `snaplight/provider`: the newest Heads that were followed, by tag; none before. */
+  static followed(database) {
+    return database.#following.heads
+  }
+
+  /**
+   * For other parts of the package: calls `listener` with each event that `onEvent` gets; with
+   * `{ type: 'states' }` when the states, or what is to be held, have changed; with `{ type: 'added',
+   * peer }`; and last, with `{ type: 'closed', error }`, when the database is closed or has crashed.
+   * It must not throw.
+   *
+   * @returns {() => void} Stops it.
+   * @throws {ClosedError} After `close()`.
+   * @throws {CrashError}
+   */
+  static listen(database, listener) {
+    database.#checkOpen()
+    if (database.#crash) throw database.#crash
+    database.#listeners.add(listener)
+    return () => database.#listeners.delete(listener)
+  }
+
+  /** For reads on demand, which have a second database beside this one. */
+  static inside(database) {
+    return {
+      /** The arguments of `addPeer` by Peer, of those peers that can be connected to once more. */
+      sources: database.#peers.sources,
+      /** Tells an event, as if it were this database's own. */
+      tell: (event) => database.#tell(event),
+      /** As `track` and `untrack`, and resolves as soon as the set is changed. */
+      change: (method, accounts) => database.#change(method, accounts),
+      read: (method, ...args) => database.#read(method, ...args),
+      /** Opens a set in memory, in the same realm or worker. */
+      beside: (onEvent) => {
+        const { name, network } = database
+        const options = { name, memory: true, hold: 'set', network: { ...network, genesisHash: hashBytes(network.genesisHash) } }
+        return Snaplight.open(options, onEvent, (listener) => database.#backend.beside(options, listener))
+      },
+    }
   }
 
   get name() {
@@ -75,11 +122,11 @@ export class Snaplight {
   }
 
   get complete() {
-    return this.#states[0] ?? null
+    return this.#held.complete
   }
 
   get states() {
-    return this.#states
+    return this.#held.states
   }
 
   get holds() {
@@ -87,27 +134,13 @@ export class Snaplight {
   }
 
   get peers() {
-    return [...this.#peers.values()]
+    return this.#peers.list
   }
 
   addPeer(target, options) {
     this.#checkOpen()
-    const { name, by: wantedBy, reconnect = true } = optionsOf(options)
-    const by = askedBy(wantedBy, target)
-    if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
-    const id = this.#nextPeer++
-    const peer = new Peer(id, () => this.#rows.get(id), () => this.#backend.closePeer(id))
-    // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before
-    // the call returns.
-    this.#rows.set(id, newRow(id, name === undefined ? defaultName(id, target) : String(name), by))
-    this.#peers.set(id, peer)
-    try {
-      this.#backend.addPeer(id, target, by, reconnect)
-    } catch (error) {
-      this.#rows.delete(id)
-      this.#peers.delete(id)
-      throw error
-    }
+    const peer = this.#peers.add(target, options, this.#backend)
+    this.#tellParts({ type: 'added', peer })
     return peer
   }
 
@@ -118,7 +151,26 @@ export class Snaplight {
     abortSignal(signal)
     callback(onProgress, 'options.onProgress')
     callback(onNeedNewRoot, 'options.onNeedNewRoot')
-    return this.#start(wanted, signal, { onProgress, onNeedNewRoot })
+    const sync = this.#start(wanted, signal, { onProgress, onNeedNewRoot })
+    this.#following.supersede('A call of sync')
+    return sync
+  }
+
+  follow(source, options) {
+    this.#checkOpen()
+    return this.#following.start(source, options, {
+      chainId: this.#network.chainId,
+      listen: (listener) => Snaplight.listen(this, listener),
+      state: () => ({ complete: this.complete, role: this.#role, isFirst: !this.#held.isWhole, holds: this.holds }),
+      verify: (header, hash) => this.#read('header', header, hash),
+      sync: (target, onProgress) => this.#start(target, undefined, { onProgress }),
+      keepHeader: (target) => this.#headers.keep(target),
+      tell: (event) => this.#tell(event),
+    })
+  }
+
+  get following() {
+    return this.#following.follow
   }
 
   progress() {
@@ -127,24 +179,24 @@ export class Snaplight {
     } catch {
       // The module crashed, which every other method says. Here the last numbers stay.
     }
-    return shapeProgress(this.#raw, this.#rows, this.#report)
+    return shapeProgress(this.#raw, this.#peers.rows, this.#report)
   }
 
   async hold(hold, options) {
     oneOf(hold, ['everything', 'set'], 'hold')
     const { track = [] } = optionsOf(options)
     const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
-    return this.complete && this.#proven(version)
+    return this.complete && this.#held.proven(version)
   }
 
   async track(accounts) {
-    return this.#proven(await this.#change('track', trackedBytes(accounts)))
+    return this.#held.proven(await this.#change('track', trackedBytes(accounts)))
   }
 
   async untrack(accounts) {
     const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
     // A follower reads on until it hears of it.
-    await this.#until(() => this.#held.scope >= version)
+    await this.#held.scoped(version)
   }
 
   async tracked() {
@@ -153,14 +205,7 @@ export class Snaplight {
 
   at(state) {
     this.#checkOpen()
-    const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
-    const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
-    const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
-    const found = this.#states.find(isIt)
-    if (!found) {
-      const readable = this.#states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-      throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. Those that can be read: ${readable}.`)
-    }
+    const found = this.#held.find(state)
     const root = hashBytes(found.root)
     return new Snapshot(found, (method, ...args) => this.#read(method, ...args, root))
   }
@@ -181,6 +226,22 @@ export class Snaplight {
     return this.#reads.getProof(address, slots)
   }
 
+  watch(target, options) {
+    this.#checkOpen()
+    const { address, slot } = watched(target)
+    const { signal } = optionsOf(options)
+    return new Watch(
+      {
+        listen: (listener) => Snaplight.listen(this, listener),
+        isClosed: () => this.#closing !== null,
+        version: () => this.#held.version,
+        isSettled: () => this.#held.isSettled,
+        read: () => (slot ? this.getStorage(address, slot) : this.getAccount(address)),
+      },
+      abortSignal(signal),
+    )
+  }
+
   close() {
     this.#closing ??= this.#close(`The database ${JSON.stringify(this.#name)} was closed while it synced; what is stored stays.`)
     return this.#closing
@@ -198,26 +259,12 @@ export class Snaplight {
   /** Resolves to the version of the scope that the backend names. */
   async #change(method, accounts) {
     this.#checkOpen()
-    return this.#backend.change(method, accounts)
-  }
-
-  /** Resolves to the complete state when it was built for the scope of this version. */
-  async #proven(version) {
-    await this.#until(() => this.#held.states[0]?.scope >= version)
-    return this.complete
-  }
-
-  #until(isThere) {
-    return new Promise((resolve, reject) => {
-      if (isThere()) return resolve()
-      if (this.#closing) return reject(this.#closedError())
-      this.#waiting.add({ isThere, resolve, reject })
-    })
-  }
-
-  #rejectWaiting(error) {
-    for (const { reject } of this.#waiting) reject(error)
-    this.#waiting.clear()
+    try {
+      return await this.#held.changing(this.#backend.change(method, accounts))
+    } finally {
+      // Watches may know more now.
+      this.#tellParts({ type: 'states' })
+    }
   }
 
   /**
@@ -225,7 +272,7 @@ export class Snaplight {
    * caller of the earlier sync has to be told.
    */
   #start(target, signal, callbacks) {
-    const running = { ...callbacks, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
+    const running = { ...callbacks, target, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
     const sync = new Sync(showTarget(target), {
       stop: () => this.#cancel(running),
       move: (next) => this.#move(running, next),
@@ -263,13 +310,13 @@ export class Snaplight {
     this.#checkOpen()
     const wanted = syncTarget(target)
     if (this.#running === running) {
-      const before = running.start
+      const { start, target: before } = running
       // Set before the call, because the sync may end within it.
-      running.start = ++this.#starts
+      Object.assign(running, { start: ++this.#starts, target: wanted })
       try {
         this.#backend.startSync(wanted, running.start)
       } catch (error) {
-        running.start = before
+        Object.assign(running, { start, target: before })
         throw error
       }
     }
@@ -286,13 +333,14 @@ export class Snaplight {
     if (!running) return
     this.#running = null
     this.#report = report
+    if (report) this.#headers.keep(running.target)
     running.stopListening()
     this.#publish(running)
     running.settle(report, error)
   }
 
   #publish(running) {
-    const progress = shapeProgress(this.#raw, this.#rows, this.#report)
+    const progress = shapeProgress(this.#raw, this.#peers.rows, this.#report)
     running.publish(progress)
     if (running.onProgress) call(running.onProgress, progress)
     const { needNewRoot } = progress
@@ -303,7 +351,8 @@ export class Snaplight {
 
   async #close(message) {
     this.#end(null, new ClosedError('CLOSED', message))
-    this.#rejectWaiting(this.#closedError())
+    this.#held.end(this.#closedError())
+    this.#tellEnd(this.#closedError())
     await this.#backend.close()
     this.#closePeers(closedByUser('the database was closed'))
   }
@@ -319,32 +368,31 @@ export class Snaplight {
   /** Takes the backend's newest numbers. */
   #take(raw) {
     this.#raw = raw
-    updateRows(this.#rows, raw.peers, this.#earlier)
+    this.#peers.take(raw.peers)
   }
 
-  /** A connection has ended. The state is `waiting` if the peer is connected to again. */
   #peerClosed(id, closed, raw, state) {
-    const peer = this.#peers.get(id)
-    if (!peer) return
-    const row = { ...this.#rows.get(id), ...shapePeer(raw, this.#earlier.get(id)), state, closed, requestsInFlight: 0 }
-    this.#rows.set(id, row)
-    if (state === 'waiting') {
-      this.#earlier.set(id, row)
-    } else {
-      this.#earlier.delete(id)
-      this.#peers.delete(id)
-      forgetOldRows(this.#rows)
-      Peer.closed(peer, closed, row)
-    }
-    this.#tell({ type: 'peer', peer, state, closed })
+    const peer = this.#peers.ended(id, closed, raw, state)
+    if (peer) this.#tell({ type: 'peer', peer, state, closed })
   }
 
   #closePeers(closed) {
-    for (const id of [...this.#peers.keys()]) this.#peerClosed(id, closed, {}, 'closed')
+    for (const { id } of this.#peers.list) this.#peerClosed(id, closed, {}, 'closed')
   }
 
   #tell(event) {
-    if (this.#onEvent) call(this.#onEvent, Object.freeze(event))
+    Object.freeze(event)
+    this.#tellParts(event)
+    if (this.#onEvent) call(this.#onEvent, event)
+  }
+
+  #tellParts(event) {
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+
+  #tellEnd(error) {
+    this.#tellParts({ type: 'closed', error })
+    this.#listeners.clear()
   }
 
   #listener() {
@@ -354,35 +402,23 @@ export class Snaplight {
         if (this.#running?.start === start) this.#publish(this.#running)
       },
       onStates: (held) => {
-        const before = this.complete
-        this.#held = held
-        this.#states = Object.freeze(held.states.map(({ scope, block, ...state }) => Object.freeze({ ...state, block: block && Object.freeze(block) })))
-        const { complete } = this
-        // No event for new counts of the same state: codes that it does not name were deleted, or the
-        // set was changed.
-        const isSame = complete?.root === before?.root && complete?.block?.hash === before?.block?.hash
+        const isAnother = this.#held.take(held)
         // No event for the state that is there when the database is opened.
-        if (this.#backend && !isSame) this.#tell({ type: 'complete', complete })
-        for (const waiting of this.#waiting) {
-          if (!waiting.isThere()) continue
-          this.#waiting.delete(waiting)
-          waiting.resolve()
-        }
+        if (this.#backend && isAnother) this.#tell({ type: 'complete', complete: this.complete })
+        this.#held.wake()
+        this.#tellParts({ type: 'states' })
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
         if (this.#running?.start === start) this.#end(shapeReport(report), null)
       },
       onFailed: (error, start) => {
-        if (error.code !== 'CANCELLED') this.#rejectWaiting(error)
+        if (error.code !== 'CANCELLED') this.#held.fail(error)
         if (this.#running?.start === start) this.#end(null, error)
       },
       onPeer: (id, state) => {
-        const row = this.#rows.get(id)
-        if (!row || row.state === 'closed') return
-        const isReady = state === 'ready'
-        this.#rows.set(id, { ...row, state, closed: isReady ? null : row.closed })
-        if (isReady) this.#tell({ type: 'peer', peer: this.#peers.get(id), state, closed: null })
+        const peer = this.#peers.moved(id, state)
+        if (peer && state === 'ready') this.#tell({ type: 'peer', peer, state, closed: null })
       },
       onPeerClosed: (id, closed, row, state) => this.#peerClosed(id, closed, row, state),
       onRole: (role) => {
@@ -398,7 +434,9 @@ export class Snaplight {
       },
       onCrashed: (error) => {
         this.#end(null, error)
-        this.#rejectWaiting(error)
+        this.#held.end(error)
+        this.#crash = error
+        this.#tellEnd(error)
         this.#closePeers(closedByError(error))
       },
     }
@@ -409,7 +447,7 @@ export class Snaplight {
  * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
  * sync.
  */
-function call(callback, argument) {
+export function call(callback, argument) {
   try {
     callback(argument)
   } catch (error) {

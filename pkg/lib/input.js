@@ -3,6 +3,7 @@
 // expected.
 
 import { MisuseError } from './errors.js'
+import { headerFields } from './header.js'
 
 const SLOT_LIMIT = 1n << 256n
 const NETWORK_ID_LIMIT = 1n << 64n
@@ -27,15 +28,16 @@ export function syncTarget(value) {
   return isPlain(header) ? jsonHeader(header, hash) : { header: headerBytes(header), blockHash: hash }
 }
 
-/** A copy of a header's JSON, which can be posted, and whose getters can do nothing later. */
+/** A copy of a header's fields, which can be posted, and whose getters can do nothing later. */
 function jsonHeader(value, blockHash) {
   let header
   try {
-    header = JSON.parse(JSON.stringify(value))
+    header = JSON.parse(JSON.stringify(headerFields(value)))
   } catch (cause) {
     bad('target.header', 'plain JSON, as eth_getBlockByHash and newHeads have it', value, cause)
   }
-  return { header, blockHash: blockHash ?? hashBytes(header.hash, 'target.header.hash') }
+  const hash = blockHash ?? hashBytes(header.hash, 'target.header.hash')
+  return { header: { ...header, hash: toHex(hash) }, blockHash: hash }
 }
 
 function headerBytes(value) {
@@ -143,6 +145,13 @@ export function trackedAccounts(bytes) {
   return accounts
 }
 
+/** What is watched, in bytes: an account, or a slot of it. */
+export function watched(value) {
+  const { address, slot } = isPlain(value) ? value : { address: value }
+  if (isPlain(value) && slot === undefined) bad('target', 'an address or { address, slot }', value)
+  return { address: addressBytes(address), slot: slot === undefined ? null : slotBytes(slot) }
+}
+
 /** A network's or a chain's id. */
 export function networkId(value, argument = 'options.network.id') {
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
@@ -152,8 +161,12 @@ export function networkId(value, argument = 'options.network.id') {
   return number
 }
 
+export function wholeNumber(value, most, argument) {
+  return Number.isInteger(value) && value >= 1 && value <= most ? value : bad(argument, `a whole number from 1 to ${most}`, value)
+}
+
 export function oneOf(value, values, argument) {
-  return values.includes(value) ? value : bad(argument, values.map((each) => `'${each}'`).join(' or '), value)
+  return values.includes(value) ? value : bad(argument, values.map((each) => (typeof each === 'string' ? `'${each}'` : each)).join(' or '), value)
 }
 
 export function databaseName(value = 'snaplight') {
@@ -165,16 +178,16 @@ export function databaseName(value = 'snaplight') {
  * The URL of a peer, or `null` if `value` is no URL and may be a socket or a provider.
  * @param {string} by How the peer is asked.
  */
-export function peerUrl(value, by) {
+export function peerUrl(value, by, argument = 'peer') {
   if (typeof value !== 'string' && !(value instanceof URL)) return null
   const expected = by === 'rpc' ? 'a http:, https:, ws: or wss: URL' : "a ws: or wss: URL (for a provider's URL: by 'rpc')"
   let url
   try {
     url = new URL(value)
   } catch (cause) {
-    return bad('peer', expected, value, cause)
+    return bad(argument, expected, value, cause)
   }
-  return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad('peer', expected, url.href)
+  return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad(argument, expected, url.href)
 }
 
 /** How the peer `target` is asked: a provider in its own way, any other by snap unless told otherwise. */
@@ -183,7 +196,7 @@ export function askedBy(value, target) {
   return oneOf(value, ['snap', 'hash', 'rpc'], 'options.by')
 }
 
-function isProvider(target) {
+export function isProvider(target) {
   try {
     return typeof target?.request === 'function'
   } catch {

@@ -22,12 +22,25 @@ const READS = ['account', 'storage', 'code', 'proof']
 
 /** Opens the database; `listener` is database.js's. */
 export async function connectLocal({ name, memory, role, hold, network, wasm }, listener) {
+  if (!memory) warmUp()
   const { Database } = await load(wasm)
   const backend = new LocalBackend(listener)
   const { id, genesisHash, chainId } = network
   const database = await guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, chainId, backend.events()))
   backend.adopt(database, memory ? null : name, role !== 'follower')
   return backend
+}
+
+/**
+ * Has the browser open its files of this origin while it fetches and compiles the module: a list of
+ * databases needs that, and changes nothing.
+ */
+function warmUp() {
+  try {
+    globalThis.indexedDB?.databases?.().catch(() => {})
+  } catch {
+    // Where storage is forbidden, opening the database says so.
+  }
 }
 
 class LocalBackend {
@@ -154,6 +167,10 @@ class LocalBackend {
   async change(method, accounts) {
     if (!this.#follower) return guard(() => this.#database.change(method, accounts))
     return this.#follower.ask({ method, accounts }, (message) => this.#channel.post(message))
+  }
+
+  beside(options, listener) {
+    return connectLocal(options, listener)
   }
 
   async close() {

@@ -49,14 +49,14 @@ export function guard(call) {
 }
 
 /**
- * Calls into the module for a promise, and rejects when the module crashes: its own promise would
- * stay pending for ever.
+ * Calls into the module for a value or a promise of one, and rejects when the module crashes: its
+ * own promise would stay pending for ever.
  */
 export function guardAsync(call) {
   return new Promise((resolve, reject) => {
     const answer = guard(call)
     const stop = onCrash(reject)
-    answer.then(resolve, (thrown) => reject(adoptError(thrown))).finally(stop)
+    Promise.resolve(answer).then(resolve, (thrown) => reject(adoptError(thrown))).finally(stop)
   })
 }
 

@@ -3,9 +3,11 @@
 // The module sees all of them as `{ call({ method, params }), close() }`. A call's promise
 // never rejects. It resolves once and in any case: to `{ result }`, which is plain JSON, or to `{ error:
 // { code, message, data, status, retryAfterMs } }`. There, `code` and `status` are 0 and
-// `retryAfterMs` is null if there is none. What an error means, and when to ask again, is the
-// engine's business. Only the size of a batch is decided here.
+// `retryAfterMs` is null if there is none. Beside the `error` of a server's own there is `answer`,
+// which is that error as it came. What an error means, and when to ask again, is the engine's
+// business. Only the size of a batch is decided here.
 
+import { NewHeads, SUBSCRIBE, subscriber } from './new-heads.js'
 import { connect } from './socket.js'
 
 /**
@@ -136,9 +138,12 @@ class Calls {
     call.resolve(outcome)
   }
 
-  /** Ends all of them, or these, with an error. */
-  fail(error, calls = [...this.#open.keys()].map((id) => ({ id }))) {
-    for (const { id } of calls) this.end(id, failure(error))
+  /**
+   * Ends all of them, or these, with an error.
+   * @param {object} [answer] The server's own error, if there is one.
+   */
+  fail(error, calls = [...this.#open.keys()].map((id) => ({ id })), answer = undefined) {
+    for (const { id } of calls) this.end(id, { ...failure(error), ...(answer && { answer }) })
   }
 }
 
@@ -146,9 +151,20 @@ class Calls {
 class ObjectProvider {
   #calls = new Calls()
   #target
+  #heads
 
   constructor(target) {
     this.#target = target
+  }
+
+  /**
+   * Has `onHead(header)` called with each new head, which may be any plain JSON, and `onChain()` when
+   * the chain has changed, if the object has events.
+   */
+  listen(onHead, onChain) {
+    // A request has no limit of time, because a subscription that is confirmed late has to be ended.
+    this.#heads = new NewHeads(this.#target, (request) => requested(this.#target, request), onHead, onChain)
+    this.#heads.begin()
   }
 
   call(request) {
@@ -157,6 +173,7 @@ class ObjectProvider {
 
   close() {
     this.#calls.fail({ message: 'closed' })
+    this.#heads?.end()
   }
 }
 
@@ -199,7 +216,7 @@ class Batches {
       this.#shrink(call.batch)
       this.#add(call)
     } else if (error || answer?.result === undefined) {
-      this.calls.end(call.id, failure({ message: 'the answer is not JSON-RPC', ...http, ...error }))
+      this.calls.fail({ message: 'the answer is not JSON-RPC', ...http, ...wordsOf(error) }, [call], error)
     } else {
       this.calls.end(call.id, { result: answer.result })
     }
@@ -210,9 +227,9 @@ class Batches {
     const { code, message } = Object(answer?.error)
     const [{ batch }] = calls
     if (NOT_OF_BATCHES.includes(http?.status) || RATE_CODES.includes(code)) {
-      return this.calls.fail({ ...http, ...answer?.error }, calls)
+      return this.calls.fail({ ...http, ...wordsOf(answer?.error) }, calls, answer?.error)
     }
-    const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(message)
+    const isTooLarge = http?.status === BODY_TOO_LARGE || code === ANSWER_TOO_LARGE || /too (large|many)/i.test(text(message, LONGEST_MESSAGE))
     // Anything else is a server that knows no batches.
     this.#shrink(isTooLarge ? batch : 1)
     for (const call of calls) this.#add(call)
@@ -291,6 +308,7 @@ class SocketProvider {
   #socket
   #batches
   #onLost
+  #onNotice
   /** Batches that are not wholly answered, oldest first. Bound: the calls in flight. */
   #sent = []
 
@@ -318,6 +336,12 @@ class SocketProvider {
     return this.#batches.call(request)
   }
 
+  /** As an object's; the chain of a URL does not change. */
+  async listen(onHead) {
+    const { result } = await this.call(SUBSCRIBE)
+    this.#onNotice = subscriber(result, onHead)
+  }
+
   close() {
     this.#onLost = null
     this.#end(DONE, 'closed')
@@ -337,6 +361,7 @@ class SocketProvider {
     for (const answer of [parsed(data)].flat()) {
       const call = this.#sent.flat().find(({ id }) => id === answer?.id)
       if (call) this.#batches.take(call, answer)
+      else if (answer?.method === 'eth_subscription') this.#onNotice?.(answer.params)
       else if (answer?.error && answer.id == null) this.#refused(answer)
     }
     this.#forgetAnswered()
@@ -400,7 +425,20 @@ function parsed(text) {
 function retryAfter(headers) {
   const value = headers?.get?.('retry-after')
   const ms = Number(value) >= 0 ? value * 1_000 : Date.parse(value) - Date.now()
-  return value && !Number.isNaN(ms) ? Math.min(Math.max(ms, 0), LONGEST_RETRY_MS) : null
+  return value && !Number.isNaN(ms) ? boundedWait(ms) : null
+}
+
+function boundedWait(ms) {
+  return Math.min(Math.max(ms, 0), LONGEST_RETRY_MS)
+}
+
+/**
+ * What a server's own error may say, and nothing else of it: only HTTP says a status and a wait, and a
+ * long text has a property for each of its characters.
+ */
+function wordsOf(error) {
+  const { code, message, data } = Object(error)
+  return { ...(code !== undefined && { code }), ...(message !== undefined && { message }), ...(data !== undefined && { data }) }
 }
 
 /** The outcome of a call that failed, by whatever an object threw or a server said. */
@@ -415,7 +453,7 @@ function failure(thrown) {
         message: text(details ?? message ?? thrown, LONGEST_MESSAGE),
         data: text(data ?? inner.data ?? '', LONGEST_DATA),
         status: [status, inner.status].find(Number.isSafeInteger) ?? 0,
-        retryAfterMs: retryAfterMs ?? retryAfter(headers),
+        retryAfterMs: Number.isFinite(retryAfterMs) ? boundedWait(retryAfterMs) : retryAfter(headers),
       },
     }
   } catch {

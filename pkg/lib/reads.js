@@ -4,6 +4,8 @@
 
 import { addressBytes, addressOrHashBytes, joinBytes, listOf, slotBytes, slotKey, toHex } from './input.js'
 
+const ADDRESS_BYTES = 20
+const WORD_BYTES = 32
 const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 const ZERO_HASH = `0x${'00'.repeat(32)}`
@@ -30,14 +32,30 @@ export class Reads {
   async getStorage(address, slots) {
     const bytes = addressBytes(address)
     const asked = listOf(slots, slotBytes)
-    const [state, values] = await this.#read('storage', bytes, joinBytes(asked))
-    const shape = (slot, index) => ({ address: toHex(bytes), slot: toHex(slot), value: wordAt(values, 32 * index), ...provenBy(state) })
+    let proven
+    let values
+    try {
+      const [state, found] = await this.#read('storage', bytes, joinBytes(asked))
+      values = found
+      proven = provenBy(state)
+    } catch (error) {
+      proven = await this.#provenByAccount(error, bytes, ({ storageRoot }) => storageRoot === EMPTY_ROOT)
+      values = new Uint8Array(WORD_BYTES * asked.length)
+    }
+    const shape = (slot, index) => ({ address: toHex(bytes), slot: toHex(slot), value: wordAt(values, WORD_BYTES * index), ...proven })
     return Array.isArray(slots) ? asked.map(shape) : shape(asked[0], 0)
   }
 
   async getCode(addressOrHash) {
-    const [state, code, codeHash] = await this.#read('code', addressOrHashBytes(addressOrHash))
-    return { code, codeHash: toHex(codeHash), ...provenBy(state) }
+    const bytes = addressOrHashBytes(addressOrHash)
+    try {
+      const [state, code, codeHash] = await this.#read('code', bytes)
+      return { code, codeHash: toHex(codeHash), ...provenBy(state) }
+    } catch (error) {
+      if (bytes.length !== ADDRESS_BYTES) throw error
+      const proven = await this.#provenByAccount(error, bytes, ({ codeHash }) => codeHash === EMPTY_CODE)
+      return { code: new Uint8Array(), codeHash: EMPTY_CODE, ...proven }
+    }
   }
 
   async getProof(address, slots = []) {
@@ -54,9 +72,21 @@ export class Reads {
       codeHash,
       nonce: quantity(nonce),
       storageHash: storageRoot,
-      storageProof: keys.map((key, index) => ({ key, value: quantity(wordAt(values, 32 * index)), proof: proofs[index].map(toHex) })),
+      storageProof: keys.map((key, index) => ({ key, value: quantity(wordAt(values, WORD_BYTES * index)), proof: proofs[index].map(toHex) })),
     }
     return { proof, ...provenBy(state) }
+  }
+
+  /**
+   * An account without code or storage proves that, whether or not these are tracked. Gives what
+   * proves it, and throws the error of the read where it is not so.
+   */
+  async #provenByAccount(error, address, isEmpty) {
+    if (error.code !== 'NOT_TRACKED') throw error
+    const account = await this.getAccount(address).catch(() => { throw error })
+    if (!isEmpty(account)) throw error
+    const { root, block, age } = account
+    return { root, block, age }
   }
 }
 

@@ -80,16 +80,17 @@ export class Attempts {
 
 /**
  * Calls `wake` when the network is back, when the page is shown again, and when it comes back from
- * the back-forward cache. Workers and Node have only some of these events or none.
+ * the back-forward cache; and `rest`, if it is given, when the page is hidden. Workers and Node have
+ * only some of these events or none.
  *
  * @returns {() => void} Stops it.
  */
-export function onWake(wake) {
+export function onWake(wake, rest) {
   const page = globalThis.document
   const events = [
     [globalThis, 'online', () => wake()],
     [globalThis, 'pageshow', ({ persisted }) => persisted && wake()],
-    [page, 'visibilitychange', () => page.visibilityState === 'visible' && wake()],
+    [page, 'visibilitychange', () => (page.visibilityState === 'visible' ? wake() : rest?.())],
   ]
   for (const [target, type, listener] of events) target?.addEventListener?.(type, listener)
   return () => {

@@ -8,17 +8,22 @@ import { onWake } from './reconnect.js'
 import { OPEN } from './serve.js'
 
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
-export async function connectRemote(worker, options, listener) {
-  const owned = worker === undefined
-  const endpoint = owned ? startWorker() : worker
-  if (typeof endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
+export function connectRemote(worker, options, listener) {
+  const host = new Host(worker ?? startWorker(), worker === undefined)
+  if (typeof host.endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
+  return connectTo(host, options, listener)
+}
+
+async function connectTo(host, options, listener) {
+  const { endpoint } = host
   const { port1: port, port2: theirs } = new MessageChannel()
   const onError = (event) => backend.stopped(event.message || 'its script could not be loaded')
-  const backend = new RemoteBackend(port, listener, () => {
+  const backend = new RemoteBackend(port, listener, host, () => {
     // A worker of the caller's own lives on, and this listener would keep the database in memory.
     endpoint.removeEventListener?.('error', onError)
-    if (owned) endpoint.terminate()
+    host.leave()
   })
+  host.join()
   // Only this event tells that a worker's script does not load.
   endpoint.addEventListener?.('error', onError)
   try {
@@ -32,10 +37,33 @@ export async function connectRemote(worker, options, listener) {
   return backend
 }
 
+/** A worker with the databases that are open in it. */
+class Host {
+  endpoint
+  #isOurs
+  #users = 0
+
+  /** @param {boolean} isOurs Whether it ends with the last of its databases. */
+  constructor(endpoint, isOurs) {
+    this.endpoint = endpoint
+    this.#isOurs = isOurs
+  }
+
+  join() {
+    this.#users += 1
+  }
+
+  leave() {
+    this.#users -= 1
+    if (this.#users === 0 && this.#isOurs) this.endpoint.terminate()
+  }
+}
+
 class RemoteBackend {
   #port
   #listener
-  #releaseWorker
+  #host
+  #leaveHost
   #raw = idle()
   /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
   #calls = new Map()
@@ -45,11 +73,12 @@ class RemoteBackend {
   #crash = null
   #stopWaking
 
-  /** @param {() => void} releaseWorker Lets go of the worker. */
-  constructor(port, listener, releaseWorker) {
+  /** @param {() => void} leaveHost Lets go of the worker. */
+  constructor(port, listener, host, leaveHost) {
     this.#port = port
     this.#listener = listener
-    this.#releaseWorker = releaseWorker
+    this.#host = host
+    this.#leaveHost = leaveHost
     port.addEventListener('message', ({ data }) => this.#receive(data))
     port.start()
     // A worker is not told when its page is shown again.
@@ -87,6 +116,10 @@ class RemoteBackend {
     return this.#ask('change', ...args)
   }
 
+  beside(options, listener) {
+    return connectTo(this.#host, options, listener)
+  }
+
   async close() {
     try {
       await this.#ask('close')
@@ -99,11 +132,11 @@ class RemoteBackend {
     this.#rejectCalls(new ClosedError('CLOSED', 'The database was closed before the answer was there.'))
   }
 
-  /** Ends the connection, and the worker if it is ours. */
+  /** Ends the connection, and the worker if it is ours and nobody else's. Called once. */
   release() {
     this.#stopWaking()
     this.#port.close()
-    this.#releaseWorker()
+    this.#leaveHost()
   }
 
   /** A promise of the answer to the call `id`; 0 is the opening. */

@@ -12,14 +12,17 @@ const CLOSING_WORDS = ['closing', 'closed']
 
 /** @param {string[]} protocols The subprotocols to offer. */
 export function connect(url, protocols = [SUBPROTOCOL]) {
-  if (typeof WebSocket !== 'function') {
-    throw new UnsupportedError('UNSUPPORTED', 'There is no WebSocket here to open a URL with: pass addPeer a WebSocket-like object.')
-  }
+  checkWebSocket()
   try {
     return new WebSocket(url, protocols)
   } catch (cause) {
     return bad('socket', 'a URL that this page may connect to', url, cause)
   }
+}
+
+export function checkWebSocket() {
+  if (typeof WebSocket === 'function') return
+  throw new UnsupportedError('UNSUPPORTED', 'There is no WebSocket here to open a URL with: pass addPeer a WebSocket-like object, and follow a provider.')
 }
 
 /** @param {WeakSet} inUse Sockets that are a peer already. */

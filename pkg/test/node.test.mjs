@@ -12,10 +12,10 @@ import { succeeds } from './support/program.mjs'
  */
 const RUNS = 30
 
-test(`the README's example with memory: true ends well, ${RUNS} times`, async () => {
+test(`the README's example of a whole state with memory: true ends well, ${RUNS} times`, async () => {
   const peer = await startPeer(['--genesis', GENESIS])
   after(() => peer.stop())
-  const output = await succeeds('readme.mjs', peer.url, String(RUNS))
+  const output = await succeeds('readme.mjs', JSON.stringify(peer), String(RUNS))
   assert.equal(output.match(/^8893 accounts/gm)?.length, RUNS)
 })
 

@@ -340,3 +340,37 @@ test('ws: bytes, or text above 32 MiB, end the connection', async (t) => {
     assert.deepEqual(await lost, [1003, 'the provider sent bytes, or an answer that is too long'])
   }
 })
+
+test('a server’s error that is a text of 30 MB is an error like any other, and is not taken apart', async (t) => {
+  const body = JSON.stringify({ id: 1, error: 'x'.repeat(30e6) })
+  const provider = await serving(t, (_, response) => response.end(body))
+  assert.deepEqual(await errorOf(provider.call(CHAIN_ID)), { ...NO_ERROR, message: 'the answer is not JSON-RPC' })
+})
+
+test('a server’s error says no status and no wait, which are HTTP’s to say', async (t) => {
+  for (const retryAfterMs of [1e300, -1, 'abc', {}]) {
+    const error = { code: 429, message: 'slow down', status: 200, retryAfterMs, headers: { get: 1 }, cause: { code: 7 } }
+    const provider = await serving(t, (calls, response) => response.end(JSON.stringify({ id: calls.id, error })))
+    assert.deepEqual(await errorOf(provider.call(CHAIN_ID)), { ...NO_ERROR, code: 429, message: 'slow down' })
+  }
+})
+
+test('a wait that an object asks for is a number of milliseconds of a day at most, or none', async () => {
+  for (const [retryAfterMs, expected] of [[1e300, 86_400_000], [-5, 0], ['abc', null], [NaN, null], [7, 7], [Infinity, null]]) {
+    const provider = openProvider({ request: async () => { throw { retryAfterMs } } })
+    assert.equal((await errorOf(provider.call(CHAIN_ID))).retryAfterMs, expected)
+  }
+})
+
+test('ws: words of an error that are none end the calls of a batch, and throw nothing', async (t) => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  t.after(() => server.close())
+  await once(server, 'listening')
+  for (const message of [{ toString: 1, valueOf: 1 }, ['x'], 7, null]) {
+    server.removeAllListeners('connection')
+    server.on('connection', (socket) => socket.on('message', () => socket.send(JSON.stringify({ id: null, error: { code: 1, message } }))))
+    const provider = openProvider(`ws://127.0.0.1:${server.address().port}/`)
+    for (const { error } of await many(provider, 3)) assert.equal(error.code, 1)
+    provider.close()
+  }
+})

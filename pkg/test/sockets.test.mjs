@@ -261,6 +261,8 @@ test('the same socket twice, a closed one and an object that is no socket are re
     [{ send() {} }, 'BAD_ARGUMENT'],
     [null, 'BAD_ARGUMENT'],
     [5, 'BAD_ARGUMENT'],
+    ['http://peer.example', 'BAD_ARGUMENT'],
+    ['no URL', 'BAD_ARGUMENT'],
     [new Proxy({}, { get() { throw new Error('hostile') } }), 'BAD_ARGUMENT'],
     [Object.freeze({ binaryType: 'blob', send() {}, close() {}, onmessage: null }), 'BAD_ARGUMENT'],
   ]

@@ -44,6 +44,24 @@ async function assertIs(state, chain, block) {
   assert.equal(code.codeHash, (await state.getAccount(contractOf(1))).codeHash)
 }
 
+test('an account without code and storage proves that, and one with them proves nothing of what is not tracked', async (t) => {
+  const chain = await Chain.generate()
+  const { db } = await following(t, chain)
+  const tracked = db.track([addressOf(1), addressOf(999), contractOf(1)])
+  await db.sync({ blockHash: chain.head.hash })
+  await tracked
+  for (const state of [db, db.at(0)]) {
+    for (const address of [addressOf(1), addressOf(999)]) {
+      const { code, root } = await state.getCode(address)
+      assert.deepEqual([code.length, root], [0, chain.head.header.stateRoot])
+      assert.deepEqual((await state.getStorage(address, [3, 4])).map(({ value, slot }) => [value, slot]), [[0n, word(3)], [0n, word(4)]])
+    }
+    await assert.rejects(state.getCode(contractOf(1)), { code: 'NOT_TRACKED', pending: false })
+    await assert.rejects(state.getStorage(contractOf(1), 3), { code: 'NOT_TRACKED', pending: false })
+    await assert.rejects(state.getCode(addressOf(2)), { code: 'NOT_TRACKED' })
+  }
+})
+
 test('the last eight states stay readable by number, hash and root, and older ones are none', async (t) => {
   const chain = await Chain.generate()
   const { db } = await following(t, chain)
@@ -190,13 +208,13 @@ test('a database of everything knows its complete state only, and ends the snaps
   await assertIs(db, chain, chain.head)
 })
 
-test("a wallet's quick start in the package's README runs as it is written, with a provider by HTTP", async (t) => {
+test("the example of a set at a named block in the package's README runs as it is written, with a provider by HTTP", async (t) => {
   const chain = await Chain.generate()
   await chain.advance(30)
   const provider = await startProvider(chain)
   t.after(() => provider.close())
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  const [, example] = /```js\n(import [^`]*hold: 'set'.*?)```/s.exec(readme)
+  const [, example] = /```js\n(import [^`]*db\.sync\(\{ blockHash \}\).*?)```/s.exec(readme)
   const logged = []
   globalThis.quickStart = { print: (...words) => logged.push(words), blockHash: chain.head.hash, network: networkOf(chain) }
   t.after(() => delete globalThis.quickStart)

@@ -78,6 +78,11 @@ impl Lookup {
         lookup
     }
 
+    /// The hash of the account's address.
+    pub(crate) fn key(&self) -> Hash {
+        self.account
+    }
+
     /// How it stands.
     pub fn step(&self) -> &Step {
         &self.step

@@ -3,7 +3,7 @@
 //! A [`MemoryDisk`] is what survives, a [`MemoryStore`] is one connection to it, so that reopening,
 //! a second writer and a killed tab look here as they do in a browser.
 
-use super::{MAX_SCOPES, Store, StoreError};
+use super::{Contents, MAX_SCOPES, Store, StoreError};
 use crate::{
     flat_map::FlatMap,
     hash::Hash,
@@ -98,21 +98,18 @@ impl Store for MemoryStore {
         ready(self.read(|disk| disk.codes.get(hash).cloned()))
     }
 
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
-        ready(self.read(|disk| match disk.meta {
-            Some(_) => disk.codes.keys().take(limit).copied().collect(),
-            None => Vec::new(),
-        }))
-    }
-
-    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+    fn contents(&self, codes: usize) -> impl Future<Output = Result<Contents, StoreError>> {
         ready(self.read(|disk| {
+            let Some(meta) = &disk.meta else {
+                return Contents::default();
+            };
             let scopes = disk.scopes.iter().take(MAX_SCOPES);
-            match disk.meta {
-                Some(_) => scopes
+            Contents {
+                record: Some(meta.record.clone()),
+                scopes: scopes
                     .map(|(version, bytes)| (*version, bytes.clone()))
                     .collect(),
-                None => Vec::new(),
+                codes: disk.codes.keys().take(codes).copied().collect(),
             }
         }))
     }

@@ -35,6 +35,18 @@ use crate::{
 /// those of the eight readable states and of the build. More are not ours.
 pub const MAX_SCOPES: usize = 16;
 
+/// What a database is opened with. Empty in a store without a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The record of the last batch that landed.
+    pub record: Option<Vec<u8>>,
+    /// The scopes by their versions, ascending, as [`Batch::scopes`] brought them. At most
+    /// [`MAX_SCOPES`].
+    pub scopes: Vec<(u64, Vec<u8>)>,
+    /// Hashes of the codes, ascending, as many as were asked for.
+    pub codes: Vec<Hash>,
+}
+
 /// A connection to one database.
 ///
 /// Calls may overlap. Each **takes its place when it is called**, not when its future is first
@@ -59,13 +71,24 @@ pub trait Store {
         hash: &Hash,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + use<'a, Self>;
 
-    /// Hashes of the codes in the store, ascending, the first `limit` of them. None in a store
-    /// without a record.
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>>;
+    /// What a database is opened with: the record, the scopes and the hashes of the first `codes`
+    /// codes.
+    ///
+    /// One transaction: no batch lands between two of them, and a page that was just opened waits
+    /// once instead of three times.
+    fn contents(&self, codes: usize) -> impl Future<Output = Result<Contents, StoreError>>;
 
-    /// The scopes in the store by their versions, ascending, as [`Batch::scopes`] brought them. None
-    /// in a store without a record. At most [`MAX_SCOPES`].
-    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>>;
+    /// The hashes of [`Contents::codes`] alone.
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
+        let contents = self.contents(limit);
+        async move { Ok(contents.await?.codes) }
+    }
+
+    /// [`Contents::scopes`] alone.
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+        let contents = self.contents(0);
+        async move { Ok(contents.await?.scopes) }
+    }
 
     /// Lands `batch`: first its deletions, then its pages, codes, scopes and record. Answers once the
     /// transaction is complete.

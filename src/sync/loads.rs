@@ -21,6 +21,8 @@ pub(crate) enum LoadPurpose {
     Gc,
     /// Pages of kept states, which are searched for damage.
     Kept,
+    /// Pages on the way to accounts that may name a damaged code.
+    Codes,
 }
 
 /// A page that was read: its id and its bytes, or `None` if the store has no such page.

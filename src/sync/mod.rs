@@ -9,6 +9,7 @@
 //! call.
 
 mod clock;
+mod code_search;
 mod commits;
 mod engine;
 mod gc;

@@ -64,7 +64,13 @@ impl Start {
     }
 
     /// Begins to repair the complete state; `None` if there is none, or an empty one.
-    pub(crate) fn repair(record: &Record, damage: Vec<Damage>, scopes: &Scopes) -> Option<Start> {
+    /// `owners`: damaged codes, and accounts that name them.
+    pub(crate) fn repair(
+        record: &Record,
+        damage: Vec<Damage>,
+        owners: Vec<(Hash, Hash)>,
+        scopes: &Scopes,
+    ) -> Option<Start> {
         let complete = record.complete?;
         let page = complete.top.page()?;
         let (mut pages, mut codes) = (Vec::new(), Vec::new());
@@ -82,13 +88,17 @@ impl Start {
         let next = record.next_page;
         if !has_damaged_page {
             let tree = over_complete(pivot, record, scopes);
-            let job = Job::new(pivot, tree, next, next).repairing(codes);
+            let job = Job::new(pivot, tree, next, next).repairing(codes, owners);
             return Some(Start::Ready(Box::new(job)));
         }
         let built_for = scopes.complete.clone()?;
         let from = as_building(complete, next);
         let mut resume = Resume::new(pivot, from, page, built_for.clone()).beside(Some(built_for));
-        resume.repair = Some(Repair { pages, codes });
+        resume.repair = Some(Repair {
+            pages,
+            codes,
+            owners,
+        });
         Some(resume.into_start())
     }
 }
@@ -140,6 +150,8 @@ struct Repair {
     pages: Vec<(PageId, StatePath)>,
     /// Damaged codes to be fetched again. Bound: the same.
     codes: Vec<Hash>,
+    /// Accounts that name them: the code's hash, and the account's. Bound: the same.
+    owners: Vec<(Hash, Hash)>,
 }
 
 impl Resume {
@@ -235,7 +247,7 @@ impl Resume {
         let _ = job.rescope(today, held);
         job.turn_to(self.pivot);
         match self.repair {
-            Some(repair) => job.repairing(repair.codes),
+            Some(repair) => job.repairing(repair.codes, repair.owners),
             None => job,
         }
     }
@@ -270,6 +282,6 @@ impl Resume {
 }
 
 owns! {
-    Repair: pages, codes;
+    Repair: pages, codes, owners;
     Resume: tree, repair;
 }

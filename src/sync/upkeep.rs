@@ -1,6 +1,7 @@
 //! What the readable states need besides syncs: the damage to be repaired, the kept states that are
 //! damaged, and the garbage that the last switch left.
 
+use super::code_search::{CodeSearch, Found};
 use super::gc::{CodeGarbage, CodeGc, Garbage, Gc, MAX_DAMAGE};
 use super::io::Damage;
 use super::kept::KeptSearch;
@@ -9,7 +10,7 @@ use super::stray_codes::StrayCodes;
 use crate::flat_map::ChunkedSet;
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::{Complete, PageId, PageRef, PendingGc, Record};
+use crate::state::{Complete, PageId, PageRef, PendingGc, Record, TrackedSet};
 
 /// What is to be repaired and what is to be deleted.
 #[derive(Default)]
@@ -30,6 +31,8 @@ pub(crate) struct Upkeep {
     unreadable: Vec<PageId>,
     /// The search for damage in the kept states that is under way.
     search: Option<KeptSearch>,
+    /// The search for the accounts that name damaged codes.
+    code_search: Option<CodeSearch>,
     /// The kept states that are damaged, by the ids of their root pages. Bound: the states kept.
     spoilt: Vec<PageId>,
 }
@@ -53,6 +56,43 @@ impl Upkeep {
         is_new
     }
 
+    /// The codes that are known to be damaged.
+    pub(crate) fn damaged_codes(&self) -> Vec<Hash> {
+        let codes = self.damage.iter().filter_map(|damage| match damage {
+            Damage::Code(hash) => Some(*hash),
+            Damage::Page { .. } => None,
+        });
+        codes.collect()
+    }
+
+    /// Searches the readable states of this record for the accounts of the set that name these codes,
+    /// unless that is under way.
+    pub(crate) fn search_codes(&mut self, codes: Vec<Hash>, record: &Record, set: &TrackedSet) {
+        let search = self.code_search.as_ref();
+        if !search.is_some_and(|search| search.is_for(&codes, record)) {
+            self.code_search = Some(CodeSearch::new(codes, record, set));
+        }
+    }
+
+    /// The pages that the search for codes reads next: none if it is over, or if there is none.
+    pub(crate) fn next_of_code_search(&self) -> Vec<PageId> {
+        let search = self.code_search.as_ref();
+        search.map_or(Vec::new(), CodeSearch::next_pages)
+    }
+
+    /// Takes in pages that were read for the search for codes.
+    pub(crate) fn take_code_pages(&mut self, pages: Vec<LoadedPage>) {
+        if let Some(search) = &mut self.code_search {
+            search.take(pages);
+        }
+    }
+
+    /// Ends the search for codes: what it found.
+    pub(crate) fn end_code_search(&mut self) -> Found {
+        let search = self.code_search.take();
+        search.map(CodeSearch::finish).unwrap_or_default()
+    }
+
     /// What the repair that begins now is about; `None` if nothing is damaged.
     pub(crate) fn begin_repair(&mut self) -> Option<Vec<Damage>> {
         self.repairing = self.damage.len();
@@ -71,6 +111,7 @@ impl Upkeep {
     pub(crate) fn forget_damage(&mut self) {
         self.repairing = 0;
         self.damage.clear();
+        self.code_search = None;
     }
 
     /// These pages could not be read. They are remembered for the next search.
@@ -135,7 +176,12 @@ impl Upkeep {
     /// nothing.
     pub(crate) fn spoil(&mut self, kept: &[Complete]) {
         let roots = kept.iter().filter_map(|state| state.top.page());
-        self.spoilt.extend(roots.map(|root| root.id));
+        self.spoil_roots(roots.map(|root| root.id));
+    }
+
+    /// The same of the kept states with these root pages.
+    pub(crate) fn spoil_roots(&mut self, roots: impl IntoIterator<Item = PageId>) {
+        self.spoilt.extend(roots);
     }
 
     /// What was known of damaged kept states is in the record now, or cannot be written.
@@ -276,7 +322,7 @@ impl Upkeep {
 }
 
 owns! {
-    Upkeep: gc, garbage, strays, damage, unreadable, search, spoilt;
+    Upkeep: gc, garbage, strays, damage, unreadable, search, code_search, spoilt;
 }
 
 #[cfg(test)]

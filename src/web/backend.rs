@@ -6,7 +6,7 @@ use super::errors::JsError;
 use crate::hash::Hash;
 use crate::state::{Batch, PageId};
 use crate::store::indexed_db::{Durability, IndexedDb, WriterLock};
-use crate::store::{MemoryDisk, MemoryStore, Store, StoreError};
+use crate::store::{Contents, MemoryDisk, MemoryStore, Store, StoreError};
 
 /// The role that a caller of `open` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ impl Backend {
         if memory {
             return Ok((Backend::Memory(MemoryDisk::default().writer()?), true));
         }
+        // Asked for before the lock, so that the browser does both at once.
+        let opening = IndexedDb::open_to_read(name);
         let lock = match open_as {
             OpenAs::Follow => None,
             OpenAs::Write => Some(WriterLock::acquire(name).await?),
@@ -52,11 +54,21 @@ impl Backend {
             },
         };
         let writes = lock.is_some();
-        let store = match lock {
-            Some(lock) => IndexedDb::open_to_write(lock, Durability::default()).await?,
-            None => IndexedDb::open_to_read(name).await?,
-        };
-        Ok((Backend::IndexedDb(store), writes))
+        match (opening.await, lock) {
+            (Ok(store), lock) => {
+                if let Some(lock) = lock {
+                    store.promote(lock, Durability::default());
+                }
+                Ok((Backend::IndexedDb(store), writes))
+            }
+            (Err(error), lock) => {
+                // Awaited, so that the next `open` finds the lock free.
+                if let Some(lock) = lock {
+                    lock.release().await;
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Makes this connection the writer's.
@@ -143,17 +155,10 @@ impl Store for Backend {
         }
     }
 
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
+    fn contents(&self, codes: usize) -> impl Future<Output = Result<Contents, StoreError>> {
         match self {
-            Backend::Memory(store) => later(store.codes_held(limit)),
-            Backend::IndexedDb(store) => later(store.codes_held(limit)),
-        }
-    }
-
-    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
-        match self {
-            Backend::Memory(store) => later(store.scopes()),
-            Backend::IndexedDb(store) => later(store.scopes()),
+            Backend::Memory(store) => later(store.contents(codes)),
+            Backend::IndexedDb(store) => later(store.contents(codes)),
         }
     }
 

@@ -170,12 +170,14 @@ impl Database {
         header: JsValue,
         block: Option<Box<[u8]>>,
     ) -> Result<(), JsValue> {
-        let block = block.as_deref().map(hash).transpose()?;
-        let header = match header.dyn_into::<Uint8Array>() {
-            Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
-            Err(json) => VerifiedHeader::of_json(&json, block.as_ref()),
-        };
-        self.start(Target::Header(header.map_err(JsError::from)?))
+        self.start(Target::Header(verified(header, block)?))
+    }
+
+    /// Checks a header, in the same forms, against `block`. Returns what it says:
+    /// [`object::header`].
+    pub fn header(&self, header: JsValue, block: Option<Box<[u8]>>) -> Result<JsValue, JsValue> {
+        let header = verified(header, block)?;
+        Ok(object::header(&header))
     }
 
     /// Ends the sync under way, if there is one; the listener hears when it has ended.
@@ -429,6 +431,17 @@ fn list(items: &[Vec<u8>]) -> Array {
 
 fn bytes(bytes: &[u8]) -> JsValue {
     Uint8Array::new_from_slice(bytes).into()
+}
+
+/// A header: its RLP (a `Uint8Array`) or its JSON, of which the hash has to be `block` (32 bytes),
+/// if that is given.
+fn verified(header: JsValue, block: Option<Box<[u8]>>) -> Result<VerifiedHeader, JsError> {
+    let block = block.as_deref().map(hash).transpose()?;
+    let header = match header.dyn_into::<Uint8Array>() {
+        Ok(rlp) => VerifiedHeader::of_rlp(&rlp.to_vec(), block.as_ref()),
+        Err(json) => VerifiedHeader::of_json(&json, block.as_ref()),
+    };
+    header.map_err(JsError::from)
 }
 
 /// A hash of 32 bytes, which JavaScript has counted.

@@ -16,6 +16,7 @@ use super::meter::Times;
 use crate::hash::Hash;
 use crate::state::{Block, Complete, Counts};
 use crate::sync::{Counters, Lie, LieField, PeerProgress, Phase, Progress, Report, WaitReason};
+use crate::wire::VerifiedHeader;
 
 #[wasm_bindgen]
 extern "C" {
@@ -232,6 +233,12 @@ fn block(block: &Block) -> Fields {
         .hash("hash", &block.hash)
         .count("number", block.number)
         .count("timestamp", block.timestamp)
+}
+
+/// What a verified header says.
+pub(super) fn header(header: &VerifiedHeader) -> JsValue {
+    let root = header.state_root();
+    block(&header.block()).hash("root", &root).into()
 }
 
 /// `SyncFigures` of `snaplight.d.ts`.

@@ -41,8 +41,9 @@ impl StoredState {
         network: Network,
         writes: bool,
     ) -> Result<StoredState, JsError> {
-        let (stored, scopes) = read(store, writes).await?;
-        let decoded = stored.as_deref().map(Record::decode).transpose();
+        let codes = if writes { MAX_CODES_HELD } else { 0 };
+        let stored = store.contents(codes).await?;
+        let decoded = stored.record.as_deref().map(Record::decode).transpose();
         let (record, lost) = match decoded {
             Ok(Some(record)) => (record, None),
             Ok(None) if writes && store.holds_pages().await? => (
@@ -64,7 +65,7 @@ impl StoredState {
             );
             return Err(JsError::new("WRONG_NETWORK", message));
         }
-        let (record, scopes, lost) = match record.scopes_of(&scopes) {
+        let (record, scopes, lost) = match record.scopes_of(&stored.scopes) {
             Some(scopes) => (record, scopes, lost),
             None => (
                 fresh(network)?,
@@ -75,13 +76,12 @@ impl StoredState {
         let mut state = StoredState {
             record,
             scopes,
-            codes: Vec::new(),
+            codes: stored.codes,
             lost: lost.filter(|_| writes),
         };
         if state.lost.is_some() {
             store.clear().await?;
-        } else if writes {
-            state.codes = store.codes_held(MAX_CODES_HELD).await?;
+            state.codes = Vec::new();
         }
         Ok(state)
     }
@@ -110,21 +110,6 @@ impl StoredState {
              it hold {other}, or choose another name."
         );
         Err(JsError::new("WRONG_HOLD", message))
-    }
-}
-
-/// A stored record, and stored scopes by their versions.
-type StoredBytes = (Option<Vec<u8>>, Vec<(u64, Vec<u8>)>);
-
-/// Reads the record, and the scopes that were stored with it. `writes`: nobody else does.
-pub(super) async fn read(store: &Backend, writes: bool) -> Result<StoredBytes, JsError> {
-    loop {
-        let record = store.record().await?;
-        let scopes = store.scopes().await?;
-        // While somebody else writes, a batch may have landed between the two.
-        if writes || store.record().await? == record {
-            return Ok((record, scopes));
-        }
     }
 }
 

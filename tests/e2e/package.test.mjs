@@ -29,7 +29,7 @@ test('every file that package.json names is in the tarball, README and licences 
 })
 
 test('every relative import inside the package leads to a file', () => {
-  const pending = ['snaplight.js', 'worker.js', 'worker-entry.js']
+  const pending = ['snaplight.js', 'worker.js', 'worker-entry.js', 'provider.js']
   const seen = new Set()
   for (const file of pending) {
     if (seen.has(file)) continue
@@ -42,7 +42,7 @@ test('every relative import inside the package leads to a file', () => {
 
 test('the declared values are exactly the exported ones', async () => {
   const page = await world.page()
-  for (const [file, specifier] of [['snaplight.d.ts', 'snaplight'], ['worker.d.ts', 'snaplight/worker']]) {
+  for (const [file, specifier] of [['snaplight.d.ts', 'snaplight'], ['worker.d.ts', 'snaplight/worker'], ['provider.d.ts', 'snaplight/provider']]) {
     const exported = await page.evaluate(async (specifier) => Object.keys(await import(specifier)).sort(), specifier)
     assert.deepEqual(exported, declaredValues(join(PKG, file)), file)
   }

@@ -9,20 +9,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { missing, startGeth } from '../../xtask/node/geth.mjs'
-import { hasCode, provenBy } from '../../xtask/node/provider/eip1186.mjs'
 import { setUp } from './lib/harness.mjs'
+import { STATE, asked, assertIsTruth, changesOf, readSet, setOf } from './lib/wallet.mjs'
 
 const BLOCKS = Number(process.env.SNAPLIGHT_BLOCKS ?? 8)
-/** Few enough contracts that blocks write to those of the set. */
-const STATE = { accounts: 2_000, contracts: 8, huge: 5_000 }
-const SET = { accounts: 20, slots: 100 }
-const ABSENT_ACCOUNTS = 2
-/** What every block changes: who gets the fees, who pays them, and the contract of EIP-2935. */
-const FEES = `0x${'00'.repeat(20)}`
-const FAUCET_BALANCE = 1n << 100n
-const HISTORY = '0x0000f90827f1c53a10cb7a02335b175320002935'
-/** Slots of it: one is written in each block, from block 1 on. */
-const HISTORY_SLOTS = 20
 /** A block before the newest one that is still held, of eight. */
 const BACK = 5
 /** Ends before the test times out, because the error then has the sync's progress. */
@@ -54,13 +44,8 @@ for (const [way, { peerOf, targetOf }] of Object.entries(WAYS)) {
     for (let at = 0; at < BLOCKS; at++) {
       const found = await follow(page, await targetOf(block), set)
       const truth = await asked(node, block, set)
-      assert.equal(found.length, SET.accounts)
-      for (const [place, { proof, ...answers }] of found.entries()) {
-        assert.deepEqual(proof, truth[place].proof, `${way}, block ${block.number}, ${set[place].address}`)
-        const proven = await provenBy(proof, block.root)
-        assert.deepEqual(answers, answersOf(proven, truth[place], block))
-      }
-      if (last) changes += truth.filter(({ proof }, place) => proof.accountProof.at(-1) !== last[place].proof.accountProof.at(-1)).length
+      await assertIsTruth(found, truth, set, block, way)
+      if (last) changes += changesOf(truth, last)
       last = truth
       block = await node.makeBlock()
     }
@@ -96,71 +81,14 @@ async function byHeader({ hash }) {
 }
 
 /** Syncs to a block, and reads everything. */
-function follow(page, target, set) {
-  return page.evaluate(async ({ target, set, ms }) => {
+async function follow(page, target, set) {
+  await page.evaluate(async ({ target, ms }) => {
     try {
       await db.sync(target, { signal: AbortSignal.timeout(ms) })
     } catch (error) {
       throw new Error(`${error.message}; it stood at ${JSON.stringify(db.progress())}`, { cause: error })
     }
     await tracked
-    const hex = (bytes) => '0x' + Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-    return Promise.all(set.map(async ({ address, slots }) => {
-      const [account, values, code, { proof, root, block }] = await Promise.all([
-        db.getAccount(address), db.getStorage(address, slots), db.getCode(address), db.getProof(address, slots),
-      ])
-      const { exists, nonce, balance, codeHash, storageRoot } = account
-      return { exists, nonce, balance, codeHash, storageRoot, values: values.map(({ value }) => value), code: hex(code.code), proof, root, block: block.hash }
-    }))
-  }, { target, set, ms: GIVE_UP_AFTER_MS })
-}
-
-/** What the node says of all of it at a block. */
-function asked({ rpc }, { number }, set) {
-  const at = `0x${number.toString(16)}`
-  return Promise.all(set.map(async ({ address, slots }) => ({
-    proof: await rpc.call('eth_getProof', [address, slots, at]),
-    code: await rpc.call('eth_getCode', [address, at]),
-  })))
-}
-
-/** The answers that the page has to give, by a proof that `@ethereumjs/mpt` has judged. */
-function answersOf(proven, { code }, { root, hash }) {
-  const { account, slots } = proven
-  const { nonce, balance, codeHash, storageHash } = account ?? {}
-  assert.equal(code !== '0x', hasCode(proven))
-  const fields = account ? { exists: true, nonce, balance, codeHash, storageRoot: storageHash } : { exists: false, ...NOTHING }
-  return { ...fields, values: slots, code, root, block: hash }
-}
-
-const NOTHING = {
-  nonce: 0n,
-  balance: 0n,
-  codeHash: '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470',
-  storageRoot: '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421',
-}
-
-/**
- * What every block changes, all contracts with slots that exist and slots that do not, and plain
- * accounts, two of them absent.
- */
-function setOf(genesis) {
-  const contracts = Object.keys(genesis).filter((address) => Object.keys(genesis[address].storage ?? {}).length > 0)
-  const faucet = Object.keys(genesis).find((address) => BigInt(genesis[address].balance ?? 0) === FAUCET_BALANCE)
-  const history = Array.from({ length: HISTORY_SLOTS }, (_, slot) => word(slot))
-  const each = Math.floor((SET.slots - HISTORY_SLOTS) / contracts.length)
-  const owners = contracts.map((address, at) => {
-    const count = at === 0 ? SET.slots - HISTORY_SLOTS - each * (contracts.length - 1) : each
-    const there = Object.keys(genesis[address].storage).slice(0, count - 3)
-    return { address, slots: [...there, ...Array.from({ length: count - there.length }, (_, slot) => word(0xfeed + slot))] }
-  })
-  const nobody = Array.from({ length: ABSENT_ACCOUNTS }, (_, at) => `0x${(0xabcdef + at).toString(16).padStart(40, '0')}`)
-  const special = [{ address: HISTORY, slots: history }, { address: FEES, slots: [] }, { address: faucet, slots: [] }]
-  const plain = Object.keys(genesis).filter((address) => !genesis[address].code && address !== faucet)
-  const others = plain.slice(0, SET.accounts - special.length - owners.length - nobody.length)
-  return [...special, ...owners, ...[...others, ...nobody].map((address) => ({ address, slots: [] }))]
-}
-
-function word(number) {
-  return `0x${number.toString(16).padStart(64, '0')}`
+  }, { target, ms: GIVE_UP_AFTER_MS })
+  return readSet(page, set)
 }

@@ -8,7 +8,7 @@ use snaplight::state::page::Folds;
 use snaplight::state::{
     Lookup, Scope, SlimAccount, Step, TrackedAccount, TrackedSet, TrackedSlots,
 };
-use snaplight::sync::{Input, LieField, Millis, PeerId, Report, Target, WaitReason};
+use snaplight::sync::{Damage, Input, LieField, Millis, PeerId, Report, Target, WaitReason};
 use snaplight::wire::PeerFault;
 use snaplight_peer::chain::Chain;
 use snaplight_peer::keccak::keccak;
@@ -749,4 +749,46 @@ fn an_empty_state_is_proven_by_nothing() {
         panic!("not done")
     };
     assert_eq!(report.root, Hash::EMPTY_ROOT);
+}
+
+#[test]
+fn a_damaged_code_comes_from_a_provider_by_the_address_of_an_account_that_names_it() {
+    for events in 0..8 {
+        let mut setting = Setting::new(10);
+        let provider = setting.world.provider(after(20));
+        setting.sync();
+        setting.world.collect_garbage();
+        let calls = setting.calls(provider);
+        let code = *setting.world.disk.codes.keys().next().expect("a code");
+        match events % 2 {
+            0 => drop(setting.world.disk.codes.remove(&code)),
+            _ => drop(setting.world.disk.codes.insert(code, b"not it".to_vec())),
+        }
+        let pages = setting.world.disk.pages.clone();
+        setting.world.input(Input::Damaged(Damage::Code(code)));
+        let _ = setting.world.run_some(events);
+        // A sync to the same root is not held up.
+        setting.target();
+        let end = setting.world.run();
+        assert!(matches!(end, End::Done(_)), "after {events}: {end:?}");
+        setting.world.run_until(|world| world.repairs > 0);
+        setting.world.collect_garbage();
+        setting.assert_true();
+        assert_eq!(setting.world.disk.pages, pages, "a page was written");
+        assert_eq!(setting.calls(provider), calls + 1);
+    }
+}
+
+#[test]
+fn a_damaged_code_that_no_tracked_account_names_holds_up_nothing() {
+    let mut setting = Setting::new(10);
+    let provider = setting.world.provider(after(20));
+    setting.sync();
+    let calls = setting.calls(provider);
+    let code = Damage::Code(Hash([0xcc; 32]));
+    setting.world.input(Input::Damaged(code));
+    setting.world.run_until(|world| world.repairs > 0);
+    assert_eq!(setting.calls(provider), calls);
+    setting.chain.advance_by(0.2);
+    setting.sync();
 }

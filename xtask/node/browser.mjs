@@ -2,23 +2,30 @@
  * Headless Chromium by playwright-core. The browser is the machine's own; nothing is downloaded.
  */
 
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 import { killTree } from './processes.mjs'
 
 const PROGRAM = process.env.SNAPLIGHT_CHROMIUM ?? '/usr/bin/chromium'
 
 /** The browser's own services are not needed, so they must not use the network. */
-const ARGUMENTS = [
+const QUIET = [
   '--no-first-run',
   '--disable-quic',
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
   '--disable-gpu',
-  // A page in the background counts as visible, so that its timers run as a user's would.
+]
+/**
+ * A page in the background counts as visible, so that its timers run as those of a page that a user
+ * looks at.
+ */
+const ALWAYS_VISIBLE = [
   '--disable-background-timer-throttling',
   '--disable-renderer-backgrounding',
   '--disable-backgrounding-occluded-windows',
@@ -42,7 +49,7 @@ export async function launch({ profile, headless = true, features = [], ...page 
     headless,
     // Chromium's sandbox refuses to run as root.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: features.length > 0 ? [...ARGUMENTS, `--enable-features=${features.join(',')}`] : ARGUMENTS,
+    args: [...QUIET, ...ALWAYS_VISIBLE, ...(features.length > 0 ? [`--enable-features=${features.join(',')}`] : [])],
     ...page,
   })
   return {
@@ -58,4 +65,64 @@ export async function launch({ profile, headless = true, features = [], ...page 
       if (!profile) await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
     },
   }
+}
+
+/** A busy machine takes many times as long as a quiet one. */
+const STARTED_WITHIN_MS = 60_000
+/** How much of its standard error is kept for an error message. */
+const LONGEST_COMPLAINT = 4_000
+
+/**
+ * Starts a browser whose pages are really hidden while another one is in front: `visibilityState`
+ * is `hidden`, and timers are throttled. In a browser that playwright has started, every page
+ * counts as visible and focused, so this one is started without it, and only driven by it.
+ *
+ * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string, close: ()
+ *   => Promise<void>}>}
+ */
+export async function launchHideable() {
+  const profile = await mkdtemp(join(tmpdir(), 'snaplight-profile-'))
+  const child = spawn(PROGRAM, [
+    '--headless', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--remote-debugging-port=0', `--user-data-dir=${profile}`,
+    ...QUIET, 'about:blank',
+  ], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const gone = new Promise((resolve) => child.once('close', resolve))
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  try {
+    const url = await devTools(child)
+    const browser = await chromium.connectOverCDP(url, { noDefaults: true })
+    return {
+      context: browser.contexts()[0],
+      profile,
+      close: async () => {
+        const session = await browser.newBrowserCDPSession()
+        await session.send('Browser.close').catch(() => {})
+        await gone
+        process.off('exit', kill)
+        await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+      },
+    }
+  } catch (error) {
+    kill()
+    throw error
+  }
+}
+
+/** The URL at which a browser can be driven, which it writes to its standard error. */
+function devTools(child) {
+  return new Promise((resolve, reject) => {
+    let complaint = ''
+    const fail = (how) => reject(new Error(`${PROGRAM} ${how}: ${complaint}`))
+    const timer = setTimeout(() => fail(`was not ready in ${STARTED_WITHIN_MS / 1000} s`), STARTED_WITHIN_MS)
+    child.once('error', reject)
+    child.once('exit', (code) => fail(`ended with ${code}`))
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      complaint = `${complaint}${line}\n`.slice(-LONGEST_COMPLAINT)
+      const [, url] = /^DevTools listening on (ws:\S+)/.exec(line) ?? []
+      if (!url) return
+      clearTimeout(timer)
+      resolve(url)
+    })
+  })
 }

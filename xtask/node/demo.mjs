@@ -1,8 +1,9 @@
 /**
  * The demo: peers, the page, and with `--headless` a browser that goes through it to the end.
  *
- * `node demo.mjs ((--genesis=FILE | --state-of=N) [--by-hash] | --chain | --geth) [--accounts=N]
- * [--port=PORT] [--headless [--blocks=10] [--kills=1] [--keys=300]]`
+ * `node demo.mjs ((--genesis=FILE | --state-of=N) [--by-hash] | --chain | --geth |
+ * --wallet [--provider=URL]) [--accounts=N] [--port=PORT]
+ * [--headless [--blocks=10] [--kills=1] [--keys=300]]`
  */
 
 import { spawn } from 'node:child_process'
@@ -11,6 +12,7 @@ import { startChain } from './demo/chain.mjs'
 import { follow } from './demo/following.mjs'
 import { startGethChain } from './demo/geth.mjs'
 import { syncOnce } from './demo/one-state.mjs'
+import { prepareWallet } from './demo/wallet.mjs'
 import { startPeers } from './peers.mjs'
 import { serve } from './serve.mjs'
 
@@ -34,6 +36,8 @@ const { values: options } = parseArgs({
     'by-hash': { type: 'boolean', default: false },
     chain: { type: 'boolean', default: false },
     geth: { type: 'boolean', default: false },
+    wallet: { type: 'boolean', default: false },
+    provider: { type: 'string' },
     accounts: { type: 'string' },
     headless: { type: 'boolean', default: false },
     blocks: { type: 'string', default: '10' },
@@ -43,11 +47,12 @@ const { values: options } = parseArgs({
   },
 })
 const accounts = Number(options.accounts ?? CHAIN_ACCOUNTS)
-const scene = await prepared()
 const server = await serve({ port: Number(options.port) })
-// Colons and commas are allowed in a query, and an address without escapes is easier to read.
-const query = new URLSearchParams(scene.query).toString().replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/')
-const url = `${server.origin}/?${query}&${scene.flags}`
+const scene = await (options.wallet ? prepareWallet({ provider: options.provider, origin: server.origin }) : prepared()).catch((error) => {
+  console.log(`\nNOT STARTED: ${error.message}`)
+  process.exit(1)
+})
+const url = scene.url ?? addressOf(scene)
 
 if (options.headless) {
   const reached = await scene.play(url).catch((error) => {
@@ -59,6 +64,12 @@ if (options.headless) {
 } else {
   console.log(`\n  ${url}\n\nopening it; press Ctrl-C to end the demo`)
   showInBrowser(url)
+}
+
+/** The page's address. Colons and commas are allowed in a query, and are easier to read. */
+function addressOf({ query, flags }) {
+  const readable = new URLSearchParams(query).toString().replace(/%2C/g, ',').replace(/%3A/g, ':').replace(/%2F/g, '/')
+  return `${server.origin}/?${readable}&${flags}`
 }
 
 /** Which peers are asked, what is in the page's address, and which scene is run. */

@@ -42,37 +42,27 @@ export function missingOf(programs) {
  *   contract; `everyMs` is the time between blocks, and without it `makeBlock` makes them
  * @returns what the page and the tests need. `genesis` is the whole state as
  *   `{address: {balance, nonce, code, storage}}`. `rpc` is the node's JSON-RPC. `makeBlock()`
- *   resolves to what the node says of the block that it made. `withhold(block)` takes the newest
- *   block from the node; it resolves to the `url` of another gateway, since the first one has
- *   already announced the block, and to `giveBack()`, which gives the block back to the node.
+ *   resolves to what the node says of the block that it made. `rewind(number)` takes all blocks
+ *   beyond this number from the node; those that are made afterwards are others. `withhold(block)`
+ *   takes the newest block from the node; it resolves to the `url` of another gateway, since the
+ *   first one has already announced the block, and to `giveBack()`, which gives the block back to
+ *   the node.
  */
 export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'path', everyMs = 0 }) {
   const folder = mkdtempSync(join(tmpdir(), 'snaplight-geth-'))
   const file = join(folder, 'genesis.json')
-  const started = []
-  const stop = async () => {
-    for (const { stop } of started.reverse()) await stop()
-  }
   try {
-    const node = await startProgram('the go-ethereum node', NODE, [
+    const { node, ownGateway, ...geth } = await startBoth([
       '--accounts', String(accounts), '--contracts', String(contracts), '--huge', String(huge), '--scheme', scheme,
-      '--block-every', `${everyMs}ms`, '--write-genesis', file, '--exit-with-stdin',
-    ], READY_WITHIN_MS)
-    started.push(node)
+      '--block-every', `${everyMs}ms`, '--write-genesis', file,
+    ])
+    const { rpc } = geth
     const genesis = JSON.parse(readFileSync(file, 'utf8'))
-    const { enode, rpc: rpcUrl, networkId, genesisHash } = node.ready
-    const ownGateway = async () => {
-      const gateway = await startGateway([enode], ['--head-rpc', rpcUrl, '--genesis-hash', genesisHash])
-      started.push(gateway)
-      return gateway.url
-    }
-    const rpc = await connectRpc(rpcUrl)
-    started.push({ stop: () => rpc.close() })
-    const url = await ownGateway()
     const makeBlock = async () => (await node.ask('block')).block
+    const rewind = (number) => rpc.call('debug_setHead', [quantity(number)])
     const withhold = async ({ number }) => {
       const raw = await rpc.call('debug_getRawBlock', [quantity(number)])
-      await rpc.call('debug_setHead', [quantity(number - 1)])
+      await rewind(number - 1)
       const giveBack = async () => {
         const folder = mkdtempSync(join(tmpdir(), 'snaplight-block-'))
         try {
@@ -85,12 +75,48 @@ export async function startGeth({ accounts, contracts = 0, huge = 0, scheme = 'p
       }
       return { url: await ownGateway(), giveBack }
     }
-    return { url, rpcUrl, rpc, networkId, genesisHash, genesis, makeBlock, withhold, stop }
+    return { ...geth, genesis, makeBlock, rewind, withhold }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/**
+ * Starts a node that has a recorded chain and nothing else, and the gateway. All states of the
+ * chain are served, and `latest`, `safe` and `finalized` are its last block. It makes no blocks.
+ *
+ * @param {string} folder with `genesis.json` in go-ethereum's format and `chain.rlp`
+ * @returns as `startGeth`, without what makes blocks. `head` is the last block as `{ number, hash,
+ *   root, time }`.
+ */
+export async function startRecorded(folder) {
+  const { node, ownGateway, ...geth } = await startBoth([
+    '--genesis-json', join(folder, 'genesis.json'), '--import', join(folder, 'chain.rlp'),
+  ])
+  const { number, hash, root, time } = node.ready
+  return { ...geth, head: { number, hash, root, time } }
+}
+
+async function startBoth(options) {
+  const started = []
+  const stop = async () => {
+    for (const { stop } of started.splice(0).reverse()) await stop()
+  }
+  try {
+    const node = await startProgram('the go-ethereum node', NODE, [...options, '--exit-with-stdin'], READY_WITHIN_MS)
+    started.push(node)
+    const { enode, rpc: rpcUrl, networkId, genesisHash } = node.ready
+    const ownGateway = async () => {
+      const gateway = await startGateway([enode], ['--head-rpc', rpcUrl, '--genesis-hash', genesisHash])
+      started.push(gateway)
+      return gateway.url
+    }
+    const rpc = await connectRpc(rpcUrl)
+    started.push({ stop: () => rpc.close() })
+    return { node, ownGateway, url: await ownGateway(), rpcUrl, rpc, networkId, genesisHash, stop }
   } catch (error) {
     await stop()
     throw error
-  } finally {
-    rmSync(folder, { recursive: true })
   }
 }
 

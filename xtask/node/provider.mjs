@@ -14,6 +14,11 @@ const ZERO_HASH = `0x${'00'.repeat(32)}`
 export class TestProvider {
   #mode
   #counts = new Map()
+  /** What `on('message')` listens with. */
+  #listeners = new Set()
+  #subscriptions = new Map()
+  /** Whether subscriptions bring nothing, without a word. */
+  isMute = false
   /** How often each method was called. */
   calls = {}
 
@@ -57,9 +62,39 @@ export class TestProvider {
         const block = this.chain.find(params[0])
         return block ? this.#changed('header', request, { ...block.header, hash: block.hash, transactions: [], uncles: [], withdrawals: [] }) : null
       }
+      case 'eth_subscribe':
+        return this.subscribe((data) => this.#listeners.forEach((listener) => listener({ type: 'eth_subscription', data })))
+      case 'eth_unsubscribe':
+        return this.unsubscribe(params[0])
       default:
         throw new RpcError(-32601, `the method ${method} does not exist/is not available`)
     }
+  }
+
+  /** EIP-1193's events: `message` brings what was subscribed to. */
+  on(event, listener) {
+    if (event === 'message') this.#listeners.add(listener)
+    return this
+  }
+
+  removeListener(event, listener) {
+    this.#listeners.delete(listener)
+    return this
+  }
+
+  /** Has `send({ subscription, result })` called with each new header. Returns the subscription. */
+  subscribe(send) {
+    const subscription = `0x${this.count('subscriptions').toString(16)}`
+    const listener = async ({ header, hash }) => {
+      if (!this.isMute) send({ subscription, result: await this.#changed('header', { method: 'eth_subscription', params: [] }, { ...header, hash }) })
+    }
+    this.chain.listeners.add(listener)
+    this.#subscriptions.set(subscription, listener)
+    return subscription
+  }
+
+  unsubscribe(subscription) {
+    return this.chain.listeners.delete(this.#subscriptions.get(subscription))
   }
 
   async #proof(request) {

@@ -1,6 +1,6 @@
 /**
- * A static server on loopback: the demo page at `/`, the package at `/pkg/`, an empty page at
- * `/blank`.
+ * A static server on loopback: the demo page at `/`, the package at `/pkg/`, bundles for tests at
+ * `/bundles/`, an empty page at `/blank`.
  */
 
 import { createReadStream } from 'node:fs'
@@ -12,6 +12,12 @@ import { fileURLToPath } from 'node:url'
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
+/** Where `bundle.mjs` writes. */
+export const BUNDLES = join(process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target'), 'bundles')
+
+/** The folders that are served, by the first part of the path. Everything else is of `www/`. */
+const FOLDERS = { pkg: join(ROOT, 'pkg'), bundles: BUNDLES }
+
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -22,17 +28,24 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-/** A page for tests. It only maps the package's name to its file, as a bundler would. */
+/** A page for tests. It only maps the package's names to its files, as a bundler would. */
 const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>blank</title>
-<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js"}}</script>`
+<script type="importmap">{"imports": {"snaplight": "/pkg/snaplight.js", "snaplight/worker": "/pkg/worker.js", "snaplight/provider": "/pkg/provider.js"}}</script>`
+
+/** What gives pages a clock of 5 microseconds instead of 100, and in exchange their own process. */
+const ISOLATING = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
 /**
- * @param {{port?: number}} [options] any free port by default
+ * @param {{port?: number, files?: Record<string, string | Buffer>, isolated?: boolean}} [options]
+ *   `port`: any free one by default. `files`: what is served besides, by its path, whose ending says
+ *   its type. `isolated`: pages are cross-origin isolated
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
-export async function serve({ port = 0 } = {}) {
+export async function serve({ port = 0, files = {}, isolated = false } = {}) {
+  // Nothing may be cached: a development server must serve a rebuilt package under the same name.
+  const headers = { 'cache-control': 'no-store', ...(isolated && ISOLATING) }
   const server = createServer((request, response) => {
-    answer(request, response).catch((error) => {
+    answer(request, response, files, headers).catch((error) => {
       response.writeHead(500).end(String(error))
     })
   })
@@ -52,16 +65,18 @@ export async function serve({ port = 0 } = {}) {
   }
 }
 
-async function answer(request, response) {
+async function answer(request, response, files, headers) {
   const { pathname } = new URL(request.url, 'http://loopback')
-  // Nothing may be cached: a development server must serve a rebuilt package under the same name.
-  const headers = { 'cache-control': 'no-store' }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, headers).end()
     return
   }
   if (pathname === '/blank') {
     response.writeHead(200, { ...headers, 'content-type': TYPES['.html'] }).end(BLANK)
+    return
+  }
+  if (Object.hasOwn(files, pathname)) {
+    response.writeHead(200, { ...headers, 'content-type': TYPES[extname(pathname)] ?? TYPES['.html'] }).end(files[pathname])
     return
   }
   const file = fileOf(decodeURIComponent(pathname))
@@ -76,10 +91,11 @@ async function answer(request, response) {
   else createReadStream(file).pipe(response)
 }
 
-/** The file at a path. Nothing if the path leaves the two folders that are served. */
+/** The file at a path. Nothing if the path leaves the folders that are served. */
 function fileOf(pathname) {
-  const [folder, rest] = pathname.startsWith('/pkg/') ? ['pkg', pathname.slice(5)] : ['www', pathname.slice(1)]
-  const base = join(ROOT, folder) + sep
-  const file = normalize(base + (rest === '' ? 'index.html' : rest))
+  const [, first, rest] = /^\/([^/]*)\/(.*)$/.exec(pathname) ?? []
+  const [folder, path] = Object.hasOwn(FOLDERS, first) ? [FOLDERS[first], rest] : [join(ROOT, 'www'), pathname.slice(1)]
+  const base = folder + sep
+  const file = normalize(base + (path === '' ? 'index.html' : path))
   return file.startsWith(base) ? file : undefined
 }

@@ -1,23 +1,78 @@
-/** Prints how large the package is, raw and compressed with brotli, as servers send it. */
+/**
+ * Prints how large the package is, raw and compressed with brotli, as servers send it: its files,
+ * and what an app ships of it, bundled and minified.
+ */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants } from 'node:zlib'
+import { appBundle } from './bundle.mjs'
 import { ROOT } from './serve.mjs'
 
-/** @returns {{file: string, raw: number, brotli: number}} sizes in bytes */
-export function sizeOf(file) {
-  const bytes = readFileSync(join(ROOT, 'pkg', file))
-  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
-  return { file, raw: bytes.length, brotli: brotliCompressSync(bytes, { params }).length }
-}
+/** The largest that the module, and the provider with what follows a chain, may be, in bytes. */
+export const SIZE_BARS = { module: 190_000, provider: 6_000 }
 
 export const SHIPPED = ['wasm/snaplight_bg.wasm', 'wasm/snaplight.js', 'snaplight.js', 'worker.js']
 
+/** What apps import. */
+const APPS = {
+  'snaplight': "import { open } from 'snaplight'; globalThis.app = { open }",
+  'snaplight, snaplight/provider': "import { open } from 'snaplight'; import { createProvider } from 'snaplight/provider'; globalThis.app = { open, createProvider }",
+  'snaplight/worker, the page': "import { openInWorker } from 'snaplight/worker'; globalThis.app = { openInWorker }",
+  'snaplight/worker, the worker': "import 'snaplight/worker-entry'",
+}
+const WITH_PROVIDER = 'snaplight, snaplight/provider'
+
+/**
+ * Parts of the second app. A part's weight is what the bundle loses without its files. What the
+ * shared files have because of a part, such as a method of the database, is not counted: it is a
+ * few lines that call into the part. Reads on demand are loaded when the first one is needed.
+ */
+const PARTS = {
+  'provider': { without: /^(provider\.js|lib\/eip1193\/)/ },
+  'follow': { without: /^lib\/follow(\.js|\/)/ },
+  'provider with follow': { without: /^(provider\.js|lib\/eip1193\/|lib\/follow(\.js|\/))/ },
+  'watch': { without: /^lib\/watch(\.js|\/)/ },
+  'reads on demand, loaded later': { without: /^lib\/on-demand(\.js|\/)/, lazy: true },
+}
+
+/** @returns {{file: string, raw: number, brotli: number}} sizes in bytes */
+export function sizeOf(file) {
+  return { file, ...weight(readFileSync(join(ROOT, 'pkg', file))) }
+}
+
+/**
+ * What an app ships, and what parts of the package add to it.
+ * @returns {Promise<{name: string, raw: number, brotli: number}[][]>} apps and parts, in bytes
+ */
+export async function bundleSizes() {
+  const weightOf = async (name, options) => weight(await appBundle(APPS[name], options))
+  const [apps, parts] = [[], []]
+  for (const name of Object.keys(APPS)) apps.push({ name, ...(await weightOf(name)) })
+  for (const [name, { without, lazy }] of Object.entries(PARTS)) {
+    const whole = await weightOf(WITH_PROVIDER, { lazy })
+    const rest = await weightOf(WITH_PROVIDER, { lazy, without })
+    parts.push({ name, raw: whole.raw - rest.raw, brotli: whole.brotli - rest.brotli })
+  }
+  return [apps, parts]
+}
+
+function weight(bytes) {
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
+  return { raw: bytes.length, brotli: brotliCompressSync(bytes, { params }).length }
+}
+
 if (import.meta.filename === process.argv[1]) {
-  console.log('\n  pkg/                            raw      brotli')
-  for (const { file, raw, brotli } of SHIPPED.map(sizeOf)) {
-    console.log(`  ${file.padEnd(24)} ${number(raw)} ${number(brotli)}`)
+  table('pkg/', SHIPPED.map((file) => ({ name: file, ...sizeOf(file) })), { 'wasm/snaplight_bg.wasm': SIZE_BARS.module })
+  const [apps, parts] = await bundleSizes()
+  table('bundled and minified', apps)
+  table('of that with the provider', parts, { 'provider with follow': SIZE_BARS.provider })
+}
+
+function table(title, rows, bars = {}) {
+  console.log(`\n  ${title.padEnd(32)}         raw      brotli`)
+  for (const { name, raw, brotli } of rows) {
+    console.log(`  ${name.padEnd(32)} ${number(raw)} ${number(brotli)}${bars[name] ? `  (bar ${bars[name].toLocaleString('en')})` : ''}`)
   }
 }
 

@@ -47,9 +47,16 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         Shown::Generated(accounts) => format!("--state-of={accounts}"),
         Shown::Chain => String::from("--chain"),
         Shown::Geth => String::from("--geth"),
+        Shown::Wallet(_) => String::from("--wallet"),
     };
-    match shown {
+    match &shown {
         Shown::Geth => go::programs(workspace)?,
+        Shown::Wallet(None) => match go::missing() {
+            // The test provider's chain takes the node's place.
+            Some(why) => say(&format!("go-ethereum cannot be built here: {why}")),
+            None => go::programs(workspace)?,
+        },
+        Shown::Wallet(Some(_)) => {}
         _ => drop(sources::peer(workspace)?),
     }
     package::build_fast(workspace)?;
@@ -60,6 +67,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
 
     let mut demo = sources::script(workspace, "demo.mjs", browser.as_ref());
     demo.arg(source);
+    if let Shown::Wallet(Some(provider)) = &shown {
+        demo.arg(format!("--provider={provider}"));
+    }
     if by_hash {
         demo.arg("--by-hash");
     }
@@ -82,8 +92,9 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
 /// Whether the peers answer by hash only.
 fn by_hash(arguments: &mut Arguments, shown: &Shown) -> Outcome<bool> {
     match (arguments.flag("--by-hash"), shown) {
-        (true, Shown::Chain | Shown::Geth) => {
-            Err(String::from("--by-hash goes with --state, not with --chain or --geth").into())
+        (true, Shown::Chain | Shown::Geth | Shown::Wallet(_)) => {
+            let words = "--by-hash goes with --state, not with --chain, --geth or --wallet";
+            Err(String::from(words).into())
         }
         (by_hash, _) => Ok(by_hash),
     }
@@ -99,12 +110,25 @@ enum Shown {
     Chain,
     /// The chain of go-ethereum behind the gateway.
     Geth,
+    /// A watch list over a provider: this URL's, or a local node's.
+    Wallet(Option<String>),
 }
 
 impl Shown {
     fn from(arguments: &mut Arguments) -> Outcome<Shown> {
         let (chain, geth) = (arguments.flag("--chain"), arguments.flag("--geth"));
+        let wallet = arguments.flag("--wallet");
         let state = arguments.value("--state")?;
+        let provider = arguments.value("--provider")?;
+        if wallet {
+            return match (chain, geth, state) {
+                (false, false, None) => provider.map(checked).transpose().map(Shown::Wallet),
+                _ => Err(String::from("--wallet excludes --chain, --geth and --state").into()),
+            };
+        }
+        if provider.is_some() {
+            return Err(String::from("--provider goes with --wallet").into());
+        }
         match (chain, geth, state.as_deref()) {
             (true, false, None) => Ok(Shown::Chain),
             (false, true, None) => Ok(Shown::Geth),
@@ -117,6 +141,18 @@ impl Shown {
             },
             _ => Err(String::from("--chain, --geth and --state exclude each other").into()),
         }
+    }
+}
+
+/// A provider's URL, if it begins like one.
+fn checked(provider: String) -> Outcome<String> {
+    let schemes = ["http://", "https://", "ws://", "wss://"];
+    match schemes.iter().any(|scheme| provider.starts_with(scheme)) {
+        true => Ok(provider),
+        false => Err(format!(
+            "--provider needs a URL with http://, https://, ws:// or wss://, not \"{provider}\""
+        )
+        .into()),
     }
 }
 
@@ -148,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn a_wallets_watch_list_needs_no_provider_and_takes_the_url_of_one() {
+        assert!(matches!(shown("--wallet"), Some(Shown::Wallet(None))));
+        assert!(
+            matches!(shown("--wallet --provider https://rpc.example/key"), Some(Shown::Wallet(Some(url))) if url == "https://rpc.example/key")
+        );
+        assert!(shown("--wallet --provider rpc.example").is_none());
+        assert!(shown("--provider https://rpc.example").is_none());
+        for other in ["--chain", "--geth", "--state genesis"] {
+            assert!(shown(&format!("--wallet {other}")).is_none());
+        }
+    }
+
+    #[test]
     fn a_state_can_come_by_hash_and_a_chain_cannot() {
         let words = || std::iter::once(String::from("--by-hash"));
         let asked = |shown| by_hash(&mut Arguments::new(words()), &shown);
@@ -155,6 +204,7 @@ mod tests {
         assert!(asked(Shown::Generated(String::from("5"))).unwrap());
         assert!(asked(Shown::Chain).is_err());
         assert!(asked(Shown::Geth).is_err());
+        assert!(asked(Shown::Wallet(None)).is_err());
         assert!(!by_hash(&mut Arguments::new(std::iter::empty()), &Shown::Chain).unwrap());
     }
 }

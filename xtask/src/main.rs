@@ -46,6 +46,13 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
       --geth                  follow a real go-ethereum node behind the gateway instead, a block a
                               second (needs Go 1.25). Headless: compared with the node's own
                               eth_getProof, target/demo-geth.png
+      --wallet                a watch list over a provider instead, kept proven while the chain moves:
+                              a real go-ethereum node, a block a second (without Go, a chain of the
+                              command's own). The page has switches that pull the plug and that make
+                              the provider lie. Headless: both of them, reloads, values compared with
+                              the node's own, target/demo-wallet.png
+      --provider URL          with --wallet: your own provider instead of a node (http, https, ws or
+                              wss). It learns the addresses that are watched
       --blocks N --kills N --keys N
                               headless, with --chain or --geth: how many blocks, kills and compared
                               keys. docs/testing.md uses 100, 2 and 1000. Every second kill ends the

@@ -128,6 +128,6 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
 }
 
 fn sizes(workspace: &Workspace) -> Outcome<bool> {
-    tools::node()?;
+    tools::npm_packages(workspace, &workspace.node)?;
     streamed(&mut sources::script(workspace, "sizes.mjs", None))
 }

@@ -35,6 +35,7 @@ func main() {
 
 type flags struct {
 	genesis, writeGenesis, key string
+	genesisJSON, imported      string
 	recipe                     testnode.Recipe
 	config                     testnode.Config
 	blockEvery                 time.Duration
@@ -45,6 +46,9 @@ type flags struct {
 func parse() (flags, error) {
 	var f flags
 	flag.StringVar(&f.genesis, "genesis", "", "`FILE` with {address: {balance, nonce, code, storage}}, as for the native peer")
+	flag.StringVar(&f.genesisJSON, "genesis-json", "", "`FILE` with a whole chain's genesis in go-ethereum's format, config included; "+
+		"makes no blocks")
+	flag.StringVar(&f.imported, "import", "", "`FILE` with that chain's blocks, as geth export writes them")
 	flag.IntVar(&f.recipe.Accounts, "accounts", 0, "generated plain accounts")
 	flag.IntVar(&f.recipe.Contracts, "contracts", 0, "generated contracts")
 	flag.IntVar(&f.recipe.HugeSlots, "huge", 0, "one more contract with this many slots")
@@ -67,13 +71,18 @@ func parse() (flags, error) {
 	flag.Parse()
 
 	f.config.Seed = f.recipe.Seed
+	generated := f.recipe.Accounts+f.recipe.Contracts+f.recipe.HugeSlots > 0
 	switch {
 	case flag.NArg() > 0:
 		return f, fmt.Errorf("%q is not a flag", flag.Arg(0))
-	case f.genesis != "" && f.recipe.Accounts+f.recipe.Contracts+f.recipe.HugeSlots > 0:
+	case f.genesis != "" && generated:
 		return f, errors.New("--genesis and a generated state exclude each other")
-	case f.config.Bare && f.blockEvery > 0:
-		return f, errors.New("a --bare chain makes no blocks")
+	case f.genesisJSON != "" && (f.genesis != "" || generated || f.config.Amsterdam):
+		return f, errors.New("--genesis-json says all of a chain: no --genesis, no generated state, no --amsterdam")
+	case f.imported != "" && f.genesisJSON == "":
+		return f, errors.New("--import needs the --genesis-json of its chain")
+	case (f.config.Bare || f.genesisJSON != "") && f.blockEvery > 0:
+		return f, errors.New("a chain with --bare or --genesis-json makes no blocks")
 	case f.config.Scheme != "path" && f.config.Scheme != "hash":
 		return f, errors.New("--scheme must be path or hash")
 	}
@@ -105,7 +114,7 @@ func run() error {
 		}
 	}()
 
-	if f.config.Alloc, err = state(f); err != nil {
+	if err := readChain(&f); err != nil {
 		return err
 	}
 	if f.key != "" {
@@ -126,16 +135,30 @@ func run() error {
 	return serve(ctx, node, orders, f)
 }
 
-func state(f flags) (types.GenesisAlloc, error) {
-	if f.genesis == "" {
-		return testnode.Generate(f.recipe), nil
+// readChain puts the chain into f.config: a recorded one, or a state to make blocks on.
+func readChain(f *flags) (err error) {
+	switch {
+	case f.genesisJSON != "":
+		f.config.Network, err = read(f.genesisJSON, testnode.ReadGenesis)
+		if err == nil && f.imported != "" {
+			f.config.Blocks, err = read(f.imported, testnode.ReadBlocks)
+		}
+	case f.genesis != "":
+		f.config.Alloc, err = read(f.genesis, testnode.ReadAlloc)
+	default:
+		f.config.Alloc = testnode.Generate(f.recipe)
 	}
-	file, err := os.Open(f.genesis)
+	return err
+}
+
+func read[T any](path string, parse func(io.Reader) (T, error)) (T, error) {
+	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		var none T
+		return none, err
 	}
 	defer file.Close()
-	return testnode.ReadAlloc(bufio.NewReader(file))
+	return parse(bufio.NewReader(file))
 }
 
 func writeGenesis(path string, alloc types.GenesisAlloc) error {

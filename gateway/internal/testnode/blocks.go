@@ -79,6 +79,13 @@ func someKeys(storage map[common.Hash]common.Hash) []common.Hash {
 
 // fill puts one block's transactions into the node's pool.
 func (m *blockMaker) fill() error {
+	faucet := crypto.PubkeyToAddress(m.key.PublicKey)
+	// After debug_setHead the pool still believes in the blocks that are gone, and so would we.
+	pool := m.node.eth.TxPool()
+	if err := pool.Sync(); err != nil {
+		return err
+	}
+	m.nonce = pool.Nonce(faucet)
 	var all []*types.Transaction
 	add := func(to *common.Address, value int64, gas uint64, data []byte) error {
 		tx, err := types.SignNewTx(m.key, m.signer, &types.DynamicFeeTx{
@@ -115,7 +122,6 @@ func (m *blockMaker) fill() error {
 			return err
 		}
 	}
-	faucet := crypto.PubkeyToAddress(m.key.PublicKey)
 	for range creations {
 		address := crypto.CreateAddress(faucet, m.nonce)
 		if err := add(nil, 0, creationGas, constructor(m.random.code())); err != nil {
@@ -123,7 +129,7 @@ func (m *blockMaker) fill() error {
 		}
 		m.contracts = append(m.contracts, &writable{address: address})
 	}
-	for _, err := range m.node.eth.TxPool().Add(all, true) {
+	for _, err := range pool.Add(all, true) {
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,8 @@ type Config struct {
 	Seed      uint64            // of the faucet and of the blocks' contents
 	Key       *ecdsa.PrivateKey // the node's identity; default from the seed
 	MaxPeers  int               // default 50
-	Network   *core.Genesis     // a public network's genesis instead of Alloc; makes no blocks
+	Network   *core.Genesis     // another chain's genesis instead of Alloc; makes no blocks
+	Blocks    types.Blocks      // the blocks of Network that the node has, from number 1 on
 	Discovery bool              // be found by discovery v4 and v5 on loopback; dial nobody
 	Bootnodes []*enode.Node     // the boot nodes that get to know this node
 	Folder    string            // where everything is kept; default a temporary folder
@@ -101,6 +102,11 @@ func Start(config Config) (*Node, error) {
 	}
 	if err := n.start(ethConfig(config, alloc), !config.Bare); err != nil {
 		return nil, errors.Join(err, n.Close())
+	}
+	if len(config.Blocks) > 0 {
+		if err := n.importBlocks(config.Blocks); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
 	}
 	n.blocks = newBlockMaker(n, config.Seed)
 	return n, nil

@@ -117,6 +117,42 @@ func TestTheSameSeedGivesTheSameBlocks(t *testing.T) {
 	}
 }
 
+func TestBlocksAfterARewindAreOthers(t *testing.T) {
+	for _, scheme := range []string{"path", "hash"} {
+		node, err := Start(Config{Seed: 6, Scheme: scheme, Alloc: Generate(Recipe{Accounts: 20, Contracts: 4, Seed: 6})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer node.Close()
+		var old []Block
+		for range 6 {
+			block, err := node.MakeBlock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			old = append(old, block)
+		}
+		if err := node.eth.APIBackend.SetHead(3); err != nil {
+			t.Fatal(err)
+		}
+		for number := uint64(4); number <= 7; number++ {
+			block, err := node.MakeBlock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if block.Number != number {
+				t.Fatalf("block %d instead of %d", block.Number, number)
+			}
+			if number <= 6 && block.Root == old[number-1].Root {
+				t.Errorf("%s: block %d has the same state again", scheme, number)
+			}
+			if receipts := node.Chain().GetReceiptsByHash(block.Hash); len(receipts) < transfersToOld {
+				t.Errorf("%s: block %d has %d transactions", scheme, number, len(receipts))
+			}
+		}
+	}
+}
+
 func root(alloc types.GenesisAlloc) common.Hash {
 	genesis := core.Genesis{Config: params.AllDevChainProtocolChanges, Alloc: alloc}
 	return genesis.ToBlock().Root()

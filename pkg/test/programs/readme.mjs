@@ -1,13 +1,16 @@
-// Runs the README's example with `memory: true` several times: `readme.mjs PEER_URL RUNS`.
+// Runs the package README's example of a whole state with `memory: true` several times:
+// `readme.mjs PEER RUNS`, where PEER is the JSON of what the peer says of itself.
 
 import { readFileSync } from 'node:fs'
 import { WebSocket } from '../support/ws.mjs'
 
-const [, , url, runs] = process.argv
+const [, , told, runs] = process.argv
+const { url, networkId, genesisHash, root } = JSON.parse(told)
 // Node 22 has a WebSocket of its own; Node 20 has none.
 globalThis.WebSocket = WebSocket
-const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
-const [, example] = /```js\n(import .*?)```/s.exec(readme)
+globalThis.given = { network: { id: networkId, genesisHash }, root }
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+const [, example] = /```js\n(import [^`]*wss:.*?)```/s.exec(readme)
 const code = example
   .replace("'snaplight'", JSON.stringify(new URL('../../snaplight.js', import.meta.url).href))
   .replace('await open({', 'await open({ memory: true,')
@@ -15,5 +18,5 @@ const code = example
 
 for (let run = 1; run <= runs; run += 1) {
   // A comment makes it another module, because Node loads each module only once.
-  await import(`data:text/javascript,${encodeURIComponent(`${code}\n// ${run}`)}`)
+  await import(`data:text/javascript,${encodeURIComponent(`const { network, root } = given\n${code}\n// ${run}`)}`)
 }

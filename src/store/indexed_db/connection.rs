@@ -40,27 +40,22 @@ pub(super) enum Access {
 }
 
 impl DbConnection {
-    /// Opens the database, creating it if there is none.
-    pub(super) async fn open(name: &str) -> Result<DbConnection, StoreError> {
+    /// Opens the database, creating it if there is none. The browser begins when this is called.
+    pub(super) fn open(name: &str) -> impl Future<Output = Result<DbConnection, StoreError>> {
         let (sender, opened) = signal();
-        let request = request_open(name, Some(SCHEMA_VERSION))?;
-        let upgraded = sender.clone();
-        listen_once(&request, "onupgradeneeded", move |event| {
-            if let Err(error) = database(&event).and_then(create_stores) {
-                upgraded.send(Err(error));
+        let asked = ask_to_open(name, sender);
+        async move {
+            asked?;
+            match opened.await {
+                Ok(connection) => {
+                    connection.check_stores()?;
+                    Ok(connection)
+                }
+                Err(StoreError::Other { name: error, .. }) if error == errors::VERSION => {
+                    Err(newer_format(name).await)
+                }
+                Err(error) => Err(error),
             }
-        })?;
-        answer_open(&request, sender)?;
-
-        match opened.await {
-            Ok(connection) => {
-                connection.check_stores()?;
-                Ok(connection)
-            }
-            Err(StoreError::Other { name: error, .. }) if error == errors::VERSION => {
-                Err(newer_format(name).await)
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -214,6 +209,21 @@ fn create_stores(database: idb::Database) -> Result<(), StoreError> {
             .map_err(errors::idb)?;
     }
     Ok(())
+}
+
+/// Begins to open the database, creating it if there is none, and sends the outcome to `sender`.
+fn ask_to_open(
+    name: &str,
+    sender: Sender<Result<DbConnection, StoreError>>,
+) -> Result<(), StoreError> {
+    let request = request_open(name, Some(SCHEMA_VERSION))?;
+    let upgraded = sender.clone();
+    listen_once(&request, "onupgradeneeded", move |event| {
+        if let Err(error) = database(&event).and_then(create_stores) {
+            upgraded.send(Err(error));
+        }
+    })?;
+    answer_open(&request, sender)
 }
 
 /// Sends the outcome of an open request to `sender`. If a connection comes after a `Blocked`,

@@ -32,7 +32,7 @@ use self::{
         scope_version,
     },
 };
-use super::{MAX_SCOPES, Store, StoreError};
+use super::{Contents, MAX_SCOPES, Store, StoreError};
 use crate::{
     hash::Hash,
     state::{Batch, PageId},
@@ -102,10 +102,11 @@ impl IndexedDb {
         Ok(IndexedDb::new(connection, Access::Write(durability)))
     }
 
-    /// Opens the database to read. If there is none, an empty one is made.
-    pub async fn open_to_read(name: &str) -> Result<IndexedDb, StoreError> {
-        let connection = DbConnection::open(name).await?;
-        Ok(IndexedDb::new(connection, Access::Read))
+    /// Opens the database to read. If there is none, an empty one is made. The browser begins when
+    /// this is called.
+    pub fn open_to_read(name: &str) -> impl Future<Output = Result<IndexedDb, StoreError>> {
+        let opening = DbConnection::open(name);
+        async { Ok(IndexedDb::new(opening.await?, Access::Read)) }
     }
 
     /// Makes a reader the writer: `lock` is kept until the connection ends.
@@ -150,6 +151,13 @@ impl IndexedDb {
         }
     }
 
+    /// The record in a value of `meta`. Notes whether the session that wrote it was closed.
+    fn record_in(&self, value: &JsValue) -> Option<Vec<u8>> {
+        let meta = Meta::parse(value);
+        self.clean.set(meta.as_ref().is_none_or(|meta| meta.clean));
+        bytes(&meta?.record)
+    }
+
     fn read(&self, stores: &[&str]) -> Result<Transaction, StoreError> {
         self.connection.begin(stores, Access::Read)
     }
@@ -172,10 +180,7 @@ impl IndexedDb {
             .map(|key| get(&store, key))
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(last) = requests.last() {
-            // Requests succeed in order, so a reader has all its answers when the last one
-            // succeeds: a fifth sooner than `complete` comes.
-            let answered = transaction.answered();
-            listen_once(last, "onsuccess", move |_| answered())?;
+            transaction.is_over_with(last)?;
         }
         Ok(PendingReads {
             transaction,
@@ -183,29 +188,33 @@ impl IndexedDb {
         })
     }
 
-    /// Reads the scopes, and whether there is a record, in one transaction.
-    fn ask_scopes(&self) -> Result<StoredScopes, StoreError> {
-        let transaction = self.read(&[META])?;
+    /// Asks for what [`Store::contents`] answers.
+    fn ask_contents(&self, codes: usize) -> Result<AskedContents, StoreError> {
+        let transaction = match codes {
+            0 => self.read(&[META]),
+            _ => self.read(&[META, CODES]),
+        }?;
         let meta = transaction.store(META)?;
+        let record = get(&meta, JsValue::from_str(META_KEY))?;
         let limit = Some(MAX_SCOPES as u32);
-        let keys = meta.get_all_keys(Some(all_scopes()?.into()), limit);
-        let values = meta.get_all(Some(all_scopes()?.into()), limit);
-        Ok(StoredScopes {
-            record: get(&meta, JsValue::from_str(META_KEY))?,
-            keys: keys.map_err(errors::idb)?.into(),
-            values: values.map_err(errors::idb)?.into(),
+        let versions = meta.get_all_keys(Some(all_scopes()?.into()), limit);
+        let scopes = meta.get_all(Some(all_scopes()?.into()), limit);
+        let mut asked = AskedContents {
+            record,
+            versions: versions.map_err(errors::idb)?.into(),
+            scopes: scopes.map_err(errors::idb)?.into(),
+            codes: None,
             transaction,
-        })
-    }
-
-    /// Reads the keys of `codes`, and whether there is a record, in one transaction.
-    fn ask_codes(&self, limit: usize) -> Result<HeldCodes, StoreError> {
-        let transaction = self.read(&[CODES, META])?;
-        let meta = get(&transaction.store(META)?, JsValue::from_str(META_KEY))?;
+        };
         // For the browser a limit of 0 means no limit.
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
-        let keys = get_keys(&transaction.store(CODES)?, limit)?;
-        Ok((transaction, meta, keys))
+        if codes > 0 {
+            let limit = u32::try_from(codes).unwrap_or(u32::MAX);
+            asked.codes = Some(get_keys(&asked.transaction.store(CODES)?, limit)?);
+        }
+        // The others have been made before these, so they have their answers sooner.
+        let last = asked.codes.as_ref().unwrap_or(&asked.scopes);
+        asked.transaction.is_over_with(last)?;
+        Ok(asked)
     }
 }
 
@@ -214,9 +223,7 @@ impl Store for IndexedDb {
         let gets = self.get_all(META, vec![JsValue::from_str(META_KEY)]);
         async move {
             let values = gets?.values().await?;
-            let meta = values.first().and_then(Meta::parse);
-            self.clean.set(meta.as_ref().is_none_or(|meta| meta.clean));
-            Ok(meta.and_then(|meta| bytes(&meta.record)))
+            Ok(values.first().and_then(|value| self.record_in(value)))
         }
     }
 
@@ -242,42 +249,34 @@ impl Store for IndexedDb {
         async move { Ok(gets?.values().await?.first().and_then(bytes)) }
     }
 
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
-        let asked = self.ask_codes(limit);
+    fn contents(&self, codes: usize) -> impl Future<Output = Result<Contents, StoreError>> {
+        let asked = self.ask_contents(codes);
         async move {
-            let (transaction, meta, keys) = asked?;
-            transaction.complete().await?;
-            if Meta::parse(&found(&meta)?).is_none() {
-                return Ok(Vec::new());
-            }
-            let keys: Array = found(&keys)?.unchecked_into();
-            Ok(keys
-                .iter()
-                .filter_map(|key| hash_of(&key))
-                .take(limit)
-                .collect())
-        }
-    }
-
-    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
-        let asked = self.ask_scopes();
-        async move {
-            let StoredScopes {
+            let AskedContents {
                 transaction,
                 record,
-                keys,
-                values,
+                versions,
+                scopes,
+                codes,
             } = asked?;
             transaction.complete().await?;
-            if Meta::parse(&found(&record)?).is_none() {
-                return Ok(Vec::new());
-            }
-            let keys: Array = found(&keys)?.unchecked_into();
-            let values: Array = found(&values)?.unchecked_into();
-            let scopes = keys.iter().zip(values.iter());
-            Ok(scopes
-                .filter_map(|(key, value)| Some((scope_version(&key)?, bytes(&value)?)))
-                .collect())
+            let Some(record) = self.record_in(&found(&record)?) else {
+                return Ok(Contents::default());
+            };
+            let versions: Array = found(&versions)?.unchecked_into();
+            let scopes: Array = found(&scopes)?.unchecked_into();
+            let scopes = versions.iter().zip(scopes.iter());
+            let codes: Array = match codes {
+                Some(codes) => found(&codes)?.unchecked_into(),
+                None => Array::new(),
+            };
+            Ok(Contents {
+                record: Some(record),
+                scopes: scopes
+                    .filter_map(|(key, value)| Some((scope_version(&key)?, bytes(&value)?)))
+                    .collect(),
+                codes: codes.iter().filter_map(|key| hash_of(&key)).collect(),
+            })
         }
     }
 
@@ -400,15 +399,13 @@ fn all_or_nothing(
     Ok(transaction)
 }
 
-/// What [`Store::codes_held`] waits for.
-type HeldCodes = (Transaction, IdbRequest, IdbRequest);
-
-/// What [`Store::scopes`] waits for.
-struct StoredScopes {
+/// What [`Store::contents`] waits for.
+struct AskedContents {
     transaction: Transaction,
     record: IdbRequest,
-    keys: IdbRequest,
-    values: IdbRequest,
+    versions: IdbRequest,
+    scopes: IdbRequest,
+    codes: Option<IdbRequest>,
 }
 
 /// Reads under way.

@@ -65,6 +65,11 @@ impl Engine {
             // While garbage is collected, batches are still made by time. Otherwise
             // `commit_deadline` would stay in the past.
         }
+        // A sync may wait for peers for ever, and what the caller wants held is not to be forgotten.
+        if self.is_scope_unwritten() {
+            self.commit_record(now, self.following(), Vec::new());
+            return true;
+        }
         let Activity::Syncing(job) = &mut self.activity else {
             return false;
         };

@@ -33,6 +33,8 @@ impl Engine {
                 self.upkeep.take_searched(&pages);
                 self.upkeep.end_search_if_over();
             }
+            // The repair begins once it is over, after this input.
+            LoadPurpose::Codes => self.upkeep.take_code_pages(pages),
         }
     }
 
@@ -41,6 +43,8 @@ impl Engine {
             Some(LoadPurpose::Resume | LoadPurpose::Heal) => self.fail(Failure::Store(error)),
             Some(LoadPurpose::Gc) => self.upkeep.give_up_gc(),
             Some(LoadPurpose::Kept) => self.upkeep.give_up_search(),
+            // What is still damaged is found again when it is read again.
+            Some(LoadPurpose::Codes) => self.upkeep.forget_damage(),
             None => {}
         }
     }

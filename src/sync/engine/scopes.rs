@@ -58,6 +58,12 @@ impl Engine {
         complete.is_some_and(|complete| complete.scope == self.version_today())
     }
 
+    /// Whether no batch has named today's scope yet.
+    pub(super) fn is_scope_unwritten(&self) -> bool {
+        let last = self.commits.last_record().unwrap_or(&self.record);
+        last.scope != self.version_today()
+    }
+
     /// Whether the complete state was built for another scope than today's, and not only more than
     /// today's.
     fn lacks_scope(&self) -> bool {

@@ -105,8 +105,7 @@ impl Engine {
             return;
         }
         let Goal::Next(pivot) = self.goal else {
-            self.start_repair();
-            return self.start_rescoping(now);
+            return self.start_unasked(now);
         };
         self.goal = Goal::UnderWay;
         self.last_commit = now;
@@ -125,7 +124,9 @@ impl Engine {
             }
             let counts = complete.counts;
             let report = self.report(now, pivot, counts, Counters::default(), true);
-            return self.end_goal(Event::Done(report));
+            self.end_goal(Event::Done(report));
+            // No input need come after this end.
+            return self.start_unasked(now);
         }
         if self.is_electable(&pivot.root) {
             return self.elect(now, pivot);
@@ -135,6 +136,12 @@ impl Engine {
             &self.record,
             &self.scopes_of_record(),
         ));
+    }
+
+    /// Begins what nobody has to ask for: a repair, or else the build for today's scope.
+    fn start_unasked(&mut self, now: Millis) {
+        self.start_repair();
+        self.start_rescoping(now);
     }
 
     /// Begins a job, or to read what it needs.

@@ -32,6 +32,7 @@ impl Engine {
             self.codes_held.insert_all(codes_held);
             self.loads.cancel(LoadPurpose::Gc);
             self.loads.cancel(LoadPurpose::Kept);
+            self.loads.cancel(LoadPurpose::Codes);
         }
         is_still
     }
@@ -107,14 +108,28 @@ impl Engine {
 
     /// Heals what readers found damaged, if anything.
     pub(super) fn start_repair(&mut self) {
-        let Some(damage) = self.upkeep.begin_repair() else {
+        let Some(owners) = self.owners_of_codes() else {
             return;
         };
+        let Some(mut damage) = self.upkeep.begin_repair() else {
+            return;
+        };
+        // Whoever names a code of a set is known by now. What nobody names, nobody needs.
+        if self.today().tracked().is_some() {
+            damage.retain(|damage| match damage {
+                Damage::Code(hash) => owners.iter().any(|(code, _)| code == hash),
+                Damage::Page { .. } => true,
+            });
+        }
+        if damage.is_empty() {
+            return self.repaired();
+        }
         let is_code = |damage: &Damage| matches!(damage, Damage::Code(_));
         let has_code = damage.iter().any(is_code);
         // It may fetch a code that no account names.
         self.upkeep.leave_codes();
-        match Start::repair(&self.record, damage, &self.scopes_of_record()) {
+        let scopes = self.scopes_of_record();
+        match Start::repair(&self.record, damage, owners, &scopes) {
             Some(start) => self.begin(start),
             // The complete state has nothing that could be damaged. A code that a kept state lacks
             // is not fetched then.
@@ -125,6 +140,30 @@ impl Engine {
                 self.repaired();
             }
         }
+    }
+
+    /// Of a set: the accounts of the complete state that name the damaged codes. `None` while they are
+    /// searched for.
+    fn owners_of_codes(&mut self) -> Option<Vec<(Hash, Hash)>> {
+        let codes = self.upkeep.damaged_codes();
+        let today = self.today();
+        let Some(set) = today.tracked().filter(|_| !codes.is_empty()) else {
+            return Some(Vec::new());
+        };
+        self.upkeep.search_codes(codes, &self.record, set);
+        let pages = self.upkeep.next_of_code_search();
+        if pages.is_empty() {
+            let found = self.upkeep.end_code_search();
+            self.upkeep.spoil_roots(found.spoilt);
+            for page in found.pages {
+                self.damaged(page);
+            }
+            return Some(found.owners);
+        }
+        if !self.loads.is_open(LoadPurpose::Codes) {
+            self.load(LoadPurpose::Codes, pages);
+        }
+        None
     }
 
     /// Everything that was known to be damaged when the repair began is whole, or no longer part of

@@ -123,10 +123,12 @@ impl Job {
         }
     }
 
-    /// The same job as a repair, which fetches these codes again.
-    pub(crate) fn repairing(mut self, codes: Vec<Hash>) -> Job {
+    /// The same job as a repair, which fetches these codes again. `owners`: some of them, and accounts
+    /// that name them.
+    pub(crate) fn repairing(mut self, codes: Vec<Hash>, owners: Vec<(Hash, Hash)>) -> Job {
         self.is_repair = true;
         self.queues.add_codes(codes);
+        self.queues.owned_by(owners);
         self
     }
 
@@ -179,7 +181,7 @@ impl Job {
         match &mut self.phase {
             JobPhase::Set(set) if !is_everything => {
                 set.changed();
-                self.queues.drop_unwanted(&self.tree, self.is_repair);
+                self.queues.drop_unwanted(&self.tree);
                 self.queues.add_missing(&self.tree);
                 false
             }

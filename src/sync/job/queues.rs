@@ -42,6 +42,9 @@ pub(super) struct Queues {
     codes: ChunkedSet<Hash>,
     /// Codes asked for. Bound: requests in flight times [`CODES_PER_REQUEST`].
     codes_asked: ChunkedSet<Hash>,
+    /// Damaged codes and the hashes of accounts that name them, though the tree does not lack them.
+    /// Bound: [`MAX_DAMAGE`](crate::sync::gc::MAX_DAMAGE).
+    owners: Vec<(Hash, Hash)>,
     /// Nodes asked for by path. Bound: requests in flight times the paths in one.
     nodes_asked: ChunkedSet<StatePath>,
     /// Hashes of nodes asked for by hash. Bound: requests in flight times the hashes in one.
@@ -97,22 +100,23 @@ impl Queues {
     }
 
     /// Drops what the set does not want any more. Peers that could bring it need not be there.
-    /// `keeps_codes`: a repair fetches its codes in any case.
-    pub(super) fn drop_unwanted(&mut self, tree: &Tree, keeps_codes: bool) {
+    pub(super) fn drop_unwanted(&mut self, tree: &Tree) {
         self.large.retain(&|account| is_whole(tree, account));
         self.storages
             .take_first(usize::MAX, &|account, _| !is_whole(tree, account));
         self.storages_asked
             .take_first(usize::MAX, &|account, ()| !is_whole(tree, account));
-        if keeps_codes {
-            return;
-        }
         let mut wanted: FlatSet<Hash> = FlatSet::default();
         for code in tree
             .incomplete_accounts()
             .filter_map(|account| account.code)
         {
             wanted.insert(code, ());
+        }
+        self.owners
+            .retain(|(_, account)| tree.scope().has_code(account));
+        for (code, _) in &self.owners {
+            wanted.insert(*code, ());
         }
         let is_unwanted = |code: &Hash, (): &()| !wanted.contains(code);
         self.codes.take_first(usize::MAX, &is_unwanted);
@@ -134,6 +138,16 @@ impl Queues {
         let asked = &self.codes_asked;
         let new = hashes.into_iter().filter(|hash| !asked.contains(hash));
         self.codes.insert_all(new);
+    }
+
+    /// These codes are named by these accounts: the code's hash, and the account's.
+    pub(super) fn owned_by(&mut self, owners: Vec<(Hash, Hash)>) {
+        self.owners = owners;
+    }
+
+    /// The accounts that name damaged codes: the account's hash, and the code's.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (Hash, Hash)> + '_ {
+        self.owners.iter().map(|(code, account)| (*account, *code))
     }
 
     /// A code is here.
@@ -528,7 +542,7 @@ fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
 
 owns! {
     LargeStorage: chunks;
-    Queues: storages, storages_asked, large, codes, codes_asked, nodes_asked, hashes_asked,
+    Queues: storages, storages_asked, large, codes, codes_asked, owners, nodes_asked, hashes_asked,
         ended, nodes_aside;
 }
 

@@ -344,14 +344,14 @@ impl SetPlan {
     /// The codes of an account that a provider is asked for by its address.
     pub(super) fn take_code_of(&mut self, tree: &Tree, queues: &mut Queues) -> Option<Want> {
         let set = tree.scope().tracked()?;
-        let mut accounts = tree.incomplete_accounts();
-        let (account, hash) = accounts.find_map(|account| {
-            let hash = account.code?;
-            queues
-                .has_code_queued(&hash)
-                .then_some((account.account, hash))
-        })?;
-        let address = set.get(&account)?.address();
+        let is_waiting = |(account, hash): (Hash, Hash)| {
+            let tracked = set.get(&account)?;
+            let is_queued = queues.has_code_queued(&hash);
+            is_queued.then_some((tracked.address(), hash))
+        };
+        let mut lacking = tree.incomplete_accounts();
+        let lacking = lacking.find_map(|account| is_waiting((account.account, account.code?)));
+        let (address, hash) = lacking.or_else(|| queues.owners().find_map(is_waiting))?;
         queues.ask_code(hash);
         Some(Want::CodeOf { address, hash })
     }

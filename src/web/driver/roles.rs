@@ -10,10 +10,11 @@ use super::Driver;
 use super::scopes::Followed;
 use crate::hash::Hash;
 use crate::state::{Complete, Network, Record};
+use crate::store::Store;
 use crate::store::indexed_db::WriterLock;
 use crate::sync::Failure;
 use crate::web::errors::{JsError, failure};
-use crate::web::stored_state::{self, Hold, StoredState};
+use crate::web::stored_state::{Hold, StoredState};
 
 impl Driver {
     pub(in crate::web) fn is_writer(&self) -> bool {
@@ -69,10 +70,10 @@ impl Driver {
 
     /// The record, with the scopes that it names; `None` if they cannot be read.
     async fn read_record(&self) -> Result<Option<Followed>, JsError> {
-        let (stored, scopes) = stored_state::read(&self.store, false).await?;
-        let record = stored.and_then(|bytes| Record::decode(&bytes).ok());
+        let stored = self.store.contents(0).await?;
+        let record = stored.record.and_then(|bytes| Record::decode(&bytes).ok());
         Ok(record.and_then(|record| {
-            let scopes = record.scopes_of(&scopes)?;
+            let scopes = record.scopes_of(&stored.scopes)?;
             Some(Followed { record, scopes })
         }))
     }

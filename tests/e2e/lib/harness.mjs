@@ -4,7 +4,7 @@
  */
 
 import { after, afterEach, before } from 'node:test'
-import { launch } from '../../../xtask/node/browser.mjs'
+import { launch, launchHideable } from '../../../xtask/node/browser.mjs'
 import { startPeer } from '../../../xtask/node/peers.mjs'
 import { serve } from '../../../xtask/node/serve.mjs'
 
@@ -57,11 +57,12 @@ function inPageHelpers() {
  * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything
  * after the file's last.
  *
- * @param {{profile?: string, sideBySide?: boolean}} [options] `profile`: a folder to keep;
- *   `sideBySide`: tests of this file run at the same time and close their pages themselves
+ * @param {{profile?: string, sideBySide?: boolean, hideable?: boolean}} [options] `profile`: a
+ *   folder to keep; `sideBySide`: tests of this file run at the same time and close their pages
+ *   themselves; `hideable`: a page behind another one is hidden, as a user's is
  */
-export function setUp({ profile, sideBySide = false } = {}) {
-  const world = new World({ profile })
+export function setUp({ profile, sideBySide = false, hideable = false } = {}) {
+  const world = new World({ profile, hideable })
   before(() => world.begin())
   if (!sideBySide) afterEach(() => world.closePages())
   after(() => world.end())
@@ -98,7 +99,8 @@ class World {
   }
 
   async startBrowser() {
-    this.#browser = await launch(this.#options)
+    const { hideable, ...options } = this.#options
+    this.#browser = await (hideable ? launchHideable() : launch(options))
     await this.context.addInitScript(inPageHelpers)
   }
 
@@ -137,6 +139,8 @@ class World {
     const page = await this.context.newPage()
     page.uncaught = []
     page.on('pageerror', (error) => page.uncaught.push(error.message))
+    // Such a browser does not run the context's scripts in new pages.
+    if (this.#options.hideable) await page.addInitScript(inPageHelpers)
     await page.goto(url)
     return page
   }

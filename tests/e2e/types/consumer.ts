@@ -18,11 +18,17 @@ import {
   type Account,
   type AccountProof,
   type Block,
+  type Change,
   type Code,
   type CompleteState,
   type DatabaseEvent,
   type Eip1186Proof,
   type ErrorCode,
+  type Follow,
+  type FollowOptions,
+  type FollowSource,
+  type FollowTag,
+  type Head,
   type Hex,
   type Hold,
   type NeedNewRoot,
@@ -40,13 +46,16 @@ import {
   type Snaplight,
   type Snapshot,
   type SocketLike,
+  type Standing,
   type StorageValue,
   type Sync,
   type SyncReport,
   type SyncTarget,
   type TrackedAccount,
   type TrackedLike,
+  type WatchOptions,
 } from 'snaplight'
+import { ProviderRpcError, createProvider, type Eip1193Provider, type ProviderOptions } from 'snaplight/provider'
 import { openInWorker, serve } from 'snaplight/worker'
 
 const options: OpenOptions = {
@@ -65,6 +74,7 @@ function words(event: DatabaseEvent): string {
     case 'ended': return event.message
     case 'repaired': case 'recovered': return event.type
     case 'lie': return `${event.peer.name}: ${event.field} is ${event.proven satisfies Hex}, not ${event.claimed satisfies Hex}`
+    case 'disagreement': return `${event.tag satisfies FollowTag}, agreed on ${event.agreed?.hash ?? 'nothing'}: ${event.blocks.map(({ source, number, hash }) => `${source} ${number} ${hash}`)}`
     case 'peer': return `${event.peer.name} ${event.state satisfies PeerState}: ${event.closed?.reason ?? 'joined'}`
   }
 }
@@ -131,6 +141,39 @@ export async function ownState(provider: Provider, blockHash: string): Promise<E
   return proof
 }
 
+/** A database that follows a chain by itself. */
+export async function following(db: Snaplight, node: Provider, signal: AbortSignal): Promise<void> {
+  const sources: FollowSource[] = [node, 'wss://rpc.example', new URL('https://rpc.example'), () => null, async () => ({ blockHash: '0x' })]
+  const options: FollowOptions = {
+    signal, tag: 'finalized', agree: 2, everyMs: 12_000, backwards: true, whileHidden: true, onProgress: (progress) => draw(progress),
+  }
+  for (const source of sources) db.follow(source).stop()
+  const follow: Follow = db.follow([node, 'https://rpc.example', new URL('wss://rpc.example')] as const, options)
+  const same: Follow | null = db.following
+  for await (const { state, head, complete, behind, waiting } of follow) {
+    const words: Record<Standing['state'], string> = { waiting: waiting ?? '', syncing: '', current: '', resting: '', following: '' }
+    const newest: Head | null = head
+    console.log(words[state], newest?.number.toFixed(), newest?.hash, complete?.root, behind?.toFixed(), follow.tag, same?.standing.state)
+  }
+  await follow.finally(() => {})
+}
+
+/** The database as the provider of a library. viem, ethers and wagmi are in libraries.ts. */
+export async function provided(db: Snaplight, fallback: Provider): Promise<unknown> {
+  const options: ProviderOptions[] = [{}, { fallback, onDemand: true, headers: true }, { fallback: 'wss://rpc.example' }, { fallback: new URL('https://rpc.example') }]
+  const [provider = createProvider(db)]: Eip1193Provider[] = options.map((each) => createProvider(db, each))
+  const heard = ({ method, params }: { method: string; params?: unknown }): void => console.log(method, params)
+  provider.on('unverified', heard).removeListener('unverified', heard)
+  db.addPeer(createProvider(db)) // It is a provider itself.
+  try {
+    return await provider.request({ method: 'eth_getBalance', params: ['0x5abfec25f74cd88437631a7731906932776356f9', 'latest'] })
+  } catch (error) {
+    if (!(error instanceof ProviderRpcError)) throw error
+    const code: number = error.code
+    return [code, error.message, error.data]
+  }
+}
+
 function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outrun, needNewRoot, damaged }: Progress): void {
   const words: Record<Phase, string> = {
     idle: '', connecting: '', locating: '', ranges: '', healing: '', finishing: '', done: '',
@@ -138,6 +181,18 @@ function draw({ phase, queued, keySpace, peers, waiting, waitingFor, etaMs, outr
   const best: PeerStats | undefined = [...peers].sort((a, b) => b.bytes - a.bytes)[0]
   console.log(words[phase], keySpace[255], best?.latencyMs, best?.by, best?.head?.number?.toFixed(), waiting ?? 'moving', waitingFor)
   console.log(queued.nodes + queued.codes + queued.storages, etaMs?.toFixed(), outrun?.neededPerSecond, needNewRoot?.peers.length, damaged.toFixed())
+}
+
+/** Waits until an account has so much, and tells what a slot changes to. */
+export async function watching(db: Snaplight, signal: AbortSignal): Promise<bigint> {
+  const options: WatchOptions = { signal }
+  const slots = db.watch({ address: `0x${'11'.repeat(20)}`, slot: 3n }, options)
+  const { done, value } = await slots.next()
+  const change: Change<StorageValue> | null = done ? null : value
+  console.log(change?.old?.value ?? 'nothing yet', change?.new.value, change?.new.slot, change?.new.root)
+  await slots.return?.()
+  for await (const { old, new: now } of db.watch(new Uint8Array(20))) if (now.balance > (old?.balance ?? 0n)) return now.balance
+  return 0n
 }
 
 /** A message port dressed as a socket: anything of this shape can be a peer. */
@@ -192,6 +247,18 @@ export async function mistakes(db: Snaplight): Promise<void> {
   console.log(number)
   // @ts-expect-error A balance is a bigint: a number would lose wei.
   const balance: number = (await db.getAccount('0x')).balance
+  // @ts-expect-error A function is a source by itself, and not one of several.
+  db.follow([() => null])
+  // @ts-expect-error A chain is followed by one of three tags.
+  db.follow('https://rpc.example', { tag: 'pending' })
+  // @ts-expect-error A slot's change has no balance.
+  for await (const change of db.watch({ address: '0x', slot: 1 })) console.log(change.new.balance)
+  // @ts-expect-error A fallback is a provider or a URL.
+  createProvider(db, { fallback: 8545 })
+  // @ts-expect-error A request has a method.
+  await createProvider(db).request({ params: [] })
+  // @ts-expect-error A slot is watched by its account and its number.
+  db.watch({ slot: 1 })
   // @ts-expect-error Answers are not to be changed.
   db.progress().accounts = balance
 }

@@ -115,7 +115,7 @@ fn a_build_whose_base_was_dropped_meanwhile_goes_on_and_leaves_nothing_behind() 
 
 #[test]
 fn a_build_that_was_left_is_garbage_once_damage_of_the_complete_state_is_healed() {
-    for (holds_everything, accounts, size) in [(false, 2_000, 1), (true, 30_000, 8_000)] {
+    for (holds_everything, accounts, size) in [(false, 2_000, 1), (true, 30_000, 20000)] {
         let mut wallet = Wallet::over(accounts, 6);
         if holds_everything {
             wallet.hold_everything();

@@ -129,6 +129,24 @@ fn an_addition_survives_kills() {
 }
 
 #[test]
+fn a_change_of_the_set_is_stored_at_once_although_no_peer_is_there() {
+    let chain = Chain::new(recipe().build(), 1);
+    let (all, part) = sets();
+    let mut world = synced(&chain, &set(1, &part));
+    for peer in world.connected() {
+        world.lose(peer);
+    }
+    let scope = set(2, &all);
+    world.input(Input::Scope(scope.clone()));
+    let end = world.run_ms(1_000);
+    assert!(matches!(end, End::Stuck), "{end:?}");
+    let mut world = crate::world::World::on_disk(chain.server(), 3, world.kill());
+    assert_eq!(world.engine.today(), scope);
+    world.honest_peer();
+    sync(&mut world, &chain, &scope);
+}
+
+#[test]
 fn a_set_that_is_changed_before_its_first_state_needs_no_more_than_the_last_form() {
     let chain = Chain::new(recipe().build(), 1);
     let (all, part) = sets();

@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path'
 import { launch } from '../browser.mjs'
 import { ROOT } from '../serve.mjs'
 
-const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
+/** Where pictures are saved. */
+export const TARGET = process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target')
 
 /**
  * Runs `scene` with the page at `url`, and saves a picture of its end.

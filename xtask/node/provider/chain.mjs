@@ -35,13 +35,21 @@ export class Chain {
   #storageRoots = new Map()
   #root = hexToBytes(EMPTY_ROOT)
   #next
+  /** The timestamp of a block by its number, in seconds since 1970. */
+  #timeOf = (number) => 1_790_000_000 + 12 * number
+  /** Functions that are called with each new block. */
+  listeners = new Set()
+  /** How many blocks the tags are behind the newest. */
+  behind = { safe: 0, finalized: 0 }
 
   /**
-   * @param {{accounts?: number, contracts?: number, slots?: number, seed?: number}} [size] `slots`
-   *   in each contract
+   * @param {{accounts?: number, contracts?: number, slots?: number, seed?: number, timeOf?: (number:
+   *   number) => number}} [size] `slots` in each contract; `timeOf` gives a block's timestamp by its
+   *   number, in seconds since 1970
    */
-  static async generate({ accounts = 200, contracts = 10, slots = 50, seed = 1 } = {}) {
+  static async generate({ accounts = 200, contracts = 10, slots = 50, seed = 1, timeOf } = {}) {
     const chain = new Chain()
+    if (timeOf) chain.#timeOf = timeOf
     chain.#next = random(seed)
     const changes = new Map()
     for (let at = 0; at < accounts; at++) changes.set(addressOf(at + 1), { nonce: at, balance: BigInt(at) * 10n ** 15n + 1n })
@@ -72,7 +80,7 @@ export class Chain {
   find(reference) {
     const { blockHash, blockNumber } = Object(reference)
     const wanted = blockHash ?? blockNumber ?? reference
-    if (['latest', 'safe', 'finalized', 'pending', undefined].includes(wanted)) return this.head
+    if (['latest', 'safe', 'finalized', 'pending', undefined].includes(wanted)) return this.#blocks.at(-1 - (this.behind[wanted] ?? 0))
     if (wanted === 'earliest') return this.#blocks[0]
     if (typeof wanted === 'string' && wanted.length === 66) return this.#blocks.find(({ hash }) => hash === wanted)
     return this.#blocks[Number(wanted)]
@@ -90,12 +98,21 @@ export class Chain {
     const header = {
       parentHash: parent?.hash ?? ZERO_HASH, sha3Uncles: EMPTY_UNCLES, miner: addressOf(1), stateRoot: bytesToHex(this.#root),
       transactionsRoot: EMPTY_ROOT, receiptsRoot: EMPTY_ROOT, logsBloom: `0x${'00'.repeat(256)}`, difficulty: '0x0', number: quantity(number),
-      gasLimit: '0x3938700', gasUsed: '0x0', timestamp: quantity(1_790_000_000 + 12 * number), extraData: '0x', mixHash: word(number),
+      gasLimit: '0x3938700', gasUsed: '0x0', timestamp: quantity(this.#timeOf(number)), extraData: '0x', mixHash: word(number),
       nonce: '0x0000000000000000', baseFeePerGas: '0x7', withdrawalsRoot: EMPTY_ROOT, blobGasUsed: '0x0', excessBlobGas: '0x0',
       parentBeaconBlockRoot: ZERO_HASH, requestsHash: EMPTY_REQUESTS, blockAccessListHash: EMPTY_UNCLES, slotNumber: quantity(number),
     }
     this.#blocks.push({ header, hash: hashOf(header), states: new Map(this.#accounts) })
+    for (const listener of this.listeners) listener(this.head)
     return this.head
+  }
+
+  /** Takes the newest blocks away, so that others come in their place: the first half of a reorg. */
+  drop(count) {
+    this.#blocks.splice(-count)
+    const { header, states } = this.head
+    this.#accounts = new Map(states)
+    this.#root = hexToBytes(header.stateRoot)
   }
 
   /** Makes a block that changes some accounts and slots, creates one account and deletes another. */
@@ -187,8 +204,13 @@ export class Chain {
 
 /** The header's hash, by its fields. */
 export function hashOf(header) {
+  return keccak(rlpOf(header))
+}
+
+/** The RLP of a header's fields. */
+export function rlpOf(header) {
   const fields = HEADER.filter((name) => header[name] !== undefined)
-  return keccak(RLP.encode(fields.map((name) => (NUMBERS.has(name) ? withoutZero(bigIntToUnpaddedBytes(BigInt(header[name]))) : hexToBytes(header[name])))))
+  return RLP.encode(fields.map((name) => (NUMBERS.has(name) ? withoutZero(bigIntToUnpaddedBytes(BigInt(header[name]))) : hexToBytes(header[name]))))
 }
 
 /** The address of a plain account of `Chain.generate`, from 1 on. */

@@ -14,6 +14,7 @@
 
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
+import { RpcError } from './modes.mjs'
 
 const CORS = {
   'access-control-allow-origin': '*',
@@ -33,11 +34,19 @@ export async function serveProvider(provider) {
     if (text === null) return undefined
     return response.writeHead(status, { ...CORS, 'content-type': 'application/json', ...headers }).end(text)
   })
+  // As long as go-ethereum keeps a connection on which nothing happens.
+  server.keepAliveTimeout = 120_000
   const sockets = new WebSocketServer({ server })
   sockets.on('connection', (socket) => {
     stats.connections += 1
+    const subscriptions = []
+    const subscribe = () => {
+      subscriptions.push(provider.subscribe((params) => socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params }))))
+      return subscriptions.at(-1)
+    }
+    socket.on('close', () => subscriptions.forEach((subscription) => provider.unsubscribe(subscription)))
     socket.on('message', async (data) => {
-      const { status = 200, text } = await answerTo(provider, String(data), stats)
+      const { status = 200, text } = await answerTo(provider, String(data), stats, subscribe)
       if (text === null) return
       if (status === 200) socket.send(text)
       else socket.close(status === 413 ? MESSAGE_TOO_LARGE : TRY_AGAIN_LATER)
@@ -54,7 +63,7 @@ export async function serveProvider(provider) {
 }
 
 /** `{ status, headers, text }`; a text of null is no answer at all. */
-async function answerTo(provider, body, stats) {
+async function answerTo(provider, body, stats, subscribe) {
   const { line } = provider
   const message = JSON.parse(body)
   const calls = [message].flat()
@@ -66,7 +75,7 @@ async function answerTo(provider, body, stats) {
     if (line.tooLargeStatus) return { status: line.tooLargeStatus, text: '' }
     return { text: JSON.stringify({ jsonrpc: '2.0', id: null, error: line.tooLarge }) }
   }
-  let answers = await Promise.all(calls.map((call, at) => (at >= line.answered ? { jsonrpc: '2.0', id: call.id, error: line.otherwise } : answered(provider, call))))
+  let answers = await Promise.all(calls.map((call, at) => (at >= line.answered ? { jsonrpc: '2.0', id: call.id, error: line.otherwise } : answered(provider, call, subscribe))))
   if (line.nullError) answers = answers.map((answer) => ({ error: null, ...answer }))
   if (!Array.isArray(message)) return { text: JSON.stringify(answers[0]) }
   if (line.reverse) answers.reverse()
@@ -75,9 +84,10 @@ async function answerTo(provider, body, stats) {
   return { text: JSON.stringify(answers) }
 }
 
-async function answered(provider, { id, method, params }) {
+async function answered(provider, { id, method, params }, subscribe) {
   try {
-    return { jsonrpc: '2.0', id, result: await provider.request({ method, params }) }
+    if (method === 'eth_subscribe' && !subscribe) throw new RpcError(-32601, 'notifications not supported')
+    return { jsonrpc: '2.0', id, result: method === 'eth_subscribe' ? subscribe() : await provider.request({ method, params }) }
   } catch ({ code = -32603, message, data }) {
     return { jsonrpc: '2.0', id, error: { code, message, data } }
   }

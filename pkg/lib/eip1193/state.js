@@ -1,0 +1,109 @@
+// The state that a block stands for, and reads of it.
+
+import { Snaplight } from '../database.js'
+import { INTERNAL, ProviderRpcError, invalidParams, notFound } from './errors.js'
+
+/** Stands for an answer that has to be fetched first. */
+const MISSING = Symbol('missing')
+
+export class States {
+  #db
+  #onDemand
+  /** The Snapshot of each state that was read. Bound: the states of the database. */
+  #snapshots = new WeakMap()
+  /** The promise of the reads on demand, once there was a need. */
+  #loaded = null
+
+  /** @param {boolean} onDemand Whether what is not tracked is fetched. */
+  constructor(db, onDemand) {
+    this.#db = db
+    this.#onDemand = onDemand
+  }
+
+  /** The number of the complete state's block. */
+  number() {
+    const { block } = this.locate({ tag: 'latest' })
+    if (!block) throw notFound('NO_STATE', 'The complete state is known by its root only.')
+    return block.number
+  }
+
+  /** The CompleteState of a block of params.js. */
+  locate({ tag, number, hash, requireCanonical }) {
+    const { complete, states } = this.#db
+    if (tag === 'pending') throw invalidParams('nobody can prove "pending"; ask for "latest"')
+    if (tag === 'latest') {
+      if (!complete) throw notFound('NO_STATE', 'No state is complete yet.')
+      return complete
+    }
+    const wanted = tag === 'earliest' ? 0n : number
+    const wantedHash = hash ?? this.#followed(tag)?.hash
+    const isNumber = ({ block }, number) => block && BigInt(block.number) === number
+    const state = states.find((each) => (wantedHash ? each.block?.hash === wantedHash : isNumber(each, wanted)))
+    // The newest state comes first: of two blocks with a number, it replaced the other.
+    const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
+    if (!state || isReplaced) {
+      const readable = states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
+      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. Those that can be read: ${readable}.`)
+    }
+    return state
+  }
+
+  /**
+   * What is read of one state, as an array in the order of `wanted`.
+   * @param {object[]} wanted Of accounts `{ address, slots, code }`, as `OnDemand` takes them.
+   * @param {string} name The method of `Reads` that reads one of them.
+   */
+  async read(reference, wanted, name) {
+    for (;;) {
+      const state = this.locate(reference)
+      try {
+        return await this.#readOf(state, wanted, name)
+      } catch (error) {
+        // In a database of everything, a state is gone as soon as the next one is complete.
+        const isGone = error.code === 'NO_SUCH_STATE' && reference.tag === 'latest' && this.#db.complete !== state
+        if (!isGone) throw error
+      }
+    }
+  }
+
+  close() {
+    this.#loaded?.then((onDemand) => onDemand.close()).catch(() => {})
+  }
+
+  async #readOf(state, wanted, name) {
+    const read = (reads, { address, slots }) => reads[name](address, slots)
+    const snapshot = this.#snapshots.get(state) ?? this.#db.at(state.block?.hash ?? state.root)
+    this.#snapshots.set(state, snapshot)
+    if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
+    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
+    const missing = wanted.filter((_, at) => values[at] === MISSING)
+    if (missing.length === 0) return values
+    const reads = await (await this.#load()).reads(state, missing)
+    return Promise.all(wanted.map((each, at) => (values[at] === MISSING ? read(reads, each) : values[at])))
+  }
+
+  /** Most pages never need it, so it is loaded at the first need. */
+  #load() {
+    this.#loaded ??= import('../on-demand.js').then(
+      ({ OnDemand }) => new OnDemand(this.#db),
+      (cause) => {
+        this.#loaded = null
+        throw new ProviderRpcError(INTERNAL, 'Reads on demand could not be loaded. Bundle a service worker into one file.', undefined, cause)
+      },
+    )
+    return this.#loaded
+  }
+
+  /** The Head that was followed by a tag. */
+  #followed(tag) {
+    if (tag !== 'safe' && tag !== 'finalized') return null
+    const { safe, finalized } = Snaplight.followed(this.#db)
+    // A block that is final is safe.
+    return tag === 'finalized' || finalized?.number > (safe?.number ?? -1) ? finalized : safe
+  }
+}
+
+function missingIfUntracked(error) {
+  if (error.code === 'NOT_TRACKED' && !error.pending) return MISSING
+  throw error
+}

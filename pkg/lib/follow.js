@@ -1,0 +1,72 @@
+// A database that follows a chain, as its caller sees it: a promise of the end, and an async
+// iterable of where it stands. What it does is in follow/.
+
+import { abortSignal, bad, callback, isProvider, oneOf, optionsOf, peerUrl, wholeNumber } from './input.js'
+import { Running } from './running.js'
+import { checkWebSocket } from './socket.js'
+
+/** Chosen without a measurement: a third of the time between two blocks of mainnet. */
+const EVERY_MS = 4_000
+/** A day: ten times as long is still a time that timers take. */
+const LONGEST_EVERY_MS = 86_400_000
+/** Chosen without a measurement: each is asked for every block. */
+const MAX_SOURCES = 16
+
+export class Follow extends Running {
+  #loop
+
+  /**
+   * Made by `Snaplight.follow`.
+   * @param {object} loop Has the `standing`, the `plan`, and `end(error)`.
+   */
+  constructor(loop, handOver) {
+    super(handOver)
+    this.#loop = loop
+  }
+
+  get tag() {
+    return this.#loop.plan.tag
+  }
+
+  get standing() {
+    return this.#loop.standing
+  }
+
+  stop() {
+    this.#loop.end(null)
+  }
+
+  get [Symbol.toStringTag]() {
+    return 'Follow'
+  }
+}
+
+/** Checks what `follow` was given, and brings it into one form. */
+export function followPlan(source, options, chainId) {
+  const isOne = !Array.isArray(source)
+  const given = isOne ? [source] : source
+  const { length } = given
+  wholeNumber(length, MAX_SOURCES, 'the number of sources')
+  // Of an array with holes, too.
+  const sources = Array.from(given, (each, at) => checkedSource(each, `source ${at + 1}`, isOne))
+  // One that is named twice would have two voices.
+  if (new Set(sources.map(({ target }) => target)).size < length) bad('source', 'different sources', source)
+  const { signal, tag = 'latest', agree = (length >> 1) + 1, everyMs = EVERY_MS, backwards = false, whileHidden = false, onProgress } = optionsOf(options)
+  wholeNumber(agree, length, 'options.agree')
+  wholeNumber(everyMs, LONGEST_EVERY_MS, 'options.everyMs')
+  oneOf(backwards, [true, false], 'options.backwards')
+  oneOf(whileHidden, [true, false], 'options.whileHidden')
+  oneOf(tag, ['latest', 'safe', 'finalized'], 'options.tag')
+  abortSignal(signal)
+  callback(onProgress, 'options.onProgress')
+  return { sources, tag, agree, everyMs, backwards, whileHidden, signal, onProgress, chainId }
+}
+
+function checkedSource(value, name, isOne) {
+  if (isProvider(value)) return { target: value, name }
+  if (isOne && typeof value === 'function') return { call: value, name }
+  const target = peerUrl(value, 'rpc', 'source')
+  if (!target) bad('source', 'a provider, a URL, a function, or an array', value)
+  if (/^ws/.test(target)) checkWebSocket()
+  return { target, name: new URL(target).host }
+}
