@@ -485,7 +485,8 @@ export class Snaplight implements AsyncDisposable {
    * proven in it: at once if they are, with the peers there are if one of them has its root, else
    * with the next sync. Until then reads of them reject with a {@link NotTrackedError} whose
    * `pending` is true, and reads of what was there before go on. Without a complete state it
-   * resolves with the first one.
+   * resolves with the first one. It waits as long as that takes, also without a network: why it does
+   * not get on is in `progress().waiting`.
    *
    * ```js
    * await db.track([account, { address: token, slots: [slot], code: true }])
@@ -768,7 +769,8 @@ export interface Standing {
   readonly behind: number | null
   /**
    * Why nothing is known of new blocks, in words; `null` if they are. It names the sources. It may be
-   * there in every state but `resting` and `following`.
+   * there in every state but `resting` and `following`. What a sync waits for is in
+   * {@link Snaplight.progress}.
    */
   readonly waiting: string | null
 }
@@ -972,16 +974,19 @@ export interface Progress extends SyncFigures {
   /** Stored pages and codes that were found damaged and are not healed yet. */
   readonly damaged: number
   /**
-   * Why nothing moves although something is missing, in words ("no peer is connected and ready");
-   * `null` while it moves.
+   * Why nothing moves although something is missing, in words; `null` while it moves. Where peers are
+   * what is missing, it says what is the matter with each ("no peer is connected and ready
+   * (rpc.example: the request failed: Failed to fetch)"). Between syncs it says why the caller of a
+   * {@link Snaplight.track} waits: nobody names a block, or why those who are followed name none.
    */
   readonly waiting: string | null
   /**
    * What it waits for: a peer that is there and answers; a root that some peer has; a peer that has
    * the code or node that `waiting` names, when everything else is there; a peer that has the
-   * block; or, as a follower, its turn to write.
+   * block; the first block, which `follow` or `sync` names (`head`); or, as a follower, its turn to
+   * write, or what the writer completes.
    */
-  readonly waitingFor: 'peers' | 'root' | 'item' | 'block' | 'writer' | null
+  readonly waitingFor: 'peers' | 'root' | 'item' | 'block' | 'head' | 'writer' | null
   /** Set while all peers refuse the root. */
   readonly needNewRoot: NeedNewRoot | null
 }
@@ -1118,6 +1123,12 @@ export interface PeerStats {
   readonly latencyMs: number
   /** Its last fault in words, or `null`. */
   readonly lastFault: string | null
+  /**
+   * Why the last call to a provider failed, in its own words or the browser's, which is no fault:
+   * `the request failed: Failed to fetch` (no network, no such server, or no CORS), `HTTP status 503`,
+   * `the method eth_getProof does not exist`. `null` when it is answered, and for any other peer.
+   */
+  readonly lastError: string | null
   /** Why its last connection ended; `null` before the first end, and while it is ready. */
   readonly closed: PeerClosed | null
 }

@@ -179,7 +179,8 @@ export class Snaplight {
     } catch {
       // The module crashed, which every other method says. Here the last numbers stay.
     }
-    return shapeProgress(this.#raw, this.#peers.rows, this.#report)
+    const raw = this.#raw.waiting ? this.#raw : { ...this.#raw, ...this.#unaimed() }
+    return shapeProgress(raw, this.#peers.rows, this.#report)
   }
 
   async hold(hold, options) {
@@ -265,6 +266,16 @@ export class Snaplight {
       // Watches may know more now.
       this.#tellParts({ type: 'states' })
     }
+  }
+
+  /** Why nothing moves, if somebody waits for what is tracked and no sync runs that could bring it. */
+  #unaimed() {
+    const isFollower = this.#role === 'follower'
+    if (this.#running || !this.#held.isAwaited || (this.complete && !isFollower)) return {}
+    if (isFollower) return { waiting: 'whoever writes to this database, here or in another tab, has not completed it yet', waitingFor: 'writer' }
+    const { state, waiting } = this.following?.standing ?? { waiting: 'no block was named: call follow or sync' }
+    const words = waiting ?? (state === 'resting' ? 'the page is hidden, so nothing is followed' : null)
+    return { waiting: words, waitingFor: words && 'head' }
   }
 
   /**

@@ -39,6 +39,11 @@ export class Held {
     return [states[0]?.root, states[0]?.scope, scope, holds].join()
   }
 
+  /** Whether somebody waits for a state that has what is to be held. */
+  get isAwaited() {
+    return this.#waiting.size > 0
+  }
+
   /** Whether no change of the set is on its way to a worker or to the tab that writes, or back. */
   get isSettled() {
     return this.#changes === 0 && this.#told.scope >= this.#changedTo
@@ -67,7 +72,7 @@ export class Held {
   /** The state that `at` names. */
   find(state) {
     const isNumber = Number.isSafeInteger(state) || typeof state === 'bigint'
-    const hash = isNumber ? null : toHex(hashBytes(state, 'state'))
+    const hash = isNumber ? null : toHex(hashBytes(state, 'state, if it is no block number,'))
     const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
     const found = this.#states.find(isIt)
     if (found) return found

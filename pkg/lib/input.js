@@ -180,7 +180,7 @@ export function databaseName(value = 'snaplight') {
  */
 export function peerUrl(value, by, argument = 'peer') {
   if (typeof value !== 'string' && !(value instanceof URL)) return null
-  const expected = by === 'rpc' ? 'a http:, https:, ws: or wss: URL' : "a ws: or wss: URL (for a provider's URL: by 'rpc')"
+  const expected = by === 'rpc' ? 'a http:, https:, ws: or wss: URL' : "a ws: or wss: URL (a provider's URL needs { by: 'rpc' })"
   let url
   try {
     url = new URL(value)
@@ -259,6 +259,14 @@ function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'bigint') return `${value}n`.slice(0, 90)
   if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
-  if (value !== null && (typeof value === 'object' || typeof value === 'function')) return `a value of type ${typeof value}`
+  if (value !== null && (typeof value === 'object' || typeof value === 'function')) return isPromise(value) ? 'a promise (await it)' : `a value of type ${typeof value}`
   return String(value)
+}
+
+function isPromise(value) {
+  try {
+    return value instanceof Promise
+  } catch {
+    return false
+  }
 }

@@ -57,8 +57,8 @@ class LocalBackend {
   /** Aborted when the wait for the writer's place has to end. */
   #leaving = new AbortController()
   /**
-   * Connections by the driver's number: `{ id, socket, answers }`, with the peer's id and what it
-   * has proven. A peer that is connected to again gets another number. Their sockets have to be
+   * Connections by the driver's number: `{ id, socket, provider, answers }`, with the peer's id and
+   * what it has proven; `provider` is of provider.js, if it is one. A peer that is connected to again gets another number. Their sockets have to be
    * closed here when the module has crashed.
    */
   #connections = new Map()
@@ -150,6 +150,7 @@ class LocalBackend {
     for (const row of raw.peers) {
       const connection = this.#connections.get(row.id)
       row.id = connection.id
+      row.lastError = connection.provider?.problem ?? null
       connection.answers = row.session?.answers ?? 0
     }
     return this.#follower ? this.#follower.show(raw) : raw
@@ -304,7 +305,7 @@ class LocalBackend {
 
   #ask(number, id, target) {
     const provider = openProvider(target, (code, reason) => guard(() => this.#database.loseProvider(number, code, reason)))
-    this.#connections.set(number, { id, socket: provider, answers: 0 })
+    this.#connections.set(number, { id, socket: provider, provider, answers: 0 })
     try {
       guard(() => this.#database.addProvider(number, provider))
     } catch (error) {

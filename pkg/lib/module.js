@@ -81,8 +81,8 @@ async function instantiate(source) {
   } catch (cause) {
     throw new LoadError(
       'LOAD_FAILED',
-      `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight_bg.wasm is served, that ` +
-        "the page's Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is with options.wasm.",
+      `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight_bg.wasm is served ` +
+        "(Vite before 8 needs optimizeDeps: { exclude: ['snaplight'] }; esbuild does not copy it), that the page's Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is with options.wasm.",
       { cause },
     )
   }

@@ -1,7 +1,7 @@
 // The peers of a database: those that are not closed, and the PeerStats of these and of the last
 // closed ones.
 
-import { askedBy, bad, optionsOf, peerUrl } from './input.js'
+import { askedBy, bad, isProvider, optionsOf, peerUrl } from './input.js'
 import { Peer, defaultName } from './peer.js'
 import { forgetOldRows, newRow, shapePeer, updateRows } from './progress.js'
 
@@ -40,7 +40,9 @@ export class Peers {
     const { name, by: wantedBy, reconnect = true } = optionsOf(options)
     const by = askedBy(wantedBy, target)
     if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
-    const isSource = peerUrl(target, by) !== null || by === 'rpc'
+    const isUrl = peerUrl(target, by) !== null
+    if (!isUrl && by === 'rpc' && !isProvider(target)) bad('peer', "a provider's URL, or an object with request({ method, params })", target)
+    const isSource = isUrl || by === 'rpc'
     const id = ++this.#lastId
     const peer = new Peer(id, () => this.#rows.get(id), () => backend.closePeer(id))
     // Noted before the backend hears of it: an open socket may be greeted, or even be lost, before

@@ -3,6 +3,11 @@
 
 /** Most closed peers that are remembered, so that a page can show why they went. */
 const CLOSED_PEERS_SHOWN = 64
+/**
+ * Most peers whose troubles are told of where peers are what is missing: the ones that were added
+ * last. Chosen without a measurement: it is one line of text.
+ */
+const PEERS_NAMED = 4
 /** Bytes of `keySpace`, as many as `KEY_SPACE_CELLS` of src/sync/progress.rs. */
 const KEY_SPACE_CELLS = 256
 
@@ -22,7 +27,7 @@ export function idle() {
  */
 export function shapeProgress(raw, rows, report) {
   const peers = [...rows.values()]
-  const { phase, root, queued, etaMs, outrun, damaged, waiting, waitingFor } = raw
+  const { phase, root, queued, etaMs, outrun, damaged, waitingFor } = raw
   const { root: reached, block, ...figures } = report ?? { root, ...raw.figures }
   return {
     phase: report ? 'done' : shapePhase(phase, peers),
@@ -34,7 +39,7 @@ export function shapeProgress(raw, rows, report) {
     keySpace: report ? new Uint8Array(KEY_SPACE_CELLS).fill(255) : raw.keySpace,
     peers,
     damaged,
-    waiting,
+    waiting: shapeWaiting(raw, peers),
     waitingFor,
     needNewRoot: shapeNeed(raw, rows),
   }
@@ -53,7 +58,7 @@ export function reportOf({ root, block, accounts, slots, codes }) {
 export function newRow(id, name, by) {
   return {
     id, name, by, state: 'connecting', client: '', head: null, requestsInFlight: 0, answers: 0, bytes: 0,
-    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null, closed: null,
+    accounts: 0, slots: 0, codes: 0, latencyMs: 0, faults: 0, lastFault: null, lastError: null, closed: null,
   }
 }
 
@@ -88,6 +93,16 @@ export function shapePeer({ session, id, ...row }, earlier) {
 export function forgetOldRows(rows) {
   const closed = [...rows.values()].filter((row) => row.state === 'closed')
   for (const row of closed.slice(0, -CLOSED_PEERS_SHOWN)) rows.delete(row.id)
+}
+
+/** Why nothing moves. Where peers are what is missing, it says what is the matter with each. */
+function shapeWaiting({ waiting, waitingFor }, peers) {
+  if (waitingFor !== 'peers') return waiting
+  const troubles = peers.slice(-PEERS_NAMED).map(({ name, by, state, closed, lastError, lastFault }) => {
+    const isIdle = state === 'ready' && by === 'rpc'
+    return `${name}: ${closed?.reason ?? lastError ?? lastFault ?? (isIdle ? 'a provider can list neither a whole state nor all slots' : state)}`
+  })
+  return `${waiting} (${troubles.join('; ') || 'none was added: call addPeer'})`
 }
 
 /** The SyncFigures of a sync that has done nothing. */

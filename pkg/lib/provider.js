@@ -5,7 +5,8 @@
 // { code, message, data, status, retryAfterMs } }`. There, `code` and `status` are 0 and
 // `retryAfterMs` is null if there is none. Beside the `error` of a server's own there is `answer`,
 // which is that error as it came. What an error means, and when to ask again, is the engine's
-// business. Only the size of a batch is decided here.
+// business. Only the size of a batch is decided here. `problem` says in words why the call that ended
+// last has failed, and is null if it was answered.
 
 import { NewHeads, SUBSCRIBE, subscriber } from './new-heads.js'
 import { connect } from './socket.js'
@@ -113,6 +114,8 @@ export class ForwardedProvider {
 
 /** Calls in flight, by id. Each ends once. Bound: the engine's calls in flight. */
 class Calls {
+  /** Why the call that ended last has failed, in words; `null` if it was answered. */
+  problem = null
   #open = new Map()
   #lastId = 0
 
@@ -135,6 +138,7 @@ class Calls {
     if (!call) return
     this.#open.delete(id)
     clearTimeout(call.limit)
+    this.problem = outcome.error?.message ?? null
     call.resolve(outcome)
   }
 
@@ -155,6 +159,10 @@ class ObjectProvider {
 
   constructor(target) {
     this.#target = target
+  }
+
+  get problem() {
+    return this.#calls.problem
   }
 
   /**
@@ -255,6 +263,10 @@ class HttpProvider {
     this.#url = url
   }
 
+  get problem() {
+    return this.#batches.calls.problem
+  }
+
   call(request) {
     return this.#batches.call(request)
   }
@@ -331,6 +343,10 @@ class SocketProvider {
       if (wasTooLarge) socketBatches.set(url, this.#batches.size >> 1)
       this.#end(wasTooLarge ? ABNORMAL : code, reason || (wasOpen ? 'the connection broke' : 'the connection could not be opened'))
     }
+  }
+
+  get problem() {
+    return this.#batches.calls.problem
   }
 
   call(request) {

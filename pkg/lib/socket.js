@@ -9,6 +9,7 @@ const SUBPROTOCOL = 'devp2p.1'
 /** A socket with this `readyState` or a higher one is of no use; data channels use words. */
 const CLOSING = 2
 const CLOSING_WORDS = ['closing', 'closed']
+const EXPECTED = 'a URL, an object like a WebSocket (with send and close), or a provider (with request({ method, params }))'
 
 /** @param {string[]} protocols The subprotocols to offer. */
 export function connect(url, protocols = [SUBPROTOCOL]) {
@@ -107,7 +108,7 @@ function readState(socket) {
   try {
     if (typeof socket.send === 'function' && typeof socket.close === 'function') return socket.readyState
   } catch (cause) {
-    bad('socket', 'a ws: or wss: URL, or an object like a WebSocket', socket, cause)
+    bad('peer', EXPECTED, socket, cause)
   }
-  return bad('socket', 'a ws: or wss: URL, or an object like a WebSocket (with send and close)', socket)
+  return bad('peer', EXPECTED, socket)
 }

@@ -356,7 +356,8 @@ fn body(account: &Account) -> Vec<u8> {
 fn no_state() -> JsError {
     JsError::new(
         "NO_STATE",
-        "No state is complete yet, so there is nothing to read: await a sync first.",
+        "No state is complete yet, so there is nothing to read: first await what track returned, or a \
+         sync.",
     )
 }
 
@@ -377,7 +378,10 @@ fn not_tracked(what: &str, state: &Complete, pending: bool) -> JsError {
              hold returned."
         ),
         false => {
-            format!("{what} is not held in the state of {root}, so nothing can be said about it.")
+            format!(
+                "{what} is not held in the state of {root}, so nothing can be said about it. In a set, \
+                 track it."
+            )
         }
     };
     JsError::new("NOT_TRACKED", message).with_pending(pending)

@@ -141,7 +141,8 @@ impl From<ScopeError> for JsError {
 pub(in crate::web) fn not_a_set() -> JsError {
     JsError::new(
         "NOT_A_SET",
-        "This database holds everything, so there is no set to change: call hold('set') first.",
+        "This database holds everything, so there is no set to change: open it with hold: 'set', or \
+         call hold('set').",
     )
 }
 
