@@ -402,8 +402,8 @@ export class Snaplight implements AsyncDisposable {
    * hashed again. New blocks are heard of by `newHeads` where the provider has subscriptions, and by
    * asking every `everyMs` where it has none. Of several providers, `agree` have to name the same
    * hash for the same number. Whoever contradicts the block that is taken, and every source where no
-   * block finds enough voices, is named in the event `disagreement`. A function is called every
-   * `everyMs` instead, and believed.
+   * block finds enough voices, is named in the event `disagreement`, once for each number. A function
+   * is called every `everyMs` instead, and believed.
    *
    * It never goes back to a lower number, also not below the complete state's, unless `backwards`
    * says so; another block of the same number is taken. While the page is hidden it rests, and catches
@@ -413,12 +413,14 @@ export class Snaplight implements AsyncDisposable {
    * each new block. A sync that fails by `STORE_ABORTED` is made again.
    *
    * A source that fails, is silent, or is on another chain (`eth_chainId`) has no voice, and others do
-   * not wait for it. At most 16 sources are asked.
+   * not wait for it. An object is asked for its chain with each new block, because a wallet's user may
+   * choose another one; a URL once for each connection. At most 16 sources are asked, and each has to
+   * be another one: the same object or URL twice would have two voices.
    *
    * One follows at a time. `sync`, or another `follow`, ends the one before with a
    * {@link CancelledError}, which nobody has to handle.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: not a source, or an option that is none.
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a source, the same one twice, or an option that is none.
    * @throws {UnsupportedError} A ws: or wss: URL, where there is no `WebSocket`.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}

@@ -47,26 +47,36 @@ export class NewHeads {
   async begin() {
     try {
       if (typeof this.#target.on !== 'function' || typeof this.#target.removeListener !== 'function') return
-      this.#target.on('message', this.#hear)
-      this.#target.on('chainChanged', this.#onChain)
+      for (const [event, listener] of this.#listeners()) {
+        this.#target.on(event, listener)
+        // The object may have ended it, before it took the listener.
+        if (this.#hasEnded) return this.#stopListening()
+      }
     } catch {
       return
     }
-    // It may have been ended meanwhile.
-    if (this.#hasEnded) return
     const { result } = await this.#request(SUBSCRIBE)
     this.#id = result
-    if (this.#hasEnded) this.#unsubscribe()
+    if (this.#hasEnded && result) this.#unsubscribe()
   }
 
   end() {
     this.#hasEnded = true
     if (this.#id) this.#unsubscribe()
-    try {
-      this.#target.removeListener('message', this.#hear)
-      this.#target.removeListener('chainChanged', this.#onChain)
-    } catch {
-      // The object is broken, and what it says is ignored from now on.
+    this.#stopListening()
+  }
+
+  #listeners() {
+    return [['message', this.#hear], ['chainChanged', this.#onChain]]
+  }
+
+  #stopListening() {
+    for (const [event, listener] of this.#listeners()) {
+      try {
+        this.#target.removeListener(event, listener)
+      } catch {
+        // The object is broken, and what it says is ignored from now on.
+      }
     }
   }
 

@@ -286,7 +286,8 @@ class HttpProvider {
         headers: { 'content-type': 'application/json' },
         body: bodyOf(calls),
         signal: aborter.signal,
-        cache: 'no-store',
+        // Not `cache: 'no-store'`: no browser caches the answer to a POST, and Chromium would ask the
+        // provider before each call whether it lets the page in, instead of remembering that.
         // The provider learns what it is asked. Cookies and the page's path are not for it.
         credentials: 'omit',
         referrerPolicy: 'no-referrer',

@@ -184,20 +184,36 @@ test('a function that throws, gives no target, a forged header or never answers 
     () => ({}),
     () => ({ header: { ...headerOf(chain.head), stateRoot: chain.genesisHash } }),
   ]
+  const none = 'source 1: it names no block'
   let give
-  let words
   const follow = db.follow(() => give(), { everyMs: EVERY_MS })
+  const fails = () => until(follow, ({ waiting }) => waiting && ![none, 'source 1: no answer yet'].includes(waiting))
   for (const each of broken) {
     give = each
-    const { waiting } = await until(follow, ({ waiting }) => waiting && waiting !== 'source 1: no answer yet' && waiting !== words)
-    words = each === broken[0] ? undefined : waiting
+    const { waiting } = await fails()
     assert.match(waiting, /^source 1: ./)
     give = () => null
-    await until(follow, ({ waiting }) => waiting === 'source 1: it names no block')
+    await until(follow, ({ waiting }) => waiting === none)
   }
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  give = () => new Promise(() => {})
+  const { waiting } = await passing(t, fails())
+  assert.equal(waiting, 'source 1: no answer within 60 s')
   give = () => ({ header: headerOf(chain.head) })
-  await reaches(follow, chain.head)
+  await passing(t, reaches(follow, chain.head))
 })
+
+/** Lets time pass, a second at a time, until a promise is settled. */
+async function passing(t, promise) {
+  let isSettled = false
+  const settled = () => (isSettled = true)
+  promise.then(settled, settled)
+  while (!isSettled) {
+    t.mock.timers.tick(1_000)
+    await turn()
+  }
+  return promise
+}
 
 const LIARS = {
   'names a number of 10^15': (call, given) => (isLatest(call) ? forged(given, { number: quantity(10 ** 15) }) : given),
@@ -306,7 +322,7 @@ test('a provider of another chain has no voice, and says so in words', async (t)
   const { chain, db } = await world(t)
   const provider = new TestProvider(chain, { chainId: 5 })
   const follow = db.follow(provider, { everyMs: EVERY_MS })
-  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain "0x5", and not on "0x539"')
+  await until(follow, ({ waiting }) => waiting === 'source 1: it is on chain "0x5", and not on 1337')
   assert.equal(follow.standing.head, null)
 })
 

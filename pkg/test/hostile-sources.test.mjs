@@ -187,13 +187,14 @@ for (const [where, entry] of Object.entries(ENTRIES)) {
     if (where === 'in `removeListener`') follow.stop()
     await follow
     await turns()
+    assert.equal(db.following, null)
     const asked = () => others.map(({ calls }) => calls.length)
     const before = asked()
-    // As long as several questions of a follow that went on.
-    await new Promise((resolve) => setTimeout(resolve, 20 * EVERY_MS))
+    // Of a follow that goes on, the source is asked again and again meanwhile.
+    const next = source(chain)
+    await reaches(db.follow(next, { everyMs: EVERY_MS }), chain.head)
+    await eventually(() => next.calls.filter(isBlock).length >= 20)
     assert.deepEqual(asked(), before)
-    assert.equal(db.following, null)
-    await reaches(db.follow(source(chain), { everyMs: EVERY_MS }), chain.head)
   })
 }
 
@@ -213,10 +214,9 @@ test('a follow that starts another one in its end leaves that one', async (t) =>
   isStopping = true
   follow.stop()
   await turns()
-  if (next) {
-    assert.equal(db.following, next)
-    await reaches(next, chain.head)
-  }
+  assert.ok(next)
+  assert.equal(db.following, next)
+  await reaches(next, chain.head)
 })
 
 test('a subscription is ended with its follow, so a wallet does not collect them', async (t) => {
@@ -394,3 +394,55 @@ test('a message whose getters throw is nothing', async (t) => {
   for (const message of [unreadable, { type: 'eth_subscription', get data() { throw new Error('no') } }]) hear(message)
   await reaches(follow, chain.head)
 })
+
+test('the answer about an older block that comes after a reorg is no disagreement', async (t) => {
+  const { chain, db, disagreements } = await world(t, { blocks: 6 })
+  const old = headerOf(chain.find('0x4'))
+  let answer = null
+  // It is asked for block 4 because another one is behind, and answers when its chain is another one.
+  const slow = source(chain, (call, given) => (isBlock(call) && call.params[0] === '0x4' && !answer ? new Promise((resolve) => { answer = () => resolve(old) }) : given))
+  let isBehind = true
+  const behind = source(chain, (call, given) => (isBlock(call) && call.params[0] === 'latest' && isBehind ? headerOf(chain.find('0x4')) : given))
+  const follow = db.follow([slow, behind], { everyMs: EVERY_MS })
+  await eventually(() => answer)
+  chain.drop(3)
+  isBehind = false
+  for (let at = 0; at < 4; at++) {
+    await chain.advance(3)
+    const { length } = slow.calls
+    await eventually(() => slow.calls.length > length + 2)
+  }
+  answer()
+  await reaches(follow, chain.head)
+  await turns()
+  assert.notEqual(chain.find('0x4').hash, old.hash)
+  assert.ok(disagreements().every(({ blocks }) => blocks.every(({ source, hash }) => source !== 'source 1' || hash !== old.hash)), JSON.stringify(disagreements()))
+})
+
+for (const [what, on] of Object.entries({
+  'ends the follow as it takes the first of them': (take, end) => (event, listener) => {
+    take(event, listener)
+    end()
+  },
+  'ends the follow before it takes the first of them': (take, end) => (event, listener) => {
+    end()
+    take(event, listener)
+  },
+  'takes them': (take) => take,
+})) {
+  test(`no listener is left at a wallet that ${what}, nor where it throws as one is taken away`, async (t) => {
+    const { chain, db } = await world(t)
+    const listeners = new Set()
+    const wallet = source(chain)
+    wallet.on = on((event, listener) => listeners.add(listener), () => db.following?.stop())
+    wallet.removeListener = (event, listener) => {
+      listeners.delete(listener)
+      throw new Error('no')
+    }
+    const follow = db.follow(wallet, { everyMs: EVERY_MS })
+    if (db.following) await reaches(follow, chain.head)
+    follow.stop()
+    await follow
+    assert.equal(listeners.size, 0)
+  })
+}

@@ -116,6 +116,7 @@ for (const [way, by] of Object.entries({ ...BY, 'polling so seldom that only bei
   test(`hidden for ${AWAY} blocks, by ${way}: nobody is called, and it is current when it is shown again`, { skip }, async (t) => {
     const sources = await proxiesOf(WORDS.honest)
     const page = await hideable.page()
+    const underWay = requestsOf(page)
     const peer = await follow(page, { name: `hidden, ${way}`, sources, ...by })
     const before = await blockAt()
     await assertAt(page, before, way)
@@ -123,6 +124,8 @@ for (const [way, by] of Object.entries({ ...BY, 'polling so seldom that only bei
     const front = await hideable.page()
     await front.bringToFront()
     await seen(page, () => document.visibilityState === 'hidden' && following.standing.state === 'resting')
+    // What it had sent before may still come.
+    await until(WITHIN_MS, 'requests of the page were not answered', () => underWay.size === 0)
     const calls = () => [...sources, peer].map((proxy) => proxy.methods())
     const callsBefore = calls()
     // A page in front of it follows by polling, so that the other has had time to do so.
@@ -189,6 +192,14 @@ test(`a browser that is killed ${KILLS} times in the middle of following goes on
     await world.startBrowser()
   }
 })
+
+/** The HTTP requests of a page that have not been answered, as they are at each moment. */
+function requestsOf(page) {
+  const requests = new Set()
+  page.on('request', (request) => requests.add(request))
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => requests.delete(request))
+  return requests
+}
 
 async function proxiesOf(...words) {
   const made = await Promise.all(words.map((word) => startProxy(node, word)))

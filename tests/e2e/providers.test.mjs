@@ -68,6 +68,20 @@ for (const kind of KINDS) {
   })
 }
 
+test('a browser remembers that a page may call an HTTP provider, and does not ask before each call', async () => {
+  const provider = await providers.start('http', chain)
+  const page = await openPage()
+  await held(page, { chain, block: chain.head, providers: [provider] })
+  const { preflights, batches } = structuredClone(provider.stats)
+  for (let at = 0; at < BLOCKS; at++) {
+    const block = await chain.advance(40)
+    await page.evaluate((hash) => db.sync({ blockHash: hash }), block.hash)
+    await assertHeld(page, block)
+  }
+  assert.ok(provider.stats.batches.length >= batches.length + BLOCKS)
+  assert.equal(provider.stats.preflights, preflights)
+})
+
 test('an object is asked from a worker through its page', async () => {
   const provider = await providers.start('object', chain)
   const page = await openPage()

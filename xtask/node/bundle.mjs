@@ -116,7 +116,7 @@ function emptied(without) {
   }
 }
 
-/** Turns `new URL('./file', import.meta.url)` into the URL of a copy of the file, or of its bundle. */
+/** Makes `new URL('./file', import.meta.url)` that of a copy of the file, or of its bundle. */
 function withAssets() {
   return {
     name: 'with-assets',

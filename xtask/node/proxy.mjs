@@ -62,13 +62,13 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
     if (error) throw new Error(`${method}: ${error.message}`)
     return result
   }
-  const answer = async (call, socket) => {
+  const answer = async (call, asker) => {
     const { id, method, params = [] } = call
     counts[method] = (counts[method] ?? 0) + 1
     if (--answers < 0) return new Promise(() => {})
     try {
-      if (method === 'eth_subscribe' && params[0] === 'newHeads' && socket) return { jsonrpc: '2.0', id, result: subscribe(subscribers, socket) }
-      if (method === 'eth_unsubscribe' && socket) return { jsonrpc: '2.0', id, result: unsubscribe(subscribers, socket, params[0]) }
+      if (method === 'eth_subscribe' && params[0] === 'newHeads' && asker) return { jsonrpc: '2.0', id, result: subscribe(subscribers, asker) }
+      if (method === 'eth_unsubscribe' && asker) return { jsonrpc: '2.0', id, result: unsubscribe(subscribers, asker, params[0]) }
       const answered = await forwarded(upstream, call)
       const change = method === 'eth_getBlockByNumber' && answered.result && (params[0] === 'latest' ? word.latest : word.numbered)
       return change ? { ...answered, result: await change(answered.result, ask) } : answered
@@ -76,9 +76,9 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
       return { jsonrpc: '2.0', id, error: INTERNAL_ERROR }
     }
   }
-  const answerAll = async (body, socket) => {
+  const answerAll = async (body, asker) => {
     const message = JSON.parse(body)
-    return JSON.stringify(Array.isArray(message) ? await Promise.all(message.map((call) => answer(call, socket))) : await answer(message, socket))
+    return JSON.stringify(Array.isArray(message) ? await Promise.all(message.map((call) => answer(call, asker))) : await answer(message, asker))
   }
 
   const server = createServer(async (request, response) => {
@@ -90,7 +90,11 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
   const sockets = new WebSocketServer({ server })
   sockets.on('connection', (socket) => {
     socket.on('error', () => {})
-    socket.on('message', async (data) => socket.send(await answerAll(String(data), socket)))
+    socket.on('message', async (data) => {
+      const subscribed = []
+      socket.send(await answerAll(String(data), { socket, subscribed }))
+      subscribed.forEach(begin)
+    })
     socket.on('close', () => subscribers.forEach((one) => one.socket === socket && subscribers.delete(one)))
   })
   // One after the other, so that nobody hears of a block before its parent.
@@ -138,19 +142,28 @@ async function newHeads(url, hear) {
 
 let subscriptions = 0
 
-function subscribe(subscribers, socket) {
-  const id = quantity(++subscriptions)
-  subscribers.add({ id, socket })
-  return id
+/** As with go-ethereum, what is told before the subscription's answer has been sent comes after it. */
+function subscribe(subscribers, { socket, subscribed }) {
+  const subscription = { id: quantity(++subscriptions), socket, held: [] }
+  subscribers.add(subscription)
+  subscribed.push(subscription)
+  return subscription.id
 }
 
-function unsubscribe(subscribers, socket, id) {
+function begin(subscription) {
+  for (const message of subscription.held) subscription.socket.send(message)
+  subscription.held = null
+}
+
+function unsubscribe(subscribers, { socket }, id) {
   for (const one of subscribers) if (one.socket === socket && one.id === id) return subscribers.delete(one)
   return false
 }
 
 function tell(subscribers, result) {
-  for (const { id, socket } of subscribers) {
-    socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params: { subscription: id, result } }))
+  for (const { id, socket, held } of subscribers) {
+    const message = JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params: { subscription: id, result } })
+    if (held) held.push(message)
+    else socket.send(message)
   }
 }

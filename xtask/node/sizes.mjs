@@ -30,8 +30,8 @@ const WITH_PROVIDER = 'snaplight, snaplight/provider'
  */
 const PARTS = {
   'provider': { without: /^(provider\.js|lib\/eip1193\/)/ },
-  'follow': { without: /^lib\/follow(\.js|\/)/ },
-  'provider with follow': { without: /^(provider\.js|lib\/eip1193\/|lib\/follow(\.js|\/))/ },
+  'follow': { without: /^lib\/(follow|new-heads)(\.js|\/)/ },
+  'provider with follow': { without: /^(provider\.js|lib\/eip1193\/|lib\/(follow|new-heads)(\.js|\/))/ },
   'watch': { without: /^lib\/watch(\.js|\/)/ },
   'reads on demand, loaded later': { without: /^lib\/on-demand(\.js|\/)/, lazy: true },
 }

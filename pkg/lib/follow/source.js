@@ -112,7 +112,9 @@ export class Source {
     this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
     const block = result && (await this.#verified(headerTexts(result)))
-    if (block?.number !== number || !(number < this.head?.number)) return
+    // The chain may be another one by then.
+    const isOther = !(number < this.head?.number) || this.#line.at(number)?.hash || (this.#line.at(number + 1)?.parent ?? block?.hash) !== block?.hash
+    if (block?.number !== number || isOther) return
     this.#line.add(block)
     this.#heard()
   }
@@ -200,10 +202,11 @@ export class Source {
     const { result, error } = await this.#call('eth_chainId', [])
     if (error) this.#fail(error.message)
     if (result === undefined) return false
-    const named = JSON.stringify(result).slice(0, LONGEST_ID)
-    const ours = `"0x${this.#options.chainId.toString(16)}"`
-    this.#isOurChain = named === ours
-    if (!this.#isOurChain) this.#forget(`it is on chain ${named}, and not on ${ours}`)
+    const { chainId } = this.#options
+    // An object has no number, and might throw instead.
+    this.#isOurChain = typeof result !== 'object' && Number(result) === Number(chainId)
+    if (this.#isOurChain) this.#heard()
+    else this.#forget(`it is on chain ${JSON.stringify(result).slice(0, LONGEST_ID)}, and not on ${chainId}`)
     return this.#isOurChain
   }
 
@@ -243,7 +246,7 @@ export class Source {
     try {
       const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash.toLowerCase(), header: { ...header, hash } }
+      return { number, hash, parent: header.parentHash, header: { ...header, hash } }
     } catch (error) {
       return { problem: error.message }
     }

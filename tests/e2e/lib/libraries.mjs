@@ -36,15 +36,15 @@ export async function useLibraries(page, { chain, options, hasFallback }) {
 /**
  * Runs in the page, and leaves there: `client` of viem, `browser` of ethers, and of wagmi `config`,
  * `multicalling` (as it is by default, with calls by Multicall3) and `connected` (which uses the
- * provider by a connector). `asked` are the methods that the provider was asked for, `unverified` its
- * events, and `answered` the methods that the fallback was asked for.
+ * provider by a connector). `asked` are the methods that the provider was asked for, `unverified`
+ * its events, and `answered` the methods that the fallback was asked for.
  */
 async function inPage({ libraries, id, options, hasFallback, multicall3, pollMs }) {
   Object.assign(window, await import(`/bundles/${libraries}`))
   const { createProvider } = await import('snaplight/provider')
   const [asked, unverified, answered] = [[], [], []]
   const words = (...numbers) => `0x${numbers.map((number) => number.toString(16).padStart(64, '0')).join('')}`
-  // Answers every call of a contract with the number 12345, also one within `aggregate3` of Multicall3.
+  // Answers each call of a contract with 12345, also one within `aggregate3` of Multicall3.
   const numbers = {
     async request({ method, params }) {
       answered.push(method)
@@ -89,8 +89,8 @@ async function inPage({ libraries, id, options, hasFallback, multicall3, pollMs 
 }
 
 /**
- * What a library reads of a set: of each account balance, nonce, code, values of slots, and the proof
- * as the library gives it. `block` is a number, or `null` for the newest.
+ * What a library reads of a set: of each account balance, nonce, code, values of slots, and the
+ * proof as the library gives it. `block` is a number, or `null` for the newest.
  */
 export const READERS = {
   viem: (page, set, block) => page.evaluate(({ set, block }) => {

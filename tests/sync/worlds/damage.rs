@@ -107,7 +107,6 @@ impl Director {
                 needed.is_none() || held == needed.as_ref()
             };
             if !is_whole(self) {
-                self.join_for_codes();
                 self.report_code(code);
                 self.go_until("a damaged code is not healed", is_whole);
             }

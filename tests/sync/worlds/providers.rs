@@ -64,18 +64,10 @@ impl Director {
         let accounts = self.sets.today().tracked().map(TrackedSet::accounts);
         let is_single = |account: &TrackedAccount| *account.slots() != TrackedSlots::All;
         let is_served = accounts.is_some_and(|accounts| accounts.iter().all(is_single));
-        let is_alone = self.providers.share == 100 && self.damaged_codes.is_empty();
+        let is_alone = self.providers.share == 100;
         match self.sets.is_on() && is_alone && is_served {
             true => self.connect_provider(Ways::default(), Guilt::Odd),
             false => self.join_honest(),
-        }
-    }
-
-    /// Providers know codes by address, and a repair knows its codes by hash: a peer by snap or by
-    /// hash brings them.
-    pub(super) fn join_for_codes(&mut self) {
-        if self.sets.is_on() && self.providers.share == 100 {
-            self.join_honest();
         }
     }
 

@@ -183,10 +183,12 @@ impl Director {
         let states = readable(&record).into_iter().filter(|_| is_repairable);
         let mut needed = states.filter_map(|state| {
             let truth = self.truth_of(&state)?;
-            let scope = self.sets.of(state.scope);
+            let (scope, today) = (self.sets.of(state.scope), self.sets.today());
             let mut accounts = truth.accounts().iter();
             let is_needed = accounts.any(|(account, body)| {
-                Hash(code_hash(body)) == *code && scope.has_code(&Hash(*account))
+                let account = Hash(*account);
+                let is_wanted = scope.has_code(&account) && today.has_code(&account);
+                Hash(code_hash(body)) == *code && is_wanted
             });
             truth
                 .code(&code.0)

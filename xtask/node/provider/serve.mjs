@@ -20,14 +20,19 @@ const CORS = {
   'access-control-allow-origin': '*',
   'access-control-allow-headers': 'content-type',
   'access-control-expose-headers': 'retry-after',
+  // As go-ethereum says it. Without it, browsers remember for 5 s that a page may call.
+  'access-control-max-age': '600',
 }
 const MESSAGE_TOO_LARGE = 1009
 const TRY_AGAIN_LATER = 1013
 
 export async function serveProvider(provider) {
-  const stats = { batches: [], connections: 0 }
+  const stats = { batches: [], connections: 0, preflights: 0 }
   const server = createServer(async (request, response) => {
-    if (request.method !== 'POST') return response.writeHead(204, CORS).end()
+    if (request.method !== 'POST') {
+      stats.preflights += 1
+      return response.writeHead(204, CORS).end()
+    }
     let body = ''
     for await (const chunk of request) body += chunk
     const { status = 200, headers = {}, text } = await answerTo(provider, body, stats)
