@@ -43,7 +43,7 @@ test('errors keep class, code and message', async (t) => {
   const error = await db.getAccount(SOME_ADDRESS).catch((error) => error)
   assert.ok(error instanceof SnaplightError)
   assert.deepEqual([error.name, error.code], ['NotTrackedError', 'NO_STATE'])
-  assert.match(error.message, /await a sync/)
+  assert.match(error.message, /await what track returned, or a sync/)
   assert.throws(() => db.addPeer(new EventSocket()), { name: 'MisuseError', code: 'BAD_ARGUMENT' })
   assert.throws(() => db.addPeer('http://peer.example'), { name: 'MisuseError', code: 'BAD_ARGUMENT' })
 })
