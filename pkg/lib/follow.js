@@ -66,7 +66,7 @@ function checkedSource(value, name, isOne) {
   if (isProvider(value)) return { target: value, name }
   if (isOne && typeof value === 'function') return { call: value, name }
   const target = peerUrl(value, 'rpc', 'source')
-  if (!target) bad('source', 'an object with request, a URL, a function, or an array', value)
+  if (!target) bad('source', 'a provider, a URL, a function, or an array', value)
   if (/^ws/.test(target)) checkWebSocket()
   return { target, name: new URL(target).host }
 }
