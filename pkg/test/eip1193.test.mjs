@@ -11,8 +11,7 @@ import { makeError } from '../lib/errors.js'
 import { toRpcError } from '../lib/eip1193/errors.js'
 import { ProviderRpcError, createProvider } from '../provider.js'
 import { NotTrackedError, Snaplight, open } from '../snaplight.js'
-import { openInWorker, serve } from '../worker.js'
-import { EMPTY_ROOT, turn } from './support/database.mjs'
+import { overPort, EMPTY_ROOT, turn } from './support/database.mjs'
 
 const RECORDED = new URL('../../../shared/data/execution-apis/', import.meta.url)
 const ZERO_HASH = `0x${'00'.repeat(32)}`
@@ -52,19 +51,6 @@ const rpcError = (code, data) => (error) => {
 }
 const notThere = (code, pending = false) => rpcError(-32001, { code, pending })
 const unsupported = (method) => (error) => rpcError(4200, undefined)(error) && error.message === `the method ${method} does not exist/is not available`
-
-/** Opens a database over a port, whose other end serves in this realm. */
-function overPort(t) {
-  return (options) => {
-    const { port1, port2 } = new MessageChannel()
-    serve(port1)
-    t.after(() => {
-      port1.close()
-      port2.close()
-    })
-    return openInWorker(port2, options)
-  }
-}
 
 /** What a listener of the event gets next. */
 const heard = (provider, event) => new Promise((resolve) => provider.on(event, resolve))

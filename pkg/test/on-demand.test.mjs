@@ -9,7 +9,7 @@ import { OnDemand } from '../lib/on-demand.js'
 import { Keys, MAX_KEYS, keysOf } from '../lib/on-demand/keys.js'
 import { Snaplight, open } from '../snaplight.js'
 import { openInWorker, serve } from '../worker.js'
-import { EMPTY_CODE, EMPTY_ROOT, SOME_ADDRESS, memory, turn } from './support/database.mjs'
+import { overPort, EMPTY_CODE, EMPTY_ROOT, SOME_ADDRESS, memory, turn } from './support/database.mjs'
 
 const TRACKED = addressOf(1)
 const ABSENT = addressOf(9_999)
@@ -31,19 +31,6 @@ async function started(t, { mode, opening = open, byRoot = false, ...options } =
   const forget = () => (provider.calls = {})
   forget()
   return { chain, db, provider, peer, sync, onDemand, forget }
-}
-
-/** Opens a database over a port, whose other end serves in this realm. */
-function overPort(t) {
-  return (options) => {
-    const { port1, port2 } = new MessageChannel()
-    serve(port1)
-    t.after(() => {
-      port1.close()
-      port2.close()
-    })
-    return openInWorker(port2, options)
-  }
 }
 
 /** Reads an account on demand, and compares it with what the block made of it. */

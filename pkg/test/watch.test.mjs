@@ -6,8 +6,7 @@ import { test } from 'node:test'
 import { Chain, TestProvider, addressOf, contractOf, word } from '../../xtask/node/provider.mjs'
 import { Watch } from '../lib/watch.js'
 import { open, Snaplight } from '../snaplight.js'
-import { openInWorker, serve } from '../worker.js'
-import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, memory } from './support/database.mjs'
+import { overPort, EMPTY_ROOT, NETWORK, SOME_ADDRESS, memory } from './support/database.mjs'
 
 const ACCOUNT = addressOf(5)
 const OTHER = addressOf(6)
@@ -31,19 +30,6 @@ async function started(t, opening = open) {
     await sync()
   }
   return { chain, db, sync, paid }
-}
-
-/** Opens a database over a port, whose other end serves in this realm. */
-function overPort(t) {
-  return (options) => {
-    const { port1, port2 } = new MessageChannel()
-    serve(port1)
-    t.after(() => {
-      port1.close()
-      port2.close()
-    })
-    return openInWorker(port2, options)
-  }
 }
 
 /** The next change of a watch. */

@@ -1,4 +1,5 @@
 import { open } from '../../snaplight.js'
+import { openInWorker, serve } from '../../worker.js'
 
 export const NETWORK = { id: 1, genesisHash: `0x${'11'.repeat(32)}` }
 export const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
@@ -18,3 +19,16 @@ export async function memory(t) {
  * Waits for the next turn of the event loop, when everything that was requested before is done.
  */
 export const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Opens a database over a port, whose other end serves in this realm. */
+export function overPort(t) {
+  return (options) => {
+    const { port1, port2 } = new MessageChannel()
+    serve(port1)
+    t.after(() => {
+      port1.close()
+      port2.close()
+    })
+    return openInWorker(port2, options)
+  }
+}
