@@ -174,7 +174,7 @@ impl Database {
     }
 
     /// Checks a header, in the same forms, against `block`. Returns what it says:
-    /// [`object::header`].
+    /// `object::header`.
     pub fn header(&self, header: JsValue, block: Option<Box<[u8]>>) -> Result<JsValue, JsValue> {
         let header = verified(header, block)?;
         Ok(object::header(&header))
@@ -186,7 +186,7 @@ impl Database {
         self.driver.cancel();
     }
 
-    /// Where the sync stands: [`object::progress`].
+    /// Where the sync stands: `object::progress`.
     pub fn progress(&self) -> JsValue {
         self.driver.progress()
     }
