@@ -3,21 +3,19 @@
 //! The queues are an index over the tree, not a second truth: they are filled from whatever the
 //! tree holds, and a crash has nothing else to remember.
 
-use super::cursor::Cursor;
-use crate::flat_map::{ChunkedMap, ChunkedSet, FlatMap, FlatSet};
+mod large;
+
+use large::LargeStorages;
+
+use crate::flat_map::{ChunkedMap, ChunkedSet, FlatSet};
 use crate::hash::Hash;
 use crate::heap::owns;
-use crate::state::key_space::{Density, leading};
 use crate::state::{Incomplete, StatePath, Tree};
 use crate::sync::lacking::Lacks;
 use crate::sync::progress::{Missing, Queued};
 use crate::sync::want::{BYTES_PER_CODE, MAX_HASHES, Want};
 use crate::trie::path::Path;
 
-/// Most chunks of one large storage, as in go-ethereum.
-const STORAGE_CHUNKS: u64 = 16;
-/// Slots that make a chunk of its own worth while: about two full answers, as in go-ethereum.
-const SLOTS_PER_CHUNK: u64 = 16_384;
 /// Bytes of an answer that one small storage takes on average, to size requests: go-ethereum's
 /// estimate.
 const BYTES_PER_STORAGE: u64 = 1024;
@@ -36,8 +34,7 @@ pub(super) struct Queues {
     storages: ChunkedMap<Hash, Hash>,
     /// Whole storages asked for. Bound: requests in flight times the accounts in one.
     storages_asked: ChunkedSet<Hash>,
-    /// Storages too large for one answer. Bound: the accounts waiting in the tree.
-    large: FlatMap<Hash, LargeStorage>,
+    large: LargeStorages,
     /// Codes to ask for. Bound: the accounts waiting in the tree.
     codes: ChunkedSet<Hash>,
     /// Codes asked for. Bound: requests in flight times [`CODES_PER_REQUEST`].
@@ -55,20 +52,6 @@ pub(super) struct Queues {
     nodes_aside: FlatSet<StatePath>,
 }
 
-/// A storage that is fetched in chunks.
-#[derive(Debug)]
-struct LargeStorage {
-    storage_root: Hash,
-    /// Bound: [`STORAGE_CHUNKS`].
-    chunks: Vec<Cursor>,
-}
-
-impl LargeStorage {
-    fn is_done(&self) -> bool {
-        self.chunks.iter().all(Cursor::is_done)
-    }
-}
-
 impl Queues {
     /// Queues what the accounts in the tree lack. What a base holds is left to a plan.
     pub(super) fn of(tree: &Tree) -> Queues {
@@ -77,7 +60,7 @@ impl Queues {
             match account.storage {
                 Some(_) if account.based || !is_whole(tree, &account.account) => {}
                 Some(root) if account.partial => {
-                    queues.enlarge(account.account, root, Hash::ZERO, STORAGE_CHUNKS);
+                    queues.large.begin(account.account, root);
                 }
                 root => queues.add_storage(&account, root),
             }
@@ -101,7 +84,7 @@ impl Queues {
 
     /// Drops what the set does not want any more. Peers that could bring it need not be there.
     pub(super) fn drop_unwanted(&mut self, tree: &Tree) {
-        self.large.retain(&|account| is_whole(tree, account));
+        self.large.retain(|account| is_whole(tree, account));
         self.storages
             .take_first(usize::MAX, &|account, _| !is_whole(tree, account));
         self.storages_asked
@@ -300,67 +283,28 @@ impl Queues {
         more: Option<(u64, Hash)>,
     ) {
         self.storages_asked.remove(&account);
-        if let Some((slots, last)) = more
-            && let Some(rest) = last.next()
-        {
-            self.enlarge_for(account, storage_root, rest, slots_left(slots, &last));
+        if let Some((slots, last)) = more {
+            self.large.add_rest(account, storage_root, slots, &last);
         }
     }
 
     /// Walks a storage from `first` on in as many chunks as the slots expected there are worth.
     pub(super) fn enlarge_for(&mut self, account: Hash, root: Hash, first: Hash, slots: u64) {
-        let chunks = (slots / SLOTS_PER_CHUNK + 1).min(STORAGE_CHUNKS);
-        self.enlarge(account, root, first, chunks);
-    }
-
-    fn enlarge(&mut self, account: Hash, storage_root: Hash, first: Hash, chunks: u64) {
-        let chunks = Cursor::slices(first, chunks as usize);
-        self.large.insert(
-            account,
-            LargeStorage {
-                storage_root,
-                chunks,
-            },
-        );
+        self.large.add(account, root, first, slots);
     }
 
     /// The next range of a large storage. Storages that turn out to be there are done.
     pub(super) fn take_chunk(&mut self, tree: &Tree) -> Option<Want> {
-        let mut done = Vec::new();
-        let mut taken = None;
-        for (account, large) in self.large.iter_mut() {
-            taken = next_chunk(tree, account, large);
-            if taken.is_some() {
-                break;
-            }
-            if large.is_done() {
-                done.push(*account);
-            }
-        }
-        self.large.retain(&|account| !done.contains(account));
-        taken
+        self.large.take_chunk(tree)
     }
 
     /// A chunk's range was joined. `last`: its last key if more lies to the right.
     pub(super) fn chunk_joined(&mut self, account: &Hash, chunk: usize, last: Option<Hash>) {
-        let Some(cursor) = self.chunk_mut(account, chunk) else {
-            return;
-        };
-        cursor.joined(last);
-        if self.large.get(account).is_some_and(LargeStorage::is_done) {
-            self.large.remove(account);
-        }
+        self.large.chunk_joined(account, chunk, last);
     }
 
     pub(super) fn requeue_chunk(&mut self, account: &Hash, chunk: usize) {
-        if let Some(cursor) = self.chunk_mut(account, chunk) {
-            cursor.requeue();
-        }
-    }
-
-    fn chunk_mut(&mut self, account: &Hash, chunk: usize) -> Option<&mut Cursor> {
-        let large = self.large.get_mut(account)?;
-        large.chunks.get_mut(chunk)
+        self.large.requeue_chunk(account, chunk);
     }
 
     /// The roots of whole storages that `may_ask` accepts, at most this many. They leave the queue.
@@ -463,7 +407,7 @@ impl Queues {
             tree.storage_span(account, &Hash::ZERO, &Hash::MAX)
                 .is_some()
         };
-        self.large.retain(&lacks);
+        self.large.retain(lacks);
     }
 
     /// Sets aside the nodes that no peer has; nothing that was set aside before stays so. `true` if
@@ -501,71 +445,16 @@ pub(super) fn is_whole(tree: &Tree, account: &Hash) -> bool {
     tree.scope().includes(&storage)
 }
 
-/// The next range of this storage that is blinded and not in flight.
-fn next_chunk(tree: &Tree, account: &Hash, large: &mut LargeStorage) -> Option<Want> {
-    let storage_root = large.storage_root;
-    for (chunk, cursor) in large.chunks.iter_mut().enumerate() {
-        let Some((from, last)) = cursor.waiting() else {
-            continue;
-        };
-        let Some((origin, limit)) = tree.storage_span(account, &from, &last) else {
-            cursor.finish();
-            continue;
-        };
-        cursor.asked();
-        return Some(Want::Chunk {
-            account: *account,
-            storage_root,
-            chunk,
-            origin: provable_origin(origin, &limit),
-            limit,
-        });
-    }
-    None
-}
-
-/// The slots behind `last`, if they are as dense as the `slots` up to it.
-fn slots_left(slots: u64, last: &Hash) -> u64 {
-    let density = Density::new(slots, leading(last).max(1) as f64);
-    let all = density.map_or(0.0, |density| density.leaves_in(u64::MAX));
-    (all as u64).saturating_sub(slots)
-}
-
-/// Servers may cut a range that starts at 0 and ends early without a proof. From 1 on there always
-/// is one, and it shows slot 0 too.
-fn provable_origin(origin: Hash, limit: &Hash) -> Hash {
-    match origin == Hash::ZERO && *limit != Hash::MAX {
-        true => origin.next().unwrap_or(origin),
-        false => origin,
-    }
-}
-
 owns! {
-    LargeStorage: chunks;
     Queues: storages, storages_asked, large, codes, codes_asked, owners, nodes_asked, hashes_asked,
         ended, nodes_aside;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Queues, slots_left};
+    use super::Queues;
     use crate::hash::Hash;
     use crate::state::Tree;
-
-    #[test]
-    fn the_slots_left_are_estimated_from_the_share_that_was_covered() {
-        let key = |first: u8| {
-            let mut key = [0; 32];
-            key[0] = first;
-            Hash(key)
-        };
-        // go-ethereum's cases: half of the space, a sixteenth, nearly all of it, nothing.
-        assert_eq!(slots_left(100, &key(0x80)), 100);
-        assert_eq!(slots_left(100, &key(0x10)), 1_500);
-        assert_eq!(slots_left(100, &key(0xf0)), 6);
-        assert_eq!(slots_left(100, &Hash::MAX), 0);
-        assert!(slots_left(100, &Hash::ZERO) > u64::MAX / 2);
-    }
 
     /// Otherwise what is left of it would be in no queue and no plan.
     #[test]
