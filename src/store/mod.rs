@@ -78,18 +78,6 @@ pub trait Store {
     /// once instead of three times.
     fn contents(&self, codes: usize) -> impl Future<Output = Result<Contents, StoreError>>;
 
-    /// The hashes of [`Contents::codes`] alone.
-    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
-        let contents = self.contents(limit);
-        async move { Ok(contents.await?.codes) }
-    }
-
-    /// [`Contents::scopes`] alone.
-    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
-        let contents = self.contents(0);
-        async move { Ok(contents.await?.scopes) }
-    }
-
     /// Lands `batch`: first its deletions, then its pages, codes, scopes and record. Answers once the
     /// transaction is complete.
     ///

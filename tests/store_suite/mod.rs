@@ -48,6 +48,21 @@ macro_rules! every_case {
     };
 }
 
+/// What [`Store::contents`] has, part by part. It is asked for when these are called.
+pub(crate) trait Parts: Store {
+    fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
+        let contents = self.contents(limit);
+        async move { Ok(contents.await?.codes) }
+    }
+
+    fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {
+        let contents = self.contents(0);
+        async move { Ok(contents.await?.scopes) }
+    }
+}
+
+impl<S: Store> Parts for S {}
+
 /// A place that holds a database. Connections to it are opened and closed.
 pub(crate) trait Place {
     type Store: Store;

@@ -1,6 +1,6 @@
 //! Scopes, which are stored beside the record.
 
-use super::{Place, batch, page, scoped};
+use super::{Parts, Place, batch, page, scoped};
 use snaplight::store::{MAX_SCOPES, Store, StoreError};
 
 pub(crate) async fn scopes_come_and_go_with_their_batches(place: &impl Place) {

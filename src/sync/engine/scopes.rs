@@ -95,7 +95,7 @@ impl Engine {
         let complete = self.record.complete.filter(|_| self.lacks_scope());
         let Some(complete) = complete else {
             // If the store could not write, the next batch brings it.
-            if self.record.scope != self.version_today() && !self.upkeep.is_gc_put_off() {
+            if self.is_scope_unwritten() && !self.upkeep.is_gc_put_off() {
                 self.commit_record(now, self.following(), Vec::new());
             }
             return;
