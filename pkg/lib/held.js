@@ -76,8 +76,7 @@ export class Held {
     const isIt = ({ root, block }) => (isNumber ? block && BigInt(block.number) === BigInt(state) : root === hash || block?.hash === hash)
     const found = this.#states.find(isIt)
     if (found) return found
-    const readable = this.#states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-    throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. Those that can be read: ${readable}.`)
+    throw new NotTrackedError('NO_SUCH_STATE', `There is no state ${hash ?? state} here. ${readable(this.#states)}`)
   }
 
   /** Counts a change of the set until the backend has answered it. Resolves to its version. */
@@ -122,4 +121,9 @@ export class Held {
       else this.#waiting.add({ isThere, resolve, reject })
     })
   }
+}
+
+/** Says which of these can be read, for somebody who named another one. */
+export function readable(states) {
+  return `Those that can be read: ${states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'}.`
 }

@@ -79,7 +79,7 @@ export function slotBytes(value) {
 export function slotKey(value) {
   const bytes = slotBytes(value)
   const isWhole = value instanceof Uint8Array || (typeof value === 'string' && value.length > 64)
-  return isWhole ? toHex(bytes) : `0x${BigInt(toHex(bytes)).toString(16)}`
+  return isWhole ? toHex(bytes) : quantity(BigInt(toHex(bytes)))
 }
 
 /** What `check` makes of one value, or of each value of an array, as an array. */
@@ -231,6 +231,11 @@ export function toHex(bytes) {
   let hex = '0x'
   for (let at = 0; at < bytes.length; at++) hex += HEX[bytes[at]]
   return hex
+}
+
+/** A number as JSON-RPC writes it (QUANTITY of execution-apis). */
+export function quantity(number) {
+  return `0x${number.toString(16)}`
 }
 
 export function bad(argument, expected, value, cause) {

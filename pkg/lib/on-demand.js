@@ -280,8 +280,9 @@ class Limit {
   }
 
   #waiting() {
-    const { waiting, peers } = this.#beside.progress()
-    const faults = peers.filter(({ lastFault }) => lastFault).map(({ name, lastFault }) => `${name}: ${lastFault}`)
+    const { waiting, waitingFor, peers } = this.#beside.progress()
+    // Where peers are what is missing, the words have their faults already.
+    const faults = waitingFor === 'peers' ? [] : peers.filter(({ lastFault }) => lastFault).map(({ name, lastFault }) => `${name}: ${lastFault}`)
     const why = [waiting, ...faults].filter(Boolean).join('; ')
     return why && ` (${why})`
   }

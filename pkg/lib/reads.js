@@ -2,7 +2,7 @@
 // make of the bytes of a look-up. The state that proves an answer comes with it, so that an answer
 // names the state that it was read from, even if another one is complete by now.
 
-import { addressBytes, addressOrHashBytes, joinBytes, listOf, slotBytes, slotKey, toHex } from './input.js'
+import { addressBytes, addressOrHashBytes, joinBytes, listOf, quantity, slotBytes, slotKey, toHex } from './input.js'
 
 const ADDRESS_BYTES = 20
 const WORD_BYTES = 32
@@ -127,10 +127,6 @@ function fieldsOf(body, noCode, noStorage) {
 
 function wordAt(bytes, at) {
   return BigInt(toHex(bytes.subarray(at, at + 32)))
-}
-
-function quantity(number) {
-  return `0x${number.toString(16)}`
 }
 
 function provenBy({ root, block }) {

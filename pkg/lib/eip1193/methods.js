@@ -1,7 +1,7 @@
 // The methods that are answered from proven state (execution-apis). Their answers are written as
 // go-ethereum writes them.
 
-import { toHex } from '../input.js'
+import { quantity, toHex } from '../input.js'
 import { headerOf } from './headers.js'
 import { accountParams, hashParams, numberParams, proofParams, slotParams, storageParams } from './params.js'
 
@@ -48,10 +48,6 @@ function block({ db, states, hasFallback }, { block, isFull }) {
     if (hasFallback) return undefined
     throw error
   }
-}
-
-function quantity(number) {
-  return `0x${number.toString(16)}`
 }
 
 /** 32 bytes. */

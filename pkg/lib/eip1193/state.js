@@ -1,6 +1,7 @@
 // The state that a block stands for, and reads of it.
 
 import { Snaplight } from '../database.js'
+import { readable } from '../held.js'
 import { INTERNAL, ProviderRpcError, invalidParams, notFound } from './errors.js'
 
 /** Stands for an answer that has to be fetched first. */
@@ -42,8 +43,7 @@ export class States {
     // The newest state comes first: of two blocks with a number, it replaced the other.
     const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
     if (!state || isReplaced) {
-      const readable = states.map(({ root, block }) => block?.number ?? root).join(', ') || 'none'
-      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. Those that can be read: ${readable}.`)
+      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. ${readable(states)}`)
     }
     return state
   }

@@ -2,7 +2,7 @@
 // when its chain is the right one and the header's fields have been hashed again.
 
 import { headerTexts } from '../header.js'
-import { hashBytes } from '../input.js'
+import { hashBytes, quantity } from '../input.js'
 import { openProvider } from '../provider.js'
 import { Attempts } from '../reconnect.js'
 import { Line } from './line.js'
@@ -110,7 +110,7 @@ export class Source {
   async ask(number) {
     if (this.#line.at(number)) return
     this.#line.add({ number })
-    const { result } = await this.#call('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    const { result } = await this.#call('eth_getBlockByNumber', [quantity(number), false])
     const block = result && (await this.#verified(headerTexts(result)))
     // The chain may be another one by then.
     const isOther = !(number < this.head?.number) || this.#line.at(number)?.hash || (this.#line.at(number + 1)?.parent ?? block?.hash) !== block?.hash
