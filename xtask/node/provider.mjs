@@ -84,7 +84,7 @@ export class TestProvider {
 
   /** Has `send({ subscription, result })` called with each new header. Returns the subscription. */
   subscribe(send) {
-    const subscription = `0x${this.count('subscriptions').toString(16)}`
+    const subscription = quantity(this.count('subscriptions'))
     const listener = async ({ header, hash }) => {
       if (!this.isMute) send({ subscription, result: await this.#changed('header', { method: 'eth_subscription', params: [] }, { ...header, hash }) })
     }

@@ -6,6 +6,7 @@
 
 import { createServer } from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'
+import { bodyOf, listen } from './loopback.mjs'
 import { hashOf, quantity } from './provider/chain.mjs'
 
 const CORS = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'content-type' }
@@ -83,9 +84,7 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
 
   const server = createServer(async (request, response) => {
     if (request.method !== 'POST') return response.writeHead(204, CORS).end()
-    let body = ''
-    for await (const chunk of request) body += chunk
-    return response.writeHead(200, { ...CORS, 'content-type': 'application/json' }).end(await answerAll(body))
+    return response.writeHead(200, { ...CORS, 'content-type': 'application/json' }).end(await answerAll(await bodyOf(request)))
   })
   const sockets = new WebSocketServer({ server })
   sockets.on('connection', (socket) => {
@@ -102,8 +101,7 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
   const heads = await newHeads(rpcUrl, (header) => {
     telling = telling.then(async () => tell(subscribers, await word.latest(header, ask))).catch(() => {})
   })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
+  const { port, close } = await listen(server, sockets)
   return {
     http: `http://127.0.0.1:${port}/`,
     ws: `ws://127.0.0.1:${port}/`,
@@ -112,9 +110,7 @@ export async function startProxy({ rpcUrl }, word = WORDS.honest) {
     stall: (more) => (answers = more),
     close: () => {
       heads.terminate()
-      for (const socket of sockets.clients) socket.terminate()
-      server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
+      return close()
     },
   }
 }

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { shut } from './loopback.mjs'
 
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -58,10 +59,7 @@ export async function serve({ port = 0, files = {}, isolated = false } = {}) {
   })
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
-    close: () => {
-      server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
-    },
+    close: () => shut(server),
   }
 }
 

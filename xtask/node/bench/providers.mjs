@@ -18,7 +18,7 @@ import { launch } from '../browser.mjs'
 import { optimize } from '../optimize.mjs'
 import { Chain, addressOf, startProvider } from '../provider.mjs'
 import { ROOT, serve } from '../serve.mjs'
-import { row, title } from './tables.mjs'
+import { median, row, spread, title } from './tables.mjs'
 
 const BARS = { first: '400 or less', times: '10 or more' }
 const PROOFS = join(ROOT, '../shared/data/mainnet-proofs/proofs.json')
@@ -214,13 +214,4 @@ function moduleAt(path) {
 function script(file) {
   const path = extname(file) ? file : `${file}.js`
   return existsSync(path) ? { contentType: 'text/javascript', body: readFileSync(path, 'utf8') } : { status: 404, body: '' }
-}
-
-function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]
-}
-
-function spread(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return `${median(sorted).toFixed(2)} (${sorted[0].toFixed(2)} to ${sorted.at(-1).toFixed(2)})`
 }

@@ -121,7 +121,13 @@ export function medians(all) {
   return Object.fromEntries(Object.keys(first).map((key) => [key, medians(all.map((one) => one[key]))]))
 }
 
-function median(values) {
+/** The median of figures, and from where to where they go. */
+export function spread(figures, digits = 2) {
+  const of = (figure) => figure.toFixed(digits)
+  return `${of(median(figures))} (${of(Math.min(...figures))} to ${of(Math.max(...figures))})`
+}
+
+export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)
   const half = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2

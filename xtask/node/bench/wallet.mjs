@@ -18,7 +18,7 @@ import { writeApp } from '../bundle.mjs'
 import { Chain, addressOf, contractOf, startProvider, word } from '../provider.mjs'
 import { BUNDLES, ROOT, serve } from '../serve.mjs'
 import { distant } from './distance.mjs'
-import { count, progress, row, title } from './tables.mjs'
+import { count, median, progress, row, spread, title } from './tables.mjs'
 
 const BARS = { first: '150 or less', block: '500 or less', page: '0.15 or less', worker: '0.3 or less' }
 const STARTED = 'in a browser just started'
@@ -96,7 +96,7 @@ async function firstBalances() {
     await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
   for (const [way, figures] of Object.entries(found)) {
-    row(`${way} (ms)`, spread(figures.map(({ balance }) => balance)), BARS.first)
+    row(`${way} (ms)`, spread(figures.map(({ balance }) => balance), 0), BARS.first)
     row(`  ${STAGES.join(', ')}`, STAGES.map((stage) => median(figures.map((times) => times[stage])).toFixed(0)).join(', '))
   }
   return found
@@ -159,7 +159,7 @@ async function blocks() {
       await page.evaluate(() => window.db.close())
       await page.close()
       found[way] = times
-      row(`${way} (ms)`, spread(times), BARS.block)
+      row(`${way} (ms)`, spread(times, 0), BARS.block)
     }
   } finally {
     await browser.close()
@@ -352,15 +352,6 @@ WebAssembly.instantiateStreaming = async (...args) => {
 ${app}`
 }
 
-function median(numbers) {
-  return quantile(numbers, 0.5)
-}
-
 function quantile(numbers, share) {
   return [...numbers].sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))]
-}
-
-function spread(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return `${median(sorted).toFixed(0)} (${sorted[0].toFixed(0)} to ${sorted.at(-1).toFixed(0)})`
 }

@@ -10,6 +10,8 @@
 
 import { createServer } from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'
+import { bodyOf, listen } from '../loopback.mjs'
+import { quantity } from '../provider/chain.mjs'
 
 /** What is added to the balance that it lies about, in wei: a thousand ether. */
 export const LIE = 1_000n * 10n ** 18n
@@ -44,8 +46,7 @@ export async function startGoBetween({ upstream, origin }) {
   async function answer(request, response) {
     if (request.headers.origin !== origin) return response.writeHead(403).end()
     if (request.method === 'OPTIONS') return response.writeHead(204, cors).end()
-    let body = ''
-    for await (const chunk of request) body += chunk
+    const body = await bodyOf(request)
     if (request.url === '/control') {
       if (request.method === 'POST') lieAbout(JSON.parse(body).lieAbout)
       return response.writeHead(200, cors).end(JSON.stringify(status))
@@ -103,18 +104,13 @@ export async function startGoBetween({ upstream, origin }) {
     }
   })
 
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
+  const { port, close } = await listen(server, sockets)
   return {
     url: `${/^ws/.test(upstream) ? 'ws' : 'http'}://127.0.0.1:${port}/`,
     control: `http://127.0.0.1:${port}/control`,
     status: () => ({ ...status }),
     lieAbout,
-    close: () => {
-      for (const socket of sockets.clients) socket.terminate()
-      server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
-    },
+    close,
   }
 }
 
@@ -123,7 +119,7 @@ function callsOf(text) {
 }
 
 function moreThan(balance) {
-  return `0x${(BigInt(balance) + LIE).toString(16)}`
+  return quantity(BigInt(balance) + LIE)
 }
 
 function parsed(text) {

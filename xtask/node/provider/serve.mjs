@@ -14,6 +14,7 @@
 
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
+import { bodyOf, listen } from '../loopback.mjs'
 import { RpcError } from './modes.mjs'
 
 const CORS = {
@@ -33,9 +34,7 @@ export async function serveProvider(provider) {
       stats.preflights += 1
       return response.writeHead(204, CORS).end()
     }
-    let body = ''
-    for await (const chunk of request) body += chunk
-    const { status = 200, headers = {}, text } = await answerTo(provider, body, stats)
+    const { status = 200, headers = {}, text } = await answerTo(provider, await bodyOf(request), stats)
     if (text === null) return undefined
     return response.writeHead(status, { ...CORS, 'content-type': 'application/json', ...headers }).end(text)
   })
@@ -57,13 +56,7 @@ export async function serveProvider(provider) {
       else socket.close(status === 413 ? MESSAGE_TOO_LARGE : TRY_AGAIN_LATER)
     })
   })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
-  const close = () => {
-    for (const socket of sockets.clients) socket.terminate()
-    server.closeAllConnections()
-    return new Promise((resolve) => server.close(() => resolve()))
-  }
+  const { port, close } = await listen(server, sockets)
   return { http: `http://127.0.0.1:${port}/`, ws: `ws://127.0.0.1:${port}/`, stats, close, cut: (code) => sockets.clients.forEach((socket) => socket.close(code)) }
 }
 
