@@ -6,7 +6,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants } from 'node:zlib'
-import { appBundle } from './bundle.mjs'
 import { ROOT } from './serve.mjs'
 
 /** The largest that the module, and the provider with what follows a chain, may be, in bytes. */
@@ -46,6 +45,8 @@ export function sizeOf(file) {
  * @returns {Promise<{name: string, raw: number, brotli: number}[][]>} apps and parts, in bytes
  */
 export async function bundleSizes() {
+  // Not before, because whoever asks for the size of a file needs no bundler.
+  const { appBundle } = await import('./bundle.mjs')
   const weightOf = async (name, options) => weight(await appBundle(APPS[name], options))
   const [apps, parts] = [[], []]
   for (const name of Object.keys(APPS)) apps.push({ name, ...(await weightOf(name)) })
