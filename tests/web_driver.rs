@@ -419,6 +419,36 @@ async fn a_set_is_stored_followed_and_taken_over() {
     assert_eq!(field(&wrong, "code"), "WRONG_HOLD");
 }
 
+/// Its batch waits for readers, and closing waits for its batch.
+#[wasm_bindgen_test]
+async fn what_is_to_be_held_is_stored_before_closing_ends() {
+    let name = "driver: a set that is closed at once";
+    JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap();
+    let account = |byte| TrackedAccount::whole([byte; 20], false);
+    let mut tracked = TrackedSet::default();
+    for turn in 1..10 {
+        let listener = Listener::new();
+        let database = open_to_hold("set", "writer", name, false, &listener)
+            .await
+            .unwrap();
+        if turn == 1 {
+            synced_to_nothing(&database, &listener).await;
+        }
+        let listed = JsFuture::from(database.tracked()).await.unwrap();
+        assert_eq!(Uint8Array::from(listed).to_vec(), tracked.list());
+        for byte in [2 * turn, 2 * turn + 1] {
+            let added = TrackedSet::default().with(&[account(byte)]).unwrap();
+            database.change("track", &added.list()).unwrap();
+            tracked = tracked.with(&[account(byte)]).unwrap();
+            let read = JsFuture::from(database.account(&[1; 20], None)).await;
+            assert_eq!(field(&read.unwrap_err(), "code"), "NOT_TRACKED");
+        }
+        close(database).await;
+    }
+}
+
 /// Commits a record. If the record has pending garbage, the batch has its pages.
 async fn commit(store: &IndexedDb, record: Record) {
     let pages = match record.pending_gc {

@@ -10,6 +10,8 @@ pub(super) struct Lifecycle {
     /// A target was given, and its end is not told yet.
     is_syncing: Cell<bool>,
     commits_in_flight: Cell<usize>,
+    /// The engine has work left, and the loop goes on with it in a later turn.
+    is_turn_ahead: Cell<bool>,
     stage: Cell<Stage>,
     /// The caller of `close()`, until everything has ended. One at a time:
     /// [`Lifecycle::begin_closing`].
@@ -50,6 +52,11 @@ impl Lifecycle {
         self.commits_in_flight.get() > 0
     }
 
+    /// The loop has ended: with work left for a later turn, or without.
+    pub(super) fn note_turn_ahead(&self, is_ahead: bool) {
+        self.is_turn_ahead.set(is_ahead);
+    }
+
     /// `false` if somebody closes already.
     #[must_use]
     pub(super) fn begin_closing(&self) -> bool {
@@ -73,7 +80,8 @@ impl Lifecycle {
         self.stage.get() == Stage::Closed
     }
 
-    /// Waits until no sync and no commit is under way. For the caller of `close()`.
+    /// Waits until no sync and no commit is under way, and none is due: a batch that waits for
+    /// readers is not lost. For the caller of `close()`.
     pub(super) async fn quiet(&self) {
         poll_fn(|context| {
             if self.is_quiet() {
@@ -93,6 +101,6 @@ impl Lifecycle {
     }
 
     fn is_quiet(&self) -> bool {
-        !self.is_syncing.get() && !self.is_storing()
+        !self.is_syncing.get() && !self.is_storing() && !self.is_turn_ahead.get()
     }
 }

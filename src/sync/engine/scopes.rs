@@ -87,12 +87,13 @@ impl Engine {
     }
 
     /// Builds the complete state for today's scope if it lacks something of it, and notes today's
-    /// scope in the record.
+    /// scope in the record. A build may be put off; what is to be held is noted all the same.
     pub(super) fn start_rescoping(&mut self, now: Millis) {
-        if !self.is_idle() || self.rescoping == Rescoping::PutOff {
+        if !self.is_idle() {
             return;
         }
-        let complete = self.record.complete.filter(|_| self.lacks_scope());
+        let is_due = self.rescoping != Rescoping::PutOff && self.lacks_scope();
+        let complete = self.record.complete.filter(|_| is_due);
         let Some(complete) = complete else {
             // If the store could not write, the next batch brings it.
             if self.is_scope_unwritten() && !self.upkeep.is_gc_put_off() {

@@ -178,6 +178,7 @@ impl Driver {
         };
         self.meter.turn_to(idle, precise_now());
         self.looping.set(false);
+        self.lifecycle.note_turn_ahead(self.turns.is_requested());
         self.lifecycle.wake_if_quiet();
     }
 

@@ -1,7 +1,7 @@
 //! A database goes from everything to a set, and back.
 
 use snaplight::state::Scope;
-use snaplight::sync::Input;
+use snaplight::sync::{Input, Millis, Phase};
 use snaplight_peer::chain::Chain;
 use snaplight_peer::state::Recipe;
 
@@ -103,4 +103,32 @@ fn both_ways_survive_kills() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_to_be_held_is_stored_although_the_sync_under_way_is_cancelled() {
+    let chain = Chain::new(small().build(), 1);
+    let mut resuming = 0;
+    for events in 0..8 {
+        let mut world = World::new(chain.server(), 4);
+        world.honest_peer();
+        world.target(root(&chain));
+        world.run_until(|world| world.engine.record().building.is_some());
+        let mut world = World::on_disk(chain.server(), 4, world.kill());
+        world.target(root(&chain));
+        let _ = world.run_some(events);
+        resuming += usize::from(world.engine.progress(Millis(world.now)).phase == Phase::Resuming);
+        let scope = set(1, &tracked());
+        world.input(Input::Scope(scope.clone()));
+        world.input(Input::Cancel);
+        let end = world.run();
+        assert!(matches!(end, End::Cancelled), "{end:?}");
+        let end = world.run_ms(1_000);
+        assert!(matches!(end, End::Stuck), "{end:?}");
+        let mut world = World::on_disk(chain.server(), 4, world.kill());
+        assert_eq!(world.engine.today(), scope, "cancelled after {events}");
+        world.honest_peer();
+        sync(&mut world, &chain, &scope);
+    }
+    assert!(resuming > 0, "no cancel came while pages were read");
 }
