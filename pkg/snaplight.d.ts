@@ -605,9 +605,9 @@ export class Snaplight implements AsyncDisposable {
 
   /**
    * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all
-   * peers, waits for the transaction in flight and lets the next tab write. Idempotent: every call
-   * answers the same promise. From then on every other method but `progress()` throws
-   * {@link ClosedError}.
+   * peers, waits until what was proven or changed is stored, and lets the next tab write.
+   * Idempotent: every call answers the same promise. From then on every other method but
+   * `progress()` throws {@link ClosedError}.
    */
   close(): Promise<void>
 
