@@ -156,7 +156,8 @@ impl Driver {
             if self.turns.is_requested() {
                 break;
             }
-            if self.readers.are_readers_first(started) {
+            // No read comes after the call of `close()`, which waits for this loop.
+            if !self.is_closing() && self.readers.are_readers_first(started) {
                 self.turns.request();
                 break;
             }
