@@ -44,12 +44,14 @@ test('turns and timers that come after close() have no effect and throw nothing'
   recorded(t, globalThis, 'setImmediate', turns)
   recorded(t, globalThis, 'setTimeout', timers)
   const db = await open({ network: NETWORK, memory: true })
-  db.addPeer(new EventSocket())
+  const socket = new EventSocket()
+  db.addPeer(socket)
   // Within some milliseconds after an answer the module waits for the next read, so work that comes
   // now waits for a turn.
   stopClock(t)
   await db.sync(EMPTY_ROOT)
   await db.getAccount(SOME_ADDRESS)
+  socket.emit('message', event)
   await db.close()
   assert.ok(turns.length > 0 && timers.length > 0)
   for (const callback of [...turns, ...timers, ...turns, ...timers]) callback()

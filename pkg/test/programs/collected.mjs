@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { open } from '../../snaplight.js'
 import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, turn } from '../support/database.mjs'
-import { EventSocket } from '../support/sockets.mjs'
+import { EventSocket, bytes } from '../support/sockets.mjs'
 
 /**
  * The most rounds of the collector, which needs several because one object holds the next. It has
@@ -37,6 +37,7 @@ async function session() {
   performance.now = () => now
   await db.sync(EMPTY_ROOT)
   await db.getAccount(SOME_ADDRESS)
+  socket.emit('message', { data: bytes(2, 0xc0).buffer })
   await db.close()
   delete performance.now
   socket.emit('close', { code: 1000 })
