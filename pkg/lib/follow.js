@@ -1,9 +1,9 @@
 // A database that follows a chain, as its caller sees it: a promise of the end, and an async
 // iterable of where it stands. What it does is in follow/.
 
-import { abortSignal, bad, callback, isProvider, oneOf, optionsOf, peerUrl, wholeNumber } from './input.js'
+import { abortSignal, bad, boolean, callback, isProvider, oneOf, optionsOf, wholeNumber } from './input.js'
+import { providerTarget } from './provider.js'
 import { Running } from './running.js'
-import { checkWebSocket } from './socket.js'
 
 /** Chosen without a measurement: a third of the time between two blocks of mainnet. */
 const EVERY_MS = 4_000
@@ -54,8 +54,8 @@ export function followPlan(source, options, chainId) {
   const { signal, tag = 'latest', agree = (length >> 1) + 1, everyMs = EVERY_MS, backwards = false, whileHidden = false, onProgress } = optionsOf(options)
   wholeNumber(agree, length, 'options.agree')
   wholeNumber(everyMs, LONGEST_EVERY_MS, 'options.everyMs')
-  oneOf(backwards, [true, false], 'options.backwards')
-  oneOf(whileHidden, [true, false], 'options.whileHidden')
+  boolean(backwards, 'options.backwards')
+  boolean(whileHidden, 'options.whileHidden')
   oneOf(tag, ['latest', 'safe', 'finalized'], 'options.tag')
   abortSignal(signal)
   callback(onProgress, 'options.onProgress')
@@ -63,10 +63,7 @@ export function followPlan(source, options, chainId) {
 }
 
 function checkedSource(value, name, isOne) {
-  if (isProvider(value)) return { target: value, name }
-  if (isOne && typeof value === 'function') return { call: value, name }
-  const target = peerUrl(value, 'rpc', 'source')
-  if (!target) bad('source', 'a provider, a URL, a function, or an array', value)
-  if (/^ws/.test(target)) checkWebSocket()
-  return { target, name: new URL(target).host }
+  if (isOne && typeof value === 'function' && !isProvider(value)) return { call: value, name }
+  const target = providerTarget(value, 'source', 'a provider, a URL, a function, or an array')
+  return { target, name: typeof target === 'string' ? new URL(target).host : name }
 }

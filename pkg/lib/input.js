@@ -110,7 +110,7 @@ export function trackedBytes(accounts, argument = 'accounts', removes = false) {
   for (const account of accounts) {
     const { address, slots, code } = isPlain(account) ? account : { address: account }
     const bytes = addressBytes(address)
-    if (code !== undefined && typeof code !== 'boolean') bad(`code in ${argument}`, 'a boolean', code)
+    if (code !== undefined) boolean(code, `code in ${argument}`)
     const isWhole = slots === 'all'
     if (slots !== undefined && !isWhole && !Array.isArray(slots)) bad(`slots in ${argument}`, "an array of slots, or 'all'", slots)
     const numbers = isWhole ? [] : listOf(slots ?? [], slotBytes)
@@ -159,6 +159,10 @@ export function networkId(value, argument = 'options.network.id') {
     bad(argument, 'an id: a bigint or safe integer from 0 and below 2^64', value)
   }
   return number
+}
+
+export function boolean(value, argument) {
+  return typeof value === 'boolean' ? value : bad(argument, 'a boolean', value)
 }
 
 export function wholeNumber(value, most, argument) {

@@ -16,7 +16,7 @@ export function headerOf(db, states, reference) {
 
 function hashOf(headers, states, { hash, number, tag }) {
   if (hash) return hash
-  if (tag && tag !== 'earliest') return states.locate({ tag }).block?.hash
+  if (tag) return states.locate({ tag }).block?.hash
   // The last one: of two blocks with a number, the later one replaced the other.
-  return [...headers].reverse().find(([, header]) => BigInt(header.number ?? -1) === (number ?? 0n))?.[0]
+  return [...headers].reverse().find(([, header]) => BigInt(header.number ?? -1) === number)?.[0]
 }

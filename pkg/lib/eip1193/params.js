@@ -8,7 +8,7 @@ import { ProviderRpcError, invalidParams } from './errors.js'
 const MAX_SLOTS = 1_024
 /** go-ethereum's numbers of blocks have 63 bits. */
 const MAX_BLOCK = 2n ** 63n - 1n
-const TAGS = ['latest', 'safe', 'finalized', 'earliest', 'pending']
+const TAGS = ['latest', 'safe', 'finalized', 'pending']
 
 /** `{ address, block }` */
 export const accountParams = taking({ address, block })
@@ -100,6 +100,7 @@ function hash(value) {
 }
 
 function numberOrTag(value) {
+  if (value === 'earliest') return { number: 0n }
   if (TAGS.includes(value)) return { tag: value }
   const number = typeof value === 'string' && /^0x(0|[1-9a-f][0-9a-f]{0,15})$/i.test(value) ? BigInt(value) : MAX_BLOCK + 1n
   if (number <= MAX_BLOCK) return { number }

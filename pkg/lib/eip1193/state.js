@@ -10,8 +10,6 @@ const MISSING = Symbol('missing')
 export class States {
   #db
   #onDemand
-  /** The Snapshot of each state that was read. Bound: the states of the database. */
-  #snapshots = new WeakMap()
   /** The promise of the reads on demand, once there was a need. */
   #loaded = null
 
@@ -36,14 +34,13 @@ export class States {
       if (!complete) throw notFound('NO_STATE', 'No state is complete yet.')
       return complete
     }
-    const wanted = tag === 'earliest' ? 0n : number
     const wantedHash = hash ?? this.#followed(tag)?.hash
     const isNumber = ({ block }, number) => block && BigInt(block.number) === number
-    const state = states.find((each) => (wantedHash ? each.block?.hash === wantedHash : isNumber(each, wanted)))
+    const state = states.find((each) => (wantedHash ? each.block?.hash === wantedHash : isNumber(each, number)))
     // The newest state comes first: of two blocks with a number, it replaced the other.
     const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
     if (!state || isReplaced) {
-      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. ${readable(states)}`)
+      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? number ?? tag} here${isReplaced ? ' any more' : ''}. ${readable(states)}`)
     }
     return state
   }
@@ -72,8 +69,7 @@ export class States {
 
   async #readOf(state, wanted, name) {
     const read = (reads, { address, slots }) => reads[name](address, slots)
-    const snapshot = this.#snapshots.get(state) ?? this.#db.at(state.block?.hash ?? state.root)
-    this.#snapshots.set(state, snapshot)
+    const snapshot = this.#db.at(state.block?.hash ?? state.root)
     if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
     const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
     const missing = wanted.filter((_, at) => values[at] === MISSING)

@@ -50,14 +50,14 @@ export class Agreement {
       const named = this.#named(number)
       const votes = ({ hash }) => named.filter(({ block }) => block.hash === hash).length
       // Of several that are named by as many, the one that was agreed on before stays.
-      const [most] = [this.#agreed.at(number) ?? {}, ...named.map(({ block }) => block)].sort((a, b) => votes(b) - votes(a))
+      const [most] = [this.#agreed.get(number) ?? {}, ...named.map(({ block }) => block)].sort((a, b) => votes(b) - votes(a))
       if (votes(most) >= this.#agree) block = most
       // Not even those that have not named it yet could decide.
       else if (votes(most) + this.#sources.length - named.length < this.#agree) split ??= named
     }
-    if (block && this.#agreed.at(block.number)?.hash !== block.hash) this.#agreed.grow(block)
+    if (block && this.#agreed.get(block.number)?.hash !== block.hash) this.#agreed.grow(block)
     if (split && !block) this.#tell(null, split)
-    for (const agreed of this.#agreed.all()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
+    for (const agreed of this.#agreed.values()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
     return {
       head: block && { number: block.number, hash: block.hash, target: { header: block.header, blockHash: hashBytes(block.hash) } },
       number: numbers[this.#agree - 1],

@@ -4,7 +4,7 @@
 import { Follow } from '../follow.js'
 import { onWake } from '../reconnect.js'
 import { Agreement } from './agreement.js'
-import { FunctionSource } from './function.js'
+import { functionSource } from './function.js'
 import { Source } from './source.js'
 
 /**
@@ -57,7 +57,7 @@ export class Loop {
     })
     const { tag, agree, sources } = plan
     const hooks = { verify: engine.verify, heard: () => this.#heard() }
-    this.#sources = sources.map((source) => new (source.call ? FunctionSource : Source)(source, plan, hooks))
+    this.#sources = sources.map((source) => (source.call ? functionSource(source, plan, hooks) : new Source(source, plan, hooks)))
     const [{ call }] = sources
     this.#heads = call ? this.#sources[0] : new Agreement(this.#sources, agree, (agreed, blocks) => engine.tell({ type: 'disagreement', tag, agreed, blocks }))
     this.#listen()

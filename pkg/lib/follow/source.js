@@ -103,17 +103,17 @@ export class Source {
 
   /** Its block with this number, if it is known. */
   at(number) {
-    return this.#line.at(number)
+    return this.#line.get(number)
   }
 
   /** Asks for its block with this number, once until it is heard again. */
   async ask(number) {
-    if (this.#line.at(number)) return
+    if (this.#line.get(number)) return
     this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [quantity(number), false])
     const block = result && (await this.#verified(headerTexts(result)))
     // The chain may be another one by then.
-    const isOther = !(number < this.head?.number) || this.#line.at(number)?.hash || (this.#line.at(number + 1)?.parent ?? block?.hash) !== block?.hash
+    const isOther = !(number < this.head?.number) || this.#line.get(number)?.hash || (this.#line.get(number + 1)?.parent ?? block?.hash) !== block?.hash
     if (block?.number !== number || isOther) return
     this.#line.add(block)
     this.#heard()
