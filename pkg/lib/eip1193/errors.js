@@ -1,6 +1,6 @@
 // The errors of the provider (EIP-1193, EIP-1474), and what an error of the database becomes.
 
-import { NotTrackedError, SnaplightError, adoptError } from '../errors.js'
+import { NotTrackedError, SnaplightError, adoptError, nameErrors } from '../errors.js'
 
 /** The request is none (EIP-1474, JSON-RPC 2.0). */
 export const INVALID_REQUEST = -32600
@@ -20,8 +20,7 @@ export class ProviderRpcError extends Error {
     if (data !== undefined) this.data = data
   }
 }
-// As text, so that the name survives a minifier.
-Object.defineProperty(ProviderRpcError.prototype, 'name', { value: 'ProviderRpcError', configurable: true, writable: true })
+nameErrors({ ProviderRpcError })
 
 export function invalidParams(message, cause) {
   return new ProviderRpcError(INVALID_PARAMS, message, undefined, cause)

@@ -2,6 +2,7 @@
 // is refused with its code. A caller's value may be anything, and its getters may throw, so each is
 // read once.
 
+import { show } from '../input.js'
 import { ProviderRpcError, invalidParams } from './errors.js'
 
 /** Most slots of one call, as go-ethereum has it. */
@@ -107,8 +108,6 @@ function numberOrTag(value) {
   throw expected('a block: its number (0x and digits, no leading zeros), its hash or a tag', value)
 }
 
-/** The error. It shows any value in a few characters, without calling anything of it. */
 function expected(what, value) {
-  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value === 'number' ? value : value === null ? 'null' : typeof value
-  return invalidParams(`expected ${what}; got ${shown}`)
+  return invalidParams(`expected ${what}; got ${show(value)}`)
 }

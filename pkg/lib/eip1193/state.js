@@ -4,9 +4,6 @@ import { Snaplight } from '../database.js'
 import { readable } from '../held.js'
 import { INTERNAL, ProviderRpcError, invalidParams, notFound } from './errors.js'
 
-/** Stands for an answer that has to be fetched first. */
-const MISSING = Symbol('missing')
-
 export class States {
   #db
   #onDemand
@@ -34,11 +31,10 @@ export class States {
       if (!complete) throw notFound('NO_STATE', 'No state is complete yet.')
       return complete
     }
-    const wantedHash = hash ?? this.#followed(tag)?.hash
-    const isNumber = ({ block }, number) => block && BigInt(block.number) === number
-    const state = states.find((each) => (wantedHash ? each.block?.hash === wantedHash : isNumber(each, number)))
+    const wantedHash = tag ? this.#followed(tag)?.hash : hash
+    const state = states.find(({ block }) => block && (wantedHash ? block.hash === wantedHash : BigInt(block.number) === number))
     // The newest state comes first: of two blocks with a number, it replaced the other.
-    const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
+    const isReplaced = requireCanonical && state && states.find(({ block }) => block?.number === state.block.number) !== state
     if (!state || isReplaced) {
       throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? number ?? tag} here${isReplaced ? ' any more' : ''}. ${readable(states)}`)
     }
@@ -69,13 +65,16 @@ export class States {
 
   async #readOf(state, wanted, name) {
     const read = (reads, { address, slots }) => reads[name](address, slots)
+    const nullIfUntracked = (error) => {
+      if (this.#onDemand && error.code === 'NOT_TRACKED' && !error.pending) return null
+      throw error
+    }
     const snapshot = this.#db.at(state.block?.hash ?? state.root)
-    if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
-    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
-    const missing = wanted.filter((_, at) => values[at] === MISSING)
+    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(nullIfUntracked)))
+    const missing = wanted.filter((_, at) => values[at] === null)
     if (missing.length === 0) return values
     const reads = await (await this.#load()).reads(state, missing)
-    return Promise.all(wanted.map((each, at) => (values[at] === MISSING ? read(reads, each) : values[at])))
+    return Promise.all(wanted.map((each, at) => values[at] ?? read(reads, each)))
   }
 
   /** Most pages never need it, so it is loaded at the first need. */
@@ -92,14 +91,8 @@ export class States {
 
   /** The Head that was followed by a tag. */
   #followed(tag) {
-    if (tag !== 'safe' && tag !== 'finalized') return null
     const { safe, finalized } = Snaplight.followed(this.#db)
     // A block that is final is safe.
     return tag === 'finalized' || finalized?.number > (safe?.number ?? -1) ? finalized : safe
   }
-}
-
-function missingIfUntracked(error) {
-  if (error.code === 'NOT_TRACKED' && !error.pending) return MISSING
-  throw error
 }

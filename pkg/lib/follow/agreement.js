@@ -55,13 +55,15 @@ export class Agreement {
       // Not even those that have not named it yet could decide.
       else if (votes(most) + this.#sources.length - named.length < this.#agree) split ??= named
     }
+    // It is of a higher number, which the others may name soon.
+    if (block) split = null
     if (block && this.#agreed.get(block.number)?.hash !== block.hash) this.#agreed.grow(block)
-    if (split && !block) this.#tell(null, split)
+    if (split) this.#tell(null, split)
     for (const agreed of this.#agreed.values()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
     return {
       head: block && { number: block.number, hash: block.hash, target: { header: block.header, blockHash: hashBytes(block.hash) } },
       number: numbers[this.#agree - 1],
-      waiting: this.#why(block ? null : split),
+      waiting: this.#why(split),
     }
   }
 

@@ -39,8 +39,6 @@ export class Loop {
   /** Why the last sync failed, until a source is heard again; and why no new block is known. */
   #failure = null
   #waiting = null
-  /** The standing as text, by which changes are seen. */
-  #shown
 
   /**
    * @param {object} plan Of follow.js.
@@ -142,11 +140,14 @@ export class Loop {
   /** Takes the newest block that the sources name. */
   #find() {
     const held = this.#engine.state().complete?.block
-    const lowest = this.plan.backwards ? 0 : Math.max(this.#head?.number ?? 0, held?.number ?? 0)
+    // A head that no peer has, or whose sync has ended, does not keep a lower one from being taken: its
+    // number is somebody's word, and may be forged.
+    const pending = this.#sync && !this.#isRefused ? this.#head : null
+    const lowest = this.plan.backwards ? 0 : Math.max(pending?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)
     const isLower = number < lowest
     this.#waiting = waiting ?? (isLower ? `the newest block, ${number}, is lower than ${lowest}` : null)
-    if (head && !isLower && keyOf(head) !== keyOf(this.#head)) this.#head = head
+    if (head && !isLower) this.#head = head
   }
 
   /** Syncs to the head, or moves the sync that runs, if that is due. */
@@ -208,9 +209,7 @@ export class Loop {
       behind: shown && block ? Math.max(shown.number - block.number, 0) : null,
       waiting,
     }
-    const text = JSON.stringify(standing)
-    if (text === this.#shown) return
-    this.#shown = text
+    if (JSON.stringify(standing) === JSON.stringify(this.standing)) return
     this.standing = standing
     this.#controls.publish(standing)
   }

@@ -48,7 +48,7 @@ export class Source {
    * there.
    */
   #line = new Line()
-  /** `null` while unknown, else whether it is the right chain. */
+  /** Whether it is on the right chain; `null` while unknown. */
   #isOurChain = null
   #open = 0
   /** Counts what is asked and heard, and the newest of that which was taken. */
@@ -58,7 +58,7 @@ export class Source {
   #noticed = null
   #isChecking = false
   /** Whether the subscription works: it brought the newest block. */
-  #hears = null
+  #hears = false
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -136,7 +136,8 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#isOurChain = this.#hears = null
+    this.#provider = this.#isOurChain = null
+    this.#hears = false
     this.#forget(reason)
   }
 
@@ -150,7 +151,7 @@ export class Source {
     if (this.#isChecking) return
     this.#isChecking = true
     while (this.#noticed) {
-      const header = headerTexts(this.#noticed)
+      const header = this.#noticed
       this.#noticed = null
       const turn = ++this.#turn
       if (await this.#isSure()) await this.#take(header, turn)
@@ -187,10 +188,10 @@ export class Source {
     } else if (result) {
       // The subscription has missed it, and may have ended.
       if (this.#hears && result.hash !== this.head?.hash) {
-        this.#hears = null
+        this.#hears = false
         this.#schedule()
       }
-      this.#take(headerTexts(result), turn)
+      this.#take(result, turn)
     } else if (result !== undefined) {
       this.#fail(`it names no block '${tag}'`)
     }
@@ -205,8 +206,7 @@ export class Source {
     const { chainId } = this.#options
     // An object has no number, and might throw instead.
     this.#isOurChain = typeof result !== 'object' && Number(result) === Number(chainId)
-    if (this.#isOurChain) this.#heard()
-    else this.#forget(`it is on chain ${JSON.stringify(result).slice(0, LONGEST_ID)}, and not on ${chainId}`)
+    if (!this.#isOurChain) this.#forget(`it is on chain ${JSON.stringify(result).slice(0, LONGEST_ID)}, and not on ${chainId}`)
     return this.#isOurChain
   }
 
@@ -222,7 +222,8 @@ export class Source {
   }
 
   /** Takes a header for its newest block when it has been hashed again. */
-  async #take(header, turn) {
+  async #take(given, turn) {
+    const header = headerTexts(given)
     const block = (header.hash === this.head?.hash && this.head) || (await this.#verified(header))
     if (turn < this.#taken) return
     this.#taken = turn
