@@ -2,6 +2,7 @@
 
 import { CancelledError } from '../errors.js'
 import { followPlan } from '../follow.js'
+import { headOf } from './line.js'
 import { Loop } from './loop.js'
 
 export class Following {
@@ -36,6 +37,6 @@ export class Following {
 
   /** The follow has got to this block, if it is one. */
   completed(tag, block) {
-    if (block) this.heads[tag] = { number: block.number, hash: block.hash }
+    if (block) this.heads[tag] = headOf(block)
   }
 }

@@ -25,6 +25,11 @@ export class Line extends Map {
   }
 }
 
+/** The Head of a block: its number and its hash alone. */
+export function headOf({ number, hash }) {
+  return { number, hash }
+}
+
 /** Forgets the oldest of a Map or Set if it has more than so many. */
 export function trim(entries, most) {
   if (entries.size > most) entries.delete(entries.keys().next().value)

@@ -5,6 +5,7 @@ import { Follow } from '../follow.js'
 import { onWake } from '../reconnect.js'
 import { Agreement } from './agreement.js'
 import { functionSource } from './function.js'
+import { headOf } from './line.js'
 import { Source } from './source.js'
 
 /**
@@ -225,7 +226,7 @@ function isHeld(head, complete) {
 
 /** A Head, if the block is one with a number. */
 function shownHead(block) {
-  return block?.number == null ? null : { number: block.number, hash: block.hash }
+  return block?.number == null ? null : headOf(block)
 }
 
 /**
