@@ -8,7 +8,7 @@ import { NEW } from './source.js'
 const MAX_REPORTED = 256
 
 export class Agreement {
-  /** Of source.js. Bound: MAX_SOURCES of follow.js. */
+  /** Of source.js. Bound: MAX_SOURCES of plan.js. */
   #sources
   #agree
   #report
@@ -33,7 +33,7 @@ export class Agreement {
    * numbers.
    *
    * @param {number} lowest Blocks with lower numbers are not looked for.
-   * @returns {{head: object | null, number: number, waiting: string | null}} A head of loop.js; the
+   * @returns {{head: object | null, number: number, waiting: string | null}} A head of follow.js; the
    *   highest number that enough name or have passed; and why nothing is known of new blocks, in
    *   words.
    */

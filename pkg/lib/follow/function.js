@@ -6,7 +6,7 @@ import { NEW } from './source.js'
 
 /** It has `start()` and `rest()` as a Source, and `find()` as an Agreement. */
 export function functionSource({ call, name }, { everyMs }, { verify, heard }) {
-  /** What it gave last, a head of loop.js, and why it gives none now, in words. */
+  /** What it gave last, a head of follow.js, and why it gives none now, in words. */
   let head = null
   let problem = NEW
   let isAsking = false
