@@ -11,14 +11,14 @@ export class Running {
   /** `null` while it runs, then `{ result }` or `{ error }`. */
   #end = null
 
-  /** For whoever moves it: iterators yield this next. */
+  /** For other parts of the package: iterators yield this next. */
   static publish(running, value) {
     running.#latest = value
     running.#version += 1
     running.#wake()
   }
 
-  /** For whoever moves it: it has ended, with an error if there is one. The first call decides. */
+  /** For other parts of the package: it has ended, with an error if there is one. The first call decides. */
   static settle(running, result, error) {
     if (running.#end) return
     running.#end = error ? { error } : { result }
