@@ -60,7 +60,7 @@ export class Follow extends Running {
   /** Throws if there is nothing to follow for, and then nothing has begun. */
   #listen() {
     const { signal } = this.#plan
-    const stop = () => this.#end(null)
+    const stop = () => this.#end()
     signal?.addEventListener('abort', stop)
     const stopHearing = this.#engine.listen(({ type, error }) => (type === 'closed' ? this.#end(error) : this.#refresh()))
     const stopWaking = onWake(() => this.#wake(), () => this.#look())
@@ -74,7 +74,7 @@ export class Follow extends Running {
   static begin(follow) {
     // One that ends at once has a standing, too.
     follow.#show()
-    if (follow.#plan.signal?.aborted) follow.#end(null)
+    if (follow.#plan.signal?.aborted) follow.#end()
     else follow.#look()
   }
 
@@ -92,7 +92,7 @@ export class Follow extends Running {
   }
 
   stop() {
-    this.#end(null)
+    this.#end()
   }
 
   get [Symbol.toStringTag]() {
@@ -213,7 +213,7 @@ export class Follow extends Running {
     const head = this.#head
     const block = complete?.block
     const isCurrent = Boolean(head) && isHeld(head, complete)
-    const shown = shownHead(isCurrent && block ? block : head)
+    const shown = headOf(isCurrent && block ? block : head)
     const waiting = (this.#isActive && (this.#waiting ?? this.#failure?.message)) || null
     const standing = {
       state:
@@ -223,7 +223,7 @@ export class Follow extends Running {
         : isCurrent && !waiting ? 'current'
         : 'waiting',
       head: shown,
-      target: shownHead(this.#aim),
+      target: headOf(this.#aim),
       complete,
       behind: shown && block ? Math.max(shown.number - block.number, 0) : null,
       waiting,
@@ -238,11 +238,6 @@ function keyOf(head) {
 
 function isHeld(head, complete) {
   return [complete?.block?.hash, complete?.root].includes(keyOf(head))
-}
-
-/** A Head, if the block is one with a number. */
-function shownHead(block) {
-  return block?.number == null ? null : headOf(block)
 }
 
 /**

@@ -383,6 +383,27 @@ test('ten thousand notices in one turn are one or few checks, and the newest blo
   assert.equal(follow.standing.head.hash, header.hash)
 })
 
+test('one that is silent is not asked more often for that, nor looked at without end', async (t) => {
+  const { db } = await world(t)
+  const delays = []
+  const { setTimeout } = globalThis
+  globalThis.setTimeout = (act, ms, ...rest) => {
+    delays.push(ms)
+    return setTimeout(act, ms, ...rest)
+  }
+  t.after(() => {
+    globalThis.setTimeout = setTimeout
+  })
+  let asked = 0
+  const follow = db.follow({ request: () => new Promise(() => { asked += 1 }) }, { everyMs: EVERY_MS })
+  await until(follow, ({ waiting }) => waiting === 'source 1: it does not answer')
+  const { length } = delays
+  await eventually(() => delays.length > length + 10)
+  assert.equal(asked, 3)
+  // Timers take a delay that is none for the shortest.
+  assert.ok(delays.every(Number.isFinite), delays.join())
+})
+
 /** Heads of 10^15 that no peer has: how a source names one, whose caller believes that source. */
 const FORGED_NUMBER = 10 ** 15
 const FORGERIES = {

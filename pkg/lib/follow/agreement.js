@@ -1,6 +1,5 @@
 // Which block several sources agree on.
 
-import { hashBytes } from '../input.js'
 import { Line, headOf, trim } from './line.js'
 import { NEW } from './source.js'
 
@@ -61,7 +60,7 @@ export class Agreement {
     if (split) this.#tell(null, split)
     for (const agreed of this.#agreed.values()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
     return {
-      head: block && { ...headOf(block), target: { header: block.header, blockHash: hashBytes(block.hash) } },
+      head: block,
       number: numbers[this.#agree - 1],
       waiting: this.#why(split),
     }
@@ -82,7 +81,7 @@ export class Agreement {
       trim(this.#reported, MAX_REPORTED)
       blocks.push({ source: source.name, number, hash })
     }
-    if (blocks.length > 0) this.#report(agreed && headOf(agreed), blocks)
+    if (blocks.length > 0) this.#report(headOf(agreed), blocks)
   }
 
   #why(split) {

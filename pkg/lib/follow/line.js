@@ -25,9 +25,9 @@ export class Line extends Map {
   }
 }
 
-/** The Head of a block: its number and its hash alone. */
-export function headOf({ number, hash }) {
-  return { number, hash }
+/** The Head of a block: its number and its hash alone. `null` if it is none, or has no number. */
+export function headOf(block) {
+  return block?.number == null ? null : { number: block.number, hash: block.hash }
 }
 
 /** Forgets the oldest of a Map or Set if it has more than so many. */

@@ -31,7 +31,7 @@ export class Source {
   name
   /** Why it has no voice, or its voice may be old, in words; `null` if it has one. */
   problem = NEW
-  /** The newest block that it names, `{ number, hash, parent, header }`; `null` without a voice. */
+  /** The newest block that it names, a head of follow.js with its `parent`; `null` without a voice. */
   head = null
   #target
   #options
@@ -214,7 +214,7 @@ export class Source {
   async #call(method, params) {
     const provider = this.#provider
     if (!provider) return {}
-    if (this.#open >= MAX_OPEN) return { error: { message: 'it does not answer' } }
+    if (this.#open >= MAX_OPEN) return { error: { message: 'it does not answer', retryAfterMs: null } }
     this.#open += 1
     const outcome = await provider.call({ method, params })
     this.#open -= 1
@@ -245,9 +245,10 @@ export class Source {
   /** Resolves to the block of a header whose fields hash to its hash, or to a problem. */
   async #verified(header) {
     try {
-      const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
+      const blockHash = hashBytes(header.hash, "the header's hash")
+      const { number, hash } = await this.#verify(header, blockHash)
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash, header: { ...header, hash } }
+      return { number, hash, parent: header.parentHash, target: { header, blockHash } }
     } catch (error) {
       return { problem: error.message }
     }
