@@ -54,7 +54,7 @@ export class Agreement {
       // Not even those that have not named it yet could decide.
       else if (votes(most) + this.#sources.length - named.length < this.#agree) split ??= named
     }
-    // It is of a higher number, which the others may name soon.
+    // The split is at a higher number, which others may name soon.
     if (block) split = null
     if (block && this.#agreed.get(block.number)?.hash !== block.hash) this.#agreed.grow(block)
     if (split) this.#tell(null, split)
