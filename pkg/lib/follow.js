@@ -159,8 +159,8 @@ export class Follow extends Running {
   /** Takes the newest block that the sources name. */
   #find() {
     const held = this.#engine.state().complete?.block
-    // A head that no peer has, or whose sync has ended, does not keep a lower one from being taken: its
-    // number is somebody's word, and may be forged.
+    // A head that no peer has, or whose sync has ended, does not keep a lower one from being taken:
+    // its number is somebody's word, and may be forged.
     const pending = this.#sync && !this.#isRefused ? this.#head : null
     const lowest = this.#plan.backwards ? 0 : Math.max(pending?.number ?? 0, held?.number ?? 0)
     const { head, number, waiting } = this.#heads.find(lowest)

@@ -4,7 +4,7 @@ export const SUBSCRIBE = { method: 'eth_subscribe', params: ['newHeads'] }
 /** Characters of a subscription's id: go-ethereum's has 34. */
 const LONGEST_ID = 100
 
-/** Calls `onHead` with the header, if `notice` is one of the subscription `id`. Both may be anything. */
+/** Calls `onHead` with the header if `notice` is of the subscription `id`. Both may be anything. */
 export function hearHead(id, notice, onHead) {
   const { subscription, result } = Object(notice)
   if (typeof id === 'string' && id.length <= LONGEST_ID && subscription === id && result) onHead(result)

@@ -18,7 +18,7 @@ export class Running {
     running.#wake()
   }
 
-  /** For other parts of the package: it has ended, with an error if there is one. The first call decides. */
+  /** The same: it has ended, with an error if there is one. The first call decides. */
   static settle(running, result, error) {
     if (running.#end) return
     running.#end = error ? { error } : { result }

@@ -13,7 +13,7 @@ export function openFallback(value, checkOpen) {
   if (value == null) return null
   const target = providerTarget(value, 'options.fallback')
   if (typeof target === 'string') return urlFallback(target, checkOpen)
-  // What it resolves to and rejects with is the caller's, as it is. A wallet may ask its user for long.
+  // Its results and errors are the caller's, as they are. A wallet may ask its user for long.
   return { request: async (request) => target.request(request), close() {} }
 }
 
