@@ -1,12 +1,11 @@
 // The package's entry `snaplight/provider`: see provider.d.ts for what everything does.
 
-import { Snaplight } from './lib/database.js'
+import { Snaplight, call } from './lib/database.js'
 import { INVALID_REQUEST, ProviderRpcError, invalidParams, toRpcError, unsupported } from './lib/eip1193/errors.js'
-import { Events } from './lib/eip1193/events.js'
 import { openFallback } from './lib/eip1193/fallback.js'
 import { HEADER_METHODS, METHODS } from './lib/eip1193/methods.js'
 import { States } from './lib/eip1193/state.js'
-import { bad, oneOf, optionsOf } from './lib/input.js'
+import { bad, boolean, optionsOf } from './lib/input.js'
 
 export { ProviderRpcError } from './lib/eip1193/errors.js'
 
@@ -16,11 +15,12 @@ const SUBSCRIPTIONS = ['eth_subscribe', 'eth_unsubscribe']
 export function createProvider(db, options) {
   if (!(db instanceof Snaplight)) bad('db', 'an open database', db)
   const { fallback: wanted, onDemand = false, headers = false } = optionsOf(options)
-  oneOf(onDemand, [true, false], 'options.onDemand')
-  oneOf(headers, [true, false], 'options.headers')
-  const fallback = openFallback(wanted)
-  const events = new Events()
+  boolean(onDemand, 'options.onDemand')
+  boolean(headers, 'options.headers')
+  const fallback = openFallback(wanted, checkOpen)
   const source = { db, states: new States(db, onDemand), hasFallback: fallback !== null }
+  /** By event, in the order in which they were added. Bound: the caller's. */
+  const listeners = new Map()
   /** Why nothing is answered any more. */
   let ended = null
 
@@ -31,36 +31,51 @@ export function createProvider(db, options) {
     source.states.close()
     fallback?.close()
     // Later, because a listener may call the database.
-    queueMicrotask(() => events.emit('disconnect', toRpcError(error)))
+    queueMicrotask(() => emit('disconnect', toRpcError(error)))
   })
   const timer = setTimeout(() => {
-    if (!ended) events.emit('connect', { chainId: METHODS.get('eth_chainId')(source) })
+    if (!ended) emit('connect', { chainId: METHODS.get('eth_chainId')(source) })
   })
   timer.unref?.()
+
+  function checkOpen() {
+    if (ended) throw toRpcError(ended)
+  }
+
+  function listenersOf(event) {
+    return listeners.get(event) ?? []
+  }
+
+  /** An error that a listener throws is reported as uncaught, and reaches nobody else. */
+  function emit(event, argument) {
+    for (const listener of listenersOf(event)) call(listener, argument)
+  }
 
   // An object of functions: `request` can be taken out of it, and the object can be wrapped.
   const provider = {
     async request(request) {
-      const call = opened(request)
-      if (ended) throw toRpcError(ended)
-      const proven = METHODS.get(call.method) ?? (headers ? HEADER_METHODS.get(call.method) : undefined)
+      const asked = opened(request)
+      checkOpen()
+      const proven = METHODS.get(asked.method) ?? (headers ? HEADER_METHODS.get(asked.method) : undefined)
       try {
-        const answer = await proven?.(source, call.params)
+        const answer = await proven?.(source, asked.params)
         if (answer !== undefined) return answer
       } catch (error) {
         throw toRpcError(error)
       }
-      if (!fallback || SUBSCRIPTIONS.includes(call.method)) throw unsupported(call.method)
-      events.emit('unverified', { ...call })
-      return fallback.request(call)
+      if (!fallback || SUBSCRIPTIONS.includes(asked.method)) throw unsupported(asked.method)
+      emit('unverified', { ...asked })
+      return fallback.request(asked)
     },
     on(event, listener) {
       if (typeof listener !== 'function') bad('listener', 'a function', listener)
-      events.on(event, listener)
+      listeners.set(event, [...listenersOf(event), listener])
       return provider
     },
+    /** Takes out the one that was added last, as Node's `EventEmitter` does. */
     removeListener(event, listener) {
-      events.removeListener(event, listener)
+      const at = listenersOf(event).lastIndexOf(listener)
+      listeners.set(event, listenersOf(event).filter((_, index) => index !== at))
       return provider
     },
   }
@@ -76,7 +91,7 @@ function opened(request) {
     method = undefined
   }
   if (typeof method !== 'string') throw new ProviderRpcError(INVALID_REQUEST, 'a request has a method')
-  if (params === undefined || params === null) return { method }
+  if (params == null) return { method }
   if (typeof params !== 'object') throw invalidParams('the parameters must be an array')
   return { method, params }
 }

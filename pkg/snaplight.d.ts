@@ -405,12 +405,14 @@ export class Snaplight implements AsyncDisposable {
    * block finds enough voices, is named in the event `disagreement`, once for each number. A function
    * is called every `everyMs` instead, and believed.
    *
-   * It never goes back to a lower number, also not below the complete state's, unless `backwards`
-   * says so; another block of the same number is taken. While the page is hidden it rests, and catches
-   * up at once when it is shown; a sync that runs is not stopped. A follower asks nobody; it goes on
-   * when it becomes the writer. A first sync of everything, and each sync of a set, keeps its block
-   * until the chain is 16 blocks ahead or no peer has it any more; later syncs of everything move to
-   * each new block. A sync that fails by `STORE_ABORTED` is made again.
+   * It never goes back to a number below the complete state's, or below that of a block that it may
+   * still sync to, unless `backwards` says so. A block that no peer has does not count, because its
+   * number is the source's word alone: a lower one is taken instead. Another block of the same
+   * number is taken. While the page is hidden it rests, and catches up at once when it is shown; a
+   * sync that runs is not stopped. A follower asks nobody; it goes on when it becomes the writer. A
+   * first sync of everything, and each sync of a set, keeps its block until the chain is 16 blocks
+   * ahead or no peer has it any more; later syncs of everything move to each new block. A sync that
+   * fails by `STORE_ABORTED` is made again.
    *
    * A source that fails, is silent, or is on another chain (`eth_chainId`) has no voice, and others do
    * not wait for it. An object is asked for its chain with each new block, because a wallet's user may
@@ -701,7 +703,10 @@ export interface FollowOptions {
    * ten times as long. A whole number, at most a day. Default: 4,000.
    */
   everyMs?: number
-  /** Whether a block with a lower number is taken too. Default: `false`. */
+  /**
+   * Whether a block with a lower number is taken too. Default: `false`. It is the way back from a
+   * block that was complete, and whose number a believed source had made up.
+   */
   backwards?: boolean
   /**
    * Whether it goes on while the page is hidden. Default: `false`. Of several tabs the one that writes

@@ -38,7 +38,7 @@ export class Snaplight {
   #peers = new Peers()
   /** How often startSync was called. */
   #starts = 0
-  /** The controls of the running sync, or `null`. */
+  /** The running Sync and what belongs to it, or `null`. */
   #running = null
   #following = new Following()
   #headers = new KeptHeaders()
@@ -283,12 +283,12 @@ export class Snaplight {
    * caller of the earlier sync has to be told.
    */
   #start(target, signal, callbacks) {
-    const running = { ...callbacks, target, start: ++this.#starts, refused: null, publish: null, settle: null, stopListening: () => {} }
+    const running = { ...callbacks, sync: null, target, start: ++this.#starts, refused: null, stopListening: () => {} }
     const sync = new Sync(showTarget(target), {
       stop: () => this.#cancel(running),
       move: (next) => this.#move(running, next),
-      handOver: (controls) => Object.assign(running, controls),
     })
+    running.sync = sync
     const before = this.#running
     this.#running = running
     this.#report = null
@@ -313,7 +313,7 @@ export class Snaplight {
   #supersede(before, sync) {
     before.stopListening()
     const words = Object.entries(sync.target).join(' ').replace(',', ' ')
-    before.settle(null, new CancelledError('CANCELLED', `A newer sync, to ${words}, took over; nothing that this one stored is lost.`))
+    Sync.settle(before.sync, null, new CancelledError('CANCELLED', `A newer sync, to ${words}, took over; nothing that this one stored is lost.`))
   }
 
   /** Gives the same sync another target. */
@@ -347,12 +347,12 @@ export class Snaplight {
     if (report) this.#headers.keep(running.target)
     running.stopListening()
     this.#publish(running)
-    running.settle(report, error)
+    Sync.settle(running.sync, report, error)
   }
 
   #publish(running) {
     const progress = shapeProgress(this.#raw, this.#peers.rows, this.#report)
-    running.publish(progress)
+    Sync.publish(running.sync, progress)
     if (running.onProgress) call(running.onProgress, progress)
     const { needNewRoot } = progress
     // Called once for each root that all peers refuse.

@@ -24,13 +24,17 @@ export class UnsupportedError extends SnaplightError {}
 export class LoadError extends SnaplightError {}
 export class CrashError extends SnaplightError {}
 
-// The names are set as strings on the prototypes, so that `error.name` and stack traces survive a
-// minifier that renames classes.
-for (const [name, { prototype }] of Object.entries({
+nameErrors({
   SnaplightError, MisuseError, NotTrackedError, StoreError, QuotaError, DamagedError, CancelledError, ClosedError, LockedError,
   UnsupportedError, LoadError, CrashError,
-})) {
-  Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
+})
+
+/**
+ * Sets the names as strings on the prototypes, so that `error.name` and stack traces survive a
+ * minifier that renames classes.
+ */
+export function nameErrors(classes) {
+  for (const [name, { prototype }] of Object.entries(classes)) Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
 }
 
 const CLASS_OF = {

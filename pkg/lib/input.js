@@ -110,7 +110,7 @@ export function trackedBytes(accounts, argument = 'accounts', removes = false) {
   for (const account of accounts) {
     const { address, slots, code } = isPlain(account) ? account : { address: account }
     const bytes = addressBytes(address)
-    if (code !== undefined && typeof code !== 'boolean') bad(`code in ${argument}`, 'a boolean', code)
+    if (code !== undefined) boolean(code, `code in ${argument}`)
     const isWhole = slots === 'all'
     if (slots !== undefined && !isWhole && !Array.isArray(slots)) bad(`slots in ${argument}`, "an array of slots, or 'all'", slots)
     const numbers = isWhole ? [] : listOf(slots ?? [], slotBytes)
@@ -159,6 +159,10 @@ export function networkId(value, argument = 'options.network.id') {
     bad(argument, 'an id: a bigint or safe integer from 0 and below 2^64', value)
   }
   return number
+}
+
+export function boolean(value, argument) {
+  return typeof value === 'boolean' ? value : bad(argument, 'a boolean', value)
 }
 
 export function wholeNumber(value, most, argument) {
@@ -260,18 +264,14 @@ function parseHex(digits) {
  * Shows any value in a few characters. It must not throw, not even for an object whose `toString`
  * does.
  */
-function show(value) {
+export function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'bigint') return `${value}n`.slice(0, 90)
-  if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
-  if (value !== null && (typeof value === 'object' || typeof value === 'function')) return isPromise(value) ? 'a promise (await it)' : `a value of type ${typeof value}`
-  return String(value)
-}
-
-function isPromise(value) {
   try {
-    return value instanceof Promise
+    if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
+    if (value instanceof Promise) return 'a promise (await it)'
   } catch {
-    return false
+    // A proxy, which throws when it is asked what it is.
   }
+  return Object(value) === value ? `a value of type ${typeof value}` : String(value)
 }

@@ -5,7 +5,7 @@ import { Snaplight } from './database.js'
 import { ClosedError, NotTrackedError } from './errors.js'
 import { hashBytes } from './input.js'
 import { Beside } from './on-demand/beside.js'
-import { Keys, MAX_KEYS, keysOf } from './on-demand/keys.js'
+import { Keys, MAX_KEYS, joined, keysOf } from './on-demand/keys.js'
 import { Reads } from './reads.js'
 
 /**
@@ -24,7 +24,6 @@ const LONGEST_QUEUE_MS = LONGEST_SYNC_MS
  * worker the calls of one turn come back in several.
  */
 const COLLECT_MS = 2
-
 /**
  * How long the second database stays open when nobody reads. Chosen without a measurement: its
  * sockets do not stay for one read, and who reads at each block finds it open.
@@ -131,7 +130,7 @@ class Queue {
   /** The asks of a job of this state that has room for these keys. */
   #join(state, keys) {
     for (const job of this.#jobs) {
-      const together = new Map([...job.keys, ...keys])
+      const together = joined(job.keys, keys)
       if (job.state.root !== state.root || together.size > MAX_KEYS) continue
       job.keys = together
       return job.asks
@@ -172,6 +171,8 @@ class Queue {
       await this.#open()
       if (this.#keys.areProven(keys, state.root)) this.#keys.use(keys)
       else await this.#prove(state, keys)
+      // It may have been closed as the last of it was proven.
+      if (this.#closed) throw this.#closed
       for (const { resolve } of asks) resolve(this.#readsOf(state))
     } catch (error) {
       for (const { reject } of asks) reject(this.#closed ?? error)

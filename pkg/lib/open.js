@@ -1,6 +1,6 @@
 // Checks the options of both ways to open a database.
 
-import { bad, callback, databaseName, hashBytes, networkId, oneOf, optionsOf } from './input.js'
+import { bad, boolean, callback, databaseName, hashBytes, networkId, oneOf, optionsOf } from './input.js'
 
 const ROLES = ['writer', 'follower']
 const HOLDS = ['everything', 'set']
@@ -12,7 +12,7 @@ const HOLDS = ['everything', 'set']
 export function checkOptions(options) {
   const { network, name, memory = false, role, hold, wasm, onEvent } = optionsOf(options)
   const { id, genesisHash, chainId = id } = optionsOf(network ?? null, 'options.network')
-  if (typeof memory !== 'boolean') bad('options.memory', 'a boolean', memory)
+  boolean(memory, 'options.memory')
   if (role !== undefined) oneOf(role, ROLES, 'options.role')
   if (hold !== undefined) oneOf(hold, HOLDS, 'options.hold')
   callback(onEvent, 'options.onEvent')

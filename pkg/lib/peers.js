@@ -1,7 +1,7 @@
 // The peers of a database: those that are not closed, and the PeerStats of these and of the last
 // closed ones.
 
-import { askedBy, bad, isProvider, optionsOf, peerUrl } from './input.js'
+import { askedBy, bad, boolean, isProvider, optionsOf, peerUrl } from './input.js'
 import { Peer, defaultName } from './peer.js'
 import { forgetOldRows, newRow, shapePeer, updateRows } from './progress.js'
 
@@ -39,7 +39,7 @@ export class Peers {
   add(target, options, backend) {
     const { name, by: wantedBy, reconnect = true } = optionsOf(options)
     const by = askedBy(wantedBy, target)
-    if (typeof reconnect !== 'boolean') bad('options.reconnect', 'a boolean', reconnect)
+    boolean(reconnect, 'options.reconnect')
     const isUrl = peerUrl(target, by) !== null
     if (!isUrl && by === 'rpc' && !isProvider(target)) bad('peer', "a provider's URL, or an object with request({ method, params })", target)
     const isSource = isUrl || by === 'rpc'

@@ -8,8 +8,9 @@
 // business. Only the size of a batch is decided here. `problem` says in words why the call that ended
 // last has failed, and is null if it was answered.
 
-import { NewHeads, SUBSCRIBE, subscriber } from './new-heads.js'
-import { connect } from './socket.js'
+import { bad, isProvider, peerUrl } from './input.js'
+import { SUBSCRIBE, hearHead, listenToObject } from './new-heads.js'
+import { checkWebSocket, connect } from './socket.js'
 
 /**
  * How long a call may take. The engine asks others long before that. Chosen without a measurement:
@@ -55,9 +56,16 @@ const OPEN = 1
  */
 const socketBatches = new Map()
 
+/** What `openProvider` takes of what a caller names, which is a provider or the URL of one. */
+export function providerTarget(value, argument, expected = 'a provider, or the URL of one') {
+  if (isProvider(value)) return value
+  const url = peerUrl(value, 'rpc', argument) ?? bad(argument, expected, value)
+  if (/^ws/.test(url)) checkWebSocket()
+  return url
+}
+
 /**
- * @param {object | string} target An object with `request`, or a checked http:, https:, ws: or wss:
- *   URL.
+ * @param {object | string} target Of `providerTarget`.
  * @param {(code: number, reason: string) => void} onLost Called once, when a WebSocket has ended and
  *   `close` did not end it.
  */
@@ -155,7 +163,7 @@ class Calls {
 class ObjectProvider {
   #calls = new Calls()
   #target
-  #heads
+  #ended = new AbortController()
 
   constructor(target) {
     this.#target = target
@@ -171,8 +179,7 @@ class ObjectProvider {
    */
   listen(onHead, onChain) {
     // A request has no limit of time, because a subscription that is confirmed late has to be ended.
-    this.#heads = new NewHeads(this.#target, (request) => requested(this.#target, request), onHead, onChain)
-    this.#heads.begin()
+    listenToObject(this.#target, (request) => requested(this.#target, request), onHead, onChain, this.#ended.signal)
   }
 
   call(request) {
@@ -181,7 +188,7 @@ class ObjectProvider {
 
   close() {
     this.#calls.fail({ message: 'closed' })
-    this.#heads?.end()
+    this.#ended.abort()
   }
 }
 
@@ -356,7 +363,7 @@ class SocketProvider {
   /** As an object's; the chain of a URL does not change. */
   async listen(onHead) {
     const { result } = await this.call(SUBSCRIBE)
-    this.#onNotice = subscriber(result, onHead)
+    this.#onNotice = (notice) => hearHead(result, notice, onHead)
   }
 
   close() {

@@ -2,7 +2,7 @@
 // where it stands. Sync and Follow are made of it.
 
 export class Running {
-  #promise
+  #settlers = deferred()
   /** What was published last; iterators compare `#version` with the one they showed. */
   #latest = null
   #version = 0
@@ -11,46 +11,47 @@ export class Running {
   /** `null` while it runs, then `{ result }` or `{ error }`. */
   #end = null
 
-  /**
-   * @param {(controls: object) => void} handOver Gets what moves this object: `publish(value)`,
-   *   `settle(result, error)`, of which the first call decides, `latest()` and `end()`.
-   */
-  constructor(handOver) {
-    const settlers = deferred()
-    this.#promise = settlers.promise
-    handOver({
-      latest: () => this.#latest,
-      end: () => this.#end,
-      publish: (value) => {
-        this.#latest = value
-        this.#version += 1
-        this.#wake()
-      },
-      settle: (result, error) => {
-        if (this.#end) return
-        this.#end = error ? { error } : { result }
-        if (error) settlers.reject(error)
-        else settlers.resolve(result)
-        this.#wake()
-      },
-    })
+  /** For other parts of the package: iterators yield this next. */
+  static publish(running, value) {
+    running.#latest = value
+    running.#version += 1
+    running.#wake()
+  }
+
+  /** The same: it has ended, with an error if there is one. The first call decides. */
+  static settle(running, result, error) {
+    if (running.#end) return
+    running.#end = error ? { error } : { result }
+    if (error) running.#settlers.reject(error)
+    else running.#settlers.resolve(result)
+    running.#wake()
+  }
+
+  /** For subclasses: what was published last, or `null`. */
+  static latest(running) {
+    return running.#latest
+  }
+
+  /** For subclasses: `null` while it runs, then `{ result }` or `{ error }`. */
+  static end(running) {
+    return running.#end
   }
 
   then(onFulfilled, onRejected) {
-    return this.#promise.then(onFulfilled, onRejected)
+    return this.#settlers.promise.then(onFulfilled, onRejected)
   }
 
   catch(onRejected) {
-    return this.#promise.catch(onRejected)
+    return this.#settlers.promise.catch(onRejected)
   }
 
   finally(onFinally) {
-    return this.#promise.finally(onFinally)
+    return this.#settlers.promise.finally(onFinally)
   }
 
   [Symbol.asyncIterator]() {
     // `next` throws the failure, so it is handled even if nobody awaits the promise.
-    this.#promise.catch(() => {})
+    this.#settlers.promise.catch(() => {})
     let shown = 0
     let left = false
     const next = async () => {

@@ -8,7 +8,6 @@ export class Sync extends Running {
   #target
   #stop
   #move
-  #controls
   #cancelled = null
 
   /**
@@ -17,19 +16,16 @@ export class Sync extends Running {
    * @param {object} engine
    * @param {() => void} engine.stop Asks the engine to stop; the end comes through `settle`.
    * @param {(target) => object} engine.move Gives it another target; returns the target as shown.
-   * @param {(controls: {publish: Function, settle: Function}) => void} engine.handOver Gets the
-   *   functions that move this object.
    */
-  constructor(target, { stop, move, handOver }) {
-    let controls
-    super((given) => {
-      controls = given
-    })
-    this.#controls = controls
+  constructor(target, { stop, move }) {
+    super()
     this.#target = target
     this.#stop = stop
     this.#move = move
-    handOver({ publish: controls.publish, settle: (report, error) => controls.settle(report, this.#worded(error)) })
+  }
+
+  static settle(sync, report, error) {
+    super.settle(sync, report, sync.#worded(error))
   }
 
   get target() {
@@ -38,11 +34,11 @@ export class Sync extends Running {
 
   /** See snaplight.d.ts: for a block it is known when the header is there. */
   get root() {
-    return this.#target.root ?? this.#controls.end()?.result?.root ?? this.#controls.latest()?.root ?? null
+    return this.#target.root ?? Sync.end(this)?.result?.root ?? Sync.latest(this)?.root ?? null
   }
 
   retarget(target) {
-    if (this.#controls.end() || this.#cancelled) {
+    if (Sync.end(this) || this.#cancelled) {
       throw new MisuseError('SYNC_ENDED', 'This sync has ended or was cancelled, so it cannot be moved: call db.sync with the new target.')
     }
     this.#target = this.#move(target)
@@ -50,7 +46,7 @@ export class Sync extends Running {
   }
 
   cancel(reason) {
-    if (this.#controls.end() || this.#cancelled) return
+    if (Sync.end(this) || this.#cancelled) return
     this.#cancelled = { cause: reason }
     this.#stop()
   }

@@ -180,7 +180,7 @@ test('ws: a connection that is lost is made again by the next call', async (t) =
 test('ws: nothing is connected to when a listener closes the database before the call', async (t) => {
   const { db, provider, server } = await withUrl(t, 'ws')
   provider.on('unverified', () => db.close())
-  await assert.rejects(provider.request({ method: 'eth_gasPrice' }), rpcError(4900, /closed/))
+  await assert.rejects(provider.request({ method: 'eth_gasPrice' }), rpcError(4900, /closed/, { code: 'CLOSED' }))
   await db.close()
   assert.equal(server.stats.connections, 0)
 })
@@ -199,7 +199,7 @@ test('an error of a server that is oddly written is an error all the same', asyn
 for (const kind of KINDS) {
   test(`${kind}: the fallback is closed with the database, and its calls end`, async (t) => {
     const { db, provider, server } = await withUrl(t, kind, { line: { silent: true } })
-    const call = assert.rejects(provider.request({ method: 'eth_gasPrice' }), rpcError(4900, /closed/))
+    const call = assert.rejects(provider.request({ method: 'eth_gasPrice' }), rpcError(4900, /closed/, { code: 'CLOSED' }))
     while (server.stats.batches.length < 1) await turn()
     await db.close()
     await call

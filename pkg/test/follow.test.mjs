@@ -466,6 +466,7 @@ test('a signal that is aborted already ends it at once', async (t) => {
   assert.equal(db.following, null)
   assert.equal(await follow, undefined)
   assert.equal(asked.asked, 0)
+  assert.deepEqual([follow.standing.state, follow.standing.head], ['waiting', null])
 })
 
 test('a sync, or another follow, ends it with a CancelledError that nobody has to handle', async (t) => {

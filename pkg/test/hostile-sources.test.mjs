@@ -383,6 +383,65 @@ test('ten thousand notices in one turn are one or few checks, and the newest blo
   assert.equal(follow.standing.head.hash, header.hash)
 })
 
+test('one that is silent is not asked more often for that, nor looked at without end', async (t) => {
+  const { db } = await world(t)
+  const delays = []
+  const { setTimeout } = globalThis
+  globalThis.setTimeout = (act, ms, ...rest) => {
+    delays.push(ms)
+    return setTimeout(act, ms, ...rest)
+  }
+  t.after(() => {
+    globalThis.setTimeout = setTimeout
+  })
+  let asked = 0
+  const follow = db.follow({ request: () => new Promise(() => { asked += 1 }) }, { everyMs: EVERY_MS })
+  await until(follow, ({ waiting }) => waiting === 'source 1: it does not answer')
+  const { length } = delays
+  await eventually(() => delays.length > length + 10)
+  assert.equal(asked, 3)
+  // Timers take a delay that is none for the shortest.
+  assert.ok(delays.every(Number.isFinite), delays.join())
+})
+
+/** Heads of 10^15 that no peer has: how a source names one, whose caller believes that source. */
+const FORGED_NUMBER = 10 ** 15
+const FORGERIES = {
+  'a header of another state': (chain, when) => source(chain, (call, given) => (when() && isBlock(call) ? forged(given, { number: quantity(FORGED_NUMBER), stateRoot: chain.genesisHash }) : given)),
+  'a function that gives such a header': (chain, when) => () => ({ header: when() ? forged(headerOf(chain.head), { number: quantity(FORGED_NUMBER), stateRoot: chain.genesisHash }) : headerOf(chain.head) }),
+  'a function that gives the hash of no block': (chain, when) => () => (when() ? { blockHash: `0x${'77'.repeat(32)}`, number: FORGED_NUMBER } : { blockHash: chain.head.hash, number: Number(chain.head.header.number) }),
+}
+
+for (const [what, make] of Object.entries(FORGERIES)) {
+  test(`a very high number that was named once, by ${what}, does not keep the next blocks from being taken`, async (t) => {
+    const { chain, db } = await world(t)
+    let isForging = false
+    const follow = db.follow(make(chain, () => isForging), { everyMs: EVERY_MS })
+    await reaches(follow, chain.head)
+    isForging = true
+    await until(follow, ({ state, head }) => state === 'syncing' && head.number === FORGED_NUMBER)
+    isForging = false
+    await chain.advance(3)
+    const { head } = await reaches(follow, chain.head)
+    assert.deepEqual(head, { number: 4, hash: chain.head.hash })
+    // What is complete is proven, so below that nothing is taken.
+    chain.drop(2)
+    await until(follow, ({ waiting }) => waiting === 'the newest block, 2, is lower than 4')
+    assert.equal(follow.standing.head.number, 4)
+  })
+}
+
+test('a block that a function gives with a number that it does not have is complete with its own, and the next ones are taken', async (t) => {
+  const { chain, db } = await world(t)
+  let number = FORGED_NUMBER
+  const follow = db.follow(() => ({ blockHash: chain.head.hash, number }), { everyMs: EVERY_MS })
+  const { head } = await reaches(follow, chain.head)
+  assert.equal(head.number, 3)
+  number = 4
+  await chain.advance(3)
+  await reaches(follow, chain.head)
+})
+
 test('a message whose getters throw is nothing', async (t) => {
   const { chain, db } = await world(t)
   let hear

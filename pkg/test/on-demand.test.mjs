@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { Chain, TestProvider, addressOf, contractOf, startProvider, word } from '../../xtask/node/provider.mjs'
 import { LACKING, LIES, USELESS_PROOFS } from '../../xtask/node/provider/modes.mjs'
 import { OnDemand } from '../lib/on-demand.js'
-import { Keys, MAX_KEYS, keysOf } from '../lib/on-demand/keys.js'
+import { Keys, MAX_KEYS, joined, keysOf } from '../lib/on-demand/keys.js'
 import { Snaplight, open } from '../snaplight.js'
 import { openInWorker, serve } from '../worker.js'
 import { overPort, EMPTY_CODE, EMPTY_ROOT, SOME_ADDRESS, memory, turn } from './support/database.mjs'
@@ -410,6 +410,16 @@ test('what is no address or no slot is refused', async (t) => {
   const { db, onDemand } = await started(t)
   await assert.rejects(onDemand.reads(db.complete, [{ address: '0x12' }]), { name: 'MisuseError', code: 'BAD_ARGUMENT' })
   await assert.rejects(onDemand.reads(db.complete, [{ address: SOME_ADDRESS, slots: [-1] }]), { name: 'MisuseError', code: 'BAD_ARGUMENT' })
+})
+
+test('where two reads are fetched together, an account is not older than a slot that only the second one asks for', () => {
+  const keys = new Keys()
+  keys.use(joined(keysOf([{ address: SOME_ADDRESS }]), keysOf([{ address: SOME_ADDRESS, slots: [1] }])))
+  keys.proven('a', ['a'])
+  // Room for one key less: the slot goes, and not the account with a slot that would count as held.
+  const others = Array.from({ length: MAX_KEYS - 1 }, (_, at) => ({ address: addressOf(at) }))
+  const gone = keys.makeRoom(keysOf(others))
+  assert.deepEqual([...gone.values()], [{ address: SOME_ADDRESS, slot: word(1) }])
 })
 
 test('a key is never older than its account, and what is not used at a state goes at the next', () => {

@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import { CancelledError, StoreError } from '../lib/errors.js'
 import { Sync } from '../lib/sync.js'
 
+const controls = (sync) => ({ publish: (progress) => Sync.publish(sync, progress), settle: (report, error) => Sync.settle(sync, report, error) })
+
 function running() {
   const held = { stops: 0, moves: [] }
   held.sync = new Sync({ root: '0x12' }, {
@@ -13,9 +15,8 @@ function running() {
       held.moves.push(target)
       return { root: target }
     },
-    handOver: (controls) => Object.assign(held, controls),
   })
-  return held
+  return Object.assign(held, controls(held.sync))
 }
 
 test('an iterator shows the newest progress only, the last one too, and ends with the sync', async () => {
@@ -104,8 +105,8 @@ test('it is moved while it runs, and not afterwards', () => {
 })
 
 test('the root of a block is that of the last progress, then of the report', () => {
-  const held = running()
-  const sync = new Sync({ blockHash: '0xb1' }, { stop() {}, move() {}, handOver: (controls) => Object.assign(held, controls) })
+  const sync = new Sync({ blockHash: '0xb1' }, { stop() {}, move() {} })
+  const held = controls(sync)
   assert.equal(sync.root, null)
   held.publish({ root: null })
   assert.equal(sync.root, null)

@@ -1,6 +1,6 @@
 // The errors of the provider (EIP-1193, EIP-1474), and what an error of the database becomes.
 
-import { NotTrackedError, SnaplightError } from '../errors.js'
+import { NotTrackedError, SnaplightError, adoptError, nameErrors } from '../errors.js'
 
 /** The request is none (EIP-1474, JSON-RPC 2.0). */
 export const INVALID_REQUEST = -32600
@@ -11,7 +11,7 @@ const NOT_FOUND = -32001
 /** Too many requests (EIP-1474). */
 export const LIMIT_EXCEEDED = -32005
 const UNSUPPORTED_METHOD = 4200
-export const DISCONNECTED = 4900
+const DISCONNECTED = 4900
 
 export class ProviderRpcError extends Error {
   constructor(code, message, data, cause) {
@@ -20,8 +20,7 @@ export class ProviderRpcError extends Error {
     if (data !== undefined) this.data = data
   }
 }
-// As text, so that the name survives a minifier.
-Object.defineProperty(ProviderRpcError.prototype, 'name', { value: 'ProviderRpcError', configurable: true, writable: true })
+nameErrors({ ProviderRpcError })
 
 export function invalidParams(message, cause) {
   return new ProviderRpcError(INVALID_PARAMS, message, undefined, cause)
@@ -39,7 +38,7 @@ export function notFound(code, message) {
 /** The error that the caller gets for one that a read rejected with. */
 export function toRpcError(error) {
   if (error instanceof ProviderRpcError) return error
-  if (!(error instanceof SnaplightError)) return new ProviderRpcError(INTERNAL, `A defect in Snaplight; please report it: ${error?.message}`, undefined, error)
+  if (!(error instanceof SnaplightError)) return new ProviderRpcError(INTERNAL, adoptError(error).message, undefined, error)
   const { code, message, pending } = error
   if (error instanceof NotTrackedError) return new ProviderRpcError(NOT_FOUND, message, { code, pending }, error)
   return new ProviderRpcError(code === 'CLOSED' || code === 'CRASHED' ? DISCONNECTED : INTERNAL, message, { code }, error)

@@ -2,13 +2,14 @@
 // is refused with its code. A caller's value may be anything, and its getters may throw, so each is
 // read once.
 
+import { show } from '../input.js'
 import { ProviderRpcError, invalidParams } from './errors.js'
 
 /** Most slots of one call, as go-ethereum has it. */
 const MAX_SLOTS = 1_024
 /** go-ethereum's numbers of blocks have 63 bits. */
 const MAX_BLOCK = 2n ** 63n - 1n
-const TAGS = ['latest', 'safe', 'finalized', 'earliest', 'pending']
+const TAGS = ['latest', 'safe', 'finalized', 'pending']
 
 /** `{ address, block }` */
 export const accountParams = taking({ address, block })
@@ -100,14 +101,13 @@ function hash(value) {
 }
 
 function numberOrTag(value) {
+  if (value === 'earliest') return { number: 0n }
   if (TAGS.includes(value)) return { tag: value }
   const number = typeof value === 'string' && /^0x(0|[1-9a-f][0-9a-f]{0,15})$/i.test(value) ? BigInt(value) : MAX_BLOCK + 1n
   if (number <= MAX_BLOCK) return { number }
   throw expected('a block: its number (0x and digits, no leading zeros), its hash or a tag', value)
 }
 
-/** The error. It shows any value in a few characters, without calling anything of it. */
 function expected(what, value) {
-  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value === 'number' ? value : value === null ? 'null' : typeof value
-  return invalidParams(`expected ${what}; got ${shown}`)
+  return invalidParams(`expected ${what}; got ${show(value)}`)
 }

@@ -4,13 +4,13 @@ import { Snaplight } from '../database.js'
 import { readable } from '../held.js'
 import { INTERNAL, ProviderRpcError, invalidParams, notFound } from './errors.js'
 
-/** Stands for an answer that has to be fetched first. */
-const MISSING = Symbol('missing')
-
 export class States {
   #db
   #onDemand
-  /** The Snapshot of each state that was read. Bound: the states of the database. */
+  /**
+   * The Snapshot of each state that was read: to make one takes a quarter of a read. Bound: the
+   * states of the database.
+   */
   #snapshots = new WeakMap()
   /** The promise of the reads on demand, once there was a need. */
   #loaded = null
@@ -36,14 +36,12 @@ export class States {
       if (!complete) throw notFound('NO_STATE', 'No state is complete yet.')
       return complete
     }
-    const wanted = tag === 'earliest' ? 0n : number
-    const wantedHash = hash ?? this.#followed(tag)?.hash
-    const isNumber = ({ block }, number) => block && BigInt(block.number) === number
-    const state = states.find((each) => (wantedHash ? each.block?.hash === wantedHash : isNumber(each, wanted)))
+    const wantedHash = tag ? this.#followed(tag)?.hash : hash
+    const state = states.find(({ block }) => block && (wantedHash ? block.hash === wantedHash : BigInt(block.number) === number))
     // The newest state comes first: of two blocks with a number, it replaced the other.
-    const isReplaced = requireCanonical && state && states.find((each) => isNumber(each, BigInt(state.block.number))) !== state
+    const isReplaced = requireCanonical && state && states.find(({ block }) => block?.number === state.block.number) !== state
     if (!state || isReplaced) {
-      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? wanted ?? tag} here${isReplaced ? ' any more' : ''}. ${readable(states)}`)
+      throw notFound('NO_SUCH_STATE', `There is no state of the block ${wantedHash ?? number ?? tag} here${isReplaced ? ' any more' : ''}. ${readable(states)}`)
     }
     return state
   }
@@ -75,11 +73,11 @@ export class States {
     const snapshot = this.#snapshots.get(state) ?? this.#db.at(state.block?.hash ?? state.root)
     this.#snapshots.set(state, snapshot)
     if (!this.#onDemand) return Promise.all(wanted.map((each) => read(snapshot, each)))
-    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(missingIfUntracked)))
-    const missing = wanted.filter((_, at) => values[at] === MISSING)
+    const values = await Promise.all(wanted.map((each) => read(snapshot, each).catch(nullIfUntracked)))
+    const missing = wanted.filter((_, at) => values[at] === null)
     if (missing.length === 0) return values
     const reads = await (await this.#load()).reads(state, missing)
-    return Promise.all(wanted.map((each, at) => (values[at] === MISSING ? read(reads, each) : values[at])))
+    return Promise.all(wanted.map((each, at) => values[at] ?? read(reads, each)))
   }
 
   /** Most pages never need it, so it is loaded at the first need. */
@@ -96,14 +94,13 @@ export class States {
 
   /** The Head that was followed by a tag. */
   #followed(tag) {
-    if (tag !== 'safe' && tag !== 'finalized') return null
     const { safe, finalized } = Snaplight.followed(this.#db)
     // A block that is final is safe.
     return tag === 'finalized' || finalized?.number > (safe?.number ?? -1) ? finalized : safe
   }
 }
 
-function missingIfUntracked(error) {
-  if (error.code === 'NOT_TRACKED' && !error.pending) return MISSING
+function nullIfUntracked(error) {
+  if (error.code === 'NOT_TRACKED' && !error.pending) return null
   throw error
 }

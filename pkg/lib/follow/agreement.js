@@ -1,14 +1,13 @@
 // Which block several sources agree on.
 
-import { hashBytes } from '../input.js'
-import { Line, trim } from './line.js'
+import { Line, headOf, trim } from './line.js'
 import { NEW } from './source.js'
 
 /** Disagreements that are remembered, so that each is told once. */
 const MAX_REPORTED = 256
 
 export class Agreement {
-  /** Of source.js. Bound: MAX_SOURCES of follow.js. */
+  /** Of source.js. Bound: MAX_SOURCES of plan.js. */
   #sources
   #agree
   #report
@@ -33,7 +32,7 @@ export class Agreement {
    * numbers.
    *
    * @param {number} lowest Blocks with lower numbers are not looked for.
-   * @returns {{head: object | null, number: number, waiting: string | null}} A head of loop.js; the
+   * @returns {{head: object | null, number: number, waiting: string | null}} A head of follow.js; the
    *   highest number that enough name or have passed; and why nothing is known of new blocks, in
    *   words.
    */
@@ -50,18 +49,20 @@ export class Agreement {
       const named = this.#named(number)
       const votes = ({ hash }) => named.filter(({ block }) => block.hash === hash).length
       // Of several that are named by as many, the one that was agreed on before stays.
-      const [most] = [this.#agreed.at(number) ?? {}, ...named.map(({ block }) => block)].sort((a, b) => votes(b) - votes(a))
+      const [most] = [this.#agreed.get(number) ?? {}, ...named.map(({ block }) => block)].sort((a, b) => votes(b) - votes(a))
       if (votes(most) >= this.#agree) block = most
       // Not even those that have not named it yet could decide.
       else if (votes(most) + this.#sources.length - named.length < this.#agree) split ??= named
     }
-    if (block && this.#agreed.at(block.number)?.hash !== block.hash) this.#agreed.grow(block)
-    if (split && !block) this.#tell(null, split)
-    for (const agreed of this.#agreed.all()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
+    // The split is at a higher number, which others may name soon.
+    if (block) split = null
+    if (block && this.#agreed.get(block.number)?.hash !== block.hash) this.#agreed.grow(block)
+    if (split) this.#tell(null, split)
+    for (const agreed of this.#agreed.values()) this.#tell(agreed, this.#named(agreed.number).filter(({ block }) => block.hash !== agreed.hash))
     return {
-      head: block && { number: block.number, hash: block.hash, target: { header: block.header, blockHash: hashBytes(block.hash) } },
+      head: block,
       number: numbers[this.#agree - 1],
-      waiting: this.#why(block ? null : split),
+      waiting: this.#why(split),
     }
   }
 
@@ -80,7 +81,7 @@ export class Agreement {
       trim(this.#reported, MAX_REPORTED)
       blocks.push({ source: source.name, number, hash })
     }
-    if (blocks.length > 0) this.#report(agreed && { number: agreed.number, hash: agreed.hash }, blocks)
+    if (blocks.length > 0) this.#report(headOf(agreed), blocks)
   }
 
   #why(split) {

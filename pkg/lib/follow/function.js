@@ -4,62 +4,44 @@ import { showTarget, syncTarget } from '../input.js'
 import { openProvider } from '../provider.js'
 import { NEW } from './source.js'
 
-export class FunctionSource {
-  #call
-  #name
-  #everyMs
-  #verify
-  #heard
-  /** What it gave last, a head of loop.js, and why it gives none now, in words. */
-  #head = null
-  #problem = NEW
-  #isAsking = false
-  #timer
+/** It has `start()` and `rest()` as a Source, and `find()` as an Agreement. */
+export function functionSource({ call, name }, { everyMs }, { verify, heard }) {
+  /** What it gave last, a head of follow.js, and why it gives none now, in words. */
+  let head = null
+  let problem = NEW
+  let isAsking = false
+  let timer
 
-  constructor({ call, name }, { everyMs }, { verify, heard }) {
-    this.#call = call
-    this.#name = name
-    this.#everyMs = everyMs
-    this.#verify = verify
-    this.#heard = heard
-  }
-
-  start() {
-    this.#ask()
-  }
-
-  rest() {
-    clearTimeout(this.#timer)
-  }
-
-  /** As an Agreement's. */
-  find() {
-    return { head: this.#head, number: this.#head?.number, waiting: this.#problem && `${this.#name}: ${this.#problem}` }
-  }
-
-  async #ask() {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#ask(), this.#everyMs)
-    if (this.#isAsking) return
-    this.#isAsking = true
-    let head = null
+  const start = async () => {
+    clearTimeout(timer)
+    timer = setTimeout(start, everyMs)
+    if (isAsking) return
+    isAsking = true
+    let given = null
     // As a provider, so that it ends in any case, and with words, also where what it gives throws.
     const request = async () => {
-      const given = await this.#call()
-      if (given != null) head = await this.#read(given)
+      given = await headOf(await call(), verify)
     }
     const { error } = await openProvider({ request }).call({})
-    this.#head = head ?? this.#head
-    this.#problem = error ? error.message : head ? null : 'it names no block'
-    this.#isAsking = false
-    this.#heard()
+    head = given ?? head
+    problem = error ? error.message : given ? null : 'it names no block'
+    isAsking = false
+    heard()
   }
 
-  async #read(given) {
-    const target = syncTarget(given)
-    const { header, blockHash } = target
-    if (header) return { target, ...(await this.#verify(header, blockHash)) }
-    const { root, blockHash: hash } = showTarget(target)
-    return { target, root, hash, number: hash && given.number >= 0 && Number.isSafeInteger(given.number) ? given.number : undefined }
+  return {
+    start,
+    rest: () => clearTimeout(timer),
+    find: () => ({ head, number: head?.number, waiting: problem && `${name}: ${problem}` }),
   }
+}
+
+/** The head that was given, if it was one. */
+async function headOf(given, verify) {
+  if (given == null) return null
+  const target = syncTarget(given)
+  const { header, blockHash } = target
+  if (header) return { target, ...(await verify(header, blockHash)) }
+  const { root, blockHash: hash } = showTarget(target)
+  return { target, root, hash, number: hash && given.number >= 0 && Number.isSafeInteger(given.number) ? given.number : undefined }
 }

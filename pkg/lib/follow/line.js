@@ -3,45 +3,31 @@
 /** Blocks that are remembered. Sources are seldom apart by more. */
 const MAX_BLOCKS = 16
 
-export class Line {
-  /** By number. Bound: MAX_BLOCKS. */
-  #blocks = new Map()
-
-  at(number) {
-    return this.#blocks.get(number)
-  }
-
+/** By number. Bound: MAX_BLOCKS. */
+export class Line extends Map {
   /** The chain has this newest block. What is not below it is forgotten, and all that it does not build on. */
   grow(block) {
     const { number, parent } = block
-    if (this.at(number - 1)?.hash !== parent) this.clear()
-    for (const known of this.#blocks.keys()) if (known >= number) this.#blocks.delete(known)
+    if (this.get(number - 1)?.hash !== parent) this.clear()
+    for (const known of this.keys()) if (known >= number) this.delete(known)
     this.add(block)
   }
 
   /** The chain has this block as well. */
   add(block) {
-    this.#blocks.set(block.number, block)
-    trim(this.#blocks, MAX_BLOCKS)
-  }
-
-  remove(number) {
-    this.#blocks.delete(number)
-  }
-
-  clear() {
-    this.#blocks.clear()
+    this.set(block.number, block)
+    trim(this, MAX_BLOCKS)
   }
 
   /** Forgets what has a number only. */
   forgetAsked() {
-    for (const { number, hash } of this.all()) if (!hash) this.#blocks.delete(number)
+    for (const { number, hash } of this.values()) if (!hash) this.delete(number)
   }
+}
 
-  /** @returns {Iterable<object>} */
-  all() {
-    return this.#blocks.values()
-  }
+/** The Head of a block: its number and its hash alone. `null` if it is none, or has no number. */
+export function headOf(block) {
+  return block?.number == null ? null : { number: block.number, hash: block.hash }
 }
 
 /** Forgets the oldest of a Map or Set if it has more than so many. */

@@ -31,7 +31,7 @@ export class Source {
   name
   /** Why it has no voice, or its voice may be old, in words; `null` if it has one. */
   problem = NEW
-  /** The newest block that it names, `{ number, hash, parent, header }`; `null` without a voice. */
+  /** The newest block that it names, a head of follow.js with its `parent`; `null` without a voice. */
   head = null
   #target
   #options
@@ -48,7 +48,7 @@ export class Source {
    * there.
    */
   #line = new Line()
-  /** `null` while unknown, else whether it is the right chain. */
+  /** Whether it is on the right chain; `null` while unknown. */
   #isOurChain = null
   #open = 0
   /** Counts what is asked and heard, and the newest of that which was taken. */
@@ -58,7 +58,7 @@ export class Source {
   #noticed = null
   #isChecking = false
   /** Whether the subscription works: it brought the newest block. */
-  #hears = null
+  #hears = false
 
   /**
    * @param {object | string} target A provider, or its URL.
@@ -103,17 +103,17 @@ export class Source {
 
   /** Its block with this number, if it is known. */
   at(number) {
-    return this.#line.at(number)
+    return this.#line.get(number)
   }
 
   /** Asks for its block with this number, once until it is heard again. */
   async ask(number) {
-    if (this.#line.at(number)) return
+    if (this.#line.get(number)) return
     this.#line.add({ number })
     const { result } = await this.#call('eth_getBlockByNumber', [quantity(number), false])
     const block = result && (await this.#verified(headerTexts(result)))
     // The chain may be another one by then.
-    const isOther = !(number < this.head?.number) || this.#line.at(number)?.hash || (this.#line.at(number + 1)?.parent ?? block?.hash) !== block?.hash
+    const isOther = !(number < this.head?.number) || this.#line.get(number)?.hash || (this.#line.get(number + 1)?.parent ?? block?.hash) !== block?.hash
     if (block?.number !== number || isOther) return
     this.#line.add(block)
     this.#heard()
@@ -136,7 +136,8 @@ export class Source {
   #lost(reason) {
     // It has answered if its chain is known.
     this.#attempts?.lost(this.#isOurChain !== null)
-    this.#provider = this.#isOurChain = this.#hears = null
+    this.#provider = this.#isOurChain = null
+    this.#hears = false
     this.#forget(reason)
   }
 
@@ -150,7 +151,7 @@ export class Source {
     if (this.#isChecking) return
     this.#isChecking = true
     while (this.#noticed) {
-      const header = headerTexts(this.#noticed)
+      const header = this.#noticed
       this.#noticed = null
       const turn = ++this.#turn
       if (await this.#isSure()) await this.#take(header, turn)
@@ -187,10 +188,10 @@ export class Source {
     } else if (result) {
       // The subscription has missed it, and may have ended.
       if (this.#hears && result.hash !== this.head?.hash) {
-        this.#hears = null
+        this.#hears = false
         this.#schedule()
       }
-      this.#take(headerTexts(result), turn)
+      this.#take(result, turn)
     } else if (result !== undefined) {
       this.#fail(`it names no block '${tag}'`)
     }
@@ -205,8 +206,7 @@ export class Source {
     const { chainId } = this.#options
     // An object has no number, and might throw instead.
     this.#isOurChain = typeof result !== 'object' && Number(result) === Number(chainId)
-    if (this.#isOurChain) this.#heard()
-    else this.#forget(`it is on chain ${JSON.stringify(result).slice(0, LONGEST_ID)}, and not on ${chainId}`)
+    if (!this.#isOurChain) this.#forget(`it is on chain ${JSON.stringify(result).slice(0, LONGEST_ID)}, and not on ${chainId}`)
     return this.#isOurChain
   }
 
@@ -214,7 +214,7 @@ export class Source {
   async #call(method, params) {
     const provider = this.#provider
     if (!provider) return {}
-    if (this.#open >= MAX_OPEN) return { error: { message: 'it does not answer' } }
+    if (this.#open >= MAX_OPEN) return { error: { message: 'it does not answer', retryAfterMs: null } }
     this.#open += 1
     const outcome = await provider.call({ method, params })
     this.#open -= 1
@@ -222,7 +222,8 @@ export class Source {
   }
 
   /** Takes a header for its newest block when it has been hashed again. */
-  async #take(header, turn) {
+  async #take(given, turn) {
+    const header = headerTexts(given)
     const block = (header.hash === this.head?.hash && this.head) || (await this.#verified(header))
     if (turn < this.#taken) return
     this.#taken = turn
@@ -244,9 +245,10 @@ export class Source {
   /** Resolves to the block of a header whose fields hash to its hash, or to a problem. */
   async #verified(header) {
     try {
-      const { number, hash } = await this.#verify(header, hashBytes(header.hash, "the header's hash"))
+      const blockHash = hashBytes(header.hash, "the header's hash")
+      const { number, hash } = await this.#verify(header, blockHash)
       if (!Number.isSafeInteger(number)) return { problem: `it names block ${number}` }
-      return { number, hash, parent: header.parentHash, header: { ...header, hash } }
+      return { number, hash, parent: header.parentHash, target: { header, blockHash } }
     } catch (error) {
       return { problem: error.message }
     }

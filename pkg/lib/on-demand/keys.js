@@ -26,6 +26,11 @@ export function keysOf(wanted) {
   return keys
 }
 
+/** These and more. An account that is in both comes behind what is new of it, too. */
+export function joined(keys, more) {
+  return new Map([...[...keys].filter(([id]) => !more.has(id)), ...more])
+}
+
 /** The list for `track` and `untrack` that names these keys, and nothing else. */
 export function listed(keys) {
   const accounts = new Map()
@@ -80,7 +85,7 @@ export class Keys {
 
   /** Takes out these. */
   forget(keys) {
-    return this.#take([...keys.keys()].map((id) => [id, this.#held.get(id)]))
+    return this.#take([...this.#held].filter(([id]) => keys.has(id)))
   }
 
   /**
