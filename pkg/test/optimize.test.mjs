@@ -1,10 +1,14 @@
-/** What makes the module smaller as it is sent: the order of its functions, and equal alignments. */
+/**
+ * What makes the module smaller as it is sent: the order of its functions, equal alignments, and
+ * short names.
+ */
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { functionsOf, withNames } from '../../xtask/node/functions.mjs'
 import { alignments } from '../../xtask/node/instructions.mjs'
 import { byLikeness } from '../../xtask/node/likeness.mjs'
+import { inSource, withoutHashes } from '../../xtask/node/rename.mjs'
 
 /** A module that imports a function and has two of its own, with names. */
 const MODULE = Buffer.from([
@@ -52,4 +56,21 @@ test('The alignments of a function are found among all kinds of instructions', (
 
 test('An instruction that is not known is an error', () => {
   assert.throws(() => [...alignments(Buffer.from([0, 0xfe, 0x0b]))], /the instruction fe is unknown/)
+})
+
+test('A name with a hash becomes a number in the module and in its JavaScript, and others stay', async () => {
+  const old = '__wbg_send_0123456789abcdef'
+  const module = (...names) => Buffer.from([
+    ...[0, 97, 115, 109, 1, 0, 0, 0],
+    ...[1, 4, 1, 96, 0, 0],
+    ...section(2, names.flatMap((name) => [...text('a'), ...text(name), 0, 0])),
+    ...section(7, [...text('open'), 0, 0, ...text(names[1]), 0, 1]),
+  ])
+  const section = (id, items) => [id, items.length + 1, 2, ...items]
+  const text = (value) => [value.length, ...Buffer.from(value)]
+  const { file, names } = withoutHashes(module('set', old))
+  assert.deepEqual([...names], [[old, '$0']])
+  assert.deepEqual(file, module('set', '$0'))
+  await WebAssembly.compile(file)
+  assert.equal(inSource(`set(); a.${old}(${old}x)`, names), `set(); a.$0(${old}x)`)
 })

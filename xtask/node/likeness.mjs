@@ -4,10 +4,10 @@
  * parameters, which a section before the code lists in the same order.
  */
 
-/** Bytes of the pieces by which functions are compared. Of 4, 5, 6, 8 and 12, the best. */
-const PIECE = 6
-/** A piece that is in more functions than this says nothing about them. Of 16, 64 and 256, the best. */
-const COMMON = 256
+/** Bytes of the pieces by which functions are compared. Of 3, 4, 5 and 6, the best. */
+const PIECE = 4
+/** A piece that is in more functions than this says nothing about them. Of 256, 600 and 1,500, the best. */
+const COMMON = 600
 /** Keeps a function of a few bytes from being like everything. Chosen without a measurement. */
 const LEAST = 20
 

@@ -115,7 +115,7 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                               group geth needs Go: it is kernel and sync, in turns with go-ethereum,
                               and the gateway
 
-  cargo xtask build   Builds the npm package in pkg/ as it is published (wasm-pack, then wasm-opt),
+  cargo xtask build   Builds the npm package in pkg/ as it is published (wasm-bindgen, wasm-opt),
                       and prints its sizes.
       --fast                  without command-line tools and without wasm-opt, as the demo does
 
