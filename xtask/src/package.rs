@@ -37,7 +37,9 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     let mut module = Command::new("cargo");
     module
         .args(["rustc", "--release", "--package", "snaplight", "--lib"])
-        .args(["--target", WASM_TARGET, "--", "-C", INLINING])
+        .args(["--target", WASM_TARGET, "--target-dir"])
+        .arg(&workspace.target)
+        .args(["--", "-C", INLINING])
         .current_dir(&workspace.root);
     required("compiling the module", &mut module)?;
     let mut glue = Command::new("wasm-bindgen");
