@@ -24,6 +24,7 @@ const LONGEST_QUEUE_MS = LONGEST_SYNC_MS
  * worker the calls of one turn come back in several.
  */
 const COLLECT_MS = 2
+
 /**
  * How long the second database stays open when nobody reads. Chosen without a measurement: its
  * sockets do not stay for one read, and who reads at each block finds it open.

@@ -140,7 +140,11 @@ fn run_all(from: u64, worlds: u64) {
 }
 
 fn alone(seed: u64) -> String {
-    format!("alone: cargo xtask sim --seed {seed}")
+    let sets = match holds() {
+        Holds::Sets => "--sets ",
+        Holds::BySeed | Holds::Everything => "",
+    };
+    format!("alone: cargo xtask sim {sets}--seed {seed}")
 }
 
 /// Which worlds hold sets.
