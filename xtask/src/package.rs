@@ -31,19 +31,12 @@ const INLINING: &str = "llvm-args=-inline-max-stacksize=64";
 /// Builds the package as it is published: rustc, wasm-bindgen for the web target, then wasm-opt.
 pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     tools::wasm_target()?;
-    let path = tools::wasm_pack(workspace)?;
+    let path = tools::wasm_bindgen(workspace)?;
     tools::npm_packages(workspace, &workspace.node)?;
     say("building the package");
-    let mut module = Command::new("cargo");
-    module
-        .args(["rustc", "--release", "--package", "snaplight", "--lib"])
-        .args(["--target", WASM_TARGET, "--target-dir"])
-        .arg(&workspace.target)
-        .args(["--", "-C", INLINING])
-        .current_dir(&workspace.root);
-    required("compiling the module", &mut module)?;
+    let module = compiled(workspace, &["-C", INLINING])?;
     let mut glue = Command::new("wasm-bindgen");
-    glue.arg(built(workspace))
+    glue.arg(module)
         .args(["--target", "web", "--out-name", "snaplight", "--out-dir"])
         .arg(workspace.package.join("wasm"))
         .env("PATH", path);
@@ -80,19 +73,7 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
         " (a minute or two the first time)"
     };
     say(&format!("building the package{fresh}"));
-    let mut module = Command::new("cargo");
-    module
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "snaplight",
-            "--lib",
-            "--target",
-            WASM_TARGET,
-        ])
-        .current_dir(&workspace.root);
-    required("compiling the module", &mut module)?;
+    let module = compiled(workspace, &[])?;
     let mut bindgen = Command::new("cargo");
     bindgen
         .args([
@@ -110,16 +91,23 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     fs::create_dir_all(&output)
         .map_err(|error| format!("{} could not be created: {error}", output.display()))?;
     let mut glue = Command::new(program);
-    glue.arg(built(workspace)).arg(output).arg("snaplight");
+    glue.arg(module).arg(output).arg("snaplight");
     required("writing the JavaScript glue", &mut glue).map(drop)
 }
 
-/// The module as rustc makes it.
-fn built(workspace: &Workspace) -> PathBuf {
-    workspace
-        .target
-        .join(WASM_TARGET)
-        .join("release/snaplight.wasm")
+/// Compiles the module. Returns where it is. `flags`: of rustc, for the last crate.
+fn compiled(workspace: &Workspace, flags: &[&str]) -> Outcome<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["rustc", "--release", "--package", "snaplight", "--lib"])
+        .args(["--target", WASM_TARGET, "--target-dir"])
+        .arg(&workspace.target)
+        .arg("--")
+        .args(flags)
+        .current_dir(&workspace.root);
+    required("compiling the module", &mut cargo)?;
+    let folder = workspace.target.join(WASM_TARGET);
+    Ok(folder.join("release/snaplight.wasm"))
 }
 
 fn sizes(workspace: &Workspace) -> Outcome<bool> {

@@ -99,42 +99,59 @@ pub(crate) fn npm_packages(workspace: &Workspace, folder: &Path) -> Outcome<()> 
     Ok(())
 }
 
-/// Installs wasm-pack, and wasm-bindgen in exactly the version of Cargo.lock. Returns a PATH that
-/// has both.
+/// Installs wasm-pack, and the tools of [`wasm_bindgen`]. Returns a PATH that has all of them.
 pub(crate) fn wasm_pack(workspace: &Workspace) -> Outcome<OsString> {
-    let tools = workspace.target.join("tools");
-    let mut folders = vec![tools.join("bin")];
-    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let path =
-        env::join_paths(&folders).map_err(|error| format!("PATH cannot be extended: {error}"))?;
-
-    let bindgen = locked_version(workspace, "wasm-bindgen")?;
+    let path = path_of(workspace)?;
     let (series, _) = WASM_PACK.rsplit_once('.').unwrap_or((WASM_PACK, ""));
-    let ready = |program: &str, version: &str| {
-        let found = folders
-            .iter()
-            .map(|folder| folder.join(program))
-            .find(|program| program.exists());
-        found
-            .and_then(|program| first_line(program, &["--version"]))
-            .is_some_and(|line| {
-                line.split_whitespace().nth(1).is_some_and(|found| {
-                    found == version || found.starts_with(&format!("{version}."))
-                })
-            })
-    };
-    if !ready("wasm-pack", series) {
-        cargo_install(&tools, "wasm-pack", WASM_PACK, true)?;
+    if !is_ready(&path, "wasm-pack", series) {
+        cargo_install(workspace, "wasm-pack", WASM_PACK, true)?;
     }
+    wasm_bindgen(workspace)
+}
+
+/// Installs wasm-bindgen and its test runner in exactly the version of Cargo.lock. Returns a PATH
+/// that has them.
+pub(crate) fn wasm_bindgen(workspace: &Workspace) -> Outcome<OsString> {
+    let path = path_of(workspace)?;
+    let version = locked_version(workspace, "wasm-bindgen")?;
+    let programs = ["wasm-bindgen", "wasm-bindgen-test-runner"];
     // Without --locked: its lock file contains crates that some versions of Rust do not compile.
-    if !ready("wasm-bindgen", &bindgen) || !ready("wasm-bindgen-test-runner", &bindgen) {
-        cargo_install(&tools, "wasm-bindgen-cli", &bindgen, false)?;
+    if !programs
+        .iter()
+        .all(|program| is_ready(&path, program, &version))
+    {
+        cargo_install(workspace, "wasm-bindgen-cli", &version, false)?;
     }
     Ok(path)
 }
 
-/// Installs a program below `root`. A developer's own version in ~/.cargo/bin is not touched.
-fn cargo_install(root: &Path, name: &str, version: &str, locked: bool) -> Outcome<()> {
+/// Where programs are installed. A developer's own version in ~/.cargo/bin is not touched.
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("tools")
+}
+
+/// The PATH, with what is installed there first.
+fn path_of(workspace: &Workspace) -> Outcome<OsString> {
+    let mut folders = vec![folder(workspace).join("bin")];
+    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    env::join_paths(&folders).map_err(|error| format!("PATH cannot be extended: {error}").into())
+}
+
+/// Whether the first such program on this PATH has this version, or one of this series.
+fn is_ready(path: &OsString, program: &str, version: &str) -> bool {
+    let mut programs = env::split_paths(path).map(|folder| folder.join(program));
+    let line = programs
+        .find(|program| program.exists())
+        .and_then(|program| first_line(program, &["--version"]));
+    line.is_some_and(|line| {
+        line.split_whitespace()
+            .nth(1)
+            .is_some_and(|found| found == version || found.starts_with(&format!("{version}.")))
+    })
+}
+
+/// Installs a program into [`folder`].
+fn cargo_install(workspace: &Workspace, name: &str, version: &str, locked: bool) -> Outcome<()> {
     say(&format!(
         "compiling {name} {version} once (4 to 6 minutes on two cores)"
     ));
@@ -147,7 +164,7 @@ fn cargo_install(root: &Path, name: &str, version: &str, locked: bool) -> Outcom
             &format!("={version}"),
             "--root",
         ])
-        .arg(root);
+        .arg(folder(workspace));
     if locked {
         cargo.arg("--locked");
     }
