@@ -96,6 +96,12 @@ const PING: [u8; 2] = [0x02, 0xc0];
 /// The first byte of a Hello: message id 0.
 const HELLO: u8 = 0x80;
 
+async fn delete(name: &str) {
+    JsFuture::from(delete_database(name.to_owned()))
+        .await
+        .unwrap();
+}
+
 async fn try_open(name: &str, memory: bool, listener: &Listener) -> Result<Database, JsValue> {
     open_as("writer", name, memory, listener).await
 }
@@ -279,9 +285,7 @@ async fn an_answer_from_inside_send_is_read_after_it() {
 #[wasm_bindgen_test]
 async fn the_empty_state_is_complete_and_durable_before_its_end_is_reported() {
     let name = "driver: empty state";
-    JsFuture::from(delete_database(name.to_owned()))
-        .await
-        .unwrap();
+    delete(name).await;
     let listener = Listener::new();
     let database = try_open(name, false, &listener).await.unwrap();
     let synced = listener.next("synced");
@@ -323,18 +327,14 @@ async fn a_database_is_locked_while_it_is_open_and_free_as_soon_as_close_has_end
     assert_eq!(field(&refused, "code"), "LOCKED");
     close(first).await;
     close(try_open(name, false, &listener).await.unwrap()).await;
-    JsFuture::from(delete_database(name.to_owned()))
-        .await
-        .unwrap();
+    delete(name).await;
     close(try_open(name, false, &listener).await.unwrap()).await;
 }
 
 #[wasm_bindgen_test]
 async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_closes() {
     let name = "driver: followed";
-    JsFuture::from(delete_database(name.to_owned()))
-        .await
-        .unwrap();
+    delete(name).await;
     let (wrote, followed) = (Listener::new(), Listener::new());
     let writer = open_as("", name, false, &wrote).await.unwrap();
     let follower = open_as("", name, false, &followed).await.unwrap();
@@ -376,9 +376,7 @@ async fn synced_to_nothing(database: &Database, listener: &Listener) {
 #[wasm_bindgen_test]
 async fn a_set_is_stored_followed_and_taken_over() {
     let name = "driver: a set";
-    JsFuture::from(delete_database(name.to_owned()))
-        .await
-        .unwrap();
+    delete(name).await;
     let (wrote, followed) = (Listener::new(), Listener::new());
     let writer = open_to_hold("set", "writer", name, false, &wrote)
         .await
@@ -423,9 +421,7 @@ async fn a_set_is_stored_followed_and_taken_over() {
 #[wasm_bindgen_test]
 async fn what_is_to_be_held_is_stored_before_closing_ends() {
     let name = "driver: a set that is closed at once";
-    JsFuture::from(delete_database(name.to_owned()))
-        .await
-        .unwrap();
+    delete(name).await;
     let account = |byte| TrackedAccount::whole([byte; 20], false);
     let mut tracked = TrackedSet::default();
     for turn in 1..10 {
@@ -442,8 +438,7 @@ async fn what_is_to_be_held_is_stored_before_closing_ends() {
             let added = TrackedSet::default().with(&[account(byte)]).unwrap();
             database.change("track", &added.list()).unwrap();
             tracked = tracked.with(&[account(byte)]).unwrap();
-            let read = JsFuture::from(database.account(&[1; 20], None)).await;
-            assert_eq!(field(&read.unwrap_err(), "code"), "NOT_TRACKED");
+            assert_eq!(refused_read(&database, 1).await.unwrap(), "NOT_TRACKED");
         }
         close(database).await;
     }
