@@ -20,7 +20,7 @@ export function functionSource({ call, name }, { everyMs }, { verify, heard }) {
     let given = null
     // As a provider, so that it ends in any case, and with words, also where what it gives throws.
     const request = async () => {
-      given = await headOf(await call(), verify)
+      given = await readHead(await call(), verify)
     }
     const { error } = await openProvider({ request }).call({})
     head = given ?? head
@@ -37,7 +37,7 @@ export function functionSource({ call, name }, { everyMs }, { verify, heard }) {
 }
 
 /** The head that was given, if it was one. */
-async function headOf(given, verify) {
+async function readHead(given, verify) {
   if (given == null) return null
   const target = syncTarget(given)
   const { header, blockHash } = target
