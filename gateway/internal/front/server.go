@@ -145,13 +145,13 @@ func (s *Server) nodes(w http.ResponseWriter, r *http.Request) {
 // key.
 func (s *Server) client(w http.ResponseWriter, r *http.Request) {
 	if !slices.Contains(subprotocols(r), wire.Subprotocol) {
-		s.metrics.Refused.WithLabelValues("subprotocol").Inc()
+		s.metrics.Refused.With(metrics.RefusedSubprotocol).Inc()
 		http.Error(w, "this is a WebSocket for snap peers: connect with the subprotocol "+wire.Subprotocol, http.StatusBadRequest)
 		return
 	}
 	conn, err := websocket.Accept(w, r, &s.accept)
 	if err != nil {
-		s.metrics.Refused.WithLabelValues("handshake").Inc()
+		s.metrics.Refused.With(metrics.RefusedHandshake).Inc()
 		s.log.Debug("handshake refused", "origin", r.Header.Get("Origin"), "error", err)
 		return
 	}
@@ -222,7 +222,7 @@ func (s *Server) gone(session *session) {
 
 // refuse says why there is no place, over the WebSocket, because a page cannot read an HTTP error.
 func (s *Server) refuse(conn *websocket.Conn, e *ending) {
-	s.metrics.Refused.WithLabelValues(e.reason.String()).Inc()
+	s.metrics.Refused.With(e.reason.String()).Inc()
 	if e.silent {
 		conn.CloseNow()
 	} else {

@@ -135,7 +135,7 @@ func (s *session) expire(text string) *ending {
 // close sends the last message.
 func (s *session) close(e ending) {
 	s.server.log.Debug("client left", "by", e.by, "reason", e.reason, "why", e.text)
-	s.server.metrics.Disconnects.WithLabelValues(e.reason.String(), e.by).Inc()
+	s.server.metrics.Disconnects.With(e.reason.String(), e.by).Inc()
 	if !e.silent {
 		ctx, cancel := context.WithTimeout(context.Background(), farewell)
 		defer cancel()

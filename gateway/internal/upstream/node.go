@@ -135,7 +135,7 @@ func (n *Node) send() {
 		n.sent[id] = p
 		n.mu.Unlock()
 		err := n.write(p.Request, id)
-		n.metrics.Requests.WithLabelValues(p.Kind()).Inc()
+		n.metrics.Requests.With(p.Kind()).Inc()
 		n.mu.Lock()
 		if err != nil {
 			return // the reader gets the same error and ends everything
@@ -191,12 +191,12 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 	n.wake.Signal()
 	n.mu.Unlock()
 
-	n.metrics.AnswerSeconds.WithLabelValues(p.Kind()).Observe(float64(time.Now().UnixNano()-p.sentAt) / 1e9)
+	n.metrics.AnswerSeconds.With(p.Kind()).Observe(float64(time.Now().UnixNano()-p.sentAt) / 1e9)
 	if closed {
 		n.metrics.Discarded.Inc()
 		return nil
 	}
-	n.metrics.AnswerBytes.WithLabelValues(p.Kind()).Add(float64(len(frame)))
+	n.metrics.AnswerBytes.With(p.Kind()).Add(float64(len(frame)))
 	lane.client.Deliver(frame, len(p.Body))
 	return nil
 }

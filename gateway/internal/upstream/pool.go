@@ -141,7 +141,7 @@ func (p *Pool) change() {
 				count++
 			}
 		}
-		p.metrics.Nodes.WithLabelValues(by.String()).Set(float64(count))
+		p.metrics.Nodes.With(by.String()).Set(float64(count))
 	}
 }
 
@@ -384,7 +384,7 @@ func (p *Pool) dropped(id enode.ID, why string) {
 	}
 	p.mu.Unlock()
 	reason := reasonOf(why)
-	p.metrics.NodesLost.WithLabelValues(reason.String()).Inc()
+	p.metrics.NodesLost.With(reason.String()).Inc()
 	if node == nil {
 		p.log.Info("node left before it served", "node", id.TerminalString(), "why", why)
 		return

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rlp"
@@ -89,18 +91,30 @@ func (r Request) Fits(answer Answer) error {
 	return err
 }
 
+const (
+	nodeDataKind = "node-data"
+	headersKind  = "headers"
+)
+
+var snapKinds = map[uint64]string{
+	GetAccountRangeCode: "accounts", GetStorageRangesCode: "storage", GetByteCodesCode: "codes",
+	GetTrieNodesCode: "nodes", GetAccessListsCode: "access-lists",
+}
+
+// Kinds are the names of all kinds of requests.
+func Kinds() []string {
+	return append([]string{headersKind, nodeDataKind}, slices.Collect(maps.Values(snapKinds))...)
+}
+
 // Kind is the request's name for logs and metrics.
 func (r Request) Kind() string {
 	switch {
 	case r.isNodeData():
-		return "node-data"
+		return nodeDataKind
 	case r.Protocol == Eth:
-		return "headers"
+		return headersKind
 	}
-	return map[uint64]string{
-		GetAccountRangeCode: "accounts", GetStorageRangesCode: "storage", GetByteCodesCode: "codes",
-		GetTrieNodesCode: "nodes", GetAccessListsCode: "access-lists",
-	}[r.Code]
+	return snapKinds[r.Code]
 }
 
 // field reads the first field.
@@ -234,19 +248,21 @@ func withHeader(b []byte, id uint64, body []byte) []byte {
 // appendHeader appends the header of a list, and the id as its first item. A body of this length
 // must follow.
 func appendHeader(b []byte, id uint64, body int) []byte {
-	content := rlp.IntSize(id) + body
+	return rlp.AppendUint64(appendListHeader(b, rlp.IntSize(id)+body), id)
+}
+
+// appendListHeader appends the header of a list. A content of this length must follow.
+func appendListHeader(b []byte, content int) []byte {
 	if content <= 55 {
-		b = append(b, 0xc0+byte(content))
-	} else {
-		var digits [8]byte
-		n := 0
-		for rest := content; rest > 0; rest >>= 8 {
-			n++
-			digits[len(digits)-n] = byte(rest)
-		}
-		b = append(append(b, 0xf7+byte(n)), digits[len(digits)-n:]...)
+		return append(b, 0xc0+byte(content))
 	}
-	return rlp.AppendUint64(b, id)
+	var digits [8]byte
+	n := 0
+	for rest := content; rest > 0; rest >>= 8 {
+		n++
+		digits[len(digits)-n] = byte(rest)
+	}
+	return append(append(b, 0xf7+byte(n)), digits[len(digits)-n:]...)
 }
 
 // AnswerRoom is how many bytes must be free before an answer's payload for [Answer.Frame].

@@ -6,6 +6,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 
@@ -60,18 +61,35 @@ var (
 // Reason says why a connection ends, as in devp2p's Disconnect.
 type Reason uint64
 
-// The reasons that this side sends.
+// The reasons of devp2p. This side sends some of them.
 const (
 	Done         Reason = 0x00
 	Transport    Reason = 0x01
 	Breach       Reason = 0x02
 	Useless      Reason = 0x03
 	TooMany      Reason = 0x04
+	Already      Reason = 0x05
 	Incompatible Reason = 0x06
+	NullID       Reason = 0x07
 	Quitting     Reason = 0x08
+	UnexpectedID Reason = 0x09
+	Self         Reason = 0x0a
 	Timeout      Reason = 0x0b
 	Other        Reason = 0x10
 )
+
+// OtherName is the name of [Other], and of all reasons that devp2p does not know. A peer may send any
+// number.
+const OtherName = "other"
+
+var reasonNames = map[Reason]string{
+	Done: "done", Transport: "transport", Breach: "breach", Useless: "useless", TooMany: "too-many", Already: "already-connected",
+	Incompatible: "incompatible", NullID: "null-id", Quitting: "quitting", UnexpectedID: "unexpected-id", Self: "self",
+	Timeout: "timeout", Other: OtherName,
+}
+
+// ReasonNames are the names of all reasons.
+func ReasonNames() []string { return slices.Collect(maps.Values(reasonNames)) }
 
 // WebSocket close codes without a devp2p reason.
 const (
@@ -88,14 +106,10 @@ func (r Reason) CloseCode() int {
 }
 
 func (r Reason) String() string {
-	names := map[Reason]string{
-		Done: "done", Transport: "transport", Breach: "breach", Useless: "useless", TooMany: "too-many", Incompatible: "incompatible",
-		Quitting: "quitting", Timeout: "timeout", Other: "other",
-	}
-	if name, ok := names[r]; ok {
+	if name, ok := reasonNames[r]; ok {
 		return name
 	}
-	return fmt.Sprintf("0x%02x", uint64(r))
+	return OtherName
 }
 
 // Split splits a frame into its message id and its payload, which is exactly one RLP list.
