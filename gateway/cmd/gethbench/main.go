@@ -5,6 +5,7 @@
 //	gethbench verify FILE ...
 //	gethbench relay  [--accounts 200000] [--rounds 5]
 //	gethbench idle   [--clients 1000]
+//	gethbench turns  [--accounts 200000] [--clients 8] [--seconds 20]
 //	gethbench hash   URL --root HASH [--open 4] [--runs 3]
 //
 // sync runs go-ethereum's syncer on states that snaplight-peer exports ("export FILE"), with peers
@@ -17,20 +18,23 @@
 // file's state, which is not timed, and then heals to the second.
 //
 // relay measures bytes per second and CPU time, through the gateway and directly over RLPx. idle
-// measures memory per client that asks nothing. Both take the node and the gateway from
-// SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
+// measures memory per client that asks nothing. turns measures what an honest client gets beside
+// clients whose requests cost the node much time and bring nothing. They take the node and the
+// gateway from SNAPLIGHT_TESTNODE and SNAPLIGHT_GATEWAY, or build them, in the gateway's folder.
 //
 // hash syncs the state of a root by hash, into memory, with go-ethereum's scheduler and one
 // connection: to a node that speaks eth/66 (enode://...), or to a gateway or a native peer (ws://...).
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -47,16 +51,17 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("name what to measure: sync, verify, relay, idle or hash")
+		return errors.New("name what to measure: sync, verify, relay, idle, turns or hash")
 	}
 	f := flag.NewFlagSet("gethbench "+args[0], flag.ExitOnError)
-	accounts := f.Int("accounts", 200_000, "accounts in the state (relay)")
+	accounts := f.Int("accounts", 200_000, "accounts in the state (relay, turns)")
 	peers := f.Int("peers", 2, "peers (sync)")
 	rounds := f.Int("rounds", 5, "rounds of loads, whose medians are printed (relay)")
 	root := f.String("root", "", "the state's root (hash)")
 	open := f.Int("open", 4, "requests in flight (hash)")
 	runs := f.Int("runs", 3, "syncs, one after the other (hash)")
-	clients := f.Int("clients", 1000, "clients (idle)")
+	clients := f.Int("clients", 0, "clients (idle: 1000, turns: 8)")
+	seconds := f.Int("seconds", 20, "how long the honest client asks alone, and beside the others (turns)")
 	var files []string
 	// Options may follow files.
 	for f.Parse(args[1:]); f.NArg() > 0; f.Parse(f.Args()[1:]) {
@@ -69,20 +74,24 @@ func run(args []string) error {
 		return verify(files)
 	case "hash":
 		return syncByHash(files, common.HexToHash(*root), *open, *runs)
-	case "relay", "idle":
+	case "relay", "idle", "turns":
 		built, err := programs.Find()
 		if err != nil {
 			return err
 		}
 		defer built.Close()
-		if args[0] == "idle" {
-			figures, err := bench.Idle(built, *clients)
+		switch args[0] {
+		case "idle":
+			figures, err := bench.Idle(built, cmp.Or(*clients, 1000))
+			return tell(figures, err)
+		case "turns":
+			figures, err := bench.Turns(built, *accounts, cmp.Or(*clients, 8), time.Duration(*seconds)*time.Second)
 			return tell(figures, err)
 		}
 		figures, err := bench.Relay(built, *accounts, *rounds)
 		return tell(figures, err)
 	}
-	return fmt.Errorf("%q cannot be measured; use sync, verify, relay, idle or hash", args[0])
+	return fmt.Errorf("%q cannot be measured; use sync, verify, relay, idle, turns or hash", args[0])
 }
 
 func syncByHash(urls []string, root common.Hash, open, runs int) error {

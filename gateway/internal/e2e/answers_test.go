@@ -203,6 +203,7 @@ func (a *asker) storage() query {
 		accounts = []common.Hash{pick(a, a.contracts)}
 	case 1:
 		accounts = a.some(a.accounts, 3, common.Hash{})
+		accounts = accounts[:min(len(accounts), wire.MaxStorageAccounts)] // the gateway asks a node for no more
 	default:
 		for range a.IntN(20) {
 			accounts = append(accounts, pick(a, a.contracts))

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"time"
+
 	"snaplight/gateway/internal/wire"
 )
 
@@ -22,10 +24,6 @@ type Client interface {
 // request in flight. Room for about 16 such answers, as many as a node has requests at a time.
 const spareBytes = 32 << 20
 
-// requestCost is what every request takes of a client's turn, in bytes. Even an empty answer costs
-// the node look-ups and both sides a message. Chosen without a measurement.
-const requestCost = 16 << 10
-
 // Lane is a client's way to its node: a queue of requests that wait for their turn and for room in
 // the client's budget. The node's lock guards all fields.
 type Lane struct {
@@ -33,15 +31,16 @@ type Lane struct {
 	client   Client
 	queue    []*pending // bounded by the client's limit of open requests
 	reserved int        // bytes of answers that are expected, or delivered and not yet sent
-	used     int        // bytes that it has had of the node, for fair turns
+	share    share      // of the node's time
 	closed   bool
 }
 
 // pending is a request that waits or that the node is answering.
 type pending struct {
 	wire.Request
-	lane   *Lane
-	sentAt int64 // nanoseconds, by the node's clock
+	lane    *Lane
+	sentAt  time.Duration // by the node's clock
+	charged time.Duration // what its lane was charged when it was sent
 }
 
 // Submit queues a request behind the client's earlier ones. It does nothing after the node is lost.
@@ -52,8 +51,8 @@ func (l *Lane) Submit(request wire.Request) {
 	if l.closed || n.lost {
 		return
 	}
-	if len(l.queue) == 0 && l.used < n.turn {
-		l.used = n.turn // A client that did not ask does not get its unused turns later.
+	if len(l.queue) == 0 {
+		n.turns.wakes(&l.share)
 	}
 	l.queue = append(l.queue, &pending{Request: request, lane: l})
 	n.wake.Signal()
@@ -98,11 +97,12 @@ func (l *Lane) above() int {
 	return max(0, l.reserved-l.node.limits.ClientBytes)
 }
 
-// ready returns whether the lane's first request may be sent: its answer fits into the client's
-// budget and what it may have more into the node's, or it is the client's only one in flight.
+// ready returns whether the lane's first request may be sent when its turn has come: its answer fits
+// into the client's budget and what it may have more into the node's, or it is the client's only one
+// in flight.
 func (l *Lane) ready(budget int) bool {
 	switch {
-	case len(l.queue) == 0:
+	case len(l.queue) == 0 || !l.share.known():
 		return false
 	case l.reserved == 0:
 		return true
@@ -111,26 +111,52 @@ func (l *Lane) ready(budget int) bool {
 	return l.reserved+first.Expected <= budget && (first.Spare == 0 || l.node.spare+first.Spare <= spareBytes)
 }
 
-// next returns the lane whose turn it is, or nil: of the ready lanes, the one that has had least.
-// The search is linear, because a node has at most some hundreds of clients.
+// next returns the lane whose turn it is: of the ready lanes, the one that has had least. It returns
+// nil if there is none, or if the node has work enough. The search is linear, because a node has at
+// most some hundreds of clients.
 func (n *Node) next() *Lane {
 	var best *Lane
 	for lane := range n.lanes {
-		if lane.ready(n.limits.ClientBytes) && (best == nil || lane.used < best.used) {
+		if lane.ready(n.limits.ClientBytes) && (best == nil || lane.share.used < best.share.used) {
 			best = lane
 		}
+	}
+	if best == nil || !n.turns.hasRoom(&best.share, len(n.sent)) {
+		return nil
 	}
 	return best
 }
 
-// take removes the lane's first request and charges the lane for it.
-func (l *Lane) take() *pending {
-	p := l.queue[0]
+// take removes the lane's first request, which is sent now, and charges the lane for it.
+func (n *Node) take(l *Lane) (p *pending, id uint64) {
+	p = l.queue[0]
 	l.queue[0] = nil
 	l.queue = l.queue[1:]
 	l.reserve(p.Expected)
-	l.node.spare += p.Spare
-	l.node.turn = l.used
-	l.used += p.Expected + requestCost
-	return p
+	n.spare += p.Spare
+	n.turns.begin(&l.share, p)
+	id = n.nextID
+	n.nextID++
+	n.sent[id] = p
+	return p, id
+}
+
+// settle notes that a request is answered by a frame of this many bytes. From here on these count,
+// and not the expected ones.
+func (n *Node) settle(id uint64, bytes int) {
+	p := n.sent[id]
+	delete(n.sent, id)
+	n.turns.end(&p.lane.share, p, n.active())
+	p.lane.reserve(bytes - p.Expected)
+	n.spare -= p.Spare
+}
+
+// active is how many lanes wait or are being answered.
+func (n *Node) active() (count int) {
+	for lane := range n.lanes {
+		if len(lane.queue) > 0 || lane.share.inFlight > 0 {
+			count++
+		}
+	}
+	return count
 }

@@ -23,9 +23,9 @@ type Limits struct {
 }
 
 const (
-	// inFlight is how many requests a node has at a time. It answers one after the other, so a few
-	// keep it busy while messages travel. More would only wait at the node, where turns are not
-	// fair.
+	// inFlight is how many requests a node has at a time at most. It answers one after the other, so
+	// a few keep it busy while messages travel. More would only wait at the node, where turns are
+	// not fair.
 	inFlight = 16
 	// answerPatience is how long a node may take for an answer. Clients give up a connection that
 	// sends nothing for as long.
@@ -58,7 +58,7 @@ type Node struct {
 	lanes  map[*Lane]struct{} // bounded by the number of the gateway's clients
 	sent   map[uint64]*pending
 	nextID uint64
-	turn   int // what the last served lane had had before its turn
+	turns  turns
 	spare  int // bytes of node data that may come unexpectedly, or have; see spareBytes
 	lost   bool
 }
@@ -79,6 +79,7 @@ func newNode(peer *p2p.Peer, by wire.By, snap uint64, status wire.Status, limits
 		sent:    make(map[uint64]*pending),
 		nextID:  firstID,
 	}
+	n.turns = newTurns(func() time.Duration { return time.Since(n.since) })
 	n.wake = sync.NewCond(&n.mu)
 	return n
 }
@@ -110,7 +111,7 @@ func (n *Node) Join(client Client) *Lane {
 	if n.lost {
 		return nil
 	}
-	lane := &Lane{node: n, client: client, used: n.turn}
+	lane := &Lane{node: n, client: client, share: n.turns.join()}
 	n.lanes[lane] = struct{}{}
 	return lane
 }
@@ -120,19 +121,12 @@ func (n *Node) send() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for !n.lost {
-		var lane *Lane
-		if len(n.sent) < inFlight {
-			lane = n.next()
-		}
+		lane := n.next()
 		if lane == nil {
 			n.wake.Wait()
 			continue
 		}
-		p := lane.take()
-		id := n.nextID
-		n.nextID++
-		p.sentAt = time.Now().UnixNano()
-		n.sent[id] = p
+		p, id := n.take(lane)
 		n.mu.Unlock()
 		err := n.write(p.Request, id)
 		n.metrics.Requests.With(p.Kind()).Inc()
@@ -181,17 +175,14 @@ func (n *Node) answer(protocol wire.Protocol, msg p2p.Msg) error {
 		n.mu.Unlock()
 		return err
 	}
-	delete(n.sent, answer.ID)
 	lane, closed := p.lane, p.lane.closed
 	frame := answer.Frame(first+msg.Code, p.ID)
-	// From here on the answer's real size counts, and not the expected one.
-	lane.reserve(len(frame) - p.Expected)
-	n.spare -= p.Spare
-	lane.used += len(frame) - p.Expected
+	n.settle(answer.ID, len(frame))
+	waited := n.turns.clock() - p.sentAt
 	n.wake.Signal()
 	n.mu.Unlock()
 
-	n.metrics.AnswerSeconds.With(p.Kind()).Observe(float64(time.Now().UnixNano()-p.sentAt) / 1e9)
+	n.metrics.AnswerSeconds.With(p.Kind()).Observe(waited.Seconds())
 	if closed {
 		n.metrics.Discarded.Inc()
 		return nil
@@ -251,11 +242,12 @@ func (n *Node) clients() []Client {
 }
 
 // overdue returns whether an answer of the node takes too long.
-func (n *Node) overdue(now time.Time) bool {
+func (n *Node) overdue() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	now := n.turns.clock()
 	for _, p := range n.sent {
-		if now.UnixNano()-p.sentAt > int64(answerPatience) {
+		if now-p.sentAt > answerPatience {
 			return true
 		}
 	}

@@ -365,8 +365,8 @@ func (p *Pool) watch(node *Node, done <-chan struct{}) {
 		select {
 		case <-done:
 			return
-		case now := <-ticker.C:
-			if node.overdue(now) {
+		case <-ticker.C:
+			if node.overdue() {
 				p.log.Warn("node does not answer", "node", node.key[:16], "name", node.name, "seconds", answerPatience.Seconds())
 				node.peer.Disconnect(p2p.DiscReadTimeout)
 			}

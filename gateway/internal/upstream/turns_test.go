@@ -1,8 +1,11 @@
 package upstream
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"snaplight/gateway/internal/wire"
 )
@@ -14,10 +17,43 @@ func (silent) Deliver([]byte, int)          {}
 func (silent) BlockRange(wire.BlockRange)   {}
 func (silent) NodeLost(wire.Reason, string) {}
 
-func testNode(clientBytes int) *Node {
-	n := &Node{lanes: map[*Lane]struct{}{}, sent: map[uint64]*pending{}, limits: Limits{ClientBytes: clientBytes}}
-	n.wake = sync.NewCond(&n.mu)
-	return n
+// modest is another client, so that tests tell them apart.
+type modest struct{ silent }
+
+// fakeNode is a node that answers one request after the other, by a clock that only its work moves.
+type fakeNode struct {
+	*Node
+	now   time.Duration
+	tasks map[uint64]time.Duration // what the requests that it has take
+}
+
+func testNode(clientBytes int) *fakeNode {
+	f := &fakeNode{tasks: map[uint64]time.Duration{}}
+	f.Node = &Node{
+		lanes: map[*Lane]struct{}{}, sent: map[uint64]*pending{}, limits: Limits{ClientBytes: clientBytes},
+		turns: newTurns(func() time.Duration { return f.now }),
+	}
+	f.wake = sync.NewCond(&f.mu)
+	return f
+}
+
+// fill sends the node what it may have.
+func (f *fakeNode) fill() {
+	for lane := f.next(); lane != nil; lane = f.next() {
+		takes := time.Duration(lane.queue[0].Code) * time.Millisecond
+		_, id := f.take(lane)
+		f.tasks[id] = takes
+	}
+}
+
+// answer answers the request that the node has had longest. The answer is read at once.
+func (f *fakeNode) answer() *pending {
+	id := slices.Min(slices.Collect(maps.Keys(f.tasks)))
+	p := f.sent[id]
+	f.now += f.tasks[id]
+	delete(f.tasks, id)
+	f.settle(id, 0)
+	return p
 }
 
 func submit(l *Lane, requests, expected int) {
@@ -26,47 +62,152 @@ func submit(l *Lane, requests, expected int) {
 	}
 }
 
-// A client that queues many requests, and one that asks for much at a time, get as many bytes as
-// other clients, and not as many turns.
-func TestTurnsAreFairInBytes(t *testing.T) {
-	n := testNode(1 << 40)
-	greedy, modest := n.Join(silent{}), n.Join(silent{})
-	submit(greedy, 100, 2<<20)
-	submit(modest, 100, 200<<10)
-	served := map[*Lane]int{}
-	for served[modest] < 50 {
-		lane := n.next()
-		lane.take()
-		served[lane]++
+// costing is a request that takes so many milliseconds. Its code is their number, which only the fake
+// node looks at.
+func costing(milliseconds uint64) wire.Request {
+	return wire.Request{Protocol: wire.Snap, Code: milliseconds}
+}
+
+const (
+	costly = 100 // milliseconds of a request that brings nothing
+	honest = 10  // of a request that brings much
+)
+
+// Eight clients asked for the storage of 3,800 unknown accounts, which takes the node long and
+// brings no bytes. Beside them an honest client had 0.1 MB/s of its 37, and waited 28 s for an
+// answer, because turns were fair in bytes.
+func TestTurnsAreFairInTheNodesTime(t *testing.T) {
+	f := testNode(1 << 40)
+	const clients, window, lasts = 8, 8, 60 * time.Second
+	asked := map[*pending]time.Duration{}
+	ask := func(l *Lane) {
+		l.Submit(costing(map[bool]uint64{true: honest, false: costly}[l.client == modest{}]))
+		asked[l.queue[len(l.queue)-1]] = f.now
 	}
-	if served[greedy] < 4 || served[greedy] > 7 {
-		t.Errorf("%d answers of 2 MiB beside 50 of 200 KiB", served[greedy])
+	for range clients {
+		lane := f.Join(silent{})
+		for range 4 {
+			ask(lane)
+		}
+	}
+	good := f.Join(modest{})
+	for range window {
+		ask(good)
+	}
+	var has, worst time.Duration
+	for f.now < lasts {
+		f.fill()
+		p := f.answer()
+		if p.lane == good {
+			has += honest * time.Millisecond
+			worst = max(worst, f.now-asked[p])
+		}
+		delete(asked, p)
+		ask(p.lane)
+	}
+	if fair := lasts / (clients + 1); has < fair*8/10 {
+		t.Errorf("the honest client had %v of %v, where %v are fair", has, lasts, fair)
+	}
+	// Its window waits behind one request of each other client, and behind what the node has already.
+	if most := 2*clients*costly*time.Millisecond + workAhead; worst > most {
+		t.Errorf("it waited %v for an answer, and %v at most are fair", worst, most)
+	}
+}
+
+// Clients that leave after an answer and come again leave their debts behind. They get no more than if
+// they stayed.
+func TestComingAgainSavesNoTime(t *testing.T) {
+	f := testNode(1 << 40)
+	const clients, lasts = 8, 60 * time.Second
+	good := f.Join(modest{})
+	submit := func(l *Lane, milliseconds uint64) { l.Submit(costing(milliseconds)) }
+	for range 20 {
+		submit(good, honest)
+	}
+	for range clients {
+		submit(f.Join(silent{}), costly)
+	}
+	var has time.Duration
+	for f.now < lasts {
+		f.fill()
+		if p := f.answer(); p.lane == good {
+			has += honest * time.Millisecond
+			submit(good, honest)
+		} else {
+			p.lane.Close()
+			submit(f.Join(silent{}), costly)
+		}
+	}
+	if fair := lasts / (clients + 1); has < fair*8/10 {
+		t.Errorf("the honest client had %v of %v, where %v are fair", has, lasts, fair)
+	}
+}
+
+// Only so much work is at the node that a client whose turn it is does not wait long behind it. How
+// long the requests of a new client take is not known, so it has one at a time.
+func TestTheNodeHasLittleWorkAhead(t *testing.T) {
+	f := testNode(1 << 40)
+	lane := f.Join(silent{})
+	for range 40 {
+		lane.Submit(costing(costly))
+	}
+	for _, most := range []int{1, leastAhead, leastAhead} {
+		if f.fill(); len(f.sent) != most {
+			t.Errorf("the node has %d requests of %d ms, not %d", len(f.sent), costly, most)
+		}
+		f.answer()
+	}
+	lane.Close()
+	quick := f.Join(modest{})
+	for range 40 {
+		quick.Submit(costing(1))
+	}
+	for range 2 + leastAhead { // the last ones of the other, and the first one of its own
+		f.fill()
+		f.answer()
+	}
+	if f.fill(); len(f.sent) != inFlight {
+		t.Errorf("the node has %d requests of 1 ms", len(f.sent))
 	}
 }
 
 // A client that was idle does not get all turns afterwards, and a client that comes late does not
 // wait.
 func TestIdlenessSavesNothingUp(t *testing.T) {
-	n := testNode(1 << 40)
-	busy, idle := n.Join(silent{}), n.Join(silent{})
-	submit(busy, 200, 1000)
+	f := testNode(1 << 40)
+	busy, idle := f.Join(silent{}), f.Join(silent{})
+	ask := func(l *Lane, requests int) {
+		for range requests {
+			l.Submit(costing(honest))
+		}
+	}
+	ask(busy, 300)
+	ask(idle, 1)
 	for range 100 {
-		n.next().take()
+		f.fill()
+		f.answer()
 	}
-	submit(idle, 100, 1000)
-	late := n.Join(silent{})
-	submit(late, 100, 1000)
+	ask(idle, 100)
+	late := f.Join(silent{})
+	ask(late, 100)
 	served := map[*Lane]int{}
-	for range 30 {
-		lane := n.next()
-		lane.take()
-		served[lane]++
+	for range 60 {
+		f.fill()
+		served[f.answer().lane]++
 	}
-	for _, lane := range []*Lane{busy, idle, late} {
-		if served[lane] < 9 || served[lane] > 11 {
-			t.Errorf("%d, %d and %d of 30 turns", served[busy], served[idle], served[late])
+	for _, lane := range []*Lane{idle, late} {
+		// What was at the node before they came is answered before.
+		if served[lane] < 13 || served[lane] > 25 {
+			t.Errorf("%d, %d and %d of 60 turns", served[busy], served[idle], served[late])
 			break
 		}
+	}
+}
+
+// known makes lanes of which something is known, so that they may have several requests at the node.
+func known(lanes ...*Lane) {
+	for _, lane := range lanes {
+		lane.share.recent = [2]time.Duration{requestCost, requestCost}
 	}
 }
 
@@ -76,8 +217,9 @@ func TestASlowClientStopsOnlyItself(t *testing.T) {
 	slow, other := n.Join(silent{}), n.Join(silent{})
 	submit(slow, 10, 400)
 	submit(other, 10, 5000)
+	known(slow, other)
 	for range 2 {
-		slow.take() // 800 of 1000
+		n.take(slow) // 800 of 1000
 	}
 	if slow.ready(1000) {
 		t.Error("a third one may go")
@@ -85,7 +227,7 @@ func TestASlowClientStopsOnlyItself(t *testing.T) {
 	if !other.ready(1000) {
 		t.Error("a large one may never go")
 	}
-	other.take()
+	n.take(other)
 	if other.ready(1000) || n.next() != nil {
 		t.Error("a second large one may go")
 	}
@@ -113,9 +255,10 @@ func TestUnexpectedlyLargeNodeDataIsBoundedForAllClientsTogether(t *testing.T) {
 		}
 		lanes = append(lanes, lane)
 	}
+	known(lanes...)
 	taken := 0
 	for ; lanes[0].ready(budget); taken++ {
-		lanes[0].take()
+		n.take(lanes[0])
 	}
 	if taken < 10 {
 		t.Errorf("%d requests of a client are in flight", taken)
@@ -130,7 +273,7 @@ func TestUnexpectedlyLargeNodeDataIsBoundedForAllClientsTogether(t *testing.T) {
 	arrive(lanes[0], taken)
 	for _, lane := range lanes[1:] {
 		for taken = 0; lane.ready(budget); taken++ {
-			lane.take()
+			n.take(lane)
 		}
 		if taken < 1 {
 			t.Fatal("a client has nothing in flight")

@@ -149,6 +149,7 @@ func ParseSnapRequest(version, code uint64, payload []byte) (Request, error) {
 	if err != nil || len(rest) > 0 {
 		return r, fmt.Errorf("%w: %s request: its end", ErrMalformed, r.Kind())
 	}
+	r.Body = bound(code, r.Body)
 	wanted := int(min(bytes, answerCap))
 	r.Expected = wanted + wanted/8 + answerSlack
 	if code == GetAccessListsCode {
