@@ -5,7 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,10 +23,12 @@ import (
 // The default limits. docs/gateway.md has a table with their reasons.
 const (
 	defaultClients     = 256
+	defaultPerAddress  = 32
 	defaultClientBytes = 4 << 20
 	defaultRequestSize = 128 << 10
 	defaultIdle        = 10 * time.Minute
 	defaultNodes       = 8
+	defaultHeader      = "X-Forwarded-For"
 )
 
 // loopbackOrigins are pages under development. Other pages must be allowed by --origin.
@@ -64,7 +69,7 @@ func (l *list) Set(value string) error {
 
 func parse(arguments []string) (*options, error) {
 	o := &options{front: front.Config{Name: name}}
-	var nodes, origins, dns, bootnodes list
+	var nodes, hosts, origins, proxies, dns, bootnodes list
 	var genesis string
 	f := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	f.Usage = func() {
@@ -74,7 +79,7 @@ func parse(arguments []string) (*options, error) {
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8580", "WebSocket `ADDRESS`; with port 0 the system chooses a free port")
-	f.StringVar(&o.admin, "admin", "", "`ADDRESS` of /metrics and /healthz; by default that of the WebSocket")
+	f.StringVar(&o.admin, "admin", "", "`ADDRESS` of /metrics and /healthz, which are then nowhere else; by default that of the WebSocket")
 	f.Var(&nodes, "node", "`ENODE` to stay connected to; may be repeated")
 	f.StringVar(&o.attach, "attach", "", "go-ethereum's IPC file or RPC `URL` with the admin API: "+
 		"connects to this node, and asks it to always accept this gateway")
@@ -92,9 +97,15 @@ func parse(arguments []string) (*options, error) {
 	f.IntVar(&o.discovery.MaxNodes, "max-nodes", defaultNodes, "the most discovered nodes at a time, without those of --node")
 	f.StringVar(&o.nodeKey, "node-key", "", "`FILE` with the gateway's private key in hex; "+
 		"it is created if it does not exist; by default a new key each time")
-	f.Var(&origins, "origin", "pages that may connect, as scheme://host with * as wildcard; "+
-		"* alone is any page; default loopback; may be repeated")
+	f.Var(&hosts, "host", "`NAME` or address, besides loopback, by which clients call this gateway, as in their URL; "+
+		"* is any, which lets every page connect whose name is pointed here; may be repeated")
+	f.Var(&origins, "origin", "`PATTERN` of pages that may connect, as scheme://host with * as wildcard; "+
+		"* alone is any page; default pages on loopback, which are not allowed any more when it is given; may be repeated")
+	f.Var(&proxies, "trusted-proxy", "`CIDR` or address of a reverse proxy whose word about clients' addresses is taken; may be repeated")
+	f.StringVar(&o.front.Proxies.Header, "client-header", defaultHeader, "`HEADER` in which a trusted proxy names the client's address")
 	f.IntVar(&o.front.MaxClients, "max-clients", defaultClients, "the most clients at a time")
+	f.IntVar(&o.front.PerVisitor, "clients-per-address", defaultPerAddress, "the most clients at a time of one address, or of one /64 of IPv6; "+
+		"0 is no limit; loopback has none, unless it is a trusted proxy")
 	f.IntVar(&o.clientBytes, "client-bytes", defaultClientBytes, "the most bytes of answers in flight for a client; one answer can always be sent")
 	f.Int64Var(&o.front.RequestSize, "max-request", defaultRequestSize, "the largest message from a client, in bytes")
 	f.DurationVar(&o.front.Idle, "idle", defaultIdle, "disconnect a client that asks for nothing this long")
@@ -114,6 +125,12 @@ func parse(arguments []string) (*options, error) {
 	}
 	o.front.AdminApart = o.admin != ""
 	var err error
+	if o.front.Hosts, err = parseHosts(hosts); err != nil {
+		return nil, err
+	}
+	if o.front.Proxies.Trusted, err = parseRanges(proxies); err != nil {
+		return nil, err
+	}
 	if o.nodes, err = parseNodes("--node", nodes); err != nil {
 		return nil, err
 	}
@@ -134,6 +151,33 @@ func parseNodes(flag string, texts []string) (nodes []*enode.Node, err error) {
 	return nodes, nil
 }
 
+// parseHosts checks names of --host.
+func parseHosts(names []string) ([]string, error) {
+	for _, name := range names {
+		host := front.HostName(name)
+		if host == "" || strings.ContainsAny(name, "/ ,") || strings.Contains(host, front.AnyHost) && host != front.AnyHost {
+			return nil, fmt.Errorf("--host %s must be a name or an address, such as gw.example or 10.0.0.7, or * alone", name)
+		}
+	}
+	return names, nil
+}
+
+// parseRanges reads addresses and ranges of addresses of --trusted-proxy.
+func parseRanges(texts []string) (ranges []netip.Prefix, err error) {
+	for _, text := range texts {
+		one, err := netip.ParsePrefix(text)
+		if address, wrong := netip.ParseAddr(text); wrong == nil {
+			address = address.Unmap()
+			one, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxy %s must be an address or a range, such as 127.0.0.1 or 10.0.0.0/8", text)
+		}
+		ranges = append(ranges, one.Masked())
+	}
+	return ranges, nil
+}
+
 // complete checks flags that depend on each other and fills in derived values.
 func (o *options) complete(genesis string, dns []string) error {
 	switch {
@@ -142,6 +186,12 @@ func (o *options) complete(genesis string, dns []string) error {
 	case o.front.MaxClients < 1 || o.clientBytes < 1 || o.front.RequestSize < 1 || o.front.Idle < time.Second || o.discovery.MaxNodes < 1:
 		return errors.New("--max-clients, --client-bytes, --max-request and --max-nodes must be at least 1, " +
 			"and --idle at least a second")
+	case o.front.PerVisitor < 0:
+		return errors.New("--clients-per-address must not be negative; 0 is no limit")
+	case o.front.Proxies.Header != defaultHeader && len(o.front.Proxies.Trusted) == 0:
+		return errors.New("--client-header needs --trusted-proxy: anybody can send a header")
+	case slices.ContainsFunc(o.front.Origins, func(pattern string) bool { _, err := path.Match(pattern, ""); return err != nil }):
+		return fmt.Errorf("--origin %s: a pattern is malformed; expected scheme://host with * as wildcard", strings.Join(o.front.Origins, " "))
 	case len(o.nodes) == 0 && o.attach == "" && !o.discovers():
 		return errors.New("no nodes: give --node ENODE, --attach geth.ipc, or a way to search (--network mainnet --discovery-v4)")
 	case o.headRPC != "" && (len(o.nodes) != 1 || o.attach != ""):

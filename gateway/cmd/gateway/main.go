@@ -17,6 +17,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,9 +30,6 @@ import (
 	"snaplight/gateway/internal/metrics"
 	"snaplight/gateway/internal/upstream"
 )
-
-// name is the gateway's name for clients and for nodes.
-const name = "snaplight-gateway/0.1.0"
 
 // How long the gateway waits at its end until clients and nodes have been told. The sum is less
 // than the ten seconds after which Docker kills. Without nodesPatience, p2p would wait half a
@@ -106,14 +105,15 @@ func run(o *options) error {
 		return fmt.Errorf("--listen: %w; is another gateway running? Port 0 takes any free one", err)
 	}
 	servers := []*http.Server{server.Serve(listener)}
-	ready := map[string]any{"ready": true, "url": "ws://" + listener.Addr().String() + "/", "http": "http://" + listener.Addr().String()}
+	at := reachedAt(listener.Addr())
+	ready := map[string]any{"ready": true, "url": "ws://" + at + "/", "http": "http://" + at}
 	if o.admin != "" {
 		admin, err := net.Listen("tcp", o.admin)
 		if err != nil {
 			return fmt.Errorf("--admin: %w", err)
 		}
 		servers = append(servers, server.Admin(admin))
-		ready["admin"] = "http://" + admin.Addr().String()
+		ready["admin"] = "http://" + reachedAt(admin.Addr())
 	}
 
 	nodesCtx, leaveNodes := context.WithCancel(context.Background())
@@ -133,7 +133,8 @@ func run(o *options) error {
 		}
 		nodes.Go(func() { <-ended })
 	}
-	log.Info("gateway started", "listen", listener.Addr(), "snap", o.snap, "memory bound", memoryBound(o))
+	log.Info("gateway started", "version", version, "listen", listener.Addr(), "snap", o.snap, "memory bound", memoryBound(o))
+	sayWhoMayConnect(o, log)
 	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
 		return err
 	}
@@ -157,6 +158,50 @@ func run(o *options) error {
 	case <-time.After(nodesPatience):
 	}
 	return nil
+}
+
+// sayWhoMayConnect says what the flags about visitors come to, given or not.
+func sayWhoMayConnect(o *options, log *slog.Logger) {
+	hosts := append([]string{"loopback"}, o.front.Hosts...)
+	if slices.Contains(o.front.Hosts, front.AnyHost) {
+		hosts = []string{"any"}
+	}
+	origins := []string(o.front.Origins)
+	if slices.Contains(origins, "*") {
+		origins = []string{"any"}
+	}
+	log.Info("who may connect", "hosts", hosts, "pages of", origins, "clients per address", o.front.PerVisitor,
+		"trusted proxies", o.front.Proxies.Trusted)
+	for _, address := range []string{o.listen, o.admin} {
+		if reachable(address) && len(o.front.Hosts) == 0 {
+			log.Warn("others can reach this address, and are refused, because they do not call it by a name of loopback: "+
+				"give the names that they use by --host", "address", address)
+		}
+	}
+	if len(o.front.Proxies.Trusted) == 0 && o.front.PerVisitor > 0 {
+		log.Info("clients from loopback are not limited per address; if a reverse proxy is there, name it: --trusted-proxy 127.0.0.1")
+	}
+}
+
+// reachedAt is the address of a listener in URLs on this machine. Nobody connects to 0.0.0.0.
+func reachedAt(listens net.Addr) string {
+	tcp, ok := listens.(*net.TCPAddr)
+	switch {
+	case !ok || !tcp.IP.IsUnspecified():
+		return listens.String()
+	case tcp.IP.To4() != nil:
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+}
+
+// reachable returns whether others than this machine may reach an address to listen at.
+func reachable(address string) bool {
+	if address == "" {
+		return false
+	}
+	listens, err := net.ResolveTCPAddr("tcp", address)
+	return err == nil && !listens.IP.IsLoopback()
 }
 
 func logger(o *options) *slog.Logger {

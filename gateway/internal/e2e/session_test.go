@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -101,6 +102,7 @@ func TestHandshakesAreRefusedByHTTP(t *testing.T) {
 		"another subprotocol": {"devp2p.9", "", http.StatusBadRequest},
 		"a foreign page":      {wire.Subprotocol, "https://other.example", http.StatusForbidden},
 		"the page allowed":    {wire.Subprotocol, "https://wallet.example", http.StatusSwitchingProtocols},
+		"a page on loopback":  {wire.Subprotocol, "http://localhost:3000", http.StatusForbidden}, // the flag replaces the default
 		"no page":             {wire.Subprotocol, "", http.StatusSwitchingProtocols},
 	} {
 		options := &websocket.DialOptions{HTTPHeader: http.Header{}}
@@ -117,6 +119,24 @@ func TestHandshakesAreRefusedByHTTP(t *testing.T) {
 		if conn != nil {
 			conn.CloseNow()
 		}
+	}
+}
+
+// The pages that --origin replaces, which its help did not say.
+func TestWithoutOriginsPagesOnLoopbackMayConnect(t *testing.T) {
+	gateway := startGateway(t, []string{smallNode(t, testnode.Config{}).Enode()})
+	for origin, status := range map[string]int{
+		"http://localhost": http.StatusSwitchingProtocols, "http://localhost:3000": http.StatusSwitchingProtocols, "http://127.0.0.1:8080": http.StatusSwitchingProtocols,
+		"http://[::1]:8080": http.StatusSwitchingProtocols, "https://localhost": http.StatusForbidden, "https://wallet.example": http.StatusForbidden,
+		"null": http.StatusForbidden, "http://localhost.evil.example": http.StatusForbidden,
+	} {
+		if _, response := visit(t, gateway.URL, "Origin", origin); response.StatusCode != status {
+			t.Errorf("a page of %s is answered by %s", origin, response.Status)
+		}
+	}
+	help, err := exec.CommandContext(deadline(t), gatewayProgram, "--help").CombinedOutput()
+	if err != nil || !bytes.Contains(help, []byte("not allowed any more when it is given")) || !bytes.Contains(help, []byte("nowhere else")) {
+		t.Errorf("%v: the help does not say what --origin and --admin replace", err)
 	}
 }
 
@@ -279,12 +299,13 @@ func TestHealthFollowsTheNodes(t *testing.T) {
 	if status() != http.StatusServiceUnavailable {
 		t.Error("healthy without a node")
 	}
-	response := must(http.Get(gateway.HTTP + "/metrics"))(t)
-	response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		t.Error("metrics are where clients are, too")
+	// With --admin, /healthz was still where clients are.
+	for _, path := range []string{"/metrics", "/healthz"} {
+		if status, text := get(t, gateway.HTTP+path, "localhost"); status != http.StatusNotFound || !strings.Contains(text, "--admin") {
+			t.Errorf("%s is where clients are, too: %d %q", path, status, text)
+		}
 	}
-	response = must(http.Get(gateway.Admin + "/metrics"))(t)
+	response := must(http.Get(gateway.Admin + "/metrics"))(t)
 	response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		t.Error("no metrics")
@@ -297,6 +318,8 @@ func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 		{}, {"--node", "enode://12"}, {"--node", "x", "--snap", "3"}, {"--discovery-v4"}, {"--network", "nowhere", "--discovery-v5"},
 		{"--dns", "default"}, {"what"}, {"--node", someone, "--head-rpc", "http://127.0.0.1:8545"}, {"--node", someone, "--node", someone, "--head-rpc", "ws://127.0.0.1:8546"},
 		{"--attach", "/nowhere/geth.ipc", "--head-rpc", "ws://127.0.0.1:8546"}, {"--attach", "/nowhere/geth.ipc"},
+		{"--node", someone, "--host", "https://gw.example/"}, {"--node", someone, "--host", "*.example"}, {"--node", someone, "--trusted-proxy", "gw.example"},
+		{"--node", someone, "--client-header", "X-Real-IP"}, {"--node", someone, "--clients-per-address", "-1"}, {"--node", someone, "--origin", "https://[a"},
 	} {
 		ctx, cancel := context.WithCancel(deadline(t))
 		if err := command(ctx, args).Run(); err == nil {

@@ -30,9 +30,6 @@ const (
 	// sensible one (1,024 trie paths) has 72 kB.
 	openPlaces = 32
 	placeSize  = 16 << 10
-	// framePatience is how long sending one frame may take. The largest frames have about 2 MiB.
-	// Chosen without a measurement.
-	framePatience = 30 * time.Second
 	// farewell is how long a client may take to read the last message. Chosen without a
 	// measurement.
 	farewell = 5 * time.Second
@@ -49,6 +46,8 @@ type session struct {
 	cancel context.CancelFunc
 	open   chan struct{} // one for each place that is taken
 	wake   chan struct{} // there is something to write
+
+	visitor visitor // whom it counts for
 
 	mu      sync.Mutex
 	urgent  [][]byte // Hello, Status, Pongs; bounded by maxUrgent
@@ -86,10 +85,10 @@ func places(length int) int { return min(1+length/placeSize, openPlaces) }
 // them.
 const maxUrgent = 16
 
-func newSession(server *Server, conn *websocket.Conn, prefix string) *session {
+func newSession(server *Server, conn *websocket.Conn, prefix string, v visitor) *session {
 	now := time.Now()
 	s := &session{
-		server: server, conn: conn, prefix: prefix, open: make(chan struct{}, openPlaces), wake: make(chan struct{}, 1),
+		server: server, conn: conn, prefix: prefix, visitor: v, open: make(chan struct{}, openPlaces), wake: make(chan struct{}, 1),
 		heard: now, asked: now, due: now.Add(handshakePatience),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

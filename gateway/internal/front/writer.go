@@ -17,7 +17,8 @@ func (s *session) write() {
 	for {
 		next := s.take()
 		if next.frame != nil {
-			err := s.writeFrame(next.frame)
+			// The connection has a deadline for each piece of the frame.
+			err := s.conn.Write(s.ctx, websocket.MessageBinary, next.frame)
 			if next.places > 0 {
 				s.sent(next)
 			}
@@ -64,12 +65,6 @@ func (s *session) take() answer {
 	}
 	s.urgent, s.answers = nil, nil // An idle client keeps no arrays.
 	return answer{}
-}
-
-func (s *session) writeFrame(frame []byte) error {
-	ctx, cancel := context.WithTimeout(s.ctx, framePatience)
-	defer cancel()
-	return s.conn.Write(ctx, websocket.MessageBinary, frame)
 }
 
 // sent notes that an answer has been sent, and frees its places.
