@@ -182,7 +182,7 @@ func (s *session) attach(ways []wire.By) *ending {
 	ctx, cancel := context.WithTimeout(s.ctx, nodeWait)
 	defer cancel()
 	if s.node = s.server.pool.Pick(ctx, s.prefix, ways); s.node != nil {
-		s.lane = s.node.Join(s)
+		s.lane = s.node.Join(s, s.visitor.network)
 	}
 	if s.lane == nil {
 		return &ending{reason: wire.Other, text: "no such node is connected at present; try again later", by: "gateway"}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"log/slog"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestWhatJSONRPCSaysOfTheHeadIsNewerThanAnnouncements(t *testing.T) {
 	n := testNode(1)
 	n.status.Genesis = common.Hash{1}
 	var client told
-	n.Join(&client)
+	n.Join(&client, netip.Prefix{})
 	say := func(number uint64) {
 		if err := n.setHead(head{Number: hexutil.Uint64(number), Hash: common.Hash{byte(number)}, genesis: common.Hash{1}}); err != nil {
 			t.Error(err)

@@ -52,7 +52,7 @@ func (l *Lane) Submit(request wire.Request) {
 		return
 	}
 	if len(l.queue) == 0 {
-		n.turns.wakes(&l.share)
+		n.turns.waits(&l.share)
 	}
 	l.queue = append(l.queue, &pending{Request: request, lane: l})
 	n.wake.Signal()
@@ -77,6 +77,7 @@ func (l *Lane) Close() {
 		return
 	}
 	n.spare -= l.above()
+	n.turns.leave(&l.share, len(l.queue) > 0)
 	l.closed, l.queue = true, nil
 	delete(n.lanes, l)
 }
@@ -111,13 +112,13 @@ func (l *Lane) ready(budget int) bool {
 	return l.reserved+first.Expected <= budget && (first.Spare == 0 || l.node.spare+first.Spare <= spareBytes)
 }
 
-// next returns the lane whose turn it is: of the ready lanes, the one that has had least. It returns
-// nil if there is none, or if the node has work enough. The search is linear, because a node has at
-// most some hundreds of clients.
+// next returns the lane whose turn it is, of those that are ready. It returns nil if there is none, or
+// if the node has work enough. The search is linear, because a node has at most some hundreds of
+// clients.
 func (n *Node) next() *Lane {
 	var best *Lane
 	for lane := range n.lanes {
-		if lane.ready(n.limits.ClientBytes) && (best == nil || lane.share.used < best.share.used) {
+		if lane.ready(n.limits.ClientBytes) && (best == nil || lane.share.before(&best.share)) {
 			best = lane
 		}
 	}
@@ -134,7 +135,7 @@ func (n *Node) take(l *Lane) (p *pending, id uint64) {
 	l.queue = l.queue[1:]
 	l.reserve(p.Expected)
 	n.spare += p.Spare
-	n.turns.begin(&l.share, p)
+	n.turns.begin(&l.share, p, len(l.queue) > 0)
 	id = n.nextID
 	n.nextID++
 	n.sent[id] = p
@@ -146,17 +147,27 @@ func (n *Node) take(l *Lane) (p *pending, id uint64) {
 func (n *Node) settle(id uint64, bytes int) {
 	p := n.sent[id]
 	delete(n.sent, id)
-	n.turns.end(&p.lane.share, p, n.active())
+	visitors, lanes := n.active(p.lane.share.visitor, id)
+	n.turns.end(&p.lane.share, p, visitors, lanes)
 	p.lane.reserve(bytes - p.Expected)
 	n.spare -= p.Spare
 }
 
-// active is how many lanes wait or are being answered.
-func (n *Node) active() (count int) {
+// active is how many visitors, and how many lanes of one of them, wait or are being answered. The id
+// is that of the request for which they are counted.
+func (n *Node) active(of *visitor, id uint64) (visitors, lanes int) {
 	for lane := range n.lanes {
-		if len(lane.queue) > 0 || lane.share.inFlight > 0 {
-			count++
+		v := lane.share.visitor
+		if len(lane.queue) == 0 && lane.share.inFlight == 0 {
+			continue
+		}
+		if v == of {
+			lanes++
+		}
+		if v.counted != id {
+			v.counted = id
+			visitors++
 		}
 	}
-	return count
+	return visitors, lanes
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -104,14 +105,15 @@ func (n *Node) Status() wire.Status {
 	return n.status
 }
 
-// Join gives a client a lane, or nil if the node has been lost.
-func (n *Node) Join(client Client) *Lane {
+// Join gives a client a lane, or nil if the node has been lost. All clients of a network share one
+// visitor's part of the node's time.
+func (n *Node) Join(client Client, network netip.Prefix) *Lane {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.lost {
 		return nil
 	}
-	lane := &Lane{node: n, client: client, share: n.turns.join()}
+	lane := &Lane{node: n, client: client, share: n.turns.join(network)}
 	n.lanes[lane] = struct{}{}
 	return lane
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"net/netip"
 	"time"
 )
 
@@ -19,39 +20,98 @@ const (
 	usualSteps = 8
 )
 
-// turns shares a node's time among its lanes. The lane that has had the least is next. The node's
-// lock guards all fields.
+// turns shares a node's time among visitors, and a visitor's part among its lanes. Of the visitors
+// that wait, the one that has had the least is next, and so of its lanes. The node's lock guards all
+// fields.
 //
 // A node answers the requests of a protocol one after the other, so a request takes the time from the
 // answer before it, or from its own sending if that is later, to its own answer. A lane is charged an
 // estimate when its request is sent, and the truth when the answer is there.
 type turns struct {
-	clock    func() time.Duration // never goes back
-	served   time.Duration        // what the lane that was served last had had before
-	present  time.Duration        // what each lane had if all that wait had always had equal parts
-	answered [2]time.Duration     // when each protocol was answered last
-	usual    time.Duration        // what a request takes, for lanes of which nothing is known
-	ahead    time.Duration        // the estimates of all requests that the node has
+	clock    func() time.Duration      // never goes back
+	visitors map[netip.Prefix]*visitor // that have lanes; bounded by the lanes
+	line     line                      // of the visitors
+	answered [2]time.Duration          // when each protocol was answered last
+	usual    time.Duration             // what a request takes, for lanes of which nothing is known
+	ahead    time.Duration             // the estimates of all requests that the node has
 }
 
-func newTurns(clock func() time.Duration) turns {
-	return turns{clock: clock, usual: requestCost}
+// line is where those stand that share something evenly.
+type line struct {
+	served  time.Duration // what the one that was served last had had before
+	present time.Duration // what each had if all that wait had always had equal parts
+}
+
+// joins is what a newcomer counts as having had. It begins at the present and not with the one that
+// has had the least: else those that leave and come again would always be next.
+func (l *line) joins() time.Duration { return max(l.served, l.present) }
+
+// passes notes that one was served, of so many that wait or are served.
+func (l *line) passes(took time.Duration, among int) {
+	l.present = l.joins() + took/time.Duration(max(1, among))
+}
+
+// visitor is all lanes of one address.
+type visitor struct {
+	network netip.Prefix
+	used    time.Duration
+	lanes   int
+	waiting int    // how many of its lanes have requests that wait
+	line    line   // of its lanes
+	counted uint64 // by which request it was counted last; see Node.active
 }
 
 // share is what a lane has had of the node's time.
 type share struct {
+	visitor  *visitor
 	used     time.Duration
 	recent   [2]time.Duration // what its last two requests took; 0 before they are known
 	inFlight int
 }
 
-// join is the share of a new lane. It begins at the present and not with the lane that has had the
-// least: else clients that leave and come again would always be next.
-func (t *turns) join() share { return share{used: max(t.served, t.present)} }
+func newTurns(clock func() time.Duration) turns {
+	return turns{clock: clock, visitors: make(map[netip.Prefix]*visitor), usual: requestCost}
+}
 
-// wakes is called when a lane without waiting requests gets one. A client that did not ask does not
-// get its unused time later.
-func (t *turns) wakes(s *share) { s.used = max(s.used, t.served) }
+// join is the share of a new lane.
+func (t *turns) join(network netip.Prefix) share {
+	v := t.visitors[network]
+	if v == nil {
+		v = &visitor{network: network, used: t.line.joins()}
+		t.visitors[network] = v
+	}
+	v.lanes++
+	return share{visitor: v, used: v.line.joins()}
+}
+
+// leave is called when a lane is closed.
+func (t *turns) leave(s *share, waits bool) {
+	if waits {
+		s.visitor.waiting--
+	}
+	if s.visitor.lanes--; s.visitor.lanes == 0 {
+		delete(t.visitors, s.visitor.network)
+	}
+}
+
+// waits is called when a lane without waiting requests gets one. Who did not ask does not get the
+// unused time later.
+func (t *turns) waits(s *share) {
+	v := s.visitor
+	if v.waiting == 0 {
+		v.used = max(v.used, t.line.served)
+	}
+	v.waiting++
+	s.used = max(s.used, v.line.served)
+}
+
+// before returns whether a lane's turn is before that of another.
+func (s *share) before(other *share) bool {
+	if s.visitor != other.visitor && s.visitor.used != other.visitor.used {
+		return s.visitor.used < other.visitor.used
+	}
+	return s.used < other.used
+}
 
 // known returns whether the lane may have another request at the node. A lane of which nothing is
 // known has one at a time.
@@ -71,24 +131,32 @@ func (t *turns) hasRoom(s *share, others int) bool {
 	return others < leastAhead || others < inFlight && t.ahead+t.estimate(s) <= workAhead
 }
 
-// begin charges a lane for a request that is sent now.
-func (t *turns) begin(s *share, p *pending) {
-	t.served = max(t.served, s.used)
+// begin charges a lane for a request that is sent now, and notes whether others of it wait.
+func (t *turns) begin(s *share, p *pending, waits bool) {
+	v := s.visitor
+	t.line.served = max(t.line.served, v.used)
+	v.line.served = max(v.line.served, s.used)
+	if !waits {
+		v.waiting--
+	}
 	p.sentAt, p.charged = t.clock(), t.estimate(s)
 	t.ahead += p.charged
+	v.used += p.charged
 	s.used += p.charged
 	s.inFlight++
 }
 
-// end charges a lane what its request has taken, now that the answer is there. So many lanes wait or
-// are being answered.
-func (t *turns) end(s *share, p *pending, lanes int) {
+// end charges a lane what its request has taken, now that the answer is there. So many visitors, and
+// so many lanes of this one, wait or are being answered.
+func (t *turns) end(s *share, p *pending, visitors, lanes int) {
 	now := t.clock()
 	took := max(now-max(p.sentAt, t.answered[p.Protocol]), requestCost)
 	t.answered[p.Protocol] = now
 	t.ahead -= p.charged
 	t.usual += (took - t.usual) / usualSteps
-	t.present = max(t.present, t.served) + took/time.Duration(max(1, lanes))
+	t.line.passes(took, visitors)
+	s.visitor.line.passes(took, lanes)
+	s.visitor.used += took - p.charged
 	s.used += took - p.charged
 	s.inFlight--
 	if s.recent[1] = s.recent[0]; s.recent[1] == 0 {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -23,8 +24,9 @@ type modest struct{ silent }
 // fakeNode is a node that answers one request after the other, by a clock that only its work moves.
 type fakeNode struct {
 	*Node
-	now   time.Duration
-	tasks map[uint64]time.Duration // what the requests that it has take
+	now       time.Duration
+	tasks     map[uint64]time.Duration // what the requests that it has take
+	addresses int                      // how many clients have one of their own
 }
 
 func testNode(clientBytes int) *fakeNode {
@@ -56,6 +58,16 @@ func (f *fakeNode) answer() *pending {
 	return p
 }
 
+// join adds a client of an address of its own.
+func (f *fakeNode) join(client Client) *Lane {
+	f.addresses++
+	return f.Join(client, address(f.addresses))
+}
+
+func address(number int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(number >> 16), byte(number >> 8), byte(number)}), 32)
+}
+
 func submit(l *Lane, requests, expected int) {
 	for range requests {
 		l.Submit(wire.Request{Protocol: wire.Snap, Expected: expected})
@@ -73,28 +85,26 @@ const (
 	honest = 10  // of a request that brings much
 )
 
-// Eight clients asked for the storage of 3,800 unknown accounts, which takes the node long and
-// brings no bytes. Beside them an honest client had 0.1 MB/s of its 37, and waited 28 s for an
-// answer, because turns were fair in bytes.
-func TestTurnsAreFairInTheNodesTime(t *testing.T) {
+// besideCostly lets an honest client ask beside costly ones for a minute, and returns what it had of
+// the node's time and how long its worst answer took.
+func besideCostly(costlyLanes func(f *fakeNode) []*Lane) (has, worst, lasts time.Duration) {
+	const window = 8 // requests that the honest client has open
+	lasts = time.Minute
 	f := testNode(1 << 40)
-	const clients, window, lasts = 8, 8, 60 * time.Second
 	asked := map[*pending]time.Duration{}
+	good := f.join(modest{})
 	ask := func(l *Lane) {
-		l.Submit(costing(map[bool]uint64{true: honest, false: costly}[l.client == modest{}]))
+		l.Submit(costing(map[bool]uint64{true: honest, false: costly}[l == good]))
 		asked[l.queue[len(l.queue)-1]] = f.now
 	}
-	for range clients {
-		lane := f.Join(silent{})
+	for _, lane := range costlyLanes(f) {
 		for range 4 {
 			ask(lane)
 		}
 	}
-	good := f.Join(modest{})
 	for range window {
 		ask(good)
 	}
-	var has, worst time.Duration
 	for f.now < lasts {
 		f.fill()
 		p := f.answer()
@@ -105,6 +115,20 @@ func TestTurnsAreFairInTheNodesTime(t *testing.T) {
 		delete(asked, p)
 		ask(p.lane)
 	}
+	return has, worst, lasts
+}
+
+// Eight clients asked for the storage of 3,800 unknown accounts, which takes the node long and
+// brings no bytes. Beside them an honest client had 0.1 MB/s of its 37, and waited 28 s for an
+// answer, because turns were fair in bytes.
+func TestTurnsAreFairInTheNodesTime(t *testing.T) {
+	const clients = 8
+	has, worst, lasts := besideCostly(func(f *fakeNode) (lanes []*Lane) {
+		for range clients {
+			lanes = append(lanes, f.join(silent{}))
+		}
+		return lanes
+	})
 	if fair := lasts / (clients + 1); has < fair*8/10 {
 		t.Errorf("the honest client had %v of %v, where %v are fair", has, lasts, fair)
 	}
@@ -114,18 +138,57 @@ func TestTurnsAreFairInTheNodesTime(t *testing.T) {
 	}
 }
 
+// A visitor has no more of a node's time if it has more connections. They share its part evenly.
+func TestAllConnectionsOfAVisitorHaveOnePart(t *testing.T) {
+	has, _, lasts := besideCostly(func(f *fakeNode) (lanes []*Lane) {
+		for range 32 {
+			lanes = append(lanes, f.Join(silent{}, address(1<<20)))
+		}
+		return lanes
+	})
+	if fair := lasts / 2; has < fair*6/10 {
+		t.Errorf("the honest client had %v of %v, where %v are fair", has, lasts, fair)
+	}
+	f := testNode(1 << 40)
+	lanes := []*Lane{f.Join(silent{}, address(1)), f.Join(silent{}, address(1)), f.Join(silent{}, address(1))}
+	for i, lane := range lanes {
+		for range 500 {
+			lane.Submit(costing([]uint64{costly, honest, honest}[i]))
+		}
+	}
+	served := map[*Lane]time.Duration{}
+	for f.now < 10*time.Second {
+		f.fill()
+		before := f.now
+		served[f.answer().lane] += f.now - before
+	}
+	for _, lane := range lanes {
+		if served[lane] < 2500*time.Millisecond {
+			t.Errorf("the lanes of a visitor had %v, %v and %v", served[lanes[0]], served[lanes[1]], served[lanes[2]])
+			break
+		}
+	}
+	for _, lane := range lanes {
+		lane.Close()
+		lane.Close()
+	}
+	if len(f.turns.visitors) > 0 {
+		t.Error("a visitor that left is remembered")
+	}
+}
+
 // Clients that leave after an answer and come again leave their debts behind. They get no more than if
 // they stayed.
 func TestComingAgainSavesNoTime(t *testing.T) {
 	f := testNode(1 << 40)
 	const clients, lasts = 8, 60 * time.Second
-	good := f.Join(modest{})
+	good := f.join(modest{})
 	submit := func(l *Lane, milliseconds uint64) { l.Submit(costing(milliseconds)) }
 	for range 20 {
 		submit(good, honest)
 	}
 	for range clients {
-		submit(f.Join(silent{}), costly)
+		submit(f.join(silent{}), costly)
 	}
 	var has time.Duration
 	for f.now < lasts {
@@ -135,7 +198,7 @@ func TestComingAgainSavesNoTime(t *testing.T) {
 			submit(good, honest)
 		} else {
 			p.lane.Close()
-			submit(f.Join(silent{}), costly)
+			submit(f.join(silent{}), costly)
 		}
 	}
 	if fair := lasts / (clients + 1); has < fair*8/10 {
@@ -147,7 +210,7 @@ func TestComingAgainSavesNoTime(t *testing.T) {
 // long the requests of a new client take is not known, so it has one at a time.
 func TestTheNodeHasLittleWorkAhead(t *testing.T) {
 	f := testNode(1 << 40)
-	lane := f.Join(silent{})
+	lane := f.join(silent{})
 	for range 40 {
 		lane.Submit(costing(costly))
 	}
@@ -158,7 +221,7 @@ func TestTheNodeHasLittleWorkAhead(t *testing.T) {
 		f.answer()
 	}
 	lane.Close()
-	quick := f.Join(modest{})
+	quick := f.join(modest{})
 	for range 40 {
 		quick.Submit(costing(1))
 	}
@@ -175,7 +238,7 @@ func TestTheNodeHasLittleWorkAhead(t *testing.T) {
 // wait.
 func TestIdlenessSavesNothingUp(t *testing.T) {
 	f := testNode(1 << 40)
-	busy, idle := f.Join(silent{}), f.Join(silent{})
+	busy, idle := f.join(silent{}), f.join(silent{})
 	ask := func(l *Lane, requests int) {
 		for range requests {
 			l.Submit(costing(honest))
@@ -188,7 +251,7 @@ func TestIdlenessSavesNothingUp(t *testing.T) {
 		f.answer()
 	}
 	ask(idle, 100)
-	late := f.Join(silent{})
+	late := f.join(silent{})
 	ask(late, 100)
 	served := map[*Lane]int{}
 	for range 60 {
@@ -214,7 +277,7 @@ func known(lanes ...*Lane) {
 // What a client has not read yet counts only against this client. One answer can always be sent.
 func TestASlowClientStopsOnlyItself(t *testing.T) {
 	n := testNode(1000)
-	slow, other := n.Join(silent{}), n.Join(silent{})
+	slow, other := n.join(silent{}), n.join(silent{})
 	submit(slow, 10, 400)
 	submit(other, 10, 5000)
 	known(slow, other)
@@ -249,7 +312,7 @@ func TestUnexpectedlyLargeNodeDataIsBoundedForAllClientsTogether(t *testing.T) {
 	request := wire.Request{Protocol: wire.Eth, Code: wire.GetNodeDataCode, Expected: expected, Spare: spare}
 	var lanes []*Lane
 	for range 100 {
-		lane := n.Join(silent{})
+		lane := n.join(silent{})
 		for range 20 {
 			lane.Submit(request)
 		}
