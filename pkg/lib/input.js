@@ -74,8 +74,8 @@ export function slotBytes(value) {
 }
 
 /**
- * A slot's key as go-ethereum's eth_getProof gives it back: as it came if it had 32 bytes, else as a
- * number.
+ * A slot's key as go-ethereum's eth_getProof gives it back: as it came if it had 32 bytes, else as
+ * a number.
  */
 export function slotKey(value) {
   const bytes = slotBytes(value)
@@ -174,7 +174,9 @@ export function oneOf(value, values, argument) {
   return values.includes(value) ? value : bad(argument, values.map((each) => (typeof each === 'string' ? `'${each}'` : each)).join(' or '), value)
 }
 
-/** Half of a surrogate pair. Wasm takes such a string for another one, so two names would be one. */
+/**
+ * Half of a surrogate pair. Wasm takes such a string for another one, so two names would be one.
+ */
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 export function databaseName(value = 'snaplight') {
@@ -201,7 +203,10 @@ export function peerUrl(value, by, argument = 'peer') {
   return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad(argument, expected, url.href)
 }
 
-/** How the peer `target` is asked: a provider in its own way, any other by snap unless told otherwise. */
+/**
+ * How the peer `target` is asked: a provider in its own way, any other by snap unless told
+ * otherwise.
+ */
 export function askedBy(value, target) {
   if (value === undefined) return isProvider(target) ? 'rpc' : 'snap'
   return oneOf(value, ['snap', 'hash', 'rpc'], 'options.by')

@@ -1,5 +1,5 @@
-// Judges values by their shape. Those of another realm (a frame's, jsdom's) are no instances of this
-// realm's classes.
+// Judges values by their shape. Those of another realm (a frame's, jsdom's) are no instances of
+// this realm's classes.
 
 export function isBytes(value) {
   return ArrayBuffer.isView(value) && value[Symbol.toStringTag] === 'Uint8Array'

@@ -1,5 +1,5 @@
-// Passes bytes, arrays and URLs of another realm, whose classes are not this one's: a vm context, as
-// vitest's jsdom is one.
+// Passes bytes, arrays and URLs of another realm, whose classes are not this one's: a vm context,
+// as vitest's jsdom is one.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
