@@ -62,28 +62,35 @@ export class Host {
   /**
    * Watches whether the worker comes to serve.
    * @param {(error: LoadError) => void} fail Called if it does not.
-   * @returns {() => void} To be called when it does, or when nobody waits any more.
+   * @returns {{begin: () => void, stop: () => void}} `begin` counts the time from now on; `stop` is
+   *   called when the worker serves, or when nobody waits any more.
    */
   expect(fail) {
     let turns = 0
     let last = null
+    let timer
     const onError = (event) => {
       // An event without a message is of a script that did not load. Any other error may be of any
       // code in the worker, and ours runs no other while it starts.
       if (event.message && (!this.#isOurs || this.#hasServed)) last = event.message
       else fail(notLoaded(`The worker's script could not be loaded${from(this.#script)}${event.message ? `: ${event.message}` : ''}. Check that it is served as JavaScript and that the page's Content-Security-Policy allows it (worker-src); ${CHAPTER}.`, event.error))
     }
-    const timer = setInterval(() => {
+    const look = () => {
       turns += 1
       if (turns < ANSWER_TURNS) return
       const words = last ? `; its last uncaught error: ${last}` : ''
       fail(notLoaded(`The worker did not answer within ${(ANSWER_TURNS * ANSWER_TURN_MS) / 1000} s${from(this.#script)}${words}. It has to run snaplight/worker-entry, or to call serve of snaplight/worker before anything that it awaits; ${CHAPTER}.`))
-    }, ANSWER_TURN_MS)
+    }
     this.endpoint.addEventListener?.('error', onError)
-    return () => {
-      clearInterval(timer)
-      // A worker of the caller's own lives on, and this listener would keep the database in memory.
-      this.endpoint.removeEventListener?.('error', onError)
+    return {
+      begin: () => {
+        timer = setInterval(look, ANSWER_TURN_MS)
+      },
+      stop: () => {
+        clearInterval(timer)
+        // A worker of the caller's own lives on, and this listener would keep the database in memory.
+        this.endpoint.removeEventListener?.('error', onError)
+      },
     }
   }
 

@@ -94,8 +94,11 @@ async function instantiate(source) {
 /** A source that the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
 function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
   const url = urlText(source)
-  // The glue knows this realm's Responses, of which it compiles the bytes as they come.
-  if (url === null) return typeof source?.arrayBuffer === 'function' && !(source instanceof Response) ? source.arrayBuffer() : source
+  if (url === null) {
+    // The glue knows this realm's Responses alone, of which it compiles the bytes as they come.
+    const isKnown = typeof Response === 'function' && source instanceof Response
+    return typeof source?.arrayBuffer === 'function' && !isKnown ? source.arrayBuffer() : source
+  }
   // Node does not fetch files. `getBuiltinModule` and not an import, which bundlers for browsers
   // would refuse.
   const fs = /^file:/.test(url) ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined

@@ -49,8 +49,8 @@ class RemoteBackend {
   #ending
   /** The lock that shows the worker that this end lives. */
   #lock = null
-  /** Ends the wait for the worker to say that it serves; `null` when it has said so. */
-  #stopExpecting
+  /** The wait for the worker to say that it serves; `null` when it has said so. */
+  #expectation
   #isReleased = false
 
   constructor(port, listener, host) {
@@ -59,7 +59,7 @@ class RemoteBackend {
     this.#host = host
     host.join()
     this.#ending = new Ending(port, () => this.#workerGone())
-    this.#stopExpecting = host.expect((error) => this.#refuse(error))
+    this.#expectation = host.expect((error) => this.#refuse(error))
     port.addEventListener('message', ({ data }) => this.#receive(data))
     port.start()
     // A worker is not told when its page is shown again.
@@ -78,6 +78,8 @@ class RemoteBackend {
     } catch (cause) {
       bad('options.wasm', 'a URL, bytes, a WebAssembly.Module or a Response, which can be posted to a worker', options.wasm, cause)
     }
+    // Not before: a page that is prerendered gets no lock, and the module may be a promise.
+    this.#expectation?.begin()
     await opened
   }
 
@@ -138,7 +140,7 @@ class RemoteBackend {
     if (this.#isReleased) return
     this.#isReleased = true
     this.#stopWaking()
-    this.#stopExpecting?.()
+    this.#expectation?.stop()
     this.#ending.stop()
     this.#lock?.release()
     this.#port.close()
@@ -165,7 +167,7 @@ class RemoteBackend {
 
   #receive(data) {
     const message = Object(data)
-    if (this.#stopExpecting) this.#begin(message)
+    if (this.#expectation) this.#begin(message)
     else if (isEvent(message)) this.#hear(message.event, message.args)
     else if (isRequest(message)) this.#request(message.id, ...message.request)
     else if (isAnswer(message, this.#calls)) this.#answered(message)
@@ -179,8 +181,8 @@ class RemoteBackend {
   #begin({ serving, lock = null, id }) {
     const isFirst = typeof serving === 'string' && (lock === null || typeof lock === 'string')
     if (!isFirst && id !== 0) return ignore()
-    this.#stopExpecting()
-    this.#stopExpecting = null
+    this.#expectation.stop()
+    this.#expectation = null
     const error = this.#host.served(serving)
     if (error) this.#refuse(error)
     else this.#ending.watch(lock)
@@ -200,7 +202,7 @@ class RemoteBackend {
   }
 
   #workerGone() {
-    if (this.#stopExpecting) return this.#refuse(new LoadError('LOAD_FAILED', 'The worker ended before it answered: its script failed, or it was terminated.'))
+    if (this.#expectation) return this.#refuse(new LoadError('LOAD_FAILED', 'The worker ended before it answered: its script failed, or it was terminated.'))
     this.#crashed(new CrashError('CRASHED', 'The worker that held the database is gone: somebody has ended it, or it has crashed. What was committed is intact: open the database again.'))
   }
 
