@@ -130,7 +130,8 @@ export type SlotLike = bigint | number | string | Uint8Array
  * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab
  *   or worker.
  * @throws {UnsupportedError} No WebAssembly SIMD or reference types, or (without `memory`) no
- *   IndexedDB or no Web Locks.
+ *   IndexedDB or no Web Locks, or none for this page: cookies and site data are blocked, or it is in
+ *   a sandboxed frame without `allow-same-origin`.
  * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy
  *   forbids it.
  * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer
@@ -166,7 +167,7 @@ export interface OpenOptions {
    * not opened.
    */
   network: Network
-  /** The database's name within the origin. Default: `'snaplight'`. */
+  /** The database's name within the origin, without lone surrogates. Default: `'snaplight'`. */
   name?: string
   /**
    * Keep everything in memory and nothing on disk; `name` is then only a label. Default: `false`.
@@ -1347,12 +1348,12 @@ export class LockedError extends SnaplightError {
   readonly code: 'LOCKED'
 }
 
-/** The browser lacks something this package needs, named in the message. */
+/** The browser lacks, or denies to this page, something this package needs; the message names it. */
 export class UnsupportedError extends SnaplightError {
   readonly code: 'UNSUPPORTED'
 }
 
-/** The WebAssembly module could not be loaded; the message says why and what to check. */
+/** The WebAssembly module or the worker could not be loaded; the message says what to check. */
 export class LoadError extends SnaplightError {
   readonly code: 'LOAD_FAILED'
 }
@@ -1360,7 +1361,8 @@ export class LoadError extends SnaplightError {
 /**
  * A bug in Snaplight: the module stopped. Every read and sync of every database of the realm
  * rejects with this, and every later call but `close()` and `progress()` throws it. What was
- * committed is intact: reload the page. Please report the message.
+ * committed is intact: reload the page. Please report the message. Or the worker that held the
+ * database is gone, for instance by `terminate()`: the message says so, and it can be opened again.
  */
 export class CrashError extends SnaplightError {
   readonly code: 'CRASHED'

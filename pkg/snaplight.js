@@ -26,7 +26,7 @@ export {
   UnsupportedError,
 } from './lib/errors.js'
 
-export const version = '0.1.1'
+export { version } from './lib/version.js'
 
 export async function open(options) {
   const { checked, onEvent } = checkOptions(options)

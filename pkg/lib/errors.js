@@ -71,10 +71,48 @@ export function makeError(code, message, options) {
   return new CLASS_OF[code](code, message, options)
 }
 
-/** An error in a form that can be posted; `adoptError` makes an error of it again. */
+/** How many causes are posted with an error. Deeper ones say nothing that its reader needs. */
+const MOST_CAUSES = 4
+
+/** An error in a form that can be posted; `reviveError` makes an error of it again. */
 export function flattenError(error) {
-  const { code, message, pending } = adoptError(error)
-  return { code, message, pending }
+  return flatten(adoptError(error), MOST_CAUSES)
+}
+
+function flatten({ name, code, message, pending, cause }, causes) {
+  return { name, code, message, pending, cause: causes > 0 ? flattenCause(cause, causes - 1) : undefined }
+}
+
+/**
+ * Errors are told by their message, because those of another realm are no instances of Error here.
+ */
+function flattenCause(cause, causes) {
+  try {
+    if (typeof cause === 'symbol') return String(cause)
+    if (Object(cause) !== cause) return cause
+    if (typeof cause.message !== 'string') return Object.prototype.toString.call(cause)
+    const { name, code, ...flat } = flatten(cause, causes)
+    return { ...flat, name: String(name), code: typeof code === 'string' ? code : undefined }
+  } catch {
+    return 'a cause that cannot be read'
+  }
+}
+
+/** The error that `flattenError` had, with its causes. */
+export function reviveError(flat) {
+  return adoptError(revive(flat, MOST_CAUSES))
+}
+
+function revive({ cause, ...flat }, causes) {
+  const revived = causes > 0 && Object(cause) === cause ? reviveCause(cause, causes - 1) : cause
+  return { ...flat, cause: revived }
+}
+
+function reviveCause(cause, causes) {
+  const flat = revive(cause, causes)
+  if (isOurs(flat)) return adoptError(flat)
+  const { name, message, code } = flat
+  return Object.assign(new Error(message, flat.cause === undefined ? undefined : { cause: flat.cause }), { name, code })
 }
 
 /**
@@ -83,9 +121,13 @@ export function flattenError(error) {
  */
 export function adoptError(thrown) {
   if (thrown instanceof SnaplightError) return thrown
-  if (thrown !== null && typeof thrown === 'object' && Object.hasOwn(CLASS_OF, thrown.code ?? '')) {
+  if (isOurs(thrown)) {
     const { code, message, cause, pending } = thrown
     return makeError(code, message, cause === undefined ? { pending } : { cause, pending })
   }
   return new CrashError('CRASHED', `A defect in Snaplight; please report it: ${thrown?.message ?? thrown}`, { cause: thrown })
+}
+
+function isOurs(thrown) {
+  return thrown !== null && typeof thrown === 'object' && Object.hasOwn(CLASS_OF, thrown.code ?? '')
 }

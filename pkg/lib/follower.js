@@ -1,35 +1,54 @@
 // What a follower keeps until it is the writer, and how the tabs of one database hear of each
 // other.
 
-import { CancelledError, adoptError } from './errors.js'
+import { CancelledError, LockedError, flattenError, reviveError } from './errors.js'
 import { showTarget } from './input.js'
+import { TABS_VERSION, isOfTab } from './messages/of-tabs.js'
+import { ignore } from './messages/shapes.js'
 import { reportOf } from './progress.js'
 
 const WAITING = 'another tab has this database open to write; this one takes over when that closes'
 
 /**
  * Carries messages between the tabs of one database. From the writer: `{ type: 'switched' |
- * 'repaired' | 'writer' }`, where `writer` is said by a new one, and `{ type: 'changed', id, version
- * | error }`. To it: `{ type: 'damaged', read }`, and `{ type: 'change', id, change }`, which it
- * answers.
+ * 'repaired' | 'writer' }`, where `writer` is said by a new one, and `{ type: 'changed', id,
+ * version | error }`. To it: `{ type: 'damaged', read }`, and `{ type: 'change', id, change }`,
+ * which it answers. All of them have the `protocol` TABS_VERSION.
  */
 export class Channel {
   #channel = null
+  #isWriter
 
-  /** @param {string | null} name The database's; `null` for one in memory, which nobody shares. */
-  constructor(name, hear) {
+  /**
+   * @param {string | null} name The database's; `null` for one in memory, which nobody shares.
+   * @param {(message: object) => void} hear Gets what other tabs of this version post.
+   * @param {() => boolean} isWriter Whether this is the writer.
+   */
+  constructor(name, hear, isWriter) {
+    this.#isWriter = isWriter
     if (name === null || typeof BroadcastChannel !== 'function') return
     this.#channel = new BroadcastChannel(`snaplight:${name}`)
-    this.#channel.onmessage = ({ data }) => hear(data)
+    this.#channel.onmessage = ({ data }) => {
+      if (isOfTab(data)) return hear(data)
+      ignore()
+      this.#refuse(data)
+    }
   }
 
   post(message) {
-    this.#channel?.postMessage(message)
+    this.#channel?.postMessage({ protocol: TABS_VERSION, ...message })
   }
 
   close() {
     this.#channel?.close()
     this.#channel = null
+  }
+
+  /** A tab of another version that asks for a change would wait for ever, so it gets an error. */
+  #refuse(data) {
+    if (data?.type !== 'change' || data.protocol === TABS_VERSION || !this.#isWriter()) return
+    const error = new LockedError('LOCKED', 'The tab that writes to this database runs another version of Snaplight: reload it, and this page.')
+    this.post({ protocol: data.protocol, type: 'changed', id: data.id, error: flattenError(error) })
   }
 }
 
@@ -64,7 +83,7 @@ export class Follower {
   answered({ id, version, error }) {
     const asked = this.#changes.get(id)
     this.#changes.delete(id)
-    if (error) asked?.reject(adoptError(error))
+    if (error) asked?.reject(reviveError(error))
     else asked?.resolve(version)
   }
 

@@ -1,5 +1,7 @@
 // Blocks' headers as JSON, as providers give them: what of them is kept.
 
+import { isBytes } from './realms.js'
+
 /**
  * The fields that the hash covers, in the order of the forks that added them: those of NAMES in
  * src/wire/rpc/header.rs. Nothing else of a header's JSON is proven.
@@ -49,7 +51,7 @@ export class KeptHeaders extends Map {
    * @param {object} target Of `syncTarget`.
    */
   keep({ header }) {
-    if (!header || header instanceof Uint8Array) return
+    if (!header || isBytes(header)) return
     const texts = headerTexts(header)
     // The newest is the last one, also if it was there before.
     this.delete(texts.hash)

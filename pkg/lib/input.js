@@ -4,6 +4,7 @@
 
 import { MisuseError } from './errors.js'
 import { headerFields } from './header.js'
+import { copyOf, isBytes, urlText } from './realms.js'
 
 const SLOT_LIMIT = 1n << 256n
 const NETWORK_ID_LIMIT = 1n << 64n
@@ -41,7 +42,7 @@ function jsonHeader(value, blockHash) {
 }
 
 function headerBytes(value) {
-  if (value instanceof Uint8Array) return value.slice()
+  if (isBytes(value)) return copyOf(value)
   const isHex = typeof value === 'string' && /^0x([0-9a-f]{2})+$/i.test(value)
   return isHex ? parseHex(value.slice(2)) : bad('target.header', "a header's RLP (0x and hexadecimal digits, or a Uint8Array) or its JSON", value)
 }
@@ -65,7 +66,7 @@ export function addressOrHashBytes(value) {
 
 export function slotBytes(value) {
   const expected = 'a slot: a bigint or safe integer from 0 and below 2^256, 0x and up to 64 hexadecimal digits, or a Uint8Array of 32 bytes'
-  if (value instanceof Uint8Array) return value.length === 32 ? value.slice() : bad('slot', expected, value)
+  if (isBytes(value)) return value.length === 32 ? copyOf(value) : bad('slot', expected, value)
   if (typeof value === 'string' && /^0x[0-9a-f]{1,64}$/i.test(value)) return parseHex(value.slice(2).padStart(64, '0'))
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
   if (typeof number !== 'bigint' || number < 0n || number >= SLOT_LIMIT) bad('slot', expected, value)
@@ -73,12 +74,12 @@ export function slotBytes(value) {
 }
 
 /**
- * A slot's key as go-ethereum's eth_getProof gives it back: as it came if it had 32 bytes, else as a
- * number.
+ * A slot's key as go-ethereum's eth_getProof gives it back: as it came if it had 32 bytes, else as
+ * a number.
  */
 export function slotKey(value) {
   const bytes = slotBytes(value)
-  const isWhole = value instanceof Uint8Array || (typeof value === 'string' && value.length > 64)
+  const isWhole = isBytes(value) || (typeof value === 'string' && value.length > 64)
   return isWhole ? toHex(bytes) : quantity(BigInt(toHex(bytes)))
 }
 
@@ -173,8 +174,15 @@ export function oneOf(value, values, argument) {
   return values.includes(value) ? value : bad(argument, values.map((each) => (typeof each === 'string' ? `'${each}'` : each)).join(' or '), value)
 }
 
+/**
+ * Half of a surrogate pair. Wasm takes such a string for another one, so two names would be one.
+ */
+const LONE_SURROGATE = /\p{Surrogate}/u
+
 export function databaseName(value = 'snaplight') {
-  if (typeof value !== 'string' || value === '') bad('name', 'a database name: a string that is not empty', value)
+  if (typeof value !== 'string' || value === '' || LONE_SURROGATE.test(value)) {
+    bad('name', 'a database name: a string that is not empty and has no lone surrogates', value)
+  }
   return value
 }
 
@@ -183,18 +191,22 @@ export function databaseName(value = 'snaplight') {
  * @param {string} by How the peer is asked.
  */
 export function peerUrl(value, by, argument = 'peer') {
-  if (typeof value !== 'string' && !(value instanceof URL)) return null
+  const text = urlText(value)
+  if (text === null) return null
   const expected = by === 'rpc' ? 'a http:, https:, ws: or wss: URL' : "a ws: or wss: URL (a provider's URL needs { by: 'rpc' })"
   let url
   try {
-    url = new URL(value)
+    url = new URL(text)
   } catch (cause) {
     return bad(argument, expected, value, cause)
   }
   return (by === 'rpc' ? /^(ws|http)s?:$/ : /^wss?:$/).test(url.protocol) ? url.href : bad(argument, expected, url.href)
 }
 
-/** How the peer `target` is asked: a provider in its own way, any other by snap unless told otherwise. */
+/**
+ * How the peer `target` is asked: a provider in its own way, any other by snap unless told
+ * otherwise.
+ */
 export function askedBy(value, target) {
   if (value === undefined) return isProvider(target) ? 'rpc' : 'snap'
   return oneOf(value, ['snap', 'hash', 'rpc'], 'options.by')
@@ -210,7 +222,7 @@ export function isProvider(target) {
 
 /** Whether it is an object that is no bytes. */
 function isPlain(value) {
-  return value !== null && typeof value === 'object' && !(value instanceof Uint8Array)
+  return value !== null && typeof value === 'object' && !isBytes(value)
 }
 
 /** The object `value`, or an empty one if it is left out. */
@@ -249,7 +261,7 @@ export function bad(argument, expected, value, cause) {
 
 /** A copy, so that nothing changes here when the caller writes into its array. */
 function fixedBytes(value, length) {
-  if (value instanceof Uint8Array) return value.length === length ? value.slice() : null
+  if (isBytes(value)) return value.length === length ? copyOf(value) : null
   const isHex = typeof value === 'string' && value.length === 2 + 2 * length && /^0x[0-9a-f]+$/i.test(value)
   return isHex ? parseHex(value.slice(2)) : null
 }
@@ -268,8 +280,8 @@ export function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'bigint') return `${value}n`.slice(0, 90)
   try {
-    if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
-    if (value instanceof Promise) return 'a promise (await it)'
+    if (isBytes(value)) return `a Uint8Array of ${value.length} bytes`
+    if (typeof value?.then === 'function') return 'a promise (await it)'
   } catch {
     // A proxy, which throws when it is asked what it is.
   }

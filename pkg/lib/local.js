@@ -3,6 +3,7 @@
 import { ClosedError, adoptError, flattenError } from './errors.js'
 import { peerUrl } from './input.js'
 import { Channel, Follower } from './follower.js'
+import { ignoredMessages } from './messages/shapes.js'
 import { guard, guardAsync, load, onCrash } from './module.js'
 import { closedByError, closedByUser, shapeClosed } from './peer.js'
 import { openProvider } from './provider.js'
@@ -16,9 +17,6 @@ const IDLE_INTERVAL_MS = 250
 
 /** Sockets that are a peer of some database of this realm. */
 const inUse = new WeakSet()
-
-/** Methods that a follower may ask the writer to call, so that it meets the damage too. */
-const READS = ['account', 'storage', 'code', 'proof']
 
 /** Opens the database; `listener` is database.js's. */
 export async function connectLocal({ name, memory, role, hold, network, wasm }, listener) {
@@ -36,6 +34,8 @@ export async function connectLocal({ name, memory, role, hold, network, wasm }, 
  * databases needs that, and changes nothing.
  */
 function warmUp() {
+  // Without an origin there are no files. Chromium refuses, and besides leaves a rejection unhandled.
+  if (globalThis.origin === 'null') return
   try {
     globalThis.indexedDB?.databases?.().catch(() => {})
   } catch {
@@ -82,9 +82,14 @@ class LocalBackend {
     this.#database = database
     this.#unsubscribe = onCrash((error) => this.#crashed(error))
     this.#stopWaking = onWake(() => this.wake())
-    this.#channel = new Channel(name, (message) => this.#hear(message))
+    this.#channel = new Channel(name, (message) => this.#hear(message), () => !this.#follower)
     if (!database.isWriter()) this.#follow(takesOver)
     this.#listener.onRole(this.#follower ? 'follower' : 'writer')
+  }
+
+  /** How many messages were ignored in this realm. */
+  get ignored() {
+    return ignoredMessages()
   }
 
   addPeer(id, target, by, reconnect) {
@@ -322,7 +327,7 @@ class LocalBackend {
       else if (type === 'repaired') this.#listener.onEvent({ type })
       else if (type === 'writer') this.#follower.askAgain((again) => this.#channel.post(again))
       else if (type === 'changed') this.#follower.answered(message)
-    } else if (type === 'damaged' && READS.includes(read[0])) {
+    } else if (type === 'damaged') {
       // The read finds the damage and has it healed. Cached pages must not hide it.
       this.#database.forget()
       this.read(...read).catch(() => {})

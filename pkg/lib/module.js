@@ -3,6 +3,7 @@
 
 import * as glue from '../wasm/snaplight.js'
 import { CrashError, LoadError, UnsupportedError, adoptError } from './errors.js'
+import { urlText } from './realms.js'
 
 /**
  * The smallest module that needs what ours needs: reference types (a table of externref) and SIMD
@@ -92,11 +93,16 @@ async function instantiate(source) {
 
 /** A source that the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
 function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
-  const isFile = /^file:/.test(source instanceof URL ? source.href : source)
+  const url = urlText(source)
+  if (url === null) {
+    // The glue knows this realm's Responses alone, of which it compiles the bytes as they come.
+    const isKnown = typeof Response === 'function' && source instanceof Response
+    return typeof source?.arrayBuffer === 'function' && !isKnown ? source.arrayBuffer() : source
+  }
   // Node does not fetch files. `getBuiltinModule` and not an import, which bundlers for browsers
   // would refuse.
-  const fs = isFile ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
-  return fs ? fs.promises.readFile(new URL(source)) : source
+  const fs = /^file:/.test(url) ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
+  return fs ? fs.promises.readFile(new URL(url)) : url
 }
 
 /**

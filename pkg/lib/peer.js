@@ -1,5 +1,7 @@
 // A peer as its caller sees it.
 
+import { urlText } from './realms.js'
+
 export class Peer {
   #id
   #row
@@ -58,7 +60,8 @@ export class Peer {
 /** The name of a peer that was given none. */
 export function defaultName(id, target) {
   try {
-    return typeof target === 'string' || target instanceof URL ? new URL(target).host : `peer ${id}`
+    const url = urlText(target)
+    return url === null ? `peer ${id}` : new URL(url).host
   } catch {
     return `peer ${id}`
   }

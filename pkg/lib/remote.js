@@ -1,35 +1,29 @@
 // The backend whose database is in a worker. The worker's side is serve.js.
 
-import { ClosedError, CrashError, adoptError } from './errors.js'
+import { Ending, holdLock } from './ends.js'
+import { ClosedError, CrashError, LoadError, reviveError } from './errors.js'
+import { Host } from './host.js'
 import { bad, peerUrl } from './input.js'
+import { OPEN, ignore, ignoredMessages } from './messages/shapes.js'
+import { isAnswer, isEvent, isRequest } from './messages/to-page.js'
 import { idle } from './progress.js'
 import { requested } from './provider.js'
+import { urlText } from './realms.js'
 import { onWake } from './reconnect.js'
-import { OPEN } from './serve.js'
+import { version } from './version.js'
 
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
 export function connectRemote(worker, options, listener) {
-  const host = new Host(worker ?? startWorker(), worker === undefined)
+  const host = worker === undefined ? Host.start() : new Host(worker)
   if (typeof host.endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
   return connectTo(host, options, listener)
 }
 
 async function connectTo(host, options, listener) {
-  const { endpoint } = host
   const { port1: port, port2: theirs } = new MessageChannel()
-  const onError = (event) => backend.stopped(event.message || 'its script could not be loaded')
-  const backend = new RemoteBackend(port, listener, host, () => {
-    // A worker of the caller's own lives on, and this listener would keep the database in memory.
-    endpoint.removeEventListener?.('error', onError)
-    host.leave()
-  })
-  host.join()
-  // Only this event tells that a worker's script does not load.
-  endpoint.addEventListener?.('error', onError)
+  const backend = new RemoteBackend(port, listener, host)
   try {
-    const opened = backend.answer(0)
-    endpoint.postMessage({ type: OPEN, port: theirs, options: { ...options, wasm: await postable(options.wasm) } }, [theirs])
-    await opened
+    await backend.open(theirs, options)
   } catch (error) {
     backend.release()
     throw error
@@ -37,52 +31,61 @@ async function connectTo(host, options, listener) {
   return backend
 }
 
-/** A worker with the databases that are open in it. */
-class Host {
-  endpoint
-  #isOurs
-  #users = 0
-
-  /** @param {boolean} isOurs Whether it ends with the last of its databases. */
-  constructor(endpoint, isOurs) {
-    this.endpoint = endpoint
-    this.#isOurs = isOurs
-  }
-
-  join() {
-    this.#users += 1
-  }
-
-  leave() {
-    this.#users -= 1
-    if (this.#users === 0 && this.#isOurs) this.endpoint.terminate()
-  }
-}
-
 class RemoteBackend {
   #port
   #listener
   #host
-  #leaveHost
   #raw = idle()
-  /** Calls that wait for their answer, by id. Bound: the caller's calls in flight. */
+  /**
+   * Calls that wait for their answer, by id; 0 is the opening. Bound: the caller's calls in flight.
+   */
   #calls = new Map()
   #nextCall = 1
   /** The caller's providers by the ids of their peers: they stay here. Bound: the open peers. */
   #providers = new Map()
   #crash = null
   #stopWaking
+  /** Hears when the worker is gone. */
+  #ending
+  /** The lock that shows the worker that this end lives. */
+  #lock = null
+  /** The wait for the worker to say that it serves; `null` when it has said so. */
+  #expectation
+  #isReleased = false
 
-  /** @param {() => void} leaveHost Lets go of the worker. */
-  constructor(port, listener, host, leaveHost) {
+  constructor(port, listener, host) {
     this.#port = port
     this.#listener = listener
     this.#host = host
-    this.#leaveHost = leaveHost
+    host.join()
+    this.#ending = new Ending(port, () => this.#workerGone())
+    this.#expectation = host.expect((error) => this.#refuse(error))
     port.addEventListener('message', ({ data }) => this.#receive(data))
     port.start()
     // A worker is not told when its page is shown again.
     this.#stopWaking = onWake(() => this.#crash ?? this.#tell('wake'))
+  }
+
+  /** Has the worker open the database. Called once. */
+  async open(port, options) {
+    const opened = this.#answer(0)
+    // An end that comes before the await below is told by it.
+    opened.catch(() => {})
+    this.#lock = await holdLock()
+    const message = { type: OPEN, version, lock: this.#lock.name, port, options: { ...options, wasm: await postable(options.wasm) } }
+    try {
+      this.#host.endpoint.postMessage(message, [port])
+    } catch (cause) {
+      bad('options.wasm', 'a URL, bytes, a WebAssembly.Module or a Response, which can be posted to a worker', options.wasm, cause)
+    }
+    // Not before: a page that is prerendered gets no lock, and the module may be a promise.
+    this.#expectation?.begin()
+    await opened
+  }
+
+  /** How many messages were ignored here. */
+  get ignored() {
+    return ignoredMessages()
   }
 
   addPeer(id, target, by, reconnect) {
@@ -132,27 +135,22 @@ class RemoteBackend {
     this.#rejectCalls(new ClosedError('CLOSED', 'The database was closed before the answer was there.'))
   }
 
-  /** Ends the connection, and the worker if it is ours and nobody else's. Called once. */
+  /** Ends the connection, and the worker if it is ours and nobody else's. Twice is as once. */
   release() {
+    if (this.#isReleased) return
+    this.#isReleased = true
     this.#stopWaking()
+    this.#expectation?.stop()
+    this.#ending.stop()
+    this.#lock?.release()
     this.#port.close()
-    this.#leaveHost()
-  }
-
-  /** A promise of the answer to the call `id`; 0 is the opening. */
-  answer(id) {
-    return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }))
-  }
-
-  /** Notes that the worker is gone or unusable. */
-  stopped(reason) {
-    this.#crashed(new CrashError('CRASHED', `The worker stopped: ${reason}. What was committed is intact: open the database again.`))
+    this.#host.leave()
   }
 
   #ask(method, ...args) {
     if (this.#crash) return Promise.reject(this.#crash)
     const id = this.#nextCall++
-    const answer = this.answer(id)
+    const answer = this.#answer(id)
     this.#port.postMessage({ id, method, args })
     return answer
   }
@@ -162,13 +160,50 @@ class RemoteBackend {
     this.#port.postMessage({ method, args })
   }
 
-  #receive({ id, value, error, event, args, request }) {
-    if (event) return this.#hear(event, args)
-    if (request) return this.#request(id, ...request)
-    const call = this.#calls.get(id)
+  /** A promise of the answer to the call `id`. */
+  #answer(id) {
+    return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }))
+  }
+
+  #receive(data) {
+    const message = Object(data)
+    if (this.#expectation) this.#begin(message)
+    else if (isEvent(message)) this.#hear(message.event, message.args)
+    else if (isRequest(message)) this.#request(message.id, ...message.request)
+    else if (isAnswer(message, this.#calls)) this.#answered(message)
+    else ignore()
+  }
+
+  /**
+   * The first message says that the worker serves. Older workers do not, and only answer the
+   * opening.
+   */
+  #begin({ serving, lock = null, id }) {
+    const isFirst = typeof serving === 'string' && (lock === null || typeof lock === 'string')
+    if (!isFirst && id !== 0) return ignore()
+    this.#expectation.stop()
+    this.#expectation = null
+    const error = this.#host.served(serving)
+    if (error) this.#refuse(error)
+    else this.#ending.watch(lock)
+  }
+
+  #answered({ id, value, error }) {
+    const { resolve, reject } = this.#calls.get(id)
     this.#calls.delete(id)
-    if (error) call?.reject(adoptError(error))
-    else call?.resolve(value)
+    if (error) reject(reviveError(error))
+    else resolve(value)
+  }
+
+  /** The opening fails. */
+  #refuse(error) {
+    this.#calls.get(0)?.reject(error)
+    this.#calls.delete(0)
+  }
+
+  #workerGone() {
+    if (this.#expectation) return this.#refuse(new LoadError('LOAD_FAILED', 'The worker ended before it answered: its script failed, or it was terminated.'))
+    this.#crashed(new CrashError('CRASHED', 'The worker that held the database is gone: somebody has ended it, or it has crashed. What was committed is intact: open the database again.'))
   }
 
   /** The worker asks a provider. */
@@ -181,15 +216,16 @@ class RemoteBackend {
     if (event === 'onPeerClosed') this.#providers.delete(args[0])
     if (event === 'onProgress') this.#raw = args[0]
     if (event === 'onSynced') this.#raw = args[1]
-    if (event === 'onCrashed') this.#crashed(adoptError(args[0]))
-    else if (event === 'onFailed') this.#listener.onFailed(adoptError(args[0]), args[1])
+    if (event === 'onCrashed') this.#crashed(reviveError(args[0]))
+    else if (event === 'onFailed') this.#listener.onFailed(reviveError(args[0]), args[1])
     else this.#listener[event](...args)
   }
 
   #crashed(error) {
     if (this.#crash) return
     this.#crash = error
-    this.#stopWaking()
+    // A worker of ours is of no more use, and its end releases the database's lock.
+    this.release()
     this.#rejectCalls(error)
     this.#listener.onCrashed(error)
   }
@@ -200,18 +236,21 @@ class RemoteBackend {
   }
 }
 
-/** Written in the form that bundlers recognise, so that they include the worker's script. */
-function startWorker() {
-  return new Worker(new URL('../worker-entry.js', import.meta.url), { type: 'module', name: 'snaplight' })
-}
-
 /**
  * Makes `options.wasm` postable: bytes and modules as they are, URLs as text, a Response as its
  * bytes.
  */
 async function postable(source) {
   const wasm = await source
-  if (wasm instanceof URL) return wasm.href
-  if (typeof wasm === 'string') return new URL(wasm, globalThis.location?.href).href
+  const url = urlText(wasm)
+  if (url !== null) return absolute(url)
   return typeof wasm?.arrayBuffer === 'function' ? wasm.arrayBuffer() : wasm
+}
+
+function absolute(url) {
+  try {
+    return new URL(url, globalThis.location?.href).href
+  } catch (cause) {
+    return bad('options.wasm', 'a URL that can be resolved here', url, cause)
+  }
 }

@@ -1,57 +1,82 @@
-// The worker's side of remote.js. Each `open` brings a port of its own, over which one database is
+// The worker's side of remote.js. Each opening brings a port of its own, over which one database is
 // used.
 //
-// Messages in: `{ id, method, args }`. Messages out: `{ id, value }` or `{ id, error }` in answer,
-// `{ event, args }` for a call of database.js's listener, and `{ id, request: [peer, call] }` for a
-// provider that the page has, answered by the method `requested`. All of it can be cloned: errors are
-// posted as plain objects and made errors again at the other end.
+// The first message out is `{ serving, lock }`: the version, and the name of a lock that this realm
+// holds as long as it lives. Messages in: `{ id, method, args }`. Messages out: `{ id, value }` or
+// `{ id, error }` in answer, `{ event, args }` for a call of database.js's listener, and `{ id,
+// request: [peer, call] }` for a provider that the page has, answered by the method `requested`.
+// All of it can be cloned: errors are posted as plain objects and made errors again at the other
+// end. messages/ has the shapes.
 
+import { Ending, holdLock } from './ends.js'
 import { adoptError, flattenError } from './errors.js'
 import { connectLocal } from './local.js'
+import { OPEN, ignore } from './messages/shapes.js'
+import { isAnswered, isCall, isOpening } from './messages/to-worker.js'
+import { checkOptions } from './open.js'
 import { closedByError } from './peer.js'
 import { ForwardedProvider } from './provider.js'
+import { otherVersion, version } from './version.js'
 
-/**
- * The `type` of the message that opens a database. Other messages are ignored, so that the worker
- * can be used for other things too.
- */
-export const OPEN = 'snaplight:open'
-
-/** Methods that return a promise. Failures of the others are told by an event. */
-const ANSWERED = new Set(['read', 'change', 'close'])
+/** The promise of this realm's lock, from the first opening on. */
+let life = null
 
 export function serve(endpoint) {
   endpoint.addEventListener('message', ({ data }) => {
-    if (data?.type === OPEN) open(data.port, data.options)
+    if (data?.type !== OPEN) return
+    if (isOpening(data)) open(data)
+    else ignore()
   })
   endpoint.start?.()
 }
 
-async function open(port, options) {
+/**
+ * @param {object} opening Its `lock` is the name of the lock that the page holds, if it holds one.
+ */
+async function open({ version: theirs, lock = null, port, options }) {
   const providers = new Map()
   const listener = postingListener(port, providers)
-  let backend
+  let backend = null
+  let isPageGone = false
+  // Nobody uses the database any more, and its lock is for whoever waits for it.
+  const end = () => {
+    port.close()
+    backend?.close()
+  }
+  const ending = new Ending(port, () => {
+    isPageGone = true
+    end()
+  })
+  ending.watch(lock)
+  // Also for the event of its end.
+  port.start()
+  life ??= holdLock()
+  port.postMessage({ serving: version, lock: (await life).name })
   try {
-    backend = await connectLocal(options, listener)
+    if (theirs !== version) throw otherVersion(theirs)
+    backend = await connectLocal(checkOptions(options).checked, listener)
   } catch (error) {
     port.postMessage({ id: 0, error: flattenError(error) })
-    port.close()
     return
   }
-  port.addEventListener('message', ({ data }) => run(port, backend, listener, providers, data))
-  port.start()
+  if (isPageGone) return end()
+  port.addEventListener('message', ({ data }) => {
+    if (isCall(data)) run(port, backend, listener, providers, ending, data)
+    else ignore()
+  })
   port.postMessage({ id: 0 })
 }
 
 /** @param {Map<number, ForwardedProvider>} providers The page's, by the ids of their peers. */
-async function run(port, backend, listener, providers, { id, method, args }) {
-  if (ANSWERED.has(method)) {
+async function run(port, backend, listener, providers, ending, { id, method, args }) {
+  // The page ends the connection when it has the answer.
+  if (method === 'close') ending.stop()
+  if (isAnswered(method)) {
     try {
       port.postMessage({ id, value: await backend[method](...args) })
     } catch (error) {
       port.postMessage({ id, error: flattenError(error) })
     }
-    if (method === 'close') port.close()
     return
   }
   if (method === 'requested') return providers.get(args[0])?.replied(args[1], args[2])

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SnaplightError, openInWorker, serve } from '../worker.js'
+import { SnaplightError, openInWorker, serve, version } from '../worker.js'
+import { LoadError, MisuseError, flattenError, reviveError } from '../lib/errors.js'
 import { EMPTY_ROOT, NETWORK, SOME_ADDRESS, SOME_ROOT, turn } from './support/database.mjs'
 import { EventSocket } from './support/sockets.mjs'
 
@@ -57,11 +58,12 @@ test('a read that the worker does not answer before it closes rejects, and leave
       port.onmessage = ({ data: { id, method } }) => {
         if (method === 'close') port.postMessage({ id })
       }
+      assert.equal(listeners.size, 1)
+      port.postMessage({ serving: version, lock: null })
       port.postMessage({ id: 0 })
     },
   }
   const db = await openInWorker(worker, { network: NETWORK })
-  assert.equal(listeners.size, 1)
   const read = assert.rejects(db.getAccount(SOME_ADDRESS), { name: 'ClosedError', code: 'CLOSED' })
   await db.close()
   await read
@@ -76,6 +78,7 @@ function slowEndpoint(t) {
     const { port1, port2 } = new MessageChannel()
     worker.postMessage({ ...message, port: port2 }, [port2])
     port.onmessage = ({ data }) => port1.postMessage(data)
+    port.addEventListener('close', () => port1.close())
     port1.onmessage = ({ data }) => (line.held ? line.held.push(data) : port.postMessage(data))
     line.release = () => {
       for (const data of line.held) port.postMessage(data)
@@ -156,3 +159,123 @@ test('an open that fails rejects with its class, and one worker holds several da
   assert.equal(databases[1].complete, null)
   await Promise.all(databases.map((db) => db.close()))
 })
+
+test('an error keeps its causes on the way out of a worker, as deep as a reader follows them', () => {
+  const deep = [1, 2, 3, 4, 5, 6].reduce((cause, depth) => new TypeError(`at ${depth}`, { cause }), 'the first')
+  const ours = reviveError(structuredClone(flattenError(new LoadError('LOAD_FAILED', 'not loaded', { cause: deep }))))
+  assert.ok(ours instanceof LoadError)
+  const chain = []
+  for (let at = ours.cause; at; at = at.cause) chain.push([at instanceof Error, at.name, at.message])
+  assert.deepEqual(chain, [6, 5, 4, 3].map((depth) => [true, 'TypeError', `at ${depth}`]))
+  const inner = new MisuseError('BAD_ARGUMENT', 'inner')
+  assert.ok(reviveError(structuredClone(flattenError(new LoadError('LOAD_FAILED', 'outer', { cause: inner })))).cause instanceof MisuseError)
+  for (const cause of ['text', 5, null, Symbol('s'), () => {}, new Proxy({}, { get() { throw new Error('no') } })]) {
+    const { cause: kept } = reviveError(structuredClone(flattenError(new LoadError('LOAD_FAILED', 'odd', { cause }))))
+    assert.ok(Object(kept) !== kept, String(kept))
+  }
+})
+
+test('an uncaught error of other code in a worker that serves is not the end of its databases', async (t) => {
+  const worker = withErrors(endpoint(t))
+  const opening = openInWorker(worker, { network: NETWORK, memory: true })
+  worker.fail({ message: 'Uncaught ReferenceError: theirs is not defined' })
+  const db = await opening
+  worker.fail({ message: 'Uncaught ReferenceError: theirs is not defined' })
+  assert.equal((await db.sync(EMPTY_ROOT)).root, EMPTY_ROOT)
+  await db.close()
+  assert.equal(worker.listeners.size, 0)
+})
+
+test('a worker whose script does not load is a LoadError at once', async () => {
+  const worker = withErrors({ postMessage() {} })
+  const opening = openInWorker(worker, { network: NETWORK, memory: true })
+  worker.fail({})
+  await assert.rejects(opening, { name: 'LoadError', code: 'LOAD_FAILED', message: /worker-src.*README/ })
+  assert.equal(worker.listeners.size, 0)
+})
+
+test('a worker that does not serve is a LoadError within half a minute, with the last error of it', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const worker = withErrors({ postMessage() {} })
+  const refused = assert.rejects(openInWorker(worker, { network: NETWORK, memory: true }), {
+    name: 'LoadError',
+    message: /did not answer within 30 s; its last uncaught error: theirs\. It has to run snaplight\/worker-entry/,
+  })
+  worker.fail({ message: 'theirs' })
+  await turn()
+  t.mock.timers.tick(30_000)
+  await refused
+})
+
+test('a worker that serves may open for as long as it takes', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const line = slowEndpoint(t)
+  const { promise: posted, resolve } = promised()
+  const { postMessage } = line
+  line.postMessage = (message) => {
+    postMessage(message)
+    resolve()
+  }
+  line.held = []
+  const opening = openInWorker(line, { network: NETWORK, memory: true })
+  await posted
+  while (!line.held.some(({ id }) => id === 0)) await turn()
+  const [opened] = [line.held.findIndex(({ id }) => id === 0)]
+  const late = line.held.splice(opened)
+  line.release()
+  while (line.held !== null) await turn()
+  line.held = []
+  await turn()
+  t.mock.timers.tick(600_000)
+  line.held = late
+  line.release()
+  await (await opening).close()
+})
+
+test('a page and a worker of different versions refuse each other, and both versions are named', async (t) => {
+  const answers = { other: { serving: '9.9.9', lock: null }, older: { id: 0 } }
+  for (const [which, answer] of Object.entries(answers)) {
+    const worker = { postMessage: ({ port }) => port.postMessage(answer) }
+    await assert.rejects(openInWorker(worker, { network: NETWORK, memory: true }), (error) => {
+      assert.deepEqual([error.name, error.code], ['LoadError', 'LOAD_FAILED'])
+      assert.match(error.message, which === 'other' ? /9\.9\.9 there.*one version of the package/ : /older/)
+      assert.ok(error.message.includes(version))
+      return true
+    })
+  }
+  // What a page of another version, and one of 0.1.1, gets of this worker: both know this form.
+  for (const theirs of ['9.9.9', undefined]) {
+    const { port1, port2 } = new MessageChannel()
+    t.after(() => port1.close())
+    endpoint(t).postMessage({ type: 'snaplight:open', version: theirs, port: port2, options: { network: NETWORK, memory: true } }, [port2])
+    const heard = await new Promise((resolve) => {
+      port1.onmessage = ({ data }) => data.id === 0 && resolve(data)
+    })
+    assert.equal(heard.error.code, 'LOAD_FAILED')
+  }
+})
+
+test('what cannot be started or posted is an error of this package', async (t) => {
+  // In Node there is no Worker.
+  await assert.rejects(openInWorker(undefined, { network: NETWORK }), { name: 'UnsupportedError', code: 'UNSUPPORTED', message: /use open of snaplight/ })
+  await assert.rejects(openInWorker(endpoint(t), { network: NETWORK, memory: true, wasm: () => {} }), { name: 'MisuseError', message: /^options\.wasm/ })
+  await assert.rejects(openInWorker(endpoint(t), { network: NETWORK, memory: true, wasm: 'not/absolute' }), { name: 'MisuseError', message: /^options\.wasm/ })
+})
+
+/** A worker that tells of errors, as a page sees it: `fail` says one. */
+function withErrors(endpoint) {
+  const listeners = new Set()
+  return {
+    listeners,
+    postMessage: (...args) => endpoint.postMessage(...args),
+    addEventListener: (type, listener) => listeners.add(listener),
+    removeEventListener: (type, listener) => listeners.delete(listener),
+    fail: (event) => [...listeners].forEach((listener) => listener(event)),
+  }
+}
+
+function promised() {
+  let resolve
+  const promise = new Promise((resolved) => (resolve = resolved))
+  return { promise, resolve }
+}

@@ -9,6 +9,9 @@ use crate::store::StoreError;
 use crate::sync::Failure;
 use crate::wire::rpc::HeaderError;
 
+/// Name of the `DOMException` for storage that is denied.
+const SECURITY: &str = "SecurityError";
+
 /// An error for JavaScript, where it is a plain object with these fields.
 #[derive(Clone, Debug)]
 pub(super) struct JsError {
@@ -84,13 +87,23 @@ impl From<StoreError> for JsError {
                 "UNSUPPORTED",
                 "Use a secure page (https or localhost) in a current browser, or open with memory: true",
             ),
+            // A frame without an origin of its own, or blocked cookies: it stays so.
+            StoreError::Other { name, .. } if name == SECURITY => (
+                "UNSUPPORTED",
+                "This page may not store anything: allow cookies and site data for it, give its \
+                 sandboxed frame allow-same-origin, or open with memory: true",
+            ),
             StoreError::ReadOnly | StoreError::Other { .. } => {
                 ("STORE_FAILED", "What was committed is intact; try again")
             }
         };
         JsError::new(
             code,
-            format!("{}. {advice}.", capitalised(&error.to_string())),
+            // A browser's own words may end with a full stop.
+            format!(
+                "{}. {advice}.",
+                capitalised(error.to_string().trim_end_matches('.'))
+            ),
         )
     }
 }

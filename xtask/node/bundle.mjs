@@ -22,14 +22,16 @@ const ASSET = /new URL\('(\.[^']+)', import\.meta\.url\)/g
  * while it runs (the module, the worker) are not in it.
  *
  * @param {string} source a module, which may import `snaplight` and its other entries
- * @param {{without?: RegExp, lazy?: boolean}} [options] `without`: files of the package, by their
- *   paths in it, that are replaced by nothing, to see what they weigh; `lazy`: whether what is
- *   imported only when it is needed is in it too
+ * @param {{without?: RegExp, lazy?: boolean, global?: string}} [options] `without`: files of the
+ *   package, by their paths in it, that are replaced by nothing, to see what they weigh; `lazy`:
+ *   whether what is imported only when it is needed is in it too; `global`: makes a script that is
+ *   no module, and puts what the source exports there
  * @returns {Promise<Uint8Array>}
  */
-export async function appBundle(source, { without, lazy = false } = {}) {
+export async function appBundle(source, { without, lazy = false, global } = {}) {
   const { outputFiles } = await build({
     ...OPTIONS,
+    ...(global && { format: 'iife', globalName: global }),
     stdin: { contents: source, resolveDir: PKG },
     minify: true,
     plugins: [...(lazy ? [] : [withoutLazy()]), ...(without ? [emptied(without)] : [])],

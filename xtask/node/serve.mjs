@@ -36,15 +36,19 @@ const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:
 /** What gives pages a clock of 5 microseconds instead of 100, and in exchange their own process. */
 const ISOLATING = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
+/** What lets pages of any origin load modules from here, as a CDN does. */
+const SHARED = { 'access-control-allow-origin': '*' }
+
 /**
- * @param {{port?: number, files?: Record<string, string | Buffer>, isolated?: boolean}} [options]
+ * @param {{port?: number, files?: Record<string, string | Buffer>, isolated?: boolean, shared?: boolean}} [options]
  *   `port`: any free one by default. `files`: what is served besides, by its path, whose ending says
- *   its type. `isolated`: pages are cross-origin isolated
+ *   its type. `isolated`: pages are cross-origin isolated. `shared`: pages of other origins may load
+ *   from here
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
-export async function serve({ port = 0, files = {}, isolated = false } = {}) {
+export async function serve({ port = 0, files = {}, isolated = false, shared = false } = {}) {
   // Nothing may be cached: a development server must serve a rebuilt package under the same name.
-  const headers = { 'cache-control': 'no-store', ...(isolated && ISOLATING) }
+  const headers = { 'cache-control': 'no-store', ...(isolated && ISOLATING), ...(shared && SHARED) }
   const server = createServer((request, response) => {
     answer(request, response, files, headers).catch((error) => {
       response.writeHead(500).end(String(error))

@@ -7,6 +7,7 @@ use wasm_bindgen::JsValue;
 /// Names of the `DOMException`s that mean something to us (Web IDL, "Error names").
 const QUOTA_EXCEEDED: &str = "QuotaExceededError";
 const CONSTRAINT: &str = "ConstraintError";
+const SECURITY: &str = "SecurityError";
 pub(super) const VERSION: &str = "VersionError";
 pub(super) const INVALID_STATE: &str = "InvalidStateError";
 
@@ -45,6 +46,8 @@ pub(super) fn aborted(reason: &JsValue) -> StoreError {
 pub(super) fn idb(error: idb::Error) -> StoreError {
     use idb::Error;
     match error {
+        // The getter throws where storage is denied.
+        Error::IndexedDbNotFound(value) if name_of(&value) == SECURITY => thrown(&value),
         Error::IndexedDbNotFound(_) => StoreError::Unsupported { api: "indexedDB" },
         Error::DomException(exception) => thrown(&exception),
         Error::AddFailed(value)
