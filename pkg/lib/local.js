@@ -1,9 +1,10 @@
 // The backend in this realm: the wasm module's Database, WebSockets, and a ticker for progress.
 
+import { onCrash } from './crash.js'
 import { ClosedError, adoptError, flattenError } from './errors.js'
 import { peerUrl } from './input.js'
 import { Channel, Follower } from './follower.js'
-import { guard, guardAsync, load, onCrash } from './module.js'
+import { guard, guardAsync, load } from './module.js'
 import { closedByError, closedByUser, shapeClosed } from './peer.js'
 import { openProvider } from './provider.js'
 import { Attempts, mayReturn, onWake } from './reconnect.js'
@@ -193,6 +194,8 @@ class LocalBackend {
     for (const number of [...this.#connections.keys()]) this.#forget(number)
   }
 
+      // What is called too late must not get as far as the module, which would take it for its end.
+      this.#database = null
   /** The listener of the wasm side, which may call it from within any of our calls into it. */
   events() {
     const listener = this.#listener
@@ -304,7 +307,8 @@ class LocalBackend {
   }
 
   #ask(number, id, target) {
-    const provider = openProvider(target, (code, reason) => guard(() => this.#database.loseProvider(number, code, reason)))
+    // Called by the line, so nobody is there to whom an error could be thrown.
+    const provider = openProvider(target, (code, reason) => this.#database?.loseProvider(number, code, reason))
     this.#connections.set(number, { id, socket: provider, provider, answers: 0 })
     try {
       guard(() => this.#database.addProvider(number, provider))
@@ -352,7 +356,14 @@ class LocalBackend {
   }
 
   #showProgress() {
-    this.#listener.onProgress(this.progress(), this.#start)
+    let raw
+    try {
+      raw = this.progress()
+    } catch {
+      // The module has stopped, here or before, which everybody is told.
+      return
+    }
+    this.#listener.onProgress(raw, this.#start)
   }
 
   #synced(report) {

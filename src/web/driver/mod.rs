@@ -16,7 +16,6 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::backend::Backend;
 use super::connections::Connections;
-use super::crash::has_crashed;
 use super::errors::{JsError, failure};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::known_damage::KnownDamage;
@@ -146,7 +145,7 @@ impl Driver {
     /// While the next turn is on its way, the engine only takes inputs in. It goes on with its work
     /// when the turn comes.
     fn run(self: &Rc<Self>) {
-        if has_crashed() || self.lifecycle.is_closed() || self.looping.replace(true) {
+        if self.lifecycle.is_closed() || self.looping.replace(true) {
             return;
         }
         let started = precise_now();
