@@ -92,8 +92,10 @@ class LocalBackend {
     const url = peerUrl(target, by)
     if (url && reconnect) this.#attempts.set(id, new Attempts(() => this.#dial(id, url, by)))
     // A follower asks its peers nothing, so a connection would only cost the peer.
-    if (url && this.#follower) this.#follower.peers.set(id, { url, by })
-    else {
+    if (url && this.#follower) {
+      this.#follower.peers.set(id, { url, by })
+      this.#listener.onPeer(id, 'waiting')
+    } else {
       try {
         this.#connect(id, url, target, by)
       } catch (error) {
