@@ -7,6 +7,7 @@ import { guardAsync, load } from './lib/module.js'
 import { checkOptions } from './lib/open.js'
 
 export { Snaplight } from './lib/database.js'
+export { version } from './lib/diagnostics.js'
 export { Follow } from './lib/follow.js'
 export { Peer } from './lib/peer.js'
 export { Snapshot } from './lib/reads.js'
@@ -25,8 +26,6 @@ export {
   StoreError,
   UnsupportedError,
 } from './lib/errors.js'
-
-export const version = '0.1.1'
 
 export async function open(options) {
   const { checked, onEvent } = checkOptions(options)

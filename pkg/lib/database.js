@@ -13,6 +13,7 @@
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
+import { shapeDiagnostics } from './diagnostics.js'
 import { ClosedError } from './errors.js'
 import { Following } from './follow/following.js'
 import { KeptHeaders } from './header.js'
@@ -182,6 +183,19 @@ export class Snaplight {
     }
     const raw = this.#raw.waiting ? this.#raw : { ...this.#raw, ...this.#unaimed() }
     return shapeProgress(raw, this.#peers.rows, this.#report)
+  }
+
+  async diagnostics() {
+    const isClosed = this.#closing !== null
+    let engine = null
+    try {
+      if (!isClosed && !this.#crash) engine = await this.#backend.diagnostics()
+    } catch {
+      // It has ended meanwhile. What is known here is all there is.
+    }
+    const following = this.following?.standing ?? null
+    const { network, role, holds, states } = this
+    return shapeDiagnostics({ error: this.#crash, isClosed, network, role, holds, states, progress: this.progress(), following }, engine)
   }
 
   hold(hold, options) {

@@ -159,6 +159,12 @@ class LocalBackend {
     return this.#follower ? this.#follower.show(raw) : raw
   }
 
+  /** The engine's part of Diagnostics, and whose its connections are. */
+  async diagnostics() {
+    const peers = [...this.#connections].map(([connection, { id }]) => [id, connection])
+    return { ...guard(() => this.#database.diagnostics()), connections: peers }
+  }
+
   async read(method, ...args) {
     try {
       return await guardAsync(() => this.#database[method](...args))
@@ -188,6 +194,8 @@ class LocalBackend {
     try {
       await guardAsync(() => this.#database.close())
       this.#database.free()
+      // What is called too late must not get as far as the module, which would take it for its end.
+      this.#database = null
     } catch {
       // The module crashed, before or now. Then nothing is open any more, which is what was asked
       // for.
@@ -196,8 +204,6 @@ class LocalBackend {
     for (const number of [...this.#connections.keys()]) this.#forget(number)
   }
 
-      // What is called too late must not get as far as the module, which would take it for its end.
-      this.#database = null
   /** The listener of the wasm side, which may call it from within any of our calls into it. */
   events() {
     const listener = this.#listener

@@ -108,6 +108,10 @@ class RemoteBackend {
     return this.#raw
   }
 
+  diagnostics() {
+    return this.#ask('diagnostics')
+  }
+
   read(...args) {
     return this.#ask('read', ...args)
   }

@@ -18,7 +18,7 @@ import { ForwardedProvider } from './provider.js'
 export const OPEN = 'snaplight:open'
 
 /** Methods that return a promise. Failures of the others are told by an event. */
-const ANSWERED = new Set(['read', 'change', 'close'])
+const ANSWERED = new Set(['read', 'change', 'diagnostics', 'close'])
 
 export function serve(endpoint) {
   endpoint.addEventListener('message', ({ data }) => {

@@ -28,6 +28,7 @@ for (const [way, words] of Object.entries({
       isSocketClosed: true,
       later: Array(6).fill('CRASHED'),
       phase: 'string',
+      diagnosed: 'CRASHED',
       entered: 0,
       unhandled: [],
     })

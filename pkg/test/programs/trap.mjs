@@ -103,6 +103,7 @@ const outcome = {
   isSocketClosed: socket.closedWith !== null,
   later: await Promise.all(later),
   phase: typeof db.progress().phase,
+  diagnosed: (await db.diagnostics()).error.code,
 }
 await Promise.all([db.close(), other.close()])
 // The module cannot clear its timers any more, and they would keep the process alive.

@@ -16,6 +16,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::backend::Backend;
 use super::connections::Connections;
+use super::diagnostics::diagnostics;
 use super::errors::{JsError, failure};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::known_damage::KnownDamage;
@@ -117,6 +118,11 @@ impl Driver {
         let times = self.meter.read(precise_now());
         let damaged = self.damage.borrow().count();
         object::progress(&progress, &times, damaged, &rows.into_iter().collect())
+    }
+
+    /// What a bug report needs of the engine.
+    pub(super) fn diagnostics(&self) -> JsValue {
+        diagnostics(&self.engine.borrow(), precise_now())
     }
 
     /// Ends the sync, waits for what is being written, and lets everything go.
