@@ -1,11 +1,12 @@
 // The package's entry `snaplight/provider`: see provider.d.ts for what everything does.
 
-import { Snaplight, call } from './lib/database.js'
+import { Snaplight } from './lib/database.js'
 import { INVALID_REQUEST, ProviderRpcError, invalidParams, toRpcError, unsupported } from './lib/eip1193/errors.js'
 import { openFallback } from './lib/eip1193/fallback.js'
 import { HEADER_METHODS, METHODS } from './lib/eip1193/methods.js'
 import { States } from './lib/eip1193/state.js'
 import { bad, boolean, optionsOf } from './lib/input.js'
+import { call } from './lib/running.js'
 
 export { ProviderRpcError } from './lib/eip1193/errors.js'
 

@@ -277,7 +277,7 @@ export class Snaplight implements AsyncDisposable {
   readonly name: string
 
   /** As given to {@link open}, normalised. */
-  readonly network: { readonly id: bigint; readonly genesisHash: Hex; readonly chainId: bigint }
+  readonly network: OpenNetwork
 
   /**
    * Whether this object is the one that writes. A follower can read all the same; its `sync` waits
@@ -365,8 +365,12 @@ export class Snaplight implements AsyncDisposable {
    * console.log(report.block.number, report.healing.bytes)
    * ```
    *
-   * If a sync runs already, it rejects with a {@link CancelledError}, and the new one goes on with
-   * everything it had. To move a sync and keep its promise, use {@link Sync.retarget}.
+   * If a sync to another target runs already, it rejects with a {@link CancelledError}, and the new
+   * one goes on with everything it had. To move a sync and keep its promise, use {@link
+   * Sync.retarget}. If the sync that runs has the same target (the same root, the same block hash,
+   * or the same header), the new one joins it: both are told the progress, and both end alike.
+   * Cancelling one of them does not end the other, and moving one leaves the other without its
+   * sync, as a newer one does.
    *
    * A sync waits while it has no peer, while no peer answers, while no peer has the root (for a
    * newer root or such a peer) or a single item of its state, and as a follower until the writer
@@ -375,7 +379,9 @@ export class Snaplight implements AsyncDisposable {
    *
    * It rejects with {@link CancelledError}, {@link QuotaError} (make space and call `sync` again:
    * it goes on where it was), {@link StoreError}, {@link ClosedError}, {@link CrashError}, or
-   * {@link MisuseError} `BOGUS_ROOT`; never because of a peer.
+   * {@link MisuseError} `BOGUS_ROOT`; never because of a peer. Nobody has to handle the first of
+   * these and `ClosedError`: the caller has asked for that end. The same is true of every promise
+   * here that rejects with {@link ClosedError}.
    *
    * In a database of a set, a target that is one of {@link states} and was proven for today's set
    * becomes the complete state again without any request.
@@ -462,6 +468,18 @@ export class Snaplight implements AsyncDisposable {
    * `'done'`, unless damage is being healed. Never throws.
    */
   progress(): Progress
+
+  /**
+   * What a bug report needs, as plain JSON: the version, limits, counters, peers, and the last 512
+   * inputs and outputs of the engine. It holds no addresses, slots, hashes, URLs or names of peers,
+   * and no text that could. It never rejects: when the module has crashed, or the database is
+   * closed, it says so with what is known.
+   *
+   * ```js
+   * console.log(JSON.stringify(await db.diagnostics()))
+   * ```
+   */
+  diagnostics(): Promise<Diagnostics>
 
   /**
    * Changes what is held. Resolves to the complete state when it is held in this way; to `null` if
@@ -610,12 +628,25 @@ export class Snaplight implements AsyncDisposable {
    * Ends a running sync (it rejects with {@link ClosedError}; what is stored stays), closes all
    * peers, waits until what was proven or changed is stored, and lets the next tab write.
    * Idempotent: every call answers the same promise. From then on every other method but
-   * `progress()` throws {@link ClosedError}.
+   * `progress()` and `diagnostics()` throws {@link ClosedError}.
    */
   close(): Promise<void>
 
   /** `await using db = await open(...)` closes it at the end of the block. */
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What a database was opened for. `JSON.stringify` shows the numbers as decimal strings. */
+export interface OpenNetwork {
+  readonly id: bigint
+  readonly genesisHash: Hex
+  readonly chainId: bigint
+  toJSON(): Json<OpenNetwork>
+}
+
+/** What `JSON.stringify` shows of `Value`: a `bigint` as a decimal string. */
+export type Json<Value> = {
+  readonly [Key in keyof Value as Value[Key] extends (...args: never) => unknown ? never : Key]: Value[Key] extends bigint ? string : Value[Key]
 }
 
 /**
@@ -791,6 +822,42 @@ export interface Change<Value> {
   /** What was yielded before; `null` the first time. */
   readonly old: Value | null
   readonly new: Value
+}
+
+/** The answer of {@link Snaplight.diagnostics}. Everything in it is JSON as it is. */
+export interface Diagnostics {
+  readonly version: string
+  /** When it was made, as `Date.prototype.toISOString` has it. */
+  readonly date: string
+  /** Why the module has stopped; `null` while it runs. */
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null
+  readonly isClosed: boolean
+  readonly network: { readonly id: string; readonly chainId: string }
+  readonly role: Role
+  readonly holds: Hold
+  /** As {@link Snaplight.states}, without roots. `number`: of the block, `null` if it is not known. */
+  readonly states: readonly { readonly number: number | null; readonly accounts: number; readonly slots: number; readonly codes: number }[]
+  readonly following: { readonly state: Standing['state']; readonly behind: number | null } | null
+  /** What {@link Progress} counts, without what names a root or a peer. */
+  readonly counters: Omit<Progress, 'root' | 'keySpace' | 'peers' | 'waiting' | 'needNewRoot'>
+  /** As {@link Progress.peers}, without names and texts. `connection` is the number in the journal. */
+  readonly peers: readonly (Omit<PeerStats, 'name' | 'head' | 'lastFault' | 'lastError' | 'closed'> & {
+    readonly head: number | null
+    readonly closed: Omit<PeerClosed, 'reason'> | null
+    readonly connection: number | null
+  })[]
+  /** Messages of other tabs, the page or its worker that had no known shape; `null` as below. */
+  readonly ignoredMessages: number | null
+  /** Milliseconds on the clock of the journal; `null`, like all below, when the engine cannot be asked. */
+  readonly now: number | null
+  /** The engine's bounds, in bytes and milliseconds (`src/sync/limits.rs`). */
+  readonly limits: { readonly [name: string]: number } | null
+  /**
+   * The last inputs and outputs of the engine, the oldest first. `what` is a few words (their list
+   * is in `src/sync/journal.rs`), `amount` bytes of a frame, pages of a load, the number of a
+   * batch, or a close code; 0 otherwise.
+   */
+  readonly journal: readonly { readonly at: number; readonly what: string; readonly connection: number | null; readonly amount: number }[]
 }
 
 /** A root that every peer has refused. */
@@ -1088,8 +1155,8 @@ export class Peer {
 
 /**
  * `connecting`: not open yet; `greeting`: Hello and Status are under way; `ready`: it may be asked;
- * `waiting`: the connection was lost, and the next attempt to connect comes; `closed`: gone for
- * good.
+ * `waiting`: the connection was lost, and the next attempt to connect comes, or this is a follower,
+ * which connects when it becomes the writer; `closed`: gone for good.
  */
 export type PeerState = 'connecting' | 'greeting' | 'ready' | 'waiting' | 'closed'
 
@@ -1196,7 +1263,7 @@ export interface Eip1186Proof {
   }[]
 }
 
-/** The answer of {@link Snaplight.getAccount}. */
+/** The answer of {@link Snaplight.getAccount}. `JSON.stringify` shows the numbers as decimal strings. */
 export interface Account extends Proven {
   readonly address: Hex
   /**
@@ -1209,14 +1276,16 @@ export interface Account extends Proven {
   readonly balance: bigint
   readonly codeHash: Hex
   readonly storageRoot: Hex
+  toJSON(): Json<Account>
 }
 
-/** The answer of {@link Snaplight.getStorage}. */
+/** The answer of {@link Snaplight.getStorage}. `JSON.stringify` shows the value as a decimal string. */
 export interface StorageValue extends Proven {
   readonly address: Hex
   /** The slot, 32 bytes. */
   readonly slot: Hex
   readonly value: bigint
+  toJSON(): Json<StorageValue>
 }
 
 /** The answer of {@link Snaplight.getCode}. For a code asked by hash, `root` is that of the state read. */

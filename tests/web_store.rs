@@ -17,8 +17,8 @@ use snaplight::{
     },
 };
 use store_browser::{
-    Database, bytes_used, close_others, database_names, empty_disk, fill_disk, open_as_other,
-    persist, put_raw, restore, withhold,
+    Database, bytes_used, close_others, database_names, empty_disk, fill_disk, left_open,
+    open_as_other, persist, put_old, put_raw, restore, watch_transactions, withhold,
 };
 use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -109,6 +109,78 @@ async fn a_session_that_wrote_and_was_not_closed_is_known_until_the_log_is_rewri
     store.commit(batch(2, [])).await.unwrap();
     store.record().await.unwrap();
     assert!(!store.ended_well());
+}
+
+/// A page that stood still after its last request made every other tab wait.
+#[wasm_bindgen_test]
+async fn every_transaction_is_committed_when_its_requests_are_made() {
+    let database = Database::fresh("committed").await;
+    let store = database.writer().await.unwrap();
+    // The first batch of a database is checked by a function, and the others by the browser.
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    watch_transactions();
+    store.commit(batch(2, [(2, page(2))])).await.unwrap();
+    let refused = store.commit(batch(2, [(3, page(3))])).await;
+    let (sequence, stored) = (2, 2);
+    assert_eq!(refused, Err(StoreError::Superseded { sequence, stored }));
+    assert_eq!(store.record().await, Ok(Some(record(2))));
+    store.pages(&ids([1, 2])).await.unwrap();
+    store.code(&hash(1)).await.unwrap();
+    store.contents(0).await.unwrap();
+    store.contents(9).await.unwrap();
+    store.holds_pages().await.unwrap();
+    store.rewrite_log().await.unwrap();
+    store.close().await;
+    let store = database.writer().await.unwrap();
+    store.record().await.unwrap();
+    store.commit(batch(3, [(3, page(3))])).await.unwrap();
+    store.clear().await.unwrap();
+    assert_eq!(left_open(), 0);
+}
+
+#[wasm_bindgen_test]
+async fn batches_follow_those_of_an_older_version() {
+    let database = Database::fresh("older version").await;
+    let store = database.writer().await.unwrap();
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    for (old, wrong) in [(2, [2, 4]), (40, [3, 40]), (77, [46, 78 + 32])] {
+        // An older version knows no turns, and leaves those of the last batch that had some.
+        put_old(database.name(), old, record(u64::from(old)))
+            .await
+            .unwrap();
+        let old = u64::from(old);
+        assert_eq!(store.record().await, Ok(Some(record(old))));
+        for sequence in wrong {
+            let refused = store.commit(batch(sequence, [])).await;
+            let stored = old;
+            assert_eq!(refused, Err(StoreError::Superseded { sequence, stored }));
+        }
+        let next = old + 1;
+        store
+            .commit(batch(next, [(next, page(next))]))
+            .await
+            .unwrap();
+        assert_eq!(store.record().await, Ok(Some(record(next))));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn of_two_writers_at_once_the_later_one_is_refused() {
+    let database = Database::fresh("two writers").await;
+    let store = database.writer().await.unwrap();
+    store.commit(batch(1, [(1, page(1))])).await.unwrap();
+    // The lock fails: a script of the page has stolen it.
+    let other = database.reader().await.unwrap();
+    let lock = WriterLock::acquire("some other database").await.unwrap();
+    other.promote(lock, Durability::default());
+    assert_eq!(other.record().await, Ok(Some(record(1))));
+    // After as many batches as there are turns, the pages' ids alone would refuse it.
+    for stored in 2..33 {
+        other.commit(batch(stored, [])).await.unwrap();
+        let refused = store.commit(batch(2, [(9, page(9))])).await;
+        let sequence = 2;
+        assert_eq!(refused, Err(StoreError::Superseded { sequence, stored }));
+    }
 }
 
 #[wasm_bindgen_test]

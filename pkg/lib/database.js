@@ -13,16 +13,18 @@
 // `start` counts the calls of startSync. A worker's message may be on its way while the next call
 // is made, so the end of a sync says which call it ends.
 
-import { CancelledError, ClosedError } from './errors.js'
+import { shapeDiagnostics } from './diagnostics.js'
+import { ClosedError } from './errors.js'
 import { Following } from './follow/following.js'
 import { KeptHeaders } from './header.js'
 import { Held } from './held.js'
-import { abortSignal, callback, hashBytes, oneOf, optionsOf, showTarget, syncTarget, toHex, trackedAccounts, trackedBytes, watched } from './input.js'
+import { abortSignal, callback, hashBytes, oneOf, optionsOf, syncTarget, toHex, trackedAccounts, trackedBytes, watched, withJson } from './input.js'
 import { closedByError, closedByUser } from './peer.js'
 import { Peers } from './peers.js'
 import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
-import { Sync } from './sync.js'
+import { call, quiet } from './running.js'
+import { Syncing } from './syncing.js'
 import { Watch } from './watch.js'
 
 export class Snaplight {
@@ -36,10 +38,10 @@ export class Snaplight {
   /** Parts of the package that hear of events. Bound: the caller's watches and providers. */
   #listeners = new Set()
   #peers = new Peers()
-  /** How often startSync was called. */
-  #starts = 0
-  /** The running Sync and what belongs to it, or `null`. */
-  #running = null
+  #syncing = new Syncing({
+    startSync: (target, start) => this.#backend.startSync(target, start),
+    cancelSync: () => this.#backend.cancelSync(),
+  })
   #following = new Following()
   #headers = new KeptHeaders()
   /** The report of the last sync, until the next one starts. */
@@ -57,7 +59,7 @@ export class Snaplight {
   static async open({ name, network }, onEvent, connect) {
     const database = new Snaplight()
     database.#name = name
-    database.#network = Object.freeze({ ...network, genesisHash: toHex(network.genesisHash) })
+    database.#network = Object.freeze(withJson({ ...network, genesisHash: toHex(network.genesisHash) }))
     database.#onEvent = onEvent
     database.#backend = await connect(database.#listener())
     return database
@@ -183,25 +185,42 @@ export class Snaplight {
     return shapeProgress(raw, this.#peers.rows, this.#report)
   }
 
-  async hold(hold, options) {
-    oneOf(hold, ['everything', 'set'], 'hold')
-    const { track = [] } = optionsOf(options)
-    const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
-    return this.complete && this.#held.proven(version)
+  async diagnostics() {
+    const isClosed = this.#closing !== null
+    let engine = null
+    try {
+      if (!isClosed && !this.#crash) engine = await this.#backend.diagnostics()
+    } catch {
+      // It has ended meanwhile. What is known here is all there is.
+    }
+    const following = this.following?.standing ?? null
+    const { network, role, holds, states } = this
+    return shapeDiagnostics({ error: this.#crash, isClosed, network, role, holds, states, progress: this.progress(), following }, engine)
   }
 
-  async track(accounts) {
-    return this.#held.proven(await this.#change('track', trackedBytes(accounts)))
+  hold(hold, options) {
+    return quiet(async () => {
+      oneOf(hold, ['everything', 'set'], 'hold')
+      const { track = [] } = optionsOf(options)
+      const version = await this.#change(hold === 'set' ? 'holdSet' : 'holdEverything', trackedBytes(track, 'options.track'))
+      return this.complete && this.#held.proven(version)
+    })
   }
 
-  async untrack(accounts) {
-    const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
-    // A follower reads on until it hears of it.
-    await this.#held.scoped(version)
+  track(accounts) {
+    return quiet(async () => this.#held.proven(await this.#change('track', trackedBytes(accounts))))
   }
 
-  async tracked() {
-    return trackedAccounts(await this.#read('tracked'))
+  untrack(accounts) {
+    return quiet(async () => {
+      const version = await this.#change('untrack', trackedBytes(accounts, undefined, true))
+      // A follower reads on until it hears of it.
+      await this.#held.scoped(version)
+    })
+  }
+
+  tracked() {
+    return quiet(async () => trackedAccounts(await this.#read('tracked')))
   }
 
   at(state) {
@@ -271,93 +290,30 @@ export class Snaplight {
   /** Why nothing moves, if somebody waits for what is tracked and no sync runs that could bring it. */
   #unaimed() {
     const isFollower = this.#role === 'follower'
-    if (this.#running || !this.#held.isAwaited || (this.complete && !isFollower)) return {}
+    if (this.#syncing.target || !this.#held.isAwaited || (this.complete && !isFollower)) return {}
     if (isFollower) return { waiting: 'whoever writes to this database, here or in another tab, has not completed it yet', waitingFor: 'writer' }
     const { state, waiting } = this.following?.standing ?? { waiting: 'no block was named: call follow or sync' }
     const words = waiting ?? (state === 'resting' ? 'the page is hidden, so nothing is followed' : null)
     return { waiting: words, waitingFor: words && 'head' }
   }
 
-  /**
-   * Starts a sync. If one runs, the engine moves to the new target and keeps all it has; only the
-   * caller of the earlier sync has to be told.
-   */
   #start(target, signal, callbacks) {
-    const running = { ...callbacks, sync: null, target, start: ++this.#starts, refused: null, stopListening: () => {} }
-    const sync = new Sync(showTarget(target), {
-      stop: () => this.#cancel(running),
-      move: (next) => this.#move(running, next),
-    })
-    running.sync = sync
-    const before = this.#running
-    this.#running = running
+    // First, because the sync may end within the call.
     this.#report = null
-    if (signal) {
-      const onAbort = () => sync.cancel(signal.reason)
-      signal.addEventListener('abort', onAbort, { once: true })
-      running.stopListening = () => signal.removeEventListener('abort', onAbort)
-    }
-    try {
-      this.#backend.startSync(target, running.start)
-    } catch (error) {
-      // The caller gets this error and no promise, so no promise may reject.
-      this.#running = before
-      running.stopListening()
-      throw error
-    }
-    if (before) this.#supersede(before, sync)
-    if (signal?.aborted) sync.cancel(signal.reason)
-    return sync
+    return this.#syncing.begin(target, signal, callbacks)
   }
 
-  #supersede(before, sync) {
-    before.stopListening()
-    const words = Object.entries(sync.target).join(' ').replace(',', ' ')
-    Sync.settle(before.sync, null, new CancelledError('CANCELLED', `A newer sync, to ${words}, took over; nothing that this one stored is lost.`))
-  }
-
-  /** Gives the same sync another target. */
-  #move(running, target) {
-    this.#checkOpen()
-    const wanted = syncTarget(target)
-    if (this.#running === running) {
-      const { start, target: before } = running
-      // Set before the call, because the sync may end within it.
-      Object.assign(running, { start: ++this.#starts, target: wanted })
-      try {
-        this.#backend.startSync(wanted, running.start)
-      } catch (error) {
-        Object.assign(running, { start, target: before })
-        throw error
-      }
-    }
-    return showTarget(wanted)
-  }
-
-  #cancel(running) {
-    if (this.#running === running && !this.#closing) this.#backend.cancelSync()
-  }
-
-  /** Ends the running sync, if there is one, after showing it its last progress. */
+  /** Ends the running sync, if there is one. */
   #end(report, error) {
-    const running = this.#running
-    if (!running) return
-    this.#running = null
+    const { target } = this.#syncing
+    if (!target) return
     this.#report = report
-    if (report) this.#headers.keep(running.target)
-    running.stopListening()
-    this.#publish(running)
-    Sync.settle(running.sync, report, error)
+    if (report) this.#headers.keep(target)
+    this.#syncing.end(this.#shaped(), report, error)
   }
 
-  #publish(running) {
-    const progress = shapeProgress(this.#raw, this.#peers.rows, this.#report)
-    Sync.publish(running.sync, progress)
-    if (running.onProgress) call(running.onProgress, progress)
-    const { needNewRoot } = progress
-    // Called once for each root that all peers refuse.
-    if (needNewRoot && needNewRoot.root !== running.refused && running.onNeedNewRoot) call(running.onNeedNewRoot, needNewRoot)
-    running.refused = needNewRoot && needNewRoot.root
+  #shaped() {
+    return shapeProgress(this.#raw, this.#peers.rows, this.#report)
   }
 
   async #close(message) {
@@ -410,7 +366,7 @@ export class Snaplight {
     return {
       onProgress: (raw, start) => {
         this.#take(raw)
-        if (this.#running?.start === start) this.#publish(this.#running)
+        if (this.#syncing.isOf(start)) this.#syncing.publish(this.#shaped())
       },
       onStates: (held) => {
         const isAnother = this.#held.take(held)
@@ -421,11 +377,11 @@ export class Snaplight {
       },
       onSynced: (report, raw, start) => {
         this.#take(raw)
-        if (this.#running?.start === start) this.#end(shapeReport(report), null)
+        if (this.#syncing.isOf(start)) this.#end(shapeReport(report), null)
       },
       onFailed: (error, start) => {
         if (error.code !== 'CANCELLED') this.#held.fail(error)
-        if (this.#running?.start === start) this.#end(null, error)
+        if (this.#syncing.isOf(start)) this.#end(null, error)
       },
       onPeer: (id, state) => {
         const peer = this.#peers.moved(id, state)
@@ -451,18 +407,5 @@ export class Snaplight {
         this.#closePeers(closedByError(error))
       },
     }
-  }
-}
-
-/**
- * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
- * sync.
- */
-export function call(callback, argument) {
-  try {
-    callback(argument)
-  } catch (error) {
-    if (typeof reportError === 'function') reportError(error)
-    else setTimeout(() => { throw error })
   }
 }

@@ -78,7 +78,7 @@ export class Follow extends Running {
     else follow.#look()
   }
 
-  /** Ends it because of this error, which nobody has to handle if it says what took over. */
+  /** Ends it because of this error, which says what took over. */
   static supersede(follow, error) {
     follow.#end(error)
   }
@@ -108,8 +108,6 @@ export class Follow extends Running {
     this.#each('rest')
     this.#each('stop')
     this.#sync?.cancel()
-    // It was the caller who started what took over.
-    if (error?.code === 'CANCELLED') this.catch(() => {})
     Follow.settle(this, undefined, error?.code === 'CLOSED' ? null : error)
   }
 

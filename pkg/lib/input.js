@@ -254,6 +254,18 @@ export function quantity(number) {
   return `0x${number.toString(16)}`
 }
 
+/**
+ * Makes an object with bigints fit for `JSON.stringify`, which shows them as decimal strings. The
+ * method is not enumerable, so a structured clone does not meet it.
+ */
+export function withJson(object) {
+  return Object.defineProperty(object, 'toJSON', { value: toJSON })
+}
+
+function toJSON() {
+  return Object.fromEntries(Object.entries(this).map(([key, value]) => [key, typeof value === 'bigint' ? `${value}` : value]))
+}
+
 export function bad(argument, expected, value, cause) {
   const options = cause === undefined ? undefined : { cause }
   throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}.`, options)

@@ -1,10 +1,11 @@
 // The backend in this realm: the wasm module's Database, WebSockets, and a ticker for progress.
 
+import { onCrash } from './crash.js'
 import { ClosedError, adoptError, flattenError } from './errors.js'
 import { peerUrl } from './input.js'
 import { Channel, Follower } from './follower.js'
 import { ignoredMessages } from './messages/shapes.js'
-import { guard, guardAsync, load, onCrash } from './module.js'
+import { guard, guardAsync, load } from './module.js'
 import { closedByError, closedByUser, shapeClosed } from './peer.js'
 import { openProvider } from './provider.js'
 import { Attempts, mayReturn, onWake } from './reconnect.js'
@@ -87,17 +88,14 @@ class LocalBackend {
     this.#listener.onRole(this.#follower ? 'follower' : 'writer')
   }
 
-  /** How many messages were ignored in this realm. */
-  get ignored() {
-    return ignoredMessages()
-  }
-
   addPeer(id, target, by, reconnect) {
     const url = peerUrl(target, by)
     if (url && reconnect) this.#attempts.set(id, new Attempts(() => this.#dial(id, url, by)))
     // A follower asks its peers nothing, so a connection would only cost the peer.
-    if (url && this.#follower) this.#follower.peers.set(id, { url, by })
-    else {
+    if (url && this.#follower) {
+      this.#follower.peers.set(id, { url, by })
+      this.#listener.onPeer(id, 'waiting')
+    } else {
       try {
         this.#connect(id, url, target, by)
       } catch (error) {
@@ -161,6 +159,12 @@ class LocalBackend {
     return this.#follower ? this.#follower.show(raw) : raw
   }
 
+  /** The engine's part of Diagnostics, and whose its connections are. */
+  async diagnostics() {
+    const peers = [...this.#connections].map(([connection, { id }]) => [id, connection])
+    return { ...guard(() => this.#database.diagnostics()), ignoredMessages: ignoredMessages(), connections: peers }
+  }
+
   async read(method, ...args) {
     try {
       return await guardAsync(() => this.#database[method](...args))
@@ -190,6 +194,8 @@ class LocalBackend {
     try {
       await guardAsync(() => this.#database.close())
       this.#database.free()
+      // What is called too late must not get as far as the module, which would take it for its end.
+      this.#database = null
     } catch {
       // The module crashed, before or now. Then nothing is open any more, which is what was asked
       // for.
@@ -309,7 +315,8 @@ class LocalBackend {
   }
 
   #ask(number, id, target) {
-    const provider = openProvider(target, (code, reason) => guard(() => this.#database.loseProvider(number, code, reason)))
+    // Called by the line, so nobody is there to whom an error could be thrown.
+    const provider = openProvider(target, (code, reason) => this.#database?.loseProvider(number, code, reason))
     this.#connections.set(number, { id, socket: provider, provider, answers: 0 })
     try {
       guard(() => this.#database.addProvider(number, provider))
@@ -357,7 +364,14 @@ class LocalBackend {
   }
 
   #showProgress() {
-    this.#listener.onProgress(this.progress(), this.#start)
+    let raw
+    try {
+      raw = this.progress()
+    } catch {
+      // The module has stopped, here or before, which everybody is told.
+      return
+    }
+    this.#listener.onProgress(raw, this.#start)
   }
 
   #synced(report) {

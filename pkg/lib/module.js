@@ -1,8 +1,9 @@
 // The WebAssembly module of this realm. It is loaded once and shared by all databases. If it
-// crashes, it is gone for all of them.
+// crashes, it is gone for all of them (crash.js).
 
 import * as glue from '../wasm/snaplight.js'
-import { CrashError, LoadError, UnsupportedError, adoptError } from './errors.js'
+import { crash, crashed, onCrash } from './crash.js'
+import { LoadError, UnsupportedError, adoptError } from './errors.js'
 import { urlText } from './realms.js'
 
 /**
@@ -19,10 +20,6 @@ const PROBE = Uint8Array.of(
 
 /** The promise of the module, from the first `load` on. */
 let loading = null
-/** The CrashError, once the module has stopped. */
-let crash = null
-/** Functions to be called with it. Bound: the databases and calls in flight. */
-const crashListeners = new Set()
 
 /**
  * Resolves to the glue's exports when the module is ready to use.
@@ -37,16 +34,16 @@ export function load(source) {
   return loading
 }
 
-/**
- * Calls into the module. Throws errors of this package only; a trap is a crash.
- */
+/** Calls into the module. Throws errors of this package only. */
 export function guard(call) {
   if (crash) throw crash
   try {
-    return call()
+    const value = call()
+    if (!crash) return value
   } catch (thrown) {
-    throw thrown instanceof WebAssembly.RuntimeError ? crashed(thrown.message, thrown) : adoptError(thrown)
+    if (!crash) throw adoptError(thrown)
   }
+  throw crash
 }
 
 /**
@@ -59,15 +56,6 @@ export function guardAsync(call) {
     const stop = onCrash(reject)
     Promise.resolve(answer).then(resolve, (thrown) => reject(adoptError(thrown))).finally(stop)
   })
-}
-
-/**
- * Calls `listener` with the CrashError when the module stops. Returns a function that unsubscribes
- * it.
- */
-export function onCrash(listener) {
-  crashListeners.add(listener)
-  return () => crashListeners.delete(listener)
 }
 
 async function instantiate(source) {
@@ -103,18 +91,4 @@ function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta
   // would refuse.
   const fs = /^file:/.test(url) ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
   return fs ? fs.promises.readFile(new URL(url)) : url
-}
-
-/**
- * Notes the crash and rejects promises. It is called from within the crashing module, so it must
- * not call back into it.
- */
-function crashed(message, cause) {
-  crash ??= new CrashError(
-    'CRASHED',
-    `Snaplight stopped because of a defect of its own; please report it: ${message}. What was committed is intact: reload the page.`,
-    cause === undefined ? undefined : { cause },
-  )
-  for (const listener of [...crashListeners]) listener(crash)
-  return crash
 }

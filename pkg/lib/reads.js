@@ -2,7 +2,8 @@
 // make of the bytes of a look-up. The state that proves an answer comes with it, so that an answer
 // names the state that it was read from, even if another one is complete by now.
 
-import { addressBytes, addressOrHashBytes, joinBytes, listOf, quantity, slotBytes, slotKey, toHex } from './input.js'
+import { addressBytes, addressOrHashBytes, joinBytes, listOf, quantity, slotBytes, slotKey, toHex, withJson } from './input.js'
+import { quiet } from './running.js'
 
 const ADDRESS_BYTES = 20
 const WORD_BYTES = 32
@@ -22,59 +23,67 @@ export class Reads {
     this.#read = read
   }
 
-  async getAccount(address) {
-    const bytes = addressBytes(address)
-    const [state, body] = await this.#read('account', bytes)
-    const { balance, nonce, codeHash, storageRoot } = fieldsOf(body, EMPTY_CODE, EMPTY_ROOT)
-    return { address: toHex(bytes), exists: body.length > 0, nonce, balance, codeHash, storageRoot, ...provenBy(state) }
+  getAccount(address) {
+    return quiet(async () => {
+      const bytes = addressBytes(address)
+      const [state, body] = await this.#read('account', bytes)
+      const { balance, nonce, codeHash, storageRoot } = fieldsOf(body, EMPTY_CODE, EMPTY_ROOT)
+      return withJson({ address: toHex(bytes), exists: body.length > 0, nonce, balance, codeHash, storageRoot, ...provenBy(state) })
+    })
   }
 
-  async getStorage(address, slots) {
-    const bytes = addressBytes(address)
-    const asked = listOf(slots, slotBytes)
-    let proven
-    let values
-    try {
-      const [state, found] = await this.#read('storage', bytes, joinBytes(asked))
-      values = found
-      proven = provenBy(state)
-    } catch (error) {
-      proven = await this.#provenByAccount(error, bytes, ({ storageRoot }) => storageRoot === EMPTY_ROOT)
-      values = new Uint8Array(WORD_BYTES * asked.length)
-    }
-    const shape = (slot, index) => ({ address: toHex(bytes), slot: toHex(slot), value: wordAt(values, WORD_BYTES * index), ...proven })
-    return Array.isArray(slots) ? asked.map(shape) : shape(asked[0], 0)
+  getStorage(address, slots) {
+    return quiet(async () => {
+      const bytes = addressBytes(address)
+      const asked = listOf(slots, slotBytes)
+      let proven
+      let values
+      try {
+        const [state, found] = await this.#read('storage', bytes, joinBytes(asked))
+        values = found
+        proven = provenBy(state)
+      } catch (error) {
+        proven = await this.#provenByAccount(error, bytes, ({ storageRoot }) => storageRoot === EMPTY_ROOT)
+        values = new Uint8Array(WORD_BYTES * asked.length)
+      }
+      const shape = (slot, index) => withJson({ address: toHex(bytes), slot: toHex(slot), value: wordAt(values, WORD_BYTES * index), ...proven })
+      return Array.isArray(slots) ? asked.map(shape) : shape(asked[0], 0)
+    })
   }
 
-  async getCode(addressOrHash) {
-    const bytes = addressOrHashBytes(addressOrHash)
-    try {
-      const [state, code, codeHash] = await this.#read('code', bytes)
-      return { code, codeHash: toHex(codeHash), ...provenBy(state) }
-    } catch (error) {
-      if (bytes.length !== ADDRESS_BYTES) throw error
-      const proven = await this.#provenByAccount(error, bytes, ({ codeHash }) => codeHash === EMPTY_CODE)
-      return { code: new Uint8Array(), codeHash: EMPTY_CODE, ...proven }
-    }
+  getCode(addressOrHash) {
+    return quiet(async () => {
+      const bytes = addressOrHashBytes(addressOrHash)
+      try {
+        const [state, code, codeHash] = await this.#read('code', bytes)
+        return { code, codeHash: toHex(codeHash), ...provenBy(state) }
+      } catch (error) {
+        if (bytes.length !== ADDRESS_BYTES) throw error
+        const proven = await this.#provenByAccount(error, bytes, ({ codeHash }) => codeHash === EMPTY_CODE)
+        return { code: new Uint8Array(), codeHash: EMPTY_CODE, ...proven }
+      }
+    })
   }
 
-  async getProof(address, slots = []) {
-    const bytes = addressBytes(address)
-    const asked = listOf(slots, slotBytes)
-    const keys = listOf(slots, slotKey)
-    const [state, body, nodes, values, proofs] = await this.#read('proof', bytes, joinBytes(asked))
-    const { balance, nonce, codeHash, storageRoot } = fieldsOf(body, ZERO_HASH, ZERO_HASH)
-    // Fields, their order and their form are those of go-ethereum's eth_getProof.
-    const proof = {
-      address: toHex(bytes),
-      accountProof: state.root === EMPTY_ROOT ? null : nodes.map(toHex),
-      balance: quantity(balance),
-      codeHash,
-      nonce: quantity(nonce),
-      storageHash: storageRoot,
-      storageProof: keys.map((key, index) => ({ key, value: quantity(wordAt(values, WORD_BYTES * index)), proof: proofs[index].map(toHex) })),
-    }
-    return { proof, ...provenBy(state) }
+  getProof(address, slots = []) {
+    return quiet(async () => {
+      const bytes = addressBytes(address)
+      const asked = listOf(slots, slotBytes)
+      const keys = listOf(slots, slotKey)
+      const [state, body, nodes, values, proofs] = await this.#read('proof', bytes, joinBytes(asked))
+      const { balance, nonce, codeHash, storageRoot } = fieldsOf(body, ZERO_HASH, ZERO_HASH)
+      // Fields, their order and their form are those of go-ethereum's eth_getProof.
+      const proof = {
+        address: toHex(bytes),
+        accountProof: state.root === EMPTY_ROOT ? null : nodes.map(toHex),
+        balance: quantity(balance),
+        codeHash,
+        nonce: quantity(nonce),
+        storageHash: storageRoot,
+        storageProof: keys.map((key, index) => ({ key, value: quantity(wordAt(values, WORD_BYTES * index)), proof: proofs[index].map(toHex) })),
+      }
+      return { proof, ...provenBy(state) }
+    })
   }
 
   /**

@@ -83,11 +83,6 @@ class RemoteBackend {
     await opened
   }
 
-  /** How many messages were ignored here. */
-  get ignored() {
-    return ignoredMessages()
-  }
-
   addPeer(id, target, by, reconnect) {
     const url = peerUrl(target, by)
     if (!url && by !== 'rpc') bad('peer', 'a ws: or wss: URL, or a provider, because a socket cannot be handed to a worker', target)
@@ -109,6 +104,11 @@ class RemoteBackend {
 
   progress() {
     return this.#raw
+  }
+
+  async diagnostics() {
+    const found = await this.#ask('diagnostics')
+    return { ...found, ignoredMessages: found.ignoredMessages + ignoredMessages() }
   }
 
   read(...args) {

@@ -22,7 +22,7 @@ export class Running {
   static settle(running, result, error) {
     if (running.#end) return
     running.#end = error ? { error } : { result }
-    if (error) running.#settlers.reject(error)
+    if (error) rejectWith(error, running.#settlers)
     else running.#settlers.resolve(result)
     running.#wake()
   }
@@ -86,6 +86,35 @@ export class Running {
     this.#changed = deferred()
     resolve()
   }
+}
+
+/**
+ * Calls a user's callback. An error that it throws is reported as uncaught and does not harm the
+ * sync.
+ */
+export function call(callback, argument) {
+  try {
+    callback(argument)
+  } catch (error) {
+    if (typeof reportError === 'function') reportError(error)
+    else setTimeout(() => { throw error })
+  }
+}
+
+/**
+ * The promise of `work()`. That of a call which the caller itself has ended, by closing the
+ * database or by cancelling, need not be awaited: then nobody is told that it rejects. Whoever
+ * awaits it is.
+ */
+export function quiet(work) {
+  const settlers = deferred()
+  work().then(settlers.resolve, (error) => rejectWith(error, settlers))
+  return settlers.promise
+}
+
+function rejectWith(error, { promise, reject }) {
+  reject(error)
+  if (['CLOSED', 'CANCELLED'].includes(error.code)) promise.catch(() => {})
 }
 
 /** As `Promise.withResolvers`, which browsers of 2023 do not have. */

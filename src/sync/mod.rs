@@ -16,6 +16,7 @@ mod gc;
 mod ids;
 mod io;
 mod job;
+mod journal;
 mod kept;
 mod lacking;
 mod limits;
@@ -35,6 +36,7 @@ pub use crate::wire::PeerFault;
 pub use engine::{Config, Engine};
 pub use ids::{Millis, PeerId, Ticket};
 pub use io::{Damage, Event, Failure, Input, Lie, LieField, Output};
+pub use journal::{JOURNAL_ENTRIES, JournalEntry};
 pub use limits::{Footprint, Limits};
 pub use peers::MAX_PEERS;
 pub use progress::{

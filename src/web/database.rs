@@ -191,6 +191,11 @@ impl Database {
         self.driver.progress()
     }
 
+    /// What a bug report needs of the engine: `diagnostics::diagnostics`.
+    pub fn diagnostics(&self) -> JsValue {
+        self.driver.diagnostics()
+    }
+
     /// Reads the account at this address (20 bytes): `[state, body]`, where the body is nonce 8
     /// bytes, balance 32, code hash 32, storage root 32, or nothing if there is no such account.
     /// `at`, here and below, is the root (32 bytes) of a state that can be read; without it, the

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::crash::has_crashed;
 use super::errors::JsError;
 use crate::sync::Millis;
 
@@ -76,15 +75,9 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], JsError> {
 
 /// A function that JavaScript may call at any time. It belongs to JavaScript, whose collector frees
 /// it, so a call that is still queued when its owner goes is no error. `work` must hold its owner
-/// weakly, or it would keep the owner alive until then. After a crash the function does nothing,
-/// because the module's state is half done.
+/// weakly, or it would keep the owner alive until then.
 pub(super) fn callback(work: impl Fn(JsValue) + 'static) -> Function {
-    let guarded = move |argument| {
-        if !has_crashed() {
-            work(argument);
-        }
-    };
-    Closure::<dyn Fn(JsValue)>::new(guarded)
+    Closure::<dyn Fn(JsValue)>::new(work)
         .into_js_value()
         .unchecked_into()
 }

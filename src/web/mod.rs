@@ -21,6 +21,7 @@ mod backend;
 mod connections;
 mod crash;
 mod database;
+mod diagnostics;
 mod driver;
 mod errors;
 mod event_loop;

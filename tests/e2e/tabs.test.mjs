@@ -56,7 +56,7 @@ test('a second tab follows: it gets an event for what the first completes, and r
   const { root, block } = await follower.evaluate((nobody) => db.getAccount(nobody), NOBODY)
   assert.deepEqual([root, block.hash], [next.stateRoot, next.hash])
   // A follower asks peers nothing, so it has not connected.
-  assert.equal(await follower.evaluate(() => peer.state), 'connecting')
+  assert.equal(await follower.evaluate(() => peer.state), 'waiting')
 })
 
 test('a follower tracks through the writer, reads the states that are kept, and goes on as the writer', async () => {

@@ -88,10 +88,12 @@ export async function database_names() {
 }
 
 // Simulates a full disk. A request succeeds, and then its transaction aborts with the reason. The
-// first `after` calls of `add` are not affected.
-const add = IDBObjectStore.prototype.add;
+// first `after` calls of `add` are not affected. A page may abort only what it has not committed.
+const { add } = IDBObjectStore.prototype;
+const { commit } = IDBTransaction.prototype;
 export function fill_disk(after) {
   let left = after;
+  IDBTransaction.prototype.commit = () => {};
   IDBObjectStore.prototype.add = function (...args) {
     const request = add.apply(this, args);
     if (left-- === 0) {
@@ -108,6 +110,36 @@ export function fill_disk(after) {
 
 export function empty_disk() {
   IDBObjectStore.prototype.add = add;
+  IDBTransaction.prototype.commit = commit;
+}
+
+// Notes from now on which transactions are made, and which of them are committed.
+const { transaction } = IDBDatabase.prototype;
+const open = new Set();
+export function watch_transactions() {
+  IDBDatabase.prototype.transaction = function (...args) {
+    const made = transaction.apply(this, args);
+    open.add(made);
+    return made;
+  };
+  IDBTransaction.prototype.commit = function () {
+    open.delete(this);
+    return commit.apply(this);
+  };
+}
+
+// How many of them were left to end by themselves.
+export function left_open() {
+  IDBDatabase.prototype.transaction = transaction;
+  IDBTransaction.prototype.commit = commit;
+  const { size } = open;
+  open.clear();
+  return size;
+}
+
+// A record as an older version writes it.
+export async function put_old(name, sequence, record) {
+  await put(name, "meta", { sequence, record });
 }
 
 // Hides this part of `navigator`, as browsers do on a page that is no secure context.
@@ -141,6 +173,14 @@ extern "C" {
     pub(crate) async fn database_names() -> Result<JsValue, JsValue>;
     pub(crate) fn fill_disk(after: u32);
     pub(crate) fn empty_disk();
+    pub(crate) fn watch_transactions();
+    pub(crate) fn left_open() -> u32;
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn put_old(
+        name: &str,
+        sequence: u32,
+        record: Vec<u8>,
+    ) -> Result<JsValue, JsValue>;
     pub(crate) fn withhold(property: &str);
     pub(crate) fn restore(property: &str);
     async fn usage() -> JsValue;

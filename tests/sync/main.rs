@@ -25,6 +25,7 @@ mod geth_sync;
 mod happy;
 mod headers;
 mod hostile;
+mod journal;
 mod kept;
 mod kills;
 mod lacking;

@@ -41,6 +41,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
         .arg(workspace.package.join("wasm"))
         .env("PATH", path);
     required("writing the JavaScript glue", &mut glue)?;
+    guard_entries(workspace)?;
     say("optimizing the module with wasm-opt");
     required(
         "wasm-opt",
@@ -92,7 +93,33 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
         .map_err(|error| format!("{} could not be created: {error}", output.display()))?;
     let mut glue = Command::new(program);
     glue.arg(module).arg(output).arg("snaplight");
-    required("writing the JavaScript glue", &mut glue).map(drop)
+    required("writing the JavaScript glue", &mut glue)?;
+    guard_entries(workspace)
+}
+
+/// Where the glue takes over the exports of the module, which it calls from then on.
+const EXPORTS: &str = "wasm = instance.exports;";
+/// The same with `guarded` of `pkg/lib/crash.js`, which notices a trap whoever has called.
+const GUARDED: &str = "wasm = guarded(instance.exports);";
+
+/// Has the glue call the module through `pkg/lib/crash.js`.
+fn guard_entries(workspace: &Workspace) -> Outcome<()> {
+    let path = workspace.package.join("wasm/snaplight.js");
+    let glue = fs::read_to_string(&path)
+        .map_err(|error| format!("{} could not be read: {error}", path.display()))?;
+    if glue.matches(EXPORTS).count() != 1 {
+        return Err(format!(
+            "the glue does not say `{EXPORTS}` once, so its calls cannot be guarded; look how \
+             wasm-bindgen writes it now, and change package.rs"
+        )
+        .into());
+    }
+    let guarded = glue.replace(EXPORTS, GUARDED);
+    fs::write(
+        &path,
+        format!("import {{ guarded }} from '../lib/crash.js';\n{guarded}"),
+    )
+    .map_err(|error| format!("{} could not be written: {error}", path.display()).into())
 }
 
 /// Compiles the module. Returns where it is. `flags`: of rustc, for the last crate.

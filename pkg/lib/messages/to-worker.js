@@ -11,6 +11,7 @@ const isTarget = (value) =>
 const METHODS = {
   read: isCallOf(READS),
   change: isListOf(isMethodOfChange, isBytes),
+  diagnostics: isListOf(),
   close: isListOf(),
   addPeer: isListOf(isNumber, isMaybe(isText), isOneOf('snap', 'hash', 'rpc'), isFlag),
   closePeer: isListOf(isNumber),
@@ -20,7 +21,7 @@ const METHODS = {
   requested: isListOf(isNumber, isNumber, isObject),
 }
 /** Methods that return a promise. Failures of the others are told by an event. */
-const ANSWERED = ['read', 'change', 'close']
+const ANSWERED = ['read', 'change', 'diagnostics', 'close']
 
 /** Whether it opens a database, in whatever version and with whatever options. */
 export function isOpening(data) {

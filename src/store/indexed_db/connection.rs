@@ -2,7 +2,7 @@
 
 use super::{
     CODES, Durability, META, PAGES, SCHEMA_VERSION, WriterLock, errors,
-    global::{self, DurableDatabase, error, listen_once, result},
+    global::{self, DurableDatabase, commit, error, listen_once, result},
     signal::{Sender, signal},
     transaction::Transaction,
 };
@@ -11,7 +11,7 @@ use idb::{Factory, ObjectStoreParams};
 use js_sys::{Array, Object};
 use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
+use web_sys::{Event, IdbDatabase, IdbOpenDbRequest, IdbTransaction};
 
 /// An open connection. Dropping it closes it, because one left open would block every other tab's
 /// deletion or upgrade.
@@ -222,6 +222,9 @@ fn ask_to_open(
         if let Err(error) = database(&event).and_then(create_stores) {
             upgraded.send(Err(error));
         }
+        if let Some(upgrade) = upgrade_of(&event) {
+            commit(&upgrade);
+        }
     })?;
     answer_open(&request, sender)
 }
@@ -260,6 +263,12 @@ fn request_open(name: &str, version: Option<u32>) -> Result<IdbOpenDbRequest, St
     request.map(IdbOpenDbRequest::from).map_err(errors::idb)
 }
 
+/// The transaction that makes the object stores, of an open request's event.
+fn upgrade_of(event: &Event) -> Option<IdbTransaction> {
+    let request: IdbOpenDbRequest = event.target()?.unchecked_into();
+    request.transaction()
+}
+
 /// The database that an open request's event is about.
 fn database(event: &Event) -> Result<idb::Database, StoreError> {
     let database: IdbDatabase = result(event)?.unchecked_into();
@@ -275,13 +284,8 @@ async fn newer_format(name: &str) -> StoreError {
         // The database was deleted in between. Without this, an empty one without object stores
         // would take its place.
         listen_once(&request, "onupgradeneeded", |event| {
-            let request = event
-                .target()
-                .map(JsCast::unchecked_into::<IdbOpenDbRequest>);
-            if let Some(upgrade) = request.and_then(|request| request.transaction()) {
-                // It throws if the upgrade was aborted already.
-                let _ = upgrade.abort();
-            }
+            // It throws if the upgrade was aborted already.
+            let _ = upgrade_of(&event).map(|upgrade| upgrade.abort());
         })?;
         answer_open(&request, sender)?;
         let connection = opened.await?;

@@ -29,7 +29,7 @@ pub(super) fn aborted(reason: &JsValue) -> StoreError {
     let name = name_of(reason);
     match name.as_str() {
         QUOTA_EXCEEDED => StoreError::Quota,
-        // Only `add` can break a constraint here, and only pages are added.
+        // Only `add` can break a constraint here: a page's, or that of a turn.
         CONSTRAINT => StoreError::Exists,
         "" => StoreError::Aborted {
             name: "AbortError".to_owned(),

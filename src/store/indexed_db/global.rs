@@ -37,8 +37,22 @@ extern "C" {
         options: &Object,
     ) -> Result<IdbTransaction, JsValue>;
 
+    /// `IDBTransaction`, for its `commit`, which `web-sys` calls deprecated.
+    type Committed;
+
+    #[wasm_bindgen(method, catch)]
+    fn commit(this: &Committed) -> Result<(), JsValue>;
+
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
     fn get_random_values(array: &Uint8Array) -> Result<(), JsValue>;
+}
+
+/// Says that no request comes any more, so the browser ends the transaction even if our page stands
+/// still from now on. Without this it ends when its last event has been handled, and other tabs
+/// wait for that.
+pub(super) fn commit(transaction: &IdbTransaction) {
+    // It throws if the transaction was aborted already, which its `abort` event tells.
+    let _ = transaction.unchecked_ref::<Committed>().commit();
 }
 
 /// Fills `array`, of at most 65,536 bytes.

@@ -1,8 +1,12 @@
 //! The store in the browser: IndexedDB, one transaction per batch.
 //!
 //! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, and `meta`. There,
-//! `root` is the sequence number, the record, and whether the session that wrote it was closed
-//! (`unclean_shutdown.rs`), and `scope:` with a version behind it is a scope's bytes.
+//! `root` is the sequence number and the record, `closed` the sequence number when the last session
+//! was closed (`unclean_shutdown.rs`), `scope:` with a version behind it is a scope's bytes, and
+//! the keys `turn:` say which batch is next (`turns.rs`).
+//!
+//! Whoever leaves a transaction open makes every tab wait, also one whose page stands still. So
+//! each transaction is committed as soon as all its requests are made.
 //!
 //! Measurements shaped it:
 //! - A request costs the same for any size up to some KiB, so pages are few and large.
@@ -18,6 +22,7 @@ mod global;
 mod lock;
 mod signal;
 mod transaction;
+mod turns;
 mod unclean_shutdown;
 mod value;
 
@@ -53,6 +58,8 @@ const CODES: &str = "codes";
 const META: &str = "meta";
 /// The key of the record in `meta`.
 const META_KEY: &str = "root";
+/// The key of the last closing in `meta`.
+const CLOSED_KEY: &str = "closed";
 
 /// One connection to an IndexedDB database.
 pub struct IndexedDb {
@@ -60,6 +67,17 @@ pub struct IndexedDb {
     access: Cell<Access>,
     /// Whether the last session that wrote was closed, as of the last reading of the record.
     clean: Cell<bool>,
+    /// What is stored, as of the last reading of the record and of our last batch that landed.
+    stored: Cell<Stored>,
+}
+
+/// Which batch landed last.
+#[derive(Clone, Copy, Default)]
+struct Stored {
+    /// 0 if there is no record.
+    sequence: u64,
+    /// Whether the ring is that of this batch: [`turns`].
+    has_turns: bool,
 }
 
 /// What the browser has done when it calls a transaction complete.
@@ -112,6 +130,8 @@ impl IndexedDb {
     /// Makes a reader the writer: `lock` is kept until the connection ends.
     pub fn promote(&self, lock: WriterLock, durability: Durability) {
         self.access.set(Access::Write(durability));
+        // What was read before the lock was ours may be old.
+        self.stored.take();
         self.connection.hold_lock(lock);
     }
 
@@ -138,6 +158,7 @@ impl IndexedDb {
     pub async fn holds_pages(&self) -> Result<bool, StoreError> {
         let transaction = self.read(&[PAGES])?;
         let keys = get_keys(&transaction.store(PAGES)?, 1)?;
+        transaction.commit();
         transaction.complete().await?;
         let keys: Array = found(&keys)?.unchecked_into();
         Ok(keys.length() > 0)
@@ -148,14 +169,30 @@ impl IndexedDb {
             connection,
             access: Cell::new(access),
             clean: Cell::new(true),
+            stored: Cell::default(),
         }
     }
 
-    /// The record in a value of `meta`. Notes whether the session that wrote it was closed.
-    fn record_in(&self, value: &JsValue) -> Option<Vec<u8>> {
-        let meta = Meta::parse(value);
-        self.clean.set(meta.as_ref().is_none_or(|meta| meta.clean));
-        bytes(&meta?.record)
+    /// The record in a value of `meta`. Notes which batch wrote it, and whether that session was
+    /// closed.
+    fn record_in(&self, value: &JsValue, closed: &JsValue) -> Option<Vec<u8>> {
+        let Some(meta) = Meta::parse(value) else {
+            self.clean.set(true);
+            self.stored.take();
+            return None;
+        };
+        let was_closed = closed.as_f64() == Some(meta.stored.sequence as f64);
+        self.clean.set(meta.clean || was_closed);
+        self.stored.set(meta.stored);
+        bytes(&meta.record)
+    }
+
+    /// The sequence number in the store. In a transaction of its own.
+    async fn stored_sequence(&self) -> Result<u64, StoreError> {
+        let gets = self.get_all(META, vec![JsValue::from_str(META_KEY)])?;
+        let values = gets.values().await?;
+        let meta = values.first().and_then(Meta::parse);
+        Ok(meta.map_or(0, |meta| meta.stored.sequence))
     }
 
     fn read(&self, stores: &[&str]) -> Result<Transaction, StoreError> {
@@ -182,6 +219,7 @@ impl IndexedDb {
         if let Some(last) = requests.last() {
             transaction.is_over_with(last)?;
         }
+        transaction.commit();
         Ok(PendingReads {
             transaction,
             requests,
@@ -196,11 +234,13 @@ impl IndexedDb {
         }?;
         let meta = transaction.store(META)?;
         let record = get(&meta, JsValue::from_str(META_KEY))?;
+        let closed = get(&meta, JsValue::from_str(CLOSED_KEY))?;
         let limit = Some(MAX_SCOPES as u32);
         let versions = meta.get_all_keys(Some(all_scopes()?.into()), limit);
         let scopes = meta.get_all(Some(all_scopes()?.into()), limit);
         let mut asked = AskedContents {
             record,
+            closed,
             versions: versions.map_err(errors::idb)?.into(),
             scopes: scopes.map_err(errors::idb)?.into(),
             codes: None,
@@ -214,16 +254,20 @@ impl IndexedDb {
         // The others have been made before these, so they have their answers sooner.
         let last = asked.codes.as_ref().unwrap_or(&asked.scopes);
         asked.transaction.is_over_with(last)?;
+        asked.transaction.commit();
         Ok(asked)
     }
 }
 
 impl Store for IndexedDb {
     fn record(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> {
-        let gets = self.get_all(META, vec![JsValue::from_str(META_KEY)]);
+        let keys = [META_KEY, CLOSED_KEY].map(JsValue::from_str);
+        let gets = self.get_all(META, keys.into());
         async move {
-            let values = gets?.values().await?;
-            Ok(values.first().and_then(|value| self.record_in(value)))
+            match &*gets?.values().await? {
+                [record, closed] => Ok(self.record_in(record, closed)),
+                _ => Ok(None),
+            }
         }
     }
 
@@ -255,12 +299,13 @@ impl Store for IndexedDb {
             let AskedContents {
                 transaction,
                 record,
+                closed,
                 versions,
                 scopes,
                 codes,
             } = asked?;
             transaction.complete().await?;
-            let Some(record) = self.record_in(&found(&record)?) else {
+            let Some(record) = self.record_in(&found(&record)?, &found(&closed)?) else {
                 return Ok(Contents::default());
             };
             let versions: Array = found(&versions)?.unchecked_into();
@@ -282,18 +327,47 @@ impl Store for IndexedDb {
 
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: the transaction takes its place when the call is made.
+        let sequence = batch.sequence;
+        let has_turns = self.stored.get().has_turns;
         let queued = self.write().and_then(|transaction| {
-            all_or_nothing(transaction, |transaction| issue(transaction, batch))
+            all_or_nothing(transaction, |transaction| {
+                issue(transaction, batch, has_turns)?;
+                if has_turns {
+                    transaction.commit();
+                }
+                Ok(())
+            })
         });
-        async move { queued?.complete().await }
+        async move {
+            match queued?.complete().await {
+                Ok(()) => {
+                    self.stored.set(Stored {
+                        sequence,
+                        has_turns: true,
+                    });
+                    Ok(())
+                }
+                // A key was taken: that of a page, or that of its turn.
+                Err(StoreError::Exists) => {
+                    let stored = self.stored_sequence().await?;
+                    Err(match stored.checked_add(1) == Some(sequence) {
+                        true => StoreError::Exists,
+                        false => StoreError::Superseded { sequence, stored },
+                    })
+                }
+                Err(error) => Err(error),
+            }
+        }
     }
 
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
+        self.stored.take();
         let queued = self.write().and_then(|transaction| {
             all_or_nothing(transaction, |transaction| {
                 for store in [PAGES, CODES, META] {
                     transaction.store(store)?.clear().map_err(errors::idb)?;
                 }
+                transaction.commit();
                 Ok(())
             })
         });
@@ -316,18 +390,20 @@ impl Store for IndexedDb {
     }
 }
 
-/// Issues everything that `batch` asks for, in the order in which the browser has to do it.
-///
-/// Nothing waits for the answer of the first request, which reads the stored sequence. It comes
-/// while the others are under way, and cancels all of them if the sequence is wrong. So the browser
-/// has the bytes of the second of two batches while it still writes the first.
-fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
+/// Issues everything that `batch` asks for, in the order in which the browser has to do it. With
+/// `has_turns`, the browser itself refuses the batch if it is not its turn.
+fn issue(transaction: &Transaction, batch: Batch, has_turns: bool) -> Result<(), StoreError> {
     let (pages, codes, meta) = (
         transaction.store(PAGES)?,
         transaction.store(CODES)?,
         transaction.store(META)?,
     );
-    check_predecessor(&meta, batch.sequence, transaction.canceller())?;
+    if has_turns {
+        turns::take(&meta, batch.sequence)?;
+    } else {
+        check_predecessor(&meta, batch.sequence, transaction.canceller())?;
+        turns::begin(&meta, batch.sequence)?;
+    }
     if batch.sequence == 1 {
         // There is no record before this one, so everything here is left-overs.
         pages.clear().map_err(errors::idb)?;
@@ -367,7 +443,11 @@ fn issue(transaction: &Transaction, batch: Batch) -> Result<(), StoreError> {
 }
 
 /// Reads the stored sequence inside the batch's own transaction, and cancels the transaction unless
-/// it is the sequence before this one.
+/// it is the sequence before this one. It needs the page to answer, so such a transaction is not
+/// committed explicitly.
+///
+/// Nothing waits for the answer. It comes while the other requests are under way, so the browser
+/// has the bytes of the second of two batches while it still writes the first.
 fn check_predecessor(
     meta: &ObjectStore,
     sequence: u64,
@@ -380,7 +460,7 @@ fn check_predecessor(
             Ok(value) => value,
             Err(error) => return canceller.cancel(error),
         };
-        let stored = Meta::parse(&value).map_or(0, |meta| meta.sequence);
+        let stored = Meta::parse(&value).map_or(0, |meta| meta.stored.sequence);
         if stored.checked_add(1) != Some(sequence) {
             canceller.cancel(StoreError::Superseded { sequence, stored });
         }
@@ -403,6 +483,7 @@ fn all_or_nothing(
 struct AskedContents {
     transaction: Transaction,
     record: IdbRequest,
+    closed: IdbRequest,
     versions: IdbRequest,
     scopes: IdbRequest,
     codes: Option<IdbRequest>,

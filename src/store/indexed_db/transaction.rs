@@ -2,7 +2,7 @@
 
 use super::{
     errors,
-    global::{error, listen_once},
+    global::{commit, error, listen_once},
     signal::{Receiver, Sender, signal},
 };
 use crate::store::StoreError;
@@ -11,7 +11,8 @@ use wasm_bindgen::JsValue;
 use web_sys::{IdbRequest, IdbTransaction};
 
 /// A transaction. All its requests are issued in one go, without awaiting anything, because it ends
-/// by itself as soon as the event loop turns with no request pending.
+/// by itself as soon as the event loop turns with no request pending. [`Transaction::commit`] ends
+/// it without the event loop.
 ///
 /// The `idb` crate's own future is not used. It reports an abort as a success, turns a failed
 /// request into an unrelated type error before the reason for the abort is known, and misses events
@@ -49,6 +50,11 @@ impl Transaction {
 
     pub(super) fn store(&self, name: &str) -> Result<ObjectStore, StoreError> {
         self.inner.object_store(name).map_err(errors::idb)
+    }
+
+    /// No request comes any more: see [`commit`].
+    pub(super) fn commit(&self) {
+        commit(&self.raw);
     }
 
     pub(super) fn canceller(&self) -> Canceller {

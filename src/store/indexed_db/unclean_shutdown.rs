@@ -3,17 +3,14 @@
 //! Chromium's LevelDB backend can lose an origin's whole IndexedDB after a kill. The kill tears the
 //! log; the torn log reads well at the first reopening, is taken for corrupt at the second, and
 //! then everything is deleted. Writing so much in the first session after the kill that the log is
-//! replaced prevents it (measured; it harms no other backend). So a session that is closed marks
-//! the record, a batch removes the mark, and a writer that opens an unmarked database does the
-//! rewrite.
+//! replaced prevents it (measured; it harms no other backend). So a session that is closed notes
+//! the sequence number of the last batch, and a writer that opens a database with a later batch
+//! does the rewrite. An older Snaplight does not read that note, and does a rewrite that is not
+//! needed.
 
 use super::{
-    IndexedDb, META, META_KEY,
-    connection::Access,
-    errors, get,
-    global::{listen_once, random, result},
-    number,
-    value::{Meta, key_range},
+    CLOSED_KEY, IndexedDb, META, connection::Access, errors, global::random, number,
+    value::key_range,
 };
 use crate::{state::PageId, store::StoreError};
 use js_sys::Uint8Array;
@@ -52,6 +49,7 @@ impl IndexedDb {
                 meta.put(&scratch, Some(&number(key)?))
                     .map_err(errors::idb)?;
             }
+            transaction.commit();
             transaction.complete().await?;
             next = end;
         }
@@ -63,36 +61,34 @@ impl IndexedDb {
                 .delete(range)
                 .map_err(errors::idb)?;
         }
+        transaction.commit();
         transaction.complete().await?;
         self.clean.set(true);
         Ok(())
     }
 
-    /// Marks the record as closed, if we write and the log is whole. The browser finishes the
+    /// Notes that the session was closed, if we write and the log is whole. The browser finishes
+    /// the
     /// transaction although the connection is closed next. Until it has, the connection counts as
     /// open and blocks a deletion.
     pub(super) fn say_goodbye(&self) -> Option<super::Transaction> {
-        if !self.clean.get() || !matches!(self.access.get(), Access::Write(_)) {
+        let sequence = self.stored.get().sequence;
+        if sequence == 0 || !self.clean.get() || !matches!(self.access.get(), Access::Write(_)) {
             return None;
         }
-        // If it fails, the next session does a needless rewrite.
-        self.mark_clean().ok()
+        // If it fails, or if a batch lands that nobody waited for, the next session does a needless
+        // rewrite.
+        self.note_closing(sequence).ok()
     }
 
-    fn mark_clean(&self) -> Result<super::Transaction, StoreError> {
+    fn note_closing(&self, sequence: u64) -> Result<super::Transaction, StoreError> {
         let transaction = self.meta_transaction()?;
-        let meta = transaction.store(META)?;
-        let key = JsValue::from_str(META_KEY);
-        let request = get(&meta, key.clone())?;
-        listen_once(&request, "onsuccess", move |event| {
-            let Ok(value) = result(&event) else {
-                return;
-            };
-            if Meta::parse(&value).is_some() && Meta::mark_clean(&value).is_ok() {
-                // If it fails, the next session does a needless rewrite.
-                let _ = meta.put(&value, Some(&key));
-            }
-        })?;
+        let key = JsValue::from_str(CLOSED_KEY);
+        transaction
+            .store(META)?
+            .put(&number(sequence)?, Some(&key))
+            .map_err(errors::idb)?;
+        transaction.commit();
         Ok(transaction)
     }
 

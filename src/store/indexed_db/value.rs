@@ -1,7 +1,7 @@
 //! Keys and values as the browser keeps them. What comes back is checked for its type and its
 //! length.
 
-use super::{errors, global};
+use super::{Stored, errors, global, turns};
 use crate::{hash::Hash, state::PageId, store::StoreError};
 use core::ops::Range;
 use idb::KeyRange;
@@ -20,11 +20,11 @@ const MAX_VALUE: u32 = 4 * 1024 * 1024;
 /// What stands before a scope's version in its key.
 const SCOPE_PREFIX: &str = "scope:";
 
-/// The record in `meta`: `{ sequence: number, record: Uint8Array }`, readable in the browser's
-/// inspector. `clean: true` is added when the session that wrote it is closed, so every batch
-/// removes the mark without a request of its own.
+/// The record in `meta`: `{ sequence: number, record: Uint8Array, turns: number }`, readable in the
+/// browser's inspector. `turns` is [`turns::KEYS`]; an older Snaplight leaves it out, and adds
+/// `clean: true` when it is closed.
 pub(super) struct Meta {
-    pub(super) sequence: u64,
+    pub(super) stored: Stored,
     pub(super) record: JsValue,
     pub(super) clean: bool,
 }
@@ -34,6 +34,7 @@ impl Meta {
         let value = Object::new();
         global::set(&value, "sequence", &number(sequence)?)?;
         global::set(&value, "record", &copied(record))?;
+        global::set(&value, "turns", &number(turns::KEYS)?)?;
         Ok(value.into())
     }
 
@@ -48,16 +49,15 @@ impl Meta {
         let record = global::get(value, "record").ok()?;
         let fits = record.dyn_ref::<Uint8Array>()?.length() <= MAX_VALUE;
         let clean = global::get(value, "clean").ok()?.is_truthy();
+        let turns = global::get(value, "turns").ok()?.as_f64();
         (whole && fits).then_some(Meta {
-            sequence: sequence as u64,
+            stored: Stored {
+                sequence: sequence as u64,
+                has_turns: turns == Some(turns::KEYS as f64),
+            },
             record,
             clean,
         })
-    }
-
-    /// Adds `clean: true` to a stored value.
-    pub(super) fn mark_clean(value: &JsValue) -> Result<(), StoreError> {
-        global::set(value.unchecked_ref(), "clean", &JsValue::TRUE)
     }
 }
 

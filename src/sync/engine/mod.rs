@@ -18,6 +18,7 @@ use super::commits::{Commits, Settled};
 use super::ids::{Millis, PeerId};
 use super::io::{Event, Failure, Input, Output};
 use super::job::{Changes, Job};
+use super::journal::{Journal, JournalEntry};
 use super::lacking::Lacking;
 use super::limits::{Footprint, Limits};
 use super::loads::Loads;
@@ -77,6 +78,7 @@ pub struct Engine {
     /// What [`Engine::poll`] returns next. Bound: the requests that peers have room for, and a few
     /// outputs for each input, since the caller polls until there are none.
     outbox: VecDeque<Output>,
+    journal: Journal,
     /// Scratch memory of verification.
     fold: Fold,
     /// Codes that are durable or part of a batch. Bound: the codes of the state, 32 bytes each.
@@ -156,6 +158,7 @@ impl Engine {
             loads: Loads::default(),
             commits: Commits::default(),
             outbox: VecDeque::new(),
+            journal: Journal::default(),
             fold: Fold::new(),
             codes_held: stored,
             started: Millis(0),
@@ -177,6 +180,7 @@ impl Engine {
     /// A call that comes later than [`Engine::next_deadline`] shows that the page was away. That
     /// time is no peer's fault, and hardly counts.
     pub fn handle(&mut self, now: Millis, input: Input) {
+        self.journal.note_input(now, &input);
         let before = self.clock.last();
         let now = self.tell_time(now);
         self.clock.happened(before);
@@ -207,7 +211,13 @@ impl Engine {
     /// The next thing to do, or `None` until the next input. At most one expensive step is done per
     /// call.
     pub fn poll(&mut self, now: Millis) -> Option<Output> {
-        let now = self.tell_time(now);
+        let own = self.tell_time(now);
+        let output = self.next_output(own)?;
+        self.journal.note_output(now, &output);
+        Some(output)
+    }
+
+    fn next_output(&mut self, now: Millis) -> Option<Output> {
         if let Some(output) = self.outbox.pop_front() {
             return Some(output);
         }
@@ -322,6 +332,17 @@ impl Engine {
     /// What one peer delivered; `None` if the engine does not know it.
     pub fn peer_progress(&self, peer: PeerId) -> Option<PeerProgress> {
         self.peers.progress_of(peer, self.target_root().as_ref())
+    }
+
+    /// The last inputs and outputs, the oldest first, [`JOURNAL_ENTRIES`](super::JOURNAL_ENTRIES) at
+    /// most.
+    pub fn journal(&self) -> impl Iterator<Item = &JournalEntry> {
+        self.journal.entries()
+    }
+
+    /// Its bounds.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// What it holds now.
@@ -466,7 +487,7 @@ impl Engine {
 
 owns! {
     Config: client;
-    Engine: activity, scopes, changes, fold, codes_held, peers, lacking, requests, arrived, outbox, loads, commits, upkeep,
+    Engine: activity, scopes, changes, fold, codes_held, peers, lacking, requests, arrived, outbox, journal, loads, commits, upkeep,
         config;
 }
 

@@ -16,7 +16,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::backend::Backend;
 use super::connections::Connections;
-use super::crash::has_crashed;
+use super::diagnostics::diagnostics;
 use super::errors::{JsError, failure};
 use super::event_loop::{Timer, Turns, now, precise_now};
 use super::known_damage::KnownDamage;
@@ -120,6 +120,11 @@ impl Driver {
         object::progress(&progress, &times, damaged, &rows.into_iter().collect())
     }
 
+    /// What a bug report needs of the engine.
+    pub(super) fn diagnostics(&self) -> JsValue {
+        diagnostics(&self.engine.borrow(), precise_now())
+    }
+
     /// Ends the sync, waits for what is being written, and lets everything go.
     pub(super) async fn close(self: Rc<Self>) {
         if !self.lifecycle.begin_closing() {
@@ -146,7 +151,7 @@ impl Driver {
     /// While the next turn is on its way, the engine only takes inputs in. It goes on with its work
     /// when the turn comes.
     fn run(self: &Rc<Self>) {
-        if has_crashed() || self.lifecycle.is_closed() || self.looping.replace(true) {
+        if self.lifecycle.is_closed() || self.looping.replace(true) {
             return;
         }
         let started = precise_now();
