@@ -177,7 +177,7 @@ impl Session {
         &self.client
     }
 
-    /// Judges a frame by its length and its first [`HEAD`] bytes (all of them, of a shorter one), so
+    /// Judges a frame by its length and its first [`HEAD`](super::HEAD) bytes (all of them, of a shorter one), so
     /// that nobody has to hold what will not be read.
     ///
     /// # Errors

@@ -227,5 +227,6 @@ fn a_build_whose_root_page_nests_seventeen_hundred_bases_is_left_and_the_sync_co
     world.honest_peer();
     world.input(Input::Target(Target::Root(Hash(chain.root()))));
     assert!(matches!(world.run(), End::Done(_)));
+    world.collect_garbage();
     assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
 }
