@@ -177,8 +177,8 @@ impl Session {
         &self.client
     }
 
-    /// Judges a frame by its length and its first [`HEAD`](super::HEAD) bytes (all of them, of a shorter one), so
-    /// that nobody has to hold what will not be read.
+    /// Judges a frame by its length and its first [`HEAD`](super::HEAD) bytes (all of them, of a
+    /// shorter one), so that nobody has to hold what will not be read.
     ///
     /// # Errors
     /// The rule that the peer breaks with it.
