@@ -13,8 +13,8 @@ use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 pub enum PeerFault {
     /// It sent a text frame. Only binary frames are allowed.
     TextFrame,
-    /// It sent a frame above [`MAX_FRAME`](super::MAX_FRAME), a message of the base protocol or a Status above 2,048
-    /// bytes, or an announcement of blocks above 16 KiB.
+    /// It sent a frame above [`MAX_FRAME`](super::MAX_FRAME), a message of the base protocol or a
+    /// Status above 2,048 bytes, or an announcement of blocks above 16 KiB.
     OversizedFrame {
         /// Size of the frame in bytes.
         bytes: usize,
