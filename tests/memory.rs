@@ -10,12 +10,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 
+use alloy_rlp::{Decodable, Header};
 use snaplight::hash::Hash;
 use snaplight::state::{Batch, Network, PageId, Record};
 use snaplight::sync::{
     Config, Engine, Event, Footprint, Input, Limits, Millis, Output, PeerId, Target,
 };
-use snaplight::wire::By;
+use snaplight::wire::{By, HEAD, PeerFault};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::session::{Outgoing, Session};
 use snaplight_peer::state::{Realistic, Recipe};
@@ -31,6 +32,8 @@ thread_local! {
     static IS_ENGINES: Cell<bool> = const { Cell::new(false) };
     /// Bytes that the engine holds.
     static LIVE: Cell<usize> = const { Cell::new(0) };
+    /// The most that it has held.
+    static PEAK: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The header: the piece's size, or 0 if it is not the engine's.
@@ -53,7 +56,10 @@ unsafe impl GlobalAlloc for Counting {
                 return start;
             }
             start.cast::<usize>().write(counted);
-            let _ = LIVE.try_with(|live| live.set(live.get() + counted));
+            let _ = LIVE.try_with(|live| {
+                live.set(live.get() + counted);
+                let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+            });
             start.add(offset)
         }
     }
@@ -79,10 +85,17 @@ fn engines<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Copies the input into memory of its own, because the engine may keep it.
-fn engines_own(input: Input) -> Input {
+/// Copies the input into memory of its own, because the engine may keep it. A frame that the engine
+/// does not want is not copied.
+fn engines_own(engine: &Engine, input: Input) -> Input {
     match input {
-        Input::Frame(peer, frame) => Input::Frame(peer, frame.clone()),
+        Input::Frame(peer, frame) => {
+            let head = frame.get(..HEAD).unwrap_or(&frame);
+            match engine.wants_frame(peer, frame.len(), head) {
+                true => Input::Frame(peer, frame.clone()),
+                false => Input::Unread(peer, frame.len(), head.to_vec()),
+            }
+        }
         Input::Loaded(ticket, pages) => Input::Loaded(ticket, pages.clone()),
         other => other,
     }
@@ -104,6 +117,9 @@ struct Tab {
     now: u64,
     /// The most bytes that the engine has held, and its footprint at that moment.
     peak: (usize, Footprint),
+    /// What the first peer sends instead of a frame.
+    instead: fn(&[u8]) -> Option<Vec<u8>>,
+    faults: Vec<(PeerId, PeerFault)>,
 }
 
 impl Tab {
@@ -128,6 +144,8 @@ impl Tab {
             inputs: VecDeque::new(),
             now: 1_000,
             peak: (0, Footprint::default()),
+            instead: |_| None,
+            faults: Vec::new(),
         };
         for number in 1..=2 {
             let mut session = Session::new(chain.server(), Vec::new());
@@ -144,6 +162,8 @@ impl Tab {
     fn arrive(&mut self, peer: PeerId, outgoing: Vec<Outgoing>) {
         for outgoing in outgoing {
             if let Outgoing::Frame(frame) = outgoing {
+                let other = (self.instead)(&frame).filter(|_| peer == PeerId(1));
+                let frame = other.unwrap_or(frame);
                 self.inputs.push_back(Input::Frame(peer, frame));
             }
         }
@@ -157,7 +177,10 @@ impl Tab {
             self.now += 1;
             if let Some(input) = self.inputs.pop_front() {
                 let now = Millis(self.now);
-                engines(|| self.engine.handle(now, engines_own(input)));
+                engines(|| {
+                    let input = engines_own(&self.engine, input);
+                    self.engine.handle(now, input);
+                });
             } else {
                 let deadline = self.engine.next_deadline().expect("something to wait for");
                 self.now = self.now.max(deadline.0);
@@ -200,6 +223,8 @@ impl Tab {
             }
             Output::Event(Event::Done(_)) => return true,
             Output::Event(Event::PeerReady(_) | Event::Waiting(_)) | Output::Yield => {}
+            Output::Event(Event::PeerFault(peer, fault)) => self.faults.push((peer, fault)),
+            Output::Drop(..) => {}
             output => panic!("{output:?}"),
         }
         false
@@ -284,4 +309,121 @@ fn the_engines_own_count_is_the_allocators_within_small_bounds() {
         ..Limits::default()
     };
     measure(chain(10_000, 400, &[(3, 1_000)]), limits);
+}
+
+/// A message with this id and these items, each in RLP.
+fn message(id: u8, items: &[&[u8]]) -> Vec<u8> {
+    let mut frame = vec![id];
+    frame.extend(list(&items.concat()));
+    frame
+}
+
+fn list(items: &[u8]) -> Vec<u8> {
+    let mut list = Vec::new();
+    let header = Header {
+        list: true,
+        payload_length: items.len(),
+    };
+    header.encode(&mut list);
+    list.extend_from_slice(items);
+    list
+}
+
+/// The request id that an answer has, in RLP.
+fn request_id(answer: &[u8]) -> Vec<u8> {
+    let mut rest = &answer[1..];
+    Header::decode(&mut rest).expect("a list");
+    let id = u64::decode(&mut rest).expect("a request id");
+    alloy_rlp::encode(id)
+}
+
+const STATUS: u8 = 0x10;
+const TRANSACTIONS: u8 = 0x12;
+const ACCOUNT_RANGE: u8 = 0x23;
+const STORAGE_RANGES: u8 = 0x25;
+const BYTE_CODES: u8 = 0x27;
+
+/// Syncs while the first peer sends something else than it should. Returns its faults, and the most
+/// bytes that the engine held beyond what it holds without that.
+fn beside(instead: fn(&[u8]) -> Option<Vec<u8>>) -> (Vec<PeerFault>, usize) {
+    let peak = |instead| {
+        let chain = chain(3_000, 400, &[]);
+        let before = LIVE.get();
+        let mut tab = Tab::new(&chain, Limits::default());
+        tab.instead = instead;
+        PEAK.set(before);
+        tab.sync(Hash(chain.root()));
+        let faults = std::mem::take(&mut tab.faults);
+        assert!(faults.iter().all(|(peer, _)| *peer == PeerId(1)));
+        let faults = faults.into_iter().map(|(_, fault)| fault).collect();
+        (faults, PEAK.get() - before)
+    };
+    let (_, honest) = peak(|_| None);
+    let (faults, hostile) = peak(instead);
+    (faults, hostile.saturating_sub(honest))
+}
+
+/// Most bytes that a frame which nobody wants may cost.
+const NEXT_TO_NOTHING: usize = 64 * 1024;
+
+/// Each was copied before it was looked at.
+#[test]
+fn a_status_of_ten_megabytes_costs_no_memory() {
+    let (faults, bytes) = beside(|frame| {
+        let long = || message(STATUS, &[&list(&vec![0x80; 10_000_000])]);
+        (frame[0] == STATUS).then(long)
+    });
+    assert!(matches!(faults[..], [PeerFault::OversizedFrame { bytes }] if bytes > 10_000_000));
+    assert!(bytes < NEXT_TO_NOTHING, "{bytes}");
+}
+
+#[test]
+fn ten_megabytes_that_are_ignored_cost_no_memory_and_more_of_them_the_connection() {
+    let (faults, bytes) = beside(|frame| {
+        let long = || message(TRANSACTIONS, &[&vec![0x80; 10_000_000]]);
+        (frame[0] != 0x80 && frame[0] != STATUS).then(long)
+    });
+    assert_eq!(faults, [PeerFault::Flood]);
+    assert!(bytes < NEXT_TO_NOTHING, "{bytes}");
+}
+
+/// Far more than was asked for.
+#[test]
+fn a_storage_answer_of_a_million_empty_lists_costs_no_memory() {
+    let (faults, bytes) = beside(|frame| {
+        let empty = || list(&vec![0xc0; 1_310_000]);
+        let long = || message(STORAGE_RANGES, &[&request_id(frame), &empty(), &[0xc0]]);
+        (frame[0] == STORAGE_RANGES).then(long)
+    });
+    assert_eq!(faults, [PeerFault::TooMuch]);
+    assert!(bytes < NEXT_TO_NOTHING, "{bytes}");
+}
+
+/// As much as may come: it is copied, and nothing is made of it.
+#[test]
+fn answers_of_empty_lists_and_strings_cost_their_own_bytes_alone() {
+    const BYTES: usize = 270_000;
+    let (faults, bytes) = beside(|frame| {
+        let empty = || list(&vec![0xc0; BYTES]);
+        let long = || message(STORAGE_RANGES, &[&request_id(frame), &empty(), &[0xc0]]);
+        (frame[0] == STORAGE_RANGES).then(long)
+    });
+    assert_eq!(faults, [PeerFault::TooMuch]);
+    assert!(bytes < BYTES + NEXT_TO_NOTHING, "{bytes}");
+
+    let (faults, bytes) = beside(|frame| {
+        let empty = || list(&vec![0x80; BYTES]);
+        let long = || message(ACCOUNT_RANGE, &[&request_id(frame), &[0xc0], &empty()]);
+        (frame[0] == ACCOUNT_RANGE).then(long)
+    });
+    assert_eq!(faults, [PeerFault::TooManyProofNodes(BYTES)]);
+    assert!(bytes < BYTES + NEXT_TO_NOTHING, "{bytes}");
+
+    let (faults, bytes) = beside(|frame| {
+        let empty = || list(&vec![0x80; BYTES]);
+        let long = || message(BYTE_CODES, &[&request_id(frame), &empty()]);
+        (frame[0] == BYTE_CODES).then(long)
+    });
+    assert_eq!(faults, [PeerFault::TooMuch]);
+    assert!(bytes < BYTES + NEXT_TO_NOTHING, "{bytes}");
 }

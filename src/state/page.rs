@@ -167,7 +167,8 @@ impl Page {
     }
 
     /// Takes the subtrie at `at` out of this page and proves it to be what `expected` says: folds
-    /// it, and the storage inside it. For a whole trie `at` is the root's path.
+    /// it, and the storage inside it. For a whole trie `at` is the root's path. The pages that it
+    /// names are older than itself.
     pub fn verify(
         &mut self,
         expected: &PageRef,
@@ -201,6 +202,14 @@ impl Page {
                 let found = fold_list(&mut folds.storage, slots, Root::Trie)?;
                 expect(&leaf.storage_root(), found)?;
             }
+        }
+        // So every way from page to page ends, whatever a database holds.
+        let mut names_older = true;
+        for entry in &entries {
+            entry.each_page(&mut |_, page, _| names_older &= page.id < expected.id);
+        }
+        if !names_older {
+            return Err(PageError::Malformed("it names a page that is not older"));
         }
         let told = (
             expected.open,

@@ -5,7 +5,7 @@
 use super::account::{Account, SlimAccount, slot_value};
 use super::entry::{Entry, Item, PageRef, StatePath, Storage};
 use super::page::{VerifiedPage, fold_list};
-use super::read::NeededPage;
+use super::read::{MAX_STEPS, NeededPage};
 use crate::hash::Hash;
 use crate::trie::fold::{Fold, Root};
 use crate::trie::path::Path;
@@ -21,6 +21,8 @@ pub struct Prover {
     /// The keys whose way is not at its end. Bound: the slots asked for, or the account alone.
     waiting: Vec<Waiting>,
     is_not_tracked: bool,
+    /// How many more pages it may be fed: [`MAX_STEPS`] for each key.
+    steps_left: usize,
     /// Scratch memory, for the page that was fed last.
     fold: Fold,
 }
@@ -95,12 +97,14 @@ impl Prover {
         };
         let mut proof = AccountProof::default();
         proof.slots.resize_with(slots.len(), SlotProof::default);
+        let steps_left = MAX_STEPS.saturating_mul(slots.len() + 1);
         Prover {
             account,
             slots,
             proof,
             waiting: root.map(waiting).into_iter().collect(),
             is_not_tracked: false,
+            steps_left,
             fold: Fold::new(),
         }
     }
@@ -120,8 +124,10 @@ impl Prover {
         is_there.then_some(self.proof)
     }
 
-    /// Goes on with the page that is needed. Any other page is not looked at.
+    /// Goes on with the page that is needed. Any other page is not looked at, but counted: after
+    /// [`MAX_STEPS`] pages for each key the proof is at its end.
     pub fn feed_verified(&mut self, page: &VerifiedPage) -> ProofStep<'_> {
+        self.steps_left = self.steps_left.saturating_sub(1);
         let mut here = Vec::new();
         self.waiting.retain(|waiting| {
             let is_here = waiting.page.is(page);
@@ -131,6 +137,7 @@ impl Prover {
         if !here.is_empty() {
             self.go_through(page.entries(), &page.at().path, &here);
         }
+        self.is_not_tracked |= self.steps_left == 0 && !self.waiting.is_empty();
         self.step()
     }
 

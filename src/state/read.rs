@@ -6,7 +6,12 @@ use super::account::{Account, SlimAccount, slot_value};
 use super::entry::{Code, Entry, Item, PageId, PageRef, StatePath, Storage};
 use super::page::VerifiedPage;
 use crate::hash::Hash;
-use crate::trie::path::Path;
+use crate::trie::path::{KEY_NIBBLES, Path};
+
+/// Most pages that a look-up takes: one for each nibble of the two keys of a slot, and the roots of
+/// the two tries. The pages of a state lead to its end long before; this ends a look-up whatever it
+/// is fed.
+pub const MAX_STEPS: usize = 2 * (KEY_NIBBLES as usize + 1);
 
 /// A look-up in progress. [`Lookup::step`] says how it stands. While that is [`Step::Need`], load
 /// and verify the page ([`Page::verify`](super::page::Page::verify)) and feed it.
@@ -15,6 +20,8 @@ pub struct Lookup {
     account: Hash,
     slot: Option<Hash>,
     step: Step,
+    /// The pages that it was fed.
+    steps: usize,
 }
 
 /// How a look-up stands.
@@ -67,6 +74,7 @@ impl Lookup {
             account,
             slot,
             step: Step::NotTracked,
+            steps: 0,
         };
         lookup.step = match root {
             Some(page) => Step::Need(NeededPage {
@@ -88,15 +96,19 @@ impl Lookup {
         &self.step
     }
 
-    /// Goes on with the page that is needed. Any other page is not looked at.
+    /// Goes on with the page that is needed. Any other page is not looked at, but counted: after
+    /// [`MAX_STEPS`] pages the look-up is at its end.
     pub fn feed_verified(&mut self, page: &VerifiedPage) -> &Step {
-        if let Step::Need(wanted) = self.step
-            && wanted.is(page)
-        {
+        if let Step::Need(wanted) = self.step {
+            self.steps += 1;
             self.step = match (wanted.at.account, self.slot) {
+                _ if !wanted.is(page) => Step::Need(wanted),
                 (Some(_), Some(slot)) => self.find_slot(page.entries(), &slot),
                 _ => self.find_account(page.entries()),
             };
+            if self.steps >= MAX_STEPS && matches!(self.step, Step::Need(_)) {
+                self.step = Step::NotTracked;
+            }
         }
         &self.step
     }
@@ -158,9 +170,11 @@ impl Lookup {
 }
 
 impl NeededPage {
-    /// Names a verified page uniquely within one incarnation of a database.
-    pub fn key(&self) -> (PageId, Hash) {
-        (self.page.id, self.page.hash)
+    /// Names a verified page uniquely within one incarnation of a database. Its place belongs to
+    /// that: a damaged database may name one page at two places, and it is right at one of them at
+    /// most.
+    pub fn key(&self) -> (PageId, Hash, StatePath) {
+        (self.page.id, self.page.hash, self.at)
     }
 
     pub(super) fn is(&self, page: &VerifiedPage) -> bool {
@@ -179,3 +193,6 @@ fn find<'a>(entries: &'a [Entry], key: &Hash) -> Option<&'a Entry> {
         .get(after.checked_sub(1)?)
         .filter(|entry| entry.path.covers(key))
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,9 +27,10 @@ pub enum Input {
     Scope(Scope),
     /// A text frame from a peer: a fault in this protocol.
     Text(PeerId),
-    /// A frame above [`MAX_FRAME`](crate::wire::MAX_FRAME), with its size in bytes. The driver did
-    /// not copy it in.
-    Oversized(PeerId, usize),
+    /// A binary frame that the engine does not want to read
+    /// ([`Engine::wants_frame`](super::Engine::wants_frame)): its size in bytes, and its first
+    /// [`HEAD`](crate::wire::HEAD) bytes.
+    Unread(PeerId, usize, Vec<u8>),
     /// The answer to [`Output::Load`]: one element for each id asked for, `None` where the store
     /// has no such page.
     Loaded(Ticket, Vec<Option<Vec<u8>>>),

@@ -74,14 +74,14 @@ pub(crate) struct Received {
 }
 
 impl Peers {
-    /// Adds a connection; `false` if the table is full.
+    /// Adds a connection; `false` if the table is full. `outside`: the driver's time.
     #[must_use]
-    pub(crate) fn join(&mut self, peer: PeerId, by: By, now: Millis) -> bool {
+    pub(crate) fn join(&mut self, peer: PeerId, by: By, now: Millis, outside: Millis) -> bool {
         if self.table.len() >= MAX_PEERS {
             return false;
         }
         self.leave(peer);
-        self.table.push((peer, Peer::new(by, now)));
+        self.table.push((peer, Peer::new(by, now, outside)));
         true
     }
 

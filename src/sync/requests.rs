@@ -9,8 +9,9 @@ use super::throughput::Delivery;
 use super::want::{RequestKind, Want};
 use crate::hash::Hash;
 use crate::heap::{HeapBytes, owns};
-use crate::wire::Request;
+use crate::trie::node::MAX_NODE;
 use crate::wire::rpc::{BlockRef, Reply};
+use crate::wire::{Answer, HEAD, MAX_FRAME, Message, PeerFault, Request};
 
 /// Ids of answered requests that are remembered, so that an answer that comes twice is told from
 /// one that nobody asked for: as many as 16 peers have open for single keys, and 64 for ranges.
@@ -167,6 +168,16 @@ impl PendingRequest {
         };
         most + ANSWER_SLACK
     }
+
+    /// Bytes of a frame that may answer it: the last item, which cannot be split, comes on top.
+    pub(crate) fn most_frame(&self) -> usize {
+        let item = match self.subject.asks_for_codes() {
+            true => MAX_FRAME,
+            false => MAX_NODE,
+        };
+        let content = usize::try_from(self.most_bytes()).unwrap_or(MAX_FRAME);
+        content.saturating_add(item + HEAD).min(MAX_FRAME)
+    }
 }
 
 /// An answer that matched its request, and waits for verification.
@@ -205,10 +216,17 @@ pub(crate) struct AnswerFrame {
 }
 
 impl AnswerFrame {
-    /// `length`: how many of the last bytes are the message.
-    pub(crate) fn new(bytes: Vec<u8>, length: usize) -> AnswerFrame {
-        let start = bytes.len().saturating_sub(length);
-        AnswerFrame { bytes, start }
+    /// Of a frame with this answer, which may have so many bytes that could be left out.
+    ///
+    /// # Errors
+    /// [`PeerFault::Malformed`], [`PeerFault::TooMuch`].
+    pub(crate) fn of(bytes: Vec<u8>, message: Message, most: u64) -> Result<Self, PeerFault> {
+        let payload = Answer::payload_of(&bytes)?;
+        if Answer::split(payload)?.splittable_bytes(message)? as u64 > most {
+            return Err(PeerFault::TooMuch);
+        }
+        let start = bytes.len() - payload.len();
+        Ok(AnswerFrame { bytes, start })
     }
 
     /// The message without its id.
@@ -305,6 +323,13 @@ impl Requests {
         self.last_id += 1;
         self.open.push((self.last_id, request));
         self.last_id
+    }
+
+    /// The open request that an answer from `peer` with this id answers.
+    pub(crate) fn awaited(&self, id: u64, peer: PeerId) -> Option<&PendingRequest> {
+        let mut open = self.open.iter();
+        let found = open.find(|(open, request)| *open == id && request.peer == peer);
+        found.map(|(_, request)| request)
     }
 
     /// Finds what an answer from `peer` answers. A peer cannot end another peer's request.

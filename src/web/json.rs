@@ -1,7 +1,7 @@
 //! JSON of JavaScript's: what `JSON.parse` makes. `pkg/lib` passes copies, whose getters cannot call
 //! back.
 
-use js_sys::{Array, Reflect};
+use js_sys::{Array, JsString, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::wire::rpc::JsonValue;
@@ -31,8 +31,9 @@ impl JsonValue for JsValue {
         Some(self.dyn_ref::<Array>()?.get(index))
     }
 
-    fn as_text(&self) -> Option<String> {
-        self.as_string()
+    fn as_text(&self, most: usize) -> Option<String> {
+        let text = self.dyn_ref::<JsString>()?;
+        (text.length() as usize <= most).then(|| text.into())
     }
 
     fn as_number(&self) -> Option<u64> {

@@ -12,7 +12,7 @@ use super::read_priority::ReadPriority;
 use crate::hash::Hash;
 use crate::state::entry::{Entry, Item, Storage};
 use crate::state::page::{Folds, Page, PageError, VerifiedPage};
-use crate::state::{NeededPage, PageId};
+use crate::state::{NeededPage, PageId, StatePath};
 use crate::store::{Store, StoreError};
 
 /// Accounts and slots in the verified pages that are kept, at about two hundred bytes each: 20 MiB.
@@ -214,8 +214,8 @@ fn decoded(ids: &[PageId], found: &[Option<Vec<u8>>]) -> Vec<(PageId, Result<Pag
     ids.iter().copied().zip(found.iter().map(decode)).collect()
 }
 
-/// A page's id, and the hash of the subtrie in it: one page may hold several.
-type Key = (PageId, Hash);
+/// A page's id, and the hash and the place of the subtrie in it: one page may hold several.
+type Key = (PageId, Hash, StatePath);
 
 /// Two generations. What is used moves to the younger one. When that holds half of what may be
 /// kept, it becomes the older one, and the older one is forgotten. Each is a sorted list, because

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 
 use super::event_loop::callback;
 use super::peer_closed::{CLOSE_ABNORMAL, CLOSE_BREACH, CLOSE_DONE};
-use crate::wire::MAX_FRAME;
+use crate::wire::HEAD;
 
 /// Most bytes that may wait in a socket's own buffer. We send requests of a few kilobytes, and few
 /// at a time. A peer with more waiting does not read, and waiting for it would cost memory without
@@ -54,16 +54,35 @@ extern "C" {
 #[derive(Debug)]
 pub(super) enum SocketEvent {
     Open,
-    Frame(Vec<u8>),
-    /// A frame above [`MAX_FRAME`] with its length in bytes. It is not copied, because wasm memory
-    /// never shrinks.
-    Oversized(usize),
+    Frame(Frame),
     /// A text frame.
     Text,
     /// Neither text nor bytes, most likely a Blob.
     Unreadable,
     /// The socket was closed, with this code and reason.
     Closed(u16, String),
+}
+
+/// A binary frame that is still in JavaScript's memory. Wasm memory never shrinks, so only what is
+/// read is copied into it.
+#[derive(Debug)]
+pub(super) struct Frame(Uint8Array);
+
+impl Frame {
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.length() as usize
+    }
+
+    /// A copy of its first [`HEAD`] bytes.
+    pub(super) fn head(&self) -> Vec<u8> {
+        self.0.subarray(0, HEAD as u32).to_vec()
+    }
+
+    /// A copy of it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.to_vec()
+    }
 }
 
 /// An event's name and its listener.
@@ -217,10 +236,6 @@ fn message(data: &JsValue) -> SocketEvent {
     let Some(length) = get(data, "byteLength").as_f64() else {
         return SocketEvent::Unreadable;
     };
-    let length = length as usize;
-    if length > MAX_FRAME {
-        return SocketEvent::Oversized(length);
-    }
     let buffer = get(data, "buffer");
     let bytes = if buffer.is_undefined() {
         Uint8Array::new(data)
@@ -228,7 +243,7 @@ fn message(data: &JsValue) -> SocketEvent {
         let offset = get(data, "byteOffset").as_f64().unwrap_or(0.0) as u32;
         Uint8Array::new_with_byte_offset_and_length(&buffer, offset, length as u32)
     };
-    SocketEvent::Frame(bytes.to_vec())
+    SocketEvent::Frame(Frame(bytes))
 }
 
 fn closed(event: &JsValue) -> SocketEvent {

@@ -17,6 +17,16 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
+    /// The payload of a frame: what stands behind the message id.
+    ///
+    /// # Errors
+    /// [`PeerFault::Malformed`].
+    pub fn payload_of(frame: &[u8]) -> Result<&[u8], PeerFault> {
+        let mut message = RlpReader::items(frame);
+        message.u64()?;
+        Ok(message.rest())
+    }
+
     /// Reads the request id of a message's payload.
     ///
     /// # Errors
@@ -27,6 +37,11 @@ impl<'a> Answer<'a> {
             id: content.u64()?,
             content,
         })
+    }
+
+    /// Reads the request id of a payload of which only the beginning needs to be there.
+    pub(super) fn id_in(beginning: &[u8]) -> Result<u64, PeerFault> {
+        RlpReader::items(beginning).open_list()?.u64()
     }
 
     /// Length in bytes of what the sender could have left out, to be compared with what was asked
@@ -58,11 +73,12 @@ impl<'a> Answer<'a> {
     /// [`PeerFault::TooMuch`] if there are more than `most` items; [`PeerFault::Malformed`].
     pub fn items(self, most: usize) -> Result<Vec<&'a [u8]>, PeerFault> {
         let mut list = self.only_list()?;
-        let mut items = Vec::new();
+        let count = list.count()?;
+        if count > most {
+            return Err(PeerFault::TooMuch);
+        }
+        let mut items = Vec::with_capacity(count);
         while !list.is_empty() {
-            if items.len() == most {
-                return Err(PeerFault::TooMuch);
-            }
             items.push(list.bytes()?);
         }
         Ok(items)

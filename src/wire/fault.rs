@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{By, MAX_BASE_FRAME, MAX_FRAME};
+use super::By;
 use crate::hash::Hash;
 use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 
@@ -13,7 +13,8 @@ use crate::trie::{MAX_SURPLUS_NODES, RangeFault, VerifiedRange};
 pub enum PeerFault {
     /// It sent a text frame. Only binary frames are allowed.
     TextFrame,
-    /// It sent a frame above [`MAX_FRAME`], or a message of the base protocol above 2,048 bytes.
+    /// It sent a frame above [`MAX_FRAME`](super::MAX_FRAME), a message of the base protocol or a
+    /// Status above 2,048 bytes, or an announcement of blocks above 16 KiB.
     OversizedFrame {
         /// Size of the frame in bytes.
         bytes: usize,
@@ -47,6 +48,8 @@ pub enum PeerFault {
     PingTimeout,
     /// It sent a Disconnect. Holds its devp2p reason.
     Disconnected(u64),
+    /// It sent more messages that nobody asked for than a node does.
+    Flood,
     /// It answered a request that was never made, or is answered already. Holds the request id.
     Unrequested(u64),
     /// It answered with another message than the one that answers the request.
@@ -118,6 +121,7 @@ impl PeerFault {
             PeerFault::WrongGenesis(_) => "wrong-genesis",
             PeerFault::PingTimeout => "ping-timeout",
             PeerFault::Disconnected(_) => "disconnected",
+            PeerFault::Flood => "flood",
             PeerFault::Unrequested(_) => "unrequested",
             PeerFault::WrongKind => "wrong-kind",
             PeerFault::TooMuch => "too-much",
@@ -186,15 +190,12 @@ impl fmt::Display for PeerFault {
             PeerFault::TextFrame => {
                 f.write_str("sent a text frame where only binary frames are allowed")
             }
-            PeerFault::OversizedFrame { bytes } if *bytes <= MAX_FRAME => write!(
-                f,
-                "sent a message of the base protocol of {bytes} bytes, above the limit of \
-                 {MAX_BASE_FRAME} bytes"
-            ),
-            PeerFault::OversizedFrame { bytes } => write!(
-                f,
-                "sent a frame of {bytes} bytes, above the limit of 10 MiB"
-            ),
+            PeerFault::OversizedFrame { bytes } => {
+                write!(
+                    f,
+                    "sent a frame of {bytes} bytes, above the limit of such a message"
+                )
+            }
             PeerFault::Malformed(what) => write!(f, "sent a message that does not decode: {what}"),
             PeerFault::UnknownMessage(id) => {
                 write!(f, "sent message 0x{id:02x}, which may not come now")
@@ -226,6 +227,7 @@ impl fmt::Display for PeerFault {
             PeerFault::Disconnected(reason) => {
                 write!(f, "disconnected with devp2p reason {reason}")
             }
+            PeerFault::Flood => f.write_str("sent more than a node does that nobody asked for"),
             PeerFault::Unrequested(id) => write!(
                 f,
                 "sent an answer with the id {id}, to which no request is open"

@@ -28,11 +28,20 @@ pub use eth::{Head, VerifiedHeader};
 pub use fault::{PeerFault, close_code, proven, reason_of};
 pub use message::Message;
 pub use request::Request;
-pub use session::{Session, SessionEvent};
+pub use session::{Beginning, Session, SessionEvent};
 
 /// Largest frame in either direction, in bytes: the limit of every devp2p capability in use
 /// (go-ethereum's `maxMessageSize` of eth and of snap).
 pub const MAX_FRAME: usize = 10 * 1024 * 1024;
 
-/// Largest frame of the base protocol, in bytes (`docs/websocket-peers.md`, section 1).
-const MAX_BASE_FRAME: usize = 2048;
+/// Largest frame of the base protocol, and largest Status, in bytes (`docs/websocket-peers.md`,
+/// section 1). A Status of go-ethereum has some eighty.
+pub(crate) const MAX_BASE_FRAME: usize = 2048;
+
+/// Largest frame that announces blocks, in bytes: 380 new blocks at once. go-ethereum announces one
+/// at a time.
+const MAX_ANNOUNCEMENT: usize = 16 * 1024;
+
+/// So many bytes of a frame show what it is ([`Session::judge`]): its message id, the header of its
+/// payload and the request id have nine bytes each at most.
+pub const HEAD: usize = 32;

@@ -54,6 +54,27 @@ impl<'a> RlpReader<'a> {
         })
     }
 
+    /// Opens a list of which only the beginning needs to be there.
+    pub(super) fn open_list(&self) -> Result<RlpReader<'a>, PeerFault> {
+        // One byte, and the bytes of the length of a long list.
+        let header = match self.rest.first() {
+            Some(first @ 0xf8..) => 1 + usize::from(first - 0xf7),
+            Some(0xc0..) => 1,
+            _ => return Err(PeerFault::Malformed("a string stands where a list is due")),
+        };
+        let rest = self.rest.get(header..).unwrap_or_default();
+        Ok(RlpReader { rest })
+    }
+
+    /// How many items are left. They are not kept, so that many of them cost no memory.
+    pub(super) fn count(mut self) -> Result<usize, PeerFault> {
+        let mut count = 0;
+        while self.next_item()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// The next item of either kind with its RLP header; `None` at the end.
     pub(super) fn next_item(&mut self) -> Result<Option<&'a [u8]>, PeerFault> {
         if self.rest.is_empty() {

@@ -14,7 +14,7 @@ use super::eth::{BLOCK_HEADERS, BLOCK_RANGE_UPDATE, Head, NEW_BLOCK_HASHES, NODE
 use super::message::Message;
 use super::rlp::{RlpReader, frame};
 use super::snap::answer_with_id;
-use super::{MAX_BASE_FRAME, MAX_FRAME, PeerFault};
+use super::{Answer, MAX_ANNOUNCEMENT, MAX_BASE_FRAME, MAX_FRAME, PeerFault};
 use crate::state::Network;
 
 /// Message ids of the base protocol.
@@ -50,6 +50,49 @@ enum State {
     ExpectStatus(Offsets),
     /// Both have come: requests may be sent.
     Ready(Offsets),
+}
+
+/// What a frame is, judged by its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Beginning {
+    /// A message that each side sends once: Hello, Status, Disconnect. [`Session::receive`] takes it.
+    Session,
+    /// A small message that nobody asked for: a Ping, a Pong, a reserved message, a new head.
+    /// [`Session::receive`] takes it.
+    Unasked,
+    /// A message that is not used, whatever is in it.
+    Ignored,
+    /// It answers the request with this id, if that is open. [`Session::receive`] takes it.
+    Answer(Message, u64),
+}
+
+/// What a message is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Hello,
+    Disconnect,
+    Status,
+    Ping,
+    /// A Pong, or a reserved message.
+    Spare,
+    /// It announces blocks.
+    Head,
+    Answer(Message),
+    Ignored,
+}
+
+impl Kind {
+    /// The longest frame of this kind, in bytes.
+    fn longest(self) -> usize {
+        match self {
+            Kind::Hello | Kind::Disconnect | Kind::Status | Kind::Ping | Kind::Spare => {
+                MAX_BASE_FRAME
+            }
+            Kind::Head => MAX_ANNOUNCEMENT,
+            Kind::Answer(_) | Kind::Ignored => MAX_FRAME,
+        }
+    }
 }
 
 /// What follows from a frame.
@@ -134,6 +177,25 @@ impl Session {
         &self.client
     }
 
+    /// Judges a frame by its length and its first [`HEAD`](super::HEAD) bytes (all of them, of a
+    /// shorter one), so that nobody has to hold what will not be read.
+    ///
+    /// # Errors
+    /// The rule that the peer breaks with it.
+    pub fn judge(&self, length: usize, head: &[u8]) -> Result<Beginning, PeerFault> {
+        let (id, payload) = split(head)?;
+        let kind = self.kind(id, length)?;
+        if length > kind.longest() {
+            return Err(PeerFault::OversizedFrame { bytes: length });
+        }
+        Ok(match kind {
+            Kind::Hello | Kind::Disconnect | Kind::Status => Beginning::Session,
+            Kind::Ping | Kind::Spare | Kind::Head => Beginning::Unasked,
+            Kind::Ignored => Beginning::Ignored,
+            Kind::Answer(message) => Beginning::Answer(message, Answer::id_in(payload)?),
+        })
+    }
+
     /// Takes one frame: `RLP(message id)`, then `RLP(payload)`. Of what nothing follows from, the
     /// payload is not looked at.
     ///
@@ -144,68 +206,62 @@ impl Session {
         bytes: &'a [u8],
         network: &Network,
     ) -> Result<SessionEvent<'a>, PeerFault> {
-        if bytes.len() > MAX_FRAME {
+        let (id, payload) = split(bytes)?;
+        let kind = self.kind(id, bytes.len())?;
+        if bytes.len() > kind.longest() {
             return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
         }
-        let mut message = RlpReader::items(bytes);
-        let id = message
-            .u64()
-            .map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
-        let payload = message.rest();
-        if id < BASE_LENGTH && bytes.len() > MAX_BASE_FRAME {
-            return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
-        }
-        match (id, &self.state) {
-            (HELLO, State::ExpectHello) => self.receive_hello(payload),
-            (DISCONNECT, _) => Err(PeerFault::Disconnected(disconnect_reason(payload))),
-            (_, State::ExpectHello) | (HELLO, _) => Err(PeerFault::HelloExpected),
-            (PING, _) => Ok(SessionEvent::Reply(frame(PONG, |_| {}))),
-            (PONG..BASE_LENGTH, _) => Ok(SessionEvent::None),
-            (_, State::ExpectStatus(offsets)) if id == offsets.eth(STATUS) => {
+        match (kind, &self.state) {
+            (Kind::Hello, _) => self.receive_hello(payload),
+            (Kind::Disconnect, _) => Err(PeerFault::Disconnected(disconnect_reason(payload))),
+            (Kind::Ping, _) => Ok(SessionEvent::Reply(frame(PONG, |_| {}))),
+            (Kind::Status, State::ExpectStatus(offsets)) => {
                 self.head = Some(check_status(self.by, payload, network)?);
                 self.state = State::Ready(*offsets);
                 // We have no chain of our own, so our Status is the peer's, sent back.
                 Ok(SessionEvent::Ready(bytes.to_vec()))
             }
-            (_, State::Ready(offsets)) => {
-                let known = match offsets.resolve(id) {
-                    Some(MessageId::Eth(id)) => self.receive_eth(id, payload)?,
-                    Some(MessageId::Snap(code)) => match answer_with_id(code) {
-                        Some(answer) => Some(SessionEvent::Answer(answer, payload)),
-                        None => return Err(PeerFault::RequestToClient(id)),
-                    },
-                    None => None,
+            (Kind::Head, _) => {
+                let mut fields = RlpReader::list_of(payload)?;
+                self.head = match self.by {
+                    By::Hash => Head::announced(&mut fields)?.or(self.head),
+                    By::Snap | By::Rpc => Some(Head::read(&mut fields)?),
                 };
-                known.ok_or(PeerFault::UnknownMessage(id))
+                Ok(SessionEvent::None)
             }
-            _ => Err(PeerFault::UnknownMessage(id)),
+            (Kind::Answer(message), _) => Ok(SessionEvent::Answer(message, payload)),
+            (Kind::Spare | Kind::Ignored | Kind::Status, _) => Ok(SessionEvent::None),
         }
     }
 
-    /// `None` if the message may not come. Not inlined, which makes the module a kilobyte smaller.
-    #[inline(never)]
-    fn receive_eth<'a>(
-        &mut self,
-        id: u64,
-        payload: &'a [u8],
-    ) -> Result<Option<SessionEvent<'a>>, PeerFault> {
-        Ok(match (id, self.by) {
-            (STATUS, _) => None,
-            (BLOCK_HEADERS, _) => Some(SessionEvent::Answer(Message::BlockHeaders, payload)),
-            (NODE_DATA, By::Hash) => Some(SessionEvent::Answer(Message::NodeData, payload)),
-            (BLOCK_RANGE_UPDATE, By::Snap) => {
-                self.head = Some(Head::read(&mut RlpReader::list_of(payload)?)?);
-                Some(SessionEvent::None)
-            }
-            (NEW_BLOCK_HASHES, By::Hash) => {
-                let announced = Head::announced(&mut RlpReader::list_of(payload)?)?;
-                self.head = announced.or(self.head);
-                Some(SessionEvent::None)
-            }
-            // The node behind a gateway may send blocks, transactions, and requests of its own. None
-            // of that is used.
-            _ => Some(SessionEvent::None),
-        })
+    /// What a message with this id, in a frame of this length, is now.
+    fn kind(&self, id: u64, length: usize) -> Result<Kind, PeerFault> {
+        if length > MAX_FRAME || id < BASE_LENGTH && length > MAX_BASE_FRAME {
+            return Err(PeerFault::OversizedFrame { bytes: length });
+        }
+        match (id, &self.state) {
+            (HELLO, State::ExpectHello) => Ok(Kind::Hello),
+            (DISCONNECT, _) => Ok(Kind::Disconnect),
+            (_, State::ExpectHello) | (HELLO, _) => Err(PeerFault::HelloExpected),
+            (PING, _) => Ok(Kind::Ping),
+            (PONG..BASE_LENGTH, _) => Ok(Kind::Spare),
+            (_, State::ExpectStatus(offsets)) if id == offsets.eth(STATUS) => Ok(Kind::Status),
+            (_, State::Ready(offsets)) => match (offsets.resolve(id), self.by) {
+                (None | Some(MessageId::Eth(STATUS)), _) => Err(PeerFault::UnknownMessage(id)),
+                (Some(MessageId::Eth(BLOCK_HEADERS)), _) => Ok(Kind::Answer(Message::BlockHeaders)),
+                (Some(MessageId::Eth(NODE_DATA)), By::Hash) => Ok(Kind::Answer(Message::NodeData)),
+                (Some(MessageId::Eth(BLOCK_RANGE_UPDATE)), By::Snap)
+                | (Some(MessageId::Eth(NEW_BLOCK_HASHES)), By::Hash) => Ok(Kind::Head),
+                // The node behind a gateway may send blocks, transactions, and requests of its own.
+                // None of that is used.
+                (Some(MessageId::Eth(_)), _) => Ok(Kind::Ignored),
+                (Some(MessageId::Snap(code)), _) => match answer_with_id(code) {
+                    Some(answer) => Ok(Kind::Answer(answer)),
+                    None => Err(PeerFault::RequestToClient(id)),
+                },
+            },
+            _ => Err(PeerFault::UnknownMessage(id)),
+        }
     }
 
     fn receive_hello<'a>(&mut self, payload: &[u8]) -> Result<SessionEvent<'a>, PeerFault> {
@@ -228,6 +284,15 @@ impl Session {
         self.state = State::ExpectStatus(offsets);
         Ok(SessionEvent::None)
     }
+}
+
+/// The message id of a frame, and what comes behind it.
+fn split(bytes: &[u8]) -> Result<(u64, &[u8]), PeerFault> {
+    let mut message = RlpReader::items(bytes);
+    let id = message
+        .u64()
+        .map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
+    Ok((id, message.rest()))
 }
 
 /// Checks that a Status names our version of eth, network and genesis block. Returns the peer's

@@ -175,6 +175,8 @@ impl<'a> Answer<'a> {
     pub fn account_range(self) -> Result<AccountRange<'a>, PeerFault> {
         let mut content = self.content();
         let mut list = content.list()?;
+        let proof = proof_nodes(&mut content)?;
+        content.finish()?;
         let mut accounts = Vec::with_capacity(list.len() / TYPICAL_ACCOUNT);
         while !list.is_empty() {
             let mut pair = list.list()?;
@@ -182,8 +184,6 @@ impl<'a> Answer<'a> {
             let body = SlimAccount::parse(pair.rest()).map_err(|_| PeerFault::BadAccount)?;
             accounts.push((hash, body.raw()));
         }
-        let proof = proof_nodes(&mut content)?;
-        content.finish()?;
         Ok(AccountRange { accounts, proof })
     }
 
@@ -197,12 +197,15 @@ impl<'a> Answer<'a> {
     pub fn storage_ranges(self, most: usize) -> Result<StorageRanges<'a>, PeerFault> {
         let mut content = self.content();
         let mut list = content.list()?;
-        let mut storages = Vec::new();
+        // An empty storage takes one byte of the frame and 12 or more of memory.
+        let count = list.count()?;
+        if count > most {
+            return Err(PeerFault::TooMuch);
+        }
+        let proof = proof_nodes(&mut content)?;
+        content.finish()?;
+        let mut storages = Vec::with_capacity(count);
         while !list.is_empty() {
-            // An empty storage takes one byte of the frame and 24 of memory.
-            if storages.len() == most {
-                return Err(PeerFault::TooMuch);
-            }
             let mut slots = list.list()?;
             let mut storage = Vec::with_capacity(slots.len() / TYPICAL_SLOT);
             while !slots.is_empty() {
@@ -215,8 +218,6 @@ impl<'a> Answer<'a> {
             }
             storages.push(storage);
         }
-        let proof = proof_nodes(&mut content)?;
-        content.finish()?;
         Ok(StorageRanges { storages, proof })
     }
 }
@@ -247,25 +248,22 @@ pub struct StorageRanges<'a> {
     pub proof: Vec<&'a [u8]>,
 }
 
-/// Reads `[proof node, ...]`. Counts those above the limit, but does not keep them.
+/// Reads `[proof node, ...]`, which is counted before it is kept.
 fn proof_nodes<'a>(content: &mut RlpReader<'a>) -> Result<Vec<&'a [u8]>, PeerFault> {
     let mut list = content.list()?;
-    let mut nodes = Vec::new();
-    let mut count = 0;
+    let count = list.count()?;
+    if count > MAX_PROOF_NODES {
+        return Err(PeerFault::TooManyProofNodes(count));
+    }
+    let mut nodes = Vec::with_capacity(count);
     while !list.is_empty() {
         let node = list.bytes()?;
         if node.len() > MAX_NODE {
             return Err(PeerFault::OversizedProofNode(node.len()));
         }
-        count += 1;
-        if count <= MAX_PROOF_NODES {
-            nodes.push(node);
-        }
+        nodes.push(node);
     }
-    match count > MAX_PROOF_NODES {
-        true => Err(PeerFault::TooManyProofNodes(count)),
-        false => Ok(nodes),
-    }
+    Ok(nodes)
 }
 
 #[cfg(test)]

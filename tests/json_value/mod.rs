@@ -28,8 +28,9 @@ impl JsonValue for Json<'_> {
         self.0.get(index).map(Json)
     }
 
-    fn as_text(&self) -> Option<String> {
-        self.0.as_str().map(str::to_owned)
+    fn as_text(&self, most: usize) -> Option<String> {
+        let text = self.0.as_str().filter(|text| text.len() <= most);
+        text.map(str::to_owned)
     }
 
     fn as_number(&self) -> Option<u64> {

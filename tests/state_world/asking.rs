@@ -104,7 +104,7 @@ impl Answer {
 
 /// Pages verified by look-ups, as a reader caches them.
 #[derive(Clone, Default)]
-pub(crate) struct ReadCache(BTreeMap<(PageId, Hash), VerifiedPage>);
+pub(crate) struct ReadCache(BTreeMap<(PageId, Hash, StatePath), VerifiedPage>);
 
 impl ReadCache {
     pub(crate) fn look_up(

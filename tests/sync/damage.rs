@@ -6,6 +6,7 @@ use snaplight::state::{Lookup, PageId, Step};
 use snaplight::sync::{Damage, Input, Target, WaitReason};
 use snaplight_peer::chain::Chain;
 use snaplight_peer::state::Recipe;
+use xxhash_rust::xxh64::xxh64;
 
 use crate::disk::Disk;
 use crate::truth::assert_complete;
@@ -182,4 +183,50 @@ fn codes_that_are_reported_as_damaged_at_any_moment_of_a_sync_do_not_keep_it_fro
         moments += 1;
     }
     assert!(moments > 3, "the sync was over after {moments} moments");
+}
+
+/// A page with a right checksum: 1,700 blinded entries at the root's path, each the base of the one
+/// before.
+fn nested_page() -> Vec<u8> {
+    let mut page = vec![1, 2, 0];
+    for _ in 0..1_700 {
+        page.extend([4, 0]);
+        page.extend([7; 32]);
+        page.push(1);
+    }
+    page.extend([2, 0]);
+    page.extend([7; 32]);
+    let checksum = xxh64(&page, 0);
+    page.extend(checksum.to_le_bytes());
+    page
+}
+
+/// Reading it overflowed the stack, so a database with such a page never opened again.
+#[test]
+fn a_page_of_seventeen_hundred_nested_bases_is_damage_and_is_healed() {
+    let chain = chain();
+    let mut world = synced(&chain);
+    let top = world.disk.record().complete.expect("a state").top.page();
+    let id = top.expect("a root page").id;
+    world.disk.pages.insert(id, nested_page());
+    heal(world, &chain);
+}
+
+#[test]
+fn a_build_whose_root_page_nests_seventeen_hundred_bases_is_left_and_the_sync_completes() {
+    let chain = Chain::new(Recipe::plain(60_000, 8).build(), 8);
+    let mut world = World::new(chain.server(), 3);
+    world.honest_peer();
+    world.input(Input::Target(Target::Root(Hash(chain.root()))));
+    world.run_until(|world| world.disk.record().building.is_some());
+    let mut disk = world.kill();
+    let building = disk.record().building.expect("a build");
+    let id = building.top.page().expect("a root page").id;
+    disk.pages.insert(id, nested_page());
+    let mut world = World::on_disk(chain.server(), 4, disk);
+    world.honest_peer();
+    world.input(Input::Target(Target::Root(Hash(chain.root()))));
+    assert!(matches!(world.run(), End::Done(_)));
+    world.collect_garbage();
+    assert_complete(&world.disk, &chain.state(&chain.root()).expect("the head"));
 }

@@ -19,6 +19,7 @@ mod by_hash;
 mod codes;
 mod counters;
 mod damage;
+mod floods;
 mod geth_by_hash;
 mod geth_heal;
 mod geth_sync;

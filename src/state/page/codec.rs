@@ -83,6 +83,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
     let (version, rest) = body.split_first().ok_or(PageError::Checksum)?;
     let mut reader = PageReader {
         rest,
+        due: 0,
         is_oldest: *version == OLDEST,
         has_outside: false,
     };
@@ -92,6 +93,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, PageError> {
 /// The bytes of a page that are still to be read.
 struct PageReader<'a> {
     rest: &'a [u8],
+    /// How many entries the lists that are being read still have to bring, all of them together.
+    due: usize,
     /// Whether the page's format is [`OLDEST`].
     is_oldest: bool,
     /// Whether something outside a scope was read.
@@ -112,7 +115,7 @@ impl<'a> PageReader<'a> {
         }
         let mut entries = Vec::new();
         while !self.rest.is_empty() {
-            let entry = self.entry(&path, entries.last(), storage)?;
+            let entry = self.entry(&path, entries.last(), storage, None)?;
             entries.push(entry);
         }
         if self.has_outside == self.is_oldest {
@@ -125,12 +128,18 @@ impl<'a> PageReader<'a> {
         })
     }
 
-    /// Reads the entry after `last`, below `parent`.
+    /// Reads the entry after `last`, below `parent`. `above`: the place of the blinded entry in whose
+    /// base it is.
+    ///
+    /// It calls itself for an account's slots and for a base. A base inside another lies deeper,
+    /// which is checked before it is read, so a list of accounts and one of slots have at most
+    /// [`KEY_NIBBLES`] + 1 bases inside one another each.
     fn entry(
         &mut self,
         parent: &Path,
         last: Option<&Entry>,
         slots: bool,
+        above: Option<&Path>,
     ) -> Result<Entry, PageError> {
         let [tag] = self.take()?;
         self.has_outside |= is_of_version_2(tag);
@@ -176,6 +185,9 @@ impl<'a> PageReader<'a> {
             BASED if tag == BASED => {
                 let path = self.path(parent)?;
                 let hash = self.hash()?;
+                if above.is_some_and(|above| !is_deeper(above, &path)) {
+                    return Err(PageError::Malformed("a base beside its entry"));
+                }
                 let base = self.base(&path, slots)?;
                 Entry {
                     path,
@@ -238,48 +250,47 @@ impl<'a> PageReader<'a> {
         })
     }
 
-    /// Reads the base of the blinded entry at `at`. A base inside another lies deeper, so bases are
-    /// nested no deeper than a key is long.
+    /// Reads the base of the blinded entry at `at`.
     fn base(&mut self, at: &Path, slots: bool) -> Result<Vec<Entry>, PageError> {
-        let count = self.number()?;
-        let mut base: Vec<Entry> = self.room_for(count);
-        for _ in 0..count {
-            let entry = self.entry(&Path::ROOT, base.last(), slots)?;
-            let is_in_place = match &entry.item {
-                Item::Blinded { .. } => at.is_prefix_of(&entry.path) && *at != entry.path,
-                Item::Page(_) if count == 1 && entry.path.is_prefix_of(at) => true,
-                _ => at.is_prefix_of(&entry.path),
-            };
-            if !is_in_place {
-                return Err(PageError::Malformed("a base beside its entry"));
-            }
-            base.push(entry);
-        }
-        match base.is_empty() {
-            true => Err(PageError::Malformed("empty base")),
-            false => Ok(base),
+        let base = self.list(slots, Some(at))?;
+        let is_in_place = |entry: &Entry| match &entry.item {
+            Item::Blinded { .. } => is_deeper(at, &entry.path),
+            Item::Page(_) if base.len() == 1 && entry.path.is_prefix_of(at) => true,
+            _ => at.is_prefix_of(&entry.path),
+        };
+        match base.iter().all(is_in_place) {
+            true if base.is_empty() => Err(PageError::Malformed("empty base")),
+            true => Ok(base),
+            false => Err(PageError::Malformed("a base beside its entry")),
         }
     }
 
     fn slots(&mut self) -> Result<Vec<Entry>, PageError> {
-        let count = self.number()?;
-        let mut slots = self.room_for(count);
-        for _ in 0..count {
-            let slot = self.entry(&Path::ROOT, slots.last(), true)?;
-            slots.push(slot);
-        }
+        let slots = self.list(true, None)?;
         match slots.is_empty() {
             true => Err(PageError::Malformed("empty storage")),
             false => Ok(slots),
         }
     }
 
-    /// A list with capacity for `count` entries, but for no more than the remaining bytes can hold.
-    fn room_for(&self, count: u64) -> Vec<Entry> {
+    /// Reads a list of its own: the number of its entries, and these. Room is made for what the
+    /// bytes that are left can hold, beside all that the lists around it still have to bring.
+    fn list(&mut self, slots: bool, above: Option<&Path>) -> Result<Vec<Entry>, PageError> {
         /// The shortest entry of a list of its own, in bytes: a slot's tag, key and value.
         const SHORTEST: usize = 34;
-        let most = self.rest.len() / SHORTEST;
-        Vec::with_capacity(most.min(usize::try_from(count).unwrap_or(most)))
+        let count = usize::try_from(self.number()?).unwrap_or(usize::MAX);
+        let most = (self.rest.len() / SHORTEST).saturating_sub(self.due);
+        if count > most {
+            return Err(PageError::Malformed("too short"));
+        }
+        self.due += count;
+        let mut list: Vec<Entry> = Vec::with_capacity(count);
+        for _ in 0..count {
+            self.due -= 1;
+            let entry = self.entry(&Path::ROOT, list.last(), slots, above)?;
+            list.push(entry);
+        }
+        Ok(list)
     }
 
     fn reference(&mut self, flags: u8, hash: Hash) -> Result<PageRef, PageError> {
@@ -530,6 +541,11 @@ impl PageWriter {
         }
         self.bytes.push(number as u8);
     }
+}
+
+/// Whether the second path is below the first one, and not the same.
+fn is_deeper(above: &Path, below: &Path) -> bool {
+    above.is_prefix_of(below) && above != below
 }
 
 /// Whether an entry with this tag has something outside a scope, which version 1 lacks.

@@ -451,3 +451,44 @@ fn a_changed_slot_inside_an_account_is_found() {
     let verified = changed.verify(&reference, &at(1), &mut Folds::new());
     assert!(matches!(verified, Err(PageError::Hash { .. })));
 }
+
+/// A page of accounts of which the only entry is blinded, over a base of one blinded entry, and so
+/// on: one for each of these depths, and a last one without a base.
+fn nested_bases(depths: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    // Version 1, a whole trie, at the root's path.
+    let mut body = vec![1, 2, 0];
+    let place = |tag, depth: u8| {
+        let mut entry = vec![tag, depth];
+        entry.extend(vec![0; usize::from(depth.div_ceil(2))]);
+        entry.extend([7; 32]);
+        entry
+    };
+    for depth in depths {
+        body.extend(place(4, depth));
+        // A base of one entry.
+        body.push(1);
+    }
+    body.extend(place(2, 64));
+    seal(&body)
+}
+
+/// The recursion followed the base before it looked where the base was: a stack overflow.
+#[test]
+fn seventeen_hundred_bases_at_one_place_are_refused_and_not_followed() {
+    for depth in [0, 1, 40] {
+        let levels = 57_000 / (35 + usize::from(depth).div_ceil(2));
+        let bytes = nested_bases(vec![depth; levels]);
+        let malformed = PageError::Malformed("a base beside its entry");
+        assert_eq!(Page::decode(&bytes), Err(malformed), "{levels} at {depth}");
+    }
+    assert!(nested_bases(vec![0; 1_700]).len() <= MAX_PAGE);
+}
+
+#[test]
+fn bases_below_each_other_are_read_as_deep_as_a_key_is_long_and_no_deeper() {
+    let page = Page::decode(&nested_bases(0..64)).unwrap();
+    assert!(page.entries[0].is_open() && page.entries[0].has_base());
+    assert!(!page.entries[0].has_pages());
+    assert_eq!(encode(&page), nested_bases(0..64));
+    assert!(Page::decode(&nested_bases(0..=64)).is_err());
+}

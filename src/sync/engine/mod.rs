@@ -71,7 +71,8 @@ pub struct Engine {
     /// What single peers lack of the state.
     lacking: Lacking,
     requests: Requests,
-    /// Answers that wait for verification. Bound: requests in flight, since each answers one.
+    /// Answers that wait for verification. Bound: requests in flight, since each answers one, and
+    /// [`MAX_ARRIVED`](sessions::MAX_ARRIVED) bytes.
     arrived: Vec<Arrived>,
     loads: Loads,
     commits: Commits,
@@ -188,10 +189,10 @@ impl Engine {
             Input::PeerJoined(peer, by) => self.peer_joined(now, peer, by),
             Input::PeerLeft(peer) => self.peer_left(peer),
             Input::Frame(peer, bytes) => self.frame(now, peer, bytes),
+            Input::Unread(peer, length, head) => self.unread(now, peer, length, &head),
             Input::Replied(peer, id, reply) => self.replied(now, peer, id, reply),
             Input::Scope(scope) => self.set_scope(now, scope),
             Input::Text(peer) => self.fault(peer, PeerFault::TextFrame),
-            Input::Oversized(peer, bytes) => self.fault(peer, PeerFault::OversizedFrame { bytes }),
             Input::Loaded(ticket, pages) => self.loaded(now, ticket, pages),
             Input::LoadFailed(ticket, error) => self.load_failed(ticket, error),
             Input::Committed(sequence) => self.committed(now, sequence),

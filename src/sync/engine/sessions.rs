@@ -8,11 +8,18 @@ use crate::sync::progress::{Counters, WaitReason};
 use crate::sync::requests::{
     AnswerFrame, Arrived, Content, Expired, Match, Overdue, PendingRequest,
 };
-use crate::wire::{Answer, By, Message, PeerFault, Session, SessionEvent};
+use crate::wire::{
+    Beginning, By, HEAD, MAX_BASE_FRAME, MAX_FRAME, Message, PeerFault, Session, SessionEvent,
+};
+
+/// Bytes of answers that may wait for verification: one of the largest, and what else is asked for
+/// at a time. Bytecodes may be so large; all other answers together are far below it.
+pub(super) const MAX_ARRIVED: usize = MAX_FRAME + 2 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn peer_joined(&mut self, now: Millis, peer: PeerId, by: By) {
-        let has_joined = self.peers.join(peer, by, now);
+        let outside = self.clock.outside(now);
+        let has_joined = self.peers.join(peer, by, now, outside);
         if has_joined && by == By::Rpc {
             return self.ask_for_chain(now, peer);
         }
@@ -34,56 +41,113 @@ impl Engine {
         }
     }
 
+    /// Whether a frame of this length, with these first bytes ([`HEAD`], or all of a shorter one), is
+    /// to be handed over as [`Input::Frame`](super::Input::Frame). If not, the driver does not copy
+    /// it, and hands over [`Input::Unread`](super::Input::Unread). So what nobody reads takes none of
+    /// a memory that never shrinks.
+    pub fn wants_frame(&self, id: PeerId, length: usize, head: &[u8]) -> bool {
+        // A small one costs nothing, and may belong to a handshake that has not come so far.
+        if length <= MAX_BASE_FRAME {
+            return true;
+        }
+        match self.peers.get(id).and_then(|peer| peer.judge(length, head)) {
+            Some(Ok(Beginning::Session | Beginning::Unasked)) => true,
+            Some(Ok(Beginning::Answer(_, request))) => {
+                let request = self.requests.awaited(request, id);
+                request.is_some_and(|request| length <= request.most_frame())
+                    && self.has_room_for(length)
+            }
+            Some(Ok(Beginning::Ignored) | Err(_)) | None => false,
+        }
+    }
+
+    /// Whether an answer of so many bytes may wait for verification.
+    fn has_room_for(&self, length: usize) -> bool {
+        let waiting: usize = self.arrived.iter().map(Arrived::bytes).sum();
+        waiting == 0 || waiting + length <= MAX_ARRIVED
+    }
+
     pub(super) fn frame(&mut self, now: Millis, id: PeerId, frame: Vec<u8>) {
-        let length = frame.len();
+        let head: Vec<u8> = frame.iter().take(HEAD).copied().collect();
+        self.received(now, id, frame.len(), &head, Some(frame));
+    }
+
+    /// A frame that the driver did not copy.
+    pub(super) fn unread(&mut self, now: Millis, id: PeerId, length: usize, head: &[u8]) {
+        self.received(now, id, length, head, None);
+    }
+
+    fn received(
+        &mut self,
+        now: Millis,
+        id: PeerId,
+        length: usize,
+        head: &[u8],
+        frame: Option<Vec<u8>>,
+    ) {
         self.peers.count_received(length);
+        let outside = self.clock.outside(now);
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
-        let head = peer.head();
-        let received = peer.receive(now, &frame, &self.config.network);
-        if peer.head() != head {
-            self.lacking.forgive(id);
-        }
-        let answer = match received {
-            Ok(SessionEvent::Answer(message, payload)) => Ok(Some((message, payload.len()))),
-            Ok(SessionEvent::None) => Ok(None),
-            Ok(SessionEvent::Reply(reply)) => {
-                self.outbox.push_back(Output::Send(id, reply));
-                Ok(None)
-            }
-            Ok(SessionEvent::Ready(reply)) => {
-                self.outbox.push_back(Output::Send(id, reply));
-                self.tell(Event::PeerReady(id));
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
+        peer.heard(now, length);
+        let Some(judged) = peer.judge(length, head) else {
+            debug_assert!(false, "a provider has no frames");
+            return;
         };
+        let judged = judged.and_then(|beginning| {
+            peer.count_unasked((now, outside), length, beginning)?;
+            Ok(beginning)
+        });
         if let Some(job) = self.job_mut() {
             job.count_received(length);
         }
-        let result = answer.and_then(|answer| match answer {
-            Some((message, length)) => {
-                self.answer(now, id, message, AnswerFrame::new(frame, length))
+        let result = match (judged, frame) {
+            (Ok(Beginning::Answer(message, request)), frame) => {
+                self.answer(now, id, (message, request), length, frame)
             }
-            None => Ok(()),
-        });
+            (Ok(Beginning::Ignored), _) => Ok(()),
+            (Ok(_), Some(frame)) => self.take_message(now, id, &frame),
+            // The driver has been told to copy it.
+            (Ok(_), None) => Err(PeerFault::OversizedFrame { bytes: length }),
+            (Err(fault), _) => Err(fault),
+        };
         if let Err(fault) = result {
             self.fault(id, fault);
         }
     }
 
+    /// Takes a message that is no answer.
+    fn take_message(&mut self, now: Millis, id: PeerId, frame: &[u8]) -> Result<(), PeerFault> {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return Ok(());
+        };
+        let head = peer.head();
+        let received = peer.receive(now, frame, &self.config.network);
+        if peer.head() != head {
+            self.lacking.forgive(id);
+        }
+        match received? {
+            SessionEvent::Reply(reply) => self.outbox.push_back(Output::Send(id, reply)),
+            SessionEvent::Ready(reply) => {
+                self.outbox.push_back(Output::Send(id, reply));
+                self.tell(Event::PeerReady(id));
+            }
+            SessionEvent::None | SessionEvent::Answer(..) => {}
+        }
+        Ok(())
+    }
+
     /// Holds an answer against its request: peer, id, kind, size. Its content is for
-    /// [`Engine::verify_answer`].
+    /// [`Engine::verify_answer`]. Without a frame, the driver did not copy it.
     fn answer(
         &mut self,
         now: Millis,
         peer: PeerId,
-        message: Message,
-        frame: AnswerFrame,
+        (message, id): (Message, u64),
+        length: usize,
+        frame: Option<Vec<u8>>,
     ) -> Result<(), PeerFault> {
-        let answer = Answer::split(frame.payload())?;
-        let (id, length) = (answer.id, answer.splittable_bytes(message)? as u64);
         let request = match self.requests.answer(id, peer) {
             Match::Open(request) => *request,
             Match::Again => return self.answered_again(peer, id),
@@ -99,22 +163,27 @@ impl Engine {
         if request.is_late {
             self.count(|counters| counters.late += 1);
         }
+        // What finds no room is asked for again, and nobody's fault.
+        let frame = frame.filter(|_| self.has_room_for(length));
         let verdict = match kind.is_answered_by(message) {
             false => Err(PeerFault::WrongKind),
-            true if length > request.most_bytes() => Err(PeerFault::TooMuch),
-            true => Ok(()),
+            true if length > request.most_frame() => Err(PeerFault::TooMuch),
+            true => frame
+                .map(|frame| AnswerFrame::of(frame, message, request.most_bytes()))
+                .transpose(),
         };
         match verdict {
-            Ok(()) => {
+            Ok(Some(frame)) => {
                 let received = self.peers.received(peer);
                 let content = Content::Frame(frame);
                 self.arrived
                     .push(Arrived::new(request, content, now, received));
+                return Ok(());
             }
-            Err(_) if request.is_late => {}
-            Err(_) => self.return_work(request.subject),
+            _ if request.is_late => {}
+            _ => self.return_work(request.subject),
         }
-        verdict
+        verdict.map(|_| ())
     }
 
     /// An answer came twice. That is counted, and not for ever.

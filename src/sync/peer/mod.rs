@@ -1,5 +1,6 @@
 //! One connection: what it is asked, how fast it answers, and what it delivered.
 
+mod allowance;
 mod asking;
 mod called;
 mod provider;
@@ -7,6 +8,7 @@ mod provider;
 pub(super) use asking::{MIN_REQUEST, Rank};
 pub(crate) use provider::{FailedCall, Provider};
 
+use self::allowance::{Allowance, IGNORED_PER_SECOND, UNASKED_PER_SECOND, cost_of_ignored};
 use crate::hash::Hash;
 use crate::heap::HeapBytes;
 use crate::state::Network;
@@ -14,7 +16,7 @@ use crate::sync::ids::{Millis, PeerId};
 use crate::sync::progress::PeerProgress;
 use crate::sync::throughput::{Delivery, Throughput, smoothed};
 use crate::sync::want::RequestKind;
-use crate::wire::{By, Head, Offsets, PeerFault, Session, SessionEvent};
+use crate::wire::{Beginning, By, Head, Offsets, PeerFault, Session, SessionEvent};
 
 /// Time for Hello and Status together, the protocol's (`docs/websocket-peers.md`, section 3), while
 /// no answers are on their way. Nodes allow each other 5 seconds for each; here both may be queued
@@ -96,6 +98,10 @@ pub(crate) struct Peer {
     lacks_paths: bool,
     /// Answers that came twice.
     repeated: u64,
+    /// Small messages that may still come unasked.
+    unasked: Allowance,
+    /// Bytes that may still come to be ignored.
+    ignored: Allowance,
     delivered: Delivered,
 }
 
@@ -169,7 +175,8 @@ struct Refusal {
 
 /// Talking.
 impl Peer {
-    pub(in crate::sync) fn new(by: By, now: Millis) -> Peer {
+    /// `outside`: the driver's time.
+    pub(in crate::sync) fn new(by: By, now: Millis, outside: Millis) -> Peer {
         Peer {
             link: match by {
                 By::Rpc => Link::Rpc(Box::default()),
@@ -194,6 +201,8 @@ impl Peer {
             empty: 0,
             lacks_paths: false,
             repeated: 0,
+            unasked: Allowance::new(UNASKED_PER_SECOND, now, outside),
+            ignored: Allowance::new(IGNORED_PER_SECOND, now, outside),
             delivered: Delivered::default(),
         }
     }
@@ -240,7 +249,34 @@ impl Peer {
         }
     }
 
-    /// Judges one frame. After a new head it may be asked at once for what it lacked. That it has
+    /// What a frame is, by its length and its beginning. `None` of a provider, which has no frames.
+    pub(crate) fn judge(&self, length: usize, head: &[u8]) -> Option<Result<Beginning, PeerFault>> {
+        Some(self.session()?.judge(length, head))
+    }
+
+    /// Notes that a frame of so many bytes came.
+    pub(crate) fn heard(&mut self, now: Millis, length: usize) {
+        self.heard = now;
+        self.pinged = None;
+        self.delivered.bytes += length as u64;
+    }
+
+    /// Counts a frame that nobody asked for. `outside`: the driver's time.
+    pub(crate) fn count_unasked(
+        &mut self,
+        (now, outside): (Millis, Millis),
+        length: usize,
+        beginning: Beginning,
+    ) -> Result<(), PeerFault> {
+        let is_allowed = match beginning {
+            Beginning::Unasked => self.unasked.take(now, outside, 1),
+            Beginning::Ignored => self.ignored.take(now, outside, cost_of_ignored(length)),
+            _ => true,
+        };
+        is_allowed.then_some(()).ok_or(PeerFault::Flood)
+    }
+
+    /// Takes one frame in. After a new head it may be asked at once for what it lacked. That it has
     /// refused stays known until it proves something, or the user would see nobody refuse.
     pub(crate) fn receive<'a>(
         &mut self,
@@ -248,9 +284,6 @@ impl Peer {
         frame: &'a [u8],
         network: &Network,
     ) -> Result<SessionEvent<'a>, PeerFault> {
-        self.heard = now;
-        self.pinged = None;
-        self.delivered.bytes += frame.len() as u64;
         let Link::Devp2p(session) = &mut self.link else {
             debug_assert!(false, "a provider has no frames");
             return Ok(SessionEvent::None);

@@ -62,15 +62,17 @@ impl Driver {
     fn socket_event(self: &Rc<Self>, peer: PeerId, event: SocketEvent) {
         match event {
             SocketEvent::Open => self.opened(peer),
-            SocketEvent::Frame(bytes) if self.connections.has_joined(peer) => {
-                self.input(Input::Frame(peer, bytes))
+            SocketEvent::Frame(frame) if self.connections.has_joined(peer) => {
+                let (length, head) = (frame.len(), frame.head());
+                let is_wanted = self.engine.borrow().wants_frame(peer, length, &head);
+                self.input(match is_wanted {
+                    true => Input::Frame(peer, frame.bytes()),
+                    false => Input::Unread(peer, length, head),
+                })
             }
             SocketEvent::Text if self.connections.has_joined(peer) => self.input(Input::Text(peer)),
             // A frame before `open` is ignored.
             SocketEvent::Frame(_) | SocketEvent::Text => {}
-            SocketEvent::Oversized(bytes) => {
-                self.refuse(peer, &PeerFault::OversizedFrame { bytes })
-            }
             SocketEvent::Unreadable => {
                 let reason = "the socket delivers neither text, ArrayBuffer nor Uint8Array: set \
                               its binaryType to 'arraybuffer'";
@@ -105,15 +107,6 @@ impl Driver {
             words => words,
         };
         self.end_connection(peer, &PeerClosed::by_peer(code, reason));
-    }
-
-    /// Ends a connection for a fault that the socket sees before the engine could.
-    fn refuse(self: &Rc<Self>, peer: PeerId, fault: &PeerFault) {
-        self.connections.note_fault(peer, &fault.to_string());
-        self.end_connection(
-            peer,
-            &PeerClosed::by_fault(fault.close_code(), &fault.to_string()),
-        );
     }
 
     /// Ends a connection that the engine has given up, and knows nothing of any more.

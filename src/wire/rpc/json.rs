@@ -39,8 +39,8 @@ pub trait JsonValue: Sized {
     /// The item at this place; `None` if there is none.
     fn item(&self, index: usize) -> Option<Self>;
 
-    /// The text, if it is one.
-    fn as_text(&self) -> Option<String>;
+    /// The text, if it is one of at most so many characters. A longer one is not copied.
+    fn as_text(&self, most: usize) -> Option<String>;
 
     /// The number, if it is a whole one from 0.
     fn as_number(&self) -> Option<u64>;
@@ -52,7 +52,7 @@ pub(super) type Fault = &'static str;
 /// The text of a value of at most so many characters. A number is written as hex.
 pub(super) fn text_of(value: &impl JsonValue, most: usize) -> Option<String> {
     let number = || value.as_number().map(|number| data(&number.to_be_bytes()));
-    let text = value.as_text().or_else(number);
+    let text = value.as_text(most).or_else(number);
     text.filter(|text| text.len() <= most)
 }
 
@@ -133,11 +133,10 @@ pub(super) fn read_proof(answer: &impl JsonValue, slots: usize) -> Result<Option
 
 /// Reads an answer that is bytes in hex; `None` if it is null.
 pub(super) fn read_code(answer: &impl JsonValue) -> Result<Option<Vec<u8>>, Fault> {
-    let Some(text) = text_of(answer, usize::MAX) else {
+    if answer.is_null() {
         return Ok(None);
-    };
-    let code = Some(text).filter(|text| text.len() <= 2 + 2 * MAX_CODE);
-    let code = code.and_then(|text| read_data(&text));
+    }
+    let code = text_of(answer, 2 + 2 * MAX_CODE).and_then(|text| read_data(&text));
     code.map(Some).ok_or("a code that is no hex")
 }
 

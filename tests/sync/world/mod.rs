@@ -19,7 +19,7 @@ use snaplight::sync::{
     Ticket, WaitReason,
 };
 use snaplight::wire::rpc::{Call, Reply};
-use snaplight::wire::{By, PeerFault};
+use snaplight::wire::{By, HEAD, PeerFault};
 use snaplight_peer::session::{Outgoing, Server, Session};
 use snaplight_peer::snap::Request;
 use snaplight_peer::vice::Vice;
@@ -565,7 +565,12 @@ impl World {
                 if let Some(id) = self.unanswered.answered(peer, &frame) {
                     self.hashes.answered(peer, id);
                 }
-                self.input(Input::Frame(peer, frame));
+                let head = frame.get(..HEAD).unwrap_or(&frame);
+                // As a driver does it.
+                self.input(match self.engine.wants_frame(peer, frame.len(), head) {
+                    true => Input::Frame(peer, frame),
+                    false => Input::Unread(peer, frame.len(), head.to_vec()),
+                });
             }
             Outgoing::Text(_) => self.input(Input::Text(peer)),
             Outgoing::Fragment(_) | Outgoing::Wait(_) => {}
