@@ -160,7 +160,7 @@ test('opening twice, another network, a second sync, and reading before there is
     const state = await failure(() => db.getAccount('0x' + '12'.repeat(20)))
     const running = db.sync(root)
     const superseded = failure(() => running)
-    const second = db.sync(root)
+    const second = db.sync('0x' + 'ab'.repeat(32))
     second.cancel()
     const cancelled = await failure(() => second)
     const ended = await failure(() => second.retarget(root))
