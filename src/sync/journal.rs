@@ -46,7 +46,7 @@ impl Journal {
             Input::Replied(peer, ..) => ("reply", Some(*peer), 0),
             Input::Scope(scope) => ("scope", None, scope.version()),
             Input::Text(peer) => ("text", Some(*peer), 0),
-            Input::Oversized(peer, bytes) => ("oversized", Some(*peer), *bytes as u64),
+            Input::Unread(peer, bytes, _) => ("frame not read", Some(*peer), *bytes as u64),
             Input::Loaded(_, pages) => ("loaded", None, pages.len() as u64),
             Input::LoadFailed(..) => ("load failed", None, 0),
             Input::Committed(sequence) => ("committed", None, *sequence),
