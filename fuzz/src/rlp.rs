@@ -87,3 +87,25 @@ fn next(rest: &mut &[u8], nested: usize) -> Option<Item> {
     }
     Some(Item::List(items))
 }
+
+/// The encoded items of the list that `bytes` start with, as far as they are items. What is inside
+/// them is not looked at.
+pub(crate) fn fields(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut fields = Vec::new();
+    let mut rest = bytes;
+    let Ok(mut payload) = Header::decode_bytes(&mut rest, true) else {
+        return fields;
+    };
+    loop {
+        let mut after = payload;
+        let Ok(header) = Header::decode(&mut after) else {
+            return fields;
+        };
+        let length = payload.len() - after.len() + header.payload_length;
+        let Some((field, rest)) = payload.split_at_checked(length) else {
+            return fields;
+        };
+        fields.push(field.to_vec());
+        payload = rest;
+    }
+}

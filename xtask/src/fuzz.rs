@@ -24,10 +24,10 @@ struct Target {
     longest: u32,
 }
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 9] = [
     Target {
         name: "wire",
-        runs: 400_000,
+        runs: 200_000,
         longest: 2_048,
     },
     Target {
@@ -37,7 +37,7 @@ const TARGETS: [Target; 7] = [
     },
     Target {
         name: "headers",
-        runs: 200_000,
+        runs: 40_000,
         longest: 2_048,
     },
     Target {
@@ -47,18 +47,28 @@ const TARGETS: [Target; 7] = [
     },
     Target {
         name: "pages",
-        runs: 150_000,
+        runs: 80_000,
         longest: 4_096,
     },
     Target {
         name: "range_proofs",
-        runs: 40_000,
+        runs: 30_000,
         longest: 2_048,
     },
     Target {
         name: "providers",
-        runs: 40_000,
+        runs: 8_000,
         longest: 2_048,
+    },
+    Target {
+        name: "databases",
+        runs: 600,
+        longest: 1_024,
+    },
+    Target {
+        name: "engine",
+        runs: 800,
+        longest: 1_024,
     },
 ];
 

@@ -87,7 +87,7 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       What is found is kept in target/fuzz. Needs a C++ compiler.
       --minutes N             how long, for all targets together (default 1)
       --target T              one target. The targets are wire, handshake, headers, records, pages,
-                              range_proofs and providers
+                              range_proofs, providers, databases and engine
       --runs N                so many inputs for each target, instead of a time
       --seed S                the seed of libFuzzer's choices (default 1)
       --input FILE            run one input of a target and print what it does

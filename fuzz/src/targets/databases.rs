@@ -8,7 +8,7 @@ use std::rc::Rc;
 use snaplight::hash::Hash;
 use snaplight::state::page::Folds;
 use snaplight::state::{PageId, ProofStep, Prover, Record};
-use snaplight::sync::{Damage, Input};
+use snaplight::sync::{Damage, Input, Millis};
 use snaplight::trie::verify_proof;
 use xxhash_rust::xxh64::xxh64;
 
@@ -102,7 +102,16 @@ pub(crate) fn run(input: &[u8]) {
     world.target(truth.root(bytes.below(STATES)));
     for _ in 0..MOST_ROUNDS {
         let end = world.run_some(MOST_EVENTS);
-        assert!(!matches!(end, End::Paused), "a sync that never ends");
+        assert!(
+            !matches!(end, End::Paused),
+            "a sync that never ends: {:?} {:?} damaged {:?}, {} repairs, {} batches, waits {:?}",
+            Record::decode(&world.disk.record),
+            world.engine.progress(Millis(world.now)),
+            world.damaged,
+            world.repairs,
+            world.batches,
+            world.waits
+        );
         assert!(
             world.faults.is_empty(),
             "an honest peer is blamed: {:?}",

@@ -151,18 +151,15 @@ fn rlp_id(frame: &[u8]) -> Option<u64> {
 
 /// Whether it is a Status that names this network.
 fn is_status(frame: &[u8], by: By, network: &Network) -> bool {
-    let payload = rlp::decode(&frame[1..]);
-    // What comes after the fork is not looked at by hash, and may be no RLP.
-    let Some(fields) = payload.as_ref().and_then(Item::as_list) else {
-        return by == By::Hash;
-    };
+    // What the fork's list holds, and what comes after the fields, is not looked at.
+    let fields = rlp::fields(&frame[1..]);
     let (version, genesis) = match by {
         By::Hash => (66, 4),
         _ => (69, 2),
     };
-    fields[0].as_u64() == Some(version)
-        && fields[1].as_u64() == Some(network.id)
-        && fields[genesis] == Item::string(network.genesis.0)
+    fields[0] == Item::number(version).encode()
+        && fields[1] == Item::number(network.id).encode()
+        && fields[genesis] == Item::string(network.genesis.0).encode()
 }
 
 fn hello(bytes: &mut Bytes<'_>, by: By) -> Vec<u8> {

@@ -11,9 +11,10 @@ use crate::heap::within;
 use crate::rlp::{self, Item};
 use crate::trie::keccak;
 
-/// Bytes that reading takes for each byte of a message: an account of 39 has 48 in its list, and a
-/// list that grows has twice as much room as it needs, besides the one that it is copied from.
-const FOR_EACH_BYTE: usize = 4;
+/// Bytes that reading takes for each byte of a message: a slot of 35 has 48 in its list, which starts
+/// with room for four. One that grows has twice as much room as it needs, besides the one that it is
+/// copied from.
+const FOR_EACH_BYTE: usize = 8;
 /// Bytes for each item that was asked for: that of a storage is a list of 24.
 const FOR_EACH_ITEM: usize = 4 * 24;
 /// Bytes of lists that start with room for a few items.
@@ -182,7 +183,7 @@ fn is_account(pair: &Item) -> bool {
         let bytes = item.as_bytes();
         bytes.is_some_and(|bytes| bytes.is_empty() || (bytes.len() == 32 && bytes != nothing.0))
     };
-    let (empty_root, empty_code) = (keccak(&[0x80]), keccak(&[]));
+    let (empty_root, empty_code) = (Hash::EMPTY_ROOT, Hash::EMPTY_CODE);
     match pair.as_list() {
         Some([hash, Item::List(body)]) => match &body[..] {
             [nonce, balance, root, code] => {
