@@ -20,6 +20,8 @@ pub(crate) struct Disk {
     pub(crate) prints: bool,
     /// The commit with this sequence number fails with this error.
     pub(crate) fail_at: Option<(u64, StoreError)>,
+    /// Somebody has changed it, so that an id may be taken which the record calls free.
+    pub(crate) is_forged: bool,
     /// The records before and after each batch that made another state complete.
     pub(crate) switches: Vec<(Record, Record)>,
 }
@@ -42,6 +44,7 @@ impl Disk {
             bytes_written: 0,
             prints: false,
             fail_at: None,
+            is_forged: false,
             switches: Vec::new(),
         }
     }
@@ -73,6 +76,11 @@ impl Disk {
                 sequence: batch.sequence,
                 stored: self.record().sequence,
             });
+        }
+        let is_deleted = |id: &PageId| batch.delete.iter().any(|range| range.contains(id));
+        let is_taken = |id: &PageId| self.pages.contains_key(id) && !is_deleted(id);
+        if self.is_forged && batch.pages.iter().any(|(id, _)| is_taken(id)) {
+            return Err(StoreError::Exists);
         }
         if self.prints {
             print(&batch);

@@ -1,8 +1,8 @@
 //! Failures that seeded worlds have found, each in the smallest world that shows it.
 
 use snaplight::hash::Hash;
-use snaplight::state::StoreError;
-use snaplight::sync::{Damage, Input, Limits, Millis, Phase};
+use snaplight::state::{PageId, StoreError};
+use snaplight::sync::{Damage, Failure, Input, Limits, Millis, Phase};
 use snaplight_peer::chain::{Chain, Change};
 use snaplight_peer::state::Recipe;
 
@@ -323,4 +323,31 @@ fn damage_that_is_met_during_a_repair_is_healed_after_it() {
         world.input(Input::Damaged(Damage::Page { page, at }));
     }
     panic!("never healed");
+}
+
+#[test]
+fn a_page_with_an_id_that_was_never_given_out_is_read_and_not_waited_for() {
+    let mut chain = chain(600, 8);
+    let mut before = world(&chain, 8, small());
+    before.target(Hash(chain.root()));
+    finish(&mut before, &chain);
+    // The fuzzer's: a record with a right checksum calls ids free that its pages have. Such a page was
+    // taken for one of a batch in flight, and the sync waited for it for ever.
+    let mut disk = before.kill();
+    let mut record = disk.record();
+    record.next_page = PageId(1);
+    disk.record = record.encode();
+    disk.is_forged = true;
+
+    let mut world = World::on_disk(chain.server(), 9, disk);
+    world.engine = world.engine.with_limits(small());
+    world.honest_peer();
+    chain.advance_by(0.1);
+    world.target(Hash(chain.root()));
+    // The ids of the new pages are taken, as the store says.
+    let end = world.run_some(20_000);
+    assert!(
+        matches!(end, End::Failed(Failure::Store(StoreError::Exists))),
+        "{end:?}"
+    );
 }

@@ -11,6 +11,7 @@ mod bench;
 mod by_hash;
 mod counts;
 mod demo;
+mod fuzz;
 mod go;
 mod kills;
 mod package;
@@ -65,10 +66,10 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       1.25 is installed, also the gateway, and pages on a real go-ethereum node. The
                       last line adds everything up.
       --only STEP             run one step. The steps are formatting, imports, lints, lints-wasm,
-                              docs, docs-wasm, deny, native, worlds, genesis, browser, package,
-                              types, gateway and e2e. The step deny checks licences and dependencies
-                              against deny.toml; it is skipped where cargo-deny is not installed
-                              (`cargo install cargo-deny --locked`)
+                              docs, docs-wasm, deny, native, worlds, fuzz, genesis, browser,
+                              package, types, gateway and e2e. The step deny checks licences and
+                              dependencies against deny.toml; it is skipped where cargo-deny is not
+                              installed (`cargo install cargo-deny --locked`)
 
   cargo xtask sim     Runs simulated worlds in optimised code on all cores: moving roots, faulty
                       peers, slow lines, kills, damage. A world is made from its seed. The seeds of failed
@@ -79,6 +80,18 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
       --sets                  all worlds hold sets, instead of a third of them
       --lines                 instead, run the large syncs of tests/sync/lines.rs and hostile.rs, and
                               print their virtual times against what the lines could carry
+
+  cargo xtask fuzz    Looks for inputs that break something: libFuzzer, guided by which branches an
+                      input takes. Each target compares what Snaplight takes for true with an
+                      independent implementation. An input that fails is made shorter and printed.
+                      What is found is kept in target/fuzz. Needs a C++ compiler.
+      --minutes N             how long, for all targets together (default 1)
+      --target T              one target. The targets are wire, handshake, headers, records, pages,
+                              range_proofs, providers, databases and engine
+      --runs N                so many inputs for each target, instead of a time
+      --seed S                the seed of libFuzzer's choices (default 1)
+      --input FILE            run one input of a target and print what it does
+      --merge                 put what was found into the corpus of the repository, fuzz/corpus
 
   cargo xtask kills   Kills headless Chromium (SIGKILL to every process) at random moments of one
                       throttled sync while the root moves. Prints what each kill cost, and compares
@@ -147,6 +160,7 @@ fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
         Some("demo") => demo::command(&Workspace::find()?, arguments),
         Some("test") => suite::command(&Workspace::find()?, arguments),
         Some("kills") => kills::command(&Workspace::find()?, arguments),
+        Some("fuzz") => fuzz::command(&Workspace::find()?, arguments),
         Some("sim") => sim::command(&Workspace::find()?, arguments),
         Some("by-hash") => by_hash::command(&Workspace::find()?, arguments),
         Some("bench") => bench::command(&Workspace::find()?, arguments),

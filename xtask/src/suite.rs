@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::counts::{self, Counts};
+use crate::fuzz;
 use crate::go;
 use crate::package;
 use crate::run::{Finished, Outcome, captured, first_line, say};
@@ -32,7 +33,7 @@ const IMPORTS_TEST: &str = "files_import_in_no_circle_and_no_floor_imports_from_
 type Step = fn(&mut Suite) -> Outcome<(Counts, Finished)>;
 
 /// All steps in the order in which they run: quick ones first, and `package` before what uses it.
-const STEPS: [(&str, Step); 15] = [
+const STEPS: [(&str, Step); 16] = [
     ("formatting", |suite| suite.formatting()),
     ("imports", |suite| suite.imports()),
     ("lints", |suite| suite.lints()),
@@ -42,6 +43,7 @@ const STEPS: [(&str, Step); 15] = [
     ("deny", |suite| suite.deny()),
     ("native", |suite| suite.native()),
     ("worlds", |suite| suite.worlds()),
+    ("fuzz", |suite| fuzz::step(suite.workspace)),
     ("genesis", |suite| suite.genesis()),
     ("browser", |suite| suite.browser()),
     ("package", |suite| suite.package()),
@@ -177,7 +179,7 @@ impl Suite<'_> {
             "--workspace",
             "--all-targets",
             "--features",
-            "xtask/bindgen",
+            "xtask/bindgen,snaplight-fuzz/libfuzzer",
             "--",
             "-D",
             "warnings",

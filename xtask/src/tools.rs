@@ -200,11 +200,21 @@ pub(crate) fn browser() -> Outcome<Browser> {
     }
     let by_hand = "install them (on Debian: `apt-get update && apt-get install chromium \
                    chromium-driver`), or set SNAPLIGHT_CHROMIUM and SNAPLIGHT_CHROMEDRIVER";
-    let root = first_line("id", &["-u"]).is_some_and(|id| id == "0");
-    if !root || first_line("apt-get", &["--version"]).is_none() {
+    if !apt_installs(&["chromium", "chromium-driver", "fonts-liberation"])? {
         return Err(format!("Chromium and its WebDriver were not found; {by_hand}").into());
     }
-    say("installing Debian's chromium and chromium-driver");
+    installed_browser().ok_or_else(|| {
+        format!("Chromium was not found after apt-get installed it; {by_hand}").into()
+    })
+}
+
+/// Installs Debian's packages. `false` without root, and where there is no apt.
+fn apt_installs(packages: &[&str]) -> Outcome<bool> {
+    let root = first_line("id", &["-u"]).is_some_and(|id| id == "0");
+    if !root || first_line("apt-get", &["--version"]).is_none() {
+        return Ok(false);
+    }
+    say(&format!("installing Debian's {}", packages.join(", ")));
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command
@@ -213,18 +223,21 @@ pub(crate) fn browser() -> Outcome<Browser> {
         command
     };
     required("apt-get update", &mut apt(&["update"]))?;
-    let packages = [
-        "install",
-        "--yes",
-        "--no-install-recommends",
-        "chromium",
-        "chromium-driver",
-        "fonts-liberation",
-    ];
-    required("apt-get install", &mut apt(&packages))?;
-    installed_browser().ok_or_else(|| {
-        format!("Chromium was not found after apt-get installed it; {by_hand}").into()
-    })
+    let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
+    required("apt-get install", install.args(packages))?;
+    Ok(true)
+}
+
+/// Finds a C++ compiler, which libFuzzer is built with, or installs Debian's if this runs as root.
+pub(crate) fn cpp_compiler() -> Outcome<()> {
+    let named = env::var("CXX").unwrap_or_else(|_| String::from("c++"));
+    let is_there = || first_line(&named, &["--version"]).is_some();
+    if is_there() || (apt_installs(&["g++"])? && is_there()) {
+        return Ok(());
+    }
+    let advice = "install one (on Debian: `apt-get install g++`; on macOS: `xcode-select \
+                  --install`), or name it in CXX";
+    Err(format!("libFuzzer needs a C++ compiler, and none was found; {advice}").into())
 }
 
 fn installed_browser() -> Option<Browser> {

@@ -114,7 +114,7 @@ impl Engine {
     /// Reads pages of the base that the plan wants. `true` if it did, or found some in memory.
     fn load_for_job(&mut self) -> bool {
         let waiting_bytes = self.limits.waiting_bytes;
-        let stored = self.record.next_page;
+        let (stored, is_settled) = (self.record.next_page, self.commits.is_settled());
         let Activity::Syncing(job) = &mut self.activity else {
             return false;
         };
@@ -125,12 +125,12 @@ impl Engine {
         if self.loads.is_open(LoadPurpose::Heal) || job.has_read() || !has_room && !is_stuck {
             return false;
         }
-        let pages = job.next_pages(stored);
-        let has_read = job.has_read();
+        let pages = job.next_pages(stored, is_settled);
+        let goes_on = job.has_read() || job.looks_again();
         if !pages.is_empty() {
             self.load(LoadPurpose::Heal, pages);
-        } else if has_read {
-            // Taking them in is the next step.
+        } else if goes_on {
+            // Taking them in is the next step, or planning anew.
             self.outbox.push_back(Output::Yield);
         } else {
             return false;

@@ -11,6 +11,8 @@ pub(super) struct BasePages {
     wanted: Vec<PageId>,
     /// Read, and not taken in yet. Bound: [`PAGES_PER_LOAD`], or what no batch carries yet.
     read: Vec<LoadedPage>,
+    /// A page was neither stored nor in memory nor in flight. A plan that wants it again is right.
+    looks_again: bool,
 }
 
 impl BasePages {
@@ -21,23 +23,34 @@ impl BasePages {
 
     /// The pages to read now, at most [`PAGES_PER_LOAD`]. Those that `recent` still has are taken
     /// from there. `stored`: pages below it are durable. `true` if one can be had from neither,
-    /// because it is in a batch in flight: a later plan asks for it again.
+    /// because it is in a batch in flight: a later plan asks for it again. If the next plan does so
+    /// too and no batch is in flight (`is_settled`), such an id was never given out: somebody else
+    /// has written it. It is read like any other, and what the store says of it is damage.
     pub(super) fn take_wanted(
         &mut self,
         stored: PageId,
+        is_settled: bool,
         recent: impl Fn(PageId) -> Option<Vec<u8>>,
     ) -> (Vec<PageId>, bool) {
         let wanted = std::mem::take(&mut self.wanted);
         let (mut durable, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|id| *id < stored);
+        let is_nowhere = std::mem::take(&mut self.looks_again) && is_settled;
         let mut is_in_flight = false;
         for id in new {
             match recent(id) {
                 Some(bytes) => self.read.push((id, Some(bytes))),
+                None if is_nowhere => durable.push(id),
                 None => is_in_flight = true,
             }
         }
+        self.looks_again = is_in_flight && is_settled;
         self.wanted = durable.split_off(durable.len().min(PAGES_PER_LOAD));
         (durable, is_in_flight)
+    }
+
+    /// Whether a page was neither stored nor in a batch, and the next plan decides where it is.
+    pub(super) fn looks_again(&self) -> bool {
+        self.looks_again
     }
 
     /// Keeps pages that were read.

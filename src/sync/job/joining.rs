@@ -255,15 +255,20 @@ impl Job {
 /// Pages of a base.
 impl Job {
     /// The pages to read now. Pages that no batch carries yet are taken from memory instead.
-    /// `stored`: pages below it are durable.
-    pub(crate) fn next_pages(&mut self, stored: PageId) -> Vec<PageId> {
+    /// `stored`: pages below it are durable. `is_settled`: no batch is in flight.
+    pub(crate) fn next_pages(&mut self, stored: PageId, is_settled: bool) -> Vec<PageId> {
         let staged = &self.staged;
         let recent = |id| staged.page(id).map(<[u8]>::to_vec);
-        let (pages, is_in_flight) = self.base_pages.take_wanted(stored, recent);
+        let (pages, is_in_flight) = self.base_pages.take_wanted(stored, is_settled, recent);
         if is_in_flight {
             self.plan_changed();
         }
         pages
+    }
+
+    /// Whether the next plan has to say where a page is.
+    pub(crate) fn looks_again(&self) -> bool {
+        self.base_pages.looks_again()
     }
 
     /// Keeps pages that were read. They are taken in one by one, as steps of their own.

@@ -50,6 +50,10 @@ pub(crate) enum End {
     Paused,
 }
 
+/// Who stands between a peer and the engine: what reaches the engine in place of something that the
+/// peer sends, and how many milliseconds later.
+pub(crate) type Middle = Box<dyn FnMut(PeerId, Outgoing) -> Vec<(u64, Outgoing)>>;
+
 pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) engine: Engine,
@@ -83,6 +87,8 @@ pub(crate) struct World {
     /// Timers ring only at multiples of this many milliseconds, as in a hidden tab.
     pub(crate) timers_ms: u64,
     rng: Rng,
+    /// `None` if everything reaches the engine as it was sent.
+    pub(crate) middle: Option<Middle>,
     connections: BTreeMap<PeerId, Connection>,
     /// Providers that may be called.
     pub(crate) providers: BTreeMap<PeerId, Provider>,
@@ -124,21 +130,22 @@ enum Scheduled {
 
 impl World {
     pub(crate) fn new(server: Arc<Server>, seed: u64) -> World {
+        let disk = Disk::new(World::network_of(&server));
+        World::on_disk(server, seed, disk)
+    }
+
+    /// The network that a server belongs to.
+    pub(crate) fn network_of(server: &Server) -> Network {
         let (id, genesis) = server.network();
-        let disk = Disk::new(Network {
+        Network {
             id,
             genesis: Hash(genesis),
-        });
-        World::on_disk(server, seed, disk)
+        }
     }
 
     /// Starts a new session on the disk of an earlier one.
     pub(crate) fn on_disk(server: Arc<Server>, seed: u64, disk: Disk) -> World {
-        let (id, genesis) = server.network();
-        let network = Network {
-            id,
-            genesis: Hash(genesis),
-        };
+        let network = World::network_of(&server);
         let config = Config {
             network,
             client: "snaplight/test".to_owned(),
@@ -168,6 +175,7 @@ impl World {
             hashes: Hashes::default(),
             timers_ms: 1,
             rng: Rng::new(seed),
+            middle: None,
             connections: BTreeMap::new(),
             providers: BTreeMap::new(),
             left: BTreeMap::new(),
@@ -546,12 +554,18 @@ impl World {
             connection.down_free = connection
                 .down_free
                 .max(self.now + connection.latency / 2 + jitter);
-            let at = connection.down_free;
-            let scheduled = match connection.line {
-                None => Scheduled::FromPeer(peer, outgoing),
-                Some(line) => Scheduled::OnLine(peer, line, outgoing),
+            let (at, line) = (connection.down_free, connection.line);
+            let passed = match &mut self.middle {
+                None => vec![(0, outgoing)],
+                Some(middle) => middle(peer, outgoing),
             };
-            self.schedule(at, scheduled);
+            for (later, outgoing) in passed {
+                let scheduled = match line {
+                    None => Scheduled::FromPeer(peer, outgoing),
+                    Some(line) => Scheduled::OnLine(peer, line, outgoing),
+                };
+                self.schedule(at + later, scheduled);
+            }
         }
     }
 
