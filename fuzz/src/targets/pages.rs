@@ -153,7 +153,7 @@ fn full(slim: &[u8]) -> Option<Vec<u8>> {
 /// A page in the layout of the crate's `src/state/page/codec.rs`, whose entries are in order.
 fn true_one(bytes: &mut Bytes<'_>) -> Vec<u8> {
     let is_storage = bytes.bool();
-    let is_whole = bytes.byte() % 4 > 0;
+    let is_whole = !bytes.byte().is_multiple_of(4);
     let mut out = vec![1 + bytes.byte() % 2];
     out.push(u8::from(is_storage) | u8::from(is_whole) << 1);
     if is_storage {
