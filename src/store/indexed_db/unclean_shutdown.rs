@@ -68,9 +68,8 @@ impl IndexedDb {
     }
 
     /// Notes that the session was closed, if we write and the log is whole. The browser finishes
-    /// the
-    /// transaction although the connection is closed next. Until it has, the connection counts as
-    /// open and blocks a deletion.
+    /// the transaction although the connection is closed next. Until it has, the connection counts
+    /// as open and blocks a deletion.
     pub(super) fn say_goodbye(&self) -> Option<super::Transaction> {
         let sequence = self.stored.get().sequence;
         if sequence == 0 || !self.clean.get() || !matches!(self.access.get(), Access::Write(_)) {
