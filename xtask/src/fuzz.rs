@@ -309,8 +309,11 @@ impl Fuzzer<'_> {
             .arg(&input);
         // Its own success says nothing: it ends when it finds nothing shorter.
         captured("minimising", &mut minimise)?;
-        let shortest = if shorter.exists() { shorter } else { input };
-        let alone = self.run_alone(target, &shortest)?;
+        // It may be cut off while it writes, and then leaves a file that shows nothing.
+        let (shortest, alone) = match self.failing_alone(target, &shorter)? {
+            Some(alone) => (shorter, alone),
+            None => (input.clone(), self.run_alone(target, &input)?),
+        };
         let bytes = fs::read(&shortest)
             .map_err(|error| format!("{} could not be read: {error}", shortest.display()))?;
         Ok(format!(
@@ -331,6 +334,15 @@ impl Fuzzer<'_> {
         let input = fs::canonicalize(input)
             .map_err(|error| format!("{} could not be found: {error}", input.display()))?;
         captured(target.name, self.program(target).arg(input))
+    }
+
+    /// Runs one input, if it is there, and returns what it printed if it fails.
+    fn failing_alone(&self, target: &Target, input: &Path) -> Outcome<Option<Finished>> {
+        if !input.exists() {
+            return Ok(None);
+        }
+        let alone = self.run_alone(target, input)?;
+        Ok((!alone.success).then_some(alone))
     }
 
     /// Puts what was found into the repository's corpus, as few inputs as reach the same, the

@@ -36,8 +36,9 @@ pub(crate) fn run(input: &[u8]) {
     if kind & 1 == 0 {
         content.extend(xxh64(&content, 0).to_le_bytes());
     }
-    // Nested bases that overflow the stack take more bytes than libFuzzer makes of its own accord
-    // (4,096): `a_page_with_many_nested_bases` in the crate's own tests has them.
+    // Bases that are nested so deep that they once overflowed the stack take more than the 4,096
+    // bytes of an input here. They are in the crate's own tests:
+    // `seventeen_hundred_bases_at_one_place_are_refused_and_not_followed`.
     let limit = FOR_EACH_BYTE * content.len() + SMALL;
     let Ok(page) = within(limit, || Page::decode(&content)) else {
         return;

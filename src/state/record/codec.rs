@@ -151,6 +151,8 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// `None` also for a record that nobody has written: only a switch leaves garbage or a kept
+    /// state, and after it there is a complete one.
     fn record(&mut self) -> Option<Record> {
         let mut record = Record {
             incarnation: self.take()?,
@@ -185,7 +187,9 @@ impl Fields<'_> {
         if let (1, None, Some(complete)) = (self.version, &record.pending_gc, record.complete) {
             record.pending_gc = Some(PendingGc::of_codes(&complete, record.next_page));
         }
-        Some(record)
+        // A collection starts from the complete state, and a sync waits for it.
+        let needs_complete = record.pending_gc.is_some() || !record.kept.is_empty();
+        (record.complete.is_some() || !needs_complete).then_some(record)
     }
 
     fn complete(&mut self) -> Option<Complete> {

@@ -287,6 +287,31 @@ fn the_codes_of_a_record_of_format_1_are_still_to_be_collected() {
     assert_eq!(Record::decode(&in_format_1(&fresh)), Ok(fresh));
 }
 
+/// The fuzzer's: a sync over the first of them waited for a collection that could not begin, and
+/// ended as a defect of ours.
+#[test]
+fn garbage_or_a_kept_state_without_a_complete_one_is_damage() {
+    let nothing = Record {
+        complete: None,
+        building: None,
+        pending_gc: None,
+        kept: Vec::new(),
+        ..record()
+    };
+    let garbage = Record {
+        pending_gc: record().pending_gc,
+        ..nothing.clone()
+    };
+    let kept = Record {
+        kept: record().kept,
+        ..nothing.clone()
+    };
+    for forged in [garbage, kept] {
+        assert_eq!(Record::decode(&forged.encode()), Err(RecordError::Damaged));
+    }
+    assert_eq!(Record::decode(&nothing.encode()), Ok(nothing));
+}
+
 /// A complete state of a set whose root is known by one byte. It is the one after the block with
 /// this number.
 fn state(byte: u8) -> Complete {
