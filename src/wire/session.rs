@@ -183,7 +183,7 @@ impl Session {
     /// # Errors
     /// The rule that the peer breaks with it.
     pub fn judge(&self, length: usize, head: &[u8]) -> Result<Beginning, PeerFault> {
-        let (id, payload) = split(head)?;
+        let (id, payload) = split(length, head)?;
         let kind = self.kind(id, length)?;
         if length > kind.longest() {
             return Err(PeerFault::OversizedFrame { bytes: length });
@@ -206,7 +206,7 @@ impl Session {
         bytes: &'a [u8],
         network: &Network,
     ) -> Result<SessionEvent<'a>, PeerFault> {
-        let (id, payload) = split(bytes)?;
+        let (id, payload) = split(bytes.len(), bytes)?;
         let kind = self.kind(id, bytes.len())?;
         if bytes.len() > kind.longest() {
             return Err(PeerFault::OversizedFrame { bytes: bytes.len() });
@@ -236,7 +236,7 @@ impl Session {
 
     /// What a message with this id, in a frame of this length, is now.
     fn kind(&self, id: u64, length: usize) -> Result<Kind, PeerFault> {
-        if length > MAX_FRAME || id < BASE_LENGTH && length > MAX_BASE_FRAME {
+        if id < BASE_LENGTH && length > MAX_BASE_FRAME {
             return Err(PeerFault::OversizedFrame { bytes: length });
         }
         match (id, &self.state) {
@@ -286,9 +286,12 @@ impl Session {
     }
 }
 
-/// The message id of a frame, and what comes behind it.
-fn split(bytes: &[u8]) -> Result<(u64, &[u8]), PeerFault> {
-    let mut message = RlpReader::items(bytes);
+/// The message id of a frame of this length, and what comes behind it in its beginning.
+fn split(length: usize, beginning: &[u8]) -> Result<(u64, &[u8]), PeerFault> {
+    if length > MAX_FRAME {
+        return Err(PeerFault::OversizedFrame { bytes: length });
+    }
+    let mut message = RlpReader::items(beginning);
     let id = message
         .u64()
         .map_err(|_| PeerFault::Malformed("a frame does not start with a message id"))?;
