@@ -1,6 +1,7 @@
 // Workers that hold databases: how ours is started, and what is the matter with one that does not
 // answer.
 
+import { startWorker } from '../start-worker.js'
 import { LoadError, UnsupportedError } from './errors.js'
 import { otherVersion, version } from './version.js'
 
@@ -104,18 +105,13 @@ export class Host {
   }
 }
 
-/** Written in the form that bundlers recognise, so that they include the worker's script. */
-function startWorker() {
-  return new Worker(new URL('../worker-entry.js', import.meta.url), { type: 'module', name: 'snaplight' })
-}
-
 function startFrom(url) {
   return new Worker(url, { type: 'module', name: 'snaplight' })
 }
 
 /**
  * Where the worker's script is, beside this file. `null` in a bundle, whose files have other names.
- * Not in the form above, because it would make bundlers include the script once more, as it is.
+ * Not in the form of start-worker.js, because that would make bundlers include the script once more, as it is.
  */
 function scriptUrl() {
   const here = import.meta.url

@@ -4,6 +4,7 @@
 import * as glue from '../wasm/snaplight.js'
 import { crash, crashed, onCrash } from './crash.js'
 import { LoadError, UnsupportedError, adoptError } from './errors.js'
+import { moduleUrl } from '../module-url.js'
 import { urlText } from './realms.js'
 
 /**
@@ -80,7 +81,7 @@ async function instantiate(source) {
 }
 
 /** A source that the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
-function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
+function resolveSource(source = moduleUrl()) {
   const url = urlText(source)
   if (url === null) {
     // The glue knows this realm's Responses alone, of which it compiles the bytes as they come.
