@@ -35,21 +35,28 @@ const ALWAYS_VISIBLE = [
  * Starts a browser with a profile on disk, as users have one: what a page stores is really written.
  *
  * @param {{profile?: string, headless?: boolean, features?: string[], viewport?: {width: number,
- *   height: number}, colorScheme?: 'light' | 'dark'}} [options]
+ *   height: number}, colorScheme?: 'light' | 'dark', extension?: string}} [options]
  *   `profile`: a folder to keep. Without it, a temporary one is used, and `close()` removes it.
- *   `features`: Chromium's features to turn on.
+ *   `features`: Chromium's features to turn on. `extension`: the folder of an extension to load.
  * @returns {Promise<{context: import('playwright-core').BrowserContext, profile: string,
  *   close: () => Promise<void>, kill: () => Promise<void>}>} `kill` ends all its processes at once,
  *   as a crash of the machine would.
  */
-export async function launch({ profile, headless = true, features = [], ...page } = {}) {
+export async function launch({ profile, headless = true, features = [], extension, ...page } = {}) {
   const folder = profile ?? (await mkdtemp(join(tmpdir(), 'snaplight-profile-')))
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: PROGRAM,
     headless,
     // Chromium's sandbox refuses to run as root.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: [...QUIET, ...ALWAYS_VISIBLE, ...(features.length > 0 ? [`--enable-features=${features.join(',')}`] : [])],
+    args: [
+      ...QUIET,
+      ...ALWAYS_VISIBLE,
+      ...(features.length > 0 ? [`--enable-features=${features.join(',')}`] : []),
+      ...(extension ? [`--disable-extensions-except=${extension}`, `--load-extension=${extension}`] : []),
+    ],
+    // Playwright turns extensions off.
+    ...(extension && { ignoreDefaultArgs: ['--disable-extensions'] }),
     ...page,
   })
   return {

@@ -16,7 +16,7 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Where `bundle.mjs` writes. */
 export const BUNDLES = join(process.env.SNAPLIGHT_TARGET ?? join(ROOT, 'target'), 'bundles')
 
-/** The folders that are served, by the first part of the path. Everything else is of `www/`. */
+/** The folders that are served, by the first part of the path. Everything else is of the site. */
 const FOLDERS = { pkg: join(ROOT, 'pkg'), bundles: BUNDLES }
 
 const TYPES = {
@@ -40,17 +40,17 @@ const ISOLATING = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-e
 const SHARED = { 'access-control-allow-origin': '*' }
 
 /**
- * @param {{port?: number, files?: Record<string, string | Buffer>, isolated?: boolean, shared?: boolean}} [options]
- *   `port`: any free one by default. `files`: what is served besides, by its path, whose ending says
+ * @param {{port?: number, site?: string, files?: Record<string, string | Buffer>, isolated?: boolean, shared?: boolean}} [options]
+ *   `port`: any free one by default. `site`: the folder of everything else, instead of `www/`. `files`: what is served besides, by its path, whose ending says
  *   its type. `isolated`: pages are cross-origin isolated. `shared`: pages of other origins may load
  *   from here
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
-export async function serve({ port = 0, files = {}, isolated = false, shared = false } = {}) {
+export async function serve({ port = 0, site = join(ROOT, 'www'), files = {}, isolated = false, shared = false } = {}) {
   // Nothing may be cached: a development server must serve a rebuilt package under the same name.
   const headers = { 'cache-control': 'no-store', ...(isolated && ISOLATING), ...(shared && SHARED) }
   const server = createServer((request, response) => {
-    answer(request, response, files, headers).catch((error) => {
+    answer(request, response, site, files, headers).catch((error) => {
       response.writeHead(500).end(String(error))
     })
   })
@@ -67,7 +67,7 @@ export async function serve({ port = 0, files = {}, isolated = false, shared = f
   }
 }
 
-async function answer(request, response, files, headers) {
+async function answer(request, response, site, files, headers) {
   const { pathname } = new URL(request.url, 'http://loopback')
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, headers).end()
@@ -81,7 +81,7 @@ async function answer(request, response, files, headers) {
     response.writeHead(200, { ...headers, 'content-type': TYPES[extname(pathname)] ?? TYPES['.html'] }).end(files[pathname])
     return
   }
-  const file = fileOf(decodeURIComponent(pathname))
+  const file = fileOf(decodeURIComponent(pathname), site)
   const found = file && (await stat(file).catch(() => undefined))
   if (!found?.isFile()) {
     response.writeHead(404, { ...headers, 'content-type': 'text/plain' }).end(`nothing at ${pathname}\n`)
@@ -94,9 +94,9 @@ async function answer(request, response, files, headers) {
 }
 
 /** The file at a path. Nothing if the path leaves the folders that are served. */
-function fileOf(pathname) {
+function fileOf(pathname, site) {
   const [, first, rest] = /^\/([^/]*)\/(.*)$/.exec(pathname) ?? []
-  const [folder, path] = Object.hasOwn(FOLDERS, first) ? [FOLDERS[first], rest] : [join(ROOT, 'www'), pathname.slice(1)]
+  const [folder, path] = Object.hasOwn(FOLDERS, first) ? [FOLDERS[first], rest] : [site, pathname.slice(1)]
   const base = folder + sep
   const file = normalize(base + (path === '' ? 'index.html' : path))
   return file.startsWith(base) ? file : undefined

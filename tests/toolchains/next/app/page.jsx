@@ -1,0 +1,5 @@
+import Wallet from './wallet-view'
+
+export default function Page() {
+  return <Wallet />
+}

@@ -1,0 +1,3 @@
+import { readInBoth, wanted } from './wallet.js'
+
+window.found = readInBoth(wanted())
