@@ -3,8 +3,9 @@
 
 import * as glue from '../wasm/snaplight.js'
 import { crash, crashed, onCrash } from './crash.js'
-import { LoadError, UnsupportedError, adoptError } from './errors.js'
+import { UnsupportedError, adoptError } from './errors.js'
 import { urlText } from './realms.js'
+import { notLoaded, ownModule } from './source.js'
 
 /**
  * The smallest module that needs what ours needs: reference types (a table of externref) and SIMD
@@ -68,19 +69,14 @@ async function instantiate(source) {
   try {
     await glue.default({ module_or_path: await resolveSource(await source) })
   } catch (cause) {
-    throw new LoadError(
-      'LOAD_FAILED',
-      `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight_bg.wasm is served ` +
-        "(Vite before 8 needs optimizeDeps: { exclude: ['snaplight'] }; esbuild does not copy it), that the page's Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is with options.wasm.",
-      { cause },
-    )
+    throw notLoaded(cause)
   }
   glue.onCrash(crashed)
   return glue
 }
 
 /** A source that the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
-function resolveSource(source = new URL('../wasm/snaplight_bg.wasm', import.meta.url)) {
+function resolveSource(source = ownModule()) {
   const url = urlText(source)
   if (url === null) {
     // The glue knows this realm's Responses alone, of which it compiles the bytes as they come.
