@@ -46,6 +46,10 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     required(
         "wasm-opt",
         &mut sources::script(workspace, "optimize.mjs", None),
+    )?;
+    required(
+        "collecting the licence texts",
+        &mut sources::script(workspace, "licences.mjs", None),
     )
     .map(drop)
 }
