@@ -7,16 +7,18 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { launch } from './browser.mjs'
+import { DIST } from './dist.mjs'
 import { startPeer } from './peers.mjs'
 import { ROOT, serve } from './serve.mjs'
 
 const PKG = join(ROOT, 'pkg')
 const ACCOUNTS = 2_000
-/** What is in the tarball besides the folder `lib` as it is committed. */
+/** What is in the tarball besides `lib` as it is committed, and `dist` as it was built. */
 const EXPECTED = [
   'package.json', 'README.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'THIRD-PARTY-LICENSES',
   'snaplight.js', 'snaplight.d.ts', 'worker.js', 'worker.d.ts', 'worker-entry.js', 'provider.js', 'provider.d.ts',
@@ -49,7 +51,8 @@ function pack() {
   // npm 11 and 12 disagree on whether the answer is a list.
   const [{ filename, files, size }] = Object.values(JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', project], PKG)))
   const committed = execFileSync('git', ['ls-files', 'lib'], { cwd: PKG, encoding: 'utf8' }).trim().split('\n')
-  const [packed, expected] = [new Set(files.map(({ path }) => path)), new Set([...EXPECTED, ...committed])]
+  const bundles = readdirSync(DIST).map((name) => `dist/${name}`)
+  const [packed, expected] = [new Set(files.map(({ path }) => path)), new Set([...EXPECTED, ...committed, ...bundles])]
   const differences = { strange: [...packed].filter((path) => !expected.has(path)), missing: [...expected].filter((path) => !packed.has(path)) }
   assert.deepEqual(differences, { strange: [], missing: [] }, `the tarball has other files than release.mjs expects: ${JSON.stringify(differences)}`)
   passed('tarball', `${filename}: ${files.length} files, ${size.toLocaleString('en')} bytes`)
@@ -88,7 +91,7 @@ async function inNode(setting) {
 }
 
 async function inChromium(setting) {
-  const files = { '/': await page() }
+  const files = { '/': page() }
   for (const path of await readdir(join(project, 'node_modules/snaplight'), { recursive: true, withFileTypes: true })) {
     const file = join(path.parentPath ?? path.path, path.name)
     if (path.isFile()) files[`/${relative(project, file)}`] = await readFile(file)
@@ -116,15 +119,10 @@ async function syncInPage({ thread, setting, sync }) {
   return new Function(`return ${sync}`)()(opener, setting)
 }
 
-/** A page whose import map has the entries of the installed package, as its `exports` name them. */
-async function page() {
-  const folder = 'node_modules/snaplight'
-  const { exports } = JSON.parse(await readFile(join(project, folder, 'package.json'), 'utf8'))
-  const imports = Object.entries(exports)
-    .map(([entry, target]) => [entry, target.default ?? target])
-    .filter(([, file]) => typeof file === 'string' && file.endsWith('.js'))
-    .map(([entry, file]) => [join('snaplight', entry), `/${join(folder, file)}`])
-  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports: Object.fromEntries(imports) })}</script>`
+/** A page without a bundler, as the README has it. */
+function page() {
+  const imports = Object.fromEntries(['snaplight', 'snaplight/worker'].map((name) => [name, `/node_modules/snaplight/dist/${name.split('/').at(-1)}.js`]))
+  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script>`
 }
 
 function check(found, { root }) {

@@ -1,6 +1,7 @@
 /**
  * The first read of a database that is there, from the navigation, in headless Chromium: by a page
- * and by its worker, from the package's files and from bundles, with everything in the HTTP cache.
+ * and by its worker, from an app's bundle, from `pkg/dist` and from the files of `pkg/lib`, with
+ * everything in the HTTP cache.
  *
  * `node bench/startup.mjs [--runs=10] [--only=TEXT] [--json=FILE]`, after `cargo xtask build`.
  * `--only`: the ways whose names have this text.
@@ -13,8 +14,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { launch } from '../browser.mjs'
 import { writeApp } from '../bundle.mjs'
+import { DIST } from '../dist.mjs'
 import { Chain, addressOf } from '../provider.mjs'
-import { ROOT, serve } from '../serve.mjs'
+import { serve } from '../serve.mjs'
 import { median, progress, row, spread, title } from './tables.mjs'
 import { CONTRACTS, NAME, fill, networkOf } from './wallet-set.mjs'
 
@@ -58,15 +60,17 @@ if (options.json) writeFileSync(options.json, `${JSON.stringify(found, null, 2)}
 
 /** The pages by the way in which they load the package. */
 async function pages() {
-  const lib = (await readdir(join(ROOT, 'pkg/lib'), { recursive: true })).filter((name) => name.endsWith('.js') && !/^(eip1193|on-demand)/.test(name))
+  const shared = (await readdir(DIST)).filter((name) => name.startsWith('shared-')).map((name) => `dist/${name}`)
   const ways = {}
-  for (const [thread, source] of Object.entries({ page: 'snaplight', worker: 'snaplight/worker' })) {
-    const app = appOf(thread, `/pkg/${source.split('/')[1] ?? source}.js`)
-    const hints = [`${source.split('/')[1] ?? source}.js`, ...lib.map((name) => `lib/${name}`), 'wasm/snaplight.js'].map((name) => `<link rel="modulepreload" href="/pkg/${name}">`)
-    ways[`${thread}, files`] = pageOf('', `<script type="module">${app}</script>`)
-    ways[`${thread}, files, preloaded`] = pageOf(hints.join(''), `<script type="module">${app}</script>`)
-    await writeApp(`startup-${thread}`, appOf(thread, source))
-    ways[`${thread}, bundle`] = pageOf('', `<script type="module" src="/bundles/startup-${thread}.js"></script>`)
+  for (const [thread, name, specifier] of [['page', 'snaplight', 'snaplight'], ['worker', 'worker', 'snaplight/worker']]) {
+    const inline = (file) => `<script type="module">${appOf(thread, `/pkg/${file}`)}</script>`
+    const hints = [...shared, `dist/${name}.js`].map((file) => `<link rel="modulepreload" href="/pkg/${file}">`)
+    hints.push('<link rel="preload" as="fetch" type="application/wasm" crossorigin href="/pkg/wasm/snaplight_bg.wasm">')
+    await writeApp(`startup-${thread}`, appOf(thread, specifier))
+    ways[`${thread}, bundled by the app`] = pageOf('', `<script type="module" src="/bundles/startup-${thread}.js"></script>`)
+    ways[`${thread}, dist`] = pageOf('', inline(`dist/${name}.js`))
+    ways[`${thread}, dist, preloaded`] = pageOf(hints.join(''), inline(`dist/${name}.js`))
+    ways[`${thread}, lib`] = pageOf('', inline(`${name}.js`))
   }
   return Object.fromEntries(Object.entries(ways).filter(([way]) => way.includes(options.only ?? '')))
 }
