@@ -109,13 +109,17 @@ function startFrom(url) {
   return new Worker(url, { type: 'module', name: 'snaplight' })
 }
 
+/** This file, and the worker's script: `xtask/node/dist.mjs` has others. */
+const [HERE, SCRIPT] = ['/lib/host.js', '/worker-entry.js']
+
 /**
- * Where the worker's script is, beside this file. `null` in a bundle, whose files have other names.
- * Not in the form of start-worker.js, because that would make bundlers include the script once more, as it is.
+ * Where the worker's script is. `null` in a bundle of others, whose files have other names. Not in
+ * the form of start-worker.js, because that would make bundlers include the script once more, as it
+ * is.
  */
 function scriptUrl() {
-  const here = import.meta.url
-  return /^https?:.*\/lib\/host\.js(\?|$)/.test(here) ? here.replace(/lib\/host\.js.*$/, 'worker-entry.js') : null
+  const [here] = String(import.meta.url).split('?')
+  return /^https?:/.test(here) && here.endsWith(HERE) ? here.slice(0, -HERE.length) + SCRIPT : null
 }
 
 /** Whether browsers refuse a worker of this script, because it is not of the page's origin. */

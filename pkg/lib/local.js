@@ -21,13 +21,18 @@ const inUse = new WeakSet()
 
 /** Opens the database; `listener` is database.js's. */
 export async function connectLocal({ name, memory, role, hold, network, wasm }, listener) {
-  if (!memory) warmUp()
-  const { Database } = await load(wasm)
+  const { Database } = await prepare({ memory, wasm })
   const backend = new LocalBackend(listener)
   const { id, genesisHash, chainId } = network
   const database = await guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, chainId, backend.events()))
   backend.adopt(database, memory ? null : name, role !== 'follower')
   return backend
+}
+
+/** Begins with what takes long before a database can be opened. */
+export function prepare({ memory, wasm }) {
+  if (!memory) warmUp()
+  return load(wasm)
 }
 
 /**

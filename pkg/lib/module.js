@@ -3,9 +3,10 @@
 
 import * as glue from '../wasm/snaplight.js'
 import { crash, crashed, onCrash } from './crash.js'
-import { LoadError, UnsupportedError, adoptError } from './errors.js'
+import { UnsupportedError, adoptError } from './errors.js'
 import { moduleUrl } from '../module-url.js'
 import { urlText } from './realms.js'
+import { notLoaded } from './source.js'
 
 /**
  * The smallest module that needs what ours needs: reference types (a table of externref) and SIMD
@@ -69,12 +70,7 @@ async function instantiate(source) {
   try {
     await glue.default({ module_or_path: await resolveSource(await source) })
   } catch (cause) {
-    throw new LoadError(
-      'LOAD_FAILED',
-      `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight_bg.wasm is served ` +
-        "(Vite before 8 needs optimizeDeps: { exclude: ['snaplight'] }; esbuild does not copy it), that the page's Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is with options.wasm.",
-      { cause },
-    )
+    throw notLoaded(cause)
   }
   glue.onCrash(crashed)
   return glue

@@ -8,8 +8,8 @@ import { OPEN, ignore, ignoredMessages } from './messages/shapes.js'
 import { isAnswer, isEvent, isRequest } from './messages/to-page.js'
 import { idle } from './progress.js'
 import { requested } from './provider.js'
-import { urlText } from './realms.js'
 import { onWake } from './reconnect.js'
+import { postable } from './source.js'
 import { version } from './version.js'
 
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
@@ -71,8 +71,11 @@ class RemoteBackend {
     const opened = this.#answer(0)
     // An end that comes before the await below is told by it.
     opened.catch(() => {})
+    // Both at once, and while the worker starts.
+    const wasm = postable(this.#host.endpoint, options.wasm)
+    wasm.catch(() => {})
     this.#lock = await holdLock()
-    const message = { type: OPEN, version, lock: this.#lock.name, port, options: { ...options, wasm: await postable(options.wasm) } }
+    const message = { type: OPEN, version, lock: this.#lock.name, port, options: { ...options, wasm: await wasm } }
     try {
       this.#host.endpoint.postMessage(message, [port])
     } catch (cause) {
@@ -233,24 +236,5 @@ class RemoteBackend {
   #rejectCalls(error) {
     for (const { reject } of this.#calls.values()) reject(error)
     this.#calls.clear()
-  }
-}
-
-/**
- * Makes `options.wasm` postable: bytes and modules as they are, URLs as text, a Response as its
- * bytes.
- */
-async function postable(source) {
-  const wasm = await source
-  const url = urlText(wasm)
-  if (url !== null) return absolute(url)
-  return typeof wasm?.arrayBuffer === 'function' ? wasm.arrayBuffer() : wasm
-}
-
-function absolute(url) {
-  try {
-    return new URL(url, globalThis.location?.href).href
-  } catch (cause) {
-    return bad('options.wasm', 'a URL that can be resolved here', url, cause)
   }
 }

@@ -10,7 +10,7 @@
 
 import { Ending, holdLock } from './ends.js'
 import { adoptError, flattenError } from './errors.js'
-import { connectLocal } from './local.js'
+import { connectLocal, prepare } from './local.js'
 import { OPEN, ignore } from './messages/shapes.js'
 import { isAnswered, isCall, isOpening } from './messages/to-worker.js'
 import { checkOptions } from './open.js'
@@ -50,6 +50,8 @@ async function open({ version: theirs, lock = null, port, options }) {
   ending.watch(lock)
   // Also for the event of its end.
   port.start()
+  // The lock takes a while. If this fails, the opening below fails too, and says so.
+  if (theirs === version) prepare(Object(options)).catch(() => {})
   life ??= holdLock()
   port.postMessage({ serving: version, lock: (await life).name })
   try {

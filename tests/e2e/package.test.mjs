@@ -23,7 +23,7 @@ test('every file that package.json names is in the tarball, README and licences 
   const files = packed.files.map(({ path }) => path)
   const named = [manifest.types, ...Object.values(manifest.exports).flatMap((entry) => (typeof entry === 'string' ? entry : Object.values(entry)))]
   for (const path of named) assert.ok(files.includes(path.replace('./', '')), `${path} is named but not packed`)
-  for (const path of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE']) assert.ok(files.includes(path), `${path} is not packed`)
+  for (const path of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD-PARTY-LICENSES']) assert.ok(files.includes(path), `${path} is not packed`)
   const strange = files.filter((path) => /test|\.new$|\.opt$|node_modules|\.tgz$/.test(path))
   assert.deepEqual(strange, [], 'only files that users need are packed')
 })

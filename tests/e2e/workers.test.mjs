@@ -13,6 +13,7 @@ const policy = (value) => `<!doctype html><meta charset="utf-8"><link rel="icon"
 
 const FILES = {
   '/trusted.html': policy("require-trusted-types-for 'script'"),
+  '/no-wasm.html': policy("script-src 'self' blob:"),
   '/no-workers.html': policy("worker-src 'none'"),
   '/framed.html': '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><iframe sandbox="allow-scripts" src="/blank"></iframe>',
   '/silent.js': 'onmessage = () => {}',
@@ -134,6 +135,52 @@ test('a worker of ours ends with its last database, also when it could not be op
   assert.equal((await page.evaluate(() => tried())).code, 'NO ERROR')
   assert.equal(workers.length, 2)
   await Promise.all(workers)
+})
+
+test('the page compiles the module while its worker starts, once for all its databases, and the worker fetches none', async () => {
+  const page = await open()
+  const requests = []
+  page.on('request', (request) => request.url().endsWith('.wasm') && requests.push(request.url()))
+  const codes = await page.evaluate(async () => {
+    const worker = new Worker('/pkg/worker-entry.js', { type: 'module' })
+    const codes = []
+    for (const _ of 'ab') codes.push((await tried(() => worker)).code)
+    worker.terminate()
+    // What a page fetches is in its own list, and what its worker fetches is not.
+    return [...codes, performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length]
+  })
+  assert.deepEqual(codes, ['NO ERROR', 'NO ERROR', 1])
+  assert.deepEqual(requests, [`${site.origin}/pkg/wasm/snaplight_bg.wasm`])
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('where the page may compile no module, its worker fetches and compiles it', async () => {
+  const page = await open('/no-wasm.html')
+  const [compiled, { code, message }] = await page.evaluate(async () => [await failure(() => WebAssembly.compileStreaming(fetch('/pkg/wasm/snaplight_bg.wasm'))), await tried()])
+  assert.match(compiled.message, /Content Security Policy/)
+  assert.equal(code, 'NO ERROR', message)
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('a worker of a data URL takes the module that its page has compiled', async () => {
+  const page = await open('/blank', cdn.origin)
+  const script = `data:text/javascript,import ${JSON.stringify(`${cdn.origin}/pkg/worker-entry.js`)}`
+  const { code, message } = await page.evaluate((script) => tried(() => new Worker(script, { type: 'module' })), script)
+  assert.equal(code, 'NO ERROR', message)
+  assert.deepEqual(page.uncaught, [])
+})
+
+test('a promise of a module that rejects is a LoadError, by a worker as in the page, and another one works later', async () => {
+  const page = await open()
+  const found = await page.evaluate(async () => {
+    const worker = new Worker('/pkg/worker-entry.js', { type: 'module' })
+    const offline = await tried(() => worker, { network, memory: true, wasm: Promise.reject(new Error('offline')) })
+    const nowhere = await tried(() => worker, { network, memory: true, wasm: '/nowhere.wasm' })
+    return [offline, nowhere, await tried(() => worker)]
+  })
+  assert.deepEqual(found.map(({ code }) => code), ['LOAD_FAILED', 'LOAD_FAILED', 'NO ERROR'])
+  assert.match(found[0].message, /could not be loaded: offline/)
+  assert.deepEqual(page.uncaught, [])
 })
 
 test('an error keeps its cause on the way out of a worker', async () => {

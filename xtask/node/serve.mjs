@@ -39,18 +39,22 @@ const ISOLATING = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-e
 /** What lets pages of any origin load modules from here, as a CDN does. */
 const SHARED = { 'access-control-allow-origin': '*' }
 
+/** As a server with releases under names of their own allows it. */
+const CACHED = 'max-age=31536000, immutable'
+
 /**
- * @param {{port?: number, site?: string, files?: Record<string, string | Buffer>, isolated?: boolean, shared?: boolean}} [options]
- *   `port`: any free one by default. `site`: the folder of everything else, instead of `www/`. `files`: what is served besides, by its path, whose ending says
+ * @param {{port?: number, site?: string, files?: Record<string, string | Buffer>, isolated?: boolean, shared?: boolean, cached?: boolean}} [options]
+ *   `port`: any free one by default. `site`: the folder of everything else, instead of `www/`.
+ *   `files`: what is served besides, by its path, whose ending says
  *   its type. `isolated`: pages are cross-origin isolated. `shared`: pages of other origins may load
- *   from here
+ *   from here. `cached`: browsers may cache everything but pages
  * @returns {Promise<{origin: string, close: () => Promise<void>}>}
  */
-export async function serve({ port = 0, site = join(ROOT, 'www'), files = {}, isolated = false, shared = false } = {}) {
+export async function serve({ port = 0, site = join(ROOT, 'www'), files = {}, isolated = false, shared = false, cached = false } = {}) {
   // Nothing may be cached: a development server must serve a rebuilt package under the same name.
   const headers = { 'cache-control': 'no-store', ...(isolated && ISOLATING), ...(shared && SHARED) }
   const server = createServer((request, response) => {
-    answer(request, response, site, files, headers).catch((error) => {
+    answer(request, response, site, files, cached && !isPage(request.url) ? { ...headers, 'cache-control': CACHED } : headers).catch((error) => {
       response.writeHead(500).end(String(error))
     })
   })
@@ -65,6 +69,10 @@ export async function serve({ port = 0, site = join(ROOT, 'www'), files = {}, is
     origin: `http://127.0.0.1:${server.address().port}`,
     close: () => shut(server),
   }
+}
+
+function isPage(url) {
+  return /\.html$|\/[^.]*$/.test(url)
 }
 
 async function answer(request, response, site, files, headers) {

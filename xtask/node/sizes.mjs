@@ -1,6 +1,7 @@
 /**
  * Prints how large the package is, raw and compressed with brotli, as servers send it: its files,
- * and what an app ships of it, bundled and minified.
+ * and what an app ships of it, bundled and minified. With `--check` it fails if something is larger
+ * than a release may be.
  */
 
 import { readFileSync } from 'node:fs'
@@ -10,6 +11,18 @@ import { ROOT } from './serve.mjs'
 
 /** The largest that the module, and the provider with what follows a chain, may be, in bytes. */
 export const SIZE_BARS = { module: 190_000, provider: 6_000 }
+
+/**
+ * The largest that a release may be, brotli, by file or bundle: a few percent more than when this was
+ * written, so that a release that weighs more is somebody's decision.
+ */
+const LIMITS = {
+  'wasm/snaplight_bg.wasm': 205_000,
+  'snaplight': 24_200,
+  'snaplight, snaplight/provider': 26_800,
+  'snaplight/worker, the page': 19_500,
+  'snaplight/worker, the worker': 14_400,
+}
 
 export const SHIPPED = ['wasm/snaplight_bg.wasm', 'wasm/snaplight.js', 'snaplight.js', 'worker.js']
 
@@ -64,10 +77,14 @@ function weight(bytes) {
 }
 
 if (import.meta.filename === process.argv[1]) {
-  table('pkg/', SHIPPED.map((file) => ({ name: file, ...sizeOf(file) })), { 'wasm/snaplight_bg.wasm': SIZE_BARS.module })
+  const files = SHIPPED.map((file) => ({ name: file, ...sizeOf(file) }))
+  table('pkg/', files, { 'wasm/snaplight_bg.wasm': SIZE_BARS.module })
   const [apps, parts] = await bundleSizes()
   table('bundled and minified', apps)
   table('of that with the provider', parts, { 'provider with follow': SIZE_BARS.provider })
+  const heavy = [...files, ...apps].filter(({ name, brotli }) => brotli > LIMITS[name])
+  for (const { name, brotli } of heavy) console.log(`\n  ${name} is ${brotli} bytes, and may be ${LIMITS[name]}: see LIMITS in sizes.mjs`)
+  if (process.argv.includes('--check') && heavy.length > 0) process.exitCode = 1
 }
 
 function table(title, rows, bars = {}) {

@@ -15,6 +15,7 @@ mod fuzz;
 mod go;
 mod kills;
 mod package;
+mod release;
 mod run;
 mod sim;
 mod sources;
@@ -132,6 +133,11 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       and prints its sizes.
       --fast                  without command-line tools and without wasm-opt, as the demo does
 
+  cargo xtask release Says how a version is published: by a tag, not from here.
+      --dry-run               checks what has to hold before: version, changelog, git, sizes, types and
+                              licence texts. Builds and packs the package, installs the tarball in a
+                              project of its own, and syncs by it in Node and in headless Chromium
+
   cargo xtask help    Prints this text.
 ";
 
@@ -157,6 +163,7 @@ fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
             Ok(true)
         }
         Some("build") => package::command(&Workspace::find()?, arguments),
+        Some("release") => release::command(&Workspace::find()?, arguments),
         Some("demo") => demo::command(&Workspace::find()?, arguments),
         Some("test") => suite::command(&Workspace::find()?, arguments),
         Some("kills") => kills::command(&Workspace::find()?, arguments),

@@ -46,6 +46,20 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
     required(
         "wasm-opt",
         &mut sources::script(workspace, "optimize.mjs", None),
+    )?;
+    required(
+        "collecting the licence texts",
+        &mut sources::script(workspace, "licences.mjs", None),
+    )?;
+    bundle(workspace)
+}
+
+/// Writes the bundles for pages that have no bundler.
+fn bundle(workspace: &Workspace) -> Outcome<()> {
+    tools::npm_packages(workspace, &workspace.node)?;
+    required(
+        "bundling the package",
+        &mut sources::script(workspace, "dist.mjs", None),
     )
     .map(drop)
 }
@@ -94,7 +108,8 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     let mut glue = Command::new(program);
     glue.arg(module).arg(output).arg("snaplight");
     required("writing the JavaScript glue", &mut glue)?;
-    guard_entries(workspace)
+    guard_entries(workspace)?;
+    bundle(workspace)
 }
 
 /// Where the glue takes over the exports of the module, which it calls from then on.

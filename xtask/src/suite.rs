@@ -91,6 +91,21 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     Ok(failed == 0)
 }
 
+/// Runs one step and prints its line. Returns whether it passed.
+pub(crate) fn alone(workspace: &Workspace, step: &str) -> Outcome<bool> {
+    let found = STEPS.iter().find(|(name, _)| *name == step);
+    let (name, run) = found.ok_or_else(|| format!("there is no step \"{step}\""))?;
+    let mut suite = Suite {
+        workspace,
+        unattended: false,
+        only: None,
+        total: Counts::default(),
+        browser_tools: None,
+    };
+    suite.step(name, *run);
+    Ok(suite.total.failed == 0)
+}
+
 struct Suite<'a> {
     workspace: &'a Workspace,
     /// CI is set: without Go, the step `gateway` then fails instead of being skipped.

@@ -19,6 +19,7 @@ import { Chain, addressOf, contractOf, startProvider, word } from '../provider.m
 import { BUNDLES, ROOT, serve } from '../serve.mjs'
 import { distant } from './distance.mjs'
 import { count, median, progress, row, spread, title } from './tables.mjs'
+import { ACCOUNTS, CONTRACTS, NAME, SET as set, SLOTS, fill, networkOf } from './wallet-set.mjs'
 
 const BARS = { first: '150 or less', block: '500 or less', page: '0.15 or less', worker: '0.3 or less' }
 const STARTED = 'in a browser just started'
@@ -36,21 +37,12 @@ const BLOCK_MS = 5_500
 /** Reads that are timed one by one, and ten times as many at once. */
 const READS = 2_000
 const AT_ONCE = 100
-const NAME = 'wallet'
-const ACCOUNTS = 20
-const CONTRACTS = 5
-const SLOTS = 20
 
 const { values: options } = parseArgs({ options: { runs: { type: 'string', default: '20' }, only: { type: 'string' }, json: { type: 'string' } } })
 const runs = Number(options.runs)
 const chain = await Chain.generate({ accounts: 2_000, contracts: CONTRACTS, slots: 100 })
-const network = { id: chain.chainId, genesisHash: chain.genesisHash }
+const network = networkOf(chain)
 const address = addressOf(7)
-/** 20 plain accounts, and 20 slots in each of 5 contracts. */
-const set = [
-  ...Array.from({ length: ACCOUNTS }, (_, at) => addressOf(at + 1)),
-  ...Array.from({ length: CONTRACTS }, (_, at) => ({ address: contractOf(at), slots: Array.from({ length: SLOTS }, (_, slot) => word(slot)) })),
-]
 const result = {}
 
 title(`a wallet's set of 120 keys, load ${loadavg()[0].toFixed(1)}`)
@@ -74,7 +66,7 @@ async function firstBalances() {
     ;(found[`${way}, ${what}`] ??= []).push(figures)
   }
   try {
-    await fill(server, profile)
+    await fill(chain, server, profile)
     progress('in a browser that was just started')
     for (let run = 0; run < runs; run++) {
       for (const way of Object.keys(ways)) {
@@ -211,7 +203,7 @@ async function balances() {
   const profile = await mkdtemp(join(tmpdir(), 'snaplight-wallet-'))
   const found = {}
   try {
-    await fill(server, profile)
+    await fill(chain, server, profile)
     const browser = await launch({ profile })
     for (const thread of ['page', 'worker']) {
       const page = await browser.context.newPage()
@@ -268,27 +260,6 @@ async function readInPage({ name, network, addresses, thread, reads, atOnce, add
   const perSecond = (10 * reads) / ((performance.now() - started) / 1000)
   await db.close()
   return { times, ofDatabase, perSecond }
-}
-
-/** Makes the database once. */
-async function fill(server, profile) {
-  const provider = await startProvider(chain)
-  const browser = await launch({ profile })
-  const page = await browser.context.newPage()
-  await page.goto(`${server.origin}/blank`)
-  await page.evaluate(fillInPage, { name: NAME, network, set, url: provider.http, blockHash: chain.head.hash })
-  await browser.close()
-  await provider.close()
-}
-
-async function fillInPage({ name, network, set, url, blockHash }) {
-  const { open } = await import('snaplight')
-  const db = await open({ name, network, hold: 'set' })
-  db.addPeer(url, { by: 'rpc' })
-  const tracked = db.track(set)
-  await db.sync({ blockHash })
-  await tracked
-  await db.close()
 }
 
 async function firstBalance(browser, url, isUnclean) {
