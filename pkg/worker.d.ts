@@ -26,7 +26,8 @@ import type { OpenOptions, Snaplight } from './snaplight.js'
  *   hold several databases. Page and worker have to run the same version of this package.
  * @param options As for `open`. `wasm` is posted: a URL, bytes, a `WebAssembly.Module` (which no
  *   `SharedWorker` gets), or a `Response`, of which the bytes are.
- * @throws As `open`. {@link UnsupportedError}: there is no `Worker` here, as in a service worker.
+ * @throws As `open`. {@link UnsupportedError}: there is no `Worker` here, as in a service worker, or
+ *   workers cannot be modules (Firefox before 114).
  *   {@link LoadError}: the worker's script cannot be loaded, does not answer within 30 seconds, or
  *   is of another version of this package. The message names the script and the remedy. `cause` is
  *   the browser's error, or a copy of the one that the worker threw.
