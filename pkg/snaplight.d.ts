@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /**
  * Snaplight: Ethereum's state, proven, persistent and readable offline, inside the browser.
  *
@@ -125,13 +127,13 @@ export type SlotLike = bigint | number | string | Uint8Array
  * which keeps Chromium from losing the database (event `recovered`).
  *
  * @throws {MisuseError} `BAD_ARGUMENT`: an option is missing or malformed; `WRONG_NETWORK`: the
- *   database of this name belongs to another network; `WRONG_HOLD`: it holds something else than
- *   `hold` says.
- * @throws {LockedError} With `role: 'writer'` only: somebody writes to it, here or in another tab
- *   or worker.
- * @throws {UnsupportedError} No WebAssembly SIMD or reference types, or (without `memory`) no
- *   IndexedDB or no Web Locks, or none for this page: cookies and site data are blocked, or it is in
- *   a sandboxed frame without `allow-same-origin`.
+ *   database of this name was first opened for another network; `WRONG_HOLD`: it holds something
+ *   else than `hold` says.
+ * @throws {LockedError} With `role: 'writer'` only: somebody writes to it. The message says whether
+ *   that is this page or worker itself, or another one.
+ * @throws {UnsupportedError} Part of WebAssembly is missing (the message names it), or (without
+ *   `memory`) IndexedDB or Web Locks are, or none for this page: cookies and site data are blocked, or
+ *   it is in a sandboxed frame without `allow-same-origin`.
  * @throws {LoadError} The WebAssembly module was not found, or the page's Content-Security-Policy
  *   forbids it.
  * @throws {StoreError} The browser's database cannot be opened or read; `STORE_NEWER`: a newer
@@ -148,9 +150,9 @@ export function open(options: OpenOptions): Promise<Snaplight>
  * @param name As given to {@link open}; `'snaplight'` if left out.
  * @param options `wasm` as for {@link open}; needed only if no database was opened before.
  * @throws {MisuseError} `BAD_ARGUMENT`: not a name.
- * @throws {LockedError} Somebody has it open to write, here or in another tab or worker.
- * @throws {UnsupportedError} No IndexedDB or no Web Locks here; or no WebAssembly SIMD or
- *   reference types.
+ * @throws {LockedError} Somebody has it open to write. The message says whether that is this page or
+ *   worker itself, or another one.
+ * @throws {UnsupportedError} No IndexedDB or no Web Locks here, or part of WebAssembly is missing.
  * @throws {LoadError} As for {@link open}.
  * @throws {CrashError} As for {@link open}.
  * @throws {StoreError} The browser refused; `STORE_BLOCKED`: another page keeps its
@@ -267,7 +269,10 @@ export type DatabaseEvent =
       readonly blocks: readonly { readonly source: string; readonly number: number; readonly hash: Hex }[]
     }
 
-export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
+export type WasmSource = string | URL | Response | ArrayBuffer | ArrayBufferView | WasmModule
+
+/** `WebAssembly.Module`, where the types of WebAssembly are known: not in Node's own. */
+type WasmModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer Module } } } ? Module & object : never
 
 /** One open database. Made by {@link open}. */
 export class Snaplight implements AsyncDisposable {
@@ -346,7 +351,9 @@ export class Snaplight implements AsyncDisposable {
    * @throws {MisuseError} `BAD_ARGUMENT`: not the URL of a peer, nor a WebSocket-like object or a
    *   provider, or an option that is none; `SOCKET_CLOSED`: the socket is closing or closed;
    *   `SOCKET_IN_USE`: this object is a peer already.
-   * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with.
+   * @throws {UnsupportedError} A URL, where there is no `WebSocket` to open it with, or to which this
+   *   page may not connect: its Content-Security-Policy forbids it (`connect-src`), or the page is
+   *   from https and the URL is `ws:`.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
@@ -386,7 +393,9 @@ export class Snaplight implements AsyncDisposable {
    * In a database of a set, a target that is one of {@link states} and was proven for today's set
    * becomes the complete state again without any request.
    *
-   * @throws {MisuseError} `BAD_ARGUMENT`: not a target, or not an AbortSignal; `WRONG_HEADER`: the
+   * @throws {MisuseError} `BAD_ARGUMENT`: not a target, or not an AbortSignal, or a hash that is known
+   *   to be something else: a root that is the hash of the genesis block, of a block that is held or
+   *   followed, or of no bytes; a block's hash that is the root of a state held; `WRONG_HEADER`: the
    *   header does not hash to the block's hash, or is no header (in a worker the sync rejects with
    *   it).
    * @throws {ClosedError} After `close()`.
@@ -430,7 +439,8 @@ export class Snaplight implements AsyncDisposable {
    * {@link CancelledError}, which nobody has to handle.
    *
    * @throws {MisuseError} `BAD_ARGUMENT`: not a source, the same one twice, or an option that is none.
-   * @throws {UnsupportedError} A ws: or wss: URL, where there is no `WebSocket`.
+   * @throws {UnsupportedError} A ws: or wss: URL, where there is no `WebSocket`. One that this page may
+   *   not connect to shows in {@link Standing.waiting}.
    * @throws {ClosedError} After `close()`.
    * @throws {CrashError}
    */
@@ -1089,7 +1099,7 @@ export interface SocketLike {
   /** The chosen subprotocol. Checked for sockets made from a URL only. */
   readonly protocol?: string
   /** Takes one binary frame. The array is a copy made for this call: it may be kept. */
-  send(data: Uint8Array): void
+  send(data: Uint8Array & { readonly buffer: ArrayBuffer }): void
   close(code?: number, reason?: string): void
   /**
    * `open`, `message` (`event.data` an `ArrayBuffer` or `Uint8Array`; a string is the peer's
@@ -1324,19 +1334,39 @@ export type ErrorCode =
   | 'LOAD_FAILED'
   | 'CRASHED'
 
+/** What every error of this package is made of. */
+declare class ErrorWithCode extends Error {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown })
+  readonly code: ErrorCode
+  readonly cause?: unknown
+}
+
 /**
  * The base of every error of this package. Its message says what happened, to what, and what to do.
+ * After `error instanceof SnaplightError`, a `switch` over `error.code` knows the class.
  */
-export class SnaplightError extends Error {
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions)
-  readonly code: ErrorCode
+export const SnaplightError: {
+  new (code: ErrorCode, message: string, options?: { cause?: unknown }): SnaplightError
+  readonly prototype: SnaplightError
 }
+export type SnaplightError =
+  | MisuseError
+  | NotTrackedError
+  | (StoreError & { readonly code: Exclude<StoreError['code'], 'DAMAGED' | 'QUOTA'> })
+  | DamagedError
+  | QuotaError
+  | CancelledError
+  | ClosedError
+  | LockedError
+  | UnsupportedError
+  | LoadError
+  | CrashError
 
 /**
  * The call is wrong and never can succeed: fix the caller. `BOGUS_ROOT` (a sync's rejection): what
  * lies under this root is proven and is no Ethereum state, so the root comes from a bad source.
  */
-export class MisuseError extends SnaplightError {
+export class MisuseError extends ErrorWithCode {
   readonly code:
     | 'BAD_ARGUMENT'
     | 'WRONG_NETWORK'
@@ -1353,7 +1383,7 @@ export class MisuseError extends SnaplightError {
 /**
  * What was asked for is not held, so its value is unknown. It is neither zero nor proven absent.
  */
-export class NotTrackedError extends SnaplightError {
+export class NotTrackedError extends ErrorWithCode {
   readonly code: 'NO_STATE' | 'NOT_TRACKED' | 'NO_SUCH_STATE'
   /**
    * Whether it is tracked, and only not proven in the state that was read. A newer state has it, or
@@ -1371,7 +1401,7 @@ export class NotTrackedError extends SnaplightError {
  *   database.
  * - `STORE_FAILED`: anything else, in the message.
  */
-export class StoreError extends SnaplightError {
+export class StoreError extends ErrorWithCode {
   readonly code:
     | 'STORE_FAILED'
     | 'STORE_ABORTED'
@@ -1403,27 +1433,27 @@ export class DamagedError extends StoreError {
  * The sync was cancelled, or a newer one took over (the message says which). `cause` is the reason
  * given to the AbortController or to `cancel`.
  */
-export class CancelledError extends SnaplightError {
+export class CancelledError extends ErrorWithCode {
   readonly code: 'CANCELLED'
 }
 
 /** The database object is closed. */
-export class ClosedError extends SnaplightError {
+export class ClosedError extends ErrorWithCode {
   readonly code: 'CLOSED'
 }
 
 /** Somebody else writes to the database, in this page, another tab or a worker. */
-export class LockedError extends SnaplightError {
+export class LockedError extends ErrorWithCode {
   readonly code: 'LOCKED'
 }
 
 /** The browser lacks, or denies to this page, something this package needs; the message names it. */
-export class UnsupportedError extends SnaplightError {
+export class UnsupportedError extends ErrorWithCode {
   readonly code: 'UNSUPPORTED'
 }
 
 /** The WebAssembly module or the worker could not be loaded; the message says what to check. */
-export class LoadError extends SnaplightError {
+export class LoadError extends ErrorWithCode {
   readonly code: 'LOAD_FAILED'
 }
 
@@ -1433,6 +1463,9 @@ export class LoadError extends SnaplightError {
  * committed is intact: reload the page. Please report the message. Or the worker that held the
  * database is gone, for instance by `terminate()`: the message says so, and it can be opened again.
  */
-export class CrashError extends SnaplightError {
+export class CrashError extends ErrorWithCode {
   readonly code: 'CRASHED'
 }
+
+// Without this, everything declared above would be exported.
+export {}

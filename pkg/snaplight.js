@@ -3,6 +3,7 @@
 import { Snaplight } from './lib/database.js'
 import { databaseName } from './lib/input.js'
 import { connectLocal } from './lib/local.js'
+import { orLocked } from './lib/locked.js'
 import { guardAsync, load } from './lib/module.js'
 import { checkOptions } from './lib/open.js'
 
@@ -36,5 +37,5 @@ export async function open(options) {
 export async function deleteDatabase(name, options) {
   const checked = databaseName(name)
   const module = await load(options?.wasm)
-  await guardAsync(() => module.deleteDatabase(checked))
+  await orLocked(checked, () => guardAsync(() => module.deleteDatabase(checked)))
 }

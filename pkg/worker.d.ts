@@ -27,7 +27,8 @@ import type { OpenOptions, Snaplight } from './snaplight.js'
  * @param options As for `open`. The module is compiled in the page, while the worker loads its script,
  *   or in the worker where the page may not. `wasm` is posted: a URL, bytes, a `WebAssembly.Module` (which no
  *   `SharedWorker` gets), or a `Response`, of which the bytes are.
- * @throws As `open`. {@link UnsupportedError}: there is no `Worker` here, as in a service worker.
+ * @throws As `open`. {@link UnsupportedError}: there is no `Worker` here, as in a service worker, or
+ *   workers cannot be modules (Firefox before 114).
  *   {@link LoadError}: the worker's script cannot be loaded, does not answer within 30 seconds, or
  *   is of another version of this package. The message names the script and the remedy. `cause` is
  *   the browser's error, or a copy of the one that the worker threw.

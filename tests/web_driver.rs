@@ -364,6 +364,82 @@ async fn a_follower_reads_what_the_writer_has_completed_and_writes_when_that_clo
     close(follower).await;
 }
 
+/// The message with which this database is refused to another network.
+async fn refused_network(role: &str, name: &str, id: u64, genesis: [u8; 32]) -> String {
+    let listener: JsValue = AsRef::<JsValue>::as_ref(&Listener::new()).clone();
+    let opened = Database::open(
+        name.to_owned(),
+        false,
+        role,
+        "",
+        id,
+        &genesis,
+        id,
+        listener.unchecked_into(),
+    );
+    let refused = JsFuture::from(opened).await.unwrap_err();
+    assert_eq!(field(&refused, "code"), "WRONG_NETWORK");
+    field(&refused, "message").as_string().unwrap()
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_was_never_synced_is_not_opened_for_another_network() {
+    let name = "driver: never synced";
+    delete(name).await;
+    let (sevens, eights) = (Hash([7; 32]).to_string(), Hash([8; 32]).to_string());
+    let writer = try_open(name, false, &Listener::new()).await.unwrap();
+    let follower = refused_network("follower", name, 1, [8; 32]).await;
+    assert!(follower.contains(&sevens) && follower.contains(&eights));
+    close(writer).await;
+    for (id, genesis) in [(1, [8; 32]), (2, [7; 32])] {
+        let message = refused_network("writer", name, id, genesis).await;
+        assert!(message.contains("belongs to network 1 "), "{message}");
+        assert!(message.contains(&format!("opened for network {id} ")));
+    }
+    // The refused ones have left the lock, and the database as it was.
+    close(try_open(name, false, &Listener::new()).await.unwrap()).await;
+    delete(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn an_empty_database_of_an_older_version_belongs_to_who_opens_it_first() {
+    let name = "driver: older";
+    delete(name).await;
+    let lock = WriterLock::acquire(name).await.unwrap();
+    let older = IndexedDb::open_to_write(lock, Durability::default());
+    older.await.unwrap().close().await;
+    close(try_open(name, false, &Listener::new()).await.unwrap()).await;
+    refused_network("", name, 2, [7; 32]).await;
+    delete(name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_damaged_record_does_not_give_the_database_to_another_network() {
+    let name = "driver: damaged and another";
+    delete(name).await;
+    close(try_open(name, false, &Listener::new()).await.unwrap()).await;
+    let lock = WriterLock::acquire(name).await.unwrap();
+    let store = IndexedDb::open_to_write(lock, Durability::default());
+    let store = store.await.unwrap();
+    let batch = Batch {
+        sequence: 1,
+        pages: Vec::new(),
+        codes: Vec::new(),
+        delete: Vec::new(),
+        delete_codes: Vec::new(),
+        scopes: Vec::new(),
+        delete_scopes: Vec::new(),
+        record: vec![3; 9],
+    };
+    store.commit(batch).await.unwrap();
+    store.close().await;
+    refused_network("writer", name, 2, [7; 32]).await;
+    // Its own network starts over, and it is still not another's.
+    close(try_open(name, false, &Listener::new()).await.unwrap()).await;
+    refused_network("writer", name, 2, [7; 32]).await;
+    delete(name).await;
+}
+
 /// The error's code of a read of the account at 20 times this byte; `None` if it was read.
 async fn refused_read(database: &Database, address: u8) -> Option<JsValue> {
     let read = JsFuture::from(database.account(&[address; 20], None)).await;

@@ -368,7 +368,7 @@ async fn a_page_that_is_no_secure_context_may_read_but_not_write() {
     assert_eq!(
         refused,
         Some(StoreError::Unsupported {
-            api: "navigator.locks"
+            api: "Web Locks API (navigator.locks)"
         })
     );
     assert_eq!(database.reader().await.unwrap().record().await, Ok(None));

@@ -25,6 +25,7 @@ import { idle, shapeProgress, shapeReport } from './progress.js'
 import { Reads, Snapshot } from './reads.js'
 import { call, quiet } from './running.js'
 import { Syncing } from './syncing.js'
+import { checkTarget } from './target.js'
 import { Watch } from './watch.js'
 
 export class Snaplight {
@@ -39,7 +40,10 @@ export class Snaplight {
   #listeners = new Set()
   #peers = new Peers()
   #syncing = new Syncing({
-    startSync: (target, start) => this.#backend.startSync(target, start),
+    startSync: (target, start) => {
+      checkTarget(target, { network: this.#network, states: this.states, heads: Object.values(this.#following.heads) })
+      this.#backend.startSync(target, start)
+    },
     cancelSync: () => this.#backend.cancelSync(),
   })
   #following = new Following()

@@ -3,6 +3,7 @@
 
 import { startWorker } from '../start-worker.js'
 import { LoadError, UnsupportedError } from './errors.js'
+import { WORKER_BROWSERS } from './features.js'
 import { otherVersion, version } from './version.js'
 
 /**
@@ -74,6 +75,7 @@ export class Host {
       // An event without a message is of a script that did not load. Any other error may be of any
       // code in the worker, and ours runs no other while it starts.
       if (event.message && (!this.#isOurs || this.#hasServed)) last = event.message
+      else if (this.#isOurs && !hasModuleWorkers()) fail(new UnsupportedError('UNSUPPORTED', `Workers cannot be modules here: openInWorker needs ${WORKER_BROWSERS}. Use open of snaplight, which works in this thread.`))
       else fail(notLoaded(`The worker's script could not be loaded${from(this.#script)}${event.message ? `: ${event.message}` : ''}. Check that it is served as JavaScript and that the page's Content-Security-Policy allows it (worker-src); ${CHAPTER}.`, event.error))
     }
     const look = () => {
@@ -103,6 +105,22 @@ export class Host {
     this.#hasServed = true
     return theirs === version ? null : otherVersion(theirs)
   }
+}
+
+/** Whether a new worker is asked for its type, which browsers do that know modules. */
+function hasModuleWorkers() {
+  let isAsked = false
+  try {
+    new Worker('data:text/javascript,', {
+      get type() {
+        isAsked = true
+        return 'module'
+      },
+    }).terminate()
+  } catch {
+    // It may be forbidden here. The type was asked for before.
+  }
+  return isAsked
 }
 
 function startFrom(url) {

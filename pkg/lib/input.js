@@ -53,7 +53,7 @@ export function showTarget({ root, blockHash, header }) {
 }
 
 export function addressBytes(value) {
-  return fixedBytes(value, 20) ?? bad('address', 'an address: 0x and 40 hexadecimal digits, or a Uint8Array of 20 bytes', value)
+  return fixedBytes(value, 20) ?? bad('address', 'an address: 0x and 40 hexadecimal digits, such as 0xd8da6bf26964af9d7eed9e03e53415d37aa96045, or a Uint8Array of 20 bytes', value)
 }
 
 /** 20 or 32 bytes: `getCode` takes either. */
@@ -157,7 +157,7 @@ export function watched(value) {
 export function networkId(value, argument = 'options.network.id') {
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
   if (typeof number !== 'bigint' || number < 0n || number >= NETWORK_ID_LIMIT) {
-    bad(argument, 'an id: a bigint or safe integer from 0 and below 2^64', value)
+    bad(argument, 'an id, such as 1: a bigint or safe integer from 0 and below 2^64', value)
   }
   return number
 }
@@ -266,9 +266,10 @@ function toJSON() {
   return Object.fromEntries(Object.entries(this).map(([key, value]) => [key, typeof value === 'bigint' ? `${value}` : value]))
 }
 
-export function bad(argument, expected, value, cause) {
+/** @param {string} [what] What the value is, if that is known. */
+export function bad(argument, expected, value, cause, what) {
   const options = cause === undefined ? undefined : { cause }
-  throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}.`, options)
+  throw new MisuseError('BAD_ARGUMENT', `${argument} must be ${expected}; got ${show(value)}${what ? `, which is ${what}` : ''}.`, options)
 }
 
 /** A copy, so that nothing changes here when the caller writes into its array. */
@@ -294,8 +295,17 @@ export function show(value) {
   try {
     if (isBytes(value)) return `a Uint8Array of ${value.length} bytes`
     if (typeof value?.then === 'function') return 'a promise (await it)'
+    if (Array.isArray(value)) return `an array of ${value.length}`
+    if (Object(value) === value) return showObject(value)
   } catch {
     // A proxy, which throws when it is asked what it is.
   }
   return Object(value) === value ? `a value of type ${typeof value}` : String(value)
+}
+
+/** By its keys, or by its kind if it has none. */
+function showObject(value) {
+  const keys = Object.keys(value)
+  if (keys.length === 0 || typeof value === 'function') return Object.prototype.toString.call(value)
+  return `{ ${keys.join(', ').slice(0, 80)} }`
 }

@@ -5,11 +5,12 @@ import { ClosedError, adoptError, flattenError } from './errors.js'
 import { peerUrl } from './input.js'
 import { Channel, Follower } from './follower.js'
 import { ignoredMessages } from './messages/shapes.js'
+import { orLocked } from './locked.js'
 import { guard, guardAsync, load } from './module.js'
 import { closedByError, closedByUser, shapeClosed } from './peer.js'
 import { openProvider } from './provider.js'
 import { Attempts, mayReturn, onWake } from './reconnect.js'
-import { checkSocket, connect, drop, hearErrors, watchEnd } from './socket.js'
+import { checkSocket, connect, drop, hearErrors, watchEnd, worded } from './socket.js'
 
 /** Between two progresses of a sync: a display needs no more than ten a second. */
 const PROGRESS_INTERVAL_MS = 100
@@ -24,7 +25,7 @@ export async function connectLocal({ name, memory, role, hold, network, wasm }, 
   const { Database } = await prepare({ memory, wasm })
   const backend = new LocalBackend(listener)
   const { id, genesisHash, chainId } = network
-  const database = await guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, chainId, backend.events()))
+  const database = await orLocked(name, () => guardAsync(() => Database.open(name, memory, role ?? '', hold ?? '', id, genesisHash, chainId, backend.events())))
   backend.adopt(database, memory ? null : name, role !== 'follower')
   return backend
 }
@@ -63,9 +64,10 @@ class LocalBackend {
   /** Aborted when the wait for the writer's place has to end. */
   #leaving = new AbortController()
   /**
-   * Connections by the driver's number: `{ id, socket, provider, answers }`, with the peer's id and
-   * what it has proven; `provider` is of provider.js, if it is one. A peer that is connected to again gets another number. Their sockets have to be
-   * closed here when the module has crashed.
+   * Connections by the driver's number: `{ id, socket, url, provider, answers }`, with the peer's id
+   * and what it has proven; `url` is there if we made the socket, and `provider`, of provider.js, if
+   * it is one. A peer that is connected to again gets another number. Their sockets have to be closed
+   * here when the module has crashed.
    */
   #connections = new Map()
   #lastConnection = 0
@@ -234,8 +236,9 @@ class LocalBackend {
       },
       onLie: (number, lie) => listener.onLie(this.#connections.get(number).id, lie),
       onPeerClosed: (number, raw, row) => {
-        const { id, answers } = this.#forget(number)
-        const closed = shapeClosed(raw)
+        const connection = this.#forget(number)
+        const { id, answers } = connection
+        const closed = shapeClosed({ ...raw, reason: worded(raw.reason, connection) })
         const attempts = this.#attempts.get(id)
         if (!attempts || !mayReturn(closed)) return this.#peerGone(id, closed, row)
         attempts.lost((row.session?.answers ?? answers) > 0)
@@ -300,15 +303,16 @@ class LocalBackend {
   #connect(id, url, target, by) {
     const number = ++this.#lastConnection
     if (by === 'rpc') this.#ask(number, id, url ?? target)
-    else this.#join(number, id, url ? connect(url) : target, by, url !== null)
+    else this.#join(number, id, url ? connect(url) : target, by, url)
     this.#watch ??= setInterval(() => this.#ticker ?? this.#showProgress(), IDLE_INTERVAL_MS)
   }
 
-  #join(number, id, socket, by, ours) {
+  #join(number, id, socket, by, url) {
+    const ours = url !== null
     checkSocket(socket, inUse)
     inUse.add(socket)
     const stopHearing = hearErrors(socket)
-    this.#connections.set(number, { id, socket, answers: 0 })
+    this.#connections.set(number, { id, socket, url, answers: 0 })
     try {
       guard(() => this.#database.addPeer(number, socket, by, ours))
     } catch (error) {

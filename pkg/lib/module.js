@@ -3,22 +3,11 @@
 
 import * as glue from '../wasm/snaplight.js'
 import { crash, crashed, onCrash } from './crash.js'
-import { UnsupportedError, adoptError } from './errors.js'
 import { moduleUrl } from '../module-url.js'
+import { adoptError } from './errors.js'
+import { checkFeatures } from './features.js'
 import { urlText } from './realms.js'
 import { notLoaded } from './source.js'
-
-/**
- * The smallest module that needs what ours needs: reference types (a table of externref) and SIMD
- * (a function that is `v128.const 0; drop`).
- */
-const PROBE = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, // magic, version 1
-  1, 4, 1, 96, 0, 0, // type 0: () -> ()
-  3, 2, 1, 0, // function 0 of type 0
-  4, 4, 1, 111, 0, 0, // table 0 of externref, from 0 elements
-  10, 23, 1, 21, 0, 253, 12, ...new Uint8Array(16), 26, 11, // code: v128.const 0, drop, end
-)
 
 /** The promise of the module, from the first `load` on. */
 let loading = null
@@ -61,12 +50,7 @@ export function guardAsync(call) {
 }
 
 async function instantiate(source) {
-  if (typeof WebAssembly !== 'object' || !WebAssembly.validate(PROBE)) {
-    throw new UnsupportedError(
-      'UNSUPPORTED',
-      'This browser has no WebAssembly SIMD or no reference types, which Snaplight needs. Use Chrome 96, Firefox 89, Safari 16.4 or newer.',
-    )
-  }
+  checkFeatures()
   try {
     await glue.default({ module_or_path: await resolveSource(await source) })
   } catch (cause) {

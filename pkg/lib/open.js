@@ -3,6 +3,7 @@
 import { bad, boolean, callback, databaseName, hashBytes, networkId, oneOf, optionsOf } from './input.js'
 
 const ROLES = ['writer', 'follower']
+const EXAMPLE = "{ id: 1, genesisHash: '0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3' }"
 const HOLDS = ['everything', 'set']
 
 /**
@@ -11,7 +12,9 @@ const HOLDS = ['everything', 'set']
  */
 export function checkOptions(options) {
   const { network, name, memory = false, role, hold, wasm, onEvent } = optionsOf(options)
-  const { id, genesisHash, chainId = id } = optionsOf(network ?? null, 'options.network')
+  if (network == null) bad('options', `{ network: ${EXAMPLE} } (that is mainnet)`, options)
+  if (typeof network !== 'object') bad('options.network', `${EXAMPLE} (that is mainnet)`, network)
+  const { id, genesisHash, chainId = id } = network
   boolean(memory, 'options.memory')
   if (role !== undefined) oneOf(role, ROLES, 'options.role')
   if (hold !== undefined) oneOf(hold, HOLDS, 'options.hold')

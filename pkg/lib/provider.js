@@ -10,7 +10,7 @@
 
 import { bad, isProvider, peerUrl } from './input.js'
 import { SUBSCRIBE, hearHead, listenToObject } from './new-heads.js'
-import { checkWebSocket, connect } from './socket.js'
+import { checkWebSocket, connect, notOpened, noteError } from './socket.js'
 
 /**
  * How long a call may take. The engine asks others long before that. Chosen without a measurement:
@@ -303,8 +303,10 @@ class HttpProvider {
       const http = ok ? undefined : { status, message: `HTTP status ${status}`, retryAfterMs: retryAfter(headers) }
       this.#hear(calls, parsed(await textOf(response)), http)
     } catch (thrown) {
-      // Browsers do not tell pages why: no network, no such server, or no permission (CORS).
-      this.#batches.calls.fail({ message: `the request failed: ${thrown?.message}` }, calls)
+      // Browsers do not tell pages why. Node does, in the cause. A URL's path may be a key.
+      const words = `the request failed (${new URL(this.#url).host}): ${thrown?.cause?.message || thrown?.cause?.code || thrown?.message}`
+      const causes = 'Likely causes: no network, or nothing listens there; it does not let this page ask it (CORS); the Content-Security-Policy (connect-src)'
+      this.#batches.calls.fail({ message: `${words}. ${causes}` }, calls)
     } finally {
       clearTimeout(limit)
       this.#aborters.delete(aborter)
@@ -344,11 +346,11 @@ class SocketProvider {
     }
     socket.onmessage = ({ data }) => this.#hear(data)
     // A close event follows. The `ws` package ends the process for an error that nobody hears.
-    socket.onerror = () => {}
+    socket.onerror = noteError
     socket.onclose = ({ code, reason }) => {
       const wasTooLarge = code === MESSAGE_TOO_LARGE && this.#batches.size > 1
       if (wasTooLarge) socketBatches.set(url, this.#batches.size >> 1)
-      this.#end(wasTooLarge ? ABNORMAL : code, reason || (wasOpen ? 'the connection broke' : 'the connection could not be opened'))
+      this.#end(wasTooLarge ? ABNORMAL : code, reason || (wasOpen ? 'the connection broke' : notOpened(socket, new URL(url).origin, 'it is no JSON-RPC endpoint for WebSockets')))
     }
   }
 

@@ -7,7 +7,7 @@ import { quiet } from './running.js'
 
 const ADDRESS_BYTES = 20
 const WORD_BYTES = 32
-const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
+export const EMPTY_CODE = '0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470'
 const EMPTY_ROOT = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'
 const ZERO_HASH = `0x${'00'.repeat(32)}`
 

@@ -3,6 +3,7 @@
 
 import { MisuseError, UnsupportedError } from './errors.js'
 import { bad } from './input.js'
+import { urlText } from './realms.js'
 
 /** WebSocket subprotocol of docs/websocket-peers.md. */
 const SUBPROTOCOL = 'devp2p.1'
@@ -14,10 +15,49 @@ const EXPECTED = 'a URL, an object like a WebSocket (with send and close), or a 
 /** @param {string[]} protocols The subprotocols to offer. */
 export function connect(url, protocols = [SUBPROTOCOL]) {
   checkWebSocket()
+  let cause
   try {
-    return new WebSocket(url, protocols)
-  } catch (cause) {
-    return bad('socket', 'a URL that this page may connect to', url, cause)
+    const socket = new WebSocket(url, protocols)
+    // Chromium gives a socket that is closed already where Firefox throws.
+    if (!(socket.readyState >= CLOSING)) return socket
+  } catch (thrown) {
+    cause = thrown
+    if (cause?.name !== 'SecurityError') bad('peer', 'a URL that can be connected to', url, cause)
+  }
+  throw new UnsupportedError(
+    'UNSUPPORTED',
+    `This page may not connect to ${url}: its Content-Security-Policy has to allow it (connect-src), and an https page may connect to wss: only.`,
+    cause && { cause },
+  )
+}
+
+/** What src/web/driver/peers.rs says of a connection. */
+const NOT_OPENED = 'the connection could not be opened'
+const NO_SUBPROTOCOL = 'the server did not select the WebSocket subprotocol'
+
+/**
+ * The reason of a connection's end, with what is known here. Browsers do not tell pages why a
+ * connection failed, so that no page can explore its user's network.
+ * @param {{socket: object, url: string | null}} connection `url` is `null` if the caller made the socket.
+ */
+export function worded(reason, { socket, url }) {
+  if (reason.startsWith(NO_SUBPROTOCOL)) return `${reason} (${url}); a JSON-RPC endpoint needs { by: 'rpc' }`
+  if (reason !== NOT_OPENED) return reason
+  return notOpened(socket, url ?? urlOf(socket), url ? "it is no snap peer (a JSON-RPC endpoint needs { by: 'rpc' })" : `the socket did not offer '${SUBPROTOCOL}' (new WebSocket(url, '${SUBPROTOCOL}'))`)
+}
+
+/** @param {string} last The likely cause that is left when nothing is wrong with the line. */
+export function notOpened(socket, url, last) {
+  const said = lastErrors.get(socket)
+  const tls = /^wss/.test(url) ? 'it has no TLS (ws: instead of wss:) or a certificate that is not trusted; ' : ''
+  return `${NOT_OPENED}${url ? ` (${url})` : ''}${said ? `: ${said}` : ''}. Likely causes: nothing listens there; ${tls}${last}`
+}
+
+function urlOf(socket) {
+  try {
+    return urlText({ href: socket.url })
+  } catch {
+    return null
   }
 }
 
@@ -30,7 +70,7 @@ export function checkWebSocket() {
 export function checkSocket(socket, inUse) {
   const state = readState(socket)
   if (state >= CLOSING || CLOSING_WORDS.includes(state)) {
-    throw new MisuseError('SOCKET_CLOSED', `The socket is closing or closed (readyState ${state}); connect again and pass the new one.`)
+    throw new MisuseError('SOCKET_CLOSED', `The socket${urlOf(socket) ? ` to ${urlOf(socket)}` : ''} is closing or closed (readyState ${state}); connect again and pass the new one.`)
   }
   if (inUse.has(socket)) {
     throw new MisuseError('SOCKET_IN_USE', 'This socket is a peer already; pass each socket once.')
@@ -42,11 +82,21 @@ export function drop(socket) {
   ignoringErrors(() => socket.close())
 }
 
+/** What the last error event of a socket said. Those of browsers say nothing. */
+const lastErrors = new WeakMap()
+
 /**
- * The one listener for errors. It does nothing, because a close event follows each error. It is one
- * function for all sockets, so that it keeps nothing in memory.
+ * The one listener for errors. It only notes their words, because a close event follows each error.
+ * It is one function for all sockets, so that it keeps nothing in memory.
  */
-const ignore = () => {}
+export const noteError = (event) =>
+  ignoringErrors(() => {
+    const { message, error } = event
+    const words = message || error?.message || error?.code
+    if (typeof words === 'string') lastErrors.set(event.target, words.trim().slice(0, LONGEST_WORDS))
+  })
+/** Characters of an error's words that are kept. */
+const LONGEST_WORDS = 200
 
 /**
  * Listens to the errors of a socket from now until its close event, even after we closed it. The
@@ -58,18 +108,18 @@ const ignore = () => {}
 export function hearErrors(socket) {
   const end = () =>
     ignoringErrors(() => {
-      if (socket.onerror === ignore) socket.onerror = null
-      socket.removeEventListener?.('error', ignore)
+      if (socket.onerror === noteError) socket.onerror = null
+      socket.removeEventListener?.('error', noteError)
       socket.removeEventListener?.('close', end)
     })
   // A socket that cannot be listened to is refused by the module, which listens to its other events
   // next.
   ignoringErrors(() => {
     if (typeof socket.addEventListener === 'function') {
-      socket.addEventListener('error', ignore)
+      socket.addEventListener('error', noteError)
       socket.addEventListener('close', end)
     } else {
-      socket.onerror = ignore
+      socket.onerror = noteError
     }
   })
   return end
@@ -81,9 +131,9 @@ export function hearErrors(socket) {
  */
 export function watchEnd(socket) {
   ignoringErrors(() => {
-    if (socket.onerror !== ignore) return
+    if (socket.onerror !== noteError) return
     const end = () => {
-      if (socket.onerror === ignore) socket.onerror = null
+      if (socket.onerror === noteError) socket.onerror = null
       if (socket.onclose === end) socket.onclose = null
     }
     if (socket.readyState > CLOSING || socket.readyState === 'closed') end()

@@ -102,6 +102,8 @@ test('a target is a root, a block or a header, and not two of them', () => {
 
 test('an object that throws when it is converted to text can still be shown', () => {
   const hostile = { toString() { throw new Error('no') }, get [Symbol.toStringTag]() { throw new Error('no') } }
-  assert.throws(() => addressBytes(hostile), misuse(/a value of type object/))
+  assert.throws(() => addressBytes(hostile), misuse(/got \{ toString \}/))
+  const never = () => { throw new Error('no') }
+  assert.throws(() => addressBytes(new Proxy({}, { get: never, ownKeys: never })), misuse(/a value of type object/))
   assert.throws(() => addressBytes(Symbol('s')), misuse(/Symbol\(s\)/))
 })

@@ -92,6 +92,22 @@ pub struct Network {
     pub genesis: Hash,
 }
 
+impl Network {
+    /// The id, little-endian, and the hash: 40 bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.id.to_le_bytes()[..], &self.genesis.0].concat()
+    }
+
+    /// The network with these bytes; `None` if they are no 40.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Network> {
+        let (id, genesis) = bytes.split_first_chunk()?;
+        Some(Network {
+            id: u64::from_le_bytes(*id),
+            genesis: Hash::from_slice(genesis)?,
+        })
+    }
+}
+
 /// The block that a state root was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {

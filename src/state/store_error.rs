@@ -46,7 +46,7 @@ pub enum StoreError {
     /// The browser lacks something that the store needs, or withholds it from this page (Web Locks
     /// need a secure context).
     Unsupported {
-        /// The missing thing as JavaScript names it, for instance `navigator.locks`.
+        /// The missing thing, for instance `Web Locks (navigator.locks)`.
         api: &'static str,
     },
     /// Any other exception of the browser.
@@ -72,7 +72,9 @@ impl fmt::Display for StoreError {
                 )
             }
             StoreError::Exists => f.write_str("a page of the batch is already stored"),
-            StoreError::Locked => f.write_str("another tab or worker writes to this database"),
+            StoreError::Locked => {
+                f.write_str("another page, tab or worker writes to this database")
+            }
             StoreError::ReadOnly => f.write_str("the database was opened for reading only"),
             StoreError::Blocked => f.write_str("another tab keeps the database open"),
             StoreError::Closed => f.write_str("the database connection is closed"),
@@ -82,7 +84,7 @@ impl fmt::Display for StoreError {
                     "the database has format {found}, this version knows up to {supported}"
                 )
             }
-            StoreError::Unsupported { api } => write!(f, "{api} is not available here"),
+            StoreError::Unsupported { api } => write!(f, "there is no {api} here"),
             StoreError::Other { name, message } => write!(f, "{name}: {message}"),
         }
     }

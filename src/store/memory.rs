@@ -35,6 +35,7 @@ struct Disk {
     pages: FlatMap<PageId, Vec<u8>>,
     codes: FlatMap<Hash, Vec<u8>>,
     scopes: FlatMap<u64, Vec<u8>>,
+    label: Option<Vec<u8>>,
     meta: Option<Meta>,
     has_writer: bool,
 }
@@ -100,11 +101,16 @@ impl Store for MemoryStore {
 
     fn contents(&self, codes: usize) -> impl Future<Output = Result<Contents, StoreError>> {
         ready(self.read(|disk| {
+            let label = disk.label.clone();
             let Some(meta) = &disk.meta else {
-                return Contents::default();
+                return Contents {
+                    label,
+                    ..Contents::default()
+                };
             };
             let scopes = disk.scopes.iter().take(MAX_SCOPES);
             Contents {
+                label,
                 record: Some(meta.record.clone()),
                 scopes: scopes
                     .map(|(version, bytes)| (*version, bytes.clone()))
@@ -122,10 +128,17 @@ impl Store for MemoryStore {
         ready(landed)
     }
 
+    fn label(&self, label: &[u8]) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        ready(
+            self.check_writable()
+                .map(|()| self.disk.0.borrow_mut().label = Some(label.to_vec())),
+        )
+    }
+
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
         ready(
             self.check_writable()
-                .map(|()| self.disk.0.borrow_mut().clear()),
+                .map(|()| *self.disk.0.borrow_mut() = Disk::of_a_writer()),
         )
     }
 
@@ -185,7 +198,9 @@ impl Disk {
 
         // Nothing can fail any more.
         if self.meta.is_none() {
-            self.clear();
+            self.pages.clear();
+            self.codes.clear();
+            self.scopes.clear();
         }
         self.pages.retain(&|id| !is_deleted(id));
         for hash in &batch.delete_codes {
@@ -210,10 +225,11 @@ impl Disk {
         Ok(())
     }
 
-    fn clear(&mut self) {
-        self.pages.clear();
-        self.codes.clear();
-        self.scopes.clear();
-        self.meta = None;
+    /// An empty disk with a writing connection.
+    fn of_a_writer() -> Disk {
+        Disk {
+            has_writer: true,
+            ..Disk::default()
+        }
     }
 }

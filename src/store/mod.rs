@@ -35,9 +35,11 @@ use crate::{
 /// those of the eight readable states and of the build. More are not ours.
 pub const MAX_SCOPES: usize = 16;
 
-/// What a database is opened with. Empty in a store without a record.
+/// What a database is opened with. In a store without a record there is the label at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
+    /// What [`Store::label`] was given last.
+    pub label: Option<Vec<u8>>,
     /// The record of the last batch that landed.
     pub record: Option<Vec<u8>>,
     /// The scopes by their versions, ascending, as [`Batch::scopes`] brought them. At most
@@ -86,7 +88,10 @@ pub trait Store {
     /// failure nothing of the batch is in the store.
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>>;
 
-    /// Forgets everything: afterwards the store is empty and the next batch's sequence is 1.
+    /// Notes what the database is for, in place of what was noted before. No batch changes it.
+    fn label(&self, label: &[u8]) -> impl Future<Output = Result<(), StoreError>> + use<'_, Self>;
+
+    /// Forgets everything, the label too: afterwards the store is empty and the next batch's sequence is 1.
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>>;
 
     /// Ends this connection. What was asked before is still done; every later call is

@@ -169,6 +169,13 @@ impl Store for Backend {
         }
     }
 
+    fn label(&self, label: &[u8]) -> impl Future<Output = Result<(), StoreError>> + use<'_> {
+        match self {
+            Backend::Memory(store) => later(store.label(label)),
+            Backend::IndexedDb(store) => later(store.label(label)),
+        }
+    }
+
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
         match self {
             Backend::Memory(store) => later(store.clear()),

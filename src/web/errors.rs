@@ -73,10 +73,7 @@ impl From<StoreError> for JsError {
                 "STORE_SUPERSEDED",
                 "Somebody else wrote to this database: close it and open it again",
             ),
-            StoreError::Locked => (
-                "LOCKED",
-                "The database is open already, here or in another tab or worker: close it there first",
-            ),
+            StoreError::Locked => ("LOCKED", "Close it there first"),
             StoreError::Blocked => ("STORE_BLOCKED", "Close the other tabs of this site"),
             StoreError::Closed => ("CLOSED", "Open it again"),
             StoreError::NewerFormat { .. } => (
@@ -85,7 +82,8 @@ impl From<StoreError> for JsError {
             ),
             StoreError::Unsupported { .. } => (
                 "UNSUPPORTED",
-                "Use a secure page (https or localhost) in a current browser, or open with memory: true",
+                "Use an https or localhost page in Chrome 96, Firefox 96, Safari 16.4 or newer, or open \
+                 with memory: true",
             ),
             // A frame without an origin of its own, or blocked cookies: it stays so.
             StoreError::Other { name, .. } if name == SECURITY => (

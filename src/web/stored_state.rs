@@ -43,7 +43,21 @@ impl StoredState {
     ) -> Result<StoredState, JsError> {
         let codes = if writes { MAX_CODES_HELD } else { 0 };
         let stored = store.contents(codes).await?;
+        let label = stored.label.as_deref().and_then(Network::from_bytes);
         let decoded = stored.record.as_deref().map(Record::decode).transpose();
+        let known = match &decoded {
+            Ok(Some(record)) => Some(record.network),
+            // Nothing was synced yet, or the record is lost.
+            _ => label,
+        };
+        if let Some(known) = known.filter(|known| *known != network) {
+            let message = format!(
+                "The database '{name}' belongs to network {} with genesis block {}, and was opened \
+                 for network {} with genesis block {}. Open it for its own, or choose another name.",
+                known.id, known.genesis, network.id, network.genesis
+            );
+            return Err(JsError::new("WRONG_NETWORK", message));
+        }
         let (record, lost) = match decoded {
             Ok(Some(record)) => (record, None),
             Ok(None) if writes && store.holds_pages().await? => (
@@ -57,14 +71,6 @@ impl StoredState {
             ),
             Err(newer) => return Err(newer.into()),
         };
-        if record.network != network {
-            let message = format!(
-                "The database '{name}' belongs to network {} with genesis block {}. Open it for \
-                 that one, or choose another name.",
-                record.network.id, record.network.genesis
-            );
-            return Err(JsError::new("WRONG_NETWORK", message));
-        }
         let (record, scopes, lost) = match record.scopes_of(&stored.scopes) {
             Some(scopes) => (record, scopes, lost),
             None => (
@@ -82,6 +88,11 @@ impl StoredState {
         if state.lost.is_some() {
             store.clear().await?;
             state.codes = Vec::new();
+        }
+        if writes && (label.is_none() || state.lost.is_some()) {
+            // The store does it in any case. Its answer is not waited for, and opening does not fail
+            // by it: the first batch names the network too.
+            drop(store.label(&network.to_bytes()));
         }
         Ok(state)
     }

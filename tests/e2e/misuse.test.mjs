@@ -148,7 +148,20 @@ test('a peer of another network is dropped at its Status', async () => {
     return closed
   }, chain(peer))
   assert.equal(closed.by, 'fault')
-  assert.ok(closed.reason.length > 0)
+  assert.match(closed.reason, /^is on network 1, and not 99$/)
+})
+
+test('a peer with another genesis block is dropped, and the reason names both', async () => {
+  const peer = await world.peer('--genesis', GENESIS)
+  const page = await world.page()
+  const genesisHash = '0x' + '09'.repeat(32)
+  const closed = await page.evaluate(async ({ url, network, genesisHash }) => {
+    const db = await snaplight.open({ name: 'another genesis', network: { ...network, genesisHash } })
+    const closed = await db.addPeer(url).closed
+    await db.close()
+    return closed
+  }, { ...chain(peer), genesisHash })
+  assert.deepEqual([closed.by, closed.reason], ['fault', `is on the chain with genesis block ${peer.genesisHash}, and not ${genesisHash}`])
 })
 
 test('opening twice, another network, a second sync, and reading before there is a state', async () => {
@@ -174,6 +187,61 @@ test('opening twice, another network, a second sync, and reading before there is
   assert.match(errors.superseded.message, /newer sync/)
   assertAll({ ended: errors.ended }, 'SYNC_ENDED', 'MisuseError')
   assertAll({ wrong: errors.wrong }, 'WRONG_NETWORK', 'MisuseError')
+})
+
+test('a database that was never synced is not opened for another network, by a writer or a follower, and says both', async () => {
+  const page = await world.page()
+  const { writer, follower, again } = await page.evaluate(async () => {
+    const network = { id: 1, genesisHash: '0x' + '01'.repeat(32) }
+    const other = { id: 1, genesisHash: '0x' + '02'.repeat(32) }
+    await (await snaplight.open({ name: 'never', network })).close()
+    const writer = await failure(() => snaplight.open({ name: 'never', network: other }))
+    const db = await snaplight.open({ name: 'never', network })
+    const follower = await failure(() => snaplight.open({ name: 'never', network: other }))
+    await db.close()
+    return { writer, follower, again: db.role }
+  })
+  assertAll({ writer, follower }, 'WRONG_NETWORK', 'MisuseError')
+  for (const { message } of [writer, follower]) assert.match(message, /'never' belongs to network 1 with genesis block 0x0101.* for network 1 with genesis block 0x0202/)
+  assert.equal(again, 'writer')
+})
+
+test('LOCKED says whether this page itself writes, or another tab', async () => {
+  const [page, other] = [await world.page(), await world.page()]
+  const insist = () => failure(() => snaplight.open({ name: 'mine', role: 'writer', network: { id: 1, genesisHash: '0x' + '01'.repeat(32) } }))
+  await page.evaluate(async () => {
+    globalThis.mine = await snaplight.open({ name: 'mine', network: { id: 1, genesisHash: '0x' + '01'.repeat(32) } })
+  })
+  const [here, there] = [await page.evaluate(insist), await other.evaluate(insist)]
+  const [deletedHere, deletedThere] = await Promise.all([page, other].map((tab) => tab.evaluate(() => failure(() => snaplight.deleteDatabase('mine')))))
+  await page.evaluate(() => globalThis.mine.close())
+  assertAll({ here, there, deletedHere, deletedThere }, 'LOCKED', 'LockedError')
+  for (const { message } of [here, deletedHere]) assert.match(message, /^This page or worker itself writes to the database "mine": use the object/)
+  for (const { message } of [there, deletedThere]) assert.match(message, /^Another tab or worker writes to the database "mine": close it there/)
+})
+
+test('what a page reads of a URL: its policy forbids it, nothing listens, or it is no peer', async () => {
+  const peer = await world.peer('--genesis', GENESIS)
+  const page = await world.page()
+  const found = await page.evaluate(async ({ url, network, origin }) => {
+    const db = await snaplight.open({ name: 'urls', network })
+    const reason = async (target) => (await db.addPeer(target, { reconnect: false }).closed).reason
+    const reasons = [await reason('ws://127.0.0.1:9/'), await reason(url.replace('ws:', 'wss:')), await reason(origin.replace('http', 'ws')), await reason(new WebSocket(url))]
+    const policy = document.createElement('meta')
+    policy.httpEquiv = 'Content-Security-Policy'
+    policy.content = "connect-src 'self'"
+    document.head.append(policy)
+    const forbidden = await failure(() => db.addPeer('wss://peer.example/'))
+    await db.close()
+    return { reasons, forbidden }
+  }, { ...chain(peer), origin: world.origin })
+  assert.deepEqual([found.forbidden.name, found.forbidden.code], ['UnsupportedError', 'UNSUPPORTED'])
+  assert.match(found.forbidden.message, /^This page may not connect to wss:\/\/peer\.example\/: its Content-Security-Policy has to allow it \(connect-src\)/)
+  const [refused, tls, noPeer, given] = found.reasons
+  assert.match(refused, /^the connection could not be opened \(ws:\/\/127\.0\.0\.1:9\/\)\. Likely causes: nothing listens there; it is no snap peer/)
+  assert.match(tls, /\(wss:.*it has no TLS \(ws: instead of wss:\)/)
+  assert.match(noPeer, /it is no snap peer \(a JSON-RPC endpoint needs \{ by: 'rpc' \}\)$/)
+  assert.match(given, /the socket did not offer 'devp2p\.1'/)
 })
 
 test('after close every call throws ClosedError, and closing again is fine', async () => {

@@ -5,8 +5,10 @@
 //! each.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+mod labels;
 mod scopes;
 
+pub(crate) use labels::*;
 pub(crate) use scopes::*;
 
 use futures::future::{join, join_all};
@@ -36,6 +38,7 @@ macro_rules! every_case {
             a_code_may_be_stored_again
             scopes_come_and_go_with_their_batches
             scopes_are_ascending_by_version_and_at_most_the_limit
+            a_label_is_there_before_the_first_batch_and_no_batch_changes_it
             no_bytes_and_sixty_thousand_come_back_as_they_were
             clear_starts_over
             everything_is_there_after_reopening
@@ -53,6 +56,11 @@ pub(crate) trait Parts: Store {
     fn codes_held(&self, limit: usize) -> impl Future<Output = Result<Vec<Hash>, StoreError>> {
         let contents = self.contents(limit);
         async move { Ok(contents.await?.codes) }
+    }
+
+    fn label_held(&self) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> {
+        let contents = self.contents(0);
+        async move { Ok(contents.await?.label) }
     }
 
     fn scopes(&self) -> impl Future<Output = Result<Vec<(u64, Vec<u8>)>, StoreError>> {

@@ -41,7 +41,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<()> {
         .arg(workspace.package.join("wasm"))
         .env("PATH", path);
     required("writing the JavaScript glue", &mut glue)?;
-    guard_entries(workspace)?;
+    edit_glue(workspace)?;
     say("optimizing the module with wasm-opt");
     required(
         "wasm-opt",
@@ -108,31 +108,71 @@ pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     let mut glue = Command::new(program);
     glue.arg(module).arg(output).arg("snaplight");
     required("writing the JavaScript glue", &mut glue)?;
-    guard_entries(workspace)?;
+    edit_glue(workspace)?;
     bundle(workspace)
 }
 
-/// Where the glue takes over the exports of the module, which it calls from then on.
-const EXPORTS: &str = "wasm = instance.exports;";
-/// The same with `guarded` of `pkg/lib/crash.js`, which notices a trap whoever has called.
-const GUARDED: &str = "wasm = guarded(instance.exports);";
+/// What is changed in the glue, and into what.
+const GLUE_EDITS: [(&str, &str); 4] = [
+    // The glue calls the exports from then on. `guarded` of `pkg/lib/crash.js` notices a trap whoever
+    // has called.
+    (
+        "wasm = instance.exports;",
+        "wasm = guarded(instance.exports);",
+    ),
+    // Made at the first use. Importing the package needs no globals then: Jest's jsdom has neither
+    // of these, and a page may bring its own after the import.
+    (
+        "let cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });\n\
+         cachedTextDecoder.decode();\n",
+        "let cachedTextDecoder;\n",
+    ),
+    (
+        "if (numBytesDecoded >= MAX_SAFARI_DECODE_BYTES) {",
+        "if (!cachedTextDecoder || numBytesDecoded >= MAX_SAFARI_DECODE_BYTES) {",
+    ),
+    (
+        ENCODER,
+        "const cachedTextEncoder = {\n    \
+         encode: (text) => new TextEncoder().encode(text),\n    \
+         encodeInto: (text, view) => new TextEncoder().encodeInto(text, view),\n\
+         };\n",
+    ),
+];
 
-/// Has the glue call the module through `pkg/lib/crash.js`.
-fn guard_entries(workspace: &Workspace) -> Outcome<()> {
+/// The glue's encoder, with a substitute for browsers that are older than the oldest we need.
+const ENCODER: &str = "const cachedTextEncoder = new TextEncoder();
+
+if (!('encodeInto' in cachedTextEncoder)) {
+    cachedTextEncoder.encodeInto = function (arg, view) {
+        const buf = cachedTextEncoder.encode(arg);
+        view.set(buf);
+        return {
+            read: arg.length,
+            written: buf.length
+        };
+    };
+}
+";
+
+/// Has the glue call the module through `pkg/lib/crash.js`, and need nothing when it is imported.
+fn edit_glue(workspace: &Workspace) -> Outcome<()> {
     let path = workspace.package.join("wasm/snaplight.js");
-    let glue = fs::read_to_string(&path)
+    let mut glue = fs::read_to_string(&path)
         .map_err(|error| format!("{} could not be read: {error}", path.display()))?;
-    if glue.matches(EXPORTS).count() != 1 {
-        return Err(format!(
-            "the glue does not say `{EXPORTS}` once, so its calls cannot be guarded; look how \
-             wasm-bindgen writes it now, and change package.rs"
-        )
-        .into());
+    for (before, after) in GLUE_EDITS {
+        if glue.matches(before).count() != 1 {
+            return Err(format!(
+                "the glue does not say `{before}` once, so it cannot be changed as the package \
+                 needs it; look how wasm-bindgen writes it now, and change package.rs"
+            )
+            .into());
+        }
+        glue = glue.replace(before, after);
     }
-    let guarded = glue.replace(EXPORTS, GUARDED);
     fs::write(
         &path,
-        format!("import {{ guarded }} from '../lib/crash.js';\n{guarded}"),
+        format!("import {{ guarded }} from '../lib/crash.js';\n{glue}"),
     )
     .map_err(|error| format!("{} could not be written: {error}", path.display()).into())
 }

@@ -40,8 +40,7 @@ impl Record {
         out.extend(self.incarnation);
         out.extend(self.sequence.to_le_bytes());
         out.extend(self.next_page.0.to_le_bytes());
-        out.extend(self.network.id.to_le_bytes());
-        out.extend(self.network.genesis.0);
+        out.extend(self.network.to_bytes());
         out.extend(self.scope.to_le_bytes());
         out.push(self.complete.is_some().into());
         if let Some(complete) = &self.complete {

@@ -479,3 +479,14 @@ fn a_scope_that_is_missing_or_damaged_or_another_one_is_noticed() {
     assert_eq!(record().scopes_of(&another), None);
     assert_eq!(without_scopes().scopes_of(&[]), Some(Vec::new()));
 }
+
+#[test]
+fn a_network_has_forty_bytes_and_no_others_are_one() {
+    let network = record().network;
+    let bytes = network.to_bytes();
+    assert_eq!(bytes.len(), 40);
+    assert_eq!(Network::from_bytes(&bytes), Some(network));
+    assert_eq!(Network::from_bytes(&bytes[1..]), None);
+    assert_eq!(Network::from_bytes(&[&bytes[..], &[0]].concat()), None);
+    assert_eq!(Network::from_bytes(&[]), None);
+}

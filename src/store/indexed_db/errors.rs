@@ -48,7 +48,7 @@ pub(super) fn idb(error: idb::Error) -> StoreError {
     match error {
         // The getter throws where storage is denied.
         Error::IndexedDbNotFound(value) if name_of(&value) == SECURITY => thrown(&value),
-        Error::IndexedDbNotFound(_) => StoreError::Unsupported { api: "indexedDB" },
+        Error::IndexedDbNotFound(_) => StoreError::Unsupported { api: "IndexedDB" },
         Error::DomException(exception) => thrown(&exception),
         Error::AddFailed(value)
         | Error::ClearFailed(value)

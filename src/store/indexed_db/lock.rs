@@ -49,7 +49,7 @@ impl WriterLock {
         if_available: bool,
         leaving: &JsValue,
     ) -> Result<WriterLock, StoreError> {
-        let manager: LockManager = global::navigator("locks", "navigator.locks")?;
+        let manager: LockManager = global::navigator("locks", "Web Locks API (navigator.locks)")?;
         let options = Object::new();
         global::set(&options, "mode", &JsValue::from_str("exclusive"))?;
         global::set(&options, "ifAvailable", &if_available.into())?;

@@ -1,9 +1,10 @@
 //! The store in the browser: IndexedDB, one transaction per batch.
 //!
 //! Three object stores: `pages` by number, `codes` by their hash's 32 bytes, and `meta`. There,
-//! `root` is the sequence number and the record, `closed` the sequence number when the last session
-//! was closed (`unclean_shutdown.rs`), `scope:` with a version behind it is a scope's bytes, and
-//! the keys `turn:` say which batch is next (`turns.rs`).
+//! `root` is the sequence number and the record, `label` what the database is for (an older Snaplight
+//! writes none), `closed` the sequence number when the last session was closed
+//! (`unclean_shutdown.rs`), `scope:` with a version behind it is a scope's bytes, and the keys
+//! `turn:` say which batch is next (`turns.rs`).
 //!
 //! Whoever leaves a transaction open makes every tab wait, also one whose page stands still. So
 //! each transaction is committed as soon as all its requests are made.
@@ -58,6 +59,8 @@ const CODES: &str = "codes";
 const META: &str = "meta";
 /// The key of the record in `meta`.
 const META_KEY: &str = "root";
+/// The key of the label in `meta`.
+const LABEL_KEY: &str = "label";
 /// The key of the last closing in `meta`.
 const CLOSED_KEY: &str = "closed";
 
@@ -235,12 +238,14 @@ impl IndexedDb {
         let meta = transaction.store(META)?;
         let record = get(&meta, JsValue::from_str(META_KEY))?;
         let closed = get(&meta, JsValue::from_str(CLOSED_KEY))?;
+        let label = get(&meta, JsValue::from_str(LABEL_KEY))?;
         let limit = Some(MAX_SCOPES as u32);
         let versions = meta.get_all_keys(Some(all_scopes()?.into()), limit);
         let scopes = meta.get_all(Some(all_scopes()?.into()), limit);
         let mut asked = AskedContents {
             record,
             closed,
+            label,
             versions: versions.map_err(errors::idb)?.into(),
             scopes: scopes.map_err(errors::idb)?.into(),
             codes: None,
@@ -300,13 +305,18 @@ impl Store for IndexedDb {
                 transaction,
                 record,
                 closed,
+                label,
                 versions,
                 scopes,
                 codes,
             } = asked?;
             transaction.complete().await?;
+            let label = bytes(&found(&label)?);
             let Some(record) = self.record_in(&found(&record)?, &found(&closed)?) else {
-                return Ok(Contents::default());
+                return Ok(Contents {
+                    label,
+                    ..Contents::default()
+                });
             };
             let versions: Array = found(&versions)?.unchecked_into();
             let scopes: Array = found(&scopes)?.unchecked_into();
@@ -316,6 +326,7 @@ impl Store for IndexedDb {
                 None => Array::new(),
             };
             Ok(Contents {
+                label,
                 record: Some(record),
                 scopes: scopes
                     .filter_map(|(key, value)| Some((scope_version(&key)?, bytes(&value)?)))
@@ -358,6 +369,19 @@ impl Store for IndexedDb {
                 Err(error) => Err(error),
             }
         }
+    }
+
+    fn label(&self, label: &[u8]) -> impl Future<Output = Result<(), StoreError>> + use<'_> {
+        let queued = self.write().and_then(|transaction| {
+            all_or_nothing(transaction, |transaction| {
+                let key = JsValue::from_str(LABEL_KEY);
+                let put = transaction.store(META)?.put(&copied(label), Some(&key));
+                put.map_err(errors::idb)?;
+                transaction.commit();
+                Ok(())
+            })
+        });
+        async move { queued?.complete().await }
     }
 
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
@@ -484,6 +508,7 @@ struct AskedContents {
     transaction: Transaction,
     record: IdbRequest,
     closed: IdbRequest,
+    label: IdbRequest,
     versions: IdbRequest,
     scopes: IdbRequest,
     codes: Option<IdbRequest>,

@@ -267,7 +267,9 @@ impl Driver {
             }
             // It left, which is no fault.
             Event::PeerFault(_, PeerFault::Disconnected(_)) => {}
-            Event::PeerFault(peer, fault) => self.connections.note_fault(peer, &fault.to_string()),
+            Event::PeerFault(peer, fault) => {
+                self.connections.note_fault(peer, &self.words_of(&fault));
+            }
             Event::Lie(peer, lie) => self.listener.lie(peer.0, &lie),
             Event::Waiting(_) => self.listener.event("waiting", "", ""),
             Event::Damaged(damage) => self.note_damage(damage, "found on the way"),

@@ -111,13 +111,24 @@ impl Driver {
 
     /// Ends a connection that the engine has given up, and knows nothing of any more.
     pub(super) fn drop_peer(&self, peer: PeerId, fault: &PeerFault) {
-        let words = fault.to_string();
+        let words = self.words_of(fault);
         let closed = match fault {
             PeerFault::Disconnected(reason) => PeerClosed::disconnected(*reason),
             _ => PeerClosed::by_fault(fault.close_code(), &words),
         };
         // The engine has forgotten the peer already.
         let _ = self.disconnect(peer, &closed, None);
+    }
+
+    /// What a peer did wrong. Of another network, also which one was wanted.
+    pub(super) fn words_of(&self, fault: &PeerFault) -> String {
+        let ours = self.engine.borrow().record().network;
+        let wanted = match fault {
+            PeerFault::WrongNetwork(_) => ours.id.to_string(),
+            PeerFault::WrongGenesis(_) => ours.genesis.to_string(),
+            _ => return fault.to_string(),
+        };
+        format!("{fault}, and not {wanted}")
     }
 
     /// Ends a connection that the engine did not ask to end, and tells the engine.
