@@ -159,7 +159,8 @@ function importOf(script) {
 function remedyFor(cause) {
   const own = `make the worker yourself and pass it to openInWorker; ${CHAPTER}`
   if (!import.meta.url) return `This bundle does not know its own URL (import.meta.url): ${own}.`
-  if (/Trusted/.test(cause?.message)) return `Trusted Types are required here: with a policy of your own, ${own}.`
+  // Chromium names them, and Firefox speaks of a sink type.
+  if (/Trusted|Sink type/.test(cause?.message)) return `Trusted Types are required here: with a policy of your own, ${own}.`
   return `If the script is of another origin, or the Content-Security-Policy forbids it (worker-src), ${own}.`
 }
 

@@ -47,3 +47,32 @@ test('a sync that meets the quota rejects with QuotaError, keeps what it has, an
   assert.equal(stored.accounts, peer.accounts)
   assert.deepEqual(page.uncaught, [])
 })
+
+test('a batch that the browser calls aborted and that is there all the same counts as stored, as at Firefox’s limit', async () => {
+  const peer = await world.peer('--accounts', '100000')
+  const page = await world.page()
+  const { called, report, again } = await page.evaluate(async ({ url, root, network }) => {
+    window.called = 0
+    // Tells of every second batch's end what Firefox tells of some: an abort, for want of space.
+    const { set } = Object.getOwnPropertyDescriptor(IDBTransaction.prototype, 'oncomplete')
+    Object.defineProperty(IDBTransaction.prototype, 'oncomplete', {
+      set(complete) {
+        const isBatch = this.mode === 'readwrite' && this.objectStoreNames.contains('pages')
+        set.call(this, isBatch && called++ % 2 === 0 ? () => this.onabort({ target: { error: new DOMException('', 'QuotaExceededError'), db: this.db } }) : complete)
+      },
+    })
+    const db = await snaplight.open({ name: 'called aborted', network })
+    db.addPeer(url)
+    const report = await db.sync(root)
+    await db.close()
+    const reopened = await snaplight.open({ name: 'called aborted', network })
+    const again = reopened.complete
+    const { exists } = await reopened.getAccount(`0x${'12'.repeat(20)}`)
+    await reopened.close()
+    return { called, report, again: { root: again.root, accounts: again.accounts, exists } }
+  }, chain(peer))
+  assert.ok(called >= 2, `${called} batches`)
+  assert.equal(report.accounts, peer.accounts)
+  assert.deepEqual(again, { root: peer.root, accounts: peer.accounts, exists: false })
+  assert.deepEqual(page.uncaught, [])
+})

@@ -8,8 +8,10 @@ import { after, test } from 'node:test'
 import { GENESIS } from '../../xtask/node/peers.mjs'
 import { chain, load, setUp, syncedPage } from './lib/harness.mjs'
 
-/** Accounts of the state: so many that a sync is still under way when its first batch is stored. */
-const MANY = '300000'
+/** The state of a sync that is interrupted. */
+const STATE = ['--accounts', '60000']
+/** A peer so slow that the sync is still under way when its first batch is stored. */
+const SLOW = [...STATE, '--throttle', '100000']
 const RICH = '0x5abfec25f74cd88437631a7731906932776356f9'
 
 const profile = mkdtempSync(join(tmpdir(), 'snaplight-sessions-'))
@@ -44,9 +46,9 @@ async function finish(page, name, peer) {
 }
 
 test('an AbortSignal cancels; the next sync goes on from what is stored', async () => {
-  const peer = await world.peer('--accounts', MANY)
+  const peer = await world.peer(...STATE)
   const page = await world.page()
-  await begin(page, 'cancelled', peer)
+  await begin(page, 'cancelled', await world.peer(...SLOW))
   const error = await page.evaluate(async () => {
     stop.abort('the user had enough')
     const error = await failure(() => running)
@@ -105,9 +107,9 @@ test('after a reload everything reads back offline, with no peer and no network'
 })
 
 test('a reload in the middle of a sync loses only what was not stored yet', async () => {
-  const peer = await world.peer('--accounts', MANY)
+  const peer = await world.peer(...STATE)
   const page = await world.page()
-  await begin(page, 'reloaded', peer)
+  await begin(page, 'reloaded', await world.peer(...SLOW))
   await page.reload()
   await load(page)
   const report = await finish(page, 'reloaded', peer)
@@ -115,8 +117,8 @@ test('a reload in the middle of a sync loses only what was not stored yet', asyn
 })
 
 test('killing the browser in the middle of a sync leaves a database that opens and can be finished', async () => {
-  const peer = await world.peer('--accounts', MANY)
-  await begin(await world.page(), 'killed', peer)
+  const peer = await world.peer(...STATE)
+  await begin(await world.page(), 'killed', await world.peer(...SLOW))
   await world.killBrowser()
   await world.startBrowser()
   const page = await world.page()

@@ -132,9 +132,12 @@ test('when the writer closes, the next tab writes, with the peers it was given',
 })
 
 test('when the writer’s tab dies during a sync, the waiting sync of the next tab goes on from there', async () => {
-  const peer = await world.peer('--accounts', '300000')
+  const state = ['--accounts', '60000']
+  const peer = await world.peer(...state)
+  // So slow that the first tab is still busy when it dies, however fast the browser is.
+  const slow = await world.peer(...state, '--throttle', '100000')
   const [first, second] = [await world.page(), await world.page()]
-  await open(first, 'died', peer)
+  await open(first, 'died', slow)
   await open(second, 'died', peer)
   await first.evaluate(async (root) => {
     for await (const { pagesStored } of db.sync(root)) if (pagesStored > 0) break

@@ -219,7 +219,7 @@ test('where Trusted Types are required, the error says so, and a worker made by 
   })
   assert.deepEqual([refused.name, refused.code], ['LoadError', 'LOAD_FAILED'])
   assert.match(refused.message, /worker-entry\.js.*Trusted Types.*policy of your own.*README/)
-  assert.match(refused.cause, /Trusted/)
+  assert.match(refused.cause, /Trusted|Sink type/)
   assert.equal(served.code, 'NO ERROR', served.message)
 })
 

@@ -6,9 +6,8 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
-import { killTree } from './processes.mjs'
+import { announced, killTree } from './processes.mjs'
 
 const PROGRAM = process.env.SNAPLIGHT_CHROMIUM ?? '/usr/bin/chromium'
 
@@ -74,11 +73,6 @@ export async function launch({ profile, headless = true, features = [], extensio
   }
 }
 
-/** A busy machine takes many times as long as a quiet one. */
-const STARTED_WITHIN_MS = 60_000
-/** How much of its standard error is kept for an error message. */
-const LONGEST_COMPLAINT = 4_000
-
 /**
  * Starts a browser whose pages are really hidden while another one is in front: `visibilityState`
  * is `hidden`, and timers are throttled. In a browser that playwright has started, every page
@@ -97,7 +91,7 @@ export async function launchHideable() {
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   try {
-    const url = await devTools(child)
+    const url = await announced(child, PROGRAM, /^DevTools listening on (ws:\S+)/)
     const browser = await chromium.connectOverCDP(url, { noDefaults: true })
     return {
       context: browser.contexts()[0],
@@ -114,22 +108,4 @@ export async function launchHideable() {
     kill()
     throw error
   }
-}
-
-/** The URL at which a browser can be driven, which it writes to its standard error. */
-function devTools(child) {
-  return new Promise((resolve, reject) => {
-    let complaint = ''
-    const fail = (how) => reject(new Error(`${PROGRAM} ${how}: ${complaint}`))
-    const timer = setTimeout(() => fail(`was not ready in ${STARTED_WITHIN_MS / 1000} s`), STARTED_WITHIN_MS)
-    child.once('error', reject)
-    child.once('exit', (code) => fail(`ended with ${code}`))
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      complaint = `${complaint}${line}\n`.slice(-LONGEST_COMPLAINT)
-      const [, url] = /^DevTools listening on (ws:\S+)/.exec(line) ?? []
-      if (!url) return
-      clearTimeout(timer)
-      resolve(url)
-    })
-  })
 }

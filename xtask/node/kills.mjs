@@ -1,13 +1,14 @@
 /**
- * Kills headless Chromium at random moments of one sync while the root moves.
+ * Kills a headless browser at random moments of one sync while the root moves: Chromium, or Firefox
+ * with `--backend=firefox`.
  *
- * `node kills.mjs [--backend=leveldb|sqlite|both] [--kills=20] [--accounts=200000] [--seed=1]
+ * `node kills.mjs [--backend=leveldb|sqlite|both|firefox] [--kills=20] [--accounts=200000] [--seed=1]
  * [--full-speed] [--json=FILE]`
  */
 
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { BACKENDS, campaign } from './kills/campaign.mjs'
+import { BACKENDS, CHROMIUMS, campaign } from './kills/campaign.mjs'
 import { bars, headline, line, summary } from './kills/table.mjs'
 
 /** Two peers at this many bytes per second each take well over a minute for 200,000 accounts. */
@@ -29,8 +30,8 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
   },
 })
-const backends = options.backend === 'both' ? Object.keys(BACKENDS) : [options.backend]
-if (backends.some((backend) => !(backend in BACKENDS))) throw new Error(`--backend must be leveldb, sqlite or both, not "${options.backend}"`)
+const backends = options.backend === 'both' ? CHROMIUMS : [options.backend]
+if (backends.some((backend) => !(backend in BACKENDS))) throw new Error(`--backend must be leveldb, sqlite, both or firefox, not "${options.backend}"`)
 
 const results = {}
 for (const backend of backends) {

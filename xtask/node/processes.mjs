@@ -1,11 +1,42 @@
-/** Finds and ends the processes that this one has started. */
+/** Waits for, finds and ends the processes that this one has started. */
 
 import { execFile } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 /** How long a killed process may still be listed. The system cleans up behind it quickly. */
 const GONE_WITHIN_MS = 10_000
+/** A busy machine takes many times as long as a quiet one. */
+const STARTED_WITHIN_MS = 60_000
+/** How much of its standard error is kept for an error message. */
+const LONGEST_COMPLAINT = 4_000
+
+/**
+ * What a browser that has just been started writes to its standard error: the first group of the
+ * first line that matches. Rejects if the browser ends before.
+ *
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {string} program its name in an error
+ * @param {RegExp} pattern
+ * @returns {Promise<string>}
+ */
+export function announced(child, program, pattern) {
+  return new Promise((resolve, reject) => {
+    let complaint = ''
+    const fail = (how) => reject(new Error(`${program} ${how}: ${complaint}`))
+    const timer = setTimeout(() => fail(`was not ready in ${STARTED_WITHIN_MS / 1000} s`), STARTED_WITHIN_MS)
+    child.once('error', reject)
+    child.once('exit', (code) => fail(`ended with ${code}`))
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      complaint = `${complaint}${line}\n`.slice(-LONGEST_COMPLAINT)
+      const [, found] = pattern.exec(line) ?? []
+      if (!found) return
+      clearTimeout(timer)
+      resolve(found)
+    })
+  })
+}
 
 /**
  * Kills the child of this process whose command line contains `mark`, and all processes below it,

@@ -17,6 +17,7 @@
 //!   first.
 //! - A full disk shows only as the reason of an aborted transaction.
 
+mod batch;
 mod connection;
 mod errors;
 mod global;
@@ -30,13 +31,11 @@ mod value;
 pub use lock::WriterLock;
 
 use self::{
+    batch::{Keys, SentWhenDropped, issue},
     connection::{Access, DbConnection},
-    global::{listen_once, result},
-    transaction::{Canceller, Transaction, found},
-    value::{
-        Meta, all_scopes, bytes, code_key, copied, hash_of, key_range, number, scope_key,
-        scope_version,
-    },
+    signal::{Receiver, signal},
+    transaction::{Transaction, found},
+    value::{Meta, all_scopes, bytes, code_key, hash_of, number, scope_version},
 };
 use super::{Contents, MAX_SCOPES, Store, StoreError};
 use crate::{
@@ -45,7 +44,7 @@ use crate::{
 };
 use idb::ObjectStore;
 use js_sys::Array;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::IdbRequest;
 
@@ -72,6 +71,10 @@ pub struct IndexedDb {
     clean: Cell<bool>,
     /// What is stored, as of the last reading of the record and of our last batch that landed.
     stored: Cell<Stored>,
+    /// The record as `meta` has it, to put it back. `undefined` if there is none.
+    root: RefCell<JsValue>,
+    /// Resolved when the newest batch has been answered.
+    answered: Cell<Option<Receiver<()>>>,
 }
 
 /// Which batch landed last.
@@ -173,6 +176,8 @@ impl IndexedDb {
             access: Cell::new(access),
             clean: Cell::new(true),
             stored: Cell::default(),
+            root: RefCell::new(JsValue::UNDEFINED),
+            answered: Cell::default(),
         }
     }
 
@@ -182,8 +187,10 @@ impl IndexedDb {
         let Some(meta) = Meta::parse(value) else {
             self.clean.set(true);
             self.stored.take();
+            self.root.replace(JsValue::UNDEFINED);
             return None;
         };
+        self.root.replace(value.clone());
         let was_closed = closed.as_f64() == Some(meta.stored.sequence as f64);
         self.clean.set(meta.clean || was_closed);
         self.stored.set(meta.stored);
@@ -339,35 +346,44 @@ impl Store for IndexedDb {
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: the transaction takes its place when the call is made.
         let sequence = batch.sequence;
+        let (answer, answered) = signal();
+        let answer = SentWhenDropped(answer);
+        let before = self.answered.replace(Some(answered));
         let has_turns = self.stored.get().has_turns;
+        let keys = Keys::of(&batch);
         let queued = self.write().and_then(|transaction| {
-            all_or_nothing(transaction, |transaction| {
-                issue(transaction, batch, has_turns)?;
+            let mut root = JsValue::UNDEFINED;
+            let transaction = all_or_nothing(transaction, |transaction| {
+                root = issue(transaction, batch, has_turns)?;
                 if has_turns {
                     transaction.commit();
                 }
                 Ok(())
-            })
+            })?;
+            Ok((transaction, root))
         });
         async move {
-            match queued?.complete().await {
-                Ok(()) => {
-                    self.stored.set(Stored {
-                        sequence,
-                        has_turns: true,
-                    });
-                    Ok(())
-                }
-                // A key was taken: that of a page, or that of its turn.
-                Err(StoreError::Exists) => {
-                    let stored = self.stored_sequence().await?;
-                    Err(match stored.checked_add(1) == Some(sequence) {
-                        true => StoreError::Exists,
-                        false => StoreError::Superseded { sequence, stored },
-                    })
+            let outcome = match queued {
+                Ok((transaction, root)) => {
+                    let ended = transaction.complete().await;
+                    let outcome = self.judged(sequence, &keys, ended).await;
+                    if outcome.is_ok() {
+                        self.root.replace(root);
+                        self.stored.set(Stored {
+                            sequence,
+                            has_turns: true,
+                        });
+                    }
+                    outcome
                 }
                 Err(error) => Err(error),
+            };
+            // Looking takes time, and whoever waits for two batches must hear of the first one first.
+            if let Some(before) = before {
+                before.await;
             }
+            drop(answer);
+            outcome
         }
     }
 
@@ -386,6 +402,7 @@ impl Store for IndexedDb {
 
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> {
         self.stored.take();
+        self.root.replace(JsValue::UNDEFINED);
         let queued = self.write().and_then(|transaction| {
             all_or_nothing(transaction, |transaction| {
                 for store in [PAGES, CODES, META] {
@@ -412,83 +429,6 @@ impl Store for IndexedDb {
             }
         }
     }
-}
-
-/// Issues everything that `batch` asks for, in the order in which the browser has to do it. With
-/// `has_turns`, the browser itself refuses the batch if it is not its turn.
-fn issue(transaction: &Transaction, batch: Batch, has_turns: bool) -> Result<(), StoreError> {
-    let (pages, codes, meta) = (
-        transaction.store(PAGES)?,
-        transaction.store(CODES)?,
-        transaction.store(META)?,
-    );
-    if has_turns {
-        turns::take(&meta, batch.sequence)?;
-    } else {
-        check_predecessor(&meta, batch.sequence, transaction.canceller())?;
-        turns::begin(&meta, batch.sequence)?;
-    }
-    if batch.sequence == 1 {
-        // There is no record before this one, so everything here is left-overs.
-        pages.clear().map_err(errors::idb)?;
-        codes.clear().map_err(errors::idb)?;
-        meta.delete(all_scopes()?).map_err(errors::idb)?;
-    }
-    for range in &batch.delete {
-        if let Some(range) = key_range(range)? {
-            pages.delete(range).map_err(errors::idb)?;
-        }
-    }
-    for hash in &batch.delete_codes {
-        codes.delete(code_key(hash)).map_err(errors::idb)?;
-    }
-    for (id, page) in batch.pages {
-        // `add`, not `put`: a taken id aborts the transaction.
-        pages
-            .add(&copied(&page), Some(&number(id.0)?))
-            .map_err(errors::idb)?;
-    }
-    for (hash, code) in batch.codes {
-        codes
-            .put(&copied(&code), Some(&code_key(&hash)))
-            .map_err(errors::idb)?;
-    }
-    for version in batch.delete_scopes {
-        meta.delete(scope_key(version)).map_err(errors::idb)?;
-    }
-    for (version, scope) in batch.scopes {
-        meta.put(&copied(&scope), Some(&scope_key(version)))
-            .map_err(errors::idb)?;
-    }
-    let value = Meta::encode(batch.sequence, &batch.record)?;
-    meta.put(&value, Some(&JsValue::from_str(META_KEY)))
-        .map_err(errors::idb)?;
-    Ok(())
-}
-
-/// Reads the stored sequence inside the batch's own transaction, and cancels the transaction unless
-/// it is the sequence before this one. It needs the page to answer, so such a transaction is not
-/// committed explicitly.
-///
-/// Nothing waits for the answer. It comes while the other requests are under way, so the browser
-/// has the bytes of the second of two batches while it still writes the first.
-fn check_predecessor(
-    meta: &ObjectStore,
-    sequence: u64,
-    canceller: Canceller,
-) -> Result<(), StoreError> {
-    let request = get(meta, JsValue::from_str(META_KEY))?;
-    // It runs even if the commit's future is dropped. Without it the batch would land unchecked.
-    listen_once(&request, "onsuccess", move |event| {
-        let value = match result(&event) {
-            Ok(value) => value,
-            Err(error) => return canceller.cancel(error),
-        };
-        let stored = Meta::parse(&value).map_or(0, |meta| meta.stored.sequence);
-        if stored.checked_add(1) != Some(sequence) {
-            canceller.cancel(StoreError::Superseded { sequence, stored });
-        }
-    })
 }
 
 /// Runs `issue`. If it fails half-way, cancels what it has issued.

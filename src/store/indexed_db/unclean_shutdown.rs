@@ -37,6 +37,15 @@ impl IndexedDb {
     /// records get numbers as keys in `meta`, where our values have words. Records that a kill
     /// during an earlier rewrite has left are deleted too.
     pub async fn rewrite_log(&self) -> Result<(), StoreError> {
+        let written = self.write_scratch().await;
+        // Also if there was no space for it: in the next transaction Firefox only lets us delete.
+        self.delete_scratch().await?;
+        written?;
+        self.clean.set(true);
+        Ok(())
+    }
+
+    async fn write_scratch(&self) -> Result<(), StoreError> {
         let scratch = Uint8Array::new_with_length(SCRATCH_BYTES);
         // Random bytes, because the browser compresses, and compressed bytes might not fill a log.
         random(&scratch)?;
@@ -53,6 +62,10 @@ impl IndexedDb {
             transaction.complete().await?;
             next = end;
         }
+        Ok(())
+    }
+
+    async fn delete_scratch(&self) -> Result<(), StoreError> {
         let transaction = self.meta_transaction()?;
         let all = PageId(0)..PageId(SCRATCH_RECORDS);
         if let Some(range) = key_range(&all)? {
@@ -62,9 +75,7 @@ impl IndexedDb {
                 .map_err(errors::idb)?;
         }
         transaction.commit();
-        transaction.complete().await?;
-        self.clean.set(true);
-        Ok(())
+        transaction.complete().await
     }
 
     /// Notes that the session was closed, if we write and the log is whole. The browser finishes

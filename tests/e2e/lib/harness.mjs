@@ -5,6 +5,7 @@
 
 import { after, afterEach, before } from 'node:test'
 import { launch, launchHideable } from '../../../xtask/node/browser.mjs'
+import { launchFirefox } from '../../../xtask/node/firefox.mjs'
 import { startPeer } from '../../../xtask/node/peers.mjs'
 import { serve } from '../../../xtask/node/serve.mjs'
 
@@ -54,15 +55,24 @@ function inPageHelpers() {
 }
 
 /**
+ * The browser that a file's tests run in, unless the file names one: `SNAPLIGHT_BROWSER=firefox`
+ * runs a file in Firefox that is run in Chromium otherwise.
+ */
+const BROWSER = process.env.SNAPLIGHT_BROWSER ?? 'chromium'
+const LAUNCHES = { chromium: launch, firefox: launchFirefox }
+
+/**
  * Sets a test file up: `const world = setUp()`. Pages are closed after each test, and everything
  * after the file's last.
  *
- * @param {{profile?: string, sideBySide?: boolean, hideable?: boolean}} [options] `profile`: a
- *   folder to keep; `sideBySide`: tests of this file run at the same time and close their pages
- *   themselves; `hideable`: a page behind another one is hidden, as a user's is
+ * @param {{profile?: string, browser?: 'chromium' | 'firefox', sideBySide?: boolean, hideable?:
+ *   boolean}} [options] `profile`: a folder to keep; `sideBySide`: tests of this file run at the
+ *   same time and close their pages themselves; `hideable`: a page behind another one is hidden, as
+ *   a user's is, in Chromium
  */
-export function setUp({ profile, sideBySide = false, hideable = false } = {}) {
-  const world = new World({ profile, hideable })
+export function setUp({ profile, browser = BROWSER, sideBySide = false, hideable = false } = {}) {
+  if (!Object.hasOwn(LAUNCHES, browser)) throw new Error(`SNAPLIGHT_BROWSER is ${Object.keys(LAUNCHES).join(' or ')}, not "${browser}"`)
+  const world = new World(hideable ? launchHideable : (options) => LAUNCHES[browser]({ profile, ...options }), hideable)
   before(() => world.begin())
   if (!sideBySide) afterEach(() => world.closePages())
   after(() => world.end())
@@ -70,13 +80,15 @@ export function setUp({ profile, sideBySide = false, hideable = false } = {}) {
 }
 
 class World {
-  #options
+  #launch
+  #hideable
   #server
   #browser
   #peers = []
 
-  constructor(options) {
-    this.#options = options
+  constructor(launch, hideable) {
+    this.#launch = launch
+    this.#hideable = hideable
   }
 
   async begin() {
@@ -98,19 +110,15 @@ class World {
     return this.#browser.context
   }
 
-  async startBrowser() {
-    const { hideable, ...options } = this.#options
-    this.#browser = await (hideable ? launchHideable() : launch(options))
+  /** `options` are the browser's own, for this start only. */
+  async startBrowser(options = {}) {
+    this.#browser = await this.#launch(options)
     await this.context.addInitScript(inPageHelpers)
   }
 
   /** Kills the browser without notice. Only a profile that `setUp` was given is left. */
   async killBrowser() {
-    const session = await this.context.newCDPSession(this.context.pages()[0])
-    const gone = new Promise((resolve) => this.context.once('close', resolve))
-    // The answer never comes, because the browser is dead.
-    session.send('Browser.crash').catch(() => {})
-    await gone
+    await this.#browser.kill()
   }
 
   /** A peer that lives until the file's end, or until `stop()`. */
@@ -140,7 +148,7 @@ class World {
     page.uncaught = []
     page.on('pageerror', (error) => page.uncaught.push(error.message))
     // Such a browser does not run the context's scripts in new pages.
-    if (this.#options.hideable) await page.addInitScript(inPageHelpers)
+    if (this.#hideable) await page.addInitScript(inPageHelpers)
     await page.goto(url)
     return page
   }

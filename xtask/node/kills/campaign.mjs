@@ -3,6 +3,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { launch } from '../browser.mjs'
+import { launchFirefox } from '../firefox.mjs'
 import { startPeers } from '../peers.mjs'
 import { random } from '../random.mjs'
 import { serve } from '../serve.mjs'
@@ -10,15 +12,24 @@ import { fromSample, isSame, readBack } from '../truth.mjs'
 import { syncAfresh } from './inside.mjs'
 import { Life } from './life.mjs'
 
-/** Chromium's two implementations of IndexedDB, and how their folders are recognised. */
+/** Where a profile of Chromium keeps its databases. */
+const OF_CHROMIUM = 'Default/IndexedDB'
+/**
+ * Chromium's two implementations of IndexedDB, and Firefox's: how a browser with each is started,
+ * and by which folder of its profile it is recognised. `loses`: a kill may cost what was committed,
+ * since LevelDB can lose everything.
+ */
 export const BACKENDS = {
-  leveldb: { features: [], leaves: /_\d+\.indexeddb\.leveldb$/ },
-  sqlite: { features: ['IdbSqliteBackingStore'], leaves: /_\d+$/ },
+  leveldb: { start: launch, folder: OF_CHROMIUM, leaves: /_\d+\.indexeddb\.leveldb$/, loses: true },
+  sqlite: { start: (options) => launch({ ...options, features: ['IdbSqliteBackingStore'] }), folder: OF_CHROMIUM, leaves: /_\d+$/ },
+  firefox: { start: launchFirefox, folder: 'storage/default', leaves: /^http\+\+\+127\.0\.0\.1\+\d+$/ },
 }
+/** The backends of Chromium. */
+export const CHROMIUMS = ['leveldb', 'sqlite']
 
 /**
  * @param {object} plan
- * @param {'leveldb' | 'sqlite'} plan.backend
+ * @param {'leveldb' | 'sqlite' | 'firefox'} plan.backend
  * @param {number} plan.kills
  * @param {number} plan.accounts
  * @param {number} plan.seed the seed of the moments of the kills
@@ -84,9 +95,9 @@ class Campaign {
   }
 
   async #begin() {
-    const { features } = BACKENDS[this.#plan.backend]
+    const { start } = BACKENDS[this.#plan.backend]
     const { server, profile } = this.#world
-    const life = await Life.begin({ profile, features, origin: server.origin, name: `kills ${this.#name}` })
+    const life = await Life.begin({ start, profile, origin: server.origin, name: `kills ${this.#name}` })
     this.#known(life)
     this.lives.push(life)
     return life
@@ -109,6 +120,10 @@ class Campaign {
       Object.assign(life, { batches: landed, lost, onItsWay, kept, after: next.disk })
       const number = this.lives.length
       if (landed < 0) this.problems.push(`life ${number}: there was batch ${life.disk.sequence} before it, but only batch ${next.disk.sequence} after it`)
+      const { committed } = life
+      if (committed > next.disk.sequence && !BACKENDS[this.#plan.backend].loses) {
+        this.problems.push(`life ${number} committed batch ${committed}, but only batch ${next.disk.sequence} is there after it`)
+      }
       // What a batch contains was proven, so the next life need not ask for it.
       if (landed > 0 && carried > 0 && kept <= 0) this.problems.push(`life ${number} lasted ${landed} batches and kept nothing of ${life.received.bytes} bytes`)
     }
@@ -137,8 +152,9 @@ class Campaign {
     const afresh = await life.page.evaluate(syncAfresh, { network: { id: networkId, genesisHash }, url: peers[2].url, root: block.stateRoot })
     await life.page.evaluate(() => db.close())
     await life.close()
-    const backend = stored(profile)
-    if (!backend.some((name) => BACKENDS[this.#plan.backend].leaves.test(name))) {
+    const { folder, leaves } = BACKENDS[this.#plan.backend]
+    const backend = stored(join(profile, folder))
+    if (!backend.some((name) => leaves.test(name))) {
       this.problems.push(`the profile should hold an IndexedDB of ${this.#plan.backend}, but has ${backend.join(', ') || 'none'}`)
     }
     return { lives: this.lives.map((life) => life.row), problems: this.problems, report, afresh, total, changed: blocks.changed(), blocks: blocks.made(), backend }
@@ -172,8 +188,7 @@ function startBlocks(peers, { blockMs, share }) {
   }
 }
 
-/** The folders in the profile that contain an IndexedDB. */
-function stored(profile) {
-  const folder = join(profile, 'Default/IndexedDB')
+/** What is in the folder of a profile's databases. */
+function stored(folder) {
   return existsSync(folder) ? readdirSync(folder) : []
 }

@@ -1,6 +1,5 @@
 /** One life of a browser with a sync in it: from its start to its kill, or to the sync's end. */
 
-import { launch } from '../browser.mjs'
 import { follow, readDisk, tap } from './inside.mjs'
 
 /**
@@ -17,10 +16,13 @@ export class Life {
   #told = []
   #browser
 
-  /** @param {{profile: string, features: string[], origin: string, name: string}} options */
-  static async begin(options) {
+  /**
+   * @param {{start: Function, profile: string, origin: string, name: string}} options `start`: starts
+   *   a browser, as `launch` does
+   */
+  static async begin({ start, profile, ...options }) {
     const life = new Life()
-    life.#browser = await launch(options)
+    life.#browser = await start({ profile })
     const { context } = life.#browser
     life.page = await context.newPage()
     await life.page.exposeFunction('tell', (what) => life.#told.push({ ...what, heard: performance.now() }))
@@ -62,6 +64,11 @@ export class Life {
 
   get last() {
     return this.#told.findLast(({ type }) => type === 'progress')
+  }
+
+  /** The newest batch of which the page was told that it is committed. 0 if there is none. */
+  get committed() {
+    return this.#told.findLast(({ type }) => type === 'landed')?.sequence ?? 0
   }
 
   /** Bytes of answers with state or codes that reached the page. */
