@@ -2,12 +2,12 @@
 // crashes, it is gone for all of them (crash.js).
 
 import * as glue from '../wasm/snaplight.js'
-import { crash, crashed, onCrash } from './crash.js'
 import { moduleUrl } from '../module-url.js'
+import { crash, crashed, onCrash } from './crash.js'
 import { adoptError } from './errors.js'
 import { checkFeatures } from './features.js'
 import { urlText } from './realms.js'
-import { notLoaded } from './source.js'
+import { fetched, notLoaded } from './source.js'
 
 /** The promise of the module, from the first `load` on. */
 let loading = null
@@ -60,7 +60,7 @@ async function instantiate(source) {
   return glue
 }
 
-/** A source that the glue understands: a URL to fetch, a Response, bytes, or a compiled module. */
+/** A source that the glue understands: a Response, bytes, or a compiled module. */
 function resolveSource(source = moduleUrl()) {
   const url = urlText(source)
   if (url === null) {
@@ -71,5 +71,5 @@ function resolveSource(source = moduleUrl()) {
   // Node does not fetch files. `getBuiltinModule` and not an import, which bundlers for browsers
   // would refuse.
   const fs = /^file:/.test(url) ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined
-  return fs ? fs.promises.readFile(new URL(url)) : url
+  return fs ? fs.promises.readFile(new URL(url)) : fetched(url)
 }

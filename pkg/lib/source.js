@@ -31,10 +31,26 @@ export async function postable(worker, source) {
 export function notLoaded(cause) {
   return new LoadError(
     'LOAD_FAILED',
-    `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight_bg.wasm is served ` +
-      "(Vite before 8 needs optimizeDeps: { exclude: ['snaplight'] }; esbuild does not copy it), that the page's Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is with options.wasm.",
+    `The WebAssembly module could not be loaded: ${cause?.message ?? cause}. Check that snaplight/wasm/snaplight_bg.wasm is served ` +
+      "(\"In your page\" of the README has a line for each bundler), that the Content-Security-Policy allows 'wasm-unsafe-eval', or say where it is: open({ wasm: '/snaplight_bg.wasm' }).",
     { cause },
   )
+}
+
+/** Fetches the module. Its URL is in every error, and so is what the server gave in its place. */
+export async function fetched(url) {
+  let response
+  try {
+    response = await fetch(url)
+  } catch (cause) {
+    throw new Error(`${cause.message} (${url})`, { cause })
+  }
+  if (!response.ok) throw new Error(`${response.status} ${response.statusText} (${url})`)
+  // Development servers answer whatever they do not know with the app's page.
+  if (/^text\/html/.test(response.headers.get('content-type'))) {
+    throw new Error(`HTML was served at ${url}; in Vite set optimizeDeps: { exclude: ['snaplight'] }`)
+  }
+  return response
 }
 
 /** `undefined` if it fails, or if this is no worker that shares compiled modules with its page. */
@@ -48,7 +64,7 @@ function compiledFor(worker, url) {
 }
 
 async function compile(url) {
-  return WebAssembly.compileStreaming(fetch(url ?? moduleUrl()))
+  return WebAssembly.compileStreaming(fetched(url ?? moduleUrl()))
 }
 
 function absolute(url) {

@@ -1,7 +1,9 @@
 // Loads the module from different sources.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { open } from '../snaplight.js'
 import { NETWORK } from './support/database.mjs'
@@ -20,4 +22,19 @@ test('a source that is no module is a LoadError with the cause, and the next ope
   }
   const db = await open({ network: NETWORK, memory: true, wasm: readFile(MODULE) })
   await db.close()
+})
+
+test('what a server gives in place of the module is named with its URL and what to do', async () => {
+  const server = createServer((request, response) => {
+    if (request.url === '/missing.wasm') response.writeHead(404).end()
+    else response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html>')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${server.address().port}`
+  const loading = (wasm) => open({ network: NETWORK, memory: true, wasm })
+  await assert.rejects(loading(`${url}/app.wasm`), { code: 'LOAD_FAILED', message: new RegExp(`HTML was served at ${url}/app.wasm; in Vite set optimizeDeps.*README.*open\\(\\{ wasm:`) })
+  await assert.rejects(loading(`${url}/missing.wasm`), { code: 'LOAD_FAILED', message: new RegExp(`404 Not Found \\(${url}/missing.wasm\\)`) })
+  server.closeAllConnections()
+  await once(server.close(), 'close')
+  await assert.rejects(loading(`${url}/app.wasm`), { code: 'LOAD_FAILED', message: new RegExp(`fetch failed \\(${url}/app.wasm\\)`) })
 })

@@ -20,6 +20,7 @@ mod run;
 mod sim;
 mod sources;
 mod suite;
+mod toolchains;
 mod tools;
 mod workspace;
 
@@ -68,9 +69,15 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       last line adds everything up.
       --only STEP             run one step. The steps are formatting, imports, lints, lints-wasm,
                               docs, docs-wasm, deny, native, worlds, fuzz, genesis, browser,
-                              package, types, gateway and e2e. The step deny checks licences and
-                              dependencies against deny.toml; it is skipped where cargo-deny is not
-                              installed (`cargo install cargo-deny --locked`)
+                              package, types, gateway, e2e and toolchains. The step deny checks
+                              licences and dependencies against deny.toml; it is skipped where
+                              cargo-deny is not installed (`cargo install cargo-deny --locked`)
+
+  cargo xtask toolchains
+                      Installs the package in a project of each toolchain that docs/toolchains.md
+                      names, builds it, and opens it in headless Chromium. SvelteKit and Nuxt need
+                      Node 22: SNAPLIGHT_NODE may say where it is. Takes some minutes.
+      --only WORDS            only what has these words in its name, such as Vite
 
   cargo xtask sim     Runs simulated worlds in optimised code on all cores: moving roots, faulty
                       peers, slow lines, kills, damage. A world is made from its seed. The seeds of failed
@@ -170,6 +177,7 @@ fn dispatch(command: Option<&str>, arguments: &mut Arguments) -> Outcome<bool> {
         Some("fuzz") => fuzz::command(&Workspace::find()?, arguments),
         Some("sim") => sim::command(&Workspace::find()?, arguments),
         Some("by-hash") => by_hash::command(&Workspace::find()?, arguments),
+        Some("toolchains") => toolchains::command(&Workspace::find()?, arguments),
         Some("bench") => bench::command(&Workspace::find()?, arguments),
         Some(other) => {
             eprint!("{HELP}");

@@ -64,6 +64,18 @@ fn bundle(workspace: &Workspace) -> Outcome<()> {
     .map(drop)
 }
 
+/// An error unless the package was built before.
+pub(crate) fn must_be_built(workspace: &Workspace) -> Outcome<()> {
+    match workspace.package.join("wasm/snaplight_bg.wasm").exists() {
+        true => Ok(()),
+        false => Err(String::from(
+            "the package is not built, so there is nothing to test in a page; \
+             the step `package` builds it",
+        )
+        .into()),
+    }
+}
+
 /// Builds the same package without wasm-opt and without tools that must be compiled first.
 pub(crate) fn build_fast(workspace: &Workspace) -> Outcome<()> {
     tools::wasm_target()?;

@@ -16,11 +16,12 @@ use crate::package;
 use crate::run::{Finished, Outcome, captured, first_line, say};
 use crate::sim;
 use crate::sources;
+use crate::toolchains;
 use crate::tools::{self, Browser, WASM_TARGET};
 use crate::workspace::Workspace;
 
-/// Milliseconds after which a Node test counts as hanging. Chosen without a measurement: it only
-/// has to be longer than any test takes on a slow machine.
+/// Milliseconds after which a file of Node tests counts as hanging. Chosen without a measurement: it
+/// only has to be longer than any file takes on a slow machine.
 const NODE_TEST_TIMEOUT: u32 = 180_000;
 
 /// The native test that needs a file to be made first.
@@ -33,7 +34,7 @@ const IMPORTS_TEST: &str = "files_import_in_no_circle_and_no_floor_imports_from_
 type Step = fn(&mut Suite) -> Outcome<(Counts, Finished)>;
 
 /// All steps in the order in which they run: quick ones first, and `package` before what uses it.
-const STEPS: [(&str, Step); 16] = [
+const STEPS: [(&str, Step); 17] = [
     ("formatting", |suite| suite.formatting()),
     ("imports", |suite| suite.imports()),
     ("lints", |suite| suite.lints()),
@@ -52,6 +53,7 @@ const STEPS: [(&str, Step); 16] = [
         go::test(suite.workspace, suite.unattended)
     }),
     ("e2e", |suite| suite.e2e()),
+    ("toolchains", |suite| suite.toolchains()),
 ];
 
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
@@ -339,7 +341,7 @@ impl Suite<'_> {
         let mut node = Command::new("node");
         sources::environment(self.workspace, &mut node, None);
         let tests = files_in(&self.workspace.package.join("test"), ".test.mjs")?;
-        self.node_tests("package", node, tests)
+        self.node_tests("package", node, NODE_TEST_TIMEOUT, tests)
     }
 
     /// Checks a program in strict TypeScript that uses the whole public interface. Then small ones
@@ -360,18 +362,7 @@ impl Suite<'_> {
     /// Tests the built package in a real page with real peers.
     fn e2e(&mut self) -> Outcome<(Counts, Finished)> {
         let files = files_in(&self.workspace.root.join("tests/e2e"), ".test.mjs")?;
-        if !self
-            .workspace
-            .package
-            .join("wasm/snaplight_bg.wasm")
-            .exists()
-        {
-            return Err(String::from(
-                "the package is not built, so there is nothing to test in a page; \
-                 the step `package` builds it",
-            )
-            .into());
-        }
+        package::must_be_built(self.workspace)?;
         tools::npm_packages(self.workspace, &self.workspace.node)?;
         sources::mainnet_genesis(self.workspace)?;
         sources::peer(self.workspace)?;
@@ -387,7 +378,19 @@ impl Suite<'_> {
             // The tests that need Go then skip themselves with this reason.
             Some(why) => drop(node.env("SNAPLIGHT_WITHOUT_GO", why)),
         }
-        self.node_tests("e2e", node, files)
+        self.node_tests("e2e", node, NODE_TEST_TIMEOUT, files)
+    }
+
+    /// Tries the package in small projects of the toolchains that wallets use.
+    fn toolchains(&mut self) -> Outcome<(Counts, Finished)> {
+        let workspace = self.workspace;
+        let node = toolchains::node(workspace, &self.browser_tools()?.browser)?;
+        self.node_tests(
+            "toolchains",
+            node,
+            toolchains::TIMEOUT,
+            vec![toolchains::every_time(workspace)],
+        )
     }
 
     /// Runs files of Node tests one after the other. `node` has the environment that they read.
@@ -395,13 +398,14 @@ impl Suite<'_> {
         &self,
         name: &str,
         mut node: Command,
+        timeout: u32,
         files: Vec<PathBuf>,
     ) -> Outcome<(Counts, Finished)> {
         let tap = self.workspace.target.join(format!("{name}.tap"));
         node.args([
             "--test",
             "--test-concurrency=1",
-            &format!("--test-timeout={NODE_TEST_TIMEOUT}"),
+            &format!("--test-timeout={timeout}"),
         ])
         .args([
             "--test-reporter=spec",

@@ -35,7 +35,7 @@ use self::{
     connection::{Access, DbConnection},
     signal::{Receiver, signal},
     transaction::{Transaction, found},
-    value::{Meta, all_scopes, bytes, code_key, hash_of, number, scope_version},
+    value::{Meta, all_scopes, bytes, code_key, copied, hash_of, number, scope_version},
 };
 use super::{Contents, MAX_SCOPES, Store, StoreError};
 use crate::{
