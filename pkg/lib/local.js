@@ -10,12 +10,15 @@ import { guard, guardAsync, load } from './module.js'
 import { closedByError, closedByUser, shapeClosed } from './peer.js'
 import { openProvider } from './provider.js'
 import { Attempts, mayReturn, onWake } from './reconnect.js'
-import { checkSocket, connect, drop, hearErrors, watchEnd, worded } from './socket.js'
+import { checkSocket, connect, drop, hearErrors, onFailure, watchEnd, worded } from './socket.js'
 
 /** Between two progresses of a sync: a display needs no more than ten a second. */
 const PROGRESS_INTERVAL_MS = 100
 /** The same while nothing syncs: what peers announce and whether they are there is still shown. */
 const IDLE_INTERVAL_MS = 250
+
+/** WebSocket close code of a broken connection (RFC 6455, 7.4.1). */
+const ABNORMAL = 1006
 
 /** Sockets that are a peer of some database of this realm. */
 const inUse = new WeakSet()
@@ -312,6 +315,7 @@ class LocalBackend {
     checkSocket(socket, inUse)
     inUse.add(socket)
     const stopHearing = hearErrors(socket)
+    onFailure(socket, () => this.#lost(number, ABNORMAL, ''))
     this.#connections.set(number, { id, socket, url, answers: 0 })
     try {
       guard(() => this.#database.addPeer(number, socket, by, ours))
@@ -323,9 +327,13 @@ class LocalBackend {
     }
   }
 
+  /** The line says that it has ended. Nobody is there to whom an error could be thrown. */
+  #lost(number, code, reason) {
+    this.#database?.loseProvider(number, code, reason)
+  }
+
   #ask(number, id, target) {
-    // Called by the line, so nobody is there to whom an error could be thrown.
-    const provider = openProvider(target, (code, reason) => this.#database?.loseProvider(number, code, reason))
+    const provider = openProvider(target, (code, reason) => this.#lost(number, code, reason))
     this.#connections.set(number, { id, socket: provider, provider, answers: 0 })
     try {
       guard(() => this.#database.addProvider(number, provider))

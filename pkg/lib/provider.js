@@ -10,7 +10,7 @@
 
 import { bad, isProvider, peerUrl } from './input.js'
 import { SUBSCRIBE, hearHead, listenToObject } from './new-heads.js'
-import { checkWebSocket, connect, notOpened, noteError } from './socket.js'
+import { checkWebSocket, connect, notOpened, noteError, onFailure } from './socket.js'
 
 /**
  * How long a call may take. The engine asks others long before that. Chosen without a measurement:
@@ -347,6 +347,7 @@ class SocketProvider {
     socket.onmessage = ({ data }) => this.#hear(data)
     // A close event follows. The `ws` package ends the process for an error that nobody hears.
     socket.onerror = noteError
+    onFailure(socket, () => socket.onclose({ code: ABNORMAL }))
     socket.onclose = ({ code, reason }) => {
       const wasTooLarge = code === MESSAGE_TOO_LARGE && this.#batches.size > 1
       if (wasTooLarge) socketBatches.set(url, this.#batches.size >> 1)

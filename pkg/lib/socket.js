@@ -7,6 +7,8 @@ import { urlText } from './realms.js'
 
 /** WebSocket subprotocol of docs/websocket-peers.md. */
 const SUBPROTOCOL = 'devp2p.1'
+/** `readyState` of a socket that is not open yet. */
+const CONNECTING = 0
 /** A socket with this `readyState` or a higher one is of no use; data channels use words. */
 const CLOSING = 2
 const CLOSING_WORDS = ['closing', 'closed']
@@ -82,6 +84,16 @@ export function drop(socket) {
   ignoringErrors(() => socket.close())
 }
 
+/**
+ * What to call when a socket could not be opened and says so by an error alone: those of Node 20 and
+ * 22 have no close event then.
+ */
+const failures = new WeakMap()
+
+export function onFailure(socket, failed) {
+  failures.set(socket, failed)
+}
+
 /** What the last error event of a socket said. Those of browsers say nothing. */
 const lastErrors = new WeakMap()
 
@@ -91,6 +103,8 @@ const lastErrors = new WeakMap()
  */
 export const noteError = (event) =>
   ignoringErrors(() => {
+    // Later, because a close event says more, if one comes.
+    if (event.target.readyState === CONNECTING && failures.has(event.target)) setTimeout(failures.get(event.target))
     const { message, error } = event
     const words = message || error?.message || error?.code
     if (typeof words === 'string') lastErrors.set(event.target, words.trim().slice(0, LONGEST_WORDS))

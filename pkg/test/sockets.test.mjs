@@ -54,6 +54,19 @@ test('a connection that never opens ends with a reason', async (t) => {
   assert.match(reason, /^the connection could not be opened\. Likely causes: /)
 })
 
+test('a socket that fails by an error alone, as that of Node 22 does, ends too; a close event that comes in time says more', async (t) => {
+  const db = await memory(t)
+  const [alone, closing] = [new EventSocket(), new EventSocket()]
+  alone.readyState = closing.readyState = 0
+  const peers = [db.addPeer(alone), db.addPeer(closing)]
+  alone.emit('error', { message: 'refused' })
+  closing.emit('error')
+  closing.emit('close', { code: 1013, reason: 'too busy' })
+  const [first, second] = await Promise.all(peers.map(({ closed }) => closed))
+  assert.deepEqual([first.by, first.code, second.code, second.reason], ['peer', 1006, 1013, 'too busy'])
+  assert.match(first.reason, /^the connection could not be opened: refused\. /)
+})
+
 for (const [reason, code, words] of [
   [0, 1000, /ended the connection/],
   [1, 4001, /broke/],

@@ -136,8 +136,8 @@ impl Database {
         Ok(())
     }
 
-    /// Notes that the line to a provider has ended, with a WebSocket's code and reason; nothing if
-    /// the provider is gone.
+    /// Notes that the line to a provider, or to a peer whose socket does not say so, has ended, with
+    /// a WebSocket's code and reason; nothing if it is gone.
     #[wasm_bindgen(js_name = loseProvider)]
     pub fn lose_provider(&self, id: u32, code: u16, reason: &str) {
         self.driver.hung_up(PeerId(id), code, reason);

@@ -1,13 +1,13 @@
 // Runs the package README's example of a whole state with `memory: true` several times:
-// `readme.mjs PEER RUNS`, where PEER is the JSON of what the peer says of itself.
+// `readme.mjs PEER RUNS [own]`, where PEER is the JSON of what the peer says of itself. With `own`, by
+// Node's own WebSocket, else by that of the npm package `ws`.
 
 import { readFileSync } from 'node:fs'
 import { WebSocket } from '../support/ws.mjs'
 
-const [, , told, runs] = process.argv
+const [, , told, runs, own] = process.argv
 const { url, networkId, genesisHash, root } = JSON.parse(told)
-// Node 22 has a WebSocket of its own; Node 20 has none.
-globalThis.WebSocket = WebSocket
+if (!own) globalThis.WebSocket = WebSocket
 globalThis.given = { network: { id: networkId, genesisHash }, root }
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 const [, example] = /```js\n(import [^`]*wss:.*?)```/s.exec(readme)
