@@ -111,7 +111,8 @@ export class Host {
 function hasModuleWorkers() {
   let isAsked = false
   try {
-    new Worker('data:text/javascript,', {
+    // Parcel refuses to build `new Worker` with a text.
+    new globalThis.Worker('data:text/javascript,', {
       get type() {
         isAsked = true
         return 'module'

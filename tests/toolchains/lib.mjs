@@ -64,7 +64,7 @@ export function setUp() {
     const manifest = JSON.parse(text)
     Object.assign(manifest.dependencies, versions)
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest))
-    const isLocked = Object.keys(versions).length === 0 && (await readFile(join(folder, 'package-lock.json')).catch(() => null))
+    const isLocked = Object.keys(versions).length === 0 && (await readFile(join(HERE, project, 'package-lock.json')).catch(() => null))
     const stamp = `${JSON.stringify(manifest)}${isLocked || ''}`
     const stampFile = join(folder, 'node_modules/.installed')
     if ((await readFile(stampFile, 'utf8').catch(() => '')) !== stamp) {
