@@ -38,7 +38,7 @@ test('WXT, build, with the policy', async () => {
 
 test('WXT, development server, with the policy', async () => {
   const folder = await world.installed('wxt')
-  const server = await developing(folder, [], 'http://localhost:3000/')
+  const server = await developing(folder, [], (output) => output.includes('Built extension'))
   await world.extensionProves(`${folder}/.output/chrome-mv3-dev`, ['here', 'worker', 'background']).finally(server.stop)
 })
 

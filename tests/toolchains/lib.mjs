@@ -85,7 +85,7 @@ export function setUp() {
     const page = await context.newPage()
     const complaints = []
     page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()))
+    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`${message.text()} ${message.location().url}`))
     const { peer, ...stored } = world.wanted
     for (const wanted of [{ peer, ...stored }, stored]) {
       // The same page with another # would not be loaded again.
@@ -114,7 +114,7 @@ export function setUp() {
   world.developedProves = async (project, { options = (port) => ['--port', port], versions } = {}) => {
     const folder = await world.installed(project, versions)
     const port = await freePort()
-    const server = await developing(folder, options(String(port)), `http://localhost:${port}/`)
+    const server = await developing(folder, options(String(port)), () => answers(`http://localhost:${port}/`))
     await inChromium({}, (context) => world.proves(context, `http://localhost:${port}/`)).finally(server.stop)
   }
 
@@ -148,8 +148,8 @@ async function inChromium(options, use) {
   }
 }
 
-/** Starts a project's development server. Resolves when `url` answers. */
-export async function developing(folder, options, url) {
+/** Starts a project's development server. Resolves when it `isReady`, by its output or otherwise. */
+export async function developing(folder, options, isReady) {
   // A group of its own, because npm's children do not end with it.
   const child = spawn('npm', ['run', 'dev', '--', ...options], { cwd: folder, env: ENVIRONMENT, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -163,14 +163,18 @@ export async function developing(folder, options, url) {
     await gone
   }
   const end = Date.now() + READY_WITHIN_MS
-  while (!(await fetch(url).then((answer) => answer.ok, () => false))) {
+  while (!(await isReady(output))) {
     if (child.exitCode === null && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 100))
     else {
       await stop()
-      throw new Error(`the development server in ${folder} does not answer at ${url}:\n${output}`)
+      throw new Error(`the development server in ${folder} was not ready in ${READY_WITHIN_MS / 1000} s:\n${output}`)
     }
   }
   return { stop }
+}
+
+async function answers(url) {
+  return fetch(url).then(({ ok }) => ok, () => false)
 }
 
 async function freePort() {

@@ -1,1 +1,1 @@
-export default defineNuxtConfig({ telemetry: false })
+export default defineNuxtConfig({ telemetry: false, app: { head: { link: [{ rel: 'icon', href: 'data:,' }] } } })
