@@ -128,7 +128,7 @@ impl Store for MemoryStore {
         ready(landed)
     }
 
-    fn label(&self, label: &[u8]) -> impl Future<Output = Result<(), StoreError>> + use<> {
+    fn label(&self, label: &[u8]) -> impl Future<Output = Result<(), StoreError>> + use<'_> {
         ready(
             self.check_writable()
                 .map(|()| self.disk.0.borrow_mut().label = Some(label.to_vec())),
