@@ -68,7 +68,7 @@ function words(url, code, reason, disconnect) {
   const { host } = new URL(url)
   if (disconnect !== null) return `${host} ended the connection: ${reason} (${code}).`
   if (code !== 1006) return `${host} ended the connection: ${reason.replace(/[.!]*$/, '')} (${code}).`
-  return /broke/.test(reason)
+  return /^the connection broke/.test(reason)
     ? `The connection to ${host} broke.`
     : `Nobody answers at ${host}: nothing listens there, it turns this page’s origin away, or it is no WebSocket.`
 }
@@ -76,6 +76,6 @@ function words(url, code, reason, disconnect) {
 /** Says why a peer was dropped. The package's reason begins with a verb. */
 function fault(url, reason) {
   const { host } = new URL(url)
-  const other = /^is on /.test(reason) ? ', and not on the one that this page asks for' : ''
+  const other = /^is on (?!.*and not)/.test(reason) ? ', and not on the one that this page asks for' : ''
   return `${host} ${brief(reason)}${other}.`
 }

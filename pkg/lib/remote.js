@@ -15,7 +15,7 @@ import { version } from './version.js'
 /** Opens the database in `worker`, or in a new one; `listener` is database.js's. */
 export function connectRemote(worker, options, listener) {
   const host = worker === undefined ? Host.start() : new Host(worker)
-  if (typeof host.endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined', worker)
+  if (typeof host.endpoint?.postMessage !== 'function') bad('worker', 'a Worker, a MessagePort, or undefined (the options come second)', worker)
   return connectTo(host, options, listener)
 }
 

@@ -52,7 +52,9 @@ export function worded(reason, { socket, url }) {
 export function notOpened(socket, url, last) {
   const said = lastErrors.get(socket)
   const tls = /^wss/.test(url) ? 'it has no TLS (ws: instead of wss:) or a certificate that is not trusted; ' : ''
-  return `${NOT_OPENED}${url ? ` (${url})` : ''}${said ? `: ${said}` : ''}. Likely causes: nothing listens there; ${tls}${last}`
+  // Not every browser refuses at once what the policy forbids.
+  const policy = said ? '' : "; the page's Content-Security-Policy forbids it (connect-src)"
+  return `${NOT_OPENED}${url ? ` (${url})` : ''}${said ? `: ${said}` : ''}. Likely causes: nothing listens there; ${tls}${last}${policy}`
 }
 
 function urlOf(socket) {

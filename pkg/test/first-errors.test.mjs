@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
 import { checkTarget } from '../lib/target.js'
 import { open } from '../snaplight.js'
+import { openInWorker } from '../worker.js'
 import { EMPTY_CODE, EMPTY_ROOT, NETWORK, SOME_ROOT, memory } from './support/database.mjs'
 import { EventSocket } from './support/sockets.mjs'
 import { WebSocket, WebSocketServer } from './support/ws.mjs'
@@ -170,4 +171,9 @@ test('a provider that cannot be reached is told by its host, what Node knows, an
   await assert.rejects(sync, { code: 'CANCELLED' })
   assert.match(peer.stats.lastError, new RegExp(`^the request failed \\(127\\.0\\.0\\.1:${port}\\): connect ECONNREFUSED .*\\(CORS\\)`))
   assert.doesNotMatch(peer.stats.lastError, /key/)
+})
+
+test('options in place of a worker are told their place', async () => {
+  await assert.rejects(openInWorker({ network: NETWORK }, undefined), misuse(/^options must be/))
+  await assert.rejects(openInWorker({ network: NETWORK }, { network: NETWORK }), misuse('worker must be a Worker, a MessagePort, or undefined (the options come second); got { network }.'))
 })

@@ -126,7 +126,7 @@ test('the form opens another chain, and shows what is wrong in a field or in the
   const nobody = await world.open(`${world.origin}/?peers=ws://127.0.0.1:1/&network=9&genesis=${peers[0].genesisHash}&follow&start`)
   await nobody.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('Nobody answers at 127.0.0.1:1'))
   const wrong = await world.open(`${world.origin}/?peers=${peers[0].url}&network=10&genesis=${peers[0].genesisHash}&follow&start`)
-  await wrong.waitForFunction(() => /is on network \d+, and not on the one/.test(document.querySelector('#notice').textContent))
+  await wrong.waitForFunction(() => /is on network \d+, and not 10\./.test(document.querySelector('#notice').textContent))
   const address = await world.open(`${world.origin}/?peers=nonsense&root=0x1`)
   await address.waitForSelector('#phase[data-phase=problem]')
   assert.match(await address.textContent('#hash-problem'), /this has 1 digits/)

@@ -240,7 +240,7 @@ test('what a page reads of a URL: its policy forbids it, nothing listens, or it 
   const [refused, tls, noPeer, given] = found.reasons
   assert.match(refused, /^the connection could not be opened \(ws:\/\/127\.0\.0\.1:9\/\)\. Likely causes: nothing listens there; it is no snap peer/)
   assert.match(tls, /\(wss:.*it has no TLS \(ws: instead of wss:\)/)
-  assert.match(noPeer, /it is no snap peer \(a JSON-RPC endpoint needs \{ by: 'rpc' \}\)$/)
+  assert.match(noPeer, /it is no snap peer \(a JSON-RPC endpoint needs \{ by: 'rpc' \}\); the page's Content-Security-Policy forbids it \(connect-src\)$/)
   assert.match(given, /the socket did not offer 'devp2p\.1'/)
 })
 
