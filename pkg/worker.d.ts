@@ -24,9 +24,9 @@ import type { OpenOptions, Snaplight } from './snaplight.js'
  * @param worker A worker that runs `snaplight/worker-entry`, or a `MessagePort` whose other end was
  *   given to `serve`. Left out, one is started, and ended with its last database. One worker can
  *   hold several databases. Page and worker have to run the same version of this package.
- * @param options As for `open`. The module is compiled in the page, while the worker loads its script,
- *   or in the worker where the page may not. `wasm` is posted: a URL, bytes, a `WebAssembly.Module` (which no
- *   `SharedWorker` gets), or a `Response`, of which the bytes are.
+ * @param options As for `open`. The module is compiled in the page, while the worker loads its
+ *   script, or in the worker where the page may not. `wasm` is posted: a URL, bytes, a
+ *   `WebAssembly.Module` (which no `SharedWorker` gets), or a `Response`, of which the bytes are.
  * @throws As `open`. {@link UnsupportedError}: there is no `Worker` here, as in a service worker, or
  *   workers cannot be modules (Firefox before 114).
  *   {@link LoadError}: the worker's script cannot be loaded, does not answer within 30 seconds, or
