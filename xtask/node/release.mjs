@@ -21,8 +21,8 @@ const ACCOUNTS = 2_000
 /** What is in the tarball besides `lib` as it is committed, and `dist` as it was built. */
 const EXPECTED = [
   'package.json', 'README.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'THIRD-PARTY-LICENSES',
-  'snaplight.js', 'snaplight.d.ts', 'worker.js', 'worker.d.ts', 'worker-entry.js', 'provider.js', 'provider.d.ts',
-  'wasm/snaplight.js', 'wasm/snaplight_bg.wasm',
+  'snaplight.js', 'snaplight.d.ts', 'worker.js', 'worker.d.ts', 'worker-entry.js', 'worker-entry.d.ts', 'provider.js', 'provider.d.ts',
+  'start-worker.js', 'module-url.js', 'wasm/snaplight.js', 'wasm/snaplight_bg.wasm', 'wasm.d.ts',
 ]
 
 const project = await mkdtemp(join(tmpdir(), 'snaplight-release-'))
@@ -50,7 +50,7 @@ function passed(name, found) {
 function pack() {
   // npm 11 and 12 disagree on whether the answer is a list.
   const [{ filename, files, size }] = Object.values(JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', project], PKG)))
-  const committed = execFileSync('git', ['ls-files', 'lib'], { cwd: PKG, encoding: 'utf8' }).trim().split('\n')
+  const committed = execFileSync('git', ['ls-files', 'lib', 'vite'], { cwd: PKG, encoding: 'utf8' }).trim().split('\n')
   const bundles = readdirSync(DIST).map((name) => `dist/${name}`)
   const [packed, expected] = [new Set(files.map(({ path }) => path)), new Set([...EXPECTED, ...committed, ...bundles])]
   const differences = { strange: [...packed].filter((path) => !expected.has(path)), missing: [...expected].filter((path) => !packed.has(path)) }
