@@ -30,9 +30,10 @@ mod value;
 pub use lock::WriterLock;
 
 use self::{
-    batch::{Keys, SentWhenDropped, issue},
+    batch::{Keys, issue},
     connection::{Access, DbConnection},
-    signal::{Receiver, signal},
+    global::is_gecko,
+    signal::Receiver,
     transaction::{Transaction, found},
     value::{Meta, all_scopes, bytes, code_key, hash_of, number, scope_version},
 };
@@ -70,8 +71,8 @@ pub struct IndexedDb {
     stored: Cell<Stored>,
     /// The record as `meta` has it, to put it back. `undefined` if there is none.
     root: RefCell<JsValue>,
-    /// Resolved when the newest batch has been answered.
-    answered: Cell<Option<Receiver<()>>>,
+    /// Resolved when it is known what came of a batch that may have failed.
+    looking: Cell<Option<Receiver<()>>>,
 }
 
 /// Which batch landed last.
@@ -174,7 +175,7 @@ impl IndexedDb {
             clean: Cell::new(true),
             stored: Cell::default(),
             root: RefCell::new(JsValue::UNDEFINED),
-            answered: Cell::default(),
+            looking: Cell::default(),
         }
     }
 
@@ -335,16 +336,13 @@ impl Store for IndexedDb {
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: the transaction takes its place when the call is made.
         let sequence = batch.sequence;
-        let (answer, answered) = signal();
-        let answer = SentWhenDropped(answer);
-        let before = self.answered.replace(Some(answered));
         let has_turns = self.stored.get().has_turns;
         let keys = Keys::of(&batch);
         let queued = self.write().and_then(|transaction| {
             let mut root = JsValue::UNDEFINED;
             let transaction = all_or_nothing(transaction, |transaction| {
                 root = issue(transaction, batch, has_turns)?;
-                if has_turns {
+                if has_turns && !is_gecko() {
                     transaction.commit();
                 }
                 Ok(())
@@ -355,6 +353,10 @@ impl Store for IndexedDb {
             let outcome = match queued {
                 Ok((transaction, root)) => {
                     let ended = transaction.complete().await;
+                    // Whoever waits for two batches must hear of the first one first.
+                    if let Some(before) = self.looking.take() {
+                        before.await;
+                    }
                     let outcome = self.judged(sequence, &keys, ended).await;
                     if outcome.is_ok() {
                         self.root.replace(root);
@@ -367,11 +369,6 @@ impl Store for IndexedDb {
                 }
                 Err(error) => Err(error),
             };
-            // Looking takes time, and whoever waits for two batches must hear of the first one first.
-            if let Some(before) = before {
-                before.await;
-            }
-            drop(answer);
             outcome
         }
     }
