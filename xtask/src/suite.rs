@@ -1,6 +1,8 @@
 //! `cargo xtask test`: runs all checks, prints one line per step, and adds everything up in the
 //! last.
 
+mod firefox;
+
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -23,6 +25,10 @@ use crate::workspace::Workspace;
 /// has to be longer than any test takes on a slow machine.
 const NODE_TEST_TIMEOUT: u32 = 180_000;
 
+/// Seconds after which a program of browser tests counts as hanging. The runner's own 20 are too
+/// short for Firefox beside other work: its longest took 38.
+const BROWSER_TEST_TIMEOUT: &str = "180";
+
 /// The native test that needs a file to be made first.
 const GENESIS_TEST: &str = "mainnets_genesis_state_has_its_root_and_8893_accounts";
 
@@ -33,7 +39,7 @@ const IMPORTS_TEST: &str = "files_import_in_no_circle_and_no_floor_imports_from_
 type Step = fn(&mut Suite) -> Outcome<(Counts, Finished)>;
 
 /// All steps in the order in which they run: quick ones first, and `package` before what uses it.
-const STEPS: [(&str, Step); 16] = [
+const STEPS: [(&str, Step); 18] = [
     ("formatting", |suite| suite.formatting()),
     ("imports", |suite| suite.imports()),
     ("lints", |suite| suite.lints()),
@@ -46,12 +52,14 @@ const STEPS: [(&str, Step); 16] = [
     ("fuzz", |suite| fuzz::step(suite.workspace)),
     ("genesis", |suite| suite.genesis()),
     ("browser", |suite| suite.browser()),
+    ("browser-firefox", |suite| suite.browser_firefox()),
     ("package", |suite| suite.package()),
     ("types", |suite| suite.types()),
     ("gateway", |suite| {
         go::test(suite.workspace, suite.unattended)
     }),
     ("e2e", |suite| suite.e2e()),
+    ("firefox", |suite| suite.firefox()),
 ];
 
 pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outcome<bool> {
@@ -152,7 +160,7 @@ impl Suite<'_> {
             }
         }
         say(&format!(
-            "  {verdict:<4}  {name:<12} {words:<32} {:>8}",
+            "  {verdict:<4}  {name:<15} {words:<32} {:>8}",
             seconds(took)
         ));
     }
@@ -272,26 +280,34 @@ impl Suite<'_> {
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
-    /// Runs the root crate's browser tests in a browser.
+    /// Runs the root crate's browser tests in Chromium.
     fn browser(&mut self) -> Outcome<(Counts, Finished)> {
+        let driver = self.browser_tools()?.browser.driver.clone();
+        self.browser_tests_in("browser", &["--chrome", "--chromedriver"], &driver, None)
+    }
+
+    fn browser_tests_in(
+        &mut self,
+        name: &str,
+        options: &[&str],
+        driver: &Path,
+        capabilities: Option<&Path>,
+    ) -> Outcome<(Counts, Finished)> {
         tools::wasm_target()?;
         let tests = self.browser_tests()?;
         let mut pack = Command::new("wasm-pack");
-        let browser_tools = self.browser_tools()?;
-        pack.args([
-            "test",
-            "--headless",
-            "--chrome",
-            "--mode",
-            "no-install",
-            "--chromedriver",
-        ])
-        .arg(&browser_tools.browser.driver)
-        .arg("--")
-        .args(tests)
-        .env("PATH", &browser_tools.path);
-        pack.current_dir(&self.workspace.root);
-        let finished = captured("browser", &mut pack)?;
+        pack.args(["test", "--headless", "--mode", "no-install"])
+            .args(options)
+            .arg(driver)
+            .arg("--")
+            .args(tests)
+            .env("PATH", &self.browser_tools()?.path)
+            .env("WASM_BINDGEN_TEST_TIMEOUT", BROWSER_TEST_TIMEOUT)
+            .current_dir(&self.workspace.root);
+        if let Some(capabilities) = capabilities {
+            pack.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
+        }
+        let finished = captured(name, &mut pack)?;
         Ok((counts::of_cargo(&finished.output), finished))
     }
 
@@ -339,7 +355,18 @@ impl Suite<'_> {
 
     /// Tests the built package in a real page with real peers.
     fn e2e(&mut self) -> Outcome<(Counts, Finished)> {
-        let files = files_in(&self.workspace.root.join("tests/e2e"), ".test.mjs")?;
+        let mut files = files_in(&self.workspace.root.join("tests/e2e"), ".test.mjs")?;
+        files.retain(|file| !file.ends_with(firefox::TESTS));
+        self.end_to_end("e2e", files, None)
+    }
+
+    /// Runs these files in Chromium, or in this Firefox.
+    fn end_to_end(
+        &mut self,
+        name: &str,
+        files: Vec<PathBuf>,
+        firefox: Option<&Path>,
+    ) -> Outcome<(Counts, Finished)> {
         if !self
             .workspace
             .package
@@ -357,8 +384,16 @@ impl Suite<'_> {
         sources::peer(self.workspace)?;
         let mut node = Command::new("node");
         let workspace = self.workspace;
-        let browser = &self.browser_tools()?.browser;
-        sources::environment(workspace, &mut node, Some(browser));
+        let browser = match firefox {
+            Some(_) => None,
+            None => Some(&self.browser_tools()?.browser),
+        };
+        sources::environment(workspace, &mut node, browser);
+        if let Some(firefox) = firefox {
+            node.env("SNAPLIGHT_BROWSER", "firefox")
+                .env("SNAPLIGHT_FIREFOX", firefox);
+            return self.node_tests(name, node, files);
+        }
         match go::missing() {
             None => {
                 go::programs(self.workspace)?;
@@ -367,7 +402,7 @@ impl Suite<'_> {
             // The tests that need Go then skip themselves with this reason.
             Some(why) => drop(node.env("SNAPLIGHT_WITHOUT_GO", why)),
         }
-        self.node_tests("e2e", node, files)
+        self.node_tests(name, node, files)
     }
 
     /// Runs files of Node tests one after the other. `node` has the environment that they read.
