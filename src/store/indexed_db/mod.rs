@@ -350,7 +350,7 @@ impl Store for IndexedDb {
             Ok((transaction, root))
         });
         async move {
-            let outcome = match queued {
+            match queued {
                 Ok((transaction, root)) => {
                     let ended = transaction.complete().await;
                     // Whoever waits for two batches must hear of the first one first.
@@ -368,8 +368,7 @@ impl Store for IndexedDb {
                     outcome
                 }
                 Err(error) => Err(error),
-            };
-            outcome
+            }
         }
     }
 
