@@ -17,8 +17,8 @@ use snaplight::{
     },
 };
 use store_browser::{
-    Database, bytes_used, close_others, database_names, empty_disk, fill_disk, left_open,
-    open_as_other, persist, put_old, put_raw, restore, watch_transactions, withhold,
+    Database, bytes_used, close_others, database_names, empty_disk, fill_disk, is_firefox,
+    left_open, open_as_other, persist, put_old, put_raw, restore, watch_transactions, withhold,
 };
 use store_suite::{Place, batch, coded, hash, ids, page, record};
 use wasm_bindgen::JsValue;
@@ -135,7 +135,9 @@ async fn every_transaction_is_committed_when_its_requests_are_made() {
     store.record().await.unwrap();
     store.commit(batch(3, [(3, page(3))])).await.unwrap();
     store.clear().await.unwrap();
-    assert_eq!(left_open(), 0);
+    // Firefox would not abort a batch that was committed explicitly and of which a request fails.
+    let batches = if is_firefox() { 3 } else { 0 };
+    assert_eq!(left_open(), batches);
 }
 
 #[wasm_bindgen_test]

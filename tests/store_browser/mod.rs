@@ -128,6 +128,11 @@ export function watch_transactions() {
   };
 }
 
+// Other browsers say "like Gecko".
+export function is_firefox() {
+  return navigator.userAgent.includes('Gecko/');
+}
+
 // How many of them were left to end by themselves.
 export function left_open() {
   IDBDatabase.prototype.transaction = transaction;
@@ -175,6 +180,7 @@ extern "C" {
     pub(crate) fn empty_disk();
     pub(crate) fn watch_transactions();
     pub(crate) fn left_open() -> u32;
+    pub(crate) fn is_firefox() -> bool;
     #[wasm_bindgen(catch)]
     pub(crate) async fn put_old(
         name: &str,

@@ -21,8 +21,10 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
     let seed = arguments.number("--seed")?.unwrap_or(1);
     let json = arguments.value("--json")?;
     arguments.finish()?;
-    if !["leveldb", "sqlite", "both"].contains(&backend.as_str()) {
-        return Err(format!("--backend is leveldb, sqlite or both, not \"{backend}\"").into());
+    if !["leveldb", "sqlite", "both", "firefox"].contains(&backend.as_str()) {
+        return Err(
+            format!("--backend is leveldb, sqlite, both or firefox, not \"{backend}\"").into(),
+        );
     }
 
     tools::node()?;
@@ -35,12 +37,22 @@ pub(crate) fn command(workspace: &Workspace, arguments: &mut Arguments) -> Outco
         started.elapsed().as_secs_f64()
     ));
 
+    let firefox =
+        match backend.as_str() {
+            "firefox" => Some(tools::firefox()?.ok_or_else(|| {
+                String::from("Firefox was not found; name it in SNAPLIGHT_FIREFOX")
+            })?),
+            _ => None,
+        };
     let mut campaign = sources::script(workspace, "kills.mjs", Some(&browser));
     campaign
         .arg(format!("--backend={backend}"))
         .arg(format!("--kills={kills}"))
         .arg(format!("--accounts={accounts}"))
         .arg(format!("--seed={seed}"));
+    if let Some(firefox) = firefox {
+        campaign.env("SNAPLIGHT_FIREFOX", firefox);
+    }
     if full_speed {
         campaign.arg("--full-speed");
     }

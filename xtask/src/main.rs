@@ -69,9 +69,11 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       last line adds everything up.
       --only STEP             run one step. The steps are formatting, imports, lints, lints-wasm,
                               docs, docs-wasm, deny, native, worlds, fuzz, genesis, browser,
-                              package, types, gateway, e2e and toolchains. The step deny checks
-                              licences and dependencies against deny.toml; it is skipped where
-                              cargo-deny is not installed (`cargo install cargo-deny --locked`)
+                              browser-firefox, package, types, gateway, e2e, firefox and toolchains.
+                              Those in Firefox are skipped where it, or its WebDriver for the first
+                              of them, is not installed. The step deny checks licences and
+                              dependencies against deny.toml; it is skipped where cargo-deny is not
+                              installed (`cargo install cargo-deny --locked`)
 
   cargo xtask toolchains
                       Installs the package in a project of each toolchain that docs/toolchains.md
@@ -105,7 +107,7 @@ Snaplight's commands. Each one installs what is missing. The second run is quick
                       throttled sync while the root moves. Prints what each kill cost, and compares
                       the end with the true state. Takes some minutes.
       --backend NAME          Chromium's IndexedDB: leveldb, sqlite, or both one after the other
-                              (the default)
+                              (the default); or firefox, to kill Firefox instead
       --kills N               how many kills (default 20)
       --accounts N            accounts of the state (default 200,000)
       --seed S                the seed of the moments (default 1)

@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The wasm-pack that is installed. Any release with the same first two numbers is accepted.
 const WASM_PACK: &str = "0.15.0";
+/// The geckodriver that is installed where nothing may be left out.
+pub(crate) const GECKODRIVER: &str = "0.37.1";
 /// The oldest Node with the test runner and the `fetch` that the scripts use.
 const NODE_MAJOR: u32 = 20;
 
@@ -206,6 +208,29 @@ pub(crate) fn browser() -> Outcome<Browser> {
     installed_browser().ok_or_else(|| {
         format!("Chromium was not found after apt-get installed it; {by_hand}").into()
     })
+}
+
+/// Finds Firefox, or installs Debian's if this runs as root. `None` if it is not there.
+pub(crate) fn firefox() -> Outcome<Option<PathBuf>> {
+    let find = || named_or_found("SNAPLIGHT_FIREFOX", &["firefox-esr", "firefox"]);
+    match find() {
+        None if apt_installs(&["firefox-esr"])? => Ok(find()),
+        found => Ok(found),
+    }
+}
+
+/// Firefox's WebDriver. `None` if it is not there. It is compiled only with `install`, because that takes minutes.
+pub(crate) fn geckodriver(workspace: &Workspace, install: bool) -> Outcome<Option<PathBuf>> {
+    let path = path_of(workspace)?;
+    let find = || {
+        let named = env::var_os("SNAPLIGHT_GECKODRIVER").map(PathBuf::from);
+        let mut found = env::split_paths(&path).map(|folder| folder.join("geckodriver"));
+        named.or_else(|| found.find(|program| program.exists()))
+    };
+    if find().is_none() && install {
+        cargo_install(workspace, "geckodriver", GECKODRIVER, true)?;
+    }
+    Ok(find())
 }
 
 /// Installs Debian's packages. `false` without root, and where there is no apt.

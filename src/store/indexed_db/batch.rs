@@ -5,11 +5,14 @@
 //! what came before the request that failed, and what was queued behind it lands by itself. And it
 //! lets the next transaction only delete: each `put` throws an `InvalidStateError`. So after an abort
 //! that no function of ours has asked for, we look what is there, and delete what should not be.
+//!
+//! Firefox does not abort a transaction that was committed explicitly if one of its requests fails,
+//! unless that is the last one. So a batch, which relies on that, is not committed explicitly there.
 
 use super::{
     CODES, IndexedDb, META, META_KEY, PAGES, Stored, errors, get,
     global::{listen_once, result},
-    signal::Sender,
+    signal::{Sender, signal},
     transaction::{Canceller, Transaction},
     turns,
     value::{Meta, all_scopes, code_key, copied, key_range, number, scope_key},
@@ -22,8 +25,8 @@ use crate::{
 use idb::ObjectStore;
 use wasm_bindgen::JsValue;
 
-/// Tells the next batch that this one has been answered, or that nobody waits for its answer.
-pub(super) struct SentWhenDropped(pub(super) Sender<()>);
+/// Tells the next batch that it is known what came of this one, or that nobody waits for that.
+struct SentWhenDropped(Sender<()>);
 
 impl Drop for SentWhenDropped {
     fn drop(&mut self) {
@@ -148,6 +151,9 @@ impl IndexedDb {
                 })
             }
             Err(error @ (StoreError::Quota | StoreError::Aborted { .. })) => {
+                let (known, looking) = signal();
+                let _known = SentWhenDropped(known);
+                self.looking.set(Some(looking));
                 let stored = self.stored_sequence().await?;
                 // We have the writer's lock, so a batch of this number is this one.
                 if stored >= sequence && self.has_all(keys).await? {

@@ -45,6 +45,9 @@ extern "C" {
 
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
     fn get_random_values(array: &Uint8Array) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(js_namespace = ["navigator", "userAgent"], js_name = includes, catch)]
+    fn agent_includes(part: &str) -> Result<bool, JsValue>;
 }
 
 /// Says that no request comes any more, so the browser ends the transaction even if our page stands
@@ -53,6 +56,13 @@ extern "C" {
 pub(super) fn commit(transaction: &IdbTransaction) {
     // It throws if the transaction was aborted already, which its `abort` event tells.
     let _ = transaction.unchecked_ref::<Committed>().commit();
+}
+
+/// Whether this is Firefox: see `batch.rs`. Nothing but its name tells, and other browsers say "like
+/// Gecko".
+pub(super) fn is_gecko() -> bool {
+    // Its name is searched by JavaScript, because Rust's search would cost the module 4 kB.
+    agent_includes("Gecko/").unwrap_or(false)
 }
 
 /// Fills `array`, of at most 65,536 bytes.

@@ -31,9 +31,10 @@ mod value;
 pub use lock::WriterLock;
 
 use self::{
-    batch::{Keys, SentWhenDropped, issue},
+    batch::{Keys, issue},
     connection::{Access, DbConnection},
-    signal::{Receiver, signal},
+    global::is_gecko,
+    signal::Receiver,
     transaction::{Transaction, found},
     value::{Meta, all_scopes, bytes, code_key, copied, hash_of, number, scope_version},
 };
@@ -73,8 +74,8 @@ pub struct IndexedDb {
     stored: Cell<Stored>,
     /// The record as `meta` has it, to put it back. `undefined` if there is none.
     root: RefCell<JsValue>,
-    /// Resolved when the newest batch has been answered.
-    answered: Cell<Option<Receiver<()>>>,
+    /// Resolved when it is known what came of a batch that may have failed.
+    looking: Cell<Option<Receiver<()>>>,
 }
 
 /// Which batch landed last.
@@ -177,7 +178,7 @@ impl IndexedDb {
             clean: Cell::new(true),
             stored: Cell::default(),
             root: RefCell::new(JsValue::UNDEFINED),
-            answered: Cell::default(),
+            looking: Cell::default(),
         }
     }
 
@@ -346,16 +347,13 @@ impl Store for IndexedDb {
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> {
         // Not inside the future: the transaction takes its place when the call is made.
         let sequence = batch.sequence;
-        let (answer, answered) = signal();
-        let answer = SentWhenDropped(answer);
-        let before = self.answered.replace(Some(answered));
         let has_turns = self.stored.get().has_turns;
         let keys = Keys::of(&batch);
         let queued = self.write().and_then(|transaction| {
             let mut root = JsValue::UNDEFINED;
             let transaction = all_or_nothing(transaction, |transaction| {
                 root = issue(transaction, batch, has_turns)?;
-                if has_turns {
+                if has_turns && !is_gecko() {
                     transaction.commit();
                 }
                 Ok(())
@@ -363,9 +361,13 @@ impl Store for IndexedDb {
             Ok((transaction, root))
         });
         async move {
-            let outcome = match queued {
+            match queued {
                 Ok((transaction, root)) => {
                     let ended = transaction.complete().await;
+                    // Whoever waits for two batches must hear of the first one first.
+                    if let Some(before) = self.looking.take() {
+                        before.await;
+                    }
                     let outcome = self.judged(sequence, &keys, ended).await;
                     if outcome.is_ok() {
                         self.root.replace(root);
@@ -377,13 +379,7 @@ impl Store for IndexedDb {
                     outcome
                 }
                 Err(error) => Err(error),
-            };
-            // Looking takes time, and whoever waits for two batches must hear of the first one first.
-            if let Some(before) = before {
-                before.await;
             }
-            drop(answer);
-            outcome
         }
     }
 

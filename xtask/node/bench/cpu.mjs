@@ -2,7 +2,7 @@
  * Processor time of a browser by the kinds of its processes, as Linux reports it in /proc.
  *
  * Chromium keeps IndexedDB in its main process (`browser` here). Its storage process holds other
- * things. A tab's workers run in the tab's renderer.
+ * things. A tab's workers run in the tab's renderer. Firefox's processes count as `browser`.
  */
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
@@ -37,7 +37,7 @@ export const KNOWS_CPU = existsSync('/proc/self/stat')
  * part of this that no known process explains is counted as `others`. So nothing is lost, and
  * nothing is counted twice.
  *
- * @param {string} mark for example `--user-data-dir=FOLDER`
+ * @param {string} mark for example the profile's folder
  * @param {number} [parent] this process by default
  * @returns {{look: () => Record<'renderer' | 'network' | 'storage' | 'browser' | 'others' | 'all',
  *   number>}} `look` returns seconds since the processes began. Subtract two looks to get the time

@@ -1,4 +1,4 @@
-/** A tab in headless Chromium with a profile on disk, and what it costs to do something in it. */
+/** A tab in a headless browser with a profile on disk, and what it costs to do something in it. */
 
 import { launch } from '../browser.mjs'
 import { serve } from '../serve.mjs'
@@ -14,15 +14,16 @@ const IDLE_SECONDS = 0.01
 const AT_REST_WITHIN_MS = 10_000
 
 /**
+ * @param {{start?: typeof launch}} [options] `start`: starts the browser; Chromium by default
  * @returns {Promise<{page: object, measured: (what: Function, setting: object) => Promise<object>,
  *   another: () => Promise<object>, close: () => Promise<void>}>} `measured` runs a function in the
  *   page, which returns `{memory, ...}`, and adds `cpu`. `another` opens another tab in the same
  *   browser.
  */
-export async function openTab() {
+export async function openTab({ start = launch } = {}) {
   const server = await serve()
-  const browser = await launch()
-  const cpu = KNOWS_CPU && watchCpu(`--user-data-dir=${browser.profile}`)
+  const browser = await start()
+  const cpu = KNOWS_CPU && watchCpu(browser.profile)
   await browser.context.addInitScript(inPageHelpers)
   const open = async (close) => {
     const page = await browser.context.newPage()
