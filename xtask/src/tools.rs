@@ -16,8 +16,8 @@ use crate::workspace::Workspace;
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The wasm-pack that is installed. Any release with the same first two numbers is accepted.
 const WASM_PACK: &str = "0.15.0";
-/// The geckodriver that is installed where nothing may be left out.
-pub(crate) const GECKODRIVER: &str = "0.37.1";
+/// The geckodriver that is installed for who asks for its step.
+const GECKODRIVER: &str = "0.37.1";
 /// The oldest Node with the test runner and the `fetch` that the scripts use.
 const NODE_MAJOR: u32 = 20;
 
@@ -219,7 +219,8 @@ pub(crate) fn firefox() -> Outcome<Option<PathBuf>> {
     }
 }
 
-/// Firefox's WebDriver. `None` if it is not there. It is compiled only with `install`, because that takes minutes.
+/// Firefox's WebDriver. `None` if it is not there. It is compiled only with `install`, because that
+/// takes minutes.
 pub(crate) fn geckodriver(workspace: &Workspace, install: bool) -> Outcome<Option<PathBuf>> {
     let path = path_of(workspace)?;
     let find = || {

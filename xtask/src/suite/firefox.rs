@@ -20,19 +20,16 @@ const ALSO_IN_FIREFOX: [&str; 4] = [
 ];
 
 impl Suite<'_> {
-    /// Runs them in Firefox. Its WebDriver takes minutes to compile, so it is installed only where
-    /// nothing may be left out.
+    /// Runs the browser tests in Firefox. Its WebDriver takes minutes to compile, so it is installed
+    /// only for who asks for this step by its name.
     pub(super) fn browser_firefox(&mut self) -> Outcome<(Counts, Finished)> {
         if tools::firefox()?.is_none() {
             return self.without("Firefox", NO_FIREFOX);
         }
-        let Some(driver) = tools::geckodriver(self.workspace, self.unattended)? else {
-            let advice = format!(
-                "`cargo install geckodriver --version ={} --locked`, or name it in \
-                 SNAPLIGHT_GECKODRIVER",
-                tools::GECKODRIVER
-            );
-            return self.without("Firefox's WebDriver", &advice);
+        let Some(driver) = tools::geckodriver(self.workspace, self.only.is_some())? else {
+            say("        skipped: Firefox's WebDriver is not there; \
+                 `cargo xtask test --only browser-firefox` installs it (some minutes)");
+            return Ok((Counts::SKIPPED, Finished::nothing()));
         };
         let capabilities = self.workspace.root.join("webdriver-firefox.json");
         let options = ["--firefox", "--geckodriver"];
