@@ -9,6 +9,8 @@ mod reach;
 
 pub(crate) use reach::ReachWalk;
 
+use std::ops::Range;
+
 use super::entry::{Code, Entry, Item, PageId, PageRef};
 use super::page::{Page, PageError};
 use crate::flat_map::ChunkedSet;
@@ -280,6 +282,29 @@ impl MarkWalk {
         let reached = PageId::in_order(self.side.reached);
         let orphan = |id: &PageId| *id < next_page && reached.binary_search(id).is_err();
         (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
+    }
+
+    /// The same for all ids of `stored`, as ranges: one more than pages are reached at most. A forged
+    /// record may name any number of ids, so they are not listed.
+    pub(crate) fn gaps(self, stored: Range<PageId>) -> Option<Vec<Range<PageId>>> {
+        if self.blind {
+            return None;
+        }
+        let mut gaps = Vec::new();
+        let mut from = stored.start;
+        for id in PageId::in_order(self.side.reached) {
+            if !(from..stored.end).contains(&id) {
+                continue;
+            }
+            if from < id {
+                gaps.push(from..id);
+            }
+            from = id.next();
+        }
+        if from < stored.end {
+            gaps.push(from..stored.end);
+        }
+        Some(gaps)
     }
 }
 

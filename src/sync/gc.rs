@@ -158,20 +158,17 @@ impl Gc {
     /// What to delete. `None` if a page of a readable state could not be read: it is not known then
     /// what that state reaches.
     pub(crate) fn finish(self) -> Option<Garbage> {
-        let Range { start, end } = self.build;
-        let built = (start.0..end.0).map(PageId);
         let mut ids = self.diff.finish()?;
-        ids.extend(self.mark.orphans(built, end)?);
+        ids.retain(|id| !self.build.contains(id));
+        let mut pages = ranges(ids);
+        pages.extend(self.mark.gaps(self.build)?);
         let codes = match self.codes {
             CodeGc::Walk(walk) => walk
                 .finish()
                 .map_or(CodeGarbage::Unknown, CodeGarbage::Unnamed),
             CodeGc::Left | CodeGc::Next(_) => CodeGarbage::Left,
         };
-        Some(Garbage {
-            pages: ranges(ids),
-            codes,
-        })
+        Some(Garbage { pages, codes })
     }
 }
 
