@@ -39,13 +39,16 @@ export function prepare({ memory, wasm }) {
   return load(wasm)
 }
 
+let isWarm = false
+
 /**
  * Has the browser open its files of this origin while it fetches and compiles the module: a list of
- * databases needs that, and changes nothing.
+ * databases needs that, and changes nothing. Once in a realm is enough.
  */
 function warmUp() {
   // Without an origin there are no files. Chromium refuses, and besides leaves a rejection unhandled.
-  if (globalThis.origin === 'null') return
+  if (isWarm || globalThis.origin === 'null') return
+  isWarm = true
   try {
     globalThis.indexedDB?.databases?.().catch(() => {})
   } catch {

@@ -5,22 +5,16 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { pack } from '../../xtask/node/pack.mjs'
 
 const run = promisify(execFile)
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const manifest = JSON.parse(readFileSync(here('../package.json'), 'utf8'))
 const folder = mkdtempSync(join(tmpdir(), 'snaplight-published-'))
-let tarball, files
-
-before(async () => {
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: here('..') })
-  const [packed] = [Object.values(JSON.parse(stdout))].flat()
-  tarball = join(folder, packed.filename)
-  files = packed.files.map(({ path }) => path)
-})
+const { tarball, files } = pack(folder)
 after(() => rmSync(folder, { recursive: true }))
 
 /** Runs a program of the developer's tools on the tarball. */

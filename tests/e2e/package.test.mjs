@@ -4,10 +4,10 @@
  */
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { pack } from '../../xtask/node/pack.mjs'
 import ts from '../../xtask/node/node_modules/typescript/lib/typescript.js'
 import { ROOT } from '../../xtask/node/serve.mjs'
 import { setUp } from './lib/harness.mjs'
@@ -17,10 +17,7 @@ const manifest = JSON.parse(readFileSync(join(PKG, 'package.json'), 'utf8'))
 const world = setUp()
 
 test('every file that package.json names is in the tarball, README and licences with it', () => {
-  const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: PKG, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  // npm 11 and 12 disagree on whether the answer is a list.
-  const packed = Object.values(JSON.parse(output))[0]
-  const files = packed.files.map(({ path }) => path)
+  const { files } = pack()
   const named = [manifest.types, ...Object.values(manifest.exports).flatMap((entry) => (typeof entry === 'string' ? entry : Object.values(entry)))]
   for (const path of named) assert.ok(files.includes(path.replace('./', '')), `${path} is named but not packed`)
   for (const path of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD-PARTY-LICENSES']) assert.ok(files.includes(path), `${path} is not packed`)

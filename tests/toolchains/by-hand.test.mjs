@@ -7,10 +7,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { build, developing, setUp } from './lib.mjs'
+import { STRICTLY, build, developing, setUp } from './lib.mjs'
 
 const world = setUp()
-const STRICTLY = (port) => ['--port', port, '--strictPort']
 /** Some listen to one of 127.0.0.1 and ::1 only. */
 const ON_LOOPBACK = (port) => ['--port', port, '--host', 'localhost']
 

@@ -13,6 +13,7 @@ import { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { launch } from '../../xtask/node/browser.mjs'
+import { pack } from '../../xtask/node/pack.mjs'
 import { GENESIS, startPeer } from '../../xtask/node/peers.mjs'
 import { ROOT, serve } from '../../xtask/node/serve.mjs'
 
@@ -27,6 +28,8 @@ const ENVIRONMENT = {
 const QUIETLY = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
 /** An account of mainnet's genesis state, which the peer serves. */
 const ACCOUNT = '0x000d836201318ec6899a67540690382780743280'
+/** A development server at a port and at no other. */
+export const STRICTLY = (port) => ['--port', port, '--strictPort']
 /** A busy machine takes many times as long as a quiet one. */
 const READY_WITHIN_MS = 60_000
 const MOST_OUTPUT = 64 * 1024 * 1024
@@ -40,8 +43,7 @@ export function setUp() {
   const world = {}
   before(async () => {
     await mkdir(TARGET, { recursive: true })
-    const { stdout } = await run('npm', ['pack', '--json', '--loglevel=error', '--pack-destination', TARGET], { cwd: join(ROOT, 'pkg'), maxBuffer: MOST_OUTPUT })
-    world.tarball = join(TARGET, JSON.parse(stdout)[0].filename)
+    world.tarball = pack(TARGET).tarball
     world.peer = await startPeer(['--genesis', GENESIS])
     const { balance } = JSON.parse(await readFile(GENESIS, 'utf8'))[ACCOUNT]
     const { url, root, networkId, genesisHash } = world.peer

@@ -1,10 +1,9 @@
 /** The toolchains that every change is tried in. The others are in by-hand.test.mjs. */
 
 import { test } from 'node:test'
-import { build, setUp } from './lib.mjs'
+import { STRICTLY, build, setUp } from './lib.mjs'
 
 const world = setUp()
-const STRICTLY = (port) => ['--port', port, '--strictPort']
 
 test('Vite 7: the development server finds module and worker, untouched', () => world.developedProves('vite', { options: STRICTLY }))
 test('Vite 7: the build takes module and worker along, untouched', () => world.builtProves('vite'))

@@ -8,11 +8,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { basename, join } from 'node:path'
 import { launch } from './browser.mjs'
 import { DIST } from './dist.mjs'
+import { pack } from './pack.mjs'
 import { startPeer } from './peers.mjs'
 import { ROOT, serve } from './serve.mjs'
 
@@ -28,8 +29,7 @@ const EXPECTED = [
 const project = await mkdtemp(join(tmpdir(), 'snaplight-release-'))
 let peer
 try {
-  const tarball = pack()
-  await install(tarball)
+  await install(packed())
   peer = await startPeer(['--accounts', String(ACCOUNTS)])
   const setting = { network: { id: peer.networkId, genesisHash: peer.genesisHash }, url: peer.url, root: peer.root }
   await inNode(setting)
@@ -47,16 +47,15 @@ function passed(name, found) {
 }
 
 /** Returns the tarball's path. */
-function pack() {
-  // npm 11 and 12 disagree on whether the answer is a list.
-  const [{ filename, files, size }] = Object.values(JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', project], PKG)))
+function packed() {
+  const { tarball, files, size } = pack(project)
   const committed = execFileSync('git', ['ls-files', 'lib', 'vite'], { cwd: PKG, encoding: 'utf8' }).trim().split('\n')
   const bundles = readdirSync(DIST).map((name) => `dist/${name}`)
-  const [packed, expected] = [new Set(files.map(({ path }) => path)), new Set([...EXPECTED, ...committed, ...bundles])]
-  const differences = { strange: [...packed].filter((path) => !expected.has(path)), missing: [...expected].filter((path) => !packed.has(path)) }
+  const [found, expected] = [new Set(files), new Set([...EXPECTED, ...committed, ...bundles])]
+  const differences = { strange: files.filter((path) => !expected.has(path)), missing: [...expected].filter((path) => !found.has(path)) }
   assert.deepEqual(differences, { strange: [], missing: [] }, `the tarball has other files than release.mjs expects: ${JSON.stringify(differences)}`)
-  passed('tarball', `${filename}: ${files.length} files, ${size.toLocaleString('en')} bytes`)
-  return join(project, filename)
+  passed('tarball', `${basename(tarball)}: ${files.length} files, ${size.toLocaleString('en')} bytes`)
+  return tarball
 }
 
 async function install(tarball) {
@@ -91,12 +90,7 @@ async function inNode(setting) {
 }
 
 async function inChromium(setting) {
-  const files = { '/': page() }
-  for (const path of await readdir(join(project, 'node_modules/snaplight'), { recursive: true, withFileTypes: true })) {
-    const file = join(path.parentPath ?? path.path, path.name)
-    if (path.isFile()) files[`/${relative(project, file)}`] = await readFile(file)
-  }
-  const server = await serve({ files })
+  const server = await serve({ site: project, files: { '/': page() } })
   const browser = await launch()
   try {
     const tab = await browser.context.newPage()
