@@ -5,11 +5,11 @@
 //! A page may hold several sibling subtries, and a state may name only some of them. So the walks
 //! go through subtries, and read the pages in which these are.
 
+mod mark;
 mod reach;
 
+pub use mark::MarkWalk;
 pub(crate) use reach::ReachWalk;
-
-use std::ops::Range;
 
 use super::entry::{Code, Entry, Item, PageId, PageRef};
 use super::page::{Page, PageError};
@@ -33,15 +33,6 @@ pub struct DiffWalk {
     /// has a subtrie, or only the others.
     read: Vec<(PageId, Vec<Below>)>,
     /// Whether a page of the other states could not be read.
-    blind: bool,
-}
-
-/// Finds every page that some roots reach.
-pub struct MarkWalk {
-    side: Side,
-    /// Pages with lower ids are not read.
-    since: PageId,
-    /// Whether a page could not be read.
     blind: bool,
 }
 
@@ -228,83 +219,6 @@ impl DiffWalk {
                 here.waiting.insert(part);
             }
         }
-    }
-}
-
-impl MarkWalk {
-    /// Starts at these root pages.
-    pub fn new(roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
-        MarkWalk::since(PageId(0), roots)
-    }
-
-    /// As [`MarkWalk::new`], but only of pages with ids from `since` on. A page names only pages
-    /// older than itself, so nothing is missed below older pages.
-    pub fn since(since: PageId, roots: impl IntoIterator<Item = PageRef>) -> MarkWalk {
-        let mut side = Side::default();
-        let young = roots.into_iter().filter(|root| root.id >= since);
-        young.for_each(|root| side.reach(Below::root(&root, false)));
-        MarkWalk {
-            side,
-            since,
-            blind: false,
-        }
-    }
-
-    /// Pages to read next, at most `limit` of them. The walk is over when there are none.
-    pub fn wanted(&self, limit: usize) -> Vec<PageId> {
-        self.side.wanted(limit)
-    }
-
-    /// Takes a page that is wanted (`None`: the database does not have it).
-    pub fn feed(&mut self, id: PageId, bytes: Option<&[u8]>) {
-        match self.side.look(id, bytes, Look::Pages) {
-            Ok(below) => {
-                for below in below {
-                    let is_young =
-                        matches!(below.what, What::Part(part, _) if part.page >= self.since);
-                    if is_young {
-                        self.side.reach(below);
-                    }
-                }
-            }
-            Err(_) => self.blind = true,
-        }
-    }
-
-    /// The stored pages below `next_page` that no root reaches. `next_page` is the record's at the
-    /// moment when the roots were taken from it: what was written later is not known here. `None`
-    /// if a page could not be read: nothing may be deleted then.
-    pub fn orphans(
-        self,
-        stored: impl IntoIterator<Item = PageId>,
-        next_page: PageId,
-    ) -> Option<Vec<PageId>> {
-        let reached = PageId::in_order(self.side.reached);
-        let orphan = |id: &PageId| *id < next_page && reached.binary_search(id).is_err();
-        (!self.blind).then(|| stored.into_iter().filter(orphan).collect())
-    }
-
-    /// The same for all ids of `stored`, as ranges: one more than pages are reached at most. A forged
-    /// record may name any number of ids, so they are not listed.
-    pub(crate) fn gaps(self, stored: Range<PageId>) -> Option<Vec<Range<PageId>>> {
-        if self.blind {
-            return None;
-        }
-        let mut gaps = Vec::new();
-        let mut from = stored.start;
-        for id in PageId::in_order(self.side.reached) {
-            if !(from..stored.end).contains(&id) {
-                continue;
-            }
-            if from < id {
-                gaps.push(from..id);
-            }
-            from = id.next();
-        }
-        if from < stored.end {
-            gaps.push(from..stored.end);
-        }
-        Some(gaps)
     }
 }
 
@@ -508,6 +422,5 @@ owns! {
     Parts: 0;
     Side: reached, inner, waiting, codes;
     DiffWalk: old, new, read;
-    MarkWalk: side;
     CodeWalk: side, candidates;
 }
